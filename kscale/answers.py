@@ -1,0 +1,158 @@
+"""What the results say: the front, the best and the recommended entry."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+
+from kscale.budget import Budget
+from kscale.families.base import Spec
+from kscale.objectives import Objective
+from kscale.results import Result
+from kscale.sizing import Size
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All finished trainings of one spec at one learning rate.
+
+    Its score is the mean over its finalist seeds if it has any, because the seed of the
+    search was part of why it was chosen; else over the seeds of the search.
+
+    Args:
+        results: The results counted, of one stage, each with another seed.
+        others: Results of the same spec that are not counted.
+    """
+
+    results: tuple[Result, ...]
+    others: tuple[Result, ...] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """What was trained."""
+        return self.results[0].spec
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Largest learning rate; None where nothing is trained."""
+        return self.results[0].learning_rate
+
+    @property
+    def params(self) -> int:
+        """Exact number of weights."""
+        return self.results[0].params
+
+    @property
+    def flops(self) -> int:
+        """Exact FLOPs of one example forward."""
+        return self.results[0].flops
+
+    @property
+    def stage(self) -> str:
+        """Stage of the results counted."""
+        return self.results[0].stage
+
+    @property
+    def score(self) -> float:
+        """Mean over the seeds."""
+        return fmean(_scores(self.results))
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of the score: over examples, and over seeds if there are two.
+
+        All seeds are scored on the same examples, so more seeds do not lower that part.
+        """
+        seen = [result.stderr or 0.0 for result in self.results]
+        scores = _scores(self.results)
+        seeds = variance(scores) / len(scores) if len(scores) > 1 else 0.0
+        return (fmean(error**2 for error in seen) + seeds) ** 0.5
+
+    @property
+    def undertrained(self) -> bool:
+        """Whether most of its trainings were still improving at the end."""
+        return sum(r.undertrained for r in self.results) * 2 > len(self.results)
+
+
+def _scores(results: Iterable[Result]) -> list[float]:
+    return [result.score for result in results if result.score is not None]
+
+
+def entries_of(results: Iterable[Result]) -> list[Entry]:
+    """Finished results grouped by spec and learning rate, in order of first appearance.
+
+    Where a training was continued, only its longest result counts.
+    """
+    groups: dict[tuple[Spec, float | None], list[Result]] = {}
+    for result in results:
+        if (
+            result.status == "ok"
+            and result.score is not None
+            and result.stage != "test"
+        ):
+            groups.setdefault((result.spec, result.learning_rate), []).append(result)
+    return [_entry(group) for group in groups.values()]
+
+
+def _entry(group: list[Result]) -> Entry:
+    finalists = [result for result in group if result.stage == "finalist"]
+    counted = finalists or group
+    longest = max(result.epochs for result in counted)
+    by_seed = {result.seed: result for result in counted if result.epochs == longest}
+    chosen = tuple(by_seed.values())
+    return Entry(chosen, tuple(result for result in group if result not in chosen))
+
+
+def is_answer(entry: Entry, budget: Budget) -> bool:
+    """Whether an entry is a trained network within the budget."""
+    if entry.learning_rate is None:
+        return False
+    size = Size(entry.params, entry.results[0].trainable, entry.flops, 0, 0)
+    return bool(budget.allows(size))
+
+
+def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
+    """Entries that no other entry beats in both size and score, smallest first."""
+    ordered = sorted(
+        entries,
+        key=lambda entry: (
+            entry.params,
+            -objective.gain(entry.score, 0.0),
+            entry.flops,
+        ),
+    )
+    front: list[Entry] = []
+    for entry in ordered:
+        if not front or objective.better(entry.score, front[-1].score):
+            front.append(entry)
+    return front
+
+
+def best_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
+    """The entry of the best score, the smaller if equal; a finalist if there is one."""
+    finalists = [entry for entry in entries if entry.stage == "finalist"]
+    return min(
+        finalists or entries,
+        key=lambda entry: (-objective.gain(entry.score, 0.0), entry.params),
+        default=None,
+    )
+
+
+def is_tied(entry: Entry, best: Entry, objective: Objective) -> bool:
+    """Whether a score is within one standard error of the best one."""
+    return objective.gain(best.score, entry.score) <= best.stderr
+
+
+def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
+    """The smallest entry that is statistically tied with the best.
+
+    Only entries with as much evidence count: finalists where there are any.
+    """
+    best = best_of(entries, objective)
+    if best is None:
+        return None
+    tied = [
+        entry
+        for entry in entries
+        if entry.stage == best.stage and is_tied(entry, best, objective)
+    ]
+    return min(tied, key=lambda entry: (entry.params, entry.flops))

@@ -1,0 +1,245 @@
+"""Layer records: a network as plain data, so that counting and building cannot drift.
+
+`kscale.sizing` folds over a blueprint with shapes and counts, `kscale.building` folds
+over it with Keras tensors. A blueprint is a graph: a layer reads the output before it,
+or the earlier ones it names. Names are resolved like variables of a program: inside a
+`Repeat` first among the layers of the same copy, then outside; `BODY_INPUT` is what
+enters the copy. Every layer has a stable path such as `stage2/block3/conv1`.
+
+A width may be an `int` or a NumPy int64 array; arrays can be sized but not built.
+"""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.errors import SpecError
+from kscale.task import Input
+
+Count = int | NDArray[np.int64]
+
+BODY_INPUT = "@in"
+"""Name, inside a `Repeat`, of the tensor that enters the copy."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What all records share.
+
+    Args:
+        name: Local name; the path is the enclosing `Repeat`'s path, `/`, this name.
+        inputs: Names of what is read; empty means the output of the layer before.
+    """
+
+    _: KW_ONLY
+    name: str
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """`keras.layers.Dense` on the last axis."""
+
+    units: Count
+    activation: str = "linear"
+    use_bias: bool = True
+    initializer: str = "glorot_uniform"
+
+
+@dataclass(frozen=True)
+class Conv2D(Layer):
+    """`keras.layers.Conv2D` with a square kernel on `(height, width, channels)`."""
+
+    filters: Count
+    kernel: int
+    strides: int = 1
+    padding: str = "same"
+    activation: str = "linear"
+    use_bias: bool = True
+    initializer: str = "glorot_uniform"
+
+
+@dataclass(frozen=True)
+class MaxPool2D(Layer):
+    """`keras.layers.MaxPooling2D` whose stride equals its window, without padding."""
+
+    pool: int = 2
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool(Layer):
+    """Average over all positions.
+
+    Reads `(height, width, channels)`, or `(length, features)` with an optional second
+    input, a mask `(length,)`: then only positions where it is true are averaged.
+    """
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """`keras.layers.Flatten`."""
+
+
+@dataclass(frozen=True)
+class First(Layer):
+    """The first position of `(length, features)`, as `(features,)`."""
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """`keras.layers.Activation`, by name."""
+
+    function: str
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """`keras.layers.BatchNormalization`; its moving statistics are not trainable."""
+
+    momentum: float = 0.9
+    epsilon: float = 1e-3
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """`keras.layers.LayerNormalization` over the last axis."""
+
+    epsilon: float = 1e-6
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """`keras.layers.Dropout`."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """`keras.layers.Embedding` of ids `(length,)` into `(length, width)`."""
+
+    vocabulary: int
+    width: Count
+
+
+@dataclass(frozen=True)
+class Positions(Layer):
+    """Ids 0, 1, 2, ... of the positions of ids `(length,)`."""
+
+
+@dataclass(frozen=True)
+class PaddingMask(Layer):
+    """True where ids `(length,)` are not 0."""
+
+
+@dataclass(frozen=True)
+class Attention(Layer):
+    """`keras.layers.MultiHeadAttention`.
+
+    Reads two or three inputs: queries `(length, features)`, what keys and values are
+    made from `(memory length, features)`, and a mask `(memory length,)`, false where
+    nothing may be read.
+
+    Args:
+        width: Features of queries, keys and values, all heads together.
+        heads: Number of heads; must divide `width`.
+        causal: Whether a position reads only itself and earlier ones.
+        dropout: Rate applied to the attention weights.
+    """
+
+    width: Count
+    heads: Count
+    causal: bool = False
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """`keras.layers.Add` of two or more inputs of one shape."""
+
+
+@dataclass(frozen=True)
+class Concatenate(Layer):
+    """`keras.layers.Concatenate` on the last axis."""
+
+
+@dataclass(frozen=True)
+class Repeat(Layer):
+    """A body applied `times` times, each copy to the output of the copy before.
+
+    Copy `i` of a `Repeat` named `stage2/block` has the path `stage2/block<i>`, counted
+    from 1. Outside, the name stands for the output of the last copy.
+
+    Args:
+        body: Layers of one copy; the first reads what enters it.
+        times: Number of copies, at least 1.
+        shared: Whether all copies use the same weights; the path is then the name.
+    """
+
+    body: tuple[Layer, ...]
+    times: int
+    shared: bool = False
+
+    def __post_init__(self) -> None:
+        if self.times < 1 or not self.body:
+            raise SpecError(
+                "`times >= 1` and a body of at least one layer must hold, but "
+                f"{self.name!r} got times={self.times}, {len(self.body)} layers."
+            )
+
+    def copy_path(self, prefix: str, copy: int) -> str:
+        """Path of what is inside copy number `copy`, with its closing slash."""
+        return f"{prefix}{self.name}{'' if self.shared else copy}/"
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A network as data.
+
+    Args:
+        inputs: Named inputs of the network.
+        layers: Layers in the order in which they are computed.
+        outputs: Names of the layers whose outputs the network returns.
+
+    Raises:
+        SpecError: Two layers have one name, or there is nothing to build.
+    """
+
+    inputs: tuple[Input, ...]
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not (self.inputs and self.layers and self.outputs):
+            raise SpecError("A blueprint needs inputs, layers and outputs.")
+        names = [item.name for item in (*self.inputs, *self.layers)]
+        if len(set(names)) < len(names):
+            double = next(name for name in names if names.count(name) > 1)
+            raise SpecError(f"Two layers of a blueprint are named {double!r}.")
+
+
+class Scope(dict[str, Any]):
+    """Values by layer name, looked up here and then in the scope around this one."""
+
+    def __init__(self, around: "Scope | None" = None) -> None:
+        super().__init__()
+        self.around = around
+
+    def __missing__(self, name: str) -> Any:
+        if self.around is None:
+            raise SpecError(f"A layer reads {name!r}, which no earlier layer is named.")
+        return self.around[name]
+
+
+def free_names(layers: tuple[Layer, ...]) -> set[str]:
+    """Names that layers of a body read from outside the body."""
+    local = {BODY_INPUT}
+    free: set[str] = set()
+    for layer in layers:
+        free.update(name for name in layer.inputs if name not in local)
+        if isinstance(layer, Repeat):
+            free.update(name for name in free_names(layer.body) if name not in local)
+        local.add(layer.name)
+    return free

@@ -1,0 +1,220 @@
+"""From a blueprint to a `keras.Model` of stock layers: the second reading."""
+
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+import keras
+
+from kscale import blueprint as bp
+from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+
+
+def layer_name(path: str) -> str:
+    """Keras name of the layer at a path; Keras allows no slash in it."""
+    return path.replace("/", ".")
+
+
+def build_model(
+    blueprint: Blueprint, seed: int = 0, synchronized: bool = False
+) -> keras.Model:
+    """A Keras model of a blueprint.
+
+    Args:
+        blueprint: The network; all its widths must be ints.
+        seed: Decides the initial weights and the dropout; each layer draws its own from
+            the seed and its path.
+        synchronized: Whether batch statistics are shared between replicas.
+
+    Returns:
+        A functional model of stock Keras layers. One input is taken as a tensor,
+        several as a dict by name; the same for outputs.
+    """
+    build = _Build(seed, synchronized)
+    scope = Scope()
+    for item in blueprint.inputs:
+        scope[item.name] = keras.Input(item.shape, dtype=item.dtype, name=item.name)
+    inputs = {item.name: scope[item.name] for item in blueprint.inputs}
+    entry = scope[blueprint.inputs[0].name]
+    build.layers(blueprint.layers, entry, scope, "")
+    outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
+    return keras.Model(_alone(inputs), _alone(outputs))
+
+
+def _alone(tensors: dict[str, Any]) -> Any:
+    return tensors if len(tensors) > 1 else next(iter(tensors.values()))
+
+
+class _Build:
+    """The layers made so far, by path, so that shared copies reuse them."""
+
+    def __init__(self, seed: int, synchronized: bool) -> None:
+        self.seed = seed
+        self.synchronized = synchronized
+        self.made: dict[str, Callable[..., Any]] = {}
+
+    def layers(
+        self, layers: tuple[Layer, ...], entry: Any, scope: Scope, prefix: str
+    ) -> Any:
+        """Tensor after the last of the layers."""
+        tensor = entry
+        for layer in layers:
+            read = [scope[name] for name in layer.inputs] if layer.inputs else [tensor]
+            if isinstance(layer, Repeat):
+                tensor = self.repeat(layer, read[0], scope, prefix)
+            else:
+                tensor = self.layer(layer, prefix + layer.name)(*read)
+            scope[layer.name] = tensor
+        return tensor
+
+    def repeat(self, repeat: Repeat, entry: Any, scope: Scope, prefix: str) -> Any:
+        """Tensor after the last copy."""
+        tensor = entry
+        for copy in range(1, repeat.times + 1):
+            inside = Scope(scope)
+            inside[BODY_INPUT] = tensor
+            path = repeat.copy_path(prefix, copy)
+            tensor = self.layers(repeat.body, tensor, inside, path)
+        return tensor
+
+    def layer(self, record: Layer, path: str) -> Callable[..., Any]:
+        """The Keras layer at a path, made when first asked for."""
+        if path not in self.made:
+            maker = MAKERS[type(record)]
+            self.made[path] = maker(record, layer_name(path), self)
+        return self.made[path]
+
+    def seed_of(self, name: str) -> int:
+        """A seed for the layer of a name."""
+        return crc32(name.encode(), self.seed & 0xFFFFFFFF) & 0x7FFFFFFF
+
+    def initializer(self, identifier: str, name: str) -> keras.Initializer:
+        """An initializer by its Keras name, seeded for the layer of a name."""
+        return type(keras.initializers.get(identifier))(seed=self.seed_of(name))
+
+
+def _dense(record: bp.Dense, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Dense(
+        record.units,
+        activation=record.activation,
+        use_bias=record.use_bias,
+        kernel_initializer=build.initializer(record.initializer, name),
+        name=name,
+    )
+
+
+def _conv2d(record: bp.Conv2D, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Conv2D(
+        record.filters,
+        record.kernel,
+        strides=record.strides,
+        padding=record.padding,
+        activation=record.activation,
+        use_bias=record.use_bias,
+        kernel_initializer=build.initializer(record.initializer, name),
+        name=name,
+    )
+
+
+def _max_pool2d(record: bp.MaxPool2D, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.MaxPooling2D(record.pool, name=name)
+
+
+def _global_average_pool(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    def pool(tensor: Any, mask: Any = None) -> Any:
+        if len(tensor.shape) == 4:
+            return keras.layers.GlobalAveragePooling2D(name=name)(tensor)
+        return keras.layers.GlobalAveragePooling1D(name=name)(tensor, mask=mask)
+
+    return pool
+
+
+def _flatten(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Flatten(name=name)
+
+
+def _first(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    return lambda tensor: tensor[:, 0]
+
+
+def _activation(record: bp.Activation, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Activation(record.function, name=name)
+
+
+def _batch_norm(record: bp.BatchNorm, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.BatchNormalization(
+        momentum=record.momentum,
+        epsilon=record.epsilon,
+        synchronized=build.synchronized,
+        name=name,
+    )
+
+
+def _layer_norm(record: bp.LayerNorm, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.LayerNormalization(epsilon=record.epsilon, name=name)
+
+
+def _dropout(record: bp.Dropout, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Dropout(record.rate, seed=build.seed_of(name), name=name)
+
+
+def _embedding(record: bp.Embedding, name: str, build: _Build) -> Callable[..., Any]:
+    # Standard deviation of BERT's embeddings (Devlin et al. 2018, released code).
+    start = keras.initializers.TruncatedNormal(stddev=0.02, seed=build.seed_of(name))
+    return keras.layers.Embedding(
+        record.vocabulary, record.width, embeddings_initializer=start, name=name
+    )
+
+
+def _positions(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    return lambda ids: keras.ops.cumsum(keras.ops.ones_like(ids), axis=-1) - 1
+
+
+def _padding_mask(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    return lambda ids: keras.ops.not_equal(ids, 0)
+
+
+def _attention(record: bp.Attention, name: str, build: _Build) -> Callable[..., Any]:
+    layer = keras.layers.MultiHeadAttention(
+        record.heads,
+        record.width // record.heads,
+        dropout=record.dropout,
+        kernel_initializer=build.initializer("glorot_uniform", name),
+        seed=build.seed_of(name),
+        name=name,
+    )
+
+    def attend(queries: Any, memory: Any, mask: Any = None) -> Any:
+        return layer(queries, memory, value_mask=mask, use_causal_mask=record.causal)
+
+    return attend
+
+
+def _add(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    layer = keras.layers.Add(name=name)
+    return lambda *tensors: layer(list(tensors))
+
+
+def _concatenate(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    layer = keras.layers.Concatenate(name=name)
+    return lambda *tensors: layer(list(tensors))
+
+
+MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
+    bp.Dense: _dense,
+    bp.Conv2D: _conv2d,
+    bp.MaxPool2D: _max_pool2d,
+    bp.GlobalAveragePool: _global_average_pool,
+    bp.Flatten: _flatten,
+    bp.First: _first,
+    bp.Activation: _activation,
+    bp.BatchNorm: _batch_norm,
+    bp.LayerNorm: _layer_norm,
+    bp.Dropout: _dropout,
+    bp.Embedding: _embedding,
+    bp.Positions: _positions,
+    bp.PaddingMask: _padding_mask,
+    bp.Attention: _attention,
+    bp.Add: _add,
+    bp.Concatenate: _concatenate,
+}

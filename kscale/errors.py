@@ -1,0 +1,62 @@
+"""The errors kscale raises on purpose, so that a caller can tell them from bugs.
+
+::
+
+    KscaleError
+    ├── SpecError            (ValueError)    a family, knob or blueprint that cannot be
+    ├── BudgetError          (ValueError)    no limit at all, or nothing fits it
+    ├── DataError            (ValueError)    data that cannot be read or trained on
+    ├── TrialError           (RuntimeError)  one training that failed, or all of them
+    ├── ResultsError         (ValueError)    a run folder that cannot be used as asked
+    ├── ExportError          (RuntimeError)  a model that cannot be written or read
+    └── MissingPackageError  (ImportError)   an optional package that is not installed
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class KscaleError(Exception):
+    """Anything kscale raises on purpose; its text is one line for the user."""
+
+
+class SpecError(KscaleError, ValueError):
+    """A family, a knob's value or a blueprint does not make a network."""
+
+
+class BudgetError(KscaleError, ValueError):
+    """A limit is no limit, or nothing fits it."""
+
+
+class DataError(KscaleError, ValueError):
+    """The data cannot be read, or cannot be trained on."""
+
+
+class TrialError(KscaleError, RuntimeError):
+    """A training failed; the search goes on unless every training failed."""
+
+
+class ResultsError(KscaleError, ValueError):
+    """A run folder is none, is damaged, is in use or holds another search."""
+
+
+class ExportError(KscaleError, RuntimeError):
+    """A model could not be written or read back."""
+
+
+class MissingPackageError(KscaleError, ImportError):
+    """An optional package is not installed; the text says how to install it."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that is not in a table, with the nearest one.
+
+    Example:
+
+    >>> unknown_name("family", "lineer", ["mlp", "linear"])
+    "Unknown family 'lineer'. Did you mean 'linear'? Known: linear, mlp."
+    """
+    names = sorted(known)
+    near = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."

@@ -1,0 +1,23 @@
+"""The table of families: a new family is a file and a row here."""
+
+from kscale.errors import SpecError, unknown_name
+from kscale.families import cnn, linear, mlp, transformer
+from kscale.families.base import Family
+
+FAMILIES: dict[str, Family] = {
+    "linear": linear.FAMILY,
+    "mlp": mlp.FAMILY,
+    "cnn": cnn.FAMILY,
+    "transformer": transformer.FAMILY,
+}
+
+
+def find_family(name: str) -> Family:
+    """A family by name.
+
+    Raises:
+        SpecError: There is no such family; the text names the nearest.
+    """
+    if name not in FAMILIES:
+        raise SpecError(unknown_name("family", name, FAMILIES))
+    return FAMILIES[name]

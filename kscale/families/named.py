@@ -1,0 +1,101 @@
+"""Published networks by their usual names, each with its source."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kscale.errors import SpecError, unknown_name
+from kscale.task import Input, Task
+
+
+@dataclass(frozen=True)
+class Named:
+    """A published network.
+
+    Args:
+        family: Family it belongs to.
+        knobs: Knobs that differ from the family's defaults.
+        task: Inputs and targets it was published with.
+        source: Paper and table the setting is from.
+    """
+
+    family: str
+    task: Task
+    source: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+
+_IMAGENET = Task.of("image", (224, 224, 3), classes=1000)
+_VGG = {"width": 64, "norm": "none", "stages": 5, "head_units": 4096}
+_VGG_SOURCE = "Simonyan & Zisserman 2014, table 1"
+
+
+def _encoder(vocabulary: int) -> Task:
+    return Task(
+        (
+            Input("ids", "tokens", (512,), vocabulary),
+            Input("types", "tokens", (512,), 2),
+        ),
+        (),
+    )
+
+
+_BERT = {"norm": "post", "pooling": "first", "heads": 0}
+_ALBERT = {**_BERT, "shared": True, "embedding_width": 128}
+_BERT_SOURCE = "Devlin et al. 2018, section 3, with pooler"
+_ALBERT_SOURCE = "Lan et al. 2019, table 1, with pooler"
+_SMALL_BERT_SOURCE = "Turc et al. 2019, with pooler"
+
+NAMED: dict[str, Named] = {
+    "VGG11": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, A", {**_VGG, "depth": 8}),
+    "VGG13": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, B", {**_VGG, "depth": 10}),
+    "VGG16": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, D", {**_VGG, "depth": 13}),
+    "BERT-tiny": Named(
+        "transformer",
+        _encoder(30522),
+        _SMALL_BERT_SOURCE,
+        {**_BERT, "depth": 2, "width": 128},
+    ),
+    "BERT-base": Named(
+        "transformer",
+        _encoder(30522),
+        _BERT_SOURCE,
+        {**_BERT, "depth": 12, "width": 768},
+    ),
+    "BERT-large": Named(
+        "transformer",
+        _encoder(30522),
+        _BERT_SOURCE,
+        {**_BERT, "depth": 24, "width": 1024},
+    ),
+    "ALBERT-base": Named(
+        "transformer",
+        _encoder(30000),
+        _ALBERT_SOURCE,
+        {**_ALBERT, "depth": 12, "width": 768},
+    ),
+    "ALBERT-large": Named(
+        "transformer",
+        _encoder(30000),
+        _ALBERT_SOURCE,
+        {**_ALBERT, "depth": 24, "width": 1024},
+    ),
+}
+
+
+def find_named(name: str) -> tuple[str, Named]:
+    """A published network by its name in any spelling: `vgg16`, `bert_base`.
+
+    Raises:
+        SpecError: No network of that name is known.
+    """
+    by_letters = {_letters(known): known for known in NAMED}
+    if _letters(name) not in by_letters:
+        raise SpecError(unknown_name("network", name, NAMED))
+    known = by_letters[_letters(name)]
+    return known, NAMED[known]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

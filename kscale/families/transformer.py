@@ -1,0 +1,237 @@
+"""Transformer encoders (Vaswani et al. 2017), for text as token ids.
+
+Depth counts encoder blocks, width is the model width (features of every position). A
+block is self-attention and two dense layers with `mlp_ratio` times the width between
+them, each added to what entered it: about 12 width^2 weights. With `depth=1` one block
+stands between the embeddings and the average over all tokens that are not padding.
+
+Every input of tokens is embedded; the sum, with an embedding of the positions, enters
+the first block. Padding is id 0 of the first input; it is never read. `norm="pre"`
+normalizes what enters attention and the dense layers, and once at the end (Xiong et al.
+2020); `norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all
+blocks the same weights and `embedding_width` makes token embeddings narrower, as in
+ALBERT (Lan et al. 2019): then depth adds FLOPs and no weights. `pooling="first"` reads
+the first position through a dense tanh layer, BERT's pooler (Devlin et al. 2018).
+
+Example:
+
+>>> from kscale.task import Task
+>>> task = Task.of("tokens", (64,), vocabulary=1000, classes=2)
+>>> FAMILY.size(FAMILY.spec(depth=1, width=32), task).params
+46882
+>>> 1000 * 32 + 64 * 32 + (12 * 32**2 + 13 * 32) + 2 * 32 + 32 * 2 + 2
+46882
+"""
+
+from typing import Any
+
+import numpy as np
+
+from kscale.blueprint import (
+    BODY_INPUT,
+    Add,
+    Attention,
+    Blueprint,
+    Count,
+    Dense,
+    Dropout,
+    Embedding,
+    First,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    PaddingMask,
+    Positions,
+    Repeat,
+)
+from kscale.errors import SpecError
+from kscale.families.base import (
+    Family,
+    Knob,
+    depth_knob,
+    learning_rate_knob,
+    width_knob,
+    with_heads,
+)
+from kscale.task import Task
+
+_HEAD_SIZES = tuple(range(64, 0, -8))
+
+
+def _network(
+    task: Task,
+    *,
+    depth: int,
+    width: Count,
+    heads: int,
+    mlp_ratio: int,
+    activation: str,
+    norm: str,
+    dropout: float,
+    shared: bool,
+    embedding_width: int,
+    positions: int,
+    pooling: str,
+) -> Blueprint:
+    length = task.inputs[0].shape[0]
+    if any(item.shape != (length,) for item in task.inputs):
+        raise SpecError(
+            "All token inputs must have one length, but got "
+            f"{', '.join(str(item.shape[0]) for item in task.inputs)}."
+        )
+    if positions and positions < length:
+        raise SpecError(
+            f"`positions >= {length}`, the length of the input, must hold, but got "
+            f"positions={positions}."
+        )
+    attention = Attention(
+        width,
+        heads_for(width, heads),
+        dropout=dropout,
+        name="attention",
+        inputs=("norm1", "norm1", "mask")
+        if norm == "pre"
+        else (*2 * (BODY_INPUT,), "mask"),
+    )
+    body = _block(attention, mlp_ratio * width, width, activation, norm, dropout)
+    layers = [
+        *_embeddings(task, width, embedding_width, positions or length, norm, dropout),
+        Repeat(body, depth, shared=shared, name="block"),
+    ]
+    if norm == "pre":
+        layers.append(LayerNorm(name="norm"))
+    if pooling == "mean":
+        pooled = (layers[-1].name, "mask")
+        layers.append(GlobalAveragePool(name="pool", inputs=pooled))
+    else:
+        layers += [First(name="first"), Dense(width, activation="tanh", name="pooler")]
+    return with_heads(task, layers)
+
+
+def _embeddings(
+    task: Task,
+    width: Count,
+    embedding_width: int,
+    positions: int,
+    norm: str,
+    dropout: float,
+) -> list[Layer]:
+    narrow: Any = embedding_width or width
+    ids = task.inputs[0].name
+    layers: list[Layer] = [
+        PaddingMask(name="mask", inputs=(ids,)),
+        Positions(name="positions", inputs=(ids,)),
+    ]
+    embedded = []
+    for item in task.inputs:
+        embedded.append(f"embeddings/{item.name}")
+        layers.append(
+            Embedding(item.vocabulary, narrow, name=embedded[-1], inputs=(item.name,))
+        )
+    embedded.append("embeddings/positions")
+    layers.append(
+        Embedding(positions, narrow, name=embedded[-1], inputs=("positions",))
+    )
+    layers.append(Add(name="embeddings/sum", inputs=tuple(embedded)))
+    if norm == "post":
+        layers.append(LayerNorm(name="embeddings/norm"))
+    if dropout:
+        layers.append(Dropout(dropout, name="embeddings/dropout"))
+    if embedding_width:
+        layers.append(Dense(width, name="embeddings/project"))
+    return layers
+
+
+def _block(
+    attention: Attention,
+    inner: Count,
+    width: Count,
+    activation: str,
+    norm: str,
+    dropout: float,
+) -> tuple[Layer, ...]:
+    dense: list[Layer] = [
+        Dense(inner, name="expand", activation=activation),
+        Dense(width, name="project"),
+    ]
+    first = _dropped(attention, "dropout1", dropout)
+    second = _dropped(dense[-1], "dropout2", dropout)
+    add1 = Add(name="add1", inputs=(BODY_INPUT, first[-1].name))
+    norm1, norm2 = LayerNorm(name="norm1"), LayerNorm(name="norm2")
+    if norm == "pre":
+        add2 = Add(name="add2", inputs=("add1", second[-1].name))
+        return (norm1, *first, add1, norm2, dense[0], *second, add2)
+    add2 = Add(name="add2", inputs=("norm1", second[-1].name))
+    return (*first, add1, norm1, dense[0], *second, add2, norm2)
+
+
+def _dropped(layer: Layer, name: str, rate: float) -> tuple[Layer, ...]:
+    return (layer, Dropout(rate, name=name)) if rate else (layer,)
+
+
+def heads_for(width: Count, heads: int = 0) -> Count:
+    """Number of heads that divides a width.
+
+    Args:
+        width: Model width, or an array of them.
+        heads: A wish; 0 takes heads of 64 features as BERT does, smaller ones where 64
+            does not divide the width or would leave a single head.
+
+    Raises:
+        SpecError: The wish does not divide the width.
+
+    Example:
+
+    >>> [heads_for(width) for width in (768, 200, 64, 8, 7)]
+    [12, 5, 2, 1, 1]
+    """
+    widths = np.asarray(width)
+    if heads:
+        if np.any(widths % heads):
+            odd = int(widths[widths % heads != 0].flat[0])
+            raise SpecError(f"`heads` (={heads}) must divide `width` (={odd}).")
+        return heads if isinstance(width, int) else np.full_like(widths, heads)
+    found = np.ones_like(widths)
+    for size in reversed(_HEAD_SIZES):
+        fits = (widths % size == 0) & (widths >= 2 * size)
+        found = np.where(fits, widths // size, found)
+    return int(found) if isinstance(width, int) else found
+
+
+FAMILY = Family(
+    name="transformer",
+    summary="encoder blocks; text as token ids",
+    depth_counts="encoder blocks",
+    width_counts="features of a position",
+    kinds=("tokens",),
+    knobs=(
+        depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
+        width_knob(64, 2048, "features of a position"),
+        Knob("heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0),
+        Knob("mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1),
+        Knob(
+            "activation",
+            "gelu",
+            ("gelu", "relu", "silu"),
+            "function inside the dense layers",
+            shapes=False,
+        ),
+        Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
+        Knob(
+            "dropout",
+            0.1,
+            (0.0, 0.1, 0.2, 0.3),
+            "share dropped in attention and before each sum",
+            low=0.0,
+            shapes=False,
+        ),
+        Knob("shared", False, (False, True), "whether all blocks share weights"),
+        Knob("embedding_width", 0, (0, 16, 32, 64, 128), "0 is the width", low=0),
+        Knob(
+            "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
+        ),
+        Knob("pooling", "mean", ("mean", "first"), "how tokens become one vector"),
+    ),
+    learning_rate=learning_rate_knob(1e-3, 2e-4, 5e-3),
+    network=_network,
+)

@@ -1,0 +1,244 @@
+"""Results: one JSON line a training, appended to a run folder and never changed."""
+
+import json
+import logging
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kscale.errors import ResultsError
+from kscale.families.base import Spec
+
+logger = logging.getLogger(__name__)
+
+Stage = Literal["baseline", "search", "finalist", "test"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one training left behind.
+
+    Args:
+        stage: `baseline`, `search`, `finalist`, or `test`: an evaluation of a finished
+            training on the test part, which trains nothing.
+        job: Index of the job within its stage.
+        member: Index of the network within its job.
+        spec: What was trained.
+        learning_rate: Largest learning rate; None where nothing is trained.
+        seed: Seed of initial weights, dropout and order of examples.
+        params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
+        epochs_from: Epochs the weights had been trained before this job.
+        epochs: Epochs they have been trained after it.
+        status: `ok` or `failed`.
+        reason: Why it failed, in one line.
+        score: Objective on the validation part (`test`: on the test part) after the
+            last epoch; None if failed.
+        stderr: Standard error of the score over the examples.
+        examples: Number of examples the score was computed on.
+        undertrained: Whether it was still improving when training ended.
+        seconds: Wall-clock time of building, training and scoring.
+        curve: For each epoch, under `loss`, `validation_loss` and `score`.
+        parent: Index of the job whose weights it went on from.
+    """
+
+    stage: Stage
+    job: int
+    spec: Spec
+    params: int
+    trainable: int
+    flops: int
+    bytes: int
+    seed: int = 0
+    member: int = 0
+    learning_rate: float | None = None
+    epochs_from: int = 0
+    epochs: int = 0
+    status: Literal["ok", "failed"] = "ok"
+    reason: str = ""
+    score: float | None = None
+    stderr: float | None = None
+    examples: int = 0
+    undertrained: bool = False
+    seconds: float = 0.0
+    curve: Mapping[str, list[float]] = field(default_factory=dict, hash=False)
+    parent: int | None = None
+
+    def to_line(self) -> str:
+        """One line of JSON, with its newline; never NaN or infinity."""
+        data = {**asdict(self), "spec": self.spec.to_json(), "curve": dict(self.curve)}
+        return json.dumps(_finite(data), allow_nan=False, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def from_line(cls, line: str) -> "Result":
+        """The result that `to_line` wrote.
+
+        Raises:
+            ValueError: The line is not a whole result.
+        """
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+        try:
+            return cls(**{**data, "spec": Spec.from_json(data["spec"])})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return data
+
+
+RESULTS_FILE = "results.jsonl"
+RUN_FILE = "run.json"
+
+
+def read_results(folder: Path) -> list[Result]:
+    """All results of a run folder, in the order in which they were written.
+
+    A damaged line (a process was killed while it wrote, or the file was edited) is left
+    out and named in a warning.
+    """
+    path = folder / RESULTS_FILE
+    return list(_read_lines(path)) if path.exists() else []
+
+
+def _read_lines(path: Path) -> Iterator[Result]:
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield Result.from_line(line.decode())
+        except ValueError as error:
+            logger.warning(
+                "%s, line %d is damaged and left out: %s", path, number, error
+            )
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run folder says of itself: identity, task, data, sessions.
+
+    Raises:
+        ResultsError: The folder holds no run.
+    """
+    path = folder / RUN_FILE
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ResultsError(
+            f"{folder} is no run folder: it has no {RUN_FILE}."
+        ) from error
+    except (ValueError, OSError) as error:
+        raise ResultsError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(data, dict) or not {"identity", "task", "data"} <= data.keys():
+        raise ResultsError(f"{path} does not describe a run.")
+    return data
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees all of it or the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+class ResultsWriter:
+    """The only writer of a run folder, for as long as it is open.
+
+    Raises:
+        ResultsError: Another process has the folder open, or it holds another search.
+    """
+
+    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / RESULTS_FILE
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            self._lock()
+            self._claim(description)
+            self._end_partial_line(path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _lock(self) -> None:
+        try:
+            import fcntl  # missing on Windows, where two writers are not kept apart
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResultsError(
+                f"{self.folder} is in use by another kscale process; wait for it, or "
+                "choose another folder with --run."
+            ) from error
+
+    def _claim(self, description: Mapping[str, Any]) -> None:
+        """Write run.json for a new folder; check that an old one is the same search."""
+        if not (self.folder / RUN_FILE).exists():
+            if os.fstat(self._fd).st_size:
+                raise ResultsError(
+                    f"{self.folder} has results but no {RUN_FILE}; choose another "
+                    "folder with --run."
+                )
+            self._write({**description, "sessions": []})
+            return
+        there = read_run(self.folder)
+        asked = json.loads(json.dumps(description["identity"]))
+        other = [
+            key
+            for key in sorted({*asked, *there["identity"]})
+            if asked.get(key) != there["identity"].get(key)
+        ]
+        if other:
+            key = other[0]
+            raise ResultsError(
+                f"{self.folder} holds another search: its {key} is "
+                f"{json.dumps(there['identity'].get(key))}, not "
+                f"{json.dumps(asked.get(key))}. Choose another folder with --run."
+            )
+
+    def _end_partial_line(self, path: Path) -> None:
+        """A killed process may have left half a line; what follows starts a new one."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    def _write(self, data: Mapping[str, Any]) -> None:
+        content = json.dumps(data, indent=2).encode() + b"\n"
+        write_atomically(self.folder / RUN_FILE, content)
+
+    def add_session(self, session: Mapping[str, Any]) -> None:
+        """Append what this session was asked beyond the identity to run.json."""
+        data = read_run(self.folder)
+        self._write({**data, "sessions": [*data.get("sessions", []), dict(session)]})
+
+    def append(self, result: Result) -> None:
+        """Append a result; when this returns it survives a crash."""
+        os.write(self._fd, result.to_line().encode())
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Give the folder free."""
+        os.close(self._fd)
+
+    def __enter__(self) -> "ResultsWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

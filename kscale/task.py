@@ -1,0 +1,164 @@
+"""What a network must take in and put out, without any data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kscale.errors import DataError
+
+InputKind = Literal["vector", "image", "tokens", "sequence"]
+TargetKind = Literal["classes", "real"]
+
+INPUT_RANKS: dict[str, int] = {"vector": 1, "image": 3, "tokens": 1, "sequence": 2}
+
+
+@dataclass(frozen=True)
+class Input:
+    """One named input of a task.
+
+    Args:
+        name: Key of the input's array, and name of the Keras input.
+        kind: `vector` `(features,)`, `image` `(height, width, channels)`, `tokens`
+            `(length,)` of ids where 0 is padding, `sequence` `(length, features)`.
+        shape: Shape of one example, without the batch.
+        vocabulary: Number of token ids, padding included; 0 if not `tokens`.
+
+    Raises:
+        DataError: The kind is unknown, or the shape does not suit it.
+    """
+
+    name: str
+    kind: InputKind
+    shape: tuple[int, ...]
+    vocabulary: int = 0
+
+    def __post_init__(self) -> None:
+        rank = INPUT_RANKS.get(self.kind)
+        if rank is None:
+            raise DataError(
+                f"Unknown kind {self.kind!r}. Known: {', '.join(INPUT_RANKS)}."
+            )
+        if len(self.shape) != rank or any(side < 1 for side in self.shape):
+            raise DataError(
+                f"An input of kind {self.kind} has {rank} sides of at least 1, "
+                f"but got shape={self.shape}."
+            )
+        if (self.kind == "tokens") != (self.vocabulary > 0):
+            raise DataError(
+                "`vocabulary >= 1` must hold for tokens and 0 for other kinds, but "
+                f"got kind={self.kind}, vocabulary={self.vocabulary}."
+            )
+
+    @property
+    def dtype(self) -> str:
+        """Type of the network's input: `int32` for tokens, else `float32`."""
+        return "int32" if self.kind == "tokens" else "float32"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to predict.
+
+    Args:
+        name: Key of the target's array, and name of the network's output.
+        kind: `classes` (one of several) or `real` (numbers).
+        outputs: Number of classes, or of real values.
+        class_names: A name for each class, in the order of the outputs; may be empty.
+    """
+
+    name: str
+    kind: TargetKind
+    outputs: int
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("classes", "real"):
+            raise DataError(f"Unknown kind {self.kind!r}. Known: classes, real.")
+        if self.outputs < (2 if self.kind == "classes" else 1):
+            raise DataError(
+                f"`outputs >= {2 if self.kind == 'classes' else 1}` must hold for "
+                f"target {self.name!r} of kind {self.kind}, but got {self.outputs}."
+            )
+
+    @property
+    def loss(self) -> str:
+        """The Keras loss trained on, by its usual name; classes come as logits."""
+        if self.kind == "classes":
+            return "sparse_categorical_crossentropy"
+        return "mean_squared_error"
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric reported unless another objective is asked for."""
+        return "accuracy" if self.kind == "classes" else "root_mean_squared_error"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network must take in and put out.
+
+    Args:
+        inputs: Named inputs; most families take exactly one.
+        targets: What to predict. Without targets a family gives its features, which
+            is how published encoders are counted.
+
+    Example:
+
+    >>> Task.of("image", (28, 28, 1), classes=10).targets[0].outputs
+    10
+    """
+
+    inputs: tuple[Input, ...]
+    targets: tuple[Target, ...]
+
+    @classmethod
+    def of(
+        cls,
+        kind: InputKind,
+        shape: tuple[int, ...],
+        *,
+        classes: int = 0,
+        values: int = 0,
+        vocabulary: int = 0,
+    ) -> "Task":
+        """A task of one input and at most one target.
+
+        Args:
+            kind: Kind of the input.
+            shape: Shape of one example, without the batch.
+            classes: Number of classes to tell apart.
+            values: Number of real values to predict.
+            vocabulary: Number of token ids.
+        """
+        targets: tuple[Target, ...] = ()
+        if classes:
+            targets = (Target("label", "classes", classes),)
+        elif values:
+            targets = (Target("value", "real", values),)
+        return cls((Input("x", kind, tuple(shape), vocabulary),), targets)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` reads back."""
+        return {
+            "inputs": [
+                {**vars(item), "shape": list(item.shape)} for item in self.inputs
+            ],
+            "targets": [
+                {**vars(item), "class_names": list(item.class_names)}
+                for item in self.targets
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Task":
+        """The task that `to_json` described."""
+        return cls(
+            tuple(
+                Input(**{**item, "shape": tuple(item["shape"])})
+                for item in data["inputs"]
+            ),
+            tuple(
+                Target(**{**item, "class_names": tuple(item["class_names"])})
+                for item in data["targets"]
+            ),
+        )

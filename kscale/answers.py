@@ -1,5 +1,6 @@
 """What the results say: the front, the best and the recommended entry."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
@@ -65,7 +66,7 @@ class Entry:
         seen = [result.stderr or 0.0 for result in self.results]
         scores = _scores(self.results)
         seeds = variance(scores) / len(scores) if len(scores) > 1 else 0.0
-        return (fmean(error**2 for error in seen) + seeds) ** 0.5
+        return math.sqrt(fmean(error**2 for error in seen) + seeds)
 
     @property
     def undertrained(self) -> bool:

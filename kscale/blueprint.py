@@ -214,7 +214,8 @@ class Blueprint:
     def __post_init__(self) -> None:
         if not (self.inputs and self.layers and self.outputs):
             raise SpecError("A blueprint needs inputs, layers and outputs.")
-        names = [item.name for item in (*self.inputs, *self.layers)]
+        names = [item.name for item in self.inputs]
+        names += [layer.name for layer in self.layers]
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
             raise SpecError(f"Two layers of a blueprint are named {double!r}.")

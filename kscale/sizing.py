@@ -12,8 +12,8 @@ Definitions, used wherever kscale prints or limits a size:
 - `weight_bytes(dtype)`: `params` in that type.
 - `activation_bytes`: the most bytes alive at once in a forward pass of one example.
   While a layer runs, alive are its inputs, its output, what it computes inside
-  (attention: queries, keys, values, scores and context) and whatever a later layer still
-  reads; the network's own inputs throughout. `Flatten`, and `Dropout` outside training,
+  (attention: queries, keys, values, scores and context) and whatever a later layer
+  still reads; the network's own inputs throughout. `Flatten`, and `Dropout` outside training,
   give their input back.
 - `training_activation_bytes`: inputs, outputs and insides of all layers for one
   example, which is what the backward pass reads.
@@ -89,7 +89,7 @@ class Size:
         return -(-self.params * _BITS[dtype] // 8)
 
     def training_bytes(self, batch_size: int) -> Any:
-        """Bytes that training with Adam in float32 holds, with a batch's activations."""
+        """Bytes held by training with Adam in float32, with a batch's activations."""
         weights = self.params * 4 + self.trainable * 4 * (_BACKWARD_COPIES - 1)
         return weights + batch_size * self.training_activation_bytes
 

@@ -2,7 +2,8 @@
 
 Depth counts hidden dense layers, width their units. Images are flattened. With
 `depth=1` the network is one hidden layer and the output layer; `depth=2` adds one
-`width x width` layer. Hidden layers start from He initialization (He et al. 2015, eq. 10).
+`width x width` layer. Hidden layers start from He initialization (He et al. 2015,
+equation 10).
 
 Example:
 

@@ -48,9 +48,29 @@ class Entry:
         return self.results[0].flops
 
     @property
+    def trainable(self) -> int:
+        """Exact number of weights that training changes."""
+        return self.results[0].trainable
+
+    @property
+    def bytes(self) -> int:
+        """Exact bytes of the weights in float32."""
+        return self.results[0].bytes
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that each of the trainings counted took."""
+        return self.results[0].epochs
+
+    @property
     def stage(self) -> str:
         """Stage of the results counted."""
         return self.results[0].stage
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it was trained to compare with, whatever became of it later."""
+        return any(r.stage == "baseline" for r in (*self.results, *self.others))
 
     @property
     def score(self) -> float:
@@ -78,6 +98,12 @@ def _scores(results: Iterable[Result]) -> list[float]:
     return [result.score for result in results if result.score is not None]
 
 
+def is_scored(result: Result) -> bool:
+    """Whether a result ended well, with a score that is a number."""
+    score = result.score
+    return result.status == "ok" and score is not None and math.isfinite(score)
+
+
 def entries_of(results: Iterable[Result]) -> list[Entry]:
     """Finished results grouped by spec and learning rate, in order of first appearance.
 
@@ -85,11 +111,7 @@ def entries_of(results: Iterable[Result]) -> list[Entry]:
     """
     groups: dict[tuple[Spec, float | None], list[Result]] = {}
     for result in results:
-        if (
-            result.status == "ok"
-            and result.score is not None
-            and result.stage != "test"
-        ):
+        if is_scored(result) and result.stage != "test":
             groups.setdefault((result.spec, result.learning_rate), []).append(result)
     return [_entry(group) for group in groups.values()]
 
@@ -107,7 +129,7 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
     """Whether an entry is a trained network within the budget."""
     if entry.learning_rate is None:
         return False
-    size = Size(entry.params, entry.results[0].trainable, entry.flops, 0, 0)
+    size = Size(entry.params, entry.trainable, entry.flops, 0, 0)
     return bool(budget.allows(size))
 
 

@@ -131,7 +131,7 @@ class Positions(Layer):
 
 @dataclass(frozen=True)
 class PaddingMask(Layer):
-    """True where ids `(length,)` are not 0."""
+    """True where ids `(length,)` are not 0; everywhere if all of them are 0."""
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,25 @@ class Attention(Layer):
 
     Args:
         width: Features of queries, keys and values, all heads together.
-        heads: Number of heads; must divide `width`.
+        heads: Number of heads.
         causal: Whether a position reads only itself and earlier ones.
         dropout: Rate applied to the attention weights.
+
+    Raises:
+        SpecError: The heads do not divide the width.
     """
 
     width: Count
     heads: Count
     causal: bool = False
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if np.any(self.width % self.heads):
+            raise SpecError(
+                f"The heads of {self.name!r} must divide its width, but got "
+                f"heads={self.heads}, width={self.width}."
+            )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """From a blueprint to a `keras.Model` of stock layers: the second reading."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 from zlib import crc32
@@ -121,10 +122,13 @@ def _max_pool2d(record: bp.MaxPool2D, name: str, build: _Build) -> Callable[...,
 
 
 def _global_average_pool(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    of_images = keras.layers.GlobalAveragePooling2D(name=name)
+    of_sequences = keras.layers.GlobalAveragePooling1D(name=name)
+
     def pool(tensor: Any, mask: Any = None) -> Any:
         if len(tensor.shape) == 4:
-            return keras.layers.GlobalAveragePooling2D(name=name)(tensor)
-        return keras.layers.GlobalAveragePooling1D(name=name)(tensor, mask=mask)
+            return of_images(tensor)
+        return of_sequences(tensor, mask=mask)
 
     return pool
 
@@ -171,7 +175,12 @@ def _positions(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
 
 
 def _padding_mask(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
-    return lambda ids: keras.ops.not_equal(ids, 0)
+    def mask(ids: Any) -> Any:
+        # Without any token to read, averages would divide by zero: read the padding.
+        is_empty = keras.ops.equal(keras.ops.max(ids, axis=-1, keepdims=True), 0)
+        return keras.ops.logical_or(keras.ops.not_equal(ids, 0), is_empty)
+
+    return mask
 
 
 def _attention(record: bp.Attention, name: str, build: _Build) -> Callable[..., Any]:
@@ -179,15 +188,33 @@ def _attention(record: bp.Attention, name: str, build: _Build) -> Callable[..., 
         record.heads,
         record.width // record.heads,
         dropout=record.dropout,
-        kernel_initializer=build.initializer("glorot_uniform", name),
         seed=build.seed_of(name),
         name=name,
     )
 
     def attend(queries: Any, memory: Any, mask: Any = None) -> Any:
-        return layer(queries, memory, value_mask=mask, use_causal_mask=record.causal)
+        is_new = not layer.built
+        output = layer(queries, memory, value_mask=mask, use_causal_mask=record.causal)
+        if is_new:
+            _draw_projections(layer, build)
+        return output
 
     return attend
+
+
+def _draw_projections(layer: keras.layers.MultiHeadAttention, build: _Build) -> None:
+    """Start an attention's four kernels as the matrices that they are.
+
+    Keras gives all four copies of one initializer, so that a seeded one starts queries,
+    keys and values equal, and takes heads for the side of a convolution (Glorot's fans
+    come out too large).
+    """
+    for part in ("query", "key", "value", "output"):
+        kernel = getattr(layer, f"{part}_dense").kernel
+        rows = kernel.shape[0] * (kernel.shape[1] if part == "output" else 1)
+        start = build.initializer("glorot_uniform", f"{layer.name}.{part}")
+        drawn = start((rows, math.prod(kernel.shape) // rows), dtype=kernel.dtype)
+        kernel.assign(keras.ops.reshape(drawn, kernel.shape))
 
 
 def _add(record: Layer, name: str, build: _Build) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """What a search improves: metrics by name, and which way is better."""
 
+import re
 from dataclasses import dataclass
 
 from kscale.errors import DataError, unknown_name
@@ -104,15 +105,15 @@ def find_objective(name: str | None, target: Target) -> Objective:
     'root_mean_squared_error'
     """
     known = OBJECTIVES[target.kind]
-    wanted = (name or target.metric).strip()
-    snake = "".join(
-        f"_{letter.lower()}"
-        if letter.isupper() and before.islower()
-        else letter.lower()
-        for before, letter in zip(f" {wanted}", wanted, strict=False)
-    ).replace("-", "_")
-    snake = _SHORT.get(snake, snake)
-    if snake not in known:
+    wanted = name or target.metric
+    names = {_letters(item): item for item in known}
+    names |= {_letters(short): item for short, item in _SHORT.items() if item in known}
+    found = names.get(_letters(wanted))
+    if found is None:
         what = "classes" if target.kind == "classes" else "real values"
         raise DataError(unknown_name(f"metric for {what}", wanted, known))
-    return known[snake]
+    return known[found]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

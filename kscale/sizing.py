@@ -13,18 +13,17 @@ Definitions, used wherever kscale prints or limits a size:
 - `activation_bytes`: the most bytes alive at once in a forward pass of one example.
   While a layer runs, alive are its inputs, its output, what it computes inside
   (attention: queries, keys, values, scores and context) and whatever a later layer
-  still reads; the network's own inputs throughout. `Flatten`, and `Dropout` outside training,
-  give their input back.
+  still reads; the network's own inputs throughout. `Flatten`, and `Dropout` outside
+  training, give their input back.
 - `training_activation_bytes`: inputs, outputs and insides of all layers for one
   example, which is what the backward pass reads.
 
 Activations are float32, token ids int32, masks one byte. A width may be an array: then
-every figure is an int64 array, one element a width.
+every figure is an int64 array, one element a width. The rules for single layers are in
+`kscale.layer_costs`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,32 +31,12 @@ import numpy as np
 from kscale import blueprint as bp
 from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 from kscale.errors import SpecError
+from kscale.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
 _VIEWS = (bp.Flatten, bp.Dropout)
+_MOST_IN_ARRAYS = 2**58  # so that even the bits of float32 weights fit into int64
 _BACKWARD_COPIES = 4  # weight, gradient, and Adam's two moments
-
-
-class Tensor(NamedTuple):
-    """What a layer puts out: its shape without the batch, and bytes an element."""
-
-    shape: tuple[Any, ...]
-    itemsize: int = 4
-
-    @property
-    def bytes(self) -> Any:
-        """Bytes of one example."""
-        return prod(self.shape) * self.itemsize
-
-
-class Cost(NamedTuple):
-    """What one layer adds."""
-
-    output: Tensor
-    params: Any = 0
-    frozen: Any = 0
-    flops: Any = 0
-    inner: Any = 0
 
 
 @dataclass(frozen=True)
@@ -147,9 +126,12 @@ def size_of(blueprint: Blueprint) -> Size:
     """Exact size of a network.
 
     Raises:
-        SpecError: A layer's input has a shape it cannot take.
+        SpecError: A layer's input has a shape it cannot take, or a width of an array
+            makes a figure too large for int64.
     """
     totals = _count(blueprint, rows=None)
+    if not isinstance(totals.peak, int):
+        _check_range(blueprint)
     return Size(
         params=totals.params,
         trainable=totals.params - totals.frozen,
@@ -157,6 +139,33 @@ def size_of(blueprint: Blueprint) -> Size:
         activation_bytes=totals.peak,
         training_activation_bytes=totals.held,
     )
+
+
+def _check_range(blueprint: Blueprint) -> None:
+    """Raise if an array may have wrapped around: no figure falls as a width grows."""
+    layers = tuple(map(_widest, blueprint.layers))
+    widest = _count(replace(blueprint, layers=layers), rows=None)
+    most = max(widest.params, widest.flops, widest.held, widest.peak)
+    if most > _MOST_IN_ARRAYS:
+        raise SpecError(
+            f"A figure of up to {most:.1e} is too large for arrays; give smaller "
+            "widths, or count one width at a time."
+        )
+
+
+def _widest(layer: Layer) -> Layer:
+    """A layer with the largest element of every array, or more."""
+    if isinstance(layer, Repeat):
+        return replace(layer, body=tuple(map(_widest, layer.body)))
+    if isinstance(layer, bp.Attention):
+        width = int(np.max(layer.width))
+        return replace(layer, width=width, heads=width)
+    changes: dict[str, Any] = {
+        name: int(value.max())
+        for name, value in vars(layer).items()
+        if isinstance(value, np.ndarray | np.integer)
+    }
+    return replace(layer, **changes) if changes else layer
 
 
 def size_rows(blueprint: Blueprint) -> list[SizeRow]:
@@ -172,275 +181,176 @@ def size_rows(blueprint: Blueprint) -> list[SizeRow]:
 
 def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
     scope = Scope()
-    totals = _Totals(rows)
-    inputs = 0
     for item in blueprint.inputs:
-        scope[item.name] = Tensor(item.shape)
-        inputs += scope[item.name].bytes
+        scope[item.name] = tensor(item.shape)
+    inputs = sum(scope[item.name].bytes for item in blueprint.inputs)
+    totals = _Totals(rows)
     totals.held = inputs
-    entry = scope[blueprint.inputs[0].name]
-    scope[BODY_INPUT] = entry
     # Network inputs and outputs belong to the caller: they are alive throughout.
-    _fold(blueprint.layers, entry, False, inputs, scope, "", totals, blueprint.outputs)
+    body = _body(blueprint.layers, blueprint.inputs[0].name, blueprint.outputs)
+    _walk(body, None, inputs, scope, "", totals)
     return totals
 
 
-def _fold(
-    layers: tuple[Layer, ...],
-    entry: Tensor,
-    owns_entry: bool,
-    outside: Any,
+class _Step(NamedTuple):
+    """A layer with what can be known before any shape is.
+
+    `buffer` is the one behind its first input; `dying` are those nothing reads later;
+    `body` is what a `Repeat` repeats.
+    """
+
+    layer: Layer
+    reads: tuple[str, ...]
+    is_view: bool
+    buffer: str
+    dying: list[str]
+    body: "_Body | None"
+
+
+class _Body(NamedTuple):
+    """Layers ready to be walked; `outside` are the names they read from around them."""
+
+    steps: list[_Step]
+    outside: set[str]
+
+
+def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> _Body:
+    """Resolve who reads whose buffer, and when each buffer is read for the last time.
+
+    Args:
+        layers: Layers of the network, or of one copy of a `Repeat`.
+        entry: What the first layer reads unless it names something else.
+        kept: Names that stay alive; empty means the last one.
+    """
+    buffers = {entry: entry}
+    last_read: dict[str, int] = {}
+    steps: list[_Step] = []
+    outside: set[str] = set()
+    before = entry
+    for index, layer in enumerate(layers):
+        reads = layer.inputs or (before,)
+        body = _body(layer.body, BODY_INPUT) if isinstance(layer, Repeat) else None
+        for name in (*reads, *body.outside) if body else reads:
+            if name not in buffers:
+                outside.add(name)
+            last_read[buffers.get(name, name)] = index
+        is_view = isinstance(layer, _VIEWS)
+        buffer = buffers.get(reads[0], reads[0])
+        buffers[layer.name] = buffer if is_view else layer.name
+        last_read.setdefault(buffers[layer.name], index)
+        steps.append(_Step(layer, reads, is_view, buffer, [], body))
+        before = layer.name
+    stay = {buffers.get(name, name) for name in kept or (before,)}
+    for name, index in last_read.items():
+        if name not in stay:
+            steps[index].dying.append(name)
+    return _Body(steps, outside)
+
+
+def _walk(
+    body: _Body,
+    owned: Tensor | None,
+    live: Any,
     scope: Scope,
     prefix: str,
     totals: _Totals,
-    kept: tuple[str, ...] = (),
 ) -> Tensor:
-    """Walk one body; `outside` is alive around it, its entry too if not owned."""
-    dying, roots = _lifetimes(layers, kept)
-    alive: dict[str, Any] = {BODY_INPUT: entry.bytes} if owns_entry else {}
-    tensor, before = entry, BODY_INPUT
-    for index, layer in enumerate(layers):
-        read = [scope[name] for name in layer.inputs] if layer.inputs else [tensor]
-        if isinstance(layer, Repeat):
-            # What enters a Repeat and is read nowhere later dies inside it.
-            root = roots.get(layer.inputs[0] if layer.inputs else before, "")
-            owned = root in alive and root in dying[index]
-            around = outside + sum(alive.values())
-            if owned:
-                around = around - alive[root]
-            tensor = _fold_repeat(layer, read[0], owned, around, scope, prefix, totals)
+    """Count one copy of a body and return its output.
+
+    Args:
+        body: What to walk.
+        owned: What enters, if nothing outside reads it later: then it may die inside.
+        live: Bytes alive when the walk begins, those of `owned` among them.
+        scope: Tensors by name; the layers' outputs are added.
+        prefix: Path of the copy.
+        totals: Where the layers are counted.
+    """
+    alive = {BODY_INPUT: owned.bytes} if owned else {}
+    for step in body.steps:
+        read = [scope[name] for name in step.reads]
+        if step.body:
+            is_last = step.buffer in alive and step.buffer in step.dying
+            output = _walk_repeat(step, read[0], is_last, live, scope, prefix, totals)
         else:
-            tensor = _fold_layer(
-                layer, read, outside + sum(alive.values()), prefix, totals
-            )
-        scope[layer.name] = tensor
-        if roots[layer.name] == layer.name:
-            alive[layer.name] = tensor.bytes
-        for name in dying[index]:
-            alive.pop(name, None)
-        before = layer.name
-    return tensor
+            output = _add_layer(step, read, live, prefix, totals)
+        scope[step.layer.name] = output
+        if not step.is_view:
+            alive[step.layer.name] = output.bytes
+            live = live + output.bytes
+        for name in step.dying:
+            if name in alive:
+                live = live - alive.pop(name)
+    return output
 
 
-def _fold_layer(
-    layer: Layer, read: list[Tensor], around: Any, prefix: str, totals: _Totals
+def _add_layer(
+    step: _Step, read: list[Tensor], live: Any, prefix: str, totals: _Totals
 ) -> Tensor:
+    layer = step.layer
     try:
         cost = RULES[type(layer)](layer, read)
-    except _Misfit as misfit:
+    except Misfit as misfit:
         shapes = ", ".join(str(item.shape) for item in read)
         raise SpecError(
             f"Layer '{prefix}{layer.name}' needs {misfit}, but got {shapes}."
         ) from misfit
-    made = cost.output.bytes
-    totals.params = totals.params + cost.params
-    totals.frozen = totals.frozen + cost.frozen
-    totals.flops = totals.flops + cost.flops
-    totals.held = totals.held + made + cost.inner
-    totals.see(around + (0 if isinstance(layer, _VIEWS) else made) + cost.inner)
+    output, params, frozen, flops, inner = cost
+    totals.params = totals.params + params
+    totals.frozen = totals.frozen + frozen
+    totals.flops = totals.flops + flops
+    totals.held = totals.held + output.bytes + inner
+    totals.see(live + inner if step.is_view else live + output.bytes + inner)
     if totals.rows is not None:
-        kind = type(layer).__name__
-        row = SizeRow(
-            prefix + layer.name, kind, cost.output.shape, cost.params, cost.flops, 1
-        )
-        totals.rows.append(row)
-    return cost.output
+        path, kind = prefix + layer.name, type(layer).__name__
+        totals.rows.append(SizeRow(path, kind, output.shape, params, flops, 1))
+    return output
 
 
-def _fold_repeat(
-    repeat: Repeat,
+def _walk_repeat(
+    step: _Step,
     entry: Tensor,
     owned: bool,
-    around: Any,
+    live: Any,
     scope: Scope,
     prefix: str,
     totals: _Totals,
 ) -> Tensor:
     """Walk copies until one is sure to equal all that follow; count those at once."""
+    repeat, body = step.layer, step.body
+    assert isinstance(repeat, Repeat) and body is not None
+    around = live - entry.bytes if owned else live
     copy = 1
     while True:
         inside = Scope(scope)
         inside[BODY_INPUT] = entry
-        body = _Totals([] if totals.rows is not None else None)
+        counted = _Totals([] if totals.rows is not None else None)
         path = repeat.copy_path(prefix, copy)
-        output = _fold(repeat.body, entry, owned, around, inside, path, body)
-        settled = _same_shape(output.shape, entry.shape)
+        output = _walk(body, entry if owned else None, live, inside, path, counted)
+        settled = same_shape(output.shape, entry.shape)
         if repeat.shared and repeat.times > 1 and not settled:
             raise SpecError(
                 f"Shared copies of {repeat.name!r} must keep the shape, but got "
                 f"{entry.shape} in and {output.shape} out."
             )
         # From the second copy on, what enters belongs to the Repeat alone.
-        settled = settled and (owned or copy > 1)
-        copies = repeat.times - copy + 1 if settled else 1
-        if body.rows and copies > 1 and not repeat.shared:
-            last = f"{prefix}{repeat.name}{copy}-{repeat.times}/"
-            body.rows = [
-                row._replace(path=last + row.path.removeprefix(path))
-                for row in body.rows
-            ]
-        weights = int(copy == 1) if repeat.shared else copies
-        totals.add(body, weights, copies)
+        copies = repeat.times - copy + 1 if settled and (owned or copy > 1) else 1
+        _name_copies(counted, repeat, prefix, path, copies)
+        totals.add(counted, int(copy == 1) if repeat.shared else copies, copies)
         copy += copies
         if copy > repeat.times:
             return output
-        entry, owned = output, True
+        entry, owned, live = output, True, around + output.bytes
 
 
-def _same_shape(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
-    return len(left) == len(right) and all(
-        a is b or np.array_equal(a, b) for a, b in zip(left, right, strict=True)
-    )
-
-
-def _lifetimes(
-    layers: tuple[Layer, ...], kept: tuple[str, ...]
-) -> tuple[list[list[str]], dict[str, str]]:
-    """Which buffers die after each layer, and whose buffer each name stands for."""
-    roots: dict[str, str] = {BODY_INPUT: BODY_INPUT}
-    last: dict[str, int] = {}
-    before = BODY_INPUT
-    for index, layer in enumerate(layers):
-        names = layer.inputs or (before,)
-        if isinstance(layer, Repeat):
-            names = (*names, *bp.free_names(layer.body))
-        for name in names:
-            last[roots.get(name, name)] = index
-        is_view = isinstance(layer, _VIEWS)
-        roots[layer.name] = roots.get(names[0], names[0]) if is_view else layer.name
-        last.setdefault(roots[layer.name], index)
-        before = layer.name
-    for name in kept or (before,):
-        last[roots.get(name, name)] = len(layers)
-    dying: list[list[str]] = [[] for _ in range(len(layers) + 1)]
-    for name, index in last.items():
-        dying[index].append(name)
-    return dying, roots
-
-
-class _Misfit(Exception):
-    """A layer cannot take its input; the text says what it needs."""
-
-
-def _need(read: list[Tensor], rank: int, what: str) -> tuple[Any, ...]:
-    if len(read[0].shape) != rank:
-        raise _Misfit(what)
-    return read[0].shape
-
-
-def _dense(layer: bp.Dense, read: list[Tensor]) -> Cost:
-    *leading, features = read[0].shape
-    weights = features * layer.units
-    return Cost(
-        Tensor((*leading, layer.units)),
-        params=weights + layer.units if layer.use_bias else weights,
-        flops=2 * prod(leading) * weights,
-    )
-
-
-def _conv2d(layer: bp.Conv2D, read: list[Tensor]) -> Cost:
-    height, width, channels = _need(read, 3, "an image (height, width, channels)")
-    if layer.padding == "same":
-        rows, columns = -(-height // layer.strides), -(-width // layer.strides)
-    else:
-        rows = (height - layer.kernel) // layer.strides + 1
-        columns = (width - layer.kernel) // layer.strides + 1
-    if rows < 1 or columns < 1:
-        raise _Misfit(f"an image of at least {layer.kernel}x{layer.kernel}")
-    weights = layer.kernel * layer.kernel * channels * layer.filters
-    return Cost(
-        Tensor((rows, columns, layer.filters)),
-        params=weights + layer.filters if layer.use_bias else weights,
-        flops=2 * rows * columns * weights,
-    )
-
-
-def _max_pool2d(layer: bp.MaxPool2D, read: list[Tensor]) -> Cost:
-    height, width, channels = _need(read, 3, "an image (height, width, channels)")
-    if min(height, width) < layer.pool:
-        raise _Misfit(f"an image of at least {layer.pool}x{layer.pool}")
-    return Cost(Tensor((height // layer.pool, width // layer.pool, channels)))
-
-
-def _global_average_pool(layer: Layer, read: list[Tensor]) -> Cost:
-    if len(read[0].shape) not in (2, 3):
-        raise _Misfit("an image or a sequence")
-    return Cost(Tensor(read[0].shape[-1:]))
-
-
-def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(Tensor((prod(read[0].shape),)))
-
-
-def _first(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(Tensor(_need(read, 2, "a sequence (length, features)")[1:]))
-
-
-def _same(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(read[0])
-
-
-def _batch_norm(layer: Layer, read: list[Tensor]) -> Cost:
-    channels = read[0].shape[-1]
-    return Cost(read[0], params=4 * channels, frozen=2 * channels)
-
-
-def _layer_norm(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(read[0], params=2 * read[0].shape[-1])
-
-
-def _embedding(layer: bp.Embedding, read: list[Tensor]) -> Cost:
-    length = _need(read, 1, "ids (length,)")[0]
-    return Cost(Tensor((length, layer.width)), params=layer.vocabulary * layer.width)
-
-
-def _mask(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(Tensor(_need(read, 1, "ids (length,)"), itemsize=1))
-
-
-def _attention(layer: bp.Attention, read: list[Tensor]) -> Cost:
-    length, features = _need(read, 2, "queries (length, features)")
-    memory, source = read[1].shape
-    width = layer.width
-    weights = width * (features + 2 * source + features)
-    products = length * width * features * 2 + memory * width * source * 2
-    scores = length * memory
-    return Cost(
-        Tensor((length, features)),
-        params=weights + 3 * width + features,
-        flops=2 * (products + 2 * scores * width),
-        inner=4 * (2 * (length + memory) * width + scores * layer.heads),
-    )
-
-
-def _add(layer: Layer, read: list[Tensor]) -> Cost:
-    if not all(_same_shape(item.shape, read[0].shape) for item in read):
-        raise _Misfit("inputs of one shape")
-    return Cost(read[0])
-
-
-def _concatenate(layer: Layer, read: list[Tensor]) -> Cost:
-    if not all(_same_shape(item.shape[:-1], read[0].shape[:-1]) for item in read):
-        raise _Misfit("inputs that differ in the last side only")
-    width = sum(item.shape[-1] for item in read)
-    return Cost(Tensor((*read[0].shape[:-1], width)))
-
-
-RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
-    bp.Dense: _dense,
-    bp.Conv2D: _conv2d,
-    bp.MaxPool2D: _max_pool2d,
-    bp.GlobalAveragePool: _global_average_pool,
-    bp.Flatten: _flatten,
-    bp.First: _first,
-    bp.Activation: _same,
-    bp.BatchNorm: _batch_norm,
-    bp.LayerNorm: _layer_norm,
-    bp.Dropout: _same,
-    bp.Embedding: _embedding,
-    bp.Positions: _same,
-    bp.PaddingMask: _mask,
-    bp.Attention: _attention,
-    bp.Add: _add,
-    bp.Concatenate: _concatenate,
-}
+def _name_copies(
+    counted: _Totals, repeat: Repeat, prefix: str, path: str, copies: int
+) -> None:
+    """Give the rows that stand for several copies a path that says so."""
+    if counted.rows and copies > 1 and not repeat.shared:
+        # The walk that counted for all of them was that of the first of them.
+        first = repeat.times - copies + 1
+        several = f"{prefix}{repeat.name}{first}-{repeat.times}/"
+        counted.rows = [
+            row._replace(path=several + row.path.removeprefix(path))
+            for row in counted.rows
+        ]

@@ -5,7 +5,11 @@ import re
 
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_NUMBER = re.compile(r"\s*([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*")
+# A comma is allowed between thousands only: "1,5m" may mean 1.5 million.
+_WHOLE = r"\d{1,3}(?:,\d{3})+|\d[\d_]*"
+_NUMBER = re.compile(
+    rf"\s*([+-]?(?:(?:{_WHOLE})\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*"
+)
 
 
 def _split(text: str | float) -> tuple[float, str]:

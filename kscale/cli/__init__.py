@@ -1,0 +1,42 @@
+"""The command line: parse, one library call, one print."""
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from kscale import __version__
+from kscale.cli.doctor import doctor
+from kscale.cli.families import families
+from kscale.cli.report import report
+from kscale.cli.size import size
+from kscale.cli.train import train
+from kscale.cli.tune import tune
+from kscale.errors import KscaleError
+
+
+class _Group(click.Group):
+    """Turns what kscale raises on purpose into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KscaleError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kscale", message="%(prog)s %(version)s")
+def main() -> None:
+    """How deep and how wide should my Keras model be within what I can afford?"""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s"
+    )
+
+
+for command in (tune, report, size, families, train, doctor):
+    main.add_command(command)

@@ -11,6 +11,13 @@ from kscale.task import InputKind, Task
 
 Value = int | float | str | bool
 
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a name",
+    bool: "true or false",
+}
+
 
 @dataclass(frozen=True)
 class Knob:
@@ -22,6 +29,7 @@ class Knob:
         values: Values a search tries, in ascending order where there is one.
         meaning: What the knob does, in half a sentence.
         low: Least number that makes sense; None if `values` are all there are.
+        high: Greatest number that makes sense.
         shapes: Whether it can change the size; such knobs are listed with exact sizes,
             others are only drawn.
     """
@@ -31,22 +39,24 @@ class Knob:
     values: tuple[Value, ...]
     meaning: str
     low: float | None = None
+    high: float = 1e9
     shapes: bool = True
 
     def check(self, value: Any) -> Value:
         """The value in the knob's type.
 
         Raises:
-            SpecError: It is of another type, below `low` or not among `values`.
+            SpecError: It is of another type, not from `low` to `high`, or not among
+                `values`.
         """
         converted = self._convert(value)
         if self.low is None:
             if converted not in self.values:
                 known = ", ".join(str(item) for item in self.values)
                 raise SpecError(f"`{self.name}` is one of {known}, not {value!r}.")
-        elif not self.low <= float(converted) < 1e9:
+        elif not self.low <= float(converted) <= self.high:
             raise SpecError(
-                f"`{self.name} >= {self.low:g}` must hold, but got "
+                f"`{self.low:g} <= {self.name} <= {self.high:g}` must hold, but got "
                 f"{self.name}={converted}."
             )
         return converted
@@ -56,12 +66,14 @@ class Knob:
         try:
             if kind is bool:
                 return {"true": True, "false": False}[str(value).lower()]
+            if isinstance(value, bool):
+                raise ValueError
             if kind is int and float(value) != int(float(value)):
                 raise ValueError
             return kind(float(value)) if kind is int else kind(value)
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise SpecError(
-                f"`{self.name}` is of type {kind.__name__}, not {value!r}."
+                f"`{self.name}` must be {_KINDS[kind]}, but got {value!r}."
             ) from error
 
 
@@ -72,6 +84,7 @@ TRAINING_KNOBS = (
         (0.0, 0.001, 0.004, 0.016, 0.064),
         "AdamW's decoupled weight decay; not on biases and norms",
         low=0.0,
+        high=10.0,
         shapes=False,
     ),
     Knob(
@@ -80,6 +93,7 @@ TRAINING_KNOBS = (
         (0.0, 0.05, 0.1, 0.2),
         "share of the label spread over all classes",
         low=0.0,
+        high=0.95,
         shapes=False,
     ),
 )
@@ -90,12 +104,14 @@ def learning_rate_knob(default: float, low: float, high: float) -> Knob:
     step = (high / low) ** (1 / 6)
     values = tuple(float(f"{low * step**i:.2g}") for i in range(7))
     meaning = "Adam's largest learning rate"
-    return Knob("learning_rate", default, values, meaning, low=1e-9, shapes=False)
+    return Knob(
+        "learning_rate", default, values, meaning, low=1e-9, high=10.0, shapes=False
+    )
 
 
 def depth_knob(default: int, values: tuple[int, ...], meaning: str) -> Knob:
     """The depth of a family."""
-    return Knob("depth", default, values, meaning, low=1)
+    return Knob("depth", default, values, meaning, low=1, high=10_000)
 
 
 def width_knob(default: int, high: int, meaning: str) -> Knob:
@@ -106,7 +122,7 @@ def width_knob(default: int, high: int, meaning: str) -> Knob:
         values += [octave + i * octave // 4 for i in range(4)]
         octave *= 2
     fitting = tuple(value for value in values if value <= high)
-    return Knob("width", default, fitting, meaning, low=1)
+    return Knob("width", default, fitting, meaning, low=1, high=1_000_000)
 
 
 @dataclass(frozen=True)
@@ -240,7 +256,7 @@ def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
     """
     if not task.targets:
         return Blueprint(task.inputs, tuple(layers), (layers[-1].name,))
-    trunk = (layers[-1].name,) if layers else ()
+    trunk = (layers[-1].name if layers else task.inputs[0].name,)
     heads = [
         Dense(target.outputs, name=name, inputs=trunk)
         for target, name in zip(task.targets, head_names(task), strict=True)

@@ -146,7 +146,9 @@ FAMILY = Family(
             shapes=False,
         ),
         Knob("norm", "batch", ("none", "batch"), "what is normalized"),
-        Knob("stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0),
+        Knob(
+            "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
+        ),
         Knob(
             "head_units",
             0,
@@ -160,6 +162,7 @@ FAMILY = Family(
             (0.0, 0.1, 0.2, 0.3, 0.5),
             "share of features dropped before the output",
             low=0.0,
+            high=0.95,
             shapes=False,
         ),
     ),

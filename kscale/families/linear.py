@@ -34,6 +34,8 @@ def _network(task: Task) -> Blueprint:
         raise SpecError(
             f"Family linear takes one input, but the data has {len(task.inputs)}."
         )
+    if not task.targets:
+        raise SpecError("Family linear needs a target, but the task has none.")
     if task.inputs[0].kind == "tokens":
         return _bag_of_words(task)
     flat: list[Layer] = [Flatten(name="flat")] if len(task.inputs[0].shape) > 1 else []
@@ -41,8 +43,6 @@ def _network(task: Task) -> Blueprint:
 
 
 def _bag_of_words(task: Task) -> Blueprint:
-    if not task.targets:
-        raise SpecError("Family linear needs a target, but the task has none.")
     ids = task.inputs[0]
     layers: list[Layer] = [PaddingMask(name="mask", inputs=(ids.name,))]
     heads = head_names(task)

@@ -92,6 +92,7 @@ FAMILY = Family(
             (0.0, 0.1, 0.2, 0.3, 0.5),
             "share of hidden units dropped in training",
             low=0.0,
+            high=0.95,
             shapes=False,
         ),
     ),

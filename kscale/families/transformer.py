@@ -223,6 +223,7 @@ FAMILY = Family(
             (0.0, 0.1, 0.2, 0.3),
             "share dropped in attention and before each sum",
             low=0.0,
+            high=0.95,
             shapes=False,
         ),
         Knob("shared", False, (False, True), "whether all blocks share weights"),

@@ -1,0 +1,8 @@
+"""The table of searchers: a new searcher is a file and a row here."""
+
+from collections.abc import Callable
+
+from kscale.search.base import Searcher
+from kscale.search.random_search import RandomSearcher
+
+SEARCHERS: dict[str, Callable[..., Searcher]] = {"random": RandomSearcher}

@@ -1,0 +1,149 @@
+"""How fast is an exact size, and how much faster than building the model to count it?
+
+Command: `python experiments/sizing_speed.py` (`--smoke`: a few seconds, small networks
+only). Each time is the best of several repeats, on one core for sizes; a Keras build is
+timed once after a first, unmeasured build. Rows: `experiments/results/
+sizing_speed.jsonl`.
+
+FIGURES
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np  # noqa: E402
+
+from kscale.building import build_model  # noqa: E402
+from kscale.families import FAMILIES  # noqa: E402
+from kscale.families.base import Family, Spec  # noqa: E402
+from kscale.families.named import find_named  # noqa: E402
+from kscale.sizing import size_of  # noqa: E402
+from kscale.task import Task  # noqa: E402
+
+OUTPUT = Path(__file__).parent / "results" / "sizing_speed.jsonl"
+CHUNK = 65_536
+
+Case = tuple[str, Family, Spec, Task]
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Measure, print the tables, write the rows."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="small networks only")
+    smoke = parser.parse_args().smoke
+    cases = list(_cases())[: 2 if smoke else None]
+    build_model(cases[0][1].blueprint(*cases[0][2:]))  # the first build is slower
+    pools = [_pool(width) for width in ([512] if smoke else [512, 8192])]
+    rows = [*map(_single, cases), *map(_chunk, cases), *pools]
+    _print_rows(rows)
+    if not smoke:
+        OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _cases() -> Iterator[Case]:
+    vector = Task.of("vector", (20,), classes=3)
+    image = Task.of("image", (32, 32, 3), classes=10)
+    mlp, cnn = FAMILIES["mlp"], FAMILIES["cnn"]
+    yield "mlp depth 2", mlp, mlp.spec(depth=2, width=64), vector
+    yield "cnn depth 13", cnn, cnn.spec(depth=13, width=64), image
+    for name in ("VGG16", "BERT-base", "BERT-large"):
+        known, named = find_named(name)
+        family = FAMILIES[named.family]
+        yield known, family, family.spec(**named.knobs), named.task
+
+
+def _best_ms(work: Callable[[], object], repeats: int, loops: int = 1) -> float:
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(loops):
+            work()
+        best = min(best, time.perf_counter() - start)
+    return best / loops * 1e3
+
+
+def _single(case: Case) -> Row:
+    """One size, its blueprint, and a Keras build of the same spec."""
+    name, family, spec, task = case
+    blueprint = family.blueprint(spec, task)
+    start = time.perf_counter()
+    counted = build_model(blueprint).count_params()
+    build_ms = (time.perf_counter() - start) * 1e3
+    if counted != size_of(blueprint).params:
+        raise SystemExit(f"{name}: Keras counts {counted}, kscale does not.")
+    return {
+        "measure": "single",
+        "case": name,
+        "params": counted,
+        "blueprint_ms": _best_ms(lambda: family.blueprint(spec, task), 100, 10),
+        "size_ms": _best_ms(lambda: size_of(blueprint), 100, 10),
+        "keras_ms": build_ms,
+    }
+
+
+def _chunk(case: Case) -> Row:
+    """Sizes a second of one structure with a chunk of widths, blueprint included."""
+    name, family, spec, task = case
+    widths = np.arange(64, 64 * (CHUNK + 1), 64, dtype=np.int64)
+    # No array can count the widest of them in int64: as many widths, fewer different.
+    knobs = {**dict(spec.knobs), "width": 64 + widths % 8192}
+    ms = _best_ms(lambda: size_of(family.blueprint_of(knobs, task)), 5)
+    return _many("chunk", name, CHUNK, ms)
+
+
+def _pool(most_width: int) -> Row:
+    """Sizes a second of all cnns of the depths, stages and norms a search tries."""
+    task = Task.of("image", (32, 32, 3), classes=10)
+    family = FAMILIES["cnn"]
+    names = ("depth", "stages", "norm")
+    widths = np.arange(8, most_width + 1, 8, dtype=np.int64)
+    choices = [
+        {**dict(family.spec().knobs), **dict(zip(names, values, strict=True))}
+        for values in product(*(family.knob(name).values for name in names))
+    ]
+
+    def count() -> None:
+        for knobs in choices:
+            size_of(family.blueprint_of({**knobs, "width": widths}, task))
+
+    case = f"cnn, {len(choices)} structures x {len(widths)} widths"
+    return _many("pool", case, len(choices) * len(widths), _best_ms(count, 5))
+
+
+def _many(measure: str, case: str, sizes: int, ms: float) -> Row:
+    return {
+        "measure": measure,
+        "case": case,
+        "sizes": sizes,
+        "sizes_per_second": round(sizes / ms * 1e3),
+    }
+
+
+def _print_rows(rows: list[Row]) -> None:
+    print(f"{'one size':<14}{'params':>13}{'blueprint':>11}{'size':>9}", end="")
+    print(f"{'Keras build':>13}{'ratio':>8}")
+    for row in rows:
+        if row["measure"] == "single":
+            ratio = row["keras_ms"] / (row["blueprint_ms"] + row["size_ms"])
+            print(
+                f"{row['case']:<14}{row['params']:>13,}{row['blueprint_ms']:>8.3f} ms"
+                f"{row['size_ms']:>6.3f} ms{row['keras_ms']:>10.0f} ms{ratio:>7,.0f}x"
+            )
+    print(f"\n{'many sizes':<38}{'sizes':>9}{'a second':>12}")
+    for row in rows:
+        if row["measure"] != "single":
+            speed = row["sizes_per_second"]
+            print(f"{row['case']:<38}{row['sizes']:>9,}{speed:>12,}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""`kscale doctor`: what is installed, and what it runs on."""
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import print_json, start_tensorflow
+
+
+@click.command()
+@options.json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Show versions, devices and memory, and what is missing."""
+    start_tensorflow()
+    from kscale import check_environment
+
+    found = check_environment()
+    if as_json:
+        print_json(found.to_json())
+    else:
+        click.echo(str(found))
+    ctx.exit(0 if found.is_ready else 1)

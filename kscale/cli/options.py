@@ -1,0 +1,126 @@
+"""Options that several commands share: one meaning each, defined once."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from kscale.families import FAMILIES
+from kscale.units import parse_bytes, parse_count, parse_seconds
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Parsed(click.ParamType):
+    """A number as people write it."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self.parse = parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+COUNT = Parsed("count", parse_count)
+BYTES = Parsed("bytes", parse_bytes)
+SECONDS = Parsed("time", parse_seconds)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals and value.strip()):
+        raise ValueError(f"a setting is NAME=VALUE, not {text!r}.")
+    return name.strip().replace("-", "_"), value.strip()
+
+
+SETTING = Parsed("name=value", _setting)
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """One decorator of several options, shown in their order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+budget_options = together(
+    click.option("--max-params", type=COUNT, help="Most parameters: 50k, 1.5m, 5e6."),
+    click.option(
+        "--max-flops",
+        type=COUNT,
+        help="Most FLOPs of one example forward; a multiply-add is 2.",
+    ),
+    click.option(
+        "--max-bytes", type=BYTES, help="Most bytes of the float32 weights: 2MB."
+    ),
+)
+
+settings_option = click.option(
+    "--set",
+    "settings",
+    type=SETTING,
+    multiple=True,
+    help="Value of a knob, as NAME=VALUE; may be repeated.",
+)
+
+data_option = click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="digits, diabetes, or the path of an NPZ file.",
+)
+
+training_options = together(
+    click.option(
+        "--objective",
+        help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...  "
+        "[default: accuracy, or rmse for real values]",
+    ),
+    click.option(
+        "--epochs",
+        type=click.IntRange(min=1),
+        help="Epochs of a training.  [default: about 1,600 steps]",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        help="Examples a step.  [default: 32 to 128, by the number of examples]",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Decides every random choice.",
+    ),
+    click.option(
+        "--strategy",
+        default="auto",
+        show_default=True,
+        help="Devices: auto, one, mirrored or none.",
+    ),
+)
+
+run_option = click.option(
+    "--run",
+    type=click.Path(file_okay=False),
+    help="Folder of the run.  [default: runs/ and a name made from the options]",
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output."
+)
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+
+family_names = ", ".join(FAMILIES)

@@ -1,0 +1,58 @@
+"""Printing: the answer on standard output, and nothing else there."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+_WIDTH = 120
+
+
+def print_json(document: Any) -> None:
+    """One JSON document with raw numbers."""
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def output_width() -> int:
+    """Columns for a table: the terminal's, or 120 where there is none."""
+    if sys.stdout.isatty():
+        return max(60, shutil.get_terminal_size().columns)
+    return _WIDTH
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Import TensorFlow inside: what it says while it starts is shown only if it fails.
+
+    Its C++ part writes to the process' standard error before any of its settings count.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        kept = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and find its devices, quietly."""
+    with quiet_start():
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()

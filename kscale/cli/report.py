@@ -1,0 +1,56 @@
+"""`kscale report`: the answer of a run, in the form asked for."""
+
+from pathlib import Path
+
+import click
+
+from kscale.cli import options
+from kscale.cli.tune import show_run
+from kscale.reports.ranking import RANKINGS
+from kscale.run import Run
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False), required=False)
+@click.option(
+    "--rank-by",
+    type=click.Choice(list(RANKINGS)),
+    default="knee",
+    show_default=True,
+    help="Order of the front.",
+)
+@click.option("--all", "all_rows", is_flag=True, help="Every network tried.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "csv"]),
+    default="table",
+    show_default=True,
+    help="Form of the table.",
+)
+@options.json_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a picture (.png, .svg) or a page (.html).",
+)
+def report(
+    run: str | None,
+    rank_by: str,
+    all_rows: bool,
+    form: str,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Show the front, the best and the recommended network of RUN.
+
+    Without RUN it is the run in runs/ that was changed last.
+    """
+    opened = Run(run) if run is not None else Run.latest()
+    if output is not None:
+        opened.write(output, rank_by)
+    if form == "table" or as_json:
+        show_run(opened, as_json, rank_by, all_rows)
+    else:
+        click.echo(opened.to_text(form, rank_by), nl=False)

@@ -1,0 +1,107 @@
+"""`kscale tune`: search depth and width within a budget."""
+
+from typing import Any
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import output_width, print_json, start_tensorflow
+from kscale.cli.progress import progress_listener
+
+
+@click.command()
+@options.budget_options
+@options.data_option
+@click.option(
+    "--family",
+    "families",
+    multiple=True,
+    default=("auto",),
+    show_default=True,
+    help=f"{options.family_names}, or auto; may be repeated.",
+)
+@click.option(
+    "--search",
+    multiple=True,
+    help="A knob to vary besides depth, width and learning rate; may be repeated.",
+)
+@options.settings_option
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Most specs to try before the finalists.",
+)
+@click.option(
+    "--time",
+    "time_limit",
+    type=options.SECONDS,
+    help="Most time, finalists included: 90s, 10m, 2h.",
+)
+@options.training_options
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Trainings of each spec tried.",
+)
+@click.option(
+    "--finalist-seeds",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="New trainings of each finalist; 0 for no finalists.",
+)
+@click.option(
+    "--finalists",
+    "most_finalists",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    help="Most finalists.",
+)
+@options.run_option
+@options.json_option
+@options.quiet_option
+@click.pass_context
+def tune(ctx: click.Context, **asked: Any) -> None:
+    """Search how deep and how wide a network should be within a budget.
+
+    Ends with the front of score against size, the best and the recommended network, and
+    their trained models. The same command goes on where it was stopped.
+
+    Example: kscale tune --max-params 5e6
+    """
+    as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
+    names = asked.pop("families")
+    if len(names) > 1 and names[0] == "auto":
+        names = names[1:]
+    start_tensorflow()
+    from kscale import SearchInterrupted
+    from kscale import tune as search
+
+    settings = dict(asked.pop("settings"))
+    listener = progress_listener(quiet)
+    try:
+        run = search(family=names, settings=settings, listener=listener, **asked)
+    except SearchInterrupted as interrupted:
+        click.echo("Interrupted; the same command goes on from here.", err=True)
+        show_run(interrupted.run, as_json)
+        ctx.exit(130)
+    show_run(run, as_json)
+
+
+def show_run(
+    run: Any, as_json: bool, rank_by: str = "knee", all_rows: bool = False
+) -> None:
+    """The answer of a run on standard output."""
+    report = run.report(rank_by)
+    if as_json:
+        print_json(run.to_json(rank_by))
+        return
+    from kscale.reports.tables import print_report
+
+    print_report(report, width=output_width(), all_rows=all_rows)
+    click.echo(f"Files: {run.folder}")

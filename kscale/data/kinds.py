@@ -1,0 +1,160 @@
+"""Which kind of input an array is, and the array as a network's raw input."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.raw import RawArray, to_float32
+from kscale.errors import DataError, unknown_name
+from kscale.task import INPUT_RANKS, Input, InputKind
+
+_SIDES: dict[InputKind, str] = {
+    "vector": "(examples, features)",
+    "image": "(examples, height, width, channels)",
+    "tokens": "(examples, length)",
+    "sequence": "(examples, length, features)",
+}
+_MOST_IDS = 2**31 - 1  # the network reads int32
+
+
+def input_of(
+    name: str,
+    arrays: Sequence[RawArray],
+    kind: InputKind | None = None,
+    vocabulary: int | None = None,
+) -> Input:
+    """The input that arrays hold, one a part, the training part first.
+
+    Without a kind, four dimensions, or three, are images; two of whole numbers wider
+    than a byte, none negative, are token ids; other two are vectors. Only then, and for
+    the vocabulary, is an array read.
+
+    Args:
+        name: Name of the input.
+        arrays: The arrays of all parts.
+        kind: Kind of the input if it is known.
+        vocabulary: Number of token ids; 1 above the largest in any part if not given.
+
+    Raises:
+        DataError: The arrays do not go together, or not with what was asked.
+    """
+    for array in arrays:
+        _check_numbers(array)
+        _check_alike(arrays[0], array)
+    first = arrays[0]
+    if kind is None:
+        kind = _kind_of(arrays, vocabulary)
+    elif kind not in INPUT_RANKS:
+        raise DataError(unknown_name("kind", kind, INPUT_RANKS))
+    shape = _shape_of(first, kind)
+    if kind == "tokens":
+        return Input(name, kind, shape, _vocabulary_of(arrays, vocabulary))
+    if vocabulary is not None:
+        raise DataError(
+            f"`vocabulary` is for token ids, but {first.label} holds inputs of kind "
+            f"{kind}; leave it out or add kind='tokens'."
+        )
+    return Input(name, kind, shape)
+
+
+def _check_numbers(array: RawArray) -> None:
+    if array.dtype.kind not in "buif":
+        raise DataError(
+            f"{array.label} must hold whole or real numbers, but its type is "
+            f"{array.dtype.name}."
+        )
+
+
+def _check_alike(first: RawArray, other: RawArray) -> None:
+    if other.shape[1:] != first.shape[1:]:
+        raise DataError(
+            f"Examples of {first.label} and {other.label} must have one shape, but got "
+            f"{first.shape[1:]} and {other.shape[1:]}."
+        )
+    if (other.dtype.kind == "f") != (first.dtype.kind == "f"):
+        raise DataError(
+            f"{first.label} and {other.label} must be on one scale, but their types "
+            f"are {first.dtype.name} and {other.dtype.name}."
+        )
+
+
+def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
+    rank, dtype = len(arrays[0].shape), arrays[0].dtype
+    if rank > 4:
+        raise DataError(
+            f"{arrays[0].label} must have at most 4 dimensions, (examples, height, "
+            f"width, channels), but its shape is {arrays[0].shape}."
+        )
+    if rank > 2:
+        return "image"
+    if rank == 1 or dtype.kind not in "ui":
+        return "vector"
+    if vocabulary is not None:
+        return "tokens"
+    is_wide = dtype.itemsize > 1
+    return "tokens" if is_wide and _range_of(arrays)[0] >= 0 else "vector"
+
+
+def _range_of(arrays: Sequence[RawArray]) -> tuple[int, int]:
+    """The least and the largest number, one array in memory at a time."""
+    least, largest = [], []
+    for array in arrays:
+        numbers = array.read()
+        least.append(int(numbers.min()))
+        largest.append(int(numbers.max()))
+    return min(least), max(largest)
+
+
+def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
+    """Shape of one example; a last axis of one is added but for tokens."""
+    shape = array.shape[1:]
+    if kind != "tokens" and len(shape) == INPUT_RANKS[kind] - 1:
+        shape = (*shape, 1)
+    if len(shape) != INPUT_RANKS[kind]:
+        raise DataError(
+            f"Inputs of kind {kind} have the shape {_SIDES[kind]}, but "
+            f"{array.label} has {array.shape}."
+        )
+    return shape
+
+
+def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
+    for array in arrays:
+        if array.dtype.kind not in "ui":
+            raise DataError(
+                f"Token ids must be whole numbers, but {array.label} is of type "
+                f"{array.dtype.name}."
+            )
+    least, largest = _range_of(arrays)
+    if least < 0:
+        raise DataError(
+            f"Token ids must not be negative, but {arrays[0].label} has {least}."
+        )
+    if largest >= _MOST_IDS:
+        raise DataError(
+            f"Token ids must be below {_MOST_IDS:,}, but {arrays[0].label} has "
+            f"{largest:,}."
+        )
+    if vocabulary is not None and vocabulary <= largest:
+        raise DataError(
+            f"`vocabulary > {largest:,}`, the largest token id of {arrays[0].label}, "
+            f"must hold, but got vocabulary={vocabulary:,}."
+        )
+    return largest + 1 if vocabulary is None else vocabulary
+
+
+def raw_inputs(item: Input, arrays: Sequence[RawArray]) -> list[NDArray[Any]]:
+    """What the model that ships takes: int32 ids, else bytes or float32 numbers.
+
+    Raises:
+        DataError: Numbers are missing or infinite.
+    """
+    if item.kind == "tokens":
+        return [array.read().astype(np.int32, copy=False) for array in arrays]
+    if all(array.dtype in (np.uint8, np.bool_) for array in arrays):
+        found = [array.read().astype(np.uint8, copy=False) for array in arrays]
+        return [array.reshape(len(array), *item.shape) for array in found]
+    numbers = [to_float32(array.label, array.read()) for array in arrays]
+    return [array.reshape(len(array), *item.shape) for array in numbers]

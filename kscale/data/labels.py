@@ -1,0 +1,165 @@
+"""Labels as users have them (names, numbers, one-hot rows), as class ids or reals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.base import PartName
+from kscale.data.raw import RawArray, to_float32
+from kscale.errors import DataError
+from kscale.task import Target
+
+_MOST_FLOAT_CLASSES = 20
+
+Labels = dict[PartName, NDArray[Any]]
+
+
+def encode_target(
+    name: str, arrays: Mapping[PartName, RawArray]
+) -> tuple[Target, Labels]:
+    """The target that labels hold, and the labels as a network's.
+
+    Text, true and false, whole numbers and one-hot rows are classes; so are real
+    numbers if all are whole and at most 20 different ones occur. Other real numbers are
+    real targets. Classes are sorted; those of the training part count.
+
+    Args:
+        name: Name of the target; unnamed ones are called `label` or `value`.
+        arrays: Labels by part, `(examples,)`, `(examples, classes)` of 0 and 1, or
+            `(examples, values)`.
+
+    Returns:
+        The target; by part int32 ids `(examples,)` or float32 `(examples, outputs)`.
+
+    Raises:
+        DataError: Labels are missing, of no known form or all the same, or a part has
+            a class that the training part lacks.
+    """
+    labels = {part: _plain(raw) for part, raw in arrays.items()}
+    _check_alike(arrays, labels)
+    if all(_is_one_hot(array) for array in labels.values()):
+        labels = {part: array.argmax(axis=1) for part, array in labels.items()}
+    if _are_classes(labels):
+        return _classes(name or "label", arrays, labels)
+    return _reals(name or "value", arrays, labels)
+
+
+def _plain(raw: RawArray) -> NDArray[Any]:
+    """The labels, without an axis of one; nothing missing."""
+    if raw.dtype.kind not in "buifUS":
+        raise DataError(
+            f"{raw.label} must hold numbers or text, but its type is {raw.dtype.name}."
+        )
+    labels = raw.read()
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim > 2:
+        raise DataError(
+            f"{raw.label} must have the shape (examples,) or (examples, values), but "
+            f"it has {labels.shape}."
+        )
+    if labels.dtype.kind == "f":
+        to_float32(raw.label, labels)
+    return (
+        np.char.decode(labels, "utf-8", "replace")
+        if labels.dtype.kind == "S"
+        else labels
+    )
+
+
+def _check_alike(arrays: Mapping[PartName, RawArray], labels: Labels) -> None:
+    first = labels["train"]
+    for part, array in labels.items():
+        is_text = array.dtype.kind == "U"
+        if is_text != (first.dtype.kind == "U") or array.shape[1:] != first.shape[1:]:
+            raise DataError(
+                f"{arrays['train'].label} and {arrays[part].label} must be of one "
+                f"form, but got {first.dtype.name} {first.shape} and "
+                f"{array.dtype.name} {array.shape}."
+            )
+
+
+def _is_one_hot(labels: NDArray[Any]) -> bool:
+    if labels.ndim != 2 or labels.dtype.kind == "U":
+        return False
+    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
+def _are_classes(labels: Labels) -> bool:
+    if any(array.ndim != 1 for array in labels.values()):
+        return False
+    if any(array.dtype.kind != "f" for array in labels.values()):
+        return all(array.dtype.kind != "f" for array in labels.values())
+    values = set().union(*(np.unique(array).tolist() for array in labels.values()))
+    is_whole = all(value == int(value) for value in values)
+    return is_whole and len(values) <= _MOST_FLOAT_CLASSES
+
+
+def _classes(
+    name: str, arrays: Mapping[PartName, RawArray], labels: Labels
+) -> tuple[Target, Labels]:
+    known = np.unique(labels["train"])
+    if len(known) < 2:
+        raise DataError(
+            f"{arrays['train'].label} has only the class {_class_name(known[0])!r}; "
+            "at least two must be there."
+        )
+    for part, array in labels.items():
+        unknown = np.setdiff1d(array, known)
+        if len(unknown):
+            raise DataError(
+                f"{arrays[part].label} has the class {_class_name(unknown[0])!r}, "
+                f"which {arrays['train'].label} lacks."
+            )
+    names = tuple(_class_name(value) for value in known)
+    ids = {
+        part: np.searchsorted(known, array).astype(np.int32)
+        for part, array in labels.items()
+    }
+    return Target(name, "classes", len(names), names), ids
+
+
+def _class_name(value: Any) -> str:
+    if isinstance(value, np.bool_ | str):
+        return str(value)
+    return str(int(value))
+
+
+def _reals(
+    name: str, arrays: Mapping[PartName, RawArray], labels: Labels
+) -> tuple[Target, Labels]:
+    for part, array in labels.items():
+        if array.dtype.kind != "f":
+            raise DataError(
+                f"{arrays[part].label} of shape {array.shape} and type "
+                f"{array.dtype.name} is neither one-hot nor real; give classes as "
+                "(examples,), and real values as floats."
+            )
+    reals = {
+        part: to_float32(arrays[part].label, array).reshape(len(array), -1)
+        for part, array in labels.items()
+    }
+    if (reals["train"] == reals["train"][0]).all():
+        raise DataError(
+            f"All values of {arrays['train'].label} are the same; there is nothing to "
+            "learn."
+        )
+    return Target(name, "real", reals["train"].shape[1]), reals
+
+
+def check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
+    """Raise unless each class occurs often enough to be in every part cut from it.
+
+    Raises:
+        DataError: A class has fewer than `least` examples; the text names it.
+    """
+    counts = np.bincount(ids, minlength=target.outputs)
+    rare = int(counts.argmin())
+    if counts[rare] < least:
+        raise DataError(
+            f"Each class of {label} must have at least {least} examples, one for each "
+            f"part, but {target.class_names[rare]!r} has {counts[rare]}. Remove it; if "
+            "the labels are numbers to predict, give them as floats."
+        )

@@ -1,0 +1,140 @@
+"""Arrays as a user gave them, by the names the user knows, read when needed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.base import PartName
+from kscale.errors import DataError
+from kscale.units import format_count
+
+UNNAMED = ""
+"""Key of an input or target that the user gave no name."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawArray:
+    """One array of a source; shape and type are known before it is read.
+
+    Args:
+        label: What the user calls it, for messages: `x`, `y_train`.
+        shape: Its shape, `(examples, ...)`.
+        dtype: Its NumPy type.
+        read: Gives the array.
+
+    Raises:
+        DataError: It has no examples, or holds Python objects.
+    """
+
+    label: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[], NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        if not self.shape or 0 in self.shape:
+            raise DataError(f"{self.label} is empty: its shape is {self.shape}.")
+        if self.dtype.hasobject:
+            raise DataError(
+                f"{self.label} holds Python objects; give an array of numbers, or of "
+                "text for labels, in which all rows have one length."
+            )
+
+    @classmethod
+    def of(cls, label: str, values: Any) -> "RawArray":
+        """An array that is in memory already, or a list of numbers or strings."""
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise DataError(f"{label} has rows of different length.") from error
+        if array.dtype.hasobject or array.dtype.kind == "T":
+            array = _without_objects(array)
+        return cls(label, array.shape, array.dtype, lambda: array)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
+    """Text and numbers that a table library stores as Python objects, as an array."""
+    types = {type(value) for value in array.reshape(-1).tolist()}
+    if types == {str} or types == {bytes}:
+        return array.astype(types.pop())
+    if types and types <= {int, float, bool}:
+        return np.array(array.tolist())
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class RawPart:
+    """The arrays of one part, by input and by target name.
+
+    Raises:
+        DataError: They differ in length.
+    """
+
+    inputs: Mapping[str, RawArray]
+    targets: Mapping[str, RawArray]
+
+    def __post_init__(self) -> None:
+        first, *others = (*self.inputs.values(), *self.targets.values())
+        for other in others:
+            if len(other) != len(first):
+                raise DataError(
+                    f"{first.label} and {other.label} must have one length, but got "
+                    f"{len(first):,} and {len(other):,} examples."
+                )
+
+    @classmethod
+    def of(cls, x: Any, y: Any, x_label: str = "x", y_label: str = "y") -> "RawPart":
+        """A part of inputs and targets, each an array or a dict of arrays by name."""
+        return cls(_by_name(x_label, x), _by_name(y_label, y))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+
+RawParts = Mapping[PartName, RawPart]
+"""What a source holds: a training part, and others if it has them."""
+
+
+def _by_name(label: str, values: Any) -> dict[str, RawArray]:
+    if not isinstance(values, Mapping):
+        return {UNNAMED: RawArray.of(label, values)}
+    if not values:
+        raise DataError(f"{label} is empty: it is a dict without arrays.")
+    return {
+        str(name): RawArray.of(f"{label}[{name!r}]", array)
+        for name, array in values.items()
+    }
+
+
+def to_float32(label: str, array: NDArray[Any]) -> NDArray[np.float32]:
+    """The array as float32, every number finite.
+
+    Raises:
+        DataError: Numbers are missing, or infinite in float32.
+    """
+    with np.errstate(over="ignore"):  # reported below
+        numbers = array.astype(np.float32, copy=False)
+    if np.isfinite(numbers.min()) and np.isfinite(numbers.max()):
+        return numbers
+    missing = np.isnan(numbers)
+    if missing.any():
+        raise DataError(_where(label, missing, "missing", "(NaN)"))
+    infinite = np.isinf(numbers)
+    raise DataError(_where(label, infinite, "infinite", "in float32"))
+
+
+def _where(label: str, is_bad: NDArray[np.bool_], what: str, note: str) -> str:
+    rows = np.flatnonzero(is_bad.reshape(len(is_bad), -1).any(axis=1))
+    count = int(is_bad.sum())
+    values = "value" if count == 1 else "values"
+    shown = f"{count:,}" if count < 10**6 else format_count(count)
+    return (
+        f"{label} has {shown} {what} {values} {note}, the first in row "
+        f"{rows[0]:,} (counted from 0). Fill in or remove such rows."
+    )

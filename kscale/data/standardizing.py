@@ -1,0 +1,46 @@
+"""Scalings fitted to the training part: mean 0 and standard deviation 1."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.base import Scaling
+
+_CHUNK = 2**21  # numbers held in float64 at once
+
+# A spread below float32's resolution of the mean is rounding, not information.
+_LEAST_SPREAD = 1e-7
+
+
+def fit_input_scaling(array: NDArray[Any]) -> Scaling:
+    """From raw to standardized, a feature (last axis) at a time; constants become 0."""
+    mean, spread = _moments(array)
+    return Scaling(_floats(1 / spread), _floats(-mean / spread))
+
+
+def fit_target_scaling(array: NDArray[Any]) -> Scaling:
+    """From a network's outputs to the unit of targets `(examples, outputs)`."""
+    mean, spread = _moments(array)
+    return Scaling(_floats(spread), _floats(mean))
+
+
+def _floats(numbers: NDArray[Any]) -> tuple[float, ...]:
+    return tuple(float(number) for number in numbers)
+
+
+def _moments(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean and standard deviation of each feature, in two passes of float64."""
+    rows = array.reshape(-1, array.shape[-1])
+    mean = sum(chunk.sum(axis=0) for chunk in _chunks(rows)) / len(rows)
+    squares = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in _chunks(rows))
+    spread = np.sqrt(squares / len(rows))
+    is_constant = spread <= np.maximum(_LEAST_SPREAD * np.abs(mean), 1e-30)
+    return mean, np.where(is_constant, 1.0, spread)
+
+
+def _chunks(rows: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    step = max(1, _CHUNK // rows.shape[1])
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step].astype(np.float64)

@@ -1,0 +1,177 @@
+"""What one layer costs: its output, weights, FLOPs and inner bytes, from its inputs.
+
+Here stands one rule a record of `kscale.blueprint`; `kscale.sizing` adds the rules up
+over a whole network and defines the words.
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kscale import blueprint as bp
+from kscale.blueprint import Layer
+
+
+class Tensor(NamedTuple):
+    """What a layer puts out: its shape without the batch, and bytes of one example."""
+
+    shape: tuple[Any, ...]
+    bytes: Any
+
+
+class Cost(NamedTuple):
+    """What one layer adds; `inner` are the bytes it needs only while it runs."""
+
+    output: Tensor
+    params: Any = 0
+    frozen: Any = 0
+    flops: Any = 0
+    inner: Any = 0
+
+
+def tensor(shape: tuple[Any, ...], itemsize: int = 4) -> Tensor:
+    """A tensor of a shape, with so many bytes an element."""
+    return Tensor(shape, prod(shape, start=itemsize))
+
+
+def same_shape(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
+    """Whether two shapes are equal, in every element where they hold arrays."""
+    return len(left) == len(right) and all(map(_is_equal, left, right))
+
+
+def _is_equal(left: Any, right: Any) -> bool:
+    if type(left) is int and type(right) is int:
+        return left == right
+    return left is right or bool(np.all(left == right))
+
+
+class Misfit(Exception):
+    """A layer cannot take its input; the text says what it needs."""
+
+
+def _need(read: list[Tensor], rank: int, what: str) -> tuple[Any, ...]:
+    if len(read[0].shape) != rank:
+        raise Misfit(what)
+    return read[0].shape
+
+
+def _dense(layer: bp.Dense, read: list[Tensor]) -> Cost:
+    *leading, features = read[0].shape
+    weights = features * layer.units
+    return Cost(
+        tensor((*leading, layer.units)),
+        params=weights + layer.units if layer.use_bias else weights,
+        flops=2 * prod(leading) * weights,
+    )
+
+
+def _conv2d(layer: bp.Conv2D, read: list[Tensor]) -> Cost:
+    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    if layer.padding == "same":
+        rows, columns = -(-height // layer.strides), -(-width // layer.strides)
+    else:
+        rows = (height - layer.kernel) // layer.strides + 1
+        columns = (width - layer.kernel) // layer.strides + 1
+    if rows < 1 or columns < 1:
+        raise Misfit(f"an image of at least {layer.kernel}x{layer.kernel}")
+    weights = layer.kernel * layer.kernel * channels * layer.filters
+    return Cost(
+        tensor((rows, columns, layer.filters)),
+        params=weights + layer.filters if layer.use_bias else weights,
+        flops=2 * rows * columns * weights,
+    )
+
+
+def _max_pool2d(layer: bp.MaxPool2D, read: list[Tensor]) -> Cost:
+    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    if min(height, width) < layer.pool:
+        raise Misfit(f"an image of at least {layer.pool}x{layer.pool}")
+    return Cost(tensor((height // layer.pool, width // layer.pool, channels)))
+
+
+def _global_average_pool(layer: Layer, read: list[Tensor]) -> Cost:
+    if len(read[0].shape) not in (2, 3):
+        raise Misfit("an image or a sequence")
+    return Cost(tensor(read[0].shape[-1:]))
+
+
+def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor((prod(read[0].shape),)))
+
+
+def _first(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 2, "a sequence (length, features)")[1:]))
+
+
+def _same(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(read[0])
+
+
+def _batch_norm(layer: Layer, read: list[Tensor]) -> Cost:
+    channels = read[0].shape[-1]
+    return Cost(read[0], params=4 * channels, frozen=2 * channels)
+
+
+def _layer_norm(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(read[0], params=2 * read[0].shape[-1])
+
+
+def _embedding(layer: bp.Embedding, read: list[Tensor]) -> Cost:
+    length = _need(read, 1, "ids (length,)")[0]
+    return Cost(tensor((length, layer.width)), params=layer.vocabulary * layer.width)
+
+
+def _mask(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 1, "ids (length,)"), itemsize=1))
+
+
+def _attention(layer: bp.Attention, read: list[Tensor]) -> Cost:
+    if len(read) < 2 or len(read[1].shape) != 2:
+        raise Misfit("queries and a memory, both (length, features)")
+    length, features = _need(read, 2, "queries (length, features)")
+    memory, source = read[1].shape
+    queries, keys = features * layer.width, source * layer.width
+    projections = length * queries + memory * keys
+    scores = length * memory
+    return Cost(
+        tensor((length, features)),
+        params=2 * (queries + keys) + 3 * layer.width + features,
+        # Queries, output, keys and values; then scores and context.
+        flops=4 * (projections + scores * layer.width),
+        inner=4 * (2 * (length + memory) * layer.width + scores * layer.heads),
+    )
+
+
+def _add(layer: Layer, read: list[Tensor]) -> Cost:
+    if not all(same_shape(item.shape, read[0].shape) for item in read):
+        raise Misfit("inputs of one shape")
+    return Cost(read[0])
+
+
+def _concatenate(layer: Layer, read: list[Tensor]) -> Cost:
+    if not all(same_shape(item.shape[:-1], read[0].shape[:-1]) for item in read):
+        raise Misfit("inputs that differ in the last side only")
+    width = sum(item.shape[-1] for item in read)
+    return Cost(tensor((*read[0].shape[:-1], width)))
+
+
+RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
+    bp.Dense: _dense,
+    bp.Conv2D: _conv2d,
+    bp.MaxPool2D: _max_pool2d,
+    bp.GlobalAveragePool: _global_average_pool,
+    bp.Flatten: _flatten,
+    bp.First: _first,
+    bp.Activation: _same,
+    bp.BatchNorm: _batch_norm,
+    bp.LayerNorm: _layer_norm,
+    bp.Dropout: _same,
+    bp.Embedding: _embedding,
+    bp.Positions: _same,
+    bp.PaddingMask: _mask,
+    bp.Attention: _attention,
+    bp.Add: _add,
+    bp.Concatenate: _concatenate,
+}

@@ -1,0 +1,247 @@
+"""Columns and sentences of a report, shared by text, Markdown and HTML."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from kscale.objectives import Objective
+from kscale.reports.ranking import RANKINGS
+from kscale.reports.report import Report, Row
+from kscale.units import format_count, format_seconds
+
+MARKS = {
+    "best": "*",
+    "recommended": ">",
+    "undertrained": "!",
+    "over budget": "x",
+}
+"""What stands before a row, by what it says."""
+
+_LONGEST_HEADER = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table for people.
+
+    Args:
+        header: What stands above it.
+        text: Text of a row's cell.
+        is_number: Whether cells are aligned to the right.
+        importance: Columns of the lowest are left out first where space is short.
+    """
+
+    header: str
+    text: Callable[[Row], str]
+    is_number: bool = True
+    importance: int = 9
+
+
+def printable(text: object) -> str:
+    """Text from a file of a stranger on one line, without control characters.
+
+    Example:
+
+    >>> printable("a\\x1b[31mb\\nc")
+    'a?[31mb c'
+    """
+    spaced = " ".join(str(text).split())
+    return "".join(letter if letter.isprintable() else "?" for letter in spaced)
+
+
+def metric_name(objective: Objective) -> str:
+    """Name of a metric as people write it."""
+    return objective.name.replace("_", " ")
+
+
+def score_decimals(report: Report) -> int:
+    """Decimals that show two digits of the smallest standard error, at most four."""
+    factor = 100 if report.objective.is_share else 1
+    errors = [factor * row.stderr for row in report.front if row.stderr > 0]
+    if not errors:
+        return 1 if report.objective.is_share else 4
+    digits = 1 - math.floor(math.log10(min(errors)))
+    return max(1, min(digits, 2 if report.objective.is_share else 4))
+
+
+def score_text(report: Report, score: float) -> str:
+    """A score for people: per cent for shares, without the sign."""
+    factor = 100 if report.objective.is_share else 1
+    return f"{factor * score:.{score_decimals(report)}f}"
+
+
+def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Column]:
+    """The columns that say something about the rows shown."""
+    metric = metric_name(report.objective)
+    score = metric if len(metric) <= _LONGEST_HEADER else "score"
+    unit = " %" if report.objective.is_share else ""
+    columns = [
+        Column("", mark_of, is_number=False),
+        Column("family", lambda row: printable(row.family), is_number=False),
+        Column("depth", lambda row: str(row.depth or "")),
+        Column("width", lambda row: str(row.width or "")),
+        *(_knob_column(name) for name in _varying(rows)),
+    ]
+    if all_rows:
+        columns.append(Column("rate", _rate, importance=5))
+    columns += [
+        Column("params", lambda row: format_count(row.params)),
+        Column("FLOPs", lambda row: format_count(row.flops), importance=6),
+        Column(f"{score}{unit}", lambda row: _score_cell(report, row)),
+        Column("seeds", lambda row: str(row.seeds), importance=7),
+        Column("gain", lambda row: _signed(report, row.gain), importance=8),
+    ]
+    if report.objective.is_share:
+        columns += [
+            Column("density", lambda row: _optional(row.density, "g"), importance=4),
+            Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
+        ]
+    return columns
+
+
+def _varying(rows: Sequence[Row]) -> list[str]:
+    """Knobs, besides depth and width, that differ between rows that have them."""
+    values: dict[str, set[object]] = {}
+    for name, value in chain.from_iterable(row.knobs for row in rows):
+        values.setdefault(name, set()).add(value)
+    return [name for name, seen in values.items() if len(seen) > 1]
+
+
+def _knob_column(name: str) -> Column:
+    def text(row: Row) -> str:
+        return printable(dict(row.knobs).get(name, ""))
+
+    return Column(printable(name), text, importance=5)
+
+
+def _rate(row: Row) -> str:
+    return "" if row.learning_rate is None else f"{row.learning_rate:.2g}"
+
+
+def _score_cell(report: Report, row: Row) -> str:
+    score = score_text(report, row.score)
+    return f"{score} ± {score_text(report, row.stderr)}" if row.stderr else score
+
+
+def _signed(report: Report, gain: float | None) -> str:
+    if gain is None:
+        return ""
+    decimals = 2 if report.objective.is_share else score_decimals(report)
+    return f"{gain:+.{decimals}f}"
+
+
+def _optional(value: float | None, form: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if form == "f" else format_count(float(f"{value:.3g}"))
+
+
+def mark_of(row: Row) -> str:
+    """The marks of a row, side by side."""
+    marks = {
+        "best": row.is_best,
+        "recommended": row.is_recommended,
+        "undertrained": row.undertrained,
+        "over budget": row.over_budget,
+    }
+    return "".join(MARKS[name] for name, holds in marks.items() if holds)
+
+
+def shown_rows(report: Report, all_rows: bool = False) -> list[Row]:
+    """The rows people see: the front, the answers and the baselines, or all rows."""
+    if all_rows:
+        return list(report.rows)
+    return [
+        row
+        for row in report.rows
+        if row.is_front or row.is_best or row.is_recommended or row.is_baseline
+    ]
+
+
+def headline(report: Report) -> str:
+    """What was searched, in one sentence."""
+    objective = report.objective
+    direction = "higher" if objective.higher_is_better else "lower"
+    examples = report.data.get("validation")
+    on = f" on {examples:,} validation examples" if isinstance(examples, int) else ""
+    within = f", within {report.budget}" if report.budget.is_limited else ""
+    fixed = ", ".join(
+        f"{printable(name)}={printable(value)}" for name, value in report.fixed.items()
+    )
+    return (
+        f"{printable(report.data.get('name', 'data'))}: {metric_name(objective)}{on} "
+        f"({direction} is better){within}{f', with {fixed}' if fixed else ''}"
+    )
+
+
+def name_of(row: Row) -> str:
+    """What a row is, in a few words: `cnn 4 x 32`."""
+    if not row.depth and row.width is None:
+        return printable(row.family)
+    return f"{printable(row.family)} {row.depth} x {row.width}"
+
+
+def answer_lines(report: Report) -> list[tuple[str, str]]:
+    """The answers, each with its name: `best` and `recommended`."""
+    best, recommended = report.best, report.recommended
+    if best is None or recommended is None:
+        return []
+    if best is recommended:
+        return [("best and recommended", _answer(report, best))]
+    return [
+        ("best", _answer(report, best)),
+        ("recommended", _answer(report, recommended)),
+    ]
+
+
+def _answer(report: Report, row: Row) -> str:
+    depth = f" depth={row.depth}" if row.depth else ""
+    width = f" width={row.width}" if row.width else ""
+    knobs = "".join(f" {printable(k)}={printable(v)}" for k, v in row.knobs)
+    unit = " %" if report.objective.is_share else ""
+    return (
+        f"{printable(row.family)}{depth}{width}{knobs}: {row.params:,} params, "
+        f"{_score_cell(report, row)}{unit} {metric_name(report.objective)}"
+        f"{_test_text(report, row)}"
+    )
+
+
+def _test_text(report: Report, row: Row) -> str:
+    if row.test_score is None:
+        return ""
+    unit = " %" if report.objective.is_share else ""
+    text = f"; {score_text(report, row.test_score)}{unit} on the test part"
+    if row.test_low is None or row.test_high is None:
+        return text
+    low, high = (score_text(report, end) for end in (row.test_low, row.test_high))
+    return f"{text} (95 % interval {low} to {high})"
+
+
+def legend(report: Report, rows: Sequence[Row]) -> list[str]:
+    """What marks and columns mean, for those that are shown."""
+    best = "highest" if report.objective.higher_is_better else "lowest"
+    meanings = {
+        "best": f"best: {best} score in the budget",
+        "recommended": "recommended: smallest that is statistically tied with the best",
+        "undertrained": "still improving when training ended",
+        "over budget": "over the budget",
+    }
+    used = set("".join(map(mark_of, rows)))
+    marks = [f"{m} {meanings[name]}" for name, m in MARKS.items() if m in used]
+    lines = [f"order by {report.rank_by}: {RANKINGS[report.rank_by]}"]
+    points = "points" if report.objective.is_share else "improvement"
+    lines.append(f"gain: {points} per doubling of params over the smaller front row")
+    if report.objective.is_share:
+        lines.append("density: points above the majority class per million params")
+        lines.append(
+            "NetScore: score, params and FLOPs in one (Wong 2018), in decibels"
+        )
+    return [*marks, *lines]
+
+
+def closing(report: Report) -> str:
+    """What it cost, in one sentence."""
+    plural = "training" if report.trainings == 1 else "trainings"
+    seconds = format_seconds(report.training_seconds)
+    return f"{report.trainings} {plural}, {seconds} of training time in all."

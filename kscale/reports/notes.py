@@ -1,0 +1,154 @@
+"""Notes: what a reader of a report should know before believing it."""
+
+from collections.abc import Callable
+
+from kscale.families import FAMILIES
+from kscale.reports.report import Report, Row
+
+_LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
+
+
+def notes_of(report: Report) -> tuple[str, ...]:
+    """One sentence for each thing that weakens the answer, most important first."""
+    if not any(not row.is_baseline for row in report.rows):
+        return ("No training of the search has finished yet.", *_failures(report))
+    order: tuple[Callable[[Report], list[str]], ...] = (
+        _undertrained,
+        _over_all,
+        _baselines,
+        _edges,
+        _budget,
+        _ties,
+        _evidence,
+        _lucky,
+        _failures,
+    )
+    return tuple(note for notes in order for note in notes(report))
+
+
+def _undertrained(report: Report) -> list[str]:
+    short = [row for row in report.front if row.undertrained]
+    if len(short) * 2 <= len(report.front):
+        return []
+    return [
+        f"{len(short)} of the {len(report.front)} front rows were still improving when "
+        "their training ended, so the front may show speed rather than size: train "
+        "longer with --epochs."
+    ]
+
+
+def _over_all(report: Report) -> list[str]:
+    if report.best is not None:
+        return []
+    return ["Nothing trained so far is within the budget."]
+
+
+def _baselines(report: Report) -> list[str]:
+    best = report.best
+    if best is None:
+        return []
+    if best.family == "linear" and "linear" in {row.family for row in report.baselines}:
+        return ["No searched network is better than the linear baseline."]
+    matched = [
+        row.family
+        for row in report.baselines
+        if row.spec != best.spec
+        and report.objective.gain(best.score, row.score) <= best.stderr
+    ]
+    if not matched:
+        return []
+    return [
+        f"The best row is no better than the {' or the '.join(matched)} baseline, "
+        "within one standard error."
+    ]
+
+
+def _edges(report: Report) -> list[str]:
+    best = report.best
+    if best is None or best.family not in FAMILIES or best.is_baseline:
+        return []
+    return [
+        note
+        for name in ("depth", "width")
+        if name in FAMILIES[best.family].all_knobs and name not in report.fixed
+        for note in _edge(best, name)
+    ]
+
+
+def _edge(best: Row, name: str) -> list[str]:
+    knob = FAMILIES[best.family].all_knobs[name]
+    values = [float(value) for value in knob.values]
+    value = float(best.spec[name])
+    if value >= max(values):
+        which, where = "largest", "above"
+    elif value <= min(values) and min(values) > (knob.low or 0):
+        which, where = "smallest", "below"
+    else:
+        return []
+    return [
+        f"The best {best.family} has the {which} {name} searched ({value:g}): widen "
+        f"the range of the {name} {where} {value:g}."
+    ]
+
+
+def _budget(report: Report) -> list[str]:
+    if report.best is None or not report.budget.is_limited:
+        return []
+    share = report.budget.share(report.best.size)
+    if share >= _LEAST_SHARE:
+        return []
+    return [
+        f"The budget does not bind: the best row uses {100 * share:.2g} % of it "
+        f"({report.budget})."
+    ]
+
+
+def _ties(report: Report) -> list[str]:
+    finalists = [row for row in report.rows if row.stage == "finalist"]
+    tied = sum(row.is_tied for row in finalists)
+    if tied < 2:
+        return []
+    return [
+        f"{tied} of {len(finalists)} finalists are statistically tied for the best: "
+        "they are within one standard error of it."
+    ]
+
+
+def _evidence(report: Report) -> list[str]:
+    if report.best is None or report.best.stage == "finalist":
+        return []
+    tied = sum(row.is_tied for row in report.rows)
+    among = f", and {tied} rows are within one standard error of the best"
+    return [
+        "No finalists were retrained yet: scores are of one seed each, the best of "
+        f"which is partly luck{among if tied > 1 else ''}."
+    ]
+
+
+def _lucky(report: Report) -> list[str]:
+    """Rows above the best that were never retrained look like a contradiction."""
+    best = report.best
+    if best is None or best.stage != "finalist":
+        return []
+    above = sum(
+        row.stage != "finalist"
+        and not row.over_budget
+        and report.objective.better(row.score, best.score)
+        for row in report.rows
+    )
+    if not above:
+        return []
+    return [
+        f"{above} {'row' if above == 1 else 'rows'} of the search scored above the "
+        "best on a single seed; only finalists, which have several, can be the best."
+    ]
+
+
+def _failures(report: Report) -> list[str]:
+    if not report.failures:
+        return []
+    number = sum(count for _, count in report.failures)
+    reason, count = report.failures[0]
+    text = f"{number} of {report.trainings} trainings failed"
+    often = f", most often ({count})" if len(report.failures) > 1 else ""
+    return [f"{text}{often} with: {reason.rstrip('.')}."]

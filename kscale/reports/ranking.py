@@ -1,0 +1,106 @@
+"""Orders of the front: which of its rows a reader should see first."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from kscale.errors import ResultsError, unknown_name
+from kscale.objectives import Objective
+from kscale.reports.report import Row
+
+KNEE_SHARE = 0.05
+"""Part of the remaining error that a doubling of params must remove to be worth it.
+
+A network that follows a power law of exponent 0.074 removes exactly as much.
+"""
+
+RANKINGS: dict[str, str] = {
+    "knee": "the smallest row after which no larger one is better by more than a "
+    f"standard error and removes {KNEE_SHARE:.0%} of the remaining error with each "
+    "doubling of params; then by distance from it",
+    "score": "best score first",
+    "size": "fewest params first",
+    "density": "most points above chance per million params first",
+    "netscore": "highest NetScore first",
+    "gain": "highest gain per doubling of params first",
+}
+"""What `rank_by` may be, and the order each gives."""
+
+
+def check_ranking(rank_by: str) -> None:
+    """Raise unless the ranking is known.
+
+    Raises:
+        ResultsError: It is not; the text names the nearest.
+    """
+    if rank_by not in RANKINGS:
+        raise ResultsError(unknown_name("ranking", rank_by, RANKINGS))
+
+
+def ranked_front(
+    front: Sequence[Row], objective: Objective, rank_by: str
+) -> tuple[Row, ...]:
+    """The rows of a front in the order of a ranking.
+
+    Args:
+        front: Rows of the front, the smallest first.
+        objective: What their scores are.
+        rank_by: One of `RANKINGS`; rows without the figure come last.
+    """
+    check_ranking(rank_by)
+    if rank_by == "knee":
+        return _around_knee(front, objective)
+    orders: dict[str, Callable[[Row], float | None]] = {
+        "score": lambda row: objective.gain(row.score, 0.0),
+        "size": lambda row: -row.params,
+        "density": lambda row: row.density,
+        "netscore": lambda row: row.net_score,
+        "gain": lambda row: row.gain,
+    }
+    figure = orders[rank_by]
+
+    def descending(row: Row) -> float:
+        value = figure(row)
+        return math.inf if value is None else -value
+
+    return tuple(sorted(front, key=descending))
+
+
+def _around_knee(front: Sequence[Row], objective: Objective) -> tuple[Row, ...]:
+    knee = knee_of(front, objective)
+    if knee is None:
+        return ()
+
+    def distance(row: Row) -> float:
+        return abs(math.log2(max(row.params, 1) / max(knee.params, 1)))
+
+    return tuple(sorted(front, key=distance))
+
+
+def knee_of(front: Sequence[Row], objective: Objective) -> Row | None:
+    """The front row after which more params stop paying; None for an empty front.
+
+    It is the smallest row after which no larger one is better by more than a standard
+    error and removes `KNEE_SHARE` of the remaining error with each doubling of params.
+    The remaining error is 1 - score where a high score is better, else the score. A
+    front of one row is its own knee; a front without a knee has it at its largest row.
+
+    Args:
+        front: Rows of the front, the smallest first.
+        objective: What their scores are.
+    """
+    for index, row in enumerate(front):
+        if not any(_pays(row, more, objective) for more in front[index + 1 :]):
+            return row
+    return None
+
+
+def _pays(row: Row, larger: Row, objective: Objective) -> bool:
+    """Whether the step from a row to a larger one is worth its params."""
+    left, remaining = (
+        1 - item.score if objective.higher_is_better else item.score
+        for item in (larger, row)
+    )
+    if objective.gain(larger.score, row.score) <= larger.stderr or remaining <= 0:
+        return False
+    doublings = math.log2(max(larger.params, 1) / max(row.params, 1))
+    return left / remaining <= math.pow(1 - KNEE_SHARE, doublings)

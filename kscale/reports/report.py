@@ -1,0 +1,128 @@
+"""Report: what a search found, as plain records that every output format reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kscale.budget import Budget
+from kscale.families.base import Spec, Value
+from kscale.objectives import Objective
+from kscale.sizing import Size
+
+
+@dataclass(frozen=True)
+class Row:
+    """All finished trainings of one spec at one learning rate.
+
+    Args:
+        spec: What was trained.
+        knobs: Its knobs that were searched or set, without depth and width.
+        learning_rate: Largest learning rate; None where nothing is trained.
+        params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
+        score: Objective on the validation part, the mean over the seeds.
+        stderr: Standard error of the score.
+        seeds: Number of trainings the score is the mean of.
+        stage: Stage of those trainings.
+        epochs: Epochs each of them took.
+        undertrained: Whether most of them were still improving at the end.
+        is_front: Whether no other row within the budget beats it in size and score.
+        is_best, is_recommended: Whether it is the answer of that name.
+        is_tied: Whether it has as much evidence as the best row and is within one
+            standard error of it, as the best row itself is.
+        is_baseline: Whether it was trained to compare with.
+        over_budget: Whether it exceeds a limit.
+        density: Points (per cent) above chance for each million params.
+        net_score: NetScore, as `kscale.reports.measures` defines it.
+        gain: Score gained for each doubling of params since the front row before, in
+            points for shares; above 0 is better, also where a low score is.
+        test_score: Objective on the test part.
+        test_low, test_high: 95 % interval of the test score.
+    """
+
+    spec: Spec
+    knobs: tuple[tuple[str, Value], ...]
+    learning_rate: float | None
+    params: int
+    trainable: int
+    flops: int
+    bytes: int
+    score: float
+    stderr: float
+    seeds: int
+    stage: str
+    epochs: int
+    undertrained: bool = False
+    is_front: bool = False
+    is_best: bool = False
+    is_recommended: bool = False
+    is_tied: bool = False
+    is_baseline: bool = False
+    over_budget: bool = False
+    density: float | None = None
+    net_score: float | None = None
+    gain: float | None = None
+    test_score: float | None = None
+    test_low: float | None = None
+    test_high: float | None = None
+
+    @property
+    def family(self) -> str:
+        """Name of the family."""
+        return self.spec.family
+
+    @property
+    def depth(self) -> int:
+        """Depth, as the family counts it; 0 where it has none."""
+        return self.spec.depth
+
+    @property
+    def width(self) -> int | None:
+        """Width, as the family counts it; None where it has none."""
+        return self.spec.width
+
+    @property
+    def size(self) -> Size:
+        """What budgets limit; activations are not recorded and are 0 here."""
+        return Size(self.params, self.trainable, self.flops, 0, 0)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a search found.
+
+    Args:
+        rows: All rows: the front in the order of `rank_by`, then the others, those of
+            the best score first.
+        front: Rows that no other row within the budget beats, in the same order.
+        best: The row of the best score within the budget; None if there is none.
+        recommended: The smallest row statistically tied with the best.
+        baselines: Rows to compare with, the smallest first.
+        failures: Reasons of failed trainings with their numbers, most frequent first.
+        notes: What a reader should know, one sentence each, most important first.
+        objective: What was improved.
+        budget: What the networks may cost.
+        data: `name` of the data, and examples in `train`, `validation` and `test`.
+        rank_by: One of `kscale.reports.ranking.RANKINGS`.
+        chance: Score of the majority class or of the mean; None if not measured.
+        training_seconds: Wall-clock time of all trainings together.
+        trainings: Number of trainings, failed ones included.
+        searched: Knobs that were searched, depth and width among them.
+        fixed: Knobs that were set.
+    """
+
+    rows: tuple[Row, ...]
+    front: tuple[Row, ...]
+    best: Row | None
+    recommended: Row | None
+    baselines: tuple[Row, ...]
+    failures: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+    objective: Objective
+    budget: Budget
+    data: Mapping[str, Any]
+    rank_by: str
+    chance: float | None
+    training_seconds: float
+    trainings: int
+    searched: tuple[str, ...]
+    fixed: Mapping[str, Any]

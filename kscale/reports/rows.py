@@ -1,0 +1,235 @@
+"""From results to a report: which rows there are, what they say and in what order."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from kscale.answers import (
+    Entry,
+    best_of,
+    entries_of,
+    front_of,
+    is_answer,
+    is_scored,
+    is_tied,
+    recommended_of,
+)
+from kscale.budget import Budget
+from kscale.errors import ResultsError
+from kscale.families.base import Spec
+from kscale.objectives import Objective, find_objective
+from kscale.reports.measures import (
+    density,
+    gain_per_doubling,
+    net_score,
+    score_interval,
+)
+from kscale.reports.notes import notes_of
+from kscale.reports.ranking import check_ranking, ranked_front
+from kscale.reports.report import Report, Row
+from kscale.results import Result
+from kscale.sizing import Size
+from kscale.task import Task
+
+__all__ = ["MAJORITY", "Report", "Row", "make_report"]
+
+MAJORITY = "majority"
+"""Family of the baseline that always answers the majority class, or the mean."""
+
+_ALWAYS_SEARCHED = ("depth", "width")
+_Key = tuple[Spec, float | None]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a report needs of `run.json`."""
+
+    objective: Objective
+    budget: Budget
+    searched: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+
+def make_report(
+    run: Mapping[str, Any], results: Sequence[Result], rank_by: str = "knee"
+) -> Report:
+    """The report of a run.
+
+    Args:
+        run: What `read_run` gives.
+        results: What `read_results` gives.
+        rank_by: Order of the front, one of `kscale.reports.ranking.RANKINGS`.
+
+    Raises:
+        ResultsError: The ranking is unknown, or `run` does not describe a run.
+    """
+    check_ranking(rank_by)
+    asked = _asked(run)
+    rows = _rows(results, asked)
+    smallest_first = _with_gains([row for row in rows if row.is_front], asked)
+    front = ranked_front(smallest_first, asked.objective, rank_by)
+    others = sorted((row for row in rows if not row.is_front), key=_order(asked))
+    ordered = (*front, *others)
+    trained = [result for result in results if result.stage != "test"]
+    report = Report(
+        rows=ordered,
+        front=front,
+        best=next((row for row in ordered if row.is_best), None),
+        recommended=next((row for row in ordered if row.is_recommended), None),
+        baselines=tuple(
+            sorted((r for r in ordered if r.is_baseline), key=lambda row: row.params)
+        ),
+        failures=_failures(results),
+        notes=(),
+        objective=asked.objective,
+        budget=asked.budget,
+        data=asked.data,
+        rank_by=rank_by,
+        chance=next((row.score for row in rows if row.family == MAJORITY), None),
+        training_seconds=math.fsum(result.seconds for result in trained),
+        trainings=len(trained),
+        searched=asked.searched,
+        fixed=asked.fixed,
+    )
+    return replace(report, notes=notes_of(report))
+
+
+def _asked(run: Mapping[str, Any]) -> _Asked:
+    try:
+        identity = run["identity"]
+        task = Task.from_json(run["task"])
+        fixed = dict(identity.get("set") or {})
+        searched = (*_ALWAYS_SEARCHED, *(identity.get("search") or ()))
+        return _Asked(
+            find_objective(identity.get("objective"), task.targets[0]),
+            Budget(**(identity.get("budget") or {})),
+            tuple(n for n in dict.fromkeys(searched) if n not in fixed),
+            fixed,
+            dict(run["data"]),
+        )
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
+
+
+def _rows(results: Sequence[Result], asked: _Asked) -> list[Row]:
+    """A row for each entry, the smallest first; gains are not known yet."""
+    entries = sorted(entries_of(results), key=lambda entry: entry.params)
+    answers = [entry for entry in entries if is_answer(entry, asked.budget)]
+    objective = asked.objective
+    best = best_of(answers, objective)
+    recommended = recommended_of(answers, objective)
+    front = {_key(entry) for entry in front_of(answers, objective)}
+    fitting = {_key(entry) for entry in answers}
+    chance = next((e.score for e in entries if e.spec.family == MAJORITY), None)
+    tests = _tests(results)
+    return [
+        _row(
+            entry,
+            asked,
+            chance,
+            tests.get(_key(entry), []),
+            is_front=_key(entry) in front,
+            is_best=entry is best,
+            is_recommended=entry is recommended,
+            is_tied=best is not None
+            and _key(entry) in fitting
+            and entry.stage == best.stage
+            and is_tied(entry, best, objective),
+        )
+        for entry in entries
+    ]
+
+
+def _key(item: Entry | Result) -> _Key:
+    return item.spec, item.learning_rate
+
+
+def _size(entry: Entry) -> Size:
+    return Size(entry.params, entry.trainable, entry.flops, 0, 0)
+
+
+def _row(
+    entry: Entry,
+    asked: _Asked,
+    chance: float | None,
+    tests: Sequence[Result],
+    **answers: bool,
+) -> Row:
+    score, objective = entry.score, asked.objective
+    shown = {*asked.searched, *asked.fixed} - {*_ALWAYS_SEARCHED, "learning_rate"}
+    row = Row(
+        spec=entry.spec,
+        knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),
+        learning_rate=entry.learning_rate,
+        params=entry.params,
+        trainable=entry.trainable,
+        flops=entry.flops,
+        bytes=entry.bytes,
+        score=score,
+        stderr=entry.stderr,
+        seeds=len(entry.results),
+        stage=entry.stage,
+        epochs=entry.epochs,
+        undertrained=entry.undertrained,
+        is_baseline=entry.is_baseline,
+        over_budget=not asked.budget.allows(_size(entry)),
+        density=density(objective, score, chance, entry.params),
+        net_score=net_score(objective, score, entry.params, entry.flops),
+        **answers,
+    )
+    return _with_test(row, tests, objective)
+
+
+def _tests(results: Sequence[Result]) -> dict[_Key, list[Result]]:
+    """Results on the test part by what they are of; of one seed, the last counts."""
+    by_seed = {
+        (*_key(result), result.seed): result
+        for result in results
+        if result.stage == "test" and is_scored(result)
+    }
+    tests: dict[_Key, list[Result]] = {}
+    for result in by_seed.values():
+        tests.setdefault(_key(result), []).append(result)
+    return tests
+
+
+def _with_test(row: Row, tests: Sequence[Result], objective: Objective) -> Row:
+    """A row with its score on the test part, the mean over the seeds tested.
+
+    The interval is that of one test part: more seeds do not add examples.
+    """
+    if not tests:
+        return row
+    score = fmean(result.score for result in tests if result.score is not None)
+    errors = [result.stderr for result in tests if result.stderr is not None]
+    stderr = fmean(errors) if errors else None
+    interval = score_interval(objective, score, stderr, tests[0].examples)
+    low, high = interval or (None, None)
+    return replace(row, test_score=score, test_low=low, test_high=high)
+
+
+def _with_gains(front: Sequence[Row], asked: _Asked) -> list[Row]:
+    """The front, smallest first, each row with its gain over the one before."""
+    rows = list(front[:1])
+    for row in front[1:]:
+        before = (rows[-1].score, rows[-1].params)
+        gain = gain_per_doubling(asked.objective, row.score, row.params, before)
+        rows.append(replace(row, gain=gain))
+    return rows
+
+
+def _order(asked: _Asked) -> Callable[[Row], tuple[float, int]]:
+    return lambda row: (-asked.objective.gain(row.score, 0.0), row.params)
+
+
+def _failures(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
+    reasons = Counter(
+        " ".join(result.reason.split()) or "no reason recorded"
+        for result in results
+        if result.status == "failed"
+    )
+    return tuple(reasons.most_common())

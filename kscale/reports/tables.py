@@ -1,0 +1,247 @@
+"""Tables of a report: for a terminal, Markdown, spreadsheets and programs."""
+
+import csv
+import io
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from kscale.reports.cells import (
+    Column,
+    answer_lines,
+    closing,
+    columns_of,
+    headline,
+    legend,
+    printable,
+    shown_rows,
+)
+from kscale.reports.report import Report, Row
+
+_GAP = 2  # spaces between columns
+_FLAGS = (
+    "undertrained",
+    "is_front",
+    "is_best",
+    "is_recommended",
+    "is_tied",
+    "is_baseline",
+    "over_budget",
+)
+_PLAIN = (
+    "learning_rate",
+    "params",
+    "trainable",
+    "flops",
+    "bytes",
+    "score",
+    "stderr",
+    "seeds",
+    "stage",
+    "epochs",
+    "density",
+    "net_score",
+    "gain",
+    "test_score",
+    "test_low",
+    "test_high",
+)
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A report as `rich` shows it, in as many columns as the terminal has room for."""
+
+    report: Report
+    all_rows: bool = False
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        report = self.report
+        rows = shown_rows(report, self.all_rows)
+        yield Text(headline(report), style="bold")
+        for name, text in answer_lines(report):
+            yield Text.assemble((f"{name}: ", "bold green"), text)
+        if rows:
+            columns = columns_of(report, rows, self.all_rows)
+            yield Text()
+            yield _fitting_table(columns, rows, console, options)
+            yield Text()
+            for line in legend(report, rows):
+                yield Text(line, style="dim")
+        for note in report.notes:
+            yield Text.assemble(("Note: ", "bold yellow"), printable(note))
+        yield Text(closing(report), style="dim")
+
+
+def report_table(report: Report, all_rows: bool = False) -> ReportTable:
+    """A report for a terminal; print it with `rich`.
+
+    Args:
+        report: What to show.
+        all_rows: Whether to show every row, or the front, answers and baselines.
+    """
+    return ReportTable(report, all_rows)
+
+
+def report_text(
+    report: Report, width: int = 88, all_rows: bool = False, colour: bool = False
+) -> str:
+    """A report as text.
+
+    Args:
+        report: What to show.
+        width: Characters of a line.
+        all_rows: As for `report_table`.
+        colour: Whether to add a terminal's codes for bold and colour.
+    """
+    return plain_text(ReportTable(report, all_rows), width, colour)
+
+
+def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
+    """What `rich` would show, as text without spaces at the end of lines."""
+    file = io.StringIO()
+    console = Console(
+        file=file,
+        width=width,
+        color_system="standard" if colour else None,
+        force_terminal=colour,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(renderable)
+    lines = (line.rstrip() for line in file.getvalue().splitlines())
+    return "\n".join(lines) + "\n"
+
+
+def _fitting_table(
+    columns: list[Column], rows: list[Row], console: Console, options: ConsoleOptions
+) -> Table:
+    """The table without the columns for which there is no room."""
+    left = list(columns)
+    while True:
+        table = _table(left, rows)
+        needed = Measurement.get(console, options.update(width=10_000), table).maximum
+        least = min(left, key=lambda column: column.importance)
+        if needed <= options.max_width or least.importance == 9:
+            return table
+        left.remove(least)
+
+
+def _table(columns: list[Column], rows: list[Row]) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
+    for column in columns:
+        justify: Any = "right" if column.is_number else "left"
+        table.add_column(Text(column.header), justify=justify, no_wrap=True)
+    for row in rows:
+        style = "bold" if row.is_best or row.is_recommended else ""
+        style = style or ("" if row.is_front else "dim")
+        table.add_row(*(Text(column.text(row)) for column in columns), style=style)
+    return table
+
+
+def report_markdown(report: Report, all_rows: bool = False) -> str:
+    """A report in Markdown, its table in GitHub's form."""
+    rows = shown_rows(report, all_rows)
+    columns = columns_of(report, rows, all_rows)
+    parts = [_escaped(headline(report))]
+    answers = answer_lines(report)
+    parts.append("\n".join(f"- **{name}**: {_escaped(text)}" for name, text in answers))
+    lines = [
+        _markdown_row([column.header for column in columns]),
+        _markdown_row(["---:" if column.is_number else ":---" for column in columns]),
+        *(_markdown_row([column.text(row) for column in columns]) for row in rows),
+    ]
+    parts.append("\n".join(lines) if rows else "")
+    parts.append("\n".join(f"- {_escaped(line)}" for line in legend(report, rows)))
+    parts.append(
+        "\n".join(f"- Note: {_escaped(printable(note))}" for note in report.notes)
+    )
+    parts.append(closing(report))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return "| " + " | ".join(map(_escaped, cells)) + " |"
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is, HTML in it included."""
+    if set(text) <= set(":-"):
+        return text
+    for letter in "\\`*_[]<>|!#":
+        text = text.replace(letter, f"\\{letter}")
+    return text
+
+
+def report_csv(report: Report) -> str:
+    """All rows as comma-separated raw numbers; None is an empty cell, flags 0 or 1."""
+    knobs = sorted({name for row in report.rows for name, _ in row.spec.knobs})
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["family", *map(_cell, knobs), *_PLAIN, *_FLAGS])
+    for row in report.rows:
+        values = dict(row.spec.knobs)
+        writer.writerow(
+            [
+                _cell(row.family),
+                *(_cell(values.get(name)) for name in knobs),
+                *(getattr(row, name) for name in _PLAIN),
+                *(int(getattr(row, name)) for name in _FLAGS),
+            ]
+        )
+    return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula."""
+    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
+        return f"'{value}"
+    return value
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """A report as plain data for `json`: stable keys, raw integers, never NaN."""
+    return {
+        "objective": {
+            "name": report.objective.name,
+            "higher_is_better": report.objective.higher_is_better,
+            "is_share": report.objective.is_share,
+        },
+        "data": dict(report.data),
+        "budget": asdict(report.budget),
+        "rank_by": report.rank_by,
+        "chance": _finite(report.chance),
+        "best": _row_json(report.best),
+        "recommended": _row_json(report.recommended),
+        "front": [_row_json(row) for row in report.front],
+        "baselines": [_row_json(row) for row in report.baselines],
+        "rows": [_row_json(row) for row in report.rows],
+        "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
+        "notes": list(report.notes),
+        "trainings": report.trainings,
+        "training_seconds": report.training_seconds,
+    }
+
+
+def _row_json(row: Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    named = ("family", "depth", "width")
+    return {
+        **{name: getattr(row, name) for name in named},
+        "knobs": dict(row.spec.knobs),
+        **{name: _finite(getattr(row, name)) for name in (*_PLAIN, *_FLAGS)},
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

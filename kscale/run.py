@@ -1,0 +1,212 @@
+"""Run: the folder of one search, opened to read its answer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscale.answers import (
+    Entry,
+    best_of,
+    entries_of,
+    front_of,
+    is_answer,
+    recommended_of,
+)
+from kscale.budget import Budget
+from kscale.errors import ResultsError
+from kscale.objectives import Objective, find_objective
+from kscale.reports.html import report_html
+from kscale.reports.plots import plot_report
+from kscale.reports.report import Report
+from kscale.reports.rows import make_report
+from kscale.reports.tables import (
+    report_csv,
+    report_json,
+    report_markdown,
+    report_text,
+)
+from kscale.results import (
+    RESULTS_FILE,
+    RUN_FILE,
+    Result,
+    read_results,
+    read_run,
+    write_atomically,
+)
+from kscale.search.base import result_key
+from kscale.task import Task
+
+if TYPE_CHECKING:
+    import keras
+
+_SUFFIXES = (".html", ".png", ".svg")
+
+
+class Run:
+    """A search and its answer, read from its folder.
+
+    Everything is rebuilt from `run.json` and `results.jsonl`; reading a folder runs
+    none of its content.
+
+    Args:
+        folder: A run folder.
+
+    Raises:
+        ResultsError: It is none.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.description: Mapping[str, Any] = read_run(self.folder)
+        self.results: list[Result] = read_results(self.folder)
+
+    @property
+    def task(self) -> Task:
+        """What the networks take in and put out."""
+        return Task.from_json(self.description["task"])
+
+    @property
+    def budget(self) -> Budget:
+        """What a network may cost."""
+        return Budget(**self.description["identity"]["budget"])
+
+    @property
+    def objective(self) -> Objective:
+        """What the search improves."""
+        name = self.description["identity"]["objective"]
+        return find_objective(name, self.task.targets[0])
+
+    def entries(self) -> list[Entry]:
+        """Every network within the budget that was trained, baselines included."""
+        return [e for e in entries_of(self.results) if is_answer(e, self.budget)]
+
+    def front(self) -> list[Entry]:
+        """Entries that no other beats in both size and score, smallest first."""
+        return front_of(self.entries(), self.objective)
+
+    def best(self) -> Entry:
+        """The entry of the best score.
+
+        Raises:
+            ResultsError: No training has finished yet.
+        """
+        return self._found(best_of(self.entries(), self.objective))
+
+    def recommended(self) -> Entry:
+        """The smallest entry that is statistically tied with the best.
+
+        Raises:
+            ResultsError: No training has finished yet.
+        """
+        return self._found(recommended_of(self.entries(), self.objective))
+
+    def _found(self, entry: Entry | None) -> Entry:
+        if entry is None:
+            raise ResultsError(f"{self.folder} has no finished training yet.")
+        return entry
+
+    def report(self, rank_by: str = "knee") -> Report:
+        """The rows of the table, with what to say about them."""
+        return make_report(self.description, self.results, rank_by)
+
+    @classmethod
+    def latest(cls, folder: str | Path = "runs") -> "Run":
+        """The run in a folder of runs that was changed last.
+
+        Raises:
+            ResultsError: There is no run in it.
+        """
+        found = [path.parent for path in Path(folder).glob(f"*/{RUN_FILE}")]
+        if not found:
+            raise ResultsError(
+                f"There is no run in {folder}; name a run folder, or make one with "
+                "kscale tune."
+            )
+        return cls(max(found, key=_changed))
+
+    def to_json(self, rank_by: str = "knee") -> dict[str, Any]:
+        """The report as plain data, with raw numbers and stable keys."""
+        return {"run": str(self.folder), **report_json(self.report(rank_by))}
+
+    def to_text(self, form: str = "table", rank_by: str = "knee") -> str:
+        """The report as `table`, `markdown` or `csv`."""
+        report = self.report(rank_by)
+        if form == "markdown":
+            return report_markdown(report)
+        return report_csv(report) if form == "csv" else report_text(report)
+
+    def write(self, path: str | Path, rank_by: str = "knee") -> Path:
+        """Write the report as a picture (.png, .svg) or a self-contained page (.html).
+
+        Raises:
+            ResultsError: The suffix is none of these, or the file cannot be written.
+        """
+        path = Path(path)
+        report = self.report(rank_by)
+        if path.suffix not in _SUFFIXES:
+            raise ResultsError(
+                f"A report is written as {', '.join(_SUFFIXES)}, not {path.name!r}."
+            )
+        try:
+            if path.suffix == ".html":
+                write_atomically(path, report_html(report).encode())
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                plot_report(report, path)
+        except OSError as error:
+            raise ResultsError(f"{path} cannot be written: {error}.") from error
+        return path
+
+    def load_model(self, which: str | Entry = "recommended") -> "keras.Model":
+        """A trained model with its preprocessing: raw inputs in, probabilities out.
+
+        Args:
+            which: `best`, `recommended`, or an entry of the front.
+
+        Raises:
+            ResultsError: There is no such model in the folder.
+        """
+        # Keras is heavy, and reading a report must stay light.
+        import keras
+
+        from kscale.tuning.packaging import package_model
+
+        if isinstance(which, Entry):
+            return package_model(
+                which.spec,
+                self.task,
+                self._weights(which),
+                self.description["input_scaling"],
+                self.description["target_scaling"],
+            )
+        path = self.folder / "models" / f"{which}.keras"
+        if which not in ("best", "recommended") or not path.exists():
+            raise ResultsError(
+                f"{self.folder} has no model {which!r}; there are best and recommended "
+                "once a search has ended."
+            )
+        return keras.saving.load_model(path, compile=False)
+
+    def _weights(self, entry: Entry) -> Path:
+        for result in entry.results:
+            path = self.folder / "models" / f"{result_key(result)}.npz"
+            if path.exists():
+                return path
+        raise ResultsError(
+            f"The weights of {entry.spec.family} with {entry.params:,} parameters were "
+            "not kept: only those of the front and of finalists are."
+        )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {len(self.results)} results)"
+
+    def __str__(self) -> str:
+        return report_text(self.report(), width=110)
+
+    def _repr_html_(self) -> str:
+        return report_html(self.report(), fragment=True)
+
+
+def _changed(folder: Path) -> float:
+    results = folder / RESULTS_FILE
+    return (results if results.exists() else folder).stat().st_mtime

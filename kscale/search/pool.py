@@ -1,0 +1,288 @@
+"""Pool: the specs inside the budget, counted exactly and without building any."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.budget import Budget
+from kscale.errors import BudgetError, SpecError
+from kscale.families.base import Family, Knob, Spec, Value
+from kscale.sizing import Size, size_of
+from kscale.task import Task
+
+MOST_SPECS = 200_000
+"""Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
+
+_ALWAYS_SEARCHED = ("depth", "width")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may vary.
+
+    Args:
+        families: Families to choose from; all take the task.
+        task: What the networks must take in and put out.
+        budget: What they may cost.
+        searched: Knobs to vary besides depth, width and learning rate.
+        fixed: Values for knobs that are set; they are not varied.
+
+    Raises:
+        SpecError: A knob is unknown to every family, or set to an impossible value, or
+            both set and searched.
+    """
+
+    families: tuple[Family, ...]
+    task: Task
+    budget: Budget
+    searched: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (*self.searched, *dict(self.fixed)):
+            self._check_known(name)
+        twice = [name for name in self.searched if name in dict(self.fixed)]
+        if twice:
+            raise SpecError(f"`{twice[0]}` is both set and searched; choose one.")
+
+    def _check_known(self, name: str) -> None:
+        """Raise if no family has the knob; with one family, its own message."""
+        has = [family for family in self.families if name in family.all_knobs]
+        if not has and name != "learning_rate":
+            self.families[0].knob(name)
+
+    def values(self, family: Family, knob: Knob) -> tuple[Value, ...]:
+        """What may be tried of a knob of a family: one value unless it is searched."""
+        fixed = dict(self.fixed)
+        if knob.name in fixed:
+            return (knob.check(fixed[knob.name]),)
+        if knob.name in (*_ALWAYS_SEARCHED, "learning_rate", *self.searched):
+            return knob.values
+        return (knob.default,)
+
+    def learning_rates(self, family: Family) -> tuple[float, ...]:
+        """Learning rates that may be tried for a family."""
+        return tuple(float(v) for v in self.values(family, family.learning_rate))
+
+    def drawn_knobs(self, family: Family) -> list[Knob]:
+        """Searched knobs that never change the size: drawn for each proposal."""
+        return [
+            knob
+            for knob in family.all_knobs.values()
+            if not knob.shapes and len(self.values(family, knob)) > 1
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Specs that share all knobs but the width."""
+
+    family: Family
+    knobs: Mapping[str, Value]
+    widths: tuple[Value, ...]
+
+
+class Pool:
+    """All specs of a space that fit its budget, or a large sample of them.
+
+    Args:
+        space: What may vary.
+        seed: Decides which shapes are listed where the space is too large to be listed
+            whole (see `MOST_SPECS`).
+
+    Attributes:
+        params: int64 array, exact weights of each spec.
+        flops: int64 array, exact FLOPs of each spec.
+        share: float array, the largest part of any limit that each spec uses.
+
+    Raises:
+        BudgetError: Nothing fits; the text names the smallest size that can be reached.
+    """
+
+    def __init__(self, space: Space, seed: int = 0) -> None:
+        self.space = space
+        self._groups: list[_Group] = []
+        sizes, shares, owners, columns = [], [], [], []
+        smallest: tuple[float, Spec, Size] | None = None
+        for group, size in self._counted(seed):
+            used = _largest_share(space.budget, size)
+            inside = np.flatnonzero(
+                np.broadcast_to(space.budget.allows(size), used.shape)
+            )
+            least = int(np.argmin(used))
+            if smallest is None or used[least] < smallest[0]:
+                spec = _spec(group, least)
+                smallest = (
+                    float(used[least]),
+                    spec,
+                    group.family.size(spec, space.task),
+                )
+            if not len(inside):
+                continue
+            self._groups.append(group)
+            sizes.append(
+                np.stack([_column(size.params, used), _column(size.flops, used)])
+            )
+            sizes[-1] = sizes[-1][:, inside]
+            shares.append(used[inside])
+            owners.append(np.full(len(inside), len(self._groups) - 1))
+            columns.append(inside)
+        if not sizes:
+            raise BudgetError(_nothing_fits(space, smallest))
+        self.params, self.flops = np.concatenate(sizes, axis=1)
+        self.share = np.concatenate(shares)
+        self._owners = np.concatenate(owners)
+        self._columns = np.concatenate(columns)
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    def spec(self, index: int) -> Spec:
+        """The spec at a position of the arrays; drawn knobs are at their defaults."""
+        group = self._groups[int(self._owners[index])]
+        return _spec(group, int(self._columns[index]))
+
+    def specs(self) -> Iterator[Spec]:
+        """All specs, in the order of the arrays."""
+        return (self.spec(index) for index in range(len(self)))
+
+    def family(self, index: int) -> Family:
+        """The family of the spec at a position."""
+        return self._groups[int(self._owners[index])].family
+
+    def by_family(self, numbers: Mapping[str, int]) -> NDArray[np.int64]:
+        """An array like `params` with a number for each spec by its family's name."""
+        owned = [numbers[group.family.name] for group in self._groups]
+        found: NDArray[np.int64] = np.array(owned, np.int64)[self._owners]
+        return found
+
+    def _counted(self, seed: int) -> Iterator[tuple[_Group, Size]]:
+        rng = np.random.default_rng([seed, 1])
+        share = MOST_SPECS // len(self.space.families)
+        counted, last = False, None
+        for family in self.space.families:
+            for group in _groups_of(self.space, family, share, rng):
+                try:
+                    yield group, _size_of_group(group, self.space.task)
+                    counted = True
+                except SpecError as error:
+                    # A combination that makes no network (more stages than the image
+                    # can be halved) is no part of the space, unless it is all there is.
+                    fewer = _possible(group, self.space.task)
+                    if fewer is not None:
+                        yield fewer, _size_of_group(fewer, self.space.task)
+                        counted = True
+                    last = error
+        if last is not None and not counted:
+            raise last
+
+
+def _size_of_group(group: _Group, task: Task) -> Size:
+    knobs: dict[str, Any] = dict(group.knobs)
+    if group.widths:
+        knobs["width"] = np.array(group.widths, np.int64)
+    return size_of(group.family.blueprint_of(knobs, task))
+
+
+def _possible(group: _Group, task: Task) -> _Group | None:
+    """The group with only those widths that make a network, or None without any."""
+    widths = []
+    for width in group.widths:
+        try:
+            group.family.blueprint_of({**group.knobs, "width": width}, task)
+            widths.append(width)
+        except SpecError:
+            continue
+    if not 0 < len(widths) < len(group.widths):
+        return None
+    return _Group(group.family, group.knobs, tuple(widths))
+
+
+def _groups_of(
+    space: Space, family: Family, most: int, rng: np.random.Generator
+) -> Iterator[_Group]:
+    shaping = [k for k in family.all_knobs.values() if k.shapes and k.name != "width"]
+    choices = [space.values(family, knob) for knob in shaping]
+    widths = _widths(space, family)
+    fixed = {
+        knob.name: space.values(family, knob)[0]
+        if knob.name in dict(space.fixed)
+        else knob.default
+        for knob in family.all_knobs.values()
+        if not knob.shapes
+    }
+    number = prod(len(values) for values in choices)
+    most_groups = max(1, most // max(1, len(widths)))
+    combinations: Iterator[Sequence[Value]] = iter(product(*choices))
+    if number > most_groups:
+        drawn = sorted(rng.choice(number, most_groups, replace=False).tolist())
+        combinations = (_combination(choices, index) for index in drawn)
+    for values in combinations:
+        named = dict(zip((knob.name for knob in shaping), values, strict=True))
+        yield _Group(family, {**fixed, **named}, widths)
+
+
+def _combination(choices: list[tuple[Value, ...]], index: int) -> list[Value]:
+    values = []
+    for choice in reversed(choices):
+        index, rest = divmod(index, len(choice))
+        values.append(choice[rest])
+    return values[::-1]
+
+
+def _widths(space: Space, family: Family) -> tuple[Value, ...]:
+    if "width" not in family.all_knobs:
+        return ()
+    return space.values(family, family.all_knobs["width"])
+
+
+def _spec(group: _Group, column: int) -> Spec:
+    knobs = dict(group.knobs)
+    if group.widths:
+        knobs["width"] = group.widths[column]
+    return Spec(group.family.name, tuple(sorted(knobs.items())))
+
+
+def _column(figure: Any, like: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.broadcast_to(np.asarray(figure, np.int64), like.shape)
+
+
+def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
+    """The largest part of any limit used; without limits, the weights themselves."""
+    parts = [
+        np.asarray(used, np.float64) / getattr(budget, name)
+        for name, used in budget.used(size).items()
+        if getattr(budget, name) is not None
+    ]
+    largest = np.atleast_1d(np.asarray(size.params, np.float64))
+    if parts:
+        largest = np.atleast_1d(np.max(np.broadcast_arrays(*parts), axis=0))
+    return np.maximum(largest, 1e-12)
+
+
+def _nothing_fits(space: Space, smallest: tuple[float, Spec, Size] | None) -> str:
+    names = " or ".join(family.name for family in space.families)
+    if smallest is None:
+        return f"No combination of the chosen knobs makes a {names} for this data."
+    _, spec, size = smallest
+    point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
+    used = space.budget.used(size)
+    over = [
+        f"{name.removeprefix('max_')}={used[name]:,}"
+        for name, limit in vars(space.budget).items()
+        if limit is not None and used[name] > limit
+    ]
+    limits = ", ".join(
+        f"{name}={limit:,}"
+        for name, limit in vars(space.budget).items()
+        if limit is not None
+    )
+    return (
+        f"No {names} fits {limits}: the smallest {spec.family} ({point}) has "
+        f"{', '.join(over)}. Raise the limit or choose another family."
+    )

@@ -1,0 +1,84 @@
+"""What kscale runs on: versions, devices, memory, and what is missing."""
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+import psutil
+import tensorflow as tf
+from packaging.requirements import Requirement
+
+from kscale.units import format_bytes
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is installed and what it runs on.
+
+    Args:
+        python: Version of Python.
+        packages: By name, the version installed, or an empty text.
+        problems: One sentence for each package that is missing or of a wrong version,
+            with how to mend it.
+        devices: Names of the devices TensorFlow sees.
+        cores: Logical processor cores.
+        memory_bytes: Memory that is free now.
+    """
+
+    python: str
+    packages: dict[str, str]
+    problems: tuple[str, ...]
+    devices: tuple[str, ...]
+    cores: int
+    memory_bytes: int
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether everything a search needs is there."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**asdict(self), "is_ready": self.is_ready}
+
+    def __str__(self) -> str:
+        lines = [f"Python {self.python}, {self.cores} cores"]
+        lines += [
+            f"{name} {number or 'MISSING'}" for name, number in self.packages.items()
+        ]
+        lines.append(f"devices: {', '.join(self.devices)}")
+        lines.append(f"free memory: {format_bytes(self.memory_bytes)}")
+        lines += [f"Problem: {problem}" for problem in self.problems]
+        lines.append("Ready." if self.is_ready else "Not ready.")
+        return "\n".join(lines)
+
+
+def check_environment() -> Environment:
+    """Versions, devices and memory of this process, and what is missing."""
+    packages: dict[str, str] = {"kscale": version("kscale")}
+    problems = []
+    for text in requires("kscale") or []:
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        packages[wanted.name] = found = _installed(wanted.name)
+        if not found or not wanted.specifier.contains(found, prereleases=True):
+            problems.append(
+                f"{wanted.name} {found or 'is missing'}; pip install '{wanted}'"
+            )
+    return Environment(
+        platform.python_version(),
+        packages,
+        tuple(problems),
+        tuple(device.name for device in tf.config.list_logical_devices()),
+        psutil.cpu_count() or 1,
+        psutil.virtual_memory().available,
+    )
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

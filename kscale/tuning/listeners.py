@@ -1,0 +1,34 @@
+"""What a search tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kscale.results import Result
+    from kscale.search.base import Job
+    from kscale.tuning.plans import Plan
+
+
+class Listener:
+    """Hears what a search does; every method may be left as it is."""
+
+    def started(self, plan: Plan, folder: Path, recorded: int) -> None:
+        """The search begins, or goes on with some results already recorded."""
+
+    def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+        """One epoch of one training is done."""
+
+    def result_recorded(self, result: Result) -> None:
+        """A training ended, well or not, and is on disk."""
+
+    def finalists_planned(self, jobs: Sequence[Job], seconds: float) -> None:
+        """The search is over; finalists will take about so many seconds."""
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+
+    def ended(self) -> None:
+        """Nothing follows."""

@@ -1,0 +1,216 @@
+"""Training one network: a whole epoch is one TensorFlow graph, on one device or many.
+
+`fit` leaves the graph after every few steps; on small networks that costs more than the
+training (measured by `experiments/epoch_loop.py`). Here the examples lie on the device,
+the host sends the order of an epoch, and gets its mean loss back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kscale.building import layer_name
+from kscale.data.base import Dataset, Part
+from kscale.families.base import head_names
+from kscale.task import Task
+from kscale.tuning.recipe import Recipe
+
+_PREDICT_BATCH = 512
+
+
+class WarmupSteadyCooldown(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises, stays and falls, linearly; see `Recipe`."""
+
+    def __init__(self, peak: float, steps: int, warmup: float, cooldown: float) -> None:
+        self.peak = peak
+        self.steps = steps
+        self.warmup = warmup
+        self.cooldown = cooldown
+
+    def __call__(self, step: Any) -> Any:
+        done = (keras.ops.cast(step, "float32") + 1.0) / self.steps
+        rising = done / max(self.warmup, 1.0 / self.steps)
+        falling = (1.0 + 0.5 / self.steps - done) / max(self.cooldown, 1e-9)
+        share = keras.ops.minimum(1.0, keras.ops.minimum(rising, falling))
+        return self.peak * keras.ops.maximum(share, 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make it again."""
+        return {
+            "peak": self.peak,
+            "steps": self.steps,
+            "warmup": self.warmup,
+            "cooldown": self.cooldown,
+        }
+
+
+def make_optimizer(
+    recipe: Recipe, examples: int, learning_rate: float, weight_decay: float
+) -> keras.Optimizer:
+    """AdamW with the recipe's schedule; biases, norms and embeddings do not decay."""
+    steps = max(1, recipe.steps_per_epoch(examples)) * recipe.epochs
+    optimizer = keras.optimizers.AdamW(
+        WarmupSteadyCooldown(learning_rate, steps, recipe.warmup, recipe.cooldown),
+        weight_decay=weight_decay,
+    )
+    optimizer.exclude_from_weight_decay(
+        var_names=["bias", "gamma", "beta", "embeddings"]
+    )
+    return optimizer
+
+
+class DeviceData:
+    """The training part on the device, put there once a search."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        part = dataset.train
+        self.examples = len(part)
+        self.inputs = {name: tf.constant(part.inputs[name]) for name in part.inputs}
+        self.targets = {
+            target.name: tf.constant(network_target(dataset, target.name, part))
+            for target in dataset.task.targets
+        }
+
+
+def network_target(dataset: Dataset, name: str, part: Part) -> NDArray[Any]:
+    """A target as the network is trained on it: class ids, or values scaled to one."""
+    values = part.targets[name]
+    scaling = dataset.target_scaling.get(name)
+    if scaling is None:
+        return values
+    scale = np.asarray(scaling.scale, np.float32)
+    return ((values - np.asarray(scaling.offset, np.float32)) / scale).astype(
+        np.float32
+    )
+
+
+class EpochLoop:
+    """A model, its optimizer and the training part, ready to run epochs.
+
+    Args:
+        model: A model built from the task's blueprint, inside the strategy's scope.
+        optimizer: Its optimizer, likewise.
+        task: Says what the outputs are.
+        data: The training part.
+        strategy: Where to train; a batch is split evenly between its replicas.
+        label_smoothing: Share of a label spread over all classes.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        task: Task,
+        data: DeviceData,
+        strategy: tf.distribute.Strategy,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.task = task
+        self.data = data
+        self.strategy = strategy
+        self.label_smoothing = label_smoothing
+        with strategy.scope():
+            optimizer.build(model.trainable_variables)
+        self._epoch = tf.function(self._trace_epoch)
+        self._predict = tf.function(self._trace_predict, reduce_retracing=True)
+
+    def run_epoch(self, order: NDArray[np.int32]) -> float:
+        """Train one epoch.
+
+        Args:
+            order: Examples of each step, `(steps, batch_size)`.
+
+        Returns:
+            Mean loss over the steps.
+        """
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            return float(self._epoch(tf.constant(order)))
+        slices = np.split(order, replicas, axis=1)
+        placed = self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(slices[context.replica_id_in_sync_group])
+        )
+        return float(self._epoch(placed))
+
+    def predict(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Outputs by target name for examples given by input name."""
+        count = len(next(iter(inputs.values())))
+        parts = [
+            self._predict(
+                {n: tf.constant(a[i : i + _PREDICT_BATCH]) for n, a in inputs.items()}
+            )
+            for i in range(0, count, _PREDICT_BATCH)
+        ]
+        names = [target.name for target in self.task.targets]
+        return {
+            name: np.concatenate([part[name].numpy() for part in parts])
+            for name in names
+        }
+
+    def _trace_epoch(self, order: Any) -> Any:
+        total = tf.constant(0.0)
+        local = self.strategy.experimental_local_results(order)[0]
+        steps = tf.shape(local)[0]
+        for step in tf.range(steps):
+            losses = self.strategy.run(self._train_step, args=(order, step))
+            total += self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+        return total / tf.cast(steps, tf.float32)
+
+    def _train_step(self, order: Any, step: Any) -> Any:
+        chosen = order[step]
+        inputs = {n: tf.gather(a, chosen) for n, a in self.data.inputs.items()}
+        with tf.GradientTape() as tape:
+            outputs = self._outputs(inputs, training=True)
+            loss = self._loss(outputs, chosen)
+        weights = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    def _loss(self, outputs: dict[str, Any], chosen: Any) -> Any:
+        """This replica's share of the mean loss of the whole batch."""
+        losses = [
+            self._target_loss(
+                target.kind,
+                target.outputs,
+                outputs[target.name],
+                tf.gather(self.data.targets[target.name], chosen),
+            )
+            for target in self.task.targets
+        ]
+        replicas = self.strategy.num_replicas_in_sync
+        return tf.add_n(losses) / (len(losses) * replicas)
+
+    def _target_loss(self, kind: str, count: int, output: Any, wanted: Any) -> Any:
+        if kind == "real":
+            return tf.reduce_mean(tf.square(output - wanted))
+        labels = tf.one_hot(wanted, count)
+        losses = keras.losses.categorical_crossentropy(
+            labels, output, from_logits=True, label_smoothing=self.label_smoothing
+        )
+        return tf.reduce_mean(losses)
+
+    def _trace_predict(self, inputs: Any) -> Any:
+        return self._outputs(inputs, training=False)
+
+    def _outputs(self, inputs: Mapping[str, Any], training: bool) -> dict[str, Any]:
+        return named_outputs(self.model, self.task, inputs, training)
+
+
+def named_outputs(
+    model: keras.Model, task: Task, inputs: Mapping[str, Any], training: bool = False
+) -> dict[str, Any]:
+    """What a model gives for inputs by name: outputs by target name."""
+    given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+    outputs = model(given, training=training)
+    if len(task.targets) == 1:
+        return {task.targets[0].name: outputs}
+    return {
+        target.name: outputs[layer_name(head)]
+        for target, head in zip(task.targets, head_names(task), strict=True)
+    }

@@ -1,0 +1,232 @@
+"""Plan: everything a search needs to know, worked out before anything is trained."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from importlib.metadata import version
+from typing import Any
+
+from kscale.budget import Budget
+from kscale.data.base import Dataset
+from kscale.errors import BudgetError, SpecError, unknown_name
+from kscale.families import find_family
+from kscale.families.base import Family, Spec
+from kscale.objectives import Objective
+from kscale.search import SEARCHERS
+from kscale.search.pool import Pool, Space
+from kscale.search.staged import StagedSearcher
+from kscale.task import Task
+from kscale.tuning.recipe import Recipe
+from kscale.units import format_count
+
+_SMALL_IMAGE = 12
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search was asked, beside its data and its budget.
+
+    Args:
+        families: Names of families, or `auto`.
+        search: Knobs to vary besides depth, width and learning rate.
+        settings: Values of knobs that are not to be varied.
+        trials: Most specs to try.
+        seed: Decides every proposal and every training.
+        seeds: Trainings of each spec tried.
+        finalist_seeds: New trainings of each finalist; 0 for no finalists.
+        most_finalists: Most finalists.
+        searcher: Name of a searcher.
+    """
+
+    families: tuple[str, ...] = ("auto",)
+    search: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
+    trials: int = 20
+    seed: int = 0
+    seeds: int = 1
+    finalist_seeds: int = 3
+    most_finalists: int = 5
+    searcher: str = "random"
+
+    def __post_init__(self) -> None:
+        least = {"trials": 1, "seeds": 1, "finalist_seeds": 0, "most_finalists": 2}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                value = getattr(self, name)
+                raise SpecError(f"`{name} >= {low}` must hold, but got {name}={value}.")
+        if self.seed < 0:
+            raise SpecError(f"`seed >= 0` must hold, but got seed={self.seed}.")
+        if self.searcher not in SEARCHERS:
+            raise SpecError(unknown_name("searcher", self.searcher, SEARCHERS))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A search, ready to run.
+
+    Args:
+        request: What was asked.
+        dataset: What to train on.
+        objective: What is better.
+        recipe: How everything is trained.
+        space: What may vary.
+        pool: The specs inside the budget.
+    """
+
+    request: Request
+    dataset: Dataset
+    objective: Objective
+    recipe: Recipe
+    space: Space
+    pool: Pool
+
+    def searcher(self) -> StagedSearcher:
+        """A searcher at its beginning: baselines, the search, finalists."""
+        request, recipe = self.request, self.recipe
+        inner = SEARCHERS[request.searcher](
+            self.pool,
+            trials=request.trials,
+            epochs=recipe.epochs,
+            seed=request.seed,
+            seeds_per_spec=request.seeds,
+        )
+        return StagedSearcher(
+            self.baselines(),
+            inner,
+            self.objective,
+            self.space.budget,
+            recipe.epochs,
+            seed=request.seed,
+            finalist_seeds=request.finalist_seeds,
+            most_finalists=request.most_finalists,
+        )
+
+    def baselines(self) -> list[tuple[Spec, float]]:
+        """The linear model at its default learning rate."""
+        linear = find_family("linear")
+        if len(self.dataset.task.inputs) != 1:
+            return []
+        return [(linear.spec(), float(linear.learning_rate.default))]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes this search this one, as plain data; never its trials or time."""
+        request = self.request
+        return {
+            "data": self.dataset.name,
+            "data_fingerprint": self.dataset.fingerprint,
+            "families": [family.name for family in self.space.families],
+            "set": {name: value for name, value in request.settings},
+            "search": list(request.search),
+            "budget": vars(self.space.budget).copy(),
+            "objective": self.objective.name,
+            "epochs": self.recipe.epochs,
+            "batch_size": self.recipe.batch_size,
+            "searcher": request.searcher,
+            "seed": request.seed,
+            "seeds": request.seeds,
+        }
+
+    @property
+    def name(self) -> str:
+        """A folder name made from the identity."""
+        limits = [
+            f"{format_count(limit)}{name.removeprefix('max_')}"
+            for name, limit in vars(self.space.budget).items()
+            if limit is not None
+        ]
+        text = json.dumps(self.identity, sort_keys=True, default=str)
+        digest = blake2b(text.encode(), digest_size=4).hexdigest()
+        families = "-".join(family.name for family in self.space.families)
+        words = [self.dataset.name, families, *limits, digest]
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(words)).lstrip(".-")[-120:]
+
+    def description(self) -> dict[str, Any]:
+        """What run.json says of the search."""
+        data = self.dataset
+        return {
+            "format": 1,
+            "identity": self.identity,
+            "task": data.task.to_json(),
+            "data": {
+                "name": data.name,
+                **{part: len(examples) for part, examples in data.parts.items()},
+                "warnings": list(data.warnings),
+            },
+            "input_scaling": {n: vars(s) for n, s in data.input_scaling.items()},
+            "target_scaling": {n: vars(s) for n, s in data.target_scaling.items()},
+        }
+
+    def session(self, time_limit: float | None, strategy: str) -> dict[str, Any]:
+        """What run.json says of one start of the search."""
+        packages = ("kscale", "tensorflow", "keras", "keras-tuner", "numpy")
+        return {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "trials": self.request.trials,
+            "finalist_seeds": self.request.finalist_seeds,
+            "time": time_limit,
+            "strategy": strategy,
+            "versions": {name: version(name) for name in packages},
+        }
+
+
+def make_plan(
+    request: Request,
+    dataset: Dataset,
+    budget: Budget,
+    objective: Objective,
+    recipe: Recipe,
+) -> Plan:
+    """A plan, or the reason why there is none.
+
+    Raises:
+        BudgetError: There is no limit, or nothing fits it.
+        SpecError: A family, knob or value is unknown or does not suit the data.
+    """
+    if not budget.is_limited:
+        raise BudgetError(
+            "A search needs a limit; give one or more of max_params, max_flops and "
+            "max_bytes, for example --max-params 1m."
+        )
+    families = families_for(request.families, dataset.task)
+    for family in families:
+        family.check_task(dataset.task)
+    settings = {
+        name: _checked(families, name, value) for name, value in request.settings
+    }
+    space = Space(
+        families, dataset.task, budget, request.search, tuple(settings.items())
+    )
+    settled = Request(**{**vars(request), "settings": tuple(sorted(settings.items()))})
+    return Plan(settled, dataset, objective, recipe, space, Pool(space, request.seed))
+
+
+def _checked(families: Sequence[Family], name: str, value: Any) -> Any:
+    """A knob's value in its type, by the first family that has the knob."""
+    for family in families:
+        if name == "learning_rate" or name in family.all_knobs:
+            return family.knob(name).check(value)
+    return families[0].knob(name).check(value)
+
+
+def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
+    """Families by name; `auto` is the one that suits the task's inputs.
+
+    `auto` is `transformer` for tokens, `cnn` for images of 12 pixels a side or more and
+    `mlp` for everything else.
+    """
+    chosen: Mapping[str, None] = {}
+    for name in names:
+        chosen = {**chosen, (_auto(task) if name == "auto" else name): None}
+    return tuple(find_family(name) for name in chosen)
+
+
+def _auto(task: Task) -> str:
+    first = task.inputs[0]
+    if first.kind == "tokens":
+        return "transformer"
+    is_image = first.kind == "image" and min(first.shape[:2]) >= _SMALL_IMAGE
+    return "cnn" if is_image else "mlp"

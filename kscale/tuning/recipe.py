@@ -1,0 +1,91 @@
+"""How every network of a search is trained: epochs, batches, learning-rate schedule."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_STEPS = 1600
+_FEWEST_EPOCHS, _MOST_EPOCHS = 5, 40
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all trainings of a search share.
+
+    The learning rate rises linearly over the first `warmup` of all steps, stays, and
+    falls linearly to 0 over the last `cooldown` of them (Hägele et al. 2024,
+    arXiv 2405.18392): the steady part shows whether a network is still improving.
+
+    Args:
+        epochs: Epochs of a full training.
+        batch_size: Examples a step, over all replicas.
+        warmup, cooldown: Shares of all steps.
+    """
+
+    epochs: int
+    batch_size: int
+    warmup: float = 0.05
+    cooldown: float = 0.25
+
+    @classmethod
+    def for_examples(
+        cls,
+        examples: int,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        replicas: int = 1,
+    ) -> "Recipe":
+        """A recipe that suits a number of training examples.
+
+        Batches of 32 up to 4,000 examples, 64 up to 20,000, then 128; epochs for about
+        1,600 steps, at least 5 and at most 40.
+        """
+        batch = batch_size or (
+            32 if examples <= 4000 else 64 if examples <= 20000 else 128
+        )
+        batch = min(batch, examples)
+        batch = max(replicas, batch - batch % replicas)
+        wanted = math.ceil(_STEPS * batch / examples)
+        return cls(epochs or min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS), batch)
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """Whole batches in an epoch; what remains waits for the next epoch's order."""
+        return examples // self.batch_size
+
+    def order(self, examples: int, seed: int, epoch: int) -> NDArray[np.int32]:
+        """Examples of each step of an epoch, `(steps, batch_size)`.
+
+        It depends on seed and epoch alone, so a training that was interrupted goes on
+        as if it had not been.
+        """
+        shuffled = np.random.default_rng([seed, 4, epoch]).permutation(examples)
+        steps = self.steps_per_epoch(examples)
+        used = shuffled[: steps * self.batch_size]
+        return used.reshape(steps, self.batch_size).astype(np.int32)
+
+    def steady_epochs(self) -> int:
+        """Epochs before the learning rate starts to fall."""
+        return max(1, math.floor(self.epochs * (1 - self.cooldown)))
+
+
+def is_undertrained(gains: list[float], steady: int, stderr: float) -> bool:
+    """Whether a training would have improved further.
+
+    Compared are the mean scores over the third and the last quarter of the epochs with
+    full learning rate. A gain of more than one standard error of the score says that it
+    was still improving. A single epoch shows nothing, and counts as too few.
+
+    Args:
+        gains: Score after each epoch, its sign changed if lower is better.
+        steady: Epochs before the learning rate starts to fall.
+        stderr: Standard error of one score.
+    """
+    curve = gains[: max(steady, 2)]
+    if len(curve) < 2:
+        return True
+    half = curve[len(curve) // 2 :] if len(curve) > 3 else curve[-2:]
+    middle = len(half) // 2
+    before, after = np.mean(half[:middle]), np.mean(half[middle:])
+    return bool(after - before > stderr)

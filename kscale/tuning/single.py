@@ -1,0 +1,64 @@
+"""Training one spec: a search whose space is a single point."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kscale.data import load_dataset
+from kscale.families import find_family
+from kscale.run import Run
+from kscale.tuning.listeners import Listener
+from kscale.tuning.searching import tune
+
+
+def train(
+    family: str,
+    knobs: Mapping[str, Any] | None = None,
+    data: Any = "digits",
+    *,
+    objective: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    strategy: str = "auto",
+    run: str | Path | None = None,
+    listener: Listener | None = None,
+) -> Run:
+    """Train one network and score it on the test part.
+
+    It is a search whose budget is the network's own size, so it leaves a run folder
+    with all that a search leaves: results, majority and linear rows, report, model.
+
+    Args:
+        family: Name of a family.
+        knobs: Values of its knobs, `learning_rate` included; the others keep their
+            defaults.
+        data: Anything `kscale.load_dataset` takes.
+        objective, epochs, batch_size, seed, seeds, strategy, run, listener: As `tune`.
+
+    Raises:
+        KscaleError: As `tune`.
+    """
+    chosen = find_family(family)
+    dataset = load_dataset(data)
+    given = dict(knobs or {})
+    rate = given.pop("learning_rate", chosen.learning_rate.default)
+    spec = chosen.spec(**given)
+    size = chosen.size(spec, dataset.task)
+    return tune(
+        dataset,
+        max_params=max(size.params, 1),
+        family=family,
+        settings={**dict(spec.knobs), "learning_rate": rate},
+        objective=objective,
+        trials=1,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        seeds=seeds,
+        finalist_seeds=0,
+        strategy=strategy,
+        run=run,
+        listener=listener,
+    )

@@ -1,0 +1,300 @@
+"""Trainer: trains one member of a job and says what came of it."""
+
+import gc
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from kscale.building import build_model
+from kscale.data.base import Dataset, Part
+from kscale.errors import TrialError
+from kscale.families import find_family
+from kscale.objectives import Objective
+from kscale.results import Result
+from kscale.search.base import Job
+from kscale.sizing import Size
+from kscale.tuning.checkpoints import (
+    Attempts,
+    Progress,
+    epochs_in,
+    load_checkpoint,
+    save_checkpoint,
+)
+from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
+from kscale.tuning.recipe import Recipe, is_undertrained
+from kscale.tuning.scoring import probabilities, score_of, stderr_of
+from kscale.units import format_bytes
+
+logger = logging.getLogger(__name__)
+
+_MOST_ATTEMPTS = 2
+_COLLECT_EVERY = 8
+
+EpochSeen = Callable[[Job, int, int, float], None]
+"""Called after each epoch with the job, the member, the epochs done and the score."""
+
+
+class TimeUp(Exception):
+    """The time limit ended a training; its checkpoint is on disk."""
+
+
+@dataclass
+class Trainer:
+    """Trains members of jobs, each in a checkpoint file of its own.
+
+    Args:
+        dataset: What to train and validate on; the test part is not touched.
+        objective: What the score is.
+        recipe: Epochs, batches and schedule.
+        strategy: Where to train.
+        folder: Folder of the checkpoints.
+        checkpoint_seconds: Least time between two checkpoints of one training.
+        deadline: `time.monotonic()` at which a training stops with `TimeUp`.
+        on_epoch: Called after each epoch.
+    """
+
+    dataset: Dataset
+    objective: Objective
+    recipe: Recipe
+    strategy: Any
+    folder: Path
+    checkpoint_seconds: float = 15.0
+    deadline: float = math.inf
+    on_epoch: EpochSeen | None = None
+    _data: DeviceData | None = None
+    _trained: int = field(default=0, init=False)
+
+    def train(self, job: Job, member: int) -> Result:
+        """Train one member; a failure is a result with its reason, not an error.
+
+        Raises:
+            TimeUp: The deadline came first.
+        """
+        start = time.monotonic()
+        result = self.describe(job, member)
+        attempts = Attempts(self._path(job, member, ".attempts.json"))
+        done = epochs_in(self.checkpoint_path(job, member))
+        if done < job.epochs_to and attempts.begin(done) >= _MOST_ATTEMPTS:
+            attempts.end()
+            return _failed(result, "the process died twice while training it", start)
+        try:
+            self._check_memory(job)
+            return self._train(job, member, result, attempts, start)
+        except TimeUp:
+            raise
+        except Exception as error:
+            logger.debug("a training failed", exc_info=True)
+            return _failed(result, _one_line(error), start)
+        finally:
+            attempts.end()
+            self._tidy()
+
+    def describe(self, job: Job, member: int) -> Result:
+        """The result of a member as far as it is known before training."""
+        size = self._size(job)
+        return Result(
+            stage=job.stage,
+            job=job.index,
+            member=member,
+            spec=job.spec,
+            params=size.params,
+            trainable=size.trainable,
+            flops=size.flops,
+            bytes=size.weight_bytes(),
+            seed=job.seeds[member],
+            learning_rate=job.learning_rates[member],
+            epochs_from=job.epochs_from,
+            epochs=job.epochs_to,
+            parent=job.parent,
+        )
+
+    def checkpoint_path(self, job: Job, member: int) -> Path:
+        """Where the weights of a member are."""
+        return self._path(job, member, ".npz")
+
+    def _train(
+        self, job: Job, member: int, result: Result, attempts: Attempts, start: float
+    ) -> Result:
+        loop = self._loop(job, member)
+        progress = self._resume(job, member, loop)
+        before = progress.seconds
+        saved = time.monotonic()
+        outputs: dict[str, Any] = {}
+        while progress.epochs < job.epochs_to or not outputs:
+            if progress.epochs < job.epochs_to:
+                self._run_epoch(job, member, loop, progress)
+            outputs = loop.predict(self.dataset.validation.inputs)
+            self._note_epoch(job, member, progress, outputs)
+            progress.seconds = before + time.monotonic() - start
+            done = progress.epochs >= job.epochs_to
+            late = time.monotonic() >= self.deadline
+            if done or late or time.monotonic() - saved >= self.checkpoint_seconds:
+                path = self.checkpoint_path(job, member)
+                save_checkpoint(path, loop.model, loop.optimizer, progress)
+                attempts.begin(progress.epochs)
+                saved = time.monotonic()
+            if late and not done:
+                raise TimeUp
+        return self._finished(result, progress, outputs)
+
+    def _loop(self, job: Job, member: int) -> EpochLoop:
+        knobs = dict(job.spec.knobs)
+        blueprint = find_family(job.spec.family).blueprint(job.spec, self.dataset.task)
+        self._data = self._data or DeviceData(self.dataset)
+        with self.strategy.scope():
+            model = build_model(
+                blueprint,
+                seed=job.seeds[member],
+                synchronized=self.strategy.num_replicas_in_sync > 1,
+            )
+            optimizer = make_optimizer(
+                self.recipe,
+                self._data.examples,
+                job.learning_rates[member],
+                float(knobs.get("weight_decay", 0.0)),
+            )
+        return EpochLoop(
+            model,
+            optimizer,
+            self.dataset.task,
+            self._data,
+            self.strategy,
+            float(knobs.get("label_smoothing", 0.0)),
+        )
+
+    def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:
+        """Its own checkpoint, its parent's, or nothing: then all epochs are trained."""
+        paths = [self.checkpoint_path(job, member)]
+        if job.epochs_from:
+            parent = job.member_key(member, job.epochs_from)
+            paths.append(self.folder / f"{parent}.npz")
+        for path in paths:
+            progress = load_checkpoint(path, loop.model, loop.optimizer)
+            if progress is not None and progress.epochs <= job.epochs_to:
+                return progress
+        return Progress()
+
+    def _run_epoch(
+        self, job: Job, member: int, loop: EpochLoop, progress: Progress
+    ) -> None:
+        order = self.recipe.order(
+            len(self.dataset.train), job.seeds[member], progress.epochs
+        )
+        loss = loop.run_epoch(order)
+        progress.epochs += 1
+        if not math.isfinite(loss):
+            raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
+        progress.curve.setdefault("loss", []).append(_short(loss))
+
+    def _note_epoch(
+        self, job: Job, member: int, progress: Progress, outputs: dict[str, Any]
+    ) -> None:
+        if len(progress.curve.get("score", [])) >= progress.epochs:
+            return
+        wanted, given = self._scored(self.dataset.validation, outputs)
+        score = score_of(self.objective, self.dataset.task.targets[0], wanted, given)
+        if not math.isfinite(score):
+            raise TrialError(f"the score became {score} in epoch {progress.epochs}")
+        progress.curve.setdefault("score", []).append(_short(score))
+        if self.on_epoch is not None:
+            self.on_epoch(job, member, progress.epochs, score)
+
+    def _finished(
+        self, result: Result, progress: Progress, outputs: dict[str, Any]
+    ) -> Result:
+        score, stderr, examples = self.score(self.dataset.validation, outputs)
+        sign = 1.0 if self.objective.higher_is_better else -1.0
+        gains = [sign * value for value in progress.curve["score"]]
+        steady = self.recipe.steady_epochs()
+        return _replace(
+            result,
+            score=score,
+            stderr=stderr,
+            examples=examples,
+            undertrained=is_undertrained(gains, steady, stderr),
+            seconds=round(progress.seconds, 3),
+            curve=progress.curve,
+        )
+
+    def score(self, part: Part, outputs: dict[str, Any]) -> tuple[float, float, int]:
+        """Score, its standard error, and the number of examples of a part."""
+        wanted, given = self._scored(part, outputs)
+        target = self.dataset.task.targets[0]
+        score = score_of(self.objective, target, wanted, given)
+        error = stderr_of(self.objective, target, wanted, given, score)
+        return score, error, len(wanted)
+
+    def evaluate(self, job: Job, member: int, part: Part) -> tuple[float, float, int]:
+        """Score of a finished training on a part.
+
+        Raises:
+            TrialError: Its weights are not on disk any more.
+        """
+        loop = self._loop(job, member)
+        path = self.checkpoint_path(job, member)
+        if load_checkpoint(path, loop.model, None) is None:
+            raise TrialError(f"{path} is missing or damaged: nothing to evaluate.")
+        return self.score(part, loop.predict(part.inputs))
+
+    def _scored(self, part: Part, outputs: dict[str, Any]) -> tuple[Any, Any]:
+        """What was wanted and given, as the objective takes it."""
+        target = self.dataset.task.targets[0]
+        wanted, given = part.targets[target.name], outputs[target.name]
+        if target.kind == "classes":
+            return wanted, probabilities(given)
+        scaling = self.dataset.target_scaling.get(target.name)
+        return wanted, given if scaling is None else scaling.apply(given)
+
+    def _check_memory(self, job: Job) -> None:
+        """Refuse what would not fit before it takes the process down."""
+        if tf.config.list_physical_devices("GPU"):
+            return  # the device raises an error of its own, which fails one trial only
+        needed = self._size(job).training_bytes(self.recipe.batch_size)
+        free = psutil.virtual_memory().available
+        if needed > free:
+            raise TrialError(
+                f"training would hold about {format_bytes(needed)} and "
+                f"{format_bytes(free)} of memory are free"
+            )
+
+    def _size(self, job: Job) -> Size:
+        return find_family(job.spec.family).size(job.spec, self.dataset.task)
+
+    def _path(self, job: Job, member: int, suffix: str) -> Path:
+        return self.folder / f"{job.member_key(member)}{suffix}"
+
+    def _tidy(self) -> None:
+        """Free what Keras and TensorFlow keep of the last network, not every time."""
+        self._trained += 1
+        if self._trained % _COLLECT_EVERY == 0:
+            keras.utils.clear_session(free_memory=False)
+            gc.collect()
+
+
+def _failed(result: Result, reason: str, start: float) -> Result:
+    seconds = round(time.monotonic() - start, 3)
+    return _replace(result, status="failed", reason=reason, seconds=seconds)
+
+
+def _replace(result: Result, **changes: Any) -> Result:
+    return Result(**{**vars(result), **changes})
+
+
+def _one_line(error: Exception) -> str:
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, TrialError):
+        return text
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def _short(value: float) -> float:
+    return float(np.format_float_positional(value, 6, fractional=False))

@@ -1,0 +1,150 @@
+"""What every family promises; `tests/families/test_contract.py` asks it of all."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from kscale.blueprint import (
+    Blueprint,
+    First,
+    Layer,
+    PaddingMask,
+    Positions,
+    Repeat,
+)
+from kscale.building import build_model, layer_name
+from kscale.families.base import Family
+from kscale.sizing import SizeRow, size_of, size_rows
+from kscale.task import InputKind, Task
+
+TASKS: dict[InputKind, Task] = {
+    "vector": Task.of("vector", (5,), classes=3),
+    "image": Task.of("image", (7, 9, 3), classes=3),
+    "tokens": Task.of("tokens", (6,), vocabulary=11, classes=3),
+    "sequence": Task.of("sequence", (4, 3), classes=3),
+}
+
+NAMELESS = (First, Positions, PaddingMask)
+"""Records built as bare operations, which Keras names itself."""
+
+
+def check_size_equals_keras(blueprint: Blueprint) -> keras.Model:
+    """All weights and trainable weights are Keras' own; gives the model for more."""
+    model = build_model(blueprint)
+    size = size_of(blueprint)
+    assert size.params == model.count_params()
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert size.trainable == trainable
+    return model
+
+
+def check_sizes(family: Family, kind: InputKind) -> None:
+    """Sizes equal Keras' on a grid of depth and width."""
+    has_depth = "depth" in family.all_knobs
+    for depth, width in ((1, 8), (3, 24)) if has_depth else ((0, 0),):
+        knobs = {"depth": depth, "width": width} if has_depth else {}
+        spec = family.spec(**knobs)
+        check_size_equals_keras(family.blueprint(spec, TASKS[kind]))
+
+
+def check_growth(family: Family, kind: InputKind) -> None:
+    """Params grow with depth and with width; FLOPs do where blocks share weights."""
+    if "depth" not in family.all_knobs:
+        return
+    deeper = [family.size(family.spec(depth=n), TASKS[kind]) for n in (1, 2, 3, 7)]
+    wider = [family.size(family.spec(width=n), TASKS[kind]) for n in (8, 16, 24, 96)]
+    for sizes in (deeper, wider):
+        params, flops = [s.params for s in sizes], [s.flops for s in sizes]
+        assert params == sorted(set(params))
+        assert flops == sorted(set(flops))
+    if "shared" in family.all_knobs:
+        specs = [family.spec(depth=n, shared=True) for n in (1, 2, 3)]
+        flops = [family.size(spec, TASKS[kind]).flops for spec in specs]
+        assert flops == sorted(set(flops))
+
+
+def check_default_trains(family: Family, kind: InputKind) -> None:
+    """The default knobs build, and one step changes the weights without NaN."""
+    model = build_model(family.blueprint(family.spec(), TASKS[kind]))
+    before = model.get_weights()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss=loss)
+    x = example_inputs(TASKS[kind], 8)
+    history = model.fit(x, np.arange(8) % 3, batch_size=8, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    after = model.get_weights()
+    assert any(np.any(a != b) for a, b in zip(before, after, strict=True))
+
+
+def check_defaults_accepted(family: Family) -> None:
+    """Every knob accepts its default and everything a search tries, unchanged."""
+    for knob in (*family.all_knobs.values(), family.learning_rate):
+        for value in (knob.default, *knob.values):
+            assert knob.check(value) == value
+            assert type(knob.check(value)) is type(knob.default)
+            assert knob.check(str(value)) == value
+
+
+def check_seeds(family: Family, kind: InputKind) -> None:
+    """A seed gives equal initial weights, another seed other ones."""
+    blueprint = family.blueprint(family.spec(), TASKS[kind])
+    first, again, other = (
+        build_model(blueprint, seed).get_weights() for seed in (3, 3, 4)
+    )
+    for a, b, c in zip(first, again, other, strict=True):
+        assert np.array_equal(a, b)
+        # Biases, scales and statistics start at one value whatever the seed.
+        assert np.ptp(a) == 0 or not np.array_equal(a, c)
+    assert any(np.ptp(weight) > 0 for weight in first)
+
+
+def check_names(family: Family, kind: InputKind) -> None:
+    """Keras layers are named by the paths of the records, and so are size rows."""
+    blueprint = family.blueprint(family.spec(), TASKS[kind])
+    named = {layer.name for layer in build_model(blueprint).layers}
+    paths = set(paths_of(blueprint.layers))
+    assert {layer_name(path) for path in paths} <= named
+    nameless = {cls.__name__ for cls in NAMELESS}
+    rows = [row for row in size_rows(blueprint) if row.kind not in nameless]
+    assert {path for row in rows for path in row_paths(row)} == paths
+
+
+def paths_of(layers: tuple[Layer, ...], prefix: str = "") -> Iterator[str]:
+    """Paths of all layers that Keras lets us name."""
+    for layer in layers:
+        if isinstance(layer, Repeat):
+            for copy in range(1, 2 if layer.shared else layer.times + 1):
+                yield from paths_of(layer.body, layer.copy_path(prefix, copy))
+        elif not isinstance(layer, NAMELESS):
+            yield prefix + layer.name
+
+
+def row_paths(row: SizeRow) -> Iterator[str]:
+    """Paths of the layers that a row stands for: `a2-3/b` are `a2/b` and `a3/b`."""
+    paths = [""]
+    for part in row.path.split("/"):
+        stem, dash, last = part.rpartition("-")
+        names = [part]
+        if dash:
+            name = stem.rstrip("0123456789")
+            first = int(stem.removeprefix(name))
+            names = [f"{name}{copy}" for copy in range(first, int(last) + 1)]
+        paths = [f"{path}/{name}" for path in paths for name in names]
+    return (path[1:] for path in paths)
+
+
+def example_inputs(task: Task, count: int, seed: int = 0) -> Any:
+    """Random examples: an array, or a dict of them if a task has several inputs."""
+    rng = np.random.default_rng(seed)
+    arrays = {
+        item.name: rng.integers(1, item.vocabulary, (count, *item.shape)).astype(
+            "int32"
+        )
+        if item.kind == "tokens"
+        else rng.normal(size=(count, *item.shape)).astype("float32")
+        for item in task.inputs
+    }
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()))

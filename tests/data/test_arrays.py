@@ -1,0 +1,238 @@
+"""Arrays of any form: which kind of task they are, and that all forms agree."""
+
+import numpy as np
+import pytest
+
+from kscale.data import load_dataset, peek_task
+from kscale.data.base import PART_NAMES
+from kscale.errors import DataError
+from kscale.task import Input, Target, Task
+
+RNG = np.random.default_rng(0)
+COUNT = 40
+Y = np.arange(COUNT) % 4
+IDS = RNG.integers(0, 50, (COUNT, 6))
+IDS[3, 3] = 50
+
+
+def reals(*shape: int):
+    return RNG.normal(size=(COUNT, *shape))
+
+
+INPUTS = {
+    "bytes of 3 sides": (reals(5, 4).astype(np.uint8), {}, ("image", (5, 4, 1))),
+    "reals of 3 sides": (reals(5, 4), {}, ("image", (5, 4, 1))),
+    "reals of 4 sides": (reals(5, 4, 3), {}, ("image", (5, 4, 3))),
+    "asked for": (reals(5, 4), {"kind": "sequence"}, ("sequence", (5, 4))),
+    "one feature": (reals(5), {"kind": "sequence"}, ("sequence", (5, 1))),
+    "reals of 2 sides": (reals(5), {}, ("vector", (5,))),
+    "halves": (reals(5).astype(np.float16), {}, ("vector", (5,))),
+    "one side": (reals(), {}, ("vector", (1,))),
+    "bytes of 2 sides": (IDS.astype(np.uint8), {}, ("vector", (6,))),
+    "true and false": (IDS > 9, {}, ("vector", (6,))),
+    "ids": (IDS, {}, ("tokens", (6,), 51)),
+    "short ids": (IDS.astype(np.int16), {}, ("tokens", (6,), 51)),
+    "negative": (IDS - 9, {}, ("vector", (6,))),
+    "given vocabulary": (IDS, {"vocabulary": 99}, ("tokens", (6,), 99)),
+    "byte ids": (IDS.astype(np.uint8), {"vocabulary": 99}, ("tokens", (6,), 99)),
+    "numbers": (IDS, {"kind": "vector"}, ("vector", (6,))),
+    "lists": (IDS.tolist(), {}, ("tokens", (6,), 51)),
+}
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_the_kind_of_inputs_follows_from_their_array(case: str) -> None:
+    x, asked, expected = INPUTS[case]
+    data = load_dataset((x, Y), **asked)
+    assert data.task.inputs == (Input("x", *expected),)
+    assert peek_task((x, Y), **asked) == data.task
+
+
+WORDS = np.array(["ox", "ant", "cow", "bee"])
+FOUR = ("0", "1", "2", "3")
+TARGETS = {
+    "ids": (Y, ("classes", 4, FOUR)),
+    "a column": (Y[:, None].astype(np.uint8), ("classes", 4, FOUR)),
+    "gaps, in numeric order": (Y * 7 - 7, ("classes", 4, ("-7", "0", "7", "14"))),
+    "text": (WORDS[Y], ("classes", 4, ("ant", "bee", "cow", "ox"))),
+    "bytes": (WORDS[Y].astype("S"), ("classes", 4, ("ant", "bee", "cow", "ox"))),
+    "objects": (WORDS[Y].astype(object), ("classes", 4, ("ant", "bee", "cow", "ox"))),
+    "true and false": (Y > 1, ("classes", 2, ("False", "True"))),
+    "whole reals": (Y.astype(float), ("classes", 4, FOUR)),
+    "one-hot": (np.eye(4)[Y], ("classes", 4, FOUR)),
+    "whole one-hot": (np.eye(4, dtype=int)[Y], ("classes", 4, FOUR)),
+    "reals": (Y + 0.5, ("real", 1)),
+    "many whole reals": (np.arange(40.0), ("real", 1)),
+    "rows of reals": (reals(3), ("real", 3)),
+}
+
+
+@pytest.mark.parametrize("case", TARGETS)
+def test_the_kind_of_targets_follows_from_the_labels(case: str) -> None:
+    y, (kind, *rest) = TARGETS[case]
+    data = load_dataset((reals(5), y))
+    name = "label" if kind == "classes" else "value"
+    assert data.task.targets == (Target(name, kind, *rest),)
+
+
+def test_class_ids_stand_for_the_labels_given() -> None:
+    x = np.arange(40.0)
+    data = load_dataset((x, WORDS[Y]))
+    names = np.array(data.task.targets[0].class_names)
+    for part in data.parts.values():
+        rows = np.rint(data.input_scaling["x"].invert(part.inputs["x"])[:, 0])
+        found = names[part.targets["label"]]
+        assert (found == WORDS[Y][rows.astype(int)]).all()
+
+
+def test_real_targets_stay_with_their_inputs_in_the_users_unit() -> None:
+    x = np.arange(40.0)
+    data = load_dataset((x, x * 1e3 + 0.5))
+    for part in data.parts.values():
+        raw = data.input_scaling["x"].invert(part.inputs["x"])
+        np.testing.assert_allclose(part.targets["value"], raw * 1e3 + 0.5, atol=0.1)
+
+
+def assert_same_parts(left, right) -> None:
+    assert left.fingerprint == right.fingerprint
+    assert left.task == right.task
+    for name in PART_NAMES:
+        for mine, other in zip(
+            [*left.parts[name].inputs.values(), *left.parts[name].targets.values()],
+            [*right.parts[name].inputs.values(), *right.parts[name].targets.values()],
+            strict=True,
+        ):
+            np.testing.assert_array_equal(mine, other, strict=True)
+
+
+def test_pairs_dicts_and_files_give_the_same_parts(tmp_path) -> None:
+    x, y = reals(5), Y
+    arrays = {"x_train": x[:28], "y_train": y[:28], "x_test": x[28:], "y_test": y[28:]}
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    expected = load_dataset(arrays)
+    assert_same_parts(expected, load_dataset(tmp_path / "a.npz"))
+    assert_same_parts(expected, load_dataset(((x[:28], y[:28]), (x[28:], y[28:]))))
+    other = {
+        "train_images": x[:28],
+        "train_labels": y[:28],
+        "test_images": x[28:],
+        "test_labels": y[28:],
+    }
+    assert_same_parts(expected, load_dataset(other))
+
+
+def test_given_parts_are_used_as_they_are() -> None:
+    x = np.arange(80.0).reshape(40, 2)
+    arrays = {"x": x[:20], "y": Y[:20], "x_val": x[20:28], "y_val": Y[20:28]}
+    data = load_dataset({**arrays, "x_test": x[28:], "y_test": Y[28:]})
+    scaling = data.input_scaling["x"]
+    for name, raw in (("train", x[:20]), ("validation", x[20:28]), ("test", x[28:])):
+        np.testing.assert_array_equal(data.parts[name].inputs["x"], scaling.apply(raw))
+
+
+def test_the_type_numbers_are_stored_in_does_not_matter() -> None:
+    x = np.round(reals(5) * 8)
+    stored = [x, x.astype(">f8"), x.astype(np.float32), np.asfortranarray(x)]
+    data = [load_dataset((array, Y)) for array in stored]
+    assert len({item.fingerprint for item in data}) == 1
+
+
+def test_the_fingerprint_tells_data_labels_and_parts_apart() -> None:
+    x = reals(5)
+    changed = x.copy()
+    changed[7, 2] += 1e-3
+    fingerprints = [
+        load_dataset((x, Y)).fingerprint,
+        load_dataset((changed, Y)).fingerprint,
+        load_dataset((x, 3 - Y)).fingerprint,
+        load_dataset((x, WORDS[Y])).fingerprint,
+        load_dataset((x, Y), split_seed=1).fingerprint,
+    ]
+    assert len(set(fingerprints)) == 5
+    assert all(len(fingerprint) == 16 for fingerprint in fingerprints)
+
+
+def test_examples_in_two_parts_are_reported_with_counts() -> None:
+    x = reals(5)
+    arrays = {"x_train": x, "y_train": Y, "x_test": x[:12].copy(), "y_test": Y[:12]}
+    arrays["x_test"][5:] += 1.0
+    data = load_dataset({**arrays, "x_val": x[30:31], "y_val": Y[30:31]})
+    assert data.warnings == (
+        "1 of 1 validation examples is also in the training part.",
+        "5 of 12 test examples are also in the training part.",
+    )
+    assert load_dataset((x, Y)).warnings == ()
+
+
+def test_features_that_never_change_become_zero() -> None:
+    x = np.full((40, 3), 0.1)
+    x[:, 1], x[:, 2] = np.arange(40), 1e-40
+    data = load_dataset((x, Y))
+    assert (np.abs(data.train.inputs["x"][:, [0, 2]]) < 1e-6).all()
+    assert data.input_scaling["x"].scale[0] == 1.0
+
+
+def test_several_inputs_and_targets_go_by_name() -> None:
+    x = {"ids": IDS, "image": reals(5, 4)}
+    y = {"animal": WORDS[Y], "weight": reals()}
+    data = load_dataset((x, y))
+    assert data.task == Task(
+        (Input("ids", "tokens", (6,), 51), Input("image", "image", (5, 4, 1))),
+        (
+            Target("animal", "classes", 4, ("ant", "bee", "cow", "ox")),
+            Target("weight", "real", 1),
+        ),
+    )
+    assert data.train.inputs["ids"].dtype == np.int32
+    assert list(data.input_scaling) == ["image"]
+    assert list(data.target_scaling) == ["weight"]
+
+
+def test_loading_does_not_change_the_arrays_given() -> None:
+    x, y = reals(5).astype(np.float32), reals()
+    before = x.copy(), y.copy()
+    load_dataset((x, y))
+    assert (x == before[0]).all() and (y == before[1]).all()
+
+
+@pytest.fixture(scope="module")
+def tf():
+    import tensorflow  # seconds; only three tests need it
+
+    return tensorflow
+
+
+def test_tensorflow_datasets_give_the_same_parts_as_their_arrays(tf) -> None:
+    x = reals(5).astype(np.float32)
+    expected = load_dataset((x, Y))
+    stream = tf.data.Dataset.from_tensor_slices((x, Y))
+    for form in (stream, stream.batch(16), stream.batch(8, drop_remainder=True)):
+        assert_same_parts(expected, load_dataset(form))
+    images = reals(5, 4).astype(np.float32)
+    one_hot = tf.data.Dataset.from_tensor_slices((images, np.eye(4)[Y]))
+    expected = load_dataset((images, Y))
+    for form in (one_hot, one_hot.batch(16)):
+        assert_same_parts(expected, load_dataset(form))
+    words = tf.data.Dataset.from_tensor_slices((x, WORDS[Y]))
+    for form in (words, words.batch(7)):
+        assert_same_parts(load_dataset((x, WORDS[Y])), load_dataset(form))
+
+
+def test_tensorflow_datasets_of_dicts_go_by_name(tf) -> None:
+    x = {"ids": IDS, "image": reals(5, 4)}
+    y = {"animal": Y, "weight": reals()}
+    expected = load_dataset((x, y))
+    stream = tf.data.Dataset.from_tensor_slices((x, y))
+    for form in (stream, stream.batch(16)):
+        assert_same_parts(expected, load_dataset(form))
+        assert peek_task(form) == expected.task
+
+
+def test_a_tensorflow_dataset_must_end_and_hold_pairs(tf) -> None:
+    stream = tf.data.Dataset.from_tensor_slices((reals(5), Y))
+    with pytest.raises(DataError, match="never ends"):
+        load_dataset(stream.repeat())
+    with pytest.raises(DataError, match="is empty"):
+        load_dataset(stream.take(0))
+    with pytest.raises(DataError, match="must be pairs"):
+        load_dataset(stream.map(lambda x, y: x))

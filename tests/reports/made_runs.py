@@ -1,0 +1,102 @@
+"""Runs made by hand, small enough to follow each number of their reports."""
+
+from typing import Any
+
+from kscale.families import FAMILIES
+from kscale.families.base import Spec
+from kscale.results import Result
+from kscale.task import Task
+
+IMAGES = Task.of("image", (8, 8, 1), classes=10)
+TABLE = Task.of("vector", (13,), values=1)
+
+
+def made_run(task: Task = IMAGES, **identity: Any) -> dict[str, Any]:
+    """What `read_run` gives for a search of cnn on digits."""
+    return {
+        "identity": {
+            "data": "digits",
+            "data_fingerprint": "0",
+            "families": ["cnn"],
+            "set": {},
+            "search": [],
+            "budget": {"max_params": 20_000, "max_flops": None, "max_bytes": None},
+            "seed": 0,
+            "objective": task.targets[0].metric,
+            "epochs": 20,
+            "batch_size": 64,
+            "seeds": 3,
+            **identity,
+        },
+        "task": task.to_json(),
+        "data": {"name": "digits", "train": 1149, "validation": 288, "test": 360},
+        "sessions": [],
+    }
+
+
+def cnn(depth: int, width: int, **knobs: Any) -> Spec:
+    """A cnn with every other knob at its default."""
+    return FAMILIES["cnn"].spec(depth=depth, width=width, **knobs)
+
+
+def made_result(
+    spec: Spec, score: float | None, stage: Any = "search", **changes: Any
+) -> Result:
+    """A finished training of a spec on 288 images, with its exact size."""
+    size = None
+    if spec.family in FAMILIES:
+        size = FAMILIES[spec.family].size(spec, changes.pop("task", IMAGES))
+    given: dict[str, Any] = {
+        "job": 0,
+        "params": size.params if size else 0,
+        "trainable": size.trainable if size else 0,
+        "flops": size.flops if size else 0,
+        "bytes": size.weight_bytes() if size else 0,
+        "seed": 1,
+        "learning_rate": 0.003 if size else None,
+        "epochs": 20 if size else 0,
+        "score": score,
+        "stderr": 0.01,
+        "examples": 288,
+        "seconds": 2.0,
+    }
+    return Result(stage=stage, spec=spec, **{**given, **changes})
+
+
+def majority(score: float = 0.1, **changes: Any) -> Result:
+    """The baseline that always answers the most frequent class, or the mean."""
+    return made_result(Spec("majority", ()), score, "baseline", **changes)
+
+
+def linear(score: float = 0.9, **changes: Any) -> Result:
+    """The trained linear baseline."""
+    return made_result(FAMILIES["linear"].spec(), score, "baseline", **changes)
+
+
+def digits_results() -> list[Result]:
+    """Two baselines, six specs searched (one failed), two finalists, tests of both."""
+    small, middle, large = cnn(2, 8), cnn(3, 8), cnn(4, 8)
+    results = [majority(), linear()]
+    results += [
+        made_result(spec, score, job=job)
+        for job, (spec, score) in enumerate(
+            [
+                (cnn(1, 8), 0.60),
+                (small, 0.93),
+                (cnn(2, 16), 0.92),
+                (middle, 0.965),
+                (large, 0.975),
+            ]
+        )
+    ]
+    results.append(
+        made_result(cnn(3, 12), None, status="failed", reason="out of memory", job=5)
+    )
+    for spec, scores in ((large, (0.97, 0.975, 0.98)), (middle, (0.96, 0.965, 0.97))):
+        results += [
+            made_result(spec, score, "finalist", seed=10 + member, member=member)
+            for member, score in enumerate(scores)
+        ]
+    results.append(made_result(large, 0.96, "test", seed=10, examples=360))
+    results.append(made_result(middle, 0.95, "test", seed=10, examples=360))
+    return results

@@ -1,0 +1,122 @@
+"""The pool lists what fits, exactly."""
+
+import numpy as np
+import pytest
+
+from kscale.budget import Budget
+from kscale.errors import BudgetError, SpecError
+from kscale.families import FAMILIES, find_family
+from kscale.search import pool as pool_module
+from kscale.search.pool import Pool, Space
+from kscale.task import Task
+
+DIGITS = Task.of("image", (8, 8, 1), classes=10)
+TOKENS = Task.of("tokens", (12,), vocabulary=100, classes=3)
+
+
+def made_space(family: str = "mlp", task: Task = DIGITS, **limits: int) -> Space:
+    return Space((find_family(family),), task, Budget(**(limits or {"max_params": 50_000})))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pool_figures_are_those_of_the_specs(family: str) -> None:
+    task = TOKENS if family == "transformer" else DIGITS
+    pool = Pool(made_space(family, task))
+    for index in np.linspace(0, len(pool) - 1, min(len(pool), 25)).astype(int):
+        size = find_family(family).size(pool.spec(index), task)
+        assert pool.params[index] == size.params
+        assert pool.flops[index] == size.flops
+        assert pool.share[index] == size.params / 50_000
+
+
+def test_pool_holds_all_that_fits_and_nothing_else() -> None:
+    pool, family = Pool(made_space()), find_family("mlp")
+    listed = {(spec.depth, spec.width) for spec in pool.specs()}
+    depths = family.knob("depth").values
+    widths = family.knob("width").values
+    fitting = {
+        (depth, width)
+        for depth in depths
+        for width in widths
+        if family.size(family.spec(depth=depth, width=width), DIGITS).params <= 50_000
+    }
+    assert listed == fitting
+
+
+def test_all_limits_count_together() -> None:
+    pool = Pool(made_space(max_params=50_000, max_flops=20_000, max_bytes=120_000))
+    assert pool.params.max() <= 30_000
+    assert pool.flops.max() <= 20_000
+    assert pool.share.max() <= 1.0
+
+
+def test_impossible_budget_names_the_smallest_size() -> None:
+    with pytest.raises(
+        BudgetError,
+        match=r"No mlp fits max_params=50: the smallest mlp \(depth=1, width=8\) has "
+        r"params=634\. Raise",
+    ):
+        Pool(made_space(max_params=50))
+
+
+def test_set_knobs_are_fixed_and_searched_ones_vary() -> None:
+    family = find_family("mlp")
+    space = Space(
+        (family,), DIGITS, Budget(50_000), ("norm", "dropout"), (("depth", 2),)
+    )
+    pool = Pool(space)
+    specs = list(pool.specs())
+    assert {spec.depth for spec in specs} == {2}
+    assert {spec["norm"] for spec in specs} == {"none", "batch", "layer"}
+    assert [knob.name for knob in space.drawn_knobs(family)] == ["dropout"]
+
+
+@pytest.mark.parametrize(
+    ("searched", "fixed", "text"),
+    [
+        (("dropot",), (), "Unknown knob of mlp 'dropot'. Did you mean 'dropout'"),
+        ((), (("heads", 2),), "Unknown knob of mlp 'heads'"),
+        (("dropout",), (("dropout", 0.1),), "both set and searched"),
+    ],
+)
+def test_wrong_knobs_are_refused(
+    searched: tuple[str, ...], fixed: tuple[tuple[str, object], ...], text: str
+) -> None:
+    with pytest.raises(SpecError, match=text):
+        Space((find_family("mlp"),), DIGITS, Budget(50_000), searched, fixed)
+
+
+def test_widths_that_make_no_network_are_left_out() -> None:
+    family = find_family("transformer")
+    space = Space((family,), TOKENS, Budget(10**6), (), (("heads", 5),))
+    widths = {spec.width for spec in Pool(space).specs()}
+    assert widths and all(width % 5 == 0 for width in widths)
+
+
+def test_impossible_knobs_give_their_own_message() -> None:
+    family = find_family("transformer")
+    fixed = (("heads", 7), ("width", 8))
+    with pytest.raises(SpecError, match="`heads` .=7. must divide `width` .=8."):
+        Pool(Space((family,), TOKENS, Budget(10**6), (), fixed))
+
+
+def test_large_spaces_are_sampled_by_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = ("heads", "mlp_ratio", "norm", "shared", "embedding_width", "pooling")
+    family = find_family("transformer")
+    space = Space((family,), TOKENS, Budget(10**6), searched)
+    whole = Pool(space)
+    monkeypatch.setattr(pool_module, "MOST_SPECS", 2000)
+    first, second, other = Pool(space, 1), Pool(space, 1), Pool(space, 2)
+    assert 0 < len(first) <= 2000 < len(whole)
+    assert set(first.specs()) <= set(whole.specs())
+    assert list(first.specs()) == list(second.specs())
+    assert set(first.specs()) != set(other.specs())
+
+
+def test_several_families_share_one_pool() -> None:
+    families = (find_family("mlp"), find_family("cnn"))
+    pool = Pool(Space(families, DIGITS, Budget(50_000)))
+    numbers = pool.by_family({"mlp": 1, "cnn": 2})
+    names = [spec.family for spec in pool.specs()]
+    assert {"mlp", "cnn"} == set(names)
+    assert [{"mlp": 1, "cnn": 2}[name] for name in names] == numbers.tolist()

@@ -1,0 +1,62 @@
+"""Random search stays inside the budget and near it."""
+
+import numpy as np
+from contracts.searcher import log_size, made_pool, run_searcher
+
+from kscale.families import find_family
+from kscale.search.base import DONE, Job
+from kscale.search.random_search import RandomSearcher
+
+
+def shares(trials: int, seed: int = 0) -> np.ndarray:
+    """Share of the budget that proposals use, while the pool is far from exhausted."""
+    pool = made_pool()
+    by_spec = dict(zip(pool.specs(), pool.share, strict=True))
+    used = []
+    for start in range(trials):
+        job = RandomSearcher(pool, 1, 3, seed=1000 * seed + start).ask()
+        assert isinstance(job, Job)
+        used.append(by_spec[job.spec])
+    return np.array(used)
+
+
+def test_sixty_per_cent_of_proposals_use_half_the_budget() -> None:
+    # Binomial with p = .6, n = 400: six standard deviations are .147, 1e-9.
+    assert abs((shares(400) > 0.5).mean() - 0.60) < 0.147
+
+
+def test_small_sizes_are_proposed_too() -> None:
+    # Binomial with p = .15, n = 400: six standard deviations are .107.
+    assert abs((shares(400, seed=1) <= 1 / 8).mean() - 0.15) < 0.107
+
+
+def test_every_spec_comes_once_before_any_comes_again() -> None:
+    pool = made_pool()
+    jobs = run_searcher(RandomSearcher(pool, 2 * len(pool), 3), log_size)
+    first = [job.spec for job in jobs[: len(pool)]]
+    assert len(set(first)) == len(pool)
+    assert len(jobs) == 2 * len(pool)
+
+
+def test_a_spec_never_gets_the_same_learning_rate_twice() -> None:
+    pool = made_pool(depth=2)
+    jobs = run_searcher(RandomSearcher(pool, 10_000, 3), log_size)
+    points = [(job.spec, job.learning_rates[0]) for job in jobs]
+    rates = find_family("mlp").learning_rate.values
+    assert len(points) == len(set(points)) == len(pool) * len(rates)
+
+
+def test_more_trials_go_on_where_fewer_ended() -> None:
+    pool = made_pool()
+    few = run_searcher(RandomSearcher(pool, 5, 3), log_size)
+    many = run_searcher(RandomSearcher(pool, 12, 3), log_size)
+    assert many[:5] == few
+
+
+def test_seeds_per_spec_are_distinct_members_of_one_job() -> None:
+    searcher = RandomSearcher(made_pool(), 2, 3, seeds_per_spec=3)
+    first, second = searcher.ask(), searcher.ask()
+    assert isinstance(first, Job) and isinstance(second, Job)
+    assert len({*first.seeds, *second.seeds}) == 6
+    assert len(first.learning_rates) == 3
+    assert searcher.ask() is DONE

@@ -1,0 +1,63 @@
+"""Metrics are found by any of their names, and know which way is better."""
+
+import keras
+import pytest
+
+from kscale.errors import DataError
+from kscale.objectives import OBJECTIVES, find_objective
+from kscale.task import Target
+
+CLASSES = Target("y", "classes", 3)
+REAL = Target("y", "real", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "found"),
+    [
+        (None, CLASSES, "accuracy"),
+        (None, REAL, "root_mean_squared_error"),
+        ("Accuracy", CLASSES, "accuracy"),
+        ("SparseCategoricalAccuracy", CLASSES, "accuracy"),
+        ("SparseTopKCategoricalAccuracy", CLASSES, "top_5_accuracy"),
+        ("F1Score", CLASSES, "f1_score"),
+        ("f1", CLASSES, "f1_score"),
+        ("AUC", CLASSES, "auc"),
+        ("roc-auc", CLASSES, "auc"),
+        ("RMSE", REAL, "root_mean_squared_error"),
+        ("MeanAbsoluteError", REAL, "mean_absolute_error"),
+        ("R2Score", REAL, "r2_score"),
+        (" r2 ", REAL, "r2_score"),
+        ("loss", REAL, "loss"),
+    ],
+)
+def test_metrics_are_found_by_any_name(
+    name: str | None, target: Target, found: str
+) -> None:
+    assert find_objective(name, target).name == found
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "says"),
+    [
+        ("acuracy", CLASSES, "metric for classes 'acuracy'. Did you mean 'accuracy'"),
+        ("accuracy", REAL, "metric for real values 'accuracy'"),
+        ("rmse", CLASSES, "metric for classes 'rmse'"),
+    ],
+)
+def test_unknown_metrics_get_the_nearest(name: str, target: Target, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        find_objective(name, target)
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_gains_and_better_agree(kind: str) -> None:
+    for objective in OBJECTIVES[kind].values():  # type: ignore[index]
+        good, bad = (0.9, 0.1) if objective.higher_is_better else (0.1, 0.9)
+        assert objective.better(good, bad) and not objective.better(bad, good)
+        assert not objective.better(good, good)
+        assert objective.gain(good, over=bad) == pytest.approx(0.8)
+
+
+def test_every_metric_is_a_keras_class_of_that_name() -> None:
+    named = [o.keras_class for known in OBJECTIVES.values() for o in known.values()]
+    assert all(hasattr(keras.metrics, name) for name in named if name)

@@ -1,0 +1,177 @@
+"""The results file: what is written is read back, whatever happened in between."""
+
+import json
+import logging
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kscale.errors import ResultsError
+from kscale.families import FAMILIES
+from kscale.results import (
+    RESULTS_FILE,
+    RUN_FILE,
+    Result,
+    ResultsWriter,
+    read_results,
+    read_run,
+    write_atomically,
+)
+
+DESCRIPTION: dict[str, Any] = {
+    "identity": {"data": "digits", "seed": 0, "budget": {"max_params": 1000}},
+    "task": {"inputs": [], "targets": []},
+    "data": {"name": "digits", "train": 3, "validation": 2, "test": 2},
+}
+
+
+def made(score: float | None = 0.9, **changes: Any) -> Result:
+    given: dict[str, Any] = {
+        "stage": "search",
+        "job": 3,
+        "spec": FAMILIES["mlp"].spec(depth=2, width=16),
+        "params": 659,
+        "trainable": 600,
+        "flops": 1248,
+        "bytes": 2636,
+        "learning_rate": 0.003,
+        "score": score,
+        "curve": {"loss": [1.5, 0.25], "score": [0.5, 0.9]},
+    }
+    return Result(**{**given, **changes})
+
+
+def written(folder: Path, *results: Result) -> None:
+    with ResultsWriter(folder, DESCRIPTION) as writer:
+        for result in results:
+            writer.append(result)
+
+
+def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    results = [made(), made(None, status="failed", reason="out of\nmemory \u2028 é")]
+    written(tmp_path, *results)
+    assert read_results(tmp_path) == results
+    lines = (tmp_path / RESULTS_FILE).read_bytes().splitlines()
+    assert len(lines) == 2
+
+
+def test_a_folder_without_results_has_none(tmp_path: Path) -> None:
+    assert read_results(tmp_path) == []
+
+
+def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
+    curve = {"loss": [1.0, math.nan], "score": [math.inf]}
+    written(tmp_path, made(math.nan, stderr=-math.inf, curve=curve))
+    text = (tmp_path / RESULTS_FILE).read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    (result,) = read_results(tmp_path)
+    assert (result.score, result.stderr) == (None, None)
+    assert result.curve == {"loss": [1.0, None], "score": [None]}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b'{"stage":"sea', b"[1, 2]", b'"text"', b'{"stage":"search"}', b"\xff\xfe"],
+)
+def test_a_damaged_line_is_left_out_and_named_by_its_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
+) -> None:
+    first, last = made(job=1), made(job=2)
+    content = first.to_line().encode() + damage + b"\n" + last.to_line().encode()
+    (tmp_path / RESULTS_FILE).write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        assert read_results(tmp_path) == [first, last]
+    assert "line 2 is damaged" in caplog.text
+
+
+def test_a_line_that_a_killed_process_left_half_spoils_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(tmp_path, made(job=1))
+    with (tmp_path / RESULTS_FILE).open("a") as file:
+        file.write(made(job=2).to_line()[:40])
+    written(tmp_path, made(job=3))
+    with caplog.at_level(logging.WARNING):
+        assert [result.job for result in read_results(tmp_path)] == [1, 3]
+    assert "line 2 is damaged" in caplog.text
+
+
+def test_a_second_writer_is_refused_while_the_first_is_open(tmp_path: Path) -> None:
+    with (
+        ResultsWriter(tmp_path, DESCRIPTION),
+        pytest.raises(ResultsError, match="in use by another kscale process"),
+    ):
+        ResultsWriter(tmp_path, DESCRIPTION)
+    written(tmp_path, made())
+    assert len(read_results(tmp_path)) == 1
+
+
+def test_a_writer_in_another_process_is_refused_too(tmp_path: Path) -> None:
+    program = (
+        "import sys, json, pathlib\n"
+        "from kscale.errors import ResultsError\n"
+        "from kscale.results import ResultsWriter\n"
+        "try:\n"
+        "    ResultsWriter(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
+        "except ResultsError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), json.dumps(DESCRIPTION)]
+    with ResultsWriter(tmp_path, DESCRIPTION):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "in use by another kscale process" in done.stdout
+
+
+def test_another_search_is_refused_with_what_differs(tmp_path: Path) -> None:
+    written(tmp_path, made())
+    identity = {**DESCRIPTION["identity"], "seed": 7}
+    with pytest.raises(ResultsError, match="its seed is 0, not 7.*--run"):
+        ResultsWriter(tmp_path, {**DESCRIPTION, "identity": identity})
+    assert len(read_results(tmp_path)) == 1
+
+
+def test_a_refused_writer_does_not_keep_the_folder(tmp_path: Path) -> None:
+    written(tmp_path, made())
+    with pytest.raises(ResultsError):
+        ResultsWriter(tmp_path, {**DESCRIPTION, "identity": {}})
+    written(tmp_path, made())
+    assert len(read_results(tmp_path)) == 2
+
+
+def test_results_without_a_description_are_refused(tmp_path: Path) -> None:
+    (tmp_path / RESULTS_FILE).write_text(made().to_line())
+    with pytest.raises(ResultsError, match="has results but no run.json"):
+        ResultsWriter(tmp_path, DESCRIPTION)
+
+
+def test_a_description_is_read_back_with_its_sessions(tmp_path: Path) -> None:
+    with ResultsWriter(tmp_path, DESCRIPTION) as writer:
+        writer.add_session({"trials": 20})
+        writer.add_session({"trials": 5})
+    run = read_run(tmp_path)
+    assert run == {**DESCRIPTION, "sessions": [{"trials": 20}, {"trials": 5}]}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"identity": {}}'])
+def test_a_damaged_description_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / RUN_FILE).write_text(content)
+    with pytest.raises(ResultsError, match="run.json"):
+        read_run(tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="is no run folder: it has no run.json"):
+        read_run(tmp_path)
+
+
+def test_writing_atomically_leaves_no_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [item.name for item in path.parent.iterdir()] == ["file.txt"]

@@ -1,0 +1,116 @@
+"""The in-graph epoch trains as `fit` does, and equally on two devices."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from tuning.made_data import digits, made_loop, small_spec, weights_of
+
+from kscale.data import load_dataset
+from kscale.families import find_family
+from kscale.tuning.loops import WarmupSteadyCooldown, make_optimizer, network_target
+from kscale.tuning.recipe import Recipe
+
+RECIPE = Recipe(epochs=4, batch_size=64)
+
+TWO_DEVICES = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(
+    cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from tuning.made_data import digits, made_loop, small_spec, weights_of
+from kscale.families import find_family
+from kscale.tuning.recipe import Recipe
+from kscale.tuning.strategies import make_strategy, replicas_of
+
+spec = find_family("cnn").spec(depth=1, width=8)
+recipe = Recipe(epochs=4, batch_size=64)
+found = {}
+for name in ("none", "one", "mirrored"):
+    loop = made_loop(spec, recipe, strategy=make_strategy(name))
+    losses = [loop.run_epoch(recipe.order(1257, 1, epoch)) for epoch in range(2)]
+    outputs = loop.predict(digits().validation.inputs)["label"]
+    found[name] = {
+        "replicas": replicas_of(loop.strategy),
+        "losses": losses,
+        "weights": weights_of(loop).tolist(),
+        "outputs": outputs.ravel().tolist(),
+    }
+# Another network under the same strategy: one instance must serve a whole search.
+again = made_loop(small_spec(), recipe, strategy=make_strategy("mirrored"))
+found["again"] = again.run_epoch(recipe.order(1257, 1, 0))
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_an_epoch_gives_the_weights_that_fit_gives(norm: str) -> None:
+    ours, theirs = (made_loop(small_spec(norm=norm), RECIPE) for _ in range(2))
+    order = RECIPE.order(len(digits().train), 1, 0)
+    loss = ours.run_epoch(order)
+    model = theirs.model
+    model.compile(
+        make_optimizer(RECIPE, len(digits().train), 3e-3, 0.004),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    history = model.fit(
+        digits().train.inputs["x"][order.ravel()],
+        digits().train.targets["label"][order.ravel()],
+        batch_size=RECIPE.batch_size,
+        shuffle=False,
+        verbose=0,
+    )
+    assert loss == pytest.approx(history.history["loss"][0], rel=1e-4)
+    np.testing.assert_allclose(weights_of(ours), weights_of(theirs), atol=2e-5)
+
+
+def test_mirrored_on_two_devices_equals_one_device() -> None:
+    path = [entry for entry in sys.path if entry]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{TWO_DEVICES}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["mirrored"]["replicas"] == 2
+    assert found["one"]["replicas"] == found["none"]["replicas"] == 1
+    for name in ("one", "mirrored"):
+        for figure in ("losses", "weights", "outputs"):
+            np.testing.assert_allclose(
+                found[name][figure], found["none"][figure], rtol=1e-3, atol=2e-4
+            )
+    assert np.isfinite(found["again"])
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:
+    schedule = WarmupSteadyCooldown(0.1, steps=100, warmup=0.1, cooldown=0.2)
+    rates = np.array([float(schedule(step)) for step in range(100)])
+    np.testing.assert_allclose(rates[:10], 0.1 * np.arange(1, 11) / 10, rtol=1e-5)
+    np.testing.assert_allclose(rates[10:79], 0.1, rtol=1e-5)
+    assert (np.diff(rates[80:]) < 0).all()
+    assert 0 < rates[-1] < 0.01
+
+
+def test_training_learns_the_digits() -> None:
+    loop = made_loop(small_spec(width=12), RECIPE, learning_rate=0.02)
+    for epoch in range(4):
+        loop.run_epoch(RECIPE.order(len(digits().train), 1, epoch))
+    given = loop.predict(digits().validation.inputs)["label"].argmax(axis=1)
+    assert (given == digits().validation.targets["label"]).mean() > 0.75
+
+
+def test_real_targets_are_trained_on_in_units_of_their_spread() -> None:
+    data = load_dataset("diabetes")
+    name = data.task.targets[0].name
+    scaled = network_target(data, name, data.train)
+    assert abs(scaled.mean()) < 1e-3 and abs(scaled.std() - 1) < 1e-3
+    loop = made_loop(find_family("mlp").spec(depth=1, width=8), RECIPE, data)
+    first = loop.run_epoch(RECIPE.order(len(data.train), 1, 0))
+    assert first == pytest.approx(1.0, abs=1.5)

@@ -1,6 +1,7 @@
 """Budget: what a user can afford."""
 
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any
 
 from kscale.errors import BudgetError
@@ -35,7 +36,7 @@ class Budget:
             limit = getattr(self, item.name)
             if limit is None:
                 continue
-            whole = not isinstance(limit, bool) and isinstance(limit, int | float)
+            whole = isinstance(limit, Real) and not isinstance(limit, bool)
             if not (whole and limit >= 1 and limit == limit // 1):
                 raise BudgetError(
                     f"`{item.name}` must be a whole number of at least 1, "

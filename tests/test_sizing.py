@@ -151,6 +151,22 @@ def test_what_a_later_layer_reads_stays_alive_through_a_repeat() -> None:
     assert size_of(network((8,), *chain, skip)).activation_bytes == 32 + 3 * 64
 
 
+def test_what_a_body_reads_from_outside_stays_alive() -> None:
+    inner = Repeat((Add(name="sum", inputs=(BODY_INPUT, "a")),), 2, name="inner")
+    for body in ((Add(name="sum", inputs=(BODY_INPUT, "a")),), (inner,)):
+        layers = (Dense(16, name="a"), Dense(16, name="b"), Repeat(body, 3, name="r"))
+        # Input 32; a, what enters the sum, and what it puts out.
+        assert size_of(network((8,), *layers)).activation_bytes == 32 + 3 * 64
+
+
+def test_outputs_stay_alive_to_the_end() -> None:
+    layers = tuple(Dense(16, name=name) for name in "abcd")
+    x = Input("x", "vector", (8,))
+    one = size_of(Blueprint((x,), layers, ("d",)))
+    two = size_of(Blueprint((x,), layers, ("a", "d")))
+    assert (one.activation_bytes, two.activation_bytes) == (32 + 2 * 64, 32 + 3 * 64)
+
+
 def unrolled(body: tuple[Layer, ...], times: int) -> list[Layer]:
     """Copies of a chain of layers written out, without a `Repeat`."""
     return [
@@ -164,8 +180,9 @@ def unrolled(body: tuple[Layer, ...], times: int) -> list[Layer]:
 @pytest.mark.parametrize("times", [1, 2, 3, 5])
 def test_a_repeat_counts_like_its_copies_written_out(times: int) -> None:
     body = (Dense(12, name="a"), Dense(20, name="b"))
-    first, last = Dense(20, name="first"), Dense(3, name="last")
-    for start in ([], [first]):
+    last = Dense(3, name="last")
+    # What enters is the network's input, or of the shape of what comes out, or not.
+    for start in ([], [Dense(20, name="same")], [Dense(90, name="wide")]):
         repeated = network((7,), *start, Repeat(body, times, name="r"), last)
         written = network((7,), *start, *unrolled(body, times), last)
         assert size_of(repeated) == size_of(written)

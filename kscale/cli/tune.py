@@ -1,12 +1,15 @@
 """`kscale tune`: search depth and width within a budget."""
 
+import sys
 from typing import Any
 
 import click
+from rich.console import Console
 
 from kscale.cli import options
 from kscale.cli.output import output_width, print_json, start_tensorflow
 from kscale.cli.progress import progress_listener
+from kscale.reports.tables import report_table, report_text
 
 
 @click.command()
@@ -101,7 +104,8 @@ def show_run(
     if as_json:
         print_json(run.to_json(rank_by))
         return
-    from kscale.reports.tables import print_report
-
-    print_report(report, width=output_width(), all_rows=all_rows)
+    if sys.stdout.isatty():
+        Console().print(report_table(report, all_rows))
+    else:
+        click.echo(report_text(report, output_width(), all_rows), nl=False)
     click.echo(f"Files: {run.folder}")

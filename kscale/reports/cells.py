@@ -18,6 +18,9 @@ MARKS = {
 }
 """What stands before a row, by what it says."""
 
+ESSENTIAL = 9
+"""Importance of columns that are never left out."""
+
 _LONGEST_HEADER = 10
 
 
@@ -35,7 +38,7 @@ class Column:
     header: str
     text: Callable[[Row], str]
     is_number: bool = True
-    importance: int = 9
+    importance: int = ESSENTIAL
 
 
 def printable(text: object) -> str:
@@ -218,26 +221,32 @@ def _test_text(report: Report, row: Row) -> str:
     return f"{text} (95 % interval {low} to {high})"
 
 
-def legend(report: Report, rows: Sequence[Row]) -> list[str]:
+def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     """What marks and columns mean, for those that are shown."""
     best = "highest" if report.objective.higher_is_better else "lowest"
-    meanings = {
+    points = "points" if report.objective.is_share else "improvement"
+    marks = {
         "best": f"best: {best} score in the budget",
         "recommended": "recommended: smallest that is statistically tied with the best",
         "undertrained": "still improving when training ended",
         "over budget": "over the budget",
     }
+    figures = {
+        "gain": f"{points} per doubling of params over the smaller front row",
+        "density": "points above the majority class per million params",
+        "NetScore": "score, params and FLOPs in one (Wong 2018), in decibels",
+    }
     used = set("".join(map(mark_of, rows)))
-    marks = [f"{m} {meanings[name]}" for name, m in MARKS.items() if m in used]
-    lines = [f"order by {report.rank_by}: {RANKINGS[report.rank_by]}"]
-    points = "points" if report.objective.is_share else "improvement"
-    lines.append(f"gain: {points} per doubling of params over the smaller front row")
-    if report.objective.is_share:
-        lines.append("density: points above the majority class per million params")
-        lines.append(
-            "NetScore: score, params and FLOPs in one (Wong 2018), in decibels"
-        )
-    return [*marks, *lines]
+    shown = {column.header for column in columns}
+    return [
+        *(
+            f"{MARKS[name]} {text}"
+            for name, text in marks.items()
+            if MARKS[name] in used
+        ),
+        f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
+        *(f"{name}: {text}" for name, text in figures.items() if name in shown),
+    ]
 
 
 def closing(report: Report) -> str:

@@ -121,8 +121,9 @@ def _front(report: Report, rows: Sequence[Row]) -> Iterable[str]:
     if not rows:
         return
     yield "<h2>Front, answers and baselines</h2>"
-    yield _table(columns_of(report, rows, all_rows=False), rows)
-    lines = "<br>\n".join(escape(line) for line in legend(report, rows))
+    columns = columns_of(report, rows, all_rows=False)
+    yield _table(columns, rows)
+    lines = "<br>\n".join(escape(line) for line in legend(report, rows, columns))
     yield f'<p class="quiet">{lines}</p>'
 
 

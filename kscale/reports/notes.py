@@ -10,7 +10,7 @@ _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
 
 def notes_of(report: Report) -> tuple[str, ...]:
     """One sentence for each thing that weakens the answer, most important first."""
-    if not any(not row.is_baseline for row in report.rows):
+    if all(row.stage == "baseline" for row in report.rows):
         return ("No training of the search has finished yet.", *_failures(report))
     order: tuple[Callable[[Report], list[str]], ...] = (
         _undertrained,
@@ -47,12 +47,13 @@ def _baselines(report: Report) -> list[str]:
     best = report.best
     if best is None:
         return []
-    if best.family == "linear" and "linear" in {row.family for row in report.baselines}:
-        return ["No searched network is better than the linear baseline."]
+    others = any(row.depth for row in report.rows)
+    if others and best.is_baseline:
+        return [f"No searched network is better than the {best.family} baseline."]
     matched = [
         row.family
         for row in report.baselines
-        if row.spec != best.spec
+        if row.family != best.family
         and report.objective.gain(best.score, row.score) <= best.stderr
     ]
     if not matched:

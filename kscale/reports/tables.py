@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kscale.reports.cells import (
+    ESSENTIAL,
     Column,
     answer_lines,
     closing,
@@ -69,11 +70,13 @@ class ReportTable:
         for name, text in answer_lines(report):
             yield Text.assemble((f"{name}: ", "bold green"), text)
         if rows:
-            columns = columns_of(report, rows, self.all_rows)
+            columns = _fitting(
+                columns_of(report, rows, self.all_rows), rows, console, options
+            )
             yield Text()
-            yield _fitting_table(columns, rows, console, options)
+            yield _table(columns, rows)
             yield Text()
-            for line in legend(report, rows):
+            for line in legend(report, rows, columns):
                 yield Text(line, style="dim")
         for note in report.notes:
             yield Text.assemble(("Note: ", "bold yellow"), printable(note))
@@ -120,17 +123,17 @@ def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fitting_table(
+def _fitting(
     columns: list[Column], rows: list[Row], console: Console, options: ConsoleOptions
-) -> Table:
-    """The table without the columns for which there is no room."""
+) -> list[Column]:
+    """The columns for which there is room, without the least important ones."""
     left = list(columns)
+    wide = options.update(width=10_000)
     while True:
-        table = _table(left, rows)
-        needed = Measurement.get(console, options.update(width=10_000), table).maximum
+        needed = Measurement.get(console, wide, _table(left, rows)).maximum
         least = min(left, key=lambda column: column.importance)
-        if needed <= options.max_width or least.importance == 9:
-            return table
+        if needed <= options.max_width or least.importance == ESSENTIAL:
+            return left
         left.remove(least)
 
 
@@ -159,7 +162,9 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
         *(_markdown_row([column.text(row) for column in columns]) for row in rows),
     ]
     parts.append("\n".join(lines) if rows else "")
-    parts.append("\n".join(f"- {_escaped(line)}" for line in legend(report, rows)))
+    parts.append(
+        "\n".join(f"- {_escaped(line)}" for line in legend(report, rows, columns))
+    )
     parts.append(
         "\n".join(f"- Note: {_escaped(printable(note))}" for note in report.notes)
     )

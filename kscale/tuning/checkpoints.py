@@ -73,7 +73,7 @@ def load_checkpoint(
 def epochs_in(path: Path) -> int:
     """Epochs of the training a checkpoint is of; 0 if there is none that is usable."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return int(json.loads(str(file["progress"]))["epochs"])
     except (*_UNREADABLE, TypeError):
         return 0
@@ -85,7 +85,7 @@ def _named(prefix: str, variables: list[Any]) -> list[tuple[str, Any]]:
 
 def _read(path: Path) -> Mapping[str, Any] | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _UNREADABLE:
         return None

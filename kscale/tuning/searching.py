@@ -66,6 +66,7 @@ def tune(
     most_finalists: int = 5,
     strategy: str = "auto",
     run: str | Path | None = None,
+    checkpoint_seconds: float = 15.0,
     listener: Listener | None = None,
 ) -> Run:
     """Search how deep and how wide a network should be within a budget.
@@ -92,6 +93,7 @@ def tune(
         most_finalists: Most finalists.
         strategy: `auto`, `one`, `mirrored` or `none`; see `make_strategy`.
         run: Folder of the run; without it `runs/` and a name made from the arguments.
+        checkpoint_seconds: Least time between two checkpoints of one training.
         listener: Hears of progress.
 
     Returns:
@@ -134,7 +136,9 @@ def tune(
     with ResultsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session(time_limit, strategy))
         clock = _Clock(started, time_limit)
-        _Session(plan, folder, writer, devices, listener, clock).run()
+        session = _Session(plan, folder, writer, devices, listener, clock)
+        session.trainer.checkpoint_seconds = checkpoint_seconds
+        session.run()
     return Run(folder)
 
 

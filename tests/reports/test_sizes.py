@@ -1,0 +1,144 @@
+"""Size tables: text that people read, with columns that add up."""
+
+from collections.abc import Callable
+from typing import Any
+
+from made_runs import IMAGES
+
+from kscale.budget import Budget
+from kscale.families import FAMILIES
+from kscale.families.base import Spec
+from kscale.families.named import NAMED
+from kscale.reports.sizes import (
+    fitting_json,
+    fitting_table,
+    largest_fitting,
+    parts_of,
+    size_json,
+    size_table,
+)
+from kscale.reports.tables import plain_text
+from kscale.sizing import Size, SizeRow, size_of, size_rows
+
+
+def named(name: str) -> dict[str, Any]:
+    """Arguments of `size_table` for a published network."""
+    network = NAMED[name]
+    family = FAMILIES[network.family]
+    spec = family.spec(**network.knobs)
+    blueprint = family.blueprint(spec, network.task)
+    return {
+        "title": name,
+        "size": size_of(blueprint),
+        "rows": size_rows(blueprint),
+        "depth": spec.depth,
+        "width": spec.width,
+    }
+
+
+def cnns() -> list[tuple[Spec, Size]]:
+    cnn = FAMILIES["cnn"]
+    specs = [cnn.spec(depth=d, width=w) for d in (3, 1, 2) for w in (8, 32, 16)]
+    return [(spec, cnn.size(spec, IMAGES)) for spec in specs]
+
+
+def added_up(text: str, column: int) -> tuple[int, int]:
+    """Sum of a column of a table's rows, counted from the end, and its total."""
+    lines = [line.split() for line in text.splitlines()]
+    numbers = [int(line[column].replace(",", "")) for line in lines]
+    return sum(numbers[:-1]), numbers[-1]
+
+
+def test_size_of_bert_large(golden: Callable[[str], None]) -> None:
+    golden(plain_text(size_table(**named("BERT-large")), 88))
+
+
+def test_size_of_vgg16(golden: Callable[[str], None]) -> None:
+    golden(plain_text(size_table(**named("VGG16")), 88))
+
+
+def test_columns_of_the_layers_add_up_to_their_totals() -> None:
+    for name in ("BERT-large", "VGG16", "ALBERT-base"):
+        given = named(name)
+        text = plain_text(size_table(**given), 100)
+        layers = text.split("Layers\n")[1].split("\n", 1)[1]
+        assert added_up(layers, -2) == (given["size"].params,) * 2
+        assert added_up(layers, -1) == (given["size"].flops,) * 2
+
+
+def test_parts_add_up_to_the_size() -> None:
+    for name in NAMED:
+        given = named(name)
+        parts = parts_of(given["rows"])
+        assert sum(part.params for part in parts) == given["size"].params
+        assert sum(part.flops for part in parts) == given["size"].flops
+
+
+def test_equal_blocks_are_one_part_and_unequal_ones_are_not() -> None:
+    rows = [
+        SizeRow("block1/dense", "Dense", (4,), 20, 40, 1),
+        SizeRow("block2-4/dense", "Dense", (4,), 60, 120, 3),
+        SizeRow("hidden1/dense", "Dense", (4,), 99, 4, 1),
+        SizeRow("hidden2-3/dense", "Dense", (4,), 40, 8, 2),
+    ]
+    assert [(part.name, part.copies) for part in parts_of(rows)] == [
+        ("block1-4", 4),
+        ("hidden1", 1),
+        ("hidden2-3", 2),
+    ]
+
+
+def test_the_shortcut_is_shown_with_its_share_of_the_exact_count() -> None:
+    text = plain_text(size_table(**named("BERT-large")), 100)
+    # 24 x 1024^2 = 25,165,824 of 335,141,888
+    assert "depth x width^2 gives 25,165,824: 7.5 % of the params" in text
+
+
+def test_a_network_without_a_width_has_no_shortcut() -> None:
+    linear = FAMILIES["linear"]
+    blueprint = linear.blueprint(linear.spec(), IMAGES)
+    rows = size_rows(blueprint)
+    text = plain_text(size_table("linear", size_of(blueprint), rows, 0, None), 100)
+    assert "650 (all trainable)" in text
+    assert "shortcut" not in text
+
+
+def test_json_of_a_size_has_raw_integers() -> None:
+    document = size_json(**named("VGG16"))
+    assert document["params"] == 138_357_544
+    assert document["weight_bytes"] == {
+        "float32": 553_430_176,
+        "float16": 276_715_088,
+        "int8": 138_357_544,
+        "int4": 69_178_772,
+    }
+    assert sum(layer["params"] for layer in document["layers"]) == 138_357_544
+    assert sum(part["params"] for part in document["parts"]) == 138_357_544
+    assert document["shortcut_params"] == 13 * 64**2
+
+
+def test_what_fits_is_the_largest_of_each_depth_inside_the_budget() -> None:
+    budget = Budget(max_params=20_000)
+    chosen = largest_fitting(cnns(), budget)
+    assert [(spec.depth, spec.width) for spec, _ in chosen] == [
+        (1, 32),
+        (2, 32),
+        (3, 16),
+    ]
+    assert all(budget.allows(size) for _, size in chosen)
+    larger = FAMILIES["cnn"].size(FAMILIES["cnn"].spec(depth=3, width=32), IMAGES)
+    assert larger.params > 20_000
+
+
+def test_table_of_what_fits(golden: Callable[[str], None]) -> None:
+    table = fitting_table("cnn within 20k", cnns(), Budget(max_params=20_000))
+    golden(plain_text(table, 88))
+
+
+def test_json_of_what_fits_has_raw_integers() -> None:
+    rows = fitting_json(cnns(), Budget(max_params=20_000))
+    assert [row["params"] for row in rows] == [
+        size.params for _, size in largest_fitting(cnns(), Budget(max_params=20_000))
+    ]
+    assert rows[0]["bytes"] == 4 * rows[0]["params"]
+    assert rows[0]["knobs"]["width"] == 32

@@ -1,0 +1,110 @@
+"""A search that is killed where it is told to be, again and again, in real processes.
+
+Run as a script with a JSON list of kills: each is `[kind, count]`, and the search is
+started once for each, and once more without a kill. TensorFlow is imported once and each
+search runs in a fork, which dies by SIGKILL.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from kscale import Listener, tune
+from kscale.search.base import Job
+
+SETTINGS: dict[str, Any] = {
+    "max_params": 1000,
+    "trials": 4,
+    "epochs": 3,
+    "batch_size": 128,
+    "finalist_seeds": 2,
+    "most_finalists": 2,
+    "checkpoint_seconds": 0.0,
+    "settings": {"depth": 1},
+}
+
+
+def die() -> None:
+    """As an out-of-memory killer would have it: no clean-up of any kind."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Killer(Listener):
+    """Kills its process at the n-th event of a kind.
+
+    Kinds: `epoch` and `finalist` (an epoch of any training, or of a finalist), `append`
+    (half of a result's line is written), `written` (the line is, and not yet flushed to
+    disk), `checkpoint` (the new file is written, the old one not yet replaced),
+    `seconds` (whatever happens then).
+    """
+
+    def __init__(self, kind: str, count: float) -> None:
+        self.kind = kind
+        self.left = count
+        if kind == "append":
+            self._instead("write", self._write_half)
+        elif kind == "written":
+            self._instead("fsync", self._fsync)
+        elif kind == "checkpoint":
+            self._instead("replace", self._replace)
+        elif kind == "seconds":
+            threading.Timer(count, die).start()
+
+    def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+        if self.kind == "epoch" or self.kind == job.stage:
+            self._count()
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            die()
+
+    def _instead(self, name: str, function: Any) -> None:
+        setattr(self, f"real_{name}", getattr(os, name))
+        setattr(os, name, function)
+
+    def _write_half(self, file: int, content: bytes) -> int:
+        if content.startswith(b'{"stage"'):
+            self.left -= 1
+            if self.left == 0:
+                self.real_write(file, content[: len(content) // 2])
+                die()
+        return int(self.real_write(file, content))
+
+    def _fsync(self, file: int) -> None:
+        if os.readlink(f"/proc/self/fd/{file}").endswith("results.jsonl"):
+            self._count()
+        self.real_fsync(file)
+
+    def _replace(self, source: Any, target: Any) -> None:
+        if str(target).endswith(".npz"):
+            self._count()
+        self.real_replace(source, target)
+
+
+def start(folder: Path, kind: str, count: float) -> int:
+    """Run the search in a fork; its exit status."""
+    process = os.fork()
+    if process == 0:
+        tune("digits", run=folder, listener=Killer(kind, count), **SETTINGS)
+        os._exit(0)
+    return os.waitpid(process, 0)[1]
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    seen, ends = b"", []
+    for kind, count in [*json.loads(sys.argv[2]), ["none", 0]]:
+        ends.append(start(folder, kind, count))
+        there = (folder / "results.jsonl").read_bytes()
+        assert there.startswith(seen), "a recorded result was changed or lost"
+        seen = there
+    print(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main()

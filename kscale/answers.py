@@ -134,9 +134,21 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
 
 
 def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
-    """Entries that no other entry beats in both size and score, smallest first."""
+    """Entries that no other entry beats in both size and score, smallest first.
+
+    The front ends at the best entry: where there are finalists, a score above theirs
+    from the seed of the search alone has proved nothing.
+    """
+    best = best_of(entries, objective)
+    proved = [
+        entry
+        for entry in entries
+        if best is None
+        or entry.stage == best.stage
+        or objective.better(best.score, entry.score)
+    ]
     ordered = sorted(
-        entries,
+        proved,
         key=lambda entry: (
             entry.params,
             -objective.gain(entry.score, 0.0),

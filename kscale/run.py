@@ -1,6 +1,6 @@
 """Run: the folder of one search, opened to read its answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +50,20 @@ class Run:
 
     Args:
         folder: A run folder.
+        results: Its results, where they have been read already.
 
     Raises:
         ResultsError: It is none.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(
+        self, folder: str | Path, results: Sequence[Result] | None = None
+    ) -> None:
         self.folder = Path(folder)
         self.description: Mapping[str, Any] = read_run(self.folder)
-        self.results: list[Result] = read_results(self.folder)
+        self.results: list[Result] = list(
+            read_results(self.folder) if results is None else results
+        )
 
     @property
     def task(self) -> Task:

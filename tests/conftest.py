@@ -3,3 +3,5 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from golden_files import golden, pytest_addoption  # noqa: E402, F401

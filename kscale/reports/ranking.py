@@ -15,8 +15,8 @@ A network that follows a power law of exponent 0.074 removes exactly as much.
 
 RANKINGS: dict[str, str] = {
     "knee": "the smallest row after which no larger one is better by more than a "
-    f"standard error and removes {100 * KNEE_SHARE:.0f} % of the remaining error with each "
-    "doubling of params; then by distance from it",
+    f"standard error and removes {100 * KNEE_SHARE:.0f} % of the remaining error with "
+    "each doubling of params; then by distance from it",
     "score": "best score first",
     "size": "fewest params first",
     "density": "most points above chance per million params first",

@@ -23,6 +23,16 @@ from kscale.tuning.recipe import Recipe
 from kscale.units import format_count
 
 _SMALL_IMAGE = 12
+_LEAST = {
+    "trials": 1,
+    "seed": 0,
+    "seeds": 1,
+    "finalist_seeds": 0,
+    "most_finalists": 2,
+    "epochs": 1,
+    "batch_size": 1,
+    "time_limit": 1e-3,
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,12 @@ class Request:
         seeds: Trainings of each spec tried.
         finalist_seeds: New trainings of each finalist; 0 for no finalists.
         most_finalists: Most finalists.
+        epochs, batch_size: As `Recipe`; None for what suits the data.
+        time_limit: Most seconds of a session.
         searcher: Name of a searcher.
+
+    Raises:
+        SpecError: A number is too small, or the searcher is unknown.
     """
 
     families: tuple[str, ...] = ("auto",)
@@ -49,16 +64,16 @@ class Request:
     seeds: int = 1
     finalist_seeds: int = 3
     most_finalists: int = 5
+    epochs: int | None = None
+    batch_size: int | None = None
+    time_limit: float | None = None
     searcher: str = "random"
 
     def __post_init__(self) -> None:
-        least = {"trials": 1, "seeds": 1, "finalist_seeds": 0, "most_finalists": 2}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                value = getattr(self, name)
+        for name, low in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= low:
                 raise SpecError(f"`{name} >= {low}` must hold, but got {name}={value}.")
-        if self.seed < 0:
-            raise SpecError(f"`seed >= 0` must hold, but got seed={self.seed}.")
         if self.searcher not in SEARCHERS:
             raise SpecError(unknown_name("searcher", self.searcher, SEARCHERS))
 
@@ -160,14 +175,14 @@ class Plan:
             "target_scaling": {n: vars(s) for n, s in data.target_scaling.items()},
         }
 
-    def session(self, time_limit: float | None, strategy: str) -> dict[str, Any]:
+    def session(self, strategy: str) -> dict[str, Any]:
         """What run.json says of one start of the search."""
         packages = ("kscale", "tensorflow", "keras", "keras-tuner", "numpy")
         return {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "trials": self.request.trials,
             "finalist_seeds": self.request.finalist_seeds,
-            "time": time_limit,
+            "time": self.request.time_limit,
             "strategy": strategy,
             "versions": {name: version(name) for name in packages},
         }

@@ -108,7 +108,8 @@ def stderr_of(
         score_of(objective, target, wanted[member != g], given[member != g])
         for g in range(groups)
     ]
-    spread = np.square(np.subtract(left_out, np.mean(left_out))).sum()
+    with np.errstate(all="ignore"):  # an infinite score has no standard error
+        spread = np.square(np.subtract(left_out, np.mean(left_out))).sum()
     return float(np.sqrt((groups - 1) / groups * spread))
 
 

@@ -118,6 +118,9 @@ def tune(
         seeds=seeds,
         finalist_seeds=finalist_seeds,
         most_finalists=most_finalists,
+        epochs=epochs,
+        batch_size=batch_size,
+        time_limit=time_limit,
     )
     budget = Budget(max_params, max_flops, max_bytes)  # type: ignore[arg-type]
     dataset = load_dataset(data)
@@ -134,12 +137,12 @@ def tune(
     folder = Path(run) if run is not None else Path("runs") / plan.name
     listener = listener or Listener()
     with ResultsWriter(folder, plan.description()) as writer:
-        writer.add_session(plan.session(time_limit, strategy))
+        writer.add_session(plan.session(strategy))
         clock = _Clock(started, time_limit)
         session = _Session(plan, folder, writer, devices, listener, clock)
         session.trainer.checkpoint_seconds = checkpoint_seconds
         session.run()
-    return Run(folder)
+    return Run(folder, session.recorded)
 
 
 class _Clock:
@@ -193,7 +196,7 @@ class _Session:
             self._raise_if_all_failed()
             self._answer()
         except KeyboardInterrupt as error:
-            raise SearchInterrupted(Run(self.folder)) from error
+            raise SearchInterrupted(Run(self.folder, self.recorded)) from error
         finally:
             self.listener.ended()
 
@@ -276,10 +279,10 @@ class _Session:
             shipped = self._shipped(entry)
             self._test(shipped)
             self._write_model(name, shipped)
-        for entry in entries_of(r for r in self.recorded if r.stage == "baseline"):
-            if entry.learning_rate is not None:
-                self._test(entry.results[0])
-        Run(self.folder).write(self.folder / "report.html")
+        for result in [r for r in self.recorded if r.stage == "baseline"]:
+            if result.status == "ok" and not self._is_tested(result.spec):
+                self._test(result)
+        Run(self.folder, self.recorded).write(self.folder / "report.html")
 
     def _shipped(self, entry: Entry) -> Result:
         """The training of an entry that is shipped: its best on validation."""
@@ -299,6 +302,9 @@ class _Session:
         )
         score = self.trainer.evaluate(job, 0, self.plan.dataset.test)
         self._append_test(result, score)
+
+    def _is_tested(self, spec: Spec) -> bool:
+        return any(r.stage == "test" and r.spec == spec for r in self.recorded)
 
     def _append_test(self, result: Result, score: tuple[float, float, int]) -> None:
         changes = {"stage": "test", "curve": {}, "seconds": 0.0, "undertrained": False}

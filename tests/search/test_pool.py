@@ -15,7 +15,8 @@ TOKENS = Task.of("tokens", (12,), vocabulary=100, classes=3)
 
 
 def made_space(family: str = "mlp", task: Task = DIGITS, **limits: int) -> Space:
-    return Space((find_family(family),), task, Budget(**(limits or {"max_params": 50_000})))
+    budget = Budget(**(limits or {"max_params": 50_000}))
+    return Space((find_family(family),), task, budget)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,8 +1,9 @@
 """A search that is killed where it is told to be, again and again, in real processes.
 
-Run as a script with a JSON list of kills: each is `[kind, count]`, and the search is
-started once for each, and once more without a kill. TensorFlow is imported once and each
-search runs in a fork, which dies by SIGKILL.
+Run as a script with a folder, a JSON list of kills and the numbers of trials and of
+finalist seeds. A kill is `[kind, count]`; the search is started once for each, and once
+more without a kill. TensorFlow is imported once and
+each search runs in a fork, which dies by SIGKILL.
 """
 
 import json
@@ -17,14 +18,12 @@ from kscale import Listener, tune
 from kscale.search.base import Job
 
 SETTINGS: dict[str, Any] = {
-    "max_params": 1000,
-    "trials": 4,
+    "max_params": 3000,
     "epochs": 3,
     "batch_size": 128,
-    "finalist_seeds": 2,
     "most_finalists": 2,
     "checkpoint_seconds": 0.0,
-    "settings": {"depth": 1},
+    "settings": {"norm": "none"},
 }
 
 
@@ -90,7 +89,15 @@ def start(folder: Path, kind: str, count: float) -> int:
     """Run the search in a fork; its exit status."""
     process = os.fork()
     if process == 0:
-        tune("digits", run=folder, listener=Killer(kind, count), **SETTINGS)
+        trials, finalist_seeds = int(sys.argv[3]), int(sys.argv[4])
+        tune(
+            "digits",
+            run=folder,
+            listener=Killer(kind, count),
+            trials=trials,
+            finalist_seeds=finalist_seeds,
+            **SETTINGS,
+        )
         os._exit(0)
     return os.waitpid(process, 0)[1]
 

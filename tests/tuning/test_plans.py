@@ -1,0 +1,98 @@
+"""A plan is worked out, or refused, before anything is trained."""
+
+from typing import Any
+
+import pytest
+from tuning.made_data import digits
+
+from kscale.budget import Budget
+from kscale.data import load_dataset
+from kscale.errors import BudgetError, SpecError
+from kscale.objectives import find_objective
+from kscale.task import Task
+from kscale.tuning.plans import Plan, Request, families_for, make_plan
+from kscale.tuning.recipe import Recipe
+
+
+def made_plan(budget: Budget | None = None, **asked: Any) -> Plan:
+    return make_plan(
+        Request(**asked),
+        digits(),
+        budget or Budget(max_params=50_000),
+        find_objective(None, digits().task.targets[0]),
+        Recipe(2, 64),
+    )
+
+
+def test_the_name_comes_from_the_identity_alone() -> None:
+    assert made_plan().name == made_plan(trials=99, finalist_seeds=1).name
+    assert made_plan().name.startswith("digits-mlp-50kparams-")
+    assert made_plan().name != made_plan(seed=1).name
+    assert made_plan().name != made_plan(settings=(("depth", 2),)).name
+    assert made_plan().name != made_plan(Budget(max_params=50_001)).name
+
+
+def test_settings_are_the_same_however_they_are_written() -> None:
+    first = made_plan(settings=(("depth", "2"), ("norm", "none")))
+    second = made_plan(settings=(("norm", "none"), ("depth", 2)))
+    assert first.identity == second.identity
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        (Task.of("vector", (8,), classes=2), "mlp"),
+        (Task.of("image", (8, 8, 1), classes=2), "mlp"),
+        (Task.of("image", (28, 28, 1), classes=2), "cnn"),
+        (Task.of("tokens", (9,), classes=2, vocabulary=5), "transformer"),
+    ],
+)
+def test_auto_takes_the_family_that_suits_the_inputs(task: Task, name: str) -> None:
+    assert [family.name for family in families_for(("auto",), task)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"families": ("resnt",)}, "Unknown family 'resnt'"),
+        (
+            {"families": ("transformer",)},
+            "transformer takes tokens inputs, but the data",
+        ),
+        (
+            {"settings": (("dept", 1),)},
+            "Unknown knob of mlp 'dept'. Did you mean 'depth'",
+        ),
+        ({"settings": (("depth", 0),)}, "depth=0"),
+        ({"search": ("dropot",)}, "Did you mean 'dropout'"),
+        ({"trials": 0}, "`trials >= 1` must hold, but got trials=0."),
+        ({"seed": -1}, "`seed >= 0` must hold"),
+        ({"searcher": "randm"}, "Did you mean 'random'"),
+    ],
+)
+def test_what_cannot_be_is_refused(asked: dict[str, Any], text: str) -> None:
+    with pytest.raises(SpecError, match=text):
+        made_plan(**asked)
+
+
+def test_a_search_needs_a_limit_that_something_fits() -> None:
+    with pytest.raises(BudgetError, match="needs a limit"):
+        made_plan(Budget())
+    with pytest.raises(BudgetError, match=r"smallest mlp \(depth=1, width=8\)"):
+        made_plan(Budget(max_params=10))
+
+
+def test_one_learning_rate_may_be_set() -> None:
+    plan = made_plan(settings=(("learning_rate", "0.002"),))
+    assert plan.space.learning_rates(plan.space.families[0]) == (0.002,)
+
+
+def test_the_fingerprint_of_the_data_is_part_of_the_identity() -> None:
+    data = digits()
+    fewer = load_dataset(
+        (data.train.inputs["x"][:400], data.train.targets["label"][:400])
+    )
+    objective = find_objective(None, data.task.targets[0])
+    budget, recipe = Budget(50_000), Recipe(2, 64)
+    plans = [make_plan(Request(), d, budget, objective, recipe) for d in (data, fewer)]
+    assert plans[0].identity != plans[1].identity

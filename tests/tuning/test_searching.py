@@ -1,0 +1,253 @@
+"""A whole search: what it leaves, how it goes on, how it ends."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tuning.made_data import digits
+
+from kscale import Listener, Run, train, tune
+from kscale.errors import BudgetError, DataError, ResultsError, SpecError, TrialError
+from kscale.results import RESULTS_FILE, RUN_FILE, ResultsWriter, read_results
+from kscale.search.base import Job, result_key
+from kscale.tuning.searching import SearchInterrupted
+
+SMALL: dict[str, Any] = {
+    "max_params": 1000,
+    "trials": 3,
+    "epochs": 2,
+    "batch_size": 128,
+    "finalist_seeds": 2,
+    "most_finalists": 2,
+    "settings": {"depth": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search that ended by itself."""
+    return tune(digits(), run=tmp_path_factory.mktemp("runs") / "whole", **SMALL)
+
+
+def test_every_training_is_one_line_with_all_its_facts(finished: Run) -> None:
+    lines = (finished.folder / RESULTS_FILE).read_text().splitlines()
+    assert len(lines) == len(finished.results)
+    needed = {
+        "spec",
+        "params",
+        "trainable",
+        "flops",
+        "bytes",
+        "seed",
+        "stage",
+        "epochs",
+    }
+    needed |= {"score", "status", "reason", "seconds", "curve", "learning_rate"}
+    for line in lines:
+        assert needed <= json.loads(line).keys()
+    stages = [result.stage for result in finished.results]
+    assert stages.count("search") == 3
+    assert stages.count("finalist") == 4
+    assert stages.count("baseline") == 2  # majority and linear
+
+
+def test_nothing_exceeds_the_budget(finished: Run) -> None:
+    assert all(r.params <= 1000 for r in finished.results if r.stage != "baseline")
+
+
+def test_majority_and_linear_are_rows_with_a_test_score(finished: Run) -> None:
+    families = {row.family: row for row in finished.report().rows if row.is_baseline}
+    assert families.keys() == {"majority", "linear"}
+    wanted = digits().validation.targets["label"]
+    most = np.bincount(digits().train.targets["label"]).argmax()
+    assert families["majority"].score == pytest.approx((wanted == most).mean())
+    assert all(row.test_score is not None for row in families.values())
+
+
+def test_the_test_part_is_scored_once_for_each_answer(finished: Run) -> None:
+    tested = [r for r in finished.results if r.stage == "test"]
+    keys = [(r.spec, r.learning_rate, r.seed) for r in tested]
+    assert len(keys) == len(set(keys))
+    answers = {finished.best().spec, finished.recommended().spec}
+    assert answers <= {r.spec for r in tested}
+    assert all(r.examples == len(digits().test) for r in tested)
+
+
+def test_the_shipped_model_takes_raw_images_and_scores_as_reported(
+    finished: Run,
+) -> None:
+    """Raw pixels in, probabilities out, with the test score of the report."""
+    model = finished.load_model("recommended")
+    data = digits()
+    raw = data.input_scaling["x"].invert(data.test.inputs["x"])
+    given = model.predict(raw, verbose=0)
+    np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-5)
+    accuracy = (given.argmax(axis=1) == data.test.targets["label"]).mean()
+    row = finished.report().recommended
+    assert row is not None
+    assert row.test_score == pytest.approx(accuracy)
+
+
+def test_every_row_of_the_front_has_its_model(finished: Run) -> None:
+    for entry in finished.front():
+        assert finished.load_model(entry).count_params() == entry.params
+    with pytest.raises(ResultsError, match="has no model 'wurst'"):
+        finished.load_model("wurst")
+
+
+def test_the_same_call_trains_nothing_again(finished: Run) -> None:
+    before = (finished.folder / RESULTS_FILE).read_bytes()
+    again = tune(digits(), run=finished.folder, **SMALL)
+    assert (finished.folder / RESULTS_FILE).read_bytes() == before
+    assert again.recommended().spec == finished.recommended().spec
+    assert len(again.description["sessions"]) >= 2
+
+
+def test_more_trials_go_on_where_fewer_ended(tmp_path: Path) -> None:
+    few = tune(digits(), run=tmp_path / "grown", **{**SMALL, "trials": 1})
+    grown = tune(digits(), run=few.folder, **{**SMALL, "trials": 3})
+    whole = tune(digits(), run=tmp_path / "whole", **SMALL)
+    assert grown.results[: len(few.results)] == few.results
+    searched = [
+        [result_key(r) for r in run.results if r.stage == "search"]
+        for run in (grown, whole)
+    ]
+    assert searched[0] == searched[1]
+    keys = [result_key(result) for result in grown.results]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_folder_of_another_search_is_refused_and_left_alone(finished: Run) -> None:
+    before = (finished.folder / RUN_FILE).read_bytes()
+    with pytest.raises(
+        ResultsError, match="holds another search: its seed is 0, not 5"
+    ):
+        tune(digits(), run=finished.folder, seed=5, **SMALL)
+    assert (finished.folder / RUN_FILE).read_bytes() == before
+
+
+def test_a_folder_in_use_is_refused(finished: Run) -> None:
+    with (
+        ResultsWriter(finished.folder, finished.description),
+        pytest.raises(ResultsError, match="in use by another kscale process"),
+    ):
+        tune(digits(), run=finished.folder, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"max_params": 10}, BudgetError),
+        ({"max_params": None}, BudgetError),
+        ({"max_params": float("nan")}, BudgetError),
+        ({"max_params": -5}, BudgetError),
+        ({"family": "resnt"}, SpecError),
+        ({"trials": 0}, SpecError),
+        ({"strategy": "cloud"}, SpecError),
+        ({"objective": "acuracy"}, DataError),
+        ({"time_limit": 0}, SpecError),
+        ({"epochs": 0}, SpecError),
+    ],
+)
+def test_bad_arguments_leave_nothing_behind(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
+    assert not (tmp_path / "run").exists()
+
+
+def test_when_every_training_fails_the_search_says_why(tmp_path: Path) -> None:
+    settings = {"depth": 9000, "width": 1_000_000}  # 36 PB of weights
+    changes = {"settings": settings, "max_params": 1e17, "trials": 2}
+    with pytest.raises(TrialError, match=r"All 2 trainings failed, .* would hold about"):
+        tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
+    results = read_results(tmp_path / "run")
+    assert [r.status for r in results if r.stage == "search"] == ["failed"] * 2
+
+
+def test_one_failed_training_does_not_end_the_search(tmp_path: Path) -> None:
+    """What was recorded as failed stays failed, and its reason is in the report."""
+    folder = tmp_path / "run"
+    tune(digits(), run=folder, **{**SMALL, "finalist_seeds": 0})
+    lines = (folder / RESULTS_FILE).read_text().splitlines(keepends=True)
+    index = next(i for i, line in enumerate(lines) if '"stage":"search"' in line)
+    failed = {**json.loads(lines[index]), "status": "failed", "reason": "it burned"}
+    lines[index] = json.dumps({**failed, "score": None}) + "\n"
+    (folder / RESULTS_FILE).write_text("".join(lines))
+    run = tune(digits(), run=folder, **{**SMALL, "finalist_seeds": 0})
+    assert ("it burned", 1) in run.report().failures
+    assert sum(r.stage == "search" for r in run.results) == 3
+
+
+class Interrupting(Listener):
+    """Presses Ctrl-C after some epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.left = epochs
+
+    def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path, finished: Run) -> None:
+    with pytest.raises(SearchInterrupted) as caught:
+        tune(digits(), run=tmp_path / "run", listener=Interrupting(5), **SMALL)
+    assert [r.stage for r in caught.value.run.results].count("search") == 1
+    run = tune(digits(), run=tmp_path / "run", **SMALL)
+    assert [result_key(r) for r in run.results] == [
+        result_key(r) for r in finished.results
+    ]
+
+
+def test_the_time_limit_ends_the_search_and_the_rest_comes_later(
+    tmp_path: Path, finished: Run
+) -> None:
+    tune(digits(), run=tmp_path / "run", time_limit=0.01, **SMALL)
+    first = read_results(tmp_path / "run")
+    assert len(first) < len(finished.results)
+    run = tune(digits(), run=tmp_path / "run", **SMALL)
+    keys = [result_key(result) for result in run.results]
+    assert sorted(keys) == sorted(result_key(r) for r in finished.results)
+
+
+def test_train_gives_the_asked_network_and_nothing_else(tmp_path: Path) -> None:
+    run = train("mlp", {"depth": 1, "width": 8}, digits(), epochs=1, run=tmp_path / "r")
+    searched = [r for r in run.results if r.stage == "search"]
+    assert len(searched) == 1
+    assert (searched[0].spec.depth, searched[0].spec.width) == (1, 8)
+    assert run.load_model("best").count_params() == searched[0].params
+
+
+def test_regression_is_scored_in_the_users_unit(tmp_path: Path) -> None:
+    changes = {"epochs": 10, "batch_size": 32, "finalist_seeds": 0}
+    run = tune("diabetes", run=tmp_path / "run", **{**SMALL, **changes})
+    majority = next(r for r in run.results if r.learning_rate is None)
+    assert run.objective.name == "root_mean_squared_error"
+    assert 50 < (majority.score or 0) < 110  # the spread of the 442 patients is 77
+    assert run.best().score < (majority.score or 0)
+    values = run.load_model("best").predict(np.zeros((3, 10)) + 1.0, verbose=0)
+    assert values.shape == (3, 1) and (np.abs(values) < 2000).all()
+
+
+def test_recall_may_be_the_objective(tmp_path: Path) -> None:
+    changes = {"objective": "Recall", "finalist_seeds": 0, "trials": 1}
+    run = tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
+    assert run.objective.name == "recall"
+    assert all(0 <= (r.score or 0) <= 1 and r.stderr for r in run.results)
+
+
+def test_several_families_share_one_front(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"settings": {}, "max_params": 3000, "trials": 6}
+    run = tune(
+        digits(),
+        family=("mlp", "cnn"),
+        run=tmp_path / "run",
+        **{**SMALL, **changes, "finalist_seeds": 0, "epochs": 1},
+    )
+    searched = {r.spec.family for r in run.results if r.stage == "search"}
+    assert searched == {"mlp", "cnn"}

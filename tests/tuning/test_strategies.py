@@ -1,0 +1,24 @@
+"""Strategies by name."""
+
+import pytest
+import tensorflow as tf
+
+from kscale.errors import SpecError
+from kscale.tuning.strategies import make_strategy, replicas_of
+
+
+def test_a_strategy_is_made_once() -> None:
+    assert make_strategy("one") is make_strategy("one")
+    assert replicas_of(make_strategy("one")) == 1
+
+
+def test_without_gpus_auto_changes_nothing() -> None:
+    if tf.config.list_logical_devices("GPU"):
+        assert replicas_of(make_strategy("auto")) >= 1
+    else:
+        assert make_strategy("auto") is tf.distribute.get_strategy()
+
+
+def test_an_unknown_strategy_names_the_nearest() -> None:
+    with pytest.raises(SpecError, match="Did you mean 'mirrored'"):
+        make_strategy("miror")

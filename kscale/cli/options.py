@@ -11,7 +11,7 @@ from kscale.units import parse_bytes, parse_count, parse_seconds
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType):  # type: ignore[type-arg]
     """A number as people write it."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:

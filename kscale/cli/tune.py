@@ -69,7 +69,7 @@ from kscale.reports.tables import report_table, report_text
 @options.json_option
 @options.quiet_option
 @click.pass_context
-def tune(ctx: click.Context, **asked: Any) -> None:
+def tune(ctx: click.Context, /, **asked: Any) -> None:
     """Search how deep and how wide a network should be within a budget.
 
     Ends with the front of score against size, the best and the recommended network, and

@@ -38,7 +38,9 @@ def save_checkpoint(
     progress: Progress,
 ) -> None:
     """Write all variables of a model and its optimizer, seeds of dropout included."""
-    arrays = {f"model/{i}": np.asarray(v) for i, v in enumerate(model.variables)}
+    arrays: dict[str, Any] = {
+        f"model/{i}": np.asarray(v) for i, v in enumerate(model.variables)
+    }
     if optimizer is not None:
         states = enumerate(optimizer.variables)
         arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in states}

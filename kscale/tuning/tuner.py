@@ -15,7 +15,7 @@ from keras_tuner import synchronized
 
 from kscale.objectives import Objective
 from kscale.results import Result
-from kscale.search.base import DONE, WAIT, Job, Searcher, result_key
+from kscale.search.base import WAIT, Job, Searcher, result_key
 from kscale.tuning.trainer import TimeUp
 
 _NEVER = 10**9
@@ -63,7 +63,7 @@ class SearcherOracle(keras_tuner.Oracle):
             if job is WAIT:
                 time.sleep(_IDLE_SECONDS)
                 return {"status": "IDLE"}
-            if not isinstance(job, Job) or job is DONE:
+            if not isinstance(job, Job):
                 return {"status": "STOPPED"}
             known = self.recorded_of(job)
             if len(known) < len(job.seeds):

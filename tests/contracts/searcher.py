@@ -21,9 +21,7 @@ BUDGET = Budget(max_params=40_000, max_flops=70_000, max_bytes=150_000)
 
 def made_pool(family: str = "mlp", **knobs: object) -> Pool:
     """A pool of one family on the digits' task."""
-    return Pool(
-        Space((find_family(family),), TASK, BUDGET, fixed=tuple(knobs.items()))
-    )
+    return Pool(Space((find_family(family),), TASK, BUDGET, fixed=tuple(knobs.items())))
 
 
 def made_searcher(name: str, pool: Pool, trials: int = 50, seed: int = 0) -> Searcher:

@@ -162,7 +162,9 @@ def test_bad_arguments_leave_nothing_behind(
 def test_when_every_training_fails_the_search_says_why(tmp_path: Path) -> None:
     settings = {"depth": 9000, "width": 1_000_000}  # 36 PB of weights
     changes = {"settings": settings, "max_params": 1e17, "trials": 2}
-    with pytest.raises(TrialError, match=r"All 2 trainings failed, .* would hold about"):
+    with pytest.raises(
+        TrialError, match=r"All 2 trainings failed, .* would hold about"
+    ):
         tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
     results = read_results(tmp_path / "run")
     assert [r.status for r in results if r.stage == "search"] == ["failed"] * 2

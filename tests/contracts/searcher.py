@@ -91,8 +91,10 @@ def check_same_proposals_in_another_process(name: str) -> None:
     script = (
         "import json\n"
         "from contracts.searcher import *\n"
-        f"jobs = run_searcher(made_searcher({name!r}, made_pool(), trials=10), log_size)\n"
-        "print(json.dumps([[j.spec.to_json(), j.seeds, j.learning_rates] for j in jobs]))"
+        f"searcher = made_searcher({name!r}, made_pool(), trials=10)\n"
+        "jobs = run_searcher(searcher, log_size)\n"
+        "told = [[j.spec.to_json(), j.seeds, j.learning_rates] for j in jobs]\n"
+        "print(json.dumps(told))"
     )
     path = [entry for entry in sys.path if entry]
     there = subprocess.run(

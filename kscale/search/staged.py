@@ -115,11 +115,13 @@ class StagedSearcher:
         """Ask the searcher for nothing more; finalists come next.
 
         Args:
-            most_finalists: A new limit on them, at least 2, where time is short.
+            most_finalists: A new limit on them where time is short; fewer than two
+                leave the finalists out.
         """
         self._stopped = True
         if most_finalists is not None:
-            self.most_finalists = max(2, min(most_finalists, self.most_finalists))
+            self.most_finalists = min(most_finalists, self.most_finalists)
+            self.finalist_seeds *= self.most_finalists > 1
 
     def finals(self) -> list[Job]:
         """Jobs of the finalists that the results so far would give."""

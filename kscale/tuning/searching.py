@@ -246,7 +246,13 @@ class _Session:
         jobs = self.searcher.finals()
         another = _mean(seconds.values())
         if _cost(jobs, seconds) > self.clock.left - another:
-            self.searcher.stop_search(_affordable(jobs, seconds, self.clock.left))
+            fit = _affordable(jobs, seconds, self.clock.left)
+            self.searcher.stop_search(fit)
+            if jobs and fit < 2:
+                self.listener.note(
+                    "The time limit leaves no time for finalists; every score is of "
+                    "the search alone."
+                )
 
     def _train(self, job: Job, member: int) -> Result:
         """Train a member; before the first finalist, say what they will cost."""

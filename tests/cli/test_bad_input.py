@@ -1,0 +1,95 @@
+"""Bad input gets one line, an exit code of 1 or 2, and leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kscale.cli import main
+
+LIMIT = ["--max-params", "50k"]
+USAGE = [
+    *(["--max-params", text] for text in ("5e-6", "0", "nan", "abc", "-5", "1e999")),
+    [*LIMIT, "--trials", "0"],
+    [*LIMIT, "--time", "never"],
+    [*LIMIT, "--set", "depth"],
+]
+REFUSED = [
+    ([*LIMIT, "--family", "mpl"], "Did you mean 'mlp'"),
+    ([*LIMIT, "--data", "digit"], "Did you mean 'digits'"),
+    ([*LIMIT, "--objective", "acuracy"], "Did you mean 'accuracy'"),
+    ([*LIMIT, "--strategy", "miror"], "Did you mean 'mirrored'"),
+    ([*LIMIT, "--set", "dept=3"], "Did you mean 'depth'"),
+    ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
+    ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
+    ([], "needs a limit"),
+    (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),
+    ([*LIMIT, "--data", "one.npz"], "class"),
+    ([*LIMIT, "--data", "nan.npz"], "NaN"),
+    ([*LIMIT, "--data", "none.npz"], "none.npz"),
+]
+ALL_IN_ONE_PROCESS = """
+import contextlib, io, json, sys
+from kscale.cli import main
+found = []
+for arguments in json.loads(sys.argv[1]):
+    said, code = io.StringIO(), 0
+    try:
+        with contextlib.redirect_stderr(said):
+            main(["tune", *arguments, "--run", "left_behind"], prog_name="kscale")
+    except SystemExit as end:
+        code = end.code
+    found.append([code, said.getvalue()])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_wrong_usage_is_two(arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, ["tune", *arguments])
+    assert done.exit_code == 2
+    assert "Error: " in done.stderr and not done.stdout
+
+
+def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    np.savez(tmp_path / "one.npz", x=x, y=np.zeros(40, int))
+    bad = np.where(np.arange(120).reshape(40, 3) == 5, np.nan, x)
+    np.savez(tmp_path / "nan.npz", x=bad, y=np.arange(40) % 2)
+    before = set(os.listdir(tmp_path))
+    asked = json.dumps([arguments for arguments, _ in REFUSED])
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_IN_ONE_PROCESS, asked],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    for (arguments, text), (code, said) in zip(REFUSED, found, strict=True):
+        assert code == 1, (arguments, said)
+        assert said.startswith("Error: ") and said.count("\n") == 1, (arguments, said)
+        assert text in said, (arguments, said)
+    assert set(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["report", "nowhere"], "nowhere is no run folder"),
+        (["size", "vgg99"], "Did you mean 'VGG"),
+        (["size", "mlp", "--set", "depth=0"], "depth=0"),
+        (["size"], "give a limit"),
+        (["families", "cnnn"], "Did you mean 'cnn'"),
+    ],
+)
+def test_light_commands_refuse_in_one_line(arguments: list[str], text: str) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    assert text in done.stderr

@@ -1,0 +1,110 @@
+"""Commands print the answer on standard output and nothing else there."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kscale import tune
+from kscale.cli import main
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="kscale")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real, tiny search."""
+    run = tune(
+        "digits",
+        max_params=1000,
+        trials=2,
+        epochs=2,
+        batch_size=128,
+        finalist_seeds=2,
+        most_finalists=2,
+        run=tmp_path_factory.mktemp("runs") / "tiny",
+    )
+    return run.folder
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("vgg16", 138_357_544),
+        ("VGG-16", 138_357_544),
+        ("bert_base", 109_482_240),
+        ("BERT large", 335_141_888),
+    ],
+)
+def test_size_knows_published_networks_in_any_spelling(name: str, params: int) -> None:
+    assert json.loads(call("size", name, "--json").stdout)["params"] == params
+    assert f"{params:,}" in call("size", name).stdout
+
+
+def test_size_counts_a_spec_for_shapes_given() -> None:
+    arguments = ["--depth", "1", "--width", "16", "--set", "norm=none"]
+    shape = ["--input", "32x32x3", "--classes", "7"]
+    found = json.loads(call("size", "cnn", *arguments, *shape, "--json").stdout)
+    assert found["params"] == 3 * 3 * 3 * 16 + 16 + 16 * 7 + 7
+    assert found["flops"] == 2 * (32 * 32 * 27 * 16 + 16 * 7)
+    assert found["shortcut_params"] == 256
+
+
+def test_size_lists_what_fits() -> None:
+    found = json.loads(call("size", "--max-params", "50k", "--json").stdout)
+    assert {row["family"] for row in found["largest"]} == {"linear", "mlp", "cnn"}
+    assert all(row["params"] <= 50_000 for row in found["largest"])
+
+
+def test_families_are_listed_and_explained() -> None:
+    assert "encoder blocks" in call("families").stdout
+    assert "channels of the first stage" in call("families", "cnn").stdout
+
+
+def test_report_of_a_run_in_every_form(folder: Path) -> None:
+    table = call("report", str(folder))
+    assert table.exit_code == 0
+    assert "recommended" in table.stdout and f"Files: {folder}" in table.stdout
+    assert "majority" in table.stdout and "linear" in table.stdout
+    found = json.loads(call("report", str(folder), "--json").stdout)
+    assert found["best"]["params"] >= found["recommended"]["params"] > 0
+    assert call("report", str(folder), "--format", "csv").stdout.count("\n") >= 4
+    assert "|" in call("report", str(folder), "--format", "markdown").stdout
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "html"])
+def test_report_writes_pictures_and_pages(
+    folder: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"front.{suffix}"
+    assert call("report", str(folder), "-o", str(path)).exit_code == 0
+    assert path.stat().st_size > 1000
+
+
+def test_report_skips_a_damaged_line(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("run.json", "results.jsonl"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"stage": "sea\n')
+    lines = len((tmp_path / "results.jsonl").read_text().splitlines())
+    assert call("report", str(tmp_path)).exit_code == 0
+    assert f"line {lines} is damaged and left out" in caplog.text
+
+
+def test_tune_prints_one_document_and_is_quiet(tmp_path: Path) -> None:
+    words = "tune --max-params 1000 --trials 1 --epochs 1 --finalist-seeds 0 --json -q"
+    done = subprocess.run(
+        [sys.executable, "-m", "kscale", *words.split(), "--run", str(tmp_path / "r")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["best"]["params"] <= 1000
+    assert done.stderr == ""

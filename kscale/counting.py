@@ -1,19 +1,22 @@
 """Answers of `kscale size`: what one network costs, or which ones fit a budget."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import FAMILIES, find_family
 from kscale.families.base import Spec
-from kscale.families.named import NAMED, find_named
+from kscale.families.named import NAMED, Named, find_named
 from kscale.reports.sizes import fitting_json, fitting_table, size_json, size_table
 from kscale.reports.tables import plain_text
 from kscale.search.pool import Pool, Space
 from kscale.sizing import Size, SizeRow, size_of, size_rows
-from kscale.task import Task
+from kscale.task import InputKind, Target, Task
+
+_CLASSES = 10
+_KINDS: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
 
 
 @dataclass(frozen=True)
@@ -115,12 +118,83 @@ def count_network(
     )
 
 
-def _named(name: str) -> tuple[str, Any]:
+def _named(name: str) -> tuple[str, Named]:
     try:
         return find_named(name)
     except SpecError as error:
         known = [*FAMILIES, *NAMED]
         raise SpecError(unknown_name("family or network", name, known)) from error
+
+
+def published_task(name: str) -> Task:
+    """What a published network takes in and puts out.
+
+    Raises:
+        SpecError: Neither a family nor a published network has that name.
+
+    Example:
+
+    >>> published_task("vgg16").inputs[0].shape
+    (224, 224, 3)
+    """
+    return _named(name)[1].task
+
+
+def task_of_shape(
+    shape: tuple[int, ...], classes: int | None = None, vocabulary: int | None = None
+) -> Task:
+    """A task of one input, its kind told by the number of sides.
+
+    Args:
+        shape: `(features,)`, `(length, features)` or `(height, width, channels)`; with
+            a vocabulary `(length,)`.
+        classes: Number of classes; 10 unless given.
+        vocabulary: Number of token ids.
+
+    Raises:
+        SpecError: There are more sides.
+        DataError: A vocabulary is given with more sides than one.
+
+    Example:
+
+    >>> task_of_shape((32, 32, 3)).inputs[0].kind
+    'image'
+    """
+    if len(shape) not in _KINDS:
+        raise SpecError(f"An input has 1 to 3 sides, but got {len(shape)}.")
+    kind = "tokens" if vocabulary else _KINDS[len(shape)]
+    return Task.of(kind, shape, classes=classes or _CLASSES, vocabulary=vocabulary or 0)
+
+
+def change_task(
+    task: Task,
+    shape: tuple[int, ...] | None = None,
+    classes: int | None = None,
+    vocabulary: int | None = None,
+) -> Task:
+    """A task with another shape of its inputs, other classes or another vocabulary.
+
+    Args:
+        task: What to change.
+        shape: Shape of one example of every input.
+        classes: Number of classes, of one target instead of the task's own.
+        vocabulary: Number of token ids of the first input.
+
+    Raises:
+        DataError: The inputs' kind does not take the shape or a vocabulary.
+
+    Example:
+
+    >>> change_task(published_task("vgg16"), (32, 32, 3), classes=10).targets[0].outputs
+    10
+    """
+    inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]
+    if vocabulary is not None:
+        inputs[0] = replace(inputs[0], vocabulary=vocabulary)
+    targets = task.targets
+    if classes is not None:
+        targets = (Target("label", "classes", classes),)
+    return Task(tuple(inputs), targets)
 
 
 def _point(spec: Spec) -> str:

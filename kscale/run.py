@@ -13,7 +13,7 @@ from kscale.answers import (
     recommended_of,
 )
 from kscale.budget import Budget
-from kscale.errors import ResultsError
+from kscale.errors import ResultsError, unknown_name
 from kscale.objectives import Objective, find_objective
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import keras
 
 _SUFFIXES = (".html", ".png", ".svg")
+_WIDTH = 110
 
 
 class Run:
@@ -133,12 +134,27 @@ class Run:
         """The report as plain data, with raw numbers and stable keys."""
         return {"run": str(self.folder), **report_json(self.report(rank_by))}
 
-    def to_text(self, form: str = "table", rank_by: str = "knee") -> str:
-        """The report as `table`, `markdown` or `csv`."""
+    def to_text(
+        self, form: str = "table", rank_by: str = "knee", all_rows: bool = False
+    ) -> str:
+        """The report as text.
+
+        Args:
+            form: `table`, `markdown` or `csv`; the last always holds every network.
+            rank_by: Order of the front, one of `kscale.reports.ranking.RANKINGS`.
+            all_rows: Whether to show every network, or the front and the baselines.
+
+        Raises:
+            ResultsError: The form or the order is unknown.
+        """
         report = self.report(rank_by)
+        if form == "table":
+            return report_text(report, _WIDTH, all_rows)
         if form == "markdown":
-            return report_markdown(report)
-        return report_csv(report) if form == "csv" else report_text(report)
+            return report_markdown(report, all_rows)
+        if form == "csv":
+            return report_csv(report)
+        raise ResultsError(unknown_name("form", form, ("table", "markdown", "csv")))
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
         """Write the report as a picture (.png, .svg) or a self-contained page (.html).
@@ -206,7 +222,7 @@ class Run:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"
 
     def __str__(self) -> str:
-        return report_text(self.report(), width=110)
+        return self.to_text()
 
     def _repr_html_(self) -> str:
         return report_html(self.report(), fragment=True)

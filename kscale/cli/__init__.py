@@ -1,7 +1,6 @@
 """The command line: parse, one library call, one print."""
 
 import logging
-import sys
 from typing import Any
 
 import click
@@ -9,6 +8,7 @@ import click
 from kscale import __version__
 from kscale.cli.doctor import doctor
 from kscale.cli.families import families
+from kscale.cli.output import WarningLines
 from kscale.cli.report import report
 from kscale.cli.size import size
 from kscale.cli.train import train
@@ -28,14 +28,25 @@ class _Group(click.Group):
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which one needs them."""
+        return list(self.commands)
+
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kscale", message="%(prog)s %(version)s")
 def main() -> None:
-    """How deep and how wide should my Keras model be within what I can afford?"""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s"
-    )
+    """How deep and how wide should my Keras model be within what I can afford?
+
+    \b
+    Examples:
+      kscale tune --max-params 50k
+      kscale report
+      kscale size vgg16
+    """
+    logger = logging.getLogger("kscale")
+    if not any(isinstance(handler, WarningLines) for handler in logger.handlers):
+        logger.addHandler(WarningLines())
 
 
 for command in (tune, report, size, families, train, doctor):

@@ -3,18 +3,25 @@
 import click
 
 from kscale.cli import options
-from kscale.cli.output import print_json, start_tensorflow
+from kscale.cli.output import print_json, quiet_start
 
 
 @click.command()
 @options.json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Show versions, devices and memory, and what is missing."""
-    start_tensorflow()
+    """Show versions, devices and memory, and what is missing.
+
+    The exit code is 1 if anything is missing.
+
+    \b
+    Example:
+      kscale doctor
+    """
     from kscale import check_environment
 
-    found = check_environment()
+    with quiet_start():
+        found = check_environment()
     if as_json:
         print_json(found.to_json())
     else:

@@ -3,8 +3,8 @@
 import click
 
 from kscale.cli import options
-from kscale.cli.output import print_json
-from kscale.families import FAMILIES
+from kscale.cli.output import output_width, print_json
+from kscale.families import FAMILIES, find_family
 from kscale.reports.families import families_json, families_text, family_text
 
 
@@ -14,15 +14,15 @@ from kscale.reports.families import families_json, families_text, family_text
 def families(name: str | None, as_json: bool) -> None:
     """List the families; with NAME, the knobs of one.
 
-    Example: kscale families cnn
+    \b
+    Examples:
+      kscale families
+      kscale families cnn
     """
-    from kscale.families import find_family
-
+    chosen = FAMILIES if name is None else {name: find_family(name)}
     if as_json:
-        print_json(
-            families_json(FAMILIES if name is None else {name: find_family(name)})
-        )
+        print_json(families_json(chosen))
     elif name is None:
-        click.echo(families_text(FAMILIES))
+        click.echo(families_text(chosen, output_width()), nl=False)
     else:
-        click.echo(family_text(find_family(name)))
+        click.echo(family_text(chosen[name], output_width()), nl=False)

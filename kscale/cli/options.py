@@ -1,11 +1,11 @@
 """Options that several commands share: one meaning each, defined once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
-from kscale.families import FAMILIES
+from kscale.families import FAMILIES, find_family
 from kscale.units import parse_bytes, parse_count, parse_seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,6 +25,24 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
             return self.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class FamilyName(click.ParamType[str]):
+    """A name of a family, checked at once: TensorFlow takes seconds to start.
+
+    Args:
+        others: Words that may stand for a family.
+    """
+
+    name = "family"
+
+    def __init__(self, *others: str) -> None:
+        self.others = others
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        return str(value) if value in self.others else find_family(value).name
 
 
 COUNT = Parsed("count", parse_count)
@@ -70,35 +88,63 @@ settings_option = click.option(
     "settings",
     type=SETTING,
     multiple=True,
-    help="Value of a knob, as NAME=VALUE; may be repeated.",
+    help="Fix a knob that kscale families NAME lists; may be repeated.",
 )
+
+shape_options = together(
+    click.option(
+        "--depth",
+        type=COUNT,
+        help="Depth, as the family counts it.  [default: the family's]",
+    ),
+    click.option(
+        "--width",
+        type=COUNT,
+        help="Width, as the family counts it.  [default: the family's]",
+    ),
+)
+
+
+def knobs_of(
+    settings: Iterable[tuple[str, str]], depth: int | None, width: int | None
+) -> dict[str, Any]:
+    """The knobs named by `--set`, `--depth` and `--width`."""
+    named = {"depth": depth, "width": width}
+    given = {name: value for name, value in named.items() if value is not None}
+    return {**dict(settings), **given}
+
 
 data_option = click.option(
     "--data",
     default="digits",
     show_default=True,
+    metavar="NAME|FILE",
     help="digits, diabetes, or the path of an NPZ file.",
 )
 
 training_options = together(
     click.option(
         "--objective",
+        metavar="METRIC",
         help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...  "
         "[default: accuracy, or rmse for real values]",
     ),
     click.option(
         "--epochs",
         type=click.IntRange(min=1),
+        metavar="N",
         help="Epochs of a training.  [default: about 1,600 steps]",
     ),
     click.option(
         "--batch-size",
         type=click.IntRange(min=1),
-        help="Examples a step.  [default: 32 to 128, by the number of examples]",
+        metavar="N",
+        help="Examples a step.  [default: 32, 64 or 128, as suits the data]",
     ),
     click.option(
         "--seed",
         type=click.IntRange(min=0),
+        metavar="N",
         default=0,
         show_default=True,
         help="Decides every random choice.",
@@ -107,6 +153,7 @@ training_options = together(
         "--strategy",
         default="auto",
         show_default=True,
+        metavar="NAME",
         help="Devices: auto, one, mirrored or none.",
     ),
 )
@@ -114,7 +161,7 @@ training_options = together(
 run_option = click.option(
     "--run",
     type=click.Path(file_okay=False),
-    help="Folder of the run.  [default: runs/ and a name made from the options]",
+    help="Folder of the run.  [default: a name made from the options, in runs/]",
 )
 
 json_option = click.option(

@@ -1,6 +1,7 @@
 """Printing: the answer on standard output, and nothing else there."""
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -26,6 +27,17 @@ def output_width() -> int:
     return _WIDTH
 
 
+class WarningLines(logging.Handler):
+    """Shows what kscale logs as plain lines on standard error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        click.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
+
+
 @contextmanager
 def quiet_start() -> Iterator[None]:
     """Import TensorFlow inside: what it says while it starts is shown only if it fails.
@@ -40,7 +52,7 @@ def quiet_start() -> Iterator[None]:
         os.dup2(said.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(kept, 2)
             said.seek(0)
             sys.stderr.write(said.read().decode(errors="replace"))
@@ -50,8 +62,14 @@ def quiet_start() -> Iterator[None]:
             os.close(kept)
 
 
-def start_tensorflow() -> None:
-    """Import TensorFlow and find its devices, quietly."""
+def start_tensorflow(quiet: bool) -> None:
+    """Import TensorFlow and find its devices; all it may say is that it starts.
+
+    Args:
+        quiet: Whether to leave out that, too.
+    """
+    if not quiet:
+        click.echo("Starting TensorFlow.", err=True)
     with quiet_start():
         import tensorflow as tf
 

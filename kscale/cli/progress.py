@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kscale.answers import best_of, entries_of, is_answer
+from kscale.families.base import Spec
 from kscale.results import Result
 from kscale.search.base import Job
 from kscale.tuning.listeners import Listener
@@ -32,14 +33,17 @@ class LineListener(Listener):
 
     def __init__(self) -> None:
         self._results: list[Result] = []
+        self._before = 0
         self._expected = 0
         self._begun = time.monotonic()
 
-    def started(self, plan: "Plan", folder: Path, recorded: int) -> None:
+    def started(self, plan: "Plan", folder: Path, recorded: Sequence[Result]) -> None:
         self._plan = plan
         self._begun = time.monotonic()
+        self._results = [result for result in recorded if _is_training(result)]
+        self._before = len(self._results)
         members = min(plan.request.trials, len(plan.pool)) * plan.request.seeds
-        self._expected = len(plan.baselines()) + members
+        self._expected = max(len(plan.baselines()) + members, self._before)
         names = ", ".join(family.name for family in plan.space.families)
         parts = plan.dataset.parts
         self.say(
@@ -54,17 +58,19 @@ class LineListener(Listener):
         )
         for warning in plan.dataset.warnings:
             self.say(f"Warning: {warning}")
-        if recorded:
-            self.say(f"Going on: {recorded} results are recorded.")
+        if self._before:
+            self.say(f"Going on: {self._before} trainings are recorded.")
 
     def result_recorded(self, result: Result) -> None:
         self._results.append(result)
         done = len(self._results)
-        self.say(f"[{done}/{max(done, self._expected)}] {self.describe(result)}")
+        self._expected = max(done, self._expected)
+        self.say(f"[{done}/{self._expected}] {self.describe(result)}")
 
     def finalists_planned(self, jobs: Sequence[Job], seconds: float) -> None:
         trainings = sum(len(job.seeds) for job in jobs)
-        self._expected = len(self._results) + trainings
+        recorded = sum(result.stage == "finalist" for result in self._results)
+        self._expected = len(self._results) - recorded + trainings
         self.say(
             f"{len(jobs)} finalists from {len(jobs[0].seeds)} new seeds each: "
             f"{trainings} trainings, about {format_seconds(seconds)}."
@@ -79,16 +85,13 @@ class LineListener(Listener):
 
     def describe(self, result: Result) -> str:
         """A result, the best so far and the time left, in one line."""
-        spec = result.spec
-        width = f" x {spec.width}" if spec.width else ""
-        what = f"{result.stage} {spec.family} {spec.depth}{width}"
+        what = f"{result.stage} {_point(result.spec)}"
         size = f"{format_count(result.params)} params"
         if result.status == "failed":
             return f"{what}, {size}: failed, {result.reason}"
         score = self._score(result.score or 0.0)
         text = f"{what}, {size}: {score} in {format_seconds(result.seconds)}"
-        best = self._best()
-        return f"{text}; best {best}; {self._left()} left" if best else text
+        return f"{text}; best {self._best()}; {self._left()} left"
 
     def _score(self, score: float) -> str:
         name = self._plan.objective.name
@@ -100,12 +103,28 @@ class LineListener(Listener):
         budget = self._plan.space.budget
         entries = [e for e in entries_of(self._results) if is_answer(e, budget)]
         best = best_of(entries, self._plan.objective)
-        return self._score(best.score) if best else ""
+        return self._score(best.score) if best else "none yet"
 
     def _left(self) -> str:
+        """The time that what is left will take, as what was done here took."""
+        spent = time.monotonic() - self._begun
         done = len(self._results)
-        each = (time.monotonic() - self._begun) / max(done, 1)
-        return format_seconds(each * max(self._expected - done, 0))
+        seconds = spent / max(done - self._before, 1) * (self._expected - done)
+        limit = self._plan.request.time_limit
+        if limit is not None:
+            seconds = min(seconds, max(limit - spent, 0.0))
+        return format_seconds(seconds)
+
+
+def _is_training(result: Result) -> bool:
+    return result.stage != "test" and result.learning_rate is not None
+
+
+def _point(spec: Spec) -> str:
+    """Family, depth and width in a few characters: `mlp 3 x 64`."""
+    if spec.width is None:
+        return spec.family
+    return f"{spec.family} {spec.depth} x {spec.width}"
 
 
 class BarListener(LineListener):
@@ -116,7 +135,7 @@ class BarListener(LineListener):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def started(self, plan: "Plan", folder: Path, recorded: int) -> None:
+    def started(self, plan: "Plan", folder: Path, recorded: Sequence[Result]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -128,11 +147,9 @@ class BarListener(LineListener):
         self._bar.start()
 
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
-        width = f" x {job.spec.width}" if job.spec.width else ""
         self._show(
-            f"{job.spec.family} {job.spec.depth}{width}: epoch "
-            f"{epochs}/{job.epochs_to}, {self._score(score)}; "
-            f"best {self._best() or 'none yet'}; {self._left()} left"
+            f"{_point(job.spec)}: epoch {epochs}/{job.epochs_to}, "
+            f"{self._score(score)}; best {self._best()}; {self._left()} left"
         )
 
     def result_recorded(self, result: Result) -> None:
@@ -156,5 +173,5 @@ class BarListener(LineListener):
                 self._task,
                 description=text,
                 completed=len(self._results),
-                total=max(self._expected, len(self._results)),
+                total=self._expected,
             )

@@ -19,7 +19,7 @@ from kscale.run import Run
     show_default=True,
     help="Order of the front.",
 )
-@click.option("--all", "all_rows", is_flag=True, help="Every network tried.")
+@click.option("--all", "all_rows", is_flag=True, help="Show every network tried.")
 @click.option(
     "--format",
     "form",
@@ -45,12 +45,20 @@ def report(
 ) -> None:
     """Show the front, the best and the recommended network of RUN.
 
-    Without RUN it is the run in runs/ that was changed last.
+    Without RUN it is the run in runs/ that was changed last. CSV and JSON hold every
+    network.
+
+    \b
+    Examples:
+      kscale report
+      kscale report runs/demo --rank-by density -o front.svg
     """
+    if as_json and form != "table":
+        raise click.UsageError(f"--json and --format {form} exclude each other.")
     opened = Run(run) if run is not None else Run.latest()
     if output is not None:
         opened.write(output, rank_by)
-    if form == "table" or as_json:
+    if form == "table":
         show_run(opened, as_json, rank_by, all_rows)
     else:
-        click.echo(opened.to_text(form, rank_by), nl=False)
+        click.echo(opened.to_text(form, rank_by, all_rows), nl=False)

@@ -4,15 +4,23 @@ import re
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from kscale.budget import Budget
 from kscale.cli import options
 from kscale.cli.output import output_width, print_json
-from kscale.counting import FittingSpecs, NetworkSize, count_network, list_fitting
+from kscale.counting import (
+    FittingSpecs,
+    NetworkSize,
+    change_task,
+    count_network,
+    list_fitting,
+    published_task,
+    task_of_shape,
+)
 from kscale.data import peek_task
-from kscale.errors import SpecError
 from kscale.families import FAMILIES
-from kscale.task import InputKind, Task
+from kscale.task import Task
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -26,55 +34,90 @@ SHAPE = options.Parsed("shape", _shape)
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--depth", type=options.COUNT, help="Depth, as the family counts it.")
-@click.option("--width", type=options.COUNT, help="Width, as the family counts it.")
+@options.shape_options
 @options.settings_option
 @options.data_option
-@click.option("--input", "shape", type=SHAPE, help="Shape of an example: 32x32x3.")
-@click.option("--classes", type=click.IntRange(min=2), help="Number of classes.")
-@click.option("--vocabulary", type=options.COUNT, help="Number of token ids.")
+@click.option(
+    "--input",
+    "shape",
+    type=SHAPE,
+    help="Shape of an example, 32x32x3, instead of --data.",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Number of classes.  [default: as the data or the published network; 10 with "
+    "--input]",
+)
+@click.option(
+    "--vocabulary",
+    type=options.COUNT,
+    help="Number of token ids.  [default: as the data or the published network]",
+)
 @options.budget_options
 @click.option(
     "--family",
     "families",
+    type=options.FamilyName(),
     multiple=True,
-    help="List what fits the budget of this family; may be repeated.",
+    help="List this family only; may be repeated.  [default: all that take the input]",
 )
 @options.json_option
-def size(name: str | None, as_json: bool, **asked: Any) -> None:
+@click.pass_context
+def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -> None:
     """Count a network exactly, or list what fits a budget.
 
-    NAME is a family (with --depth and --width) or a published network (vgg16,
-    bert-base). Without NAME, specs that fit --max-params, --max-flops and --max-bytes.
+    NAME is a family (with --depth and --width) or a published network in any spelling.
+    Without NAME, the specs that fit --max-params, --max-flops and --max-bytes: the
+    largest of each family and depth.
 
-    Examples: kscale size cnn --depth 3 --width 16;  kscale size vgg16;
-    kscale size --max-params 50k --family cnn
+    \b
+    Examples:
+      kscale size cnn --depth 3 --width 16
+      kscale size vgg16 --classes 10
+      kscale size transformer --input 128 --vocabulary 10k
+      kscale size --max-params 50k --family cnn
     """
     budget = Budget(asked["max_params"], asked["max_flops"], asked["max_bytes"])
-    knobs = dict(asked["settings"])
-    named = {key: asked[key] for key in ("depth", "width")}
-    knobs |= {key: value for key, value in named.items() if value is not None}
+    knobs = options.knobs_of(asked["settings"], asked["depth"], asked["width"])
+    _refuse_conflicts(ctx, budget)
+    task = _task(ctx)
     found: NetworkSize | FittingSpecs
     if name is None:
-        found = list_fitting(_task(asked), budget, asked["families"], knobs)
+        found = list_fitting(task, budget, asked["families"], knobs)
     else:
-        own_task = name not in FAMILIES and asked["shape"] is None
-        found = count_network(name, None if own_task else _task(asked), knobs)
+        found = count_network(name, task, knobs)
     if as_json:
         print_json(found.to_json())
     else:
         click.echo(found.to_text(output_width()), nl=False)
 
 
-def _task(asked: dict[str, Any]) -> Task:
-    """The task of --input and --classes, or else of --data."""
-    shape, vocabulary = asked["shape"], asked["vocabulary"]
-    if shape is None:
-        return peek_task(asked["data"])
-    kinds: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
-    if len(shape) not in kinds:
-        raise SpecError(f"An input has 1 to 3 sides, but got {len(shape)}.")
-    kind: InputKind = "tokens" if vocabulary else kinds[len(shape)]
-    return Task.of(
-        kind, shape, classes=asked["classes"] or 10, vocabulary=vocabulary or 0
-    )
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
+
+
+def _refuse_conflicts(ctx: click.Context, budget: Budget) -> None:
+    """Refuse options that would have no effect."""
+    if _is_given(ctx, "data") and _is_given(ctx, "shape"):
+        raise click.UsageError("--data and --input exclude each other.")
+    if ctx.params["name"] is None and not budget.is_limited:
+        raise click.UsageError(
+            "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
+        )
+    if ctx.params["name"] and (budget.is_limited or ctx.params["families"]):
+        raise click.UsageError(
+            "Limits and --family list what fits; leave out the name for that."
+        )
+
+
+def _task(ctx: click.Context) -> Task:
+    """The task of --data or --input, or else the published network's own, changed."""
+    name, shape = ctx.params["name"], ctx.params["shape"]
+    changes = (ctx.params["classes"], ctx.params["vocabulary"])
+    if name is not None and name not in FAMILIES and not _is_given(ctx, "data"):
+        return change_task(published_task(name), shape, *changes)
+    if shape is not None:
+        return task_of_shape(shape, *changes)
+    return change_task(peek_task(ctx.params["data"]), None, *changes)

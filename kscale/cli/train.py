@@ -7,19 +7,21 @@ import click
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.cli.progress import progress_listener
-from kscale.cli.tune import show_run
+from kscale.cli.tune import check_search, show_run
+from kscale.data import load_dataset
+from kscale.tuning.plans import single_point
 
 
 @click.command()
-@click.argument("family")
-@click.option("--depth", type=options.COUNT, help="Depth, as the family counts it.")
-@click.option("--width", type=options.COUNT, help="Width, as the family counts it.")
+@click.argument("family", type=options.FamilyName())
+@options.shape_options
 @options.settings_option
 @options.data_option
 @options.training_options
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Trainings, each from another seed.",
@@ -38,12 +40,16 @@ def train(
 ) -> None:
     """Train one network of FAMILY and score it on the test part.
 
-    Example: kscale train mlp --depth 2 --width 64
+    Leaves a run folder as a search does: results, report and trained model.
+
+    \b
+    Example:
+      kscale train mlp --depth 2 --width 64
     """
-    knobs: dict[str, Any] = dict(settings)
-    named = {"depth": depth, "width": width}
-    knobs |= {name: value for name, value in named.items() if value is not None}
-    start_tensorflow()
+    knobs = options.knobs_of(settings, depth, width)
+    asked["data"] = load_dataset(asked["data"])
+    check_search({**asked, **single_point(family, knobs, asked["data"])})
+    start_tensorflow(quiet)
     from kscale import train as train_one
 
     run = train_one(family, knobs, listener=progress_listener(quiet), **asked)

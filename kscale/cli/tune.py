@@ -9,15 +9,18 @@ from rich.console import Console
 from kscale.cli import options
 from kscale.cli.output import output_width, print_json, start_tensorflow
 from kscale.cli.progress import progress_listener
+from kscale.data import load_dataset
 from kscale.reports.tables import report_table, report_text
+from kscale.tuning.plans import plan_search
 
 
-@click.command()
+@click.command(short_help="Search depth and width within a budget.")
 @options.budget_options
 @options.data_option
 @click.option(
     "--family",
     "families",
+    type=options.FamilyName("auto"),
     multiple=True,
     default=("auto",),
     show_default=True,
@@ -26,12 +29,14 @@ from kscale.reports.tables import report_table, report_text
 @click.option(
     "--search",
     multiple=True,
-    help="A knob to vary besides depth, width and learning rate; may be repeated.",
+    metavar="KNOB",
+    help="Vary a knob besides depth, width and learning rate; may be repeated.",
 )
 @options.settings_option
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
+    metavar="N",
     default=20,
     show_default=True,
     help="Most specs to try before the finalists.",
@@ -40,12 +45,13 @@ from kscale.reports.tables import report_table, report_text
     "--time",
     "time_limit",
     type=options.SECONDS,
-    help="Most time, finalists included: 90s, 10m, 2h.",
+    help="Most time, finalists included: 90s, 10m, 2h.  [default: no limit]",
 )
 @options.training_options
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Trainings of each spec tried.",
@@ -53,6 +59,7 @@ from kscale.reports.tables import report_table, report_text
 @click.option(
     "--finalist-seeds",
     type=click.IntRange(min=0),
+    metavar="N",
     default=3,
     show_default=True,
     help="New trainings of each finalist; 0 for no finalists.",
@@ -61,6 +68,7 @@ from kscale.reports.tables import report_table, report_text
     "--finalists",
     "most_finalists",
     type=click.IntRange(min=2),
+    metavar="N",
     default=5,
     show_default=True,
     help="Most finalists.",
@@ -72,28 +80,40 @@ from kscale.reports.tables import report_table, report_text
 def tune(ctx: click.Context, /, **asked: Any) -> None:
     """Search how deep and how wide a network should be within a budget.
 
-    Ends with the front of score against size, the best and the recommended network, and
-    their trained models. The same command goes on where it was stopped.
+    Give a limit, or several. Ends with the front of score against size, the best and
+    the recommended network, and their trained models. The same command goes on where it
+    was stopped.
 
-    Example: kscale tune --max-params 5e6
+    \b
+    Examples:
+      kscale tune --max-params 5e6
+      kscale tune --max-params 50k --data mnist.npz --family cnn --time 10m
     """
     as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
-    names = asked.pop("families")
-    if len(names) > 1 and names[0] == "auto":
-        names = names[1:]
-    start_tensorflow()
+    asked["settings"] = dict(asked["settings"])
+    asked["family"] = asked.pop("families")
+    asked = check_search(asked)
+    start_tensorflow(quiet)
     from kscale import SearchInterrupted
     from kscale import tune as search
 
-    settings = dict(asked.pop("settings"))
-    listener = progress_listener(quiet)
     try:
-        run = search(family=names, settings=settings, listener=listener, **asked)
+        run = search(listener=progress_listener(quiet), **asked)
     except SearchInterrupted as interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         show_run(interrupted.run, as_json)
         ctx.exit(130)
     show_run(run, as_json)
+
+
+def check_search(asked: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a search, refused while TensorFlow has not taken its seconds.
+
+    The data is read once: what comes back holds it.
+    """
+    checked = {**asked, "data": load_dataset(asked["data"])}
+    plan_search(**{name: value for name, value in checked.items() if name != "run"})
+    return checked
 
 
 def show_run(

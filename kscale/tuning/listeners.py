@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Listener:
     """Hears what a search does; every method may be left as it is."""
 
-    def started(self, plan: Plan, folder: Path, recorded: int) -> None:
-        """The search begins, or goes on with some results already recorded."""
+    def started(self, plan: Plan, folder: Path, recorded: Sequence[Result]) -> None:
+        """The search begins, or goes on where results are recorded already."""
 
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
         """One epoch of one training is done."""

@@ -10,17 +10,21 @@ from importlib.metadata import version
 from typing import Any
 
 from kscale.budget import Budget
+from kscale.data import load_dataset
 from kscale.data.base import Dataset
 from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import find_family
 from kscale.families.base import Family, Spec
-from kscale.objectives import Objective
+from kscale.objectives import Objective, find_objective
 from kscale.search import SEARCHERS
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task import Task
 from kscale.tuning.recipe import Recipe
 from kscale.units import format_count
+
+STRATEGIES = ("auto", "one", "mirrored", "none")
+"""Names of devices; `kscale.tuning.strategies.make_strategy` says what they are."""
 
 _SMALL_IMAGE = 12
 _LEAST = {
@@ -51,9 +55,10 @@ class Request:
         epochs, batch_size: As `Recipe`; None for what suits the data.
         time_limit: Most seconds of a session.
         searcher: Name of a searcher.
+        strategy: Name of the devices.
 
     Raises:
-        SpecError: A number is too small, or the searcher is unknown.
+        SpecError: A number is too small, or the searcher or the strategy is unknown.
     """
 
     families: tuple[str, ...] = ("auto",)
@@ -68,6 +73,7 @@ class Request:
     batch_size: int | None = None
     time_limit: float | None = None
     searcher: str = "random"
+    strategy: str = "auto"
 
     def __post_init__(self) -> None:
         for name, low in _LEAST.items():
@@ -76,6 +82,8 @@ class Request:
                 raise SpecError(f"`{name} >= {low}` must hold, but got {name}={value}.")
         if self.searcher not in SEARCHERS:
             raise SpecError(unknown_name("searcher", self.searcher, SEARCHERS))
+        if self.strategy not in STRATEGIES:
+            raise SpecError(unknown_name("strategy", self.strategy, STRATEGIES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +183,7 @@ class Plan:
             "target_scaling": {n: vars(s) for n, s in data.target_scaling.items()},
         }
 
-    def session(self, strategy: str) -> dict[str, Any]:
+    def session(self) -> dict[str, Any]:
         """What run.json says of one start of the search."""
         packages = ("kscale", "tensorflow", "keras", "keras-tuner", "numpy")
         return {
@@ -183,9 +191,86 @@ class Plan:
             "trials": self.request.trials,
             "finalist_seeds": self.request.finalist_seeds,
             "time": self.request.time_limit,
-            "strategy": strategy,
+            "strategy": self.request.strategy,
             "versions": {name: version(name) for name in packages},
         }
+
+
+def plan_search(
+    data: Any = "digits",
+    *,
+    max_params: float | None = None,
+    max_flops: float | None = None,
+    max_bytes: float | None = None,
+    family: str | Sequence[str] = "auto",
+    settings: Mapping[str, Any] | None = None,
+    objective: str | None = None,
+    replicas: int = 1,
+    **asked: Any,
+) -> Plan:
+    """What `kscale.tune` would do with the same arguments; starts no TensorFlow.
+
+    Args:
+        data, max_params, max_flops, max_bytes, family, settings, objective: As `tune`.
+        replicas: Copies of the network that train in step.
+        asked: Further arguments of `tune` that `Request` takes.
+
+    Raises:
+        BudgetError: There is no limit, or nothing fits it.
+        DataError: The data cannot be read, or cannot be trained on.
+        SpecError: A family, knob, value or strategy is unknown or impossible.
+    """
+    request = Request(
+        families=(family,) if isinstance(family, str) else tuple(family),
+        settings=tuple((settings or {}).items()),
+        **asked,
+    )
+    budget = Budget(max_params, max_flops, max_bytes)  # type: ignore[arg-type]
+    _check_limited(budget)
+    dataset = load_dataset(data)
+    recipe = Recipe.for_examples(
+        len(dataset.train), request.epochs, request.batch_size, replicas
+    )
+    wanted = find_objective(objective, dataset.task.targets[0])
+    return make_plan(request, dataset, budget, wanted, recipe)
+
+
+def single_point(
+    family: str, knobs: Mapping[str, Any] | None = None, data: Any = "digits"
+) -> dict[str, Any]:
+    """Arguments of `tune` for a search whose space is one spec, its size the budget.
+
+    Args:
+        family: Name of a family.
+        knobs: Values of its knobs, `learning_rate` included; the others keep their
+            defaults.
+        data: Anything `kscale.load_dataset` takes.
+
+    Raises:
+        DataError: The data cannot be read, or cannot be trained on.
+        SpecError: The family or a knob is unknown, or does not suit the data.
+    """
+    chosen = find_family(family)
+    dataset = load_dataset(data)
+    given = dict(knobs or {})
+    rate = given.pop("learning_rate", chosen.learning_rate.default)
+    spec = chosen.spec(**given)
+    return {
+        "data": dataset,
+        "max_params": max(chosen.size(spec, dataset.task).params, 1),
+        "family": family,
+        "settings": {**dict(spec.knobs), "learning_rate": rate},
+        "trials": 1,
+        "finalist_seeds": 0,
+    }
+
+
+def _check_limited(budget: Budget) -> None:
+    if not budget.is_limited:
+        raise BudgetError(
+            "A search needs a limit; give one or more of max_params, max_flops and "
+            "max_bytes, for example --max-params 1m."
+        )
 
 
 def make_plan(
@@ -201,11 +286,7 @@ def make_plan(
         BudgetError: There is no limit, or nothing fits it.
         SpecError: A family, knob or value is unknown or does not suit the data.
     """
-    if not budget.is_limited:
-        raise BudgetError(
-            "A search needs a limit; give one or more of max_params, max_flops and "
-            "max_bytes, for example --max-params 1m."
-        )
+    _check_limited(budget)
     families = families_for(request.families, dataset.task)
     for family in families:
         family.check_task(dataset.task)

@@ -17,19 +17,16 @@ from kscale.answers import (
     is_answer,
     recommended_of,
 )
-from kscale.budget import Budget
-from kscale.data import load_dataset
 from kscale.data.base import Dataset, Part
 from kscale.errors import TrialError
 from kscale.families.base import Spec
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective
 from kscale.results import Result, ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
 from kscale.tuning.listeners import Listener
 from kscale.tuning.packaging import package_model, save_model
-from kscale.tuning.plans import Plan, Request, make_plan
-from kscale.tuning.recipe import Recipe
+from kscale.tuning.plans import Plan, plan_search
 from kscale.tuning.scoring import score_of, stderr_of
 from kscale.tuning.strategies import make_strategy, replicas_of
 from kscale.tuning.trainer import Trainer
@@ -108,36 +105,31 @@ def tune(
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
     started = time.monotonic()
-    names = (family,) if isinstance(family, str) else tuple(family)
-    request = Request(
-        families=names,
+    devices = make_strategy(strategy)
+    plan = plan_search(
+        data,
+        max_params=max_params,
+        max_flops=max_flops,
+        max_bytes=max_bytes,
+        family=family,
         search=tuple(search),
-        settings=tuple((settings or {}).items()),
+        settings=settings,
+        objective=objective,
         trials=trials,
+        time_limit=time_limit,
+        epochs=epochs,
+        batch_size=batch_size,
         seed=seed,
         seeds=seeds,
         finalist_seeds=finalist_seeds,
         most_finalists=most_finalists,
-        epochs=epochs,
-        batch_size=batch_size,
-        time_limit=time_limit,
-    )
-    budget = Budget(max_params, max_flops, max_bytes)  # type: ignore[arg-type]
-    dataset = load_dataset(data)
-    devices = make_strategy(strategy)
-    plan = make_plan(
-        request,
-        dataset,
-        budget,
-        find_objective(objective, dataset.task.targets[0]),
-        Recipe.for_examples(
-            len(dataset.train), epochs, batch_size, replicas_of(devices)
-        ),
+        strategy=strategy,
+        replicas=replicas_of(devices),
     )
     folder = Path(run) if run is not None else Path("runs") / plan.name
     listener = listener or Listener()
     with ResultsWriter(folder, plan.description()) as writer:
-        writer.add_session(plan.session(strategy))
+        writer.add_session(plan.session())
         clock = _Clock(started, time_limit)
         session = _Session(plan, folder, writer, devices, listener, clock)
         session.trainer.checkpoint_seconds = checkpoint_seconds
@@ -189,7 +181,7 @@ class _Session:
 
     def run(self) -> None:
         """Search, then answer; what was finished stays whatever happens."""
-        self.listener.started(self.plan, self.folder, len(self.recorded))
+        self.listener.started(self.plan, self.folder, tuple(self.recorded))
         try:
             self._record_majority()
             self._search()

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kscale.data import load_dataset
-from kscale.families import find_family
 from kscale.run import Run
 from kscale.tuning.listeners import Listener
+from kscale.tuning.plans import single_point
 from kscale.tuning.searching import tune
 
 
@@ -40,24 +39,13 @@ def train(
     Raises:
         KscaleError: As `tune`.
     """
-    chosen = find_family(family)
-    dataset = load_dataset(data)
-    given = dict(knobs or {})
-    rate = given.pop("learning_rate", chosen.learning_rate.default)
-    spec = chosen.spec(**given)
-    size = chosen.size(spec, dataset.task)
     return tune(
-        dataset,
-        max_params=max(size.params, 1),
-        family=family,
-        settings={**dict(spec.knobs), "learning_rate": rate},
+        **single_point(family, knobs, data),
         objective=objective,
-        trials=1,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
         seeds=seeds,
-        finalist_seeds=0,
         strategy=strategy,
         run=run,
         listener=listener,

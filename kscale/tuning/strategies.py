@@ -6,8 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kscale.errors import SpecError, unknown_name
-
-STRATEGIES = ("auto", "one", "mirrored", "none")
+from kscale.tuning.plans import STRATEGIES
 
 
 @cache

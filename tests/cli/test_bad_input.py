@@ -19,6 +19,12 @@ USAGE = [
     [*LIMIT, "--time", "never"],
     [*LIMIT, "--set", "depth"],
 ]
+SIZE_USAGE = [
+    [],
+    ["vgg16", "--max-params", "1m"],
+    ["--max-params", "1m", "--input", "8x0"],
+    ["mlp", "--data", "digits", "--input", "8x8x1"],
+]
 REFUSED = [
     ([*LIMIT, "--family", "mpl"], "Did you mean 'mlp'"),
     ([*LIMIT, "--data", "digit"], "Did you mean 'digits'"),
@@ -56,6 +62,15 @@ def test_wrong_usage_is_two(arguments: list[str]) -> None:
     assert "Error: " in done.stderr and not done.stdout
 
 
+@pytest.mark.parametrize("arguments", SIZE_USAGE, ids=" ".join)
+def test_options_of_size_that_would_do_nothing_are_wrong_usage(
+    arguments: list[str],
+) -> None:
+    done = CliRunner().invoke(main, ["size", *arguments])
+    assert done.exit_code == 2
+    assert "Error: " in done.stderr and not done.stdout
+
+
 def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(40, 3))
     np.savez(tmp_path / "one.npz", x=x, y=np.zeros(40, int))
@@ -84,7 +99,6 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["report", "nowhere"], "nowhere is no run folder"),
         (["size", "vgg99"], "Did you mean 'VGG"),
         (["size", "mlp", "--set", "depth=0"], "depth=0"),
-        (["size"], "give a limit"),
         (["families", "cnnn"], "Did you mean 'cnn'"),
     ],
 )

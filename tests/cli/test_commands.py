@@ -55,6 +55,20 @@ def test_size_counts_a_spec_for_shapes_given() -> None:
     assert found["shortcut_params"] == 256
 
 
+def test_size_counts_a_published_network_for_other_classes() -> None:
+    whole, ten = (
+        json.loads(call("size", "vgg16", *words, "--json").stdout)["params"]
+        for words in ([], ["--classes", "10"])
+    )
+    assert whole - ten == (4096 + 1) * (1000 - 10)
+
+
+def test_size_counts_tokens_of_a_vocabulary() -> None:
+    words = ["--input", "128", "--vocabulary", "10k", "--json"]
+    found = json.loads(call("size", "transformer", *words).stdout)
+    assert found["task"]["inputs"][0]["vocabulary"] == 10_000
+
+
 def test_size_lists_what_fits() -> None:
     found = json.loads(call("size", "--max-params", "50k", "--json").stdout)
     assert {row["family"] for row in found["largest"]} == {"linear", "mlp", "cnn"}

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from kscale.task import Input, Target, Task
     from kscale.tuning.environment import check_environment
     from kscale.tuning.listeners import Listener
-    from kscale.tuning.searching import SearchInterrupted, tune
+    from kscale.tuning.searching import tune
+    from kscale.tuning.sessions import SearchInterrupted
     from kscale.tuning.single import train
 
 __version__ = "0.1.0"
@@ -58,7 +59,7 @@ _HOMES = {
     "Result": "results",
     "ResultsError": "errors",
     "Run": "run",
-    "SearchInterrupted": "tuning.searching",
+    "SearchInterrupted": "tuning.sessions",
     "Size": "sizing",
     "Spec": "families.base",
     "SpecError": "errors",

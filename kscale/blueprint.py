@@ -9,6 +9,7 @@ enters the copy. Every layer has a stable path such as `stage2/block3/conv1`.
 A width may be an `int` or a NumPy int64 array; arrays can be sized but not built.
 """
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -244,13 +245,12 @@ class Scope(dict[str, Any]):
         return self.around[name]
 
 
-def free_names(layers: tuple[Layer, ...]) -> set[str]:
-    """Names that layers of a body read from outside the body."""
-    local = {BODY_INPUT}
-    free: set[str] = set()
-    for layer in layers:
-        free.update(name for name in layer.inputs if name not in local)
+def flat_layers(blueprint: Blueprint) -> Iterator[Layer]:
+    """All records of a network, those inside a `Repeat` once and in its place."""
+    waiting = list(blueprint.layers[::-1])
+    while waiting:
+        layer = waiting.pop()
         if isinstance(layer, Repeat):
-            free.update(name for name in free_names(layer.body) if name not in local)
-        local.add(layer.name)
-    return free
+            waiting += layer.body[::-1]
+        else:
+            yield layer

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from kscale.blueprint import (
-    BODY_INPUT,
     Add,
     Attention,
     Blueprint,
     Dense,
+    Dropout,
     Repeat,
     Scope,
-    free_names,
+    flat_layers,
 )
 from kscale.errors import SpecError
 from kscale.sizing import size_of
@@ -82,7 +82,9 @@ def test_scopes_look_outwards_and_keep_what_is_inside() -> None:
         outer["b"]
 
 
-def test_free_names_are_those_read_from_around_all_bodies() -> None:
-    inner = Repeat((Add(name="s", inputs=(BODY_INPUT, "memory", "a")),), 2, name="in")
-    body = (Dense(4, name="a"), inner, Add(name="t", inputs=("in", "mask")))
-    assert free_names(body) == {"memory", "mask"}
+def test_flat_layers_are_all_records_once_and_in_order() -> None:
+    inner = Repeat((Dense(2, name="b"), Dropout(0.1, name="c")), 3, name="inner")
+    outer = Repeat((Dense(2, name="a"), inner), 2, name="outer")
+    layers = (outer, Dense(1, name="d"))
+    blueprint = Blueprint((Input("x", "vector", (2,)),), layers, ("d",))
+    assert [layer.name for layer in flat_layers(blueprint)] == ["a", "b", "c", "d"]

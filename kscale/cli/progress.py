@@ -35,11 +35,11 @@ class LineListener(Listener):
         self._results: list[Result] = []
         self._before = 0
         self._expected = 0
-        self._begun = time.monotonic()
+        self._seconds_left: float | None = None
+        self._told = time.monotonic()
 
     def started(self, plan: "Plan", folder: Path, recorded: Sequence[Result]) -> None:
         self._plan = plan
-        self._begun = time.monotonic()
         self._results = [result for result in recorded if _is_training(result)]
         self._before = len(self._results)
         members = min(plan.request.trials, len(plan.pool)) * plan.request.seeds
@@ -105,15 +105,15 @@ class LineListener(Listener):
         best = best_of(entries, self._plan.objective)
         return self._score(best.score) if best else "none yet"
 
+    def time_left(self, seconds: float) -> None:
+        self._seconds_left, self._told = seconds, time.monotonic()
+
     def _left(self) -> str:
-        """The time that what is left will take, as what was done here took."""
-        spent = time.monotonic() - self._begun
-        done = len(self._results)
-        seconds = spent / max(done - self._before, 1) * (self._expected - done)
-        limit = self._plan.request.time_limit
-        if limit is not None:
-            seconds = min(seconds, max(limit - spent, 0.0))
-        return format_seconds(seconds)
+        """The time left as the search told, less what has passed since."""
+        if self._seconds_left is None:
+            return "unknown time"
+        passed = time.monotonic() - self._told
+        return format_seconds(max(self._seconds_left - passed, 0.0))
 
 
 def _is_training(result: Result) -> bool:

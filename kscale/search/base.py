@@ -111,6 +111,13 @@ class Searcher(Protocol):
         """The next job, `WAIT` or `DONE`."""
         ...
 
+    def planned(self) -> Sequence[Job]:
+        """Jobs it would propose next whatever it is told; may be empty.
+
+        From them the time that is left is worked out.
+        """
+        ...
+
     def tell(self, job: Job, results: Sequence[Result]) -> None:
         """Take the results of a job: one for each member, in order."""
         ...

@@ -13,6 +13,7 @@ from kscale.search.pool import Pool
 _SHELLS = ((1 / 2, 1.0), (1 / 8, 1 / 2), (0.0, 1 / 8))
 _SHELL_WEIGHTS = (0.60, 0.25, 0.15)
 _NEAR = 0.15  # of a natural logarithm: sizes within 15 % of the target are equal
+_ROUND = 20
 
 
 class RandomSearcher:
@@ -23,6 +24,10 @@ class RandomSearcher:
     logarithm, then one of the specs of about that size. Every spec is proposed once
     before any is proposed again with another learning rate; when all pairs of spec and
     learning rate have been proposed the space is exhausted.
+
+    Jobs are drawn in rounds of 20, and those of a round are proposed in the order of
+    their FLOPs: what is cheap comes first, so that a search that is short of time has
+    tried many sizes rather than a single large one.
 
     Args:
         pool: Specs that fit the budget.
@@ -45,7 +50,8 @@ class RandomSearcher:
         self.epochs = epochs
         self.seed = seed
         self.seeds_per_spec = seeds_per_spec
-        self._asked = 0
+        self._drawn = 0
+        self._round: list[Job] = []
         self._times = np.zeros(len(pool), np.int64)
         self._size = np.log(pool.share)
         counts = {
@@ -55,14 +61,29 @@ class RandomSearcher:
 
     def ask(self) -> Job | Signal:
         """The next job; `DONE` after `trials` jobs or when the space is exhausted."""
-        if self._asked >= self.trials:
-            return DONE
-        index = self._asked
-        rng = np.random.default_rng([self.seed, 2, index])
-        chosen = self._choose(rng)
-        if chosen is None:
-            return DONE
-        self._asked += 1
+        self._draw_round()
+        return self._round.pop(0) if self._round else DONE
+
+    def planned(self) -> Sequence[Job]:
+        """What is left of this round."""
+        self._draw_round()
+        return tuple(self._round)
+
+    def _draw_round(self) -> None:
+        """Draw the jobs of a round if none is left of the last one."""
+        if self._round:
+            return
+        costs = {}
+        for index in range(self._drawn, min(self._drawn + _ROUND, self.trials)):
+            rng = np.random.default_rng([self.seed, 2, index])
+            chosen = self._choose(rng)
+            if chosen is None:
+                break
+            costs[self._job(index, chosen, rng)] = int(self.pool.flops[chosen])
+        self._drawn += len(costs)
+        self._round = sorted(costs, key=lambda job: (costs[job], job.index))
+
+    def _job(self, index: int, chosen: int, rng: np.random.Generator) -> Job:
         rate = self._learning_rate(chosen)
         self._times[chosen] += 1
         return Job(

@@ -94,6 +94,12 @@ class StagedSearcher:
         self._finals.append(job)
         return self._hand_out(job)
 
+    def planned(self) -> Sequence[Job]:
+        """What is sure to come: baselines and jobs of the search, or finalists."""
+        if self._finals is not None or self._stopped:
+            return tuple(self._queue)
+        return (*self._queue, *self.searcher.planned())
+
     @property
     def is_final(self) -> bool:
         """Whether the finalists are decided."""

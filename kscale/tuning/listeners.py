@@ -21,6 +21,9 @@ class Listener:
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
         """One epoch of one training is done."""
 
+    def time_left(self, seconds: float) -> None:
+        """About so many seconds are left, finalists included; told before a result."""
+
     def result_recorded(self, result: Result) -> None:
         """A training ended, well or not, and is on disk."""
 

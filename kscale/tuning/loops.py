@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kscale import blueprint as bp
+from kscale.blueprint import Blueprint, flat_layers
 from kscale.building import layer_name
 from kscale.data.base import Dataset, Part
 from kscale.families.base import head_names
@@ -20,6 +22,15 @@ from kscale.task import Task
 from kscale.tuning.recipe import Recipe
 
 _PREDICT_BATCH = 512
+_DENSE_RECORDS = (
+    bp.Activation,
+    bp.BatchNorm,
+    bp.Dense,
+    bp.Dropout,
+    bp.Flatten,
+    bp.LayerNorm,
+)
+_LEAST_UPDATES = 3e8
 
 
 class WarmupSteadyCooldown(keras.optimizers.schedules.LearningRateSchedule):
@@ -88,6 +99,21 @@ def network_target(dataset: Dataset, name: str, part: Part) -> NDArray[Any]:
     )
 
 
+def is_worth_compiling(
+    blueprint: Blueprint, params: int, steps: int, strategy: tf.distribute.Strategy
+) -> bool:
+    """Whether XLA saves more than it costs, on one CPU.
+
+    It fuses the optimizer's passes over the weights: an epoch of a dense network takes
+    half the time. Compiling takes 0.4 s more, which some 3e8 updates of a weight repay
+    (`experiments/epoch_loop.py`). With convolutions in a loop it is far slower.
+    """
+    alone = strategy.num_replicas_in_sync == 1
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    dense = all(isinstance(layer, _DENSE_RECORDS) for layer in flat_layers(blueprint))
+    return alone and on_cpu and dense and params * steps >= _LEAST_UPDATES
+
+
 class EpochLoop:
     """A model, its optimizer and the training part, ready to run epochs.
 
@@ -98,6 +124,7 @@ class EpochLoop:
         data: The training part.
         strategy: Where to train; a batch is split evenly between its replicas.
         label_smoothing: Share of a label spread over all classes.
+        compiled: Whether XLA compiles the epoch; see `is_worth_compiling`.
     """
 
     def __init__(
@@ -108,6 +135,7 @@ class EpochLoop:
         data: DeviceData,
         strategy: tf.distribute.Strategy,
         label_smoothing: float = 0.0,
+        compiled: bool = False,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -117,7 +145,7 @@ class EpochLoop:
         self.label_smoothing = label_smoothing
         with strategy.scope():
             optimizer.build(model.trainable_variables)
-        self._epoch = tf.function(self._trace_epoch)
+        self._epoch = tf.function(self._trace_epoch, jit_compile=compiled or None)
         self._predict = tf.function(self._trace_predict, reduce_retracing=True)
 
     def run_epoch(self, order: NDArray[np.int32]) -> float:

@@ -29,7 +29,12 @@ from kscale.tuning.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
+from kscale.tuning.loops import (
+    DeviceData,
+    EpochLoop,
+    is_worth_compiling,
+    make_optimizer,
+)
 from kscale.tuning.recipe import Recipe, is_undertrained
 from kscale.tuning.scoring import probabilities, score_of, stderr_of
 from kscale.units import format_bytes
@@ -150,6 +155,8 @@ class Trainer:
         knobs = dict(job.spec.knobs)
         blueprint = find_family(job.spec.family).blueprint(job.spec, self.dataset.task)
         self._data = self._data or DeviceData(self.dataset)
+        steps = job.epochs_to * self.recipe.steps_per_epoch(self._data.examples)
+        params = self._size(job).params
         with self.strategy.scope():
             model = build_model(
                 blueprint,
@@ -169,6 +176,7 @@ class Trainer:
             self._data,
             self.strategy,
             float(knobs.get("label_smoothing", 0.0)),
+            is_worth_compiling(blueprint, params, steps, self.strategy),
         )
 
     def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:

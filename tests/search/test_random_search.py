@@ -33,7 +33,7 @@ def test_small_sizes_are_proposed_too() -> None:
 def test_every_spec_comes_once_before_any_comes_again() -> None:
     pool = made_pool()
     jobs = run_searcher(RandomSearcher(pool, 2 * len(pool), 3), log_size)
-    first = [job.spec for job in jobs[: len(pool)]]
+    first = [job.spec for job in jobs if job.index < len(pool)]
     assert len(set(first)) == len(pool)
     assert len(jobs) == 2 * len(pool)
 
@@ -50,7 +50,26 @@ def test_more_trials_go_on_where_fewer_ended() -> None:
     pool = made_pool()
     few = run_searcher(RandomSearcher(pool, 5, 3), log_size)
     many = run_searcher(RandomSearcher(pool, 12, 3), log_size)
-    assert many[:5] == few
+    assert set(few) == {job for job in many if job.index < 5}
+
+
+def test_the_jobs_of_a_round_are_proposed_in_the_order_of_their_flops() -> None:
+    pool = made_pool()
+    flops = dict(zip(pool.specs(), pool.flops.tolist(), strict=True))
+    searcher = RandomSearcher(pool, 50, 3)
+    assert len(searcher.planned()) == 20
+    jobs = run_searcher(searcher, log_size)
+    for start, end in ((0, 20), (20, 40), (40, 50)):
+        costs = [flops[job.spec] for job in jobs[start:end]]
+        assert costs == sorted(costs) and costs[0] < costs[-1]
+        assert {job.index for job in jobs[start:end]} == set(range(start, end))
+
+
+def test_what_is_planned_is_what_is_asked() -> None:
+    searcher = RandomSearcher(made_pool(), 3, 3)
+    planned = list(searcher.planned())
+    assert [searcher.ask() for _ in planned] == planned
+    assert not searcher.planned() and searcher.ask() is DONE
 
 
 def test_seeds_per_spec_are_distinct_members_of_one_job() -> None:

@@ -33,6 +33,7 @@ def made_loop(
     strategy: Any = None,
     seed: int = 3,
     learning_rate: float = 3e-3,
+    compiled: bool = False,
 ) -> EpochLoop:
     """A network of a spec, ready to train on one device unless told otherwise."""
     data = dataset or digits()
@@ -42,7 +43,9 @@ def made_loop(
     with devices.scope():
         model = build_model(blueprint, seed=seed, synchronized=replicas > 1)
         optimizer = make_optimizer(recipe, len(data.train), learning_rate, 0.004)
-    return EpochLoop(model, optimizer, data.task, DeviceData(data), devices)
+    return EpochLoop(
+        model, optimizer, data.task, DeviceData(data), devices, compiled=compiled
+    )
 
 
 def weights_of(loop: EpochLoop) -> np.ndarray:

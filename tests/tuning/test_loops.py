@@ -7,11 +7,17 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tuning.made_data import digits, made_loop, small_spec, weights_of
 
 from kscale.data import load_dataset
 from kscale.families import find_family
-from kscale.tuning.loops import WarmupSteadyCooldown, make_optimizer, network_target
+from kscale.tuning.loops import (
+    WarmupSteadyCooldown,
+    is_worth_compiling,
+    make_optimizer,
+    network_target,
+)
 from kscale.tuning.recipe import Recipe
 
 RECIPE = Recipe(epochs=4, batch_size=64)
@@ -47,6 +53,42 @@ again = made_loop(small_spec(), recipe, strategy=make_strategy("mirrored"))
 found["again"] = again.run_epoch(recipe.order(1257, 1, 0))
 json.dump(found, sys.stdout)
 """
+
+
+def test_a_compiled_epoch_gives_the_same_weights_within_rounding() -> None:
+    spec = small_spec(norm="batch")
+    plain, compiled = (
+        made_loop(spec, RECIPE, compiled=compiled) for compiled in (False, True)
+    )
+    for epoch in range(2):
+        order = RECIPE.order(len(digits().train), 1, epoch)
+        loss = plain.run_epoch(order)
+        assert compiled.run_epoch(order) == pytest.approx(loss, rel=1e-4)
+    np.testing.assert_allclose(weights_of(compiled), weights_of(plain), atol=1e-3)
+
+
+def test_a_compiled_epoch_drops_out_and_learns() -> None:
+    losses = []
+    for rate in (0.0, 0.5):
+        loop = made_loop(small_spec(dropout=rate), RECIPE, compiled=True)
+        orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(4)]
+        losses.append([loop.run_epoch(order) for order in orders])
+    for curve in losses:
+        assert curve == sorted(curve, reverse=True)
+    assert losses[0][-1] < losses[1][-1]
+
+
+def test_only_large_dense_networks_on_one_device_are_compiled() -> None:
+    strategy = tf.distribute.get_strategy()
+    task = digits().task
+    dense, convolutions = (
+        find_family(name).blueprint(find_family(name).spec(), task)
+        for name in ("mlp", "cnn")
+    )
+    if not tf.config.list_physical_devices("GPU"):
+        assert is_worth_compiling(dense, 10**6, 1600, strategy)
+    assert not is_worth_compiling(dense, 10**4, 1600, strategy)
+    assert not is_worth_compiling(convolutions, 10**6, 1600, strategy)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])

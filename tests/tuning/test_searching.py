@@ -12,7 +12,7 @@ from kscale import Listener, Run, train, tune
 from kscale.errors import BudgetError, DataError, ResultsError, SpecError, TrialError
 from kscale.results import RESULTS_FILE, RUN_FILE, ResultsWriter, read_results
 from kscale.search.base import Job, result_key
-from kscale.tuning.searching import SearchInterrupted
+from kscale.tuning.sessions import SearchInterrupted
 
 SMALL: dict[str, Any] = {
     "max_params": 1000,

@@ -1,0 +1,68 @@
+"""What trainings cost: seconds worked out from those that were measured."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.optimize import nnls
+
+from kscale.families import find_family
+from kscale.families.base import Spec
+from kscale.results import Result
+from kscale.search.base import Job
+from kscale.task import Task
+
+_FEWEST = 3
+
+
+class CostModel:
+    """Seconds of trainings on this machine.
+
+    A spec that was trained takes as long again. Another takes a fixed time, a time for
+    each FLOP of its epochs, and a time for each weight that a step updates, none of
+    them negative: fitted to the relative errors of the trainings of its family, or of
+    all while its family has fewer than three.
+
+    Args:
+        task: What the networks take in and put out.
+        examples: Examples of an epoch.
+        batch_size: Examples of a step.
+    """
+
+    def __init__(self, task: Task, examples: int, batch_size: int) -> None:
+        self.task = task
+        self.examples = examples
+        self.batch_size = batch_size
+        self._seen: list[Result] = []
+
+    def see(self, result: Result) -> None:
+        """Take what a training took; failed ones and evaluations do not count."""
+        if result.status == "ok" and result.seconds and result.stage != "test":
+            self._seen.append(result)
+
+    def seconds(self, jobs: Iterable[Job]) -> float:
+        """Seconds that jobs will take together; 0 while nothing was measured."""
+        return sum(len(job.seeds) * self._of_member(job) for job in jobs)
+
+    def _of_member(self, job: Job) -> float:
+        whole = self._of_spec(job.spec, job.epochs_to)
+        done = self._of_spec(job.spec, job.epochs_from) if job.epochs_from else 0.0
+        return max(whole - done, 0.0)
+
+    def _of_spec(self, spec: Spec, epochs: int) -> float:
+        same = [r.seconds / r.epochs for r in self._seen if r.spec == spec]
+        if same:
+            return float(np.mean(same)) * epochs
+        family = [r for r in self._seen if r.spec.family == spec.family]
+        known = family if len(family) >= _FEWEST else self._seen
+        if len(known) < _FEWEST:
+            return float(np.mean([r.seconds for r in known])) if known else 0.0
+        seconds = np.array([result.seconds for result in known])
+        work = np.array([self._work(r.flops, r.params, r.epochs) for r in known])
+        rates, _ = nnls(work / seconds[:, None], np.ones(len(known)))
+        size = find_family(spec.family).size(spec, self.task)
+        return float(rates @ self._work(size.flops, size.params, epochs))
+
+    def _work(self, flops: int, params: int, epochs: int) -> tuple[float, float, float]:
+        """One training, its GFLOPs, and millions of weights updated."""
+        steps = epochs * self.examples / self.batch_size
+        return 1.0, flops * epochs * self.examples / 1e9, params * steps / 1e6

@@ -1,0 +1,269 @@
+"""One start of a search in its folder: search, finalists, test scores, models."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kscale.answers import (
+    Entry,
+    best_of,
+    entries_of,
+    front_of,
+    is_answer,
+    recommended_of,
+)
+from kscale.errors import TrialError
+from kscale.families.base import Spec
+from kscale.results import Result, ResultsWriter, read_results
+from kscale.run import Run
+from kscale.search.base import Job, result_key
+from kscale.tuning.costs import CostModel
+from kscale.tuning.listeners import Listener
+from kscale.tuning.majority import majority_score
+from kscale.tuning.packaging import package_model, save_model
+from kscale.tuning.plans import Plan
+from kscale.tuning.trainer import Trainer
+from kscale.tuning.tuner import JobTuner, SearcherOracle, StopSearch
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a search; what was finished is in `run`."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+
+class Session:
+    """One start of a search in a folder that is open for writing.
+
+    Args:
+        plan: What to do.
+        folder: Folder of the run.
+        writer: The open folder's writer.
+        strategy: Where to train.
+        listener: Hears of progress.
+        deadline: `time.monotonic()` at which trainings stop.
+        checkpoint_seconds: Least time between two checkpoints of one training.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        writer: ResultsWriter,
+        strategy: Any,
+        listener: Listener,
+        deadline: float = math.inf,
+        checkpoint_seconds: float = 15.0,
+    ) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.writer = writer
+        self.listener = listener
+        self.deadline = deadline
+        self.recorded = read_results(folder)
+        self.searcher = plan.searcher()
+        self.strategy = strategy
+        self.trainer = Trainer(
+            plan.dataset,
+            plan.objective,
+            plan.recipe,
+            strategy,
+            folder / "models",
+            checkpoint_seconds,
+            deadline,
+            on_epoch=listener.epoch_done,
+        )
+        self.costs = CostModel(
+            plan.dataset.task, len(plan.dataset.train), plan.recipe.batch_size
+        )
+        for result in self.recorded:
+            self.costs.see(result)
+        self._announced = False
+
+    def run(self) -> None:
+        """Search, then answer; what was finished stays whatever happens."""
+        self.listener.started(self.plan, self.folder, tuple(self.recorded))
+        try:
+            self._record_majority()
+            self._search()
+            self._raise_if_all_failed()
+            self._answer()
+        except KeyboardInterrupt as error:
+            raise SearchInterrupted(Run(self.folder, self.recorded)) from error
+        finally:
+            self.listener.ended()
+
+    def _search(self) -> None:
+        oracle = SearcherOracle(
+            self.searcher, self.plan.objective, self.recorded, self._before_ask
+        )
+        tuner = JobTuner(
+            oracle,
+            self._train,
+            self._record,
+            self.folder / "tuner",
+            self.strategy,
+        )
+        try:
+            tuner.search(verbose=0)
+        except StopSearch:
+            self.listener.note(
+                "The time limit ended a training; the same command goes on with it."
+            )
+
+    def _record(self, job: Job, result: Result) -> None:
+        self._append(result)
+        self.costs.see(result)
+        self.listener.time_left(self._seconds_left())
+        self.listener.result_recorded(result)
+        if not job.keep:
+            self._drop_weights()
+
+    def _append(self, result: Result) -> None:
+        self.writer.append(result)
+        self.recorded.append(result)
+
+    def _seconds_left(self) -> float:
+        """Seconds that what is planned will take, finalists among it."""
+        planned = self.searcher.planned()
+        seconds = self.costs.seconds(planned)
+        if not self.searcher.is_final:
+            search = [job for job in planned if job.stage == "search"]
+            unplanned = self._trials_left() - len(search)
+            if search and unplanned > 0:
+                seconds += unplanned * self.costs.seconds(search) / len(search)
+            seconds += self.costs.seconds(self.searcher.finals())
+        return min(seconds, max(self.deadline - time.monotonic(), 0.0))
+
+    def _trials_left(self) -> int:
+        tried = {r.job for r in self.recorded if r.stage == "search"}
+        return min(self.plan.request.trials, len(self.plan.pool)) - len(tried)
+
+    def _drop_weights(self) -> None:
+        """Keep the weights of the front, of baselines and of finalists only."""
+        done = [r for r in self.recorded if r.stage == "search"]
+        front = {
+            result_key(result)
+            for entry in front_of(entries_of(done), self.plan.objective)
+            for result in entry.results
+        }
+        for result in done:
+            key = result_key(result)
+            if key not in front:
+                (self.folder / "models" / f"{key}.npz").unlink(missing_ok=True)
+
+    def _before_ask(self) -> None:
+        """Keep enough of the time limit for the finalists."""
+        if math.isinf(self.deadline) or self.searcher.is_final:
+            return
+        left = self.deadline - time.monotonic()
+        jobs = self.searcher.finals()
+        following = self.searcher.planned()[:1]
+        if self.costs.seconds([*following, *jobs]) > left:
+            self.searcher.stop_search(self._affordable(jobs, left))
+            if jobs and not self.searcher.finals():
+                self.listener.note(
+                    "The time limit leaves no time for finalists; every score is of "
+                    "the search alone."
+                )
+
+    def _affordable(self, jobs: Sequence[Job], left: float) -> int:
+        """How many of the jobs, in their order, the time left is enough for."""
+        ends = range(1, len(jobs) + 1)
+        return sum(self.costs.seconds(jobs[:end]) <= left for end in ends)
+
+    def _train(self, job: Job, member: int) -> Result:
+        """Train a member; before the first finalist, say what they will cost."""
+        if job.stage == "finalist" and not self._announced:
+            self._announced = True
+            jobs = self.searcher.planned_finals
+            self.listener.finalists_planned(jobs, self.costs.seconds(jobs))
+        return self.trainer.train(job, member)
+
+    def _raise_if_all_failed(self) -> None:
+        tried = [result for result in self.recorded if result.stage == "search"]
+        if tried and all(result.status == "failed" for result in tried):
+            reasons = [result.reason for result in tried]
+            most = max(set(reasons), key=reasons.count)
+            raise TrialError(f"All {len(tried)} trainings failed, mostly so: {most}.")
+
+    def _answer(self) -> None:
+        """Score the answers on the test part, once, and write their models."""
+        entries = [
+            entry
+            for entry in entries_of(self.recorded)
+            if is_answer(entry, self.plan.space.budget)
+        ]
+        best = best_of(entries, self.plan.objective)
+        recommended = recommended_of(entries, self.plan.objective)
+        if best is None or recommended is None:
+            return
+        for name, entry in (("best", best), ("recommended", recommended)):
+            shipped = self._shipped(entry)
+            self._test(shipped)
+            self._write_model(name, shipped)
+        for result in [r for r in self.recorded if r.stage == "baseline"]:
+            if result.status == "ok" and not self._is_tested(result.spec):
+                self._test(result)
+        Run(self.folder, self.recorded).write(self.folder / "report.html")
+
+    def _shipped(self, entry: Entry) -> Result:
+        """The training of an entry that is shipped: its best on validation."""
+        gain = self.plan.objective.gain
+        return max(entry.results, key=lambda result: gain(result.score or 0.0, 0.0))
+
+    def _test(self, result: Result) -> None:
+        if any(_is_test_of(other, result) for other in self.recorded):
+            return
+        job = Job(
+            result.stage,
+            result.job,
+            result.spec,
+            (result.seed,),
+            (result.learning_rate or 0.0,),
+            result.epochs,
+        )
+        score = self.trainer.evaluate(job, 0, self.plan.dataset.test)
+        self._append_test(result, score)
+
+    def _is_tested(self, spec: Spec) -> bool:
+        return any(r.stage == "test" and r.spec == spec for r in self.recorded)
+
+    def _append_test(self, result: Result, score: tuple[float, float, int]) -> None:
+        changes = {"stage": "test", "curve": {}, "seconds": 0.0, "undertrained": False}
+        changes |= dict(zip(("score", "stderr", "examples"), score, strict=True))
+        self._append(Result(**{**vars(result), **changes}))
+
+    def _write_model(self, name: str, result: Result) -> None:
+        path = self.folder / "models" / f"{name}.keras"
+        weights = self.folder / "models" / f"{result_key(result)}.npz"
+        data = self.plan.description()
+        model = package_model(
+            result.spec,
+            self.plan.dataset.task,
+            weights,
+            data["input_scaling"],
+            data["target_scaling"],
+        )
+        save_model(model, path)
+
+    def _record_majority(self) -> None:
+        if any(result.learning_rate is None for result in self.recorded):
+            return
+        data, objective = self.plan.dataset, self.plan.objective
+        result = Result("baseline", 0, Spec("majority", ()), 0, 0, 0, 0)
+        for part, stage in ((data.validation, "baseline"), (data.test, "test")):
+            score = majority_score(objective, data, part)
+            changes = dict(zip(("score", "stderr", "examples"), score, strict=True))
+            self._append(Result(**{**vars(result), "stage": stage, **changes}))
+
+
+def _is_test_of(test: Result, result: Result) -> bool:
+    same = ("spec", "learning_rate", "seed", "epochs")
+    return test.stage == "test" and all(
+        getattr(test, name) == getattr(result, name) for name in same
+    )

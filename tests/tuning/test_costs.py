@@ -1,0 +1,70 @@
+"""Costs are predicted from what was measured, and never negative."""
+
+import pytest
+
+from kscale.families import find_family
+from kscale.families.base import Spec
+from kscale.results import Result
+from kscale.search.base import Job
+from kscale.task import Task
+from kscale.tuning.costs import CostModel
+
+TASK = Task.of("image", (8, 8, 1), classes=10)
+MLP = find_family("mlp")
+
+
+def spec(width: int) -> Spec:
+    return MLP.spec(depth=2, width=width)
+
+
+def result(width: int, seconds: float, **changes: object) -> Result:
+    size = MLP.size(spec(width), TASK)
+    facts = {"epochs": 10, "learning_rate": 1e-3, "seconds": seconds, **changes}
+    return Result(
+        "search", 0, spec(width), size.params, size.params, size.flops, 0, **facts
+    )
+
+
+def job(width: int, members: int = 1, epochs_from: int = 0) -> Job:
+    seeds, rates = tuple(range(members)), (1e-3,) * members
+    return Job("search", 0, spec(width), seeds, rates, 10, epochs_from)
+
+
+def made_model(*results: Result) -> CostModel:
+    model = CostModel(TASK, examples=1000, batch_size=10)
+    for item in results:
+        model.see(item)
+    return model
+
+
+def seconds_of(width: int) -> float:
+    """A made-up machine: a second, and one for each 10 GFLOP of 10 epochs."""
+    return 1.0 + MLP.size(spec(width), TASK).flops * 10 * 1000 / 10e9
+
+
+def test_nothing_measured_costs_nothing() -> None:
+    assert made_model().seconds([job(64)]) == 0.0
+
+
+def test_a_spec_that_was_trained_takes_as_long_again() -> None:
+    model = made_model(result(8, 1.0), result(64, 4.0), result(64, 6.0))
+    assert model.seconds([job(64, members=3)]) == pytest.approx(15.0)
+    assert model.seconds([job(64, epochs_from=5)]) == pytest.approx(2.5)
+
+
+def test_a_larger_spec_is_predicted_from_the_smaller_ones() -> None:
+    widths = (8, 64, 256, 512)
+    model = made_model(*(result(width, seconds_of(width)) for width in widths))
+    assert model.seconds([job(2048)]) == pytest.approx(seconds_of(2048), rel=0.05)
+    assert model.seconds([job(16)]) == pytest.approx(seconds_of(16), rel=0.05)
+
+
+def test_with_two_measured_their_mean_is_taken() -> None:
+    model = made_model(result(8, 1.0), result(64, 3.0))
+    assert model.seconds([job(2048)]) == pytest.approx(2.0)
+
+
+def test_failures_and_evaluations_are_not_measured() -> None:
+    failed = result(8, 1.0, status="failed")
+    tested = Result(**{**vars(result(64, 9.0)), "stage": "test"})
+    assert made_model(failed, tested).seconds([job(64)]) == 0.0

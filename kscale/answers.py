@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
-from kscale.budget import Budget
+from kscale.budget import Budget, used_by
 from kscale.families.base import Spec
 from kscale.objectives import Objective
-from kscale.results import Result
-from kscale.sizing import Size
+from kscale.results import TRAINED, Result
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,16 @@ class Entry:
     def bytes(self) -> int:
         """Exact bytes of the weights in float32."""
         return self.results[0].bytes
+
+    @property
+    def memory(self) -> int:
+        """Bytes that each training was predicted to hold."""
+        return self.results[0].memory
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Median time of a forward pass; None if it was not measured."""
+        return self.results[0].latency_ms
 
     @property
     def epochs(self) -> int:
@@ -111,7 +120,7 @@ def entries_of(results: Iterable[Result]) -> list[Entry]:
     """
     groups: dict[tuple[Spec, float | None], list[Result]] = {}
     for result in results:
-        if is_scored(result) and result.stage != "test":
+        if is_scored(result) and result.stage in TRAINED:
             groups.setdefault((result.spec, result.learning_rate), []).append(result)
     return [_entry(group) for group in groups.values()]
 
@@ -127,10 +136,7 @@ def _entry(group: list[Result]) -> Entry:
 
 def is_answer(entry: Entry, budget: Budget) -> bool:
     """Whether an entry is a trained network within the budget."""
-    if entry.learning_rate is None:
-        return False
-    size = Size(entry.params, entry.trainable, entry.flops, 0, 0)
-    return bool(budget.allows(size))
+    return entry.learning_rate is not None and bool(budget.allows_used(used_by(entry)))
 
 
 def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:

@@ -5,16 +5,19 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kscale.errors import ResultsError
 from kscale.families.base import Spec
 
 logger = logging.getLogger(__name__)
 
-Stage = Literal["baseline", "search", "finalist", "test"]
+Stage = Literal["baseline", "search", "finalist", "test", "latency"]
+
+TRAINED: tuple[Stage, ...] = ("baseline", "search", "finalist")
+"""Stages whose results are of trainings."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class Result:
     """What one training left behind.
 
     Args:
-        stage: `baseline`, `search`, `finalist`, or `test`: an evaluation of a finished
-            training on the test part, which trains nothing.
+        stage: `baseline`, `search` or `finalist`; or, where nothing is trained, `test`:
+            an evaluation of a finished training on the test part, or `latency`: a
+            measurement of a network that was proposed.
         job: Index of the job within its stage.
         member: Index of the network within its job.
         spec: What was trained.
@@ -42,6 +46,9 @@ class Result:
         seconds: Wall-clock time of building, training and scoring.
         curve: For each epoch, under `loss`, `validation_loss` and `score`.
         parent: Index of the job whose weights it went on from.
+        memory: Bytes that the training was predicted to hold.
+        latency_ms: Median time of a forward pass; None if it was not measured.
+        latency_low, latency_high: First and last decile of those times.
     """
 
     stage: Stage
@@ -65,6 +72,10 @@ class Result:
     seconds: float = 0.0
     curve: Mapping[str, list[float]] = field(default_factory=dict, hash=False)
     parent: int | None = None
+    memory: int = 0
+    latency_ms: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
 
     def to_line(self) -> str:
         """One line of JSON, with its newline; never NaN or infinity."""
@@ -82,9 +93,39 @@ class Result:
         if not isinstance(data, dict):
             raise ValueError("not an object")
         try:
+            _check_types(data)
             return cls(**{**data, "spec": Spec.from_json(data["spec"])})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(str(error)) from error
+
+
+def _check_types(data: Mapping[str, Any]) -> None:
+    """Raise a ValueError for a value of a wrong type, which would fail much later."""
+    for item in fields(Result):
+        if item.name not in data or item.name == "spec":
+            continue
+        value = data[item.name]
+        if item.name == "stage":
+            fits = value in get_args(Stage)
+        elif item.name == "status":
+            fits = value in ("ok", "failed")
+        elif item.name == "curve":
+            fits = isinstance(value, dict)
+        else:
+            fits = _suits(value, type(item.default), item.default is None)
+        if not fits:
+            raise ValueError(f"{item.name} is {value!r}")
+
+
+def _suits(value: Any, kind: type, is_optional: bool) -> bool:
+    """Whether a value is of the kind of a field, told by its default."""
+    if is_optional:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value is None or is_number
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    # Fields without a default are the numbers of the size and the job.
+    return type(value) is (kind if kind in (int, str, bool) else int)
 
 
 def _finite(data: Any) -> Any:

@@ -11,6 +11,8 @@ _NUMBER = re.compile(
     rf"\s*([+-]?(?:(?:{_WHOLE})\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*)\s*"
 )
 
+_TIME = r"\s*(\d+(?:\.\d+)?(?:d|h|min|m|s))\s*"
+
 
 def _split(text: str | float) -> tuple[float, str]:
     match = _NUMBER.fullmatch(str(text).lower())
@@ -55,19 +57,27 @@ def parse_bytes(text: str | float) -> int:
 
 
 def parse_seconds(text: str | float) -> float:
-    """Seconds from "90", "90s", "5m", "1.5h" or "1d".
+    """Seconds from "90", "90s", "5m", "1.5h", "1d", or several of them: "1m40s".
+
+    Raises:
+        ValueError: The text is no time above 0.
 
     Example:
 
-    >>> parse_seconds("90s"), parse_seconds("1.5h")
-    (90.0, 5400.0)
+    >>> parse_seconds("90s"), parse_seconds("1.5h"), parse_seconds("1m40s")
+    (90.0, 5400.0, 100.0)
     """
-    number, suffix = _split(text)
-    if suffix not in _SECONDS:
-        raise ValueError(f"{text!r} ends in {suffix!r}; use s, m, h or d.")
-    if number <= 0:
+    parts = [str(text)]
+    if re.fullmatch(f"(?:{_TIME})+", str(text).lower()):
+        parts = re.findall(_TIME, str(text).lower())
+    seconds = 0.0
+    for number, suffix in map(_split, parts):
+        if suffix not in _SECONDS:
+            raise ValueError(f"{text!r} ends in {suffix!r}; use s, m, h or d.")
+        seconds += number * _SECONDS[suffix]
+    if seconds <= 0:
         raise ValueError(f"a time above 0 must be given, not {text!r}.")
-    return number * _SECONDS[suffix]
+    return seconds
 
 
 def format_count(count: float) -> str:

@@ -76,7 +76,21 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [b'{"stage":"sea', b"[1, 2]", b'"text"', b'{"stage":"search"}', b"\xff\xfe"],
+    [
+        *(b'{"stage":"sea', b"[1, 2]", b'"text"', b'{"stage":"search"}', b"\xff\xfe"),
+        *(
+            made().to_line().strip().replace(right, wrong).encode()
+            for right, wrong in (
+                ('"params":659', '"params":"many"'),
+                ('"params":659', '"params":659.5'),
+                ('"score":0.9', '"score":[0.9]'),
+                ('"stage":"search"', '"stage":"sought"'),
+                ('"status":"ok"', '"status":"fine"'),
+                ('"curve":{', '"curve":[],"other":{'),
+                ('"undertrained":false', '"undertrained":0'),
+            )
+        ),
+    ],
 )
 def test_a_damaged_line_is_left_out_and_named_by_its_number(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes

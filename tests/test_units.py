@@ -84,11 +84,22 @@ def test_times_are_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("0", "above 0"), ("-3s", "above 0"), ("3w", "use s, m, h or d"), ("soon", "not")],
+    [("1h30", "not a number"), ("1m-40s", "not"), ("1m40x", "not a number")]
+    + [
+        ("0", "above 0"),
+        ("-3s", "above 0"),
+        ("3w", "use s, m, h or d"),
+        ("soon", "not"),
+    ],
 )
 def test_what_is_no_time_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         parse_seconds(text)
+
+
+@pytest.mark.parametrize("seconds", [4.2, 59, 100, 3599, 7260])
+def test_times_are_read_as_they_are_printed(seconds: float) -> None:
+    assert parse_seconds(format_seconds(seconds)) == seconds
 
 
 @pytest.mark.parametrize(

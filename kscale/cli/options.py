@@ -81,6 +81,28 @@ budget_options = together(
     click.option(
         "--max-bytes", type=BYTES, help="Most bytes of the float32 weights: 2MB."
     ),
+    click.option(
+        "--max-memory",
+        type=BYTES,
+        help="Most bytes that training holds, as predicted from the size: 500MB.",
+    ),
+)
+
+latency_options = together(
+    click.option(
+        "--max-latency-ms",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="MS",
+        help="Most milliseconds of a forward pass, measured on this device.",
+    ),
+    click.option(
+        "--latency-batch",
+        type=click.IntRange(min=1),
+        metavar="N",
+        default=1,
+        show_default=True,
+        help="Examples of that forward pass.",
+    ),
 )
 
 settings_option = click.option(

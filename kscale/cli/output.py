@@ -68,6 +68,8 @@ def start_tensorflow(quiet: bool) -> None:
     Args:
         quiet: Whether to leave out that, too.
     """
+    # It warns of retracing whenever several networks are trained one after the other.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if not quiet:
         click.echo("Starting TensorFlow.", err=True)
     with quiet_start():

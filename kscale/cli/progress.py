@@ -10,7 +10,7 @@ import click
 
 from kscale.answers import best_of, entries_of, is_answer
 from kscale.families.base import Spec
-from kscale.results import Result
+from kscale.results import TRAINED, Result
 from kscale.search.base import Job
 from kscale.tuning.listeners import Listener
 from kscale.units import format_count, format_seconds
@@ -117,7 +117,7 @@ class LineListener(Listener):
 
 
 def _is_training(result: Result) -> bool:
-    return result.stage != "test" and result.learning_rate is not None
+    return result.stage in TRAINED and result.learning_rate is not None
 
 
 def _point(spec: Spec) -> str:

@@ -69,7 +69,7 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
     """Count a network exactly, or list what fits a budget.
 
     NAME is a family (with --depth and --width) or a published network in any spelling.
-    Without NAME, the specs that fit --max-params, --max-flops and --max-bytes: the
+    Without NAME, the specs that fit the limits: the
     largest of each family and depth.
 
     \b
@@ -79,7 +79,8 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size transformer --input 128 --vocabulary 10k
       kscale size --max-params 50k --family cnn
     """
-    budget = Budget(asked["max_params"], asked["max_flops"], asked["max_bytes"])
+    limits = ("max_params", "max_flops", "max_bytes", "max_memory")
+    budget = Budget(**{limit: asked[limit] for limit in limits})
     knobs = options.knobs_of(asked["settings"], asked["depth"], asked["width"])
     _refuse_conflicts(ctx, budget)
     task = _task(ctx)

@@ -16,6 +16,7 @@ from kscale.tuning.plans import plan_search
 
 @click.command(short_help="Search depth and width within a budget.")
 @options.budget_options
+@options.latency_options
 @options.data_option
 @click.option(
     "--family",

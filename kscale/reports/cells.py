@@ -8,7 +8,7 @@ from itertools import chain
 from kscale.objectives import Objective
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
-from kscale.units import format_count, format_seconds
+from kscale.units import format_bytes, format_count, format_seconds
 
 MARKS = {
     "best": "*",
@@ -91,6 +91,7 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
     columns += [
         Column("params", lambda row: format_count(row.params)),
         Column("FLOPs", lambda row: format_count(row.flops), importance=6),
+        *_measured_columns(report),
         Column(f"{score}{unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
         Column("gain", lambda row: _signed(report, row.gain), importance=8),
@@ -101,6 +102,27 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
             Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
         ]
     return columns
+
+
+def _measured_columns(report: Report) -> list[Column]:
+    """Memory and latency, where the budget limits them."""
+    columns = []
+    if report.budget.max_memory is not None:
+        columns.append(Column("memory", lambda row: format_bytes(row.memory)))
+    if report.budget.max_latency_ms is not None:
+        columns.append(Column("latency ms", _latency))
+    return columns
+
+
+def _latency(row: Row) -> str:
+    """Median and deciles of the times of a forward pass."""
+    if row.latency_ms is None:
+        return ""
+    median, low, high = (
+        f"{value or 0.0:.3g}"
+        for value in (row.latency_ms, row.latency_low, row.latency_high)
+    )
+    return f"{median} ({low}-{high})"
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
@@ -232,6 +254,9 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         "over budget": "over the budget",
     }
     figures = {
+        "memory": "bytes that training holds, predicted from the size",
+        "latency ms": "median of a forward pass with a batch of "
+        f"{report.budget.latency_batch}, first to last decile in brackets",
         "gain": f"{points} per doubling of params over the smaller front row",
         "density": "points above the majority class per million params",
         "NetScore": "score, params and FLOPs in one (Wong 2018), in decibels",

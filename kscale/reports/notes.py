@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from kscale.budget import used_by
 from kscale.families import FAMILIES
 from kscale.reports.report import Report, Row
 
@@ -95,7 +96,7 @@ def _edge(best: Row, name: str) -> list[str]:
 def _budget(report: Report) -> list[str]:
     if report.best is None or not report.budget.is_limited:
         return []
-    share = report.budget.share(report.best.size)
+    share = report.budget.share_of(used_by(report.best))
     if share >= _LEAST_SHARE:
         return []
     return [

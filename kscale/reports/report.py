@@ -7,7 +7,6 @@ from typing import Any
 from kscale.budget import Budget
 from kscale.families.base import Spec, Value
 from kscale.objectives import Objective
-from kscale.sizing import Size
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,9 @@ class Row:
         knobs: Its knobs that were searched or set, without depth and width.
         learning_rate: Largest learning rate; None where nothing is trained.
         params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
+        memory: Bytes that training was predicted to hold.
+        latency_ms, latency_low, latency_high: Median time of a forward pass, with its
+            first and last decile; None if it was not measured.
         score: Objective on the validation part, the mean over the seeds.
         stderr: Standard error of the score.
         seeds: Number of trainings the score is the mean of.
@@ -64,6 +66,10 @@ class Row:
     test_score: float | None = None
     test_low: float | None = None
     test_high: float | None = None
+    memory: int = 0
+    latency_ms: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
 
     @property
     def family(self) -> str:
@@ -79,11 +85,6 @@ class Row:
     def width(self) -> int | None:
         """Width, as the family counts it; None where it has none."""
         return self.spec.width
-
-    @property
-    def size(self) -> Size:
-        """What budgets limit; activations are not recorded and are 0 here."""
-        return Size(self.params, self.trainable, self.flops, 0, 0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kscale.answers import (
     is_tied,
     recommended_of,
 )
-from kscale.budget import Budget
+from kscale.budget import Budget, used_by
 from kscale.errors import ResultsError
 from kscale.families.base import Spec
 from kscale.objectives import Objective, find_objective
@@ -30,8 +30,7 @@ from kscale.reports.measures import (
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
-from kscale.results import Result
-from kscale.sizing import Size
+from kscale.results import TRAINED, Result
 from kscale.task import Task
 
 __all__ = ["MAJORITY", "Report", "Row", "make_report"]
@@ -74,7 +73,7 @@ def make_report(
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = sorted((row for row in rows if not row.is_front), key=_order(asked))
     ordered = (*front, *others)
-    trained = [result for result in results if result.stage != "test"]
+    trained = [result for result in results if result.stage in TRAINED]
     report = Report(
         rows=ordered,
         front=front,
@@ -148,10 +147,6 @@ def _key(item: Entry | Result) -> _Key:
     return item.spec, item.learning_rate
 
 
-def _size(entry: Entry) -> Size:
-    return Size(entry.params, entry.trainable, entry.flops, 0, 0)
-
-
 def _row(
     entry: Entry,
     asked: _Asked,
@@ -169,6 +164,10 @@ def _row(
         trainable=entry.trainable,
         flops=entry.flops,
         bytes=entry.bytes,
+        memory=entry.memory,
+        latency_ms=entry.latency_ms,
+        latency_low=entry.results[0].latency_low,
+        latency_high=entry.results[0].latency_high,
         score=score,
         stderr=entry.stderr,
         seeds=len(entry.results),
@@ -176,7 +175,7 @@ def _row(
         epochs=entry.epochs,
         undertrained=entry.undertrained,
         is_baseline=entry.is_baseline,
-        over_budget=not asked.budget.allows(_size(entry)),
+        over_budget=not asked.budget.allows_used(used_by(entry)),
         density=density(objective, score, chance, entry.params),
         net_score=net_score(objective, score, entry.params, entry.flops),
         **answers,
@@ -230,6 +229,6 @@ def _failures(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
     reasons = Counter(
         " ".join(result.reason.split()) or "no reason recorded"
         for result in results
-        if result.status == "failed"
+        if result.status == "failed" and result.stage in TRAINED
     )
     return tuple(reasons.most_common())

@@ -1,6 +1,7 @@
 """Pool: the specs inside the budget, counted exactly and without building any."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -155,9 +156,29 @@ class Pool:
         """The family of the spec at a position."""
         return self._groups[int(self._owners[index])].family
 
+    def within(self, inside: NDArray[np.bool_]) -> "Pool":
+        """The specs of a mask over the arrays; their shares count from the largest."""
+        fewer = copy(self)
+        fewer.params, fewer.flops = self.params[inside], self.flops[inside]
+        fewer.share = self.share[inside] / self.share[inside].max()
+        fewer._owners, fewer._columns = self._owners[inside], self._columns[inside]
+        return fewer
+
+    def at_least(self, index: int) -> NDArray[np.bool_]:
+        """Which specs are one of these: the spec at a position, or a wider one.
+
+        Wider ones have the same knobs but for the width, and as many FLOPs or more.
+        """
+        same = self._owners == self._owners[index]
+        found: NDArray[np.bool_] = same & (self.flops >= self.flops[index])
+        return found
+
     def by_family(self, numbers: Mapping[str, int]) -> NDArray[np.int64]:
-        """An array like `params` with a number for each spec by its family's name."""
-        owned = [numbers[group.family.name] for group in self._groups]
+        """An array like `params` with a number for each spec by its family's name.
+
+        Specs of families that are not named have 0.
+        """
+        owned = [numbers.get(group.family.name, 0) for group in self._groups]
         found: NDArray[np.int64] = np.array(owned, np.int64)[self._owners]
         return found
 
@@ -254,10 +275,11 @@ def _column(figure: Any, like: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
     """The largest part of any limit used; without limits, the weights themselves."""
+    used = budget.used(size)
     parts = [
-        np.asarray(used, np.float64) / getattr(budget, name)
-        for name, used in budget.used(size).items()
-        if getattr(budget, name) is not None
+        np.asarray(used[name], np.float64) / limit
+        for name, limit in budget.limits.items()
+        if name in used
     ]
     largest = np.atleast_1d(np.asarray(size.params, np.float64))
     if parts:
@@ -271,17 +293,14 @@ def _nothing_fits(space: Space, smallest: tuple[float, Spec, Size] | None) -> st
         return f"No combination of the chosen knobs makes a {names} for this data."
     _, spec, size = smallest
     point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
-    used = space.budget.used(size)
-    over = [
-        f"{name.removeprefix('max_')}={used[name]:,}"
-        for name, limit in vars(space.budget).items()
-        if limit is not None and used[name] > limit
-    ]
-    limits = ", ".join(
-        f"{name}={limit:,}"
-        for name, limit in vars(space.budget).items()
-        if limit is not None
-    )
+    used, sized = space.budget.used(size), []
+    over = []
+    for name, limit in space.budget.limits.items():
+        if name in used:
+            sized.append(f"{name}={limit:,}")
+            if used[name] > limit:
+                over.append(f"{name.removeprefix('max_')}={used[name]:,}")
+    limits = ", ".join(sized)
     return (
         f"No {names} fits {limits}: the smallest {spec.family} ({point}) has "
         f"{', '.join(over)}. Raise the limit or choose another family."

@@ -1,6 +1,6 @@
 """Random search inside the budget: the baseline that is hard to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class RandomSearcher:
         epochs: Epochs to train each.
         seed: Decides everything.
         seeds_per_spec: Trainings a spec, each from another seed.
+        admits: Whether a spec may be proposed, where that is known only of the spec
+            itself; what it refuses costs no trial, and wider specs are not asked of.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class RandomSearcher:
         epochs: int,
         seed: int = 0,
         seeds_per_spec: int = 1,
+        admits: Callable[[Spec], bool] | None = None,
     ) -> None:
         self.pool = pool
         self.trials = trials
         self.epochs = epochs
         self.seed = seed
         self.seeds_per_spec = seeds_per_spec
+        self.admits = admits
         self._drawn = 0
         self._round: list[Job] = []
         self._times = np.zeros(len(pool), np.int64)
@@ -76,20 +80,33 @@ class RandomSearcher:
         costs = {}
         for index in range(self._drawn, min(self._drawn + _ROUND, self.trials)):
             rng = np.random.default_rng([self.seed, 2, index])
-            chosen = self._choose(rng)
-            if chosen is None:
+            drawn = self._draw(rng)
+            if drawn is None:
                 break
-            costs[self._job(index, chosen, rng)] = int(self.pool.flops[chosen])
+            chosen, spec = drawn
+            costs[self._job(index, chosen, spec)] = int(self.pool.flops[chosen])
         self._drawn += len(costs)
         self._round = sorted(costs, key=lambda job: (costs[job], job.index))
 
-    def _job(self, index: int, chosen: int, rng: np.random.Generator) -> Job:
+    def _draw(self, rng: np.random.Generator) -> tuple[int, Spec] | None:
+        """A position in the pool and the spec there, or None if nothing is left."""
+        while True:
+            chosen = self._choose(rng)
+            if chosen is None:
+                return None
+            spec = self._draw_knobs(chosen, rng)
+            if self.admits is None or self.admits(spec):
+                return chosen, spec
+            refused = self.pool.at_least(chosen)
+            self._times[refused] = self._most_times[refused]
+
+    def _job(self, index: int, chosen: int, spec: Spec) -> Job:
         rate = self._learning_rate(chosen)
         self._times[chosen] += 1
         return Job(
             "search",
             index,
-            self._draw_knobs(chosen, rng),
+            spec,
             seeds=tuple(
                 derived_seed(self.seed, "search", index, member)
                 for member in range(self.seeds_per_spec)

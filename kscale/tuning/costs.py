@@ -7,7 +7,7 @@ from scipy.optimize import nnls
 
 from kscale.families import find_family
 from kscale.families.base import Spec
-from kscale.results import Result
+from kscale.results import TRAINED, Result
 from kscale.search.base import Job
 from kscale.task import Task
 
@@ -36,7 +36,7 @@ class CostModel:
 
     def see(self, result: Result) -> None:
         """Take what a training took; failed ones and evaluations do not count."""
-        if result.status == "ok" and result.seconds and result.stage != "test":
+        if result.status == "ok" and result.seconds and result.stage in TRAINED:
             self._seen.append(result)
 
     def seconds(self, jobs: Iterable[Job]) -> float:

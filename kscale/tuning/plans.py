@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -106,15 +106,23 @@ class Plan:
     space: Space
     pool: Pool
 
-    def searcher(self) -> StagedSearcher:
-        """A searcher at its beginning: baselines, the search, finalists."""
+    def searcher(
+        self, pool: Pool | None = None, admits: Callable[[Spec], bool] | None = None
+    ) -> StagedSearcher:
+        """A searcher at its beginning: baselines, the search, finalists.
+
+        Args:
+            pool: Specs to search, if not all that fit.
+            admits: Whether a spec may be proposed.
+        """
         request, recipe = self.request, self.recipe
         inner = SEARCHERS[request.searcher](
-            self.pool,
+            pool or self.pool,
             trials=request.trials,
             epochs=recipe.epochs,
             seed=request.seed,
             seeds_per_spec=request.seeds,
+            admits=admits,
         )
         return StagedSearcher(
             self.baselines(),
@@ -158,8 +166,7 @@ class Plan:
         """A folder name made from the identity."""
         limits = [
             f"{format_count(limit)}{name.removeprefix('max_')}"
-            for name, limit in vars(self.space.budget).items()
-            if limit is not None
+            for name, limit in self.space.budget.limits.items()
         ]
         text = json.dumps(self.identity, sort_keys=True, default=str)
         digest = blake2b(text.encode(), digest_size=4).hexdigest()
@@ -202,6 +209,9 @@ def plan_search(
     max_params: float | None = None,
     max_flops: float | None = None,
     max_bytes: float | None = None,
+    max_memory: float | None = None,
+    max_latency_ms: float | None = None,
+    latency_batch: int = 1,
     family: str | Sequence[str] = "auto",
     settings: Mapping[str, Any] | None = None,
     objective: str | None = None,
@@ -211,7 +221,9 @@ def plan_search(
     """What `kscale.tune` would do with the same arguments; starts no TensorFlow.
 
     Args:
-        data, max_params, max_flops, max_bytes, family, settings, objective: As `tune`.
+        data, family, settings, objective: As `tune`.
+        max_params, max_flops, max_bytes, max_memory, max_latency_ms, latency_batch: As
+            `tune`.
         replicas: Copies of the network that train in step.
         asked: Further arguments of `tune` that `Request` takes.
 
@@ -225,12 +237,20 @@ def plan_search(
         settings=tuple((settings or {}).items()),
         **asked,
     )
-    budget = Budget(max_params, max_flops, max_bytes)  # type: ignore[arg-type]
+    budget = Budget(
+        max_params,  # type: ignore[arg-type]
+        max_flops,  # type: ignore[arg-type]
+        max_bytes,  # type: ignore[arg-type]
+        max_memory,  # type: ignore[arg-type]
+        max_latency_ms,
+        latency_batch=latency_batch,
+    )
     _check_limited(budget)
     dataset = load_dataset(data)
     recipe = Recipe.for_examples(
         len(dataset.train), request.epochs, request.batch_size, replicas
     )
+    budget = replace(budget, memory_batch=recipe.batch_size)
     wanted = find_objective(objective, dataset.task.targets[0])
     return make_plan(request, dataset, budget, wanted, recipe)
 
@@ -268,8 +288,8 @@ def single_point(
 def _check_limited(budget: Budget) -> None:
     if not budget.is_limited:
         raise BudgetError(
-            "A search needs a limit; give one or more of max_params, max_flops and "
-            "max_bytes, for example --max-params 1m."
+            "A search needs a limit; give one or more of max_params, max_flops, "
+            "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
         )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kscale.results import ResultsWriter
+from kscale.results import ResultsWriter, read_results
 from kscale.run import Run
+from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plans import plan_search
 from kscale.tuning.sessions import Session
@@ -20,6 +21,9 @@ def tune(
     max_params: float | None = None,
     max_flops: float | None = None,
     max_bytes: float | None = None,
+    max_memory: float | None = None,
+    max_latency_ms: float | None = None,
+    latency_batch: int = 1,
     family: str | Sequence[str] = "auto",
     search: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
@@ -47,6 +51,11 @@ def tune(
         max_params: Most weights.
         max_flops: Most FLOPs of one example forward.
         max_bytes: Most bytes of the float32 weights.
+        max_memory: Most bytes that training holds, predicted before the network is
+            built; see `Size.training_bytes`.
+        max_latency_ms: Most milliseconds of a forward pass, measured on this device
+            before anything is trained.
+        latency_batch: Examples of that forward pass.
         family: Name of a family or several; `auto` takes what suits the data.
         search: Knobs to vary besides depth, width and learning rate.
         settings: Values of knobs that are not to be varied, `learning_rate` included.
@@ -82,6 +91,9 @@ def tune(
         max_params=max_params,
         max_flops=max_flops,
         max_bytes=max_bytes,
+        max_memory=max_memory,
+        max_latency_ms=max_latency_ms,
+        latency_batch=latency_batch,
         family=family,
         search=tuple(search),
         settings=settings,
@@ -99,6 +111,10 @@ def tune(
     )
     folder = Path(run) if run is not None else Path("runs") / plan.name
     deadline = math.inf if time_limit is None else started + time_limit
+    gate, pool = None, plan.pool
+    if plan.space.budget.max_latency_ms is not None:
+        gate = LatencyGate(plan, read_results(folder))
+        pool = gate.narrow(plan.pool)
     with ResultsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session())
         session = Session(
@@ -109,6 +125,8 @@ def tune(
             listener or Listener(),
             deadline,
             checkpoint_seconds,
+            gate,
+            pool,
         )
         session.run()
     return Run(folder, session.recorded)

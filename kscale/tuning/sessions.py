@@ -19,7 +19,9 @@ from kscale.families.base import Spec
 from kscale.results import Result, ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
+from kscale.search.pool import Pool
 from kscale.tuning.costs import CostModel
+from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
 from kscale.tuning.majority import majority_score
 from kscale.tuning.packaging import package_model, save_model
@@ -47,6 +49,8 @@ class Session:
         listener: Hears of progress.
         deadline: `time.monotonic()` at which trainings stop.
         checkpoint_seconds: Least time between two checkpoints of one training.
+        gate: Measures latencies, where they are limited.
+        pool: Specs to search, if not all of the plan's.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class Session:
         listener: Listener,
         deadline: float = math.inf,
         checkpoint_seconds: float = 15.0,
+        gate: LatencyGate | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self.plan = plan
         self.folder = folder
@@ -65,7 +71,9 @@ class Session:
         self.listener = listener
         self.deadline = deadline
         self.recorded = read_results(folder)
-        self.searcher = plan.searcher()
+        self.gate = gate
+        self.pool = pool or plan.pool
+        self.searcher = plan.searcher(self.pool, gate.admits if gate else None)
         self.strategy = strategy
         self.trainer = Trainer(
             plan.dataset,
@@ -87,6 +95,10 @@ class Session:
     def run(self) -> None:
         """Search, then answer; what was finished stays whatever happens."""
         self.listener.started(self.plan, self.folder, tuple(self.recorded))
+        if self.gate is not None:
+            for measurement in self.gate.pending:
+                self._append(measurement)
+            self.gate.record = self._append
         try:
             self._record_majority()
             self._search()
@@ -116,6 +128,8 @@ class Session:
             )
 
     def _record(self, job: Job, result: Result) -> None:
+        if self.gate is not None and result.status == "ok":
+            result = self.gate.with_latency(result)
         self._append(result)
         self.costs.see(result)
         self.listener.time_left(self._seconds_left())
@@ -141,7 +155,7 @@ class Session:
 
     def _trials_left(self) -> int:
         tried = {r.job for r in self.recorded if r.stage == "search"}
-        return min(self.plan.request.trials, len(self.plan.pool)) - len(tried)
+        return min(self.plan.request.trials, len(self.pool)) - len(tried)
 
     def _drop_weights(self) -> None:
         """Keep the weights of the front, of baselines and of finalists only."""
@@ -252,10 +266,11 @@ class Session:
         save_model(model, path)
 
     def _record_majority(self) -> None:
-        if any(result.learning_rate is None for result in self.recorded):
+        majority = Spec("majority", ())
+        if any(result.spec == majority for result in self.recorded):
             return
         data, objective = self.plan.dataset, self.plan.objective
-        result = Result("baseline", 0, Spec("majority", ()), 0, 0, 0, 0)
+        result = Result("baseline", 0, majority, 0, 0, 0, 0)
         for part, stage in ((data.validation, "baseline"), (data.test, "test")):
             score = majority_score(objective, data, part)
             changes = dict(zip(("score", "stderr", "examples"), score, strict=True))

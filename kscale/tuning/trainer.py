@@ -120,6 +120,7 @@ class Trainer:
             epochs_from=job.epochs_from,
             epochs=job.epochs_to,
             parent=job.parent,
+            memory=size.training_bytes(self.recipe.batch_size),
         )
 
     def checkpoint_path(self, job: Job, member: int) -> Path:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from contracts.searcher import made_pool
 
 from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
@@ -121,3 +122,26 @@ def test_several_families_share_one_pool() -> None:
     names = [spec.family for spec in pool.specs()]
     assert {"mlp", "cnn"} == set(names)
     assert [{"mlp": 1, "cnn": 2}[name] for name in names] == numbers.tolist()
+
+
+def test_a_pool_within_a_mask_holds_those_specs_and_their_sizes() -> None:
+    pool = made_pool()
+    fewer = pool.within(pool.flops < 20_000)
+    assert 0 < len(fewer) < len(pool)
+    kept = [
+        spec for spec, n in zip(pool.specs(), pool.flops, strict=True) if n < 20_000
+    ]
+    assert list(fewer.specs()) == kept
+    assert fewer.share.max() == 1.0 and len(pool) == len(list(pool.specs()))
+
+
+def test_wider_specs_of_one_structure_are_found() -> None:
+    pool = made_pool()
+    index = next(i for i, spec in enumerate(pool.specs()) if spec.width == 16)
+    spec = pool.spec(index)
+    wider = {pool.spec(int(i)) for i in np.flatnonzero(pool.at_least(index))}
+    assert wider == {
+        other
+        for other in pool.specs()
+        if other.depth == spec.depth and (other.width or 0) >= 16
+    }

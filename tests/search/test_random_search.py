@@ -4,6 +4,7 @@ import numpy as np
 from contracts.searcher import log_size, made_pool, run_searcher
 
 from kscale.families import find_family
+from kscale.families.base import Spec
 from kscale.search.base import DONE, Job
 from kscale.search.random_search import RandomSearcher
 
@@ -79,3 +80,21 @@ def test_seeds_per_spec_are_distinct_members_of_one_job() -> None:
     assert len({*first.seeds, *second.seeds}) == 6
     assert len(first.learning_rates) == 3
     assert searcher.ask() is DONE
+
+
+def test_what_is_refused_costs_no_trial_and_takes_wider_ones_with_it() -> None:
+    pool = made_pool(learning_rate=1e-3)
+    asked = []
+
+    def admits(spec: Spec) -> bool:
+        asked.append(spec)
+        return (spec.width or 0) <= 24
+
+    searcher = RandomSearcher(pool, 10_000, 3, admits=admits)
+    proposed = {job.spec for job in run_searcher(searcher, log_size)}
+    assert proposed == {spec for spec in pool.specs() if (spec.width or 0) <= 24}
+    refused = [spec for spec in asked if (spec.width or 0) > 24]
+    assert len(refused) < len(pool) - len(proposed)
+    for depth in {spec.depth for spec in refused}:
+        widths = [spec.width or 0 for spec in refused if spec.depth == depth]
+        assert widths == sorted(widths, reverse=True)

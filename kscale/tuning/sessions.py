@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from kscale.answers import (
     is_answer,
     recommended_of,
 )
+from kscale.data.base import Part
 from kscale.errors import TrialError
 from kscale.families.base import Spec
-from kscale.results import Result, ResultsWriter, read_results
+from kscale.results import Result, ResultsWriter, Stage, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
 from kscale.search.pool import Pool
@@ -132,7 +134,7 @@ class Session:
             result = self.gate.with_latency(result)
         self._append(result)
         self.costs.see(result)
-        self.listener.time_left(self._seconds_left())
+        self.listener.time_left(self._seconds_left(job, result.member))
         self.listener.result_recorded(result)
         if not job.keep:
             self._drop_weights()
@@ -141,10 +143,11 @@ class Session:
         self.writer.append(result)
         self.recorded.append(result)
 
-    def _seconds_left(self) -> float:
-        """Seconds that what is planned will take, finalists among it."""
+    def _seconds_left(self, job: Job, member: int) -> float:
+        """Seconds after a member of a job: its others, what is planned, finalists."""
+        others = replace(job, seeds=job.seeds[member + 1 :])
         planned = self.searcher.planned()
-        seconds = self.costs.seconds(planned)
+        seconds = self.costs.seconds([others, *planned])
         if not self.searcher.is_final:
             search = [job for job in planned if job.stage == "search"]
             unplanned = self._trials_left() - len(search)
@@ -248,9 +251,10 @@ class Session:
         return any(r.stage == "test" and r.spec == spec for r in self.recorded)
 
     def _append_test(self, result: Result, score: tuple[float, float, int]) -> None:
-        changes = {"stage": "test", "curve": {}, "seconds": 0.0, "undertrained": False}
+        changes: dict[str, Any] = {"stage": "test", "curve": {}, "seconds": 0.0}
+        changes |= {"undertrained": False}
         changes |= dict(zip(("score", "stderr", "examples"), score, strict=True))
-        self._append(Result(**{**vars(result), **changes}))
+        self._append(replace(result, **changes))
 
     def _write_model(self, name: str, result: Result) -> None:
         path = self.folder / "models" / f"{name}.keras"
@@ -271,10 +275,12 @@ class Session:
             return
         data, objective = self.plan.dataset, self.plan.objective
         result = Result("baseline", 0, majority, 0, 0, 0, 0)
-        for part, stage in ((data.validation, "baseline"), (data.test, "test")):
+        parts: dict[Stage, Part] = {"baseline": data.validation, "test": data.test}
+        for stage, part in parts.items():
             score = majority_score(objective, data, part)
-            changes = dict(zip(("score", "stderr", "examples"), score, strict=True))
-            self._append(Result(**{**vars(result), "stage": stage, **changes}))
+            names = ("score", "stderr", "examples")
+            changes: dict[str, Any] = dict(zip(names, score, strict=True))
+            self._append(replace(result, **changes, stage=stage))
 
 
 def _is_test_of(test: Result, result: Result) -> bool:

@@ -143,10 +143,17 @@ class EpochLoop:
         self.data = data
         self.strategy = strategy
         self.label_smoothing = label_smoothing
+        self._alone: Any = None
         with strategy.scope():
             optimizer.build(model.trainable_variables)
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled or None)
-        self._predict = tf.function(self._trace_predict, reduce_retracing=True)
+        # A concrete function is traced once, and TensorFlow does not take the tracing
+        # of many networks, one after the other, for the retracing of one.
+        shapes = {
+            name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+            for name, array in data.inputs.items()
+        }
+        self._predict = tf.function(self._trace_predict).get_concrete_function(shapes)
 
     def run_epoch(self, order: NDArray[np.int32]) -> float:
         """Train one epoch.
@@ -159,7 +166,9 @@ class EpochLoop:
         """
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
-            return float(self._epoch(tf.constant(order)))
+            placed = tf.constant(order)
+            self._alone = self._alone or self._epoch.get_concrete_function(placed)
+            return float(self._alone(placed))
         slices = np.split(order, replicas, axis=1)
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])

@@ -29,6 +29,7 @@ from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.plans import Plan, plan_search
 from kscale.tuning.scoring import score_of, stderr_of
 from kscale.tuning.strategies import make_strategy, replicas_of
+from kscale.tuning.tensorboard import LogWriter
 from kscale.tuning.trainer import Trainer
 from kscale.tuning.tuner import JobTuner, SearcherOracle, StopSearch
 
@@ -166,6 +167,7 @@ class _Session:
         self.listener = listener
         self.clock = clock
         self.recorded = read_results(folder)
+        self.logs = LogWriter(Run(folder, self.recorded))
         self.searcher = plan.searcher()
         self.strategy = strategy
         self.trainer = Trainer(
@@ -210,9 +212,14 @@ class _Session:
                 "The time limit ended a training; the same command goes on with it."
             )
 
-    def _record(self, job: Job, result: Result) -> None:
+    def _keep(self, result: Result) -> None:
+        """Every result goes to disk first, then to whatever is made of it."""
         self.writer.append(result)
         self.recorded.append(result)
+        self.logs.record(result)
+
+    def _record(self, job: Job, result: Result) -> None:
+        self._keep(result)
         self.listener.result_recorded(result)
         if not job.keep:
             self._drop_weights()
@@ -308,8 +315,7 @@ class _Session:
         changes = {"stage": "test", "curve": {}, "seconds": 0.0, "undertrained": False}
         changes |= dict(zip(("score", "stderr", "examples"), score, strict=True))
         tested = Result(**{**vars(result), **changes})
-        self.writer.append(tested)
-        self.recorded.append(tested)
+        self._keep(tested)
 
     def _write_model(self, name: str, result: Result) -> None:
         path = self.folder / "models" / f"{name}.keras"
@@ -342,8 +348,7 @@ class _Session:
                     "examples": examples,
                 }
             )
-            self.writer.append(scored)
-            self.recorded.append(scored)
+            self._keep(scored)
 
 
 def majority_score(

@@ -178,6 +178,39 @@ class Run:
             raise ResultsError(f"{path} cannot be written: {error}.") from error
         return path
 
+    def write_logs(self) -> Path:
+        """The folder that TensorBoard reads, with what was missing in it written.
+
+        In a notebook: `%tensorboard --logdir runs/NAME/logs`.
+
+        Raises:
+            ResultsError: The folder cannot be written.
+        """
+        from kscale.tuning.tensorboard import LogWriter
+
+        try:
+            return LogWriter(self).folder
+        except OSError as error:
+            raise ResultsError(f"{self.folder} cannot be written: {error}.") from error
+
+    def serve_board(self, port: int = 0) -> str:
+        """Start TensorBoard on this run, for as long as this process lives.
+
+        It listens on this machine only, and shows what comes later, too.
+
+        Args:
+            port: Port to listen on; 0 for any that is free.
+
+        Returns:
+            Its address.
+
+        Raises:
+            ResultsError: The logs cannot be written, or the port cannot be used.
+        """
+        from kscale.tuning.board import serve_logs
+
+        return serve_logs(self.write_logs(), port)
+
     def load_model(self, which: str | Entry = "recommended") -> "keras.Model":
         """A trained model with its preprocessing: raw inputs in, probabilities out.
 

@@ -28,6 +28,7 @@ LIGHT = [
     ["size", "vgg16"],
     ["size", "--max-params", "50k"],
     ["families"],
+    ["board", "--help"],
 ]
 
 

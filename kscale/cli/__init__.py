@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from kscale import __version__
+from kscale.cli.board import board
 from kscale.cli.doctor import doctor
 from kscale.cli.families import families
 from kscale.cli.output import WarningLines
@@ -49,5 +50,5 @@ def main() -> None:
         logger.addHandler(WarningLines())
 
 
-for command in (tune, report, size, families, train, doctor):
+for command in (tune, report, board, size, families, train, doctor):
     main.add_command(command)

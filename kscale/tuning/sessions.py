@@ -28,6 +28,7 @@ from kscale.tuning.listeners import Listener
 from kscale.tuning.majority import majority_score
 from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.plans import Plan
+from kscale.tuning.tensorboard import LogWriter
 from kscale.tuning.trainer import Trainer
 from kscale.tuning.tuner import JobTuner, SearcherOracle, StopSearch
 
@@ -73,6 +74,7 @@ class Session:
         self.listener = listener
         self.deadline = deadline
         self.recorded = read_results(folder)
+        self.logs = LogWriter(Run(folder, self.recorded))
         self.gate = gate
         self.pool = pool or plan.pool
         self.searcher = plan.searcher(self.pool, gate.admits if gate else None)
@@ -140,8 +142,10 @@ class Session:
             self._drop_weights()
 
     def _append(self, result: Result) -> None:
+        """Every result goes to disk first, then to whatever is made of it."""
         self.writer.append(result)
         self.recorded.append(result)
+        self.logs.record(result)
 
     def _seconds_left(self, job: Job, member: int) -> float:
         """Seconds after a member of a job: its others, what is planned, finalists."""

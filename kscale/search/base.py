@@ -118,6 +118,10 @@ class Searcher(Protocol):
         """
         ...
 
+    def prefer(self, job: Job) -> None:
+        """Propose a planned job next; the others keep their order."""
+        ...
+
     def tell(self, job: Job, results: Sequence[Result]) -> None:
         """Take the results of a job: one for each member, in order."""
         ...

@@ -14,6 +14,7 @@ _SHELLS = ((1 / 2, 1.0), (1 / 8, 1 / 2), (0.0, 1 / 8))
 _SHELL_WEIGHTS = (0.60, 0.25, 0.15)
 _NEAR = 0.15  # of a natural logarithm: sizes within 15 % of the target are equal
 _ROUND = 20
+_CHEAP_FIRST = 3
 
 
 class RandomSearcher:
@@ -25,9 +26,8 @@ class RandomSearcher:
     before any is proposed again with another learning rate; when all pairs of spec and
     learning rate have been proposed the space is exhausted.
 
-    Jobs are drawn in rounds of 20, and those of a round are proposed in the order of
-    their FLOPs: what is cheap comes first, so that a search that is short of time has
-    tried many sizes rather than a single large one.
+    Jobs are drawn in rounds of 20. The three of the fewest FLOPs come first, so that a
+    search soon has an answer and knows what a training costs; the others as drawn.
 
     Args:
         pool: Specs that fit the budget.
@@ -73,6 +73,11 @@ class RandomSearcher:
         self._draw_round()
         return tuple(self._round)
 
+    def prefer(self, job: Job) -> None:
+        """Ask for a job of this round next."""
+        self._round.remove(job)
+        self._round.insert(0, job)
+
     def _draw_round(self) -> None:
         """Draw the jobs of a round if none is left of the last one."""
         if self._round:
@@ -86,7 +91,8 @@ class RandomSearcher:
             chosen, spec = drawn
             costs[self._job(index, chosen, spec)] = int(self.pool.flops[chosen])
         self._drawn += len(costs)
-        self._round = sorted(costs, key=lambda job: (costs[job], job.index))
+        cheap = sorted(costs, key=lambda job: costs[job])[:_CHEAP_FIRST]
+        self._round = list(dict.fromkeys([*cheap, *costs]))
 
     def _draw(self, rng: np.random.Generator) -> tuple[int, Spec] | None:
         """A position in the pool and the spec there, or None if nothing is left."""

@@ -100,6 +100,10 @@ class StagedSearcher:
             return tuple(self._queue)
         return (*self._queue, *self.searcher.planned())
 
+    def prefer(self, job: Job) -> None:
+        """Ask for a planned job of the search next."""
+        self.searcher.prefer(job)
+
     @property
     def is_final(self) -> bool:
         """Whether the finalists are decided."""

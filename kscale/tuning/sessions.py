@@ -32,6 +32,8 @@ from kscale.tuning.tensorboard import LogWriter
 from kscale.tuning.trainer import Trainer
 from kscale.tuning.tuner import JobTuner, SearcherOracle, StopSearch
 
+_MOST_OF_TIME = 0.25  # of the time left for searching, for one training
+
 
 class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during a search; what was finished is in `run`."""
@@ -178,24 +180,44 @@ class Session:
                 (self.folder / "models" / f"{key}.npz").unlink(missing_ok=True)
 
     def _before_ask(self) -> None:
-        """Keep enough of the time limit for the finalists."""
-        if math.isinf(self.deadline) or self.searcher.is_final:
+        """With a time limit: propose what it allows, and keep time for finalists.
+
+        Finalists get at most half of the limit; where two of them would take longer,
+        all of it is searched.
+        """
+        limit = self.plan.request.time_limit
+        if limit is None or self.searcher.is_final:
             return
         left = self.deadline - time.monotonic()
         jobs = self.searcher.finals()
-        following = self.searcher.planned()[:1]
-        if self.costs.seconds([*following, *jobs]) > left:
-            self.searcher.stop_search(self._affordable(jobs, left))
-            if jobs and not self.searcher.finals():
-                self.listener.note(
-                    "The time limit leaves no time for finalists; every score is of "
-                    "the search alone."
-                )
+        number = self._affordable(jobs, min(left, limit / 2))
+        reserved = self.costs.seconds(jobs[:number]) if number > 1 else 0.0
+        planned = self.searcher.planned()
+        search = [job for job in planned if job.stage == "search"]
+        if search:
+            following = self._within(search, (left - reserved) * _MOST_OF_TIME)
+            self.searcher.prefer(following)
+            if self.costs.seconds([following]) + reserved <= left:
+                return
+        elif planned:
+            return
+        self.searcher.stop_search(number)
+        if jobs and not self.searcher.finals():
+            self.listener.note(
+                "The time limit leaves no time for finalists; every score is of the "
+                "search alone."
+            )
 
-    def _affordable(self, jobs: Sequence[Job], left: float) -> int:
-        """How many of the jobs, in their order, the time left is enough for."""
+    def _affordable(self, jobs: Sequence[Job], seconds: float) -> int:
+        """How many of the jobs, in their order, the seconds are enough for."""
         ends = range(1, len(jobs) + 1)
-        return sum(self.costs.seconds(jobs[:end]) <= left for end in ends)
+        return sum(self.costs.seconds(jobs[:end]) <= seconds for end in ends)
+
+    def _within(self, jobs: Sequence[Job], seconds: float) -> Job:
+        """The first job that takes no longer, or else the cheapest."""
+        costs = [self.costs.seconds([job]) for job in jobs]
+        fits = (job for job, cost in zip(jobs, costs, strict=True) if cost <= seconds)
+        return next(fits, jobs[costs.index(min(costs))])
 
     def _train(self, job: Job, member: int) -> Result:
         """Train a member; before the first finalist, say what they will cost."""

@@ -54,16 +54,27 @@ def test_more_trials_go_on_where_fewer_ended() -> None:
     assert set(few) == {job for job in many if job.index < 5}
 
 
-def test_the_jobs_of_a_round_are_proposed_in_the_order_of_their_flops() -> None:
+def test_a_round_begins_with_its_cheapest_and_goes_on_as_drawn() -> None:
     pool = made_pool()
     flops = dict(zip(pool.specs(), pool.flops.tolist(), strict=True))
     searcher = RandomSearcher(pool, 50, 3)
     assert len(searcher.planned()) == 20
     jobs = run_searcher(searcher, log_size)
     for start, end in ((0, 20), (20, 40), (40, 50)):
-        costs = [flops[job.spec] for job in jobs[start:end]]
-        assert costs == sorted(costs) and costs[0] < costs[-1]
-        assert {job.index for job in jobs[start:end]} == set(range(start, end))
+        drawn = jobs[start:end]
+        assert {job.index for job in drawn} == set(range(start, end))
+        costs = [flops[job.spec] for job in drawn]
+        assert costs[:3] == sorted(costs)[:3]
+        others = [job.index for job in drawn[3:]]
+        assert others == sorted(others)
+
+
+def test_a_preferred_job_comes_next_and_the_others_keep_their_order() -> None:
+    searcher = RandomSearcher(made_pool(), 20, 3)
+    planned = list(searcher.planned())
+    searcher.prefer(planned[7])
+    expected = [planned[7], *planned[:7], *planned[8:]]
+    assert [searcher.ask() for _ in planned] == expected
 
 
 def test_what_is_planned_is_what_is_asked() -> None:

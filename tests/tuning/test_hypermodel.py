@@ -7,12 +7,14 @@ import keras_tuner
 import numpy as np
 import pytest
 from contracts.family import TASKS, example_inputs
+from tuning.made_data import digits
 
 from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
 from kscale.families import FAMILIES
 from kscale.families.base import Family
 from kscale.task import Input, Target, Task
+from kscale.tuning.fitting import fit_model
 from kscale.tuning.hypermodel import as_hypermodel
 
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
@@ -138,6 +140,25 @@ def test_hyperband_goes_on_with_the_optimizers_state(tmp_path: Path) -> None:
     assert second
     resumed = tuner._build_hypermodel(second[0])
     assert int(resumed.optimizer.iterations) == 12 // 4
+
+
+def test_a_fit_of_ones_own_may_train_as_a_search_does(tmp_path: Path) -> None:
+    data = digits()
+    family = as_hypermodel("mlp", data.task, settings={"depth": 1, "width": 8})
+
+    class SameTrainer(keras_tuner.HyperModel):
+        def build(self, hp: Any) -> Any:
+            return family.build(hp)
+
+        def fit(self, hp: Any, model: Any, **others: Any) -> dict[str, float]:
+            rate = hp.get("learning_rate")
+            how = {"learning_rate": rate, "epochs": 2, "batch_size": 128}
+            return {"val_accuracy": fit_model(model, data, **how)[-1]}
+
+    tuner = made_tuner("random", SameTrainer(), tmp_path)
+    tuner.search()
+    (trial,) = tuner.oracle.trials.values()
+    assert trial.status == "COMPLETED" and 0.1 < trial.score < 1
 
 
 def test_what_does_not_fit_fails_its_trial_unbuilt(tmp_path: Path) -> None:

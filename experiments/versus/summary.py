@@ -11,6 +11,7 @@ from versus.searches import METHODS
 from versus.space import Point
 
 NO_ANSWER = 0.1  # of ten classes: what a search has before its first trial ends
+SHOWN_POINTS = 40  # below the best, in a panel
 MOMENTS = (2.5, 5.0, 10.0, 20.0)
 Row = Mapping[str, Any]
 Truth = Mapping[Point, float]
@@ -181,9 +182,16 @@ COLORS = {
 
 
 def plot_curves(
-    rows: Sequence[Row], truth: Truth, fits: Mapping[int, float], path: Path
+    rows: Sequence[Row],
+    truth: Truth,
+    params: Mapping[Point, int],
+    fits: Mapping[int, float],
+    path: Path,
 ) -> None:
-    """Median and quartiles over the seeds of the true score, one panel a limit."""
+    """Median and quartiles over the seeds of the true score, one panel a limit.
+
+    A search without an answer is below its panel.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -192,43 +200,41 @@ def plot_curves(
 
     limits = sorted({row["limit"] for row in rows})
     figure, panels = plt.subplots(
-        1, len(limits), figsize=(4.6 * len(limits), 4.2), squeeze=False
+        1,
+        len(limits),
+        figsize=(4.4 * len(limits), 4.8),
+        squeeze=False,
+        layout="constrained",
     )
     for panel, limit in zip(panels[0], limits, strict=True):
         here = [row for row in rows if row["limit"] == limit]
-        _draw_panel(panel, here, truth)
+        best = max(truth[point] for point in truth if params[point] <= limit)
+        _draw_panel(panel, here, truth, best)
         panel.set_title(f"at most {limit:,} parameters ({fits[limit]:.0%} fit)")
         panel.set_xlabel("seconds")
     panels[0][0].set_ylabel("true score of the best so far, %")
-    panels[0][-1].legend(fontsize=7, loc="lower right")
-    figure.tight_layout()
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, fontsize=8, ncols=len(limits), loc="outside lower center"
+    )
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 
-def _draw_panel(panel: Any, rows: Sequence[Row], truth: Truth) -> None:
+def _draw_panel(panel: Any, rows: Sequence[Row], truth: Truth, best: float) -> None:
     seconds = np.linspace(0, rows[0]["seconds"], 401)
-    lowest = 1.0
     for name, method in METHODS.items():
         own = [curve_of(row, truth) for row in rows if row["method"] == name]
-        if not own or method.own_stack:
+        if not own or method.own_stack or method.finalist_seeds:
             continue
         scores = np.array([[curve.at(at) for at in seconds] for curve in own])
         low, middle, high = 100 * np.quantile(scores, (0.25, 0.5, 0.75), axis=0)
-        dashed = name.endswith("as shipped") or method.finalist_seeds
-        panel.plot(
-            seconds,
-            middle,
-            color=COLORS[method.tool],
-            linestyle="--" if dashed else "-",
-            linewidth=1.6,
-            label=name,
-        )
+        color, dashed = COLORS[method.tool], name.endswith("as shipped")
+        style = "--" if dashed else "-"
+        panel.plot(seconds, middle, style, color=color, linewidth=1.6, label=name)
         if not dashed:
-            panel.fill_between(
-                seconds, low, high, color=COLORS[method.tool], alpha=0.15, linewidth=0
-            )
-        lowest = min(lowest, float(middle[-1]) / 100)
-    panel.set_ylim(bottom=max(0.0, 100 * lowest - 25))
+            panel.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0)
+    panel.axhline(100 * best, color="0.4", linestyle=":", label="best within the limit")
+    panel.set_ylim(100 * best - SHOWN_POINTS, 100 * best + SHOWN_POINTS / 20)
     panel.set_xlim(0, rows[0]["seconds"])
     panel.grid(alpha=0.3)

@@ -195,7 +195,7 @@ def plot_curves(
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "kscale"
+    matplotlib.rcParams |= {"svg.hashsalt": "kscale", "svg.fonttype": "none"}
     import matplotlib.pyplot as plt
 
     limits = sorted({row["limit"] for row in rows})
@@ -222,7 +222,7 @@ def plot_curves(
 
 
 def _draw_panel(panel: Any, rows: Sequence[Row], truth: Truth, best: float) -> None:
-    seconds = np.linspace(0, rows[0]["seconds"], 401)
+    seconds = np.linspace(0, rows[0]["seconds"], 201)
     for name, method in METHODS.items():
         own = [curve_of(row, truth) for row in rows if row["method"] == name]
         if not own or method.own_stack or method.finalist_seeds:

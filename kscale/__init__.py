@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kscale.sizing import Size, size_of, size_rows
     from kscale.task import Input, Target, Task
     from kscale.tuning.environment import check_environment
+    from kscale.tuning.fitting import fit_model
+    from kscale.tuning.hypermodel import as_hypermodel
     from kscale.tuning.listeners import Listener
     from kscale.tuning.searching import tune
     from kscale.tuning.sessions import SearchInterrupted
@@ -66,11 +68,13 @@ _HOMES = {
     "Target": "task",
     "Task": "task",
     "TrialError": "errors",
+    "as_hypermodel": "tuning.hypermodel",
     "build_model": "building",
     "check_environment": "tuning.environment",
     "count_network": "counting",
     "find_family": "families",
     "find_named": "families.named",
+    "fit_model": "tuning.fitting",
     "list_fitting": "counting",
     "load_dataset": "data",
     "peek_task": "data",
@@ -106,11 +110,13 @@ __all__ = [
     "Target",
     "Task",
     "TrialError",
+    "as_hypermodel",
     "build_model",
     "check_environment",
     "count_network",
     "find_family",
     "find_named",
+    "fit_model",
     "list_fitting",
     "load_dataset",
     "peek_task",

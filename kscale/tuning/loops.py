@@ -62,12 +62,17 @@ class WarmupSteadyCooldown(keras.optimizers.schedules.LearningRateSchedule):
 def make_optimizer(
     recipe: Recipe, examples: int, learning_rate: float, weight_decay: float
 ) -> keras.Optimizer:
-    """AdamW with the recipe's schedule; biases, norms and embeddings do not decay."""
+    """AdamW with the recipe's schedule."""
     steps = max(1, recipe.steps_per_epoch(examples)) * recipe.epochs
-    optimizer = keras.optimizers.AdamW(
-        WarmupSteadyCooldown(learning_rate, steps, recipe.warmup, recipe.cooldown),
-        weight_decay=weight_decay,
+    schedule = WarmupSteadyCooldown(
+        learning_rate, steps, recipe.warmup, recipe.cooldown
     )
+    return make_adamw(schedule, weight_decay)
+
+
+def make_adamw(learning_rate: Any, weight_decay: float) -> keras.Optimizer:
+    """AdamW; biases, norms and embeddings do not decay."""
+    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(
         var_names=["bias", "gamma", "beta", "embeddings"]
     )

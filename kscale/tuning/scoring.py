@@ -1,15 +1,35 @@
 """Scores: a Keras metric on what a network gave, with its standard error."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.base import Dataset, Part
 from kscale.objectives import Objective
 from kscale.task import Target
 
 _JACKKNIFE_GROUPS = 20
+
+
+def wanted_and_given(
+    dataset: Dataset, part: Part, outputs: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The first target of a part and what a network gave for it, as `score_of` takes.
+
+    Args:
+        dataset: Says how the target was scaled.
+        part: The examples.
+        outputs: By target name, the network's outputs: logits, or scaled values.
+    """
+    target = dataset.task.targets[0]
+    wanted, given = part.targets[target.name], outputs[target.name]
+    if target.kind == "classes":
+        return wanted, probabilities(given)
+    scaling = dataset.target_scaling.get(target.name)
+    return wanted, given if scaling is None else scaling.apply(given)
 
 
 def score_of(

@@ -36,7 +36,7 @@ from kscale.tuning.loops import (
     make_optimizer,
 )
 from kscale.tuning.recipe import Recipe, is_undertrained
-from kscale.tuning.scoring import probabilities, score_of, stderr_of
+from kscale.tuning.scoring import score_of, stderr_of, wanted_and_given
 from kscale.units import format_bytes
 
 logger = logging.getLogger(__name__)
@@ -255,13 +255,7 @@ class Trainer:
         return self.score(part, loop.predict(part.inputs))
 
     def _scored(self, part: Part, outputs: dict[str, Any]) -> tuple[Any, Any]:
-        """What was wanted and given, as the objective takes it."""
-        target = self.dataset.task.targets[0]
-        wanted, given = part.targets[target.name], outputs[target.name]
-        if target.kind == "classes":
-            return wanted, probabilities(given)
-        scaling = self.dataset.target_scaling.get(target.name)
-        return wanted, given if scaling is None else scaling.apply(given)
+        return wanted_and_given(self.dataset, part, outputs)
 
     def _check_memory(self, job: Job) -> None:
         """Refuse what would not fit before it takes the process down."""

@@ -1,0 +1,90 @@
+"""Training a model outside of any search, as a search would train it."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from kscale.data.base import Dataset
+from kscale.errors import SpecError
+from kscale.objectives import find_objective
+from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
+from kscale.tuning.recipe import Recipe
+from kscale.tuning.scoring import score_of, wanted_and_given
+
+EpochScored = Callable[[int, float], None]
+"""Called after each epoch with the number of epochs done and the validation score."""
+
+
+def fit_model(
+    model: keras.Model,
+    dataset: Dataset,
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.004,
+    label_smoothing: float = 0.0,
+    objective: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    epochs_from: int = 0,
+    epochs_to: int | None = None,
+    on_epoch: EpochScored | None = None,
+) -> list[float]:
+    """Train a model as `kscale.tune` trains every network, and score each epoch.
+
+    The same loop, optimizer, schedule and order of examples, without a run folder: for
+    the `fit` of a `keras_tuner.HyperModel`, or to train a blueprint by hand. How the
+    model was compiled does not matter.
+
+    Args:
+        model: Takes the task's inputs and gives its targets, classes as logits; its
+            weights are changed.
+        dataset: What to train and validate on; the test part is not touched.
+        learning_rate: Largest learning rate.
+        weight_decay, label_smoothing: As the knobs of these names.
+        objective: A metric by its Keras name; accuracy, or the root mean squared error.
+        epochs: Epochs of a whole training, which the schedule is made for.
+        batch_size: Examples a step.
+        seed: Decides the order of examples.
+        epochs_from: Epochs that the weights have been trained already; the optimizer
+            starts anew, the schedule goes on.
+        epochs_to: Epochs after which to stop; without it all.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        Score on the validation part after each epoch.
+
+    Raises:
+        DataError: The metric is unknown.
+        SpecError: The epochs are none.
+    """
+    recipe = Recipe.for_examples(len(dataset.train), epochs, batch_size)
+    last = recipe.epochs if epochs_to is None else epochs_to
+    if not 0 <= epochs_from < last <= recipe.epochs:
+        raise SpecError(
+            f"`0 <= epochs_from < epochs_to <= epochs` must hold, but got "
+            f"epochs_from={epochs_from}, epochs_to={last}, epochs={recipe.epochs}."
+        )
+    target = dataset.task.targets[0]
+    wanted_metric = find_objective(objective, target)
+    data = DeviceData(dataset)
+    optimizer = make_optimizer(recipe, data.examples, learning_rate, weight_decay)
+    loop = EpochLoop(
+        model,
+        optimizer,
+        dataset.task,
+        data,
+        tf.distribute.get_strategy(),
+        label_smoothing,
+    )
+    optimizer.iterations.assign(epochs_from * recipe.steps_per_epoch(data.examples))
+    scores = []
+    for epoch in range(epochs_from, last):
+        loop.run_epoch(recipe.order(data.examples, seed, epoch))
+        outputs = loop.predict(dataset.validation.inputs)
+        wanted, given = wanted_and_given(dataset, dataset.validation, outputs)
+        scores.append(score_of(wanted_metric, target, wanted, given))
+        if on_epoch is not None:
+            on_epoch(epoch + 1, scores[-1])
+    return scores

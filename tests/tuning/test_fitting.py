@@ -1,0 +1,75 @@
+"""A model trained by hand is trained as a search would."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tuning.made_data import digits, small_spec
+
+from kscale.building import build_model
+from kscale.errors import DataError, SpecError
+from kscale.families import find_family
+from kscale.objectives import find_objective
+from kscale.search.base import Job
+from kscale.tuning.fitting import fit_model
+from kscale.tuning.recipe import Recipe
+from kscale.tuning.trainer import Trainer
+
+HOW = {"learning_rate": 0.01, "epochs": 4, "batch_size": 128, "seed": 11}
+
+
+def built_model(seed: int = 11) -> object:
+    blueprint = find_family("mlp").blueprint(small_spec(), digits().task)
+    return build_model(blueprint, seed=seed)
+
+
+def test_the_scores_are_those_of_a_search(tmp_path: Path) -> None:
+    trainer = Trainer(
+        digits(),
+        find_objective(None, digits().task.targets[0]),
+        Recipe(4, 128),
+        tf.distribute.get_strategy(),
+        tmp_path,
+    )
+    result = trainer.train(Job("search", 0, small_spec(), (11,), (0.01,), 4), 0)
+    scores = fit_model(built_model(), digits(), **HOW)
+    assert scores == pytest.approx(result.curve["score"], abs=1e-6)
+    assert scores[-1] == result.score
+
+
+def test_a_training_in_two_parts_keeps_the_schedule_and_the_order() -> None:
+    """Only the optimizer's moments are lost between the parts."""
+    seen: list[int] = []
+    model = built_model()
+    first = fit_model(
+        model, digits(), **HOW, epochs_to=1, on_epoch=lambda done, _: seen.append(done)
+    )
+    whole = fit_model(built_model(), digits(), **HOW)
+    assert first == whole[:1]
+    second = fit_model(
+        model,
+        digits(),
+        **HOW,
+        epochs_from=1,
+        on_epoch=lambda done, _: seen.append(done),
+    )
+    assert seen == [1, 2, 3, 4] and len(second) == 3
+    assert np.allclose(second, whole[1:], atol=0.15)
+
+
+def test_a_value_is_scored_in_the_users_unit() -> None:
+    from kscale.data import load_dataset
+
+    data = load_dataset("diabetes")
+    family = find_family("linear")
+    model = build_model(family.blueprint(family.spec(), data.task))
+    scores = fit_model(model, data, learning_rate=0.02, epochs=10)
+    assert 40 < scores[-1] < 90  # the spread of the 442 patients is 77
+
+
+def test_what_cannot_be_is_refused_at_once() -> None:
+    with pytest.raises(SpecError, match="epochs_from=4, epochs_to=4, epochs=4"):
+        fit_model(built_model(), digits(), **HOW, epochs_from=4)
+    with pytest.raises(DataError, match="Did you mean 'accuracy'?"):
+        fit_model(built_model(), digits(), **HOW, objective="acuracy")

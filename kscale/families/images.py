@@ -1,4 +1,4 @@
-"""What the families for images share: the image, and stages that suit it."""
+"""What families for images share: the image, stages that suit it, and some knobs."""
 
 from kscale.blueprint import Layer, Repeat
 from kscale.errors import SpecError
@@ -7,6 +7,28 @@ from kscale.task import Task
 
 _LEAST_SIDE = 4
 _LARGE_SIDE = 96
+
+STAGES = Knob(
+    "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
+)
+
+ZERO_INIT = Knob(
+    "zero_init",
+    True,
+    (False, True),
+    "whether residual branches start as nothing",
+    shapes=False,
+)
+
+DROPOUT = Knob(
+    "dropout",
+    0.0,
+    (0.0, 0.1, 0.2, 0.3, 0.5),
+    "share of features dropped before the output",
+    low=0.0,
+    high=0.95,
+    shapes=False,
+)
 
 
 def image_shape(task: Task, family: str) -> tuple[int, ...]:
@@ -54,7 +76,7 @@ def check_stages(stages: int, given: int, what: str) -> None:
 def stage_blocks(
     stage: str, first: tuple[Layer, ...], rest: tuple[Layer, ...], times: int
 ) -> list[Layer]:
-    """Blocks of a stage: the first changes the shape, the `times - 1` others do not.
+    """Blocks of a stage: the first may change the shape, the `times - 1` others do not.
 
     Their paths are `<stage>/block1` to `<stage>/block<times>`.
     """
@@ -63,26 +85,3 @@ def stage_blocks(
     if times > 1:
         layers.append(Repeat(rest, times - 1, start=2, name=f"{stage}/block"))
     return layers
-
-
-STAGES = Knob(
-    "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
-)
-
-ZERO_INIT = Knob(
-    "zero_init",
-    True,
-    (False, True),
-    "whether residual branches start as nothing",
-    shapes=False,
-)
-
-DROPOUT = Knob(
-    "dropout",
-    0.0,
-    (0.0, 0.1, 0.2, 0.3, 0.5),
-    "share of features dropped before the output",
-    low=0.0,
-    high=0.95,
-    shapes=False,
-)

@@ -21,6 +21,12 @@ def randomize_weights(model: keras.Model, seed: int = 0) -> None:
         weight.assign(value)
 
 
+def copy_weights(theirs: keras.Model, ours: keras.Model) -> None:
+    """Random weights for a network without branches, and the same for ours."""
+    randomize_weights(theirs)
+    ours.set_weights(theirs.get_weights())
+
+
 def assert_same_outputs(theirs: keras.Model, ours: keras.Model, side: int) -> None:
     """Compare outputs for two random images, in units of the largest."""
     x = np.random.default_rng(0).normal(size=(2, side, side, 3)).astype("float32")

@@ -29,7 +29,7 @@ class Named:
 _IMAGENET = Task.of("image", (224, 224, 3), classes=1000)
 _VGG = {"width": 64, "norm": "none", "stages": 5, "head_units": 4096}
 _VGG_SOURCE = "Simonyan & Zisserman 2014, table 1"
-_RESNET = {"width": 64, "stages": 4, "stem": "imagenet"}
+_RESNET = {"norm": "post", "width": 64, "stages": 4, "stem": "imagenet"}
 # With the biases that keras.applications gives the convolutions of these.
 _BOTTLENECK = {**_RESNET, "depth": 3, "block": "bottleneck", "bias": True}
 _RESNET_SOURCE = "He et al. 2015, table 1"

@@ -12,12 +12,12 @@ and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is ResN
 `stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a quarter of the
 side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96 pixels on.
 
-`norm="post"` normalizes after each convolution and adds before the last activation, as
-`keras.applications.ResNet50`: stride in the first convolution of a block, epsilon
-1.001e-5. `norm="pre"` normalizes and activates what enters each convolution and leaves
-the sums alone (He et al. 2016). With `zero_init` each residual branch starts as
-nothing: the scale of its last norm starts from 0 (Goyal et al. 2017), or its last
-convolution with `norm="pre"`.
+`norm="pre"` normalizes and activates what enters each convolution and leaves the sums
+alone, which trains deep networks best (He et al. 2016). `norm="post"` normalizes after
+each convolution and adds before the last activation, as ResNet50 and its like do in
+`keras.applications`: stride in the first convolution of a block, epsilon 1.001e-5. With
+`zero_init` each residual branch starts as nothing: its last convolution starts from 0,
+or with `norm="post"` the scale of its last norm (Goyal et al. 2017).
 
 Example:
 
@@ -26,7 +26,7 @@ Example:
 >>> FAMILY.size(FAMILY.spec(depth=1, width=16, stages=1), task).trainable
 5018
 >>> norm = 2 * 16
->>> 3 * 3 * 1 * 16 + norm + 2 * (3 * 3 * 16 * 16 + norm) + 16 * 10 + 10
+>>> 3 * 3 * 1 * 16 + 2 * (norm + 3 * 3 * 16 * 16) + norm + 16 * 10 + 10
 5018
 """
 
@@ -245,7 +245,7 @@ FAMILY = Family(
         depth_knob(2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"),
         width_knob(32, 512, "channels of the first stage"),
         Knob("block", "basic", ("basic", "bottleneck"), "what a block consists of"),
-        Knob("norm", "post", ("post", "pre"), "where blocks normalize"),
+        Knob("norm", "pre", ("pre", "post"), "where blocks normalize"),
         STAGES,
         Knob("pattern", "equal", _PATTERNS, "blocks of the stages in proportion"),
         Knob("stem", "auto", ("auto", "small", "imagenet"), "what reads the image"),

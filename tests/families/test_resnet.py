@@ -32,8 +32,11 @@ def named_size(name: str, **knobs: Any) -> Size:
     ("task", "knobs"),
     [
         (Task.of("image", (7, 9, 3), classes=4), {"depth": 1, "width": 3}),
-        (Task.of("image", (28, 28, 1), classes=10), {"norm": "pre", "bias": True}),
-        (Task.of("image", (17, 33, 3), values=2), {"block": "bottleneck"}),
+        (Task.of("image", (28, 28, 1), classes=10), {"norm": "post", "bias": True}),
+        (
+            Task.of("image", (17, 33, 3), values=2),
+            {"block": "bottleneck", "norm": "post"},
+        ),
         (Task.of("image", (1, 1, 1), classes=2), {"stages": 3}),
         (
             Task.of("image", (31, 40, 1), classes=2),

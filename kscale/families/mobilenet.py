@@ -263,8 +263,8 @@ def _squeeze(inner: Count, squeeze: int, activation: str) -> list[Layer]:
 
 FAMILY = Family(
     name="mobilenet",
-    summary="inverted bottlenecks with depthwise convolutions; images, small budgets",
-    depth_counts="inverted bottlenecks a stage",
+    summary="inverted bottlenecks; images, small budgets",
+    depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image",),
     knobs=(

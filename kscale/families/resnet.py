@@ -237,8 +237,8 @@ def _pre_block(
 
 FAMILY = Family(
     name="resnet",
-    summary="residual blocks of 3x3 convolutions in stages; images",
-    depth_counts="residual blocks a stage",
+    summary="residual networks; images",
+    depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image",),
     knobs=(

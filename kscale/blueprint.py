@@ -64,9 +64,17 @@ class Conv2D(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2D(Layer):
-    """`keras.layers.MaxPooling2D` whose stride equals its window, without padding."""
+    """`keras.layers.MaxPooling2D` with a square window.
+
+    Args:
+        pool: Side of the window.
+        strides: Step from window to window; 0 is the side, so that none overlap.
+        padding: `valid` or `same`.
+    """
 
     pool: int = 2
+    strides: int = 0
+    padding: str = "valid"
 
 
 @dataclass(frozen=True)
@@ -97,10 +105,16 @@ class Activation(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """`keras.layers.BatchNormalization`; its moving statistics are not trainable."""
+    """`keras.layers.BatchNormalization`; its moving statistics are not trainable.
+
+    Args:
+        initializer: Start of the scales; with `zeros` as the last layer of a residual
+            branch, the branch starts as nothing.
+    """
 
     momentum: float = 0.9
     epsilon: float = 1e-3
+    initializer: str = "ones"
 
 
 @dataclass(frozen=True)
@@ -177,21 +191,52 @@ class Concatenate(Layer):
 
 
 @dataclass(frozen=True)
+class DepthwiseConv2D(Layer):
+    """`keras.layers.DepthwiseConv2D`: one square kernel for each channel.
+
+    It starts from He initialization over the positions of the kernel.
+    """
+
+    kernel: int
+    strides: int = 1
+    padding: str = "same"
+    activation: str = "linear"
+    use_bias: bool = True
+
+
+@dataclass(frozen=True)
+class ZeroPad2D(Layer):
+    """`keras.layers.ZeroPadding2D`: so many zeros at each side of an image."""
+
+    padding: int
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """`keras.layers.Multiply` of an input with others.
+
+    The others have its shape, or are `(channels,)`: one factor for each channel.
+    """
+
+
+@dataclass(frozen=True)
 class Repeat(Layer):
     """A body applied `times` times, each copy to the output of the copy before.
 
     Copy `i` of a `Repeat` named `stage2/block` has the path `stage2/block<i>`, counted
-    from 1. Outside, the name stands for the output of the last copy.
+    from `start`. Outside, the name stands for the output of the last copy.
 
     Args:
         body: Layers of one copy; the first reads what enters it.
         times: Number of copies, at least 1.
         shared: Whether all copies use the same weights; the path is then the name.
+        start: Number of the first copy, where others were made before the `Repeat`.
     """
 
     body: tuple[Layer, ...]
     times: int
     shared: bool = False
+    start: int = 1
 
     def __post_init__(self) -> None:
         if self.times < 1 or not self.body:
@@ -201,8 +246,9 @@ class Repeat(Layer):
             )
 
     def copy_path(self, prefix: str, copy: int) -> str:
-        """Path of what is inside copy number `copy`, with its closing slash."""
-        return f"{prefix}{self.name}{'' if self.shared else copy}/"
+        """Path of what is inside a copy, from 1 on, with its closing slash."""
+        number = "" if self.shared else self.start + copy - 1
+        return f"{prefix}{self.name}{number}/"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,10 @@ class _Build:
 
     def initializer(self, identifier: str, name: str) -> keras.Initializer:
         """An initializer by its Keras name, seeded for the layer of a name."""
-        return type(keras.initializers.get(identifier))(seed=self.seed_of(name))
+        found = keras.initializers.get(identifier)
+        if isinstance(found, keras.initializers.Zeros):
+            return found
+        return type(found)(seed=self.seed_of(name))
 
 
 def _dense(record: bp.Dense, name: str, build: _Build) -> Callable[..., Any]:
@@ -118,7 +121,12 @@ def _conv2d(record: bp.Conv2D, name: str, build: _Build) -> Callable[..., Any]:
 
 
 def _max_pool2d(record: bp.MaxPool2D, name: str, build: _Build) -> Callable[..., Any]:
-    return keras.layers.MaxPooling2D(record.pool, name=name)
+    return keras.layers.MaxPooling2D(
+        record.pool,
+        strides=record.strides or record.pool,
+        padding=record.padding,
+        name=name,
+    )
 
 
 def _global_average_pool(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
@@ -149,6 +157,7 @@ def _batch_norm(record: bp.BatchNorm, name: str, build: _Build) -> Callable[...,
     return keras.layers.BatchNormalization(
         momentum=record.momentum,
         epsilon=record.epsilon,
+        gamma_initializer=record.initializer,
         synchronized=build.synchronized,
         name=name,
     )
@@ -227,6 +236,34 @@ def _concatenate(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
     return lambda *tensors: layer(list(tensors))
 
 
+def _depthwise_conv2d(
+    record: bp.DepthwiseConv2D, name: str, build: _Build
+) -> Callable[..., Any]:
+    # Keras' own He initializer takes all channels for the fan in, though each output
+    # reads one: with 960 channels it would start 31 times too small.
+    start = keras.initializers.RandomNormal(
+        stddev=math.sqrt(2) / record.kernel, seed=build.seed_of(name)
+    )
+    return keras.layers.DepthwiseConv2D(
+        record.kernel,
+        strides=record.strides,
+        padding=record.padding,
+        activation=record.activation,
+        use_bias=record.use_bias,
+        depthwise_initializer=start,
+        name=name,
+    )
+
+
+def _zero_pad2d(record: bp.ZeroPad2D, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.ZeroPadding2D(record.padding, name=name)
+
+
+def _multiply(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    layer = keras.layers.Multiply(name=name)
+    return lambda *tensors: layer(list(tensors))
+
+
 MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.Dense: _dense,
     bp.Conv2D: _conv2d,
@@ -244,4 +281,7 @@ MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.Attention: _attention,
     bp.Add: _add,
     bp.Concatenate: _concatenate,
+    bp.DepthwiseConv2D: _depthwise_conv2d,
+    bp.ZeroPad2D: _zero_pad2d,
+    bp.Multiply: _multiply,
 }

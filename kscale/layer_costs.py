@@ -67,15 +67,21 @@ def _dense(layer: bp.Dense, read: list[Tensor]) -> Cost:
     )
 
 
-def _conv2d(layer: bp.Conv2D, read: list[Tensor]) -> Cost:
+def _windows(
+    read: list[Tensor], side: int, strides: int, padding: str
+) -> tuple[Any, Any, Any]:
+    """How many windows slide down and across an image, and its channels."""
     height, width, channels = _need(read, 3, "an image (height, width, channels)")
-    if layer.padding == "same":
-        rows, columns = -(-height // layer.strides), -(-width // layer.strides)
-    else:
-        rows = (height - layer.kernel) // layer.strides + 1
-        columns = (width - layer.kernel) // layer.strides + 1
+    if padding == "same":
+        return -(-height // strides), -(-width // strides), channels
+    rows, columns = (height - side) // strides + 1, (width - side) // strides + 1
     if rows < 1 or columns < 1:
-        raise Misfit(f"an image of at least {layer.kernel}x{layer.kernel}")
+        raise Misfit(f"an image of at least {side}x{side}")
+    return rows, columns, channels
+
+
+def _conv2d(layer: bp.Conv2D, read: list[Tensor]) -> Cost:
+    rows, columns, channels = _windows(read, layer.kernel, layer.strides, layer.padding)
     weights = layer.kernel * layer.kernel * channels * layer.filters
     return Cost(
         tensor((rows, columns, layer.filters)),
@@ -85,10 +91,8 @@ def _conv2d(layer: bp.Conv2D, read: list[Tensor]) -> Cost:
 
 
 def _max_pool2d(layer: bp.MaxPool2D, read: list[Tensor]) -> Cost:
-    height, width, channels = _need(read, 3, "an image (height, width, channels)")
-    if min(height, width) < layer.pool:
-        raise Misfit(f"an image of at least {layer.pool}x{layer.pool}")
-    return Cost(tensor((height // layer.pool, width // layer.pool, channels)))
+    strides = layer.strides or layer.pool
+    return Cost(tensor(_windows(read, layer.pool, strides, layer.padding)))
 
 
 def _global_average_pool(layer: Layer, read: list[Tensor]) -> Cost:
@@ -157,6 +161,30 @@ def _concatenate(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(tensor((*read[0].shape[:-1], width)))
 
 
+def _depthwise_conv2d(layer: bp.DepthwiseConv2D, read: list[Tensor]) -> Cost:
+    rows, columns, channels = _windows(read, layer.kernel, layer.strides, layer.padding)
+    weights = layer.kernel * layer.kernel * channels
+    return Cost(
+        tensor((rows, columns, channels)),
+        params=weights + channels if layer.use_bias else weights,
+        flops=2 * rows * columns * weights,
+    )
+
+
+def _zero_pad2d(layer: bp.ZeroPad2D, read: list[Tensor]) -> Cost:
+    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    both = 2 * layer.padding
+    return Cost(tensor((height + both, width + both, channels)))
+
+
+def _multiply(layer: Layer, read: list[Tensor]) -> Cost:
+    whole = read[0].shape
+    fits = (whole, whole[-1:])
+    if not all(any(same_shape(item.shape, fit) for fit in fits) for item in read):
+        raise Misfit("inputs of the first one's shape, or of a factor for each channel")
+    return Cost(read[0])
+
+
 RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Dense: _dense,
     bp.Conv2D: _conv2d,
@@ -174,4 +202,7 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Attention: _attention,
     bp.Add: _add,
     bp.Concatenate: _concatenate,
+    bp.DepthwiseConv2D: _depthwise_conv2d,
+    bp.ZeroPad2D: _zero_pad2d,
+    bp.Multiply: _multiply,
 }

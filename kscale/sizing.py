@@ -348,8 +348,8 @@ def _name_copies(
     """Give the rows that stand for several copies a path that says so."""
     if counted.rows and copies > 1 and not repeat.shared:
         # The walk that counted for all of them was that of the first of them.
-        first = repeat.times - copies + 1
-        several = f"{prefix}{repeat.name}{first}-{repeat.times}/"
+        last = repeat.start + repeat.times - 1
+        several = f"{prefix}{repeat.name}{last - copies + 1}-{last}/"
         counted.rows = [
             row._replace(path=several + row.path.removeprefix(path))
             for row in counted.rows

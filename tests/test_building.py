@@ -82,6 +82,17 @@ def test_convolutions_of_all_kinds_on_odd_images(shape: tuple[int, ...]) -> None
         assert built.output.shape[1:] == row.shape
 
 
+def test_copies_are_numbered_from_the_start_of_the_repeat() -> None:
+    first = Repeat((Dense(4, name="d"),), 1, shared=True, name="block1")
+    rest = Repeat((Dense(4, name="d"),), 3, start=2, name="block")
+    blueprint = Blueprint((X,), (first, rest), ("block",))
+    model = check_size_equals_keras(blueprint)
+    names = [layer.name for layer in model.layers[1:]]
+    assert names == ["block1.d", "block2.d", "block3.d", "block4.d"]
+    rows = [(row.path, row.copies) for row in size_rows(blueprint)]
+    assert rows == [("block1/d", 1), ("block2-4/d", 3)]
+
+
 def two_in_two_out() -> Blueprint:
     """An image and a vector; a trunk with a residual; a class and a number out."""
     layers = (

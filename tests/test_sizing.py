@@ -17,6 +17,7 @@ from kscale.blueprint import (
     Concatenate,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Embedding,
     First,
@@ -27,6 +28,7 @@ from kscale.blueprint import (
     MaxPool2D,
     PaddingMask,
     Repeat,
+    ZeroPad2D,
 )
 from kscale.errors import SpecError
 from kscale.families import FAMILIES
@@ -305,6 +307,10 @@ def test_training_holds_weights_gradients_moments_and_activations() -> None:
         ((4,), Conv2D(4, 3, name="bad"), r"an image .*got \(4,\)"),
         ((2, 2, 1), Conv2D(4, 3, padding="valid", name="bad"), "at least 3x3"),
         ((1, 4, 1), MaxPool2D(name="bad"), "at least 2x2"),
+        ((2, 9, 1), MaxPool2D(3, strides=1, name="bad"), "at least 3x3"),
+        ((4,), DepthwiseConv2D(3, name="bad"), "an image"),
+        ((2, 4, 1), DepthwiseConv2D(3, padding="valid", name="bad"), "at least 3x3"),
+        ((4, 4), ZeroPad2D(1, name="bad"), "an image"),
         ((4,), GlobalAveragePool(name="bad"), "an image or a sequence"),
         ((4,), First(name="bad"), "a sequence"),
         ((4, 4), PaddingMask(name="bad"), "ids"),

@@ -1,13 +1,15 @@
 """The table of families: a new family is a file and a row here."""
 
 from kscale.errors import SpecError, unknown_name
-from kscale.families import cnn, linear, mlp, transformer
+from kscale.families import cnn, linear, mlp, mobilenet, resnet, transformer
 from kscale.families.base import Family
 
 FAMILIES: dict[str, Family] = {
     "linear": linear.FAMILY,
     "mlp": mlp.FAMILY,
     "cnn": cnn.FAMILY,
+    "resnet": resnet.FAMILY,
+    "mobilenet": mobilenet.FAMILY,
     "transformer": transformer.FAMILY,
 }
 

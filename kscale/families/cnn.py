@@ -34,7 +34,6 @@ from kscale.blueprint import (
     MaxPool2D,
     Repeat,
 )
-from kscale.errors import SpecError
 from kscale.families.base import (
     Family,
     Knob,
@@ -43,10 +42,10 @@ from kscale.families.base import (
     width_knob,
     with_heads,
 )
+from kscale.families.images import DROPOUT, STAGES, image_shape, stages_for
 from kscale.task import Task
 
 _MOST_STAGES = 5
-_LEAST_SIDE = 4
 _MOST_GROWTH = 8
 
 
@@ -61,11 +60,8 @@ def _network(
     head_units: int,
     dropout: float,
 ) -> Blueprint:
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family cnn takes one input, but the data has {len(task.inputs)}."
-        )
-    depths = stage_depths(depth, stages or _stages_for(task.inputs[0].shape))
+    side = min(image_shape(task, "cnn")[:2])
+    depths = stage_depths(depth, stages or stages_for(side, _MOST_STAGES))
     layers: list[Layer] = []
     for stage, convolutions in enumerate(depths):
         if stage:
@@ -85,13 +81,6 @@ def _network(
     else:
         layers += [GlobalAveragePool(name="pool"), *_dropout(dropout)]
     return with_heads(task, layers)
-
-
-def _stages_for(shape: tuple[int, ...]) -> int:
-    side, stages = min(shape[:2]), 1
-    while stages < _MOST_STAGES and side // 2**stages >= _LEAST_SIDE:
-        stages += 1
-    return stages
 
 
 def stage_depths(depth: int, stages: int) -> list[int]:
@@ -146,9 +135,7 @@ FAMILY = Family(
             shapes=False,
         ),
         Knob("norm", "batch", ("none", "batch"), "what is normalized"),
-        Knob(
-            "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
-        ),
+        STAGES,
         Knob(
             "head_units",
             0,
@@ -156,15 +143,7 @@ FAMILY = Family(
             "units of VGG's two dense layers; 0 averages instead",
             low=0,
         ),
-        Knob(
-            "dropout",
-            0.0,
-            (0.0, 0.1, 0.2, 0.3, 0.5),
-            "share of features dropped before the output",
-            low=0.0,
-            high=0.95,
-            shapes=False,
-        ),
+        DROPOUT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

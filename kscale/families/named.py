@@ -29,6 +29,10 @@ class Named:
 _IMAGENET = Task.of("image", (224, 224, 3), classes=1000)
 _VGG = {"width": 64, "norm": "none", "stages": 5, "head_units": 4096}
 _VGG_SOURCE = "Simonyan & Zisserman 2014, table 1"
+_RESNET = {"norm": "post", "width": 64, "stages": 4, "stem": "imagenet"}
+# With the biases that keras.applications gives the convolutions of these.
+_BOTTLENECK = {**_RESNET, "depth": 3, "block": "bottleneck", "bias": True}
+_RESNET_SOURCE = "He et al. 2015, table 1"
 
 
 def _encoder(vocabulary: int) -> Task:
@@ -51,6 +55,37 @@ NAMED: dict[str, Named] = {
     "VGG11": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, A", {**_VGG, "depth": 8}),
     "VGG13": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, B", {**_VGG, "depth": 10}),
     "VGG16": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, D", {**_VGG, "depth": 13}),
+    "ResNet-18": Named("resnet", _IMAGENET, _RESNET_SOURCE, {**_RESNET, "depth": 2}),
+    "ResNet-34": Named(
+        "resnet",
+        _IMAGENET,
+        _RESNET_SOURCE,
+        {**_RESNET, "depth": 3, "pattern": "3-4-6-3"},
+    ),
+    "ResNet-50": Named(
+        "resnet",
+        _IMAGENET,
+        f"{_RESNET_SOURCE}, biases as Keras",
+        {**_BOTTLENECK, "pattern": "3-4-6-3"},
+    ),
+    "ResNet-101": Named(
+        "resnet",
+        _IMAGENET,
+        f"{_RESNET_SOURCE}, biases as Keras",
+        {**_BOTTLENECK, "pattern": "3-4-23-3"},
+    ),
+    "ResNet-152": Named(
+        "resnet",
+        _IMAGENET,
+        f"{_RESNET_SOURCE}, biases as Keras",
+        {**_BOTTLENECK, "pattern": "3-8-36-3"},
+    ),
+    "MobileNetV2": Named(
+        "mobilenet",
+        _IMAGENET,
+        "Sandler et al. 2018, table 2",
+        {"layout": "v2", "depth": 1, "width": 16, "stem_stride": 2},
+    ),
     "BERT-tiny": Named(
         "transformer",
         _encoder(30522),

@@ -15,6 +15,7 @@ from kscale.blueprint import (
     Repeat,
 )
 from kscale.building import build_model, layer_name
+from kscale.errors import SpecError
 from kscale.families.base import Family
 from kscale.sizing import SizeRow, size_of, size_rows
 from kscale.task import InputKind, Task
@@ -86,6 +87,32 @@ def check_defaults_accepted(family: Family) -> None:
             assert knob.check(value) == value
             assert type(knob.check(value)) is type(knob.default)
             assert knob.check(str(value)) == value
+
+
+def check_every_value(family: Family, task: Task) -> None:
+    """Every value of a knob makes a network of the same size alone and in an array, or
+    is refused."""
+    if "width" not in family.all_knobs:
+        return
+    widths = [8, 16, 16, 24, 136]
+    for knob in family.knobs:
+        for value in knob.values if knob.name != "width" else ():
+            knobs = dict(family.spec(**{knob.name: value}).knobs)
+            try:
+                one = [
+                    size_of(family.blueprint_of({**knobs, "width": width}, task))
+                    for width in widths
+                ]
+            except SpecError as error:
+                assert str(error).endswith(".")
+                continue
+            several = {**knobs, "width": np.array(widths)}
+            many = size_of(family.blueprint_of(several, task))
+            for figure, values in vars(many).items():
+                expected = [getattr(size, figure) for size in one]
+                assert all(type(value) is int for value in expected)
+                figures = np.broadcast_to(values, len(widths))
+                assert np.array_equal(figures, expected), (knob.name, value, figure)
 
 
 def check_seeds(family: Family, kind: InputKind) -> None:

@@ -5,7 +5,7 @@ from contracts import family as contract
 
 from kscale.families import FAMILIES, find_family
 from kscale.families.base import Family
-from kscale.task import InputKind
+from kscale.task import InputKind, Task
 
 PAIRS = [
     pytest.param(family, kind, id=f"{family.name}-{kind}")
@@ -34,6 +34,15 @@ def test_default_knobs_train_one_step(family: Family, kind: InputKind) -> None:
 @EVERY_FAMILY
 def test_every_default_is_accepted(family: Family) -> None:
     contract.check_defaults_accepted(family)
+
+
+@EVERY_FAMILY_AND_KIND
+def test_every_value_makes_a_network_or_is_refused(
+    family: Family, kind: InputKind
+) -> None:
+    contract.check_every_value(family, contract.TASKS[kind])
+    if kind == "image":
+        contract.check_every_value(family, Task.of("image", (28, 28, 1), classes=10))
 
 
 @EVERY_FAMILY

@@ -127,3 +127,16 @@ def check_survives_failures(name: str) -> None:
     """Failed results, even all of them, end no search early."""
     searcher = made_searcher(name, made_pool(), trials=30)
     assert len(run_searcher(searcher, lambda job: None)) == 30
+
+
+def check_what_is_planned_is_asked_in_that_order(name: str) -> None:
+    """Planned jobs come next, a preferred one before them, whatever is told."""
+    searcher = made_searcher(name, made_pool(), trials=10)
+    planned = list(searcher.planned())
+    if len(planned) > 1:
+        searcher.prefer(planned[-1])
+        planned = [planned[-1], *planned[:-1]]
+    for expected in planned:
+        job = searcher.ask()
+        assert job == expected
+        searcher.tell(job, [made_result(job, m, 0.5) for m in range(len(job.seeds))])

@@ -69,21 +69,6 @@ def test_a_round_begins_with_its_cheapest_and_goes_on_as_drawn() -> None:
         assert others == sorted(others)
 
 
-def test_a_preferred_job_comes_next_and_the_others_keep_their_order() -> None:
-    searcher = RandomSearcher(made_pool(), 20, 3)
-    planned = list(searcher.planned())
-    searcher.prefer(planned[7])
-    expected = [planned[7], *planned[:7], *planned[8:]]
-    assert [searcher.ask() for _ in planned] == expected
-
-
-def test_what_is_planned_is_what_is_asked() -> None:
-    searcher = RandomSearcher(made_pool(), 3, 3)
-    planned = list(searcher.planned())
-    assert [searcher.ask() for _ in planned] == planned
-    assert not searcher.planned() and searcher.ask() is DONE
-
-
 def test_seeds_per_spec_are_distinct_members_of_one_job() -> None:
     searcher = RandomSearcher(made_pool(), 2, 3, seeds_per_spec=3)
     first, second = searcher.ask(), searcher.ask()

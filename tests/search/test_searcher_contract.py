@@ -13,6 +13,7 @@ CHECKS = [
     searcher.check_never_over_budget,
     searcher.check_ends_when_exhausted,
     searcher.check_survives_failures,
+    searcher.check_what_is_planned_is_asked_in_that_order,
 ]
 
 

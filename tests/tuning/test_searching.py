@@ -217,6 +217,15 @@ def test_the_time_limit_ends_the_search_and_the_rest_comes_later(
     assert sorted(keys) == sorted(result_key(r) for r in finished.results)
 
 
+def test_a_generous_time_limit_changes_nothing_but_the_order(
+    tmp_path: Path, finished: Run
+) -> None:
+    run = tune(digits(), run=tmp_path / "run", time_limit=3600, **SMALL)
+    keys = [result_key(result) for result in run.results]
+    assert sorted(keys) == sorted(result_key(r) for r in finished.results)
+    assert run.best().spec == finished.best().spec
+
+
 def test_train_gives_the_asked_network_and_nothing_else(tmp_path: Path) -> None:
     run = train("mlp", {"depth": 1, "width": 8}, digits(), epochs=1, run=tmp_path / "r")
     searched = [r for r in run.results if r.stage == "search"]

@@ -242,7 +242,7 @@ def test_equal_layers_start_different() -> None:
 
 
 def test_empty_text_is_no_division_by_zero() -> None:
-    for family in ("linear", "transformer"):
+    for family in ("linear", "rnn", "transformer"):
         spec = FAMILIES[family].spec()
         model = build_model(FAMILIES[family].blueprint(spec, TASKS["tokens"]))
         assert np.isfinite(model(np.zeros((2, 6), "int32"))).all()

@@ -1,14 +1,16 @@
 """The table of families: a new family is a file and a row here."""
 
 from kscale.errors import SpecError, unknown_name
-from kscale.families import cnn, linear, mlp, transformer
+from kscale.families import cnn, linear, mlp, rnn, transformer, vit
 from kscale.families.base import Family
 
 FAMILIES: dict[str, Family] = {
     "linear": linear.FAMILY,
     "mlp": mlp.FAMILY,
     "cnn": cnn.FAMILY,
+    "rnn": rnn.FAMILY,
     "transformer": transformer.FAMILY,
+    "vit": vit.FAMILY,
 }
 
 

@@ -71,7 +71,7 @@ def test_size_counts_tokens_of_a_vocabulary() -> None:
 
 def test_size_lists_what_fits() -> None:
     found = json.loads(call("size", "--max-params", "50k", "--json").stdout)
-    assert {row["family"] for row in found["largest"]} == {"linear", "mlp", "cnn"}
+    assert {row["family"] for row in found["largest"]} >= {"linear", "mlp", "cnn"}
     assert all(row["params"] <= 50_000 for row in found["largest"])
 
 

@@ -118,10 +118,18 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """`keras.layers.Embedding` of ids `(length,)` into `(length, width)`."""
+    """`keras.layers.Embedding` of ids `(length,)` into `(length, width)`.
+
+    Args:
+        vocabulary: Number of ids.
+        width: Features of an id.
+        stddev: Standard deviation of the normal that it starts from, cut at two of
+            them; by default BERT's (Devlin et al. 2018, released code).
+    """
 
     vocabulary: int
     width: Count
+    stddev: float = 0.02
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,9 @@ def _dropout(record: bp.Dropout, name: str, build: _Build) -> Callable[..., Any]
 
 
 def _embedding(record: bp.Embedding, name: str, build: _Build) -> Callable[..., Any]:
-    # Standard deviation of BERT's embeddings (Devlin et al. 2018, released code).
-    start = keras.initializers.TruncatedNormal(stddev=0.02, seed=build.seed_of(name))
+    start = keras.initializers.TruncatedNormal(
+        stddev=record.stddev, seed=build.seed_of(name)
+    )
     return keras.layers.Embedding(
         record.vocabulary, record.width, embeddings_initializer=start, name=name
     )

@@ -104,7 +104,7 @@ def measured(name: str, data: Any, family: str, smoke: bool) -> Iterator[Row]:
         run = kscale.train(
             family,
             {"depth": depth, "width": width},
-            kscale.load_dataset(rows_of(data) if family == "rnn" else data, name=name),
+            kscale.load_dataset(data, name=name),
             epochs=1 if smoke else None,
             seeds=SEEDS,
             run=RUNS / f"{name}-{family}-{depth}{'-smoke' if smoke else ''}",
@@ -122,14 +122,6 @@ def measured(name: str, data: Any, family: str, smoke: bool) -> Iterator[Row]:
         }
         print(json.dumps(row), flush=True)
         yield row
-
-
-def rows_of(data: Any) -> Any:
-    """Images as sequences of their rows, for recurrent networks."""
-    if isinstance(data, str):
-        digits = kscale.load_dataset(data).train
-        return digits.inputs["x"].reshape(-1, 8, 8), digits.targets["label"]
-    return tuple((x.reshape(*x.shape[:2], -1), y) for x, y in data)
 
 
 def table(rows: list[Row]) -> str:

@@ -133,15 +133,23 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """`keras.layers.Embedding` of ids `(length,)` into `(length, width)`."""
+    """`keras.layers.Embedding` of ids `(length,)` into `(length, width)`.
+
+    Args:
+        vocabulary: Number of ids.
+        width: Features of an id.
+        stddev: Standard deviation of the normal that it starts from, cut at two of
+            them; by default BERT's (Devlin et al. 2018, released code).
+    """
 
     vocabulary: int
     width: Count
+    stddev: float = 0.02
 
 
 @dataclass(frozen=True)
 class Positions(Layer):
-    """Ids 0, 1, 2, ... of the positions of ids `(length,)`."""
+    """Ids 0, 1, 2, ... of the positions of `(length,)` or `(length, features)`."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +225,50 @@ class Multiply(Layer):
 
     The others have its shape, or are `(channels,)`: one factor for each channel.
     """
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """`keras.layers.Reshape`.
+
+    Args:
+        shape: Shape of the output, without the batch; one side may be -1, which takes
+            what remains.
+    """
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Prepend(Layer):
+    """A learned position before the first of `(length, features)`: a class token."""
+
+
+@dataclass(frozen=True)
+class Recurrent(Layer):
+    """`keras.layers.LSTM` or `keras.layers.GRU`, or two of them in `Bidirectional`.
+
+    Reads `(length, features)` and, as a second input, an optional mask `(length,)`:
+    where it is false the state stays as it is.
+
+    Args:
+        units: Features of the state, of one direction.
+        cell: `lstm` or `gru`.
+        bidirectional: Whether a second one reads from the end; outputs are joined.
+        sequences: Whether the output is the state at every position, or the last one.
+
+    Raises:
+        SpecError: The cell is neither.
+    """
+
+    units: Count
+    cell: str = "lstm"
+    bidirectional: bool = False
+    sequences: bool = True
+
+    def __post_init__(self) -> None:
+        if self.cell not in ("lstm", "gru"):
+            raise SpecError(f"`cell` is one of lstm, gru, not {self.cell!r}.")
 
 
 @dataclass(frozen=True)

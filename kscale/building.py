@@ -172,15 +172,21 @@ def _dropout(record: bp.Dropout, name: str, build: _Build) -> Callable[..., Any]
 
 
 def _embedding(record: bp.Embedding, name: str, build: _Build) -> Callable[..., Any]:
-    # Standard deviation of BERT's embeddings (Devlin et al. 2018, released code).
-    start = keras.initializers.TruncatedNormal(stddev=0.02, seed=build.seed_of(name))
+    start = keras.initializers.TruncatedNormal(
+        stddev=record.stddev, seed=build.seed_of(name)
+    )
     return keras.layers.Embedding(
         record.vocabulary, record.width, embeddings_initializer=start, name=name
     )
 
 
 def _positions(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
-    return lambda ids: keras.ops.cumsum(keras.ops.ones_like(ids), axis=-1) - 1
+    def positions(tensor: Any) -> Any:
+        ids = tensor[..., 0] if len(tensor.shape) == 3 else tensor
+        ones = keras.ops.ones_like(ids, dtype="int32")
+        return keras.ops.cumsum(ones, axis=-1) - 1
+
+    return positions
 
 
 def _padding_mask(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
@@ -264,6 +270,50 @@ def _multiply(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
     return lambda *tensors: layer(list(tensors))
 
 
+def _reshape(record: bp.Reshape, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Reshape(record.shape, name=name)
+
+
+def _prepend(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    join = keras.layers.Concatenate(axis=1, name=f"{name}.join")
+    made: list[keras.layers.Embedding] = []
+
+    def prepend(tensor: Any) -> Any:
+        if not made:
+            # A table of one row, looked up for every example; zeros as the ViT's.
+            features = tensor.shape[-1]
+            made.append(keras.layers.Embedding(1, features, "zeros", name=name))
+        row = keras.ops.zeros_like(tensor[:, :1, 0], dtype="int32")
+        return join([made[0](row), tensor])
+
+    return prepend
+
+
+def _recurrent(record: bp.Recurrent, name: str, build: _Build) -> Callable[..., Any]:
+    cells = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+    # With a mask cuDNN refuses whatever is not padded at the end, and fails the step.
+    use_cudnn = False if len(record.inputs) > 1 else "auto"
+
+    def one_way(path: str, go_backwards: bool = False) -> keras.layers.RNN:
+        return cells[record.cell](
+            record.units,
+            kernel_initializer=build.initializer("glorot_uniform", path),
+            recurrent_initializer=build.initializer("orthogonal", f"{path}.state"),
+            return_sequences=record.sequences,
+            go_backwards=go_backwards,
+            use_cudnn=use_cudnn,
+            name=path,
+        )
+
+    layer = one_way(name)
+    if record.bidirectional:
+        # Made here: Keras would give the second one the seeds of the first.
+        backward = one_way(f"{name}.backward", go_backwards=True)
+        forward = one_way(f"{name}.forward")
+        layer = keras.layers.Bidirectional(forward, backward_layer=backward, name=name)
+    return lambda tensor, mask=None: layer(tensor, mask=mask)
+
+
 MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.Dense: _dense,
     bp.Conv2D: _conv2d,
@@ -284,4 +334,7 @@ MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.DepthwiseConv2D: _depthwise_conv2d,
     bp.ZeroPad2D: _zero_pad2d,
     bp.Multiply: _multiply,
+    bp.Reshape: _reshape,
+    bp.Prepend: _prepend,
+    bp.Recurrent: _recurrent,
 }

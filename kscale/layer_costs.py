@@ -131,6 +131,12 @@ def _mask(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(tensor(_need(read, 1, "ids (length,)"), itemsize=1))
 
 
+def _positions(layer: Layer, read: list[Tensor]) -> Cost:
+    if len(read[0].shape) not in (1, 2):
+        raise Misfit("ids (length,) or a sequence (length, features)")
+    return Cost(tensor(read[0].shape[:1]))
+
+
 def _attention(layer: bp.Attention, read: list[Tensor]) -> Cost:
     if len(read) < 2 or len(read[1].shape) != 2:
         raise Misfit("queries and a memory, both (length, features)")
@@ -185,6 +191,38 @@ def _multiply(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(read[0])
 
 
+def _reshape(layer: bp.Reshape, read: list[Tensor]) -> Cost:
+    elements, known = prod(read[0].shape), prod(s for s in layer.shape if s != -1)
+    rest = elements // known
+    if not same_shape((rest * known if -1 in layer.shape else known,), (elements,)):
+        sides = "x".join(str(side) for side in layer.shape)
+        raise Misfit(f"as many elements as its output of {sides}")
+    shape = tuple(rest if side == -1 else side for side in layer.shape)
+    return Cost(Tensor(shape, read[0].bytes))
+
+
+def _prepend(layer: Layer, read: list[Tensor]) -> Cost:
+    length, features = _need(read, 2, "a sequence (length, features)")
+    return Cost(tensor((length + 1, features)), params=features)
+
+
+def _recurrent(layer: bp.Recurrent, read: list[Tensor]) -> Cost:
+    length, features = _need(read, 2, "a sequence (length, features)")
+    units, directions = layer.units, 1 + layer.bidirectional
+    # Gates, their biases, and states: an LSTM has a cell beside its output, Keras' GRU
+    # (`reset_after`) one bias for what is read and one for the state.
+    gates, biases, states = (4, 4, 2) if layer.cell == "lstm" else (3, 6, 1)
+    kernels = gates * units * (features + units)
+    shape = (length, directions * units) if layer.sequences else (directions * units,)
+    return Cost(
+        tensor(shape),
+        params=directions * (kernels + biases * units),
+        # At every position, the products with both kernels.
+        flops=2 * length * directions * kernels,
+        inner=4 * length * directions * (gates + states) * units,
+    )
+
+
 RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Dense: _dense,
     bp.Conv2D: _conv2d,
@@ -197,7 +235,7 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.LayerNorm: _layer_norm,
     bp.Dropout: _same,
     bp.Embedding: _embedding,
-    bp.Positions: _same,
+    bp.Positions: _positions,
     bp.PaddingMask: _mask,
     bp.Attention: _attention,
     bp.Add: _add,
@@ -205,4 +243,7 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.DepthwiseConv2D: _depthwise_conv2d,
     bp.ZeroPad2D: _zero_pad2d,
     bp.Multiply: _multiply,
+    bp.Reshape: _reshape,
+    bp.Prepend: _prepend,
+    bp.Recurrent: _recurrent,
 }

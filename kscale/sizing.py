@@ -6,15 +6,17 @@ Definitions, used wherever kscale prints or limits a size:
   weights once, the preprocessing around the network not. `trainable` leaves out the
   moving statistics of `BatchNorm`.
 - `flops`: one example forward. One multiply-add is 2. Counted are matrix products and
-  convolutions (dense, convolution, attention with its scores); element-wise work
-  (biases, activations, norms, pooling, softmax, look-ups) is not, as in the tables of
-  the ResNet, MobileNet and EfficientNet papers (which print multiply-adds, half of it).
+  convolutions (dense, convolution, attention with its scores, and at every position
+  the two products of a recurrent layer); element-wise work (biases, activations, norms,
+  gates, pooling, softmax, look-ups) is not, as in the tables of the ResNet, MobileNet
+  and EfficientNet papers (which print multiply-adds, half of it).
 - `weight_bytes(dtype)`: `params` in that type.
 - `activation_bytes`: the most bytes alive at once in a forward pass of one example.
   While a layer runs, alive are its inputs, its output, what it computes inside
-  (attention: queries, keys, values, scores and context) and whatever a later layer
-  still reads; the network's own inputs throughout. `Flatten`, and `Dropout` outside
-  training, give their input back.
+  (attention: queries, keys, values, scores and context; recurrent layers: gates and
+  states of every position) and whatever a later layer still reads; the network's own
+  inputs throughout. `Flatten` and `Reshape`, and `Dropout` outside training, give their
+  input back.
 - `training_activation_bytes`: inputs, outputs and insides of all layers for one
   example, which is what the backward pass reads.
 
@@ -34,7 +36,7 @@ from kscale.errors import SpecError
 from kscale.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
-_VIEWS = (bp.Flatten, bp.Dropout)
+_VIEWS = (bp.Flatten, bp.Dropout, bp.Reshape)
 _MOST_IN_ARRAYS = 2**58  # so that even the bits of float32 weights fit into int64
 _BACKWARD_COPIES = 4  # weight, gradient, and Adam's two moments
 

@@ -9,6 +9,7 @@ from kscale.blueprint import (
     Blueprint,
     Dense,
     Dropout,
+    Recurrent,
     Repeat,
     Scope,
     flat_layers,
@@ -49,6 +50,11 @@ def test_heads_must_divide_the_width() -> None:
         Attention(8, 3, name="a", inputs=("x", "x"))
     with pytest.raises(SpecError, match="must divide"):
         Attention(np.array([8, 9]), np.array([2, 2]), name="a", inputs=("x", "x"))
+
+
+def test_a_recurrent_cell_is_one_of_two() -> None:
+    with pytest.raises(SpecError, match="one of lstm, gru, not 'rnn'"):
+        Recurrent(8, "rnn", name="r")
 
 
 def test_copies_have_paths_and_shared_ones_have_one() -> None:

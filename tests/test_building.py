@@ -253,7 +253,7 @@ def test_equal_layers_start_different() -> None:
 
 
 def test_empty_text_is_no_division_by_zero() -> None:
-    for family in ("linear", "transformer"):
+    for family in ("linear", "rnn", "transformer"):
         spec = FAMILIES[family].spec()
         model = build_model(FAMILIES[family].blueprint(spec, TASKS["tokens"]))
         assert np.isfinite(model(np.zeros((2, 6), "int32"))).all()
@@ -267,6 +267,15 @@ def test_the_first_position_and_the_positions() -> None:
     out = model(np.array([[7, 0, 2]]))
     np.testing.assert_array_equal(out["e"][0], table)
     np.testing.assert_array_equal(out["f"][0], table[0])
+
+
+def test_embeddings_start_with_the_spread_asked_for() -> None:
+    layers = (Embedding(999, 64, stddev=0.5, name="e"),)
+    model = build_model(Blueprint((Input("x", "tokens", (3,), 999),), layers, ("e",)))
+    table = model.get_layer("e").get_weights()[0]
+    # A normal cut at two deviations has 0.8796 of its deviation, known to 0.3 % here.
+    assert table.std() == pytest.approx(0.8796 * 0.5, rel=0.02)
+    assert 0.95 < np.abs(table).max() <= 1
 
 
 def test_batch_statistics_are_shared_when_asked() -> None:

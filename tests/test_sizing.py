@@ -239,6 +239,15 @@ def test_rows_name_the_copies_they_stand_for() -> None:
             Task.of("tokens", (6,), vocabulary=9),
             {"norm": "post", "pooling": "first", "embedding_width": 8, "shared": True},
         ),
+        ("vit", Task.of("image", (9, 17, 3), classes=3), {}),
+        ("vit", Task.of("image", (8, 8, 1)), {"pooling": "token", "patch": 3}),
+        ("rnn", Task.of("sequence", (5, 16), classes=3), {"bidirectional": True}),
+        ("rnn", Task.of("image", (5, 4, 2), values=2), {"cell": "gru", "depth": 1}),
+        (
+            "rnn",
+            Task.of("tokens", (6,), vocabulary=9, classes=3),
+            {"pooling": "last", "depth": 4, "embedding_width": 16},
+        ),
     ],
 )
 def test_an_array_of_widths_gives_what_each_width_gives(

@@ -1,7 +1,16 @@
 """The table of families: a new family is a file and a row here."""
 
 from kscale.errors import SpecError, unknown_name
-from kscale.families import cnn, linear, mlp, mobilenet, resnet, transformer
+from kscale.families import (
+    cnn,
+    linear,
+    mlp,
+    mobilenet,
+    resnet,
+    rnn,
+    transformer,
+    vit,
+)
 from kscale.families.base import Family
 
 FAMILIES: dict[str, Family] = {
@@ -10,7 +19,9 @@ FAMILIES: dict[str, Family] = {
     "cnn": cnn.FAMILY,
     "resnet": resnet.FAMILY,
     "mobilenet": mobilenet.FAMILY,
+    "rnn": rnn.FAMILY,
     "transformer": transformer.FAMILY,
+    "vit": vit.FAMILY,
 }
 
 

@@ -50,6 +50,9 @@ _ALBERT = {**_BERT, "shared": True, "embedding_width": 128}
 _BERT_SOURCE = "Devlin et al. 2018, section 3, with pooler"
 _ALBERT_SOURCE = "Lan et al. 2019, table 1, with pooler"
 _SMALL_BERT_SOURCE = "Turc et al. 2019, with pooler"
+_VIT = {"patch": 16, "pooling": "token"}
+_VIT_SOURCE = "Dosovitskiy et al. 2020, table 1"
+_SMALL_VIT_SOURCE = "Touvron et al. 2020, table 1"
 
 NAMED: dict[str, Named] = {
     "VGG11": Named("cnn", _IMAGENET, f"{_VGG_SOURCE}, A", {**_VGG, "depth": 8}),
@@ -115,6 +118,18 @@ NAMED: dict[str, Named] = {
         _encoder(30000),
         _ALBERT_SOURCE,
         {**_ALBERT, "depth": 24, "width": 1024},
+    ),
+    "ViT-Ti/16": Named(
+        "vit", _IMAGENET, _SMALL_VIT_SOURCE, {**_VIT, "depth": 12, "width": 192}
+    ),
+    "ViT-S/16": Named(
+        "vit", _IMAGENET, _SMALL_VIT_SOURCE, {**_VIT, "depth": 12, "width": 384}
+    ),
+    "ViT-B/16": Named(
+        "vit", _IMAGENET, _VIT_SOURCE, {**_VIT, "depth": 12, "width": 768}
+    ),
+    "ViT-L/16": Named(
+        "vit", _IMAGENET, _VIT_SOURCE, {**_VIT, "depth": 24, "width": 1024}
     ),
 }
 

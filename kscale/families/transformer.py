@@ -25,12 +25,8 @@ Example:
 
 from typing import Any
 
-import numpy as np
-
 from kscale.blueprint import (
-    BODY_INPUT,
     Add,
-    Attention,
     Blueprint,
     Count,
     Dense,
@@ -53,9 +49,14 @@ from kscale.families.base import (
     width_knob,
     with_heads,
 )
+from kscale.families.encoder import (
+    ACTIVATION,
+    DROPOUT,
+    HEADS,
+    MLP_RATIO,
+    encoder_block,
+)
 from kscale.task import Task
-
-_HEAD_SIZES = tuple(range(64, 0, -8))
 
 
 def _network(
@@ -84,16 +85,9 @@ def _network(
             f"`positions >= {length}`, the length of the input, must hold, but got "
             f"positions={positions}."
         )
-    attention = Attention(
-        width,
-        heads_for(width, heads),
-        dropout=dropout,
-        name="attention",
-        inputs=("norm1", "norm1", "mask")
-        if norm == "pre"
-        else (*2 * (BODY_INPUT,), "mask"),
+    body = encoder_block(
+        width, heads, mlp_ratio, activation, dropout, norm, mask=("mask",)
     )
-    body = _block(attention, mlp_ratio * width, width, activation, norm, dropout)
     layers = [
         *_embeddings(task, width, embedding_width, positions or length, norm, dropout),
         Repeat(body, depth, shared=shared, name="block"),
@@ -142,62 +136,6 @@ def _embeddings(
     return layers
 
 
-def _block(
-    attention: Attention,
-    inner: Count,
-    width: Count,
-    activation: str,
-    norm: str,
-    dropout: float,
-) -> tuple[Layer, ...]:
-    dense: list[Layer] = [
-        Dense(inner, name="expand", activation=activation),
-        Dense(width, name="project"),
-    ]
-    first = _dropped(attention, "dropout1", dropout)
-    second = _dropped(dense[-1], "dropout2", dropout)
-    add1 = Add(name="add1", inputs=(BODY_INPUT, first[-1].name))
-    norm1, norm2 = LayerNorm(name="norm1"), LayerNorm(name="norm2")
-    if norm == "pre":
-        add2 = Add(name="add2", inputs=("add1", second[-1].name))
-        return (norm1, *first, add1, norm2, dense[0], *second, add2)
-    add2 = Add(name="add2", inputs=("norm1", second[-1].name))
-    return (*first, add1, norm1, dense[0], *second, add2, norm2)
-
-
-def _dropped(layer: Layer, name: str, rate: float) -> tuple[Layer, ...]:
-    return (layer, Dropout(rate, name=name)) if rate else (layer,)
-
-
-def heads_for(width: Count, heads: int = 0) -> Count:
-    """Number of heads that divides a width.
-
-    Args:
-        width: Model width, or an array of them.
-        heads: A wish; 0 takes heads of 64 features as BERT does, smaller ones where 64
-            does not divide the width or would leave a single head.
-
-    Raises:
-        SpecError: The wish does not divide the width.
-
-    Example:
-
-    >>> [heads_for(width) for width in (768, 200, 64, 8, 7)]
-    [12, 5, 2, 1, 1]
-    """
-    widths = np.asarray(width)
-    if heads:
-        if np.any(widths % heads):
-            odd = int(widths[widths % heads != 0].flat[0])
-            raise SpecError(f"`heads` (={heads}) must divide `width` (={odd}).")
-        return heads if isinstance(width, int) else np.full_like(widths, heads)
-    found = np.ones_like(widths)
-    for size in reversed(_HEAD_SIZES):
-        fits = (widths % size == 0) & (widths >= 2 * size)
-        found = np.where(fits, widths // size, found)
-    return int(found) if isinstance(width, int) else found
-
-
 FAMILY = Family(
     name="transformer",
     summary="encoder blocks; text as token ids",
@@ -207,25 +145,11 @@ FAMILY = Family(
     knobs=(
         depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
         width_knob(64, 2048, "features of a position"),
-        Knob("heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0),
-        Knob("mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1),
-        Knob(
-            "activation",
-            "gelu",
-            ("gelu", "relu", "silu"),
-            "function inside the dense layers",
-            shapes=False,
-        ),
+        HEADS,
+        MLP_RATIO,
+        ACTIVATION,
         Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
-        Knob(
-            "dropout",
-            0.1,
-            (0.0, 0.1, 0.2, 0.3),
-            "share dropped in attention and before each sum",
-            low=0.0,
-            high=0.95,
-            shapes=False,
-        ),
+        DROPOUT,
         Knob("shared", False, (False, True), "whether all blocks share weights"),
         Knob("embedding_width", 0, (0, 16, 32, 64, 128), "0 is the width", low=0),
         Knob(

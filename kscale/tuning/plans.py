@@ -331,8 +331,8 @@ def _checked(families: Sequence[Family], name: str, value: Any) -> Any:
 def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
     """Families by name; `auto` is the one that suits the task's inputs.
 
-    `auto` is `transformer` for tokens, `cnn` for images of 12 pixels a side or more and
-    `mlp` for everything else.
+    `auto` is `transformer` for tokens, `rnn` for sequences, `cnn` for images of 12
+    pixels a side or more and `mlp` for everything else.
     """
     chosen: Mapping[str, None] = {}
     for name in names:
@@ -344,5 +344,7 @@ def _auto(task: Task) -> str:
     first = task.inputs[0]
     if first.kind == "tokens":
         return "transformer"
+    if first.kind == "sequence":
+        return "rnn"
     is_image = first.kind == "image" and min(first.shape[:2]) >= _SMALL_IMAGE
     return "cnn" if is_image else "mlp"

@@ -16,6 +16,10 @@ from kscale.sizing import size_of
         ("BERT-base", 109_482_240),
         ("BERT-large", 335_141_888),
         ("ALBERT-base", 11_683_584),
+        ("ViT-Ti/16", 5_717_416),
+        ("ViT-S/16", 22_050_664),
+        ("ViT-B/16", 86_567_656),
+        ("ViT-L/16", 304_326_632),
     ],
 )
 def test_published_sizes(name: str, params: int) -> None:
@@ -25,7 +29,7 @@ def test_published_sizes(name: str, params: int) -> None:
     assert size.params == size.trainable == params
 
 
-def test_vgg16_and_bert_by_hand() -> None:
+def test_vgg16_bert_and_vit_by_hand() -> None:
     def flops(name: str) -> int:
         named = NAMED[name]
         family = FAMILIES[named.family]
@@ -45,6 +49,10 @@ def test_vgg16_and_bert_by_hand() -> None:
     assert flops("VGG16") == 2 * products
     block = 512 * 12 * 768**2 + 2 * 512 * 512 * 768
     assert flops("BERT-base") == 2 * (12 * block + 768 * 768)
+    # 14 x 14 patches of 16 x 16 pixels, and the class token.
+    block = 197 * 12 * 768**2 + 2 * 197 * 197 * 768
+    products = 196 * (16 * 16 * 3 * 768) + 12 * block + 768 * 1000
+    assert flops("ViT-B/16") == 2 * products
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,8 @@ def test_vgg16_and_bert_by_hand() -> None:
         ("bert_base", "BERT-base"),
         ("Bert Large", "BERT-large"),
         ("albertbase", "ALBERT-base"),
+        ("vit-b/16", "ViT-B/16"),
+        ("vitb16", "ViT-B/16"),
     ],
 )
 def test_names_are_found_in_any_spelling(spelling: str, name: str) -> None:

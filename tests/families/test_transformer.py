@@ -8,7 +8,8 @@ from contracts.family import check_size_equals_keras
 
 from kscale.building import build_model
 from kscale.errors import SpecError
-from kscale.families.transformer import FAMILY, heads_for
+from kscale.families.encoder import heads_for
+from kscale.families.transformer import FAMILY
 from kscale.task import Input, Target, Task
 
 TEXT = Task.of("tokens", (6,), vocabulary=11, classes=3)

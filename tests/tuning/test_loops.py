@@ -148,6 +148,25 @@ def test_training_learns_the_digits() -> None:
     assert (given == digits().validation.targets["label"]).mean() > 0.75
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_recurrent_layers_with_masks_train_inside_the_graph(cell: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    # The first token says the class; noise and padding of any length follow.
+    tokens = rng.integers(3, 6, (400, 7)) * (
+        np.arange(7) < rng.integers(2, 8, (400, 1))
+    )
+    tokens[:, 0] = 1 + labels
+    data = load_dataset((tokens.astype("int32"), labels))
+    spec = find_family("rnn").spec(width=8, cell=cell, bidirectional=True)
+    recipe = Recipe(epochs=6, batch_size=20)
+    loop = made_loop(spec, recipe, data, learning_rate=0.02)
+    for epoch in range(6):
+        loop.run_epoch(recipe.order(len(data.train), 1, epoch))
+    given = loop.predict(data.validation.inputs)["label"].argmax(axis=1)
+    assert (given == data.validation.targets["label"]).mean() > 0.95
+
+
 def test_real_targets_are_trained_on_in_units_of_their_spread() -> None:
     data = load_dataset("diabetes")
     name = data.task.targets[0].name

@@ -45,6 +45,7 @@ def test_settings_are_the_same_however_they_are_written() -> None:
         (Task.of("image", (8, 8, 1), classes=2), "mlp"),
         (Task.of("image", (28, 28, 1), classes=2), "cnn"),
         (Task.of("tokens", (9,), classes=2, vocabulary=5), "transformer"),
+        (Task.of("sequence", (9, 4), classes=2), "rnn"),
     ],
 )
 def test_auto_takes_the_family_that_suits_the_inputs(task: Task, name: str) -> None:

@@ -38,6 +38,7 @@ from kscale.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
 _VIEWS = (bp.Flatten, bp.Dropout, bp.Reshape)
 _MOST_IN_ARRAYS = 2**58  # so that even the bits of float32 weights fit into int64
+_FLOPS_A_BYTE = 10
 _BACKWARD_COPIES = 4  # weight, gradient, and Adam's two moments
 
 
@@ -68,6 +69,16 @@ class Size:
         if dtype not in _BITS:
             raise SpecError(f"Unknown type {dtype!r}. Known: {', '.join(_BITS)}.")
         return -(-self.params * _BITS[dtype] // 8)
+
+    @property
+    def training_work(self) -> Any:
+        """Cost of a training step for one example, in FLOPs; orders networks by time.
+
+        The backward pass costs twice the forward one. Every byte of an activation is
+        moved about as often, and counts as 10 FLOPs: what a core computes while it
+        moves a byte (Williams et al. 2009, the roofline's ridge).
+        """
+        return 3 * self.flops + _FLOPS_A_BYTE * self.training_activation_bytes
 
     def training_bytes(self, batch_size: int) -> Any:
         """Bytes held by training with Adam in float32, with a batch's activations."""

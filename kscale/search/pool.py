@@ -99,6 +99,7 @@ class Pool:
     Attributes:
         params: int64 array, exact weights of each spec.
         flops: int64 array, exact FLOPs of each spec.
+        work: int64 array, `Size.training_work` of each spec.
         share: float array, the largest part of any limit that each spec uses.
 
     Raises:
@@ -127,7 +128,13 @@ class Pool:
                 continue
             self._groups.append(group)
             sizes.append(
-                np.stack([_column(size.params, used), _column(size.flops, used)])
+                np.stack(
+                    [
+                        _column(size.params, used),
+                        _column(size.flops, used),
+                        _column(size.training_work, used),
+                    ]
+                )
             )
             sizes[-1] = sizes[-1][:, inside]
             shares.append(used[inside])
@@ -135,7 +142,7 @@ class Pool:
             columns.append(inside)
         if not sizes:
             raise BudgetError(_nothing_fits(space, smallest))
-        self.params, self.flops = np.concatenate(sizes, axis=1)
+        self.params, self.flops, self.work = np.concatenate(sizes, axis=1)
         self.share = np.concatenate(shares)
         self._owners = np.concatenate(owners)
         self._columns = np.concatenate(columns)
@@ -159,7 +166,8 @@ class Pool:
     def within(self, inside: NDArray[np.bool_]) -> "Pool":
         """The specs of a mask over the arrays; their shares count from the largest."""
         fewer = copy(self)
-        fewer.params, fewer.flops = self.params[inside], self.flops[inside]
+        for name in ("params", "flops", "work"):
+            setattr(fewer, name, getattr(self, name)[inside])
         fewer.share = self.share[inside] / self.share[inside].max()
         fewer._owners, fewer._columns = self._owners[inside], self._columns[inside]
         return fewer

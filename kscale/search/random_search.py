@@ -26,8 +26,9 @@ class RandomSearcher:
     before any is proposed again with another learning rate; when all pairs of spec and
     learning rate have been proposed the space is exhausted.
 
-    Jobs are drawn in rounds of 20. The three of the fewest FLOPs come first, so that a
-    search soon has an answer and knows what a training costs; the others as drawn.
+    Jobs are drawn in rounds of 20. The three of the least work (`Size.training_work`)
+    come first, so that a search soon has an answer and knows what a training costs; the
+    others as drawn.
 
     Args:
         pool: Specs that fit the budget.
@@ -89,7 +90,7 @@ class RandomSearcher:
             if drawn is None:
                 break
             chosen, spec = drawn
-            costs[self._job(index, chosen, spec)] = int(self.pool.flops[chosen])
+            costs[self._job(index, chosen, spec)] = int(self.pool.work[chosen])
         self._drawn += len(costs)
         cheap = sorted(costs, key=lambda job: costs[job])[:_CHEAP_FIRST]
         self._round = list(dict.fromkeys([*cheap, *costs]))

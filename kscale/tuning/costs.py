@@ -18,9 +18,9 @@ class CostModel:
     """Seconds of trainings on this machine.
 
     A spec that was trained takes as long again. Another takes a fixed time, a time for
-    each FLOP of its epochs, and a time for each weight that a step updates, none of
-    them negative: fitted to the relative errors of the trainings of its family, or of
-    all while its family has fewer than three.
+    the work of its epochs (`Size.training_work`) and a time for each weight that a step
+    updates, none of them negative: fitted to the relative errors of the trainings of
+    its family, or of all while its family has fewer than three.
 
     Args:
         task: What the networks take in and put out.
@@ -57,12 +57,13 @@ class CostModel:
         if len(known) < _FEWEST:
             return float(np.mean([r.seconds for r in known])) if known else 0.0
         seconds = np.array([result.seconds for result in known])
-        work = np.array([self._work(r.flops, r.params, r.epochs) for r in known])
+        work = np.array([self._work(r.spec, r.epochs) for r in known])
         rates, _ = nnls(work / seconds[:, None], np.ones(len(known)))
-        size = find_family(spec.family).size(spec, self.task)
-        return float(rates @ self._work(size.flops, size.params, epochs))
+        return float(rates @ self._work(spec, epochs))
 
-    def _work(self, flops: int, params: int, epochs: int) -> tuple[float, float, float]:
-        """One training, its GFLOPs, and millions of weights updated."""
+    def _work(self, spec: Spec, epochs: int) -> tuple[float, float, float]:
+        """One training, its work in units of 1e9, and millions of weights updated."""
+        size = find_family(spec.family).size(spec, self.task)
         steps = epochs * self.examples / self.batch_size
-        return 1.0, flops * epochs * self.examples / 1e9, params * steps / 1e6
+        work = size.training_work * epochs * self.examples
+        return 1.0, work / 1e9, size.params * steps / 1e6

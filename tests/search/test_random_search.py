@@ -56,14 +56,14 @@ def test_more_trials_go_on_where_fewer_ended() -> None:
 
 def test_a_round_begins_with_its_cheapest_and_goes_on_as_drawn() -> None:
     pool = made_pool()
-    flops = dict(zip(pool.specs(), pool.flops.tolist(), strict=True))
+    work = dict(zip(pool.specs(), pool.work.tolist(), strict=True))
     searcher = RandomSearcher(pool, 50, 3)
     assert len(searcher.planned()) == 20
     jobs = run_searcher(searcher, log_size)
     for start, end in ((0, 20), (20, 40), (40, 50)):
         drawn = jobs[start:end]
         assert {job.index for job in drawn} == set(range(start, end))
-        costs = [flops[job.spec] for job in drawn]
+        costs = [work[job.spec] for job in drawn]
         assert costs[:3] == sorted(costs)[:3]
         others = [job.index for job in drawn[3:]]
         assert others == sorted(others)

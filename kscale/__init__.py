@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kscale.tuning.fitting import fit_model
     from kscale.tuning.hypermodel import as_hypermodel
     from kscale.tuning.listeners import Listener
+    from kscale.tuning.plans import Plan, plan_search
     from kscale.tuning.searching import tune
     from kscale.tuning.sessions import SearchInterrupted
     from kscale.tuning.single import train
@@ -58,6 +59,7 @@ _HOMES = {
     "Listener": "tuning.listeners",
     "MissingPackageError": "errors",
     "NAMED": "families.named",
+    "Plan": "tuning.plans",
     "Result": "results",
     "ResultsError": "errors",
     "Run": "run",
@@ -78,6 +80,7 @@ _HOMES = {
     "list_fitting": "counting",
     "load_dataset": "data",
     "peek_task": "data",
+    "plan_search": "tuning.plans",
     "size_of": "sizing",
     "size_rows": "sizing",
     "train": "tuning.single",
@@ -100,6 +103,7 @@ __all__ = [
     "KscaleError",
     "Listener",
     "MissingPackageError",
+    "Plan",
     "Result",
     "ResultsError",
     "Run",
@@ -120,6 +124,7 @@ __all__ = [
     "list_fitting",
     "load_dataset",
     "peek_task",
+    "plan_search",
     "size_of",
     "size_rows",
     "train",

@@ -26,6 +26,14 @@ class Entry:
     results: tuple[Result, ...]
     others: tuple[Result, ...] = ()
 
+    def __repr__(self) -> str:
+        spec = self.spec
+        shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
+        return (
+            f"Entry({spec.family}{shape}, {self.params:,} params, score "
+            f"{self.score:.4g} +- {self.stderr:.2g}, {len(self.results)} trained)"
+        )
+
     @property
     def spec(self) -> Spec:
         """What was trained."""

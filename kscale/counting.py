@@ -101,7 +101,8 @@ def count_network(
     >>> count_network("VGG16").size.params
     138357544
     """
-    if name in FAMILIES:
+    if name.lower() in FAMILIES:
+        name = name.lower()
         family, own, source = FAMILIES[name], {}, ""
         if task is None:
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
@@ -109,6 +110,8 @@ def count_network(
         known, named = _named(name)
         family, own = find_family(named.family), dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
+        if knobs:
+            source = " changed"
         name = known
     spec = family.spec(**{**own, **(knobs or {})})
     blueprint = family.blueprint(spec, task)

@@ -105,13 +105,17 @@ def find_objective(name: str | None, target: Target) -> Objective:
     'root_mean_squared_error'
     """
     known = OBJECTIVES[target.kind]
-    wanted = name or target.metric
+    wanted = str(name or target.metric)
     names = {_letters(item): item for item in known}
     names |= {_letters(short): item for short, item in _SHORT.items() if item in known}
     found = names.get(_letters(wanted))
     if found is None:
         what = "classes" if target.kind == "classes" else "real values"
         raise DataError(unknown_name(f"metric for {what}", wanted, known))
+    if found == "top_5_accuracy" and target.outputs <= 5:
+        raise DataError(
+            f"top_5_accuracy needs more than 5 classes, but there are {target.outputs}."
+        )
     return known[found]
 
 

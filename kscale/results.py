@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 Stage = Literal["baseline", "search", "finalist", "test", "latency"]
 
+MAJORITY = "majority"
+"""Family of the baseline that always answers the majority class, or the mean."""
+
 TRAINED: tuple[Stage, ...] = ("baseline", "search", "finalist")
 """Stages whose results are of trainings."""
 
@@ -44,7 +47,7 @@ class Result:
         examples: Number of examples the score was computed on.
         undertrained: Whether it was still improving when training ended.
         seconds: Wall-clock time of building, training and scoring.
-        curve: For each epoch, under `loss`, `validation_loss` and `score`.
+        curve: For each epoch, under `loss` and `score`.
         parent: Index of the job whose weights it went on from.
         memory: Bytes that the training was predicted to hold.
         latency_ms: Median time of a forward pass; None if it was not measured.
@@ -89,20 +92,24 @@ class Result:
         Raises:
             ValueError: The line is not a whole result.
         """
-        data = json.loads(line)
-        if not isinstance(data, dict):
-            raise ValueError("not an object")
         try:
+            data = json.loads(line, parse_constant=_refuse_constant)
+            if not isinstance(data, dict):
+                raise ValueError("not an object")
             _check_types(data)
             return cls(**{**data, "spec": Spec.from_json(data["spec"])})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(str(error)) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def _check_types(data: Mapping[str, Any]) -> None:
     """Raise a ValueError for a value of a wrong type, which would fail much later."""
     for item in fields(Result):
-        if item.name not in data or item.name == "spec":
+        if item.name not in data:
             continue
         value = data[item.name]
         if item.name == "stage":
@@ -110,22 +117,43 @@ def _check_types(data: Mapping[str, Any]) -> None:
         elif item.name == "status":
             fits = value in ("ok", "failed")
         elif item.name == "curve":
-            fits = isinstance(value, dict)
+            fits = isinstance(value, dict) and all(map(_is_curve, value.values()))
+        elif item.name == "spec":
+            fits = _is_spec(value)
         else:
-            fits = _suits(value, type(item.default), item.default is None)
+            fits = _suits(item.name, value, item.default)
         if not fits:
-            raise ValueError(f"{item.name} is {value!r}")
+            raise ValueError(f"{item.name} is {str(value)[:80]!r}")
 
 
-def _suits(value: Any, kind: type, is_optional: bool) -> bool:
+def _suits(name: str, value: Any, default: Any) -> bool:
     """Whether a value is of the kind of a field, told by its default."""
-    if is_optional:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return value is None or is_number
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    # Fields without a default are the numbers of the size and the job.
-    return type(value) is (kind if kind in (int, str, bool) else int)
+    if default is None or isinstance(default, float):
+        if value is None:
+            return default is None
+        # Only a score may be below 0.
+        return _is_number(value) and (name == "score" or value >= 0)
+    if isinstance(default, bool | str):
+        return type(value) is type(default)
+    return type(value) is int and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) < _LARGEST
+
+
+def _is_curve(values: Any) -> bool:
+    return isinstance(values, list) and all(v is None or _is_number(v) for v in values)
+
+
+def _is_spec(data: Any) -> bool:
+    """Whether it names a family, and knobs of plain values, depth and width numbers."""
+    if not isinstance(data, dict) or not isinstance(data.get("family"), str):
+        return False
+    if any(type(data.get(name, 0)) is not int for name in ("depth", "width")):
+        return False
+    return all(isinstance(value, int | float | str) for value in data.values())
 
 
 def _finite(data: Any) -> Any:
@@ -138,8 +166,11 @@ def _finite(data: Any) -> Any:
     return data
 
 
+_LARGEST = 1e100  # far beyond any figure, and its square is still finite
 RESULTS_FILE = "results.jsonl"
 RUN_FILE = "run.json"
+FORMAT = 1
+"""What `run.json` says of the form of a run folder."""
 
 
 def read_results(folder: Path) -> list[Result]:
@@ -147,9 +178,15 @@ def read_results(folder: Path) -> list[Result]:
 
     A damaged line (a process was killed while it wrote, or the file was edited) is left
     out and named in a warning.
+
+    Raises:
+        ResultsError: The file cannot be read.
     """
     path = folder / RESULTS_FILE
-    return list(_read_lines(path)) if path.exists() else []
+    try:
+        return list(_read_lines(path)) if path.exists() else []
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _read_lines(path: Path) -> Iterator[Result]:
@@ -174,14 +211,19 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / RUN_FILE
     try:
         data = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ResultsError(
             f"{folder} is no run folder: it has no {RUN_FILE}."
         ) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise ResultsError(f"{path} cannot be read: {error}.") from error
     if not isinstance(data, dict) or not {"identity", "task", "data"} <= data.keys():
         raise ResultsError(f"{path} does not describe a run.")
+    if data.get("format", FORMAT) != FORMAT:
+        raise ResultsError(
+            f"{path} is of format {data['format']!r}, and this kscale reads {FORMAT}: "
+            "use the version that wrote it."
+        )
     return data
 
 
@@ -196,18 +238,33 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
+def _flat(identity: Any) -> dict[str, Any]:
+    """What differs is named by its own key, also inside the budget and the settings."""
+    flat: dict[str, Any] = {}
+    for key, value in dict(identity).items():
+        flat |= value if isinstance(value, dict) else {key: value}
+    return flat
+
+
 class ResultsWriter:
     """The only writer of a run folder, for as long as it is open.
 
     Raises:
-        ResultsError: Another process has the folder open, or it holds another search.
+        ResultsError: Another process has the folder open, it holds another search or
+            files of somebody else, or it cannot be written.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / RESULTS_FILE
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_foreign()
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except (OSError, UnicodeError, ValueError) as error:
+            if isinstance(error, ResultsError):
+                raise
+            raise ResultsError(f"{folder} cannot be written: {error}.") from error
         try:
             self._lock()
             self._claim(description)
@@ -215,6 +272,19 @@ class ResultsWriter:
         except BaseException:
             os.close(self._fd)
             raise
+
+    def _refuse_foreign(self) -> None:
+        """A search empties folders of its own, so it begins in an empty one."""
+        if (self.folder / RUN_FILE).exists():
+            read_run(self.folder)
+            return
+        for path in self.folder.iterdir():
+            is_ours = path.name == RESULTS_FILE or path.name.endswith(".partial")
+            if not is_ours:
+                raise ResultsError(
+                    f"{self.folder} is no run folder and holds {path.name!r}; choose a "
+                    "new folder with --run."
+                )
 
     def _lock(self) -> None:
         try:
@@ -241,18 +311,14 @@ class ResultsWriter:
             return
         there = read_run(self.folder)
         asked = json.loads(json.dumps(description["identity"]))
-        other = [
-            key
-            for key in sorted({*asked, *there["identity"]})
-            if asked.get(key) != there["identity"].get(key)
-        ]
-        if other:
-            key = other[0]
-            raise ResultsError(
-                f"{self.folder} holds another search: its {key} is "
-                f"{json.dumps(there['identity'].get(key))}, not "
-                f"{json.dumps(asked.get(key))}. Choose another folder with --run."
-            )
+        has, wants = _flat(there["identity"]), _flat(asked)
+        for key in sorted({*has, *wants}):
+            if has.get(key) != wants.get(key):
+                raise ResultsError(
+                    f"{self.folder} holds another search: its {key} is "
+                    f"{json.dumps(has.get(key))}, not {json.dumps(wants.get(key))}. "
+                    "Choose another folder with --run."
+                )
 
     def _end_partial_line(self, path: Path) -> None:
         """A killed process may have left half a line; what follows starts a new one."""

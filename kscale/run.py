@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from kscale.answers import (
     Entry,
@@ -13,7 +14,7 @@ from kscale.answers import (
     recommended_of,
 )
 from kscale.budget import Budget
-from kscale.errors import ResultsError, unknown_name
+from kscale.errors import ExportError, ResultsError, unknown_name
 from kscale.objectives import Objective, find_objective
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
@@ -218,6 +219,7 @@ class Run:
             which: `best`, `recommended`, or an entry of the front.
 
         Raises:
+            ExportError: The file or the weights are damaged.
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
@@ -239,7 +241,12 @@ class Run:
                 f"{self.folder} has no model {which!r}; there are best and recommended "
                 "once a search has ended."
             )
-        return keras.saving.load_model(path, compile=False)
+        try:
+            return keras.saving.load_model(path, compile=False)
+        except (OSError, ValueError, BadZipFile) as error:
+            raise ExportError(
+                f"{path} cannot be read; the search's command writes it again."
+            ) from error
 
     def _weights(self, entry: Entry) -> Path:
         for result in entry.results:

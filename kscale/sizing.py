@@ -142,9 +142,15 @@ def size_of(blueprint: Blueprint) -> Size:
         SpecError: A layer's input has a shape it cannot take, or a width of an array
             makes a figure too large for int64.
     """
-    totals = _count(blueprint, rows=None)
-    if not isinstance(totals.peak, int):
-        _check_range(blueprint)
+    try:
+        totals = _count(blueprint, rows=None)
+        if not isinstance(totals.peak, int):
+            _check_range(blueprint)
+    except OverflowError as error:
+        raise SpecError(
+            "A figure is too large for arrays; give smaller widths or inputs, or count "
+            "one width at a time."
+        ) from error
     return Size(
         params=totals.params,
         trainable=totals.params - totals.frozen,

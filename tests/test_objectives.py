@@ -7,7 +7,7 @@ from kscale.errors import DataError
 from kscale.objectives import OBJECTIVES, find_objective
 from kscale.task import Target
 
-CLASSES = Target("y", "classes", 3)
+CLASSES = Target("y", "classes", 6)
 REAL = Target("y", "real", 1)
 
 
@@ -61,3 +61,8 @@ def test_gains_and_better_agree(kind: str) -> None:
 def test_every_metric_is_a_keras_class_of_that_name() -> None:
     named = [o.keras_class for known in OBJECTIVES.values() for o in known.values()]
     assert all(hasattr(keras.metrics, name) for name in named if name)
+
+
+def test_the_top_five_of_five_classes_are_no_metric() -> None:
+    with pytest.raises(DataError, match="more than 5 classes, but there are 5"):
+        find_objective("top_5_accuracy", Target("y", "classes", 5))

@@ -77,6 +77,7 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
+        b"[" * 100_000,
         *(b'{"stage":"sea', b"[1, 2]", b'"text"', b'{"stage":"search"}', b"\xff\xfe"),
         *(
             made().to_line().strip().replace(right, wrong).encode()
@@ -88,6 +89,13 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
                 ('"status":"ok"', '"status":"fine"'),
                 ('"curve":{', '"curve":[],"other":{'),
                 ('"undertrained":false', '"undertrained":0'),
+                ('"params":659', '"params":-1'),
+                ('"seconds":0.0', '"seconds":NaN'),
+                ('"stderr":null', '"stderr":1e308'),
+                ('"family":"mlp"', '"family":["mlp"]'),
+                ('"depth":2', '"depth":"two"'),
+                ('"depth":2', '"depth":null'),
+                ('"curve":{"loss":[1.5', '"curve":{"loss":["1.5"'),
             )
         ),
     ],
@@ -189,3 +197,55 @@ def test_writing_atomically_leaves_no_other_file(tmp_path: Path) -> None:
     write_atomically(path, b"two")
     assert path.read_bytes() == b"two"
     assert [item.name for item in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tuner").mkdir()
+    (tmp_path / "tuner" / "mine.txt").write_text("precious")
+    with pytest.raises(ResultsError, match="no run folder and holds 'tuner'"):
+        ResultsWriter(tmp_path, DESCRIPTION)
+    assert [path.name for path in tmp_path.iterdir()] == ["tuner"]
+
+
+def test_a_folder_that_a_killed_search_had_just_made_is_taken(tmp_path: Path) -> None:
+    (tmp_path / RESULTS_FILE).touch()
+    (tmp_path / ".run.json.17.partial").write_text("{")
+    written(tmp_path, made())
+    assert read_results(tmp_path) == [made()]
+
+
+def test_a_folder_with_a_damaged_description_gets_no_results_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / RUN_FILE).write_text("{")
+    with pytest.raises(ResultsError, match="cannot be read"):
+        ResultsWriter(tmp_path, DESCRIPTION)
+    assert not (tmp_path / RESULTS_FILE).exists()
+
+
+@pytest.mark.parametrize("name", ["file/run", "x" * 300, "nul\0"])
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResultsError, match="cannot be written") as caught:
+        ResultsWriter(tmp_path / name, DESCRIPTION)
+    assert "\n" not in str(caught.value)
+
+
+def test_results_that_are_a_folder_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / RESULTS_FILE).mkdir()
+    with pytest.raises(ResultsError, match="cannot be read"):
+        read_results(tmp_path)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    content = {**DESCRIPTION, "format": 99}
+    (tmp_path / RUN_FILE).write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="format 99, and this kscale reads 1"):
+        read_run(tmp_path)
+
+
+def test_another_limit_is_named_alone(tmp_path: Path) -> None:
+    ResultsWriter(tmp_path, DESCRIPTION).close()
+    asked = {**DESCRIPTION["identity"], "budget": {"max_params": 2000}}
+    with pytest.raises(ResultsError, match="its max_params is 1000, not 2000"):
+        ResultsWriter(tmp_path, {**DESCRIPTION, "identity": asked})

@@ -1,5 +1,6 @@
 """The command line: parse, one library call, one print."""
 
+import errno
 import logging
 from typing import Any
 
@@ -18,13 +19,17 @@ from kscale.errors import KscaleError
 
 
 class _Group(click.Group):
-    """Turns what kscale raises on purpose into one line and exit code 1."""
+    """Makes one line of what kscale raises on purpose, or what the system refuses."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KscaleError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise click.ClickException(f"{error}.") from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)

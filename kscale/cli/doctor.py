@@ -18,9 +18,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     Example:
       kscale doctor
     """
-    from kscale import check_environment
-
     with quiet_start():
+        from kscale import check_environment
+
         found = check_environment()
     if as_json:
         print_json(found.to_json())

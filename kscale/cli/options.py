@@ -130,9 +130,12 @@ shape_options = together(
 def knobs_of(
     settings: Iterable[tuple[str, str]], depth: int | None, width: int | None
 ) -> dict[str, Any]:
-    """The knobs named by `--set`, `--depth` and `--width`."""
+    """The knobs named by `--set`, `--depth` and `--width`, each once."""
     named = {"depth": depth, "width": width}
     given = {name: value for name, value in named.items() if value is not None}
+    for name in given:
+        if name in dict(settings):
+            raise click.UsageError(f"--{name} and --set {name}=... exclude each other.")
     return {**dict(settings), **given}
 
 

@@ -20,9 +20,14 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
+def is_terminal() -> bool:
+    """Whether standard output is a terminal; it may also be closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def output_width() -> int:
     """Columns for a table: the terminal's, or 120 where there is none."""
-    if sys.stdout.isatty():
+    if is_terminal():
         return max(60, shutil.get_terminal_size().columns)
     return _WIDTH
 

@@ -117,7 +117,7 @@ def _task(ctx: click.Context) -> Task:
     """The task of --data or --input, or else the published network's own, changed."""
     name, shape = ctx.params["name"], ctx.params["shape"]
     changes = (ctx.params["classes"], ctx.params["vocabulary"])
-    if name is not None and name not in FAMILIES and not _is_given(ctx, "data"):
+    if name is not None and name.lower() not in FAMILIES and not _is_given(ctx, "data"):
         return change_task(published_task(name), shape, *changes)
     if shape is not None:
         return task_of_shape(shape, *changes)

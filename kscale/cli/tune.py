@@ -1,13 +1,12 @@
 """`kscale tune`: search depth and width within a budget."""
 
-import sys
 from typing import Any
 
 import click
 from rich.console import Console
 
 from kscale.cli import options
-from kscale.cli.output import output_width, print_json, start_tensorflow
+from kscale.cli.output import is_terminal, output_width, print_json, start_tensorflow
 from kscale.cli.progress import progress_listener
 from kscale.data import load_dataset
 from kscale.reports.tables import report_table, report_text
@@ -125,8 +124,8 @@ def show_run(
     if as_json:
         print_json(run.to_json(rank_by))
         return
-    if sys.stdout.isatty():
-        Console().print(report_table(report, all_rows))
+    if is_terminal():
+        Console(width=output_width()).print(report_table(report, all_rows))
     else:
         click.echo(report_text(report, output_width(), all_rows), nl=False)
     click.echo(f"Files: {run.folder}")

@@ -137,6 +137,10 @@ class Dataset:
         for name, part in self.parts.items():
             _check_part(name, part, self.task)
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(part):,} {name}" for name, part in self.parts.items())
+        return f"Dataset({self.name!r}, {sizes} examples)"
+
     @property
     def parts(self) -> dict[PartName, Part]:
         """The three parts by name."""

@@ -26,11 +26,11 @@ FAMILIES: dict[str, Family] = {
 
 
 def find_family(name: str) -> Family:
-    """A family by name.
+    """A family by name, in capitals or not.
 
     Raises:
         SpecError: There is no such family; the text names the nearest.
     """
-    if name not in FAMILIES:
-        raise SpecError(unknown_name("family", name, FAMILIES))
-    return FAMILIES[name]
+    if str(name).lower() not in FAMILIES:
+        raise SpecError(unknown_name("family", str(name), FAMILIES))
+    return FAMILIES[str(name).lower()]

@@ -82,14 +82,14 @@ def _edge(best: Row, name: str) -> list[str]:
     values = [float(value) for value in knob.values]
     value = float(best.spec[name])
     if value >= max(values):
-        which, where = "largest", "above"
+        which, beyond, where = "largest", 2 * value, "above"
     elif value <= min(values) and min(values) > (knob.low or 0):
-        which, where = "smallest", "below"
+        which, beyond, where = "smallest", max(value // 2, knob.low or 0), "below"
     else:
         return []
     return [
-        f"The best {best.family} has the {which} {name} searched ({value:g}): widen "
-        f"the range of the {name} {where} {value:g}."
+        f"The best {best.family} has the {which} {name} searched ({value:g}): what is "
+        f"{where} it was not tried; --set {name}={beyond:g} tries one."
     ]
 
 
@@ -122,8 +122,8 @@ def _evidence(report: Report) -> list[str]:
     tied = sum(row.is_tied for row in report.rows)
     among = f", and {tied} rows are within one standard error of the best"
     return [
-        "No finalists were retrained yet: scores are of one seed each, the best of "
-        f"which is partly luck{among if tied > 1 else ''}."
+        "No finalists were retrained: scores are of one seed each, the best of which "
+        f"is partly luck{among if tied > 1 else ''}."
     ]
 
 

@@ -30,15 +30,12 @@ from kscale.reports.measures import (
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
-from kscale.results import TRAINED, Result
+from kscale.results import MAJORITY, TRAINED, Result
+from kscale.search.pool import ALWAYS_SEARCHED
 from kscale.task import Task
 
 __all__ = ["MAJORITY", "Report", "Row", "make_report"]
 
-MAJORITY = "majority"
-"""Family of the baseline that always answers the majority class, or the mean."""
-
-_ALWAYS_SEARCHED = ("depth", "width")
 _Key = tuple[Spec, float | None]
 
 
@@ -73,7 +70,11 @@ def make_report(
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = sorted((row for row in rows if not row.is_front), key=_order(asked))
     ordered = (*front, *others)
-    trained = [result for result in results if result.stage in TRAINED]
+    trained = [
+        result
+        for result in results
+        if result.stage in TRAINED and result.spec.family != MAJORITY
+    ]
     report = Report(
         rows=ordered,
         front=front,
@@ -102,7 +103,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         identity = run["identity"]
         task = Task.from_json(run["task"])
         fixed = dict(identity.get("set") or {})
-        searched = (*_ALWAYS_SEARCHED, *(identity.get("search") or ()))
+        searched = (*ALWAYS_SEARCHED, *(identity.get("search") or ()))
         return _Asked(
             find_objective(identity.get("objective"), task.targets[0]),
             Budget(**(identity.get("budget") or {})),
@@ -155,7 +156,7 @@ def _row(
     **answers: bool,
 ) -> Row:
     score, objective = entry.score, asked.objective
-    shown = {*asked.searched, *asked.fixed} - {*_ALWAYS_SEARCHED, "learning_rate"}
+    shown = {*asked.searched, *asked.fixed} - {*ALWAYS_SEARCHED, "learning_rate"}
     row = Row(
         spec=entry.spec,
         knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),

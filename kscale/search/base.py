@@ -38,7 +38,8 @@ class Job:
         epochs_from: Epochs they were trained before; above 0 the job goes on from the
             weights and the optimizer of its parent's members.
         parent: Index of the job it goes on from, in the same stage.
-        keep: Whether a later job may go on from this one.
+        keep: Whether the weights stay on disk: a later job may go on from them, or they
+            may become the answer.
     """
 
     stage: Stage

@@ -19,7 +19,8 @@ from kscale.task import Task
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
 
-_ALWAYS_SEARCHED = ("depth", "width")
+ALWAYS_SEARCHED = ("depth", "width")
+"""Knobs that are varied unless they are set; so is the learning rate."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Space:
         fixed = dict(self.fixed)
         if knob.name in fixed:
             return (knob.check(fixed[knob.name]),)
-        if knob.name in (*_ALWAYS_SEARCHED, "learning_rate", *self.searched):
+        if knob.name in (*ALWAYS_SEARCHED, "learning_rate", *self.searched):
             return knob.values
         return (knob.default,)
 

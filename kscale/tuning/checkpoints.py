@@ -22,7 +22,7 @@ class Progress:
 
     Args:
         epochs: Epochs done.
-        curve: A value for each epoch under `loss`, `validation_loss` and `score`.
+        curve: A value for each epoch under `loss` and `score`.
         seconds: Time spent so far, over all processes.
     """
 

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 from kscale.families import find_family
 from kscale.families.base import Value
 from kscale.reports.cells import metric_name
-from kscale.results import Result
+from kscale.results import MAJORITY, Result
 from kscale.run import Run
 from kscale.search.pool import Pool, Space
 
@@ -76,7 +76,7 @@ def experiment_summary(run: Run, started: float) -> Summary:
         **_knob_domains(space),
         **_size_domains(space, identity["seed"]),
         "epochs": _domain([1, identity["epochs"]]),
-        "family": _domain([*identity["families"], "linear", "majority"]),
+        "family": _domain([*identity["families"], "linear", MAJORITY]),
         "stage": _domain(["baseline", "search", "finalist"]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from kscale.budget import Budget
 from kscale.data import load_dataset
 from kscale.data.base import Dataset
@@ -16,8 +18,9 @@ from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import find_family
 from kscale.families.base import Family, Spec
 from kscale.objectives import Objective, find_objective
+from kscale.results import FORMAT
 from kscale.search import SEARCHERS
-from kscale.search.pool import Pool, Space
+from kscale.search.pool import ALWAYS_SEARCHED, Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task import Task
 from kscale.tuning.recipe import Recipe
@@ -78,8 +81,16 @@ class Request:
     def __post_init__(self) -> None:
         for name, low in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and not value >= low:
+            if value is None and name in ("epochs", "batch_size", "time_limit"):
+                continue
+            kind: Any = (int, float) if name == "time_limit" else (int, np.integer)
+            if isinstance(value, bool) or not isinstance(value, kind):
+                what = "a number of seconds" if name == "time_limit" else "whole"
+                raise SpecError(f"`{name}` must be {what}, but got {value!r}.")
+            if not value >= low:
                 raise SpecError(f"`{name} >= {low}` must hold, but got {name}={value}.")
+        if not self.families:
+            raise SpecError("A search needs a family; give a name, or 'auto'.")
         if self.searcher not in SEARCHERS:
             raise SpecError(unknown_name("searcher", self.searcher, SEARCHERS))
         if self.strategy not in STRATEGIES:
@@ -178,7 +189,7 @@ class Plan:
         """What run.json says of the search."""
         data = self.dataset
         return {
-            "format": 1,
+            "format": FORMAT,
             "identity": self.identity,
             "task": data.task.to_json(),
             "data": {
@@ -214,6 +225,7 @@ def plan_search(
     latency_batch: int = 1,
     family: str | Sequence[str] = "auto",
     settings: Mapping[str, Any] | None = None,
+    search: str | Sequence[str] = (),
     objective: str | None = None,
     replicas: int = 1,
     **asked: Any,
@@ -221,7 +233,7 @@ def plan_search(
     """What `kscale.tune` would do with the same arguments; starts no TensorFlow.
 
     Args:
-        data, family, settings, objective: As `tune`.
+        data, family, settings, search, objective: As `tune`.
         max_params, max_flops, max_bytes, max_memory, max_latency_ms, latency_batch: As
             `tune`.
         replicas: Copies of the network that train in step.
@@ -234,6 +246,7 @@ def plan_search(
     """
     request = Request(
         families=(family,) if isinstance(family, str) else tuple(family),
+        search=_searched(search),
         settings=tuple((settings or {}).items()),
         **asked,
     )
@@ -253,6 +266,12 @@ def plan_search(
     budget = replace(budget, memory_batch=recipe.batch_size)
     wanted = find_objective(objective, dataset.task.targets[0])
     return make_plan(request, dataset, budget, wanted, recipe)
+
+
+def _searched(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Knobs to vary, each once and in one order, without those that always are."""
+    named = {names} if isinstance(names, str) else set(names)
+    return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))
 
 
 def single_point(

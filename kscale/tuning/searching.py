@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kscale.errors import ResultsError
 from kscale.results import ResultsWriter, read_results
 from kscale.run import Run
 from kscale.tuning.latency import LatencyGate
@@ -25,7 +26,7 @@ def tune(
     max_latency_ms: float | None = None,
     latency_batch: int = 1,
     family: str | Sequence[str] = "auto",
-    search: Sequence[str] = (),
+    search: str | Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     objective: str | None = None,
     trials: int = 20,
@@ -95,7 +96,7 @@ def tune(
         max_latency_ms=max_latency_ms,
         latency_batch=latency_batch,
         family=family,
-        search=tuple(search),
+        search=search,
         settings=settings,
         objective=objective,
         trials=trials,
@@ -109,7 +110,9 @@ def tune(
         strategy=strategy,
         replicas=replicas_of(devices),
     )
-    folder = Path(run) if run is not None else Path("runs") / plan.name
+    folder = Path("runs") / plan.name if run is None else Path(run)
+    if run is not None and not str(run).strip():
+        raise ResultsError("The name of the run folder is empty; give another one.")
     deadline = math.inf if time_limit is None else started + time_limit
     gate, pool = None, plan.pool
     if plan.space.budget.max_latency_ms is not None:

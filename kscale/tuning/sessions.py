@@ -16,9 +16,9 @@ from kscale.answers import (
     recommended_of,
 )
 from kscale.data.base import Part
-from kscale.errors import TrialError
+from kscale.errors import ResultsError, TrialError
 from kscale.families.base import Spec
-from kscale.results import Result, ResultsWriter, Stage, read_results
+from kscale.results import MAJORITY, Result, ResultsWriter, Stage, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
 from kscale.search.pool import Pool
@@ -128,7 +128,9 @@ class Session:
         )
         try:
             tuner.search(verbose=0)
-        except StopSearch:
+        except StopSearch as stop:
+            if isinstance(stop.__cause__, ResultsError):
+                raise stop.__cause__ from stop
             self.listener.note(
                 "The time limit ended a training; the same command goes on with it."
             )
@@ -262,6 +264,11 @@ class Session:
     def _test(self, result: Result) -> None:
         if any(_is_test_of(other, result) for other in self.recorded):
             return
+        job = self._with_weights(result)
+        self._append_test(result, self.trainer.evaluate(job, 0, self.plan.dataset.test))
+
+    def _with_weights(self, result: Result) -> Job:
+        """The job of one training, trained again if its weights were deleted."""
         job = Job(
             result.stage,
             result.job,
@@ -270,8 +277,14 @@ class Session:
             (result.learning_rate or 0.0,),
             result.epochs,
         )
-        score = self.trainer.evaluate(job, 0, self.plan.dataset.test)
-        self._append_test(result, score)
+        if not self.trainer.has_weights(job, 0):
+            self.listener.note(
+                f"The weights of a {result.stage} training are gone; it is repeated."
+            )
+            again = self.trainer.train(job, 0)
+            if again.status == "failed":
+                raise TrialError(f"A training to answer with failed: {again.reason}.")
+        return job
 
     def _is_tested(self, spec: Spec) -> bool:
         return any(r.stage == "test" and r.spec == spec for r in self.recorded)
@@ -284,7 +297,7 @@ class Session:
 
     def _write_model(self, name: str, result: Result) -> None:
         path = self.folder / "models" / f"{name}.keras"
-        weights = self.folder / "models" / f"{result_key(result)}.npz"
+        weights = self.trainer.checkpoint_path(self._with_weights(result), 0)
         data = self.plan.description()
         model = package_model(
             result.spec,
@@ -296,7 +309,7 @@ class Session:
         save_model(model, path)
 
     def _record_majority(self) -> None:
-        majority = Spec("majority", ())
+        majority = Spec(MAJORITY, ())
         if any(result.spec == majority for result in self.recorded):
             return
         data, objective = self.plan.dataset, self.plan.objective

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kscale.building import build_model
 from kscale.data.base import Dataset, Part
-from kscale.errors import TrialError
+from kscale.errors import ResultsError, TrialError
 from kscale.families import find_family
 from kscale.objectives import Objective
 from kscale.results import Result
@@ -82,6 +82,7 @@ class Trainer:
         """Train one member; a failure is a result with its reason, not an error.
 
         Raises:
+            ResultsError: A checkpoint cannot be written: no training could end well.
             TimeUp: The deadline came first.
         """
         start = time.monotonic()
@@ -94,7 +95,7 @@ class Trainer:
         try:
             self._check_memory(job)
             return self._train(job, member, result, attempts, start)
-        except TimeUp:
+        except (TimeUp, ResultsError):
             raise
         except Exception as error:
             logger.debug("a training failed", exc_info=True)
@@ -123,6 +124,10 @@ class Trainer:
             memory=size.training_bytes(self.recipe.batch_size),
         )
 
+    def has_weights(self, job: Job, member: int) -> bool:
+        """Whether the weights of a finished training are there."""
+        return epochs_in(self.checkpoint_path(job, member)) == job.epochs_to
+
     def checkpoint_path(self, job: Job, member: int) -> Path:
         """Where the weights of a member are."""
         return self._path(job, member, ".npz")
@@ -145,8 +150,11 @@ class Trainer:
             late = time.monotonic() >= self.deadline
             if done or late or time.monotonic() - saved >= self.checkpoint_seconds:
                 path = self.checkpoint_path(job, member)
-                save_checkpoint(path, loop.model, loop.optimizer, progress)
-                attempts.begin(progress.epochs)
+                try:
+                    save_checkpoint(path, loop.model, loop.optimizer, progress)
+                    attempts.begin(progress.epochs)
+                except OSError as error:
+                    raise ResultsError(f"{path} cannot be written: {error}.") from error
                 saved = time.monotonic()
             if late and not done:
                 raise TimeUp

@@ -13,12 +13,14 @@ from typing import Any
 import keras_tuner
 from keras_tuner import synchronized
 
+from kscale.errors import ResultsError
 from kscale.objectives import Objective
 from kscale.results import Result
 from kscale.search.base import WAIT, Job, Searcher, result_key
 from kscale.tuning.trainer import TimeUp
 
 _NEVER = 10**9
+_WORST = 1e30
 _IDLE_SECONDS = 0.05
 
 TrainMember = Callable[[Job, int], Result]
@@ -89,11 +91,6 @@ class SearcherOracle(keras_tuner.Oracle):
             self.searcher.tell(job, self.results.pop(trial.trial_id))
         self.save()
 
-    def get_state(self) -> dict[str, Any]:
-        """KerasTuner's own state; the searcher's is rebuilt from the results."""
-        state: dict[str, Any] = super().get_state()
-        return state
-
 
 class JobTuner(keras_tuner.Tuner):
     """Runs jobs as KerasTuner trials.
@@ -130,8 +127,8 @@ class JobTuner(keras_tuner.Tuner):
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Mapping[str, float]:
         """Train the members of the trial's job that are not recorded yet.
 
-        Raises:
-            FailedTrialError: Every member failed; each has a result with its reason.
+        Where all of them failed, each has a result with its reason; KerasTuner, which
+        would print a traceback for it, is told the worst score there is.
         """
         job = self.oracle.jobs[trial.trial_id]
         known = self.oracle.recorded_of(job)
@@ -142,14 +139,14 @@ class JobTuner(keras_tuner.Tuner):
                 result = self._run_member(job, member)
             results.append(result)
         scores = [result.score for result in results if result.score is not None]
-        if not scores:
-            raise keras_tuner.errors.FailedTrialError(results[0].reason)
-        return {self.oracle.objective.name: sum(scores) / len(scores)}
+        worst = -_WORST if self.oracle.objective.direction == "max" else _WORST
+        score = sum(scores) / len(scores) if scores else worst
+        return {self.oracle.objective.name: score}
 
     def _run_member(self, job: Job, member: int) -> Result:
         try:
             result = self._train(job, member)
-        except TimeUp as error:
+        except (TimeUp, ResultsError) as error:
             raise StopSearch from error
         self._record(job, result)
         return result

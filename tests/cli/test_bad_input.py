@@ -24,6 +24,7 @@ SIZE_USAGE = [
     ["vgg16", "--max-params", "1m"],
     ["--max-params", "1m", "--input", "8x0"],
     ["mlp", "--data", "digits", "--input", "8x8x1"],
+    ["mlp", "--depth", "2", "--set", "depth=3"],
 ]
 REFUSED = [
     ([*LIMIT, "--family", "mpl"], "Did you mean 'mlp'"),
@@ -99,6 +100,10 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["report", "nowhere"], "nowhere is no run folder"),
         (["size", "vgg99"], "Did you mean 'VGG"),
         (["size", "mlp", "--set", "depth=0"], "depth=0"),
+        (
+            ["size", "--max-params", "1k", "--input", "99999999999x9999999999x3"],
+            "fits max_params=1,000: the smallest",
+        ),
         (["families", "cnnn"], "Did you mean 'cnn'"),
     ],
 )

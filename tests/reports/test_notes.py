@@ -47,11 +47,11 @@ def test_half_of_the_front_undertrained_is_not_most() -> None:
     assert not has(notes(results), "still improving")
 
 
-def test_the_best_at_the_edge_of_a_range_says_which_to_widen() -> None:
+def test_the_best_at_the_edge_of_a_range_says_what_to_try() -> None:
     depths = FAMILIES["cnn"].knob("depth").values
     deepest = int(max(float(value) for value in depths))
     found = notes([made_result(cnn(deepest, 16), 0.9)], budget={})
-    assert has(found, f"largest depth searched ({deepest}): widen the range of the")
+    assert has(found, f"largest depth searched ({deepest}): what is above it was not")
     found = notes([made_result(cnn(2, 8), 0.9)], budget={})
     assert has(found, "smallest width searched (8)")
 
@@ -79,7 +79,7 @@ def test_ties_among_finalists_are_counted() -> None:
 
 def test_without_finalists_scores_are_called_luck() -> None:
     found = notes(searched(0.7, 0.895, 0.9))
-    assert has(found, "No finalists were retrained yet")
+    assert has(found, "No finalists were retrained: scores")
     assert has(found, "2 rows are within one standard error of the best")
     assert not has(notes(digits_results()), "No finalists")
 

@@ -10,7 +10,13 @@ from kscale.data import load_dataset
 from kscale.errors import BudgetError, SpecError
 from kscale.objectives import find_objective
 from kscale.task import Task
-from kscale.tuning.plans import Plan, Request, families_for, make_plan
+from kscale.tuning.plans import (
+    Plan,
+    Request,
+    families_for,
+    make_plan,
+    plan_search,
+)
 from kscale.tuning.recipe import Recipe
 
 
@@ -97,3 +103,32 @@ def test_the_fingerprint_of_the_data_is_part_of_the_identity() -> None:
     budget, recipe = Budget(50_000), Recipe(2, 64)
     plans = [make_plan(Request(), d, budget, objective, recipe) for d in (data, fewer)]
     assert plans[0].identity != plans[1].identity
+
+
+def test_the_order_of_searched_knobs_makes_no_other_search() -> None:
+    same = [
+        plan_search(digits(), max_params=50_000, search=search).identity
+        for search in (["norm", "dropout"], ["dropout", "norm", "dropout", "depth"])
+    ]
+    assert same[0] == same[1]
+    single = plan_search(digits(), max_params=50_000, search="dropout")
+    assert single.request.search == ("dropout",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"family": []}, "needs a family"),
+        ({"time_limit": "5m"}, "must be a number of seconds, but got '5m'"),
+        ({"trials": "3"}, "`trials` must be whole"),
+        ({"trials": 1.5}, "`trials` must be whole"),
+        ({"epochs": 1.5}, "`epochs` must be whole"),
+        ({"seed": None}, "`seed` must be whole"),
+        ({"seeds": True}, "`seeds` must be whole"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_refused(
+    asked: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SpecError, match=text):
+        plan_search(digits(), max_params=50_000, **asked)

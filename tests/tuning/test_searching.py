@@ -1,6 +1,9 @@
 """A whole search: what it leaves, how it goes on, how it ends."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,14 @@ import pytest
 from tuning.made_data import digits
 
 from kscale import Listener, Run, train, tune
-from kscale.errors import BudgetError, DataError, ResultsError, SpecError, TrialError
+from kscale.errors import (
+    BudgetError,
+    DataError,
+    ExportError,
+    ResultsError,
+    SpecError,
+    TrialError,
+)
 from kscale.results import RESULTS_FILE, RUN_FILE, ResultsWriter, read_results
 from kscale.search.base import Job, result_key
 from kscale.tuning.sessions import SearchInterrupted
@@ -262,3 +272,72 @@ def test_several_families_share_one_front(tmp_path: Path) -> None:
     )
     searched = {r.spec.family for r in run.results if r.stage == "search"}
     assert searched == {"mlp", "cnn"}
+
+
+def test_deleted_models_are_trained_again_as_they_were(
+    tmp_path: Path, finished: Run
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    shutil.rmtree(folder / "models")
+    run = tune(digits(), run=folder, **SMALL)
+    assert [result_key(r) for r in run.results] == [
+        result_key(r) for r in finished.results
+    ]
+    x = np.zeros((2, 8, 8, 1))
+    again, before = (
+        r.load_model("best").predict(x, verbose=0) for r in (run, finished)
+    )
+    np.testing.assert_allclose(again, before, atol=1e-6)
+
+
+def test_a_folder_that_cannot_be_written_fails_no_training(tmp_path: Path) -> None:
+    """A full disk ends the search; the same command goes on when there is room."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    script = (
+        "import resource, sys\n"
+        "from kscale import tune\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
+        "from tuning.test_searching import SMALL\n"
+        f"tune('digits', run={str(folder)!r}, **SMALL)"
+    )
+    path = [entry for entry in sys.path if entry]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{script}"],
+        capture_output=True,
+        text=True,
+    )
+    assert "ResultsError" in done.stderr.splitlines()[-1]
+    assert "cannot be written" in done.stderr.splitlines()[-1]
+    assert all(result.status == "ok" for result in read_results(folder))
+    assert tune(digits(), run=folder, **SMALL).best().score > 0
+
+
+def test_failed_trainings_print_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"depth": 9000, "width": 1_000_000}
+    changes = {"settings": settings, "max_params": 1e17, "trials": 1}
+    with pytest.raises(TrialError):
+        tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
+    said = capfd.readouterr()
+    assert "Traceback" not in said.out + said.err
+
+
+def test_a_run_folder_has_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="name of the run folder is empty"):
+        tune(digits(), run="", **SMALL)
+
+
+def test_a_damaged_model_is_one_line(tmp_path: Path, finished: Run) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    (folder / "models" / "best.keras").write_bytes(b"nothing")
+    with pytest.raises(ExportError, match=r"best\.keras cannot be read"):
+        Run(folder).load_model("best")
+
+
+def test_an_entry_says_what_it_is_in_a_line(finished: Run) -> None:
+    assert repr(finished.best()).startswith("Entry(")
+    assert len(repr(finished.best())) < 120

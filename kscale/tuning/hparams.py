@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, summary_v2
@@ -15,8 +15,10 @@ from kscale.families import find_family
 from kscale.families.base import Value
 from kscale.reports.cells import metric_name
 from kscale.results import MAJORITY, Result
-from kscale.run import Run
 from kscale.search.pool import Pool, Space
+
+if TYPE_CHECKING:
+    from kscale.run import Run
 
 _SIZES = ("params", "trainable", "flops", "bytes")
 _NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
@@ -24,7 +26,7 @@ _FIRST = ("depth", "width", "learning_rate", "params")
 _STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 
 
-def metrics_of(run: Run) -> dict[str, tuple[str, str]]:
+def metrics_of(run: "Run") -> dict[str, tuple[str, str]]:
     """By tag, the name and the meaning of each metric, in the order of the columns.
 
     TensorBoard shows five at first, and draws no line among the parallel coordinates
@@ -62,7 +64,7 @@ def metrics_of(run: Run) -> dict[str, tuple[str, str]]:
     return metrics
 
 
-def experiment_summary(run: Run, started: float) -> Summary:
+def experiment_summary(run: "Run", started: float) -> Summary:
     """What hyperparameters and metrics there are, with the values they may have."""
     identity = run.description["identity"]
     space = Space(

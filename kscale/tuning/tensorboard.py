@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
@@ -17,7 +17,6 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from kscale.reports.measures import density
 from kscale.results import TRAINED, Result
-from kscale.run import Run
 from kscale.search.base import result_key
 from kscale.tuning.hparams import (
     end_summary,
@@ -27,6 +26,9 @@ from kscale.tuning.hparams import (
     shape_name,
     start_summary,
 )
+
+if TYPE_CHECKING:
+    from kscale.run import Run
 
 LOGS = "logs"
 """Folder of a run that TensorBoard reads: `tensorboard --logdir RUN/logs`."""
@@ -52,7 +54,7 @@ class LogWriter:
         run: The run; what is missing for its results is written at once.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: "Run") -> None:
         self.folder = run.folder / LOGS
         self._objective = run.objective
         self._meanings = {tag: meaning for tag, (_, meaning) in metrics_of(run).items()}

@@ -38,9 +38,9 @@ table `versus_keras_tuner.md`, anytime plot `versus_keras_tuner.svg` beside them
 Result, 3 seeds, on 2 CPU cores with TensorFlow 2.21, Keras 3.15.1 and KerasTuner 1.4.8
 (ground truth 24 minutes on a shared machine, searches 20 on a quiet one); medians:
 
-- 5 % fit: kscale has the best network (92.2 %) after 5 s. As shipped all of KerasTuner's
-  tuners die after three oversized trials, without an answer; with the failure limit off
-  they spend some 40 trials on oversized models, train 3, and end 9 points below.
+- 5 % fit: kscale has the best network (92.2 %) after 5 s. As shipped all tuners of
+  KerasTuner die after three oversized trials, without an answer; with the failure limit
+  off they spend some 40 trials on oversized models, train 3, and end 9 points below.
 - 30 % fit: as shipped all die again. With the limit off RandomSearch and
   BayesianOptimization do as well as kscale or better: both end at the best network
   (97.0 %), kscale at 96.3 %, or 96.4 % with finalists, though it trained 22 networks to
@@ -48,8 +48,8 @@ Result, 3 seeds, on 2 CPU cores with TensorFlow 2.21, Keras 3.15.1 and KerasTune
   them by one score on 300 examples is partly luck. Hyperband ends 9 points below.
   kscale is first: 83 % after a second, where they have nothing before 3 s.
 - 90 % fit: kscale ends at the best (99.1 %), the others 0.8 points below, as shipped or
-  not; one of nine searches as shipped died. From 5 s on all but two rows are within a
-  point of the best.
+  not; one of nine searches as shipped died. From 10 s on all are within a point of the
+  best.
 - Searches from one seed share their first points in KerasTuner, so its three tuners are
   not three samples. Ten seeds were not run.
 """

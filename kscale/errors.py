@@ -61,3 +61,17 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, in one line for a result.
+
+    Example:
+
+    >>> reason_of(TrialError("the loss became nan")), reason_of(ValueError("odd\nrest"))
+    ('the loss became nan', 'ValueError: odd')
+    """
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, TrialError):
+        return text
+    return f"{type(error).__name__}: {text[:300]}"

@@ -336,9 +336,16 @@ class ResultsWriter:
         self._write({**data, "sessions": [*data.get("sessions", []), dict(session)]})
 
     def append(self, result: Result) -> None:
-        """Append a result; when this returns it survives a crash."""
-        os.write(self._fd, result.to_line().encode())
-        os.fsync(self._fd)
+        """Append a result; when this returns it survives a crash.
+
+        Raises:
+            ResultsError: The file cannot be written.
+        """
+        try:
+            os.write(self._fd, result.to_line().encode())
+            os.fsync(self._fd)
+        except OSError as error:
+            raise ResultsError(f"{self.folder} cannot be written: {error}.") from error
 
     def close(self) -> None:
         """Give the folder free."""

@@ -1,6 +1,7 @@
 """Random search inside the budget: the baseline that is hard to beat."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ _NEAR = 0.15  # of a natural logarithm: sizes within 15 % of the target are equa
 _ROUND = 20
 _CHEAP_FIRST = 3
 
+_Place = tuple[int, int]
+"""A position in the pool, and how often its spec was drawn before."""
+
 
 class RandomSearcher:
     """Specs drawn without replacement, most of them near the budget.
@@ -30,6 +34,13 @@ class RandomSearcher:
     come first, so that a search soon has an answer and knows what a training costs; the
     others as drawn.
 
+    Whether a spec is admitted is asked when its job's turn has come. A refused one
+    costs no trial: another is drawn for the same job as if the later ones of its round
+    had not been drawn, but none that was proposed already; a later job that so loses
+    its spec is itself drawn again. More trials go on where fewer ended, in whole rounds
+    always, and else but for a job whose other draw one of the three took first. A job
+    is left out if nothing is left.
+
     Args:
         pool: Specs that fit the budget.
         trials: Most jobs to propose.
@@ -37,7 +48,7 @@ class RandomSearcher:
         seed: Decides everything.
         seeds_per_spec: Trainings a spec, each from another seed.
         admits: Whether a spec may be proposed, where that is known only of the spec
-            itself; what it refuses costs no trial, and wider specs are not asked of.
+            itself; its answer for a spec never changes.
     """
 
     def __init__(
@@ -57,7 +68,11 @@ class RandomSearcher:
         self.admits = admits
         self._drawn = 0
         self._round: list[Job] = []
+        self._places: dict[int, _Place] = {}
+        self._proposed: set[_Place] = set()
+        self._refused = np.zeros(len(pool), bool)
         self._times = np.zeros(len(pool), np.int64)
+        self._start = self._times
         self._size = np.log(pool.share)
         counts = {
             f.name: len(pool.space.learning_rates(f)) for f in pool.space.families
@@ -66,11 +81,14 @@ class RandomSearcher:
 
     def ask(self) -> Job | Signal:
         """The next job; `DONE` after `trials` jobs or when the space is exhausted."""
-        self._draw_round()
-        return self._round.pop(0) if self._round else DONE
+        while self.planned():
+            job = self._admitted(self._round.pop(0))
+            if job is not None:
+                return job
+        return DONE
 
     def planned(self) -> Sequence[Job]:
-        """What is left of this round."""
+        """What is left of this round; one that is refused will be another."""
         self._draw_round()
         return tuple(self._round)
 
@@ -83,54 +101,103 @@ class RandomSearcher:
         """Draw the jobs of a round if none is left of the last one."""
         if self._round:
             return
-        costs = {}
+        self._start = np.where(self._refused, self._most_times, self._times)
+        self._places = {}
+        times, costs = self._start.copy(), {}
         for index in range(self._drawn, min(self._drawn + _ROUND, self.trials)):
-            rng = np.random.default_rng([self.seed, 2, index])
-            drawn = self._draw(rng)
+            drawn = self._draw(times, index)
             if drawn is None:
                 break
-            chosen, spec = drawn
-            costs[self._job(index, chosen, spec)] = int(self.pool.work[chosen])
+            job, (chosen, _) = drawn
+            self._places[index] = drawn[1]
+            times[chosen] += 1
+            costs[job] = int(self.pool.work[chosen])
         self._drawn += len(costs)
         cheap = sorted(costs, key=lambda job: costs[job])[:_CHEAP_FIRST]
         self._round = list(dict.fromkeys([*cheap, *costs]))
 
-    def _draw(self, rng: np.random.Generator) -> tuple[int, Spec] | None:
-        """A position in the pool and the spec there, or None if nothing is left."""
-        while True:
-            chosen = self._choose(rng)
-            if chosen is None:
-                return None
-            spec = self._draw_knobs(chosen, rng)
-            if self.admits is None or self.admits(spec):
-                return chosen, spec
-            refused = self.pool.at_least(chosen)
-            self._times[refused] = self._most_times[refused]
+    def _draw(
+        self, times: NDArray[np.int64], index: int, *attempt: int
+    ) -> tuple[Job, _Place] | None:
+        """A job, at each attempt another; None if nothing is left.
 
-    def _job(self, index: int, chosen: int, spec: Spec) -> Job:
-        rate = self._learning_rate(chosen)
-        self._times[chosen] += 1
-        return Job(
+        Args:
+            times: How often each spec was drawn before.
+            index: Index of the job.
+            attempt: Number of the attempt, after the first.
+        """
+        rng = np.random.default_rng([self.seed, 2, index, *attempt])
+        chosen = self._choose(times, rng)
+        if chosen is None:
+            return None
+        before = int(times[chosen])
+        job = Job(
             "search",
             index,
-            spec,
+            self._draw_knobs(chosen, rng),
             seeds=tuple(
                 derived_seed(self.seed, "search", index, member)
                 for member in range(self.seeds_per_spec)
             ),
-            learning_rates=(rate,) * self.seeds_per_spec,
+            learning_rates=(self._learning_rate(chosen, before),) * self.seeds_per_spec,
             epochs_to=self.epochs,
         )
+        return job, (chosen, before)
+
+    def _admitted(self, job: Job) -> Job | None:
+        """A job of this round, or the first in its place that can be proposed."""
+        place = self._places[job.index]
+        times = self._start.copy()
+        for index, (earlier, _) in self._places.items():
+            times[earlier] += index < job.index
+        for attempt in count(1):
+            chosen, before = place
+            if place in self._proposed:
+                times[chosen] = before + 1
+            elif self._refuses(chosen, job.spec):
+                gone = self._refused & self.pool.at_least(chosen)
+                times[gone] = self._most_times[gone]
+            else:
+                self._proposed.add(place)
+                self._times[chosen] += 1
+                return job
+            drawn = self._draw(times, job.index, attempt)
+            if drawn is None:
+                return None
+            job, place = drawn
+        raise AssertionError("attempts never end by themselves")
+
+    def _refuses(self, chosen: int, spec: Spec) -> bool:
+        """Whether a spec is refused; takes it out then, and the wider ones that are.
+
+        The widest is asked of first, and nothing below one that is admitted: whoever
+        takes wider specs for slower ones answers this without measuring any.
+        """
+        if self.admits is None or self._refused[chosen]:
+            return bool(self._refused[chosen])
+        if self.admits(spec):
+            return False
+        self._refused[chosen] = True
+        wider = np.flatnonzero(self.pool.at_least(chosen))
+        for position in wider[np.argsort(-self.pool.flops[wider])].tolist():
+            if position == chosen:
+                continue
+            width = dict(self.pool.spec(position).knobs)["width"]
+            knobs = {**dict(spec.knobs), "width": width}
+            if self.admits(Spec(spec.family, tuple(sorted(knobs.items())))):
+                break
+            self._refused[position] = True
+        return True
 
     def tell(self, job: Job, results: Sequence[Result]) -> None:
         """Random search does not learn."""
 
-    def _choose(self, rng: np.random.Generator) -> int | None:
-        """A spec proposed least often so far, in the shell and near the size drawn."""
-        open_ = self._times < self._most_times
+    def _choose(self, times: NDArray[np.int64], rng: np.random.Generator) -> int | None:
+        """A spec drawn least often so far, in the shell and near the size drawn."""
+        open_ = times < self._most_times
         if not open_.any():
             return None
-        fresh = np.flatnonzero(open_ & (self._times == self._times[open_].min()))
+        fresh = np.flatnonzero(open_ & (times == times[open_].min()))
         shell = self._shell(fresh, rng)
         sizes = self._size[shell]
         target = rng.uniform(sizes.min(), sizes.max())
@@ -146,11 +213,11 @@ class RandomSearcher:
         weights = np.array(_SHELL_WEIGHTS) * [len(shell) > 0 for shell in shells]
         return shells[rng.choice(len(shells), p=weights / weights.sum())]
 
-    def _learning_rate(self, chosen: int) -> float:
+    def _learning_rate(self, chosen: int, before: int) -> float:
         """The spec's learning rates in a random order of its own, one each time."""
         rates = self.pool.space.learning_rates(self.pool.family(chosen))
         order = np.random.default_rng([self.seed, 3, chosen]).permutation(len(rates))
-        return rates[int(order[self._times[chosen]])]
+        return rates[int(order[before])]
 
     def _draw_knobs(self, chosen: int, rng: np.random.Generator) -> Spec:
         spec, family = self.pool.spec(chosen), self.pool.family(chosen)

@@ -1,14 +1,16 @@
 """The whole path of one search: from data and a budget to a run with an answer."""
 
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kscale.errors import ResultsError
+from kscale.errors import BudgetError, ResultsError
 from kscale.results import ResultsWriter, read_results
 from kscale.run import Run
+from kscale.search.pool import Pool
 from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plans import plan_search
@@ -55,7 +57,7 @@ def tune(
         max_memory: Most bytes that training holds, predicted before the network is
             built; see `Size.training_bytes`.
         max_latency_ms: Most milliseconds of a forward pass, measured on this device
-            before anything is trained.
+            before a network is trained.
         latency_batch: Examples of that forward pass.
         family: Name of a family or several; `auto` takes what suits the data.
         search: Knobs to vary besides depth, width and learning rate.
@@ -114,18 +116,25 @@ def tune(
     if run is not None and not str(run).strip():
         raise ResultsError("The name of the run folder is empty; give another one.")
     deadline = math.inf if time_limit is None else started + time_limit
-    gate, pool = None, plan.pool
-    if plan.space.budget.max_latency_ms is not None:
-        gate = LatencyGate(plan, read_results(folder))
-        pool = gate.narrow(plan.pool)
+    is_new, listener = not folder.exists(), listener or Listener()
     with ResultsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session())
+        gate, pool = None, plan.pool
+        if plan.space.budget.max_latency_ms is not None:
+            recorded = read_results(folder)
+            gate = LatencyGate(plan, folder, recorded, writer.append, deadline)
+            try:
+                pool = _narrowed(gate, plan.pool, listener)
+            except BudgetError:
+                if is_new:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
         session = Session(
             plan,
             folder,
             writer,
             devices,
-            listener or Listener(),
+            listener,
             deadline,
             checkpoint_seconds,
             gate,
@@ -133,3 +142,17 @@ def tune(
         )
         session.run()
     return Run(folder, session.recorded)
+
+
+def _narrowed(gate: LatencyGate, pool: Pool, listener: Listener) -> Pool:
+    """What of a pool may be fast enough; says so if that had to be measured."""
+    narrow = gate.narrow(pool)
+    if gate.measurements:
+        networks = (
+            "1 network" if gate.measurements == 1 else f"{gate.measurements} networks"
+        )
+        listener.note(
+            f"Measured the latency of {networks}: {len(narrow):,} of {len(pool):,} "
+            "specs may be fast enough."
+        )
+    return narrow

@@ -29,7 +29,7 @@ from kscale.tuning.majority import majority_score
 from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.plans import Plan
 from kscale.tuning.tensorboard import LogWriter
-from kscale.tuning.trainer import Trainer
+from kscale.tuning.trainer import TimeUp, Trainer
 from kscale.tuning.tuner import JobTuner, SearcherOracle, StopSearch
 
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one training
@@ -102,8 +102,6 @@ class Session:
         """Search, then answer; what was finished stays whatever happens."""
         self.listener.started(self.plan, self.folder, tuple(self.recorded))
         if self.gate is not None:
-            for measurement in self.gate.pending:
-                self._append(measurement)
             self.gate.record = self._append
         try:
             self._record_majority()
@@ -133,6 +131,11 @@ class Session:
                 raise stop.__cause__ from stop
             self.listener.note(
                 "The time limit ended a training; the same command goes on with it."
+            )
+        except TimeUp:
+            self.listener.note(
+                "The time limit came before the next latency could be measured; the "
+                "same command goes on with it."
             )
 
     def _record(self, job: Job, result: Result) -> None:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kscale.building import build_model
 from kscale.data.base import Dataset, Part
-from kscale.errors import ResultsError, TrialError
+from kscale.errors import ResultsError, TrialError, reason_of
 from kscale.families import find_family
 from kscale.objectives import Objective
 from kscale.results import Result
@@ -99,7 +99,7 @@ class Trainer:
             raise
         except Exception as error:
             logger.debug("a training failed", exc_info=True)
-            return _failed(result, _one_line(error), start)
+            return _failed(result, reason_of(error), start)
         finally:
             attempts.end()
             self._tidy()
@@ -298,13 +298,6 @@ def _failed(result: Result, reason: str, start: float) -> Result:
 
 def _replace(result: Result, **changes: Any) -> Result:
     return Result(**{**vars(result), **changes})
-
-
-def _one_line(error: Exception) -> str:
-    text = next((line for line in str(error).splitlines() if line.strip()), "")
-    if isinstance(error, TrialError):
-        return text
-    return f"{type(error).__name__}: {text[:300]}"
 
 
 def _short(value: float) -> float:

@@ -146,9 +146,9 @@ class JobTuner(keras_tuner.Tuner):
     def _run_member(self, job: Job, member: int) -> Result:
         try:
             result = self._train(job, member)
+            self._record(job, result)
         except (TimeUp, ResultsError) as error:
             raise StopSearch from error
-        self._record(job, result)
         return result
 
 

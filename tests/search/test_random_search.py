@@ -78,19 +78,105 @@ def test_seeds_per_spec_are_distinct_members_of_one_job() -> None:
     assert searcher.ask() is DONE
 
 
-def test_what_is_refused_costs_no_trial_and_takes_wider_ones_with_it() -> None:
+def not_wide(spec: Spec) -> bool:
+    return (spec.width or 0) <= 24
+
+
+def test_what_is_refused_costs_no_trial() -> None:
+    jobs = run_searcher(RandomSearcher(made_pool(), 20, 3, admits=not_wide), log_size)
+    assert {job.index for job in jobs} == set(range(20))
+    assert all(not_wide(job.spec) for job in jobs)
+
+
+def test_what_is_refused_takes_wider_ones_with_it() -> None:
     pool = made_pool(learning_rate=1e-3)
     asked = []
 
     def admits(spec: Spec) -> bool:
         asked.append(spec)
-        return (spec.width or 0) <= 24
+        return not_wide(spec)
 
     searcher = RandomSearcher(pool, 10_000, 3, admits=admits)
     proposed = {job.spec for job in run_searcher(searcher, log_size)}
-    assert proposed == {spec for spec in pool.specs() if (spec.width or 0) <= 24}
-    refused = [spec for spec in asked if (spec.width or 0) > 24]
-    assert len(refused) < len(pool) - len(proposed)
-    for depth in {spec.depth for spec in refused}:
-        widths = [spec.width or 0 for spec in refused if spec.depth == depth]
-        assert widths == sorted(widths, reverse=True)
+    assert proposed == {spec for spec in pool.specs() if not_wide(spec)}
+    first = next(spec for spec in asked if not not_wide(spec))
+    wider = [
+        spec
+        for spec in pool.specs()
+        if spec.depth == first.depth and (spec.width or 0) > (first.width or 0)
+    ]
+    after = asked[asked.index(first) + 1 :]
+    assert after[: len(wider)] == wider[::-1]
+
+
+def test_only_wider_ones_that_are_refused_go_with_a_refused_one() -> None:
+    pool = made_pool(learning_rate=1e-3)
+    searcher = RandomSearcher(pool, 10_000, 3, admits=lambda spec: spec.width != 48)
+    proposed = {job.spec for job in run_searcher(searcher, log_size)}
+    assert proposed == {spec for spec in pool.specs() if spec.width != 48}
+
+
+def test_admission_is_asked_when_a_job_is_due_and_not_before() -> None:
+    asked = []
+
+    def admits(spec: Spec) -> bool:
+        asked.append(spec)
+        return True
+
+    searcher = RandomSearcher(made_pool(), 50, 3, admits=admits)
+    planned = searcher.planned()
+    assert len(planned) == 20 and not asked
+    searcher.prefer(planned[7])
+    job = searcher.ask()
+    assert job == planned[7] and asked == [planned[7].spec]
+    assert len(searcher.planned()) == 19 and len(asked) == 1
+
+
+def test_a_refused_job_is_replaced_and_the_others_stay_as_planned() -> None:
+    searcher = RandomSearcher(made_pool(), 20, 3, admits=not_wide)
+    planned = searcher.planned()
+    jobs = [searcher.ask() for _ in planned]
+    assert {not_wide(job.spec) for job in planned} == {True, False}
+    for before, job in zip(planned, jobs, strict=True):
+        assert isinstance(job, Job) and not_wide(job.spec)
+        assert (job.index, job.seeds) == (before.index, before.seeds)
+        assert (job == before) == not_wide(before.spec)
+    assert len({(job.spec, job.learning_rates) for job in jobs}) == len(jobs)
+
+
+def test_equal_answers_give_equal_jobs() -> None:
+    pool = made_pool()
+    first, second = (
+        run_searcher(RandomSearcher(pool, 60, 3, admits=not_wide), log_size)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_more_trials_go_on_where_a_round_with_refusals_ended() -> None:
+    few, more = (
+        run_searcher(RandomSearcher(made_pool(), n, 3, admits=not_wide), log_size)
+        for n in (20, 45)
+    )
+    assert few == more[:20]
+
+
+def test_every_admitted_point_is_proposed_once_in_whatever_order() -> None:
+    pool = made_pool(depth=2)
+    searcher = RandomSearcher(pool, 10_000, 3, admits=not_wide)
+    points = []
+    while planned := searcher.planned():
+        searcher.prefer(planned[-1])
+        job = searcher.ask()
+        if isinstance(job, Job):
+            points.append((job.spec, job.learning_rates))
+    admitted = {spec for spec in pool.specs() if not_wide(spec)}
+    rates = find_family("mlp").learning_rate.values
+    assert {spec for spec, _ in points} == admitted
+    assert len(points) == len(set(points)) == len(admitted) * len(rates)
+
+
+def test_when_all_is_refused_the_search_is_over() -> None:
+    searcher = RandomSearcher(made_pool(), 50, 3, admits=lambda spec: False)
+    assert searcher.ask() is DONE
+    assert searcher.ask() is DONE

@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, help="NPZ file of MNIST")
     parser.add_argument("--cifar10", type=Path, help="zip of CIFAR-10 as JPEG files")
     parser.add_argument("--families", nargs="*", default=list(CASES))
+    parser.add_argument("--epochs", type=int, help="epochs instead of the recipe's")
+    parser.add_argument("--deepest", type=int, default=10**9, help="leave out deeper")
     asked = parser.parse_args()
     sources: dict[str, Any] = {"digits": "digits"} if asked.smoke else {}
     if asked.mnist:
@@ -67,14 +69,29 @@ def main() -> None:
         row
         for name, data in sources.items()
         for family in asked.families
-        for row in measured(name, data, family, asked.smoke)
+        for row in measured(name, data, family, asked)
     ]
-    print(table(rows))
     if not asked.smoke:
-        RESULTS.joinpath("depth.jsonl").write_text(
-            "".join(json.dumps(row) + "\n" for row in rows)
-        )
-        RESULTS.joinpath("depth.md").write_text(table(rows) + "\n")
+        rows = merged(rows)
+    print(table(rows))
+
+
+def merged(rows: list[Row]) -> list[Row]:
+    """New rows among those of earlier calls, written with the table."""
+    path = RESULTS / "depth.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    named = ("data", "family", "epochs", "depth")
+    by_name = {
+        tuple(row[name] for name in named): row
+        for row in [*map(json.loads, lines), *rows]
+    }
+    ordered = sorted(
+        by_name.values(),
+        key=lambda row: (row["data"], *key(row)[1:], row["depth"]),
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in ordered))
+    RESULTS.joinpath("depth.md").write_text(table(ordered) + "\n")
+    return ordered
 
 
 def mnist(path: Path) -> Data:
@@ -97,17 +114,22 @@ def pictures(archive: zipfile.ZipFile, part: str) -> Arrays:
     return np.stack(images), np.array([name.split("/")[-2] for name in names])
 
 
-def measured(name: str, data: Any, family: str, smoke: bool) -> Iterator[Row]:
+def measured(
+    name: str, data: Any, family: str, asked: argparse.Namespace
+) -> Iterator[Row]:
     """A row for each depth of a family on a data set."""
     width, depths = CASES[family]
-    for depth in depths[: 2 if smoke else None]:
+    epochs = 1 if asked.smoke else asked.epochs
+    for depth in depths[: 2 if asked.smoke else None]:
+        if depth > asked.deepest:
+            continue
         run = kscale.train(
             family,
             {"depth": depth, "width": width},
             kscale.load_dataset(data, name=name),
-            epochs=1 if smoke else None,
+            epochs=epochs,
             seeds=SEEDS,
-            run=RUNS / f"{name}-{family}-{depth}{'-smoke' if smoke else ''}",
+            run=RUNS / f"{name}-{family}-{depth}-{epochs or 'recipe'}",
         )
         tried = [result for result in run.results if result.stage == "search"]
         row = {
@@ -115,6 +137,7 @@ def measured(name: str, data: Any, family: str, smoke: bool) -> Iterator[Row]:
             "family": family,
             "width": width,
             "depth": depth,
+            "epochs": tried[0].epochs,
             "params": tried[0].params,
             "scores": [result.score for result in tried if result.score is not None],
             "seconds": fmean(result.seconds for result in tried),
@@ -127,9 +150,9 @@ def measured(name: str, data: Any, family: str, smoke: bool) -> Iterator[Row]:
 def table(rows: list[Row]) -> str:
     """The rows as Markdown, with what each doubling of the depth did."""
     lines = [
-        "| data | family | width | depth | params | accuracy % | deviation | seconds |"
-        " doubling |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---|",
+        "| data | family | epochs | width | depth | params | accuracy % | deviation |"
+        " seconds | doubling |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     before: Row | None = None
     for row in rows:
@@ -138,7 +161,7 @@ def table(rows: list[Row]) -> str:
         follows = before is not None and key(before) == key(row)
         verdict = judged(before, row, noise) if before and follows else ""
         cells = [
-            *(str(row[name]) for name in ("data", "family", "width", "depth")),
+            *(str(row[n]) for n in ("data", "family", "epochs", "width", "depth")),
             f"{row['params']:,}",
             f"{100 * fmean(row['scores']):.2f}",
             f"{100 * noise:.2f}",
@@ -150,9 +173,9 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def key(row: Row) -> tuple[str, str]:
+def key(row: Row) -> tuple[str, str, int]:
     """What shares a seed deviation."""
-    return row["data"], row["family"]
+    return row["data"], row["family"], row["epochs"]
 
 
 def pooled_deviation(rows: list[Row]) -> float:

@@ -68,8 +68,10 @@ def reason_of(error: Exception) -> str:
 
     Example:
 
-    >>> reason_of(TrialError("the loss became nan")), reason_of(ValueError("odd\nrest"))
-    ('the loss became nan', 'ValueError: odd')
+    >>> reason_of(TrialError("the loss became nan in epoch 2"))
+    'the loss became nan in epoch 2'
+    >>> reason_of(ValueError("shapes do not fit"))
+    'ValueError: shapes do not fit'
     """
     text = next((line for line in str(error).splitlines() if line.strip()), "")
     if isinstance(error, TrialError):

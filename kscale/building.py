@@ -1,7 +1,7 @@
 """From a blueprint to a `keras.Model` of stock layers: the second reading."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
@@ -39,10 +39,11 @@ def build_model(
     entry = scope[blueprint.inputs[0].name]
     build.layers(blueprint.layers, entry, scope, "")
     outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
-    return keras.Model(_alone(inputs), _alone(outputs))
+    return keras.Model(alone(inputs), alone(outputs))
 
 
-def _alone(tensors: dict[str, Any]) -> Any:
+def alone(tensors: Mapping[str, Any]) -> Any:
+    """A single tensor as itself, several by name: as Keras models take and give."""
     return tensors if len(tensors) > 1 else next(iter(tensors.values()))
 
 

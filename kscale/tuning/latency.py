@@ -24,7 +24,7 @@ import psutil
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kscale.building import build_model
+from kscale.building import alone, build_model
 from kscale.errors import BudgetError, TrialError, reason_of
 from kscale.families import find_family
 from kscale.families.base import TRAINING_KNOBS, Spec
@@ -76,7 +76,7 @@ def measure_latency(model: keras.Model, task: Task, batch: int = 1) -> Latency:
     inputs = {
         item.name: tf.ones((batch, *item.shape), item.dtype) for item in task.inputs
     }
-    given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+    given = alone(inputs)
     forward = tf.function(lambda x: model(x, training=False))
 
     def run() -> float:

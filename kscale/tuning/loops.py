@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kscale import blueprint as bp
 from kscale.blueprint import Blueprint, flat_layers
-from kscale.building import layer_name
+from kscale.building import alone, layer_name
 from kscale.data.base import Dataset, Part
 from kscale.families.base import head_names
 from kscale.task import Task
@@ -248,8 +248,7 @@ def named_outputs(
     model: keras.Model, task: Task, inputs: Mapping[str, Any], training: bool = False
 ) -> dict[str, Any]:
     """What a model gives for inputs by name: outputs by target name."""
-    given = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-    outputs = model(given, training=training)
+    outputs = model(alone(inputs), training=training)
     if len(task.targets) == 1:
         return {task.targets[0].name: outputs}
     return {

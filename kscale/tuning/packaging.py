@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kscale.building import build_model, layer_name
+from kscale.building import alone, build_model, layer_name
 from kscale.errors import ExportError
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
@@ -54,7 +54,7 @@ def package_model(
         else:
             tensor = _scaled(tensor, targets.get(target.name), target.name)
         finished[target.name] = tensor
-    return keras.Model(_alone(raw), _alone(finished), name=spec.family)
+    return keras.Model(alone(raw), alone(finished), name=spec.family)
 
 
 def _scaled(tensor: Any, scaling: Mapping[str, Any] | None, name: str) -> Any:
@@ -64,10 +64,6 @@ def _scaled(tensor: Any, scaling: Mapping[str, Any] | None, name: str) -> Any:
     if len(scale) == 1:
         scale, offset = scale[0], offset[0]
     return keras.layers.Rescaling(scale, offset, name=f"{name}_scaling")(tensor)
-
-
-def _alone(tensors: dict[str, Any]) -> Any:
-    return tensors if len(tensors) > 1 else next(iter(tensors.values()))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

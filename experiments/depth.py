@@ -1,16 +1,25 @@
 """Up to which depth does a deeper network lose nothing, at a fixed width?
 
-Command: `python experiments/depth.py --mnist FILE.npz --cifar10 FILE.zip` (about 40
-minutes on 2 CPU cores; `--smoke`: the digits, half a minute). MNIST as Keras writes it,
-of which the first 10,000 training images are used; CIFAR-10 as a zip of JPEG files
+Command: `python experiments/depth.py --mnist FILE.npz --cifar10 FILE.zip --epochs 6`
+(`--smoke`: the digits, half a minute). MNIST as Keras writes it, of which the first
+10,000 training images are used; CIFAR-10 as a zip of JPEG files
 `cifar10_images/{train,test}/<class>/*.jpg`. Each family has one width and its default
-knobs; each depth is trained from two seeds with kscale's recipe (about 1,600 steps).
-Interrupted, it goes on where it was. Rows: `experiments/results/depth.jsonl`; table:
+knobs; each depth is trained from two seeds (0 decides them) with kscale's recipe, of as
+many epochs as the table says. Interrupted, it goes on where it was; `--families` and
+`--deepest` do a part. Rows: `experiments/results/depth.jsonl`; table:
 `experiments/results/depth.md`.
 
 Doubling the depth loses more than seed noise where the mean validation accuracy falls
 by more than two standard errors of a difference of two means; the seed deviation is
 pooled over the depths of a family on a data set.
+
+Result, on 2 CPU cores with TensorFlow 2.21 and Keras 3.15.1 (about 45 minutes, other
+processes running): no doubling loses more than seed noise but those of plain `mlp` from
+16 to 32 layers on MNIST (-17.7 points) and from 4 to 8 on CIFAR-10 (-2.3): it has no
+residuals, and its search ends at depth 8. Tried on MNIST were `cnn` up to 16
+convolutions, `resnet` up to 8 blocks a stage (52 layers), `mobilenet` up to 4 (39),
+`rnn` and `vit` up to 8; on CIFAR-10 `cnn` up to 8, `resnet` and `vit` up to 4. Beyond
+that, at other widths, and of `transformer`, nothing was shown.
 """
 
 import argparse

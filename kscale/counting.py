@@ -110,10 +110,10 @@ def count_network(
         known, named = _named(name)
         family, own = find_family(named.family), dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
-        if knobs:
-            source = " changed"
         name = known
     spec = family.spec(**{**own, **(knobs or {})})
+    if source and spec != family.spec(**own):
+        source = " changed"
     blueprint = family.blueprint(spec, task)
     title = f"{name}{source}: {_point(spec)}, {_describe(task)}"
     return NetworkSize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from kscale.errors import ResultsError
+from kscale.families import FAMILIES
 from kscale.families.base import Spec
 
 logger = logging.getLogger(__name__)
@@ -149,7 +150,10 @@ def _is_curve(values: Any) -> bool:
 
 def _is_spec(data: Any) -> bool:
     """Whether it names a family, and knobs of plain values, depth and width numbers."""
-    if not isinstance(data, dict) or not isinstance(data.get("family"), str):
+    if not isinstance(data, dict):
+        return False
+    family = data.get("family")
+    if not isinstance(family, str) or family not in (*FAMILIES, MAJORITY):
         return False
     if any(type(data.get(name, 0)) is not int for name in ("depth", "width")):
         return False

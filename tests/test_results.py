@@ -93,6 +93,7 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
                 ('"seconds":0.0', '"seconds":NaN'),
                 ('"stderr":null', '"stderr":1e308'),
                 ('"family":"mlp"', '"family":["mlp"]'),
+                ('"family":"mlp"', '"family":"nofam"'),
                 ('"depth":2', '"depth":"two"'),
                 ('"depth":2', '"depth":null'),
                 ('"curve":{"loss":[1.5', '"curve":{"loss":["1.5"'),

@@ -1,11 +1,12 @@
 """Training a model outside of any search, as a search would train it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kscale.data.base import Dataset
+from kscale.data import load_dataset
 from kscale.errors import SpecError
 from kscale.objectives import find_objective
 from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
@@ -18,7 +19,7 @@ EpochScored = Callable[[int, float], None]
 
 def fit_model(
     model: keras.Model,
-    dataset: Dataset,
+    data: Any,
     *,
     learning_rate: float,
     weight_decay: float = 0.004,
@@ -40,7 +41,8 @@ def fit_model(
     Args:
         model: Takes the task's inputs and gives its targets, classes as logits; its
             weights are changed.
-        dataset: What to train and validate on; the test part is not touched.
+        data: What to train and validate on, anything `kscale.load_dataset` takes; the
+            test part is not touched.
         learning_rate: Largest learning rate.
         weight_decay, label_smoothing: As the knobs of these names.
         objective: A metric by its Keras name; accuracy, or the root mean squared error.
@@ -56,9 +58,18 @@ def fit_model(
         Score on the validation part after each epoch.
 
     Raises:
-        DataError: The metric is unknown.
-        SpecError: The epochs are none.
+        DataError: The data cannot be read, or the metric is unknown.
+        SpecError: A number makes no sense.
     """
+    _check("epochs", epochs, int, 1, 10**9)
+    _check("batch_size", batch_size, int, 1, 10**9)
+    for name, value, high in (
+        ("learning_rate", learning_rate, 10.0),
+        ("weight_decay", weight_decay, 10.0),
+        ("label_smoothing", label_smoothing, 0.95),
+    ):
+        _check(name, value, int | float, 0, high)
+    dataset = load_dataset(data)
     recipe = Recipe.for_examples(len(dataset.train), epochs, batch_size)
     last = recipe.epochs if epochs_to is None else epochs_to
     if not 0 <= epochs_from < last <= recipe.epochs:
@@ -68,23 +79,30 @@ def fit_model(
         )
     target = dataset.task.targets[0]
     wanted_metric = find_objective(objective, target)
-    data = DeviceData(dataset)
-    optimizer = make_optimizer(recipe, data.examples, learning_rate, weight_decay)
+    held = DeviceData(dataset)
+    optimizer = make_optimizer(recipe, held.examples, learning_rate, weight_decay)
     loop = EpochLoop(
         model,
         optimizer,
         dataset.task,
-        data,
+        held,
         tf.distribute.get_strategy(),
         label_smoothing,
     )
-    optimizer.iterations.assign(epochs_from * recipe.steps_per_epoch(data.examples))
+    optimizer.iterations.assign(epochs_from * recipe.steps_per_epoch(held.examples))
     scores = []
     for epoch in range(epochs_from, last):
-        loop.run_epoch(recipe.order(data.examples, seed, epoch))
+        loop.run_epoch(recipe.order(held.examples, seed, epoch))
         outputs = loop.predict(dataset.validation.inputs)
         wanted, given = wanted_and_given(dataset, dataset.validation, outputs)
         scores.append(score_of(wanted_metric, target, wanted, given))
         if on_epoch is not None:
             on_epoch(epoch + 1, scores[-1])
     return scores
+
+
+def _check(name: str, value: Any, kind: Any, low: float, high: float) -> None:
+    """Raise a SpecError unless a value is a number in range; None is left alone."""
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if value is not None and not (is_number and low <= value <= high):
+        raise SpecError(f"`{low} <= {name} <= {high:g}` must hold, but got {value!r}.")

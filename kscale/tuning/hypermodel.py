@@ -10,7 +10,7 @@ import numpy as np
 
 from kscale.budget import Budget
 from kscale.building import build_model, layer_name
-from kscale.errors import SpecError
+from kscale.errors import BudgetError, SpecError
 from kscale.families import find_family
 from kscale.families.base import Spec, Value, head_names
 from kscale.search.base import derived_seed
@@ -18,6 +18,7 @@ from kscale.search.pool import Pool, Space
 from kscale.sizing import Size, size_of
 from kscale.task import Target, Task
 from kscale.tuning.loops import WarmupSteadyCooldown, make_adamw
+from kscale.tuning.plans import searched_knobs
 from kscale.tuning.recipe import Recipe
 
 
@@ -25,7 +26,7 @@ def as_hypermodel(
     family: str,
     task: Task,
     *,
-    search: Sequence[str] = (),
+    search: str | Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     budget: Budget | None = None,
     steps: int | None = None,
@@ -40,22 +41,24 @@ def as_hypermodel(
     output layer.
 
     KerasTuner has no way to refuse a proposal, so what does not fit the budget still
-    costs a trial there: it fails before anything is built. Three failed trials in a row
-    end KerasTuner's search unless `max_consecutive_failed_trials` is raised.
-    `kscale.tune` never proposes what does not fit.
+    costs a trial there, and so does a combination of knobs that makes no network (such
+    as a pattern of other stages than those set): it fails before anything is built.
+    Three failed trials in a row end KerasTuner's search unless
+    `max_consecutive_failed_trials` is raised. `kscale.tune` never proposes either.
 
     Args:
         family: Name of a family.
         task: What the networks must take in and put out, as `kscale.peek_task` gives.
         search: Knobs to vary besides depth, width and learning rate.
         settings: Values of knobs that are not to be varied, `learning_rate` included.
-        budget: Limits that fail a trial before it is built.
+        budget: Limits on sizes that fail a trial before it is built; `max_memory` is of
+            a step of `memory_batch` examples.
         steps: Steps of a whole training. With them the learning rate rises and falls
             over a training as in `kscale.tune`; without them it stays.
         seed: Decides the initial weights: each build draws its own, in order.
 
     Raises:
-        BudgetError: Nothing fits the budget.
+        BudgetError: Nothing fits the budget, or it limits latency.
         SpecError: The family, a knob or a value is unknown or does not suit the task.
 
     Example:
@@ -68,13 +71,24 @@ def as_hypermodel(
     {'depth': 2, 'width': 64, 'learning_rate': 0.0032}
     """
     chosen = find_family(family)
+    if not isinstance(task, Task):
+        raise SpecError(
+            f"`task` must be a Task, as kscale.peek_task gives, but got {task!r}."
+        )
+    if budget is not None and not isinstance(budget, Budget):
+        raise SpecError(f"`budget` must be a Budget, but got {budget!r}.")
+    if budget is not None and budget.max_latency_ms is not None:
+        raise BudgetError(
+            "A HyperModel cannot keep `max_latency_ms`, which is measured; use "
+            "kscale.tune."
+        )
     chosen.check_task(task)
     if not task.targets:
         raise SpecError("A model to train needs a target, but the task has none.")
-    if steps is not None and steps < 1:
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
         raise SpecError(f"`steps >= 1` must hold, but got steps={steps}.")
     fixed = tuple((settings or {}).items())
-    space = Space((chosen,), task, budget or Budget(), tuple(search), fixed)
+    space = Space((chosen,), task, budget or Budget(), searched_knobs(search), fixed)
     return FamilyHyperModel(space, steps, seed)
 
 

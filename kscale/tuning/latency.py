@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 _WARM_CALLS = 5
 _FEWEST_CALLS, _MOST_CALLS = 30, 300
 _MOST_SECONDS = 1.0
+_CHEAP_FLOPS = 10**8  # of a network that is built and measured within a second
 _DOUBTED = 1.25  # times the limit: medians up to it are measured once more
 _MOST_ATTEMPTS = 2
 _LATENCY_FREE = {knob.name for knob in TRAINING_KNOBS}
@@ -267,7 +268,9 @@ class LatencyGate:
 
         A depth of which all is fast enough bounds nothing; then the next one is asked.
         """
-        depths = np.array([pool.spec(i).depth for i in own.tolist()])
+        depths = np.array([pool.spec(i).depth for i in own.tolist()], np.int64)
+        if self._all_fast(pool, own, depths):
+            return own[:0]
         fast = 0.0
         for depth in np.unique(depths):
             deep = own[depths >= depth]
@@ -293,9 +296,8 @@ class LatencyGate:
         """
         fast, slow, step, at = -1, len(line), 1, start
         while slow - fast > 1:
-            try:
-                admitted = self.admits(pool.spec(line[at]))
-            except TimeUp:
+            admitted = self._admits_now(pool, line[at])
+            if admitted is None:
                 break
             if admitted:
                 fast = at
@@ -306,6 +308,24 @@ class LatencyGate:
             else:
                 at, step = min(start + step, slow - 1), 2 * step
         return slow
+
+    def _all_fast(
+        self, pool: Pool, own: NDArray[np.int64], depths: NDArray[np.int64]
+    ) -> bool:
+        """Whether the largest and the deepest of a family are fast, so that the limit
+        is not likely to bind; networks too large to be asked in passing are not."""
+        if not len(own) or pool.flops[own].max() > _CHEAP_FLOPS:
+            return False
+        deepest = own[depths == depths.max()]
+        ends = [group[np.argmax(pool.flops[group])] for group in (deepest, own)]
+        return all(self._admits_now(pool, int(index)) for index in ends)
+
+    def _admits_now(self, pool: Pool, index: int) -> bool | None:
+        """Whether a spec of the pool is admitted; None where there is no time left."""
+        try:
+            return self.admits(pool.spec(index))
+        except TimeUp:
+            return None
 
     def _nothing_fits(self, pool: Pool) -> str:
         names = {family.name for family in pool.space.families}

@@ -246,7 +246,7 @@ def plan_search(
     """
     request = Request(
         families=(family,) if isinstance(family, str) else tuple(family),
-        search=_searched(search),
+        search=searched_knobs(search),
         settings=tuple((settings or {}).items()),
         **asked,
     )
@@ -268,7 +268,7 @@ def plan_search(
     return make_plan(request, dataset, budget, wanted, recipe)
 
 
-def _searched(names: str | Sequence[str]) -> tuple[str, ...]:
+def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:
     """Knobs to vary, each once and in one order, without those that always are."""
     named = {names} if isinstance(names, str) else set(names)
     return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))

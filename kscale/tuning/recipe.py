@@ -42,13 +42,14 @@ class Recipe:
         Batches of 32 up to 4,000 examples, 64 up to 20,000, then 128; epochs for about
         1,600 steps, at least 5 and at most 40.
         """
-        batch = batch_size or (
-            32 if examples <= 4000 else 64 if examples <= 20000 else 128
-        )
+        batch = batch_size
+        if batch is None:
+            batch = 32 if examples <= 4000 else 64 if examples <= 20000 else 128
         batch = min(batch, examples)
         batch = max(replicas, batch - batch % replicas)
         wanted = math.ceil(_STEPS * batch / examples)
-        return cls(epochs or min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS), batch)
+        usual = min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
+        return cls(usual if epochs is None else epochs, batch)
 
     def steps_per_epoch(self, examples: int) -> int:
         """Whole batches in an epoch; what remains waits for the next epoch's order."""

@@ -116,7 +116,9 @@ def tune(
     if run is not None and not str(run).strip():
         raise ResultsError("The name of the run folder is empty; give another one.")
     deadline = math.inf if time_limit is None else started + time_limit
-    is_new, listener = not folder.exists(), listener or Listener()
+    listener = listener or Listener()
+    existed = folder.is_dir()
+    is_new = not existed or not any(folder.iterdir())
     with ResultsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session())
         gate, pool = None, plan.pool
@@ -128,6 +130,8 @@ def tune(
             except BudgetError:
                 if is_new:
                     shutil.rmtree(folder, ignore_errors=True)
+                    if existed:
+                        folder.mkdir()
                 raise
         session = Session(
             plan,

@@ -64,6 +64,12 @@ def test_size_counts_a_published_network_for_other_classes() -> None:
     assert whole - ten == (4096 + 1) * (1000 - 10)
 
 
+def test_only_a_changed_published_network_is_called_changed() -> None:
+    assert call("size", "resnet50", "--depth", "3").stdout.startswith("ResNet-50 (He")
+    changed = call("size", "resnet50", "--depth", "4").stdout
+    assert changed.startswith("ResNet-50 changed: ")
+
+
 def test_size_counts_tokens_of_a_vocabulary() -> None:
     words = ["--input", "128", "--vocabulary", "10k", "--json"]
     found = json.loads(call("size", "transformer", *words).stdout)

@@ -1,6 +1,7 @@
 """A model trained by hand is trained as a search would."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,3 +74,30 @@ def test_what_cannot_be_is_refused_at_once() -> None:
         fit_model(built_model(), digits(), **HOW, epochs_from=4)
     with pytest.raises(DataError, match="Did you mean 'accuracy'?"):
         fit_model(built_model(), digits(), **HOW, objective="acuracy")
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"epochs": 0}, "1 <= epochs"),
+        ({"epochs": 1.5}, "1 <= epochs"),
+        ({"batch_size": 0}, "1 <= batch_size"),
+        ({"learning_rate": -1.0}, "0 <= learning_rate"),
+        ({"learning_rate": float("nan")}, "0 <= learning_rate"),
+        ({"learning_rate": "0.1"}, "0 <= learning_rate"),
+        ({"weight_decay": -3.0}, "0 <= weight_decay"),
+        ({"label_smoothing": 7.0}, "0 <= label_smoothing"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    asked: dict[str, Any], text: str
+) -> None:
+    model = build_model(find_family("mlp").blueprint(small_spec(), digits().task))
+    with pytest.raises(SpecError, match=text):
+        fit_model(model, digits(), **{"learning_rate": 1e-3, **asked})
+
+
+def test_data_may_be_named() -> None:
+    model = build_model(find_family("mlp").blueprint(small_spec(), digits().task))
+    scores = fit_model(model, "digits", learning_rate=1e-2, epochs=1)
+    assert len(scores) == 1 and scores[0] > 0.1

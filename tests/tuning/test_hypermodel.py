@@ -288,3 +288,30 @@ def test_nothing_given_is_changed() -> None:
     hypermodel.build(keras_tuner.HyperParameters())
     assert (settings, search) == ({"width": "16"}, ["dropout"])
     assert before == FAMILIES
+
+
+def test_search_is_as_in_tune() -> None:
+    task = Task.of("image", (8, 8, 1), classes=10)
+    hp = keras_tuner.HyperParameters()
+    hypermodel = as_hypermodel("mlp", task, search="dropout", settings={"depth": 1})
+    hypermodel.build(hp)
+    assert set(hp.values) == {"width", "learning_rate", "dropout"}
+    again = as_hypermodel("mlp", task, search=["depth"], settings={"depth": 1})
+    assert again.spec(hp).depth == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"task": "digits"}, "must be a Task"),
+        ({"budget": {"max_params": 100}}, "must be a Budget"),
+        ({"steps": 1.5}, "steps >= 1"),
+        ({"budget": Budget(max_latency_ms=1.0)}, "cannot keep `max_latency_ms`"),
+    ],
+)
+def test_what_a_hypermodel_cannot_take_is_refused(
+    changes: dict[str, Any], text: str
+) -> None:
+    task = Task.of("image", (8, 8, 1), classes=10)
+    with pytest.raises((SpecError, BudgetError), match=text):
+        as_hypermodel("mlp", **{"task": task, **changes})

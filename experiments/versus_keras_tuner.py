@@ -35,12 +35,14 @@ How it is made fair:
 Rows: `experiments/results/versus_keras_tuner.jsonl` and `versus_ground_truth.jsonl`;
 table `versus_keras_tuner.md`, anytime plot `versus_keras_tuner.svg` beside them.
 
-Result, 3 seeds, on 2 CPU cores with TensorFlow 2.21, Keras 3.15.1 and KerasTuner 1.4.8
-(ground truth 24 minutes on a shared machine, searches 20 on a quiet one); medians:
+Result, on 2 CPU cores with TensorFlow 2.21, Keras 3.15.1 and KerasTuner 1.4.8 (ground
+truth 24 minutes on a shared machine, searches 32 on a quiet one); medians over 10 seeds
+at the first limit, over 3 at the others:
 
 - 5 % fit: kscale has the best network (92.2 %) after 5 s. As shipped all tuners of
   KerasTuner die after three oversized trials, without an answer; with the failure limit
-  off they spend some 40 trials on oversized models, train 3, and end 9 points below.
+  off they spend some 43 trials on oversized models, train 2 or 3, and end 5 to 9 points
+  below.
 - 30 % fit: as shipped all die again. With the limit off RandomSearch and
   BayesianOptimization do as well as kscale or better: both end at the best network
   (97.0 %), kscale at 96.3 %, or 96.4 % with finalists, though it trained 22 networks to
@@ -51,7 +53,7 @@ Result, 3 seeds, on 2 CPU cores with TensorFlow 2.21, Keras 3.15.1 and KerasTune
   not; one of nine searches as shipped died. From 10 s on all are within a point of the
   best.
 - Searches from one seed share their first points in KerasTuner, so its three tuners are
-  not three samples. Ten seeds were not run.
+  not three samples. At 30 and 90 % ten seeds were not run.
 """
 
 import argparse

@@ -6,10 +6,16 @@ from typing import Any, Literal
 
 from kscale.errors import DataError
 
-InputKind = Literal["vector", "image", "tokens", "sequence"]
+InputKind = Literal["vector", "image", "tokens", "sequence", "spectrogram"]
 TargetKind = Literal["classes", "real"]
 
-INPUT_RANKS: dict[str, int] = {"vector": 1, "image": 3, "tokens": 1, "sequence": 2}
+INPUT_RANKS: dict[str, int] = {
+    "vector": 1,
+    "image": 3,
+    "tokens": 1,
+    "sequence": 2,
+    "spectrogram": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -19,9 +25,15 @@ class Input:
     Args:
         name: Key of the input's array, and name of the Keras input.
         kind: `vector` `(features,)`, `image` `(height, width, channels)`, `tokens`
-            `(length,)` of ids where 0 is padding, `sequence` `(length, features)`.
+            `(length,)` of ids where 0 is padding, `sequence` `(length, features)`,
+            `spectrogram` `(frames, bands)` of sound.
         shape: Shape of one example, without the batch.
         vocabulary: Number of token ids, padding included; 0 if not `tokens`.
+        unknown: Id that stands for every token above the vocabulary of a network which
+            keeps the first ids only, the most frequent ones; 0 if ids are in no order
+            of frequency, so that all must be kept.
+        scale, offset: `raw * scale + offset` is what the network gets, on the last
+            axis, for a network that wants the raw values back; empty if it gets them.
 
     Raises:
         DataError: The kind is unknown, or the shape does not suit it.
@@ -31,6 +43,9 @@ class Input:
     kind: InputKind
     shape: tuple[int, ...]
     vocabulary: int = 0
+    unknown: int = 0
+    scale: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         rank = INPUT_RANKS.get(self.kind)
@@ -47,6 +62,11 @@ class Input:
             raise DataError(
                 "`vocabulary >= 1` must hold for tokens and 0 for other kinds, but "
                 f"got kind={self.kind}, vocabulary={self.vocabulary}."
+            )
+        if not 0 <= self.unknown <= max(self.vocabulary - 1, 0):
+            raise DataError(
+                "`0 <= unknown < vocabulary` must hold, but got "
+                f"unknown={self.unknown}, vocabulary={self.vocabulary}."
             )
 
     @property
@@ -140,25 +160,23 @@ class Task:
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
         return {
-            "inputs": [
-                {**vars(item), "shape": list(item.shape)} for item in self.inputs
-            ],
-            "targets": [
-                {**vars(item), "class_names": list(item.class_names)}
-                for item in self.targets
-            ],
+            "inputs": [_plain(item) for item in self.inputs],
+            "targets": [_plain(item) for item in self.targets],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Task":
         """The task that `to_json` described."""
         return cls(
-            tuple(
-                Input(**{**item, "shape": tuple(item["shape"])})
-                for item in data["inputs"]
-            ),
-            tuple(
-                Target(**{**item, "class_names": tuple(item["class_names"])})
-                for item in data["targets"]
-            ),
+            tuple(Input(**_frozen(item)) for item in data["inputs"]),
+            tuple(Target(**_frozen(item)) for item in data["targets"]),
         )
+
+
+def _plain(record: Input | Target) -> dict[str, Any]:
+    items = vars(record).items()
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in items}
+
+
+def _frozen(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}

@@ -15,6 +15,7 @@ _SIDES: dict[InputKind, str] = {
     "image": "(examples, height, width, channels)",
     "tokens": "(examples, length)",
     "sequence": "(examples, length, features)",
+    "spectrogram": "(examples, frames, bands)",
 }
 _MOST_IDS = 2**31 - 1  # the network reads int32
 

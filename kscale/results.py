@@ -173,7 +173,7 @@ def _finite(data: Any) -> Any:
 _LARGEST = 1e100  # far beyond any figure, and its square is still finite
 RESULTS_FILE = "results.jsonl"
 RUN_FILE = "run.json"
-FORMAT = 1
+FORMAT = 2
 """What `run.json` says of the form of a run folder."""
 
 

@@ -14,6 +14,8 @@ from kscale.answers import (
     recommended_of,
 )
 from kscale.budget import Budget
+from kscale.data.preprocessing import preprocessings_from_json
+from kscale.data.scaling import scalings_from_json
 from kscale.errors import ExportError, ResultsError, unknown_name
 from kscale.objectives import Objective, find_objective
 from kscale.reports.html import report_html
@@ -232,8 +234,8 @@ class Run:
                 which.spec,
                 self.task,
                 self._weights(which),
-                self.description["input_scaling"],
-                self.description["target_scaling"],
+                preprocessings_from_json(self.description["preprocessing"]),
+                scalings_from_json(self.description["target_scaling"]),
             )
         path = self.folder / "models" / f"{which}.keras"
         if which not in ("best", "recommended") or not path.exists():

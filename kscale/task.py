@@ -1,7 +1,7 @@
 """What a network must take in and put out, without any data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kscale.errors import DataError
@@ -44,8 +44,8 @@ class Input:
     shape: tuple[int, ...]
     vocabulary: int = 0
     unknown: int = 0
-    scale: tuple[float, ...] = ()
-    offset: tuple[float, ...] = ()
+    scale: tuple[float, ...] = field(default=(), compare=False)
+    offset: tuple[float, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         rank = INPUT_RANKS.get(self.kind)

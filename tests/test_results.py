@@ -241,7 +241,7 @@ def test_results_that_are_a_folder_cannot_be_read(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     content = {**DESCRIPTION, "format": 99}
     (tmp_path / RUN_FILE).write_text(json.dumps(content))
-    with pytest.raises(ResultsError, match="format 99, and this kscale reads 1"):
+    with pytest.raises(ResultsError, match="format 99, and this kscale reads 2"):
         read_run(tmp_path)
 
 

@@ -1,19 +1,21 @@
 """Data of any source as a task and three fixed parts; loading is all that is heavy."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kscale.data import embedded
 from kscale.data.arrays import parts_of_mapping, parts_of_pair, parts_of_stream
-from kscale.data.assembling import dataset_of, task_of
-from kscale.data.base import PART_NAMES, Dataset, Part, PartName, Scaling
+from kscale.data.assembling import dataset_of, peeked_task
+from kscale.data.base import PART_NAMES, Dataset, Part, PartName
+from kscale.data.fitting import RawData
 from kscale.data.kinds import input_of
 from kscale.data.npz import parts_of_file
-from kscale.data.raw import RawParts
+from kscale.data.options import Options
+from kscale.data.scaling import Scaling
 from kscale.errors import DataError, unknown_name
-from kscale.task import InputKind, Task
+from kscale.task import Task
 
 SOURCES: dict[str, embedded.Embedded] = {
     "diabetes": embedded.DIABETES,
@@ -25,6 +27,7 @@ __all__ = [
     "PART_NAMES",
     "SOURCES",
     "Dataset",
+    "Options",
     "Part",
     "PartName",
     "Scaling",
@@ -35,12 +38,7 @@ __all__ = [
 
 
 def load_dataset(
-    source: Any,
-    *,
-    kind: InputKind | None = None,
-    vocabulary: int | None = None,
-    name: str | None = None,
-    split_seed: int = 0,
+    source: Any, *, name: str | None = None, split_seed: int = 0, **options: Any
 ) -> Dataset:
     """A data set, ready to train on.
 
@@ -54,11 +52,9 @@ def load_dataset(
             `y_train`, `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of
             `(x, y)`, which is read into memory (one that shuffles gives other parts
             each time); or a `Dataset`, returned as it is.
-        kind: Kind of the inputs, where it should not be inferred.
-        vocabulary: Number of token ids, padding included, where it should not be the
-            largest id and one.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
+        options: What the data does not say itself, see `kscale.data.options.Options`.
 
     Raises:
         DataError: The data cannot be read, or cannot be trained on.
@@ -73,21 +69,37 @@ def load_dataset(
     """
     if isinstance(source, Dataset):
         return source
-    parts = _parts_of(source)
-    return dataset_of(name or dataset_name(source), parts, kind, vocabulary, split_seed)
+    chosen = options_of(options)
+    raw = _raw_data(source, chosen)
+    return dataset_of(name or dataset_name(source), raw, chosen, split_seed)
 
 
-def peek_task(
-    source: Any, *, kind: InputKind | None = None, vocabulary: int | None = None
-) -> Task:
+def options_of(given: Mapping[str, Any]) -> Options:
+    """Options by name; a single column may be given as text.
+
+    Raises:
+        DataError: There is no such option.
+    """
+    columns = ("label", "text", "ignore")
+    known = Options.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            raise DataError(unknown_name("option of loading", name, known))
+    chosen: dict[str, Any] = {
+        name: (value,) if name in columns and isinstance(value, str) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return Options(**chosen)
+
+
+def peek_task(source: Any, **options: Any) -> Task:
     """The task of a source, without loading more of it than that takes.
 
     Of an NPZ file only headers and labels are read, and token ids for their vocabulary.
 
     Args:
-        source: As `load_dataset` takes it.
-        kind: As `load_dataset` takes it.
-        vocabulary: As `load_dataset` takes it.
+        source, options: As `load_dataset` takes them.
 
     Raises:
         DataError: The data cannot be read, or is of no known form.
@@ -99,10 +111,14 @@ def peek_task(
     """
     if isinstance(source, Dataset):
         return source.task
+    chosen = options_of(options)
     if _is_known(source):
         known = SOURCES[source]
-        return Task((input_of("x", [known.x], kind, vocabulary),), (known.target,))
-    return task_of(_parts_of(source), kind, vocabulary)[0]
+        item = input_of("x", [known.x], chosen.kind, chosen.vocabulary)
+        return Task((item,), (known.target,))
+    raw = _raw_data(source, chosen)
+    task = peeked_task(raw, chosen)
+    return dataset_of("peeked", raw, chosen, 0).task if task is None else task
 
 
 def dataset_name(source: Any) -> str:
@@ -124,21 +140,33 @@ def _is_known(source: Any) -> bool:
     return isinstance(source, str) and source in SOURCES
 
 
-def _parts_of(source: Any) -> RawParts:
+_IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+    (lambda source: hasattr(source, "as_numpy_iterator"), parts_of_stream),
+    (lambda source: isinstance(source, Mapping), parts_of_mapping),
+    (lambda source: isinstance(source, tuple) and len(source) == 2, parts_of_pair),
+)
+
+
+def _raw_data(source: Any, options: Options) -> RawData:
+    """What a source holds: each form of data has a row or a line here."""
     if _is_known(source):
-        return SOURCES[source].parts()
+        options.refuse_except(f"the data set {source}", "kind", "vocabulary")
+        return RawData(SOURCES[source].parts())
     if isinstance(source, str | Path):
-        return parts_of_file(_path_of(source))
-    if hasattr(source, "as_numpy_iterator"):
-        return parts_of_stream(source)
-    if isinstance(source, Mapping):
-        return parts_of_mapping(source)
-    if isinstance(source, tuple) and len(source) == 2:
-        return parts_of_pair(source)
+        return _raw_data_of_path(_path_of(source), options)
+    for suits, read in _IN_MEMORY:
+        if suits(source):
+            options.refuse_except("arrays", "kind", "vocabulary")
+            return RawData(read(source))
     raise DataError(
-        "Data is a name, the path of an NPZ file, a pair (x, y), a dict of arrays or a "
+        "Data is a name, a path, a pair (x, y), a dict of arrays or a "
         f"tf.data.Dataset, not {type(source).__name__}."
     )
+
+
+def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    options.refuse_except("an NPZ file", "kind", "vocabulary")
+    return RawData(parts_of_file(path))
 
 
 def _path_of(source: str | Path) -> Path:

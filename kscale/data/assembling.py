@@ -1,48 +1,83 @@
-"""From the arrays of any source to a task, and to a data set of three parts."""
+"""From what a source found to a task, and to a data set of three parts."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import PART_NAMES, Dataset, Part, PartName, Scaling
+from kscale.data.base import PART_NAMES, Dataset, Part, PartName
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
-from kscale.data.kinds import input_of, raw_inputs
+from kscale.data.fitting import RawData, with_fits
+from kscale.data.holding import Holder, bytes_needed
 from kscale.data.labels import Labels, check_counts, encode_target
-from kscale.data.raw import RawArray, RawParts
-from kscale.data.splitting import Indices, cut_parts, quantiles
-from kscale.data.standardizing import fit_input_scaling, fit_target_scaling
+from kscale.data.options import Options
+from kscale.data.preprocessing import Preprocessing
+from kscale.data.raw import RawParts
+from kscale.data.readers import ArrayReader
+from kscale.data.rows import Rows
+from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
+from kscale.data.standardizing import fit_target_scaling
 from kscale.errors import DataError
-from kscale.task import InputKind, Task
+from kscale.task import Input, Target, Task
 
 _LEAST_EXAMPLES = 10
 
-_Arrays = dict[PartName, dict[str, NDArray[Any]]]
 _Rows = dict[PartName, Indices | None]
+_Held = dict[PartName, dict[str, Rows]]
 
 
-def task_of(
-    parts: RawParts, kind: InputKind | None, vocabulary: int | None
-) -> tuple[Task, dict[str, Labels]]:
-    """The task of a source, and its labels by target name and part.
+def peeked_task(raw: RawData, options: Options) -> Task | None:
+    """The task of a source if it is known without fitting anything.
 
     Raises:
         DataError: Arrays are of no known form, or do not go together.
     """
-    _check_names(parts)
-    inputs = tuple(
-        input_of(name or "x", list(_inputs(parts, name).values()), kind, vocabulary)
-        for name in parts["train"].inputs
-    )
-    encoded = [
-        encode_target(name, {part: raw.targets[name] for part, raw in parts.items()})
-        for name in parts["train"].targets
-    ]
+    _check_names(raw.parts)
+    raw = with_fits(raw, options.kind, options.vocabulary)
+    inputs = [fit.known_input() for fit in raw.fits.values()]
+    if None in inputs:
+        return None
+    targets = [target for target, _ in _encoded_targets(raw.parts)]
+    return Task(tuple(item for item in inputs if item), tuple(targets))
+
+
+def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Dataset:
+    """A data set of a source's arrays; parts that it lacks are cut from training.
+
+    Raises:
+        DataError: The arrays cannot be trained on; the text says why.
+    """
+    _check_names(raw.parts)
+    raw = with_fits(raw, options.kind, options.vocabulary)
+    encoded = _encoded_targets(raw.parts)
     targets = tuple(target for target, _ in encoded)
-    return Task(inputs, targets), {target.name: labels for target, labels in encoded}
-
-
-def _inputs(parts: RawParts, name: str) -> dict[PartName, RawArray]:
-    return {part: raw.inputs[name] for part, raw in parts.items()}
+    labels = {target.name: values for target, values in encoded}
+    if len(raw.parts["train"]) < _LEAST_EXAMPLES:
+        raise DataError(
+            f"At least {_LEAST_EXAMPLES} examples are needed, but "
+            f"{_first_label(raw.parts)} has {len(raw.parts['train'])}."
+        )
+    rows = _rows(targets, labels, raw, split_seed)
+    held = _hold(raw, rows, options.memory)
+    inputs, preprocessing = _fit(raw, held["train"])
+    digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
+    placed = _place(rows, labels)
+    return Dataset(
+        name=name,
+        task=Task(inputs, targets),
+        **_parts(raw, inputs, preprocessing, held, placed, options.memory),
+        preprocessing=preprocessing,
+        target_scaling={
+            target.name: fit_target_scaling(placed["train"][target.name])
+            for target in targets
+            if target.kind == "real"
+        },
+        fingerprint=fingerprint_of(digests, placed, targets),
+        warnings=(*raw.warnings, *duplicate_warnings(digests)),
+        reader=raw.reader or ArrayReader(),
+        notes=raw.notes,
+    )
 
 
 def _check_names(parts: RawParts) -> None:
@@ -57,91 +92,133 @@ def _check_names(parts: RawParts) -> None:
             )
 
 
-def dataset_of(
-    name: str,
-    parts: RawParts,
-    kind: InputKind | None,
-    vocabulary: int | None,
-    split_seed: int,
-) -> Dataset:
-    """A data set of a source's arrays; parts that it lacks are cut from training.
-
-    Raises:
-        DataError: The arrays cannot be trained on; the text says why.
-    """
-    task, labels = task_of(parts, kind, vocabulary)
-    if len(parts["train"]) < _LEAST_EXAMPLES:
-        raise DataError(
-            f"At least {_LEAST_EXAMPLES} examples are needed, but "
-            f"{_first_label(parts)} has {len(parts['train'])}."
-        )
-    rows = _rows(task, labels, parts, split_seed)
-    raw = _place(rows, _raw_inputs(task, parts))
-    targets = _place(rows, labels)
-    scalings = {
-        item.name: fit_input_scaling(raw["train"][item.name])
-        for item in task.inputs
-        if item.kind != "tokens"
-    }
-    digests = {part: row_digests([*arrays.values()]) for part, arrays in raw.items()}
-    return Dataset(
-        name=name,
-        task=task,
-        **{
-            part: Part(_scaled(raw.pop(part), scalings), targets[part])
-            for part in PART_NAMES
-        },
-        input_scaling=scalings,
-        target_scaling={
-            target.name: fit_target_scaling(targets["train"][target.name])
-            for target in task.targets
-            if target.kind == "real"
-        },
-        fingerprint=fingerprint_of(digests, targets, task.targets),
-        warnings=duplicate_warnings(digests),
-    )
+def _encoded_targets(parts: RawParts) -> list[tuple[Target, Labels]]:
+    return [
+        encode_target(name, {part: raw.targets[name] for part, raw in parts.items()})
+        for name in parts["train"].targets
+    ]
 
 
 def _first_label(parts: RawParts) -> str:
     return next(iter(parts["train"].inputs.values())).label
 
 
-def _raw_inputs(task: Task, parts: RawParts) -> dict[str, Labels]:
-    found: dict[str, Labels] = {}
-    for item, name in zip(task.inputs, parts["train"].inputs, strict=True):
-        arrays = raw_inputs(item, list(_inputs(parts, name).values()))
-        found[item.name] = dict(zip(parts, arrays, strict=True))
-    return found
-
-
-def _rows(task: Task, labels: dict[str, Labels], parts: RawParts, seed: int) -> _Rows:
+def _rows(
+    targets: tuple[Target, ...], labels: dict[str, Labels], raw: RawData, seed: int
+) -> _Rows:
     """Rows of the training arrays in each part cut from them; None for a given part."""
-    rows: _Rows = dict.fromkeys(parts)
-    missing = tuple(part for part in PART_NAMES if part not in parts)
-    _check_counts(task, labels, parts, 1 + len(missing))
+    rows: _Rows = dict.fromkeys(raw.parts)
+    missing = tuple(part for part in PART_NAMES if part not in raw.parts)
+    if raw.groups and missing:
+        rows.update(_grouped_rows(targets, labels, raw, missing, seed))
+        return rows
+    _check_counts(targets, labels, raw.parts, 1 + len(missing))
     if missing:
-        rows.update(cut_parts(_strata(task, labels), missing, seed))
+        rows.update(cut_parts(_strata(targets, labels), missing, seed))
     return rows
 
 
+def _grouped_rows(
+    targets: tuple[Target, ...],
+    labels: dict[str, Labels],
+    raw: RawData,
+    missing: tuple[PartName, ...],
+    seed: int,
+) -> dict[PartName, Indices]:
+    array = raw.groups["train"]
+    names, groups = np.unique(array.read(), return_inverse=True)
+    if len(names) <= len(missing):
+        raise DataError(
+            f"{array.label} must have at least {len(missing) + 1} different values, "
+            f"one for each part, but it has {len(names)}."
+        )
+    parts = cut_groups(groups, missing, seed)
+    for target in targets:
+        ids = labels[target.name]["train"]
+        if target.kind == "classes" and len(np.unique(ids[parts["train"]])) < len(
+            target.class_names
+        ):
+            lost = np.setdiff1d(ids, ids[parts["train"]])[0]
+            raise DataError(
+                f"With parts cut by {array.label}, the training part has no "
+                f"{target.class_names[lost]!r}; cut by another column, or give parts."
+            )
+    return parts
+
+
 def _check_counts(
-    task: Task, labels: dict[str, Labels], parts: RawParts, least: int
+    targets: tuple[Target, ...], labels: dict[str, Labels], parts: RawParts, least: int
 ) -> None:
     arrays = parts["train"].targets.values()
-    for target, raw in zip(task.targets, arrays, strict=True):
+    for target, raw in zip(targets, arrays, strict=True):
         if target.kind == "classes":
             check_counts(raw.label, target, labels[target.name]["train"], least)
 
 
-def _strata(task: Task, labels: dict[str, Labels]) -> NDArray[Any]:
+def _strata(targets: tuple[Target, ...], labels: dict[str, Labels]) -> NDArray[Any]:
     """Groups that every part has its share of: of the first classes, else values."""
-    for target in task.targets:
+    for target in targets:
         if target.kind == "classes":
             return labels[target.name]["train"]
-    return quantiles(labels[task.targets[0].name]["train"][:, 0])
+    return quantiles(labels[targets[0].name]["train"][:, 0])
 
 
-def _place(rows: _Rows, arrays: dict[str, Labels]) -> _Arrays:
+def _hold(raw: RawData, rows: _Rows, memory: int | None) -> _Held:
+    """Raw rows by part and name."""
+    known = [fit.known_input() for fit in raw.fits.values()]
+    holder = Holder(memory, _needed(raw, [item for item in known if item]))
+    held: _Held = {part: {} for part in rows}
+    for name in raw.parts["train"].inputs:
+        for part, cut in rows.items():
+            given = raw.parts.get(part, raw.parts["train"])
+            held[part][name] = holder.raw(given.inputs[name], cut)
+    return held
+
+
+def _needed(raw: RawData, inputs: list[Input]) -> int:
+    examples = sum(len(part) for part in raw.parts.values())
+    return bytes_needed(raw.parts["train"].inputs, examples, inputs)
+
+
+def _fit(
+    raw: RawData, train: Mapping[str, Rows]
+) -> tuple[tuple[Input, ...], dict[str, Preprocessing]]:
+    inputs, preprocessing = [], {}
+    for fit in raw.fits.values():
+        item, fitted = fit.fit({name: train[name] for name in fit.raw})
+        inputs.append(item)
+        preprocessing[item.name] = fitted
+    return tuple(inputs), preprocessing
+
+
+def _parts(
+    raw: RawData,
+    inputs: tuple[Input, ...],
+    preprocessing: Mapping[str, Preprocessing],
+    held: _Held,
+    targets: Mapping[PartName, dict[str, NDArray[Any]]],
+    memory: int | None,
+) -> dict[str, Any]:
+    """The three parts; what is held raw is let go as soon as it has been encoded."""
+    holder = Holder(memory, _needed(raw, list(inputs)))
+    parts: dict[str, Any] = {}
+    for part in PART_NAMES:
+        arrays = held.pop(part)
+        encoded = {
+            item.name: holder.encoded(
+                item,
+                preprocessing[item.name],
+                {r.name: arrays[r.name] for r in preprocessing[item.name].raw_inputs},
+            )
+            for item in inputs
+        }
+        parts[part] = Part(encoded, targets[part])
+    return parts
+
+
+def _place(
+    rows: _Rows, arrays: Mapping[str, Labels]
+) -> dict[PartName, dict[str, NDArray[Any]]]:
     """Arrays by part and name, instead of by name and given part."""
     return {
         part: {
@@ -149,13 +226,4 @@ def _place(rows: _Rows, arrays: dict[str, Labels]) -> _Arrays:
             for name, given in arrays.items()
         }
         for part, cut in rows.items()
-    }
-
-
-def _scaled(
-    arrays: dict[str, NDArray[Any]], scalings: dict[str, Scaling]
-) -> dict[str, NDArray[Any]]:
-    return {
-        name: scalings[name].apply(array) if name in scalings else array
-        for name, array in arrays.items()
     }

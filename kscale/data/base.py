@@ -1,13 +1,17 @@
-"""What every source gives: three fixed parts, and the scaling that ships."""
+"""What every source gives: three fixed parts, and the preprocessing that ships."""
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.scaled import Scaled
+from kscale.data.readers.arrays import ArrayReader
+from kscale.data.readers.base import Reader
+from kscale.data.rows import Rows
+from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 from kscale.task import Task
 
@@ -23,7 +27,8 @@ class Part:
 
     Args:
         inputs: By input name, what the network takes: float32 (already scaled) or int32
-            token ids, `(examples, *Input.shape)`.
+            token ids, `(examples, *Input.shape)`; arrays, or `Rows` of data that is too
+            large for memory.
         targets: By target name, int32 class ids `(examples,)`, or float32
             `(examples, outputs)` in the user's unit.
 
@@ -31,7 +36,7 @@ class Part:
         DataError: There are no inputs, or arrays of different length.
     """
 
-    inputs: Mapping[str, _Array]
+    inputs: Mapping[str, Rows]
     targets: Mapping[str, _Array]
 
     def __post_init__(self) -> None:
@@ -42,64 +47,11 @@ class Part:
                 f"{sorted(lengths)}."
             )
 
-    def _arrays(self) -> Iterable[_Array]:
+    def _arrays(self) -> Iterable[Rows]:
         return (*self.inputs.values(), *self.targets.values())
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """`y = x * scale + offset` on the last axis, as `keras.layers.Rescaling` does.
-
-    Args:
-        scale: One factor, or one a feature; finite and not 0.
-        offset: As many numbers as `scale`.
-
-    Raises:
-        DataError: The lengths differ, or a number cannot be inverted.
-
-    Example:
-
-    >>> Scaling((0.5,), (-1.0,)).apply(np.array([[0.0], [4.0]])).tolist()
-    [[-1.0], [1.0]]
-    """
-
-    scale: tuple[float, ...] = (1.0,)
-    offset: tuple[float, ...] = (0.0,)
-
-    def __post_init__(self) -> None:
-        if not self.scale or len(self.scale) != len(self.offset):
-            raise DataError(
-                "A scaling has as many offsets as factors, at least one, but got "
-                f"{len(self.scale)} factors and {len(self.offset)} offsets."
-            )
-        numbers = (*self.scale, *self.offset)
-        if 0 in self.scale or not all(math.isfinite(number) for number in numbers):
-            raise DataError(
-                "Factors of a scaling must be finite and not 0 and offsets finite, "
-                f"but got scale={self.scale}, offset={self.offset}."
-            )
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether it changes nothing."""
-        return set(self.scale) == {1.0} and set(self.offset) == {0.0}
-
-    def apply(self, array: _Array) -> NDArray[np.float32]:
-        """The scaled array, as new float32; shape `(..., features)`."""
-        scaled = np.array(array, dtype=np.float32)
-        scaled *= np.asarray(self.scale, dtype=np.float32)
-        scaled += np.asarray(self.offset, dtype=np.float32)
-        return scaled
-
-    def invert(self, array: _Array) -> NDArray[np.float32]:
-        """What `apply` was given, as new float32; shape `(..., features)`."""
-        raw = np.array(array, dtype=np.float32)
-        raw -= np.asarray(self.offset, dtype=np.float32)
-        raw /= np.asarray(self.scale, dtype=np.float32)
-        return raw
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +64,14 @@ class Dataset:
         train: What weights are fitted to; everything fitted is fitted to this part.
         validation: What a search compares networks on.
         test: Touched once, at the end.
-        input_scaling: By input name, from the raw input to the network's; fitted on the
-            training part, and a piece of the model that ships. Token ids have none.
+        preprocessing: By input name, from raw inputs to the network's; fitted on the
+            training part, and a piece of the model that ships.
         target_scaling: By target name, from the network's output to the user's unit;
             real targets only.
         fingerprint: Same data and same parts, same value, in any process.
         warnings: One sentence each, for the user.
+        reader: How files become raw inputs, for predictions later.
+        notes: What was understood of a source, one sentence each.
 
     Raises:
         DataError: A part does not have the task's inputs and targets.
@@ -128,10 +82,12 @@ class Dataset:
     train: Part
     validation: Part
     test: Part
-    input_scaling: Mapping[str, Scaling]
+    preprocessing: Mapping[str, Preprocessing]
     target_scaling: Mapping[str, Scaling]
     fingerprint: str
     warnings: tuple[str, ...] = ()
+    reader: Reader = field(default_factory=ArrayReader)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
@@ -145,6 +101,15 @@ class Dataset:
     def parts(self) -> dict[PartName, Part]:
         """The three parts by name."""
         return {name: getattr(self, name) for name in PART_NAMES}
+
+    @property
+    def input_scaling(self) -> dict[str, Scaling]:
+        """Scalings of the inputs that are scaled and nothing else."""
+        return {
+            name: item.scaling
+            for name, item in self.preprocessing.items()
+            if isinstance(item, Scaled)
+        }
 
 
 def _check_part(name: str, part: Part, task: Task) -> None:

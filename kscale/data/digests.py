@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.base import PART_NAMES, PartName
+from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.task import Target
 
 Digests = NDArray[np.uint64]
@@ -20,17 +21,20 @@ _PAIRS: tuple[tuple[PartName, PartName], ...] = (
 _ROW_BYTES = 8  # two of a million different rows agree with odds of 3e-8
 
 
-def row_digests(arrays: Sequence[NDArray[Any]]) -> Digests:
+def row_digests(arrays: Sequence[Rows]) -> Digests:
     """One number an example; examples equal in all inputs get equal ones."""
-    lines = [_bytes_of_rows(array) for array in arrays]
-    joined = b"".join(
-        blake2b(b"".join(row), digest_size=_ROW_BYTES).digest()
-        for row in zip(*lines, strict=True)
-    )
-    return np.frombuffer(joined, dtype="<u8")
+    step = min(max(1, CHUNK_BYTES // max(1, row_bytes(array))) for array in arrays)
+    found = bytearray()
+    for start in range(0, len(arrays[0]), step):
+        lines = [_bytes_of_rows(array[start : start + step]) for array in arrays]
+        for row in zip(*lines, strict=True):
+            found += blake2b(b"".join(row), digest_size=_ROW_BYTES).digest()
+    return np.frombuffer(bytes(found), dtype="<u8")
 
 
-def _bytes_of_rows(array: NDArray[Any]) -> Iterator[memoryview]:
+def _bytes_of_rows(array: NDArray[Any]) -> Iterator[bytes | memoryview]:
+    if array.dtype.kind == "T":
+        return (b"%d:%b" % (len(text), text) for text in map(str.encode, array))
     little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     whole = little.reshape(-1).view(np.uint8).data
     width = len(whole) // len(array)

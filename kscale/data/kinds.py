@@ -146,16 +146,19 @@ def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
     return largest + 1 if vocabulary is None else vocabulary
 
 
-def raw_inputs(item: Input, arrays: Sequence[RawArray]) -> list[NDArray[Any]]:
+def raw_inputs(item: Input, array: RawArray, are_bytes: bool) -> NDArray[Any]:
     """What the model that ships takes: int32 ids, else bytes or float32 numbers.
+
+    Args:
+        item: The input.
+        array: One part's array.
+        are_bytes: Whether the arrays of all parts hold bytes, or true and false.
 
     Raises:
         DataError: Numbers are missing or infinite.
     """
     if item.kind == "tokens":
-        return [array.read().astype(np.int32, copy=False) for array in arrays]
-    if all(array.dtype in (np.uint8, np.bool_) for array in arrays):
-        found = [array.read().astype(np.uint8, copy=False) for array in arrays]
-        return [array.reshape(len(array), *item.shape) for array in found]
-    numbers = [to_float32(array.label, array.read()) for array in arrays]
-    return [array.reshape(len(array), *item.shape) for array in numbers]
+        return array.read().astype(np.int32, copy=False)
+    if are_bytes:
+        return array.read().astype(np.uint8, copy=False).reshape(-1, *item.shape)
+    return to_float32(array.label, array.read()).reshape(-1, *item.shape)

@@ -1,6 +1,6 @@
 """Arrays as a user gave them, by the names the user knows, read when needed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,9 @@ class RawArray:
         label: What the user calls it, for messages: `x`, `y_train`.
         shape: Its shape, `(examples, ...)`.
         dtype: Its NumPy type.
-        read: Gives the array.
+        read: Gives the whole array.
+        take: Gives the rows of some indices, where that is cheaper than to read all:
+            the array may then be larger than memory, and `read` need not be called.
 
     Raises:
         DataError: It has no examples, or holds Python objects.
@@ -33,15 +35,34 @@ class RawArray:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[], NDArray[Any]]
+    take: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None
 
     def __post_init__(self) -> None:
         if not self.shape or 0 in self.shape:
             raise DataError(f"{self.label} is empty: its shape is {self.shape}.")
-        if self.dtype.hasobject:
+        if self.dtype.hasobject and self.dtype.kind != "T":
             raise DataError(
                 f"{self.label} holds Python objects; give an array of numbers, or of "
                 "text for labels, in which all rows have one length."
             )
+
+    @classmethod
+    def lazy(
+        cls,
+        label: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        take: Callable[[NDArray[np.int64]], NDArray[Any]],
+    ) -> "RawArray":
+        """An array whose rows are read when they are needed, `take(indices)`."""
+        every = np.arange(shape[0])
+        return cls(label, shape, np.dtype(dtype), lambda: take(every), take)
+
+    @classmethod
+    def of_texts(cls, label: str, texts: Sequence[str]) -> "RawArray":
+        """Texts of any length, `(examples,)`."""
+        array = np.array(texts, dtype=np.dtypes.StringDType())
+        return cls(label, array.shape, array.dtype, lambda: array)
 
     @classmethod
     def of(cls, label: str, values: Any) -> "RawArray":

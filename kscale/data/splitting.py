@@ -43,6 +43,36 @@ def cut_parts(
     return parts
 
 
+def cut_groups(
+    groups: NDArray[Any], wanted: tuple[PartName, ...], seed: int
+) -> dict[PartName, Indices]:
+    """Like `cut_parts`, but all examples of a group go to one part.
+
+    Each part gets whole groups, in an order drawn from the seed, until it has about its
+    share of the examples, and at least one group.
+
+    Args:
+        groups: Whole numbers from 0, `(examples,)`; more different ones than parts are
+            cut.
+        wanted: Parts to cut.
+        seed: Decides which groups go where.
+    """
+    counts = np.bincount(groups)
+    order = np.argsort(_shuffled(len(counts), seed), kind="stable").tolist()
+    parts: dict[PartName, Indices] = {}
+    for after, part in enumerate(wanted):
+        share = _examples(part, len(groups))
+        most = len(order) - (len(wanted) - after)  # the others need one each
+        taken = [order.pop(0)]
+        while (
+            len(taken) < most and 2 * (share - counts[taken].sum()) >= counts[order[0]]
+        ):
+            taken.append(order.pop(0))
+        parts[part] = np.flatnonzero(np.isin(groups, taken))
+    parts["train"] = np.flatnonzero(np.isin(groups, order))
+    return parts
+
+
 def _examples(part: PartName, examples: int) -> int:
     count = max(1, round(SHARE * examples))
     return min(count, _MOST_VALIDATION) if part == "validation" else count

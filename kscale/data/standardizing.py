@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import Scaling
+from kscale.data.rows import Rows, chunks_of, row_bytes
+from kscale.data.scaling import Scaling
 
 _CHUNK = 2**21  # numbers held in float64 at once
 
@@ -14,7 +15,7 @@ _CHUNK = 2**21  # numbers held in float64 at once
 _LEAST_SPREAD = 1e-7
 
 
-def fit_input_scaling(array: NDArray[Any]) -> Scaling:
+def fit_input_scaling(array: Rows) -> Scaling:
     """From raw to standardized, a feature (last axis) at a time; constants become 0."""
     mean, spread = _moments(array)
     return Scaling(_floats(1 / spread), _floats(-mean / spread))
@@ -30,17 +31,19 @@ def _floats(numbers: NDArray[Any]) -> tuple[float, ...]:
     return tuple(float(number) for number in numbers)
 
 
-def _moments(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _moments(array: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and standard deviation of each feature, in two passes of float64."""
-    rows = array.reshape(-1, array.shape[-1])
-    mean = sum(chunk.sum(axis=0) for chunk in _chunks(rows)) / len(rows)
-    squares = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in _chunks(rows))
-    spread = np.sqrt(squares / len(rows))
+    rows = int(np.prod(array.shape[:-1]))
+    mean = sum(chunk.sum(axis=0) for chunk in _chunks(array)) / rows
+    squares = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in _chunks(array))
+    spread = np.sqrt(squares / rows)
     is_constant = spread <= np.maximum(_LEAST_SPREAD * np.abs(mean), 1e-30)
     return mean, np.where(is_constant, 1.0, spread)
 
 
-def _chunks(rows: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    step = max(1, _CHUNK // rows.shape[1])
-    for start in range(0, len(rows), step):
-        yield rows[start : start + step].astype(np.float64)
+def _chunks(array: Rows) -> Iterator[NDArray[np.float64]]:
+    """Features of all positions of some examples, `(positions, features)`."""
+    numbers = max(1, row_bytes(array) // array.dtype.itemsize)
+    most = _CHUNK * row_bytes(array) // numbers
+    for chunk in chunks_of(array, most):
+        yield chunk.reshape(-1, array.shape[-1]).astype(np.float64)

@@ -2,10 +2,12 @@
 
 `fit` leaves the graph after every few steps; on small networks that costs more than the
 training (measured by `experiments/epoch_loop.py`). Here the examples lie on the device,
-the host sends the order of an epoch, and gets its mean loss back.
+the host sends the order of an epoch, and gets its mean loss back. Data that is larger
+than memory comes in chunks of many steps, each an epoch of its own to the graph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -17,11 +19,13 @@ from kscale import blueprint as bp
 from kscale.blueprint import Blueprint, flat_layers
 from kscale.building import alone, layer_name
 from kscale.data.base import Dataset, Part
+from kscale.data.rows import Rows, row_bytes
 from kscale.families.base import head_names
 from kscale.task import Task
 from kscale.tuning.recipe import Recipe
 
 _PREDICT_BATCH = 512
+_CHUNK_BYTES = 2**26
 _DENSE_RECORDS = (
     bp.Activation,
     bp.BatchNorm,
@@ -31,6 +35,10 @@ _DENSE_RECORDS = (
     bp.LayerNorm,
 )
 _LEAST_UPDATES = 3e8
+
+Tensors = Mapping[str, Any]
+Chunk = tuple[NDArray[np.int32], Tensors, Tensors]
+"""Steps with the places of their examples in inputs and targets, by name."""
 
 
 class WarmupSteadyCooldown(keras.optimizers.schedules.LearningRateSchedule):
@@ -80,16 +88,63 @@ def make_adamw(learning_rate: Any, weight_decay: float) -> keras.Optimizer:
 
 
 class DeviceData:
-    """The training part on the device, put there once a search."""
+    """The training part, put on the device once a search, or in chunks where it is
+    larger than memory.
 
-    def __init__(self, dataset: Dataset) -> None:
+    Args:
+        dataset: Its training part is trained on.
+        chunk_bytes: Bytes of inputs on the device at once, of what is not in memory.
+    """
+
+    def __init__(self, dataset: Dataset, chunk_bytes: int = _CHUNK_BYTES) -> None:
         part = dataset.train
         self.examples = len(part)
-        self.inputs = {name: tf.constant(part.inputs[name]) for name in part.inputs}
         self.targets = {
-            target.name: tf.constant(network_target(dataset, target.name, part))
+            target.name: network_target(dataset, target.name, part)
             for target in dataset.task.targets
         }
+        self._inputs = part.inputs
+        self._chunk = max(1, chunk_bytes // sum(map(row_bytes, part.inputs.values())))
+        self.specs = _specs(self._inputs), _specs(self.targets)
+        rows = part.inputs.values()
+        self.is_streamed = not all(isinstance(array, np.ndarray) for array in rows)
+        self._whole = None if self.is_streamed else self._placed(slice(None))
+
+    def chunks(self, order: NDArray[np.int32]) -> Iterator[Chunk]:
+        """Steps of an epoch with the examples they need, the next read ahead.
+
+        Args:
+            order: Examples of each step, `(steps, batch_size)`.
+        """
+        if self._whole is not None:
+            yield (order, *self._whole)
+            return
+        steps = max(1, self._chunk // order.shape[1])
+        starts = range(0, len(order), steps)
+        pieces = [order[start : start + steps] for start in starts]
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._chunk_of, pieces[0])
+            for piece in [*pieces[1:], None]:
+                ready = coming.result()
+                if piece is not None:
+                    coming = reader.submit(self._chunk_of, piece)
+                yield ready
+
+    def _chunk_of(self, order: NDArray[np.int32]) -> Chunk:
+        examples, places = np.unique(order, return_inverse=True)
+        local = places.reshape(order.shape).astype(np.int32)
+        return (local, *self._placed(examples))
+
+    def _placed(self, chosen: Any) -> tuple[Tensors, Tensors]:
+        inputs = {n: tf.constant(rows[chosen]) for n, rows in self._inputs.items()}
+        return inputs, {n: tf.constant(a[chosen]) for n, a in self.targets.items()}
+
+
+def _specs(arrays: Mapping[str, Rows]) -> Tensors:
+    return {
+        name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+        for name, array in arrays.items()
+    }
 
 
 def network_target(dataset: Dataset, name: str, part: Part) -> NDArray[Any]:
@@ -154,11 +209,8 @@ class EpochLoop:
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled or None)
         # A concrete function is traced once, and TensorFlow does not take the tracing
         # of many networks, one after the other, for the retracing of one.
-        shapes = {
-            name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
-            for name, array in data.inputs.items()
-        }
-        self._predict = tf.function(self._trace_predict).get_concrete_function(shapes)
+        predict = tf.function(self._trace_predict)
+        self._predict = predict.get_concrete_function(data.specs[0])
 
     def run_epoch(self, order: NDArray[np.int32]) -> float:
         """Train one epoch.
@@ -169,18 +221,28 @@ class EpochLoop:
         Returns:
             Mean loss over the steps.
         """
+        total = 0.0
+        for steps, inputs, targets in self.data.chunks(order):
+            total += float(self._run(steps, inputs, targets)) * len(steps)
+        return total / len(order)
+
+    def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
             placed = tf.constant(order)
-            self._alone = self._alone or self._epoch.get_concrete_function(placed)
-            return float(self._alone(placed))
+            if self._alone is None:
+                steps = None if self.data.is_streamed else len(order)
+                spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
+                specs = self.data.specs if self.data.is_streamed else (inputs, targets)
+                self._alone = self._epoch.get_concrete_function(spec, *specs)
+            return self._alone(placed, inputs, targets)
         slices = np.split(order, replicas, axis=1)
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
-        return float(self._epoch(placed))
+        return self._epoch(placed, inputs, targets)
 
-    def predict(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def predict(self, inputs: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """Outputs by target name for examples given by input name."""
         count = len(next(iter(inputs.values())))
         parts = [
@@ -195,33 +257,37 @@ class EpochLoop:
             for name in names
         }
 
-    def _trace_epoch(self, order: Any) -> Any:
+    def _trace_epoch(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         total = tf.constant(0.0)
         local = self.strategy.experimental_local_results(order)[0]
         steps = tf.shape(local)[0]
         for step in tf.range(steps):
-            losses = self.strategy.run(self._train_step, args=(order, step))
+            chosen = (order, step, inputs, targets)
+            losses = self.strategy.run(self._train_step, args=chosen)
             total += self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
         return total / tf.cast(steps, tf.float32)
 
-    def _train_step(self, order: Any, step: Any) -> Any:
+    def _train_step(
+        self, order: Any, step: Any, inputs: Tensors, targets: Tensors
+    ) -> Any:
         chosen = order[step]
-        inputs = {n: tf.gather(a, chosen) for n, a in self.data.inputs.items()}
+        batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
+        wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
         with tf.GradientTape() as tape:
-            outputs = self._outputs(inputs, training=True)
-            loss = self._loss(outputs, chosen)
+            outputs = self._outputs(batch, training=True)
+            loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         return loss
 
-    def _loss(self, outputs: dict[str, Any], chosen: Any) -> Any:
+    def _loss(self, outputs: dict[str, Any], wanted: Tensors) -> Any:
         """This replica's share of the mean loss of the whole batch."""
         losses = [
             self._target_loss(
                 target.kind,
                 target.outputs,
                 outputs[target.name],
-                tf.gather(self.data.targets[target.name], chosen),
+                wanted[target.name],
             )
             for target in self.task.targets
         ]

@@ -1,4 +1,4 @@
-"""The model to take home: raw inputs in, probabilities or real values out."""
+"""The model to take home: raw inputs in, class names and probabilities out."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,30 +7,37 @@ from typing import Any
 import keras
 
 from kscale.building import alone, build_model, layer_name
+from kscale.data.preprocessing import Preprocessing
+from kscale.data.scaling import Scaling
 from kscale.errors import ExportError
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
-from kscale.task import Task
+from kscale.preprocessing_layers import apply_layers, rescaled
+from kscale.task import Target, Task
 from kscale.tuning.checkpoints import load_checkpoint
-
-Scalings = Mapping[str, Mapping[str, Any]]
-"""`scale` and `offset` by input or target name, as run.json holds them."""
 
 
 def package_model(
-    spec: Spec, task: Task, weights: Path, inputs: Scalings, targets: Scalings
+    spec: Spec,
+    task: Task,
+    weights: Path,
+    preprocessing: Mapping[str, Preprocessing],
+    target_scaling: Mapping[str, Scaling],
 ) -> keras.Model:
     """A trained network with its preprocessing around it.
 
     It consists of stock Keras layers only, so its `.keras` file opens where kscale is
-    not installed.
+    not installed. A single raw input is taken as it is, several as a dict by name. For
+    classes it gives a dict: `<target>` are the probabilities `(batch, classes)`, and
+    `<target>_class` the names of the likeliest, `(batch,)`. A single real target comes
+    as it is, `(batch, values)`, in the user's unit.
 
     Args:
         spec: What was trained.
         task: What it was trained for.
         weights: Checkpoint of the training.
-        inputs: Scaling of raw inputs into network inputs.
-        targets: Scaling of network outputs into values of the user's unit.
+        preprocessing: By input, from raw inputs to the network's.
+        target_scaling: By real target, from the network's output to the user's unit.
 
     Raises:
         ExportError: The checkpoint is missing or damaged.
@@ -38,32 +45,45 @@ def package_model(
     network = build_model(find_family(spec.family).blueprint(spec, task))
     if load_checkpoint(weights, network, None) is None:
         raise ExportError(f"{weights} is missing or damaged; run the search again.")
-    raw = {
-        item.name: keras.Input(item.shape, dtype=item.dtype, name=item.name)
+    raw = raw_tensors(preprocessing)
+    read = {
+        item.name: apply_layers(preprocessing[item.name], raw, item.name)
         for item in task.inputs
     }
-    scaled = {name: _scaled(raw[name], inputs.get(name), name) for name in raw}
-    outputs = network(scaled if len(raw) > 1 else scaled[task.inputs[0].name])
+    outputs = network(alone(read))
     if len(task.targets) == 1:
         outputs = {layer_name(head_names(task)[0]): outputs}
-    finished = {}
+    finished: dict[str, Any] = {}
     for target, head in zip(task.targets, head_names(task), strict=True):
-        tensor = outputs[layer_name(head)]
-        if target.kind == "classes":
-            tensor = keras.layers.Softmax(name=target.name)(tensor)
-        else:
-            tensor = _scaled(tensor, targets.get(target.name), target.name)
-        finished[target.name] = tensor
+        given = outputs[layer_name(head)]
+        finished |= _finished(target, given, target_scaling.get(target.name))
     return keras.Model(alone(raw), alone(finished), name=spec.family)
 
 
-def _scaled(tensor: Any, scaling: Mapping[str, Any] | None, name: str) -> Any:
-    if scaling is None:
-        return tensor
-    scale, offset = list(scaling["scale"]), list(scaling["offset"])
-    if len(scale) == 1:
-        scale, offset = scale[0], offset[0]
-    return keras.layers.Rescaling(scale, offset, name=f"{name}_scaling")(tensor)
+def raw_tensors(preprocessing: Mapping[str, Preprocessing]) -> dict[str, Any]:
+    """Keras inputs for everything that preprocessings read, by name."""
+    found = [raw for item in preprocessing.values() for raw in item.raw_inputs]
+    return {
+        raw.name: keras.Input(raw.shape, dtype=raw.dtype, name=layer_name(raw.name))
+        for raw in found
+    }
+
+
+def _finished(target: Target, given: Any, scaling: Scaling | None) -> dict[str, Any]:
+    """What the model gives for a target, by name."""
+    name = target.name
+    if target.kind == "real":
+        if scaling is None:
+            return {name: given}
+        return {name: rescaled(given, scaling, f"{name}_scaling")}
+    shares = keras.layers.Softmax(name=name)(given)
+    names = keras.layers.StringLookup(
+        vocabulary=list(target.class_names),
+        num_oov_indices=0,
+        invert=True,
+        name=f"{name}_class",
+    )
+    return {name: shares, f"{name}_class": names(keras.ops.argmax(given, axis=-1))}
 
 
 def save_model(model: keras.Model, path: Path) -> None:

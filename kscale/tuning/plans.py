@@ -197,7 +197,8 @@ class Plan:
                 **{part: len(examples) for part, examples in data.parts.items()},
                 "warnings": list(data.warnings),
             },
-            "input_scaling": {n: vars(s) for n, s in data.input_scaling.items()},
+            "preprocessing": {n: p.to_json() for n, p in data.preprocessing.items()},
+            "reader": data.reader.to_json(),
             "target_scaling": {n: vars(s) for n, s in data.target_scaling.items()},
         }
 

@@ -301,13 +301,9 @@ class Session:
     def _write_model(self, name: str, result: Result) -> None:
         path = self.folder / "models" / f"{name}.keras"
         weights = self.trainer.checkpoint_path(self._with_weights(result), 0)
-        data = self.plan.description()
+        data = self.plan.dataset
         model = package_model(
-            result.spec,
-            self.plan.dataset.task,
-            weights,
-            data["input_scaling"],
-            data["target_scaling"],
+            result.spec, data.task, weights, data.preprocessing, data.target_scaling
         )
         save_model(model, path)
 

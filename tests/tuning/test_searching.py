@@ -92,7 +92,10 @@ def test_the_shipped_model_takes_raw_images_and_scores_as_reported(
     model = finished.load_model("recommended")
     data = digits()
     raw = data.input_scaling["x"].invert(data.test.inputs["x"])
-    given = model.predict(raw, verbose=0)
+    outputs = model.predict(raw, verbose=0)
+    given = outputs["label"]
+    likeliest = [b"%d" % c for c in given.argmax(axis=1)]
+    assert outputs["label_class"].tolist() == likeliest
     np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-5)
     accuracy = (given.argmax(axis=1) == data.test.targets["label"]).mean()
     row = finished.report().recommended
@@ -286,7 +289,7 @@ def test_deleted_models_are_trained_again_as_they_were(
     ]
     x = np.zeros((2, 8, 8, 1))
     again, before = (
-        r.load_model("best").predict(x, verbose=0) for r in (run, finished)
+        r.load_model("best").predict(x, verbose=0)["label"] for r in (run, finished)
     )
     np.testing.assert_allclose(again, before, atol=1e-6)
 

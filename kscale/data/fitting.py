@@ -1,0 +1,119 @@
+"""From raw arrays to an input of the network: what is known at once, what is fitted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from kscale.data.base import PartName
+from kscale.data.kinds import input_of, raw_inputs
+from kscale.data.preprocessing import Preprocessing, RawInput
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.raw import RawArray, RawParts
+from kscale.data.readers import ArrayReader, Reader
+from kscale.data.rows import Rows
+from kscale.data.standardizing import fit_input_scaling
+from kscale.task import Input, InputKind
+
+
+class Fit(Protocol):
+    """How one input of the network is made from raw inputs.
+
+    Args:
+        raw: Names of the raw arrays that are read.
+    """
+
+    @property
+    def raw(self) -> tuple[str, ...]: ...
+
+    def known_input(self) -> Input | None:
+        """The input, if it is known without the training part."""
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
+        """The input and its preprocessing, fitted on the raw training part by name.
+
+        Raises:
+            DataError: There is nothing to learn from.
+        """
+
+
+@dataclass(frozen=True)
+class ScaledFit:
+    """Numbers of a known shape, standardized; or token ids as they are."""
+
+    input: Input
+
+    @property
+    def raw(self) -> tuple[str, ...]:
+        """The one array of the input's name."""
+        return (self.input.name,)
+
+    def known_input(self) -> Input:
+        """The input as it was given."""
+        return self.input
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
+        """Mean 0 and standard deviation 1, a feature (last axis) at a time."""
+        item = self.input
+        if item.kind == "tokens":
+            return item, Unchanged(RawInput(item.name, item.shape, "int32"))
+        scaling = fit_input_scaling(train[item.name])
+        fitted = replace(item, scale=scaling.scale, offset=scaling.offset)
+        return fitted, Scaled(RawInput(item.name, item.shape), scaling)
+
+
+@dataclass(frozen=True, eq=False)
+class RawData:
+    """What a source found: raw arrays by part, and how a network reads them.
+
+    Args:
+        parts: Raw inputs and labels of each part that the source has.
+        fits: By name of a network's input; without any, each array is an input.
+        reader: Reads such files again for predictions.
+        groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
+        warnings: One sentence each, for the user.
+        notes: What was understood, one sentence each, for `kscale data`.
+    """
+
+    parts: RawParts
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+    reader: Reader | None = None
+    groups: Mapping[PartName, RawArray] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:
+    """Raw data whose arrays have been understood, where the source did not do it.
+
+    Raises:
+        DataError: Arrays are of no known form, or do not go together.
+    """
+    if raw.fits:
+        return raw
+    fits: dict[str, Fit] = {}
+    inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
+    for name in raw.parts["train"].inputs:
+        arrays = [part.inputs[name] for part in raw.parts.values()]
+        item = input_of(name or "x", arrays, kind, vocabulary)
+        fits[item.name] = ScaledFit(item)
+        for part, array in zip(raw.parts, arrays, strict=True):
+            inputs[part][item.name] = _as_raw_input(item, array, arrays)
+    parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
+    reader = raw.reader
+    if reader is None and len(fits) == 1:
+        (name,) = fits
+        known = fits[name].known_input()
+        reader = ArrayReader(name, known.shape if known else ())
+    return replace(raw, parts=parts, fits=fits, reader=reader)
+
+
+def _as_raw_input(item: Input, array: RawArray, arrays: Sequence[RawArray]) -> RawArray:
+    """An array in the shape and type of the model that ships."""
+    if array.take is not None:
+        return array
+    are_bytes = all(each.dtype in ("uint8", "bool") for each in arrays)
+    return replace(
+        array,
+        shape=(len(array), *item.shape),
+        read=lambda: raw_inputs(item, array, are_bytes),
+    )

@@ -1,0 +1,46 @@
+"""The table of preprocessings: a new one is a file and a row here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.errors import ResultsError
+
+PREPROCESSINGS: dict[str, type[Preprocessing]] = {
+    item.kind: item for item in (Scaled, Unchanged)
+}
+
+__all__ = [
+    "PREPROCESSINGS",
+    "Preprocessing",
+    "RawInput",
+    "preprocessing_from_json",
+    "preprocessings_from_json",
+]
+
+
+def preprocessing_from_json(data: Mapping[str, Any]) -> Preprocessing:
+    """The preprocessing that `Preprocessing.to_json` described.
+
+    Raises:
+        ResultsError: It is of no known kind, or something is missing in it.
+
+    Example:
+
+    >>> item = Unchanged(RawInput("x", (5,), "int32"))
+    >>> preprocessing_from_json(item.to_json()) == item
+    True
+    """
+    try:
+        given = {key: value for key, value in data.items() if key != "kind"}
+        return PREPROCESSINGS[data["kind"]].from_json(given)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(
+            f"A preprocessing of kind {data.get('kind')!r} cannot be read: {error!r}."
+        ) from error
+
+
+def preprocessings_from_json(data: Mapping[str, Any]) -> dict[str, Preprocessing]:
+    """Preprocessings by the name of the network's input."""
+    return {name: preprocessing_from_json(item) for name, item in data.items()}

@@ -1,0 +1,63 @@
+"""Reader: how files become raw inputs, the same in training and in predictions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from kscale.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One example of a file, or why there is none.
+
+    Args:
+        source: The file, and the row in it where it has several: `a.csv:17`.
+        raw: By raw input, one example without a batch; None if it cannot be read.
+        error: Why it cannot be read.
+    """
+
+    source: str
+    raw: Mapping[str, NDArray[Any]] | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the files of one data set are read."""
+
+    kind: ClassVar[str]
+    """Name in `run.json`, and in `kscale.data.readers.READERS`."""
+
+    def examples(self, path: Path) -> Iterator[Example]:
+        """The examples of a file, one after the other; what is unreadable is told."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` of the same kind reads back."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Reader":
+        """What `to_json` described, `kind` left out."""
+        return cls(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        )
+
+
+def existing(path: Path) -> Path:
+    """The path of a file that is there.
+
+    Raises:
+        DataError: It is not, or it is a folder.
+    """
+    try:
+        if path.is_file():
+            return path
+        what = "is a folder" if path.is_dir() else "does not exist"
+    except OSError as error:
+        what = f"cannot be opened: {error.strerror}"
+    raise DataError(f"{path} {what}.")

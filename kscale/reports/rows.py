@@ -20,7 +20,7 @@ from kscale.answers import (
 from kscale.budget import Budget, used_by
 from kscale.errors import ResultsError
 from kscale.families.base import Spec
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective, task_objective
 from kscale.reports.measures import (
     density,
     gain_per_doubling,
@@ -105,7 +105,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         fixed = dict(identity.get("set") or {})
         searched = (*ALWAYS_SEARCHED, *(identity.get("search") or ()))
         return _Asked(
-            find_objective(identity.get("objective"), task.targets[0]),
+            task_objective(identity.get("objective"), task),
             Budget(**(identity.get("budget") or {})),
             tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed,

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from kscale.data import load_dataset
 from kscale.errors import SpecError
-from kscale.objectives import find_objective
+from kscale.objectives import task_objective
+from kscale.tuning.evaluation import answers_of, mean_score
 from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
 from kscale.tuning.recipe import Recipe
-from kscale.tuning.scoring import score_of, wanted_and_given
 
 EpochScored = Callable[[int, float], None]
 """Called after each epoch with the number of epochs done and the validation score."""
@@ -77,8 +77,7 @@ def fit_model(
             f"`0 <= epochs_from < epochs_to <= epochs` must hold, but got "
             f"epochs_from={epochs_from}, epochs_to={last}, epochs={recipe.epochs}."
         )
-    target = dataset.task.targets[0]
-    wanted_metric = find_objective(objective, target)
+    wanted_metric = task_objective(objective, dataset.task)
     held = DeviceData(dataset)
     optimizer = make_optimizer(recipe, held.examples, learning_rate, weight_decay)
     loop = EpochLoop(
@@ -94,8 +93,8 @@ def fit_model(
     for epoch in range(epochs_from, last):
         loop.run_epoch(recipe.order(held.examples, seed, epoch))
         outputs = loop.predict(dataset.validation.inputs)
-        wanted, given = wanted_and_given(dataset, dataset.validation, outputs)
-        scores.append(score_of(wanted_metric, target, wanted, given))
+        answers = answers_of(dataset, dataset.validation, outputs)
+        scores.append(mean_score(wanted_metric, dataset.task, answers))
         if on_epoch is not None:
             on_epoch(epoch + 1, scores[-1])
     return scores

@@ -17,7 +17,7 @@ from kscale.data.base import Dataset
 from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import find_family
 from kscale.families.base import Family, Spec
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective, task_objective
 from kscale.results import FORMAT
 from kscale.search import SEARCHERS
 from kscale.search.pool import ALWAYS_SEARCHED, Pool, Space
@@ -264,7 +264,7 @@ def plan_search(
         len(dataset.train), request.epochs, request.batch_size, replicas
     )
     budget = replace(budget, memory_batch=recipe.batch_size)
-    wanted = find_objective(objective, dataset.task.targets[0])
+    wanted = task_objective(objective, dataset.task)
     return make_plan(request, dataset, budget, wanted, recipe)
 
 

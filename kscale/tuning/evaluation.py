@@ -103,7 +103,8 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
         return [*_all_metrics(objective, task, _kept(answers, kept)).values()]
 
     names = _all_metrics(objective, task, answers)
-    errors = jackknife(without, done.examples)
+    jackknifed = jackknife(without, done.examples).tolist()
+    errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, answers)
     confusion = {
         target.name: confusion_of(*answers[target.name])
         for target in task.targets
@@ -114,7 +115,7 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
         done.stderr,
         done.examples,
         done.metrics,
-        _defined(dict(zip(names, errors.tolist(), strict=True))),
+        _defined(errors),
         confusion,
     )
 
@@ -141,6 +142,17 @@ def _all_metrics(
         chosen = {name: known[name] for name in METRICS[target.kind]}
         found |= {f"{target.name}/{n}": v for n, v in {**own, **chosen}.items()}
     return found
+
+
+def _share_errors(task: Task, answers: Answers) -> dict[str, float]:
+    """Those of accuracies, which need no jackknife."""
+    errors = {}
+    for target in task.targets:
+        if target.kind == "classes":
+            wanted, given = answers[target.name]
+            name = "accuracy" if len(task.targets) == 1 else f"{target.name}/accuracy"
+            errors[name] = share_error(given.argmax(axis=-1) == wanted)
+    return errors
 
 
 def _kept(answers: Answers, kept: Mask) -> Answers:

@@ -12,6 +12,7 @@ from kscale.objectives import task_objective
 from kscale.tuning.evaluation import answers_of, mean_score
 from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
 from kscale.tuning.recipe import Recipe
+from kscale.tuning.weighting import class_weights_of
 
 EpochScored = Callable[[int, float], None]
 """Called after each epoch with the number of epochs done and the validation score."""
@@ -24,6 +25,7 @@ def fit_model(
     learning_rate: float,
     weight_decay: float = 0.004,
     label_smoothing: float = 0.0,
+    class_weights: str = "none",
     objective: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -45,7 +47,8 @@ def fit_model(
             test part is not touched.
         learning_rate: Largest learning rate.
         weight_decay, label_smoothing: As the knobs of these names.
-        objective: A metric by its Keras name; accuracy, or the root mean squared error.
+        class_weights: `balanced` for every class to count the same, or `none`.
+        objective: As `kscale.tune`.
         epochs: Epochs of a whole training, which the schedule is made for.
         batch_size: Examples a step.
         seed: Decides the order of examples.
@@ -87,6 +90,7 @@ def fit_model(
         held,
         tf.distribute.get_strategy(),
         label_smoothing,
+        class_weights=class_weights_of(dataset, class_weights),
     )
     optimizer.iterations.assign(epochs_from * recipe.steps_per_epoch(held.examples))
     scores = []

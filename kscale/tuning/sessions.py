@@ -90,6 +90,7 @@ class Session:
             checkpoint_seconds,
             deadline,
             on_epoch=listener.epoch_done,
+            class_weights=plan.request.class_weights,
         )
         self.costs = CostModel(
             plan.dataset.task, len(plan.dataset.train), plan.recipe.batch_size

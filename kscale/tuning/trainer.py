@@ -43,6 +43,7 @@ from kscale.tuning.loops import (
     make_optimizer,
 )
 from kscale.tuning.recipe import Recipe, is_undertrained
+from kscale.tuning.weighting import class_weights_of
 from kscale.units import format_bytes
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Trainer:
         checkpoint_seconds: Least time between two checkpoints of one training.
         deadline: `time.monotonic()` at which a training stops with `TimeUp`.
         on_epoch: Called after each epoch.
+        class_weights: One of `kscale.tuning.weighting.CLASS_WEIGHTS`.
     """
 
     dataset: Dataset
@@ -81,6 +83,7 @@ class Trainer:
     checkpoint_seconds: float = 15.0
     deadline: float = math.inf
     on_epoch: EpochSeen | None = None
+    class_weights: str = "none"
     _data: DeviceData | None = None
     _trained: int = field(default=0, init=False)
 
@@ -192,6 +195,7 @@ class Trainer:
             self.strategy,
             float(knobs.get("label_smoothing", 0.0)),
             is_worth_compiling(blueprint, params, steps, self.strategy),
+            class_weights_of(self.dataset, self.class_weights),
         )
 
     def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:

@@ -115,12 +115,27 @@ def _measure(row: Row, key: str, value: float, target: Target, prefix: str) -> M
     objective = OBJECTIVES[target.kind].get(name)
     if objective is None:
         return Measure(name, value, False)
-    confusion = row.confusions.get(target.name)
-    examples = sum(score.support for score in confusion.scores) if confusion else 0
-    error = row.test_errors.get(key)
-    interval = score_interval(objective, value, error, examples if error else 0)
+    interval = _interval(row, name, value, target, row.test_errors.get(key))
     low, high = interval or (None, None)
     return Measure(name, value, objective.is_share, low, high)
+
+
+def _interval(
+    row: Row, name: str, value: float, target: Target, error: float | None
+) -> tuple[float, float] | None:
+    """Wilson's for what is counted; of others, none where no example made an error."""
+    confusion = row.confusions.get(target.name)
+    if confusion is not None and target.outputs == 2:
+        counted = {
+            "recall": confusion.scores[1].recall_interval,
+            "precision": confusion.scores[1].precision_interval,
+        }
+        if name in counted:
+            return counted[name]
+    examples = sum(score.support for score in confusion.scores) if confusion else 0
+    return score_interval(
+        OBJECTIVES[target.kind][name], value, error or None, examples if error else 0
+    )
 
 
 def quality_name(quality: Quality) -> str:
@@ -135,7 +150,7 @@ def quality_text(quality: Quality) -> str:
     names = [measure.name for measure in quality.said]
     notes = []
     if any(name in _OF_CLASSES for name in names):
-        all_but = "all but accuracy " if "accuracy" in names else ""
+        all_but = "all but accuracy are " if "accuracy" in names else ""
         notes.append(f"{all_but}{_averaged(quality.target)}")
     if any(measure.low is not None for measure in quality.said):
         notes.append("95 % intervals in brackets")

@@ -79,9 +79,14 @@ def quality_block(
 ) -> Iterable[Text | Table]:
     """What a terminal shows of a quality: its metrics, and its classes."""
     yield Text.assemble((f"{quality_name(quality)}: ", "bold"), quality_text(quality))
-    confusion = quality.confusion
-    if confusion is None:
-        return
+    if quality.confusion is not None:
+        yield from _class_block(quality.confusion, console, options)
+    yield Text()
+
+
+def _class_block(
+    confusion: Confusion, console: Console, options: ConsoleOptions
+) -> Iterable[Text | Table]:
     table, has_matrix = _fitting(confusion, console, options)
     right = "; at the right, how many were taken for which" if has_matrix else ""
     yield Text()
@@ -89,7 +94,6 @@ def quality_block(
     yield Text(f"{classes_heading(confusion)}{right}", style="dim")
     if mistakes := mistakes_text(confusion):
         yield Text(mistakes)
-    yield Text()
 
 
 def _fitting(

@@ -17,13 +17,14 @@ from kscale.data.base import Dataset
 from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import find_family
 from kscale.families.base import Family, Spec
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective, task_objective
 from kscale.results import FORMAT
 from kscale.search import SEARCHERS
 from kscale.search.pool import ALWAYS_SEARCHED, Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task import Task
 from kscale.tuning.recipe import Recipe
+from kscale.tuning.weighting import check_class_weights, class_counts
 from kscale.units import format_count
 
 STRATEGIES = ("auto", "one", "mirrored", "none")
@@ -59,6 +60,7 @@ class Request:
         time_limit: Most seconds of a session.
         searcher: Name of a searcher.
         strategy: Name of the devices.
+        class_weights: `balanced` or `none`.
 
     Raises:
         SpecError: A number is too small, or the searcher or the strategy is unknown.
@@ -77,6 +79,7 @@ class Request:
     time_limit: float | None = None
     searcher: str = "random"
     strategy: str = "auto"
+    class_weights: str = "none"
 
     def __post_init__(self) -> None:
         for name, low in _LEAST.items():
@@ -157,6 +160,7 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What makes this search this one, as plain data; never its trials or time."""
         request = self.request
+        weights = request.class_weights
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
@@ -170,6 +174,8 @@ class Plan:
             "searcher": request.searcher,
             "seed": request.seed,
             "seeds": request.seeds,
+            # Left out where there are none, as by versions that knew no weights.
+            **({} if weights == "none" else {"class_weights": weights}),
         }
 
     @property
@@ -196,6 +202,7 @@ class Plan:
                 "name": data.name,
                 **{part: len(examples) for part, examples in data.parts.items()},
                 "warnings": list(data.warnings),
+                "class_counts": class_counts(data),
             },
             "preprocessing": {n: p.to_json() for n, p in data.preprocessing.items()},
             "reader": data.reader.to_json(),
@@ -265,7 +272,8 @@ def plan_search(
         len(dataset.train), request.epochs, request.batch_size, replicas
     )
     budget = replace(budget, memory_batch=recipe.batch_size)
-    wanted = find_objective(objective, dataset.task.targets[0])
+    wanted = task_objective(objective, dataset.task)
+    check_class_weights(request.class_weights, dataset.task)
     return make_plan(request, dataset, budget, wanted, recipe)
 
 

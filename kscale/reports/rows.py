@@ -31,7 +31,7 @@ from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
 from kscale.results import MAJORITY, TRAINED, Result
-from kscale.search.pool import ALWAYS_SEARCHED
+from kscale.search.pool import always_searched
 from kscale.task import Task
 
 __all__ = ["MAJORITY", "Report", "Row", "make_report"]
@@ -103,7 +103,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         identity = run["identity"]
         task = Task.from_json(run["task"])
         fixed = dict(identity.get("set") or {})
-        searched = (*ALWAYS_SEARCHED, *(identity.get("search") or ()))
+        searched = (*always_searched(task), *(identity.get("search") or ()))
         return _Asked(
             find_objective(identity.get("objective"), task.targets[0]),
             Budget(**(identity.get("budget") or {})),
@@ -156,7 +156,7 @@ def _row(
     **answers: bool,
 ) -> Row:
     score, objective = entry.score, asked.objective
-    shown = {*asked.searched, *asked.fixed} - {*ALWAYS_SEARCHED, "learning_rate"}
+    shown = {*asked.searched, *asked.fixed} - {"depth", "width", "learning_rate"}
     row = Row(
         spec=entry.spec,
         knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),

@@ -35,7 +35,7 @@ REFUSED = [
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
-    (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),
+    (["--max-params", "50"], "the smallest cnn (depth=1, width=8) has params="),
     ([*LIMIT, "--data", "one.npz"], "class"),
     ([*LIMIT, "--data", "nan.npz"], "NaN"),
     ([*LIMIT, "--data", "none.npz"], "none.npz"),

@@ -54,6 +54,8 @@ class LineListener(Listener):
             f"examples; {plan.recipe.epochs} epochs of batches of "
             f"{plan.recipe.batch_size}."
         )
+        for note in plan.notes:
+            self.say(note)
         self.say(
             f"Searching {names}: {len(plan.pool):,} specs fit {plan.space.budget}; "
             f"at most {plan.request.trials} are tried. Run folder: {folder}"

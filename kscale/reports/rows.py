@@ -32,7 +32,7 @@ from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
 from kscale.results import MAJORITY, TRAINED, Result
-from kscale.search.pool import ALWAYS_SEARCHED
+from kscale.search.pool import always_searched
 from kscale.task import Target, Task
 
 __all__ = ["MAJORITY", "Report", "Row", "make_report"]
@@ -110,7 +110,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         identity = run["identity"]
         task = Task.from_json(run["task"])
         fixed = dict(identity.get("set") or {})
-        searched = (*ALWAYS_SEARCHED, *(identity.get("search") or ()))
+        searched = (*always_searched(task), *(identity.get("search") or ()))
         return _Asked(
             task_objective(identity.get("objective"), task),
             Budget(**(identity.get("budget") or {})),
@@ -170,7 +170,7 @@ def _row(
     **answers: Any,
 ) -> Row:
     score, objective = entry.score, asked.objective
-    shown = {*asked.searched, *asked.fixed} - {*ALWAYS_SEARCHED, "learning_rate"}
+    shown = {*asked.searched, *asked.fixed} - {"depth", "width", "learning_rate"}
     row = Row(
         spec=entry.spec,
         knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),

@@ -30,7 +30,7 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from tuning.made_data import digits, made_loop, small_spec, weights_of
+from tuning.made_data import digits, made_loop, weights_of
 from kscale.families import find_family
 from kscale.tuning.recipe import Recipe
 from kscale.tuning.strategies import make_strategy, replicas_of
@@ -49,7 +49,8 @@ for name in ("none", "one", "mirrored"):
         "outputs": outputs.ravel().tolist(),
     }
 # Another network under the same strategy: one instance must serve a whole search.
-again = made_loop(small_spec(), recipe, strategy=make_strategy("mirrored"))
+changed = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
+again = made_loop(changed, recipe, strategy=make_strategy("mirrored"))
 found["again"] = again.run_epoch(recipe.order(1257, 1, 0))
 json.dump(found, sys.stdout)
 """

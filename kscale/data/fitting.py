@@ -69,6 +69,8 @@ class RawData:
         parts: Raw inputs and labels of each part that the source has.
         fits: By name of a network's input; without any, each array is an input.
         reader: Reads such files again for predictions.
+        class_names: By target name, what the classes 0, 1, ... are called where labels
+            are numbers.
         groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
         warnings: One sentence each, for the user.
         notes: What was understood, one sentence each, for `kscale data`.
@@ -77,6 +79,7 @@ class RawData:
     parts: RawParts
     fits: Mapping[str, Fit] = field(default_factory=dict)
     reader: Reader | None = None
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kscale.data import embedded
-from kscale.data.arrays import parts_of_mapping, parts_of_pair, parts_of_stream
+from kscale.data.arrays import parts_of_mapping, parts_of_pair
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.base import PART_NAMES, Dataset, Part, PartName
 from kscale.data.fitting import RawData
@@ -15,6 +15,7 @@ from kscale.data.kinds import input_of
 from kscale.data.npz import parts_of_file
 from kscale.data.options import Options
 from kscale.data.scaling import Scaling
+from kscale.data.streams import are_streams, parts_of_streams
 from kscale.errors import DataError, unknown_name
 from kscale.task import Task
 
@@ -146,7 +147,6 @@ def _is_known(source: Any, table: Mapping[str, Any]) -> bool:
 
 
 _IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
-    (lambda source: hasattr(source, "as_numpy_iterator"), parts_of_stream),
     (lambda source: isinstance(source, Mapping), parts_of_mapping),
     (lambda source: isinstance(source, tuple) and len(source) == 2, parts_of_pair),
 )
@@ -161,6 +161,9 @@ def _raw_data(source: Any, options: Options) -> RawData:
         return RawData(SOURCES[source].parts())
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
+    if are_streams(source):
+        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
+        return RawData(parts_of_streams(source, options.memory))
     for suits, read in _IN_MEMORY:
         if suits(source):
             options.refuse_except("arrays", "kind", "vocabulary")

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,7 @@ class StoredRows:
         with _telling():
             # Open as long as the rows are read, and gone with the process.
             self._file = tempfile.TemporaryFile(dir=_folder(), prefix="kscale-")  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         for chunk in chunks:
             self.append(chunk)
 
@@ -113,6 +115,7 @@ class StoredRows:
                 return self._read(start, max(0, stop - start))
             chosen = np.arange(start, stop, step)
         rows = np.asarray(chosen, np.int64)
+        rows = np.where(rows < 0, rows + self._count, rows)
         if (np.diff(rows) >= 0).all():
             return self._gather(rows)
         order = np.argsort(rows, kind="stable")

@@ -202,7 +202,9 @@ def _is_batched(leaves: list[NDArray[Any]]) -> bool:
     return all(shapes) and len({shape[0] for shape in shapes}) == 1
 
 
-def _keep(spools: dict[str, Spool], chunks: _Arrays, label: str, allowance: Allowance) -> None:
+def _keep(
+    spools: dict[str, Spool], chunks: _Arrays, label: str, allowance: Allowance
+) -> None:
     for name, chunk in chunks.items():
         if name not in spools:
             called = f"{label}[{name!r}]" if name else label

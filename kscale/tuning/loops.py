@@ -249,11 +249,11 @@ class EpochLoop:
     def predict(self, inputs: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """Outputs by target name for examples given by input name."""
         count = len(next(iter(inputs.values())))
+        most = _CHUNK_BYTES // sum(map(row_bytes, inputs.values()))
+        step = max(1, min(_PREDICT_BATCH, most))
         parts = [
-            self._predict(
-                {n: tf.constant(a[i : i + _PREDICT_BATCH]) for n, a in inputs.items()}
-            )
-            for i in range(0, count, _PREDICT_BATCH)
+            self._predict({n: tf.constant(a[i : i + step]) for n, a in inputs.items()})
+            for i in range(0, count, step)
         ]
         names = [target.name for target in self.task.targets]
         return {

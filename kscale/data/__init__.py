@@ -10,6 +10,7 @@ from kscale.data.arrays import parts_of_mapping, parts_of_pair
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.base import PART_NAMES, Dataset, Part, PartName
 from kscale.data.fitting import RawData
+from kscale.data.folders import raw_data_of_folder
 from kscale.data.keras_datasets import KERAS_DATASETS
 from kscale.data.kinds import input_of
 from kscale.data.npz import parts_of_file
@@ -175,6 +176,8 @@ def _raw_data(source: Any, options: Options) -> RawData:
 
 
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    if path.is_dir():
+        return raw_data_of_folder(path, options)
     options.refuse_except("an NPZ file", "kind", "vocabulary")
     return RawData(parts_of_file(path))
 

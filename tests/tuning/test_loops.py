@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tuning.made_data import digits, made_loop, weights_of
+from tuning.made_data import digits, made_loop, small_spec, weights_of
 
 from kscale.data import load_dataset
 from kscale.families import find_family

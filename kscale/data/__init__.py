@@ -9,6 +9,9 @@ from kscale.data import embedded
 from kscale.data.arrays import parts_of_mapping, parts_of_pair, parts_of_stream
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.base import PART_NAMES, Dataset, Part, PartName
+from kscale.data.csv_files import is_table
+from kscale.data.csv_parts import csv_parts, table_name
+from kscale.data.csv_source import raw_data_of_tables
 from kscale.data.fitting import RawData
 from kscale.data.kinds import input_of
 from kscale.data.npz import parts_of_file
@@ -47,11 +50,12 @@ def load_dataset(
     sequences are standardized with the training part's mean and standard deviation.
 
     Args:
-        source: A name of `SOURCES`; path of an NPZ file; `(x, y)` or `(x_train,
-            y_train), (x_test, y_test)`; a dict with the keys of an NPZ file (`x_train`,
-            `y_train`, `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of
-            `(x, y)`, which is read into memory (one that shuffles gives other parts
-            each time); or a `Dataset`, returned as it is.
+        source: A name of `SOURCES`; path of an NPZ or CSV file, or of a folder with
+            `train.csv` and perhaps `validation.csv` and `test.csv`; `(x, y)` or
+            `(x_train, y_train), (x_test, y_test)`; a dict with the keys of an NPZ file
+            (`x_train`, `y_train`, `x_test`, ... or `x`, `y`); a finite
+            `tf.data.Dataset` of `(x, y)`, which is read into memory (one that shuffles
+            gives other parts each time); or a `Dataset`, returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
         options: What the data does not say itself, see `kscale.data.options.Options`.
@@ -132,7 +136,9 @@ def dataset_name(source: Any) -> str:
     if isinstance(source, Dataset):
         return source.name
     if isinstance(source, str | Path):
-        return re.sub(r"[^\w.-]+", "-", Path(source).stem) or "arrays"
+        path = Path(source)
+        stem = table_name(path) if is_table(path) else path.stem
+        return re.sub(r"[^\w.-]+", "-", stem) or "arrays"
     return "arrays"
 
 
@@ -165,6 +171,9 @@ def _raw_data(source: Any, options: Options) -> RawData:
 
 
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    tables = csv_parts(path)
+    if tables is not None:
+        return raw_data_of_tables(tables, options)
     options.refuse_except("an NPZ file", "kind", "vocabulary")
     return RawData(parts_of_file(path))
 

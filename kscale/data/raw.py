@@ -26,6 +26,7 @@ class RawArray:
         read: Gives the whole array.
         take: Gives the rows of some indices, where that is cheaper than to read all:
             the array may then be larger than memory, and `read` need not be called.
+        is_real: Whether labels are numbers to predict, though few and whole.
 
     Raises:
         DataError: It has no examples, or holds Python objects.
@@ -36,6 +37,7 @@ class RawArray:
     dtype: np.dtype[Any]
     read: Callable[[], NDArray[Any]]
     take: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None
+    is_real: bool = False
 
     def __post_init__(self) -> None:
         if not self.shape or 0 in self.shape:

@@ -5,9 +5,13 @@ from typing import Any
 
 from kscale.data.readers.arrays import ArrayReader
 from kscale.data.readers.base import Example, Reader
+from kscale.data.readers.tables import TableReader
+from kscale.data.readers.texts import TextReader
 from kscale.errors import ResultsError
 
-READERS: dict[str, type[Reader]] = {item.kind: item for item in (ArrayReader,)}
+READERS: dict[str, type[Reader]] = {
+    item.kind: item for item in (ArrayReader, TableReader, TextReader)
+}
 
 __all__ = ["READERS", "ArrayReader", "Example", "Reader", "reader_from_json"]
 

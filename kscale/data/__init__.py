@@ -9,6 +9,9 @@ from kscale.data import embedded
 from kscale.data.arrays import parts_of_mapping, parts_of_pair
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.base import PART_NAMES, Dataset, Part, PartName
+from kscale.data.csv_files import is_table
+from kscale.data.csv_parts import csv_parts, table_name
+from kscale.data.csv_source import raw_data_of_tables
 from kscale.data.fitting import RawData
 from kscale.data.folders import raw_data_of_folder
 from kscale.data.keras_datasets import KERAS_DATASETS
@@ -51,8 +54,10 @@ def load_dataset(
     sequences are standardized with the training part's mean and standard deviation.
 
     Args:
-        source: A name of `SOURCES` or of `KERAS_DATASETS`; path of an NPZ file; `(x,
-            y)` or `(x_train, y_train), (x_test, y_test)`; a dict with the keys of an
+        source: A name of `SOURCES` or of `KERAS_DATASETS`; path of an NPZ or CSV file,
+            of a folder with `train.csv` and perhaps `validation.csv` and `test.csv`, or
+            of a folder of images, sounds or texts with a sub-folder a class; `(x, y)`
+            or `(x_train, y_train), (x_test, y_test)`; a dict with the keys of an
             NPZ file (`x_train`, `y_train`, `x_test`, ... or `x`, `y`); a finite
             `tf.data.Dataset` of `(x, y)`, which is read once (one that shuffles gives
             other parts each time), or a dict or tuple of them by part; or a `Dataset`,
@@ -139,7 +144,9 @@ def dataset_name(source: Any) -> str:
     if isinstance(source, Dataset):
         return source.name
     if isinstance(source, str | Path):
-        return re.sub(r"[^\w.-]+", "-", Path(source).stem) or "arrays"
+        path = Path(source)
+        stem = table_name(path) if is_table(path) else path.stem
+        return re.sub(r"[^\w.-]+", "-", stem) or "arrays"
     return "arrays"
 
 
@@ -176,6 +183,9 @@ def _raw_data(source: Any, options: Options) -> RawData:
 
 
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    tables = csv_parts(path)
+    if tables is not None:
+        return raw_data_of_tables(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
     options.refuse_except("an NPZ file", "kind", "vocabulary")

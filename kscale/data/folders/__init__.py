@@ -75,9 +75,9 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
         {part: _part(layout, part, understood, paths[part]) for part in layout.parts},
         understood.fits,
         understood.reader,
-        groups,
-        (*found.warnings, *layout.warnings, *missing, *understood.warnings),
-        (*_counted(layout, kind.word), *understood.notes, *notes),
+        groups=groups,
+        warnings=(*found.warnings, *layout.warnings, *missing, *understood.warnings),
+        notes=(*_counted(layout, kind.word), *understood.notes, *notes),
     )
 
 

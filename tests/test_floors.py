@@ -18,6 +18,7 @@ FLOORS = {
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
     **dict.fromkeys(("building", "data", "preprocessing_layers"), 5),
+    "codegen": 5,
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
 }

@@ -18,7 +18,7 @@ from kscale.codegen.module import Subject, module_code
 from kscale.codegen.training import Training
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.scaling import scalings_from_json
-from kscale.errors import ExportError, ResultsError, unknown_name
+from kscale.errors import ExportError, KscaleError, ResultsError, unknown_name
 from kscale.objectives import Objective, find_objective
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
@@ -222,7 +222,8 @@ class Run:
             )
         try:
             if path.suffix == ".html":
-                write_atomically(path, report_html(report).encode())
+                page = report_html(report, code=self._code())
+                write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 plot_report(report, path)
@@ -316,7 +317,14 @@ class Run:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        return report_html(self.report(), fragment=True)
+        return report_html(self.report(), fragment=True, code=self._code())
+
+    def _code(self) -> str:
+        """Code of the recommended network; empty where there is none yet."""
+        try:
+            return self.to_code()
+        except KscaleError:
+            return ""
 
 
 def _changed(folder: Path) -> float:

@@ -54,7 +54,7 @@ def words_of_target(target: Target, scaling: Scaling | None, prefix: str) -> Wor
         if scaling is None or scaling.is_identity:
             return Words(f"`{name}` is {what} in the unit of the data.", {})
         text, constants = _scaled(scaling, prefix, "output")
-        return Words(f"`{name}` is {what}, in the unit of the data {text}.", constants)
+        return Words(f"`{name}` is {what}; in the unit of the data: {text}.", constants)
     names = [printable(item) for item in target.class_names[:_MOST_CLASSES]]
     more = ", ..." if len(target.class_names) > _MOST_CLASSES else ""
     listed = f": {', '.join(names)}{more}" if names else ""

@@ -107,6 +107,7 @@ def test_code_of_classes_trains_as_the_search_did(tmp_path: Path) -> None:
         wanted, logits, from_logits=True, label_smoothing=0.1
     )
     np.testing.assert_allclose(model.loss(labels, logits), expected, rtol=1e-6)
+    model.run_eagerly = True  # one step; tracing it takes longer
     x = np.random.default_rng(0).normal(size=(64, 8, 8, 1))
     history = model.fit(x, np.arange(64) % 10, batch_size=64, verbose=0)
     assert np.isfinite(history.history["loss"][0])
@@ -138,6 +139,7 @@ def test_code_of_several_targets_compiles(tmp_path: Path) -> None:
     run = saved_run(tmp_path, [made_result(spec, 0.9, task=task)], task)
     defined = run_code(run.to_code())
     model = defined["compile_model"](defined["build_model"]())
+    model.run_eagerly = True  # one step; tracing it takes longer
     y = {"head.kind": np.array([0, 2]), "head.size": np.ones((2, 1))}
     found = model.train_on_batch(np.ones((2, 4)), y, return_dict=True)
     assert np.isfinite(found["loss"])

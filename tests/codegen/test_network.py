@@ -185,6 +185,19 @@ def test_graphs_of_all_kinds_compute_the_same(name: str) -> None:
     contract.check_outputs(*graphs()[name])
 
 
+def test_attention_starts_with_glorots_spread_and_four_different_kernels() -> None:
+    layers = (Attention(64, 4, name="a", inputs=("x", "x")),)
+    blueprint = Blueprint((Input("x", "sequence", (3, 64)),), layers, ("a",))
+    _, model = contract.check_code(blueprint)
+    weights = model.get_layer("a").get_weights()
+    kernels = [weight.ravel() for weight in weights if weight.ndim == 3]
+    correlations = np.corrcoef(kernels)[np.triu_indices(4, k=1)]
+    # 4096 numbers each: chance correlations have a deviation of 0.016.
+    assert np.abs(correlations).max() < 0.1
+    for kernel in kernels:
+        assert kernel.std() == pytest.approx(0.125, rel=0.05)
+
+
 def test_every_helper_is_some_layers() -> None:
     written = "".join(
         contract.code_of(family.blueprint(spec, TASKS[kind]))

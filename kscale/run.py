@@ -14,9 +14,11 @@ from kscale.answers import (
     recommended_of,
 )
 from kscale.budget import Budget
+from kscale.codegen.module import Subject, module_code
+from kscale.codegen.training import Training
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.scaling import scalings_from_json
-from kscale.errors import ExportError, ResultsError, unknown_name
+from kscale.errors import ExportError, KscaleError, ResultsError, unknown_name
 from kscale.objectives import Objective, task_objective
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
@@ -38,6 +40,7 @@ from kscale.results import (
 )
 from kscale.search.base import result_key
 from kscale.task import Task
+from kscale.tuning.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -159,6 +162,52 @@ class Run:
             return report_csv(report)
         raise ResultsError(unknown_name("form", form, ("table", "markdown", "csv")))
 
+    def to_code(self, which: str | Entry = "recommended") -> str:
+        """A network as plain Keras code, for a project without kscale.
+
+        The text is a Python module: `build_model()` gives the network with new weights,
+        `compile_model(model)` the optimizer, schedule and loss that it was trained
+        with. Nothing is built for it, and it needs no TensorFlow.
+
+        Args:
+            which: `best`, `recommended`, or an entry of the front.
+
+        Raises:
+            ResultsError: There is no such network yet.
+        """
+        if not isinstance(which, Entry):
+            answers = {"best": self.best, "recommended": self.recommended}
+            if which not in answers:
+                raise ResultsError(unknown_name("answer", which, answers))
+            which = answers[which]()
+        description = self.description
+        return module_code(
+            Subject(
+                which,
+                self.task,
+                self.objective,
+                self._training(which),
+                str(description["data"].get("name", "data")),
+                preprocessings_from_json(description.get("preprocessing", {})),
+                scalings_from_json(description.get("target_scaling", {})),
+            )
+        )
+
+    def _training(self, entry: Entry) -> Training:
+        knobs = dict(entry.spec.knobs)
+        batch = int(self.description["identity"]["batch_size"])
+        recipe = Recipe(entry.epochs, batch)
+        return Training(
+            float(entry.learning_rate or 0.0),
+            float(knobs["weight_decay"]),
+            float(knobs["label_smoothing"]),
+            recipe.epochs,
+            recipe.batch_size,
+            int(self.description["data"]["train"]),
+            recipe.warmup,
+            recipe.cooldown,
+        )
+
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
         """Write the report as a picture (.png, .svg) or a self-contained page (.html).
 
@@ -173,7 +222,8 @@ class Run:
             )
         try:
             if path.suffix == ".html":
-                write_atomically(path, report_html(report).encode())
+                page = report_html(report, code=self._code())
+                write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 plot_report(report, path)
@@ -267,7 +317,14 @@ class Run:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        return report_html(self.report(), fragment=True)
+        return report_html(self.report(), fragment=True, code=self._code())
+
+    def _code(self) -> str:
+        """Code of the recommended network; empty where there is none yet."""
+        try:
+            return self.to_code()
+        except KscaleError:
+            return ""
 
 
 def _changed(folder: Path) -> float:

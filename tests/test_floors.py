@@ -1,11 +1,13 @@
 """The house: who may import whom, how long a file may be, and what stays light."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from reports.made_runs import digits_results, made_run
 
 import kscale
 
@@ -18,6 +20,7 @@ FLOORS = {
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
     **dict.fromkeys(("building", "data", "preprocessing_layers"), 5),
+    "codegen": 5,
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
 }
@@ -83,6 +86,19 @@ def test_importing_kscale_is_light() -> None:
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_commands_that_do_not_train_are_light(arguments: list[str]) -> None:
+    script = (
+        "from kscale.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code"
+    )
+    assert not loaded_after(script) & {*HEAVY, "matplotlib", "scipy", "sklearn"}
+
+
+def test_the_code_of_a_run_is_light(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(made_run()))
+    lines = "".join(result.to_line() for result in digits_results())
+    (tmp_path / "results.jsonl").write_text(lines)
+    arguments = ["report", str(tmp_path), "--code"]
     script = (
         "from kscale.cli import main\n"
         f"try: main({arguments!r})\n"

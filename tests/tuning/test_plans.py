@@ -100,8 +100,8 @@ def test_a_family_that_was_named_must_fit() -> None:
         made_plan(Budget(max_params=500), families=named)
     with pytest.raises(SpecError, match="`norm` is one of none, batch, not 'layer'"):
         made_plan(families=named, settings=(("norm", "layer"),))
-    with pytest.raises(BudgetError, match="No mlp or cnn fits max_params=10: the"):
-        made_plan(Budget(max_params=10))
+    with pytest.raises(BudgetError, match="No cnn or resnet fits max_params=10: the"):
+        made_plan(Budget(max_params=10), larger_images())
 
 
 @pytest.mark.parametrize(

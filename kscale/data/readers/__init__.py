@@ -7,11 +7,10 @@ from kscale.data.readers.arrays import ArrayReader
 from kscale.data.readers.base import Example, Reader
 from kscale.data.readers.images import ImageReader
 from kscale.data.readers.sounds import SoundReader
-from kscale.data.readers.texts import TextFileReader
 from kscale.errors import ResultsError
 
 READERS: dict[str, type[Reader]] = {
-    item.kind: item for item in (ArrayReader, ImageReader, SoundReader, TextFileReader)
+    item.kind: item for item in (ArrayReader, ImageReader, SoundReader)
 }
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "ImageReader",
     "Reader",
     "SoundReader",
-    "TextFileReader",
     "reader_from_json",
 ]
 

@@ -69,16 +69,16 @@ def sound_header(path: Path) -> SoundHeader:
     return SoundHeader(rate, len(samples))
 
 
-_BROKEN = (OSError, ValueError, EOFError, struct.error, ZeroDivisionError, TypeError)
-
-
 def _read(path: Path, is_mapped: bool) -> tuple[int, NDArray[Any]]:
     try:
         rate, samples = _parsed(path, is_mapped)
     except UnboundLocalError as error:  # how SciPy finds that there is no data
         raise unreadable(path, "a WAV file", "it has no samples") from error
-    except _BROKEN as error:
-        raise unreadable(path, "a WAV file", error) from error
+    except (struct.error, ZeroDivisionError) as error:
+        raise unreadable(path, "a WAV file", "its header is damaged") from error
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        reason = "it ends within a sample" if "reshape" in str(error) else error
+        raise unreadable(path, "a WAV file", reason) from error
     if not len(samples):
         raise unreadable(path, "a WAV file", "it has no samples")
     if rate < 1:
@@ -90,7 +90,7 @@ def _parsed(path: Path, is_mapped: bool) -> tuple[int, NDArray[Any]]:
     from scipy.io import wavfile
 
     with warnings.catch_warnings():
-        # Chunks of other programs, and files cut short, of which the rest is read.
+        # Chunks of other programs, and files cut short, of which all there is is read.
         warnings.simplefilter("ignore", wavfile.WavFileWarning)
         if is_mapped:
             try:

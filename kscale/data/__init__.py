@@ -48,7 +48,9 @@ def load_dataset(
     sequences are standardized with the training part's mean and standard deviation.
 
     Args:
-        source: A name of `SOURCES`; path of an NPZ file; `(x, y)` or `(x_train,
+        source: A name of `SOURCES`; path of an NPZ file; path of a folder of images,
+            sounds or texts with a sub-folder a class, in folders `train`, `validation`
+            and `test` if there are parts; `(x, y)` or `(x_train,
             y_train), (x_test, y_test)`; a dict with the keys of an NPZ file (`x_train`,
             `y_train`, `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of
             `(x, y)`, which is read into memory (one that shuffles gives other parts
@@ -97,7 +99,8 @@ def options_of(given: Mapping[str, Any]) -> Options:
 def peek_task(source: Any, **options: Any) -> Task:
     """The task of a source, without loading more of it than that takes.
 
-    Of an NPZ file only headers and labels are read, and token ids for their vocabulary.
+    Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
+    of images and sounds only headers.
 
     Args:
         source, options: As `load_dataset` takes them.
@@ -178,5 +181,5 @@ def _path_of(source: str | Path) -> Path:
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, SOURCES)
         if not path.exists():
-            raise DataError(f"{known} Or give the path of an NPZ file.")
+            raise DataError(f"{known} Or give the path of a file or folder.")
     return path

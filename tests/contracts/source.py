@@ -35,12 +35,13 @@ class Checked:
         self.cut = cut
         self.data: Dataset = load_dataset(source)
         self.input = self.data.task.inputs[0]
-        self.x = x.reshape(len(x), *self.input.shape)
+        self.preprocessing = self.data.preprocessing[self.input.name]
+        (self.raw,) = self.preprocessing.raw_inputs
+        self.x = x.reshape(len(x), *self.raw.shape)
 
-    def scaled(self, x: NDArray[Any]) -> NDArray[Any]:
+    def encoded(self, x: NDArray[Any]) -> NDArray[Any]:
         """Raw inputs as the network takes them."""
-        scaling = self.data.input_scaling.get(self.input.name)
-        return scaling.apply(x) if scaling else x.astype(np.int32)
+        return self.preprocessing.apply({self.raw.name: x})
 
     def together(self) -> NDArray[Any]:
         """The network's inputs of all parts."""
@@ -83,7 +84,7 @@ def check_labels_are_in_range(checked: Checked) -> None:
 def check_each_example_is_in_exactly_one_part(checked: Checked) -> None:
     together = checked.together()
     assert len(together) == len(checked.x)
-    assert _sorted_rows(together) == _sorted_rows(checked.scaled(checked.x))
+    assert _sorted_rows(together) == _sorted_rows(checked.encoded(checked.x))
 
 
 def check_cut_parts_have_the_same_share_of_each_class(checked: Checked) -> None:
@@ -109,7 +110,8 @@ def check_scaling_is_fitted_on_the_training_part(checked: Checked) -> None:
         if item.kind == "tokens":
             assert item.name not in checked.data.input_scaling
             continue
-        assert len(checked.data.input_scaling[item.name].scale) == item.shape[-1]
+        scaling = checked.data.input_scaling.get(item.name)
+        assert scaling is None or len(scaling.scale) == item.shape[-1]
         rows = train.reshape(-1, item.shape[-1]).astype(np.float64)
         np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
         varies = rows.min(axis=0) < rows.max(axis=0)

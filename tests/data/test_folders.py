@@ -186,7 +186,7 @@ def test_texts_are_read_when_they_are_needed(tmp_path: Path) -> None:
     (tmp_path / "1.txt").write_text("later")
     assert array.read().tolist() == ["Grüße", "later"]
     (tmp_path / "1.txt").write_bytes("naïve".encode("latin-1"))
-    with pytest.raises(DataError, match="1.txt is not UTF-8: byte 2 belongs to no"):
+    with pytest.raises(DataError, match="1.txt.* is not UTF-8: byte 2 "):
         array.read()
 
 
@@ -310,7 +310,7 @@ BAD = {
     "few groups": (
         tuple(f"{c}/{n}.png" for c in "ab" for n in range(6)),
         {"split_by": "^(a|b)"},
-        "finds must have at least 3 different values, one for each part, but it has 2",
+        r"split_by='.*' must have at least 3 different values, .*, but it has 2",
     ),
 }
 

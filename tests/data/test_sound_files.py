@@ -46,6 +46,11 @@ def test_another_rate_is_resampled(tmp_path: Path, rate: int) -> None:
     assert np.abs(READER.array(path) - WAVE)[inside].max() < 5e-3
 
 
+def test_a_cut_sound_does_not_ring_where_it_is_cut(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", tone(440, 3.0, 11_025), 11_025, bits=0)
+    assert np.abs(READER.array(path) - WAVE)[80:].max() < 1e-3
+
+
 def test_chunks_of_other_programs_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     samples = (b"data", np.arange(800, dtype="<i2").tobytes())

@@ -166,7 +166,7 @@ def _groups(layout: Layout, pattern: str) -> RawArray:
             f"{error}."
         ) from error
     keys = [_key(searched, file, layout.root) for file in layout.parts["train"]]
-    return RawArray.of(f"What split_by='{pattern}' finds", keys)
+    return RawArray.of(f"split_by='{pattern}'", keys)
 
 
 def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:

@@ -35,13 +35,13 @@ class Checked:
         self.cut = cut
         self.data: Dataset = load_dataset(source)
         self.input = self.data.task.inputs[0]
-        self.preprocessing = self.data.preprocessing[self.input.name]
-        (self.raw,) = self.preprocessing.raw_inputs
-        self.x = x.reshape(len(x), *self.raw.shape)
+        self.x = x
 
-    def encoded(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Raw inputs as the network takes them."""
-        return self.preprocessing.apply({self.raw.name: x})
+    def encoded(self) -> NDArray[Any]:
+        """The raw inputs as the network takes them."""
+        preprocessing = self.data.preprocessing[self.input.name]
+        (raw,) = preprocessing.raw_inputs
+        return preprocessing.apply({raw.name: self.x.reshape(-1, *raw.shape)})
 
     def together(self) -> NDArray[Any]:
         """The network's inputs of all parts."""
@@ -84,7 +84,7 @@ def check_labels_are_in_range(checked: Checked) -> None:
 def check_each_example_is_in_exactly_one_part(checked: Checked) -> None:
     together = checked.together()
     assert len(together) == len(checked.x)
-    assert _sorted_rows(together) == _sorted_rows(checked.encoded(checked.x))
+    assert _sorted_rows(together) == _sorted_rows(checked.encoded())
 
 
 def check_cut_parts_have_the_same_share_of_each_class(checked: Checked) -> None:
@@ -122,7 +122,7 @@ def check_inverse_scaling_recovers_raw_values(checked: Checked) -> None:
     scaling = checked.data.input_scaling.get(checked.input.name)
     if scaling is None:
         return
-    raw = checked.x.astype(np.float32)
+    raw = checked.x.astype(np.float32).reshape(-1, *checked.input.shape)
     spread = 1 / np.abs(scaling.scale)
     error = np.abs(scaling.invert(scaling.apply(raw)) - raw)
     assert (error <= 1e-5 * (np.abs(raw) + spread)).all()

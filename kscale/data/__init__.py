@@ -106,7 +106,8 @@ def options_of(given: Mapping[str, Any]) -> Options:
 def peek_task(source: Any, **options: Any) -> Task:
     """The task of a source, without loading more of it than that takes.
 
-    Of an NPZ file only headers and labels are read, and token ids for their vocabulary.
+    Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
+    of images and sounds only headers.
 
     Args:
         source, options: As `load_dataset` takes them.
@@ -198,5 +199,5 @@ def _path_of(source: str | Path) -> Path:
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, (*SOURCES, *KERAS_DATASETS))
         if not path.exists():
-            raise DataError(f"{known} Or give the path of an NPZ file.")
+            raise DataError(f"{known} Or give the path of a file or folder.")
     return path

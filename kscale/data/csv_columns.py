@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from kscale.data.csv_files import BLANKS, CsvFile, Row, is_number
+from kscale.data.csv_files import BLANKS, CsvFile, Row, all_numbers, is_number
 from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
@@ -54,6 +54,17 @@ class Column:
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Count further cells."""
         self._follow(cells)
+        if all_numbers(cells) is not None:
+            self.filled += len(cells)
+            self.words += len(cells)
+            self.numbers += len(cells)
+        else:
+            self._count(cells, lines)
+        if len(self.values) < _MOST_VALUES:
+            self.values.update(cell for cell in cells if cell not in BLANKS)
+            self.told = self.filled
+
+    def _count(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         for cell, count in Counter(cells).items():
             if cell in BLANKS:
                 self.blanks += count
@@ -67,9 +78,6 @@ class Column:
             self.commas += count * bool(_COMMA.fullmatch(cell))
             if self.odd is None:
                 self.odd = cell, lines[cells.index(cell)]
-        if len(self.values) < _MOST_VALUES:
-            self.values.update(cell for cell in cells if cell not in BLANKS)
-            self.told = self.filled
 
     def _follow(self, cells: Sequence[str]) -> None:
         for cell in cells if self.is_counter else ():
@@ -151,6 +159,8 @@ def _hint(column: Column) -> str:
     if column.numbers > column.filled / 2 and column.odd:
         cell, line = column.odd
         return f"; it holds numbers, but {cell!r} in line {line}"
+    if column.share > 0.5 and column.words >= 2 * column.filled:
+        return f"; if it is text, say text={column.name} (--text {column.name})"
     return ""
 
 

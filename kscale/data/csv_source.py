@@ -108,11 +108,11 @@ def _with_labels(
 
 def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> _Plan:
     labels = chosen_labels(file.columns, options.label, file.path.name)
-    given = (*options.text, *options.ignore)
-    for name in (*given, *([options.split_by] if options.split_by else ())):
+    left_out = [*(each.column for each in labels), *options.ignore]
+    left_out += [options.split_by] if options.split_by else []
+    for name in (*options.text, *left_out):
         if name not in columns:
             raise DataError(unknown_name("column", name, columns))
-    left_out = {*options.ignore, options.split_by, *(each.column for each in labels)}
     found = {
         name: judged(column, name in options.text)
         for name, column in columns.items()
@@ -120,11 +120,9 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
     }
     used, others = _used(found, options)
     if not used:
-        raise DataError(
-            f"{file.path} has no column to learn from besides "
-            f"{', '.join(each.column for each in labels)}. "
-            + " ".join(each.sentence for each in found.values())
-        )
+        what = f"has no column to learn from besides {listed([*left_out])}."
+        told = [each.sentence for each in found.values()]
+        raise DataError(" ".join((f"{file.path} {what}", *told)))
     named = _named(used, found)
     return _Plan(
         labels,
@@ -139,15 +137,14 @@ def _used(
     found: Mapping[str, Judged], options: Options
 ) -> tuple[list[str], tuple[str, ...]]:
     """The columns that are read, all text or none; and a warning of what is not."""
-    texts = [name for name, each in found.items() if each.role == "text"]
-    table = [
-        name for name, each in found.items() if each.role in ("number", "category")
-    ]
-    if not texts or not table:
-        return texts or table, ()
+    useful = [name for name, each in found.items() if each.role != "left out"]
+    texts = [name for name in useful if found[name].role == "text"]
     texts = [name for name in texts if name in options.text] or texts
+    others = [name for name in useful if name not in texts]
+    if not texts or not others:
+        return texts or others, ()
     return texts, (
-        f"Only the text of {' and '.join(texts)} is read, and not {listed(table, 8)}: "
+        f"Only the text of {' and '.join(texts)} is read, and not {listed(others, 8)}: "
         "a network takes text or a table. To learn from the table, leave the text out "
         "with ignore=... (--ignore).",
     )

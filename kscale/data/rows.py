@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -78,6 +79,7 @@ class StoredRows:
         self._row_shape = tuple(row_shape)
         self._row_bytes = self.dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
         self._file, self._count = self._write(chunks)
+        weakref.finalize(self, self._file.close)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ Role = Literal["number", "category", "text", "left out"]
 _CHUNK = 4096  # rows
 _MOST_VALUES = 10_000  # different values that are told apart
 _TEXT_WORDS = 5  # a name of a person has up to four
+_LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
 _COMMA = re.compile(r"-?\d+,\d+")
 _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
@@ -124,7 +125,7 @@ def judged(column: Column, is_text: bool = False) -> Judged:
     """
     name = f"Column {column.name!r}"
     if is_text:
-        return Judged("text")
+        return _of_text(column, name)
     if len(column.values) < 2 and not (column.values and column.blanks):
         what = f"only {min(column.values)!r}" if column.values else "nothing"
         return Judged("left out", f"{name} is left out: it holds {what}.")
@@ -136,6 +137,18 @@ def judged(column: Column, is_text: bool = False) -> Judged:
     if column.is_text:
         return Judged("text")
     return _of_words(column, name)
+
+
+def _of_text(column: Column, name: str) -> Judged:
+    words = column.words / max(1, column.filled)
+    if words >= _LEAST_WORDS:
+        return Judged("text")
+    return Judged(
+        "text",
+        f"{name} has {words:.1f} words a text: they end at spaces, and a language "
+        "without spaces is not read well.",
+        is_warning=True,
+    )
 
 
 def _of_words(column: Column, name: str) -> Judged:

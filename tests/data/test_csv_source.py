@@ -253,6 +253,12 @@ def test_short_texts_that_are_not_named_are_told(tmp_path: Path) -> None:
     assert "if it is text, say text=title (--text title)." in said(data, "'title'")
 
 
+def test_text_without_spaces_is_told(tmp_path: Path) -> None:
+    rows = [[("好电影", "坏电影")[i % 2], i % 2] for i in range(60)]
+    data = load(tmp_path, ["title", "y"], *rows, text="title")
+    assert "'title' has 1.0 words a text" in data.warnings[0]
+
+
 @pytest.mark.parametrize("make", [table, sentences])
 def test_what_is_larger_than_memory_is_the_same(make, tmp_path: Path) -> None:
     path = make(tmp_path / "a.csv")

@@ -108,8 +108,7 @@ def _with_labels(
 
 def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> _Plan:
     labels = chosen_labels(file.columns, options.label, file.path.name)
-    left_out = [*(each.column for each in labels), *options.ignore]
-    left_out += [options.split_by] if options.split_by else []
+    left_out = _not_inputs(labels, options)
     for name in (*options.text, *left_out):
         if name not in columns:
             raise DataError(unknown_name("column", name, columns))
@@ -120,7 +119,7 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
     }
     used, others = _used(found, options)
     if not used:
-        what = f"has no column to learn from besides {listed([*left_out])}."
+        what = f"has no column to learn from besides {listed(left_out)}."
         told = [each.sentence for each in found.values()]
         raise DataError(" ".join((f"{file.path} {what}", *told)))
     named = _named(used, found)
@@ -131,6 +130,11 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
         (*others, *(e.sentence for e in found.values() if e.is_warning)),
         (*_told_columns(named), *_told_left_out(found)),
     )
+
+
+def _not_inputs(labels: Sequence[Label], options: Options) -> list[str]:
+    groups = [options.split_by] if options.split_by else []
+    return [*(label.column for label in labels), *options.ignore, *groups]
 
 
 def _used(
@@ -167,16 +171,23 @@ def safe_names(columns: Sequence[str]) -> list[str]:
     ['age', 'hours_per_week', 'Age_2', 'column_2nd', 'class_', 'gr_e']
     """
     names: list[str] = []
+    taken: set[str] = set()  # TensorFlow tells no capitals apart
     for column in columns:
-        name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
-        name = name if name[:1].isalpha() else f"column_{name}".rstrip("_")
-        name += "_" * (name in _TAKEN)
-        plain, count = name, 1
-        while name.lower() in (other.lower() for other in names):
+        plain = _plain_name(column)
+        name, count = plain, 1
+        while name.lower() in taken:
             count += 1
             name = f"{plain}_{count}"
+        taken.add(name.lower())
         names.append(name)
     return names
+
+
+def _plain_name(column: str) -> str:
+    """ASCII letters and digits, a letter first, and no word of Python."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
+    name = name if name[:1].isalpha() else f"column_{name}".rstrip("_")
+    return name + "_" * (name in _TAKEN)
 
 
 def _check_options(plan: _Plan, options: Options) -> None:

@@ -8,11 +8,14 @@ import numpy as np
 
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.columns import Category, TableColumns
+from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import TextTokens
 from kscale.data.scaling import Scaling
 
 Tensors = Mapping[str, Any]
+
+_NEVER_REACHED = 1e3  # dB; float32 holds a range of 760
 
 
 def apply_layers(preprocessing: Preprocessing, raw: Tensors, name: str) -> Any:
@@ -40,6 +43,25 @@ def _scaled(item: Scaled, raw: Tensors, name: str) -> Any:
 
 def _unchanged(item: Unchanged, raw: Tensors, name: str) -> Any:
     return raw[item.raw.name]
+
+
+def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
+    heard = keras.layers.MelSpectrogram(
+        fft_length=item.fft_length,
+        sequence_stride=item.step,
+        sequence_length=item.window,
+        sampling_rate=item.rate,
+        num_mel_bins=item.bands,
+        min_freq=LOWEST_HERTZ,
+        max_freq=item.rate / 2,
+        min_power=item.least_power,
+        ref_power=item.least_power,
+        top_db=_NEVER_REACHED,
+        dtype="float32",
+        name=f"{name}_log_mel",
+    )(raw[item.raw.name])
+    turned = keras.layers.Permute((2, 1), name=f"{name}_turned")(heard)
+    return rescaled(turned, item.scaling, f"{name}_scaling")
 
 
 def _text(item: TextTokens, raw: Tensors, name: str) -> Any:
@@ -98,6 +120,7 @@ def _one_hot(words: Any, item: Category, name: str) -> Any:
 
 
 LAYERS: dict[type[Preprocessing], Callable[[Any, Tensors, str], Any]] = {
+    LogMel: _log_mel,
     Scaled: _scaled,
     Unchanged: _unchanged,
     TableColumns: _columns,

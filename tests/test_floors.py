@@ -13,7 +13,7 @@ HOUSE = Path(kscale.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "units"), 0),
     **dict.fromkeys(("task", "objectives", "blueprint", "layer_costs"), 1),
-    **dict.fromkeys(("sizing", "budget"), 1),
+    **dict.fromkeys(("sizing", "budget", "augmentation"), 1),
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),

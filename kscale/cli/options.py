@@ -151,8 +151,16 @@ training_options = together(
     click.option(
         "--objective",
         metavar="METRIC",
-        help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...  "
-        "[default: accuracy, or rmse for real values]",
+        help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...; of "
+        "several targets the mean over them, or mean for accuracy of classes and r2 of "
+        "real values.  [default: accuracy, or rmse for real values; mean of several]",
+    ),
+    click.option(
+        "--class-weights",
+        type=click.Choice(["none", "balanced"]),
+        default="none",
+        show_default=True,
+        help="Whether rare classes count as much as frequent ones in the loss.",
     ),
     click.option(
         "--epochs",

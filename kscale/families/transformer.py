@@ -6,7 +6,8 @@ them, each added to what entered it: about 12 width^2 weights. With `depth=1` on
 stands between the embeddings and the average over all tokens that are not padding.
 
 Every input of tokens is embedded; the sum, with an embedding of the positions, enters
-the first block. Padding is id 0 of the first input; it is never read. `norm="pre"`
+the first block. Padding is id 0 of the first input; it is never read. `vocabulary`
+tells the first ids of each input apart, and all others are one. `norm="pre"`
 normalizes what enters attention and the dense layers, and once at the end (Xiong et al.
 2020); `norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all
 blocks the same weights and `embedding_width` makes token embeddings narrower, as in
@@ -56,6 +57,12 @@ from kscale.families.encoder import (
     MLP_RATIO,
     encoder_block,
 )
+from kscale.families.tokens import (
+    EMBEDDING_WIDTH,
+    TOKEN_DROPOUT,
+    VOCABULARY,
+    embedded,
+)
 from kscale.task import Task
 
 
@@ -70,7 +77,9 @@ def _network(
     norm: str,
     dropout: float,
     shared: bool,
+    vocabulary: int,
     embedding_width: int,
+    token_dropout: float,
     positions: int,
     pooling: str,
 ) -> Blueprint:
@@ -89,7 +98,16 @@ def _network(
         width, heads, mlp_ratio, activation, dropout, norm, mask=("mask",)
     )
     layers = [
-        *_embeddings(task, width, embedding_width, positions or length, norm, dropout),
+        *_embeddings(
+            task,
+            width,
+            vocabulary,
+            embedding_width,
+            positions or length,
+            norm,
+            dropout,
+            token_dropout,
+        ),
         Repeat(body, depth, shared=shared, name="block"),
     ]
     if norm == "pre":
@@ -105,10 +123,12 @@ def _network(
 def _embeddings(
     task: Task,
     width: Count,
+    vocabulary: int,
     embedding_width: int,
     positions: int,
     norm: str,
     dropout: float,
+    token_dropout: float,
 ) -> list[Layer]:
     narrow: Any = embedding_width or width
     ids = task.inputs[0].name
@@ -116,21 +136,22 @@ def _embeddings(
         PaddingMask(name="mask", inputs=(ids,)),
         Positions(name="positions", inputs=(ids,)),
     ]
-    embedded = []
+    summands = []
     for item in task.inputs:
-        embedded.append(f"embeddings/{item.name}")
-        layers.append(
-            Embedding(item.vocabulary, narrow, name=embedded[-1], inputs=(item.name,))
-        )
-    embedded.append("embeddings/positions")
+        summands.append(f"embeddings/{item.name}")
+        layers += embedded(item, vocabulary, narrow, summands[-1], "transformer")
+    summands.append("embeddings/positions")
     layers.append(
-        Embedding(positions, narrow, name=embedded[-1], inputs=("positions",))
+        Embedding(positions, narrow, name=summands[-1], inputs=("positions",))
     )
-    layers.append(Add(name="embeddings/sum", inputs=tuple(embedded)))
+    layers.append(Add(name="embeddings/sum", inputs=tuple(summands)))
     if norm == "post":
         layers.append(LayerNorm(name="embeddings/norm"))
     if dropout:
         layers.append(Dropout(dropout, name="embeddings/dropout"))
+    if token_dropout:
+        whole = Dropout(token_dropout, positions=True, name="embeddings/whole_dropout")
+        layers.append(whole)
     if embedding_width:
         layers.append(Dense(width, name="embeddings/project"))
     return layers
@@ -151,7 +172,9 @@ FAMILY = Family(
         Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
         DROPOUT,
         Knob("shared", False, (False, True), "whether all blocks share weights"),
-        Knob("embedding_width", 0, (0, 16, 32, 64, 128), "0 is the width", low=0),
+        VOCABULARY,
+        EMBEDDING_WIDTH,
+        TOKEN_DROPOUT,
         Knob(
             "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
         ),

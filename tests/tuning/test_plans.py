@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from tuning.made_data import digits
 
 from kscale.budget import Budget
-from kscale.data import load_dataset
+from kscale.data import Dataset, load_dataset
 from kscale.errors import BudgetError, SpecError
 from kscale.objectives import find_objective
-from kscale.task import Task
+from kscale.task import Input, Task
 from kscale.tuning.plans import (
     Plan,
     Request,
@@ -20,10 +22,18 @@ from kscale.tuning.plans import (
 from kscale.tuning.recipe import Recipe
 
 
-def made_plan(budget: Budget | None = None, **asked: Any) -> Plan:
+def larger_images() -> Dataset:
+    """Digits of 16 x 16 pixels."""
+    x, y = load_digits(return_X_y=True)
+    return load_dataset((np.kron(x.reshape(-1, 8, 8), np.ones((1, 2, 2))), y))
+
+
+def made_plan(
+    budget: Budget | None = None, data: Dataset | None = None, **asked: Any
+) -> Plan:
     return make_plan(
         Request(**asked),
-        digits(),
+        data or digits(),
         budget or Budget(max_params=50_000),
         find_objective(None, digits().task.targets[0]),
         Recipe(2, 64),
@@ -45,17 +55,53 @@ def test_settings_are_the_same_however_they_are_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "name"),
+    ("task", "names"),
     [
-        (Task.of("vector", (8,), classes=2), "mlp"),
-        (Task.of("image", (8, 8, 1), classes=2), "mlp"),
-        (Task.of("image", (28, 28, 1), classes=2), "cnn"),
-        (Task.of("tokens", (9,), classes=2, vocabulary=5), "transformer"),
-        (Task.of("sequence", (9, 4), classes=2), "rnn"),
+        (Task.of("vector", (8,), classes=2), ["mlp"]),
+        (Task.of("image", (8, 8, 1), classes=2), ["mlp"]),
+        (Task.of("image", (12, 12, 1), classes=2), ["cnn", "resnet"]),
+        (Task.of("tokens", (9,), classes=2, vocabulary=5), ["mlp", "transformer"]),
+        (Task.of("sequence", (9, 4), classes=2), ["rnn"]),
+        (Task.of("spectrogram", (98, 40), classes=2), ["cnn", "rnn"]),
+        (Task(2 * (Input("a", "tokens", (9,), 5),), ()), ["transformer"]),
     ],
 )
-def test_auto_takes_the_family_that_suits_the_inputs(task: Task, name: str) -> None:
-    assert [family.name for family in families_for(("auto",), task)] == [name]
+def test_auto_takes_the_families_that_suit_the_inputs(
+    task: Task, names: list[str]
+) -> None:
+    assert [family.name for family in families_for(("auto",), task)] == names
+    both = families_for(("linear", "auto", names[0]), task)
+    assert [family.name for family in both] == ["linear", *names]
+
+
+def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
+    assert made_plan().notes == ("Family auto: mlp, for images of 8 x 8.",)
+    images = larger_images()
+    first = "Family auto: cnn and resnet, for images of 16 x 16."
+    assert made_plan(data=images).notes == (first,)
+    plan = made_plan(Budget(max_params=500), images)
+    assert [family.name for family in plan.space.families] == ["cnn"]
+    assert {spec.family for spec in plan.pool.specs()} == {"cnn"}
+    assert plan.notes[0] == first
+    assert plan.notes[1].startswith("Family resnet is left out: No resnet fits max_")
+    assert "-cnn-500params-" in plan.name
+
+
+def test_auto_leaves_out_a_family_that_a_setting_does_not_suit() -> None:
+    plan = made_plan(data=larger_images(), settings=(("norm", "none"),))
+    assert [family.name for family in plan.space.families] == ["cnn"]
+    assert "resnet is left out: `norm` is one of pre, post, not 'none'" in plan.notes[1]
+
+
+def test_a_family_that_was_named_must_fit() -> None:
+    named = ("mlp", "cnn")
+    assert made_plan(families=named).notes == ()
+    with pytest.raises(BudgetError, match="No mlp fits max_params=500"):
+        made_plan(Budget(max_params=500), families=named)
+    with pytest.raises(SpecError, match="`norm` is one of none, batch, not 'layer'"):
+        made_plan(families=named, settings=(("norm", "layer"),))
+    with pytest.raises(BudgetError, match="No mlp or cnn fits max_params=10: the"):
+        made_plan(Budget(max_params=10))
 
 
 @pytest.mark.parametrize(

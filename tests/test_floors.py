@@ -17,7 +17,7 @@ FLOORS = {
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
-    **dict.fromkeys(("building", "data", "models"), 5),
+    **dict.fromkeys(("backbones", "building", "data", "models"), 5),
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
 }

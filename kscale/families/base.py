@@ -32,6 +32,7 @@ class Knob:
         high: Greatest number that makes sense.
         shapes: Whether it can change the size; such knobs are listed with exact sizes,
             others are only drawn.
+        is_open: Whether any other name will do, such as the path of a file.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Knob:
     low: float | None = None
     high: float = 1e9
     shapes: bool = True
+    is_open: bool = False
 
     def check(self, value: Any) -> Value:
         """The value in the knob's type.
@@ -51,7 +53,7 @@ class Knob:
         """
         converted = self._convert(value)
         if self.low is None:
-            if converted not in self.values:
+            if converted not in self.values and not self.is_open:
                 known = ", ".join(str(item) for item in self.values)
                 raise SpecError(f"`{self.name}` is one of {known}, not {value!r}.")
         elif not self.low <= float(converted) <= self.high:

@@ -19,7 +19,7 @@ from kscale.task import Task
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
 
-ALWAYS_SEARCHED = ("depth", "width")
+ALWAYS_SEARCHED = ("depth", "width", "backbone")
 """Knobs that are varied unless they are set; so is the learning rate."""
 
 

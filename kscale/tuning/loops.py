@@ -22,6 +22,7 @@ from kscale.task import Task
 from kscale.tuning.recipe import Recipe
 
 _PREDICT_BATCH = 512
+_PREDICT_BYTES = 2**30
 _DENSE_RECORDS = (
     bp.Activation,
     bp.BatchNorm,
@@ -104,6 +105,11 @@ def network_target(dataset: Dataset, name: str, part: Part) -> NDArray[Any]:
     )
 
 
+def predict_batch_for(activation_bytes: int) -> int:
+    """Examples of a forward pass: 512, or as many as hold a gibibyte of activations."""
+    return min(_PREDICT_BATCH, max(1, _PREDICT_BYTES // max(1, activation_bytes)))
+
+
 def is_worth_compiling(
     blueprint: Blueprint, params: int, steps: int, strategy: tf.distribute.Strategy
 ) -> bool:
@@ -130,6 +136,7 @@ class EpochLoop:
         strategy: Where to train; a batch is split evenly between its replicas.
         label_smoothing: Share of a label spread over all classes.
         compiled: Whether XLA compiles the epoch; see `is_worth_compiling`.
+        predict_batch: Examples of a forward pass where nothing is trained.
     """
 
     def __init__(
@@ -141,6 +148,7 @@ class EpochLoop:
         strategy: tf.distribute.Strategy,
         label_smoothing: float = 0.0,
         compiled: bool = False,
+        predict_batch: int = _PREDICT_BATCH,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -148,6 +156,7 @@ class EpochLoop:
         self.data = data
         self.strategy = strategy
         self.label_smoothing = label_smoothing
+        self.predict_batch = predict_batch
         self._alone: Any = None
         with strategy.scope():
             optimizer.build(model.trainable_variables)
@@ -183,11 +192,10 @@ class EpochLoop:
     def predict(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Outputs by target name for examples given by input name."""
         count = len(next(iter(inputs.values())))
+        batch = self.predict_batch
         parts = [
-            self._predict(
-                {n: tf.constant(a[i : i + _PREDICT_BATCH]) for n, a in inputs.items()}
-            )
-            for i in range(0, count, _PREDICT_BATCH)
+            self._predict({n: tf.constant(a[i : i + batch]) for n, a in inputs.items()})
+            for i in range(0, count, batch)
         ]
         names = [target.name for target in self.task.targets]
         return {

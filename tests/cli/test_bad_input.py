@@ -18,6 +18,7 @@ USAGE = [
     [*LIMIT, "--trials", "0"],
     [*LIMIT, "--time", "never"],
     [*LIMIT, "--set", "depth"],
+    [*LIMIT, "--set", "weights=none", "--weights", "none"],
 ]
 SIZE_USAGE = [
     [],
@@ -33,6 +34,7 @@ REFUSED = [
     ([*LIMIT, "--strategy", "miror"], "Did you mean 'mirrored'"),
     ([*LIMIT, "--set", "dept=3"], "Did you mean 'depth'"),
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
+    ([*LIMIT, "--weights", "none"], "Unknown knob of mlp 'weights'"),
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
     (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kscale.families import FAMILIES, find_family
     from kscale.families.base import Family, Knob, Spec
     from kscale.families.named import NAMED, find_named
+    from kscale.models.sizes import ModelSize, count_model
     from kscale.results import Result
     from kscale.run import Run
     from kscale.sizing import Size, size_of, size_rows
@@ -58,6 +59,7 @@ _HOMES = {
     "KscaleError": "errors",
     "Listener": "tuning.listeners",
     "MissingPackageError": "errors",
+    "ModelSize": "models.sizes",
     "NAMED": "families.named",
     "Plan": "tuning.plans",
     "Result": "results",
@@ -73,6 +75,7 @@ _HOMES = {
     "as_hypermodel": "tuning.hypermodel",
     "build_model": "building",
     "check_environment": "tuning.environment",
+    "count_model": "models.sizes",
     "count_network": "counting",
     "find_family": "families",
     "find_named": "families.named",
@@ -103,6 +106,7 @@ __all__ = [
     "KscaleError",
     "Listener",
     "MissingPackageError",
+    "ModelSize",
     "Plan",
     "Result",
     "ResultsError",
@@ -117,6 +121,7 @@ __all__ = [
     "as_hypermodel",
     "build_model",
     "check_environment",
+    "count_model",
     "count_network",
     "find_family",
     "find_named",

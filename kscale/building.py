@@ -9,6 +9,7 @@ import keras
 
 from kscale import augmentation
 from kscale import blueprint as bp
+from kscale.backbones import make_backbone
 from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
 
@@ -385,4 +386,5 @@ MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.Reshape: _reshape,
     bp.Prepend: _prepend,
     bp.Recurrent: _recurrent,
+    bp.Backbone: lambda record, name, build: make_backbone(record, name, build.seed_of),
 }

@@ -23,13 +23,17 @@ class Tensor(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What one layer adds; `inner` are the bytes it needs only while it runs."""
+    """What one layer adds; `inner` are the bytes it needs only while it runs.
+
+    Training holds them for the backward pass, or `kept` of them unless that is None.
+    """
 
     output: Tensor
     params: Any = 0
     frozen: Any = 0
     flops: Any = 0
     inner: Any = 0
+    kept: Any = None
 
 
 def tensor(shape: tuple[Any, ...], itemsize: int = 4) -> Tensor:
@@ -232,6 +236,20 @@ def _recurrent(layer: bp.Recurrent, read: list[Tensor]) -> Cost:
     )
 
 
+def _backbone(layer: bp.Backbone, read: list[Tensor]) -> Cost:
+    channels = _need(read, 3, "an image (height, width, channels)")[-1]
+    if channels not in (1, 3):
+        raise Misfit("an image of 1 or 3 channels")
+    return Cost(
+        tensor((layer.features,)),
+        params=layer.params,
+        frozen=layer.statistics if layer.is_tuned else layer.params,
+        flops=layer.flops,
+        inner=layer.inner,
+        kept=layer.kept if layer.is_tuned else 0,
+    )
+
+
 RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Dense: _dense,
     bp.Conv2D: _conv2d,
@@ -260,4 +278,5 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Reshape: _reshape,
     bp.Prepend: _prepend,
     bp.Recurrent: _recurrent,
+    bp.Backbone: _backbone,
 }

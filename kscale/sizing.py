@@ -313,11 +313,11 @@ def _add_layer(
         raise SpecError(
             f"Layer '{prefix}{layer.name}' needs {misfit}, but got {shapes}."
         ) from misfit
-    output, params, frozen, flops, inner = cost
+    output, params, frozen, flops, inner, kept = cost
     totals.params = totals.params + params
     totals.frozen = totals.frozen + frozen
     totals.flops = totals.flops + flops
-    totals.held = totals.held + output.bytes + inner
+    totals.held = totals.held + output.bytes + (inner if kept is None else kept)
     totals.see(live + inner if step.is_view else live + output.bytes + inner)
     if totals.rows is not None:
         path, kind = prefix + layer.name, type(layer).__name__

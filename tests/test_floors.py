@@ -19,8 +19,8 @@ FLOORS = {
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
-    **dict.fromkeys(("building", "data", "preprocessing_layers"), 5),
-    "codegen": 5,
+    **dict.fromkeys(("backbones", "building", "data", "models"), 5),
+    **dict.fromkeys(("preprocessing_layers", "codegen"), 5),
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
 }

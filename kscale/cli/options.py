@@ -113,6 +113,24 @@ settings_option = click.option(
     help="Fix a knob that kscale families NAME lists; may be repeated.",
 )
 
+weights_option = click.option(
+    "--weights",
+    metavar="imagenet|none|FILE",
+    help="Where pretrained networks start: --set weights=...  [default: imagenet]",
+)
+
+
+def with_weights(
+    settings: Iterable[tuple[str, str]], weights: str | None
+) -> tuple[tuple[str, str], ...]:
+    """The knobs named by `--set`, and the one that `--weights` stands for."""
+    if weights is None:
+        return tuple(settings)
+    if "weights" in dict(settings):
+        raise click.UsageError("--weights and --set weights=... exclude each other.")
+    return (*settings, ("weights", weights))
+
+
 shape_options = together(
     click.option(
         "--depth",

@@ -1,6 +1,7 @@
 """`kscale size`: what a network costs, or what fits a budget; nothing is built."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ from click.core import ParameterSource
 
 from kscale.budget import Budget
 from kscale.cli import options
-from kscale.cli.output import output_width, print_json
+from kscale.cli.output import output_width, print_json, start_tensorflow
 from kscale.counting import (
     FittingSpecs,
     NetworkSize,
@@ -30,6 +31,8 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 SHAPE = options.Parsed("shape", _shape)
+_MODEL_FILES = (".keras", ".h5", ".hdf5")
+_OF_A_FILE = ("name", "shape", "as_json")
 
 
 @click.command()
@@ -41,7 +44,8 @@ SHAPE = options.Parsed("shape", _shape)
     "--input",
     "shape",
     type=SHAPE,
-    help="Shape of an example, 32x32x3, instead of --data.",
+    help="Shape of an example, 32x32x3, instead of --data; for a file, of what it "
+    "leaves open.",
 )
 @click.option(
     "--classes",
@@ -68,9 +72,9 @@ SHAPE = options.Parsed("shape", _shape)
 def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -> None:
     """Count a network exactly, or list what fits a budget.
 
-    NAME is a family (with --depth and --width) or a published network in any spelling.
-    Without NAME, the specs that fit the limits: the
-    largest of each family and depth.
+    NAME is a family (with --depth and --width), a published network in any spelling, or
+    the .keras file of any model; no code of the file is run. Without NAME, the specs
+    that fit the limits: the largest of each family and depth.
 
     \b
     Examples:
@@ -78,7 +82,11 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size vgg16 --classes 10
       kscale size transformer --input 128 --vocabulary 10k
       kscale size --max-params 50k --family cnn
+      kscale size my_model.keras
     """
+    if name is not None and _is_file(name):
+        _show(_model_size(ctx), as_json)
+        return
     limits = ("max_params", "max_flops", "max_bytes", "max_memory")
     budget = Budget(**{limit: asked[limit] for limit in limits})
     knobs = options.knobs_of(asked["settings"], asked["depth"], asked["width"])
@@ -89,10 +97,33 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
         found = list_fitting(task, budget, asked["families"], knobs)
     else:
         found = count_network(name, task, knobs)
+    _show(found, as_json)
+
+
+def _show(found: Any, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
     else:
         click.echo(found.to_text(output_width()), nl=False)
+
+
+def _is_file(name: str) -> bool:
+    is_named = Path(name).suffix.lower() in _MODEL_FILES
+    return is_named or (name.lower() not in FAMILIES and Path(name).is_file())
+
+
+def _model_size(ctx: click.Context) -> Any:
+    """The size of the model in a file; the other options would have no effect."""
+    for option in ctx.command.params:
+        given = option.name is not None and _is_given(ctx, option.name)
+        if given and option.name not in _OF_A_FILE:
+            raise click.UsageError(
+                f"{option.opts[0]} does not go with a file; --input and --json do."
+            )
+    start_tensorflow(quiet=True)
+    from kscale import count_model
+
+    return count_model(Path(ctx.params["name"]), ctx.params["shape"])
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

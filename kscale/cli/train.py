@@ -16,6 +16,7 @@ from kscale.tuning.plans import single_point
 @click.argument("family", type=options.FamilyName())
 @options.shape_options
 @options.settings_option
+@options.weights_option
 @options.data_option
 @options.training_options
 @click.option(
@@ -34,6 +35,7 @@ def train(
     depth: int | None,
     width: int | None,
     settings: tuple[tuple[str, str], ...],
+    weights: str | None,
     as_json: bool,
     quiet: bool,
     **asked: Any,
@@ -46,6 +48,7 @@ def train(
     Example:
       kscale train mlp --depth 2 --width 64
     """
+    settings = options.with_weights(settings, weights)
     knobs = options.knobs_of(settings, depth, width)
     asked["data"] = load_dataset(asked["data"])
     check_search({**asked, **single_point(family, knobs, asked["data"])})

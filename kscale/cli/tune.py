@@ -33,6 +33,7 @@ from kscale.tuning.plans import plan_search
     help="Vary a knob besides depth, width and learning rate; may be repeated.",
 )
 @options.settings_option
+@options.weights_option
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -90,7 +91,8 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
       kscale tune --max-params 50k --data mnist.npz --family cnn --time 10m
     """
     as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
-    asked["settings"] = dict(asked["settings"])
+    settings = options.with_weights(asked["settings"], asked.pop("weights"))
+    asked["settings"] = dict(settings)
     asked["family"] = asked.pop("families")
     asked = check_search(asked)
     start_tensorflow(quiet)

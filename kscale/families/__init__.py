@@ -6,6 +6,7 @@ from kscale.families import (
     linear,
     mlp,
     mobilenet,
+    pretrained,
     resnet,
     rnn,
     transformer,
@@ -22,6 +23,7 @@ FAMILIES: dict[str, Family] = {
     "rnn": rnn.FAMILY,
     "transformer": transformer.FAMILY,
     "vit": vit.FAMILY,
+    "pretrained": pretrained.FAMILY,
 }
 
 

@@ -33,6 +33,7 @@ class Knob:
         shapes: Whether it can change the size; such knobs are listed with exact sizes,
             others are only drawn.
         suited: Values that a search tries for a task, where they depend on it.
+        is_open: Whether any other name will do, such as the path of a file.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Knob:
         """Values that a search tries for a task."""
         return self.values if self.suited is None else self.suited(task)
 
+    is_open: bool = False
+
     def check(self, value: Any) -> Value:
         """The value in the knob's type.
 
@@ -57,7 +60,7 @@ class Knob:
         """
         converted = self._convert(value)
         if self.low is None:
-            if converted not in self.values:
+            if converted not in self.values and not self.is_open:
                 known = ", ".join(str(item) for item in self.values)
                 raise SpecError(f"`{self.name}` is one of {known}, not {value!r}.")
         elif not self.low <= float(converted) <= self.high:

@@ -18,6 +18,7 @@ WEIGHT_TYPES = ("float32", "float16", "int8", "int4")
 """Types in which the bytes of the weights are shown."""
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(?:-(\d+))?")
+_FEW_ROWS = 8
 
 
 class Part(NamedTuple):
@@ -58,7 +59,7 @@ def parts_of(rows: Iterable[SizeRow]) -> list[Part]:
         name = row.path.split("/")[0]
         before = sums.get(name, Part(name, 0, 0, _copies(name)))
         sums[name] = before._replace(
-            params=before.params + row.params, flops=before.flops + row.flops
+            params=before.params + row.params, flops=before.flops + (row.flops or 0)
         )
     parts: list[Part] = []
     for part in sums.values():
@@ -101,20 +102,27 @@ def size_table(
     Args:
         title: What the network is.
         size: What `kscale.sizing.size_of` gives.
-        rows: What `kscale.sizing.size_rows` gives.
+        rows: What `kscale.sizing.size_rows` gives; FLOPs may be None, which is unknown.
         depth, width: As the family counts them, for the shortcut depth x width^2.
     """
-    items: list[Any] = [Text(printable(title), style="bold"), _headline(size)]
+    items: list[Any] = [Text(printable(title), style="bold"), _headline(size, rows)]
     shortcut = shortcut_params(depth, width)
     if shortcut is not None:
         items.append(Text(_shortcut_text(size, shortcut)))
-    items += [Text(), Text("Where it sits", style="bold")]
-    items.append(_parts_table(size, parts_of(rows), width))
+    parts = parts_of(rows)
+    if len(parts) < max(len(rows), _FEW_ROWS):  # else they would say the same twice
+        items += [Text(), Text("Where it sits", style="bold")]
+        items.append(_parts_table(size, parts, width))
     items += [Text(), Text("Layers", style="bold"), _layers_table(size, rows)]
     return Group(*items)
 
 
-def _headline(size: Size) -> Table:
+def unknown_flops(rows: Iterable[SizeRow]) -> list[str]:
+    """Paths of the layers whose FLOPs are unknown: the total is without them."""
+    return [row.path for row in rows if row.flops is None]
+
+
+def _headline(size: Size, rows: Sequence[SizeRow]) -> Table:
     table = _plain_table("", "")
     weights = ", ".join(
         f"{format_bytes(size.weight_bytes(dtype))} {dtype}" for dtype in WEIGHT_TYPES
@@ -122,6 +130,13 @@ def _headline(size: Size) -> Table:
     trainable = "all" if size.trainable == size.params else f"{size.trainable:,}"
     table.add_row("params", f"{size.params:,} ({trainable} trainable)")
     table.add_row("FLOPs", f"{size.flops:,} for one example forward")
+    unknown = unknown_flops(rows)
+    if unknown:
+        several = f"{len(unknown)} layers" if len(unknown) > 1 else "a layer"
+        names = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
+        table.add_row(
+            "", Text(printable(f"without {several} of unknown cost: {names}"))
+        )
     table.add_row("weights", weights)
     table.add_row(
         "activations",
@@ -183,14 +198,14 @@ def _layers_table(size: Size, rows: Sequence[SizeRow]) -> Table:
         table.add_row(
             Text(printable(row.path)),
             Text(row.kind),
-            " x ".join(str(side) for side in row.shape) or "1",
+            " x ".join("?" if n is None else str(n) for n in row.shape) or "1",
             f"x {row.copies}" if row.copies > 1 else "",
             f"{row.params:,}",
-            f"{row.flops:,}",
+            "unknown" if row.flops is None else f"{row.flops:,}",
         )
-    table.add_row(
-        "all", "", "", "", f"{size.params:,}", f"{size.flops:,}", style="bold"
-    )
+    least = "at least " if unknown_flops(rows) else ""
+    total = (f"{size.params:,}", f"{least}{size.flops:,}")
+    table.add_row("all", "", "", "", *total, style="bold")
     return table
 
 
@@ -215,6 +230,7 @@ def size_json(
         "params": size.params,
         "trainable": size.trainable,
         "flops": size.flops,
+        "unknown_flops": unknown_flops(rows),
         "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
         "activation_bytes": size.activation_bytes,
         "training_activation_bytes": size.training_activation_bytes,

@@ -21,7 +21,7 @@ from kscale.task import Task
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
 
-ALWAYS_SEARCHED = ("depth", "width", VOCABULARY.name)
+ALWAYS_SEARCHED = ("depth", "width", "backbone", VOCABULARY.name)
 """Knobs that are varied unless they are set; so is the learning rate."""
 
 
@@ -31,7 +31,7 @@ def always_searched(task: Task) -> tuple[str, ...]:
     Example:
 
     >>> always_searched(Task.of("vector", (5,), classes=2))
-    ('depth', 'width')
+    ('depth', 'width', 'backbone')
     """
     is_cut = len(VOCABULARY.values_for(task)) > 1
     return tuple(n for n in ALWAYS_SEARCHED if is_cut or n != VOCABULARY.name)

@@ -26,6 +26,7 @@ from kscale.tuning.recipe import Recipe
 
 _PREDICT_BATCH = 512
 _CHUNK_BYTES = 2**26
+_PREDICT_BYTES = 2**30
 _DENSE_RECORDS = (
     bp.Activation,
     bp.BatchNorm,
@@ -159,6 +160,11 @@ def network_target(dataset: Dataset, name: str, part: Part) -> NDArray[Any]:
     )
 
 
+def predict_batch_for(activation_bytes: int) -> int:
+    """Examples of a forward pass: 512, or as many as hold a gibibyte of activations."""
+    return min(_PREDICT_BATCH, max(1, _PREDICT_BYTES // max(1, activation_bytes)))
+
+
 def is_worth_compiling(
     blueprint: Blueprint, params: int, steps: int, strategy: tf.distribute.Strategy
 ) -> bool:
@@ -187,6 +193,7 @@ class EpochLoop:
         compiled: Whether XLA compiles the epoch; see `is_worth_compiling`.
         class_weights: By target name, what an example of each class counts in the loss;
             without them all count the same.
+        predict_batch: Examples of a forward pass where nothing is trained.
     """
 
     def __init__(
@@ -199,6 +206,7 @@ class EpochLoop:
         label_smoothing: float = 0.0,
         compiled: bool = False,
         class_weights: Mapping[str, NDArray[np.float32]] | None = None,
+        predict_batch: int = _PREDICT_BATCH,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -207,6 +215,7 @@ class EpochLoop:
         self.strategy = strategy
         self.label_smoothing = label_smoothing
         self.class_weights = dict(class_weights or {})
+        self.predict_batch = predict_batch
         self._alone: Any = None
         with strategy.scope():
             optimizer.build(model.trainable_variables)
@@ -250,7 +259,7 @@ class EpochLoop:
         """Outputs by target name for examples given by input name."""
         count = len(next(iter(inputs.values())))
         most = _CHUNK_BYTES // sum(map(row_bytes, inputs.values()))
-        step = max(1, min(_PREDICT_BATCH, most))
+        step = max(1, min(self.predict_batch, most))
         parts = [
             self._predict({n: tf.constant(a[i : i + step]) for n, a in inputs.items()})
             for i in range(0, count, step)

@@ -3,17 +3,19 @@
 import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kscale.backbones import check_weights
+from kscale.blueprint import Backbone, flat_layers
 from kscale.errors import BudgetError, ResultsError
 from kscale.results import ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.pool import Pool
 from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plans import plan_search
+from kscale.tuning.plans import Plan, plan_search
 from kscale.tuning.sessions import Session
 from kscale.tuning.strategies import make_strategy, replicas_of
 
@@ -90,6 +92,7 @@ def tune(
         SpecError: A family, knob, value or strategy is unknown or impossible.
         ResultsError: The folder holds another search or is in use.
         TrialError: Every training failed.
+        ExportError: The weights of a pretrained network are missing or do not suit it.
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
     started = time.monotonic()
@@ -118,6 +121,7 @@ def tune(
         strategy=strategy,
         replicas=replicas_of(devices),
     )
+    check_weights(_backbones(plan))
     folder = Path("runs") / plan.name if run is None else Path(run)
     if run is not None and not str(run).strip():
         raise ResultsError("The name of the run folder is empty; give another one.")
@@ -152,6 +156,17 @@ def tune(
         )
         session.run()
     return Run(folder, session.recorded)
+
+
+def _backbones(plan: Plan) -> Iterator[Backbone]:
+    """The backbones of all networks that the search may train."""
+    having = {f.name: f for f in plan.space.families if "backbone" in f.all_knobs}
+    for spec in plan.pool.specs() if having else ():
+        if spec.family in having:
+            blueprint = having[spec.family].blueprint(spec, plan.dataset.task)
+            for layer in flat_layers(blueprint):
+                if isinstance(layer, Backbone):
+                    yield layer
 
 
 def _narrowed(gate: LatencyGate, pool: Pool, listener: Listener) -> Pool:

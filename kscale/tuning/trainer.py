@@ -41,6 +41,7 @@ from kscale.tuning.loops import (
     EpochLoop,
     is_worth_compiling,
     make_optimizer,
+    predict_batch_for,
 )
 from kscale.tuning.recipe import Recipe, is_undertrained
 from kscale.tuning.weighting import class_weights_of
@@ -174,7 +175,7 @@ class Trainer:
         blueprint = find_family(job.spec.family).blueprint(job.spec, self.dataset.task)
         self._data = self._data or DeviceData(self.dataset)
         steps = job.epochs_to * self.recipe.steps_per_epoch(self._data.examples)
-        params = self._size(job).params
+        size = self._size(job)
         with self.strategy.scope():
             model = build_model(
                 blueprint,
@@ -194,8 +195,9 @@ class Trainer:
             self._data,
             self.strategy,
             float(knobs.get("label_smoothing", 0.0)),
-            is_worth_compiling(blueprint, params, steps, self.strategy),
+            is_worth_compiling(blueprint, size.params, steps, self.strategy),
             class_weights_of(self.dataset, self.class_weights),
+            predict_batch_for(size.activation_bytes),
         )
 
     def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:

@@ -19,6 +19,7 @@ USAGE = [
     [*LIMIT, "--time", "never"],
     [*LIMIT, "--set", "depth"],
     [*LIMIT, "--class-weights", "even"],
+    [*LIMIT, "--set", "weights=none", "--weights", "none"],
 ]
 SIZE_USAGE = [
     [],
@@ -34,6 +35,7 @@ REFUSED = [
     ([*LIMIT, "--strategy", "miror"], "Did you mean 'mirrored'"),
     ([*LIMIT, "--set", "dept=3"], "Did you mean 'depth'"),
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
+    ([*LIMIT, "--weights", "none"], "Unknown knob of mlp 'weights'"),
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
     ([*LIMIT, "--data", "diabetes", "--class-weights", "balanced"], "real values only"),

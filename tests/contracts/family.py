@@ -17,7 +17,7 @@ from kscale.blueprint import (
 )
 from kscale.building import build_model, layer_name
 from kscale.errors import SpecError
-from kscale.families.base import Family
+from kscale.families.base import Family, Spec
 from kscale.sizing import SizeRow, size_of, size_rows
 from kscale.task import InputKind, Task
 
@@ -29,8 +29,18 @@ TASKS: dict[InputKind, Task] = {
     "spectrogram": Task.of("spectrogram", (8, 5), classes=3),
 }
 
+SMALLEST: dict[str, dict[str, Any]] = {
+    "pretrained": {"backbone": "mobilenet_0.25", "side": 32, "weights": "none"}
+}
+"""Knobs that make a family's network small and cheap, where the defaults do not."""
+
 NAMELESS = (First, KnownTokens, Positions, PaddingMask)
 """Records built as bare operations, which Keras names itself."""
+
+
+def small_spec(family: Family, **knobs: Any) -> Spec:
+    """The default knobs, but for what makes the network cheap and for those given."""
+    return family.spec(**SMALLEST.get(family.name, {}), **knobs)
 
 
 def check_size_equals_keras(blueprint: Blueprint) -> keras.Model:
@@ -48,7 +58,7 @@ def check_sizes(family: Family, kind: InputKind) -> None:
     has_depth = "depth" in family.all_knobs
     for depth, width in ((1, 8), (3, 24)) if has_depth else ((0, 0),):
         knobs = {"depth": depth, "width": width} if has_depth else {}
-        spec = family.spec(**knobs)
+        spec = small_spec(family, **knobs)
         check_size_equals_keras(family.blueprint(spec, TASKS[kind]))
 
 
@@ -70,7 +80,7 @@ def check_growth(family: Family, kind: InputKind) -> None:
 
 def check_default_trains(family: Family, kind: InputKind) -> None:
     """The default knobs build, and one step changes the weights without NaN."""
-    model = build_model(family.blueprint(family.spec(), TASKS[kind]))
+    model = build_model(family.blueprint(small_spec(family), TASKS[kind]))
     before = model.get_weights()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss=loss)
@@ -119,7 +129,7 @@ def check_every_value(family: Family, task: Task) -> None:
 
 def check_seeds(family: Family, kind: InputKind) -> None:
     """A seed gives equal initial weights, another seed other ones."""
-    blueprint = family.blueprint(family.spec(), TASKS[kind])
+    blueprint = family.blueprint(small_spec(family), TASKS[kind])
     first, again, other = (
         build_model(blueprint, seed).get_weights() for seed in (3, 3, 4)
     )
@@ -132,7 +142,7 @@ def check_seeds(family: Family, kind: InputKind) -> None:
 
 def check_names(family: Family, kind: InputKind) -> None:
     """Keras layers are named by the paths of the records, and so are size rows."""
-    blueprint = family.blueprint(family.spec(), TASKS[kind])
+    blueprint = family.blueprint(small_spec(family), TASKS[kind])
     named = {layer.name for layer in build_model(blueprint).layers}
     paths = set(paths_of(blueprint.layers))
     assert {layer_name(path) for path in paths} <= named

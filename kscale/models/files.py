@@ -1,0 +1,137 @@
+"""Reads the network of a saved Keras model without its weights, and runs no code."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kscale.errors import ExportError
+
+_LARGEST_CONFIG = 10**8
+_SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
+# Where Keras' own layers, operations and what they are made with live. Its other
+# modules hold functions that fetch or open files, which a layer must not be made of.
+_STOCK = re.compile(
+    r"keras(\.(src\.)?(layers|ops|models|initializers|regularizers|constraints"
+    r"|activations|dtype_policies|quantizers|random)(\..*)?)?|builtins"
+)
+# Layers that two networks of `keras.applications` bring along.
+_THEIRS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
+
+
+def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
+    """The model of a `.keras` file, with weights that have shapes but no values.
+
+    Args:
+        path: What `model.save` wrote.
+        shape: Shape of one example, for a model saved before it had one.
+
+    Raises:
+        ExportError: There is no such file, it is damaged or no Keras model, or the
+            model has code of its own: a Lambda layer or a class that is not Keras'.
+    """
+    config = _without_training(_config(path))
+    _check_stock(config, path.name)
+    model = _built(config, path.name)
+    if not model.built and shape is None:
+        raise ExportError(
+            f"{path.name} was saved before it had an input: give its shape with "
+            "--input, or call it once before saving."
+        )
+    if not model.built:
+        with keras.StatelessScope(initialize_variables=False):
+            model.build((None, *(shape or ())))
+    return model
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ExportError(f"{path} is no file: give a model saved as .keras.")
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        raise ExportError(
+            f"{path} is in Keras' old format, which may hold code: open it where you "
+            "trust it and save it anew with model.save('name.keras')."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
+                raise ExportError(f"{path} is damaged: its config is too large.")
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise ExportError(_no_model(path)) from error
+    except (RuntimeError, RecursionError, NotImplementedError, EOFError) as error:
+        raise ExportError(_no_model(path)) from error
+    if not (isinstance(config, dict) and {"class_name", "config"} <= config.keys()):
+        raise ExportError(_no_model(path))
+    return config
+
+
+def _no_model(path: Path) -> str:
+    return (
+        f"{path} is no Keras model, or a damaged one: save it anew with "
+        "model.save('name.keras')."
+    )
+
+
+def _without_training(config: Any) -> Any:
+    """A config without losses, metrics and optimizers, which may be the user's own."""
+    if isinstance(config, dict):
+        kept = config.items()
+        return {k: _without_training(v) for k, v in kept if k != "compile_config"}
+    if isinstance(config, list):
+        return [_without_training(item) for item in config]
+    return config
+
+
+def _check_stock(config: Any, name: str) -> None:
+    """Refuse whatever is not made of Keras' own classes, before any is looked up."""
+    if isinstance(config, list):
+        for item in config:
+            _check_stock(item, name)
+    if not isinstance(config, dict):
+        return
+    if "class_name" in config:
+        _check_class(config, name)
+    for value in config.values():
+        _check_stock(value, name)
+
+
+def _check_class(config: dict[str, Any], name: str) -> None:
+    kind, module = str(config["class_name"]), config.get("module")
+    if kind in ("Lambda", "__lambda__"):
+        raise ExportError(
+            f"{name} has a Lambda layer, whose code is not run: replace it by "
+            "keras.ops or a stock layer."
+        )
+    if _SPECIAL.fullmatch(kind) or module is None:
+        return
+    is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
+    if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
+        return
+    raise ExportError(
+        f"{name} has a custom class, {module}.{kind}, whose code is not run: only "
+        "stock Keras layers can be counted from a file."
+    )
+
+
+def _is_registered(config: dict[str, Any]) -> bool:
+    """Whether the caller's own program has registered a class under its name."""
+    found = keras.saving.get_registered_object(config.get("registered_name"))
+    return found is not None
+
+
+def _built(config: dict[str, Any], name: str) -> keras.Model:
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except Exception as error:  # a config from a stranger may fail in any way
+        text = " ".join(str(error).split())[:200]
+        raise ExportError(
+            f"{name} cannot be rebuilt from Keras' own layers: {text}"
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")
+    return model

@@ -1,0 +1,244 @@
+"""What one layer of a Keras model computes, from its weights and its shapes.
+
+The definitions are those of `kscale.sizing`, and the figures those of
+`kscale.layer_costs` where both know a layer. Only exactly the classes listed here are
+known: nothing is guessed of a subclass, which may compute anything.
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+import keras
+from keras.src.applications.convnext import LayerScale, StochasticDepth
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+from keras.src.models.functional import Functional
+
+Shape = tuple[Any, ...]
+"""Sides of a tensor without the batch; None is a side that depends on the values."""
+
+
+class Work(NamedTuple):
+    """FLOPs of one call, and bytes that the layer needs only while it runs."""
+
+    flops: int = 0
+    inner: int = 0
+
+
+def graph_of(model: Any) -> Any:
+    """The graph of a model that Keras runs as one, or None.
+
+    A model with a `call` of its own may compute anything, and has none.
+    """
+    is_plain = isinstance(model, Functional | keras.Sequential) and type(
+        model
+    ).call in (Functional.call, keras.Sequential.call)
+    if not is_plain:
+        return None
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    """What a layer or operation computes for one example; None if that is unknown.
+
+    Args:
+        layer: A Keras layer or operation.
+        read: Shapes of the tensors that it reads, without the batch.
+        made: Shapes of those that it gives, without the batch.
+    """
+    kind = type(layer)
+    is_open = any(None in shape for shape in (*read, *made))
+    if is_open or not kind.__module__.startswith("keras."):
+        return None
+    if kind in _RULES:
+        return _RULES[kind](layer, read, made)
+    if isinstance(layer, keras.layers.Layer):
+        return Work() if kind in _ELEMENTWISE else None
+    if kind.__name__ == "Matmul" and len(read) == 2:
+        return Work(2 * prod(made[0]) * read[0][-1])
+    return Work() if kind.__name__ in _ELEMENTWISE_OPERATIONS else None
+
+
+def _dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    return Work(2 * prod(read[0]) * made[0][-1])
+
+
+def _einsum_dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    inputs, outputs = layer.equation.split("->")
+    letters = inputs.split(",")[1]
+    sides = zip(letters, layer.kernel.shape, strict=True)
+    summed = prod(side for letter, side in sides if letter not in outputs)
+    return Work(2 * prod(made[0]) * summed)
+
+
+def einsum_shape(layer: Any, read: Shape) -> Shape:
+    """What an `EinsumDense` gives; Keras itself leaves sides open that are known."""
+    inputs, outputs = (side.replace("...", "") for side in layer.equation.split("->"))
+    first, second = inputs.split(",")
+    has_batch = "..." not in layer.equation
+    letters, given = first[has_batch:], outputs[has_batch:]
+    leading = read[: len(read) - len(letters)]
+    sides = dict(zip(letters, read[len(leading) :], strict=True))
+    sides.update(zip(second, layer.kernel.shape, strict=True))
+    return (*leading, *(sides[letter] for letter in given))
+
+
+def _positions(layer: Any, shape: Shape) -> int:
+    is_last = layer.data_format == "channels_last"
+    return prod(shape[:-1] if is_last else shape[1:])
+
+
+def _convolution(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    return Work(2 * _positions(layer, made[0]) * prod(layer.kernel.shape))
+
+
+def _transposed(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    # Every position that is read writes through the whole kernel.
+    return Work(2 * _positions(layer, read[0]) * prod(layer.kernel.shape))
+
+
+def _separable(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    positions = _positions(layer, made[0])
+    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+    between = positions * layer.pointwise_kernel.shape[-2]
+    return Work(2 * positions * sum(prod(k.shape) for k in kernels), 4 * between)
+
+
+def _attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    if any(len(shape) != 2 for shape in read[:2]) or len(read) < 2:
+        return None
+    length, memory = read[0][0], read[1][0]
+    heads, keys, values = layer.num_heads, layer.key_dim, layer.value_dim
+    kernels = [
+        prod(getattr(layer, f"{part}_dense").kernel.shape)
+        for part in ("query", "key", "value", "output")
+    ]
+    query, key, value, output = kernels
+    projections = length * (query + output) + memory * (key + value)
+    scores = length * memory * heads
+    # Queries, keys and values, context; then the scores.
+    inner = heads * (length + memory) * (keys + values) + scores
+    return Work(2 * (projections + scores * (keys + values)), 4 * inner)
+
+
+def _dot_attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    if any(len(shape) != 2 for shape in read[:2]) or len(read) < 2:
+        return None
+    length, features = read[0]
+    memory = read[1][0]
+    scores = length * memory
+    return Work(2 * scores * (features + made[0][-1]), 4 * scores)
+
+
+def _dot(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    axes = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
+    # The axes count the batch.
+    summed = read[0][axes - 1 if axes > 0 else axes]
+    return Work(2 * prod(made[0]) * summed)
+
+
+_GATES_AND_STATES = {
+    keras.layers.LSTMCell: (4, 2),
+    keras.layers.GRUCell: (3, 1),
+    keras.layers.SimpleRNNCell: (1, 1),
+}
+
+
+def _recurrent(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    length, cell = read[0][0], layer.cell
+    cells = cell.cells if type(cell) is keras.layers.StackedRNNCells else [cell]
+    if any(type(item) not in _GATES_AND_STATES for item in cells):
+        return None
+    kernels = sum(
+        prod(item.kernel.shape) + prod(item.recurrent_kernel.shape) for item in cells
+    )
+    kept = sum(sum(_GATES_AND_STATES[type(item)]) * item.units for item in cells)
+    return Work(2 * length * kernels, 4 * length * kept)
+
+
+def _bidirectional(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    ways = (layer.forward_layer, layer.backward_layer)
+    works = [work_of(way, read, made) for way in ways]
+    if None in works:
+        return None
+    return Work(*map(sum, zip(*filter(None, works), strict=True)))
+
+
+def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    if graph_of(layer.layer) is not None:
+        return Work()  # the walk goes through that model
+    at_once = [[shape[1:] for shape in shapes] for shapes in (read, made)]
+    work = work_of(layer.layer, *at_once)
+    return work and Work(work.flops * read[0][0], work.inner)
+
+
+_RULES: dict[type, Callable[[Any, list[Shape], list[Shape]], Work | None]] = {
+    keras.layers.Dense: _dense,
+    keras.layers.EinsumDense: _einsum_dense,
+    keras.layers.Conv1D: _convolution,
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Conv3D: _convolution,
+    keras.layers.DepthwiseConv1D: _convolution,
+    keras.layers.DepthwiseConv2D: _convolution,
+    keras.layers.Conv1DTranspose: _transposed,
+    keras.layers.Conv2DTranspose: _transposed,
+    keras.layers.Conv3DTranspose: _transposed,
+    keras.layers.SeparableConv1D: _separable,
+    keras.layers.SeparableConv2D: _separable,
+    keras.layers.MultiHeadAttention: _attention,
+    keras.layers.Attention: _dot_attention,
+    keras.layers.Dot: _dot,
+    keras.layers.LSTM: _recurrent,
+    keras.layers.GRU: _recurrent,
+    keras.layers.SimpleRNN: _recurrent,
+    keras.layers.RNN: _recurrent,
+    keras.layers.Bidirectional: _bidirectional,
+    keras.layers.TimeDistributed: _time_distributed,
+}
+
+VIEWS: tuple[type, ...] = (
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.Identity,
+)
+"""Layers that give their input back, as `kscale.sizing` defines."""
+
+# Activations, norms, pooling, padding, merging, look-ups, and what is made to train:
+# element-wise work, which `kscale.sizing` does not count.
+_ELEMENTWISE = {
+    getattr(keras.layers, name)
+    for name in """
+    Activation ELU LeakyReLU PReLU ReLU Softmax Identity Masking InputLayer
+    Embedding BatchNormalization LayerNormalization GroupNormalization
+    RMSNormalization UnitNormalization Normalization Rescaling
+    AveragePooling1D AveragePooling2D AveragePooling3D
+    MaxPooling1D MaxPooling2D MaxPooling3D
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    UpSampling1D UpSampling2D UpSampling3D Flatten Reshape Permute RepeatVector
+    Add Average Concatenate Maximum Minimum Multiply Subtract
+    ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    CenterCrop Resizing RandomBrightness RandomContrast RandomCrop RandomFlip
+    RandomRotation RandomTranslation RandomZoom
+    CategoryEncoding Discretization Hashing IntegerLookup StringLookup
+    TextVectorization
+    """.split()  # noqa: SIM905  (a name a line would be a page)
+} | {LayerScale, StochasticDepth, CustomScaleLayer}
+
+_ELEMENTWISE_OPERATIONS = frozenset(
+    """
+    Relu Relu6 Sigmoid Softplus Softsign Silu LogSigmoid LeakyRelu HardSigmoid HardSilu
+    Elu Selu Gelu Celu Glu HardTanh Softmax LogSoftmax MaxPool AveragePool OneHot
+    Cast ConvertToTensor StopGradient Unstack Slice Absolute Abs Add All Any Amax Amin
+    Argmax Argmin BroadcastTo Ceil Clip Concatenate Cos Cumsum Divide DivideNoNan Equal
+    Erf Exp ExpandDims Flip Floor FloorDivide GetItem Greater GreaterEqual Less
+    LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr Max Maximum Mean Min Minimum
+    Mod Moveaxis Multiply Negative NotEqual OnesLike Pad Power Prod Ravel Reciprocal
+    Repeat Reshape Roll Round Rsqrt Sign Sin Split Sqrt Square Squeeze Stack Std
+    Subtract Sum Swapaxes Take TakeAlongAxis Tanh Tile Transpose TrueDivide Var Where
+    ZerosLike
+    """.split()  # noqa: SIM905
+)

@@ -1,0 +1,169 @@
+"""A file from a stranger is counted without running anything of it, or refused."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from click.testing import CliRunner
+
+from kscale import count_model
+from kscale.cli import main
+from kscale.errors import ExportError
+
+
+def write(path: Path, config: Any) -> Path:
+    """A file as Keras writes it, but without weights."""
+    with zipfile.ZipFile(path, "w") as archive:
+        text = config if isinstance(config, str) else json.dumps(config)
+        archive.writestr("config.json", text)
+    return path
+
+
+def small_model() -> keras.Model:
+    inner = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(4, "gelu", kernel_regularizer="l2")],
+        name="inner",
+    )
+    inputs = keras.Input((5, 3), name="x")
+    x = keras.ops.mean(inputs, axis=1) * 2
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(inner(x)))
+    model.compile("adam", "mse", metrics=["mae"])
+    return model
+
+
+def test_a_saved_model_has_the_size_of_the_model(tmp_path: Path) -> None:
+    model, path = small_model(), tmp_path / "small.keras"
+    model.save(path)
+    found, expected = count_model(path), count_model(model)
+    assert found.size == expected.size
+    assert found.rows == expected.rows
+    assert found.title == "small.keras: Keras model of 5x3"
+
+
+def test_a_network_of_keras_applications_inside_another(tmp_path: Path) -> None:
+    with keras.StatelessScope(initialize_variables=False):
+        base = keras.applications.MobileNetV3Small(
+            input_shape=(32, 32, 3), alpha=0.75, weights=None, include_top=False
+        )
+        pool = keras.layers.GlobalAveragePooling2D()
+        model = keras.Sequential([base, pool, keras.layers.Dense(2)])
+    config = keras.saving.serialize_keras_object(model)
+    found = count_model(write(tmp_path / "tuned.keras", config))
+    assert found.size.params == model.count_params() == base.count_params() + 866
+    assert found.size.flops == count_model(base).size.flops + 2 * 432 * 2
+
+
+def test_losses_of_ones_own_do_not_matter(tmp_path: Path) -> None:
+    def own_loss(wanted: Any, given: Any) -> Any:
+        return keras.ops.mean(wanted - given)
+
+    model, path = small_model(), tmp_path / "own.keras"
+    model.compile("sgd", own_loss)
+    model.save(path)
+    assert count_model(path).size == count_model(model).size
+
+
+@keras.saving.register_keras_serializable("elsewhere")
+class Elsewhere(keras.layers.Layer):
+    """A class that the reader of a file may not have."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+def with_layer(layer: keras.layers.Layer, **changes: Any) -> dict[str, Any]:
+    """Config of a model with one layer, whose own config has these changes."""
+    model = keras.Sequential([keras.Input((3,)), layer])
+    config = keras.saving.serialize_keras_object(model)
+    config["config"]["layers"][1].update(changes)
+    return config
+
+
+REFUSED = {
+    "lambda": (
+        lambda: with_layer(keras.layers.Lambda(lambda x: x + 1)),
+        "has a Lambda layer, whose code is not run",
+    ),
+    "custom": (
+        lambda: with_layer(Elsewhere(), registered_name="elsewhere>Other"),
+        r"custom class, .*\.Elsewhere, whose code is not run",
+    ),
+    "module": (
+        lambda: with_layer(keras.layers.ReLU(), module="os", class_name="system"),
+        r"custom class, os\.system, whose",
+    ),
+    "download": (
+        lambda: with_layer(
+            keras.layers.ReLU(), module="keras.utils", class_name="get_file"
+        ),
+        r"custom class, keras\.utils\.get_file, whose",
+    ),
+    "unknown": (
+        lambda: with_layer(keras.layers.ReLU(), class_name="Nothing"),
+        "cannot be rebuilt from Keras' own layers",
+    ),
+    "no_model": (
+        lambda: keras.saving.serialize_keras_object(keras.layers.ReLU()),
+        "holds a ReLU, not a model",
+    ),
+    "list": (lambda: [1, 2], "is no Keras model, or a damaged one"),
+    "text": (lambda: "{", "is no Keras model, or a damaged one"),
+    "deep": (lambda: "[" * 100_000, "is no Keras model, or a damaged one"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_made_of_stock_layers_is_refused(name: str, tmp_path: Path) -> None:
+    make, text = REFUSED[name]
+    with pytest.raises(ExportError, match=text) as caught:
+        count_model(write(tmp_path / f"{name}.keras", make()))
+    assert "\n" not in str(caught.value)
+    assert f"{name}.keras" in str(caught.value)
+
+
+def test_a_class_that_the_program_registered_itself_is_taken(tmp_path: Path) -> None:
+    found = count_model(write(tmp_path / "own.keras", with_layer(Elsewhere())))
+    assert len(found.unknown) == 1
+
+
+def test_missing_and_damaged_files_are_one_line_and_exit_1(tmp_path: Path) -> None:
+    (tmp_path / "text.keras").write_text("no archive")
+    (tmp_path / "old.h5").write_text("anything")
+    (tmp_path / "empty.keras").write_bytes(b"")
+    cut = write(
+        tmp_path / "cut.keras", keras.saving.serialize_keras_object(small_model())
+    )
+    cut.write_bytes(cut.read_bytes()[:300])
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("a.txt", "a")
+    for name in ("text", "empty", "cut", "other", "missing", "old"):
+        suffix = ".h5" if name == "old" else ".keras"
+        done = CliRunner().invoke(main, ["size", str(tmp_path / f"{name}{suffix}")])
+        assert done.exit_code == 1
+        assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+        assert f"{name}{suffix}" in done.stderr and not done.stdout
+
+
+def test_the_command_shows_the_table_or_json(tmp_path: Path) -> None:
+    path = str(tmp_path / "small.keras")
+    small_model().save(path)
+    done = CliRunner().invoke(main, ["size", path])
+    assert done.exit_code == 0, done.stderr
+    assert "26 (all trainable)" in done.stdout and "inner/dense" in done.stdout
+    done = CliRunner().invoke(main, ["size", path, "--json"])
+    assert json.loads(done.stdout)["params"] == 16 + 10
+    done = CliRunner().invoke(main, ["size", path, "--classes", "3"])
+    assert done.exit_code == 2 and "--classes does not go with a file" in done.stderr
+
+
+def test_a_model_saved_before_it_had_an_input_needs_one(tmp_path: Path) -> None:
+    config = keras.saving.serialize_keras_object(
+        keras.Sequential([keras.layers.Dense(3)])
+    )
+    path = write(tmp_path / "open.keras", config)
+    with pytest.raises(ExportError, match="give its shape with --input"):
+        count_model(path)
+    assert count_model(path, (7,)).size.params == 24

@@ -1,0 +1,92 @@
+"""Work of single layers against figures worked out by hand."""
+
+from typing import Any
+
+import keras
+import pytest
+
+from kscale import count_model
+
+layers = keras.layers
+
+
+def flops_of(layer: Any, *shapes: tuple[int, ...]) -> int | None:
+    """FLOPs of a layer on inputs of these shapes."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    outputs = layer(inputs if len(inputs) > 1 else inputs[0])
+    row = count_model(keras.Model(inputs, outputs)).rows[-1]
+    return row.flops
+
+
+# Multiply-adds: what leaves, times what each of it reads.
+BY_HAND = [
+    (layers.Conv1D(5, 3), [(10, 4)], (8 * 5) * (3 * 4)),
+    (layers.Conv2D(6, 3, groups=2, padding="same"), [(4, 4, 8)], (16 * 6) * (9 * 4)),
+    (layers.Conv2D(5, 3, dilation_rate=2), [(9, 9, 2)], (25 * 5) * (9 * 2)),
+    (layers.Conv3D(2, 2), [(3, 3, 3, 4)], (8 * 2) * (8 * 4)),
+    # Every position that enters is spread by the kernel.
+    (layers.Conv2DTranspose(3, 2, strides=2), [(4, 4, 5)], 16 * (4 * 3 * 5)),
+    (layers.DepthwiseConv2D(3, depth_multiplier=2), [(5, 5, 4)], (9 * 8) * 9),
+    (layers.SeparableConv2D(7, 3), [(5, 5, 4)], 9 * (4 * 9 + 7 * 4)),
+    (layers.EinsumDense("abc,cde->abde", (None, 2, 3)), [(5, 4)], (5 * 2 * 3) * 4),
+    (layers.EinsumDense("...x,xy->...y", 3), [(5, 4)], (5 * 3) * 4),
+    (layers.Dot(axes=(2, 2)), [(5, 4), (6, 4)], (5 * 6) * 4),
+    (layers.Attention(), [(5, 4), (6, 4)], 2 * (5 * 6 * 4)),
+    (layers.SimpleRNN(3), [(5, 4)], 5 * 3 * (4 + 3)),
+    (layers.Bidirectional(layers.LSTM(3)), [(5, 4)], 5 * 2 * 4 * 3 * (4 + 3)),
+    (layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)]), [(5, 4)], 5 * (63 + 40)),
+    (layers.TimeDistributed(layers.Dense(3)), [(5, 4)], 5 * (4 * 3)),
+]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "multiply_adds"), BY_HAND, ids=lambda x: getattr(x, "name", "")
+)
+def test_a_layer_by_hand(layer: Any, shapes: Any, multiply_adds: int) -> None:
+    assert flops_of(layer, *shapes) == 2 * multiply_adds
+
+
+def test_attention_whose_arguments_are_named() -> None:
+    queries, memory = keras.Input((5, 4)), keras.Input((6, 8))
+    mask = keras.Input((5, 6), dtype="bool")
+    layer = layers.MultiHeadAttention(2, 3, value_dim=7)
+    outputs = layer(query=queries, value=memory, attention_mask=mask)
+    rows = count_model(keras.Model([queries, memory, mask], outputs)).rows
+    keys = 5 * 4 * 6 + 6 * 8 * 6 + 5 * 6 * 6  # queries, keys, scores
+    values = 6 * 8 * 14 + 5 * 6 * 14 + 5 * 14 * 4  # values, context, output
+    assert [row.flops for row in rows if row.params] == [2 * (keys + values)]
+
+
+def test_a_model_at_every_position_of_a_sequence() -> None:
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="d")], name="m")
+    clip = keras.Input((5, 4))
+    outputs = layers.TimeDistributed(inner, name="each")(clip)
+    rows = count_model(keras.Model(clip, outputs)).rows
+    found = {row.path: (row.params, row.flops, row.copies) for row in rows}
+    assert found["each/d"] == (15, 5 * 2 * 4 * 3, 5)
+
+
+def test_operations_that_multiply_matrices_count_and_unknown_ones_do_not() -> None:
+    left, right = keras.Input((5, 4)), keras.Input((4, 6))
+    product = keras.ops.matmul(left, right)
+    sums = keras.ops.einsum("bij->bi", product)
+    rows = count_model(keras.Model([left, right], sums * 2)).rows
+    assert [(row.kind, row.flops) for row in rows] == [
+        ("Matmul", 2 * 5 * 6 * 4),
+        ("Einsum", None),
+        ("Multiply", 0),
+    ]
+
+
+def test_what_a_layer_needs_inside_is_alive_while_it_runs() -> None:
+    inputs = keras.Input((5, 5, 4))
+    model = keras.Model(inputs, layers.SeparableConv2D(7, 3, use_bias=False)(inputs))
+    # Input, output, and what the depthwise convolution leaves to the other one.
+    assert count_model(model).size.activation_bytes == 4 * (100 + 9 * 7 + 9 * 4)
+
+
+def test_half_precision_halves_the_activations() -> None:
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(8, dtype="mixed_float16", name="d")]
+    )
+    assert count_model(model).size.activation_bytes == 4 * 4 + 2 * 8

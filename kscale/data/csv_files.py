@@ -194,9 +194,14 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{path}:{line} cannot be read: {error}. A quote may be missing, or one in "
-            "a cell may not be doubled."
+            f"{path}:{line} cannot be read: {error}. {_remedy(error)}"
         ) from error
+
+
+def _remedy(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return "Save the file with line ends of LF or CRLF; a CR alone is none."
+    return "A quote may be missing, or one in a cell may not be doubled."
 
 
 def _header(path: Path) -> tuple[str, tuple[str, ...]]:

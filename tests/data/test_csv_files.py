@@ -78,6 +78,7 @@ BAD = {
     "utf-16": ((HEAD + ROWS).encode("utf-16"), "a.csv:1 is not UTF-8: byte 0 "),
     "open quote": ((HEAD + '1,"a\n2,b\n').encode(), "a.csv:2 cannot be read: .* quote"),
     "stray quote": ((HEAD + '1,"a"b\n').encode(), "a.csv:2 cannot be read: .* quote"),
+    "old line ends": (b"a,label\r1,x\r2,y\r", "a.csv:1 cannot be read: .* CR alone"),
     "cut gzip": (b"\x1f\x8b\x08\x00\x00", "a.csv cannot be read: .*end"),
     "wrong gzip": (b"\x1f\x8bno gzip at all", "a.csv cannot be read: "),
     "no label": (

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kscale.families import FAMILIES, find_family
     from kscale.families.base import Family, Knob, Spec
     from kscale.families.named import NAMED, find_named
+    from kscale.predictions import Prediction
     from kscale.results import Result
     from kscale.run import Run
     from kscale.sizing import Size, size_of, size_rows
@@ -60,6 +61,7 @@ _HOMES = {
     "MissingPackageError": "errors",
     "NAMED": "families.named",
     "Plan": "tuning.plans",
+    "Prediction": "predictions",
     "Result": "results",
     "ResultsError": "errors",
     "Run": "run",
@@ -104,6 +106,7 @@ __all__ = [
     "Listener",
     "MissingPackageError",
     "Plan",
+    "Prediction",
     "Result",
     "ResultsError",
     "Run",

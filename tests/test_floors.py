@@ -13,11 +13,13 @@ HOUSE = Path(kscale.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "units"), 0),
     **dict.fromkeys(("task", "objectives", "blueprint", "layer_costs"), 1),
+    "predictions": 1,
     **dict.fromkeys(("sizing", "budget"), 1),
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
     **dict.fromkeys(("building", "data", "preprocessing_layers"), 5),
+    **dict.fromkeys(("predicting", "export"), 6),
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
 }
@@ -29,6 +31,8 @@ LIGHT = [
     ["size", "--max-params", "50k"],
     ["families"],
     ["board", "--help"],
+    ["predict", "--help"],
+    ["export", "--help"],
 ]
 
 

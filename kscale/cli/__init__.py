@@ -9,8 +9,10 @@ import click
 from kscale import __version__
 from kscale.cli.board import board
 from kscale.cli.doctor import doctor
+from kscale.cli.export import export
 from kscale.cli.families import families
 from kscale.cli.output import WarningLines
+from kscale.cli.predict import predict
 from kscale.cli.report import report
 from kscale.cli.size import size
 from kscale.cli.train import train
@@ -55,5 +57,5 @@ def main() -> None:
         logger.addHandler(WarningLines())
 
 
-for command in (tune, report, board, size, families, train, doctor):
+for command in (tune, report, predict, export, board, size, families, train, doctor):
     main.add_command(command)

@@ -189,6 +189,15 @@ run_option = click.option(
     help="Folder of the run.  [default: a name made from the options, in runs/]",
 )
 
+model_option = click.option(
+    "--model",
+    "which",
+    type=click.Choice(["recommended", "best"]),
+    default="recommended",
+    show_default=True,
+    help="Which trained model of the run.",
+)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output."
 )

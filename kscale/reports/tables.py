@@ -194,13 +194,13 @@ def report_csv(report: Report) -> str:
     knobs = sorted({name for row in report.rows for name, _ in row.spec.knobs})
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["family", *map(_cell, knobs), *_PLAIN, *_FLAGS])
+    writer.writerow(["family", *map(spreadsheet_cell, knobs), *_PLAIN, *_FLAGS])
     for row in report.rows:
         values = dict(row.spec.knobs)
         writer.writerow(
             [
-                _cell(row.family),
-                *(_cell(values.get(name)) for name in knobs),
+                spreadsheet_cell(row.family),
+                *(spreadsheet_cell(values.get(name)) for name in knobs),
                 *(getattr(row, name) for name in _PLAIN),
                 *(int(getattr(row, name)) for name in _FLAGS),
             ]
@@ -208,9 +208,13 @@ def report_csv(report: Report) -> str:
     return file.getvalue()
 
 
-def _cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
+def spreadsheet_cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula; `-1` is a number, not one."""
+    if not isinstance(value, str) or value[:1] not in tuple("=+-@\t\r"):
+        return value
+    try:
+        float(value)
+    except ValueError:
         return f"'{value}"
     return value
 

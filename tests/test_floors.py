@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kscale
@@ -87,6 +88,15 @@ def test_importing_kscale_is_light() -> None:
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_commands_that_do_not_train_are_light(arguments: list[str]) -> None:
+    assert_light(arguments)
+
+
+def test_describing_data_is_light(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.eye(40), y=np.arange(40) % 2)
+    assert_light(["data", str(tmp_path / "data.npz")])
+
+
+def assert_light(arguments: list[str]) -> None:
     script = (
         "from kscale.cli import main\n"
         f"try: main({arguments!r})\n"

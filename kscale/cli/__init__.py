@@ -8,6 +8,7 @@ import click
 
 from kscale import __version__
 from kscale.cli.board import board
+from kscale.cli.data import data
 from kscale.cli.doctor import doctor
 from kscale.cli.export import export
 from kscale.cli.families import families
@@ -57,5 +58,17 @@ def main() -> None:
         logger.addHandler(WarningLines())
 
 
-for command in (tune, report, predict, export, board, size, families, train, doctor):
+COMMANDS = (
+    data,
+    tune,
+    report,
+    predict,
+    export,
+    board,
+    size,
+    families,
+    train,
+    doctor,
+)
+for command in COMMANDS:
     main.add_command(command)

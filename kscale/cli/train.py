@@ -8,7 +8,6 @@ from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.cli.progress import progress_listener
 from kscale.cli.tune import check_search, show_run
-from kscale.data import load_dataset
 from kscale.tuning.plans import single_point
 
 
@@ -17,6 +16,7 @@ from kscale.tuning.plans import single_point
 @options.shape_options
 @options.settings_option
 @options.data_option
+@options.data_options
 @options.training_options
 @click.option(
     "--seeds",
@@ -47,7 +47,7 @@ def train(
       kscale train mlp --depth 2 --width 64
     """
     knobs = options.knobs_of(settings, depth, width)
-    asked["data"] = load_dataset(asked["data"])
+    asked["data"] = options.load_asked(asked["data"], asked, quiet)
     check_search({**asked, **single_point(family, knobs, asked["data"])})
     start_tensorflow(quiet)
     from kscale import train as train_one

@@ -18,6 +18,8 @@ USAGE = [
     [*LIMIT, "--trials", "0"],
     [*LIMIT, "--time", "never"],
     [*LIMIT, "--set", "depth"],
+    [*LIMIT, "--image-size", "32x"],
+    [*LIMIT, "--channels", "2"],
 ]
 SIZE_USAGE = [
     [],
@@ -39,6 +41,7 @@ REFUSED = [
     ([*LIMIT, "--data", "one.npz"], "class"),
     ([*LIMIT, "--data", "nan.npz"], "NaN"),
     ([*LIMIT, "--data", "none.npz"], "none.npz"),
+    ([*LIMIT, "--data", "nan.npz", "--label", "y"], "`label` is of no use for an NPZ"),
 ]
 ALL_IN_ONE_PROCESS = """
 import contextlib, io, json, sys

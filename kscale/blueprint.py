@@ -126,9 +126,15 @@ class LayerNorm(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """`keras.layers.Dropout`."""
+    """`keras.layers.Dropout`.
+
+    Args:
+        rate: Share that is set to 0, in training only.
+        positions: Whether whole positions of `(length, features)` are dropped.
+    """
 
     rate: float
+    positions: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,19 @@ class Embedding(Layer):
     vocabulary: int
     width: Count
     stddev: float = 0.02
+
+
+@dataclass(frozen=True)
+class KnownTokens(Layer):
+    """Ids `(length,)` with every one that a smaller vocabulary lacks as one id.
+
+    Args:
+        vocabulary: Ids below it stay as they are.
+        unknown: What all others become.
+    """
+
+    vocabulary: int
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -225,6 +244,13 @@ class Multiply(Layer):
 
     The others have its shape, or are `(channels,)`: one factor for each channel.
     """
+
+
+@dataclass(frozen=True)
+class Rescale(Layer):
+    """`keras.layers.Rescaling` by a factor."""
+
+    factor: float
 
 
 @dataclass(frozen=True)

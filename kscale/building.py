@@ -8,6 +8,7 @@ from zlib import crc32
 
 import keras
 
+from kscale import augmentation
 from kscale import blueprint as bp
 from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
@@ -201,7 +202,37 @@ def _layer_norm(record: bp.LayerNorm, name: str, build: _Build) -> Callable[...,
 
 
 def _dropout(record: bp.Dropout, name: str, build: _Build) -> Callable[..., Any]:
-    return keras.layers.Dropout(record.rate, seed=build.seed_of(name), name=name)
+    return keras.layers.Dropout(
+        record.rate,
+        noise_shape=(None, None, 1) if record.positions else None,
+        seed=build.seed_of(name),
+        name=name,
+    )
+
+
+def _random_shift(record: augmentation.RandomShift, name: str, build: _Build) -> Any:
+    return keras.layers.RandomTranslation(
+        record.down,
+        record.across,
+        fill_mode="nearest",
+        interpolation="nearest",
+        seed=build.seed_of(name),
+        name=name,
+    )
+
+
+def _random_flip(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.RandomFlip("horizontal", seed=build.seed_of(name), name=name)
+
+
+def _random_erase(record: augmentation.RandomErase, name: str, build: _Build) -> Any:
+    return keras.layers.RandomErasing(
+        factor=(1.0, 1.0),
+        scale=(0.0, record.most),
+        fill_value=0.0,
+        seed=build.seed_of(name),
+        name=name,
+    )
 
 
 def _embedding(record: bp.Embedding, name: str, build: _Build) -> Callable[..., Any]:
@@ -211,6 +242,13 @@ def _embedding(record: bp.Embedding, name: str, build: _Build) -> Callable[..., 
     return keras.layers.Embedding(
         record.vocabulary, record.width, embeddings_initializer=start, name=name
     )
+
+
+def _known_tokens(record: bp.KnownTokens, name: str, build: _Build) -> Any:
+    def known(ids: Any) -> Any:
+        return keras.ops.where(ids < record.vocabulary, ids, record.unknown)
+
+    return known
 
 
 def _positions(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
@@ -303,6 +341,10 @@ def _multiply(record: Layer, name: str, build: _Build) -> Callable[..., Any]:
     return lambda *tensors: layer(list(tensors))
 
 
+def _rescale(record: bp.Rescale, name: str, build: _Build) -> Callable[..., Any]:
+    return keras.layers.Rescaling(record.factor, name=name)
+
+
 def _reshape(record: bp.Reshape, name: str, build: _Build) -> Callable[..., Any]:
     return keras.layers.Reshape(record.shape, name=name)
 
@@ -358,7 +400,11 @@ MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.BatchNorm: _batch_norm,
     bp.LayerNorm: _layer_norm,
     bp.Dropout: _dropout,
+    augmentation.RandomShift: _random_shift,
+    augmentation.RandomFlip: _random_flip,
+    augmentation.RandomErase: _random_erase,
     bp.Embedding: _embedding,
+    bp.KnownTokens: _known_tokens,
     bp.Positions: _positions,
     bp.PaddingMask: _padding_mask,
     bp.Attention: _attention,
@@ -367,6 +413,7 @@ MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.DepthwiseConv2D: _depthwise_conv2d,
     bp.ZeroPad2D: _zero_pad2d,
     bp.Multiply: _multiply,
+    bp.Rescale: _rescale,
     bp.Reshape: _reshape,
     bp.Prepend: _prepend,
     bp.Recurrent: _recurrent,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kscale import augmentation
 from kscale import blueprint as bp
 from kscale.blueprint import Layer
 
@@ -101,6 +102,10 @@ def _global_average_pool(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(tensor(read[0].shape[-1:]))
 
 
+def _same_image(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 3, "an image (height, width, channels)")))
+
+
 def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(tensor((prod(read[0].shape),)))
 
@@ -125,6 +130,10 @@ def _layer_norm(layer: Layer, read: list[Tensor]) -> Cost:
 def _embedding(layer: bp.Embedding, read: list[Tensor]) -> Cost:
     length = _need(read, 1, "ids (length,)")[0]
     return Cost(tensor((length, layer.width)), params=layer.vocabulary * layer.width)
+
+
+def _known_tokens(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 1, "ids (length,)")))
 
 
 def _mask(layer: Layer, read: list[Tensor]) -> Cost:
@@ -234,7 +243,11 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.BatchNorm: _batch_norm,
     bp.LayerNorm: _layer_norm,
     bp.Dropout: _same,
+    augmentation.RandomShift: _same_image,
+    augmentation.RandomFlip: _same_image,
+    augmentation.RandomErase: _same_image,
     bp.Embedding: _embedding,
+    bp.KnownTokens: _known_tokens,
     bp.Positions: _positions,
     bp.PaddingMask: _mask,
     bp.Attention: _attention,
@@ -243,6 +256,7 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.DepthwiseConv2D: _depthwise_conv2d,
     bp.ZeroPad2D: _zero_pad2d,
     bp.Multiply: _multiply,
+    bp.Rescale: _same,
     bp.Reshape: _reshape,
     bp.Prepend: _prepend,
     bp.Recurrent: _recurrent,

@@ -1,22 +1,25 @@
 """What a search improves: metrics by name, and which way is better."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kscale.errors import DataError, unknown_name
-from kscale.task import Target, TargetKind
+from kscale.task import Target, TargetKind, Task
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric of one target, computed on examples the training never saw.
+    """A metric, computed on examples the training never saw.
 
     Args:
         name: Name in reports.
-        keras_class: Class in `keras.metrics`; empty for the loss trained on.
+        keras_class: Class in `keras.metrics`; empty for the loss trained on, and for a
+            mean of several metrics.
         kind: Kind of target it is defined for.
         higher_is_better: Direction.
         is_share: Whether it lies between 0 and 1, and is printed in per cent.
+        parts: Where a task has several targets, the metric of each by target name, in
+            their order: the objective is the mean over them.
     """
 
     name: str
@@ -24,6 +27,7 @@ class Objective:
     kind: TargetKind
     higher_is_better: bool
     is_share: bool
+    parts: tuple[tuple[str, "Objective"], ...] = ()
 
     def better(self, left: float, right: float) -> bool:
         """Whether the left score is better than the right one."""
@@ -69,6 +73,16 @@ OBJECTIVES: dict[TargetKind, dict[str, Objective]] = {
     "classes": {item.name: item for item in _CLASSES},
     "real": {item.name: item for item in _REAL},
 }
+
+METRICS: dict[TargetKind, tuple[str, ...]] = {
+    "classes": ("accuracy", "recall", "precision", "f1_score", "auc"),
+    "real": ("root_mean_squared_error", "mean_absolute_error", "r2_score"),
+}
+"""What every result says of each target, whatever the objective is."""
+
+_MEAN = Objective("mean", "", "real", True, False)
+_MEAN_NAMES = ("mean", "default")
+_MEAN_METRICS: dict[TargetKind, str] = {"classes": "accuracy", "real": "r2_score"}
 
 _SHORT = {
     "acc": "accuracy",
@@ -117,6 +131,62 @@ def find_objective(name: str | None, target: Target) -> Objective:
             f"top_5_accuracy needs more than 5 classes, but there are {target.outputs}."
         )
     return known[found]
+
+
+def task_objective(name: str | None, task: Task) -> Objective:
+    """The objective of a task: of its target, or the mean over its several targets.
+
+    With several targets a metric must be known for all of them. Without a name, and
+    for `mean`, it is the accuracy of classes and the R2 score of real values: metrics
+    that have one unit, so that their mean says something.
+
+    Raises:
+        DataError: No such metric is known for one of the targets.
+
+    Example:
+
+    >>> task = Task((), (Target("kind", "classes", 3), Target("price", "real", 1)))
+    >>> [(name, part.name) for name, part in task_objective(None, task).parts]
+    [('kind', 'accuracy'), ('price', 'r2_score')]
+    """
+    if len(task.targets) < 2:
+        return find_objective(name, task.targets[0])
+    parts = tuple((target.name, _part(name, target)) for target in task.targets)
+    first = parts[0][1]
+    whole = first if all(part.name == first.name for _, part in parts) else _MEAN
+    return replace(whole, parts=parts)
+
+
+def _part(name: str | None, target: Target) -> Objective:
+    """The metric of one of several targets."""
+    if name is None or _letters(str(name)) in _MEAN_NAMES:
+        return find_objective(_MEAN_METRICS[target.kind], target)
+    try:
+        return find_objective(name, target)
+    except DataError as error:
+        raise DataError(
+            f"The objective must suit each of several targets. Of {target.name!r}: "
+            f"{error} Or take mean: accuracy of classes and r2_score of real values."
+        ) from error
+
+
+def metric_names(task: Task, objective: Objective) -> list[str]:
+    """Names of the metrics of a result: `recall`, or `target/recall` of several.
+
+    Example:
+
+    >>> task = Task.of("vector", (3,), values=1)
+    >>> metric_names(task, task_objective("loss", task))
+    ['root_mean_squared_error', 'mean_absolute_error', 'r2_score']
+    """
+    if len(task.targets) == 1:
+        return list(METRICS[task.targets[0].kind])
+    own = {name: part.name for name, part in objective.parts}
+    return [
+        f"{target.name}/{metric}"
+        for target in task.targets
+        for metric in dict.fromkeys((own[target.name], *METRICS[target.kind]))
+    ]
 
 
 def _letters(name: str) -> str:

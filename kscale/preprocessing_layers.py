@@ -6,10 +6,15 @@ from typing import Any
 import keras
 
 from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.columns import Category, TableColumns
+from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.text import TextTokens
 from kscale.data.scaling import Scaling
 
 Tensors = Mapping[str, Any]
+
+_NEVER_REACHED = 1e3  # dB; float32 holds a range of 760
 
 
 def apply_layers(preprocessing: Preprocessing, raw: Tensors, name: str) -> Any:
@@ -39,7 +44,84 @@ def _unchanged(item: Unchanged, raw: Tensors, name: str) -> Any:
     return raw[item.raw.name]
 
 
+def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
+    heard = keras.layers.MelSpectrogram(
+        fft_length=item.fft_length,
+        sequence_stride=item.step,
+        sequence_length=item.window,
+        sampling_rate=item.rate,
+        num_mel_bins=item.bands,
+        min_freq=LOWEST_HERTZ,
+        max_freq=item.rate / 2,
+        min_power=item.least_power,
+        ref_power=item.least_power,
+        top_db=_NEVER_REACHED,
+        dtype="float32",
+        name=f"{name}_log_mel",
+    )(raw[item.raw.name])
+    turned = keras.layers.Permute((2, 1), name=f"{name}_turned")(heard)
+    return rescaled(turned, item.scaling, f"{name}_scaling")
+
+
+def _text(item: TextTokens, raw: Tensors, name: str) -> Any:
+    text = raw[item.names[0]]
+    for other in item.names[1:]:
+        text = keras.ops.add(keras.ops.add(text, " "), raw[other])
+    ids = keras.layers.TextVectorization(
+        standardize="lower_and_strip_punctuation",
+        split="whitespace",
+        output_sequence_length=item.length,
+        vocabulary=list(item.words),
+        name=f"{name}.words",
+    )
+    return keras.ops.cast(ids(text), "int32")
+
+
+def _columns(item: TableColumns, raw: Tensors, name: str) -> Any:
+    parts = [
+        _one_hot(raw[each.name], each, f"{name}.{each.name}")
+        for each in item.categories
+    ]
+    if item.numbers:
+        parts = [*_numbers(item, raw, f"{name}.numbers"), *parts]
+    if len(parts) == 1:
+        return parts[0]
+    return keras.layers.Concatenate(name=f"{name}.together")(parts)
+
+
+def _numbers(item: TableColumns, raw: Tensors, name: str) -> list[Any]:
+    """All numbers scaled, and where some of them are missing."""
+    numbers = keras.ops.stack([raw[each.name] for each in item.numbers], axis=1)
+    is_blank = keras.ops.isnan(numbers)
+    units = [each.unit for each in item.numbers]
+    curved = numbers
+    if any(units):
+        sizes = keras.ops.divide(keras.ops.abs(numbers), [u or 1.0 for u in units])
+        logs = keras.ops.multiply(keras.ops.sign(numbers), keras.ops.log1p(sizes))
+        curved = keras.ops.where([u > 0 for u in units], logs, numbers)
+    scaled = rescaled(curved, item.scaling, name)
+    known = keras.ops.where(is_blank, 0.0, scaled)
+    if not item.telling:
+        return [known]
+    told = keras.ops.take(is_blank, list(item.telling), axis=1)
+    return [known, keras.ops.cast(told, "float32")]
+
+
+def _one_hot(words: Any, item: Category, name: str) -> Any:
+    found = keras.layers.StringLookup(
+        vocabulary=list(item.values),
+        oov_token="\0",  # the usual one may be a word of the column
+        output_mode="one_hot",
+        name=name,
+    )(words)
+    known = found if item.has_others else found[:, 1:]
+    return keras.ops.cast(known, "float32")
+
+
 LAYERS: dict[type[Preprocessing], Callable[[Any, Tensors, str], Any]] = {
+    LogMel: _log_mel,
     Scaled: _scaled,
     Unchanged: _unchanged,
+    TableColumns: _columns,
+    TextTokens: _text,
 }

@@ -53,6 +53,11 @@ class Result:
         memory: Bytes that the training was predicted to hold.
         latency_ms: Median time of a forward pass; None if it was not measured.
         latency_low, latency_high: First and last decile of those times.
+        metrics: Further metrics on the examples of the score, by the names that
+            `kscale.objectives.metric_names` gives; undefined ones are left out.
+        metric_errors: Standard errors of some of them.
+        confusion: By target of classes, how often each class was taken for which:
+            `[class, answer, examples]` for all that occur.
     """
 
     stage: Stage
@@ -80,6 +85,9 @@ class Result:
     latency_ms: float | None = None
     latency_low: float | None = None
     latency_high: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+    metric_errors: Mapping[str, float] = field(default_factory=dict, hash=False)
+    confusion: Mapping[str, list[list[int]]] = field(default_factory=dict, hash=False)
 
     def to_line(self) -> str:
         """One line of JSON, with its newline; never NaN or infinity."""
@@ -119,6 +127,10 @@ def _check_types(data: Mapping[str, Any]) -> None:
             fits = value in ("ok", "failed")
         elif item.name == "curve":
             fits = isinstance(value, dict) and all(map(_is_curve, value.values()))
+        elif item.name in ("metrics", "metric_errors"):
+            fits = isinstance(value, dict) and all(map(_is_number, value.values()))
+        elif item.name == "confusion":
+            fits = isinstance(value, dict) and all(map(_is_counts, value.values()))
         elif item.name == "spec":
             fits = _is_spec(value)
         else:
@@ -146,6 +158,16 @@ def _is_number(value: Any) -> bool:
 
 def _is_curve(values: Any) -> bool:
     return isinstance(values, list) and all(v is None or _is_number(v) for v in values)
+
+
+def _is_counts(rows: Any) -> bool:
+    """Whether they are triples of whole numbers, none of them below 0."""
+    return isinstance(rows, list) and all(
+        isinstance(row, list)
+        and len(row) == 3
+        and all(type(value) is int and value >= 0 for value in row)
+        for row in rows
+    )
 
 
 def _is_spec(data: Any) -> bool:

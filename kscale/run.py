@@ -19,7 +19,7 @@ from kscale.data.readers import reader_from_json
 from kscale.data.scaling import scalings_from_json
 from kscale.errors import ExportError, ResultsError, unknown_name
 from kscale.export import FORMATS, Format, check_target, export_model
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
@@ -86,7 +86,7 @@ class Run:
     def objective(self) -> Objective:
         """What the search improves."""
         name = self.description["identity"]["objective"]
-        return find_objective(name, self.task.targets[0])
+        return task_objective(name, self.task)
 
     def entries(self) -> list[Entry]:
         """Every network within the budget that was trained, baselines included."""

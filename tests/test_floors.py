@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "units"), 0),
     **dict.fromkeys(("task", "objectives", "blueprint", "layer_costs"), 1),
     "predictions": 1,
-    **dict.fromkeys(("sizing", "budget"), 1),
+    **dict.fromkeys(("sizing", "budget", "augmentation"), 1),
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),

@@ -4,11 +4,20 @@ import keras
 import pytest
 
 from kscale.errors import DataError
-from kscale.objectives import OBJECTIVES, find_objective
-from kscale.task import Target
+from kscale.objectives import (
+    METRICS,
+    OBJECTIVES,
+    find_objective,
+    metric_names,
+    task_objective,
+)
+from kscale.task import Target, Task
 
 CLASSES = Target("y", "classes", 6)
 REAL = Target("y", "real", 1)
+RMSE = "root_mean_squared_error"
+KIND, PRICE = Target("kind", "classes", 6), Target("price", "real", 1)
+OTHER, WEIGHT = Target("other", "classes", 2), Target("weight", "real", 1)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +75,52 @@ def test_every_metric_is_a_keras_class_of_that_name() -> None:
 def test_the_top_five_of_five_classes_are_no_metric() -> None:
     with pytest.raises(DataError, match="more than 5 classes, but there are 5"):
         find_objective("top_5_accuracy", Target("y", "classes", 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "targets", "found", "parts"),
+    [
+        (None, (KIND, OTHER), "accuracy", ["accuracy", "accuracy"]),
+        (None, (KIND, PRICE), "mean", ["accuracy", "r2_score"]),
+        (None, (PRICE, WEIGHT), "r2_score", ["r2_score", "r2_score"]),
+        ("mean", (KIND, PRICE), "mean", ["accuracy", "r2_score"]),
+        ("default", (KIND, OTHER), "accuracy", ["accuracy", "accuracy"]),
+        ("f1", (KIND, OTHER), "f1_score", ["f1_score", "f1_score"]),
+        ("loss", (KIND, PRICE), "loss", ["loss", "loss"]),
+        ("rmse", (PRICE, WEIGHT), RMSE, [RMSE, RMSE]),
+        ("rmse", (PRICE,), RMSE, []),
+    ],
+)
+def test_several_targets_have_one_objective(
+    name: str | None,
+    targets: tuple[Target, ...],
+    found: str,
+    parts: list[str],
+) -> None:
+    task = Task((), targets)
+    objective = task_objective(name, task)
+    assert objective.name == found
+    assert [part.name for _, part in objective.parts] == parts
+    # What a run folder holds is its name: the same must come back.
+    assert task_objective(objective.name, task) == objective
+
+
+def test_a_mean_of_shares_is_a_share_and_of_r2_is_none() -> None:
+    assert task_objective(None, Task((), (KIND, OTHER))).is_share
+    mixed = task_objective(None, Task((), (KIND, PRICE)))
+    assert not mixed.is_share and mixed.higher_is_better
+
+
+def test_a_metric_that_one_target_lacks_is_refused_with_its_name() -> None:
+    with pytest.raises(DataError, match="Of 'price': Unknown metric.*Or take mean"):
+        task_objective("accuracy", Task((), (KIND, PRICE)))
+    with pytest.raises(DataError, match="'other': top_5_accuracy needs more than 5"):
+        task_objective("top_5_accuracy", Task((), (KIND, OTHER)))
+
+
+def test_metrics_of_each_target_hold_its_objective() -> None:
+    task = Task((), (KIND, PRICE))
+    assert metric_names(task, task_objective("loss", task)) == [
+        *(f"kind/{name}" for name in ("loss", *METRICS["classes"])),
+        *(f"price/{name}" for name in ("loss", *METRICS["real"])),
+    ]

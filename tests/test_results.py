@@ -59,6 +59,24 @@ def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
+def test_metrics_and_confusions_are_read_back(tmp_path: Path) -> None:
+    result = made(
+        metrics={"y/r2_score": -3.5, "y/auc": 0.75},
+        metric_errors={"y/auc": 0.01},
+        confusion={"y": [[0, 1, 7], [1, 1, 12]]},
+    )
+    written(tmp_path, result)
+    assert read_results(tmp_path) == [result]
+
+
+def test_a_line_of_an_older_version_without_metrics_is_read(tmp_path: Path) -> None:
+    data = json.loads(made().to_line())
+    for name in ("metrics", "metric_errors", "confusion"):
+        del data[name]
+    (tmp_path / RESULTS_FILE).write_text(json.dumps(data) + "\n")
+    assert read_results(tmp_path) == [made()]
+
+
 def test_a_folder_without_results_has_none(tmp_path: Path) -> None:
     assert read_results(tmp_path) == []
 
@@ -97,6 +115,12 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
                 ('"depth":2', '"depth":"two"'),
                 ('"depth":2', '"depth":null'),
                 ('"curve":{"loss":[1.5', '"curve":{"loss":["1.5"'),
+                ('"metrics":{}', '"metrics":[]'),
+                ('"metrics":{}', '"metrics":{"auc":null}'),
+                ('"metric_errors":{}', '"metric_errors":{"auc":"0"}'),
+                ('"confusion":{}', '"confusion":{"y":[[0,1]]}'),
+                ('"confusion":{}', '"confusion":{"y":[[0,-1,2]]}'),
+                ('"confusion":{}', '"confusion":{"y":5}'),
             )
         ),
     ],

@@ -9,7 +9,7 @@ from kscale.cli.output import output_width, print_json
 from kscale.errors import SpecError
 from kscale.reports.datasets import dataset_text
 from kscale.task import Task
-from kscale.tuning.plans import families_for
+from kscale.tuning.automatic import AUTO, families_for
 
 
 @click.command()
@@ -40,7 +40,4 @@ def data(source: str, as_json: bool, **asked: Any) -> None:
 
 
 def _automatic(task: Task) -> list[str]:
-    families = families_for(("auto",), task)
-    for family in families:
-        family.check_task(task)
-    return [family.name for family in families]
+    return [family.name for family in families_for((AUTO,), task)]

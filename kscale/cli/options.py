@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from kscale import data as sources
 from kscale.cli.output import start_tensorflow
-from kscale.data import Dataset, Options, load_dataset
+from kscale.data import KERAS_DATASETS, Dataset, Options, load_dataset
 from kscale.families import FAMILIES, find_family
 from kscale.task import INPUT_RANKS
 from kscale.units import parse_bytes, parse_count, parse_seconds
@@ -223,7 +222,7 @@ def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> Datas
     names = [item.name for item in fields(Options) if item.name in asked]
     chosen = {name: asked.pop(name) for name in names}
     # They are read by Keras, which would say a lot while it starts.
-    if source in getattr(sources, "KERAS_DATASETS", ()):
+    if source in KERAS_DATASETS:
         start_tensorflow(quiet)
     return load_dataset(source, **chosen)
 
@@ -232,8 +231,16 @@ training_options = together(
     click.option(
         "--objective",
         metavar="METRIC",
-        help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...  "
-        "[default: accuracy, or rmse for real values]",
+        help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...; of "
+        "several targets the mean over them, or mean for accuracy of classes and r2 of "
+        "real values.  [default: accuracy, or rmse for real values; mean of several]",
+    ),
+    click.option(
+        "--class-weights",
+        type=click.Choice(["none", "balanced"]),
+        default="none",
+        show_default=True,
+        help="Whether rare classes count as much as frequent ones in the loss.",
     ),
     click.option(
         "--epochs",

@@ -10,9 +10,11 @@ import click
 
 from kscale.answers import best_of, entries_of, is_answer
 from kscale.families.base import Spec
+from kscale.reports.notes import imbalance_notes
 from kscale.results import TRAINED, Result
 from kscale.search.base import Job
 from kscale.tuning.listeners import Listener
+from kscale.tuning.weighting import class_counts
 from kscale.units import format_count, format_seconds
 
 if TYPE_CHECKING:
@@ -52,11 +54,19 @@ class LineListener(Listener):
             f"examples; {plan.recipe.epochs} epochs of batches of "
             f"{plan.recipe.batch_size}."
         )
+        for note in plan.notes:
+            self.say(note)
         self.say(
             f"Searching {names}: {len(plan.pool):,} specs fit {plan.space.budget}; "
             f"at most {plan.request.trials} are tried. Run folder: {folder}"
         )
-        for warning in plan.dataset.warnings:
+        uneven = imbalance_notes(
+            plan.dataset.task.targets,
+            class_counts(plan.dataset),
+            plan.objective,
+            plan.request.class_weights,
+        )
+        for warning in (*plan.dataset.warnings, *uneven):
             self.say(f"Warning: {warning}")
         if self._before:
             self.say(f"Going on: {self._before} trainings are recorded.")

@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from kscale.data import embedded
-from kscale.data.arrays import parts_of_mapping, parts_of_pair, parts_of_stream
+from kscale.data.arrays import parts_of_mapping, parts_of_pair
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.base import PART_NAMES, Dataset, Part, PartName
+from kscale.data.csv_files import is_table
+from kscale.data.csv_parts import csv_parts, table_name
+from kscale.data.csv_source import raw_data_of_tables
 from kscale.data.fitting import RawData
+from kscale.data.folders import raw_data_of_folder
+from kscale.data.keras_datasets import KERAS_DATASETS
 from kscale.data.kinds import input_of
 from kscale.data.npz import parts_of_file
 from kscale.data.options import Options
 from kscale.data.scaling import Scaling
+from kscale.data.streams import are_streams, parts_of_streams
 from kscale.errors import DataError, unknown_name
 from kscale.task import Task
 
@@ -21,9 +27,10 @@ SOURCES: dict[str, embedded.Embedded] = {
     "diabetes": embedded.DIABETES,
     "digits": embedded.DIGITS,
 }
-"""Data sets known by name."""
+"""Data sets known by name that come with kscale; `KERAS_DATASETS` are downloaded."""
 
 __all__ = [
+    "KERAS_DATASETS",
     "PART_NAMES",
     "SOURCES",
     "Dataset",
@@ -47,11 +54,14 @@ def load_dataset(
     sequences are standardized with the training part's mean and standard deviation.
 
     Args:
-        source: A name of `SOURCES`; path of an NPZ file; `(x, y)` or `(x_train,
-            y_train), (x_test, y_test)`; a dict with the keys of an NPZ file (`x_train`,
-            `y_train`, `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of
-            `(x, y)`, which is read into memory (one that shuffles gives other parts
-            each time); or a `Dataset`, returned as it is.
+        source: A name of `SOURCES` or of `KERAS_DATASETS`; path of an NPZ or CSV file,
+            of a folder with `train.csv` and perhaps `validation.csv` and `test.csv`, or
+            of a folder of images, sounds or texts with a sub-folder a class; `(x, y)`
+            or `(x_train, y_train), (x_test, y_test)`; a dict with the keys of an
+            NPZ file (`x_train`, `y_train`, `x_test`, ... or `x`, `y`); a finite
+            `tf.data.Dataset` of `(x, y)`, which is read once (one that shuffles gives
+            other parts each time), or a dict or tuple of them by part; or a `Dataset`,
+            returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
         options: What the data does not say itself, see `kscale.data.options.Options`.
@@ -112,7 +122,9 @@ def peek_task(source: Any, **options: Any) -> Task:
     if isinstance(source, Dataset):
         return source.task
     chosen = options_of(options)
-    if _is_known(source):
+    if _is_known(source, KERAS_DATASETS):
+        return KERAS_DATASETS[source].task(chosen)
+    if _is_known(source, SOURCES):
         known = SOURCES[source]
         item = input_of("x", [known.x], chosen.kind, chosen.vocabulary)
         return Task((item,), (known.target,))
@@ -132,16 +144,17 @@ def dataset_name(source: Any) -> str:
     if isinstance(source, Dataset):
         return source.name
     if isinstance(source, str | Path):
-        return re.sub(r"[^\w.-]+", "-", Path(source).stem) or "arrays"
+        path = Path(source)
+        stem = table_name(path) if is_table(path) else path.stem
+        return re.sub(r"[^\w.-]+", "-", stem) or "arrays"
     return "arrays"
 
 
-def _is_known(source: Any) -> bool:
-    return isinstance(source, str) and source in SOURCES
+def _is_known(source: Any, table: Mapping[str, Any]) -> bool:
+    return isinstance(source, str) and source in table
 
 
 _IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
-    (lambda source: hasattr(source, "as_numpy_iterator"), parts_of_stream),
     (lambda source: isinstance(source, Mapping), parts_of_mapping),
     (lambda source: isinstance(source, tuple) and len(source) == 2, parts_of_pair),
 )
@@ -149,11 +162,16 @@ _IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
 
 def _raw_data(source: Any, options: Options) -> RawData:
     """What a source holds: each form of data has a row or a line here."""
-    if _is_known(source):
+    if _is_known(source, KERAS_DATASETS):
+        return KERAS_DATASETS[source].load(options)
+    if _is_known(source, SOURCES):
         options.refuse_except(f"the data set {source}", "kind", "vocabulary")
         return RawData(SOURCES[source].parts())
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
+    if are_streams(source):
+        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
+        return RawData(parts_of_streams(source, options.memory))
     for suits, read in _IN_MEMORY:
         if suits(source):
             options.refuse_except("arrays", "kind", "vocabulary")
@@ -165,6 +183,11 @@ def _raw_data(source: Any, options: Options) -> RawData:
 
 
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    tables = csv_parts(path)
+    if tables is not None:
+        return raw_data_of_tables(tables, options)
+    if path.is_dir():
+        return raw_data_of_folder(path, options)
     options.refuse_except("an NPZ file", "kind", "vocabulary")
     return RawData(parts_of_file(path))
 
@@ -173,7 +196,7 @@ def _path_of(source: str | Path) -> Path:
     """The path; a bare word that is no file is a name that nobody knows."""
     path = Path(source)
     if isinstance(source, str) and path.name == source and not path.suffix:
-        known = unknown_name("data set", source, SOURCES)
+        known = unknown_name("data set", source, (*SOURCES, *KERAS_DATASETS))
         if not path.exists():
             raise DataError(f"{known} Or give the path of an NPZ file.")
     return path

@@ -1,9 +1,7 @@
-"""Arrays in memory: pairs, dicts by Keras' names, and `tf.data.Dataset`s read whole."""
+"""Arrays in memory: pairs, and dicts by Keras' names."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-import numpy as np
 
 from kscale.data.base import PART_NAMES, PartName
 from kscale.data.raw import RawPart, RawParts
@@ -30,7 +28,6 @@ _KEYS: dict[PartName, tuple[tuple[str, str], ...]] = {
         ("test_images", "test_labels"),
     ),
 }
-_INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 
 
 def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]]:
@@ -81,49 +78,3 @@ def parts_of_pair(source: tuple[Any, Any]) -> RawParts:
         }
     x, y = source
     return {"train": RawPart.of(x, y)}
-
-
-def parts_of_stream(source: Any) -> RawParts:
-    """One part of a finite `tf.data.Dataset` of `(x, y)`, batched or not.
-
-    Raises:
-        DataError: It never ends, is empty, or its elements are not pairs.
-    """
-    cardinality = getattr(source, "cardinality", None)
-    if cardinality is not None and int(cardinality()) == _INFINITE:
-        raise DataError("The tf.data.Dataset never ends; leave out `repeat()`.")
-    elements = list(source.as_numpy_iterator())
-    if not elements:
-        raise DataError("The tf.data.Dataset is empty.")
-    if not all(isinstance(item, tuple) and len(item) == 2 for item in elements):
-        raise DataError("The elements of a tf.data.Dataset must be pairs (x, y).")
-    join = np.concatenate if _is_batched(*elements[0]) else np.stack
-    x = _joined("x", [x for x, _ in elements], join)
-    y = _joined("y", [y for _, y in elements], join)
-    return {"train": RawPart.of(x, y)}
-
-
-def _leaves(values: Any) -> list[Any]:
-    return list(values.values()) if isinstance(values, Mapping) else [values]
-
-
-def _is_batched(x: Any, y: Any) -> bool:
-    """Whether one element holds several examples: then all its arrays agree in length.
-
-    An example whose features are as many as its real targets looks the same, and is
-    taken for a batch.
-    """
-    shapes = [np.shape(leaf) for leaf in (*_leaves(x), *_leaves(y))]
-    return all(shapes) and len({shape[0] for shape in shapes}) == 1
-
-
-def _joined(label: str, values: list[Any], join: Any) -> Any:
-    if isinstance(values[0], Mapping):
-        return {
-            name: _joined(f"{label}[{name!r}]", [value[name] for value in values], join)
-            for name in values[0]
-        }
-    try:
-        return join([np.asarray(value) for value in values])
-    except ValueError as error:
-        raise DataError(f"{label} has examples of different shape.") from error

@@ -1,6 +1,7 @@
 """From what a source found to a task, and to a data set of three parts."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def peeked_task(raw: RawData, options: Options) -> Task | None:
     inputs = [fit.known_input() for fit in raw.fits.values()]
     if None in inputs:
         return None
-    targets = [target for target, _ in _encoded_targets(raw.parts)]
+    targets = [target for target, _ in _encoded_targets(raw)]
     return Task(tuple(item for item in inputs if item), tuple(targets))
 
 
@@ -50,7 +51,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     """
     _check_names(raw.parts)
     raw = with_fits(raw, options.kind, options.vocabulary)
-    encoded = _encoded_targets(raw.parts)
+    encoded = _encoded_targets(raw)
     targets = tuple(target for target, _ in encoded)
     labels = {target.name: values for target, values in encoded}
     if len(raw.parts["train"]) < _LEAST_EXAMPLES:
@@ -94,11 +95,21 @@ def _check_names(parts: RawParts) -> None:
             )
 
 
-def _encoded_targets(parts: RawParts) -> list[tuple[Target, Labels]]:
-    return [
-        encode_target(name, {part: raw.targets[name] for part, raw in parts.items()})
-        for name in parts["train"].targets
-    ]
+def _encoded_targets(raw: RawData) -> list[tuple[Target, Labels]]:
+    found = []
+    for name in raw.parts["train"].targets:
+        arrays = {part: given.targets[name] for part, given in raw.parts.items()}
+        target, labels = encode_target(name, arrays)
+        found.append((_named(target, raw.class_names.get(target.name)), labels))
+    return found
+
+
+def _named(target: Target, names: tuple[str, ...] | None) -> Target:
+    """The target with names for its numbers."""
+    if not names:
+        return target
+    called = (names[int(number)] for number in target.class_names)
+    return replace(target, class_names=tuple(called))
 
 
 def _first_label(parts: RawParts) -> str:

@@ -1,11 +1,11 @@
 """From raw arrays to an input of the network: what is known at once, what is fitted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kscale.data.base import PartName
-from kscale.data.kinds import input_of, raw_inputs
+from kscale.data.kinds import as_raw_input, input_of
 from kscale.data.preprocessing import Preprocessing, RawInput
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.raw import RawArray, RawParts
@@ -69,6 +69,8 @@ class RawData:
         parts: Raw inputs and labels of each part that the source has.
         fits: By name of a network's input; without any, each array is an input.
         reader: Reads such files again for predictions.
+        class_names: By target name, what the classes 0, 1, ... are called where labels
+            are numbers.
         groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
         warnings: One sentence each, for the user.
         notes: What was understood, one sentence each, for `kscale data`.
@@ -77,6 +79,7 @@ class RawData:
     parts: RawParts
     fits: Mapping[str, Fit] = field(default_factory=dict)
     reader: Reader | None = None
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -94,10 +97,12 @@ def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> R
     inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
     for name in raw.parts["train"].inputs:
         arrays = [part.inputs[name] for part in raw.parts.values()]
+        # Texts (`dtype.kind == "T"`) come here as soon as a fit reads them.
         item = input_of(name or "x", arrays, kind, vocabulary)
         fits[item.name] = ScaledFit(item)
+        are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
         for part, array in zip(raw.parts, arrays, strict=True):
-            inputs[part][item.name] = _as_raw_input(item, array, arrays)
+            inputs[part][item.name] = as_raw_input(item, array, are_bytes)
     parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
     reader = raw.reader
     if reader is None and len(fits) == 1:
@@ -105,15 +110,3 @@ def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> R
         known = fits[name].known_input()
         reader = ArrayReader(name, known.shape if known else ())
     return replace(raw, parts=parts, fits=fits, reader=reader)
-
-
-def _as_raw_input(item: Input, array: RawArray, arrays: Sequence[RawArray]) -> RawArray:
-    """An array in the shape and type of the model that ships."""
-    if array.take is not None:
-        return array
-    are_bytes = all(each.dtype in ("uint8", "bool") for each in arrays)
-    return replace(
-        array,
-        shape=(len(array), *item.shape),
-        read=lambda: raw_inputs(item, array, are_bytes),
-    )

@@ -1,6 +1,6 @@
 """Where examples are held: in memory, or on disk where they are too large for it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.raw import RawArray
 from kscale.data.rows import (
-    CHUNK_BYTES,
+    ChosenRows,
     ComputedRows,
     Rows,
     StoredRows,
@@ -23,6 +23,13 @@ from kscale.task import Input
 _SHARE = 0.5  # of the memory that is free, for data
 
 
+def most_bytes(memory: int | None) -> int:
+    """Bytes of data to hold: what was asked for, or half of the memory that is free."""
+    if memory is not None:
+        return memory
+    return int(psutil.virtual_memory().available * _SHARE)
+
+
 class Holder:
     """Decides for a data set, once, and holds its rows.
 
@@ -33,24 +40,26 @@ class Holder:
     """
 
     def __init__(self, memory: int | None, needed: int) -> None:
-        free = psutil.virtual_memory().available * _SHARE
-        self.in_memory = needed <= (free if memory is None else memory)
+        self.in_memory = needed <= most_bytes(memory)
 
     def raw(self, array: RawArray, rows: Indices | None) -> Rows:
-        """The chosen rows of a raw array, or all."""
+        """The chosen rows of a raw array, or all; those on disk stay there."""
         if array.take is None:
-            whole = array.read()
-            return whole if rows is None else whole[rows]
+            return self._of_whole(array.read(), rows)
         chosen = np.arange(len(array)) if rows is None else rows
-        shape, chunks = array.shape[1:], _taken(array, chosen)
-        if not self.in_memory:
-            return StoredRows(chunks, shape, array.dtype)
-        held = np.empty((len(chosen), *shape), array.dtype)
-        start = 0
-        for chunk in chunks:
-            held[start : start + len(chunk)] = chunk
-            start += len(chunk)
-        return held
+        shape, chunks = array.shape[1:], array.chunks(chosen)
+        if self.in_memory:
+            return filled(chunks, (len(chosen), *shape), array.dtype)
+        if array.is_stored:
+            return ChosenRows(array.take, chosen, shape, array.dtype)
+        return StoredRows(chunks, shape, array.dtype)
+
+    def _of_whole(self, whole: NDArray[Any], rows: Indices | None) -> Rows:
+        if rows is None:
+            return whole
+        if self.in_memory:
+            return whole[rows]
+        return ChosenRows(whole.__getitem__, rows, whole.shape[1:], whole.dtype)
 
     def encoded(
         self, item: Input, preprocessing: Preprocessing, raw: Mapping[str, Rows]
@@ -60,16 +69,20 @@ class Holder:
         if preprocessing.is_cheap:
             return computed[:] if self.in_memory else computed
         if self.in_memory:
-            return np.concatenate(list(chunks_of(computed)))
+            return filled(chunks_of(computed), computed.shape, item.dtype)
         return StoredRows(chunks_of(computed), item.shape, item.dtype)
 
 
-def _taken(array: RawArray, chosen: Indices) -> Iterator[NDArray[Any]]:
-    assert array.take is not None
-    width = int(np.prod(array.shape[1:], dtype=np.int64)) * array.dtype.itemsize
-    step = max(1, CHUNK_BYTES // max(1, width))
-    for start in range(0, len(chosen), step):
-        yield array.take(chosen[start : start + step])
+def filled(
+    chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: Any
+) -> NDArray[Any]:
+    """Chunks as one array, never held twice."""
+    whole = np.empty(shape, dtype)
+    start = 0
+    for chunk in chunks:
+        whole[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return whole
 
 
 def bytes_needed(

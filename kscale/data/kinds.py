@@ -1,6 +1,7 @@
 """Which kind of input an array is, and the array as a network's raw input."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,13 +100,10 @@ def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
 
 
 def _range_of(arrays: Sequence[RawArray]) -> tuple[int, int]:
-    """The least and the largest number, one array in memory at a time."""
-    least, largest = [], []
-    for array in arrays:
-        numbers = array.read()
-        least.append(int(numbers.min()))
-        largest.append(int(numbers.max()))
-    return min(least), max(largest)
+    """The least and the largest number, one array or piece in memory at a time."""
+    pieces = (numbers for array in arrays for numbers in array.chunks())
+    ends = [(int(numbers.min()), int(numbers.max())) for numbers in pieces]
+    return min(least for least, _ in ends), max(largest for _, largest in ends)
 
 
 def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
@@ -146,19 +144,26 @@ def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
     return largest + 1 if vocabulary is None else vocabulary
 
 
-def raw_inputs(item: Input, array: RawArray, are_bytes: bool) -> NDArray[Any]:
-    """What the model that ships takes: int32 ids, else bytes or float32 numbers.
+def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
+    """An array as the model that ships takes it: int32 ids, else bytes or float32.
 
     Args:
         item: The input.
         array: One part's array.
         are_bytes: Whether the arrays of all parts hold bytes, or true and false.
-
-    Raises:
-        DataError: Numbers are missing or infinite.
     """
-    if item.kind == "tokens":
-        return array.read().astype(np.int32, copy=False)
-    if are_bytes:
-        return array.read().astype(np.uint8, copy=False).reshape(-1, *item.shape)
-    return to_float32(array.label, array.read()).reshape(-1, *item.shape)
+    dtype = "int32" if item.kind == "tokens" else "uint8" if are_bytes else "float32"
+
+    def converted(numbers: NDArray[Any]) -> NDArray[Any]:
+        if dtype == "float32":
+            numbers = to_float32(array.label, numbers)
+        return numbers.astype(dtype, copy=False).reshape(-1, *item.shape)
+
+    take = array.take
+    return replace(
+        array,
+        shape=(len(array), *item.shape),
+        dtype=np.dtype(dtype),
+        read=lambda: converted(array.read()),
+        take=take and (lambda rows: converted(take(rows))),
+    )

@@ -41,7 +41,7 @@ def encode_target(
     _check_alike(arrays, labels)
     if all(_is_one_hot(array) for array in labels.values()):
         labels = {part: array.argmax(axis=1) for part, array in labels.items()}
-    if _are_classes(labels):
+    if not arrays["train"].is_real and _are_classes(labels):
         return _classes(name or "label", arrays, labels)
     return _reals(name or "value", arrays, labels)
 

@@ -1,6 +1,6 @@
 """Arrays as a user gave them, by the names the user knows, read when needed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.base import PartName
+from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.errors import DataError
 from kscale.units import format_count
 
@@ -26,6 +27,9 @@ class RawArray:
         read: Gives the whole array.
         take: Gives the rows of some indices, where that is cheaper than to read all:
             the array may then be larger than memory, and `read` need not be called.
+        is_stored: Whether rows may be taken again and again, as from a disk that holds
+            them as they are: then nobody need store them.
+        is_real: Whether labels are numbers to predict, though few and whole.
 
     Raises:
         DataError: It has no examples, or holds Python objects.
@@ -36,6 +40,8 @@ class RawArray:
     dtype: np.dtype[Any]
     read: Callable[[], NDArray[Any]]
     take: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None
+    is_stored: bool = False
+    is_real: bool = False
 
     def __post_init__(self) -> None:
         if not self.shape or 0 in self.shape:
@@ -59,6 +65,18 @@ class RawArray:
         return cls(label, shape, np.dtype(dtype), lambda: take(every), take)
 
     @classmethod
+    def stored(cls, label: str, rows: Rows) -> "RawArray":
+        """An array that lies on disk."""
+        return cls(
+            label,
+            rows.shape,
+            rows.dtype,
+            lambda: rows[:],
+            rows.__getitem__,
+            is_stored=True,
+        )
+
+    @classmethod
     def of_texts(cls, label: str, texts: Sequence[str]) -> "RawArray":
         """Texts of any length, `(examples,)`."""
         array = np.array(texts, dtype=np.dtypes.StringDType())
@@ -77,6 +95,17 @@ class RawArray:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def chunks(self, chosen: NDArray[np.int64] | None = None) -> Iterator[NDArray[Any]]:
+        """The rows of some indices, or all, in pieces that memory holds."""
+        if self.take is None:
+            whole = self.read()
+            yield whole if chosen is None else whole[chosen]
+            return
+        rows = np.arange(len(self)) if chosen is None else chosen
+        step = max(1, CHUNK_BYTES // max(1, row_bytes(self)))
+        for start in range(0, len(rows), step):
+            yield self.take(rows[start : start + step])
 
 
 def _without_objects(array: NDArray[Any]) -> NDArray[Any]:

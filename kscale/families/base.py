@@ -32,6 +32,7 @@ class Knob:
         high: Greatest number that makes sense.
         shapes: Whether it can change the size; such knobs are listed with exact sizes,
             others are only drawn.
+        suited: Values that a search tries for a task, where they depend on it.
     """
 
     name: str
@@ -41,6 +42,11 @@ class Knob:
     low: float | None = None
     high: float = 1e9
     shapes: bool = True
+    suited: Callable[[Task], tuple[Value, ...]] | None = None
+
+    def values_for(self, task: Task) -> tuple[Value, ...]:
+        """Values that a search tries for a task."""
+        return self.values if self.suited is None else self.suited(task)
 
     def check(self, value: Any) -> Value:
         """The value in the knob's type.
@@ -152,6 +158,11 @@ class Spec:
         width = dict(self.knobs).get("width")
         return None if width is None else int(width)
 
+    def with_knobs(self, **knobs: Value) -> "Spec":
+        """This spec with other values of some knobs, which are not checked."""
+        changed = {**dict(self.knobs), **knobs}
+        return Spec(self.family, tuple(sorted(changed.items())))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
         return {"family": self.family, **dict(self.knobs)}
@@ -225,9 +236,12 @@ class Family:
         return self.blueprint_of(dict(spec.knobs), task)
 
     def blueprint_of(self, knobs: Mapping[str, Any], task: Task) -> Blueprint:
-        """The network of knobs given by name; the width may be an int64 array."""
+        """The network of knobs given by name; the width may be an int64 array.
+
+        Those that a spec of an earlier version lacks have their default.
+        """
         self.check_task(task)
-        own = {knob.name: knobs[knob.name] for knob in self.knobs}
+        own = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
         return self.network(task, **own)
 
     def size(self, spec: Spec, task: Task) -> Size:

@@ -1,4 +1,4 @@
-"""Convolutional networks in VGG's manner, for images.
+"""Convolutional networks in VGG's manner, for images and sound.
 
 Depth counts 3x3 convolutions, width the channels of the first stage. The layers are
 spread over stages: each halves the image of the one before and doubles its channels, up
@@ -8,7 +8,8 @@ convolution, the average over all positions, and the output layer.
 
 `stages=0` takes as many as leave the last one 4 pixels or more, at most 5.
 `head_units=0` averages over positions; above 0 the last stage is pooled and flattened,
-and two dense layers of that many units follow, as in VGG.
+and two dense layers of that many units follow, as in VGG. A spectrogram is an image of
+one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -42,7 +43,14 @@ from kscale.families.base import (
     width_knob,
     with_heads,
 )
-from kscale.families.images import DROPOUT, STAGES, image_shape, stages_for
+from kscale.families.images import (
+    AUGMENT,
+    DROPOUT,
+    STAGES,
+    image_layers,
+    image_shape,
+    stages_for,
+)
 from kscale.task import Task
 
 _MOST_STAGES = 5
@@ -59,10 +67,11 @@ def _network(
     stages: int,
     head_units: int,
     dropout: float,
+    augment: str,
 ) -> Blueprint:
     side = min(image_shape(task, "cnn")[:2])
     depths = stage_depths(depth, stages or stages_for(side, _MOST_STAGES))
-    layers: list[Layer] = []
+    layers = image_layers(task, augment)
     for stage, convolutions in enumerate(depths):
         if stage:
             layers.append(MaxPool2D(name=f"stage{stage}/pool"))
@@ -120,10 +129,10 @@ def _dropout(rate: float) -> tuple[Layer, ...]:
 
 FAMILY = Family(
     name="cnn",
-    summary="3x3 convolutions in stages, as VGG; images",
+    summary="3x3 convolutions in stages, as VGG; images, sound",
     depth_counts="3x3 convolutions",
     width_counts="channels of the first stage",
-    kinds=("image",),
+    kinds=("image", "spectrogram"),
     knobs=(
         depth_knob(4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"),
         width_knob(32, 512, "channels of the first stage"),
@@ -144,6 +153,7 @@ FAMILY = Family(
             low=0,
         ),
         DROPOUT,
+        AUGMENT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

@@ -1,8 +1,9 @@
-"""What families for images share: the image, stages that suit it, and some knobs."""
+"""What families for images share: the image, its augmentation, stages, some knobs."""
 
-from kscale.blueprint import Layer, Repeat
+from kscale.augmentation import RandomErase, RandomFlip, RandomShift
+from kscale.blueprint import Layer, Repeat, Reshape
 from kscale.errors import SpecError
-from kscale.families.base import Knob
+from kscale.families.base import Knob, Value
 from kscale.task import Task
 
 _LEAST_SIDE = 4
@@ -31,8 +32,37 @@ DROPOUT = Knob(
 )
 
 
+_AUGMENTS: dict[str, tuple[str, ...]] = {
+    "image": ("none", "shift", "flip", "shift+flip"),
+    "spectrogram": ("none", "shift", "erase", "shift+erase"),
+}
+_MOST_SHIFT = 0.1
+_MOST_ERASED = 0.2
+
+
+def augments_for(task: Task) -> tuple[Value, ...]:
+    """Values of `augment` that suit a task.
+
+    Example:
+
+    >>> augments_for(Task.of("spectrogram", (98, 40)))
+    ('none', 'shift', 'erase', 'shift+erase')
+    """
+    return _AUGMENTS.get(task.inputs[0].kind, ("none",))
+
+
+AUGMENT = Knob(
+    "augment",
+    "none",
+    tuple(dict.fromkeys((*_AUGMENTS["image"], *_AUGMENTS["spectrogram"]))),
+    "how images are changed at random in training",
+    shapes=False,
+    suited=augments_for,
+)
+
+
 def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task.
+    """Shape of the one image of a task; a spectrogram is one of a single channel.
 
     Raises:
         SpecError: The task has several inputs.
@@ -41,7 +71,39 @@ def image_shape(task: Task, family: str) -> tuple[int, ...]:
         raise SpecError(
             f"Family {family} takes one input, but the data has {len(task.inputs)}."
         )
-    return task.inputs[0].shape
+    item = task.inputs[0]
+    return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
+
+
+def image_layers(task: Task, augment: str) -> list[Layer]:
+    """What stands before the first convolution: a spectrogram's shape, augmentation.
+
+    `shift` moves an image by at most a tenth of its sides, a spectrogram in time only;
+    `flip` mirrors half of the images; `erase` sets a rectangle of at most a fifth of a
+    spectrogram to 0 (Zhong et al. 2017).
+
+    Raises:
+        SpecError: The augmentation does not suit the kind of the input.
+    """
+    item = task.inputs[0]
+    if augment not in augments_for(task):
+        known = ", ".join(str(value) for value in augments_for(task))
+        raise SpecError(
+            f"`augment` of inputs of kind {item.kind} is one of {known}, not "
+            f"{augment!r}."
+        )
+    is_sound = item.kind == "spectrogram"
+    layers: list[Layer] = []
+    if is_sound:
+        layers.append(Reshape((*item.shape, 1), name="image"))
+    if "shift" in augment:
+        across = 0.0 if is_sound else _MOST_SHIFT
+        layers.append(RandomShift(_MOST_SHIFT, across, name="augment/shift"))
+    if "flip" in augment:
+        layers.append(RandomFlip(name="augment/flip"))
+    if "erase" in augment:
+        layers.append(RandomErase(_MOST_ERASED, name="augment/erase"))
+    return layers
 
 
 def is_large(shape: tuple[int, ...]) -> bool:

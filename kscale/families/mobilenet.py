@@ -1,4 +1,4 @@
-"""Inverted bottlenecks as MobileNetV2 (Sandler et al. 2018), for images.
+"""Inverted bottlenecks as MobileNetV2 (Sandler et al. 2018), for images and sound.
 
 Depth counts the inverted bottlenecks of a stage, width the channels of the first stage.
 An inverted bottleneck is a 1x1 convolution to `expansion` times its channels, a
@@ -18,7 +18,8 @@ paper's table 2 instead: its numbers of blocks times the depth, its channels tim
 `width` / 16 in multiples of 8, twice the width in the stem, no expansion in the first
 stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24 are those of
 alpha 0.5, 0.75 and 1.5. With `zero_init` blocks that add start as nothing: the scale of
-their last norm starts from 0 (Goyal et al. 2017).
+their last norm starts from 0 (Goyal et al. 2017). A spectrogram is an image of one
+channel. `augment` changes images at random in training.
 
 Example:
 
@@ -61,10 +62,12 @@ from kscale.families.base import (
     with_heads,
 )
 from kscale.families.images import (
+    AUGMENT,
     DROPOUT,
     STAGES,
     ZERO_INIT,
     check_stages,
+    image_layers,
     image_shape,
     is_large,
     stage_blocks,
@@ -99,6 +102,7 @@ def _network(
     activation: str,
     zero_init: bool,
     dropout: float,
+    augment: str,
 ) -> Blueprint:
     shape = image_shape(task, "mobilenet")
     halving = stem_stride or (2 if is_large(shape) else 1)
@@ -110,7 +114,8 @@ def _network(
         number = stages or stages_for(min(shape[:2]) // halving, _MOST_STAGES)
         plan = _doubling_stages(depth, width, expansion, number)
         entry, leave = width, 4 * plan[-1].channels
-    layers = _convolution("stem", entry, 3, halving, activation)
+    layers = image_layers(task, augment)
+    layers += _convolution("stem", entry, 3, halving, activation)
     for number, stage in enumerate(plan, 1):
         block = partial(
             inverted_bottleneck,
@@ -266,7 +271,7 @@ FAMILY = Family(
     summary="inverted bottlenecks; images, small budgets",
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
-    kinds=("image",),
+    kinds=("image", "spectrogram"),
     knobs=(
         depth_knob(2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"),
         width_knob(16, 256, "channels of the first stage"),
@@ -310,6 +315,7 @@ FAMILY = Family(
         ),
         ZERO_INIT,
         DROPOUT,
+        AUGMENT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

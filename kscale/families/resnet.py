@@ -1,4 +1,4 @@
-"""Residual networks (He et al. 2015), for images.
+"""Residual networks (He et al. 2015), for images and sound.
 
 Depth counts the residual blocks of a stage, width the channels of the first stage. Each
 stage halves the image of the one before and doubles its channels. `block="basic"` is
@@ -17,7 +17,8 @@ alone, which trains deep networks best (He et al. 2016). `norm="post"` normalize
 each convolution and adds before the last activation, as ResNet50 and its like do in
 `keras.applications`: stride in the first convolution of a block, epsilon 1.001e-5. With
 `zero_init` each residual branch starts as nothing: its last convolution starts from 0,
-or with `norm="post"` the scale of its last norm (Goyal et al. 2017).
+or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A spectrogram is
+an image of one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -56,10 +57,12 @@ from kscale.families.base import (
     with_heads,
 )
 from kscale.families.images import (
+    AUGMENT,
     DROPOUT,
     STAGES,
     ZERO_INIT,
     check_stages,
+    image_layers,
     image_shape,
     is_large,
     stage_blocks,
@@ -115,6 +118,7 @@ def _network(
     bias: bool,
     zero_init: bool,
     dropout: float,
+    augment: str,
 ) -> Blueprint:
     shape = image_shape(task, "resnet")
     style = _Style(block, norm, activation, bias, zero_init)
@@ -126,7 +130,7 @@ def _network(
     else:
         depths = blocks_in_proportion(depth, pattern)
         check_stages(stages, len(depths), f"pattern={pattern}")
-    layers = _stem(width, stem, style)
+    layers = image_layers(task, augment) + _stem(width, stem, style)
     for stage, blocks in enumerate(depths):
         # A basic block of the first stage finds the shape that it leaves.
         projects = stage > 0 or block == "bottleneck"
@@ -240,7 +244,7 @@ FAMILY = Family(
     summary="residual networks; images",
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
-    kinds=("image",),
+    kinds=("image", "spectrogram"),
     knobs=(
         depth_knob(2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"),
         width_knob(32, 512, "channels of the first stage"),
@@ -259,6 +263,7 @@ FAMILY = Family(
         Knob("bias", False, (False, True), "whether convolutions have biases"),
         ZERO_INIT,
         DROPOUT,
+        AUGMENT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

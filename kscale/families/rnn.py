@@ -2,9 +2,9 @@
 
 Depth counts stacked LSTM or GRU layers, width the units of one layer, in one direction.
 With `depth=1` one layer stands between the input and the output layer. A sequence is
-read as it is, tokens through an embedding, an image row by row, a row's pixels being
-the features of one step. Padding is id 0; there a state stays as it is, and it is never
-averaged.
+read as it is, a spectrogram frame by frame, tokens through an embedding, an image row
+by row, a row's pixels being the features of one step. Padding is id 0; there a state
+stays as it is, and it is never averaged.
 
 `bidirectional` reads from both ends and joins the two outputs. `pooling="mean"`
 averages the states of all positions, `pooling="last"` takes the one after the whole
@@ -32,7 +32,6 @@ from kscale.blueprint import (
     Blueprint,
     Count,
     Dropout,
-    Embedding,
     GlobalAveragePool,
     Layer,
     LayerNorm,
@@ -50,6 +49,12 @@ from kscale.families.base import (
     width_knob,
     with_heads,
 )
+from kscale.families.tokens import (
+    EMBEDDING_WIDTH,
+    VOCABULARY,
+    embedded,
+    refuse_knobs_of_tokens,
+)
 from kscale.task import Task
 
 
@@ -62,10 +67,11 @@ def _network(
     bidirectional: bool,
     residual: bool,
     dropout: float,
+    vocabulary: int,
     embedding_width: int,
     pooling: str,
 ) -> Blueprint:
-    layers = _sequence(task, width, embedding_width)
+    layers = _sequence(task, width, vocabulary, embedding_width)
     mask = ("mask",) if task.inputs[0].kind == "tokens" else ()
     layer = Recurrent(width, cell, bidirectional, name="recurrent")
     entry = layers[-1].name if layers else task.inputs[0].name
@@ -86,7 +92,9 @@ def _network(
     return with_heads(task, layers)
 
 
-def _sequence(task: Task, width: Count, embedding_width: int) -> list[Layer]:
+def _sequence(
+    task: Task, width: Count, vocabulary: int, embedding_width: int
+) -> list[Layer]:
     """What turns the input into `(length, features)`, and says where padding is."""
     if len(task.inputs) != 1:
         raise SpecError(
@@ -95,15 +103,9 @@ def _sequence(task: Task, width: Count, embedding_width: int) -> list[Layer]:
     item = task.inputs[0]
     if item.kind == "tokens":
         narrow: Count = embedding_width or width
-        return [
-            PaddingMask(name="mask"),
-            Embedding(item.vocabulary, narrow, name="embeddings", inputs=(item.name,)),
-        ]
-    if embedding_width:
-        raise SpecError(
-            "`embedding_width` is for tokens: it must be 0 for the kind "
-            f"{item.kind}, but got embedding_width={embedding_width}."
-        )
+        layers = embedded(item, vocabulary, narrow, "embeddings", "rnn")
+        return [PaddingMask(name="mask"), *layers]
+    refuse_knobs_of_tokens(task, vocabulary=vocabulary, embedding_width=embedding_width)
     if item.kind == "image":
         return [Reshape((item.shape[0], -1), name="rows")]
     return []
@@ -128,7 +130,7 @@ FAMILY = Family(
     summary="LSTM or GRU layers; sequences, text as token ids",
     depth_counts="stacked recurrent layers",
     width_counts="units of a layer, one way",
-    kinds=("tokens", "image", "sequence"),
+    kinds=("tokens", "image", "sequence", "spectrogram"),
     knobs=(
         depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
         width_knob(64, 2048, "units of a layer, one way"),
@@ -149,13 +151,8 @@ FAMILY = Family(
             high=0.95,
             shapes=False,
         ),
-        Knob(
-            "embedding_width",
-            0,
-            (0, 16, 32, 64, 128),
-            "features of a token; 0 is the width",
-            low=0,
-        ),
+        VOCABULARY,
+        EMBEDDING_WIDTH,
         Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 1e-2),

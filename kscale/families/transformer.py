@@ -56,6 +56,7 @@ from kscale.families.encoder import (
     MLP_RATIO,
     encoder_block,
 )
+from kscale.families.tokens import EMBEDDING_WIDTH, VOCABULARY, embedded
 from kscale.task import Task
 
 
@@ -70,6 +71,7 @@ def _network(
     norm: str,
     dropout: float,
     shared: bool,
+    vocabulary: int,
     embedding_width: int,
     positions: int,
     pooling: str,
@@ -89,7 +91,15 @@ def _network(
         width, heads, mlp_ratio, activation, dropout, norm, mask=("mask",)
     )
     layers = [
-        *_embeddings(task, width, embedding_width, positions or length, norm, dropout),
+        *_embeddings(
+            task,
+            width,
+            vocabulary,
+            embedding_width,
+            positions or length,
+            norm,
+            dropout,
+        ),
         Repeat(body, depth, shared=shared, name="block"),
     ]
     if norm == "pre":
@@ -105,6 +115,7 @@ def _network(
 def _embeddings(
     task: Task,
     width: Count,
+    vocabulary: int,
     embedding_width: int,
     positions: int,
     norm: str,
@@ -116,17 +127,15 @@ def _embeddings(
         PaddingMask(name="mask", inputs=(ids,)),
         Positions(name="positions", inputs=(ids,)),
     ]
-    embedded = []
+    summands = []
     for item in task.inputs:
-        embedded.append(f"embeddings/{item.name}")
-        layers.append(
-            Embedding(item.vocabulary, narrow, name=embedded[-1], inputs=(item.name,))
-        )
-    embedded.append("embeddings/positions")
+        summands.append(f"embeddings/{item.name}")
+        layers += embedded(item, vocabulary, narrow, summands[-1], "transformer")
+    summands.append("embeddings/positions")
     layers.append(
-        Embedding(positions, narrow, name=embedded[-1], inputs=("positions",))
+        Embedding(positions, narrow, name=summands[-1], inputs=("positions",))
     )
-    layers.append(Add(name="embeddings/sum", inputs=tuple(embedded)))
+    layers.append(Add(name="embeddings/sum", inputs=tuple(summands)))
     if norm == "post":
         layers.append(LayerNorm(name="embeddings/norm"))
     if dropout:
@@ -151,7 +160,8 @@ FAMILY = Family(
         Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
         DROPOUT,
         Knob("shared", False, (False, True), "whether all blocks share weights"),
-        Knob("embedding_width", 0, (0, 16, 32, 64, 128), "0 is the width", low=0),
+        VOCABULARY,
+        EMBEDDING_WIDTH,
         Knob(
             "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
         ),

@@ -1,4 +1,4 @@
-"""Vision transformers (Dosovitskiy et al. 2020), for images as sequences of patches.
+"""Vision transformers (Dosovitskiy et al. 2020), for images and sound as patches.
 
 Depth counts encoder blocks, width is the model width (features of a patch). A dense
 layer reads every `patch` x `patch` square of pixels, a learned table adds its position,
@@ -11,6 +11,8 @@ pixels a side, 4 for 28 or 32. An image that the patch does not divide gets zero
 borders, as a convolution with padding `same` does. `pooling="mean"` averages all
 patches, which needs no class token (Beyer et al. 2022, arXiv 2205.01580);
 `pooling="token"` puts a learned position first and reads only that, as the paper does.
+A spectrogram is an image of one channel. `augment` changes images at random in
+training.
 
 Example:
 
@@ -54,6 +56,7 @@ from kscale.families.encoder import (
     MLP_RATIO,
     encoder_block,
 )
+from kscale.families.images import AUGMENT, image_layers, image_shape
 from kscale.task import Task
 
 _MOST_PATCHES = 64
@@ -74,12 +77,9 @@ def _network(
     activation: str,
     dropout: float,
     pooling: str,
+    augment: str,
 ) -> Blueprint:
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family vit takes one input, but the data has {len(task.inputs)}."
-        )
-    shape = task.inputs[0].shape
+    shape = image_shape(task, "vit")
     if patch > max(shape[:2]):
         raise SpecError(
             f"`patch <= {max(shape[:2])}`, the longer side of the image, must hold, "
@@ -87,6 +87,7 @@ def _network(
         )
     body = encoder_block(width, heads, mlp_ratio, activation, dropout)
     layers = [
+        *image_layers(task, augment),
         *_patches(shape, width, patch or patch_for(shape), pooling == "token"),
         *((Dropout(dropout, name="dropout"),) if dropout else ()),
         Repeat(body, depth, name="block"),
@@ -143,7 +144,7 @@ FAMILY = Family(
     summary="encoder blocks on patches; images",
     depth_counts="encoder blocks",
     width_counts="features of a patch",
-    kinds=("image",),
+    kinds=("image", "spectrogram"),
     knobs=(
         depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
         width_knob(64, 2048, "features of a patch"),
@@ -159,6 +160,7 @@ FAMILY = Family(
         ACTIVATION,
         DROPOUT,
         Knob("pooling", "mean", ("mean", "token"), "how patches become one vector"),
+        AUGMENT,
     ),
     learning_rate=learning_rate_knob(2e-3, 2e-4, 5e-3),
     network=_network,

@@ -58,6 +58,29 @@ def metric_name(objective: Objective) -> str:
     return objective.name.replace("_", " ")
 
 
+def objective_text(objective: Objective) -> str:
+    """The objective in words; of several targets, what it is the mean of.
+
+    Example:
+
+    >>> from kscale.objectives import task_objective
+    >>> from kscale.task import Target, Task
+    >>> task = Task((), (Target("kind", "classes", 3), Target("price", "real", 1)))
+    >>> objective_text(task_objective(None, task))
+    'mean of the accuracy of kind and the r2 score of price'
+    """
+    if not objective.parts:
+        return metric_name(objective)
+    if objective.keras_class:
+        targets = " and ".join(printable(name) for name, _ in objective.parts)
+        return f"{metric_name(objective)} (mean over {targets})"
+    parts = [
+        f"the {metric_name(part)} of {printable(name)}"
+        for name, part in objective.parts
+    ]
+    return f"mean of {' and '.join(parts)}"
+
+
 def score_decimals(report: Report) -> int:
     """Decimals that show two digits of the smallest standard error, at most four."""
     factor = 100 if report.objective.is_share else 1
@@ -194,8 +217,9 @@ def headline(report: Report) -> str:
     fixed = ", ".join(
         f"{printable(name)}={printable(value)}" for name, value in report.fixed.items()
     )
+    name = printable(report.data.get("name", "data"))
     return (
-        f"{printable(report.data.get('name', 'data'))}: {metric_name(objective)}{on} "
+        f"{name}: {objective_text(objective)}{on} "
         f"({direction} is better){within}{f', with {fixed}' if fixed else ''}"
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import chain
 
 from kscale.reports.cells import (
     Column,
@@ -13,7 +14,18 @@ from kscale.reports.cells import (
     printable,
     shown_rows,
 )
+from kscale.reports.classes import score_cells
+from kscale.reports.confusion import Confusion
+from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
+from kscale.reports.quality import (
+    Quality,
+    classes_heading,
+    mistakes_text,
+    qualities_of,
+    quality_name,
+    quality_text,
+)
 from kscale.reports.report import Report, Row
 from kscale.reports.svg import plot_svg
 
@@ -81,6 +93,7 @@ def _content(report: Report) -> str:
         *_notes(report),
         *_figure(report),
         *_front(report, rows),
+        *chain.from_iterable(map(_quality, qualities_of(report))),
         *_rest(report, rows),
         f'<p class="quiet">{escape(closing(report))}</p>',
         "</div>",
@@ -127,6 +140,34 @@ def _front(report: Report, rows: Sequence[Row]) -> Iterable[str]:
     yield f'<p class="quiet">{lines}</p>'
 
 
+def _quality(quality: Quality) -> Iterable[str]:
+    yield f"<h2>{escape(quality_name(quality).capitalize())}</h2>"
+    yield f"<p>{escape(quality_text(quality))}</p>"
+    confusion = quality.confusion
+    if confusion is None:
+        return
+    if len(confusion.class_names) <= MOST_HEAT:
+        heat = confusion_svg(confusion, f"Confusion of {quality_name(quality)}")
+        yield f"<figure>\n{heat}\n</figure>"
+    yield _classes(confusion)
+    below = [classes_heading(confusion), mistakes_text(confusion)]
+    lines = "<br>\n".join(escape(line) for line in below if line)
+    yield f'<p class="quiet">{lines}</p>'
+
+
+def _classes(confusion: Confusion) -> str:
+    header, *rows = score_cells(confusion)
+    return _page_table(
+        "".join(_cell("th", index > 0, text) for index, text in enumerate(header)),
+        "\n".join(
+            "<tr>"
+            + "".join(_cell("td", index > 0, text) for index, text in enumerate(row))
+            + "</tr>"
+            for row in rows
+        ),
+    )
+
+
 def _rest(report: Report, shown: Sequence[Row]) -> Iterable[str]:
     rows = shown_rows(report, all_rows=True)
     if len(rows) > len(shown):
@@ -136,21 +177,25 @@ def _rest(report: Report, shown: Sequence[Row]) -> Iterable[str]:
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    head = "".join(_cell("th", column, column.header) for column in columns)
+    head = "".join(_cell("th", item.is_number, item.header) for item in columns)
     body = "\n".join(
         f'<tr class="{_kind(row)}">'
-        + "".join(_cell("td", column, column.text(row)) for column in columns)
+        + "".join(_cell("td", item.is_number, item.text(row)) for item in columns)
         + "</tr>"
         for row in rows
     )
+    return _page_table(head, body)
+
+
+def _page_table(head: str, body: str) -> str:
     return (
         '<div class="scroll"><table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
 
-def _cell(tag: str, column: Column, text: str) -> str:
-    kind = ' class="number"' if column.is_number else ""
+def _cell(tag: str, is_number: bool, text: str) -> str:
+    kind = ' class="number"' if is_number else ""
     return f"<{tag}{kind}>{escape(text)}</{tag}>"
 
 

@@ -72,9 +72,10 @@ def score_interval(
     """95 % interval of a score over its examples.
 
     Wilson's (1927) for shares of the examples (accuracy), which holds near 0 and 1 too;
-    1.96 standard errors on both sides for other scores, None if there is none.
+    1.96 standard errors on both sides for other scores and for the mean over several
+    targets, None if there is none.
     """
-    if objective.name in _COUNTED and examples > 0:
+    if objective.name in _COUNTED and not objective.parts and examples > 0:
         return wilson_interval(score, examples)
     if stderr is None:
         return None

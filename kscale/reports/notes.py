@@ -1,12 +1,15 @@
 """Notes: what a reader of a report should know before believing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from kscale.budget import used_by
 from kscale.families import FAMILIES
+from kscale.objectives import Objective
 from kscale.reports.report import Report, Row
+from kscale.task import Target
 
 _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
+_UNEVEN = 4  # the largest class over the smallest, from which it is said
 
 
 def notes_of(report: Report) -> tuple[str, ...]:
@@ -15,6 +18,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
         return ("No training of the search has finished yet.", *_failures(report))
     order: tuple[Callable[[Report], list[str]], ...] = (
         _undertrained,
+        _imbalance,
         _over_all,
         _baselines,
         _edges,
@@ -36,6 +40,47 @@ def _undertrained(report: Report) -> list[str]:
         "their training ended, so the front may show speed rather than size: train "
         "longer with --epochs."
     ]
+
+
+def _imbalance(report: Report) -> list[str]:
+    return imbalance_notes(
+        report.targets, report.class_counts, report.objective, report.class_weights
+    )
+
+
+def imbalance_notes(
+    targets: Sequence[Target],
+    class_counts: Mapping[str, Sequence[int]],
+    objective: Objective,
+    class_weights: str = "none",
+) -> list[str]:
+    """What to do about classes of very different frequency, where accuracy is used.
+
+    Args:
+        targets: What the networks predict.
+        class_counts: By target of classes, how often each occurs in the training part.
+        objective: What is improved.
+        class_weights: Weights of the classes in the loss.
+    """
+    own = dict(objective.parts)
+    return [
+        _imbalance_note(target, counts, class_weights)
+        for target in targets
+        if (counts := [n for n in class_counts.get(target.name, ()) if n > 0])
+        and max(counts) >= _UNEVEN * min(counts)
+        and own.get(target.name, objective).name == "accuracy"
+    ]
+
+
+def _imbalance_note(target: Target, counts: Sequence[int], class_weights: str) -> str:
+    times = max(counts) / min(counts)
+    better = "auc" if target.outputs == 2 else "f1"
+    weights = "" if class_weights != "none" else ", or --class-weights balanced"
+    return (
+        f"The largest class of {target.name} has {times:.3g} times the examples of the "
+        f"smallest, so accuracy alone misleads: see the recall of each class, and "
+        f"search with --objective {better}{weights}."
+    )
 
 
 def _over_all(report: Report) -> list[str]:

@@ -1,12 +1,14 @@
 """Report: what a search found, as plain records that every output format reads."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from kscale.budget import Budget
 from kscale.families.base import Spec, Value
 from kscale.objectives import Objective
+from kscale.reports.confusion import Confusion
+from kscale.task import Target
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Row:
             points for shares; above 0 is better, also where a low score is.
         test_score: Objective on the test part.
         test_low, test_high: 95 % interval of the test score.
+        metrics: Further metrics on the validation part, the mean over the seeds.
+        test_metrics, test_errors: Metrics on the test part with standard errors.
+        confusions: By target of classes, its confusion on the test part.
     """
 
     spec: Spec
@@ -70,6 +75,10 @@ class Row:
     latency_ms: float | None = None
     latency_low: float | None = None
     latency_high: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+    test_metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
+    test_errors: Mapping[str, float] = field(default_factory=dict, hash=False)
+    confusions: Mapping[str, Confusion] = field(default_factory=dict, hash=False)
 
     @property
     def family(self) -> str:
@@ -109,6 +118,9 @@ class Report:
         trainings: Number of trainings, failed ones included.
         searched: Knobs that were searched, depth and width among them.
         fixed: Knobs that were set.
+        targets: What the networks predict.
+        class_counts: By target of classes, how often each occurs in the training part.
+        class_weights: Weights of the classes in the loss, `none` or `balanced`.
     """
 
     rows: tuple[Row, ...]
@@ -127,3 +139,6 @@ class Report:
     trainings: int
     searched: tuple[str, ...]
     fixed: Mapping[str, Any]
+    targets: tuple[Target, ...] = ()
+    class_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    class_weights: str = "none"

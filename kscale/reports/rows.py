@@ -20,7 +20,8 @@ from kscale.answers import (
 from kscale.budget import Budget, used_by
 from kscale.errors import ResultsError
 from kscale.families.base import Spec
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective, task_objective
+from kscale.reports.confusion import confusion_from
 from kscale.reports.measures import (
     density,
     gain_per_doubling,
@@ -31,8 +32,8 @@ from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
 from kscale.results import MAJORITY, TRAINED, Result
-from kscale.search.pool import ALWAYS_SEARCHED
-from kscale.task import Task
+from kscale.search.pool import always_searched
+from kscale.task import Target, Task
 
 __all__ = ["MAJORITY", "Report", "Row", "make_report"]
 
@@ -48,6 +49,9 @@ class _Asked:
     searched: tuple[str, ...]
     fixed: Mapping[str, Any]
     data: Mapping[str, Any]
+    targets: tuple[Target, ...]
+    class_counts: Mapping[str, Sequence[int]]
+    class_weights: str
 
 
 def make_report(
@@ -94,6 +98,9 @@ def make_report(
         trainings=len(trained),
         searched=asked.searched,
         fixed=asked.fixed,
+        targets=asked.targets,
+        class_counts=asked.class_counts,
+        class_weights=asked.class_weights,
     )
     return replace(report, notes=notes_of(report))
 
@@ -103,16 +110,23 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         identity = run["identity"]
         task = Task.from_json(run["task"])
         fixed = dict(identity.get("set") or {})
-        searched = (*ALWAYS_SEARCHED, *(identity.get("search") or ()))
+        searched = (*always_searched(task), *(identity.get("search") or ()))
         return _Asked(
-            find_objective(identity.get("objective"), task.targets[0]),
+            task_objective(identity.get("objective"), task),
             Budget(**(identity.get("budget") or {})),
             tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed,
             dict(run["data"]),
+            task.targets,
+            _counts(run["data"].get("class_counts") or {}),
+            str(identity.get("class_weights") or "none"),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
+
+
+def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
+    return {name: [int(count) for count in counts] for name, counts in data.items()}
 
 
 def _rows(results: Sequence[Result], asked: _Asked) -> list[Row]:
@@ -153,10 +167,10 @@ def _row(
     asked: _Asked,
     chance: float | None,
     tests: Sequence[Result],
-    **answers: bool,
+    **answers: Any,
 ) -> Row:
     score, objective = entry.score, asked.objective
-    shown = {*asked.searched, *asked.fixed} - {*ALWAYS_SEARCHED, "learning_rate"}
+    shown = {*asked.searched, *asked.fixed} - {"depth", "width", "learning_rate"}
     row = Row(
         spec=entry.spec,
         knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),
@@ -179,9 +193,19 @@ def _row(
         over_budget=not asked.budget.allows_used(used_by(entry)),
         density=density(objective, score, chance, entry.params),
         net_score=net_score(objective, score, entry.params, entry.flops),
+        metrics=_mean_of([result.metrics for result in entry.results]),
         **answers,
     )
-    return _with_test(row, tests, objective)
+    return _with_test(row, tests, asked)
+
+
+def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each metric that all have."""
+    return {
+        name: fmean(item[name] for item in items)
+        for name in items[0]
+        if all(name in item for item in items)
+    }
 
 
 def _tests(results: Sequence[Result]) -> dict[_Key, list[Result]]:
@@ -197,19 +221,32 @@ def _tests(results: Sequence[Result]) -> dict[_Key, list[Result]]:
     return tests
 
 
-def _with_test(row: Row, tests: Sequence[Result], objective: Objective) -> Row:
+def _with_test(row: Row, tests: Sequence[Result], asked: _Asked) -> Row:
     """A row with its score on the test part, the mean over the seeds tested.
 
-    The interval is that of one test part: more seeds do not add examples.
+    The interval is that of one test part: more seeds do not add examples. Confusions
+    are those of the last seed.
     """
     if not tests:
         return row
     score = fmean(result.score for result in tests if result.score is not None)
     errors = [result.stderr for result in tests if result.stderr is not None]
     stderr = fmean(errors) if errors else None
-    interval = score_interval(objective, score, stderr, tests[0].examples)
+    interval = score_interval(asked.objective, score, stderr, tests[0].examples)
     low, high = interval or (None, None)
-    return replace(row, test_score=score, test_low=low, test_high=high)
+    return replace(
+        row,
+        test_score=score,
+        test_low=low,
+        test_high=high,
+        test_metrics=_mean_of([result.metrics for result in tests]),
+        test_errors=_mean_of([result.metric_errors for result in tests]),
+        confusions={
+            target.name: confusion_from(target, tests[-1].confusion[target.name])
+            for target in asked.targets
+            if target.name in tests[-1].confusion
+        },
+    )
 
 
 def _with_gains(front: Sequence[Row], asked: _Asked) -> list[Row]:

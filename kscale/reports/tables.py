@@ -3,7 +3,9 @@
 import csv
 import io
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -21,6 +23,16 @@ from kscale.reports.cells import (
     legend,
     printable,
     shown_rows,
+)
+from kscale.reports.classes import quality_block, score_cells
+from kscale.reports.quality import (
+    Quality,
+    classes_heading,
+    mistakes_text,
+    qualities_of,
+    quality_json,
+    quality_name,
+    quality_text,
 )
 from kscale.reports.report import Report, Row
 
@@ -82,6 +94,11 @@ class ReportTable:
             yield Text()
             for line in legend(report, rows, columns):
                 yield Text(line, style="dim")
+        qualities = qualities_of(report)
+        if qualities:
+            yield Text()
+        for quality in qualities:
+            yield from quality_block(quality, console, options)
         for note in report.notes:
             yield Text.assemble(("Note: ", "bold yellow"), printable(note))
         yield Text(closing(report), style="dim")
@@ -169,11 +186,24 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
     parts.append(
         "\n".join(f"- {_escaped(line)}" for line in legend(report, rows, columns))
     )
+    parts += map(_markdown_quality, qualities_of(report))
     parts.append(
         "\n".join(f"- Note: {_escaped(printable(note))}" for note in report.notes)
     )
     parts.append(closing(report))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_quality(quality: Quality) -> str:
+    text = f"**{_escaped(quality_name(quality))}**: {_escaped(quality_text(quality))}"
+    if quality.confusion is None:
+        return text
+    header, *rows = score_cells(quality.confusion)
+    ruler = [":---", *["---:"] * (len(header) - 1)]
+    table = "\n".join(map(_markdown_row, [header, ruler, *rows]))
+    below = [classes_heading(quality.confusion), mistakes_text(quality.confusion)]
+    lines = "\n".join(f"- {_escaped(line)}" for line in below if line)
+    return f"{text}\n\n{table}\n\n{lines}"
 
 
 def _markdown_row(cells: list[str]) -> str:
@@ -194,7 +224,15 @@ def report_csv(report: Report) -> str:
     knobs = sorted({name for row in report.rows for name, _ in row.spec.knobs})
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["family", *map(spreadsheet_cell, knobs), *_PLAIN, *_FLAGS])
+    metrics = _names(row.metrics for row in report.rows)
+    tested = _names(row.test_metrics for row in report.rows)
+    writer.writerow(
+        [
+            *("family", *map(spreadsheet_cell, knobs), *_PLAIN, *_FLAGS),
+            *(spreadsheet_cell(name) for name in metrics),
+            *(f"test_{name}" for name in tested),
+        ]
+    )
     for row in report.rows:
         values = dict(row.spec.knobs)
         writer.writerow(
@@ -203,9 +241,16 @@ def report_csv(report: Report) -> str:
                 *(spreadsheet_cell(values.get(name)) for name in knobs),
                 *(getattr(row, name) for name in _PLAIN),
                 *(int(getattr(row, name)) for name in _FLAGS),
+                *(row.metrics.get(name) for name in metrics),
+                *(row.test_metrics.get(name) for name in tested),
             ]
         )
     return file.getvalue()
+
+
+def _names(items: Iterable[Mapping[str, float]]) -> list[str]:
+    """Names of all metrics, each once, in the order of their first appearance."""
+    return list(dict.fromkeys(chain.from_iterable(items)))
 
 
 def spreadsheet_cell(value: Any) -> Any:
@@ -226,6 +271,7 @@ def report_json(report: Report) -> dict[str, Any]:
             "name": report.objective.name,
             "higher_is_better": report.objective.higher_is_better,
             "is_share": report.objective.is_share,
+            "targets": {name: part.name for name, part in report.objective.parts},
         },
         "data": dict(report.data),
         "budget": asdict(report.budget),
@@ -236,6 +282,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "front": [_row_json(row) for row in report.front],
         "baselines": [_row_json(row) for row in report.baselines],
         "rows": [_row_json(row) for row in report.rows],
+        "quality": [quality_json(quality) for quality in qualities_of(report)],
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
         "notes": list(report.notes),
         "trainings": report.trainings,
@@ -251,6 +298,8 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
         **{name: getattr(row, name) for name in named},
         "knobs": dict(row.spec.knobs),
         **{name: _finite(getattr(row, name)) for name in (*_PLAIN, *_FLAGS)},
+        "metrics": dict(row.metrics),
+        "test_metrics": dict(row.test_metrics),
     }
 
 

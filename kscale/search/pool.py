@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -11,16 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.budget import Budget
-from kscale.errors import BudgetError, SpecError
+from kscale.errors import BudgetError, KscaleError, SpecError
+from kscale.families import find_family
 from kscale.families.base import Family, Knob, Spec, Value
+from kscale.families.tokens import VOCABULARY
 from kscale.sizing import Size, size_of
 from kscale.task import Task
 
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
 
-ALWAYS_SEARCHED = ("depth", "width")
+ALWAYS_SEARCHED = ("depth", "width", VOCABULARY.name)
 """Knobs that are varied unless they are set; so is the learning rate."""
+
+
+def always_searched(task: Task) -> tuple[str, ...]:
+    """Those of `ALWAYS_SEARCHED` that have several values for a task.
+
+    Example:
+
+    >>> always_searched(Task.of("vector", (5,), classes=2))
+    ('depth', 'width')
+    """
+    is_cut = len(VOCABULARY.values_for(task)) > 1
+    return tuple(n for n in ALWAYS_SEARCHED if is_cut or n != VOCABULARY.name)
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Space:
         if knob.name in fixed:
             return (knob.check(fixed[knob.name]),)
         if knob.name in (*ALWAYS_SEARCHED, "learning_rate", *self.searched):
-            return knob.values
+            return knob.values_for(self.task)
         return (knob.default,)
 
     def learning_rates(self, family: Family) -> tuple[float, ...]:
@@ -89,6 +103,60 @@ class _Group:
     widths: tuple[Value, ...]
 
 
+_Fitting = tuple[_Group, NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""A group, which of its widths fit, their figures by row, and their shares."""
+
+
+class _Counted:
+    """What of one family fits, and else the smallest of it or why there is none."""
+
+    def __init__(self, space: Space, family: Family, rng: np.random.Generator) -> None:
+        self.space = space
+        self.family = family
+        self.fitting: list[_Fitting] = []
+        self.smallest: tuple[float, Spec] | None = None
+        self.error: SpecError | None = None
+        most = MOST_SPECS // len(space.families)
+        try:
+            for group in _groups_of(space, family, most, rng):
+                self._count(group)
+        except SpecError as error:  # a value that is set is none of this family's
+            self.error = error
+
+    @property
+    def reason(self) -> KscaleError:
+        """Why nothing fits."""
+        return _nothing_fits(self.space, [self])
+
+    def _count(self, group: _Group) -> None:
+        try:
+            self._add(group, _size_of_group(group, self.space.task))
+        except SpecError as error:
+            # A combination that makes no network (more stages than the image can be
+            # halved) is no part of the space, unless it is all there is.
+            self.error = error
+            fewer = _possible(group, self.space.task)
+            if fewer is not None:
+                self._add(fewer, _size_of_group(fewer, self.space.task))
+
+    def _add(self, group: _Group, size: Size) -> None:
+        used = _largest_share(self.space.budget, size)
+        allowed = self.space.budget.allows(size)
+        inside = np.flatnonzero(np.broadcast_to(allowed, used.shape))
+        least = int(np.argmin(used))
+        if self.smallest is None or used[least] < self.smallest[0]:
+            self.smallest = float(used[least]), _spec(group, least)
+        if not len(inside):
+            return
+        figures = np.stack(
+            [
+                _column(figure, used)[inside]
+                for figure in (size.params, size.flops, size.training_work)
+            ]
+        )
+        self.fitting.append((group, inside, figures, used[inside]))
+
+
 class Pool:
     """All specs of a space that fit its budget, or a large sample of them.
 
@@ -98,6 +166,8 @@ class Pool:
             whole (see `MOST_SPECS`).
 
     Attributes:
+        space: The space, with those families alone of which something fits.
+        missing: By name of a family of which nothing fits, the error that says why.
         params: int64 array, exact weights of each spec.
         flops: int64 array, exact FLOPs of each spec.
         work: int64 array, `Size.training_work` of each spec.
@@ -105,48 +175,26 @@ class Pool:
 
     Raises:
         BudgetError: Nothing fits; the text names the smallest size that can be reached.
+        SpecError: The knobs make no network of any family.
     """
 
     def __init__(self, space: Space, seed: int = 0) -> None:
-        self.space = space
-        self._groups: list[_Group] = []
-        sizes, shares, owners, columns = [], [], [], []
-        smallest: tuple[float, Spec, Size] | None = None
-        for group, size in self._counted(seed):
-            used = _largest_share(space.budget, size)
-            inside = np.flatnonzero(
-                np.broadcast_to(space.budget.allows(size), used.shape)
-            )
-            least = int(np.argmin(used))
-            if smallest is None or used[least] < smallest[0]:
-                spec = _spec(group, least)
-                smallest = (
-                    float(used[least]),
-                    spec,
-                    group.family.size(spec, space.task),
-                )
-            if not len(inside):
-                continue
-            self._groups.append(group)
-            sizes.append(
-                np.stack(
-                    [
-                        _column(size.params, used),
-                        _column(size.flops, used),
-                        _column(size.training_work, used),
-                    ]
-                )
-            )
-            sizes[-1] = sizes[-1][:, inside]
-            shares.append(used[inside])
-            owners.append(np.full(len(inside), len(self._groups) - 1))
-            columns.append(inside)
-        if not sizes:
-            raise BudgetError(_nothing_fits(space, smallest))
-        self.params, self.flops, self.work = np.concatenate(sizes, axis=1)
-        self.share = np.concatenate(shares)
-        self._owners = np.concatenate(owners)
-        self._columns = np.concatenate(columns)
+        rng = np.random.default_rng([seed, 1])
+        counted = [_Counted(space, family, rng) for family in space.families]
+        self.missing = {c.family.name: c.reason for c in counted if not c.fitting}
+        fitting = [item for c in counted for item in c.fitting]
+        if not fitting:
+            raise _nothing_fits(space, counted)
+        families = tuple(c.family for c in counted if c.fitting)
+        self.space = replace(space, families=families) if self.missing else space
+        self._groups = [group for group, *_ in fitting]
+        numbers = [inside for _, inside, _, _ in fitting]
+        figures = [figures for _, _, figures, _ in fitting]
+        self.params, self.flops, self.work = np.concatenate(figures, axis=1)
+        self.share = np.concatenate([share for *_, share in fitting])
+        lengths = [len(inside) for inside in numbers]
+        self._owners = np.repeat(np.arange(len(fitting)), lengths)
+        self._columns = np.concatenate(numbers)
 
     def __len__(self) -> int:
         return len(self.params)
@@ -190,26 +238,6 @@ class Pool:
         owned = [numbers.get(group.family.name, 0) for group in self._groups]
         found: NDArray[np.int64] = np.array(owned, np.int64)[self._owners]
         return found
-
-    def _counted(self, seed: int) -> Iterator[tuple[_Group, Size]]:
-        rng = np.random.default_rng([seed, 1])
-        share = MOST_SPECS // len(self.space.families)
-        counted, last = False, None
-        for family in self.space.families:
-            for group in _groups_of(self.space, family, share, rng):
-                try:
-                    yield group, _size_of_group(group, self.space.task)
-                    counted = True
-                except SpecError as error:
-                    # A combination that makes no network (more stages than the image
-                    # can be halved) is no part of the space, unless it is all there is.
-                    fewer = _possible(group, self.space.task)
-                    if fewer is not None:
-                        yield fewer, _size_of_group(fewer, self.space.task)
-                        counted = True
-                    last = error
-        if last is not None and not counted:
-            raise last
 
 
 def _size_of_group(group: _Group, task: Task) -> Size:
@@ -296,11 +324,22 @@ def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
     return np.maximum(largest, 1e-12)
 
 
-def _nothing_fits(space: Space, smallest: tuple[float, Spec, Size] | None) -> str:
-    names = " or ".join(family.name for family in space.families)
+def _nothing_fits(space: Space, counted: Sequence[_Counted]) -> KscaleError:
+    """The error of a space of which nothing fits."""
+    errors = [c.error for c in counted if c.error is not None]
+    found = [c.smallest for c in counted if c.smallest is not None]
+    if errors and not found:
+        return errors[-1]
+    names = " or ".join(c.family.name for c in counted)
+    smallest = min(found, key=lambda item: item[0], default=None)
+    return BudgetError(_too_large(space, names, smallest))
+
+
+def _too_large(space: Space, names: str, smallest: tuple[float, Spec] | None) -> str:
     if smallest is None:
         return f"No combination of the chosen knobs makes a {names} for this data."
-    _, spec, size = smallest
+    spec = smallest[1]
+    size = find_family(spec.family).size(spec, space.task)
     point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
     used, sized = space.budget.used(size), []
     over = []

@@ -28,7 +28,9 @@ class RandomSearcher:
     it, 25 % between an eighth and a half, 15 % less), then a size in it, evenly in its
     logarithm, then one of the specs of about that size. Every spec is proposed once
     before any is proposed again with another learning rate; when all pairs of spec and
-    learning rate have been proposed the space is exhausted.
+    learning rate have been proposed the space is exhausted. Several families take
+    turns, in an order drawn anew each time, until one is exhausted: each gets an equal
+    share of the trials, however many specs it has.
 
     Jobs are drawn in rounds of 20. The three of the least work (`Size.training_work`)
     come first, so that a search soon has an answer and knows what a training costs; the
@@ -78,6 +80,7 @@ class RandomSearcher:
             f.name: len(pool.space.learning_rates(f)) for f in pool.space.families
         }
         self._most_times = pool.by_family(counts)
+        self._families = [pool.by_family({f.name: 1}) > 0 for f in pool.space.families]
 
     def ask(self) -> Job | Signal:
         """The next job; `DONE` after `trials` jobs or when the space is exhausted."""
@@ -127,7 +130,7 @@ class RandomSearcher:
             attempt: Number of the attempt, after the first.
         """
         rng = np.random.default_rng([self.seed, 2, index, *attempt])
-        chosen = self._choose(times, rng)
+        chosen = self._choose(times, rng, index)
         if chosen is None:
             return None
         before = int(times[chosen])
@@ -182,9 +185,7 @@ class RandomSearcher:
         for position in wider[np.argsort(-self.pool.flops[wider])].tolist():
             if position == chosen:
                 continue
-            width = dict(self.pool.spec(position).knobs)["width"]
-            knobs = {**dict(spec.knobs), "width": width}
-            if self.admits(Spec(spec.family, tuple(sorted(knobs.items())))):
+            if self.admits(self._with_drawn(position, spec)):
                 break
             self._refused[position] = True
         return True
@@ -192,9 +193,12 @@ class RandomSearcher:
     def tell(self, job: Job, results: Sequence[Result]) -> None:
         """Random search does not learn."""
 
-    def _choose(self, times: NDArray[np.int64], rng: np.random.Generator) -> int | None:
-        """A spec drawn least often so far, in the shell and near the size drawn."""
-        open_ = times < self._most_times
+    def _choose(
+        self, times: NDArray[np.int64], rng: np.random.Generator, index: int
+    ) -> int | None:
+        """A spec of the family whose turn it is, drawn least often so far, in the shell
+        and near the size drawn."""
+        open_ = self._in_turn(times < self._most_times, index)
         if not open_.any():
             return None
         fresh = np.flatnonzero(open_ & (times == times[open_].min()))
@@ -204,6 +208,18 @@ class RandomSearcher:
         distance = np.abs(sizes - target)
         near = shell[distance <= max(_NEAR, distance.min())]
         return int(rng.choice(near))
+
+    def _in_turn(self, open_: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
+        """What of these is of the family whose turn a job is, or of the next one."""
+        turn, place = divmod(index, len(self._families))
+        order = np.random.default_rng([self.seed, 5, turn]).permutation(
+            len(self._families)
+        )
+        for number in np.roll(order, -place).tolist():
+            own: NDArray[np.bool_] = open_ & self._families[number]
+            if own.any():
+                return own
+        return open_
 
     def _shell(
         self, among: NDArray[np.int64], rng: np.random.Generator
@@ -220,9 +236,16 @@ class RandomSearcher:
         return rates[int(order[before])]
 
     def _draw_knobs(self, chosen: int, rng: np.random.Generator) -> Spec:
-        spec, family = self.pool.spec(chosen), self.pool.family(chosen)
+        space, family = self.pool.space, self.pool.family(chosen)
+        choices = {k.name: space.values(family, k) for k in space.drawn_knobs(family)}
         drawn = {
-            knob.name: knob.values[rng.integers(len(knob.values))]
-            for knob in self.pool.space.drawn_knobs(family)
+            name: values[rng.integers(len(values))] for name, values in choices.items()
         }
-        return Spec(spec.family, tuple(sorted({**dict(spec.knobs), **drawn}.items())))
+        return self.pool.spec(chosen).with_knobs(**drawn)
+
+    def _with_drawn(self, position: int, like: Spec) -> Spec:
+        """The spec at a position of the pool, with the drawn knobs of another."""
+        drawn = self.pool.space.drawn_knobs(self.pool.family(position))
+        return self.pool.spec(position).with_knobs(
+            **{k.name: like[k.name] for k in drawn}
+        )

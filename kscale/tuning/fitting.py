@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from kscale.data import load_dataset
 from kscale.errors import SpecError
-from kscale.objectives import find_objective
+from kscale.objectives import task_objective
+from kscale.tuning.evaluation import answers_of, mean_score
 from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
 from kscale.tuning.recipe import Recipe
-from kscale.tuning.scoring import score_of, wanted_and_given
+from kscale.tuning.weighting import class_weights_of
 
 EpochScored = Callable[[int, float], None]
 """Called after each epoch with the number of epochs done and the validation score."""
@@ -24,6 +25,7 @@ def fit_model(
     learning_rate: float,
     weight_decay: float = 0.004,
     label_smoothing: float = 0.0,
+    class_weights: str = "none",
     objective: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -45,7 +47,8 @@ def fit_model(
             test part is not touched.
         learning_rate: Largest learning rate.
         weight_decay, label_smoothing: As the knobs of these names.
-        objective: A metric by its Keras name; accuracy, or the root mean squared error.
+        class_weights: `balanced` for every class to count the same, or `none`.
+        objective: As `kscale.tune`.
         epochs: Epochs of a whole training, which the schedule is made for.
         batch_size: Examples a step.
         seed: Decides the order of examples.
@@ -77,8 +80,7 @@ def fit_model(
             f"`0 <= epochs_from < epochs_to <= epochs` must hold, but got "
             f"epochs_from={epochs_from}, epochs_to={last}, epochs={recipe.epochs}."
         )
-    target = dataset.task.targets[0]
-    wanted_metric = find_objective(objective, target)
+    wanted_metric = task_objective(objective, dataset.task)
     held = DeviceData(dataset)
     optimizer = make_optimizer(recipe, held.examples, learning_rate, weight_decay)
     loop = EpochLoop(
@@ -88,14 +90,15 @@ def fit_model(
         held,
         tf.distribute.get_strategy(),
         label_smoothing,
+        class_weights=class_weights_of(dataset, class_weights),
     )
     optimizer.iterations.assign(epochs_from * recipe.steps_per_epoch(held.examples))
     scores = []
     for epoch in range(epochs_from, last):
         loop.run_epoch(recipe.order(held.examples, seed, epoch))
         outputs = loop.predict(dataset.validation.inputs)
-        wanted, given = wanted_and_given(dataset, dataset.validation, outputs)
-        scores.append(score_of(wanted_metric, target, wanted, given))
+        answers = answers_of(dataset, dataset.validation, outputs)
+        scores.append(mean_score(wanted_metric, dataset.task, answers))
         if on_epoch is not None:
             on_epoch(epoch + 1, scores[-1])
     return scores

@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 
 from kscale.families import find_family
 from kscale.families.base import Value
+from kscale.objectives import metric_names
 from kscale.reports.cells import metric_name
 from kscale.results import MAJORITY, Result
 from kscale.search.pool import Pool, Space
@@ -49,6 +50,7 @@ def metrics_of(run: "Run") -> dict[str, tuple[str, str]]:
             "standard error",
             f"standard error of the {name} over the examples",
         ),
+        **_further_metrics(run),
         "summary/test_score": (
             f"test {name}",
             f"{name} on the test part, for answers and baselines only",
@@ -62,6 +64,17 @@ def metrics_of(run: "Run") -> dict[str, tuple[str, str]]:
     if not run.objective.is_share:
         del metrics["summary/density"]
     return metrics
+
+
+def _further_metrics(run: "Run") -> dict[str, tuple[str, str]]:
+    return {
+        f"metrics/{name}": (
+            name.replace("_", " "),
+            f"{name.replace('_', ' ')} on the validation part",
+        )
+        for name in metric_names(run.task, run.objective)
+        if name != run.objective.name
+    }
 
 
 def experiment_summary(run: "Run", started: float) -> Summary:

@@ -28,6 +28,7 @@ from kscale.building import alone, build_model
 from kscale.errors import BudgetError, TrialError, reason_of
 from kscale.families import find_family
 from kscale.families.base import TRAINING_KNOBS, Spec
+from kscale.families.images import AUGMENT
 from kscale.results import Result
 from kscale.search.base import training_key
 from kscale.search.pool import Pool
@@ -46,7 +47,7 @@ _MOST_SECONDS = 1.0
 _CHEAP_FLOPS = 10**8  # of a network that is built and measured within a second
 _DOUBTED = 1.25  # times the limit: medians up to it are measured once more
 _MOST_ATTEMPTS = 2
-_LATENCY_FREE = {knob.name for knob in TRAINING_KNOBS}
+_LATENCY_FREE = {knob.name for knob in (*TRAINING_KNOBS, AUGMENT)}
 
 
 @dataclass(frozen=True)

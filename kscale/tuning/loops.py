@@ -21,7 +21,7 @@ from kscale.building import alone, layer_name
 from kscale.data.base import Dataset, Part
 from kscale.data.rows import Rows, row_bytes
 from kscale.families.base import head_names
-from kscale.task import Task
+from kscale.task import Target, Task
 from kscale.tuning.recipe import Recipe
 
 _PREDICT_BATCH = 512
@@ -185,6 +185,8 @@ class EpochLoop:
         strategy: Where to train; a batch is split evenly between its replicas.
         label_smoothing: Share of a label spread over all classes.
         compiled: Whether XLA compiles the epoch; see `is_worth_compiling`.
+        class_weights: By target name, what an example of each class counts in the loss;
+            without them all count the same.
     """
 
     def __init__(
@@ -196,6 +198,7 @@ class EpochLoop:
         strategy: tf.distribute.Strategy,
         label_smoothing: float = 0.0,
         compiled: bool = False,
+        class_weights: Mapping[str, NDArray[np.float32]] | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -203,6 +206,7 @@ class EpochLoop:
         self.data = data
         self.strategy = strategy
         self.label_smoothing = label_smoothing
+        self.class_weights = dict(class_weights or {})
         self._alone: Any = None
         with strategy.scope():
             optimizer.build(model.trainable_variables)
@@ -245,11 +249,11 @@ class EpochLoop:
     def predict(self, inputs: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
         """Outputs by target name for examples given by input name."""
         count = len(next(iter(inputs.values())))
+        most = _CHUNK_BYTES // sum(map(row_bytes, inputs.values()))
+        step = max(1, min(_PREDICT_BATCH, most))
         parts = [
-            self._predict(
-                {n: tf.constant(a[i : i + _PREDICT_BATCH]) for n, a in inputs.items()}
-            )
-            for i in range(0, count, _PREDICT_BATCH)
+            self._predict({n: tf.constant(a[i : i + step]) for n, a in inputs.items()})
+            for i in range(0, count, step)
         ]
         names = [target.name for target in self.task.targets]
         return {
@@ -284,8 +288,7 @@ class EpochLoop:
         """This replica's share of the mean loss of the whole batch."""
         losses = [
             self._target_loss(
-                target.kind,
-                target.outputs,
+                target,
                 outputs[target.name],
                 wanted[target.name],
             )
@@ -294,13 +297,16 @@ class EpochLoop:
         replicas = self.strategy.num_replicas_in_sync
         return tf.add_n(losses) / (len(losses) * replicas)
 
-    def _target_loss(self, kind: str, count: int, output: Any, wanted: Any) -> Any:
-        if kind == "real":
+    def _target_loss(self, target: Target, output: Any, wanted: Any) -> Any:
+        if target.kind == "real":
             return tf.reduce_mean(tf.square(output - wanted))
-        labels = tf.one_hot(wanted, count)
+        labels = tf.one_hot(wanted, target.outputs)
         losses = keras.losses.categorical_crossentropy(
             labels, output, from_logits=True, label_smoothing=self.label_smoothing
         )
+        weights = self.class_weights.get(target.name)
+        if weights is not None:
+            losses *= tf.gather(tf.constant(weights), wanted)
         return tf.reduce_mean(losses)
 
     def _trace_predict(self, inputs: Any) -> Any:

@@ -1,26 +1,33 @@
 """The row that any answer must beat: always the majority class, or the mean."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from kscale.data.base import Dataset, Part
-from kscale.objectives import Objective
-from kscale.tuning.scoring import score_of, stderr_of
+from kscale.task import Target
+from kscale.tuning.evaluation import Answers
 
 
-def majority_score(
-    objective: Objective, dataset: Dataset, part: Part
-) -> tuple[float, float, int]:
-    """Score, standard error and examples of always giving the training part's answer.
+def majority_answers(dataset: Dataset, part: Part) -> Answers:
+    """What always giving the training part's answer gives for a part.
 
-    That is the share of each class, or the mean value.
+    That is the share of each class, or the mean value, of every target.
     """
-    target = dataset.task.targets[0]
-    known, wanted = dataset.train.targets[target.name], part.targets[target.name]
+    return {
+        target.name: (
+            part.targets[target.name],
+            np.tile(
+                _constant(target, dataset.train.targets[target.name]), (len(part), 1)
+            ),
+        )
+        for target in dataset.task.targets
+    }
+
+
+def _constant(target: Target, known: NDArray[Any]) -> NDArray[np.float32]:
     if target.kind == "classes":
-        constant = np.bincount(known, minlength=target.outputs) / len(known)
-    else:
-        constant = known.mean(axis=0)
-    given = np.tile(constant.astype(np.float32), (len(wanted), 1))
-    score = score_of(objective, target, wanted, given)
-    error = stderr_of(objective, target, wanted, given, score)
-    return score, error, len(wanted)
+        shares = np.bincount(known, minlength=target.outputs) / len(known)
+        return shares.astype(np.float32)
+    return np.asarray(known.mean(axis=0), np.float32)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kscale.augmentation import without_augmentation
 from kscale.building import alone, build_model, input_names, layer_name
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
 from kscale.data.scaling import Scaling
@@ -43,9 +44,14 @@ def package_model(
     Raises:
         ExportError: The checkpoint is missing or damaged.
     """
-    network = build_model(find_family(spec.family).blueprint(spec, task))
+    blueprint = find_family(spec.family).blueprint(spec, task)
+    network = build_model(blueprint)
     if load_checkpoint(weights, network, None) is None:
         raise ExportError(f"{weights} is missing or damaged; run the search again.")
+    shipped = without_augmentation(blueprint)
+    if shipped != blueprint:
+        trained, network = network, build_model(shipped)
+        network.set_weights(trained.get_weights())
     raw = raw_tensors(preprocessing)
     read = {
         item.name: apply_layers(preprocessing[item.name], raw, layer_name(item.name))

@@ -17,19 +17,24 @@ from kscale.data.base import Dataset
 from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import find_family
 from kscale.families.base import Family, Spec
-from kscale.objectives import Objective, find_objective
+from kscale.objectives import Objective, task_objective
 from kscale.results import FORMAT
 from kscale.search import SEARCHERS
 from kscale.search.pool import ALWAYS_SEARCHED, Pool, Space
 from kscale.search.staged import StagedSearcher
-from kscale.task import Task
+from kscale.tuning.automatic import (
+    AUTO,
+    check_missing,
+    families_for,
+    notes_on_families,
+)
 from kscale.tuning.recipe import Recipe
+from kscale.tuning.weighting import check_class_weights, class_counts
 from kscale.units import format_count
 
 STRATEGIES = ("auto", "one", "mirrored", "none")
 """Names of devices; `kscale.tuning.strategies.make_strategy` says what they are."""
 
-_SMALL_IMAGE = 12
 _LEAST = {
     "trials": 1,
     "seed": 0,
@@ -59,12 +64,13 @@ class Request:
         time_limit: Most seconds of a session.
         searcher: Name of a searcher.
         strategy: Name of the devices.
+        class_weights: `balanced` or `none`.
 
     Raises:
         SpecError: A number is too small, or the searcher or the strategy is unknown.
     """
 
-    families: tuple[str, ...] = ("auto",)
+    families: tuple[str, ...] = (AUTO,)
     search: tuple[str, ...] = ()
     settings: tuple[tuple[str, Any], ...] = ()
     trials: int = 20
@@ -77,6 +83,7 @@ class Request:
     time_limit: float | None = None
     searcher: str = "random"
     strategy: str = "auto"
+    class_weights: str = "none"
 
     def __post_init__(self) -> None:
         for name, low in _LEAST.items():
@@ -108,6 +115,7 @@ class Plan:
         recipe: How everything is trained.
         space: What may vary.
         pool: The specs inside the budget.
+        notes: What `auto` took and left out, a sentence each.
     """
 
     request: Request
@@ -116,6 +124,7 @@ class Plan:
     recipe: Recipe
     space: Space
     pool: Pool
+    notes: tuple[str, ...] = ()
 
     def searcher(
         self, pool: Pool | None = None, admits: Callable[[Spec], bool] | None = None
@@ -157,6 +166,7 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What makes this search this one, as plain data; never its trials or time."""
         request = self.request
+        weights = request.class_weights
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
@@ -170,6 +180,8 @@ class Plan:
             "searcher": request.searcher,
             "seed": request.seed,
             "seeds": request.seeds,
+            # Left out where there are none, as by versions that knew no weights.
+            **({} if weights == "none" else {"class_weights": weights}),
         }
 
     @property
@@ -196,6 +208,7 @@ class Plan:
                 "name": data.name,
                 **{part: len(examples) for part, examples in data.parts.items()},
                 "warnings": list(data.warnings),
+                "class_counts": class_counts(data),
             },
             "preprocessing": {n: p.to_json() for n, p in data.preprocessing.items()},
             "reader": data.reader.to_json(),
@@ -265,7 +278,8 @@ def plan_search(
         len(dataset.train), request.epochs, request.batch_size, replicas
     )
     budget = replace(budget, memory_batch=recipe.batch_size)
-    wanted = find_objective(objective, dataset.task.targets[0])
+    wanted = task_objective(objective, dataset.task)
+    check_class_weights(request.class_weights, dataset.task)
     return make_plan(request, dataset, budget, wanted, recipe)
 
 
@@ -328,43 +342,27 @@ def make_plan(
     """
     _check_limited(budget)
     families = families_for(request.families, dataset.task)
-    for family in families:
-        family.check_task(dataset.task)
     settings = {
         name: _checked(families, name, value) for name, value in request.settings
     }
     space = Space(
         families, dataset.task, budget, request.search, tuple(settings.items())
     )
-    settled = Request(**{**vars(request), "settings": tuple(sorted(settings.items()))})
-    return Plan(settled, dataset, objective, recipe, space, Pool(space, request.seed))
+    settled = replace(request, settings=tuple(sorted(settings.items())))
+    pool = Pool(space, request.seed)
+    check_missing(pool, request.families)
+    notes = tuple(notes_on_families(pool, space, request.families))
+    return Plan(settled, dataset, objective, recipe, pool.space, pool, notes)
 
 
 def _checked(families: Sequence[Family], name: str, value: Any) -> Any:
-    """A knob's value in its type, by the first family that has the knob."""
-    for family in families:
-        if name == "learning_rate" or name in family.all_knobs:
+    """A knob's value in its type, by the first family that takes it."""
+    having = [f for f in families if name == "learning_rate" or name in f.all_knobs]
+    refused: SpecError | None = None
+    for family in having or families[:1]:
+        try:
             return family.knob(name).check(value)
-    return families[0].knob(name).check(value)
-
-
-def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
-    """Families by name; `auto` is the one that suits the task's inputs.
-
-    `auto` is `transformer` for tokens, `rnn` for sequences, `cnn` for images of 12
-    pixels a side or more and `mlp` for everything else.
-    """
-    chosen: Mapping[str, None] = {}
-    for name in names:
-        chosen = {**chosen, (_auto(task) if name == "auto" else name): None}
-    return tuple(find_family(name) for name in chosen)
-
-
-def _auto(task: Task) -> str:
-    first = task.inputs[0]
-    if first.kind == "tokens":
-        return "transformer"
-    if first.kind == "sequence":
-        return "rnn"
-    is_image = first.kind == "image" and min(first.shape[:2]) >= _SMALL_IMAGE
-    return "cnn" if is_image else "mlp"
+        except SpecError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused

@@ -30,6 +30,7 @@ def tune(
     family: str | Sequence[str] = "auto",
     search: str | Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    class_weights: str = "none",
     objective: str | None = None,
     trials: int = 20,
     time_limit: float | None = None,
@@ -62,7 +63,11 @@ def tune(
         family: Name of a family or several; `auto` takes what suits the data.
         search: Knobs to vary besides depth, width and learning rate.
         settings: Values of knobs that are not to be varied, `learning_rate` included.
+        class_weights: `balanced` for every class to count the same in the loss,
+            however rare it is, or `none`.
         objective: A metric by its Keras name; accuracy, or the root mean squared error.
+            Of several targets it is the mean over them, each by that metric: without
+            one, and for `mean`, accuracy of classes and R2 of real values.
         trials: Most specs to try, before the finalists.
         time_limit: Most seconds; the finalists are part of it.
         epochs: Epochs of each training; without it enough for about 1,600 steps.
@@ -100,6 +105,7 @@ def tune(
         family=family,
         search=search,
         settings=settings,
+        class_weights=class_weights,
         objective=objective,
         trials=trials,
         time_limit=time_limit,

@@ -15,17 +15,17 @@ from kscale.answers import (
     is_answer,
     recommended_of,
 )
-from kscale.data.base import Part
 from kscale.errors import ResultsError, TrialError
 from kscale.families.base import Spec
-from kscale.results import MAJORITY, Result, ResultsWriter, Stage, read_results
+from kscale.results import MAJORITY, Result, ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
 from kscale.search.pool import Pool
 from kscale.tuning.costs import CostModel
+from kscale.tuning.evaluation import Evaluation, evaluate, evaluate_test
 from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
-from kscale.tuning.majority import majority_score
+from kscale.tuning.majority import majority_answers
 from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.plans import Plan
 from kscale.tuning.tensorboard import LogWriter
@@ -90,6 +90,7 @@ class Session:
             checkpoint_seconds,
             deadline,
             on_epoch=listener.epoch_done,
+            class_weights=plan.request.class_weights,
         )
         self.costs = CostModel(
             plan.dataset.task, len(plan.dataset.train), plan.recipe.batch_size
@@ -292,10 +293,9 @@ class Session:
     def _is_tested(self, spec: Spec) -> bool:
         return any(r.stage == "test" and r.spec == spec for r in self.recorded)
 
-    def _append_test(self, result: Result, score: tuple[float, float, int]) -> None:
+    def _append_test(self, result: Result, done: Evaluation) -> None:
         changes: dict[str, Any] = {"stage": "test", "curve": {}, "seconds": 0.0}
-        changes |= {"undertrained": False}
-        changes |= dict(zip(("score", "stderr", "examples"), score, strict=True))
+        changes |= {"undertrained": False, **vars(done)}
         self._append(replace(result, **changes))
 
     def _write_model(self, name: str, result: Result) -> None:
@@ -313,12 +313,12 @@ class Session:
             return
         data, objective = self.plan.dataset, self.plan.objective
         result = Result("baseline", 0, majority, 0, 0, 0, 0)
-        parts: dict[Stage, Part] = {"baseline": data.validation, "test": data.test}
-        for stage, part in parts.items():
-            score = majority_score(objective, data, part)
-            names = ("score", "stderr", "examples")
-            changes: dict[str, Any] = dict(zip(names, score, strict=True))
-            self._append(replace(result, **changes, stage=stage))
+        on_validation = majority_answers(data, data.validation)
+        self._append(
+            replace(result, **vars(evaluate(objective, data.task, on_validation)))
+        )
+        tested = evaluate_test(objective, data.task, majority_answers(data, data.test))
+        self._append(replace(result, stage="test", **vars(tested)))
 
 
 def _is_test_of(test: Result, result: Result) -> bool:

@@ -15,6 +15,7 @@ def train(
     knobs: Mapping[str, Any] | None = None,
     data: Any = "digits",
     *,
+    class_weights: str = "none",
     objective: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -34,13 +35,15 @@ def train(
         knobs: Values of its knobs, `learning_rate` included; the others keep their
             defaults.
         data: Anything `kscale.load_dataset` takes.
-        objective, epochs, batch_size, seed, seeds, strategy, run, listener: As `tune`.
+        class_weights, objective, epochs, batch_size, seed, seeds, strategy, run,
+            listener: As `tune`.
 
     Raises:
         KscaleError: As `tune`.
     """
     return tune(
         **single_point(family, knobs, data),
+        class_weights=class_weights,
         objective=objective,
         epochs=epochs,
         batch_size=batch_size,

@@ -114,7 +114,7 @@ class LogWriter:
         """The score in all its digits (a curve is rounded) and what follows from it."""
         if result.score is None:
             return {}
-        values = {
+        values: dict[str, float | None] = {
             "score": result.score,
             "summary/stderr": result.stderr,
             "summary/latency_ms": result.latency_ms,
@@ -122,6 +122,8 @@ class LogWriter:
                 self._objective, result.score, self._chance, result.params
             ),
         }
+        further = {f"metrics/{name}": value for name, value in result.metrics.items()}
+        values |= {tag: v for tag, v in further.items() if tag in self._meanings}
         if is_trained(result):
             values["summary/seconds"] = result.seconds
             values["summary/undertrained"] = float(result.undertrained)

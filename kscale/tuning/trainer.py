@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import psutil
 import tensorflow as tf
 
@@ -29,6 +28,14 @@ from kscale.tuning.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
+from kscale.tuning.evaluation import (
+    Evaluation,
+    answers_of,
+    evaluate,
+    evaluate_test,
+    mean_score,
+    short,
+)
 from kscale.tuning.loops import (
     DeviceData,
     EpochLoop,
@@ -36,7 +43,7 @@ from kscale.tuning.loops import (
     make_optimizer,
 )
 from kscale.tuning.recipe import Recipe, is_undertrained
-from kscale.tuning.scoring import score_of, stderr_of, wanted_and_given
+from kscale.tuning.weighting import class_weights_of
 from kscale.units import format_bytes
 
 logger = logging.getLogger(__name__)
@@ -65,6 +72,7 @@ class Trainer:
         checkpoint_seconds: Least time between two checkpoints of one training.
         deadline: `time.monotonic()` at which a training stops with `TimeUp`.
         on_epoch: Called after each epoch.
+        class_weights: One of `kscale.tuning.weighting.CLASS_WEIGHTS`.
     """
 
     dataset: Dataset
@@ -75,6 +83,7 @@ class Trainer:
     checkpoint_seconds: float = 15.0
     deadline: float = math.inf
     on_epoch: EpochSeen | None = None
+    class_weights: str = "none"
     _data: DeviceData | None = None
     _trained: int = field(default=0, init=False)
 
@@ -186,6 +195,7 @@ class Trainer:
             self.strategy,
             float(knobs.get("label_smoothing", 0.0)),
             is_worth_compiling(blueprint, params, steps, self.strategy),
+            class_weights_of(self.dataset, self.class_weights),
         )
 
     def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:
@@ -210,48 +220,39 @@ class Trainer:
         progress.epochs += 1
         if not math.isfinite(loss):
             raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
-        progress.curve.setdefault("loss", []).append(_short(loss))
+        progress.curve.setdefault("loss", []).append(short(loss))
 
     def _note_epoch(
         self, job: Job, member: int, progress: Progress, outputs: dict[str, Any]
     ) -> None:
         if len(progress.curve.get("score", [])) >= progress.epochs:
             return
-        wanted, given = self._scored(self.dataset.validation, outputs)
-        score = score_of(self.objective, self.dataset.task.targets[0], wanted, given)
+        answers = answers_of(self.dataset, self.dataset.validation, outputs)
+        score = mean_score(self.objective, self.dataset.task, answers)
         if not math.isfinite(score):
             raise TrialError(f"the score became {score} in epoch {progress.epochs}")
-        progress.curve.setdefault("score", []).append(_short(score))
+        progress.curve.setdefault("score", []).append(short(score))
         if self.on_epoch is not None:
             self.on_epoch(job, member, progress.epochs, score)
 
     def _finished(
         self, result: Result, progress: Progress, outputs: dict[str, Any]
     ) -> Result:
-        score, stderr, examples = self.score(self.dataset.validation, outputs)
+        answers = answers_of(self.dataset, self.dataset.validation, outputs)
+        done = evaluate(self.objective, self.dataset.task, answers)
         sign = 1.0 if self.objective.higher_is_better else -1.0
         gains = [sign * value for value in progress.curve["score"]]
         steady = self.recipe.steady_epochs()
         return _replace(
             result,
-            score=score,
-            stderr=stderr,
-            examples=examples,
-            undertrained=is_undertrained(gains, steady, stderr),
+            **vars(done),
+            undertrained=is_undertrained(gains, steady, done.stderr),
             seconds=round(progress.seconds, 3),
             curve=progress.curve,
         )
 
-    def score(self, part: Part, outputs: dict[str, Any]) -> tuple[float, float, int]:
-        """Score, its standard error, and the number of examples of a part."""
-        wanted, given = self._scored(part, outputs)
-        target = self.dataset.task.targets[0]
-        score = score_of(self.objective, target, wanted, given)
-        error = stderr_of(self.objective, target, wanted, given, score)
-        return score, error, len(wanted)
-
-    def evaluate(self, job: Job, member: int, part: Part) -> tuple[float, float, int]:
-        """Score of a finished training on a part.
+    def evaluate(self, job: Job, member: int, part: Part) -> Evaluation:
+        """What a finished training reaches on a part, with all that is tested.
 
         Raises:
             TrialError: Its weights are not on disk any more.
@@ -260,10 +261,8 @@ class Trainer:
         path = self.checkpoint_path(job, member)
         if load_checkpoint(path, loop.model, None) is None:
             raise TrialError(f"{path} is missing or damaged: nothing to evaluate.")
-        return self.score(part, loop.predict(part.inputs))
-
-    def _scored(self, part: Part, outputs: dict[str, Any]) -> tuple[Any, Any]:
-        return wanted_and_given(self.dataset, part, outputs)
+        answers = answers_of(self.dataset, part, loop.predict(part.inputs))
+        return evaluate_test(self.objective, self.dataset.task, answers)
 
     def _check_memory(self, job: Job) -> None:
         """Refuse what would not fit before it takes the process down."""
@@ -298,7 +297,3 @@ def _failed(result: Result, reason: str, start: float) -> Result:
 
 def _replace(result: Result, **changes: Any) -> Result:
     return Result(**{**vars(result), **changes})
-
-
-def _short(value: float) -> float:
-    return float(np.format_float_positional(value, 6, fractional=False))

@@ -20,6 +20,7 @@ USAGE = [
     [*LIMIT, "--set", "depth"],
     [*LIMIT, "--image-size", "32x"],
     [*LIMIT, "--channels", "2"],
+    [*LIMIT, "--class-weights", "even"],
 ]
 SIZE_USAGE = [
     [],
@@ -37,7 +38,8 @@ REFUSED = [
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
-    (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),
+    ([*LIMIT, "--data", "diabetes", "--class-weights", "balanced"], "real values only"),
+    (["--max-params", "50"], "the smallest cnn (depth=1, width=8) has params="),
     ([*LIMIT, "--data", "one.npz"], "class"),
     ([*LIMIT, "--data", "nan.npz"], "NaN"),
     ([*LIMIT, "--data", "none.npz"], "none.npz"),

@@ -9,6 +9,7 @@ import numpy as np
 from kscale.blueprint import (
     Blueprint,
     First,
+    KnownTokens,
     Layer,
     PaddingMask,
     Positions,
@@ -25,9 +26,10 @@ TASKS: dict[InputKind, Task] = {
     "image": Task.of("image", (7, 9, 3), classes=3),
     "tokens": Task.of("tokens", (6,), vocabulary=11, classes=3),
     "sequence": Task.of("sequence", (4, 3), classes=3),
+    "spectrogram": Task.of("spectrogram", (8, 5), classes=3),
 }
 
-NAMELESS = (First, Positions, PaddingMask)
+NAMELESS = (First, KnownTokens, Positions, PaddingMask)
 """Records built as bare operations, which Keras names itself."""
 
 

@@ -82,7 +82,7 @@ def test_families_and_knobs_not_known_get_the_nearest() -> None:
 
 def test_a_family_refuses_inputs_of_another_kind() -> None:
     text = Task.of("tokens", (4,), vocabulary=9, classes=2)
-    with pytest.raises(SpecError, match="cnn takes image inputs, .* has tokens"):
+    with pytest.raises(SpecError, match="cnn takes image or spectrogram .* has tokens"):
         CNN.size(CNN.spec(), text)
     both = Task((Input("a", "vector", (3,)), Input("b", "vector", (3,))), ())
     for name in ("linear", "mlp"):

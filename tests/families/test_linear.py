@@ -31,12 +31,12 @@ def test_two_targets_both_read_the_input() -> None:
     assert model.count_params() == 5 * 3 + 3 + 5 * 1 + 1
 
 
-def test_a_bag_of_words_is_the_mean_over_tokens_that_are_not_padding() -> None:
+def test_a_bag_of_words_is_ten_times_the_mean_over_what_is_no_padding() -> None:
     task = Task.of("tokens", (4,), vocabulary=6, classes=2)
     model = check_size_equals_keras(FAMILY.blueprint(FAMILY.spec(), task))
     table = model.get_layer("head.tokens").get_weights()[0]
     out = keras.ops.convert_to_numpy(model(np.array([[2, 5, 0, 0]])))
-    np.testing.assert_allclose(out[0], (table[2] + table[5]) / 2, atol=1e-6)
+    np.testing.assert_allclose(out[0], 5 * (table[2] + table[5]), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["vector", "image"])

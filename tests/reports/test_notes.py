@@ -123,3 +123,24 @@ def test_a_search_that_has_not_begun_says_only_that() -> None:
 def test_nothing_within_the_budget_is_said() -> None:
     found = notes(searched(0.9), budget={"max_params": 10})
     assert has(found, "Nothing trained so far is within the budget")
+
+
+def uneven_notes(counts: list[int], **identity: Any) -> str:
+    """The notes of a run on ten classes of these training examples."""
+    run = made_run(**identity)
+    run["data"]["class_counts"] = {"label": counts}
+    return " ".join(make_report(run, digits_results()).notes)
+
+
+def test_uneven_classes_are_said_with_what_to_do() -> None:
+    note = uneven_notes([40, *[20] * 8, 10])
+    assert "The largest class of label has 4 times the examples of the smallest" in note
+    assert "--objective f1, or --class-weights balanced" in note
+
+
+def test_uneven_classes_are_no_news_where_they_are_seen_to() -> None:
+    even, uneven = [39, *[20] * 8, 10], [50, *[20] * 8, 10]
+    assert "largest class" not in uneven_notes(even)
+    assert "largest class" not in uneven_notes(uneven, objective="f1")
+    weighted = uneven_notes(uneven, class_weights="balanced")
+    assert "--objective f1." in weighted and "--class-weights" not in weighted

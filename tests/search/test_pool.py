@@ -1,5 +1,7 @@
 """The pool lists what fits, exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from contracts.searcher import made_pool
@@ -9,7 +11,7 @@ from kscale.errors import BudgetError, SpecError
 from kscale.families import FAMILIES, find_family
 from kscale.search import pool as pool_module
 from kscale.search.pool import Pool, Space
-from kscale.task import Task
+from kscale.task import Input, Task
 
 DIGITS = Task.of("image", (8, 8, 1), classes=10)
 TOKENS = Task.of("tokens", (12,), vocabulary=100, classes=3)
@@ -122,6 +124,31 @@ def test_several_families_share_one_pool() -> None:
     names = [spec.family for spec in pool.specs()]
     assert {"mlp", "cnn"} == set(names)
     assert [{"mlp": 1, "cnn": 2}[name] for name in names] == numbers.tolist()
+
+
+def test_a_family_of_which_nothing_fits_is_missing_with_its_reason() -> None:
+    families = (find_family("mlp"), find_family("cnn"))
+    pool = Pool(Space(families, DIGITS, Budget(500)))
+    assert [family.name for family in pool.space.families] == ["cnn"]
+    assert "smallest mlp (depth=1, width=8) has params=634" in str(pool.missing["mlp"])
+    assert list(pool.missing) == ["mlp"]
+
+
+def test_the_vocabulary_is_searched_where_ids_can_be_left_out() -> None:
+    text = Input("x", "tokens", (12,), 3000, unknown=1)
+    family = find_family("transformer")
+    tasks = [Task((replace(text, unknown=n),), TOKENS.targets) for n in (1, 0)]
+    pools = [Pool(Space((family,), task, Budget(10**6))) for task in tasks]
+    found = [{spec["vocabulary"] for spec in pool.specs()} for pool in pools]
+    assert found == [{500, 1000, 2000, 0}, {0}]
+    for index in (0, len(pools[0]) // 2, len(pools[0]) - 1):
+        size = family.size(pools[0].spec(index), tasks[0])
+        assert (pools[0].params[index], pools[0].flops[index]) == (
+            size.params,
+            size.flops,
+        )
+    space = Space((family,), tasks[0], Budget(10**6), (), (("vocabulary", 700),))
+    assert {spec["vocabulary"] for spec in Pool(space).specs()} == {700}
 
 
 def test_a_pool_within_a_mask_holds_those_specs_and_their_sizes() -> None:

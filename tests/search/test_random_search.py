@@ -1,12 +1,17 @@
 """Random search stays inside the budget and near it."""
 
 import numpy as np
-from contracts.searcher import log_size, made_pool, run_searcher
+from contracts.searcher import TASK, log_size, made_pool, run_searcher
 
+from kscale.budget import Budget
 from kscale.families import find_family
 from kscale.families.base import Spec
 from kscale.search.base import DONE, Job
+from kscale.search.pool import Pool, Space
 from kscale.search.random_search import RandomSearcher
+from kscale.task import Task
+
+NAMES = ("mlp", "cnn")
 
 
 def shares(trials: int, seed: int = 0) -> np.ndarray:
@@ -180,3 +185,38 @@ def test_when_all_is_refused_the_search_is_over() -> None:
     searcher = RandomSearcher(made_pool(), 50, 3, admits=lambda spec: False)
     assert searcher.ask() is DONE
     assert searcher.ask() is DONE
+
+
+def two_families(**limits: int) -> Pool:
+    families = (find_family("mlp"), find_family("cnn"))
+    return Pool(Space(families, TASK, Budget(**limits)))
+
+
+def test_families_get_equal_shares_however_many_specs_they_have() -> None:
+    pool = two_families(max_params=50_000)
+    counts = [sum(spec.family == name for spec in pool.specs()) for name in NAMES]
+    assert counts[0] > 1.2 * counts[1] or counts[1] > 1.2 * counts[0]
+    for trials in (2, 8, 20, 41):
+        jobs = run_searcher(RandomSearcher(pool, trials, 3), log_size)
+        proposed = [sum(job.spec.family == name for job in jobs) for name in NAMES]
+        assert sum(proposed) == trials
+        assert abs(proposed[0] - proposed[1]) <= 1
+
+
+def test_where_one_family_is_exhausted_the_others_go_on() -> None:
+    pool = two_families(max_params=700)
+    few, many = sorted(NAMES, key=lambda n: sum(s.family == n for s in pool.specs()))
+    jobs = run_searcher(RandomSearcher(pool, 10_000, 3), log_size)
+    points = [(job.spec, job.learning_rates) for job in jobs]
+    rates = len(find_family("mlp").learning_rate.values)
+    assert len(points) == len(set(points)) == rates * len(pool)
+    assert few in {job.spec.family for job in jobs[:4]}
+    assert {job.spec.family for job in jobs[-5:]} == {many}
+
+
+def test_a_drawn_knob_has_only_values_that_suit_the_data() -> None:
+    task = Task.of("spectrogram", (16, 8), classes=3)
+    space = Space((find_family("cnn"),), task, Budget(20_000), ("augment",))
+    searcher = RandomSearcher(Pool(space), 40, 3)
+    drawn = {job.spec["augment"] for job in searcher.planned()}
+    assert drawn <= {"none", "shift", "erase", "shift+erase"} and len(drawn) > 1

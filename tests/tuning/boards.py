@@ -18,6 +18,7 @@ from kscale import Listener, Result, Run, tune
 from kscale.search.base import Job
 
 SMALL: dict[str, Any] = {
+    "family": "mlp",
     "max_params": 1000,
     "trials": 3,
     "epochs": 2,

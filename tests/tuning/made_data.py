@@ -34,6 +34,7 @@ def made_loop(
     seed: int = 3,
     learning_rate: float = 3e-3,
     compiled: bool = False,
+    chunk_bytes: int = 2**26,
 ) -> EpochLoop:
     """A network of a spec, ready to train on one device unless told otherwise."""
     data = dataset or digits()
@@ -43,9 +44,8 @@ def made_loop(
     with devices.scope():
         model = build_model(blueprint, seed=seed, synchronized=replicas > 1)
         optimizer = make_optimizer(recipe, len(data.train), learning_rate, 0.004)
-    return EpochLoop(
-        model, optimizer, data.task, DeviceData(data), devices, compiled=compiled
-    )
+    held = DeviceData(data, chunk_bytes)
+    return EpochLoop(model, optimizer, data.task, held, devices, compiled=compiled)
 
 
 def weights_of(loop: EpochLoop) -> np.ndarray:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from tuning.made_data import digits, made_loop, small_spec, weights_of
 
+from kscale.families import find_family
+from kscale.families.base import Spec
 from kscale.tuning.checkpoints import (
     Attempts,
     Progress,
@@ -18,9 +20,20 @@ from kscale.tuning.recipe import Recipe
 RECIPE = Recipe(epochs=3, batch_size=64)
 
 
-def test_a_continued_training_equals_an_unbroken_one(tmp_path: Path) -> None:
-    """Weights, both of Adam's moments, its step, and the state of dropout go on."""
-    path, spec = tmp_path / "weights.npz", small_spec(dropout=0.3)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        small_spec(dropout=0.3),
+        find_family("cnn").spec(depth=1, width=8, augment="shift+flip"),
+    ],
+    ids=["dropout", "augment"],
+)
+def test_a_continued_training_equals_an_unbroken_one(
+    spec: Spec, tmp_path: Path
+) -> None:
+    """Weights, both of Adam's moments, its step, and the state of what is random in
+    training go on."""
+    path = tmp_path / "weights.npz"
     orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
     unbroken = made_loop(spec, RECIPE)
     losses = [unbroken.run_epoch(order) for order in orders]

@@ -32,6 +32,7 @@ from kscale.tuning.strategies import make_strategy
 from kscale.tuning.trainer import TimeUp
 
 FAST: dict[str, Any] = {
+    "family": "mlp",
     "max_params": 2000,
     "max_latency_ms": 60_000,
     "trials": 2,
@@ -52,7 +53,8 @@ class Notes(Listener):
 
 
 def made_plan(max_latency_ms: float = 10.0, **asked: Any) -> Plan:
-    limits = {"max_params": 50_000, "max_latency_ms": max_latency_ms}
+    limits: dict[str, Any] = {"max_params": 50_000, "family": "mlp"}
+    limits["max_latency_ms"] = max_latency_ms
     return plan_search(digits(), **{**limits, **asked})
 
 

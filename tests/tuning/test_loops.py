@@ -30,7 +30,8 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from tuning.made_data import digits, made_loop, small_spec, weights_of
+from tuning.made_data import digits, made_loop, weights_of
+from kscale.data import load_dataset
 from kscale.families import find_family
 from kscale.tuning.recipe import Recipe
 from kscale.tuning.strategies import make_strategy, replicas_of
@@ -48,8 +49,17 @@ for name in ("none", "one", "mirrored"):
         "weights": weights_of(loop).tolist(),
         "outputs": outputs.ravel().tolist(),
     }
+# Larger than memory, in chunks of which the last is smaller.
+streamed = load_dataset("digits", memory=0)
+loop = made_loop(
+    spec, recipe, streamed, make_strategy("mirrored"), chunk_bytes=4 * 64 * 64 * 4
+)
+found["chunks"] = len(list(loop.data.chunks(recipe.order(1257, 1, 0))))
+losses = [loop.run_epoch(recipe.order(1257, 1, epoch)) for epoch in range(2)]
+found["streamed"] = {"losses": losses, "weights": weights_of(loop).tolist()}
 # Another network under the same strategy: one instance must serve a whole search.
-again = made_loop(small_spec(), recipe, strategy=make_strategy("mirrored"))
+changed = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
+again = made_loop(changed, recipe, strategy=make_strategy("mirrored"))
 found["again"] = again.run_epoch(recipe.order(1257, 1, 0))
 json.dump(found, sys.stdout)
 """
@@ -128,6 +138,11 @@ def test_mirrored_on_two_devices_equals_one_device() -> None:
             np.testing.assert_allclose(
                 found[name][figure], found["none"][figure], rtol=1e-3, atol=2e-4
             )
+    assert found["chunks"] == 5
+    for figure in ("losses", "weights"):
+        np.testing.assert_allclose(
+            found["streamed"][figure], found["mirrored"][figure], rtol=1e-5, atol=1e-6
+        )
     assert np.isfinite(found["again"])
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tuning.made_data import digits, made_loop
 
 from kscale import ExportError
 from kscale.building import build_model, layer_name
@@ -16,6 +17,7 @@ from kscale.families import find_family
 from kscale.families.base import Spec, head_names
 from kscale.tuning.checkpoints import Progress, save_checkpoint
 from kscale.tuning.packaging import package_model, save_model
+from kscale.tuning.recipe import Recipe
 
 EXAMPLES = 60
 RNG = np.random.default_rng(0)
@@ -118,3 +120,16 @@ def test_damaged_weights_are_told(tmp_path: Path, content: bytes) -> None:
     data = made.data
     with pytest.raises(ExportError, match=r"weights\.npz is missing or damaged"):
         package_model(spec, data.task, tmp_path / "weights.npz", data.preprocessing, {})
+
+
+def test_augmentation_does_not_ship(tmp_path: Path) -> None:
+    spec = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
+    loop = made_loop(spec, Recipe(epochs=1, batch_size=64))
+    loop.run_epoch(np.arange(128, dtype=np.int32).reshape(2, 64))
+    save_checkpoint(tmp_path / "a.npz", loop.model, loop.optimizer, Progress(1))
+    model = package_model(spec, digits().task, tmp_path / "a.npz", {}, {})
+    inputs = digits().validation.inputs
+    logits = loop.predict(inputs)["label"]
+    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    # Called as it is, without a word on training.
+    np.testing.assert_allclose(model(inputs["x"]), expected, atol=1e-5)

@@ -9,7 +9,7 @@ from kscale.budget import Budget
 from kscale.data import load_dataset
 from kscale.errors import BudgetError, SpecError
 from kscale.objectives import find_objective
-from kscale.task import Task
+from kscale.task import Input, Task
 from kscale.tuning.plans import (
     Plan,
     Request,
@@ -32,7 +32,7 @@ def made_plan(budget: Budget | None = None, **asked: Any) -> Plan:
 
 def test_the_name_comes_from_the_identity_alone() -> None:
     assert made_plan().name == made_plan(trials=99, finalist_seeds=1).name
-    assert made_plan().name.startswith("digits-mlp-50kparams-")
+    assert made_plan().name.startswith("digits-mlp-cnn-50kparams-")
     assert made_plan().name != made_plan(seed=1).name
     assert made_plan().name != made_plan(settings=(("depth", 2),)).name
     assert made_plan().name != made_plan(Budget(max_params=50_001)).name
@@ -45,17 +45,52 @@ def test_settings_are_the_same_however_they_are_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "name"),
+    ("task", "names"),
     [
-        (Task.of("vector", (8,), classes=2), "mlp"),
-        (Task.of("image", (8, 8, 1), classes=2), "mlp"),
-        (Task.of("image", (28, 28, 1), classes=2), "cnn"),
-        (Task.of("tokens", (9,), classes=2, vocabulary=5), "transformer"),
-        (Task.of("sequence", (9, 4), classes=2), "rnn"),
+        (Task.of("vector", (8,), classes=2), ["mlp"]),
+        (Task.of("image", (8, 8, 1), classes=2), ["mlp", "cnn"]),
+        (Task.of("image", (12, 12, 1), classes=2), ["cnn", "resnet"]),
+        (Task.of("tokens", (9,), classes=2, vocabulary=5), ["mlp", "transformer"]),
+        (Task.of("sequence", (9, 4), classes=2), ["rnn"]),
+        (Task.of("spectrogram", (98, 40), classes=2), ["cnn", "rnn"]),
+        (Task(2 * (Input("a", "tokens", (9,), 5),), ()), ["transformer"]),
     ],
 )
-def test_auto_takes_the_family_that_suits_the_inputs(task: Task, name: str) -> None:
-    assert [family.name for family in families_for(("auto",), task)] == [name]
+def test_auto_takes_the_families_that_suit_the_inputs(
+    task: Task, names: list[str]
+) -> None:
+    assert [family.name for family in families_for(("auto",), task)] == names
+    both = families_for(("linear", "auto", names[0]), task)
+    assert [family.name for family in both] == ["linear", *names]
+
+
+def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
+    first = "Family auto: mlp and cnn, for images of 8 x 8."
+    assert made_plan().notes == (first,)
+    plan = made_plan(Budget(max_params=500))
+    assert [family.name for family in plan.space.families] == ["cnn"]
+    assert {spec.family for spec in plan.pool.specs()} == {"cnn"}
+    first, second = plan.notes
+    assert first == "Family auto: mlp and cnn, for images of 8 x 8."
+    assert second.startswith("Family mlp is left out: No mlp fits max_params=500")
+    assert plan.name.startswith("digits-cnn-500params-")
+
+
+def test_auto_leaves_out_a_family_that_a_setting_does_not_suit() -> None:
+    plan = made_plan(settings=(("norm", "layer"),))
+    assert [family.name for family in plan.space.families] == ["mlp"]
+    assert "cnn is left out: `norm` is one of none, batch, not 'layer'" in plan.notes[1]
+
+
+def test_a_family_that_was_named_must_fit() -> None:
+    named = ("mlp", "cnn")
+    assert made_plan(families=named).notes == ()
+    with pytest.raises(BudgetError, match="No mlp fits max_params=500"):
+        made_plan(Budget(max_params=500), families=named)
+    with pytest.raises(SpecError, match="`norm` is one of none, batch, not 'layer'"):
+        made_plan(families=named, settings=(("norm", "layer"),))
+    with pytest.raises(BudgetError, match="No mlp or cnn fits max_params=10: the"):
+        made_plan(Budget(max_params=10))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +120,7 @@ def test_what_cannot_be_is_refused(asked: dict[str, Any], text: str) -> None:
 def test_a_search_needs_a_limit_that_something_fits() -> None:
     with pytest.raises(BudgetError, match="needs a limit"):
         made_plan(Budget())
-    with pytest.raises(BudgetError, match=r"smallest mlp \(depth=1, width=8\)"):
+    with pytest.raises(BudgetError, match=r"smallest cnn \(depth=1, width=8\)"):
         made_plan(Budget(max_params=10))
 
 

@@ -25,6 +25,7 @@ from kscale.search.base import Job, result_key
 from kscale.tuning.sessions import SearchInterrupted
 
 SMALL: dict[str, Any] = {
+    "family": "mlp",
     "max_params": 1000,
     "trials": 3,
     "epochs": 2,
@@ -267,9 +268,9 @@ def test_recall_may_be_the_objective(tmp_path: Path) -> None:
 
 def test_several_families_share_one_front(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"settings": {}, "max_params": 3000, "trials": 6}
+    changes["family"] = ("mlp", "cnn")
     run = tune(
         digits(),
-        family=("mlp", "cnn"),
         run=tmp_path / "run",
         **{**SMALL, **changes, "finalist_seeds": 0, "epochs": 1},
     )

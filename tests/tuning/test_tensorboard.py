@@ -103,6 +103,15 @@ def test_density_is_points_above_the_majority_class_per_million(
         assert exact is not None and found[DENSITY] == single(exact)
 
 
+def test_further_metrics_are_columns_of_the_table(run: Run, board: Board) -> None:
+    sessions = board.sessions()
+    for result in trainings(run):
+        found = metrics(sessions[name_of(run, result)][0])
+        assert ("metrics/recall" in found) == (result.score is not None)
+        for name in result.metrics.keys() - {"accuracy"}:
+            assert found[f"metrics/{name}"] == single(result.metrics[name])
+
+
 def test_seeds_of_one_spec_and_learning_rate_are_one_group(
     run: Run, board: Board
 ) -> None:

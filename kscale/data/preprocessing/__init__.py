@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.columns import TableColumns
+from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.text import TextTokens
 from kscale.errors import ResultsError
 
 PREPROCESSINGS: dict[str, type[Preprocessing]] = {
-    item.kind: item for item in (Scaled, Unchanged)
+    item.kind: item for item in (LogMel, Scaled, Unchanged, TableColumns, TextTokens)
 }
 
 __all__ = [

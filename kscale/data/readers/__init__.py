@@ -5,11 +5,28 @@ from typing import Any
 
 from kscale.data.readers.arrays import ArrayReader
 from kscale.data.readers.base import Example, Reader
+from kscale.data.readers.images import ImageReader
+from kscale.data.readers.sounds import SoundReader
+from kscale.data.readers.tables import TableReader
+from kscale.data.readers.texts import TextReader
 from kscale.errors import ResultsError
 
-READERS: dict[str, type[Reader]] = {item.kind: item for item in (ArrayReader,)}
+READERS: dict[str, type[Reader]] = {
+    item.kind: item
+    for item in (ArrayReader, ImageReader, SoundReader, TableReader, TextReader)
+}
 
-__all__ = ["READERS", "ArrayReader", "Example", "Reader", "reader_from_json"]
+__all__ = [
+    "READERS",
+    "ArrayReader",
+    "Example",
+    "ImageReader",
+    "Reader",
+    "SoundReader",
+    "TableReader",
+    "TextReader",
+    "reader_from_json",
+]
 
 
 def reader_from_json(data: Mapping[str, Any]) -> Reader:

@@ -33,7 +33,7 @@ class Reader:
     """Name in `run.json`, and in `kscale.data.readers.READERS`."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Ends of the names of files that are looked for in a folder; all, if empty."""
+    """Ends, in small letters, of the files in a folder that are read; all if empty."""
 
     def files(self, path: Path) -> Iterator[Path]:
         """The file at a path; of a folder the files below it, in sorted order."""

@@ -1,0 +1,224 @@
+"""CSV files, read strictly: whatever cannot be read is told by file and line."""
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from kscale.errors import DataError
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+"""Ends of the names of files that are read as tables."""
+
+BLANKS = frozenset(
+    {"", "?", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "NULL", "null", "Null"}
+)
+"""Cells that hold nothing."""
+
+_DELIMITERS = ",;\t|"
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of one row, without the spaces around them.
+
+    Args:
+        line: Line of the file it begins in, counted from 1.
+        cells: As many as there are columns, unless there is an error.
+        error: Why it cannot be used.
+    """
+
+    line: int
+    cells: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A file whose first line names its columns.
+
+    Args:
+        path: The file; it may be compressed with gzip.
+        delimiter: What stands between two cells.
+        columns: Names of the columns, no two the same.
+    """
+
+    path: Path
+    delimiter: str
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "CsvFile":
+        """The file with its delimiter and its columns, of which a line is read.
+
+        A column without a name is called `column1` or by another number, its place.
+
+        Raises:
+            DataError: It cannot be read, or its first line names no columns.
+        """
+        delimiter, names = _header(path)
+        if not names:
+            raise DataError(f"{path} is empty; its first line must name the columns.")
+        columns = tuple(n or f"column{i}" for i, n in enumerate(names, 1))
+        _check_columns(path, columns)
+        return cls(path, delimiter, columns)
+
+    def rows(self) -> Iterator[Row]:
+        """The rows below the first, blank lines left out, one in memory at a time.
+
+        Raises:
+            DataError: The file is damaged, no UTF-8 or quotes do not close.
+        """
+        rows = _rows(self.path, self.delimiter)
+        next(rows)
+        for line, cells in rows:
+            error = ""
+            if len(cells) != len(self.columns):
+                error = (
+                    f"{self.path}:{line} must have {len(self.columns)} cells, one for "
+                    f"each column of the first line, but it has {len(cells)}."
+                )
+            yield Row(line, cells, error)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name ends as those of tables do."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def numbered(cell: str) -> float:
+    """The number in a cell; not a number if it is blank.
+
+    Raises:
+        ValueError: It holds something else, or a number that float32 cannot hold.
+
+    Example:
+
+    >>> numbered("1e3"), numbered("?")
+    (1000.0, nan)
+    """
+    if cell in BLANKS:
+        return float("nan")
+    number = float(cell)
+    # float() also takes "infinity", and "1_000".
+    if not abs(number) < 3.4e38 or "_" in cell:
+        raise ValueError(cell)
+    return number
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number."""
+    try:
+        return cell not in BLANKS and numbered(cell) == numbered(cell)
+    except ValueError:
+        return False
+
+
+def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
+    """UTF-8 as text, without a byte order mark at the start of a file.
+
+    Args:
+        data: A line of a file, or all of it.
+        path: The file, for the message.
+        line: Its number.
+        before: Bytes of the file before it.
+
+    Raises:
+        DataError: It is no UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig" if before == 0 else "utf-8")
+    except UnicodeDecodeError as error:
+        where = line + data.count(b"\n", 0, error.start)
+        raise DataError(
+            f"{path}:{where} is not UTF-8: byte {before + error.start:,} of the file "
+            f"(counted from 0) is 0x{data[error.start]:02x}. Save the file as UTF-8."
+        ) from error
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Errors of the system and of gzip, as ours."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {path}.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read: {reason}.") from error
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file opened for reading, as it was before gzip compressed it."""
+    with path.open("rb") as file:
+        is_compressed = file.read(2) == _GZIP
+    return cast(BinaryIO, gzip.open(path)) if is_compressed else path.open("rb")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with told(path), opened(path) as file:
+        before = 0
+        for number, line in enumerate(file, 1):
+            yield decoded(line, path, number, before)
+            before += len(line)
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Rows with the line they begin in."""
+    reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, tuple(cell.strip() for cell in cells)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{path}:{line} cannot be read: {error}. A quote may be missing, or one in "
+            "a cell may not be doubled."
+        ) from error
+
+
+def _header(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The delimiter that makes most columns of the first row, and their names."""
+    is_tabbed = ".tsv" in path.name.lower()
+    found = {each: _first_row(path, each) for each in "\t" * is_tabbed or _DELIMITERS}
+    best = max(found, key=lambda each: len(found[each]))
+    return best, found[best]
+
+
+def _first_row(path: Path, delimiter: str) -> tuple[str, ...]:
+    try:
+        return next(_rows(path, delimiter), (0, ()))[1]
+    except DataError:
+        if delimiter in ",\t":
+            raise
+        return ()
+
+
+def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
+    twice = _first_twice(columns)
+    if twice is not None:
+        raise DataError(
+            f"The first line of {path} names the column {twice!r} twice; rename one."
+        )
+    places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
+    if all(map(is_number, columns)) and columns not in places:
+        raise DataError(
+            f"The first line of {path} must name the columns, but it holds only "
+            f"numbers: {', '.join(columns[:4])}... Write a line of names above it."
+        )
+
+
+def _first_twice(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

@@ -1,0 +1,56 @@
+"""What a kind of files in folders says: which they are, and how they are read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kscale.data.base import PartName
+from kscale.data.fitting import Fit
+from kscale.data.options import Options
+from kscale.data.raw import RawArray
+from kscale.data.readers.base import Reader
+
+Paths = Mapping[PartName, Sequence[Path]]
+"""Files by part; the training part is there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Understood:
+    """How the files of a folder are read.
+
+    Args:
+        name: Name of the raw input.
+        array: From a label for messages and files to the examples in them.
+        fits: By name of a network's input.
+        reader: Reads such files again.
+        notes, warnings: One sentence each.
+    """
+
+    name: str
+    array: Callable[[str, Sequence[Path]], RawArray]
+    fits: Mapping[str, Fit]
+    reader: Reader
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """Files of one kind.
+
+    Args:
+        word: What they are, for messages: `images`.
+        suffixes: Ends of their names, in small letters.
+        options: Options of loading that have a use for them.
+        understand: Looks at the files of all parts.
+    """
+
+    word: str
+    suffixes: tuple[str, ...]
+    options: tuple[str, ...]
+    understand: Callable[[Paths, Options], Understood]
+
+
+def every_path(paths: Paths) -> list[Path]:
+    """The files of all parts."""
+    return [path for files in paths.values() for path in files]

@@ -1,0 +1,38 @@
+"""Folders of texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kscale.data.folders.base import FolderKind, Paths, Understood
+from kscale.data.options import Options
+from kscale.data.preprocessing.text import TextFit
+from kscale.data.raw import RawArray
+from kscale.data.readers.texts import TextReader, text_of_file
+
+
+def _understand(paths: Paths, options: Options) -> Understood:
+    reader = TextReader()
+    name = reader.columns[0].name
+    fit = TextFit((name,), options.vocabulary, options.length)
+    return Understood(name, texts_of_files, {fit.name: fit}, reader)
+
+
+def texts_of_files(label: str, files: Sequence[Path]) -> RawArray:
+    """The texts of files, `(examples,)`; they are opened when they are needed."""
+    dtype = np.dtypes.StringDType()
+    return RawArray(
+        label,
+        (len(files),),
+        dtype,
+        lambda: np.array([text_of_file(path) for path in files], dtype=dtype),
+    )
+
+
+TEXTS = FolderKind(
+    "texts",
+    (".txt",),
+    ("kind", "split_by", "vocabulary", "length"),
+    _understand,
+)

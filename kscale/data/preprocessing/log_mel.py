@@ -1,0 +1,215 @@
+"""Sounds as log-mel spectrograms: loudness by time and by pitch, as ears hear it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.rows import CHUNK_BYTES, Rows
+from kscale.data.scaling import Scaling
+from kscale.task import Input
+
+LOWEST_HERTZ = 20.0
+"""Where the first band begins: what is below cannot be heard."""
+
+# Sainath & Parada 2015, section 2: 40 log-mel bands of 25 ms windows every 10 ms. Above
+# 16 kHz, where there is more to hear, 64: Kong et al. 2020 (PANNs), section III.
+_WINDOW_SECONDS = 0.025
+_STEPS_A_SECOND = 100
+_BANDS = 40
+_WIDE_BANDS = 64
+_WIDE_RATE = 16_000
+
+_LEAST_SHARE = 1e-8  # 80 dB below the loudest: the range of most such spectrograms
+_LEAST_POWER = 1e-10  # where every sound is silent
+_MOST_FITTED = 4096
+
+
+def step_of(rate: int) -> int:
+    """Samples from one frame to the next, at a rate in samples a second."""
+    return max(1, round(rate / _STEPS_A_SECOND))
+
+
+def window_of(rate: int) -> int:
+    """Samples that a frame sees, an even number: windows of odd length differ."""
+    return 2 * max(1, round(rate * _WINDOW_SECONDS / 2))
+
+
+def fft_length_of(rate: int) -> int:
+    """Length of the Fourier transform: the next power of two."""
+    return 1 << (window_of(rate) - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class LogMel(Preprocessing):
+    """Decibels of mel bands, each band scaled to mean 0 and standard deviation 1.
+
+    It computes what `keras.layers.MelSpectrogram` does, but that what is faint is cut
+    off at one power for all sounds; the layer's `top_db` would make a sound's
+    spectrogram depend on the loudest sound of its batch.
+
+    Args:
+        raw: The waveform, `(samples,)`; the samples are whole steps, for only then
+            does Keras tell the number of frames right.
+        rate: Samples a second.
+        window: Samples that a frame sees.
+        step: Samples from one frame to the next.
+        fft_length: Length of the Fourier transform, at least `window`.
+        bands: Mel bands from `LOWEST_HERTZ` to half the rate.
+        least_power: Power that is 0 dB; what is fainter is 0 dB too.
+        scaling: From decibels to what the network reads, a band at a time.
+    """
+
+    kind: ClassVar[str] = "log mel"
+
+    raw: RawInput
+    rate: int
+    window: int
+    step: int
+    fft_length: int
+    bands: int
+    least_power: float = _LEAST_POWER
+    scaling: Scaling = Scaling()
+
+    @property
+    def raw_inputs(self) -> tuple[RawInput, ...]:
+        """The waveform."""
+        return (self.raw,)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(frames, bands)` of the spectrogram."""
+        return self.raw.shape[0] // self.step + 1, self.bands
+
+    def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Scaled spectrograms, float32 `(examples, frames, bands)`."""
+        waves = raw[self.raw.name]
+        made = np.empty((len(waves), *self.shape), np.float32)
+        for rows in self.row_chunks(len(waves)):
+            made[rows] = self.scaling.apply(self.decibels(waves[rows]))
+        return made
+
+    def row_chunks(self, count: int) -> Iterator[NDArray[np.int64]]:
+        """Indices of some examples at a time, whose frames are of a bounded size."""
+        step = max(1, CHUNK_BYTES // (4 * self.shape[0] * self.fft_length))
+        for start in range(0, count, step):
+            yield np.arange(start, min(start + step, count))
+
+    def decibels(self, waves: NDArray[Any]) -> NDArray[np.float32]:
+        """Spectrograms before they are scaled, from 0 dB on."""
+        audible = np.maximum(self.powers(waves), np.float32(self.least_power))
+        decibels = 10 * np.log10(audible / np.float32(self.least_power))
+        return np.asarray(decibels, np.float32)
+
+    def powers(self, waves: NDArray[Any]) -> NDArray[np.float32]:
+        """Power in each band, `(examples, frames, bands)`."""
+        half = self.fft_length // 2
+        padded = np.pad(waves.astype(np.float32), ((0, 0), (half, half)), "reflect")
+        seen = (self.fft_length - self.window) // 2
+        inside = padded[
+            :, seen : padded.shape[1] - (self.fft_length - self.window - seen)
+        ]
+        frames = sliding_window_view(inside, self.window, axis=1)[:, :: self.step]
+        spectrum = np.fft.rfft(frames * _hann(self.window), self.fft_length)
+        power = spectrum.real**2 + spectrum.imag**2
+        weights = _mel_weights(self.rate, self.fft_length // 2 + 1, self.bands)
+        return np.asarray(power @ weights, np.float32)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "LogMel":
+        """What `to_json` described."""
+        scaling = data["scaling"]
+        return cls(
+            **{
+                **data,
+                "raw": RawInput.from_json(data["raw"]),
+                "scaling": Scaling(tuple(scaling["scale"]), tuple(scaling["offset"])),
+            }
+        )
+
+
+def _hann(length: int) -> NDArray[np.float32]:
+    turns = np.arange(length) / length
+    return (0.5 - 0.5 * np.cos(2 * np.pi * turns)).astype(np.float32)
+
+
+def _mel_weights(rate: int, bins: int, bands: int) -> NDArray[np.float32]:
+    """Triangles of the mel scale, `(bins, bands)`, each with the peak 1."""
+    edges = np.linspace(_mel(LOWEST_HERTZ), _mel(rate / 2), bands + 2)
+    found = _mel(np.linspace(0, rate / 2, bins))[:, None]
+    rising = (found - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - found) / np.diff(edges)[1:]
+    weights = np.maximum(0, np.minimum(rising, falling))
+    weights[0] = 0  # as Keras does, after HTK: no constant offset
+    return np.asarray(weights, np.float32)
+
+
+def _mel(hertz: Any) -> Any:
+    return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+
+
+@dataclass(frozen=True)
+class LogMelFit:
+    """Waveforms as log-mel spectrograms.
+
+    Args:
+        name: Name of the network's input.
+        raw_name: Name of the raw waveform.
+        rate: Samples a second.
+        samples: Samples of each sound, whole steps of `step_of(rate)`.
+    """
+
+    name: str
+    raw_name: str
+    rate: int
+    samples: int
+
+    @property
+    def raw(self) -> tuple[str, ...]:
+        """The waveform."""
+        return (self.raw_name,)
+
+    def known_input(self) -> Input:
+        """The spectrogram."""
+        return Input(self.name, "spectrogram", self._unfitted().shape)
+
+    def _unfitted(self) -> LogMel:
+        return LogMel(
+            RawInput(self.raw_name, (self.samples,)),
+            self.rate,
+            window_of(self.rate),
+            step_of(self.rate),
+            fft_length_of(self.rate),
+            _BANDS if self.rate <= _WIDE_RATE else _WIDE_BANDS,
+        )
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Input, LogMel]:
+        """Loudest power, and mean and deviation of each band.
+
+        Of a large training part some thousand examples are looked at, evenly spaced.
+        """
+        waves, mel = train[self.raw_name], self._unfitted()
+        count = min(len(waves), _MOST_FITTED)
+        chosen = np.arange(count) * len(waves) // count
+        chunks = [chosen[rows] for rows in mel.row_chunks(count)]
+        loudest = max(float(mel.powers(waves[rows]).max()) for rows in chunks)
+        least = loudest * _LEAST_SHARE if loudest else _LEAST_POWER
+        mel = replace(mel, least_power=least)
+        return self.known_input(), replace(mel, scaling=_scaling(mel, waves, chunks))
+
+
+def _scaling(mel: LogMel, waves: Rows, chunks: list[NDArray[np.int64]]) -> Scaling:
+    total, squares = np.zeros(mel.bands), np.zeros(mel.bands)
+    for rows in chunks:
+        values = mel.decibels(waves[rows]).reshape(-1, mel.bands).astype(np.float64)
+        total += values.sum(axis=0)
+        squares += (values**2).sum(axis=0)
+    count = sum(map(len, chunks)) * mel.shape[0]
+    mean = total / count
+    spread = np.sqrt(np.maximum(0, squares / count - mean**2))
+    spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
+    return Scaling(tuple((1 / spread).tolist()), tuple((-mean / spread).tolist()))

@@ -1,0 +1,154 @@
+"""Text as ids of its words, as `keras.layers.TextVectorization` has them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.rows import Rows
+from kscale.errors import DataError
+from kscale.task import Input
+
+PADDING, UNKNOWN = 0, 1
+_FIRST = 2  # id of the most frequent word
+
+_MOST_IDS = 20_000
+_LEAST_COUNT = 2
+_MOST_LENGTH = 256
+_SHARE = 0.95  # of the training texts that are read to their end
+_PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+_CHUNK = 4096  # texts
+
+
+def words_of(text: str) -> list[bytes]:
+    """The words of a text: ASCII letters in lower case, no ASCII punctuation.
+
+    It works on bytes, as TensorFlow does: other letters stay as they are, and words
+    end at ASCII spaces only.
+
+    Example:
+
+    >>> words_of("It's GOOD, ÄH?")
+    [b'its', b'good', b'\\xc3\\x84h']
+    """
+    return text.encode().lower().translate(None, _PUNCTUATION).split()
+
+
+@dataclass(frozen=True)
+class TextTokens(Preprocessing):
+    """Ids of the words of one text or of several joined: 0 padding, 1 unknown.
+
+    Args:
+        names: Raw inputs, joined with a space in this order.
+        words: Words with an id of their own, the most frequent first; the first is 2.
+        length: Ids of a text; longer ones are cut at the end, shorter ones padded.
+    """
+
+    kind: ClassVar[str] = "text"
+
+    names: tuple[str, ...]
+    words: tuple[str, ...]
+    length: int
+
+    @property
+    def raw_inputs(self) -> tuple[RawInput, ...]:
+        """The texts."""
+        return tuple(RawInput(name, (), "string") for name in self.names)
+
+    @cached_property
+    def _ids(self) -> dict[bytes, int]:
+        return {word.encode(): i for i, word in enumerate(self.words, _FIRST)}
+
+    def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Ids, int32 `(examples, length)`."""
+        texts = list(joined([raw[name].tolist() for name in self.names]))
+        found = np.zeros((len(texts), self.length), np.int32)
+        for row, text in zip(found, texts, strict=True):
+            words = words_of(text)[: self.length]
+            row[: len(words)] = [self._ids.get(word, UNKNOWN) for word in words]
+        return found
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "TextTokens":
+        """What `to_json` described."""
+        return cls(tuple(data["names"]), tuple(data["words"]), int(data["length"]))
+
+
+@dataclass(frozen=True)
+class TextFit:
+    """How text becomes ids: words of the training part, the most frequent first.
+
+    Args:
+        raw: Names of the raw arrays of text, joined with a space in this order.
+        vocabulary: Most ids, padding and unknown words included. Without it 20,000 at
+            most, and words that occur at least twice.
+        length: Ids of a text. Without it so many that 95 % of the training texts are
+            read to their end, and 256 at most.
+        name: Name of the network's input.
+    """
+
+    raw: tuple[str, ...]
+    vocabulary: int | None = None
+    length: int | None = None
+    name: str = "tokens"
+
+    def __post_init__(self) -> None:
+        for option, value, least in (
+            ("vocabulary", self.vocabulary, _FIRST + 1),
+            ("length", self.length, 1),
+        ):
+            if value is not None and value < least:
+                raise DataError(
+                    f"`{option} >= {least}` must hold for text, but got {value}."
+                )
+
+    def known_input(self) -> None:
+        """Nothing: vocabulary and length are learned."""
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
+        """The input and its words, of the raw training part.
+
+        Raises:
+            DataError: It holds no words.
+        """
+        counts: Counter[bytes] = Counter()
+        lengths: list[int] = []
+        for text in _texts([train[name] for name in self.raw]):
+            found = words_of(text)
+            lengths.append(len(found))
+            counts.update(found)
+        if not counts:
+            raise DataError("The texts of the training part hold no words.")
+        words = self._kept(counts)
+        tokens = TextTokens(self.raw, words, self.length or _length_of(lengths))
+        ids = len(words) + _FIRST
+        item = Input(self.name, "tokens", (tokens.length,), ids, unknown=UNKNOWN)
+        return item, tokens
+
+    def _kept(self, counts: Mapping[bytes, int]) -> tuple[str, ...]:
+        # Words that are equally frequent stand in one order everywhere.
+        order = sorted(counts, key=lambda word: (-counts[word], word))
+        least = _LEAST_COUNT if self.vocabulary is None else 1
+        frequent = [word for word in order if counts[word] >= least] or order
+        most = (self.vocabulary or _MOST_IDS) - _FIRST
+        return tuple(word.decode() for word in frequent[:most])
+
+
+def joined(columns: Sequence[Iterable[str]]) -> Iterator[str]:
+    """The texts of one row after the other, with a space between them."""
+    return map(" ".join, zip(*columns, strict=True))
+
+
+def _texts(arrays: Sequence[Rows]) -> Iterator[str]:
+    for start in range(0, len(arrays[0]), _CHUNK):
+        yield from joined([each[start : start + _CHUNK].tolist() for each in arrays])
+
+
+def _length_of(lengths: Sequence[int]) -> int:
+    enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
+    return max(1, min(enough, _MOST_LENGTH))

@@ -1,0 +1,113 @@
+"""Confusion: how often each class was taken for which, and scores of each class."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from kscale.reports.measures import wilson_interval
+from kscale.task import Target
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Scores of one class.
+
+    Args:
+        name: Name of the class.
+        support: Examples of it.
+        answers: Examples that were taken for it.
+        right: Examples of it that were taken for it.
+    """
+
+    name: str
+    support: int
+    answers: int
+    right: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the answers that are right; None if it was never the answer."""
+        return self.right / self.answers if self.answers else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of its examples that were found; None if there are none."""
+        return self.right / self.support if self.support else None
+
+    @property
+    def f1_score(self) -> float:
+        """Harmonic mean of precision and recall; 0 where one of them is not defined."""
+        return 2 * self.right / max(self.support + self.answers, 1)
+
+    @property
+    def precision_interval(self) -> tuple[float, float] | None:
+        """95 % interval (Wilson) of the precision."""
+        if self.precision is None:
+            return None
+        return wilson_interval(self.precision, self.answers)
+
+    @property
+    def recall_interval(self) -> tuple[float, float] | None:
+        """95 % interval (Wilson) of the recall."""
+        return (
+            None if self.recall is None else wilson_interval(self.recall, self.support)
+        )
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class was taken for which.
+
+    Args:
+        class_names: Names of all classes.
+        counts: `(class, answer, examples)` for all that occur, each once.
+
+    Example:
+
+    >>> confusion = Confusion(("cat", "dog"), ((0, 0, 8), (0, 1, 2), (1, 1, 5)))
+    >>> [score.recall for score in confusion.scores]
+    [0.8, 1.0]
+    """
+
+    class_names: tuple[str, ...]
+    counts: tuple[tuple[int, int, int], ...]
+
+    @cached_property
+    def scores(self) -> tuple[ClassScore, ...]:
+        """Scores of all classes, in their order."""
+        support: dict[int, int] = defaultdict(int)
+        answers: dict[int, int] = defaultdict(int)
+        for wanted, given, examples in self.counts:
+            support[wanted] += examples
+            answers[given] += examples
+        right = {wanted: n for wanted, given, n in self.counts if wanted == given}
+        return tuple(
+            ClassScore(name, support[i], answers[i], right.get(i, 0))
+            for i, name in enumerate(self.class_names)
+        )
+
+    def worst(self, most: int) -> list[int]:
+        """Indices of the classes of the lowest F1 score that occur, lowest first."""
+        there = [i for i, score in enumerate(self.scores) if score.support]
+        return sorted(there, key=lambda i: self.scores[i].f1_score)[:most]
+
+    def mistakes(self, most: int) -> list[tuple[str, str, int]]:
+        """What was most often taken for something else: class, answer, examples."""
+        wrong = [cell for cell in self.counts if cell[0] != cell[1]]
+        largest = sorted(wrong, key=lambda cell: (-cell[2], cell[:2]))[:most]
+        return [
+            (self.class_names[wanted], self.class_names[given], examples)
+            for wanted, given, examples in largest
+        ]
+
+
+def confusion_from(target: Target, rows: Iterable[Sequence[int]]) -> Confusion:
+    """The confusion that a line of results holds; what is no class is left out."""
+    names = target.class_names or tuple(map(str, range(target.outputs)))
+    cells = {(wanted, given): number for wanted, given, number in rows if number}
+    known = range(len(names))
+    return Confusion(
+        names,
+        tuple((w, g, n) for (w, g), n in cells.items() if w in known and g in known),
+    )

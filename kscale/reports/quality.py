@@ -1,0 +1,243 @@
+"""Quality: what the answers reach by further metrics, for each target and class."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kscale.objectives import OBJECTIVES
+from kscale.reports.cells import printable
+from kscale.reports.confusion import Confusion
+from kscale.reports.measures import score_interval
+from kscale.reports.report import Report, Row
+from kscale.task import Target
+
+_SHORT = {
+    "f1_score": "F1",
+    "auc": "AUC",
+    "root_mean_squared_error": "RMSE",
+    "mean_absolute_error": "MAE",
+    "r2_score": "R2",
+}
+_OF_CLASSES = ("recall", "precision", "f1_score", "auc")
+MOST_CLASSES = 10
+"""Classes of which a text shows all; of more, so many of the worst."""
+_MOST_MISTAKES = 5
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric with its 95 % interval, as `measures.score_interval` makes it.
+
+    Args:
+        name: Name of the metric.
+        value: What it is.
+        is_share: Whether it is printed in per cent.
+        low, high: Ends of the interval; None if it was not worked out.
+    """
+
+    name: str
+    value: float
+    is_share: bool
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What one answer reaches on one target.
+
+    Args:
+        answer: `best`, `recommended` or `best and recommended`.
+        part: `test`, or `validation` while it was not tested.
+        target: The target.
+        measures: Its metrics.
+        confusion: Of classes, on the test part.
+        is_only: Whether there is no other target.
+        objective: Metric of the target that was improved; where there is no other
+            target, a text says it with the answer.
+    """
+
+    answer: str
+    part: str
+    target: Target
+    measures: tuple[Measure, ...]
+    confusion: Confusion | None
+    is_only: bool
+    objective: str = ""
+
+    @property
+    def said(self) -> list[Measure]:
+        """The metrics that a text still has to say."""
+        if not self.is_only:
+            return list(self.measures)
+        return [item for item in self.measures if item.name != self.objective]
+
+
+def qualities_of(report: Report) -> list[Quality]:
+    """Each answer on each target, as far as results hold metrics."""
+    best, recommended = report.best, report.recommended
+    if best is None or recommended is None:
+        return []
+    answers = [("best", best), ("recommended", recommended)]
+    if best is recommended:
+        answers = [("best and recommended", best)]
+    found = [
+        _quality(name, row, target, report)
+        for name, row in answers
+        for target in report.targets
+    ]
+    return [quality for quality in found if quality.measures]
+
+
+def _quality(name: str, row: Row, target: Target, report: Report) -> Quality:
+    tested = bool(row.test_metrics)
+    metrics = row.test_metrics if tested else row.metrics
+    is_only = len(report.targets) == 1
+    prefix = "" if is_only else f"{target.name}/"
+    part = dict(report.objective.parts).get(target.name, report.objective)
+    return Quality(
+        name,
+        "test" if tested else "validation",
+        target,
+        tuple(
+            _measure(row, key, value, target, prefix)
+            for key, value in metrics.items()
+            if key.startswith(prefix)
+        ),
+        row.confusions.get(target.name),
+        is_only,
+        part.name,
+    )
+
+
+def _measure(row: Row, key: str, value: float, target: Target, prefix: str) -> Measure:
+    name = key.removeprefix(prefix)
+    objective = OBJECTIVES[target.kind].get(name)
+    if objective is None:
+        return Measure(name, value, False)
+    interval = _interval(row, name, value, target, row.test_errors.get(key))
+    low, high = interval or (None, None)
+    return Measure(name, value, objective.is_share, low, high)
+
+
+def _interval(
+    row: Row, name: str, value: float, target: Target, error: float | None
+) -> tuple[float, float] | None:
+    """Wilson's for what is counted; of others, none where no example made an error."""
+    confusion = row.confusions.get(target.name)
+    if confusion is not None and target.outputs == 2:
+        counted = {
+            "recall": confusion.scores[1].recall_interval,
+            "precision": confusion.scores[1].precision_interval,
+        }
+        if name in counted:
+            return counted[name]
+    examples = sum(score.support for score in confusion.scores) if confusion else 0
+    return score_interval(
+        OBJECTIVES[target.kind][name], value, error or None, examples if error else 0
+    )
+
+
+def quality_name(quality: Quality) -> str:
+    """Which answer it is, where it was measured, and of which target."""
+    of = "" if quality.is_only else f", {printable(quality.target.name)}"
+    return f"{quality.answer} on the {quality.part} part{of}"
+
+
+def quality_text(quality: Quality) -> str:
+    """The metrics in one line, with what the brackets and the means are."""
+    text = ", ".join(map(_measure_text, quality.said))
+    names = [measure.name for measure in quality.said]
+    notes = []
+    if any(name in _OF_CLASSES for name in names):
+        all_but = "all but accuracy are " if "accuracy" in names else ""
+        notes.append(f"{all_but}{_averaged(quality.target)}")
+    if any(measure.low is not None for measure in quality.said):
+        notes.append("95 % intervals in brackets")
+    return f"{text}; {', '.join(notes)}" if notes else text
+
+
+def _averaged(target: Target) -> str:
+    """What recall, precision, F1 and AUC are of."""
+    if target.outputs > 2:
+        return "means over the classes"
+    second = target.class_names[1] if len(target.class_names) == 2 else "1"
+    return f"of class {printable(second)!r}"
+
+
+def _measure_text(measure: Measure) -> str:
+    name = _SHORT.get(measure.name, measure.name.replace("_", " "))
+    unit = " %" if measure.is_share else ""
+    value = number_text(measure.value, measure.is_share)
+    if measure.low is None or measure.high is None:
+        return f"{name} {value}{unit}"
+    ends = [number_text(end, measure.is_share) for end in (measure.low, measure.high)]
+    return f"{name} {value}{unit} ({ends[0]} to {ends[1]})"
+
+
+def number_text(value: float | None, is_share: bool = True) -> str:
+    """A share in per cent, without the sign, or a value in four digits."""
+    if value is None:
+        return ""
+    return f"{100 * value:.1f}" if is_share else f"{value:.4g}"
+
+
+def mistakes_text(confusion: Confusion) -> str:
+    """The largest confusions in one line; empty if there are none."""
+    items = [
+        f"{printable(wanted)} for {printable(given)} ({examples})"
+        for wanted, given, examples in confusion.mistakes(_MOST_MISTAKES)
+    ]
+    return f"taken for another most often: {', '.join(items)}" if items else ""
+
+
+def shown_classes(confusion: Confusion) -> list[int]:
+    """Indices of all classes if they are few, else of the worst."""
+    if len(confusion.class_names) <= MOST_CLASSES:
+        return list(range(len(confusion.class_names)))
+    return confusion.worst(MOST_CLASSES)
+
+
+def classes_heading(confusion: Confusion) -> str:
+    """What the table of classes shows."""
+    number = len(confusion.class_names)
+    which = f"The worst {MOST_CLASSES} of {number} classes, by F1"
+    start = which if number > MOST_CLASSES else "Classes"
+    return f"{start}; 95 % intervals (Wilson) in brackets"
+
+
+def quality_json(quality: Quality) -> dict[str, Any]:
+    """A quality as plain data."""
+    document: dict[str, Any] = {
+        "answer": quality.answer,
+        "part": quality.part,
+        "target": quality.target.name,
+        "metrics": {m.name: _measure_json(m) for m in quality.measures},
+    }
+    if quality.confusion is not None:
+        document["confusion"] = _confusion_json(quality.confusion)
+    return document
+
+
+def _measure_json(measure: Measure) -> Mapping[str, float | None]:
+    return {"value": measure.value, "low": measure.low, "high": measure.high}
+
+
+def _confusion_json(confusion: Confusion) -> dict[str, Any]:
+    return {
+        "class_names": list(confusion.class_names),
+        "counts": [list(cell) for cell in confusion.counts],
+        "classes": [
+            {
+                "name": score.name,
+                "support": score.support,
+                "answers": score.answers,
+                "precision": score.precision,
+                "precision_interval": score.precision_interval,
+                "recall": score.recall,
+                "recall_interval": score.recall_interval,
+                "f1_score": score.f1_score,
+            }
+            for score in confusion.scores
+        ],
+    }

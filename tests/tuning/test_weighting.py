@@ -1,0 +1,75 @@
+"""Class weights: what they are, and that the loss counts them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tuning.made_data import digits, small_spec
+
+from kscale.building import build_model
+from kscale.data import Dataset, load_dataset
+from kscale.errors import DataError, SpecError
+from kscale.families import find_family
+from kscale.tuning.fitting import fit_model
+from kscale.tuning.loops import DeviceData, EpochLoop, make_adamw
+from kscale.tuning.scoring import probabilities
+from kscale.tuning.weighting import class_counts, class_weights_of
+
+
+def uneven() -> Dataset:
+    """Digits, told apart from the rare 3."""
+    data = digits()
+    x, y = data.train.inputs["x"], data.train.targets["label"]
+    kept = (y != 3) | (np.arange(len(y)) % 4 == 0)
+    return load_dataset((x[kept], y[kept] == 3), name="threes")
+
+
+def test_the_mean_weight_of_an_example_is_1_and_classes_count_the_same() -> None:
+    data = uneven()
+    (weights,) = class_weights_of(data, "balanced").values()
+    (counts,) = class_counts(data).values()
+    assert np.dot(weights, counts) == pytest.approx(len(data.train))
+    assert weights[0] * counts[0] == pytest.approx(weights[1] * counts[1])
+    assert class_weights_of(data, "none") == {}
+
+
+def test_the_loss_is_the_mean_of_weighted_losses() -> None:
+    data = uneven()
+    spec = small_spec()
+    blueprint = find_family("mlp").blueprint(spec, data.task)
+    model = build_model(blueprint, seed=3)
+    weights = class_weights_of(data, "balanced")
+    loop = EpochLoop(
+        model,
+        make_adamw(0.0, 0.0),
+        data.task,
+        DeviceData(data),
+        tf.distribute.get_strategy(),
+        class_weights=weights,
+    )
+    # Ten examples in one step, with the outputs that training mode gives.
+    order = np.arange(10, dtype=np.int32)
+    wanted = data.train.targets["label"][order]
+    logits = model(data.train.inputs["x"][order], training=True).numpy()
+    chosen = probabilities(logits)[np.arange(10), wanted]
+    expected = np.mean(weights["label"][wanted] * -np.log(chosen))
+    assert loop.run_epoch(order[None]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_weighted_training_finds_more_of_the_rare_class() -> None:
+    data = uneven()
+    found = []
+    for name in ("none", "balanced"):
+        blueprint = find_family("linear").blueprint(
+            find_family("linear").spec(), data.task
+        )
+        model = build_model(blueprint, seed=0)
+        how = {"learning_rate": 0.01, "epochs": 2, "objective": "recall"}
+        found.append(fit_model(model, data, class_weights=name, **how)[-1])
+    assert found[1] > found[0]
+
+
+def test_weights_that_cannot_be_are_refused() -> None:
+    with pytest.raises(SpecError, match="class weights 'balancd'. Did you mean"):
+        class_weights_of(digits(), "balancd")
+    with pytest.raises(DataError, match="class_weights=balanced.*real values only"):
+        class_weights_of(load_dataset("diabetes"), "balanced")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.columns import Category, TableColumns
@@ -93,12 +94,12 @@ def _numbers(item: TableColumns, raw: Tensors, name: str) -> list[Any]:
     """All numbers scaled, and where some of them are missing."""
     numbers = keras.ops.stack([raw[each.name] for each in item.numbers], axis=1)
     is_blank = keras.ops.isnan(numbers)
-    units = [each.unit for each in item.numbers]
+    units = np.array([each.unit for each in item.numbers], np.float32)
     curved = numbers
-    if any(units):
-        sizes = keras.ops.divide(keras.ops.abs(numbers), [u or 1.0 for u in units])
-        logs = keras.ops.multiply(keras.ops.sign(numbers), keras.ops.log1p(sizes))
-        curved = keras.ops.where([u > 0 for u in units], logs, numbers)
+    if units.any():
+        sizes = keras.ops.abs(numbers) / np.where(units > 0, units, np.float32(1))
+        logs = keras.ops.sign(numbers) * keras.ops.log1p(sizes)
+        curved = keras.ops.where(units > 0, logs, numbers)
     scaled = rescaled(curved, item.scaling, name)
     known = keras.ops.where(is_blank, 0.0, scaled)
     if not item.telling:

@@ -173,7 +173,7 @@ class TableFit:
             tuple(_fit_category(name, train[name]) for name in self.categories),
         )
         if not fitted.features:
-            raise DataError("All columns of the training part are blank.")
+            raise DataError("The table has no column to learn from.")
         return Input(self.name, "vector", (fitted.features,)), fitted
 
 

@@ -50,7 +50,7 @@ def _input(item: Described) -> str:
     read = ", ".join(printable(each["name"]) for each in raw[:_MOST_ROWS])
     more = f" and {len(raw) - _MOST_ROWS} more" if len(raw) > _MOST_ROWS else ""
     origin = f", from {read}{more}" if others else ""
-    return f"{item['kind']} {shape}{ids}{origin}, {item['preprocessing']}"
+    return f"{item['kind']} {shape}{ids} ({item['preprocessing']}){origin}"
 
 
 def _origin(described: Described) -> str:

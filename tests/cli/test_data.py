@@ -32,7 +32,7 @@ def test_it_says_what_was_understood(path: Path) -> None:
     assert found["inputs"][0]["vocabulary"] == 100
     assert "transformer" in found["families"]
     text = call(path, "--kind", "vector").stdout
-    assert "Input x: vector 5, scaled" in text and "Family auto: mlp" in text
+    assert "Input x: vector 5 (scaled)" in text and "Family auto: mlp" in text
 
 
 def test_options_that_are_of_no_use_are_refused(path: Path) -> None:

@@ -16,6 +16,7 @@ from contracts.family import (
 )
 
 from kscale import blueprint as bp
+from kscale.augmentation import AUGMENTATIONS
 from kscale.blueprint import (
     BODY_INPUT,
     Add,
@@ -50,7 +51,7 @@ X = Input("x", "vector", (4,))
 def test_every_record_is_counted_and_built() -> None:
     records = {
         cls
-        for cls in vars(bp).values()
+        for cls in (*vars(bp).values(), *AUGMENTATIONS)
         if isinstance(cls, type) and issubclass(cls, Layer)
     } - {Layer, Repeat}
     assert records == RULES.keys() == MAKERS.keys()

@@ -58,8 +58,8 @@ from kscale.families.tokens import (
 from kscale.task import Input, Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,
-# width 16, three seeds) 0.1 gives 78.7 % on validation, 0.02 gives 78.1 %; without
-# `token_dropout` the training part is learned by heart: 77 %.
+# width 16, learning rate 3e-3, three seeds) 0.1 gives 78.3 % on validation, 0.02 gives
+# 77.5 %, and that without whole tokens dropped 76.9 %.
 _EMBEDDINGS = 0.1
 
 
@@ -147,8 +147,8 @@ FAMILY = Family(
         EMBEDDING_WIDTH,
         Knob(
             "token_dropout",
-            0.6,
-            (0.0, 0.2, 0.4, 0.6, 0.8),
+            0.5,
+            (0.0, 0.3, 0.5, 0.6, 0.7),
             "share of tokens, and of features of their average, dropped in training",
             low=0.0,
             high=0.95,

@@ -268,7 +268,7 @@ def _squeeze(inner: Count, squeeze: int, activation: str) -> list[Layer]:
 
 FAMILY = Family(
     name="mobilenet",
-    summary="inverted bottlenecks; images, small budgets",
+    summary="inverted bottlenecks; images, sound, small budgets",
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),

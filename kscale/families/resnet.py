@@ -241,7 +241,7 @@ def _pre_block(
 
 FAMILY = Family(
     name="resnet",
-    summary="residual networks; images",
+    summary="residual networks; images, sound",
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),

@@ -4,7 +4,8 @@ Depth counts stacked LSTM or GRU layers, width the units of one layer, in one di
 With `depth=1` one layer stands between the input and the output layer. A sequence is
 read as it is, a spectrogram frame by frame, tokens through an embedding, an image row
 by row, a row's pixels being the features of one step. Padding is id 0; there a state
-stays as it is, and it is never averaged.
+stays as it is, and it is never averaged. `vocabulary` tells the first ids apart, and
+all others are one.
 
 `bidirectional` reads from both ends and joins the two outputs. `pooling="mean"`
 averages the states of all positions, `pooling="last"` takes the one after the whole
@@ -127,7 +128,7 @@ def _dropped(layer: Layer, rate: float) -> tuple[Layer, ...]:
 
 FAMILY = Family(
     name="rnn",
-    summary="LSTM or GRU layers; sequences, text as token ids",
+    summary="LSTM or GRU layers; sequences, sound, text as token ids",
     depth_counts="stacked recurrent layers",
     width_counts="units of a layer, one way",
     kinds=("tokens", "image", "sequence", "spectrogram"),

@@ -41,7 +41,7 @@ VOCABULARY = Knob(
 EMBEDDING_WIDTH = Knob(
     "embedding_width",
     0,
-    (0, 16, 32, 64, 128),
+    (0, 8, 16, 32, 64, 128),
     "features of a token; 0 is the width",
     low=0,
 )

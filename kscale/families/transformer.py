@@ -6,7 +6,8 @@ them, each added to what entered it: about 12 width^2 weights. With `depth=1` on
 stands between the embeddings and the average over all tokens that are not padding.
 
 Every input of tokens is embedded; the sum, with an embedding of the positions, enters
-the first block. Padding is id 0 of the first input; it is never read. `norm="pre"`
+the first block. Padding is id 0 of the first input; it is never read. `vocabulary`
+tells the first ids of each input apart, and all others are one. `norm="pre"`
 normalizes what enters attention and the dense layers, and once at the end (Xiong et al.
 2020); `norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all
 blocks the same weights and `embedding_width` makes token embeddings narrower, as in

@@ -141,7 +141,7 @@ def patch_for(shape: tuple[int, ...]) -> int:
 
 FAMILY = Family(
     name="vit",
-    summary="encoder blocks on patches; images",
+    summary="encoder blocks on patches; images, sound",
     depth_counts="encoder blocks",
     width_counts="features of a patch",
     kinds=("image", "spectrogram"),

@@ -287,11 +287,7 @@ class EpochLoop:
     def _loss(self, outputs: dict[str, Any], wanted: Tensors) -> Any:
         """This replica's share of the mean loss of the whole batch."""
         losses = [
-            self._target_loss(
-                target,
-                outputs[target.name],
-                wanted[target.name],
-            )
+            self._target_loss(target, outputs[target.name], wanted[target.name])
             for target in self.task.targets
         ]
         replicas = self.strategy.num_replicas_in_sync

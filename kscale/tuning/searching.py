@@ -165,4 +165,7 @@ def _narrowed(gate: LatencyGate, pool: Pool, listener: Listener) -> Pool:
             f"Measured the latency of {networks}: {len(narrow):,} of {len(pool):,} "
             "specs may be fast enough."
         )
+    for family in pool.space.families:
+        if not narrow.by_family({family.name: 1}).any():
+            listener.note(f"Family {family.name} is left out: all of it is too slow.")
     return narrow

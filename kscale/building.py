@@ -1,8 +1,7 @@
 """From a blueprint to a `keras.Model` of stock layers: the second reading."""
 
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
@@ -11,40 +10,7 @@ import keras
 from kscale import augmentation
 from kscale import blueprint as bp
 from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-
-
-def layer_name(path: str) -> str:
-    """Keras name of the layer at a path: no slash, and only what TensorFlow allows.
-
-    Other letters, as columns of a user may have in their names, are left out; digits
-    made of the whole path keep names apart then.
-
-    Example:
-
-    >>> layer_name("stage1/conv"), layer_name("head/next year")
-    ('stage1.conv', 'head.next_year_88d6ba48')
-    """
-    name = path.replace("/", ".")
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    plain = plain if re.match(r"[A-Za-z0-9.]", plain) else f"x{plain}"
-    return name if plain == name else f"{plain}_{crc32(path.encode()):08x}"
-
-
-def input_names(names: Iterable[str]) -> dict[str, str]:
-    """Names of Keras inputs, which may have all letters but a slash; no two the same.
-
-    Example:
-
-    >>> input_names(["a/b", "a.b", "c d"])
-    {'a/b': 'a.b', 'a.b': 'a.b_', 'c d': 'c d'}
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        chosen = name.replace("/", ".")
-        while chosen in found.values():
-            chosen += "_"
-        found[name] = chosen
-    return found
+from kscale.naming import input_names, layer_name
 
 
 def build_model(

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.building import alone, input_names
+from kscale.building import alone
 from kscale.data.preprocessing import RawInput
 from kscale.data.readers import Example, Reader
+from kscale.naming import input_names
 from kscale.predictions import Prediction, Ranking
 from kscale.task import Target, Task
 

@@ -7,12 +7,13 @@ from typing import Any
 import keras
 
 from kscale.augmentation import without_augmentation
-from kscale.building import alone, build_model, input_names, layer_name
+from kscale.building import alone, build_model
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
 from kscale.data.scaling import Scaling
 from kscale.errors import ExportError
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
+from kscale.naming import input_names, layer_name
 from kscale.preprocessing_layers import apply_layers, rescaled
 from kscale.task import Target, Task
 from kscale.tuning.checkpoints import load_checkpoint

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from tuning.made_data import digits, made_loop
 
 from kscale import ExportError
-from kscale.building import build_model, layer_name
+from kscale.building import build_model
 from kscale.data import Dataset, load_dataset
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
+from kscale.naming import layer_name
 from kscale.tuning.checkpoints import Progress, save_checkpoint
 from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.recipe import Recipe
@@ -127,9 +128,12 @@ def test_augmentation_does_not_ship(tmp_path: Path) -> None:
     loop = made_loop(spec, Recipe(epochs=1, batch_size=64))
     loop.run_epoch(np.arange(128, dtype=np.int32).reshape(2, 64))
     save_checkpoint(tmp_path / "a.npz", loop.model, loop.optimizer, Progress(1))
-    model = package_model(spec, digits().task, tmp_path / "a.npz", {}, {})
-    inputs = digits().validation.inputs
-    logits = loop.predict(inputs)["label"]
-    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    data = digits()
+    model = package_model(
+        spec, data.task, tmp_path / "a.npz", data.preprocessing, data.target_scaling
+    )
+    inputs = data.validation.inputs
+    expected = shares_of(loop.predict(inputs)["label"])
     # Called as it is, without a word on training.
-    np.testing.assert_allclose(model(inputs["x"]), expected, atol=1e-5)
+    given = model(data.input_scaling["x"].invert(inputs["x"]))["label"]
+    np.testing.assert_allclose(given, expected, atol=1e-5)

@@ -15,9 +15,9 @@ from kscale.answers import (
 )
 from kscale.budget import Budget
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
-from kscale.data.readers import reader_from_json
+from kscale.data.readers import ArrayReader, reader_from_json
 from kscale.data.scaling import scalings_from_json
-from kscale.errors import ExportError, ResultsError, unknown_name
+from kscale.errors import DataError, ExportError, ResultsError, unknown_name
 from kscale.export import FORMATS, Format, check_target, export_model
 from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
@@ -270,6 +270,7 @@ class Run:
             top: Most classes of a ranking; all of them if not given.
 
         Raises:
+            DataError: The run was trained on what no file holds.
             ExportError: The file or the weights are damaged.
             ResultsError: There is no such model in the folder.
 
@@ -277,15 +278,17 @@ class Run:
         """
         from kscale.predicting import predict_files
 
-        raw = preprocessings_from_json(self.description["preprocessing"])
-        return predict_files(
-            self.load_model(which),
-            self.task,
-            raw_inputs_of(raw),
-            reader_from_json(self.description["reader"]),
-            [paths] if isinstance(paths, str | Path) else paths,
-            top,
-        )
+        raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
+        reader = reader_from_json(self.description["reader"])
+        names = [item.name for item in raw]
+        if isinstance(reader, ArrayReader) and names != [reader.name]:
+            raise DataError(
+                f"{self.folder} was trained on several arrays, {', '.join(names)}, "
+                "which no file holds; the model of `Run.load_model` takes them by name."
+            )
+        chosen = [paths] if isinstance(paths, str | Path) else paths
+        model = self.load_model(which)
+        return predict_files(model, self.task, raw, reader, chosen, top)
 
     def export(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from kscale import ResultsError, Run
+from kscale import DataError, ResultsError, Run
 from kscale.cli import main
 from kscale.data.preprocessing import RawInput
 from kscale.data.readers import Example, Reader
@@ -107,6 +107,18 @@ def test_what_is_no_run_is_said_before_anything_starts(folder: Path) -> None:
 def test_an_unknown_model_is_refused_at_once(tiny_run: Run) -> None:
     with pytest.raises(ResultsError, match="has no model 'wurst'"):
         tiny_run.predict("x.npy", "wurst")
+
+
+def test_a_run_on_several_arrays_says_that_files_do_not_hold_them(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    description = json.loads((tiny_run.folder / "run.json").read_text())
+    item = description["preprocessing"]["x"]
+    other = {**item, "raw": {**item["raw"], "name": "y"}}
+    description["preprocessing"]["y"] = other
+    (tmp_path / "run.json").write_text(json.dumps(description))
+    with pytest.raises(DataError, match="trained on several arrays, x, y, which no"):
+        Run(tmp_path).predict("x.npy")
 
 
 @dataclass(frozen=True)

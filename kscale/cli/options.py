@@ -217,10 +217,13 @@ data_options = together(
 )
 
 
+LOADING = tuple(item.name for item in fields(Options) if item.name != "memory")
+"""Names of what `data_options` give."""
+
+
 def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> Dataset:
     """The data of a source and of `data_options`, which are taken out of `asked`."""
-    names = [item.name for item in fields(Options) if item.name in asked]
-    chosen = {name: asked.pop(name) for name in names}
+    chosen = {name: asked.pop(name) for name in LOADING}
     # They are read by Keras, which would say a lot while it starts.
     if source in KERAS_DATASETS:
         start_tensorflow(quiet)

@@ -27,6 +27,8 @@ SIZE_USAGE = [
     ["vgg16", "--max-params", "1m"],
     ["--max-params", "1m", "--input", "8x0"],
     ["mlp", "--data", "digits", "--input", "8x8x1"],
+    ["mlp", "--input", "8x8x1", "--kind", "vector"],
+    ["vgg16", "--label", "y"],
     ["mlp", "--depth", "2", "--set", "depth=3"],
 ]
 REFUSED = [

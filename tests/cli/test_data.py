@@ -70,6 +70,12 @@ def test_every_option_arrives_as_loading_takes_it() -> None:
     assert arrived["image_size"] == (8, 8)
 
 
+def test_size_counts_for_data_as_its_options_say(path: Path) -> None:
+    words = ["size", "transformer", "--data", str(path), "--json"]
+    done = CliRunner().invoke(main, [*words, "--vocabulary", "500"])
+    assert json.loads(done.stdout)["task"]["inputs"][0]["vocabulary"] == 500
+
+
 @pytest.mark.parametrize(
     "words",
     ["tune --max-params 50k --family transformer", "train transformer"],

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 from kscale.answers import (
     Entry,
@@ -14,10 +13,18 @@ from kscale.answers import (
     recommended_of,
 )
 from kscale.budget import Budget
+from kscale.codegen.module import Subject, module_code
+from kscale.codegen.training import Training
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import ArrayReader, reader_from_json
 from kscale.data.scaling import scalings_from_json
-from kscale.errors import DataError, ExportError, ResultsError, unknown_name
+from kscale.errors import (
+    DataError,
+    ExportError,
+    KscaleError,
+    ResultsError,
+    unknown_name,
+)
 from kscale.export import FORMATS, Format, check_target, export_model
 from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
@@ -41,6 +48,7 @@ from kscale.results import (
 )
 from kscale.search.base import result_key
 from kscale.task import Task
+from kscale.tuning.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -162,6 +170,52 @@ class Run:
             return report_csv(report)
         raise ResultsError(unknown_name("form", form, ("table", "markdown", "csv")))
 
+    def to_code(self, which: str | Entry = "recommended") -> str:
+        """A network as plain Keras code, for a project without kscale.
+
+        The text is a Python module: `build_model()` gives the network with new weights,
+        `compile_model(model)` the optimizer, schedule and loss that it was trained
+        with. Nothing is built for it, and it needs no TensorFlow.
+
+        Args:
+            which: `best`, `recommended`, or an entry of the front.
+
+        Raises:
+            ResultsError: There is no such network yet.
+        """
+        if not isinstance(which, Entry):
+            answers = {"best": self.best, "recommended": self.recommended}
+            if which not in answers:
+                raise ResultsError(unknown_name("answer", which, answers))
+            which = answers[which]()
+        description = self.description
+        return module_code(
+            Subject(
+                which,
+                self.task,
+                self.objective,
+                self._training(which),
+                str(description["data"].get("name", "data")),
+                preprocessings_from_json(description.get("preprocessing", {})),
+                scalings_from_json(description.get("target_scaling", {})),
+            )
+        )
+
+    def _training(self, entry: Entry) -> Training:
+        knobs = dict(entry.spec.knobs)
+        batch = int(self.description["identity"]["batch_size"])
+        recipe = Recipe(entry.epochs, batch)
+        return Training(
+            float(entry.learning_rate or 0.0),
+            float(knobs["weight_decay"]),
+            float(knobs["label_smoothing"]),
+            recipe.epochs,
+            recipe.batch_size,
+            int(self.description["data"]["train"]),
+            recipe.warmup,
+            recipe.cooldown,
+        )
+
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
         """Write the report as a picture (.png, .svg) or a self-contained page (.html).
 
@@ -176,7 +230,8 @@ class Run:
             )
         try:
             if path.suffix == ".html":
-                write_atomically(path, report_html(report).encode())
+                page = report_html(report, code=self._code())
+                write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 plot_report(report, path)
@@ -228,30 +283,9 @@ class Run:
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
-        import keras
+        from kscale.tuning.shipped import shipped_model
 
-        from kscale.tuning.packaging import package_model
-
-        if isinstance(which, Entry):
-            return package_model(
-                which.spec,
-                self.task,
-                self._weights(which),
-                preprocessings_from_json(self.description["preprocessing"]),
-                scalings_from_json(self.description["target_scaling"]),
-            )
-        path = self.folder / "models" / f"{which}.keras"
-        if which not in ("best", "recommended") or not path.exists():
-            raise ResultsError(
-                f"{self.folder} has no model {which!r}; there are best and recommended "
-                "once a search has ended."
-            )
-        try:
-            return keras.saving.load_model(path, compile=False)
-        except (OSError, ValueError, BadZipFile) as error:
-            raise ExportError(
-                f"{path} cannot be read; the search's command writes it again."
-            ) from error
+        return shipped_model(self.folder, self.description, which)
 
     def predict(
         self,
@@ -327,16 +361,6 @@ class Run:
         name = result_key(which.results[0]) if isinstance(which, Entry) else which
         return self.folder / "exports" / f"{name}{form.suffix}"
 
-    def _weights(self, entry: Entry) -> Path:
-        for result in entry.results:
-            path = self.folder / "models" / f"{result_key(result)}.npz"
-            if path.exists():
-                return path
-        raise ResultsError(
-            f"The weights of {entry.spec.family} with {entry.params:,} parameters were "
-            "not kept: only those of the front and of finalists are."
-        )
-
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"
 
@@ -344,7 +368,14 @@ class Run:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        return report_html(self.report(), fragment=True)
+        return report_html(self.report(), fragment=True, code=self._code())
+
+    def _code(self) -> str:
+        """Code of the recommended network; empty where there is none yet."""
+        try:
+            return self.to_code()
+        except KscaleError:
+            return ""
 
 
 def _changed(folder: Path) -> float:

@@ -1,12 +1,14 @@
 """The house: who may import whom, how long a file may be, and what stays light."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from reports.made_runs import digits_results, made_run
 
 import kscale
 
@@ -20,6 +22,7 @@ FLOORS = {
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
     **dict.fromkeys(("building", "data", "preprocessing_layers"), 5),
+    "codegen": 5,
     **dict.fromkeys(("predicting", "export"), 6),
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
@@ -97,6 +100,19 @@ def test_describing_data_is_light(tmp_path: Path) -> None:
 
 
 def assert_light(arguments: list[str]) -> None:
+    script = (
+        "from kscale.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code"
+    )
+    assert not loaded_after(script) & {*HEAVY, "matplotlib", "scipy", "sklearn"}
+
+
+def test_the_code_of_a_run_is_light(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(made_run()))
+    lines = "".join(result.to_line() for result in digits_results())
+    (tmp_path / "results.jsonl").write_text(lines)
+    arguments = ["report", str(tmp_path), "--code"]
     script = (
         "from kscale.cli import main\n"
         f"try: main({arguments!r})\n"

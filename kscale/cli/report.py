@@ -28,6 +28,8 @@ from kscale.run import Run
     show_default=True,
     help="Form of the table.",
 )
+@click.option("--code", is_flag=True, help="Print a network as plain Keras code.")
+@options.model_option
 @options.json_option
 @click.option(
     "-o",
@@ -40,25 +42,33 @@ def report(
     rank_by: str,
     all_rows: bool,
     form: str,
+    code: bool,
+    which: str,
     as_json: bool,
     output: Path | None,
 ) -> None:
     """Show the front, the best and the recommended network of RUN.
 
     Without RUN it is the run in runs/ that was changed last. CSV and JSON hold every
-    network.
+    network. --code prints a Python module that makes the recommended network, or with
+    --model the best, without kscale.
 
     \b
     Examples:
       kscale report
       kscale report runs/demo --rank-by density -o front.svg
+      kscale report runs/demo --code > network.py
     """
     if as_json and form != "table":
         raise click.UsageError(f"--json and --format {form} exclude each other.")
+    if code and (as_json or form != "table"):
+        raise click.UsageError("--code excludes --json and --format.")
     opened = Run(run) if run is not None else Run.latest()
     if output is not None:
         opened.write(output, rank_by)
-    if form == "table":
+    if code:
+        click.echo(opened.to_code(which), nl=False)
+    elif form == "table":
         show_run(opened, as_json, rank_by, all_rows)
     else:
         click.echo(opened.to_text(form, rank_by, all_rows), nl=False)

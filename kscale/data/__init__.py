@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kscale.data import embedded
+from kscale.data import embedded, tfds
 from kscale.data.arrays import parts_of_mapping, parts_of_pair
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.base import PART_NAMES, Dataset, Part, PartName
@@ -54,14 +54,14 @@ def load_dataset(
     sequences are standardized with the training part's mean and standard deviation.
 
     Args:
-        source: A name of `SOURCES` or of `KERAS_DATASETS`; path of an NPZ or CSV file,
-            of a folder with `train.csv` and perhaps `validation.csv` and `test.csv`, or
-            of a folder of images, sounds or texts with a sub-folder a class; `(x, y)`
-            or `(x_train, y_train), (x_test, y_test)`; a dict with the keys of an
-            NPZ file (`x_train`, `y_train`, `x_test`, ... or `x`, `y`); a finite
-            `tf.data.Dataset` of `(x, y)`, which is read once (one that shuffles gives
-            other parts each time), or a dict or tuple of them by part; or a `Dataset`,
-            returned as it is.
+        source: A name of `SOURCES` or of `KERAS_DATASETS`; `tfds:NAME` of TensorFlow
+            Datasets; path of an NPZ or CSV file, of a folder with `train.csv` and
+            perhaps `validation.csv` and `test.csv`, or of a folder of images, sounds or
+            texts with a sub-folder a class; `(x, y)` or `(x_train, y_train), (x_test,
+            y_test)`; a dict with the keys of an NPZ file (`x_train`, `y_train`,
+            `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of `(x, y)`, which
+            is read once (one that shuffles gives other parts each time), or a dict or
+            tuple of them by part; or a `Dataset`, returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
         options: What the data does not say itself, see `kscale.data.options.Options`.
@@ -106,7 +106,8 @@ def options_of(given: Mapping[str, Any]) -> Options:
 def peek_task(source: Any, **options: Any) -> Task:
     """The task of a source, without loading more of it than that takes.
 
-    Of an NPZ file only headers and labels are read, and token ids for their vocabulary.
+    Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
+    of images and sounds only headers.
 
     Args:
         source, options: As `load_dataset` takes them.
@@ -146,7 +147,8 @@ def dataset_name(source: Any) -> str:
     if isinstance(source, str | Path):
         path = Path(source)
         stem = table_name(path) if is_table(path) else path.stem
-        return re.sub(r"[^\w.-]+", "-", stem) or "arrays"
+        name = str(source) if tfds.is_tfds(source) else stem
+        return re.sub(r"[^\w.-]+", "-", name) or "arrays"
     return "arrays"
 
 
@@ -167,6 +169,8 @@ def _raw_data(source: Any, options: Options) -> RawData:
     if _is_known(source, SOURCES):
         options.refuse_except(f"the data set {source}", "kind", "vocabulary")
         return RawData(SOURCES[source].parts())
+    if tfds.is_tfds(source):
+        return tfds.load(source, options)
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
     if are_streams(source):
@@ -198,5 +202,5 @@ def _path_of(source: str | Path) -> Path:
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, (*SOURCES, *KERAS_DATASETS))
         if not path.exists():
-            raise DataError(f"{known} Or give the path of an NPZ file.")
+            raise DataError(f"{known} Or give the path of a file or folder.")
     return path

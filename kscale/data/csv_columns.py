@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from kscale.data.csv_files import BLANKS, CsvFile, Row, is_number
+from kscale.data.csv_files import BLANKS, CsvFile, Row, all_numbers, is_number
 from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
@@ -15,6 +15,7 @@ Role = Literal["number", "category", "text", "left out"]
 _CHUNK = 4096  # rows
 _MOST_VALUES = 10_000  # different values that are told apart
 _TEXT_WORDS = 5  # a name of a person has up to four
+_LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
 _COMMA = re.compile(r"-?\d+,\d+")
 _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
@@ -54,6 +55,17 @@ class Column:
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Count further cells."""
         self._follow(cells)
+        if all_numbers(cells) is not None:
+            self.filled += len(cells)
+            self.words += len(cells)
+            self.numbers += len(cells)
+        else:
+            self._count(cells, lines)
+        if len(self.values) < _MOST_VALUES:
+            self.values.update(cell for cell in cells if cell not in BLANKS)
+            self.told = self.filled
+
+    def _count(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         for cell, count in Counter(cells).items():
             if cell in BLANKS:
                 self.blanks += count
@@ -67,9 +79,6 @@ class Column:
             self.commas += count * bool(_COMMA.fullmatch(cell))
             if self.odd is None:
                 self.odd = cell, lines[cells.index(cell)]
-        if len(self.values) < _MOST_VALUES:
-            self.values.update(cell for cell in cells if cell not in BLANKS)
-            self.told = self.filled
 
     def _follow(self, cells: Sequence[str]) -> None:
         for cell in cells if self.is_counter else ():
@@ -116,7 +125,7 @@ def judged(column: Column, is_text: bool = False) -> Judged:
     """
     name = f"Column {column.name!r}"
     if is_text:
-        return Judged("text")
+        return _of_text(column, name)
     if len(column.values) < 2 and not (column.values and column.blanks):
         what = f"only {min(column.values)!r}" if column.values else "nothing"
         return Judged("left out", f"{name} is left out: it holds {what}.")
@@ -128,6 +137,18 @@ def judged(column: Column, is_text: bool = False) -> Judged:
     if column.is_text:
         return Judged("text")
     return _of_words(column, name)
+
+
+def _of_text(column: Column, name: str) -> Judged:
+    words = column.words / max(1, column.filled)
+    if words >= _LEAST_WORDS:
+        return Judged("text")
+    return Judged(
+        "text",
+        f"{name} has {words:.1f} words a text: they end at spaces, and a language "
+        "without spaces is not read well.",
+        is_warning=True,
+    )
 
 
 def _of_words(column: Column, name: str) -> Judged:
@@ -151,6 +172,8 @@ def _hint(column: Column) -> str:
     if column.numbers > column.filled / 2 and column.odd:
         cell, line = column.odd
         return f"; it holds numbers, but {cell!r} in line {line}"
+    if column.share > 0.5 and column.words >= 2 * column.filled:
+        return f"; if it is text, say text={column.name} (--text {column.name})"
     return ""
 
 

@@ -3,11 +3,14 @@
 import csv
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kscale.errors import DataError
 
@@ -20,6 +23,7 @@ BLANKS = frozenset(
 """Cells that hold nothing."""
 
 _DELIMITERS = ",;\t|"
+_MOST = 3.4e38  # in float32
 _GZIP = b"\x1f\x8b"
 
 
@@ -106,9 +110,20 @@ def numbered(cell: str) -> float:
         return float("nan")
     number = float(cell)
     # float() also takes "infinity", and "1_000".
-    if not abs(number) < 3.4e38 or "_" in cell:
+    if not abs(number) < _MOST or "_" in cell:
         raise ValueError(cell)
     return number
+
+
+def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """The numbers in cells, if all of them hold one; many times faster than each."""
+    try:
+        numbers = np.array(list(map(float, cells)))
+    except ValueError:
+        return None
+    # The same that `numbered` refuses; a comparison with NaN is never true.
+    is_plain = (np.abs(numbers) < _MOST).all() and "_" not in "".join(cells)
+    return numbers if is_plain else None
 
 
 def is_number(cell: str) -> bool:
@@ -175,7 +190,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     try:
         for cells in reader:
             if cells:
-                yield line, tuple(cell.strip() for cell in cells)
+                yield line, tuple(map(str.strip, cells))
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
@@ -186,19 +201,17 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 def _header(path: Path) -> tuple[str, tuple[str, ...]]:
     """The delimiter that makes most columns of the first row, and their names."""
-    is_tabbed = ".tsv" in path.name.lower()
-    found = {each: _first_row(path, each) for each in "\t" * is_tabbed or _DELIMITERS}
+    found: dict[str, tuple[str, ...]] = {}
+    errors: list[DataError] = []
+    for delimiter in "\t" if ".tsv" in path.name.lower() else _DELIMITERS:
+        try:
+            found[delimiter] = next(_rows(path, delimiter), (0, ()))[1]
+        except DataError as error:  # quotes that close before another delimiter
+            errors.append(error)
+    if not found:
+        raise errors[0]
     best = max(found, key=lambda each: len(found[each]))
     return best, found[best]
-
-
-def _first_row(path: Path, delimiter: str) -> tuple[str, ...]:
-    try:
-        return next(_rows(path, delimiter), (0, ()))[1]
-    except DataError:
-        if delimiter in ",\t":
-            raise
-        return ()
 
 
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from kscale.data.base import PART_NAMES, PartName
-from kscale.data.csv_files import is_table
+from kscale.data.csv_files import is_table, told
 from kscale.errors import DataError
 
 Files = dict[PartName, Path]
@@ -21,7 +21,6 @@ _WORDS: dict[str, PartName] = {
 _PART = re.compile(
     rf"(.*[^a-z])?({'|'.join(_WORDS)})(\.[ct]sv(?:\.gz)?)", re.IGNORECASE
 )
-
 _END = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
 
 
@@ -49,7 +48,9 @@ def csv_parts(path: Path) -> Files | None:
 
 def _parts_in(folder: Path, prefix: str, is_folder: bool) -> Files:
     files: Files = {}
-    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+    with told(folder):
+        beside = sorted(folder.iterdir()) if folder.is_dir() else []
+    for file in beside:
         known = _PART.fullmatch(file.name)
         if known is None or (known[1] or "") != prefix or not file.is_file():
             continue

@@ -108,11 +108,10 @@ def _with_labels(
 
 def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> _Plan:
     labels = chosen_labels(file.columns, options.label, file.path.name)
-    given = (*options.text, *options.ignore)
-    for name in (*given, *([options.split_by] if options.split_by else ())):
+    left_out = _not_inputs(labels, options)
+    for name in (*options.text, *left_out):
         if name not in columns:
             raise DataError(unknown_name("column", name, columns))
-    left_out = {*options.ignore, options.split_by, *(each.column for each in labels)}
     found = {
         name: judged(column, name in options.text)
         for name, column in columns.items()
@@ -120,11 +119,9 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
     }
     used, others = _used(found, options)
     if not used:
-        raise DataError(
-            f"{file.path} has no column to learn from besides "
-            f"{', '.join(each.column for each in labels)}. "
-            + " ".join(each.sentence for each in found.values())
-        )
+        what = f"has no column to learn from besides {listed(left_out)}."
+        told = [each.sentence for each in found.values()]
+        raise DataError(" ".join((f"{file.path} {what}", *told)))
     named = _named(used, found)
     return _Plan(
         labels,
@@ -135,19 +132,23 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
     )
 
 
+def _not_inputs(labels: Sequence[Label], options: Options) -> list[str]:
+    groups = [options.split_by] if options.split_by else []
+    return [*(label.column for label in labels), *options.ignore, *groups]
+
+
 def _used(
     found: Mapping[str, Judged], options: Options
 ) -> tuple[list[str], tuple[str, ...]]:
     """The columns that are read, all text or none; and a warning of what is not."""
-    texts = [name for name, each in found.items() if each.role == "text"]
-    table = [
-        name for name, each in found.items() if each.role in ("number", "category")
-    ]
-    if not texts or not table:
-        return texts or table, ()
+    useful = [name for name, each in found.items() if each.role != "left out"]
+    texts = [name for name in useful if found[name].role == "text"]
     texts = [name for name in texts if name in options.text] or texts
+    others = [name for name in useful if name not in texts]
+    if not texts or not others:
+        return texts or others, ()
     return texts, (
-        f"Only the text of {' and '.join(texts)} is read, and not {listed(table, 8)}: "
+        f"Only the text of {' and '.join(texts)} is read, and not {listed(others, 8)}: "
         "a network takes text or a table. To learn from the table, leave the text out "
         "with ignore=... (--ignore).",
     )
@@ -170,16 +171,23 @@ def safe_names(columns: Sequence[str]) -> list[str]:
     ['age', 'hours_per_week', 'Age_2', 'column_2nd', 'class_', 'gr_e']
     """
     names: list[str] = []
+    taken: set[str] = set()  # TensorFlow tells no capitals apart
     for column in columns:
-        name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
-        name = name if name[:1].isalpha() else f"column_{name}".rstrip("_")
-        name += "_" * (name in _TAKEN)
-        plain, count = name, 1
-        while name.lower() in (other.lower() for other in names):
+        plain = _plain_name(column)
+        name, count = plain, 1
+        while name.lower() in taken:
             count += 1
             name = f"{plain}_{count}"
+        taken.add(name.lower())
         names.append(name)
     return names
+
+
+def _plain_name(column: str) -> str:
+    """ASCII letters and digits, a letter first, and no word of Python."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
+    name = name if name[:1].isalpha() else f"column_{name}".rstrip("_")
+    return name + "_" * (name in _TAKEN)
 
 
 def _check_options(plan: _Plan, options: Options) -> None:

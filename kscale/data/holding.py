@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
+from kscale.data.memory import free_bytes
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.raw import RawArray
 from kscale.data.rows import (
@@ -27,7 +27,7 @@ def most_bytes(memory: int | None) -> int:
     """Bytes of data to hold: what was asked for, or half of the memory that is free."""
     if memory is not None:
         return memory
-    return int(psutil.virtual_memory().available * _SHARE)
+    return int(free_bytes() * _SHARE)
 
 
 class Holder:

@@ -34,16 +34,27 @@ def _floats(numbers: NDArray[Any]) -> tuple[float, ...]:
 def _moments(array: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and standard deviation of each feature, in two passes of float64."""
     rows = int(np.prod(array.shape[:-1]))
-    mean = sum(chunk.sum(axis=0) for chunk in _chunks(array)) / rows
-    squares = sum(((chunk - mean) ** 2).sum(axis=0) for chunk in _chunks(array))
+    mean = _sums(_chunks(array)) / rows
+    squares = _sums((chunk - mean) ** 2 for chunk in _chunks(array))
     spread = np.sqrt(squares / rows)
     is_constant = spread <= np.maximum(_LEAST_SPREAD * np.abs(mean), 1e-30)
     return mean, np.where(is_constant, 1.0, spread)
 
 
+def _sums(chunks: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Sum of each feature.
+
+    Over examples first: a sum of millions of three colours each, the other way, takes
+    NumPy three times as long.
+    """
+    total: Any = sum(chunk.sum(axis=0) for chunk in chunks)
+    sums: NDArray[np.float64] = total.reshape(-1, total.shape[-1]).sum(axis=0)
+    return sums
+
+
 def _chunks(array: Rows) -> Iterator[NDArray[np.float64]]:
-    """Features of all positions of some examples, `(positions, features)`."""
+    """Some examples at a time."""
     numbers = max(1, row_bytes(array) // array.dtype.itemsize)
     most = _CHUNK * row_bytes(array) // numbers
     for chunk in chunks_of(array, most):
-        yield chunk.reshape(-1, array.shape[-1]).astype(np.float64)
+        yield chunk.astype(np.float64)

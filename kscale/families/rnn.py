@@ -52,6 +52,7 @@ from kscale.families.base import (
 )
 from kscale.families.tokens import (
     EMBEDDING_WIDTH,
+    TOKEN_DROPOUT,
     VOCABULARY,
     embedded,
     refuse_knobs_of_tokens,
@@ -70,9 +71,13 @@ def _network(
     dropout: float,
     vocabulary: int,
     embedding_width: int,
+    token_dropout: float,
     pooling: str,
 ) -> Blueprint:
     layers = _sequence(task, width, vocabulary, embedding_width)
+    if token_dropout and task.inputs[0].kind == "tokens":
+        whole = Dropout(token_dropout, positions=True, name="embeddings/dropout")
+        layers.append(whole)
     mask = ("mask",) if task.inputs[0].kind == "tokens" else ()
     layer = Recurrent(width, cell, bidirectional, name="recurrent")
     entry = layers[-1].name if layers else task.inputs[0].name
@@ -154,6 +159,7 @@ FAMILY = Family(
         ),
         VOCABULARY,
         EMBEDDING_WIDTH,
+        TOKEN_DROPOUT,
         Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 1e-2),

@@ -46,6 +46,16 @@ EMBEDDING_WIDTH = Knob(
     low=0,
 )
 
+TOKEN_DROPOUT = Knob(
+    "token_dropout",
+    0.3,
+    (0.0, 0.1, 0.3, 0.5),
+    "share of tokens dropped in training, all their features at once",
+    low=0.0,
+    high=0.95,
+    shapes=False,
+)
+
 
 def known_ids(item: Input, vocabulary: int, family: str) -> int:
     """How many ids of an input are told apart.

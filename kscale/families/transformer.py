@@ -57,7 +57,12 @@ from kscale.families.encoder import (
     MLP_RATIO,
     encoder_block,
 )
-from kscale.families.tokens import EMBEDDING_WIDTH, VOCABULARY, embedded
+from kscale.families.tokens import (
+    EMBEDDING_WIDTH,
+    TOKEN_DROPOUT,
+    VOCABULARY,
+    embedded,
+)
 from kscale.task import Task
 
 
@@ -74,6 +79,7 @@ def _network(
     shared: bool,
     vocabulary: int,
     embedding_width: int,
+    token_dropout: float,
     positions: int,
     pooling: str,
 ) -> Blueprint:
@@ -100,6 +106,7 @@ def _network(
             positions or length,
             norm,
             dropout,
+            token_dropout,
         ),
         Repeat(body, depth, shared=shared, name="block"),
     ]
@@ -121,6 +128,7 @@ def _embeddings(
     positions: int,
     norm: str,
     dropout: float,
+    token_dropout: float,
 ) -> list[Layer]:
     narrow: Any = embedding_width or width
     ids = task.inputs[0].name
@@ -141,6 +149,9 @@ def _embeddings(
         layers.append(LayerNorm(name="embeddings/norm"))
     if dropout:
         layers.append(Dropout(dropout, name="embeddings/dropout"))
+    if token_dropout:
+        whole = Dropout(token_dropout, positions=True, name="embeddings/whole_dropout")
+        layers.append(whole)
     if embedding_width:
         layers.append(Dense(width, name="embeddings/project"))
     return layers
@@ -163,6 +174,7 @@ FAMILY = Family(
         Knob("shared", False, (False, True), "whether all blocks share weights"),
         VOCABULARY,
         EMBEDDING_WIDTH,
+        TOKEN_DROPOUT,
         Knob(
             "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
         ),

@@ -52,21 +52,24 @@ _STYLE = f"""
 .kscale .best {{ color: {COLOURS["best"]}; }}
 .kscale .recommended {{ color: {COLOURS["recommended"]}; }}
 .kscale summary {{ cursor: pointer; margin: 1rem 0; }}
+.kscale pre {{ overflow-x: auto; padding: 1rem; background: #f3f4f6;
+  user-select: all; }}
 """.strip()
 
 # The page shows text of strangers; the browser, too, is told to run and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def report_html(report: Report, fragment: bool = False) -> str:
+def report_html(report: Report, fragment: bool = False, code: str = "") -> str:
     """A report as one self-contained page: answers, plot, table and notes.
 
     Args:
         report: What to show.
         fragment: Whether to give a `<div>` to put into another page instead, such as a
             notebook.
+        code: Code of the recommended network, to be unfolded; empty for none.
     """
-    content = f"<style>\n{_STYLE}\n</style>\n{_content(report)}"
+    content = f"<style>\n{_STYLE}\n</style>\n{_content(report, code)}"
     if fragment:
         return content
     return f"""<!DOCTYPE html>
@@ -84,7 +87,7 @@ def report_html(report: Report, fragment: bool = False) -> str:
 """
 
 
-def _content(report: Report) -> str:
+def _content(report: Report, code: str) -> str:
     rows = shown_rows(report)
     parts = [
         '<div class="kscale">',
@@ -95,6 +98,7 @@ def _content(report: Report) -> str:
         *_front(report, rows),
         *chain.from_iterable(map(_quality, qualities_of(report))),
         *_rest(report, rows),
+        *_code(code),
         f'<p class="quiet">{escape(closing(report))}</p>',
         "</div>",
     ]
@@ -174,6 +178,15 @@ def _rest(report: Report, shown: Sequence[Row]) -> Iterable[str]:
         table = _table(columns_of(report, rows, all_rows=True), rows)
         summary = f"All {len(rows)} rows"
         yield f"<details>\n<summary>{summary}</summary>\n{table}\n</details>"
+
+
+def _code(code: str) -> Iterable[str]:
+    if code:
+        summary = "Keras code of the recommended network; a click selects all of it"
+        yield (
+            f"<details>\n<summary>{summary}</summary>\n"
+            f"<pre>{escape(code)}</pre>\n</details>"
+        )
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@ import psutil
 import tensorflow as tf
 from packaging.requirements import Requirement
 
+from kscale.data.memory import free_bytes
 from kscale.units import format_bytes
 
 
@@ -73,7 +74,7 @@ def check_environment() -> Environment:
         tuple(problems),
         tuple(device.name for device in tf.config.list_logical_devices()),
         psutil.cpu_count() or 1,
-        psutil.virtual_memory().available,
+        free_bytes(),
     )
 
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import psutil
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.building import alone, build_model
+from kscale.data.memory import free_bytes
 from kscale.errors import BudgetError, TrialError, reason_of
 from kscale.families import find_family
 from kscale.families.base import TRAINING_KNOBS, Spec
@@ -227,7 +227,7 @@ class LatencyGate:
         # Initial weights are computed and then copied into the variables.
         passed = self.budget.latency_batch * size.activation_bytes
         needed = 2 * size.weight_bytes() + passed
-        free = psutil.virtual_memory().available
+        free = free_bytes()
         if needed > free:
             raise TrialError(
                 f"measuring it would hold about {format_bytes(needed)} and "

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import psutil
 import tensorflow as tf
 
 from kscale.building import build_model
 from kscale.data.base import Dataset, Part
+from kscale.data.memory import free_bytes
 from kscale.errors import ResultsError, TrialError, reason_of
 from kscale.families import find_family
 from kscale.objectives import Objective
@@ -269,7 +269,7 @@ class Trainer:
         if tf.config.list_physical_devices("GPU"):
             return  # the device raises an error of its own, which fails one trial only
         needed = self._size(job).training_bytes(self.recipe.batch_size)
-        free = psutil.virtual_memory().available
+        free = free_bytes()
         if needed > free:
             raise TrialError(
                 f"training would hold about {format_bytes(needed)} and "

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kscale import Run
 from kscale.cli import main
 from kscale.families import FAMILIES
+from kscale.run import Run
 
 
 def call(*arguments: str) -> Result:
@@ -87,6 +87,14 @@ def test_report_of_a_run_in_every_form(folder: Path) -> None:
     assert found["best"]["params"] >= found["recommended"]["params"] > 0
     assert call("report", str(folder), "--format", "csv").stdout.count("\n") >= 4
     assert "|" in call("report", str(folder), "--format", "markdown").stdout
+
+
+def test_report_prints_code(folder: Path) -> None:
+    best = call("report", str(folder), "--code", "--model", "best")
+    assert best.exit_code == 0
+    assert best.stdout == Run(folder).to_code("best")
+    assert call("report", str(folder), "--code").stdout == Run(folder).to_code()
+    assert call("report", str(folder), "--code", "--json").exit_code == 2
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png", "html"])

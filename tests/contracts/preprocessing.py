@@ -20,8 +20,6 @@ from kscale.data.preprocessing import Preprocessing, preprocessing_from_json
 from kscale.preprocessing_layers import apply_layers
 from kscale.tuning.packaging import raw_tensors
 
-_TOLERANCE = 1e-5  # float32, and a logarithm that two libraries compute
-
 Raw = Mapping[str, NDArray[Any]]
 
 
@@ -32,10 +30,12 @@ class Checked:
     Args:
         item: The preprocessing.
         raw: Raw examples by name, as a reader gives them.
+        tolerance: Of float32, and logarithms that two libraries compute.
     """
 
     item: Preprocessing
     raw: Raw
+    tolerance: float = 1e-5
 
     @cached_property
     def numbers(self) -> NDArray[Any]:
@@ -61,7 +61,7 @@ class Checked:
 
     def assert_same(self, found: Any) -> None:
         np.testing.assert_allclose(
-            np.asarray(found), self.numbers, rtol=_TOLERANCE, atol=_TOLERANCE
+            np.asarray(found), self.numbers, rtol=self.tolerance, atol=self.tolerance
         )
 
 

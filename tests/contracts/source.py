@@ -35,12 +35,13 @@ class Checked:
         self.cut = cut
         self.data: Dataset = load_dataset(source)
         self.input = self.data.task.inputs[0]
-        self.x = x.reshape(len(x), *self.input.shape)
+        self.x = x
 
-    def scaled(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Raw inputs as the network takes them."""
-        scaling = self.data.input_scaling.get(self.input.name)
-        return scaling.apply(x) if scaling else x.astype(np.int32)
+    def encoded(self) -> NDArray[Any]:
+        """The raw inputs as the network takes them."""
+        preprocessing = self.data.preprocessing[self.input.name]
+        (raw,) = preprocessing.raw_inputs
+        return preprocessing.apply({raw.name: self.x.reshape(-1, *raw.shape)})
 
     def together(self) -> NDArray[Any]:
         """The network's inputs of all parts."""
@@ -83,7 +84,7 @@ def check_labels_are_in_range(checked: Checked) -> None:
 def check_each_example_is_in_exactly_one_part(checked: Checked) -> None:
     together = checked.together()
     assert len(together) == len(checked.x)
-    assert _sorted_rows(together) == _sorted_rows(checked.scaled(checked.x))
+    assert _sorted_rows(together) == _sorted_rows(checked.encoded())
 
 
 def check_cut_parts_have_the_same_share_of_each_class(checked: Checked) -> None:
@@ -109,7 +110,8 @@ def check_scaling_is_fitted_on_the_training_part(checked: Checked) -> None:
         if item.kind == "tokens":
             assert item.name not in checked.data.input_scaling
             continue
-        assert len(checked.data.input_scaling[item.name].scale) == item.shape[-1]
+        scaling = checked.data.input_scaling.get(item.name)
+        assert scaling is None or len(scaling.scale) == item.shape[-1]
         rows = train.reshape(-1, item.shape[-1]).astype(np.float64)
         np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
         varies = rows.min(axis=0) < rows.max(axis=0)
@@ -120,7 +122,7 @@ def check_inverse_scaling_recovers_raw_values(checked: Checked) -> None:
     scaling = checked.data.input_scaling.get(checked.input.name)
     if scaling is None:
         return
-    raw = checked.x.astype(np.float32)
+    raw = checked.x.astype(np.float32).reshape(-1, *checked.input.shape)
     spread = 1 / np.abs(scaling.scale)
     error = np.abs(scaling.invert(scaling.apply(raw)) - raw)
     assert (error <= 1e-5 * (np.abs(raw) + spread)).all()

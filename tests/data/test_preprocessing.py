@@ -8,7 +8,7 @@ from contracts.preprocessing import CHECKS, Check, Checked
 
 from kscale.data.preprocessing import PREPROCESSINGS, RawInput
 from kscale.data.preprocessing.columns import Category, Number, TableColumns, TableFit
-from kscale.data.preprocessing.log_mel import LogMel
+from kscale.data.preprocessing.log_mel import LogMelFit
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import TextFit, TextTokens, words_of
 from kscale.data.scaling import Scaling
@@ -46,12 +46,7 @@ SENTENCES = {
 SOUNDS = {"sound": RNG.normal(0, 0.1, (5, 800)).astype(np.float32)}
 CHECKED = {
     "log mel": Checked(
-        LogMel(
-            *(RawInput("sound", (800,)), 8000, 200, 80, 256, 40),
-            least_power=1e-6,
-            scaling=Scaling((0.02,) * 40, (-1.0,) * 40),
-        ),
-        SOUNDS,
+        LogMelFit("x", "sound", 8000, 800).fit(SOUNDS)[1], SOUNDS, tolerance=1e-3
     ),
     "scaled": Checked(
         Scaled(RawInput("x", (2,)), Scaling((2.0, 0.5), (1.0, -1.0))),

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 from tuning.made_data import digits
 
 from kscale.budget import Budget
-from kscale.data import load_dataset
+from kscale.data import Dataset, load_dataset
 from kscale.errors import BudgetError, SpecError
 from kscale.objectives import find_objective
 from kscale.task import Input, Task
@@ -20,10 +22,18 @@ from kscale.tuning.plans import (
 from kscale.tuning.recipe import Recipe
 
 
-def made_plan(budget: Budget | None = None, **asked: Any) -> Plan:
+def larger_images() -> Dataset:
+    """Digits of 16 x 16 pixels."""
+    x, y = load_digits(return_X_y=True)
+    return load_dataset((np.kron(x.reshape(-1, 8, 8), np.ones((1, 2, 2))), y))
+
+
+def made_plan(
+    budget: Budget | None = None, data: Dataset | None = None, **asked: Any
+) -> Plan:
     return make_plan(
         Request(**asked),
-        digits(),
+        data or digits(),
         budget or Budget(max_params=50_000),
         find_objective(None, digits().task.targets[0]),
         Recipe(2, 64),
@@ -32,7 +42,7 @@ def made_plan(budget: Budget | None = None, **asked: Any) -> Plan:
 
 def test_the_name_comes_from_the_identity_alone() -> None:
     assert made_plan().name == made_plan(trials=99, finalist_seeds=1).name
-    assert made_plan().name.startswith("digits-mlp-cnn-50kparams-")
+    assert made_plan().name.startswith("digits-mlp-50kparams-")
     assert made_plan().name != made_plan(seed=1).name
     assert made_plan().name != made_plan(settings=(("depth", 2),)).name
     assert made_plan().name != made_plan(Budget(max_params=50_001)).name
@@ -48,7 +58,7 @@ def test_settings_are_the_same_however_they_are_written() -> None:
     ("task", "names"),
     [
         (Task.of("vector", (8,), classes=2), ["mlp"]),
-        (Task.of("image", (8, 8, 1), classes=2), ["mlp", "cnn"]),
+        (Task.of("image", (8, 8, 1), classes=2), ["mlp"]),
         (Task.of("image", (12, 12, 1), classes=2), ["cnn", "resnet"]),
         (Task.of("tokens", (9,), classes=2, vocabulary=5), ["mlp", "transformer"]),
         (Task.of("sequence", (9, 4), classes=2), ["rnn"]),
@@ -65,21 +75,22 @@ def test_auto_takes_the_families_that_suit_the_inputs(
 
 
 def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
-    first = "Family auto: mlp and cnn, for images of 8 x 8."
-    assert made_plan().notes == (first,)
-    plan = made_plan(Budget(max_params=500))
+    assert made_plan().notes == ("Family auto: mlp, for images of 8 x 8.",)
+    images = larger_images()
+    first = "Family auto: cnn and resnet, for images of 16 x 16."
+    assert made_plan(data=images).notes == (first,)
+    plan = made_plan(Budget(max_params=500), images)
     assert [family.name for family in plan.space.families] == ["cnn"]
     assert {spec.family for spec in plan.pool.specs()} == {"cnn"}
-    first, second = plan.notes
-    assert first == "Family auto: mlp and cnn, for images of 8 x 8."
-    assert second.startswith("Family mlp is left out: No mlp fits max_params=500")
-    assert plan.name.startswith("digits-cnn-500params-")
+    assert plan.notes[0] == first
+    assert plan.notes[1].startswith("Family resnet is left out: No resnet fits max_")
+    assert "-cnn-500params-" in plan.name
 
 
 def test_auto_leaves_out_a_family_that_a_setting_does_not_suit() -> None:
-    plan = made_plan(settings=(("norm", "layer"),))
-    assert [family.name for family in plan.space.families] == ["mlp"]
-    assert "cnn is left out: `norm` is one of none, batch, not 'layer'" in plan.notes[1]
+    plan = made_plan(data=larger_images(), settings=(("norm", "none"),))
+    assert [family.name for family in plan.space.families] == ["cnn"]
+    assert "resnet is left out: `norm` is one of pre, post, not 'none'" in plan.notes[1]
 
 
 def test_a_family_that_was_named_must_fit() -> None:
@@ -89,8 +100,8 @@ def test_a_family_that_was_named_must_fit() -> None:
         made_plan(Budget(max_params=500), families=named)
     with pytest.raises(SpecError, match="`norm` is one of none, batch, not 'layer'"):
         made_plan(families=named, settings=(("norm", "layer"),))
-    with pytest.raises(BudgetError, match="No mlp or cnn fits max_params=10: the"):
-        made_plan(Budget(max_params=10))
+    with pytest.raises(BudgetError, match="No cnn or resnet fits max_params=10: the"):
+        made_plan(Budget(max_params=10), larger_images())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +131,7 @@ def test_what_cannot_be_is_refused(asked: dict[str, Any], text: str) -> None:
 def test_a_search_needs_a_limit_that_something_fits() -> None:
     with pytest.raises(BudgetError, match="needs a limit"):
         made_plan(Budget())
-    with pytest.raises(BudgetError, match=r"smallest cnn \(depth=1, width=8\)"):
+    with pytest.raises(BudgetError, match=r"smallest mlp \(depth=1, width=8\)"):
         made_plan(Budget(max_params=10))
 
 

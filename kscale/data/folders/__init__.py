@@ -162,11 +162,11 @@ def _groups(layout: Layout, pattern: str) -> RawArray:
         searched = re.compile(pattern)
     except re.error as error:
         raise DataError(
-            f"`split_by` must be a regular expression, but {pattern!r} is none: "
+            f"`split_by` must be a regular expression, but '{pattern}' is none: "
             f"{error}."
         ) from error
     keys = [_key(searched, file, layout.root) for file in layout.parts["train"]]
-    return RawArray.of(f"What `split_by` {pattern!r} finds", keys)
+    return RawArray.of(f"split_by='{pattern}'", keys)
 
 
 def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:
@@ -176,7 +176,7 @@ def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:
     if not key:
         raise DataError(
             f"`split_by` must be found in the path of each file below {root}, but "
-            f"{pattern.pattern!r} finds nothing in {name}."
+            f"'{pattern.pattern}' finds nothing in {name}."
         )
     return key
 

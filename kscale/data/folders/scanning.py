@@ -85,15 +85,19 @@ def expected(root: Path) -> str:
 def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
     """Folders of parts by part; none if folders so called are classes.
 
-    They are parts where those below hold all files, or where they alone are there.
+    They are parts where they alone are there, or where most files of the training part
+    lie deeper, in folders of their class.
     """
-    tops = sorted({names[0] for names in files if len(names) > 1})
-    named = {top: _PARTS[top.lower()] for top in tops if top.lower() in _PARTS}
-    has_depth = {names[0] for names in files if len(names) > 2}
-    has_files = {names[0] for names in files if len(names) == 2}
-    train = [top for top in named if named[top] == "train"]
-    is_deep = bool(train) and has_depth >= {*train} and not has_files & {*train}
-    if not named or not (is_deep or len(named) == len(tops)):
+    depths = {names[0]: [0, 0] for names in files if len(names) > 1}
+    for names in files:
+        if len(names) > 1:
+            depths[names[0]][len(names) > 2] += 1
+    named = {top: _PARTS[top.lower()] for top in depths if top.lower() in _PARTS}
+    beside, deeper = (
+        sum(depths[top][is_deep] for top, part in named.items() if part == "train")
+        for is_deep in (0, 1)
+    )
+    if not named or (deeper <= beside and len(named) < len(depths)):
         return {}
     chosen: dict[PartName, str] = {}
     for top, part in named.items():

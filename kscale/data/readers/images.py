@@ -1,6 +1,9 @@
 """Examples of image files, in the size, the channels and the position of training."""
 
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -70,15 +73,11 @@ class ImageReader(FileReader):
         from PIL import ImageOps
 
         with _opened(path) as image:
-            try:
-                # A JPEG may be decoded at half its size or less, if that is enough.
-                image.draft(None, (2 * max(self.height, self.width),) * 2)
-                image.load()
-                image = ImageOps.exif_transpose(image)
-                image = self._resized(_plain(image, path, self.channels))
-            except _BROKEN as error:
-                raise _unreadable(path, error) from error
-        return np.asarray(image).reshape(self.height, self.width, self.channels)
+            # A JPEG may be decoded at half its size or less, if that is enough.
+            image.draft(None, (2 * max(self.height, self.width),) * 2)
+            turned = ImageOps.exif_transpose(image)
+            whole = self._resized(_plain(turned, path, self.channels))
+        return np.asarray(whole).reshape(self.height, self.width, self.channels)
 
     def _resized(self, image: "Image.Image") -> "Image.Image":
         from PIL import Image, ImageOps
@@ -100,10 +99,7 @@ def image_header(path: Path) -> ImageHeader:
         DataError: It is no image that can be read.
     """
     with _opened(path) as image:
-        try:
-            is_turned = image.getexif().get(_ORIENTATION) in _TURNED
-        except _BROKEN as error:
-            raise _unreadable(path, error) from error
+        is_turned = image.getexif().get(_ORIENTATION) in _TURNED
         width, height = image.size[::-1] if is_turned else image.size
         return ImageHeader(height, width, image.mode in GREY_MODES)
 
@@ -115,13 +111,21 @@ _BROKEN = (
 )
 
 
-def _opened(path: Path) -> "Image.Image":
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image.Image]":
+    """The image; what Pillow raises inside is told of the file."""
     from PIL import Image
 
-    try:
-        return Image.open(path)
-    except (*_BROKEN, Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
+    with warnings.catch_warnings():
+        # Of damaged EXIF data, which is not needed, and of very large images.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                yield image
+        except DataError:
+            raise
+        except (*_BROKEN, Image.DecompressionBombError) as error:
+            raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

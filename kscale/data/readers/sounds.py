@@ -48,8 +48,9 @@ class SoundReader(FileReader):
 
     def array(self, path: Path) -> NDArray[Any]:
         """The waveform, float32 `(samples,)`."""
-        rate, given = _read(path, is_mapped=False)
-        wave = _mono(given)
+        rate, given = _read(path)
+        # What is cut off is not read, but for what resampling sees beyond the end.
+        wave = _mono(given[: -(-self.samples * rate // self.rate) + rate // 10])
         if not np.isfinite(wave).all():
             raise DataError(f"{path} holds missing or infinite samples. Remove it.")
         if rate != self.rate:
@@ -65,20 +66,21 @@ def sound_header(path: Path) -> SoundHeader:
     Raises:
         DataError: It is no WAV file that can be read, or has no samples.
     """
-    rate, samples = _read(path, is_mapped=True)
+    rate, samples = _read(path)
     return SoundHeader(rate, len(samples))
 
 
-_BROKEN = (OSError, ValueError, EOFError, struct.error, ZeroDivisionError, TypeError)
-
-
-def _read(path: Path, is_mapped: bool) -> tuple[int, NDArray[Any]]:
+def _read(path: Path) -> tuple[int, NDArray[Any]]:
+    """Rate and samples, which are read when they are used where that can be."""
     try:
-        rate, samples = _parsed(path, is_mapped)
+        rate, samples = _parsed(path)
     except UnboundLocalError as error:  # how SciPy finds that there is no data
         raise unreadable(path, "a WAV file", "it has no samples") from error
-    except _BROKEN as error:
-        raise unreadable(path, "a WAV file", error) from error
+    except (struct.error, ZeroDivisionError) as error:
+        raise unreadable(path, "a WAV file", "its header is damaged") from error
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        reason = "it ends within a sample" if "reshape" in str(error) else error
+        raise unreadable(path, "a WAV file", reason) from error
     if not len(samples):
         raise unreadable(path, "a WAV file", "it has no samples")
     if rate < 1:
@@ -86,17 +88,16 @@ def _read(path: Path, is_mapped: bool) -> tuple[int, NDArray[Any]]:
     return rate, samples
 
 
-def _parsed(path: Path, is_mapped: bool) -> tuple[int, NDArray[Any]]:
+def _parsed(path: Path) -> tuple[int, NDArray[Any]]:
     from scipy.io import wavfile
 
     with warnings.catch_warnings():
-        # Chunks of other programs, and files cut short, of which the rest is read.
+        # Chunks of other programs; and files cut short, which are read to their end.
         warnings.simplefilter("ignore", wavfile.WavFileWarning)
-        if is_mapped:
-            try:
-                return wavfile.read(path, mmap=True)  # type: ignore[no-any-return]
-            except ValueError:
-                pass  # 24 bits cannot be mapped; what is damaged fails again below
+        try:
+            return wavfile.read(path, mmap=True)  # type: ignore[no-any-return]
+        except ValueError:
+            pass  # 24 bits cannot be mapped; what is damaged fails again below
         return wavfile.read(path)  # type: ignore[no-any-return]
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.csv_files import BLANKS, SUFFIXES, CsvFile, Row, numbered
+from kscale.data.csv_files import BLANKS, SUFFIXES, CsvFile, Row, all_numbers, numbered
 from kscale.data.readers.base import Example, Reader, existing
 from kscale.errors import DataError
 
@@ -39,7 +39,10 @@ def values_of(holds: str, cells: Sequence[str]) -> NDArray[Any]:
         ValueError: A cell holds no number where one must be.
     """
     if holds == "number":
-        return np.array([numbered(cell) for cell in cells], np.float32)
+        numbers = all_numbers(cells)
+        if numbers is None:
+            numbers = np.array([numbered(cell) for cell in cells])
+        return numbers.astype(np.float32)
     if holds == "category":
         cells = ["" if cell in BLANKS else cell for cell in cells]
     return np.array(cells, TEXT)

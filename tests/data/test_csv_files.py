@@ -1,0 +1,113 @@
+"""CSV files as rows: what is read, and where it stands if it cannot be."""
+
+from pathlib import Path
+
+import pytest
+from data.tables import table, write_text
+
+from kscale.data import load_dataset
+from kscale.data.csv_files import CsvFile, is_number
+from kscale.errors import DataError
+
+
+def cells(path: Path) -> list[tuple[str, ...]]:
+    return [row.cells for row in CsvFile.of(path).rows()]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(tmp_path: Path, mark: str) -> None:
+    path = write_text(tmp_path / "a.csv", f"a b{mark}c\n1{mark} x \n")
+    file = CsvFile.of(path)
+    assert (file.delimiter, file.columns) == (mark, ("a b", "c"))
+    assert cells(path) == [("1", "x")]
+
+
+def test_quotes_do_not_hide_the_delimiter(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.csv", '"a, b";"c"\n"1";"x;y"\n')
+    assert CsvFile.of(path).columns == ("a, b", "c")
+    assert cells(path) == [("1", "x;y")]
+
+
+def test_a_tsv_file_has_tabs_whatever_else_it_holds(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.tsv.gz", "a,b,c\td\n1,2\t3\n")
+    assert CsvFile.of(path).columns == ("a,b,c", "d") and cells(path) == [("1,2", "3")]
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv"])
+def test_gzip_is_seen_in_the_file_and_not_in_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    packed = write_text(tmp_path / "b.gz", "a,b\n1,2\n")
+    assert cells(packed.rename(tmp_path / name)) == [("1", "2")]
+
+
+def test_rows_know_their_line_though_cells_have_several(tmp_path: Path) -> None:
+    text = '\ufeffa,b\r\n\r\n"1\n2","say ""ä"""\r\n3,4\r\n'
+    rows = list(CsvFile.of(write_text(tmp_path / "a.csv", text)).rows())
+    assert [(row.line, row.cells) for row in rows] == [
+        (3, ("1\n2", 'say "ä"')),
+        (5, ("3", "4")),
+    ]
+
+
+def test_columns_without_a_name_have_their_place(tmp_path: Path) -> None:
+    file = CsvFile.of(write_text(tmp_path / "a.csv", ",b,\n0,1,2\n"))
+    assert file.columns == ("column1", "b", "column3")
+    numbered = CsvFile.of(write_text(tmp_path / "b.csv", "0,1,2\n5,6,7\n"))
+    assert numbered.columns == ("0", "1", "2")
+
+
+def test_numbers_are_told_from_words() -> None:
+    assert all(map(is_number, ["1", "-2.5", "1e3", ".5", "+7"]))
+    assert not any(map(is_number, ["", "NaN", "?", "inf", "1_000", "1e400", "1,5"]))
+
+
+HEAD = "size,label\n"
+ROWS = "1,a\n2,b\n" * 10
+BAD = {
+    "empty": (b"", "a.csv is empty; its first line must name the columns"),
+    "header only": (HEAD.encode(), "a.csv has no rows below the names of its columns"),
+    "few cells": ((HEAD + "1,a\n2\n").encode(), "a.csv:3 must have 2 cells, .* has 1"),
+    "many cells": ((HEAD + "1,a,\n").encode(), "a.csv:2 must have 2 cells, .* has 3"),
+    "twice": (b"a,b,a\n1,2,3\n", "a.csv names the column 'a' twice"),
+    "no header": (b"5.1,3.5,1\n4.9,3,0\n", "must name the columns, .* only numbers: 5"),
+    "latin-1": (
+        (HEAD + "1,a\n2,b").encode() + b"\xe4\n",
+        "a.csv:3 is not UTF-8: byte 18 of the file .* 0xe4. Save",
+    ),
+    "utf-16": ((HEAD + ROWS).encode("utf-16"), "a.csv:1 is not UTF-8: byte 0 "),
+    "open quote": ((HEAD + '1,"a\n2,b\n').encode(), "a.csv:2 cannot be read: .* quote"),
+    "stray quote": ((HEAD + '1,"a"b\n').encode(), "a.csv:2 cannot be read: .* quote"),
+    "cut gzip": (b"\x1f\x8b\x08\x00\x00", "a.csv cannot be read: .*end"),
+    "wrong gzip": (b"\x1f\x8bno gzip at all", "a.csv cannot be read: "),
+    "no label": (
+        b"a,b\n1,x\n",
+        "none called label, class, .* .--label.; .* are: a, b.",
+    ),
+    "two labels": (b"y,class\n1,x\n", "but it has y and class. Name one with"),
+    "blank label": ((HEAD + ROWS + "3,?\n4,\n").encode(), "2 of 22 rows .line 22, 23"),
+    "rare label": ((HEAD + ROWS + "3,c\n").encode(), "at least 3 .* 'c' has 1"),
+    "only a label": (b"label\n" + b"a\nb\n" * 9, "has no column to learn from besides"),
+    "only constants": (
+        b"x,label\n" + b"1,a\n1,b\n" * 9,
+        "'x' is left out: .* only '1'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_says_what_is_wrong_and_where(case: str, tmp_path: Path) -> None:
+    data, match = BAD[case]
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=match) as caught:
+        load_dataset(path)
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_a_missing_file_and_a_folder_without_parts_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no file .*b.csv"):
+        load_dataset(tmp_path / "b.csv")
+    table(tmp_path / "train.csv"), table(tmp_path / "train.tsv")
+    with pytest.raises(DataError, match="one file for the train part, .* train.tsv"):
+        load_dataset(tmp_path)

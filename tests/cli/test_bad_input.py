@@ -41,7 +41,7 @@ REFUSED = [
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
     ([*LIMIT, "--data", "diabetes", "--class-weights", "balanced"], "real values only"),
-    (["--max-params", "50"], "the smallest cnn (depth=1, width=8) has params="),
+    (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),
     ([*LIMIT, "--data", "one.npz"], "class"),
     ([*LIMIT, "--data", "nan.npz"], "NaN"),
     ([*LIMIT, "--data", "none.npz"], "none.npz"),

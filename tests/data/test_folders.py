@@ -368,3 +368,16 @@ def test_every_kind_has_its_files() -> None:
     suffixes = [suffix for row in FOLDER_KINDS.values() for suffix in row.suffixes]
     assert len(suffixes) == len(set(suffixes))
     assert all("split_by" in row.options for row in FOLDER_KINDS.values())
+
+
+def test_a_folder_of_texts_becomes_ids_of_words(tmp_path: Path) -> None:
+    for label, word in (("good", "fine"), ("bad", "dull")):
+        for number in range(8):
+            write_tree(tmp_path, {f"train/{label}/{number}.txt": f"a {word} {number}"})
+    data = load_dataset(tmp_path, vocabulary=5, length=2)
+    assert data.task.inputs[0].shape == (2,)
+    assert data.task.targets[0].class_names == ("bad", "good")
+    assert data.preprocessing["tokens"].words == ("a", "dull", "fine")
+    (example,) = data.reader.examples(tmp_path / "train" / "good" / "3.txt")
+    assert example.raw["text"] == "a fine 3"
+    assert data.notes[0] == "A folder of 16 texts in 2 classes (bad, good)."

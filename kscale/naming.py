@@ -9,17 +9,20 @@ def layer_name(path: str) -> str:
     """Keras name of the layer at a path: no slash, and only what TensorFlow allows.
 
     Other letters, as columns of a user may have in their names, are left out; digits
-    made of the whole path keep names apart then.
+    made of the path's piece keep names apart then.
 
     Example:
 
     >>> layer_name("stage1/conv"), layer_name("head/next year")
-    ('stage1.conv', 'head.next_year_88d6ba48')
+    ('stage1.conv', 'head.next_year_fe90b2f3')
     """
-    name = path.replace("/", ".")
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    plain = plain if re.match(r"[A-Za-z0-9.]", plain) else f"x{plain}"
-    return name if plain == name else f"{plain}_{crc32(path.encode()):08x}"
+    return ".".join(_plain(piece) for piece in path.split("/"))
+
+
+def _plain(piece: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", piece)
+    plain = plain if re.match(r"[A-Za-z0-9.]|$", plain) else f"x{plain}"
+    return piece if plain == piece else f"{plain}_{crc32(piece.encode()):08x}"
 
 
 def input_names(names: Iterable[str]) -> dict[str, str]:

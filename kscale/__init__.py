@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kscale.families.base import Family, Knob, Spec
     from kscale.families.named import NAMED, find_named
     from kscale.models.sizes import ModelSize, count_model
+    from kscale.predictions import Prediction
     from kscale.results import Result
     from kscale.run import Run
     from kscale.sizing import Size, size_of, size_rows
@@ -62,6 +63,7 @@ _HOMES = {
     "ModelSize": "models.sizes",
     "NAMED": "families.named",
     "Plan": "tuning.plans",
+    "Prediction": "predictions",
     "Result": "results",
     "ResultsError": "errors",
     "Run": "run",
@@ -108,6 +110,7 @@ __all__ = [
     "MissingPackageError",
     "ModelSize",
     "Plan",
+    "Prediction",
     "Result",
     "ResultsError",
     "Run",

@@ -11,11 +11,7 @@ from kscale import augmentation
 from kscale import blueprint as bp
 from kscale.backbones import make_backbone
 from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-
-
-def layer_name(path: str) -> str:
-    """Keras name of the layer at a path; Keras allows no slash in it."""
-    return path.replace("/", ".")
+from kscale.naming import input_names, layer_name
 
 
 def build_model(
@@ -35,8 +31,10 @@ def build_model(
     """
     build = _Build(seed, synchronized)
     scope = Scope()
+    names = input_names(item.name for item in blueprint.inputs)
     for item in blueprint.inputs:
-        scope[item.name] = keras.Input(item.shape, dtype=item.dtype, name=item.name)
+        name = names[item.name]
+        scope[item.name] = keras.Input(item.shape, dtype=item.dtype, name=name)
     inputs = {item.name: scope[item.name] for item in blueprint.inputs}
     entry = scope[blueprint.inputs[0].name]
     build.layers(blueprint.layers, entry, scope, "")

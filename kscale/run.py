@@ -1,9 +1,8 @@
 """Run: the folder of one search, opened to read its answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 from kscale.answers import (
     Entry,
@@ -16,10 +15,19 @@ from kscale.answers import (
 from kscale.budget import Budget
 from kscale.codegen.module import Subject, module_code
 from kscale.codegen.training import Training
-from kscale.data.preprocessing import preprocessings_from_json
+from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
+from kscale.data.readers import ArrayReader, reader_from_json
 from kscale.data.scaling import scalings_from_json
-from kscale.errors import ExportError, KscaleError, ResultsError, unknown_name
+from kscale.errors import (
+    DataError,
+    ExportError,
+    KscaleError,
+    ResultsError,
+    unknown_name,
+)
+from kscale.export import FORMATS, Format, check_target, export_model
 from kscale.objectives import Objective, task_objective
+from kscale.predictions import Prediction
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
@@ -275,40 +283,83 @@ class Run:
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
-        import keras
+        from kscale.tuning.shipped import shipped_model
 
-        from kscale.tuning.packaging import package_model
+        return shipped_model(self.folder, self.description, which)
 
-        if isinstance(which, Entry):
-            return package_model(
-                which.spec,
-                self.task,
-                self._weights(which),
-                preprocessings_from_json(self.description["preprocessing"]),
-                scalings_from_json(self.description["target_scaling"]),
+    def predict(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        which: str | Entry = "recommended",
+        top: int | None = None,
+    ) -> Iterator[Prediction]:
+        """What a trained model says of raw files, read as those of training were.
+
+        They are read while one goes through the predictions, some examples at a time.
+        One that cannot be read gives a prediction that says why.
+
+        Args:
+            paths: Files, and folders of them.
+            which: `best`, `recommended`, or an entry of the front.
+            top: Most classes of a ranking; all of them if not given.
+
+        Raises:
+            DataError: The run was trained on what no file holds.
+            ExportError: The file or the weights are damaged.
+            ResultsError: There is no such model in the folder.
+
+        Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
+        """
+        from kscale.predicting import predict_files
+
+        raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
+        reader = reader_from_json(self.description["reader"])
+        names = [item.name for item in raw]
+        if isinstance(reader, ArrayReader) and names != [reader.name]:
+            raise DataError(
+                f"{self.folder} was trained on several arrays, {', '.join(names)}, "
+                "which no file holds; the model of `Run.load_model` takes them by name."
             )
-        path = self.folder / "models" / f"{which}.keras"
-        if which not in ("best", "recommended") or not path.exists():
-            raise ResultsError(
-                f"{self.folder} has no model {which!r}; there are best and recommended "
-                "once a search has ended."
-            )
-        try:
-            return keras.saving.load_model(path, compile=False)
-        except (OSError, ValueError, BadZipFile) as error:
-            raise ExportError(
-                f"{path} cannot be read; the search's command writes it again."
-            ) from error
+        chosen = [paths] if isinstance(paths, str | Path) else paths
+        model = self.load_model(which)
+        return predict_files(model, self.task, raw, reader, chosen, top)
 
-    def _weights(self, entry: Entry) -> Path:
-        for result in entry.results:
-            path = self.folder / "models" / f"{result_key(result)}.npz"
-            if path.exists():
-                return path
-        raise ResultsError(
-            f"The weights of {entry.spec.family} with {entry.params:,} parameters were "
-            "not kept: only those of the front and of finalists are."
-        )
+    def export(
+        self,
+        path: str | Path | None = None,
+        format: str = "keras",
+        which: str | Entry = "recommended",
+        overwrite: bool = False,
+    ) -> Path:
+        """Write a trained model for use where kscale is not installed.
+
+        Args:
+            path: A `.keras` file, or the folder of a SavedModel; without it, one in
+                the run folder, which is written over.
+            format: One of `kscale.export.FORMATS`: `keras` or `saved-model`.
+            which: `best`, `recommended`, or an entry of the front.
+            overwrite: Whether a model of this format at the path may go.
+
+        Returns:
+            The path.
+
+        Raises:
+            ExportError: The format is unknown, something else is at the path, or it
+                cannot be written.
+            ResultsError: There is no such model in the folder.
+        """
+        if format not in FORMATS:
+            raise ExportError(unknown_name("format", format, FORMATS))
+        form = FORMATS[format]
+        target = Path(path) if path is not None else self._default_export(which, form)
+        overwrite = overwrite or path is None
+        check_target(target, form, overwrite)
+        export_model(self.load_model(which), self.task, target, form, overwrite)
+        return target
+
+    def _default_export(self, which: str | Entry, form: Format) -> Path:
+        name = result_key(which.results[0]) if isinstance(which, Entry) else which
+        return self.folder / "exports" / f"{name}{form.suffix}"
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"

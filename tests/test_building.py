@@ -38,10 +38,11 @@ from kscale.blueprint import (
     Positions,
     Repeat,
 )
-from kscale.building import MAKERS, build_model, layer_name
+from kscale.building import MAKERS, build_model
 from kscale.errors import SpecError
 from kscale.families import FAMILIES
 from kscale.layer_costs import RULES
+from kscale.naming import layer_name
 from kscale.sizing import size_of, size_rows
 from kscale.task import Input
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reports.made_runs import digits_results, made_run
 
@@ -15,12 +16,14 @@ HOUSE = Path(kscale.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "units"), 0),
     **dict.fromkeys(("task", "objectives", "blueprint", "layer_costs"), 1),
+    **dict.fromkeys(("naming", "predictions"), 1),
     **dict.fromkeys(("sizing", "budget", "augmentation"), 1),
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),
     **dict.fromkeys(("reports", "counting"), 4),
     **dict.fromkeys(("backbones", "building", "data", "models"), 5),
     **dict.fromkeys(("preprocessing_layers", "codegen"), 5),
+    **dict.fromkeys(("predicting", "export"), 6),
     **dict.fromkeys(("tuning", "run"), 7),
     **dict.fromkeys(("cli", "__main__"), 8),
 }
@@ -32,6 +35,8 @@ LIGHT = [
     ["size", "--max-params", "50k"],
     ["families"],
     ["board", "--help"],
+    ["predict", "--help"],
+    ["export", "--help"],
 ]
 
 
@@ -86,6 +91,15 @@ def test_importing_kscale_is_light() -> None:
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_commands_that_do_not_train_are_light(arguments: list[str]) -> None:
+    assert_light(arguments)
+
+
+def test_describing_data_is_light(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.eye(40), y=np.arange(40) % 2)
+    assert_light(["data", str(tmp_path / "data.npz")])
+
+
+def assert_light(arguments: list[str]) -> None:
     script = (
         "from kscale.cli import main\n"
         f"try: main({arguments!r})\n"

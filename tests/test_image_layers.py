@@ -16,8 +16,9 @@ from kscale.blueprint import (
     Multiply,
     ZeroPad2D,
 )
-from kscale.building import build_model, layer_name
+from kscale.building import build_model
 from kscale.errors import SpecError
+from kscale.naming import layer_name
 from kscale.sizing import size_of, size_rows
 from kscale.task import Input
 

@@ -8,9 +8,12 @@ import click
 
 from kscale import __version__
 from kscale.cli.board import board
+from kscale.cli.data import data
 from kscale.cli.doctor import doctor
+from kscale.cli.export import export
 from kscale.cli.families import families
 from kscale.cli.output import WarningLines
+from kscale.cli.predict import predict
 from kscale.cli.report import report
 from kscale.cli.size import size
 from kscale.cli.train import train
@@ -55,5 +58,17 @@ def main() -> None:
         logger.addHandler(WarningLines())
 
 
-for command in (tune, report, board, size, families, train, doctor):
+COMMANDS = (
+    data,
+    tune,
+    report,
+    predict,
+    export,
+    board,
+    size,
+    families,
+    train,
+    doctor,
+)
+for command in COMMANDS:
     main.add_command(command)

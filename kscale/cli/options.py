@@ -1,11 +1,15 @@
 """Options that several commands share: one meaning each, defined once."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
+from kscale.cli.output import start_tensorflow
+from kscale.data import KERAS_DATASETS, Dataset, Options, load_dataset
 from kscale.families import FAMILIES, find_family
+from kscale.task import INPUT_RANKS
 from kscale.units import parse_bytes, parse_count, parse_seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -58,6 +62,16 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 SETTING = Parsed("name=value", _setting)
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise ValueError(f"a size is written 32 or 32x48, not {text!r}.")
+    return int(sides[0]), int(sides[-1])
+
+
+SIZE = Parsed("size", _size)
 
 
 def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -161,9 +175,78 @@ data_option = click.option(
     "--data",
     default="digits",
     show_default=True,
-    metavar="NAME|FILE",
-    help="digits, diabetes, or the path of an NPZ file.",
+    metavar="NAME|PATH",
+    help="A name, as digits or diabetes, or the path of a folder, a CSV or NPZ file.",
 )
+
+data_options = together(
+    click.option(
+        "--label",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column to predict; may be repeated.",
+    ),
+    click.option(
+        "--text",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column that is text, read word by word; may be repeated.",
+    ),
+    click.option(
+        "--ignore",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column to leave out; may be repeated.",
+    ),
+    click.option(
+        "--split-by",
+        metavar="COLUMN|PATTERN",
+        help="Equal values of a column stay in one part; of files, what a regular "
+        "expression finds in their paths.",
+    ),
+    click.option(
+        "--image-size",
+        type=SIZE,
+        metavar="SIZE",
+        help="Size that images are brought to: 32, or 32x48 for height and width.",
+    ),
+    click.option(
+        "--resize",
+        type=click.Choice(["crop", "pad", "stretch"]),
+        help="How: cut off what is too much, add black, or change proportions.",
+    ),
+    click.option(
+        "--channels",
+        type=click.Choice([1, 3]),
+        help="Grey images, or images in colour.",
+    ),
+    click.option(
+        "--seconds",
+        type=SECONDS,
+        help="Length that sounds are cut or padded to: 1s.",
+    ),
+    click.option("--length", type=COUNT, help="Tokens of a text that are read."),
+    click.option("--vocabulary", type=COUNT, help="Most different tokens."),
+    click.option(
+        "--kind",
+        type=click.Choice(list(INPUT_RANKS)),
+        help="What an example is, where it should not be inferred.",
+    ),
+)
+
+
+LOADING = tuple(item.name for item in fields(Options) if item.name != "memory")
+"""Names of what `data_options` give."""
+
+
+def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> Dataset:
+    """The data of a source and of `data_options`, which are taken out of `asked`."""
+    chosen = {name: asked.pop(name) for name in LOADING}
+    # They are read by Keras, which would say a lot while it starts.
+    if source in KERAS_DATASETS:
+        start_tensorflow(quiet)
+    return load_dataset(source, **chosen)
+
 
 training_options = together(
     click.option(

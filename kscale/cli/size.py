@@ -40,6 +40,7 @@ _OF_A_FILE = ("name", "shape", "as_json")
 @options.shape_options
 @options.settings_option
 @options.data_option
+@options.data_options
 @click.option(
     "--input",
     "shape",
@@ -53,11 +54,6 @@ _OF_A_FILE = ("name", "shape", "as_json")
     metavar="N",
     help="Number of classes.  [default: as the data or the published network; 10 with "
     "--input]",
-)
-@click.option(
-    "--vocabulary",
-    type=options.COUNT,
-    help="Number of token ids.  [default: as the data or the published network]",
 )
 @options.budget_options
 @click.option(
@@ -134,6 +130,11 @@ def _refuse_conflicts(ctx: click.Context, budget: Budget) -> None:
     """Refuse options that would have no effect."""
     if _is_given(ctx, "data") and _is_given(ctx, "shape"):
         raise click.UsageError("--data and --input exclude each other.")
+    for name in options.LOADING:
+        is_of_use = name == "vocabulary" or _reads_data(ctx)
+        if _is_given(ctx, name) and not is_of_use:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is for --data, which is not read here.")
     if ctx.params["name"] is None and not budget.is_limited:
         raise click.UsageError(
             "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
@@ -148,8 +149,20 @@ def _task(ctx: click.Context) -> Task:
     """The task of --data or --input, or else the published network's own, changed."""
     name, shape = ctx.params["name"], ctx.params["shape"]
     changes = (ctx.params["classes"], ctx.params["vocabulary"])
-    if name is not None and name.lower() not in FAMILIES and not _is_given(ctx, "data"):
-        return change_task(published_task(name), shape, *changes)
-    if shape is not None:
+    if not _reads_data(ctx):
+        if _is_published(ctx):
+            return change_task(published_task(name), shape, *changes)
         return task_of_shape(shape, *changes)
-    return change_task(peek_task(ctx.params["data"]), None, *changes)
+    loading = {name: ctx.params[name] for name in options.LOADING}
+    task = peek_task(ctx.params["data"], **loading)
+    return change_task(task, None, ctx.params["classes"], None)
+
+
+def _is_published(ctx: click.Context) -> bool:
+    """Whether the task is a published network's own."""
+    name = ctx.params["name"]
+    return bool(name) and name.lower() not in FAMILIES and not _is_given(ctx, "data")
+
+
+def _reads_data(ctx: click.Context) -> bool:
+    return ctx.params["shape"] is None and not _is_published(ctx)

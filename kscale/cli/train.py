@@ -8,7 +8,6 @@ from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.cli.progress import progress_listener
 from kscale.cli.tune import check_search, show_run
-from kscale.data import load_dataset
 from kscale.tuning.plans import single_point
 
 
@@ -18,6 +17,7 @@ from kscale.tuning.plans import single_point
 @options.settings_option
 @options.weights_option
 @options.data_option
+@options.data_options
 @options.training_options
 @click.option(
     "--seeds",
@@ -50,7 +50,7 @@ def train(
     """
     settings = options.with_weights(settings, weights)
     knobs = options.knobs_of(settings, depth, width)
-    asked["data"] = load_dataset(asked["data"])
+    asked["data"] = options.load_asked(asked["data"], asked, quiet)
     check_search({**asked, **single_point(family, knobs, asked["data"])})
     start_tensorflow(quiet)
     from kscale import train as train_one

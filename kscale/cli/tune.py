@@ -8,7 +8,6 @@ from rich.console import Console
 from kscale.cli import options
 from kscale.cli.output import is_terminal, output_width, print_json, start_tensorflow
 from kscale.cli.progress import progress_listener
-from kscale.data import load_dataset
 from kscale.reports.tables import report_table, report_text
 from kscale.tuning.plans import plan_search
 
@@ -17,6 +16,7 @@ from kscale.tuning.plans import plan_search
 @options.budget_options
 @options.latency_options
 @options.data_option
+@options.data_options
 @click.option(
     "--family",
     "families",
@@ -89,12 +89,14 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
     Examples:
       kscale tune --max-params 5e6
       kscale tune --max-params 50k --data mnist.npz --family cnn --time 10m
+      kscale tune --max-params 50k --data people.csv --label income
     """
     as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
     settings = options.with_weights(asked["settings"], asked.pop("weights"))
     asked["settings"] = dict(settings)
     asked["family"] = asked.pop("families")
-    asked = check_search(asked)
+    asked["data"] = options.load_asked(asked["data"], asked, quiet)
+    check_search(asked)
     start_tensorflow(quiet)
     from kscale import SearchInterrupted
     from kscale import tune as search
@@ -108,14 +110,9 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
     show_run(run, as_json)
 
 
-def check_search(asked: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a search, refused while TensorFlow has not taken its seconds.
-
-    The data is read once: what comes back holds it.
-    """
-    checked = {**asked, "data": load_dataset(asked["data"])}
-    plan_search(**{name: value for name, value in checked.items() if name != "run"})
-    return checked
+def check_search(asked: dict[str, Any]) -> None:
+    """Refuse a search of loaded data while TensorFlow has not taken its seconds."""
+    plan_search(**{name: value for name, value in asked.items() if name != "run"})
 
 
 def show_run(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kscale.naming import layer_name
+
 _WIDTH = 88
 _STEP = "    "
 
@@ -141,7 +143,7 @@ class Name:
     """Name of a Keras layer in code: a string, or an f-string with variables.
 
     Args:
-        text: The string, with braces doubled and variables in single ones.
+        text: The string, with variables in braces; names have no other braces.
         varies: Whether there is a variable in it.
     """
 
@@ -149,9 +151,7 @@ class Name:
     varies: bool = False
 
     def __add__(self, path: str) -> "Name":
-        # As `kscale.building.layer_name`, which this floor must not import.
-        plain = path.replace("/", ".").replace("{", "{{").replace("}", "}}")
-        return Name(self.text + plain, self.varies)
+        return Name(self.text + layer_name(path), self.varies)
 
     def with_variable(self, variable: str) -> "Name":
         """This name, continued by the value of a variable."""
@@ -160,4 +160,4 @@ class Name:
     def __str__(self) -> str:
         if self.varies:
             return f"f{literal(self.text)}"
-        return literal(self.text.replace("{{", "{").replace("}}", "}"))
+        return literal(self.text)

@@ -78,6 +78,8 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         warnings=(*raw.warnings, *duplicate_warnings(digests)),
         reader=raw.reader or ArrayReader(),
         notes=raw.notes,
+        cut=tuple(part for part in PART_NAMES if part not in raw.parts),
+        cut_by=raw.groups["train"].label if raw.groups else "",
     )
 
 

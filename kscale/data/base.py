@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
+from kscale.data.describing import describe_dataset
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.data.readers.arrays import ArrayReader
@@ -13,6 +14,7 @@ from kscale.data.readers.base import Reader
 from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling
 from kscale.errors import DataError
+from kscale.reports.datasets import dataset_text
 from kscale.task import Task
 
 PartName = Literal["train", "validation", "test"]
@@ -72,6 +74,8 @@ class Dataset:
         warnings: One sentence each, for the user.
         reader: How files become raw inputs, for predictions later.
         notes: What was understood of a source, one sentence each.
+        cut: Parts that were cut from the training examples; others were given.
+        cut_by: What names the groups they were cut by; empty without groups.
 
     Raises:
         DataError: A part does not have the task's inputs and targets.
@@ -88,6 +92,8 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     reader: Reader = field(default_factory=ArrayReader)
     notes: tuple[str, ...] = ()
+    cut: tuple[PartName, ...] = ()
+    cut_by: str = ""
 
     def __post_init__(self) -> None:
         for name, part in self.parts.items():
@@ -96,6 +102,13 @@ class Dataset:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(part):,} {name}" for name, part in self.parts.items())
         return f"Dataset({self.name!r}, {sizes} examples)"
+
+    def __str__(self) -> str:
+        return dataset_text(self.describe())
+
+    def describe(self) -> dict[str, Any]:
+        """What was understood of the data, as plain data; `str` gives it as text."""
+        return describe_dataset(self)
 
     @property
     def parts(self) -> dict[PartName, Part]:

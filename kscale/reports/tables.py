@@ -228,8 +228,8 @@ def report_csv(report: Report) -> str:
     tested = _names(row.test_metrics for row in report.rows)
     writer.writerow(
         [
-            *("family", *map(_cell, knobs), *_PLAIN, *_FLAGS),
-            *(_cell(name) for name in metrics),
+            *("family", *map(spreadsheet_cell, knobs), *_PLAIN, *_FLAGS),
+            *(spreadsheet_cell(name) for name in metrics),
             *(f"test_{name}" for name in tested),
         ]
     )
@@ -237,8 +237,8 @@ def report_csv(report: Report) -> str:
         values = dict(row.spec.knobs)
         writer.writerow(
             [
-                _cell(row.family),
-                *(_cell(values.get(name)) for name in knobs),
+                spreadsheet_cell(row.family),
+                *(spreadsheet_cell(values.get(name)) for name in knobs),
                 *(getattr(row, name) for name in _PLAIN),
                 *(int(getattr(row, name)) for name in _FLAGS),
                 *(row.metrics.get(name) for name in metrics),
@@ -253,9 +253,13 @@ def _names(items: Iterable[Mapping[str, float]]) -> list[str]:
     return list(dict.fromkeys(chain.from_iterable(items)))
 
 
-def _cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
+def spreadsheet_cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula; `-1` is a number, not one."""
+    if not isinstance(value, str) or value[:1] not in tuple("=+-@\t\r"):
+        return value
+    try:
+        float(value)
+    except ValueError:
         return f"'{value}"
     return value
 

@@ -9,10 +9,11 @@ import keras_tuner
 import numpy as np
 
 from kscale.budget import Budget
-from kscale.building import build_model, layer_name
+from kscale.building import build_model
 from kscale.errors import BudgetError, SpecError
 from kscale.families import find_family
 from kscale.families.base import Spec, Value, head_names
+from kscale.naming import layer_name
 from kscale.search.base import derived_seed
 from kscale.search.pool import Pool, Space
 from kscale.sizing import Size, size_of

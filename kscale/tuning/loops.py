@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from kscale import blueprint as bp
 from kscale.blueprint import Blueprint, flat_layers
-from kscale.building import alone, layer_name
+from kscale.building import alone
 from kscale.data.base import Dataset, Part
 from kscale.data.rows import Rows, row_bytes
 from kscale.families.base import head_names
+from kscale.naming import layer_name
 from kscale.task import Target, Task
 from kscale.tuning.recipe import Recipe
 

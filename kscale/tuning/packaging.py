@@ -7,12 +7,13 @@ from typing import Any
 import keras
 
 from kscale.augmentation import without_augmentation
-from kscale.building import alone, build_model, layer_name
-from kscale.data.preprocessing import Preprocessing
+from kscale.building import alone, build_model
+from kscale.data.preprocessing import Preprocessing, raw_inputs_of
 from kscale.data.scaling import Scaling
 from kscale.errors import ExportError
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
+from kscale.naming import input_names, layer_name
 from kscale.preprocessing_layers import apply_layers, rescaled
 from kscale.task import Target, Task
 from kscale.tuning.checkpoints import load_checkpoint
@@ -28,10 +29,11 @@ def package_model(
     """A trained network with its preprocessing around it.
 
     It consists of stock Keras layers only, so its `.keras` file opens where kscale is
-    not installed. A single raw input is taken as it is, several as a dict by name. For
-    classes it gives a dict: `<target>` are the probabilities `(batch, classes)`, and
-    `<target>_class` the names of the likeliest, `(batch,)`. A single real target comes
-    as it is, `(batch, values)`, in the user's unit.
+    not installed. A single raw input is taken as it is, several as a dict by name, in
+    which a slash is a dot. For classes it gives a dict: `<target>` are the
+    probabilities `(batch, classes)`, and `<target>_class` the names of the likeliest,
+    `(batch,)`. A single real target comes as it is, `(batch, values)`, in the user's
+    unit.
 
     Args:
         spec: What was trained.
@@ -53,7 +55,7 @@ def package_model(
         network.set_weights(trained.get_weights())
     raw = raw_tensors(preprocessing)
     read = {
-        item.name: apply_layers(preprocessing[item.name], raw, item.name)
+        item.name: apply_layers(preprocessing[item.name], raw, layer_name(item.name))
         for item in task.inputs
     }
     outputs = network(alone(read))
@@ -63,31 +65,34 @@ def package_model(
     for target, head in zip(task.targets, head_names(task), strict=True):
         given = outputs[layer_name(head)]
         finished |= _finished(target, given, target_scaling.get(target.name))
-    return keras.Model(alone(raw), alone(finished), name=spec.family)
+    taken = {tensor.name: tensor for tensor in raw.values()}
+    return keras.Model(alone(taken), alone(finished), name=spec.family)
 
 
 def raw_tensors(preprocessing: Mapping[str, Preprocessing]) -> dict[str, Any]:
     """Keras inputs for everything that preprocessings read, by name."""
-    found = [raw for item in preprocessing.values() for raw in item.raw_inputs]
+    found = raw_inputs_of(preprocessing)
+    names = input_names(raw.name for raw in found)
     return {
-        raw.name: keras.Input(raw.shape, dtype=raw.dtype, name=layer_name(raw.name))
+        raw.name: keras.Input(raw.shape, dtype=raw.dtype, name=names[raw.name])
         for raw in found
     }
 
 
 def _finished(target: Target, given: Any, scaling: Scaling | None) -> dict[str, Any]:
     """What the model gives for a target, by name."""
-    name = target.name
+    # Layers of one name are refused, and an input may be called like a target.
+    name, layer = target.name, layer_name(target.name)
     if target.kind == "real":
         if scaling is None:
             return {name: given}
-        return {name: rescaled(given, scaling, f"{name}_scaling")}
-    shares = keras.layers.Softmax(name=name)(given)
+        return {name: rescaled(given, scaling, f"{layer}.value")}
+    shares = keras.layers.Softmax(name=f"{layer}.probabilities")(given)
     names = keras.layers.StringLookup(
         vocabulary=list(target.class_names),
         num_oov_indices=0,
         invert=True,
-        name=f"{name}_class",
+        name=f"{layer}.class",
     )
     return {name: shares, f"{name}_class": names(keras.ops.argmax(given, axis=-1))}
 

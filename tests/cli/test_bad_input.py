@@ -18,6 +18,8 @@ USAGE = [
     [*LIMIT, "--trials", "0"],
     [*LIMIT, "--time", "never"],
     [*LIMIT, "--set", "depth"],
+    [*LIMIT, "--image-size", "32x"],
+    [*LIMIT, "--channels", "2"],
     [*LIMIT, "--class-weights", "even"],
     [*LIMIT, "--set", "weights=none", "--weights", "none"],
 ]
@@ -26,6 +28,8 @@ SIZE_USAGE = [
     ["vgg16", "--max-params", "1m"],
     ["--max-params", "1m", "--input", "8x0"],
     ["mlp", "--data", "digits", "--input", "8x8x1"],
+    ["mlp", "--input", "8x8x1", "--kind", "vector"],
+    ["vgg16", "--label", "y"],
     ["mlp", "--depth", "2", "--set", "depth=3"],
 ]
 REFUSED = [
@@ -43,6 +47,7 @@ REFUSED = [
     ([*LIMIT, "--data", "one.npz"], "class"),
     ([*LIMIT, "--data", "nan.npz"], "NaN"),
     ([*LIMIT, "--data", "none.npz"], "none.npz"),
+    ([*LIMIT, "--data", "nan.npz", "--label", "y"], "`label` is of no use for an NPZ"),
 ]
 ALL_IN_ONE_PROCESS = """
 import contextlib, io, json, sys

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kscale import tune
 from kscale.cli import main
 from kscale.families import FAMILIES
 from kscale.run import Run
@@ -18,20 +17,10 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments, prog_name="kscale")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(tiny_run: Run) -> Path:
     """The folder of a real, tiny search."""
-    run = tune(
-        "digits",
-        max_params=1000,
-        trials=2,
-        epochs=2,
-        batch_size=128,
-        finalist_seeds=2,
-        most_finalists=2,
-        run=tmp_path_factory.mktemp("runs") / "tiny",
-    )
-    return run.folder
+    return tiny_run.folder
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from kscale.blueprint import (
     Positions,
     Repeat,
 )
-from kscale.building import build_model, layer_name
+from kscale.building import build_model
 from kscale.errors import SpecError
 from kscale.families.base import Family, Spec
+from kscale.naming import layer_name
 from kscale.sizing import SizeRow, size_of, size_rows
 from kscale.task import InputKind, Task
 

@@ -20,6 +20,7 @@ __all__ = [
     "RawInput",
     "preprocessing_from_json",
     "preprocessings_from_json",
+    "raw_inputs_of",
 ]
 
 
@@ -47,3 +48,11 @@ def preprocessing_from_json(data: Mapping[str, Any]) -> Preprocessing:
 def preprocessings_from_json(data: Mapping[str, Any]) -> dict[str, Preprocessing]:
     """Preprocessings by the name of the network's input."""
     return {name: preprocessing_from_json(item) for name, item in data.items()}
+
+
+def raw_inputs_of(preprocessings: Mapping[str, Preprocessing]) -> list[RawInput]:
+    """What preprocessings read, each once: the inputs of the model that ships."""
+    found = {
+        raw.name: raw for item in preprocessings.values() for raw in item.raw_inputs
+    }
+    return list(found.values())

@@ -24,6 +24,7 @@ class ArrayReader(Reader):
     """
 
     kind: ClassVar[str] = "arrays"
+    suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
 
     name: str = "x"
     shape: tuple[int, ...] = ()

@@ -32,6 +32,23 @@ class Reader:
     kind: ClassVar[str]
     """Name in `run.json`, and in `kscale.data.readers.READERS`."""
 
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Ends, in small letters, of the files in a folder that are read; all if empty."""
+
+    def files(self, path: Path) -> Iterator[Path]:
+        """The file at a path; of a folder the files below it, in sorted order."""
+        if not path.is_dir():
+            yield path
+            return
+        for entry in sorted(path.iterdir()):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir() or self._is_mine(entry):
+                yield from self.files(entry)
+
+    def _is_mine(self, file: Path) -> bool:
+        return not self.suffixes or file.name.lower().endswith(self.suffixes)
+
     def examples(self, path: Path) -> Iterator[Example]:
         """The examples of a file, one after the other; what is unreadable is told."""
         raise NotImplementedError

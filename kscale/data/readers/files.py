@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -18,9 +18,6 @@ class FileReader(Reader):
     Args:
         name: Name of the raw input.
     """
-
-    suffixes: ClassVar[tuple[str, ...]] = ()
-    """Ends of the names of such files, in small letters."""
 
     name: str
 

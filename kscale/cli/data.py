@@ -1,0 +1,43 @@
+"""`kscale data`: what is understood of data, before anything is trained."""
+
+from typing import Any
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import output_width, print_json
+from kscale.errors import SpecError
+from kscale.reports.datasets import dataset_text
+from kscale.task import Task
+from kscale.tuning.automatic import AUTO, families_for
+
+
+@click.command()
+@click.argument("source", metavar="NAME|PATH")
+@options.data_options
+@options.json_option
+def data(source: str, as_json: bool, **asked: Any) -> None:
+    """Show what kscale understands of data; nothing is trained.
+
+    Inputs, classes with their examples in each part, how the parts came about, what a
+    constant answer scores, and what to know before a search.
+
+    \b
+    Examples:
+      kscale data mnist.npz
+      kscale data people.csv --label income --ignore name
+    """
+    dataset = options.load_asked(source, asked)
+    found = {"source": source, **dataset.describe(), "families": []}
+    try:
+        found["families"] = _automatic(dataset.task)
+    except SpecError as error:
+        found["warnings"].append(str(error))
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(dataset_text(found, output_width()), nl=False)
+
+
+def _automatic(task: Task) -> list[str]:
+    return [family.name for family in families_for((AUTO,), task)]

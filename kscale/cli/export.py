@@ -1,0 +1,54 @@
+"""`kscale export`: a trained model to take elsewhere."""
+
+from pathlib import Path
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import start_tensorflow
+from kscale.export import FORMATS
+from kscale.run import Run
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False), required=False)
+@options.model_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="keras",
+    show_default=True,
+    help="A file for Keras, or a folder for TensorFlow Serving and others.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File or folder to write.  [default: one in the run folder]",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a model that is there already."
+)
+@options.quiet_option
+def export(
+    run: str | None,
+    which: str,
+    form: str,
+    output: Path | None,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Write the trained model of RUN for use without kscale; its path is printed.
+
+    Preprocessing and class names are part of it. Without RUN it is the run in runs/
+    that was changed last.
+
+    \b
+    Examples:
+      kscale export -o digits.keras
+      kscale export runs/demo --format saved-model -o served/digits/1
+    """
+    opened = Run(run) if run is not None else Run.latest()
+    start_tensorflow(quiet)
+    click.echo(opened.export(output, form, which, overwrite))

@@ -1,0 +1,81 @@
+"""`kscale predict`: what a trained model says of raw files."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import start_tensorflow
+from kscale.predictions import Prediction
+from kscale.reports.predictions import FORMS
+from kscale.run import Run
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@options.model_option
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Name the N likeliest classes.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv"]),
+    default="table",
+    show_default=True,
+    help="Form of the predictions.",
+)
+@options.json_option
+@options.quiet_option
+def predict(
+    run: str,
+    files: tuple[Path, ...],
+    which: str,
+    top: int,
+    form: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Predict each example of raw FILEs with the trained model of RUN.
+
+    Files are read as those of training were, and may be folders of such files. Labels
+    in them are not read. What cannot be read is named on standard error and the rest
+    goes on; the exit code is 1 then.
+
+    \b
+    Examples:
+      kscale predict runs/demo new/*.npy
+      kscale predict runs/demo new/ --top 3 --format csv > answers.csv
+    """
+    if as_json and form != "table":
+        raise click.UsageError(f"--json and --format {form} exclude each other.")
+    opened = Run(run)
+    start_tensorflow(quiet)
+    failed: list[Prediction] = []
+    predictions = _told(opened.predict(files, which, top), failed)
+    for text in FORMS["json" if as_json else form](predictions, opened.task, top):
+        click.echo(text, nl=False)
+    if failed:
+        what = "1 example" if len(failed) == 1 else f"{len(failed):,} examples"
+        raise click.ClickException(f"{what} could not be read.")
+
+
+def _told(
+    predictions: Iterable[Prediction], failed: list[Prediction]
+) -> Iterator[Prediction]:
+    """The predictions; each that has failed is kept, and a line on standard error."""
+    for prediction in predictions:
+        if prediction.error:
+            failed.append(prediction)
+            says_where = prediction.source in prediction.error
+            click.echo(prediction.error if says_where else str(prediction), err=True)
+        yield prediction

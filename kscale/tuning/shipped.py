@@ -1,0 +1,63 @@
+"""The trained models of a run folder, with their preprocessing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import keras
+
+from kscale.answers import Entry
+from kscale.data.preprocessing import preprocessings_from_json
+from kscale.data.scaling import scalings_from_json
+from kscale.errors import ExportError, ResultsError
+from kscale.search.base import result_key
+from kscale.task import Task
+from kscale.tuning.packaging import package_model
+
+
+def shipped_model(
+    folder: Path, description: Mapping[str, Any], which: str | Entry
+) -> keras.Model:
+    """What `Run.load_model` gives.
+
+    Args:
+        folder: A run folder.
+        description: What its `run.json` says.
+        which: `best`, `recommended`, or an entry of the front.
+
+    Raises:
+        ExportError: The file or the weights are damaged.
+        ResultsError: There is no such model in the folder.
+    """
+    if isinstance(which, Entry):
+        return package_model(
+            which.spec,
+            Task.from_json(description["task"]),
+            _weights(folder, which),
+            preprocessings_from_json(description["preprocessing"]),
+            scalings_from_json(description["target_scaling"]),
+        )
+    path = folder / "models" / f"{which}.keras"
+    if which not in ("best", "recommended") or not path.exists():
+        raise ResultsError(
+            f"{folder} has no model {which!r}; there are best and recommended once a "
+            "search has ended."
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ExportError(
+            f"{path} cannot be read; the search's command writes it again."
+        ) from error
+
+
+def _weights(folder: Path, entry: Entry) -> Path:
+    for result in entry.results:
+        path = folder / "models" / f"{result_key(result)}.npz"
+        if path.exists():
+            return path
+    raise ResultsError(
+        f"The weights of {entry.spec.family} with {entry.params:,} parameters were "
+        "not kept: only those of the front and of finalists are."
+    )

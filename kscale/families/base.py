@@ -154,6 +154,11 @@ class Spec:
         width = dict(self.knobs).get("width")
         return None if width is None else int(width)
 
+    @property
+    def backbone(self) -> str:
+        """Name of the network it starts from; empty where there is none."""
+        return str(dict(self.knobs).get("backbone", ""))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
         return {"family": self.family, **dict(self.knobs)}

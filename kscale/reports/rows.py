@@ -156,7 +156,8 @@ def _row(
     **answers: bool,
 ) -> Row:
     score, objective = entry.score, asked.objective
-    shown = {*asked.searched, *asked.fixed} - {*ALWAYS_SEARCHED, "learning_rate"}
+    # Depth, width and learning rate have columns of their own.
+    shown = {*asked.searched, *asked.fixed} - {"depth", "width", "learning_rate"}
     row = Row(
         spec=entry.spec,
         knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),

@@ -302,6 +302,7 @@ def _nothing_fits(space: Space, smallest: tuple[float, Spec, Size] | None) -> st
         return f"No combination of the chosen knobs makes a {names} for this data."
     _, spec, size = smallest
     point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
+    point = f"backbone={spec.backbone}" if spec.backbone else point
     used, sized = space.budget.used(size), []
     over = []
     for name, limit in space.budget.limits.items():

@@ -29,6 +29,7 @@ class Entry:
     def __repr__(self) -> str:
         spec = self.spec
         shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
+        shape = f" {spec.backbone}" if spec.backbone else shape
         return (
             f"Entry({spec.family}{shape}, {self.params:,} params, score "
             f"{self.score:.4g} +- {self.stderr:.2g}, {len(self.results)} trained)"

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +128,20 @@ def check_weights(records: Iterable[Backbone]) -> None:
 
 def _draw_weights(model: keras.Model, seed_of: Callable[[str], int]) -> None:
     """Draw the kernels anew, each from a seed of its own; Keras drew them unseeded."""
-    for layer in model.layers:
+    for layer in _layers_of(model):
         for weight in layer.weights:
             if weight.name.endswith("kernel"):
                 seed = seed_of(f"{model.name}.{layer.name}.{weight.name}")
                 weight.assign(_start(layer, weight, seed))
+
+
+def _layers_of(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers, those of models inside it one by one."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_of(layer)
+        else:
+            yield layer
 
 
 def _start(layer: keras.layers.Layer, weight: Any, seed: int) -> Any:

@@ -202,7 +202,8 @@ def change_task(
 
 def _point(spec: Spec) -> str:
     if spec.width is None:
-        return f"family {spec.family}"
+        backbone = f", backbone {spec.backbone}" if spec.backbone else ""
+        return f"family {spec.family}{backbone}"
     return f"family {spec.family}, depth {spec.depth}, width {spec.width}"
 
 

@@ -18,7 +18,8 @@ Definitions, used wherever kscale prints or limits a size:
   inputs throughout. `Flatten` and `Reshape`, and `Dropout` outside training, give their
   input back.
 - `training_activation_bytes`: inputs, outputs and insides of all layers for one
-  example, which is what the backward pass reads.
+  example, which is what the backward pass reads; it reads no insides of a backbone that
+  is not trained.
 
 Activations are float32, token ids int32, masks one byte. A width may be an array: then
 every figure is an int64 array, one element a width. The rules for single layers are in

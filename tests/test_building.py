@@ -13,6 +13,7 @@ from contracts.family import (
     check_size_equals_keras,
     example_inputs,
     paths_of,
+    small_spec,
 )
 
 from kscale import blueprint as bp
@@ -321,7 +322,7 @@ def test_saved_models_open_where_kscale_is_not_installed(tmp_path: Path) -> None
     names = []
     for family in FAMILIES.values():
         kind = family.kinds[-1]
-        model = build_model(family.blueprint(family.spec(), TASKS[kind]))
+        model = build_model(family.blueprint(small_spec(family), TASKS[kind]))
         x = example_inputs(TASKS[kind], 3)
         if kind == "tokens":
             x[:, -2:] = 0

@@ -133,7 +133,7 @@ def _is_training(result: Result) -> bool:
 def _point(spec: Spec) -> str:
     """Family, depth and width in a few characters: `mlp 3 x 64`."""
     if spec.width is None:
-        return spec.family
+        return f"{spec.family} {spec.backbone}".strip()
     return f"{spec.family} {spec.depth} x {spec.width}"
 
 

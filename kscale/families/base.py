@@ -166,6 +166,11 @@ class Spec:
         changed = {**dict(self.knobs), **knobs}
         return Spec(self.family, tuple(sorted(changed.items())))
 
+    @property
+    def backbone(self) -> str:
+        """Name of the network it starts from; empty where there is none."""
+        return str(dict(self.knobs).get("backbone", ""))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
         return {"family": self.family, **dict(self.knobs)}

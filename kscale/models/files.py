@@ -16,8 +16,17 @@ _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
 # modules hold functions that fetch or open files, which a layer must not be made of.
 _STOCK = re.compile(
     r"keras(\.(src\.)?(layers|ops|models|initializers|regularizers|constraints"
-    r"|activations|dtype_policies|quantizers|random)(\..*)?)?|builtins"
+    r"|activations|dtype_policies|quantizers|random)(\..*)?)?"
 )
+# Where Keras looks for a function that has only a name.
+_FUNCTIONS = (
+    keras.activations,
+    keras.constraints,
+    keras.initializers,
+    keras.regularizers,
+)
+# Layers that hold code, or the path of some.
+_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 # Layers that two networks of `keras.applications` bring along.
 _THEIRS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 
@@ -101,19 +110,24 @@ def _check_stock(config: Any, name: str) -> None:
 
 def _check_class(config: dict[str, Any], name: str) -> None:
     kind, module = str(config["class_name"]), config.get("module")
-    if kind in ("Lambda", "__lambda__"):
+    if kind in (*_CODE, "__lambda__"):
+        layer = kind.strip("_").replace("lambda", "Lambda")
         raise ExportError(
-            f"{name} has a Lambda layer, whose code is not run: replace it by "
+            f"{name} has a {layer} layer, whose code is not run: replace it by "
             "keras.ops or a stock layer."
         )
     if _SPECIAL.fullmatch(kind) or module is None:
+        return
+    function = str(config.get("config")) if kind == "function" else ""
+    if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
         return
     is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
     if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
         return
     raise ExportError(
-        f"{name} has a custom class, {module}.{kind}, whose code is not run: only "
-        "stock Keras layers can be counted from a file."
+        f"{name} has a custom {'function' if function else 'class'}, "
+        f"{function or f'{module}.{kind}'}, whose code is not run: only stock Keras "
+        "layers can be counted from a file."
     )
 
 

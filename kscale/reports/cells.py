@@ -227,7 +227,7 @@ def headline(report: Report) -> str:
 def name_of(row: Row) -> str:
     """What a row is, in a few words: `cnn 4 x 32`."""
     if not row.depth and row.width is None:
-        return printable(row.family)
+        return printable(f"{row.family} {row.spec.backbone}".strip())
     return f"{printable(row.family)} {row.depth} x {row.width}"
 
 

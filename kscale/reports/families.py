@@ -62,7 +62,7 @@ def _knobs(family: Family) -> list[Knob]:
 
 def _values(knob: Knob) -> str:
     values = [str(value) for value in knob.values]
-    if len(values) > 8:
+    if len(values) > 8 and not isinstance(knob.default, str):
         return f"{', '.join(values[:3])}, ... {values[-1]}"
     return ", ".join(values)
 

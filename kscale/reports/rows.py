@@ -170,6 +170,7 @@ def _row(
     **answers: Any,
 ) -> Row:
     score, objective = entry.score, asked.objective
+    # Depth, width and learning rate have columns of their own.
     shown = {*asked.searched, *asked.fixed} - {"depth", "width", "learning_rate"}
     row = Row(
         spec=entry.spec,

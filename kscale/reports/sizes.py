@@ -273,7 +273,7 @@ def fitting_table(
     table = _plain_table(*headers, *["of budget"] * budget.is_limited)
     for spec, size in largest_fitting(sized, budget):
         cells = [
-            printable(spec.family),
+            printable(f"{spec.family} {spec.backbone}".strip()),
             str(spec.depth or ""),
             str(spec.width or ""),
             f"{size.params:,}",

@@ -341,6 +341,7 @@ def _too_large(space: Space, names: str, smallest: tuple[float, Spec] | None) ->
     spec = smallest[1]
     size = find_family(spec.family).size(spec, space.task)
     point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
+    point = f"backbone={spec.backbone}" if spec.backbone else point
     used, sized = space.budget.used(size), []
     over = []
     for name, limit in space.budget.limits.items():

@@ -69,7 +69,8 @@ def test_size_counts_tokens_of_a_vocabulary() -> None:
 def test_size_lists_what_fits() -> None:
     found = json.loads(call("size", "--max-params", "50k", "--json").stdout)
     taken = {name for name, family in FAMILIES.items() if "image" in family.kinds}
-    assert {row["family"] for row in found["largest"]} == taken
+    # The smallest backbone has four times as many weights.
+    assert {row["family"] for row in found["largest"]} == taken - {"pretrained"}
     assert all(row["params"] <= 50_000 for row in found["largest"])
 
 

@@ -74,6 +74,11 @@ class Elsewhere(keras.layers.Layer):
         return inputs
 
 
+def twice(x: Any) -> Any:
+    """An activation of one's own."""
+    return 2 * x
+
+
 def with_layer(layer: keras.layers.Layer, **changes: Any) -> dict[str, Any]:
     """Config of a model with one layer, whose own config has these changes."""
     model = keras.Sequential([keras.Input((3,)), layer])
@@ -94,6 +99,18 @@ REFUSED = {
     "module": (
         lambda: with_layer(keras.layers.ReLU(), module="os", class_name="system"),
         r"custom class, os\.system, whose",
+    ),
+    "function": (
+        lambda: with_layer(keras.layers.Dense(2, activation=twice)),
+        "custom function, twice, whose code is not run",
+    ),
+    "builtins": (
+        lambda: with_layer(keras.layers.ReLU(), module="builtins", class_name="eval"),
+        r"custom class, builtins\.eval, whose",
+    ),
+    "saved": (
+        lambda: with_layer(keras.layers.ReLU(), class_name="TFSMLayer"),
+        "has a TFSMLayer layer, whose code is not run",
     ),
     "download": (
         lambda: with_layer(

@@ -11,24 +11,16 @@ from typing import Any
 import keras
 from keras.src.backend.config import keras_home
 
-from kscale.blueprint import Backbone
 from kscale.errors import ExportError, SpecError
-from kscale.families.backbones import NETWORKS, counts_of
+from kscale.families.backbones import (
+    NETWORKS,
+    counts_of,
+    has_blue_first,
+    pixel_scaling,
+)
+from kscale.pretrained import Backbone
 
 _LOGGER = logging.getLogger(__name__)
-
-# Scale and offset, from pixels of 0 to 255, of each channel: `preprocess_input` of
-# `keras.applications.imagenet_utils`, whose `caffe` has blue first.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_PIXELS = {
-    "raw": ((1.0,) * 3, (0.0,) * 3),
-    "tf": ((1 / 127.5,) * 3, (-1.0,) * 3),
-    "caffe": ((1.0,) * 3, (-103.939, -116.779, -123.68)),
-    "torch": (
-        tuple(1 / (255 * deviation) for deviation in _DEVIATION),
-        tuple(-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)),
-    ),
-}
 
 
 def make_backbone(
@@ -160,22 +152,9 @@ def prepare_image(image: Any, record: Backbone, name: str) -> Any:
         image = keras.layers.Resizing(side, side, name=f"{name}.resize")(image)
     if channels == 1:
         image = keras.layers.Concatenate(name=f"{name}.colour")([image] * 3)
-    pixels = NETWORKS[record.network].pixels
-    if pixels == "caffe":
+    if has_blue_first(record):
         image = keras.ops.flip(image, axis=-1)
-    scale, offset = _scaling(record, pixels)
+    scale, offset = pixel_scaling(record)
     if set(scale) == {1.0} and set(offset) == {0.0}:
         return image
     return keras.layers.Rescaling(scale, offset, name=f"{name}.pixels")(image)
-
-
-def _scaling(record: Backbone, pixels: str) -> tuple[list[float], list[float]]:
-    """From the network's input to the backbone's, back through the raw pixels."""
-    given = [list(values) for values in (record.scale, record.offset)]
-    task_scale, task_offset = (v * 3 if len(v) == 1 else v for v in given)
-    task_scale, task_offset = task_scale or [1.0] * 3, task_offset or [0.0] * 3
-    if pixels == "caffe":
-        task_scale, task_offset = task_scale[::-1], task_offset[::-1]
-    scales = [b / a for a, b in zip(task_scale, _PIXELS[pixels][0], strict=True)]
-    parts = zip(scales, task_offset, _PIXELS[pixels][1], strict=True)
-    return scales, [offset - scale * shift for scale, shift, offset in parts]

@@ -12,6 +12,7 @@ from kscale import blueprint as bp
 from kscale.backbones import make_backbone
 from kscale.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 from kscale.naming import input_names, layer_name
+from kscale.pretrained import Backbone
 
 
 def build_model(
@@ -384,5 +385,5 @@ MAKERS: dict[type[Layer], Callable[[Any, str, _Build], Callable[..., Any]]] = {
     bp.Reshape: _reshape,
     bp.Prepend: _prepend,
     bp.Recurrent: _recurrent,
-    bp.Backbone: lambda record, name, build: make_backbone(record, name, build.seed_of),
+    Backbone: lambda record, name, build: make_backbone(record, name, build.seed_of),
 }

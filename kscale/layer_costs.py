@@ -13,6 +13,7 @@ import numpy as np
 from kscale import augmentation
 from kscale import blueprint as bp
 from kscale.blueprint import Layer
+from kscale.pretrained import Backbone
 
 
 class Tensor(NamedTuple):
@@ -236,7 +237,7 @@ def _recurrent(layer: bp.Recurrent, read: list[Tensor]) -> Cost:
     )
 
 
-def _backbone(layer: bp.Backbone, read: list[Tensor]) -> Cost:
+def _backbone(layer: Backbone, read: list[Tensor]) -> Cost:
     channels = _need(read, 3, "an image (height, width, channels)")[-1]
     if channels not in (1, 3):
         raise Misfit("an image of 1 or 3 channels")
@@ -278,5 +279,5 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Reshape: _reshape,
     bp.Prepend: _prepend,
     bp.Recurrent: _recurrent,
-    bp.Backbone: _backbone,
+    Backbone: _backbone,
 }

@@ -15,10 +15,10 @@ from keras.src.utils import file_utils
 
 import kscale
 from kscale.backbones import check_weights, prepare_image, weights_path
-from kscale.blueprint import Backbone
 from kscale.building import build_model
 from kscale.errors import ExportError, SpecError
 from kscale.families.pretrained import FAMILY
+from kscale.pretrained import Backbone
 from kscale.task import Input, Target, Task
 
 GREY = Task.of("image", (9, 7, 1), classes=3)

@@ -44,6 +44,7 @@ from kscale.errors import SpecError
 from kscale.families import FAMILIES
 from kscale.layer_costs import RULES
 from kscale.naming import layer_name
+from kscale.pretrained import Backbone
 from kscale.sizing import size_of, size_rows
 from kscale.task import Input
 
@@ -53,7 +54,7 @@ X = Input("x", "vector", (4,))
 def test_every_record_is_counted_and_built() -> None:
     records = {
         cls
-        for cls in (*vars(bp).values(), *AUGMENTATIONS)
+        for cls in (*vars(bp).values(), *AUGMENTATIONS, Backbone)
         if isinstance(cls, type) and issubclass(cls, Layer)
     } - {Layer, Repeat}
     assert records == RULES.keys() == MAKERS.keys()

@@ -15,7 +15,9 @@ import kscale
 HOUSE = Path(kscale.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "units"), 0),
-    **dict.fromkeys(("task", "objectives", "blueprint", "layer_costs"), 1),
+    **dict.fromkeys(
+        ("task", "objectives", "blueprint", "pretrained", "layer_costs"), 1
+    ),
     **dict.fromkeys(("naming", "predictions"), 1),
     **dict.fromkeys(("sizing", "budget", "augmentation"), 1),
     "families": 2,

@@ -7,6 +7,8 @@ from kscale import blueprint as bp
 from kscale.augmentation import RandomErase, RandomFlip, RandomShift
 from kscale.blueprint import Layer
 from kscale.codegen.source import Call, Keyword, literal
+from kscale.families.backbones import NETWORKS, has_blue_first, pixel_scaling
+from kscale.pretrained import Backbone
 
 
 class Place(NamedTuple):
@@ -60,6 +62,27 @@ def padding_mask(ids):
 def position_ids(ids):
     """0, 1, 2, ... for the positions of `(batch, length)`."""
     return keras.ops.cumsum(keras.ops.ones_like(ids, dtype="int32"), axis=-1) - 1
+''',
+    "pretrained": '''\
+def pretrained(make, side, tuned, blue_first, scale, offset, name, **options):
+    """A network of keras.applications, given the pixels that it was trained on."""
+    shape = (side, side, 3)
+    made = make(include_top=False, input_shape=shape, pooling="avg", **options)
+    made = keras.Model(made.inputs[0], made.outputs[0], name=name)
+    made.trainable = tuned
+
+    def apply(image):
+        if image.shape[1:3] != (side, side):
+            image = layers.Resizing(side, side, name=f"{name}.resize")(image)
+        if image.shape[-1] == 1:
+            image = layers.Concatenate(name=f"{name}.colour")([image] * 3)
+        if blue_first:
+            image = keras.ops.flip(image, axis=-1)
+        if set(scale) != {1.0} or set(offset) != {0.0}:
+            image = layers.Rescaling(scale, offset, name=f"{name}.pixels")(image)
+        return made(image)
+
+    return apply
 ''',
     "prepend_token": '''\
 def prepend_token(x, name):
@@ -271,6 +294,26 @@ def _prepend(record: Layer, at: Place) -> Written:
     return Written(None, whole, "prepend_token")
 
 
+def _backbone(record: Backbone, at: Place) -> Written:
+    network = NETWORKS[record.network]
+    scale, offset = pixel_scaling(record)
+    weights = None if record.weights == "none" else record.weights
+    values = {
+        "make": f"keras.applications.{network.maker}",
+        "side": literal(record.side),
+        "tuned": literal(record.is_tuned),
+        "blue_first": literal(has_blue_first(record)),
+        "scale": literal(scale),
+        "offset": literal(offset),
+        "name": at.name,
+        "weights": literal(weights),
+    }
+    if network.alpha:
+        values["alpha"] = literal(network.alpha)
+    given = tuple(f"{name}={value}" for name, value in values.items())
+    return Written(Call("pretrained", given), at.reads[0], "pretrained")
+
+
 def _recurrent(record: bp.Recurrent, at: Place) -> Written:
     options = (
         ("return_sequences", record.sequences, False),
@@ -290,6 +333,7 @@ WRITERS: dict[type[Layer], Callable[[Any, Place], Written]] = {
     RandomShift: _random_shift,
     RandomFlip: _random_flip,
     RandomErase: _random_erase,
+    Backbone: _backbone,
     bp.Dense: _dense,
     bp.Conv2D: _conv2d,
     bp.MaxPool2D: _max_pool2d,

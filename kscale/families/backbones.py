@@ -8,11 +8,26 @@ from typing import NamedTuple
 
 from kscale.errors import SpecError
 from kscale.families.backbone_table import COUNTS, Counts
+from kscale.pretrained import Backbone
 
 SIDES = (32, 64, 96, 128, 160, 192, 224)
 """Sides of the square images that backbones are counted for."""
 
 _LEAST_SIDE = 96  # the smallest that MobileNetV2 was trained on; 32 has 1 position left
+
+
+# Scale and offset, from pixels of 0 to 255, of each channel: `preprocess_input` of
+# `keras.applications.imagenet_utils`, whose `caffe` has blue first.
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_PIXELS = {
+    "raw": ((1.0,) * 3, (0.0,) * 3),
+    "tf": ((1 / 127.5,) * 3, (-1.0,) * 3),
+    "caffe": ((1.0,) * 3, (-103.939, -116.779, -123.68)),
+    "torch": (
+        tuple(1 / (255 * deviation) for deviation in _DEVIATION),
+        tuple(-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)),
+    ),
+}
 
 
 class Network(NamedTuple):
@@ -86,3 +101,21 @@ def side_for(network: str, side: int, shape: tuple[int, ...]) -> int:
 def counts_of(network: str) -> Counts:
     """What a network costs."""
     return COUNTS[network]
+
+
+def has_blue_first(record: Backbone) -> bool:
+    """Whether a backbone reads blue, green, red instead of red, green, blue."""
+    return NETWORKS[record.network].pixels == "caffe"
+
+
+def pixel_scaling(record: Backbone) -> tuple[list[float], list[float]]:
+    """From the network's input to the backbone's, back through the raw pixels."""
+    pixels = NETWORKS[record.network].pixels
+    given = [list(values) for values in (record.scale, record.offset)]
+    task_scale, task_offset = (v * 3 if len(v) == 1 else v for v in given)
+    task_scale, task_offset = task_scale or [1.0] * 3, task_offset or [0.0] * 3
+    if pixels == "caffe":
+        task_scale, task_offset = task_scale[::-1], task_offset[::-1]
+    scales = [b / a for a, b in zip(task_scale, _PIXELS[pixels][0], strict=True)]
+    parts = zip(scales, task_offset, _PIXELS[pixels][1], strict=True)
+    return scales, [offset - scale * shift for scale, shift, offset in parts]

@@ -45,7 +45,7 @@ def _encoder(vocabulary: int) -> Task:
     )
 
 
-_BERT = {"norm": "post", "pooling": "first", "heads": 0}
+_BERT = {"norm": "post", "pooling": "first", "heads": 0, "token_dropout": 0.0}
 _ALBERT = {**_BERT, "shared": True, "embedding_width": 128}
 _BERT_SOURCE = "Devlin et al. 2018, section 3, with pooler"
 _ALBERT_SOURCE = "Lan et al. 2019, table 1, with pooler"

@@ -23,10 +23,11 @@ Example:
 (True, 12810)
 """
 
-from kscale.blueprint import Backbone, Blueprint, Dropout, Layer
+from kscale.blueprint import Blueprint, Dropout, Layer
 from kscale.families.backbones import NETWORKS, SIDES, counts_of, side_for
 from kscale.families.base import Family, Knob, learning_rate_knob, with_heads
 from kscale.families.images import DROPOUT, image_shape
+from kscale.pretrained import Backbone
 from kscale.task import Task
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kscale.backbones import check_weights
-from kscale.blueprint import Backbone, flat_layers
+from kscale.blueprint import flat_layers
 from kscale.errors import BudgetError, ResultsError
+from kscale.pretrained import Backbone
 from kscale.results import ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.pool import Pool

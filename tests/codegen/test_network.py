@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contracts import code as contract
-from contracts.family import TASKS, example_inputs
+from contracts.family import SMALLEST, TASKS, example_inputs
 
 from kscale.blueprint import (
     BODY_INPUT,
@@ -54,6 +54,7 @@ def test_every_record_that_is_built_is_written() -> None:
 @pytest.mark.parametrize(("family", "kind"), PAIRS)
 def test_default_networks_compute_the_same(family: Family, kind: InputKind) -> None:
     small = {"depth": 2, "width": 8} if "width" in family.all_knobs else {}
+    small |= SMALLEST.get(family.name, {})
     blueprint = family.blueprint(family.spec(**small), TASKS[kind])
     x = example_inputs(TASKS[kind], 3)
     if kind == "tokens":

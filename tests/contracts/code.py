@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from contracts.family import SMALLEST
 
 from kscale.blueprint import Blueprint
 from kscale.building import build_model
@@ -54,15 +55,19 @@ def layers_of(model: keras.Model) -> list[tuple[str, str, Any]]:
         (
             type(layer).__name__,
             layer.name if isinstance(layer, keras.layers.Layer) else "",
-            settings_of(layer.get_config()) if is_named(layer) else None,
+            inside_of(layer),
         )
         for layer in model.layers
     ]
 
 
-def is_named(layer: Any) -> bool:
-    """Whether a layer is more than an operation, which has no settings."""
-    return isinstance(layer, keras.layers.Layer)
+def inside_of(layer: Any) -> Any:
+    """Settings of a layer, kinds of the layers of a model; operations have none."""
+    if isinstance(layer, keras.Model):
+        return [type(inner).__name__ for inner in layer.layers]
+    if not isinstance(layer, keras.layers.Layer):
+        return None
+    return settings_of(layer.get_config())
 
 
 def settings_of(config: Any) -> Any:
@@ -114,8 +119,9 @@ def settings(family: Family, task: Task) -> Iterator[Spec]:
 
     The k-th takes the k-th value of each knob, as far as they go together.
     """
-    knobs = [knob for knob in family.knobs if knob.name not in ("depth", "width")]
     small = {"depth": 1, "width": 8} if "depth" in family.all_knobs else {}
+    small |= SMALLEST.get(family.name, {})
+    knobs = [knob for knob in family.knobs if knob.name not in small]
     for k in range(max((len(knob.values) for knob in knobs), default=1)):
         chosen = dict(small)
         for knob in knobs:

@@ -10,6 +10,15 @@ Each set is searched with the command shown, seed 0, as a user would: families c
 set to `experiments/results/real_data.jsonl`; beside the test scores of the answer stand
 those of the majority class (or the mean), of the linear model, and the figure that the
 literature or common knowledge of the set gives for a network of this size.
+
+Result, on 2 CPU cores with TensorFlow 2.21 and Keras 3.15.1, 22 minutes in all, other
+processes running (recommended on the test part): MNIST 99.4 %, 10,000 images of
+CIFAR-10 73.0 %, spoken digits 99.3 %, SST-2 81.3 %, AG News 87.9 %, Adult 85.3 %,
+California RMSE 53,812. No set falls short of its figure. On the two sets of text the
+bag of words is the answer: nothing larger is better by more than a standard error. By
+speaker there are four to learn from, one to choose on and one to test on: the answer
+reaches 68.8 % where the linear model happens to reach 81.4 %, so one speaker is too few
+to choose by.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from contracts.code import run_code
+from contracts.keras_code import run_code
 from reports.made_runs import IMAGES, TABLE, cnn, digits_results, made_result, made_run
 
 from kscale.codegen.words import PREPARED, constant_names

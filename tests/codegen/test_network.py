@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contracts import code as contract
+from contracts import keras_code as contract
 from contracts.family import SMALLEST, TASKS, example_inputs
 
 from kscale.blueprint import (

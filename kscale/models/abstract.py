@@ -21,6 +21,8 @@ from kscale.task import Task
 
 Build = Callable[[], Any]
 
+_MOST_VALUES = 10**5  # that a weight may have where it is computed with
+
 # What a build changes in Keras for those that come after it.
 _STATE = (
     "object_name_uids",
@@ -42,10 +44,10 @@ def size_of_build(build: Build, task: Task | None = None) -> Size:
 def count_build(build: Build, task: Task | None = None) -> ModelSize:
     """Count the model that some code builds, layer by layer, without its weights.
 
-    The code runs in a TensorFlow graph, where a weight is a promise; if it fails there
-    (a text vocabulary that is learnt inside it needs values), it runs where Keras gives
-    weights no values; if it fails there too in another way, it runs for real. Keras'
-    names, its seeds and those of Python and NumPy are then as they were before.
+    The code runs where Keras' variables have no values; if it fails there (it calls a
+    large model on numbers), it runs in a TensorFlow graph, where a number is a promise;
+    if it fails there too in another way, it runs for real. Keras' names, its seeds and
+    those of Python and NumPy are then as they were before.
 
     Args:
         build: Returns a Keras model, compiled or not. It may run up to three times.
@@ -81,11 +83,10 @@ def count_build(build: Build, task: Task | None = None) -> ModelSize:
 
 
 def _places() -> list[Callable[[], AbstractContextManager[Any]]]:
-    """Where to build, the cheapest first; the last one allocates."""
-    places: list[Callable[[], AbstractContextManager[Any]]] = [_shapes_only, ExitStack]
+    """Where to build, the fastest first; the last one allocates."""
     if keras.backend.backend() == "tensorflow":
-        return [_graph, *places]
-    return places
+        return [_shapes_only, _graph, ExitStack]
+    return [_shapes_only, ExitStack]
 
 
 def _graph() -> AbstractContextManager[Any]:
@@ -108,12 +109,14 @@ def _shapes_only() -> Iterator[None]:
 
 
 def _promising(usual: Callable[..., None]) -> Callable[..., None]:
-    """How to make a variable that Keras refuses in the scope: one from a value."""
+    """How to make a variable, also one from a value, which Keras refuses in a scope."""
 
     @wraps(usual)
     def init(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:
-        if callable(initializer) or isinstance(initializer, str):
-            usual(self, initializer, *args, **kwargs)
+        if isinstance(initializer, str):
+            initializer = keras.initializers.get(initializer)
+        if callable(initializer):
+            usual(self, _on_paper(initializer), *args, **kwargs)
             return
         value = keras.ops.convert_to_tensor(initializer, kwargs.get("dtype"))
         kwargs.setdefault("dtype", keras.backend.standardize_dtype(value.dtype))
@@ -121,6 +124,25 @@ def _promising(usual: Callable[..., None]) -> Callable[..., None]:
         usual(self, lambda shape, dtype: value, *args[1:], **kwargs)
 
     return init
+
+
+def _on_paper(initializer: Callable[..., Any]) -> Callable[..., Any]:
+    """An initializer that makes large values for a graph only."""
+
+    def initialize(shape: Any, *args: Any, **kwargs: Any) -> Any:
+        if prod(shape) > _MOST_VALUES and _is_eager():
+            raise RuntimeError(f"a weight of {prod(shape):,} values is computed with")
+        return initializer(shape, *args, **kwargs)
+
+    return initialize
+
+
+def _is_eager() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return bool(tf.executing_eagerly())
 
 
 @contextmanager

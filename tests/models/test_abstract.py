@@ -175,6 +175,16 @@ def test_what_no_machine_could_hold_is_counted_at_once() -> None:
     assert sequential()(np.zeros((1, 8, 8, 1))).shape == (1, 2)
 
 
+def test_a_model_that_is_called_on_numbers_is_not_allocated_either() -> None:
+    def build() -> keras.Model:
+        model = keras.Sequential([keras.layers.Dense(300_000)])
+        model(keras.ops.zeros((1, 300_000)))
+        model.compile("adam", "mse")
+        return model
+
+    assert size_of_build(build).params == 300_000 * 300_001
+
+
 def test_counting_leaves_no_trace() -> None:
     keras.utils.set_random_seed(3)
     first = [sequential().layers[-1].name, random.random(), np.random.random()]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kscale.run import Run
     from kscale.sizing import Size, size_of, size_rows
     from kscale.task import Input, Target, Task
+    from kscale.tuning.budgeted import BudgetedOracle
     from kscale.tuning.environment import check_environment
     from kscale.tuning.fitting import fit_model
     from kscale.tuning.hypermodel import as_hypermodel
@@ -49,6 +50,7 @@ _HOMES = {
     "Blueprint": "blueprint",
     "Budget": "budget",
     "BudgetError": "errors",
+    "BudgetedOracle": "tuning.budgeted",
     "DataError": "errors",
     "Dataset": "data.base",
     "Entry": "answers",
@@ -98,6 +100,7 @@ __all__ = [
     "Blueprint",
     "Budget",
     "BudgetError",
+    "BudgetedOracle",
     "DataError",
     "Dataset",
     "Entry",

@@ -24,7 +24,8 @@ from kscale.tuning.evaluation import (
     evaluate_test,
     mean_score,
 )
-from kscale.tuning.feeding import RAW, Feeder, feeders_of
+from kscale.tuning.feeding import RAW, Feeder, fed_shapes, feeders_of
+from kscale.tuning.majority import majority_answers
 from kscale.tuning.plans import Plan
 from kscale.tuning.scoring import probabilities
 
@@ -75,8 +76,8 @@ def load_present(plan: Plan) -> Present | None:
     """The present model that a plan names; None if it names none.
 
     It is fed the raw inputs, unless another way that suits its shapes scores better on
-    up to 1,000 validation examples: a model that was trained on pixels of 0 to 1 shall
-    not stand there as worse than it is.
+    up to 1,000 validation examples, and better than the majority class: a model that
+    was trained on pixels of 0 to 1 shall not stand there as worse than it is.
 
     Raises:
         ExportError: Its file cannot be read, or has code of its own.
@@ -121,9 +122,18 @@ class _Tried:
 
 
 def _chosen(tried: Sequence[_Tried], plan: Plan) -> _Tried:
-    """The one of the best score; the first, the raw inputs, among equals."""
+    """The one of the best score; the first, the raw inputs, among equals.
+
+    A way that is no better than the majority class shows nothing: then the first too.
+    """
+    objective, data = plan.objective, plan.dataset
+    constant = majority_answers(data, data.validation)
+    chance = mean_score(objective, data.task, constant)
     sound = [item for item in tried if math.isfinite(item.score)]
-    return max(sound or tried, key=lambda item: plan.objective.gain(item.score, 0.0))
+    proved = [item for item in sound if objective.better(item.score, chance)]
+    if not proved:
+        return (sound or tried)[0]
+    return max(proved, key=lambda item: objective.gain(item.score, 0.0))
 
 
 def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
@@ -131,7 +141,8 @@ def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
     is_open = any(None in shape for _, shape in feeder.places)
     if not (is_open and len(feeder.places) == 1):
         return count_model(model)
-    return count_model(model, feeder.dataset.task.inputs[0].shape)
+    shapes = fed_shapes(feeder.dataset, feeder.feeding)
+    return count_model(model, shapes[feeder.places[0][0]])
 
 
 def _answers(

@@ -287,6 +287,18 @@ def test_what_does_not_suit_the_data_is_refused_at_once(
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
+def test_a_model_no_better_than_chance_is_fed_the_raw_inputs() -> None:
+    """The scaled ones would suit it less badly, and still show nothing."""
+    arrays = made("values")
+    data = load_dataset({"x": 20 + 10 * arrays["x"], "y": arrays["y"]})
+    for weight, bias, text in (
+        (40.0, 0.0, "the raw inputs"),
+        (50.0, 300.0, "the inputs as kscale's networks read them"),
+    ):
+        found = present(linear_model(weight, bias, "linear"), data)
+        assert found.feeder.feeding.text == text
+
+
 def test_several_inputs_go_by_name_or_in_order() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(2, 60, 2)).astype(np.float32)
@@ -335,6 +347,14 @@ def test_new_weights_follow_from_the_seed_and_frozen_ones_stay() -> None:
     np.testing.assert_array_equal(by_shape[(64, 4)], frozen.get_weights()[0])
     new = {w.shape: w for w in other}
     assert not np.array_equal(by_shape[(4, 2)], new[(4, 2)])
+
+
+def test_sides_that_a_model_leaves_open_are_those_of_the_data() -> None:
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(10)(x), name="open")
+    assert present(model).size.size.flops > 2 * 64 * 9 * 4
 
 
 class Own(keras.Model):

@@ -8,7 +8,7 @@ from statistics import fmean, variance
 from kscale.budget import Budget, used_by
 from kscale.families.base import Spec
 from kscale.objectives import Objective
-from kscale.results import TRAINED, Result
+from kscale.results import COMPARED, TRAINED, Result
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,10 @@ def _entry(group: list[Result]) -> Entry:
 
 
 def is_answer(entry: Entry, budget: Budget) -> bool:
-    """Whether an entry is a trained network within the budget."""
-    return entry.learning_rate is not None and bool(budget.allows_used(used_by(entry)))
+    """Whether an entry is a trained network of a family, within the budget."""
+    if entry.learning_rate is None or entry.spec.family in COMPARED:
+        return False
+    return bool(budget.allows_used(used_by(entry)))
 
 
 def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:

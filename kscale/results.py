@@ -20,6 +20,15 @@ Stage = Literal["baseline", "search", "finalist", "test", "latency"]
 MAJORITY = "majority"
 """Family of the baseline that always answers the majority class, or the mean."""
 
+PRESENT = "present"
+"""Family of the user's present model, as it is."""
+
+RETRAINED = "retrained"
+"""Family of the user's present model, trained anew as a search trains."""
+
+COMPARED = (MAJORITY, PRESENT, RETRAINED)
+"""Families of rows that are no networks of kscale's, and never an answer."""
+
 TRAINED: tuple[Stage, ...] = ("baseline", "search", "finalist")
 """Stages whose results are of trainings."""
 
@@ -175,7 +184,7 @@ def _is_spec(data: Any) -> bool:
     if not isinstance(data, dict):
         return False
     family = data.get("family")
-    if not isinstance(family, str) or family not in (*FAMILIES, MAJORITY):
+    if not isinstance(family, str) or family not in (*FAMILIES, *COMPARED):
         return False
     if any(type(data.get(name, 0)) is not int for name in ("depth", "width")):
         return False

@@ -292,6 +292,19 @@ training_options = together(
     ),
 )
 
+baseline_options = together(
+    click.option(
+        "--baseline",
+        metavar="FILE",
+        help="Your present model (.keras), to compare with on the same data.",
+    ),
+    click.option(
+        "--retrain-baseline",
+        is_flag=True,
+        help="Also train that model anew, as all others are trained.",
+    ),
+)
+
 run_option = click.option(
     "--run",
     type=click.Path(file_okay=False),

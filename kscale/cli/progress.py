@@ -45,7 +45,8 @@ class LineListener(Listener):
         self._results = [result for result in recorded if _is_training(result)]
         self._before = len(self._results)
         members = min(plan.request.trials, len(plan.pool)) * plan.request.seeds
-        self._expected = max(len(plan.baselines()) + members, self._before)
+        compared = len(plan.baselines()) + plan.request.retrain_baseline
+        self._expected = max(compared + members, self._before)
         names = ", ".join(family.name for family in plan.space.families)
         parts = plan.dataset.parts
         self.say(

@@ -74,6 +74,7 @@ from kscale.tuning.plans import plan_search
     show_default=True,
     help="Most finalists.",
 )
+@options.baseline_options
 @options.run_option
 @options.json_option
 @options.quiet_option
@@ -90,6 +91,7 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
       kscale tune --max-params 5e6
       kscale tune --max-params 50k --data mnist.npz --family cnn --time 10m
       kscale tune --max-params 50k --data people.csv --label income
+      kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
     as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
     settings = options.with_weights(asked["settings"], asked.pop("weights"))

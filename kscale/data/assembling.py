@@ -14,6 +14,7 @@ from kscale.data.holding import Holder, bytes_needed
 from kscale.data.labels import Labels, check_counts, encode_target
 from kscale.data.options import Options
 from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.raw import RawParts
 from kscale.data.readers import ArrayReader
 from kscale.data.rows import Rows
@@ -212,7 +213,8 @@ def _parts(
     targets: Mapping[PartName, dict[str, NDArray[Any]]],
     memory: int | None,
 ) -> dict[str, Any]:
-    """The three parts; what is held raw is let go as soon as it has been encoded."""
+    """The three parts; what is held raw of the largest one, and can be worked out of
+    the others, is let go as soon as it has been encoded."""
     holder = Holder(memory, _needed(raw, list(inputs)))
     parts: dict[str, Any] = {}
     for part in PART_NAMES:
@@ -225,8 +227,21 @@ def _parts(
             )
             for item in inputs
         }
-        parts[part] = Part(encoded, targets[part])
+        kept = {} if part == "train" else _irrecoverable(arrays, preprocessing)
+        parts[part] = Part(encoded, targets[part], kept)
     return parts
+
+
+def _irrecoverable(
+    arrays: Mapping[str, Rows], preprocessing: Mapping[str, Preprocessing]
+) -> dict[str, Rows]:
+    """Raw rows that nobody can work out of what networks read."""
+    return {
+        raw.name: arrays[raw.name]
+        for item in preprocessing.values()
+        if not isinstance(item, Scaled | Unchanged)
+        for raw in item.raw_inputs
+    }
 
 
 def _place(

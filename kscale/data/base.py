@@ -33,6 +33,8 @@ class Part:
             large for memory.
         targets: By target name, int32 class ids `(examples,)`, or float32
             `(examples, outputs)` in the user's unit.
+        raw: By name, raw inputs that cannot be had back from `inputs` (texts, sounds,
+            columns of a table), for models that read them; not of the training part.
 
     Raises:
         DataError: There are no inputs, or arrays of different length.
@@ -40,6 +42,7 @@ class Part:
 
     inputs: Mapping[str, Rows]
     targets: Mapping[str, _Array]
+    raw: Mapping[str, Rows] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {len(array) for array in self._arrays()}

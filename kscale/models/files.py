@@ -1,4 +1,4 @@
-"""Reads the network of a saved Keras model without its weights, and runs no code."""
+"""Reads saved Keras models, with or without their weights, and runs no code."""
 
 import json
 import re
@@ -54,6 +54,37 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
         with keras.StatelessScope(initialize_variables=False):
             model.build((None, *(shape or ())))
     return model
+
+
+def load_trained(path: Path) -> keras.Model:
+    """The model of a `.keras` file with its weights, not compiled.
+
+    Args:
+        path: What `model.save` wrote.
+
+    Raises:
+        ExportError: As `read_model`, or its weights are missing or damaged.
+    """
+    # A loss or a metric of the user's own is not asked for.
+    config = {**_config(path), "compile_config": None}
+    _check_stock(config, path.name)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a file from a stranger may fail in any way
+        raise ExportError(_not_loaded(path, error)) from error
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
+    if not model.built:
+        raise ExportError(
+            f"{path.name} was saved before it had weights: call the model once on an "
+            "example before saving it."
+        )
+    return model
+
+
+def _not_loaded(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return f"{path.name} cannot be loaded from Keras' own layers: {text}"
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from itertools import chain
 from kscale.objectives import Objective
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
+from kscale.results import PRESENT, RETRAINED
 from kscale.units import format_bytes, format_count, format_seconds
 
 MARKS = {
@@ -17,6 +18,11 @@ MARKS = {
     "over budget": "x",
 }
 """What stands before a row, by what it says."""
+
+_OWN = {
+    PRESENT: "your present model as it is",
+    RETRAINED: "your present model, trained anew as all others",
+}
 
 ESSENTIAL = 9
 """Importance of columns that are never left out."""
@@ -248,11 +254,15 @@ def _answer(report: Report, row: Row) -> str:
     depth = f" depth={row.depth}" if row.depth else ""
     width = f" width={row.width}" if row.width else ""
     knobs = "".join(f" {printable(k)}={printable(v)}" for k, v in row.knobs)
+    return f"{printable(row.family)}{depth}{width}{knobs}: {row_text(report, row)}"
+
+
+def row_text(report: Report, row: Row, tested: bool = True) -> str:
+    """Params and scores of a row, that on the test part last."""
     unit = " %" if report.objective.is_share else ""
     return (
-        f"{printable(row.family)}{depth}{width}{knobs}: {row.params:,} params, "
-        f"{_score_cell(report, row)}{unit} {metric_name(report.objective)}"
-        f"{_test_text(report, row)}"
+        f"{row.params:,} params, {_score_cell(report, row)}{unit} "
+        f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
     )
 
 
@@ -287,6 +297,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
     }
     used = set("".join(map(mark_of, rows)))
     shown = {column.header for column in columns}
+    families = {row.family for row in rows}
     return [
         *(
             f"{MARKS[name]} {text}"
@@ -295,6 +306,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         ),
         f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
         *(f"{name}: {text}" for name, text in figures.items() if name in shown),
+        *(f"{name}: {text}" for name, text in _OWN.items() if name in families),
     ]
 
 

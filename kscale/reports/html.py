@@ -18,6 +18,7 @@ from kscale.reports.classes import score_cells
 from kscale.reports.confusion import Confusion
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
+from kscale.reports.present import present_lines
 from kscale.reports.quality import (
     Quality,
     classes_heading,
@@ -50,6 +51,7 @@ _STYLE = f"""
 .kscale tr.other {{ color: #6b7280; }}
 .kscale tr.answer {{ font-weight: 600; background: #f3f7fc; }}
 .kscale .best {{ color: {COLOURS["best"]}; }}
+.kscale .present {{ color: {COLOURS["present"]}; }}
 .kscale .recommended {{ color: {COLOURS["recommended"]}; }}
 .kscale summary {{ cursor: pointer; margin: 1rem 0; }}
 .kscale pre {{ overflow-x: auto; padding: 1rem; background: #f3f4f6;
@@ -106,7 +108,7 @@ def _content(report: Report, code: str) -> str:
 
 
 def _answers(report: Report) -> Iterable[str]:
-    for name, text in answer_lines(report):
+    for name, text in (*answer_lines(report), *present_lines(report)):
         kind = name.split()[0]
         yield f'<p><strong class="{kind}">{escape(name)}</strong>: {escape(text)}</p>'
 

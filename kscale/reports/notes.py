@@ -6,6 +6,7 @@ from kscale.budget import used_by
 from kscale.families import FAMILIES
 from kscale.objectives import Objective
 from kscale.reports.report import Report, Row
+from kscale.results import PRESENT, RETRAINED
 from kscale.task import Target
 
 _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
@@ -20,6 +21,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
         _undertrained,
         _imbalance,
         _over_all,
+        _present,
         _baselines,
         _edges,
         _budget,
@@ -89,6 +91,23 @@ def _over_all(report: Report) -> list[str]:
     return ["Nothing trained so far is within the budget."]
 
 
+def _present(report: Report) -> list[str]:
+    """What the present model was fed, and what its score may owe to its training."""
+    if not any(row.family == PRESENT for row in report.rows):
+        return []
+    name, fed = report.present.get("name", PRESENT), report.present.get("fed", "")
+    raw, why = report.present.get("raw_score"), ""
+    if isinstance(raw, int | float):
+        is_share = report.objective.is_share
+        score = f"{100 * raw:.1f} %" if is_share else f"{raw:.4g}"
+        why = f" (with the raw inputs it scores {score})"
+    return [
+        f"{name} was fed {fed}{why}, its outputs taken for "
+        f"{report.present.get('outputs', '')}. If it was trained on examples of the "
+        "validation or test part, its scores are too high."
+    ]
+
+
 def _baselines(report: Report) -> list[str]:
     best = report.best
     if best is None:
@@ -99,7 +118,7 @@ def _baselines(report: Report) -> list[str]:
     matched = [
         row.family
         for row in report.baselines
-        if row.family != best.family
+        if row.family not in (best.family, PRESENT, RETRAINED)
         and report.objective.gain(best.score, row.score) <= best.stderr
     ]
     if not matched:

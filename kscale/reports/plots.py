@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from kscale.errors import ResultsError
 from kscale.reports.cells import metric_name, name_of, printable, score_text
 from kscale.reports.report import Report, Row
+from kscale.results import PRESENT
 from kscale.units import format_count
 
 COLOURS = {
@@ -15,6 +16,7 @@ COLOURS = {
     "front": "#1f5fa8",
     "best": "#c8432b",
     "recommended": "#1b8a5a",
+    "present": "#7c3aed",
     "line": "#6b7280",
 }
 """Colours of the plot by what they stand for, in every format."""
@@ -41,7 +43,7 @@ class Level(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A row that is an answer, with what the legend says of it."""
+    """A row that is an answer or asked for one, with what the legend says of it."""
 
     params: int
     score: float
@@ -59,7 +61,7 @@ class PlotData:
         points: All rows with weights; of kind `front`, `baseline` or `row`.
         step: Corners of the front's step line, from its smallest row on.
         levels: Scores of the baselines inside the drawn range.
-        answers: The best and the recommended row.
+        answers: The best and the recommended row, and the user's present model.
         max_params: Most params in the budget, also if it limits bytes; None if it
             limits neither.
         x_range: Least and largest params drawn.
@@ -165,6 +167,16 @@ def _levels(report: Report, factor: int) -> list[Level]:
 
 
 def _answers(report: Report, factor: int) -> tuple[Answer, ...]:
+    return (*_found(report, factor), *_present(report, factor))
+
+
+def _present(report: Report, factor: int) -> tuple[Answer, ...]:
+    """The user's present model stands beside the answers."""
+    rows = [row for row in report.baselines if row.family == PRESENT and row.params]
+    return tuple(_answer(report, row, "present", "yours", factor) for row in rows)
+
+
+def _found(report: Report, factor: int) -> tuple[Answer, ...]:
     if report.best is None or report.recommended is None:
         return ()
     if report.best is report.recommended:
@@ -254,7 +266,7 @@ def _draw_points(axes: Any, data: PlotData) -> None:
 
 
 def _draw_answers(axes: Any, data: PlotData) -> None:
-    shapes = {"best": "*", "recommended": "D"}
+    shapes = {"best": "*", "recommended": "D", "present": "s"}
     for answer in data.answers:
         axes.plot(
             [answer.params],

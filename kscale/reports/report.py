@@ -121,6 +121,8 @@ class Report:
         targets: What the networks predict.
         class_counts: By target of classes, how often each occurs in the training part.
         class_weights: Weights of the classes in the loss, `none` or `balanced`.
+        present: What `run.json` says of the user's present model: `name`, and how it
+            was `fed`; empty without one.
     """
 
     rows: tuple[Row, ...]
@@ -142,3 +144,4 @@ class Report:
     targets: tuple[Target, ...] = ()
     class_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     class_weights: str = "none"
+    present: Mapping[str, Any] = field(default_factory=dict)

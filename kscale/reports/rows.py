@@ -31,7 +31,7 @@ from kscale.reports.measures import (
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
-from kscale.results import MAJORITY, TRAINED, Result
+from kscale.results import MAJORITY, PRESENT, TRAINED, Result
 from kscale.search.pool import always_searched
 from kscale.task import Target, Task
 
@@ -52,6 +52,7 @@ class _Asked:
     targets: tuple[Target, ...]
     class_counts: Mapping[str, Sequence[int]]
     class_weights: str
+    present: Mapping[str, Any]
 
 
 def make_report(
@@ -77,7 +78,7 @@ def make_report(
     trained = [
         result
         for result in results
-        if result.stage in TRAINED and result.spec.family != MAJORITY
+        if result.stage in TRAINED and result.spec.family not in (MAJORITY, PRESENT)
     ]
     report = Report(
         rows=ordered,
@@ -101,6 +102,7 @@ def make_report(
         targets=asked.targets,
         class_counts=asked.class_counts,
         class_weights=asked.class_weights,
+        present=asked.present,
     )
     return replace(report, notes=notes_of(report))
 
@@ -120,6 +122,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
             task.targets,
             _counts(run["data"].get("class_counts") or {}),
             str(identity.get("class_weights") or "none"),
+            dict(run.get("baseline") or {}),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error

@@ -25,6 +25,7 @@ from kscale.reports.cells import (
     shown_rows,
 )
 from kscale.reports.classes import quality_block, score_cells
+from kscale.reports.present import present_json, present_lines
 from kscale.reports.quality import (
     Quality,
     classes_heading,
@@ -83,7 +84,7 @@ class ReportTable:
         report = self.report
         rows = shown_rows(report, self.all_rows)
         yield Text(headline(report), style="bold")
-        for name, text in answer_lines(report):
+        for name, text in (*answer_lines(report), *present_lines(report)):
             yield Text.assemble((f"{name}: ", "bold green"), text)
         if rows:
             columns = _fitting(
@@ -175,7 +176,7 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
     rows = shown_rows(report, all_rows)
     columns = columns_of(report, rows, all_rows)
     parts = [_escaped(headline(report))]
-    answers = answer_lines(report)
+    answers = [*answer_lines(report), *present_lines(report)]
     parts.append("\n".join(f"- **{name}**: {_escaped(text)}" for name, text in answers))
     lines = [
         _markdown_row([column.header for column in columns]),
@@ -279,6 +280,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
+        "present": present_json(report),
         "front": [_row_json(row) for row in report.front],
         "baselines": [_row_json(row) for row in report.baselines],
         "rows": [_row_json(row) for row in report.rows],

@@ -7,7 +7,7 @@ from scipy.optimize import nnls
 
 from kscale.families import find_family
 from kscale.families.base import Spec
-from kscale.results import TRAINED, Result
+from kscale.results import COMPARED, TRAINED, Result
 from kscale.search.base import Job
 from kscale.task import Task
 
@@ -35,8 +35,11 @@ class CostModel:
         self._seen: list[Result] = []
 
     def see(self, result: Result) -> None:
-        """Take what a training took; failed ones and evaluations do not count."""
-        if result.status == "ok" and result.seconds and result.stage in TRAINED:
+        """Take what a training took; failed ones and evaluations do not count, nor does
+        what is of no family."""
+        if result.status != "ok" or result.spec.family in COMPARED:
+            return
+        if result.seconds and result.stage in TRAINED:
             self._seen.append(result)
 
     def seconds(self, jobs: Iterable[Job]) -> float:

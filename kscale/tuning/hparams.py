@@ -15,7 +15,7 @@ from kscale.families import find_family
 from kscale.families.base import Value
 from kscale.objectives import metric_names
 from kscale.reports.cells import metric_name
-from kscale.results import MAJORITY, Result
+from kscale.results import COMPARED, MAJORITY, Result
 from kscale.search.pool import Pool, Space
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def experiment_summary(run: "Run", started: float) -> Summary:
     )
     domains = {
         **_knob_domains(space),
-        **_size_domains(space, identity["seed"]),
+        **_size_domains(space, identity["seed"], _present(run)),
         "epochs": _domain([1, identity["epochs"]]),
-        "family": _domain([*identity["families"], "linear", MAJORITY]),
+        "family": _domain([*identity["families"], "linear", *_compared(run)]),
         "stage": _domain(["baseline", "search", "finalist"]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),
@@ -146,6 +146,7 @@ def session_values(result: Result) -> dict[str, Value]:
     }
     if is_trained(result):
         values["epochs"] = result.epochs
+    if result.params:
         values |= {name: getattr(result, name) for name in _SIZES}
     if result.status == "failed":
         values["reason"] = result.reason
@@ -153,7 +154,8 @@ def session_values(result: Result) -> dict[str, Value]:
 
 
 def is_trained(result: Result) -> bool:
-    """Whether it is of a network; that of the majority class is of none."""
+    """Whether it is of a training: not that of the majority class, nor of a model that
+    the user has trained."""
     return result.learning_rate is not None
 
 
@@ -184,12 +186,23 @@ def _knob_domains(space: Space) -> dict[str, Any]:
     return {name: _domain(found) for name, found in values.items()}
 
 
-def _size_domains(space: Space, seed: int) -> dict[str, Any]:
-    """From 1 to the largest size inside the budget, or the linear baseline's."""
+def _present(run: "Run") -> dict[str, Any]:
+    """What a run says of the user's present model; empty without one."""
+    return dict(run.description.get("baseline") or {})
+
+
+def _compared(run: "Run") -> list[str]:
+    return list(COMPARED) if _present(run) else [MAJORITY]
+
+
+def _size_domains(
+    space: Space, seed: int, present: Mapping[str, Any]
+) -> dict[str, Any]:
+    """From 1 to the largest size inside the budget, or of a baseline."""
     linear = find_family("linear")
     size, pool = linear.size(linear.spec(), space.task), Pool(space, seed)
-    params = max(int(pool.params.max()), size.params)
-    flops = max(int(pool.flops.max()), size.flops)
+    params = max(int(pool.params.max()), size.params, int(present.get("params", 0)))
+    flops = max(int(pool.flops.max()), size.flops, int(present.get("flops", 0)))
     most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
     return {name: _domain([1, most[name]]) for name in _SIZES}
 

@@ -28,6 +28,7 @@ from kscale.tuning.automatic import (
     families_for,
     notes_on_families,
 )
+from kscale.tuning.baselines import Baseline, find_baseline
 from kscale.tuning.recipe import Recipe
 from kscale.tuning.weighting import check_class_weights, class_counts
 from kscale.units import format_count
@@ -65,6 +66,7 @@ class Request:
         searcher: Name of a searcher.
         strategy: Name of the devices.
         class_weights: `balanced` or `none`.
+        retrain_baseline: Whether the user's present model is trained anew, too.
 
     Raises:
         SpecError: A number is too small, or the searcher or the strategy is unknown.
@@ -84,6 +86,7 @@ class Request:
     searcher: str = "random"
     strategy: str = "auto"
     class_weights: str = "none"
+    retrain_baseline: bool = False
 
     def __post_init__(self) -> None:
         for name, low in _LEAST.items():
@@ -116,6 +119,7 @@ class Plan:
         space: What may vary.
         pool: The specs inside the budget.
         notes: What `auto` took and left out, a sentence each.
+        baseline: The user's present model, to compare with.
     """
 
     request: Request
@@ -125,6 +129,7 @@ class Plan:
     space: Space
     pool: Pool
     notes: tuple[str, ...] = ()
+    baseline: Baseline | None = None
 
     def searcher(
         self, pool: Pool | None = None, admits: Callable[[Spec], bool] | None = None
@@ -182,6 +187,7 @@ class Plan:
             "seeds": request.seeds,
             # Left out where there are none, as by versions that knew no weights.
             **({} if weights == "none" else {"class_weights": weights}),
+            **({"baseline": self.baseline.digest} if self.baseline else {}),
         }
 
     @property
@@ -241,13 +247,14 @@ def plan_search(
     settings: Mapping[str, Any] | None = None,
     search: str | Sequence[str] = (),
     objective: str | None = None,
+    baseline: Any = None,
     replicas: int = 1,
     **asked: Any,
 ) -> Plan:
     """What `kscale.tune` would do with the same arguments; starts no TensorFlow.
 
     Args:
-        data, family, settings, search, objective: As `tune`.
+        data, family, settings, search, objective, baseline: As `tune`.
         max_params, max_flops, max_bytes, max_memory, max_latency_ms, latency_batch: As
             `tune`.
         replicas: Copies of the network that train in step.
@@ -256,6 +263,7 @@ def plan_search(
     Raises:
         BudgetError: There is no limit, or nothing fits it.
         DataError: The data cannot be read, or cannot be trained on.
+        ExportError: There is no file of the baseline.
         SpecError: A family, knob, value or strategy is unknown or impossible.
     """
     request = Request(
@@ -273,6 +281,7 @@ def plan_search(
         latency_batch=latency_batch,
     )
     _check_limited(budget)
+    present = find_baseline(baseline, request.retrain_baseline)
     dataset = load_dataset(data)
     recipe = Recipe.for_examples(
         len(dataset.train), request.epochs, request.batch_size, replicas
@@ -280,7 +289,8 @@ def plan_search(
     budget = replace(budget, memory_batch=recipe.batch_size)
     wanted = task_objective(objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
-    return make_plan(request, dataset, budget, wanted, recipe)
+    plan = make_plan(request, dataset, budget, wanted, recipe)
+    return replace(plan, baseline=present)
 
 
 def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from kscale.search.pool import Pool
 from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plans import Plan, plan_search
+from kscale.tuning.present_model import load_present
+from kscale.tuning.retraining import check_retrainable
 from kscale.tuning.sessions import Session
 from kscale.tuning.strategies import make_strategy, replicas_of
 
@@ -44,6 +46,8 @@ def tune(
     finalist_seeds: int = 3,
     most_finalists: int = 5,
     strategy: str = "auto",
+    baseline: Any = None,
+    retrain_baseline: bool = False,
     run: str | Path | None = None,
     checkpoint_seconds: float = 15.0,
     listener: Listener | None = None,
@@ -80,6 +84,13 @@ def tune(
         finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
         most_finalists: Most finalists.
         strategy: `auto`, `one`, `mirrored` or `none`; see `make_strategy`.
+        baseline: Your present model to compare with, a `keras.Model` or the path of a
+            `.keras` file: it is counted, and scored as it is on the same validation and
+            test parts. It gets the raw inputs, or where it does better so, those divided
+            by their largest value or as networks read them; a note says which. It gives
+            classes in the order of the data's, or values in your unit.
+        retrain_baseline: Whether it is also trained anew with the same recipe, at a
+            learning rate of 0.001 unless `settings` has another.
         run: Folder of the run; without it `runs/` and a name made from the arguments.
         checkpoint_seconds: Least time between two checkpoints of one training.
         listener: Hears of progress.
@@ -93,7 +104,8 @@ def tune(
         SpecError: A family, knob, value or strategy is unknown or impossible.
         ResultsError: The folder holds another search or is in use.
         TrialError: Every training failed.
-        ExportError: The weights of a pretrained network are missing or do not suit it.
+        ExportError: The weights of a pretrained network are missing or do not suit it,
+            or the file of the baseline cannot be read.
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
     started = time.monotonic()
@@ -120,9 +132,15 @@ def tune(
         finalist_seeds=finalist_seeds,
         most_finalists=most_finalists,
         strategy=strategy,
+        baseline=baseline,
+        retrain_baseline=retrain_baseline,
         replicas=replicas_of(devices),
     )
     check_weights(_backbones(plan))
+    present = load_present(plan)
+    if present is not None and retrain_baseline:
+        check_retrainable(present)
+    about = {} if present is None else {"baseline": present.to_json()}
     folder = Path("runs") / plan.name if run is None else Path(run)
     if run is not None and not str(run).strip():
         raise ResultsError("The name of the run folder is empty; give another one.")
@@ -130,7 +148,7 @@ def tune(
     listener = listener or Listener()
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
-    with ResultsWriter(folder, plan.description()) as writer:
+    with ResultsWriter(folder, {**plan.description(), **about}) as writer:
         writer.add_session(plan.session())
         gate, pool = None, plan.pool
         if plan.space.budget.max_latency_ms is not None:
@@ -154,6 +172,7 @@ def tune(
             checkpoint_seconds,
             gate,
             pool,
+            present,
         )
         session.run()
     return Run(folder, session.recorded)

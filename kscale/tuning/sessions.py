@@ -17,7 +17,7 @@ from kscale.answers import (
 )
 from kscale.errors import ResultsError, TrialError
 from kscale.families.base import Spec
-from kscale.results import MAJORITY, Result, ResultsWriter, read_results
+from kscale.results import COMPARED, MAJORITY, Result, ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
 from kscale.search.pool import Pool
@@ -28,6 +28,8 @@ from kscale.tuning.listeners import Listener
 from kscale.tuning.majority import majority_answers
 from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.plans import Plan
+from kscale.tuning.present_model import Present, present_results
+from kscale.tuning.retraining import retrained_results
 from kscale.tuning.tensorboard import LogWriter
 from kscale.tuning.trainer import TimeUp, Trainer
 from kscale.tuning.tuner import JobTuner, SearcherOracle, StopSearch
@@ -56,6 +58,7 @@ class Session:
         checkpoint_seconds: Least time between two checkpoints of one training.
         gate: Measures latencies, where they are limited.
         pool: Specs to search, if not all of the plan's.
+        present: The user's present model, where there is one to compare with.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Session:
         checkpoint_seconds: float = 15.0,
         gate: LatencyGate | None = None,
         pool: Pool | None = None,
+        present: Present | None = None,
     ) -> None:
         self.plan = plan
         self.folder = folder
@@ -80,6 +84,7 @@ class Session:
         self.gate = gate
         self.pool = pool or plan.pool
         self.searcher = plan.searcher(self.pool, gate.admits if gate else None)
+        self.present = present
         self.strategy = strategy
         self.trainer = Trainer(
             plan.dataset,
@@ -106,6 +111,7 @@ class Session:
             self.gate.record = self._append
         try:
             self._record_majority()
+            self._record_present()
             self._search()
             self._raise_if_all_failed()
             self._answer()
@@ -256,7 +262,8 @@ class Session:
             self._test(shipped)
             self._write_model(name, shipped)
         for result in [r for r in self.recorded if r.stage == "baseline"]:
-            if result.status == "ok" and not self._is_tested(result.spec):
+            is_known = result.spec.family not in COMPARED
+            if result.status == "ok" and is_known and not self._is_tested(result.spec):
                 self._test(result)
         Run(self.folder, self.recorded).write(self.folder / "report.html")
 
@@ -319,6 +326,25 @@ class Session:
         )
         tested = evaluate_test(objective, data.task, majority_answers(data, data.test))
         self._append(replace(result, stage="test", **vars(tested)))
+
+    def _record_present(self) -> None:
+        """The user's model as it is, and trained anew where that was asked for."""
+        for result in present_results(self.present, self.plan, self.recorded):
+            self._append(result)
+        if self.present is None or not self.plan.request.retrain_baseline:
+            return
+        try:
+            for result in retrained_results(
+                self.present, self.plan, self.recorded, self.strategy, self.deadline
+            ):
+                self._append(result)
+                if result.stage != "test":
+                    self.listener.result_recorded(result)
+        except TimeUp:
+            self.listener.note(
+                "The time limit ended the training of the present model; the same "
+                "command begins it again."
+            )
 
 
 def _is_test_of(test: Result, result: Result) -> bool:

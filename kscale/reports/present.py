@@ -1,0 +1,183 @@
+"""The user's present model in a report: which row is smaller or better."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kscale.reports.cells import (
+    name_of,
+    printable,
+    row_text,
+    score_decimals,
+)
+from kscale.reports.report import Report, Row
+from kscale.results import COMPARED, PRESENT, RETRAINED
+from kscale.units import format_count
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row beside the present model.
+
+    Args:
+        row: The row.
+        params, flops: How many times those of the row the present model has; None
+            where either has none, or not all of them are known.
+        gain: How much better the row's score is; below 0 if it is worse.
+        stderr: Standard error of the gain, as if both were scored on different
+            examples: on the same ones it is smaller.
+    """
+
+    row: Row
+    params: float | None
+    flops: float | None
+    gain: float
+    stderr: float
+
+
+def present_row(report: Report, family: str = PRESENT) -> Row | None:
+    """The row of the present model, or of its new training; None without one."""
+    return next((row for row in report.rows if row.family == family), None)
+
+
+def compared(report: Report, row: Row | None) -> Comparison | None:
+    """A row beside the present model; None without either."""
+    present = present_row(report)
+    if present is None or row is None:
+        return None
+    is_known = not report.present.get("unknown_flops")
+    return Comparison(
+        row,
+        _times(present.params, row.params),
+        _times(present.flops, row.flops) if is_known else None,
+        report.objective.gain(row.score, present.score),
+        math.hypot(row.stderr, present.stderr),
+    )
+
+
+def _times(present: int, other: int) -> float | None:
+    return present / other if present and other else None
+
+
+def best_of_that_size(report: Report) -> Row | None:
+    """The best row of the search that is at most as large as the present model.
+
+    As for the best row of all, only finalists count where one of them is.
+    """
+    present = present_row(report)
+    rows = [
+        row
+        for row in report.rows
+        if present is not None
+        and row.params <= present.params
+        and row.family not in COMPARED
+        and not row.over_budget
+    ]
+    finalists = [row for row in rows if row.stage == "finalist"]
+    return min(
+        finalists or rows,
+        key=lambda row: (-report.objective.gain(row.score, 0.0), row.params),
+        default=None,
+    )
+
+
+def present_lines(report: Report) -> list[tuple[str, str]]:
+    """Sentences on the present model, each with its name; none without one."""
+    present = present_row(report)
+    if present is None:
+        return []
+    name = printable(report.present.get("name", PRESENT))
+    lines = [("present model", f"{name}: {row_text(report, present)}")]
+    retrained = compared(report, present_row(report, RETRAINED))
+    if retrained is not None:
+        text = f"{row_text(report, retrained.row)}, {_gain_text(report, retrained)}"
+        lines.append(("present model, trained anew", text))
+    recommended = compared(report, report.recommended)
+    if recommended is not None:
+        lines.append(_against(report, recommended))
+    return [*lines, *_reach(report)]
+
+
+def _against(report: Report, item: Comparison) -> tuple[str, str]:
+    """What the recommended row is against the present model."""
+    words = [_size_text(item.params, "params"), _size_text(item.flops, "FLOPs")]
+    is_smaller = item.params is not None and item.params > 1
+    is_better = item.gain > item.stderr
+    adjectives = ["smaller"] * is_smaller + ["better"] * is_better
+    label = f"{' and '.join(adjectives)} by" if adjectives else "against it"
+    text = ", ".join(word for word in words if word)
+    return label, f"{text}, {_gain_text(report, item)} (recommended)"
+
+
+def _size_text(times: float | None, what: str) -> str:
+    if times is None:
+        return ""
+    if f"{times:.3g}" == "1":
+        return f"as many {what}"
+    if times > 1:
+        return f"{times:.3g} times fewer {what}"
+    return f"{1 / times:.3g} times more {what}"
+
+
+def _gain_text(report: Report, item: Comparison) -> str:
+    """How much better or worse, with the standard error; or that nobody can tell."""
+    factor = 100 if report.objective.is_share else 1
+    unit = " points" if report.objective.is_share else ""
+    decimals = score_decimals(report)
+    error = f"{factor * item.stderr:.{decimals}f}{unit}"
+    text = f"{factor * abs(item.gain):.{decimals}f} ± {error}"
+    word = "better" if item.gain >= 0 else "worse"
+    is_tied = abs(item.gain) <= item.stderr
+    return f"{word} by {text}{', which may be chance' if is_tied else ''}"
+
+
+def _reach(report: Report) -> Iterable[tuple[str, str]]:
+    """What a network of the present model's size could reach."""
+    present, label = present_row(report), "what your size could reach"
+    found = compared(report, best_of_that_size(report))
+    if present is None:
+        return
+    if found is None:
+        size = format_count(present.params)
+        yield label, f"not known: nothing of at most {size} params was trained."
+        return
+    text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
+    yield label, f"{text}, {_gain_text(report, found)}"
+
+
+def present_json(report: Report) -> dict[str, Any] | None:
+    """The present model as plain data; None without one."""
+    present = present_row(report)
+    if present is None:
+        return None
+    return {
+        "name": str(report.present.get("name", PRESENT)),
+        "fed": str(report.present.get("fed", "")),
+        "outputs": str(report.present.get("outputs", "")),
+        "params": present.params,
+        "flops": present.flops,
+        "score": present.score,
+        "stderr": present.stderr,
+        "test_score": present.test_score,
+        "over_budget": present.over_budget,
+        "retrained": _json(compared(report, present_row(report, RETRAINED))),
+        "recommended": _json(compared(report, report.recommended)),
+        "same_size": _json(compared(report, best_of_that_size(report))),
+    }
+
+
+def _json(item: Comparison | None) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    return {
+        "family": item.row.family,
+        "knobs": dict(item.row.spec.knobs),
+        "params": item.row.params,
+        "flops": item.row.flops,
+        "score": item.row.score,
+        "times_fewer_params": item.params,
+        "times_fewer_flops": item.flops,
+        "gain": item.gain,
+        "gain_stderr": item.stderr,
+    }

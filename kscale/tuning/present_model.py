@@ -1,0 +1,266 @@
+"""The user's present model: loaded, counted, and scored on the parts of a search."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.building import layer_name
+from kscale.data.base import Dataset, Part
+from kscale.errors import SpecError
+from kscale.families.base import Spec, head_names
+from kscale.models.files import load_trained
+from kscale.models.sizes import ModelSize, count_model
+from kscale.results import PRESENT, Result
+from kscale.task import Target, Task
+from kscale.tuning.evaluation import (
+    Answers,
+    Evaluation,
+    evaluate,
+    evaluate_test,
+    mean_score,
+)
+from kscale.tuning.feeding import RAW, Feeder, fed_shapes, feeders_of
+from kscale.tuning.majority import majority_answers
+from kscale.tuning.plans import Plan
+from kscale.tuning.scoring import probabilities
+
+_MOST_TRIED = 1000  # examples on which the ways of feeding are compared
+_SUM = 1e-2  # how far from 1 probabilities may sum up in float16
+
+
+@dataclass(frozen=True, eq=False)
+class Present:
+    """The user's present model, ready to be compared with.
+
+    Args:
+        name: What reports call it.
+        feeder: The model and how it is fed.
+        size: What it costs.
+        form: What its outputs are, in words.
+        raw_score: Score with the raw inputs on some examples, where others were clearly
+            better; else None.
+    """
+
+    name: str
+    feeder: Feeder
+    size: ModelSize
+    form: str
+    raw_score: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        return {
+            "name": self.name,
+            "params": self.size.size.params,
+            "flops": self.size.size.flops,
+            "unknown_flops": len(self.size.unknown),
+            "fed": self.feeder.feeding.text,
+            "raw_score": self.raw_score,
+            "outputs": self.form,
+        }
+
+    def answers(self, part: Part) -> Answers:
+        """What it gives for a part."""
+        dataset = self.feeder.dataset
+        everything = np.arange(len(part))
+        found, _ = _answers(self.feeder, dataset, part, everything, self.name)
+        return found
+
+
+def load_present(plan: Plan) -> Present | None:
+    """The present model that a plan names; None if it names none.
+
+    It is fed the raw inputs, unless another way that suits its shapes scores better on
+    up to 1,000 validation examples, and better than the majority class: a model that
+    was trained on pixels of 0 to 1 shall not stand there as worse than it is.
+
+    Raises:
+        ExportError: Its file cannot be read, or has code of its own.
+        SpecError: It does not suit the data.
+    """
+    if plan.baseline is None:
+        return None
+    name, model = plan.baseline.name, plan.baseline.source
+    if not isinstance(model, keras.Model):
+        model = load_trained(model)
+    tried = [
+        _Tried.of(item, plan, name) for item in feeders_of(model, plan.dataset, name)
+    ]
+    chosen = _chosen(tried, plan)
+    if not math.isfinite(chosen.score):
+        raise SpecError(f"{name} gives numbers that are not finite on this data.")
+    first = tried[0]
+    is_told = first is not chosen and first.feeder.feeding.text == RAW.text
+    raw_score = first.score if is_told and math.isfinite(first.score) else None
+    size = _counted(model, chosen.feeder)
+    return Present(name, chosen.feeder, size, chosen.form, raw_score)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What one way of feeding reaches on some validation examples."""
+
+    feeder: Feeder
+    form: str
+    score: float
+
+    @classmethod
+    def of(cls, feeder: Feeder, plan: Plan, name: str) -> "_Tried":
+        part = plan.dataset.validation
+        number = min(len(part), _MOST_TRIED)
+        some = np.linspace(0, len(part) - 1, number).astype(np.int64)
+        answers, form = _answers(feeder, plan.dataset, part, some, name)
+        if not all(np.isfinite(given).all() for _, given in answers.values()):
+            return cls(feeder, form, math.nan)
+        task = plan.dataset.task
+        return cls(feeder, form, mean_score(plan.objective, task, answers))
+
+
+def _chosen(tried: Sequence[_Tried], plan: Plan) -> _Tried:
+    """The one of the best score; the first, the raw inputs, among equals.
+
+    A way that is no better than the majority class shows nothing: then the first too.
+    """
+    objective, data = plan.objective, plan.dataset
+    constant = majority_answers(data, data.validation)
+    chance = mean_score(objective, data.task, constant)
+    sound = [item for item in tried if math.isfinite(item.score)]
+    proved = [item for item in sound if objective.better(item.score, chance)]
+    if not proved:
+        return (sound or tried)[0]
+    return max(proved, key=lambda item: objective.gain(item.score, 0.0))
+
+
+def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
+    """Its size; sides that it leaves open are those of the data."""
+    is_open = any(None in shape for _, shape in feeder.places)
+    if not (is_open and len(feeder.places) == 1):
+        return count_model(model)
+    shapes = fed_shapes(feeder.dataset, feeder.feeding)
+    return count_model(model, shapes[feeder.places[0][0]])
+
+
+def _answers(
+    feeder: Feeder,
+    dataset: Dataset,
+    part: Part,
+    chosen: NDArray[np.int64],
+    name: str,
+) -> tuple[Answers, str]:
+    """What was wanted and what was given, by target, and what the outputs are."""
+    try:
+        outputs = feeder.outputs(part, chosen)
+    except Exception as error:  # a model of a stranger may fail in any way
+        text = " ".join(str(error).split())[:200]
+        raise SpecError(
+            f"{name} cannot be run on this data ({feeder.feeding.text}): {text}"
+        ) from error
+    found, forms = {}, []
+    pairs = zip(
+        dataset.task.targets, output_names(dataset.task, outputs, name), strict=True
+    )
+    for target, output in pairs:
+        given, form = _read(target, outputs[output], name)
+        found[target.name] = part.targets[target.name][chosen], given
+        forms.append(form)
+    return found, " and ".join(dict.fromkeys(forms))
+
+
+def output_names(task: Task, outputs: dict[str, Any], name: str) -> list[str]:
+    """The output of each target: by name, or else in order."""
+    for names in ([target.name for target in task.targets], _heads(task)):
+        if all(item in outputs for item in names):
+            return names
+    if len(outputs) == len(task.targets):
+        return list(outputs)
+    raise SpecError(
+        f"{name} has the outputs {', '.join(outputs)}, but the data has the targets "
+        f"{', '.join(target.name for target in task.targets)}."
+    )
+
+
+def _heads(task: Task) -> list[str]:
+    return [layer_name(head) for head in head_names(task)]
+
+
+def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
+    """Probabilities of classes, or values in the user's unit; and what came."""
+    columns = given[:, None] if given.ndim == 1 else given
+    is_single = target.kind == "classes" and target.outputs == 2
+    if columns.ndim == 2 and columns.shape[1] == 1 and is_single:
+        return _of_two(columns[:, 0])
+    if columns.ndim != 2 or columns.shape[1] != target.outputs:
+        what = "classes" if target.kind == "classes" else "values"
+        sides = "x".join(str(side) for side in columns.shape[1:])
+        raise SpecError(
+            f"{name} gives {sides} numbers for each example, but {target.name!r} of "
+            f"the data has {target.outputs} {what}."
+        )
+    if target.kind == "real":
+        return columns, "values"
+    return _shares(columns)
+
+
+def _of_two(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Of one number: the chance of the second class, or its logit."""
+    is_chance = _are_chances(given)
+    second = (
+        given if is_chance else probabilities(np.stack([0 * given, given], -1))[:, 1]
+    )
+    form = "the probability" if is_chance else "the logit"
+    return np.stack([1 - second, second], axis=-1), f"{form} of the second class"
+
+
+def _shares(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    sums = given.sum(axis=-1, keepdims=True)
+    if not _are_chances(given):
+        return probabilities(given), "logits"
+    if np.allclose(sums, 1.0, atol=_SUM):
+        return given, "probabilities"
+    return given / np.maximum(sums, 1e-7), "probabilities that do not sum up to 1"
+
+
+def _are_chances(given: NDArray[Any]) -> bool:
+    return bool((given >= 0).all() and (given <= 1).all())
+
+
+def present_results(
+    present: Present | None, plan: Plan, recorded: Sequence[Result]
+) -> Iterator[Result]:
+    """What the present model reaches on both parts, as far as it is not recorded."""
+    if present is None:
+        return
+    task, objective, data = plan.dataset.task, plan.objective, plan.dataset
+    blank = blank_result(present, plan, PRESENT)
+    done = {result.stage for result in recorded if result.spec == blank.spec}
+    if "baseline" not in done:
+        found = evaluate(objective, task, present.answers(data.validation))
+        yield scored(blank, found)
+    if "test" not in done:
+        tested = evaluate_test(objective, task, present.answers(data.test))
+        yield scored(replace(blank, stage="test"), tested)
+
+
+def blank_result(present: Present, plan: Plan, family: str) -> Result:
+    """A result of the present model's size, without a score."""
+    size = present.size.size
+    return Result(
+        "baseline",
+        0,
+        Spec(family, ()),
+        size.params,
+        size.trainable,
+        size.flops,
+        size.weight_bytes(),
+        memory=size.training_bytes(plan.recipe.batch_size),
+    )
+
+
+def scored(result: Result, found: Evaluation, **changes: Any) -> Result:
+    """A result with what it reached."""
+    return replace(result, **vars(found), **changes)

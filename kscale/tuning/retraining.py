@@ -1,0 +1,268 @@
+"""The user's present model trained anew, with the loop and recipe of a search."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from kscale.building import alone, layer_name
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.scaling import Scaling
+from kscale.errors import SpecError, TrialError, reason_of
+from kscale.families.base import head_names
+from kscale.models.layers import graph_of
+from kscale.preprocessing_layers import rescaled
+from kscale.results import RETRAINED, Result
+from kscale.search.base import derived_seed
+from kscale.task import Target
+from kscale.tuning.evaluation import (
+    answers_of,
+    evaluate,
+    evaluate_test,
+    mean_score,
+    short,
+)
+from kscale.tuning.feeding import Feeder, named_tensors
+from kscale.tuning.loops import (
+    DeviceData,
+    EpochLoop,
+    make_optimizer,
+    predict_batch_for,
+)
+from kscale.tuning.plans import Plan
+from kscale.tuning.present_model import Present, blank_result, output_names, scored
+from kscale.tuning.recipe import is_undertrained
+from kscale.tuning.trainer import TimeUp
+from kscale.tuning.weighting import class_weights_of
+
+_RATE = 1e-3  # Adam's usual one
+_DECAY = 0.004  # as the knob of every family
+_LEAST = 1e-7  # a probability, as Keras clips them
+
+
+def check_retrainable(present: Present) -> None:
+    """Raise unless a present model can be trained anew.
+
+    Raises:
+        SpecError: It is no graph of layers, or reads what networks do not get.
+    """
+    feeder = present.feeder
+    if graph_of(feeder.model) is None:
+        raise SpecError(
+            f"{present.name} has a call of its own, so it cannot be built with new "
+            "weights: leave out --retrain-baseline."
+        )
+    kinds = feeder.dataset.preprocessing.values()
+    if feeder.feeding.is_raw and not all(
+        isinstance(item, Scaled | Unchanged) for item in kinds
+    ):
+        raise SpecError(
+            f"{present.name} reads texts, sounds or columns of a table itself, which "
+            "are not kept for training: leave out --retrain-baseline."
+        )
+
+
+def retrained_results(
+    present: Present,
+    plan: Plan,
+    recorded: Sequence[Result],
+    strategy: Any,
+    deadline: float = math.inf,
+) -> Iterator[Result]:
+    """Validation and test result of the training, unless they are recorded.
+
+    Raises:
+        TimeUp: The deadline came first.
+    """
+    blank = replace(
+        blank_result(present, plan, RETRAINED),
+        seed=derived_seed(plan.request.seed, "baseline", RETRAINED),
+        learning_rate=float(dict(plan.request.settings).get("learning_rate", _RATE)),
+        epochs=plan.recipe.epochs,
+    )
+    known = [result for result in recorded if result.spec == blank.spec]
+    if any(result.stage == "test" or result.status == "failed" for result in known):
+        return
+    start = time.monotonic()
+    try:
+        loop = _loop(present, plan, blank, strategy)
+        trained = _trained(loop, plan, blank, deadline)
+        seconds = round(time.monotonic() - start, 3)
+        tested = _tested(loop, plan, trained)
+    except TimeUp:
+        raise
+    except Exception as error:  # as any training, it may fail without ending a search
+        seconds = round(time.monotonic() - start, 3)
+        reason = reason_of(error)
+        yield replace(blank, status="failed", reason=reason, seconds=seconds)
+        return
+    if not known:
+        yield replace(trained, seconds=seconds)
+    yield tested
+
+
+def _trained(loop: EpochLoop, plan: Plan, blank: Result, deadline: float) -> Result:
+    curve: dict[str, list[float]] = {"loss": [], "score": []}
+    data, task = plan.dataset, plan.dataset.task
+    for epoch in range(plan.recipe.epochs):
+        if time.monotonic() >= deadline:
+            raise TimeUp
+        order = plan.recipe.order(len(data.train), blank.seed, epoch)
+        loss = loop.run_epoch(order)
+        if not math.isfinite(loss):
+            raise TrialError(f"the loss became {loss} in epoch {epoch + 1}")
+        outputs = loop.predict(data.validation.inputs)
+        answers = answers_of(data, data.validation, outputs)
+        curve["loss"].append(short(loss))
+        curve["score"].append(short(mean_score(plan.objective, task, answers)))
+    found = evaluate(plan.objective, task, answers)
+    gains = [plan.objective.gain(score, 0.0) for score in curve["score"]]
+    steady = plan.recipe.steady_epochs()
+    undertrained = is_undertrained(gains, steady, found.stderr)
+    return scored(blank, found, undertrained=undertrained, curve=curve)
+
+
+def _tested(loop: EpochLoop, plan: Plan, trained: Result) -> Result:
+    data = plan.dataset
+    answers = answers_of(data, data.test, loop.predict(data.test.inputs))
+    found = evaluate_test(plan.objective, data.task, answers)
+    blank = replace(trained, stage="test", curve={}, undertrained=False)
+    return scored(blank, found)
+
+
+def _loop(present: Present, plan: Plan, blank: Result, strategy: Any) -> EpochLoop:
+    data = DeviceData(plan.dataset)
+    with strategy.scope():
+        clone = fresh_clone(present.feeder.model, blank.seed)
+        model = as_network(replace(present.feeder, model=clone), present)
+        optimizer = make_optimizer(
+            plan.recipe, data.examples, blank.learning_rate or _RATE, _DECAY
+        )
+    return EpochLoop(
+        model,
+        optimizer,
+        plan.dataset.task,
+        data,
+        strategy,
+        class_weights=class_weights_of(plan.dataset, plan.request.class_weights),
+        predict_batch=predict_batch_for(present.size.size.activation_bytes),
+    )
+
+
+def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
+    """The same layers with new weights, which the seed decides.
+
+    Frozen layers and fitted preprocessing keep theirs: they were never trained here.
+    """
+    rng = np.random.default_rng(seed)
+    pairs: list[tuple[Any, Any]] = []
+
+    def again(layer: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return layer.__class__.from_config(layer.get_config())
+        made = layer.__class__.from_config(_seeded(layer.get_config(), rng))
+        pairs.append((layer, made))
+        return made
+
+    clone = keras.models.clone_model(model, clone_function=again, recursive=True)
+    for old, new in pairs:
+        is_fitted = isinstance(old, keras.layers.Normalization)
+        if getattr(old, "weights", None) and (is_fitted or not old.trainable):
+            new.set_weights(old.get_weights())
+        if is_fitted:
+            new.finalize_state()
+    return clone
+
+
+def _seeded(config: Any, rng: np.random.Generator) -> Any:
+    """A layer's config in which everything random has a seed."""
+    if isinstance(config, list | tuple):
+        return type(config)(_seeded(item, rng) for item in config)
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: int(rng.integers(2**31)) if key == "seed" else _seeded(value, rng)
+        for key, value in config.items()
+    }
+
+
+def as_network(feeder: Feeder, present: Present) -> keras.Model:
+    """A model that reads and gives what kscale's networks do, around another.
+
+    It turns inputs back into what the other model is fed, and what that gives into
+    logits and scaled values.
+    """
+    dataset = feeder.dataset
+    inputs = {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=layer_name(item.name))
+        for item in dataset.task.inputs
+    }
+    outputs = feeder.model(feeder.packed(_fed(feeder, inputs)))
+    tensors = {
+        name: tensor
+        for name, tensor in named_tensors(feeder.model, outputs).items()
+        if tensor.dtype != "string"
+    }
+    names = output_names(dataset.task, tensors, present.name)
+    heads = {
+        layer_name(head): _head(target, tensors[name], feeder, present)
+        for target, head, name in zip(
+            dataset.task.targets, head_names(dataset.task), names, strict=True
+        )
+    }
+    return keras.Model(alone(inputs), alone(heads))
+
+
+def _fed(feeder: Feeder, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What the model is fed, from what networks read, as Keras tensors."""
+    feeding = feeder.feeding
+    if not feeding.is_raw:
+        return inputs
+    fed = {}
+    for name, item in feeder.dataset.preprocessing.items():
+        raw = item.raw_inputs[0].name
+        fed[raw] = inputs[name]
+        if isinstance(item, Scaled):
+            back = _inverse(item.scaling)
+            fed[raw] = rescaled(inputs[name], back, f"{layer_name(name)}_raw")
+            if feeding.factor != 1.0 or feeding.offset:
+                fed[raw] = fed[raw] * feeding.factor + feeding.offset
+    return fed
+
+
+def _inverse(scaling: Scaling) -> Scaling:
+    pairs = list(zip(scaling.scale, scaling.offset, strict=True))
+    return Scaling(
+        tuple(1 / scale for scale, _ in pairs),
+        tuple(-offset / scale for scale, offset in pairs),
+    )
+
+
+def _head(target: Target, given: Any, feeder: Feeder, present: Present) -> Any:
+    """An output as a network gives it: logits, or values of mean 0 and deviation 1."""
+    if len(given.shape) == 1:
+        given = keras.ops.expand_dims(given, -1)
+    if target.kind == "real":
+        return _scaled_values(target, given, feeder)
+    if given.shape[-1] == 1:
+        if present.form.startswith("the logit"):
+            return keras.ops.concatenate([0 * given, given], axis=-1)
+        given = keras.ops.concatenate([1 - given, given], axis=-1)
+    elif present.form == "logits":
+        return given
+    return keras.ops.log(keras.ops.clip(given, _LEAST, 1.0))
+
+
+def _scaled_values(target: Target, given: Any, feeder: Feeder) -> Any:
+    """A last layer that is linear learns the scaled values at once, any other gives
+    the user's unit."""
+    last = feeder.model.layers[-1]
+    is_linear = getattr(last, "activation", None) is keras.activations.linear
+    scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
+    if is_linear or scaling is None:
+        return given
+    return rescaled(given, _inverse(scaling), f"{layer_name(target.name)}_scaled")

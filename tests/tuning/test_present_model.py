@@ -1,0 +1,382 @@
+"""The user's present model beside a search: read, fed, scored and trained anew."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from data.tables import write_csv
+from tuning.made_data import digits
+
+from kscale import Run, train, tune
+from kscale.cli import main
+from kscale.data import load_dataset
+from kscale.data.base import Dataset
+from kscale.errors import ExportError, ResultsError, SpecError
+from kscale.results import Result
+from kscale.tuning.feeding import feeders_of
+from kscale.tuning.hparams import experiment_summary, session_values
+from kscale.tuning.plans import plan_search
+from kscale.tuning.present_model import Present, load_present
+from kscale.tuning.retraining import as_network, check_retrainable, fresh_clone
+from kscale.tuning.scoring import probabilities
+
+SMALL: dict[str, Any] = {
+    "family": "mlp",
+    "max_params": 700,
+    "trials": 1,
+    "epochs": 2,
+    "batch_size": 128,
+    "finalist_seeds": 0,
+    "settings": {"depth": 1},
+}
+
+
+def pixels(data: Dataset, part: str) -> np.ndarray:
+    """Raw images of a part, of 0 to 16."""
+    return data.input_scaling["x"].invert(data.parts[part].inputs["x"])
+
+
+@pytest.fixture(scope="module")
+def mine() -> keras.Model:
+    """A classifier of flat pixels of 0 to 1, trained a few steps."""
+    keras.utils.set_random_seed(3)
+    layers = [keras.Input((64,)), keras.layers.Dense(16, "tanh")]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")], name="mine")
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    x = pixels(digits(), "train").reshape(-1, 64) / 16
+    model.fit(x, digits().train.targets["label"], epochs=2, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def path(mine: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its file."""
+    file = tmp_path_factory.mktemp("models") / "mine.keras"
+    mine.save(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def run(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search beside it, with a budget that it exceeds."""
+    folder = tmp_path_factory.mktemp("runs") / "beside"
+    return tune(digits(), run=folder, baseline=path, retrain_baseline=True, **SMALL)
+
+
+def of_family(run: Run, family: str) -> dict[str, Result]:
+    return {r.stage: r for r in run.results if r.spec.family == family}
+
+
+def present(model: Any, data: Any = None) -> Present:
+    found = load_present(
+        plan_search(digits() if data is None else data, max_params=9e5, baseline=model)
+    )
+    assert found is not None
+    return found
+
+
+def test_it_is_counted_and_scored_on_both_parts(run: Run, mine: keras.Model) -> None:
+    found = of_family(run, "present")
+    assert found.keys() == {"baseline", "test"}
+    assert found["baseline"].params == mine.count_params() == 65 * 16 + 17 * 10
+    assert found["baseline"].flops == 2 * (64 * 16 + 16 * 10)
+    for part, stage in (("validation", "baseline"), ("test", "test")):
+        x = pixels(digits(), part).reshape(-1, 64) / 16
+        chosen = mine.predict(x, verbose=0).argmax(axis=1)
+        wanted = digits().parts[part].targets["label"]
+        assert found[stage].score == pytest.approx((chosen == wanted).mean())
+
+
+def test_it_is_over_the_budget_and_never_an_answer(run: Run) -> None:
+    report = run.report()
+    rows = {row.family: row for row in report.rows}
+    for family in ("present", "retrained"):
+        assert rows[family].over_budget and rows[family].is_baseline
+        assert not rows[family].is_front
+    # It may score best of all, or lie within a larger budget: it stays no answer.
+    assert {e.spec.family for e in run.entries()} <= {"mlp", "linear"}
+
+
+def test_a_note_says_what_it_was_fed(run: Run) -> None:
+    notes = " ".join(run.report().notes)
+    assert "mine.keras was fed the raw inputs divided by 16 (with the raw" in notes
+    assert "taken for probabilities" in notes
+
+
+def test_it_is_trained_anew_once(run: Run, path: Path) -> None:
+    found = of_family(run, "retrained")
+    assert found.keys() == {"baseline", "test"}
+    training = found["baseline"]
+    assert training.status == "ok", training.reason
+    assert len(training.curve["loss"]) == training.epochs == 2
+    assert training.curve["loss"][1] < training.curve["loss"][0]
+    assert training.learning_rate == 1e-3 and training.params == 1210
+    again = tune(
+        digits(), run=run.folder, baseline=path, retrain_baseline=True, **SMALL
+    )
+    assert len(again.results) == len(run.results)
+
+
+def test_another_baseline_is_refused_in_the_same_folder(run: Run, mine: Any) -> None:
+    with pytest.raises(ResultsError, match="holds another search: its baseline is"):
+        tune(digits(), run=run.folder, baseline=mine, **SMALL)
+    with pytest.raises(ResultsError, match=r"its baseline is .*, not null"):
+        tune(digits(), run=run.folder, **SMALL)
+
+
+def test_json_compares_it_with_the_recommended_row(run: Run) -> None:
+    document = run.to_json()
+    found, best = document["present"], document["recommended"]
+    assert found["name"] == "mine.keras" and found["over_budget"]
+    assert found["recommended"]["params"] == best["params"]
+    assert found["recommended"]["times_fewer_params"] == 1210 / best["params"]
+    assert found["recommended"]["gain"] == best["score"] - found["score"]
+    assert found["same_size"]["params"] <= found["params"]
+    assert found["retrained"]["times_fewer_params"] == 1.0
+
+
+def test_the_page_and_the_plot_show_it(run: Run, tmp_path: Path) -> None:
+    page = run.write(tmp_path / "report.html").read_text()
+    assert '<strong class="present">present model</strong>: mine.keras: 1,210' in page
+    assert "yours: present, 1.21k params" in page
+    assert run.write(tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_hparams_have_its_row_with_its_size(run: Run) -> None:
+    values = session_values(of_family(run, "present")["baseline"])
+    assert (values["family"], values["params"]) == ("present", 1210)
+    names = [path.name for path in (run.folder / "logs").iterdir()]
+    assert any(name.startswith("baseline-present-") for name in names)
+    assert any(name.startswith("baseline-retrained-") for name in names)
+    content = experiment_summary(run, 0.0).value[0].metadata.plugin_data.content
+    assert b"present" in content and b"retrained" in content
+
+
+def test_the_model_that_a_search_ships_is_a_baseline(run: Run) -> None:
+    """It takes raw images, and gives class names beside the probabilities."""
+    best = run.report().best
+    found = present(run.folder / "models" / "best.keras")
+    assert best is not None and found.feeder.feeding.text == "the raw inputs"
+    given = found.answers(digits().test)["label"][1]
+    wanted = digits().test.targets["label"]
+    assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(best.test_score)
+    clone = fresh_clone(found.feeder.model, seed=1)
+    assert clone.count_params() == best.params
+
+
+def headed(*layers: Any, shape: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
+    start = [keras.Input(shape), keras.layers.Flatten()]
+    return keras.Sequential([*start, *layers], name="odd")
+
+
+def test_probabilities_logits_and_independent_chances_are_told_apart() -> None:
+    forms = {
+        name: present(headed(keras.layers.Dense(10, name)))
+        for name in ("softmax", "linear", "sigmoid")
+    }
+    assert forms["softmax"].form == "probabilities"
+    assert forms["linear"].form == "logits"
+    assert forms["sigmoid"].form == "probabilities that do not sum up to 1"
+    for found in forms.values():
+        given = found.answers(digits().validation)["label"][1]
+        np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "linear", "sigmoid"])
+def test_as_a_network_it_gives_the_same(activation: str) -> None:
+    """What is trained anew takes scaled inputs and gives logits."""
+    found = present(headed(keras.layers.Dense(10, activation)))
+    network = as_network(found.feeder, found)
+    logits = network.predict(digits().test.inputs["x"], verbose=0)
+    given = found.answers(digits().test)["label"][1]
+    np.testing.assert_allclose(probabilities(logits), given, atol=1e-4)
+
+
+def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        [int(a), "uv"[a % 2], ["no", "yes"][a % 2]] for a in rng.integers(9, size=60)
+    ]
+    write_csv(tmp_path / "train.csv", ["age", "city", "class"], *rows)
+    data = load_dataset(tmp_path / "train.csv")
+    run = train("linear", data=data, epochs=2, run=tmp_path / "run")
+    row = run.report().best
+    found = present(run.folder / "models" / "best.keras", data)
+    wanted, given = found.answers(data.test)["class"]
+    assert row is not None and found.feeder.feeding.is_raw
+    assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(row.test_score)
+    with pytest.raises(SpecError, match="reads texts, sounds or columns of a table"):
+        check_retrainable(found)
+
+
+def made(kind: str, count: int = 60) -> dict[str, np.ndarray]:
+    """Two classes, or a value of hundreds, that follow from the first feature."""
+    x = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    return {"x": x, "y": x[:, 0] > 0 if kind == "classes" else 300 + 50 * x[:, 0]}
+
+
+def linear_model(weight: float, bias: float, activation: str) -> keras.Model:
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(1, activation)], name="odd"
+    )
+    kernel = np.array([[weight], [0], [0]], np.float32)
+    model.set_weights([kernel, np.array([bias], np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_one_number_is_the_second_of_two_classes(activation: str) -> None:
+    data = load_dataset(made("classes"))
+    found = present(linear_model(5.0, 0.0, activation), data)
+    wanted, given = next(iter(found.answers(data.test).values()))
+    assert (given.argmax(axis=1) == wanted).all()
+    assert found.form.endswith("of the second class")
+
+
+def test_values_are_in_the_users_unit(tmp_path: Path) -> None:
+    data = load_dataset(made("values"))
+    run = tune(
+        data,
+        run=tmp_path / "run",
+        baseline=linear_model(50.0, 300.0, "linear"),
+        retrain_baseline=True,
+        **{**SMALL, "max_params": 100, "batch_size": 8},
+    )
+    assert (of_family(run, "present")["test"].score or 1.0) < 1e-3
+    assert (of_family(run, "retrained")["test"].score or 0.0) > 1.0
+    assert "worse by" in run.to_text()
+
+
+def refused() -> dict[str, tuple[Callable[[], Any], str]]:
+    dense = keras.layers.Dense
+    return {
+        "classes": (
+            lambda: headed(dense(7)),
+            "odd gives 7 numbers for each example, but 'label' of the data has 10",
+        ),
+        "shape": (
+            lambda: headed(dense(10), shape=(9, 8)),
+            r"odd takes .* 9x8, but the data has x 8x8x1",
+        ),
+        "map": (
+            lambda: keras.Sequential([keras.Input((8, 8, 1)), dense(10)], name="odd"),
+            "odd gives 8x8x10 numbers",
+        ),
+        "number": (lambda: 5, "path of a .keras file or a keras.Model, but got int"),
+        "finite": (
+            lambda: headed(
+                dense(10, bias_initializer=keras.initializers.Constant(np.nan))
+            ),
+            "numbers that are not finite",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["classes", "shape", "map", "number", "finite"])
+def test_what_does_not_suit_the_data_is_refused_at_once(
+    name: str, tmp_path: Path
+) -> None:
+    make, text = refused()[name]
+    with pytest.raises(SpecError, match=text) as caught:
+        tune(digits(), run=tmp_path / "run", baseline=make(), **SMALL)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_a_model_no_better_than_chance_is_fed_the_raw_inputs() -> None:
+    """The scaled ones would suit it less badly, and still show nothing."""
+    arrays = made("values")
+    data = load_dataset({"x": 20 + 10 * arrays["x"], "y": arrays["y"]})
+    for weight, bias, text in (
+        (40.0, 0.0, "the raw inputs"),
+        (50.0, 300.0, "the inputs as kscale's networks read them"),
+    ):
+        found = present(linear_model(weight, bias, "linear"), data)
+        assert found.feeder.feeding.text == text
+
+
+def test_several_inputs_go_by_name_or_in_order() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 60, 2)).astype(np.float32)
+    data = load_dataset(({"a": a, "b": b}, (a[:, 0] > 0).astype(int)))
+    for names in (("b", "a"), ("first", "second")):
+        inputs = [keras.Input((2,), name=name) for name in names]
+        own = inputs[names.index("a")] if "a" in names else inputs[0]
+        model = keras.Model(inputs, own[:, :1] * 9)
+        feeder = feeders_of(model, data, "odd")[0]
+        (given,) = feeder.outputs(data.test, np.arange(len(data.test))).values()
+        np.testing.assert_array_equal(given[:, 0] > 0, data.test.targets["label"])
+
+
+def test_missing_and_damaged_files_are_one_line(tmp_path: Path, path: Path) -> None:
+    damaged = tmp_path / "damaged.keras"
+    shutil.copy(path, damaged)
+    damaged.write_bytes(damaged.read_bytes()[:-300])
+    for file in (tmp_path / "missing.keras", damaged):
+        with pytest.raises(ExportError, match=file.name) as caught:
+            tune(digits(), run=tmp_path / "run", baseline=file, **SMALL)
+        assert "\n" not in str(caught.value)
+    wrong = [
+        (["--retrain-baseline"], "--retrain-baseline needs --baseline"),
+        (["--baseline", "nothing.keras"], "nothing.keras cannot be read"),
+    ]
+    for options, text in wrong:
+        done = CliRunner().invoke(main, ["tune", "--max-params", "1k", *options])
+        assert done.exit_code == 1 and text in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_lambda_layer_is_not_run(tmp_path: Path) -> None:
+    model = headed(keras.layers.Lambda(lambda x: x[:, :10]))
+    model.save(tmp_path / "own.keras")
+    with pytest.raises(ExportError, match="own.keras has a Lambda layer"):
+        present(tmp_path / "own.keras")
+
+
+def test_new_weights_follow_from_the_seed_and_frozen_ones_stay() -> None:
+    frozen = keras.layers.Dense(4, trainable=False)
+    model = headed(frozen, keras.layers.Dense(2))
+    one, two, other = (fresh_clone(model, seed).get_weights() for seed in (1, 1, 2))
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_array_equal(first, second)
+    by_shape = {w.shape: w for w in one}
+    np.testing.assert_array_equal(by_shape[(64, 4)], frozen.get_weights()[0])
+    new = {w.shape: w for w in other}
+    assert not np.array_equal(by_shape[(4, 2)], new[(4, 2)])
+
+
+def test_sides_that_a_model_leaves_open_are_those_of_the_data() -> None:
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(10)(x), name="open")
+    assert present(model).size.size.flops > 2 * 64 * 9 * 4
+
+
+class Own(keras.Model):
+    """A model with a call of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(name="own")
+        self.head = keras.layers.Dense(10)
+
+    def call(self, inputs: Any) -> Any:
+        return self.head(keras.ops.reshape(inputs, (-1, 64)))
+
+
+def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> None:
+    model = Own()
+    found = present(model)
+    assert found.size.size.params == 650 and found.size.unknown
+    with pytest.raises(SpecError, match="own has a call of its own"):
+        tune(
+            digits(),
+            run=tmp_path / "run",
+            baseline=model,
+            retrain_baseline=True,
+            **SMALL,
+        )

@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kscale.building import alone, layer_name
+from kscale.building import alone
 from kscale.data.base import Dataset, Part
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import SpecError
 from kscale.models.layers import graph_of
+from kscale.naming import layer_name
 
 Shape = tuple[int | None, ...]
 

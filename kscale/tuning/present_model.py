@@ -9,12 +9,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.building import layer_name
 from kscale.data.base import Dataset, Part
 from kscale.errors import SpecError
 from kscale.families.base import Spec, head_names
 from kscale.models.files import load_trained
 from kscale.models.sizes import ModelSize, count_model
+from kscale.naming import layer_name
 from kscale.results import PRESENT, Result
 from kscale.task import Target, Task
 from kscale.tuning.evaluation import (

@@ -9,12 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kscale.building import alone, layer_name
+from kscale.building import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.scaling import Scaling
 from kscale.errors import SpecError, TrialError, reason_of
 from kscale.families.base import head_names
 from kscale.models.layers import graph_of
+from kscale.naming import layer_name
 from kscale.preprocessing_layers import rescaled
 from kscale.results import RETRAINED, Result
 from kscale.search.base import derived_seed

@@ -98,7 +98,7 @@ def fed_rows(
     }
 
 
-def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, Shape]:
+def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]:
     """Shapes of one example by name."""
     if not feeding.is_raw:
         return {item.name: item.shape for item in dataset.task.inputs}
@@ -223,7 +223,7 @@ def _declared(model: keras.Model) -> list[tuple[str, Shape]] | None:
 
 
 def _matched(
-    declared: list[tuple[str, Shape]], shapes: Mapping[str, Shape]
+    declared: list[tuple[str, Shape]], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[tuple[str, Shape], ...] | None:
     """What each input gets: by name if all names are known, else in order."""
     if len(declared) != len(shapes):

@@ -86,9 +86,9 @@ def tune(
         strategy: `auto`, `one`, `mirrored` or `none`; see `make_strategy`.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
-            test parts. It gets the raw inputs, or where it does better so, those divided
-            by their largest value or as networks read them; a note says which. It gives
-            classes in the order of the data's, or values in your unit.
+            test parts. It gets the raw inputs, or where it does better with them, those
+            divided by their largest value or as networks read them; a note says which.
+            It gives classes in the order of the data's, or values in your unit.
         retrain_baseline: Whether it is also trained anew with the same recipe, at a
             learning rate of 0.001 unless `settings` has another.
         run: Folder of the run; without it `runs/` and a name made from the arguments.

@@ -35,6 +35,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kscale import build_model, find_family, load_dataset  # noqa: E402
+from kscale.data import Part  # noqa: E402
 from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer  # noqa: E402
 from kscale.tuning.recipe import Recipe  # noqa: E402
 
@@ -83,7 +84,7 @@ def measured(name: str, knobs: dict[str, Any]) -> Row:
         row["params"] = model.count_params()
         optimizer = make_optimizer(recipe, data.examples, 1e-3, 0.004)
         if way == "fit":
-            run = fit_epoch(model, optimizer, data)
+            run = fit_epoch(model, optimizer, dataset.train)
         else:
             strategy = tf.distribute.get_strategy()
             loop = EpochLoop(
@@ -95,12 +96,11 @@ def measured(name: str, knobs: dict[str, Any]) -> Row:
     return row
 
 
-def fit_epoch(model: Any, optimizer: Any, data: DeviceData) -> Epoch:
+def fit_epoch(model: Any, optimizer: Any, part: Part) -> Epoch:
     """Keras' own loop, on arrays held in memory."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss)
-    x = next(iter(data.inputs.values())).numpy()
-    y = next(iter(data.targets.values())).numpy()
+    x, y = next(iter(part.inputs.values())), next(iter(part.targets.values()))
     return lambda epoch: model.fit(x, y, batch_size=32, verbose=0)
 
 

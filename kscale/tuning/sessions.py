@@ -316,16 +316,17 @@ class Session:
 
     def _record_majority(self) -> None:
         majority = Spec(MAJORITY, ())
-        if any(result.spec == majority for result in self.recorded):
-            return
+        there = {r.stage for r in self.recorded if r.spec == majority}
         data, objective = self.plan.dataset, self.plan.objective
         result = Result("baseline", 0, majority, 0, 0, 0, 0)
-        on_validation = majority_answers(data, data.validation)
-        self._append(
-            replace(result, **vars(evaluate(objective, data.task, on_validation)))
-        )
-        tested = evaluate_test(objective, data.task, majority_answers(data, data.test))
-        self._append(replace(result, stage="test", **vars(tested)))
+        if "baseline" not in there:
+            answers = majority_answers(data, data.validation)
+            found = vars(evaluate(objective, data.task, answers))
+            self._append(replace(result, **found))
+        if "test" not in there:
+            answers = majority_answers(data, data.test)
+            tested = vars(evaluate_test(objective, data.task, answers))
+            self._append(replace(result, stage="test", **tested))
 
     def _record_present(self) -> None:
         """The user's model as it is, and trained anew where that was asked for."""

@@ -19,6 +19,7 @@ from kscale.codegen.training import Training
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.scaling import scalings_from_json
 from kscale.errors import ExportError, KscaleError, ResultsError, unknown_name
+from kscale.families.base import is_own
 from kscale.objectives import Objective, task_objective
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_report
@@ -180,6 +181,11 @@ class Run:
             if which not in answers:
                 raise ResultsError(unknown_name("answer", which, answers))
             which = answers[which]()
+        if is_own(which.spec.family):
+            raise ResultsError(
+                f"The code of {which.spec.family} is your own: build it with "
+                f"{dict(which.spec.knobs)}."
+            )
         description = self.description
         return module_code(
             Subject(
@@ -279,6 +285,11 @@ class Run:
 
         from kscale.tuning.packaging import package_model
 
+        if isinstance(which, Entry) and is_own(which.spec.family):
+            raise ResultsError(
+                f"Of {which.spec.family}, best and recommended can be loaded; the "
+                "others need your own code to build them."
+            )
         if isinstance(which, Entry):
             return package_model(
                 which.spec,
@@ -295,6 +306,11 @@ class Run:
             )
         try:
             return keras.saving.load_model(path, compile=False)
+        except TypeError as error:  # Keras' word for a class that it does not know
+            raise ExportError(
+                f"{path} has layers of your own code: import it first, where they are "
+                "registered with keras.saving.register_keras_serializable."
+            ) from error
         except (OSError, ValueError, BadZipFile) as error:
             raise ExportError(
                 f"{path} cannot be read; the search's command writes it again."

@@ -129,8 +129,9 @@ class Session:
         except StopSearch as stop:
             if isinstance(stop.__cause__, ResultsError):
                 raise stop.__cause__ from stop
+            further = "goes on with it" if self.plan.own is None else "begins it again"
             self.listener.note(
-                "The time limit ended a training; the same command goes on with it."
+                f"The time limit ended a training; the same command {further}."
             )
         except TimeUp:
             self.listener.note(

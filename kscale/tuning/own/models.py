@@ -84,8 +84,11 @@ class OwnModels:
             known += [v for v in domain_of(asked) if v not in known]
         return found
 
-    def check_knobs(self) -> None:
+    def check_knobs(self, all_known: bool = True) -> None:
         """Raise unless depth and width are hyperparameters, and whole.
+
+        Args:
+            all_known: Whether one that no draw has asked for yet is refused.
 
         Raises:
             SpecError: One of them is not; known are those of the draws so far.
@@ -93,7 +96,7 @@ class OwnModels:
         seen = {asked.name: asked.default for asked in self._tree.values()}
         seen |= {n: v for c in self.counts.by_draw.values() for n, v in c.values}
         for what, name in self.knobs.items():
-            if name == what:
+            if name == what or not (name in seen or all_known):
                 continue
             if name not in seen:
                 raise SpecError(unknown_name("hyperparameter", name, seen))

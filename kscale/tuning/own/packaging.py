@@ -38,6 +38,14 @@ def save_own(model: keras.Model, dataset: Dataset, path: Path) -> str:
     return f"{path.name} could not be written ({reason}); {weights} has its weights."
 
 
+def _forget_training(model: keras.Model) -> None:
+    """Undo `compile`: Keras would save the optimizer of a nested model, but not be able
+    to read it back, nor any loss or metric of the user's own."""
+    model.compiled = False
+    for name in ("optimizer", "_compile_loss", "_compile_metrics"):
+        setattr(model, name, None)
+
+
 def _packaged(model: keras.Model, dataset: Dataset) -> keras.Model:
     """As `package_model` does it for a family."""
     raw = raw_tensors(dataset.preprocessing)
@@ -46,9 +54,11 @@ def _packaged(model: keras.Model, dataset: Dataset) -> keras.Model:
         for item in dataset.task.inputs
     }
     target = dataset.task.targets[0]
+    is_logits = gives_logits(model)
+    _forget_training(model)
     given = only(model(alone(read)))
     outputs: dict[str, Any] = {target.name: given}
     if target.kind == "classes":
-        shares = shares_of(target, given, gives_logits(model))
+        shares = shares_of(target, given, is_logits)
         outputs = named_classes(target, shares, shares)
     return keras.Model(alone(raw), alone(outputs), name="packaged")

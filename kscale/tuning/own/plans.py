@@ -119,6 +119,7 @@ def plan_own(
     models.probe = probe_fit(models, raw, recipe)
     models.begin()
     pool = DrawnPool(models, budget, request.seed)
+    models.check_knobs(all_known=False)
     pool.at(0)
     models.check_knobs()
     space = Space(cast(Any, (models,)), dataset.task, budget)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from kscale.errors import ResultsError
 from kscale.families import FAMILIES
-from kscale.families.base import Spec
+from kscale.families.base import Spec, is_own
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +184,9 @@ def _is_spec(data: Any) -> bool:
     if not isinstance(data, dict):
         return False
     family = data.get("family")
-    if not isinstance(family, str) or family not in (*FAMILIES, *COMPARED):
+    if not isinstance(family, str):
+        return False
+    if family not in (*FAMILIES, *COMPARED) and not is_own(family):
         return False
     if any(type(data.get(name, 0)) is not int for name in ("depth", "width")):
         return False

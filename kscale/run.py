@@ -26,6 +26,7 @@ from kscale.errors import (
     unknown_name,
 )
 from kscale.export import FORMATS, Format, check_target, export_model
+from kscale.families.base import is_own
 from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
@@ -188,6 +189,11 @@ class Run:
             if which not in answers:
                 raise ResultsError(unknown_name("answer", which, answers))
             which = answers[which]()
+        if is_own(which.spec.family):
+            raise ResultsError(
+                f"The code of {which.spec.family} is your own: build it with "
+                f"{dict(which.spec.knobs)}."
+            )
         description = self.description
         return module_code(
             Subject(

@@ -127,6 +127,25 @@ settings_option = click.option(
     help="Fix a knob that kscale families NAME lists; may be repeated.",
 )
 
+hypermodel_options = together(
+    click.option(
+        "--hypermodel",
+        metavar="MODULE:NAME",
+        help="Search your own keras_tuner.HyperModel or function build(hp) instead of "
+        "a family.",
+    ),
+    click.option(
+        "--depth-knob",
+        metavar="NAME",
+        help="Its whole hyperparameter that is shown as depth.  [default: depth]",
+    ),
+    click.option(
+        "--width-knob",
+        metavar="NAME",
+        help="Its whole hyperparameter that is shown as width.  [default: width]",
+    ),
+)
+
 weights_option = click.option(
     "--weights",
     metavar="imagenet|none|FILE",

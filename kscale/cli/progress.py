@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from kscale.answers import best_of, entries_of, is_answer
-from kscale.families.base import Spec
 from kscale.reports.notes import imbalance_notes
 from kscale.results import TRAINED, Result
 from kscale.search.base import Job
@@ -44,7 +43,7 @@ class LineListener(Listener):
         self._plan = plan
         self._results = [result for result in recorded if _is_training(result)]
         self._before = len(self._results)
-        members = min(plan.request.trials, len(plan.pool)) * plan.request.seeds
+        members = plan.trials_of(plan.pool) * plan.request.seeds
         compared = len(plan.baselines()) + plan.request.retrain_baseline
         self._expected = max(compared + members, self._before)
         names = ", ".join(family.name for family in plan.space.families)
@@ -58,7 +57,7 @@ class LineListener(Listener):
         for note in plan.notes:
             self.say(note)
         self.say(
-            f"Searching {names}: {len(plan.pool):,} specs fit {plan.space.budget}; "
+            f"Searching {names}: {plan.pool.found}; "
             f"at most {plan.request.trials} are tried. Run folder: {folder}"
         )
         uneven = imbalance_notes(
@@ -96,7 +95,7 @@ class LineListener(Listener):
 
     def describe(self, result: Result) -> str:
         """A result, the best so far and the time left, in one line."""
-        what = f"{result.stage} {_point(result.spec)}"
+        what = f"{result.stage} {result.spec.label}"
         size = f"{format_count(result.params)} params"
         if result.status == "failed":
             return f"{what}, {size}: failed, {result.reason}"
@@ -131,13 +130,6 @@ def _is_training(result: Result) -> bool:
     return result.stage in TRAINED and result.learning_rate is not None
 
 
-def _point(spec: Spec) -> str:
-    """Family, depth and width in a few characters: `mlp 3 x 64`."""
-    if spec.width is None:
-        return f"{spec.family} {spec.backbone}".strip()
-    return f"{spec.family} {spec.depth} x {spec.width}"
-
-
 class BarListener(LineListener):
     """A bar with the best so far and the time left; details scroll above it."""
 
@@ -159,7 +151,7 @@ class BarListener(LineListener):
 
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
         self._show(
-            f"{_point(job.spec)}: epoch {epochs}/{job.epochs_to}, "
+            f"{job.spec.label}: epoch {epochs}/{job.epochs_to}, "
             f"{self._score(score)}; best {self._best()}; {self._left()} left"
         )
 

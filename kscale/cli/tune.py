@@ -1,5 +1,7 @@
 """`kscale tune`: search depth and width within a budget."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
@@ -34,6 +36,7 @@ from kscale.tuning.plans import plan_search
 )
 @options.settings_option
 @options.weights_option
+@options.hypermodel_options
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -98,13 +101,16 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
     asked["settings"] = dict(settings)
     asked["family"] = asked.pop("families")
     asked["data"] = options.load_asked(asked["data"], asked, quiet)
-    check_search(asked)
+    if asked["hypermodel"] is None:
+        check_search(asked)
     start_tensorflow(quiet)
     from kscale import SearchInterrupted
     from kscale import tune as search
 
     try:
-        run = search(listener=progress_listener(quiet), **asked)
+        # What a user's code prints is no part of the answer.
+        with redirect_stdout(sys.stderr):
+            run = search(listener=progress_listener(quiet), **asked)
     except SearchInterrupted as interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         show_run(interrupted.run, as_json)

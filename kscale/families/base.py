@@ -161,6 +161,17 @@ class Spec:
         width = dict(self.knobs).get("width")
         return None if width is None else int(width)
 
+    @property
+    def label(self) -> str:
+        """Family, depth and width in a few characters: `mlp 3 x 64`."""
+        if is_own(self.family) and not (self.depth and self.width):
+            parts = {"depth": self.depth, "width": self.width}
+            shown = [f"{name} {value}" for name, value in parts.items() if value]
+            return " ".join([self.family, *shown])
+        if self.width is None:
+            return f"{self.family} {self.backbone}".strip()
+        return f"{self.family} {self.depth} x {self.width}"
+
     def with_knobs(self, **knobs: Value) -> "Spec":
         """This spec with other values of some knobs, which are not checked."""
         changed = {**dict(self.knobs), **knobs}
@@ -268,6 +279,17 @@ class Family:
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
             )
+
+
+def is_own(family: str) -> bool:
+    """Whether a family's name, `module:name`, is of models that the user wrote.
+
+    Example:
+
+    >>> is_own("my_models:build"), is_own("mlp")
+    (True, False)
+    """
+    return ":" in family
 
 
 def with_heads(task: Task, layers: list[Layer]) -> Blueprint:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from kscale.families.base import is_own
 from kscale.objectives import Objective
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
@@ -170,7 +171,8 @@ def _knob_column(name: str) -> Column:
 
 
 def _rate(row: Row) -> str:
-    return "" if row.learning_rate is None else f"{row.learning_rate:.2g}"
+    """The learning rate; one that a model has in its own code is recorded as 0."""
+    return f"{row.learning_rate:.2g}" if row.learning_rate else ""
 
 
 def _score_cell(report: Report, row: Row) -> str:
@@ -232,6 +234,8 @@ def headline(report: Report) -> str:
 
 def name_of(row: Row) -> str:
     """What a row is, in a few words: `cnn 4 x 32`."""
+    if is_own(row.family):
+        return printable(row.spec.label)
     if not row.depth and row.width is None:
         return printable(f"{row.family} {row.spec.backbone}".strip())
     return f"{printable(row.family)} {row.depth} x {row.width}"

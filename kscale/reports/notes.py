@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kscale.budget import used_by
 from kscale.families import FAMILIES
+from kscale.families.base import is_own
 from kscale.objectives import Objective
 from kscale.reports.report import Report, Row
 from kscale.results import PRESENT, RETRAINED
@@ -112,7 +113,7 @@ def _baselines(report: Report) -> list[str]:
     best = report.best
     if best is None:
         return []
-    others = any(row.depth for row in report.rows)
+    others = any(row.depth or is_own(row.family) for row in report.rows)
     if others and best.is_baseline:
         return [f"No searched network is better than the {best.family} baseline."]
     matched = [

@@ -19,7 +19,7 @@ from kscale.answers import (
 )
 from kscale.budget import Budget, used_by
 from kscale.errors import ResultsError
-from kscale.families.base import Spec
+from kscale.families.base import Spec, is_own
 from kscale.objectives import Objective, task_objective
 from kscale.reports.confusion import confusion_from
 from kscale.reports.measures import (
@@ -174,7 +174,10 @@ def _row(
 ) -> Row:
     score, objective = entry.score, asked.objective
     # Depth, width and learning rate have columns of their own.
-    shown = {*asked.searched, *asked.fixed} - {"depth", "width", "learning_rate"}
+    shown = {*asked.searched, *asked.fixed}
+    if is_own(entry.spec.family):
+        shown = set(dict(entry.spec.knobs))
+    shown -= {"depth", "width", "learning_rate"}
     row = Row(
         spec=entry.spec,
         knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),

@@ -199,6 +199,11 @@ class Pool:
     def __len__(self) -> int:
         return len(self.params)
 
+    @property
+    def found(self) -> str:
+        """What of it fits, in a few words."""
+        return f"{len(self):,} specs fit {self.space.budget}"
+
     def spec(self, index: int) -> Spec:
         """The spec at a position of the arrays; drawn knobs are at their defaults."""
         group = self._groups[int(self._owners[index])]

@@ -1,7 +1,9 @@
 """Which families a search takes: those named, or those that suit the data."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from kscale.errors import SpecError
 from kscale.families import find_family
 from kscale.families.base import Family
 from kscale.search.pool import Pool, Space
@@ -48,6 +50,19 @@ def _automatic(task: Task) -> Sequence[str]:
     if len(task.inputs) > 1 and first.kind == "tokens":
         return ("transformer",)  # the only family that takes several
     return _SUITED[first.kind]
+
+
+def checked_value(families: Sequence[Family], name: str, value: Any) -> Any:
+    """A knob's value in its type, by the first family that takes it."""
+    having = [f for f in families if name == "learning_rate" or name in f.all_knobs]
+    refused: SpecError | None = None
+    for family in having or families[:1]:
+        try:
+            return family.knob(name).check(value)
+        except SpecError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 def check_missing(pool: Pool, names: Sequence[str]) -> None:

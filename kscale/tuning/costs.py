@@ -1,6 +1,6 @@
 """What trainings cost: seconds worked out from those that were measured."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.optimize import nnls
@@ -9,6 +9,7 @@ from kscale.families import find_family
 from kscale.families.base import Spec
 from kscale.results import COMPARED, TRAINED, Result
 from kscale.search.base import Job
+from kscale.sizing import Size
 from kscale.task import Task
 
 _FEWEST = 3
@@ -26,10 +27,17 @@ class CostModel:
         task: What the networks take in and put out.
         examples: Examples of an epoch.
         batch_size: Examples of a step.
+        size: Size of a spec, where it is not a family that says it.
     """
 
-    def __init__(self, task: Task, examples: int, batch_size: int) -> None:
-        self.task = task
+    def __init__(
+        self,
+        task: Task,
+        examples: int,
+        batch_size: int,
+        size: Callable[[Spec], Size] | None = None,
+    ) -> None:
+        self.size = size or (lambda spec: find_family(spec.family).size(spec, task))
         self.examples = examples
         self.batch_size = batch_size
         self._seen: list[Result] = []
@@ -66,7 +74,7 @@ class CostModel:
 
     def _work(self, spec: Spec, epochs: int) -> tuple[float, float, float]:
         """One training, its work in units of 1e9, and millions of weights updated."""
-        size = find_family(spec.family).size(spec, self.task)
+        size = self.size(spec)
         steps = epochs * self.examples / self.batch_size
         work = size.training_work * epochs * self.examples
         return 1.0, work / 1e9, size.params * steps / 1e6

@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 )
 
 from kscale.families import find_family
-from kscale.families.base import Value
+from kscale.families.base import Value, is_own
 from kscale.objectives import metric_names
 from kscale.reports.cells import metric_name
 from kscale.results import COMPARED, MAJORITY, Result
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SIZES = ("params", "trainable", "flops", "bytes")
 _NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
 _FIRST = ("depth", "width", "learning_rate", "params")
+_ANY = 10**12  # beyond any figure, where nothing limits it
 _STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 
 
@@ -80,16 +81,9 @@ def _further_metrics(run: "Run") -> dict[str, tuple[str, str]]:
 def experiment_summary(run: "Run", started: float) -> Summary:
     """What hyperparameters and metrics there are, with the values they may have."""
     identity = run.description["identity"]
-    space = Space(
-        tuple(find_family(name) for name in identity["families"]),
-        run.task,
-        run.budget,
-        tuple(identity["search"]),
-        tuple(identity["set"].items()),
-    )
+    own = any(map(is_own, identity["families"]))
     domains = {
-        **_knob_domains(space),
-        **_size_domains(space, identity["seed"], _present(run)),
+        **(_own_domains(run) if own else _family_domains(run)),
         "epochs": _domain([1, identity["epochs"]]),
         "family": _domain([*identity["families"], "linear", *_compared(run)]),
         "stage": _domain(["baseline", "search", "finalist"]),
@@ -110,7 +104,7 @@ def experiment_summary(run: "Run", started: float) -> Summary:
     content = summary.value[0].metadata.plugin_data.content
     experiment = metadata.parse_experiment_plugin_data(content)
     # TensorBoard shows five at first: of those said to differ, the first by name.
-    fifth = "family" if len(space.families) > 1 else "stage"
+    fifth = "family" if len(identity["families"]) > 1 else "stage"
     for info in experiment.hparam_infos:
         info.differs = info.name in (*_FIRST, fifth)
     return _summary(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
@@ -141,7 +135,7 @@ def session_values(result: Result) -> dict[str, Value]:
         **dict(result.spec.knobs),
         "family": result.spec.family,
         "stage": result.stage,
-        "learning_rate": result.learning_rate,
+        "learning_rate": result.learning_rate or None,
         "status": result.status,
     }
     if is_trained(result):
@@ -169,8 +163,40 @@ def _group_name(result: Result, values: Mapping[str, Value]) -> str:
     """A name for sessions of equal hyperparameters; about 15 letters of it are seen."""
     digest = blake2b(repr(sorted(values.items())).encode(), digest_size=4).hexdigest()
     failed = "failed " if result.status == "failed" else ""
-    rate = f" lr={result.learning_rate:g}" if is_trained(result) else ""
+    rate = f" lr={result.learning_rate:g}" if result.learning_rate else ""
     return f"{failed}{shape_name(result)}{rate} {result.stage} ({digest})"
+
+
+def _family_domains(run: "Run") -> dict[str, Any]:
+    """Values of knobs and sizes of a search in families."""
+    identity = run.description["identity"]
+    space = Space(
+        tuple(find_family(name) for name in identity["families"]),
+        run.task,
+        run.budget,
+        tuple(identity["search"]),
+        tuple(identity["set"].items()),
+    )
+    sizes = _size_domains(space, identity["seed"], _present(run))
+    return {**_knob_domains(space), **sizes}
+
+
+def _own_domains(run: "Run") -> dict[str, Any]:
+    """Values of a user's hyperparameters, and sizes up to the limits."""
+    linear = find_family("linear")
+    size = linear.size(linear.spec(), run.task)
+    weights = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
+    params = max(weights, size.params)
+    flops = max(run.budget.max_flops or _ANY, size.flops)
+    most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
+    known: dict[str, list[Value]] = {"learning_rate": [linear.learning_rate.default]}
+    for knob in linear.all_knobs.values():
+        known[knob.name] = [knob.default]
+    for name, values in dict(run.description.get("hyperparameters") or {}).items():
+        known.setdefault(name, []).extend(values)
+    return {name: _domain(values) for name, values in known.items()} | {
+        name: _domain([1, most[name]]) for name in _SIZES
+    }
 
 
 def _knob_domains(space: Space) -> dict[str, Any]:

@@ -88,13 +88,25 @@ def _finished(target: Target, given: Any, scaling: Scaling | None) -> dict[str, 
             return {name: given}
         return {name: rescaled(given, scaling, f"{layer}.value")}
     shares = keras.layers.Softmax(name=f"{layer}.probabilities")(given)
+    return named_classes(target, shares, given)
+
+
+def named_classes(target: Target, shares: Any, scores: Any) -> dict[str, Any]:
+    """Probabilities with the name of the likeliest class, by name.
+
+    Args:
+        target: The target of classes.
+        shares: Probabilities `(batch, classes)`.
+        scores: What is largest for the likeliest class, of the same shape.
+    """
     names = keras.layers.StringLookup(
         vocabulary=list(target.class_names),
         num_oov_indices=0,
         invert=True,
-        name=f"{layer}.class",
+        name=f"{layer_name(target.name)}.class",
     )
-    return {name: shares, f"{name}_class": names(keras.ops.argmax(given, axis=-1))}
+    likeliest = names(keras.ops.argmax(scores, axis=-1))
+    return {target.name: shares, f"{target.name}_class": likeliest}
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,15 +16,19 @@ from kscale.data import load_dataset
 from kscale.data.base import Dataset
 from kscale.errors import BudgetError, SpecError, unknown_name
 from kscale.families import find_family
-from kscale.families.base import Family, Spec
+from kscale.families.base import Spec, is_own
 from kscale.objectives import Objective, task_objective
 from kscale.results import FORMAT
 from kscale.search import SEARCHERS
+from kscale.search.base import Searcher
+from kscale.search.drawn import DrawnPool, DrawnSearcher
 from kscale.search.pool import ALWAYS_SEARCHED, Pool, Space
 from kscale.search.staged import StagedSearcher
+from kscale.sizing import Size
 from kscale.tuning.automatic import (
     AUTO,
     check_missing,
+    checked_value,
     families_for,
     notes_on_families,
 )
@@ -32,6 +36,11 @@ from kscale.tuning.baselines import Baseline, find_baseline
 from kscale.tuning.recipe import Recipe
 from kscale.tuning.weighting import check_class_weights, class_counts
 from kscale.units import format_count
+
+if TYPE_CHECKING:
+    from kscale.tuning.own.plans import OwnSearch
+
+AnyPool = Pool | DrawnPool
 
 STRATEGIES = ("auto", "one", "mirrored", "none")
 """Names of devices; `kscale.tuning.strategies.make_strategy` says what they are."""
@@ -120,6 +129,7 @@ class Plan:
         pool: The specs inside the budget.
         notes: What `auto` took and left out, a sentence each.
         baseline: The user's present model, to compare with.
+        own: What a search of the user's own models needs.
     """
 
     request: Request
@@ -127,12 +137,13 @@ class Plan:
     objective: Objective
     recipe: Recipe
     space: Space
-    pool: Pool
+    pool: AnyPool
     notes: tuple[str, ...] = ()
     baseline: Baseline | None = None
+    own: "OwnSearch | None" = None
 
     def searcher(
-        self, pool: Pool | None = None, admits: Callable[[Spec], bool] | None = None
+        self, pool: AnyPool | None = None, admits: Callable[[Spec], bool] | None = None
     ) -> StagedSearcher:
         """A searcher at its beginning: baselines, the search, finalists.
 
@@ -141,14 +152,18 @@ class Plan:
             admits: Whether a spec may be proposed.
         """
         request, recipe = self.request, self.recipe
-        inner = SEARCHERS[request.searcher](
-            pool or self.pool,
-            trials=request.trials,
-            epochs=recipe.epochs,
-            seed=request.seed,
-            seeds_per_spec=request.seeds,
-            admits=admits,
-        )
+        asked: dict[str, Any] = {
+            "trials": request.trials,
+            "epochs": recipe.epochs,
+            "seed": request.seed,
+            "seeds_per_spec": request.seeds,
+        }
+        inner: Searcher
+        if self.own is not None:
+            inner = DrawnSearcher(self.own.pool, **asked)
+        else:
+            searcher = SEARCHERS[request.searcher]
+            inner = searcher(pool or self.pool, **asked, admits=admits)
         return StagedSearcher(
             self.baselines(),
             inner,
@@ -159,6 +174,18 @@ class Plan:
             finalist_seeds=request.finalist_seeds,
             most_finalists=request.most_finalists,
         )
+
+    def trials_of(self, pool: AnyPool) -> int:
+        """Most specs that may be tried of a pool."""
+        if isinstance(pool, DrawnPool) and not pool.is_exhausted:
+            return self.request.trials
+        return min(self.request.trials, len(pool))
+
+    def size(self, spec: Spec) -> Size:
+        """Exact size of a spec of this search, a baseline's included."""
+        if self.own is not None and is_own(spec.family):
+            return self.own.models.size(spec)
+        return find_family(spec.family).size(spec, self.dataset.task)
 
     def baselines(self) -> list[tuple[Spec, float]]:
         """The linear model at its default learning rate."""
@@ -188,6 +215,7 @@ class Plan:
             # Left out where there are none, as by versions that knew no weights.
             **({} if weights == "none" else {"class_weights": weights}),
             **({"baseline": self.baseline.digest} if self.baseline else {}),
+            **(self.own.identity if self.own is not None else {}),
         }
 
     @property
@@ -219,6 +247,7 @@ class Plan:
             "preprocessing": {n: p.to_json() for n, p in data.preprocessing.items()},
             "reader": data.reader.to_json(),
             "target_scaling": {n: vars(s) for n, s in data.target_scaling.items()},
+            **(self.own.description if self.own is not None else {}),
         }
 
     def session(self) -> dict[str, Any]:
@@ -248,13 +277,19 @@ def plan_search(
     search: str | Sequence[str] = (),
     objective: str | None = None,
     baseline: Any = None,
+    hypermodel: Any = None,
+    depth_knob: str | None = None,
+    width_knob: str | None = None,
     replicas: int = 1,
     **asked: Any,
 ) -> Plan:
-    """What `kscale.tune` would do with the same arguments; starts no TensorFlow.
+    """What `kscale.tune` would do with the same arguments.
+
+    It starts no TensorFlow, unless a hypermodel does.
 
     Args:
-        data, family, settings, search, objective, baseline: As `tune`.
+        data, family, settings, search, objective, hypermodel, depth_knob, width_knob,
+            baseline: As `tune`.
         max_params, max_flops, max_bytes, max_memory, max_latency_ms, latency_batch: As
             `tune`.
         replicas: Copies of the network that train in step.
@@ -289,7 +324,14 @@ def plan_search(
     budget = replace(budget, memory_batch=recipe.batch_size)
     wanted = task_objective(objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
-    plan = make_plan(request, dataset, budget, wanted, recipe)
+    if hypermodel is None:
+        plan = make_plan(request, dataset, budget, wanted, recipe)
+        return replace(plan, baseline=present)
+    # It builds models, and Keras is heavy.
+    from kscale.tuning.own.plans import plan_own
+
+    found = (request, dataset, budget, wanted, recipe)
+    plan = plan_own(hypermodel, *found, depth_knob, width_knob)
     return replace(plan, baseline=present)
 
 
@@ -297,36 +339,6 @@ def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:
     """Knobs to vary, each once and in one order, without those that always are."""
     named = {names} if isinstance(names, str) else set(names)
     return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))
-
-
-def single_point(
-    family: str, knobs: Mapping[str, Any] | None = None, data: Any = "digits"
-) -> dict[str, Any]:
-    """Arguments of `tune` for a search whose space is one spec, its size the budget.
-
-    Args:
-        family: Name of a family.
-        knobs: Values of its knobs, `learning_rate` included; the others keep their
-            defaults.
-        data: Anything `kscale.load_dataset` takes.
-
-    Raises:
-        DataError: The data cannot be read, or cannot be trained on.
-        SpecError: The family or a knob is unknown, or does not suit the data.
-    """
-    chosen = find_family(family)
-    dataset = load_dataset(data)
-    given = dict(knobs or {})
-    rate = given.pop("learning_rate", chosen.learning_rate.default)
-    spec = chosen.spec(**given)
-    return {
-        "data": dataset,
-        "max_params": max(chosen.size(spec, dataset.task).params, 1),
-        "family": family,
-        "settings": {**dict(spec.knobs), "learning_rate": rate},
-        "trials": 1,
-        "finalist_seeds": 0,
-    }
 
 
 def _check_limited(budget: Budget) -> None:
@@ -353,7 +365,7 @@ def make_plan(
     _check_limited(budget)
     families = families_for(request.families, dataset.task)
     settings = {
-        name: _checked(families, name, value) for name, value in request.settings
+        name: checked_value(families, name, value) for name, value in request.settings
     }
     space = Space(
         families, dataset.task, budget, request.search, tuple(settings.items())
@@ -363,16 +375,3 @@ def make_plan(
     check_missing(pool, request.families)
     notes = tuple(notes_on_families(pool, space, request.families))
     return Plan(settled, dataset, objective, recipe, pool.space, pool, notes)
-
-
-def _checked(families: Sequence[Family], name: str, value: Any) -> Any:
-    """A knob's value in its type, by the first family that takes it."""
-    having = [f for f in families if name == "learning_rate" or name in f.all_knobs]
-    refused: SpecError | None = None
-    for family in having or families[:1]:
-        try:
-            return family.knob(name).check(value)
-        except SpecError as error:
-            refused = refused or error
-    assert refused is not None
-    raise refused

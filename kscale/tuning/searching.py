@@ -16,7 +16,7 @@ from kscale.run import Run
 from kscale.search.pool import Pool
 from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plans import Plan, plan_search
+from kscale.tuning.plans import AnyPool, Plan, plan_search
 from kscale.tuning.present_model import load_present
 from kscale.tuning.retraining import check_retrainable
 from kscale.tuning.sessions import Session
@@ -45,6 +45,9 @@ def tune(
     seeds: int = 1,
     finalist_seeds: int = 3,
     most_finalists: int = 5,
+    hypermodel: Any = None,
+    depth_knob: str | None = None,
+    width_knob: str | None = None,
     strategy: str = "auto",
     baseline: Any = None,
     retrain_baseline: bool = False,
@@ -83,6 +86,12 @@ def tune(
         seeds: Trainings of each spec tried.
         finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
         most_finalists: Most finalists.
+        hypermodel: A `keras_tuner.HyperModel` or function `build(hp)` of your own to
+            search instead of a family, or `module:name` of one, which is imported. It
+            is given the data as it is: images and numbers unscaled, class ids, values
+            in their unit. Models that it compiles are trained by its own `fit`.
+        depth_knob, width_knob: Its hyperparameters that reports show as depth and
+            width, if they are whole; without them those of the names depth and width.
         strategy: `auto`, `one`, `mirrored` or `none`; see `make_strategy`.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
@@ -131,6 +140,9 @@ def tune(
         seeds=seeds,
         finalist_seeds=finalist_seeds,
         most_finalists=most_finalists,
+        hypermodel=hypermodel,
+        depth_knob=depth_knob,
+        width_knob=width_knob,
         strategy=strategy,
         baseline=baseline,
         retrain_baseline=retrain_baseline,
@@ -144,18 +156,23 @@ def tune(
     folder = Path("runs") / plan.name if run is None else Path(run)
     if run is not None and not str(run).strip():
         raise ResultsError("The name of the run folder is empty; give another one.")
-    deadline = math.inf if time_limit is None else started + time_limit
     listener = listener or Listener()
+    if plan.own is not None:
+        plan.own.read(folder, listener.note, trials)
+    deadline = math.inf if time_limit is None else started + time_limit
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
     with ResultsWriter(folder, {**plan.description(), **about}) as writer:
         writer.add_session(plan.session())
-        gate, pool = None, plan.pool
-        if plan.space.budget.max_latency_ms is not None:
+        if plan.own is not None:
+            plan.own.keep(folder)
+        gate: LatencyGate | None = None
+        pool: AnyPool = plan.pool
+        if isinstance(pool, Pool) and plan.space.budget.max_latency_ms is not None:
             recorded = read_results(folder)
             gate = LatencyGate(plan, folder, recorded, writer.append, deadline)
             try:
-                pool = _narrowed(gate, plan.pool, listener)
+                pool = _narrowed(gate, pool, listener)
             except BudgetError:
                 if is_new:
                     shutil.rmtree(folder, ignore_errors=True)

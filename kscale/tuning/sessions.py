@@ -20,14 +20,13 @@ from kscale.families.base import Spec
 from kscale.results import COMPARED, MAJORITY, Result, ResultsWriter, read_results
 from kscale.run import Run
 from kscale.search.base import Job, result_key
-from kscale.search.pool import Pool
 from kscale.tuning.costs import CostModel
 from kscale.tuning.evaluation import Evaluation, evaluate, evaluate_test
 from kscale.tuning.latency import LatencyGate
 from kscale.tuning.listeners import Listener
 from kscale.tuning.majority import majority_answers
-from kscale.tuning.packaging import package_model, save_model
-from kscale.tuning.plans import Plan
+from kscale.tuning.own.training import OwnTrainer
+from kscale.tuning.plans import AnyPool, Plan
 from kscale.tuning.present_model import Present, present_results
 from kscale.tuning.retraining import retrained_results
 from kscale.tuning.tensorboard import LogWriter
@@ -71,7 +70,7 @@ class Session:
         deadline: float = math.inf,
         checkpoint_seconds: float = 15.0,
         gate: LatencyGate | None = None,
-        pool: Pool | None = None,
+        pool: AnyPool | None = None,
         present: Present | None = None,
     ) -> None:
         self.plan = plan
@@ -86,19 +85,19 @@ class Session:
         self.searcher = plan.searcher(self.pool, gate.admits if gate else None)
         self.present = present
         self.strategy = strategy
-        self.trainer = Trainer(
-            plan.dataset,
-            plan.objective,
-            plan.recipe,
-            strategy,
-            folder / "models",
-            checkpoint_seconds,
-            deadline,
+        self.trainer = make_trainer(
+            plan,
+            strategy=strategy,
+            folder=folder / "models",
+            checkpoint_seconds=checkpoint_seconds,
+            deadline=deadline,
             on_epoch=listener.epoch_done,
-            class_weights=plan.request.class_weights,
         )
         self.costs = CostModel(
-            plan.dataset.task, len(plan.dataset.train), plan.recipe.batch_size
+            plan.dataset.task,
+            len(plan.dataset.train),
+            plan.recipe.batch_size,
+            plan.size,
         )
         for result in self.recorded:
             self.costs.see(result)
@@ -136,8 +135,9 @@ class Session:
         except StopSearch as stop:
             if isinstance(stop.__cause__, ResultsError):
                 raise stop.__cause__ from stop
+            further = "goes on with it" if self.plan.own is None else "begins it again"
             self.listener.note(
-                "The time limit ended a training; the same command goes on with it."
+                f"The time limit ended a training; the same command {further}."
             )
         except TimeUp:
             self.listener.note(
@@ -176,7 +176,7 @@ class Session:
 
     def _trials_left(self) -> int:
         tried = {r.job for r in self.recorded if r.stage == "search"}
-        return min(self.plan.request.trials, len(self.pool)) - len(tried)
+        return self.plan.trials_of(self.pool) - len(tried)
 
     def _drop_weights(self) -> None:
         """Keep the weights of the front, of baselines and of finalists only."""
@@ -307,12 +307,9 @@ class Session:
 
     def _write_model(self, name: str, result: Result) -> None:
         path = self.folder / "models" / f"{name}.keras"
-        weights = self.trainer.checkpoint_path(self._with_weights(result), 0)
-        data = self.plan.dataset
-        model = package_model(
-            result.spec, data.task, weights, data.preprocessing, data.target_scaling
-        )
-        save_model(model, path)
+        said = self.trainer.ship(self._with_weights(result), path)
+        if said:
+            self.listener.note(said)
 
     def _record_majority(self) -> None:
         majority = Spec(MAJORITY, ())
@@ -346,6 +343,27 @@ class Session:
                 "The time limit ended the training of the present model; the same "
                 "command begins it again."
             )
+
+
+def make_trainer(plan: Plan, **more: Any) -> Trainer:
+    """What trains the networks of a plan.
+
+    Args:
+        plan: What is trained.
+        more: Further arguments of `Trainer`.
+    """
+    shared = {"class_weights": plan.request.class_weights, **more}
+    usual = Trainer(plan.dataset, plan.objective, plan.recipe, **shared)
+    if plan.own is None:
+        return usual
+    return OwnTrainer(
+        plan.own.dataset,
+        plan.objective,
+        plan.recipe,
+        **shared,
+        usual=usual,
+        models=plan.own.models,
+    )
 
 
 def _is_test_of(test: Result, result: Result) -> bool:

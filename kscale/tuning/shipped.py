@@ -11,6 +11,7 @@ from kscale.answers import Entry
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.scaling import scalings_from_json
 from kscale.errors import ExportError, ResultsError
+from kscale.families.base import is_own
 from kscale.search.base import result_key
 from kscale.task import Task
 from kscale.tuning.packaging import package_model
@@ -30,6 +31,11 @@ def shipped_model(
         ExportError: The file or the weights are damaged.
         ResultsError: There is no such model in the folder.
     """
+    if isinstance(which, Entry) and is_own(which.spec.family):
+        raise ResultsError(
+            f"Of {which.spec.family}, best and recommended can be loaded; the others "
+            "need your own code to build them."
+        )
     if isinstance(which, Entry):
         return package_model(
             which.spec,
@@ -46,6 +52,11 @@ def shipped_model(
         )
     try:
         return keras.saving.load_model(path, compile=False)
+    except TypeError as error:  # Keras' word for a class that it does not know
+        raise ExportError(
+            f"{path} has layers of your own code: import it first, where they are "
+            "registered with keras.saving.register_keras_serializable."
+        ) from error
     except (OSError, ValueError, BadZipFile) as error:
         raise ExportError(
             f"{path} cannot be read; the search's command writes it again."

@@ -6,7 +6,7 @@ from typing import Any
 
 from kscale.run import Run
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plans import single_point
+from kscale.tuning.points import single_point
 from kscale.tuning.searching import tune
 
 

@@ -43,6 +43,7 @@ from kscale.tuning.loops import (
     make_optimizer,
     predict_batch_for,
 )
+from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.recipe import Recipe, is_undertrained
 from kscale.tuning.weighting import class_weights_of
 from kscale.units import format_bytes
@@ -116,7 +117,7 @@ class Trainer:
 
     def describe(self, job: Job, member: int) -> Result:
         """The result of a member as far as it is known before training."""
-        size = self._size(job)
+        size = self.size_of(job)
         return Result(
             stage=job.stage,
             job=job.index,
@@ -175,7 +176,7 @@ class Trainer:
         blueprint = find_family(job.spec.family).blueprint(job.spec, self.dataset.task)
         self._data = self._data or DeviceData(self.dataset)
         steps = job.epochs_to * self.recipe.steps_per_epoch(self._data.examples)
-        size = self._size(job)
+        size = self.size_of(job)
         with self.strategy.scope():
             model = build_model(
                 blueprint,
@@ -266,11 +267,31 @@ class Trainer:
         answers = answers_of(self.dataset, part, loop.predict(part.inputs))
         return evaluate_test(self.objective, self.dataset.task, answers)
 
+    def ship(self, job: Job, path: Path) -> str:
+        """Write the model of a finished training, with its preprocessing.
+
+        Returns:
+            What the user must know of the file; empty where there is nothing.
+
+        Raises:
+            ExportError: The weights are damaged, or the file cannot be written.
+        """
+        data = self.dataset
+        model = package_model(
+            job.spec,
+            data.task,
+            self.checkpoint_path(job, 0),
+            data.preprocessing,
+            data.target_scaling,
+        )
+        save_model(model, path)
+        return ""
+
     def _check_memory(self, job: Job) -> None:
         """Refuse what would not fit before it takes the process down."""
         if tf.config.list_physical_devices("GPU"):
             return  # the device raises an error of its own, which fails one trial only
-        needed = self._size(job).training_bytes(self.recipe.batch_size)
+        needed = self.size_of(job).training_bytes(self.recipe.batch_size)
         free = free_bytes()
         if needed > free:
             raise TrialError(
@@ -278,7 +299,8 @@ class Trainer:
                 f"{format_bytes(free)} of memory are free"
             )
 
-    def _size(self, job: Job) -> Size:
+    def size_of(self, job: Job) -> Size:
+        """Exact size of what a job trains."""
         return find_family(job.spec.family).size(job.spec, self.dataset.task)
 
     def _path(self, job: Job, member: int, suffix: str) -> Path:

@@ -1,0 +1,252 @@
+"""Specs that can only be drawn: the space of a user's own models.
+
+Nothing is known of such a space but what a draw gives, so it is drawn from as long as
+something new that fits comes out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kscale.budget import Budget
+from kscale.errors import BudgetError, SpecError
+from kscale.families.base import Spec
+from kscale.results import Result
+from kscale.search.base import DONE, Job, Signal, derived_seed
+from kscale.sizing import Size
+
+MOST_MISSES = 200
+"""Draws in a row without a new spec that fits, after which there is none."""
+
+_MOST_ERRORS = 20  # first draws that all make no model
+_ROUND = 20
+_CHEAP_FIRST = 3
+_UNKNOWN = ("max_flops", "max_memory")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One draw.
+
+    Args:
+        spec: What was drawn, as far as it decides the model.
+        size: Exact size; None where there is no model.
+        learning_rate: What its trainings are recorded with; 0 for the model's own.
+        reason: Why there is no model, in one line.
+        unknown: Layers of unknown FLOPs and activations, which `size` lacks.
+    """
+
+    spec: Spec
+    size: Size | None
+    learning_rate: float = 0.0
+    reason: str = ""
+    unknown: tuple[str, ...] = ()
+
+    def fits(self, budget: Budget) -> bool:
+        """Whether there is a model, known to be within every limit."""
+        if self.size is None or self.unknown_limits(budget):
+            return False
+        return bool(budget.allows(self.size))
+
+    def unknown_limits(self, budget: Budget) -> list[str]:
+        """Limits on what is not known of it."""
+        return [name for name in _UNKNOWN if self.unknown and name in budget.limits]
+
+
+class Source(Protocol):
+    """What draws come from."""
+
+    @property
+    def name(self) -> str:
+        """Name in specs and reports."""
+
+    def draw(self, seed: int, index: int) -> Drawn:
+        """A draw; equal arguments give an equal one."""
+
+
+class DrawnPool:
+    """The specs of a source that fit a budget, each once, in the order of their draws.
+
+    Args:
+        source: What is drawn from.
+        budget: What a model may cost.
+        seed: Decides the draws.
+
+    Attributes:
+        left_out: Reasons of draws that made no model, with their numbers.
+        tell: Called after each draw.
+    """
+
+    def __init__(self, source: Source, budget: Budget, seed: int = 0) -> None:
+        self.source = source
+        self.budget = budget
+        self.seed = seed
+        self.draws = 0
+        self.is_exhausted = False
+        self.left_out: Counter[str] = Counter()
+        self.tell: Callable[[DrawnPool], None] | None = None
+        self._found: list[Drawn] = []
+        self._seen: set[Spec] = set()
+        self._misses = 0
+        self._smallest: tuple[float, Drawn] | None = None
+        self._unknown: Drawn | None = None
+
+    def __len__(self) -> int:
+        """Specs found so far."""
+        return len(self._found)
+
+    @property
+    def found(self) -> str:
+        """What of it fits, in a few words."""
+        known = "" if self.is_exhausted else " so far"
+        return f"{len(self):,} of {self.draws:,} draws{known} fit {self.budget}"
+
+    def specs(self) -> list[Spec]:
+        """Those found so far."""
+        return [drawn.spec for drawn in self._found]
+
+    def at(self, position: int) -> Drawn | None:
+        """What fits, by its position; None where nothing more is found.
+
+        Raises:
+            BudgetError: Nothing fits at all; the text names the smallest.
+            SpecError: No draw makes a model.
+        """
+        while len(self._found) <= position and not self.is_exhausted:
+            self._draw()
+        return self._found[position] if position < len(self._found) else None
+
+    def _draw(self) -> None:
+        drawn = self.source.draw(self.seed, self.draws)
+        self.draws += 1
+        is_new = drawn.spec not in self._seen
+        self._seen.add(drawn.spec)
+        is_found = is_new and drawn.fits(self.budget)
+        self._misses = 0 if is_found else self._misses + 1
+        if is_found:
+            self._found.append(drawn)
+        elif is_new:
+            self._note(drawn)
+        if self._misses >= MOST_MISSES or self._is_hopeless():
+            self.is_exhausted = True
+            self._refuse_empty()
+        if self.tell is not None:
+            self.tell(self)
+
+    def _note(self, drawn: Drawn) -> None:
+        """Keep what to say of a spec that is left out."""
+        if drawn.size is None:
+            self.left_out[drawn.reason] += 1
+        elif drawn.unknown_limits(self.budget):
+            self._unknown = drawn
+        else:
+            share = self.budget.share(drawn.size)
+            if self._smallest is None or share < self._smallest[0]:
+                self._smallest = share, drawn
+
+    def _is_hopeless(self) -> bool:
+        """Whether all draws so far made no model."""
+        counted = self._found or self._smallest or self._unknown
+        return not counted and self.draws >= _MOST_ERRORS
+
+    def _refuse_empty(self) -> None:
+        if self._found:
+            return
+        name = self.source.name
+        if self._smallest is not None:
+            raise BudgetError(self._too_large(self._smallest[1]))
+        if self._unknown is not None:
+            limit = " and ".join(self._unknown.unknown_limits(self.budget))
+            raise BudgetError(
+                f"{limit} cannot be kept: what {self._unknown.unknown[0]} of {name} "
+                "computes is unknown. Limit max_params or max_bytes instead."
+            )
+        reason = self.left_out.most_common(1)[0][0].rstrip(".")
+        raise SpecError(f"{name} made no model in {self.draws} draws: {reason}.")
+
+    def _too_large(self, drawn: Drawn) -> str:
+        assert drawn.size is not None
+        point = ", ".join(f"{name}={value}" for name, value in drawn.spec.knobs)
+        used = self.budget.used(drawn.size)
+        limits = {n: limit for n, limit in self.budget.limits.items() if n in used}
+        over = ", ".join(
+            f"{name.removeprefix('max_')}={used[name]:,}"
+            for name, limit in limits.items()
+            if used[name] > limit
+        )
+        asked = ", ".join(f"{name}={limit:,}" for name, limit in limits.items())
+        return (
+            f"No {self.source.name} fits {asked}: the smallest of {self.draws} draws "
+            f"({point}) has {over}. Raise the limit or allow smaller hyperparameters."
+        )
+
+
+class DrawnSearcher:
+    """Proposes what a pool draws, in rounds of 20 with the three cheapest first.
+
+    Args:
+        pool: Draws what fits.
+        trials: Most jobs to propose.
+        epochs: Epochs to train each.
+        seed: Decides the seeds of the trainings.
+        seeds_per_spec: Trainings a spec, each from another seed.
+    """
+
+    def __init__(
+        self,
+        pool: DrawnPool,
+        trials: int,
+        epochs: int,
+        seed: int = 0,
+        seeds_per_spec: int = 1,
+    ) -> None:
+        self.pool = pool
+        self.trials = trials
+        self.epochs = epochs
+        self.seed = seed
+        self.seeds_per_spec = seeds_per_spec
+        self._next = 0
+        self._round: list[Job] = []
+
+    def ask(self) -> Job | Signal:
+        """The next job; `DONE` after `trials` jobs or when nothing new is drawn."""
+        return self._round.pop(0) if self.planned() else DONE
+
+    def planned(self) -> Sequence[Job]:
+        """What is left of this round."""
+        if not self._round:
+            self._draw_round()
+        return tuple(self._round)
+
+    def prefer(self, job: Job) -> None:
+        """Ask for a job of this round next."""
+        self._round.remove(job)
+        self._round.insert(0, job)
+
+    def tell(self, job: Job, results: Sequence[Result]) -> None:
+        """Random search does not learn."""
+
+    def _draw_round(self) -> None:
+        work: dict[Job, int] = {}
+        for index in range(self._next, min(self._next + _ROUND, self.trials)):
+            drawn = self.pool.at(index)
+            if drawn is None or drawn.size is None:
+                break
+            work[self._job(index, drawn)] = int(drawn.size.training_work)
+        self._next += len(work)
+        cheap = sorted(work, key=lambda job: work[job])[:_CHEAP_FIRST]
+        self._round = list(dict.fromkeys([*cheap, *work]))
+
+    def _job(self, index: int, drawn: Drawn) -> Job:
+        return Job(
+            "search",
+            index,
+            drawn.spec,
+            seeds=tuple(
+                derived_seed(self.seed, "search", index, member)
+                for member in range(self.seeds_per_spec)
+            ),
+            learning_rates=(drawn.learning_rate,) * self.seeds_per_spec,
+            epochs_to=self.epochs,
+        )

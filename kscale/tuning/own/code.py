@@ -1,0 +1,145 @@
+"""A user's code: imported by name, told where it fails, known again by its source."""
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras_tuner
+
+from kscale.errors import SpecError, reason_of, unknown_name
+
+_LIBRARIES = ("site-packages", "dist-packages", "<frozen")
+_HERE = str(Path(__file__).parents[2])
+
+
+def load_hypermodel(source: Any) -> tuple[str, keras_tuner.HyperModel]:
+    """A hypermodel with its name, `module:name`.
+
+    Args:
+        source: `module:name` of something that is imported, the current folder first;
+            or that itself: a `keras_tuner.HyperModel`, a class of them that needs no
+            arguments, or a function `build(hp)`.
+
+    Raises:
+        SpecError: It is none, or its module cannot be imported.
+    """
+    name = source if isinstance(source, str) else ""
+    found = _imported(source) if isinstance(source, str) else source
+    if inspect.isclass(found) and issubclass(found, keras_tuner.HyperModel):
+        found = _instance(found)
+    if isinstance(found, keras_tuner.HyperModel):
+        return name or _name_of(type(found)), found
+    if not callable(found) or inspect.isclass(found):
+        raise SpecError(
+            "A hypermodel is a keras_tuner.HyperModel or a function build(hp), but "
+            f"{name or 'this'} is {found!r}."
+        )
+    made = keras_tuner.src.engine.hypermodel.get_hypermodel(found)
+    return name or _name_of(found), made
+
+
+def _imported(name: str) -> Any:
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise SpecError(
+            f"A hypermodel is named MODULE:NAME, for example my_models:build, not "
+            f"{name!r}."
+        )
+    module = _module(module_name.removesuffix(".py").replace("/", "."))
+    if not hasattr(module, attribute):
+        known = [
+            n for n, v in vars(module).items() if callable(v) and not n.startswith("_")
+        ]
+        raise SpecError(unknown_name(f"name in {module_name}", attribute, known))
+    return getattr(module, attribute)
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        with _current_folder():
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and name in (error.name, *_below(error.name, name)):
+            raise SpecError(
+                f"There is no module {error.name!r} in {Path.cwd()} or among the "
+                "installed packages."
+            ) from error
+        raise SpecError(_failed_import(name, error)) from error
+    except Exception as error:  # a user's code may fail in any way
+        raise SpecError(_failed_import(name, error)) from error
+
+
+def _below(package: str, name: str) -> list[str]:
+    """The name, if it is of a module in a package."""
+    return [name] if name.startswith(f"{package}.") else []
+
+
+def _failed_import(name: str, error: Exception) -> str:
+    return f"{name} cannot be imported: {reason_of(error)}{place_of(error)}."
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """The current folder is where modules are looked for first."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _instance(cls: Any) -> keras_tuner.HyperModel:
+    try:
+        made: keras_tuner.HyperModel = cls()
+    except Exception as error:
+        raise SpecError(
+            f"{cls.__name__}() cannot be made: {reason_of(error)}{place_of(error)}."
+        ) from error
+    return made
+
+
+def _name_of(item: Any) -> str:
+    called = item if hasattr(item, "__qualname__") else type(item)
+    return f"{called.__module__}:{called.__qualname__}"
+
+
+def place_of(error: BaseException | None) -> str:
+    """Where a user's code failed: ` (my_models.py, line 7)`; empty if not known."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
+    for frame in reversed(frames):
+        is_library = any(part in frame.filename for part in _LIBRARIES)
+        if not is_library and not frame.filename.startswith((_HERE, sys.base_prefix)):
+            return f" ({frame.filename}, line {frame.lineno})"
+    return ""
+
+
+def digest_of(hypermodel: keras_tuner.HyperModel) -> str:
+    """A digest of the file that a hypermodel is written in; empty if there is none."""
+    item: Any = type(hypermodel)
+    if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
+        item = inspect.unwrap(getattr(hypermodel, "_build", hypermodel.build))
+        item = getattr(hypermodel, "build", item)
+    content = _source_of(item)
+    return blake2b(content, digest_size=8).hexdigest() if content else ""
+
+
+def _source_of(item: Any) -> bytes:
+    try:
+        file = inspect.getsourcefile(item)
+        if file is not None and Path(file).is_file():
+            return Path(file).read_bytes()
+        return inspect.getsource(item).encode()
+    except (TypeError, OSError):
+        return b""

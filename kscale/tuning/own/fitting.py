@@ -1,0 +1,149 @@
+"""The call of a user's `fit`, as KerasTuner makes it."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kscale.building import alone
+from kscale.data.base import Dataset, Part
+from kscale.tuning.loops import make_optimizer
+from kscale.tuning.own.drawing import DrawingHyperParameters
+from kscale.tuning.own.models import OwnModels
+from kscale.tuning.own.outputs import gives_logits
+from kscale.tuning.recipe import Recipe
+
+_REFUSED = re.compile(
+    r"(?:multiple values for (?:keyword )?argument|unexpected keyword argument) "
+    r"'(\w+)'"
+)
+_WEIGHT_DECAY = 0.004
+_PROBED = 4  # examples
+
+
+def compile_own(
+    model: keras.Model,
+    dataset: Dataset,
+    recipe: Recipe,
+    learning_rate: float,
+    outputs: int,
+) -> None:
+    """Compile a model that the user did not, with the recipe's optimizer.
+
+    Args:
+        model: The model, all of it built.
+        dataset: What it will be trained on.
+        recipe: Epochs, batches and schedule.
+        learning_rate: Largest learning rate.
+        outputs: Values that it gives for an example.
+    """
+    target = dataset.task.targets[0]
+    optimizer = make_optimizer(recipe, len(dataset.train), learning_rate, _WEIGHT_DECAY)
+    loss: Any = keras.losses.MeanSquaredError()
+    if target.kind == "classes":
+        is_single = outputs == 1
+        losses = keras.losses
+        kind = (
+            losses.BinaryCrossentropy
+            if is_single
+            else (losses.SparseCategoricalCrossentropy)
+        )
+        loss = kind(from_logits=gives_logits(model))
+    model.compile(optimizer, loss=loss)
+
+
+def fit_own(
+    models: OwnModels,
+    hp: Any,
+    model: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+    watch: keras.callbacks.Callback | None = None,
+    class_weights: Mapping[str, Any] | None = None,
+    most: int | None = None,
+) -> None:
+    """Let the user's `fit` train a model: `fit(hp, model, x, y, **kwargs)`.
+
+    What the user's code decides itself (`model.fit(*args, epochs=20, **kwargs)`), or
+    does not take, is left out of the arguments.
+
+    Args:
+        models: The user's models.
+        hp: Hyperparameters of the model.
+        model: The compiled model.
+        dataset: What it trains and validates on.
+        recipe: Epochs and batches.
+        watch: A callback to pass on.
+        class_weights: As `class_weights_of` gives them.
+        most: Most examples of each part.
+    """
+    weights = list((class_weights or {}).values())
+    given: dict[str, Any] = {
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "validation_data": _pair(dataset.validation, most),
+        "callbacks": [watch] if watch is not None else [],
+        "verbose": 0,
+    }
+    if weights:
+        given["class_weight"] = dict(enumerate(weights[0].tolist()))
+    _call(models, given, hp, model, *_pair(dataset.train, most))
+
+
+def _call(models: OwnModels, given: dict[str, Any], *first: Any) -> None:
+    """Call `fit` with what it does not refuse; it refuses before anything is done."""
+    while True:
+        taken = {name: v for name, v in given.items() if name not in models.refused}
+        try:
+            models.hypermodel.fit(*first, **taken)
+        except TypeError as error:
+            refused = _REFUSED.search(str(error))
+            if refused is None or refused[1] not in taken:
+                raise
+            models.refused.add(refused[1])
+        else:
+            return
+
+
+def _pair(part: Part, most: int | None) -> tuple[Any, Any]:
+    """Inputs, an array or arrays by name, and the target."""
+    (target,) = part.targets.values()
+    inputs = {name: rows[:most] for name, rows in part.inputs.items()}
+    return alone(inputs), target[:most]
+
+
+class _Stopped(Exception):
+    """A user's `fit` came to the model, which is none."""
+
+
+class _NoModel:
+    """Stands where a model is, for a `fit` that is to name its hyperparameters."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _stop
+
+
+def _stop(*args: Any, **kwargs: Any) -> None:
+    raise _Stopped
+
+
+def probe_fit(
+    models: OwnModels, dataset: Dataset, recipe: Recipe
+) -> Callable[[DrawingHyperParameters], None] | None:
+    """What asks a user's `fit` for its hyperparameters; None where it has no own.
+
+    It is called as far as it comes without a model, so that what it asks for is part of
+    what is drawn.
+    """
+    if type(models.hypermodel).fit is keras_tuner.HyperModel.fit:
+        return None
+
+    def probe(hp: DrawingHyperParameters) -> None:
+        try:
+            fit_own(models, hp, _NoModel(), dataset, recipe, most=_PROBED)
+        except Exception:  # noqa: S110  # what a training would raise is told by it
+            return
+
+    return probe

@@ -1,0 +1,64 @@
+"""A user's model to take home, with class names where there are classes."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kscale.building import alone
+from kscale.data.base import Dataset
+from kscale.errors import ExportError, reason_of
+from kscale.preprocessing_layers import apply_layers
+from kscale.tuning.own.outputs import gives_logits, only, shares_of
+from kscale.tuning.packaging import named_classes, raw_tensors, save_model
+
+
+def save_own(model: keras.Model, dataset: Dataset, path: Path) -> str:
+    """Write a user's model with its preprocessing around it.
+
+    What is not of stock layers opens only where the user's code is imported; what Keras
+    cannot save at all leaves its weights.
+
+    Returns:
+        What the user must know of the file; empty where there is nothing.
+
+    Raises:
+        ExportError: Nothing could be written.
+    """
+    try:
+        save_model(_packaged(model, dataset), path)
+        return ""
+    except Exception as error:  # a user's layers may fail in any way
+        reason = reason_of(error)
+    weights = path.with_suffix(".weights.h5")
+    try:
+        model.save_weights(weights)
+    except Exception as error:
+        raise ExportError(f"{weights} could not be written: {error}.") from error
+    return f"{path.name} could not be written ({reason}); {weights} has its weights."
+
+
+def _forget_training(model: keras.Model) -> None:
+    """Undo `compile`: Keras would save the optimizer of a nested model, but not be able
+    to read it back, nor any loss or metric of the user's own."""
+    model.compiled = False
+    for name in ("optimizer", "_compile_loss", "_compile_metrics"):
+        setattr(model, name, None)
+
+
+def _packaged(model: keras.Model, dataset: Dataset) -> keras.Model:
+    """As `package_model` does it for a family."""
+    raw = raw_tensors(dataset.preprocessing)
+    read = {
+        item.name: apply_layers(dataset.preprocessing[item.name], raw, item.name)
+        for item in dataset.task.inputs
+    }
+    target = dataset.task.targets[0]
+    is_logits = gives_logits(model)
+    _forget_training(model)
+    given = only(model(alone(read)))
+    outputs: dict[str, Any] = {target.name: given}
+    if target.kind == "classes":
+        shares = shares_of(target, given, is_logits)
+        outputs = named_classes(target, shares, shares)
+    return keras.Model(alone(raw), alone(outputs), name="packaged")

@@ -1,0 +1,69 @@
+"""A user's own models from a file, on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kscale.cli import main
+
+MODULE = """
+import keras
+
+
+def build(hp):
+    print("building")
+    model = keras.Sequential([
+        keras.Input((8, 8, 1)),
+        keras.layers.Flatten(),
+        keras.layers.Dense(hp.Int("units", 4, 64), activation="relu"),
+        keras.layers.Dense(10, activation="softmax"),
+    ])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("models_of_a_test.py").write_text(MODULE)
+    arguments = "tune --hypermodel models_of_a_test:build --width-knob units --trials 2"
+    arguments += " --max-params 2000 --epochs 1 --finalist-seeds 0 --run run --json"
+    done = CliRunner().invoke(main, arguments.split())
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["rows"]
+    own = [row for row in rows if row["family"] == "models_of_a_test:build"]
+    assert len(own) == 2
+    assert all(row["params"] == 75 * row["width"] + 10 <= 2000 for row in own)
+    assert "Searching models_of_a_test:build: 2 of " in done.stderr
+    Path("models_of_a_test.py").write_text(f"{MODULE}\n# changed\n")
+    changed = CliRunner().invoke(main, arguments.split())
+    assert changed.exit_code == 1
+    assert "run holds another search: its code is" in changed.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("x = 1 / 0", "cannot be imported: ZeroDivisionError: division by zero ("),
+        ("import nowhere_at_all", "cannot be imported: ModuleNotFoundError"),
+        ("def build(hp):\n    raise ValueError(hp)", "build made no model in 20 draws"),
+        ("build = 3", "is a keras_tuner.HyperModel or a function build(hp), but"),
+    ],
+)
+def test_code_that_fails_is_one_line_with_its_place(
+    code: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"failing_{abs(hash(code))}"
+    Path(f"{name}.py").write_text(code)
+    arguments = ["tune", "--hypermodel", f"{name}:build", "--max-params", "2000", "-q"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert text in done.stderr
+    if "build = 3" not in code:
+        assert f"{name}.py, line" in done.stderr

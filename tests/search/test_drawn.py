@@ -1,0 +1,93 @@
+"""Specs that are drawn: what fits, what is left out, when there is no more."""
+
+import pytest
+
+from kscale.budget import Budget
+from kscale.errors import BudgetError, SpecError
+from kscale.families.base import Spec
+from kscale.search.base import DONE, Job, derived_seed
+from kscale.search.drawn import MOST_MISSES, Drawn, DrawnPool, DrawnSearcher
+from kscale.sizing import Size
+
+
+class Made:
+    """Draws of one knob from 1 to `most`, of 100 parameters each step."""
+
+    name = "made:models"
+
+    def __init__(self, most: int = 10, unknown: bool = False, fails: bool = False):
+        self.most = most
+        self.unknown = ("mine",) if unknown else ()
+        self.fails = fails
+        self.asked = 0
+
+    def draw(self, seed: int, index: int) -> Drawn:
+        self.asked += 1
+        units = 1 + derived_seed(seed, index) % self.most
+        spec = Spec(self.name, (("units", units),))
+        if self.fails or units == 3:
+            return Drawn(spec, None, reason="three is none")
+        size = Size(100 * units, 100 * units, 200 * units, 1, 1)
+        return Drawn(spec, size, 0.1, unknown=self.unknown)
+
+
+def asked_of(searcher: DrawnSearcher) -> list[Job]:
+    jobs = []
+    while isinstance(job := searcher.ask(), Job):
+        jobs.append(job)
+    assert searcher.ask() is DONE
+    return jobs
+
+
+def searcher_of(source: Made, trials: int = 50, seed: int = 0) -> DrawnSearcher:
+    pool = DrawnPool(source, Budget(max_params=800), seed)
+    return DrawnSearcher(pool, trials, epochs=2, seed=seed)
+
+
+def test_every_spec_that_fits_is_proposed_once_and_no_other() -> None:
+    units = [job.spec["units"] for job in asked_of(searcher_of(Made()))]
+    assert sorted(units) == [1, 2, 4, 5, 6, 7, 8]
+
+
+def test_proposals_depend_on_the_seed_and_not_on_the_trials() -> None:
+    few, many, other = (
+        [job.spec for job in asked_of(searcher_of(Made(20), trials, seed))]
+        for trials, seed in ((5, 0), (6, 0), (6, 1))
+    )
+    assert set(few) < set(many) != set(other)
+
+
+def test_the_cheapest_of_a_round_come_first_and_one_may_be_preferred() -> None:
+    searcher = searcher_of(Made())
+    planned = list(searcher.planned())
+    assert [job.spec["units"] for job in planned[:3]] == [1, 2, 4]
+    searcher.prefer(planned[-1])
+    assert [searcher.ask(), searcher.ask()] == [planned[-1], planned[0]]
+
+
+def test_what_fits_nothing_ends_with_the_smallest_seen() -> None:
+    source = Made()
+    pool = DrawnPool(source, Budget(max_params=50))
+    with pytest.raises(BudgetError, match=r"smallest of 200 draws \(units=1\) has par"):
+        pool.at(0)
+    assert source.asked == MOST_MISSES
+
+
+def test_what_always_fails_ends_early_with_the_reason() -> None:
+    source = Made(fails=True)
+    with pytest.raises(SpecError, match="no model in 20 draws: three is none"):
+        DrawnPool(source, Budget(max_params=800)).at(0)
+    assert source.asked == 20
+
+
+def test_a_limit_on_what_is_unknown_is_refused_not_exceeded() -> None:
+    with pytest.raises(BudgetError, match="max_flops cannot be kept: what mine"):
+        DrawnPool(Made(unknown=True), Budget(max_flops=10**9)).at(0)
+    assert DrawnPool(Made(unknown=True), Budget(max_params=10**9)).at(0) is not None
+
+
+def test_what_is_left_out_is_counted_with_its_reason() -> None:
+    pool = DrawnPool(Made(), Budget(max_params=800))
+    assert pool.at(10**6) is None
+    assert pool.left_out == {"three is none": 1}
+    assert pool.found.startswith("7 of ")

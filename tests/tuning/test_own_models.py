@@ -1,0 +1,292 @@
+"""A user's own models: drawn, counted, trained by their code, reported as a family."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from tuning.made_data import digits
+from tuning.made_models import (
+    Conditional,
+    adapted,
+    custom,
+    functional,
+    sequential,
+    subclassed,
+)
+
+from kscale import Run, load_dataset, tune
+from kscale.errors import BudgetError, ResultsError, SpecError, TrialError
+from kscale.results import RESULTS_FILE, Result
+from kscale.search.base import result_key
+from kscale.task import Target
+from kscale.tuning.own.code import load_hypermodel
+from kscale.tuning.own.counts import SIZES_FILE
+from kscale.tuning.own.drawing import DrawingHyperParameters
+from kscale.tuning.own.models import OwnModels
+from kscale.tuning.own.outputs import gives_logits, logits_of
+from kscale.tuning.own.raw import raw_dataset
+from kscale.tuning.plans import plan_search
+
+SMALL: dict[str, Any] = {
+    "max_params": 1500,
+    "trials": 3,
+    "epochs": 1,
+    "batch_size": 256,
+    "finalist_seeds": 1,
+    "most_finalists": 2,
+}
+ONE = {**SMALL, "trials": 1, "finalist_seeds": 0, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search that ended by itself."""
+    folder = tmp_path_factory.mktemp("runs") / "own"
+    return tune(
+        digits(), hypermodel=functional, depth_knob="layers", run=folder, **SMALL
+    )
+
+
+def own_results(run: Run) -> list[Result]:
+    return [r for r in run.results if r.spec.family.endswith(":functional")]
+
+
+def plan_of(hypermodel: Any, **asked: Any) -> Any:
+    own = plan_search(digits(), hypermodel=hypermodel, **{**SMALL, **asked}).own
+    assert own is not None
+    return own
+
+
+def test_nothing_exceeds_the_budget_and_sizes_are_exact(finished: Run) -> None:
+    assert own_results(finished)
+    for result in own_results(finished):
+        hp = keras_tuner.HyperParameters()
+        hp.values = {"layers" if n == "depth" else n: v for n, v in result.spec.knobs}
+        assert functional(hp).count_params() == result.params <= 1500
+
+
+def test_a_spec_holds_only_what_makes_the_model(finished: Run) -> None:
+    for result in own_results(finished):
+        units = [name for name, _ in result.spec.knobs if name.startswith("units_")]
+        assert len(units) == result.spec.depth
+        assert result.learning_rate == result.spec["learning_rate"]
+
+
+def test_it_has_baselines_finalists_and_scores_like_a_family(finished: Run) -> None:
+    stages = [result.stage for result in finished.results]
+    assert stages.count("search") == 3
+    assert stages.count("finalist") == 2
+    assert {row.family for row in finished.report().baselines} == {"linear", "majority"}
+    assert "functional" in finished.to_text(all_rows=True)
+    assert json.dumps(finished.to_json())
+    assert list((finished.folder / "logs").glob("search-*functional*"))
+
+
+def test_the_identity_names_the_code_and_its_hyperparameters(finished: Run) -> None:
+    identity = finished.description["identity"]
+    assert identity["families"] == ["tuning.made_models:functional"]
+    assert len(identity["code"]) == 16
+    assert ["layers", [1, 3]] in identity["hyperparameters"]
+    domains = finished.description["hyperparameters"]
+    assert domains["depth"] == [1, 3]
+    assert domains["learning_rate"] == [0.001, 0.01]
+
+
+def test_the_same_call_adds_nothing_and_more_trials_go_on(
+    finished: Run, tmp_path: Path
+) -> None:
+    (tmp_path / SIZES_FILE).write_bytes((finished.folder / SIZES_FILE).read_bytes())
+    before = (finished.folder / RESULTS_FILE).read_bytes()
+    with (finished.folder / SIZES_FILE).open("a") as file:
+        file.write('{"seed":0,"dra')
+    asked = {"hypermodel": functional, "depth_knob": "layers", "run": finished.folder}
+    tune(digits(), **asked, **SMALL)
+    assert (finished.folder / RESULTS_FILE).read_bytes() == before
+    lines = (finished.folder / SIZES_FILE).read_text().splitlines()
+    assert all(json.loads(line)["values"] for line in lines)
+    more = tune(digits(), **asked, **{**SMALL, "trials": 4, "finalist_seeds": 0})
+    keys = [result_key(r) for r in more.results if r.stage == "search"]
+    assert len(keys) == len(set(keys)) == 4
+
+
+def test_another_hypermodel_is_refused_in_the_same_folder(finished: Run) -> None:
+    with pytest.raises(ResultsError, match="holds another search: its"):
+        tune(digits(), hypermodel=sequential, run=finished.folder, **SMALL)
+
+
+@pytest.mark.parametrize("build", [sequential, subclassed, adapted, custom])
+def test_models_of_every_kind_train(build: Any, tmp_path: Path) -> None:
+    run = tune(digits(), hypermodel=build, run=tmp_path / "run", **ONE)
+    (result,) = [r for r in run.results if r.stage == "search"]
+    assert result.status == "ok", result.reason
+    assert len(result.curve["score"]) == len(result.curve["loss"]) == 2
+    assert result.curve["score"][-1] == pytest.approx(result.score, abs=1e-5)
+    knobs = dict(result.spec.knobs)
+    assert result.spec.width == knobs.get("width")
+
+
+def raw_images(part: str) -> Any:
+    return raw_dataset(digits()).parts[part].inputs["x"]  # type: ignore[index]
+
+
+def test_the_winner_gives_class_names_and_the_reported_score(tmp_path: Path) -> None:
+    """Its metrics and optimizer do not get in the way of its weights."""
+    run = tune(
+        digits(),
+        hypermodel=functional,
+        run=tmp_path / "run",
+        **{**ONE, "epochs": 12, "batch_size": 32, "max_params": 640},
+    )
+    best = run.best()
+    assert best.spec.family.endswith("functional")
+    outputs = run.load_model("best").predict(raw_images("test"), verbose=0)
+    wanted = digits().test.targets["label"]
+    tested = [r for r in run.results if r.stage == "test" and r.spec == best.spec]
+    assert (outputs["label"].argmax(axis=1) == wanted).mean() == tested[0].score
+    names = [b"%d" % c for c in outputs["label"].argmax(axis=1)]
+    assert outputs["label_class"].tolist() == names
+    with pytest.raises(ResultsError, match="is your own: build it with"):
+        run.to_code("best")
+    with pytest.raises(ResultsError, match="best and recommended can be loaded"):
+        run.load_model(best)
+
+
+def test_an_own_fit_trains_with_its_own_hyperparameters(tmp_path: Path) -> None:
+    run = tune(digits(), hypermodel=Conditional(), run=tmp_path / "run", **ONE)
+    (result,) = [r for r in run.results if r.stage == "search"]
+    assert result.status == "ok", result.reason
+    assert dict(result.spec.knobs) == {"kind": "plain", "batch": 128}
+    assert len(result.curve["score"]) == 2
+
+
+def test_conditional_hyperparameters_are_drawn_where_they_are_active() -> None:
+    own = plan_of(Conditional)
+    assert own.pool.at(10**6) is None
+    found = {
+        tuple(n for n, _ in spec.knobs if n != "batch") for spec in own.pool.specs()
+    }
+    assert found == {("kind",), ("kind", "number"), ("kind", "number", "units")}
+    assert len(own.pool) == 2 * (1 + 1 + 2)
+    (reason,) = own.pool.left_out
+    assert "RuntimeError: eight is unlucky" in reason
+    assert "made_models.py, line" in reason
+
+
+def test_values_follow_their_own_law() -> None:
+    def build(hp: Any) -> None:
+        hp.Float("log", 1e-6, 1.0, sampling="log")
+        hp.Int("step", 8, 64, step=8)
+
+    values = []
+    for seed in range(300):
+        hp = DrawingHyperParameters(seed)
+        build(hp)
+        values.append([hp.values["log"], hp.values["step"]])
+    logs, steps = np.array(values).T
+    assert np.median(logs) == pytest.approx(1e-3, rel=0.9)
+    assert {int(step) for step in steps} == set(range(8, 65, 8))
+
+
+def test_a_draw_that_another_went_before_builds_nothing() -> None:
+    built = []
+
+    def build(hp: Any) -> keras.Model:
+        built.append(hp.Int("units", 4, 6))
+        return sequential(hp)
+
+    models = OwnModels(build, digits().task)
+    drawn = [models.draw(0, index) for index in range(60)]
+    assert len({each.spec for each in drawn}) == 15
+    assert len(built) == 15
+
+
+def test_names_that_mean_something_else_here_are_kept_apart() -> None:
+    def build(hp: Any) -> keras.Model:
+        hp.Choice("family", ["a", "b"])
+        hp.Float("depth", 0.0, 1.0)
+        return sequential(hp)
+
+    models = OwnModels(build, digits().task)
+    spec = models.draw(0, 1).spec
+    assert [name for name, _ in spec.knobs] == ["depth_", "family_", "width"]
+    assert set(models.values(spec)) == {"depth", "family", "width"}
+    assert models.size(spec).params == models.draw(0, 1).size.params  # type: ignore[union-attr]
+
+
+def test_raw_examples_are_what_the_source_holds() -> None:
+    images = raw_images("train")
+    assert (images == np.rint(images)).all()
+    assert images.max() == 16
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.normal(1e6, 1, 90), rng.normal(0, 1e-5, 90)], axis=1)
+    data = load_dataset((x.astype(np.float32), np.arange(90) % 2))
+    parts = raw_dataset(data).parts.values()
+    given = np.concatenate([part.inputs["x"][:] for part in parts])
+    order = np.argsort(given[:, 1])
+    wanted = x.astype(np.float32)[np.argsort(x[:, 1])]
+    np.testing.assert_allclose(given[order], wanted, rtol=1e-6, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "is_logits"),
+    [
+        ("softmax", None, False),
+        (None, None, True),
+        (None, keras.losses.SparseCategoricalCrossentropy(from_logits=True), True),
+        ("softmax", "sparse_categorical_crossentropy", False),
+    ],
+)
+def test_logits_are_told_by_loss_and_last_layer(
+    activation: Any, loss: Any, is_logits: bool
+) -> None:
+    layers = [keras.Input((4,)), keras.layers.Dense(3, activation=activation)]
+    model = keras.Sequential(layers)
+    if loss is not None:
+        model.compile(loss=loss)
+    assert gives_logits(model) == is_logits
+    assert gives_logits(keras.Sequential([keras.Input((4,)), model])) == is_logits
+
+
+def test_one_output_is_the_second_of_two_classes() -> None:
+    target = Target("y", "classes", 2, ("no", "yes"))
+    shares = np.exp(logits_of(target, np.array([[0.25], [0.75]]), False))
+    np.testing.assert_allclose(shares, [[0.75, 0.25], [0.25, 0.75]], rtol=1e-6)
+    with pytest.raises(TrialError, match="gives 3 outputs, but y has 2 classes"):
+        logits_of(target, np.zeros((2, 3)), True)
+
+
+def test_what_only_families_have_is_refused() -> None:
+    for asked, error, text in (
+        ({"family": "mlp"}, SpecError, "a hypermodel or a family, not both"),
+        ({"settings": {"depth": 1}}, SpecError, "cannot be set or searched"),
+        ({"search": "dropout"}, SpecError, "cannot be set or searched"),
+        ({"max_latency_ms": 5}, BudgetError, "cannot be kept with a hypermodel"),
+        ({"depth_knob": "leyers"}, SpecError, "Did you mean 'layers'"),
+        ({"depth_knob": "learning_rate"}, SpecError, "must name whole numbers"),
+    ):
+        with pytest.raises(error, match=text):
+            plan_of(functional, **asked)
+    with pytest.raises(BudgetError, match=r"\(width=4\) has params=310"):
+        plan_search(digits(), hypermodel=sequential, max_params=100)
+    x = np.eye(20)
+    several = load_dataset((x, {"a": x.argmax(1) % 2, "b": x.argmax(1) % 3}))
+    with pytest.raises(SpecError, match="trained on one target"):
+        plan_search(several, hypermodel=functional, max_params=100)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("nowhere_at_all:build", "no module 'nowhere_at_all' in"),
+        ("tuning.made_models:sequentiel", "Did you mean 'sequential'"),
+        ("tuning.made_models", "named MODULE:NAME"),
+        (3, "is a keras_tuner.HyperModel or a function"),
+    ],
+)
+def test_what_is_no_hypermodel_is_told_in_one_line(source: Any, text: str) -> None:
+    with pytest.raises(SpecError, match=text):
+        load_hypermodel(source)

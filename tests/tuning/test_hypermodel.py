@@ -17,6 +17,11 @@ from kscale.task import Input, Target, Task
 from kscale.tuning.fitting import fit_model
 from kscale.tuning.hypermodel import as_hypermodel
 
+QUICK = ("linear", "mlp", "cnn", "transformer")
+SOME_FAMILIES = [
+    pytest.param(family, id=name, marks=() if name in QUICK else pytest.mark.slow)
+    for name, family in FAMILIES.items()
+]
 EVERY_FAMILY = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 TUNERS = {
     "random": (keras_tuner.RandomSearch, {"max_trials": 1}),
@@ -103,7 +108,7 @@ def test_nothing_varies_when_everything_is_set(family: Family) -> None:
     assert model.optimizer.weight_decay == family.knob("weight_decay").default
 
 
-@EVERY_FAMILY
+@pytest.mark.parametrize("family", SOME_FAMILIES)
 def test_random_search_trains_it(family: Family, tmp_path: Path) -> None:
     task = task_of(family)
     hypermodel = as_hypermodel(family.name, task, settings=smallest(family))

@@ -118,7 +118,15 @@ def test_another_hypermodel_is_refused_in_the_same_folder(finished: Run) -> None
         tune(digits(), hypermodel=sequential, run=finished.folder, **SMALL)
 
 
-@pytest.mark.parametrize("build", [sequential, subclassed, adapted, custom])
+@pytest.mark.parametrize(
+    "build",
+    [
+        sequential,
+        adapted,
+        pytest.param(subclassed, marks=pytest.mark.slow),
+        pytest.param(custom, marks=pytest.mark.slow),
+    ],
+)
 def test_models_of_every_kind_train(build: Any, tmp_path: Path) -> None:
     run = tune(digits(), hypermodel=build, run=tmp_path / "run", **ONE)
     (result,) = [r for r in run.results if r.stage == "search"]

@@ -1,6 +1,6 @@
 """From a preprocessing to stock Keras layers: its second reading."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -111,12 +111,24 @@ def _numbers(item: TableColumns, raw: Tensors, name: str) -> list[Any]:
 def _one_hot(words: Any, item: Category, name: str) -> Any:
     found = keras.layers.StringLookup(
         vocabulary=list(item.values),
-        oov_token="\0",  # the usual one may be a word of the column
+        oov_token=_other_than(item.values),
         output_mode="one_hot",
         name=name,
     )(words)
     known = found if item.has_others else found[:, 1:]
     return keras.ops.cast(known, "float32")
+
+
+def _other_than(words: Sequence[str]) -> str:
+    """A word for the unknown that is none of the column's.
+
+    Keras takes a first word that equals it for the unknown's own place, and compares as
+    NumPy does, to which "" and "\\0" are one.
+    """
+    other = "[UNK]"
+    while other in words:
+        other += "]"
+    return other
 
 
 LAYERS: dict[type[Preprocessing], Callable[[Any, Tensors, str], Any]] = {

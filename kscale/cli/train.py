@@ -56,4 +56,4 @@ def train(
     from kscale import train as train_one
 
     run = train_one(family, knobs, listener=progress_listener(quiet), **asked)
-    show_run(run, as_json)
+    show_run(run, as_json, all_rows=True)

@@ -13,7 +13,7 @@ from kscale.task import Target
 if TYPE_CHECKING:
     from kscale.data.base import Dataset
 
-_UNBALANCED = 10  # times as many examples of one class as of another
+_UNBALANCED = 4  # times as many examples of one class as of another
 _FEW = 20  # training examples of a class
 _FEW_SCORED = 500  # examples that a score is computed on
 

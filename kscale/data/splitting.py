@@ -49,7 +49,8 @@ def cut_groups(
     """Like `cut_parts`, but all examples of a group go to one part.
 
     Each part gets whole groups, in an order drawn from the seed, until it has about its
-    share of the examples, and at least one group.
+    share of the examples, and at least one group. Groups half as large again as such a
+    part go to training, where others are left.
 
     Args:
         groups: Whole numbers from 0, `(examples,)`; more different ones than parts are
@@ -58,7 +59,10 @@ def cut_groups(
         seed: Decides which groups go where.
     """
     counts = np.bincount(groups)
-    order = np.argsort(_shuffled(len(counts), seed), kind="stable").tolist()
+    drawn = np.argsort(_shuffled(len(counts), seed), kind="stable")
+    # What is far larger than a part comes last, where training takes what is left.
+    is_large = counts[drawn] > 1.5 * SHARE * len(groups)
+    order = [*drawn[~is_large].tolist(), *drawn[is_large].tolist()]
     parts: dict[PartName, Indices] = {}
     for after, part in enumerate(wanted):
         share = _examples(part, len(groups))

@@ -100,7 +100,7 @@ def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
 
 def _shown(cells: Sequence[Any]) -> list[str]:
     return [
-        f"{cell:.4g}" if isinstance(cell, float) else printable(str(cell))
+        _number(cell) if isinstance(cell, float) else printable(str(cell))
         for cell in cells
     ]
 
@@ -114,3 +114,8 @@ def _csv_line(cells: Iterable[Any]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow(map(spreadsheet_cell, cells))
     return file.getvalue()
+
+
+def _number(value: float) -> str:
+    """Four digits of a share, seven, as many as float32 has, of what is larger."""
+    return f"{value:.4g}" if abs(value) <= 1 else f"{value:.7g}"

@@ -82,7 +82,15 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     error = jackknife(
         lambda kept: mean_score(objective, task, _kept(answers, kept)), _count(answers)
     )
-    return float(error)
+    # Left-out groups say nothing of a head that is right everywhere.
+    right = [
+        answers[target.name][1].argmax(axis=-1) == answers[target.name][0]
+        for target, part in heads
+        if part.name == "accuracy"
+    ]
+    share = len(right) / len(heads)
+    least = share * share_error(np.mean(right, axis=0)) if right else 0.0
+    return max(float(error), least)
 
 
 def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:

@@ -30,6 +30,7 @@ TABLE = TableColumns(
     (
         Category("job", ("clerk", "", "a\nb", "[UNK]"), has_others=True),
         Category("town", ("New York", "Ötz")),
+        Category("flag", ("", "yes")),
     ),
 )
 ROWS = {
@@ -38,6 +39,7 @@ ROWS = {
     "years": np.array([1.0, 2.0, np.nan, np.nan, 0.5], np.float32),
     "job": texts("clerk", "", "a\nb", "[UNK]", "baker"),
     "town": texts("Ötz", "New York", "new york", "", "Ötz"),
+    "flag": texts("", "yes", "no", "yes", ""),
 }
 SENTENCES = {
     "title": texts("It's GOOD, really", "", "ÄPFEL äpfel", "one two", "\ta\x0bb\x00 c"),
@@ -80,11 +82,12 @@ def test_every_preprocessing_is_under_contract() -> None:
 
 def test_a_table_is_numbers_then_blanks_then_categories() -> None:
     row = TABLE.apply({name: values[2:3] for name, values in ROWS.items()})[0]
-    numbers, blanks, job, town = row[:3], row[3:5], row[5:10], row[10:]
+    numbers, blanks, job, town = row[:3], row[3:5], row[5:10], row[10:12]
     np.testing.assert_allclose(numbers, [17 * 0.1 - 4, 0, 0], rtol=1e-6)
     assert blanks.tolist() == [1, 1]
     assert job.tolist() == [0, 0, 0, 1, 0]  # others come first
     assert town.tolist() == [0, 0]  # neither word: training says nothing of it
+    assert row[12:].tolist() == [0, 0]
 
 
 def test_numbers_are_standardized_with_what_is_there() -> None:

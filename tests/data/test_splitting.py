@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kscale.data import load_dataset
-from kscale.data.splitting import cut_parts, quantiles
+from kscale.data.splitting import cut_groups, cut_parts, quantiles
 
 BOTH = ("validation", "test")
 
@@ -67,3 +67,11 @@ def test_real_targets_are_alike_in_every_part() -> None:
     for part in data.parts.values():
         low = (part.targets["value"] < np.median(y)).mean()
         assert abs(low - 0.5) < 0.01
+
+
+def test_a_group_that_is_far_larger_than_a_part_is_trained_on() -> None:
+    groups = np.repeat(np.arange(7), [40, 10, 10, 10, 10, 10, 10])
+    for seed in range(20):
+        parts = cut_groups(groups, ("validation", "test"), seed)
+        assert (groups[parts["train"]] == 0).sum() == 40
+        assert all(10 <= len(parts[name]) <= 20 for name in ("validation", "test"))

@@ -26,7 +26,7 @@ def test_the_table_has_aligned_columns_of_what_could_be_read() -> None:
     assert "".join(predictions_text(MADE, TASK, 2)).splitlines() == [
         "source     kind  kind probability  kind 2  kind 2 probability  cost",
         "one.npy:0  b     0.5               a       0.25                1.5",
-        "3.npy:12   -1    0.875             b       0.1                 -2e+06",
+        "3.npy:12   -1    0.875             b       0.1                 -2000000",
     ]
     assert not "".join(predictions_text(MADE[1:2], TASK))
 

@@ -109,3 +109,13 @@ def test_metrics_that_are_not_defined_are_left_out() -> None:
     done = evaluate_test(task_objective(None, task), task, answers)
     assert "auc" not in done.metrics and "auc" not in done.metric_errors
     assert done.metrics["recall"] == pytest.approx(2 / 3, rel=1e-5)
+
+
+def test_a_head_that_is_right_everywhere_is_not_certain() -> None:
+    kind, size = Target("kind", "classes", 2), Target("size", "real", 1)
+    task = Task((), (kind, size))
+    ids = np.arange(45) % 2
+    values = np.arange(45.0).reshape(-1, 1)
+    answers = {"kind": (ids, np.eye(2)[ids]), "size": (values, values)}
+    error = mean_error(task_objective("mean", task), task, answers)
+    assert error == pytest.approx(share_error(np.ones(45)) / 2)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kscale.tuning.hypermodel import as_hypermodel
     from kscale.tuning.listeners import Listener
     from kscale.tuning.plans import Plan, plan_search
+    from kscale.tuning.projects import read_keras_tuner
     from kscale.tuning.searching import tune
     from kscale.tuning.sessions import SearchInterrupted
     from kscale.tuning.single import train
@@ -88,6 +89,7 @@ _HOMES = {
     "load_dataset": "data",
     "peek_task": "data",
     "plan_search": "tuning.plans",
+    "read_keras_tuner": "tuning.projects",
     "size_of": "sizing",
     "size_rows": "sizing",
     "train": "tuning.single",
@@ -136,6 +138,7 @@ __all__ = [
     "load_dataset",
     "peek_task",
     "plan_search",
+    "read_keras_tuner",
     "size_of",
     "size_rows",
     "train",

@@ -1,10 +1,13 @@
 """`kscale report`: the answer of a run, in the form asked for."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 
 from kscale.cli import options
+from kscale.cli.output import start_tensorflow
 from kscale.cli.tune import show_run
 from kscale.reports.ranking import RANKINGS
 from kscale.run import Run
@@ -37,6 +40,17 @@ from kscale.run import Run
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write a picture (.png, .svg) or a page (.html).",
 )
+@click.option(
+    "--keras-tuner",
+    "project",
+    type=click.Path(file_okay=False),
+    help="A finished KerasTuner project to report on; needs --hypermodel.",
+)
+@click.option(
+    "--hypermodel",
+    metavar="MODULE:NAME",
+    help="What the models of --keras-tuner were built from.",
+)
 def report(
     run: str | None,
     rank_by: str,
@@ -46,6 +60,8 @@ def report(
     which: str,
     as_json: bool,
     output: Path | None,
+    project: str | None,
+    hypermodel: str | None,
 ) -> None:
     """Show the front, the best and the recommended network of RUN.
 
@@ -53,17 +69,27 @@ def report(
     network. --code prints a Python module that makes the recommended network, or with
     --model the best, without kscale.
 
+    With --keras-tuner it is a search made by KerasTuner alone: each of its models is
+    counted without being built, and RUN, or a new folder in runs/, keeps the answer for
+    kscale board.
+
     \b
     Examples:
       kscale report
       kscale report runs/demo --rank-by density -o front.svg
       kscale report runs/demo --code > network.py
+      kscale report --keras-tuner my_dir/my_project --hypermodel my_models:build
     """
     if as_json and form != "table":
         raise click.UsageError(f"--json and --format {form} exclude each other.")
     if code and (as_json or form != "table"):
         raise click.UsageError("--code excludes --json and --format.")
-    opened = Run(run) if run is not None else Run.latest()
+    if (project is None) != (hypermodel is None):
+        raise click.UsageError("--keras-tuner and --hypermodel need each other.")
+    if project is not None:
+        opened = _read_project(project, hypermodel, run)
+    else:
+        opened = Run(run) if run is not None else Run.latest()
     if output is not None:
         opened.write(output, rank_by)
     if code:
@@ -72,3 +98,12 @@ def report(
         show_run(opened, as_json, rank_by, all_rows)
     else:
         click.echo(opened.to_text(form, rank_by, all_rows), nl=False)
+
+
+def _read_project(project: str, hypermodel: str | None, run: str | None) -> Run:
+    start_tensorflow(quiet=True)
+    from kscale import read_keras_tuner
+
+    # What a user's code prints is no part of the answer.
+    with redirect_stdout(sys.stderr):
+        return read_keras_tuner(project, hypermodel, run)

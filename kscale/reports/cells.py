@@ -317,5 +317,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
 def closing(report: Report) -> str:
     """What it cost, in one sentence."""
     plural = "training" if report.trainings == 1 else "trainings"
+    if not report.training_seconds:  # no record of a search made elsewhere
+        return f"{report.trainings} {plural}."
     seconds = format_seconds(report.training_seconds)
     return f"{report.trainings} {plural}, {seconds} of training time in all."

@@ -132,6 +132,7 @@ def test_bayesian_optimization_trains_it(tmp_path: Path) -> None:
     assert model.count_params() == hypermodel.size(best).params
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_with_the_optimizers_state(tmp_path: Path) -> None:
     """The second rung starts at the step where the first one ended."""
     task = TASKS["vector"]

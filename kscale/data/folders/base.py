@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from kscale.data.base import PartName
 from kscale.data.fitting import Fit
 from kscale.data.options import Options
 from kscale.data.raw import RawArray
 from kscale.data.readers.base import Reader
+from kscale.errors import DataError
+
+Header = TypeVar("Header")
 
 Paths = Mapping[PartName, Sequence[Path]]
 """Files by part; the training part is there."""
@@ -54,3 +58,29 @@ class FolderKind:
 def every_path(paths: Paths) -> list[Path]:
     """The files of all parts."""
     return [path for files in paths.values() for path in files]
+
+
+def headers_of(
+    files: Sequence[Path], header: Callable[[Path], Header], what: str
+) -> list[Header]:
+    """What the headers of files say, without their content.
+
+    Args:
+        files: All of one kind.
+        header: Reads one.
+        what: Several of the kind, for the message.
+
+    Raises:
+        DataError: Some cannot be read; the text names the first and counts them.
+    """
+    found, errors = [], []
+    for path in files:
+        try:
+            found.append(header(path))
+        except DataError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise DataError(f"{len(errors):,} {what} are damaged, the first: {errors[0]}")
+    if errors:
+        raise errors[0]
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.fitting import ScaledFit
-from kscale.data.folders.base import FolderKind, Paths, Understood
+from kscale.data.folders.base import FolderKind, Paths, Understood, headers_of
 from kscale.data.options import Options
 from kscale.data.raw import RawArray
 from kscale.data.readers.images import RESIZES, ImageHeader, ImageReader, image_header
@@ -29,7 +29,9 @@ def _understand(paths: Paths, options: Options) -> Understood:
     where they exceed it, and rounded to multiples of 8. They are grey if all are.
     """
     _check_options(options)
-    headers = {part: image_headers(files) for part, files in paths.items()}
+    headers = {
+        part: headers_of(files, image_header, "images") for part, files in paths.items()
+    }
     every = [header for found in headers.values() for header in found]
     height, width = options.image_size or _size(headers["train"])
     reader = ImageReader(
@@ -67,25 +69,6 @@ def _resize(name: str | None) -> Any:
     if name is not None and name not in RESIZES:
         raise DataError(unknown_name("resize", name, RESIZES))
     return name or RESIZES[0]
-
-
-def image_headers(files: Sequence[Path]) -> list[ImageHeader]:
-    """Sizes and modes of images.
-
-    Raises:
-        DataError: Some cannot be read; the text names the first and counts them.
-    """
-    found, errors = [], []
-    for path in files:
-        try:
-            found.append(image_header(path))
-        except DataError as error:
-            errors.append(error)
-    if len(errors) > 1:
-        raise DataError(f"{len(errors):,} images are damaged, the first: {errors[0]}")
-    if errors:
-        raise errors[0]
-    return found
 
 
 def _sizes(headers: Sequence[ImageHeader]) -> NDArray[np.int64]:

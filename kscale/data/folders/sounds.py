@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.folders.base import FolderKind, Paths, Understood
+from kscale.data.folders.base import FolderKind, Paths, Understood, headers_of
 from kscale.data.options import Options
 from kscale.data.preprocessing.log_mel import LogMelFit, fft_length_of, step_of
 from kscale.data.raw import RawArray
@@ -28,7 +28,9 @@ def _understand(paths: Paths, options: Options) -> Understood:
     not exceed, 10 seconds at most, in whole steps of a spectrogram; longer sounds are
     cut at the end.
     """
-    headers = {part: sound_headers(files) for part, files in paths.items()}
+    headers = {
+        part: headers_of(files, sound_header, "sounds") for part, files in paths.items()
+    }
     every = [header for found in headers.values() for header in found]
     rate = _rate(headers["train"])
     samples = _samples(headers["train"], rate, options.seconds)
@@ -45,25 +47,6 @@ def _understand(paths: Paths, options: Options) -> Understood:
             f"Networks read log-mel spectrograms of {frames} frames and {bands} bands.",
         ),
     )
-
-
-def sound_headers(files: Sequence[Path]) -> list[SoundHeader]:
-    """Rates and lengths of sounds.
-
-    Raises:
-        DataError: Some cannot be read; the text names the first and counts them.
-    """
-    found, errors = [], []
-    for path in files:
-        try:
-            found.append(sound_header(path))
-        except DataError as error:
-            errors.append(error)
-    if len(errors) > 1:
-        raise DataError(f"{len(errors):,} sounds are damaged, the first: {errors[0]}")
-    if errors:
-        raise errors[0]
-    return found
 
 
 def _rate(headers: Sequence[SoundHeader]) -> int:

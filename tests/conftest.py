@@ -1,8 +1,19 @@
 """What every test needs: a quiet TensorFlow, said before anything imports it."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from golden_files import golden, pytest_addoption  # noqa: E402, F401
 from tiny_run import tiny_run  # noqa: E402, F401
+
+
+def pytest_collection_finish() -> None:
+    """Take what all tests import out of the garbage collector's sight.
+
+    KerasTuner and Keras collect several times a trial, and each time would go through
+    the million objects of TensorFlow's modules.
+    """
+    gc.collect()
+    gc.freeze()

@@ -81,13 +81,24 @@ def check_growth(family: Family, kind: InputKind) -> None:
 
 def check_default_trains(family: Family, kind: InputKind) -> None:
     """The default knobs build, and one step changes the weights without NaN."""
-    model = build_model(family.blueprint(small_spec(family), TASKS[kind]))
+    check_one_step(family, small_spec(family), kind, run_eagerly=True)
+
+
+def check_trains_in_a_graph(family: Family, kind: InputKind) -> None:
+    """The smallest network is traced into a graph, as every training traces it."""
+    sizes = {n: v for n, v in {"depth": 1, "width": 8}.items() if n in family.all_knobs}
+    check_one_step(family, small_spec(family, **sizes), kind, run_eagerly=False)
+
+
+def check_one_step(
+    family: Family, spec: Spec, kind: InputKind, run_eagerly: bool
+) -> None:
+    model = build_model(family.blueprint(spec, TASKS[kind]))
     before = model.get_weights()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss=loss)
-    x = example_inputs(TASKS[kind], 8)
-    history = model.fit(x, np.arange(8) % 3, batch_size=8, verbose=0)
-    assert np.isfinite(history.history["loss"][0])
+    model.compile("adam", loss=loss, run_eagerly=run_eagerly)
+    given = model.train_on_batch(example_inputs(TASKS[kind], 8), np.arange(8) % 3)
+    assert np.isfinite(given)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     after = model.get_weights()
     assert any(np.any(a != b) for a, b in zip(before, after, strict=True))

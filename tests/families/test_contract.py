@@ -38,6 +38,13 @@ def test_default_knobs_train_one_step(family: Family, kind: InputKind) -> None:
     contract.check_default_trains(family, kind)
 
 
+@pytest.mark.parametrize(("family", "kind"), TRAINED)
+def test_the_smallest_network_trains_in_a_graph(
+    family: Family, kind: InputKind
+) -> None:
+    contract.check_trains_in_a_graph(family, kind)
+
+
 @EVERY_FAMILY
 def test_every_default_is_accepted(family: Family) -> None:
     contract.check_defaults_accepted(family)

@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from golden_files import golden, pytest_addoption  # noqa: E402, F401
 from tiny_run import tiny_run  # noqa: E402, F401
+from warm_python import warm_python  # noqa: E402, F401
 
 
 def pytest_collection_finish() -> None:

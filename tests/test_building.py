@@ -1,7 +1,5 @@
 """The built model is the network that was counted, and does what its records say."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from contracts.family import (
     paths_of,
     small_spec,
 )
+from warm_python import WarmPython
 
 from kscale import blueprint as bp
 from kscale.augmentation import AUGMENTATIONS
@@ -319,7 +318,9 @@ print("opened", len(sys.argv) - 2)
 """
 
 
-def test_saved_models_open_where_kscale_is_not_installed(tmp_path: Path) -> None:
+def test_saved_models_open_where_kscale_is_not_installed(
+    tmp_path: Path, warm_python: WarmPython
+) -> None:
     names = []
     for family in FAMILIES.values():
         kind = family.kinds[-1]
@@ -330,8 +331,7 @@ def test_saved_models_open_where_kscale_is_not_installed(tmp_path: Path) -> None
         np.savez(tmp_path / f"{family.name}.npz", x=x, y=model(x))
         model.save(tmp_path / f"{family.name}.keras")
         names.append(family.name)
-    command = [sys.executable, "-I", "-c", OPEN, str(tmp_path), *names]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = warm_python.run(OPEN, tmp_path, *names)
     assert result.stdout == f"opened {len(names)}\n", result.stderr
 
 

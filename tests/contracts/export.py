@@ -1,8 +1,6 @@
 """What every export format promises, as checks to run over the table of formats."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from warm_python import WarmPython
 
 TOLERANCE = 1e-5
 """Largest difference of a probability, and of a value for each unit of its size."""
@@ -67,19 +66,16 @@ Found = Mapping[str, list[Any]]
 Check = Callable[[Exported, Found], None]
 
 
-def open_as_stranger(exported: list[Exported], folder: Path) -> list[Found]:
-    """What exported models give in a fresh process that cannot import kscale."""
+def open_as_stranger(
+    exported: list[Exported], folder: Path, warm_python: WarmPython
+) -> list[Found]:
+    """What exported models give in another process, which cannot import kscale."""
     asked, answers = folder / "asked.json", folder / "answers.json"
     asked.write_text(
         json.dumps([[item.form, str(item.path), item.raw] for item in exported])
     )
-    subprocess.run(
-        [sys.executable, "-I", "-c", _STRANGER, str(asked), str(answers)],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=folder,
-    )
+    done = warm_python.run(_STRANGER, asked, answers, folder=folder)
+    assert done.returncode == 0, done.stderr
     found: list[Found] = json.loads(answers.read_text())
     return found
 

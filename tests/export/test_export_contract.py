@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from contracts.export import CHECKS, Check, Exported, Found, open_as_stranger
+from warm_python import WarmPython
 
 from kscale import Run
 from kscale.export import FORMATS, export_model
@@ -87,7 +88,9 @@ def wanted_of(
 
 @pytest.fixture(scope="module")
 def opened(
-    tiny_run: Run, tmp_path_factory: pytest.TempPathFactory
+    tiny_run: Run,
+    tmp_path_factory: pytest.TempPathFactory,
+    warm_python: WarmPython,
 ) -> dict[tuple[str, str], tuple[Exported, Found]]:
     """Every model in every format, opened in one other process."""
     folder = tmp_path_factory.mktemp("exported")
@@ -99,7 +102,7 @@ def opened(
             export_model(model, task, path, row)
             wanted = wanted_of(model, task, raw)
             exported[name, form] = Exported(form, path, raw, wanted)
-    found = open_as_stranger([*exported.values()], folder)
+    found = open_as_stranger([*exported.values()], folder, warm_python)
     return dict(zip(exported, zip(exported.values(), found, strict=True), strict=True))
 
 

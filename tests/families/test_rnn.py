@@ -62,14 +62,15 @@ def test_params_and_flops_by_hand() -> None:
     assert gru.flops == 2 * (6 * 2 * (first + 2 * later) + 16 * 3)
 
 
-def logits(knobs: dict[str, Any], tokens: list[int]) -> Any:
-    """Logits of one text, from a model of just that length and always equal weights."""
+def logits(knobs: dict[str, Any], *texts: list[int]) -> Any:
+    """Logits of texts of one length, from a model of just that length and always equal
+    weights."""
     spec = FAMILY.spec(width=8, **knobs)
-    task = Task.of("tokens", (len(tokens),), vocabulary=11, classes=3)
+    task = Task.of("tokens", (len(texts[0]),), vocabulary=11, classes=3)
     model = build_model(FAMILY.blueprint(spec, task), seed=1)
     # Embeddings start small; larger ones let every token matter.
     model.set_weights([weight * 5 for weight in model.get_weights()])
-    return np.asarray(model(np.array([tokens])))
+    return np.asarray(model(np.array(texts)))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -88,11 +89,13 @@ def test_padding_anywhere_changes_nothing_and_tokens_do(
         "pooling": pooling,
         "residual": residual,
     }
-    base = logits(knobs, [3, 7, 1, 9])
-    for padded in ([3, 7, 1, 9, 0, 0, 0], [0, 0, 3, 7, 1, 9], [3, 0, 7, 1, 0, 9]):
-        np.testing.assert_allclose(logits(knobs, padded), base, rtol=1e-4, atol=1e-4)
-    for other in ([3, 7, 1, 9, 5, 2, 8], [9, 1, 7, 3]):
-        assert np.abs(logits(knobs, other) - base).max() > 1e-2
+    base, backwards = logits(knobs, [3, 7, 1, 9], [9, 1, 7, 3])
+    after, longer = logits(knobs, [3, 7, 1, 9, 0, 0, 0], [3, 7, 1, 9, 5, 2, 8])
+    before, between = logits(knobs, [0, 0, 3, 7, 1, 9], [3, 0, 7, 1, 0, 9])
+    for padded in (after, before, between):
+        np.testing.assert_allclose(padded, base, rtol=1e-4, atol=1e-4)
+    for other in (longer, backwards):
+        assert np.abs(other - base).max() > 1e-2
 
 
 def stacked(cell: str, bidirectional: bool, task: Task, pooling: str) -> keras.Model:

@@ -1,6 +1,6 @@
 """A search that is killed where it is told to be, again and again, in real processes.
 
-Run as a script with a folder, a JSON list of kills and the numbers of trials and of
+Run as a script with a JSON object of kills by folder and the numbers of trials and of
 finalist seeds. A kill is `[kind, count]`; the search is started once for each, and once
 more without a kill. TensorFlow is imported once and
 each search runs in a fork, which dies by SIGKILL.
@@ -89,7 +89,7 @@ def start(folder: Path, kind: str, count: float) -> int:
     """Run the search in a fork; its exit status."""
     process = os.fork()
     if process == 0:
-        trials, finalist_seeds = int(sys.argv[3]), int(sys.argv[4])
+        trials, finalist_seeds = int(sys.argv[2]), int(sys.argv[3])
         tune(
             "digits",
             run=folder,
@@ -102,14 +102,20 @@ def start(folder: Path, kind: str, count: float) -> int:
     return os.waitpid(process, 0)[1]
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def start_all(folder: Path, kills: list[list[Any]]) -> list[int]:
+    """Search, killed again and again; the exit statuses."""
     seen, ends = b"", []
-    for kind, count in [*json.loads(sys.argv[2]), ["none", 0]]:
+    for kind, count in [*kills, ["none", 0]]:
         ends.append(start(folder, kind, count))
         there = (folder / "results.jsonl").read_bytes()
         assert there.startswith(seen), "a recorded result was changed or lost"
         seen = there
+    return ends
+
+
+def main() -> None:
+    asked = json.loads(sys.argv[1])
+    ends = {folder: start_all(Path(folder), kills) for folder, kills in asked.items()}
     print(json.dumps(ends))
 
 

@@ -1,13 +1,12 @@
 """A search killed anywhere loses nothing, repeats nothing and answers the same."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from tuning import killed_search
+from warm_python import WarmPython
 
 from kscale.results import Result, read_results
 from kscale.search.base import result_key
@@ -26,28 +25,6 @@ MANY = [
 ]
 
 
-def search(
-    folder: Path, kills: list[list[object]], *settings: int
-) -> tuple[list[int], list[Result]]:
-    """Exit statuses of the searches, and the results they left."""
-    path = [entry for entry in sys.path if entry]
-    script = (
-        f"import sys; sys.path[:0] = {path!r}\n"
-        + Path(killed_search.__file__).read_text()
-    )
-    done = subprocess.run(
-        [
-            *[sys.executable, "-c", script, str(folder), json.dumps(kills)],
-            *map(str, settings),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1]), read_results(folder)
-
-
 def trained(results: list[Result]) -> list[tuple[object, ...]]:
     """What was trained or tested, in order, with its score."""
     return [
@@ -56,13 +33,18 @@ def trained(results: list[Result]) -> list[tuple[object, ...]]:
     ]
 
 
-def check_kills(tmp_path: Path, kills: list[list[object]], *settings: int) -> None:
+def check_kills(
+    python: WarmPython, tmp_path: Path, kills: list[list[object]], *settings: int
+) -> None:
     """Kill a search; compare it with one that was not killed."""
-    (last,), whole = search(tmp_path / "whole", [], *settings)
-    assert last == 0
-    ends, survived = search(tmp_path / "killed", kills, *settings)
-    assert ends[-1] == 0
-    assert ends[:-1] == [9] * len(kills)
+    folders = [str(tmp_path / "whole"), str(tmp_path / "killed")]
+    asked = json.dumps(dict(zip(folders, [[], kills], strict=True)))
+    script = Path(killed_search.__file__).read_text()
+    done = python.run_here(script, asked, *settings)
+    assert done.returncode == 0, done.stderr
+    ends = json.loads(done.stdout.splitlines()[-1])
+    assert ends == dict(zip(folders, [[0], [9] * len(kills) + [0]], strict=True))
+    whole, survived = (read_results(Path(folder)) for folder in folders)
     assert trained(survived) == trained(whole)
     for result, expected in zip(survived, whole, strict=True):
         assert result.score == pytest.approx(expected.score, abs=1e-6)
@@ -73,14 +55,14 @@ def check_kills(tmp_path: Path, kills: list[list[object]], *settings: int) -> No
 
 
 def test_a_search_killed_five_times_gives_the_answer_of_one_that_was_not(
-    tmp_path: Path,
+    tmp_path: Path, warm_python: WarmPython
 ) -> None:
-    check_kills(tmp_path, FEW, 4, 2)
+    check_kills(warm_python, tmp_path, FEW, 4, 2)
 
 
 @pytest.mark.slow
 def test_a_search_killed_twenty_times_gives_the_answer_of_one_that_was_not(
-    tmp_path: Path,
+    tmp_path: Path, warm_python: WarmPython
 ) -> None:
     assert len(MANY) >= 20
-    check_kills(tmp_path, MANY, 30, 4)
+    check_kills(warm_python, tmp_path, MANY, 30, 4)

@@ -1,14 +1,13 @@
 """The in-graph epoch trains as `fit` does, and equally on two devices."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from tuning.made_data import digits, made_loop, small_spec, weights_of
+from warm_python import WarmPython
 
 from kscale.data import load_dataset
 from kscale.families import find_family
@@ -122,14 +121,9 @@ def test_an_epoch_gives_the_weights_that_fit_gives(norm: str) -> None:
     np.testing.assert_allclose(weights_of(ours), weights_of(theirs), atol=2e-5)
 
 
-def test_mirrored_on_two_devices_equals_one_device() -> None:
-    path = [entry for entry in sys.path if entry]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {path!r}\n{TWO_DEVICES}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_mirrored_on_two_devices_equals_one_device(warm_python: WarmPython) -> None:
+    done = warm_python.run_here(TWO_DEVICES)
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["mirrored"]["replicas"] == 2
     assert found["one"]["replicas"] == found["none"]["replicas"] == 1

@@ -135,9 +135,8 @@ class Session:
         except StopSearch as stop:
             if isinstance(stop.__cause__, ResultsError):
                 raise stop.__cause__ from stop
-            further = "goes on with it" if self.plan.own is None else "begins it again"
             self.listener.note(
-                f"The time limit ended a training; the same command {further}."
+                "The time limit ended a training; the same command goes on with it."
             )
         except TimeUp:
             self.listener.note(

@@ -1,0 +1,144 @@
+"""Trainings of a user's own models: interrupted, continued, ended by the time."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from tuning.made_data import digits
+from tuning.made_models import sequential
+
+from kscale.results import Result
+from kscale.search.base import Job
+from kscale.tuning.checkpoints import Attempts, progress_in
+from kscale.tuning.own.training import OwnTrainer
+from kscale.tuning.plans import Plan, plan_search
+from kscale.tuning.sessions import make_trainer
+from kscale.tuning.strategies import make_strategy
+from kscale.tuning.trainer import TimeUp
+
+
+class Killed(BaseException):
+    """As a signal would end a training."""
+
+
+class Phases(keras_tuner.HyperModel):
+    """Trains twice, the second time anew compiled, and more than it is asked to."""
+
+    last: keras.Model
+
+    def build(self, hp: Any) -> keras.Model:
+        return sequential(hp)
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        type(self).last = model
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss=loss)
+        model.fit(*args, **{**kwargs, "epochs": 2})
+        model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=loss)
+        return model.fit(*args, **{**kwargs, "epochs": 3})
+
+
+class ByHand(Phases):
+    """Calls the callbacks from a loop of its own, which knows of no epoch to go on."""
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        each = keras.callbacks.CallbackList(kwargs["callbacks"], model=model, epochs=4)
+        each.on_train_begin()
+        for epoch in range(4):
+            each.on_epoch_begin(epoch)
+            loss = model.train_on_batch(*args)
+            each.on_epoch_end(epoch, {"loss": float(loss)})
+
+
+def plan_of(hypermodel: Any, epochs: int = 4, **asked: Any) -> Plan:
+    asked = {"max_params": 1500, "batch_size": 512, **asked}
+    return plan_search(digits(), hypermodel=hypermodel, epochs=epochs, **asked)
+
+
+def trained(plan: Plan, folder: Path, kill_at: int = 0, **more: Any) -> Any:
+    """The result of the first trial's training, killed after an epoch if asked to."""
+    seen: list[int] = []
+
+    def on_epoch(job: Job, member: int, epochs: int, score: float) -> None:
+        seen.append(epochs)
+        if epochs == kill_at:
+            raise Killed
+
+    more = {"checkpoint_seconds": 0.0, "strategy": make_strategy("none"), **more}
+    trainer = make_trainer(plan, folder=folder, on_epoch=on_epoch, **more)
+    assert isinstance(trainer, OwnTrainer)
+    job = next(j for j in plan.searcher().planned() if j.stage == "search")
+    try:
+        return trainer.train(job, 0), seen
+    except (Killed, TimeUp):
+        return list(folder.glob("*.npz")), seen
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "epochs", "goes_on"),
+    [(sequential, 4, True), (Phases(), 5, True), (ByHand(), 4, False)],
+)
+def test_a_killed_training_goes_on_to_as_many_epochs(
+    hypermodel: Any, epochs: int, goes_on: bool, tmp_path: Path
+) -> None:
+    plan = plan_of(hypermodel)
+    ((part,), _) = trained(plan, tmp_path, kill_at=4)
+    assert part.name.endswith(".part.npz")
+    result, seen = trained(plan, tmp_path)
+    assert result.status == "ok", result.reason
+    assert seen == list(range(4 if goes_on else 1, epochs + 1))
+    assert [len(values) for values in result.curve.values()] == [epochs, epochs]
+    assert [path.name.count(".") for path in tmp_path.iterdir()] == [1]
+    again, seen = trained(plan, tmp_path)
+    assert not seen
+    assert (again.score, again.curve) == (result.score, result.curve)
+
+
+def test_what_goes_on_has_its_weights_and_its_optimizer(tmp_path: Path) -> None:
+    plan = plan_of(Phases())
+    trained(plan, tmp_path, kill_at=5)
+    optimizer = Phases.last.optimizer
+    assert int(optimizer.iterations) == 9  # three epochs of the second call
+    weights = Phases.last.get_weights()
+    trained(plan, tmp_path, kill_at=5)
+    assert int(Phases.last.optimizer.iterations) == 9
+    for before, after in zip(weights, Phases.last.get_weights(), strict=True):
+        np.testing.assert_allclose(after, before, atol=0.01)
+
+
+def test_a_damaged_checkpoint_begins_again(tmp_path: Path) -> None:
+    plan = plan_of(sequential)
+    ((part,), _) = trained(plan, tmp_path, kill_at=3)
+    content, middle = part.read_bytes(), part.stat().st_size // 2
+    part.write_bytes(content[:middle] + bytes(300) + content[middle + 300 :])
+    assert progress_in(part) is not None
+    result, seen = trained(plan, tmp_path)
+    assert result.status == "ok"
+    assert seen == [1, 2, 3, 4]
+
+
+def test_the_time_limit_keeps_an_epoch_and_lets_the_last_one_end(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(sequential, epochs=2)
+    late = {"deadline": time.monotonic(), "checkpoint_seconds": math.inf}
+    (left, seen) = trained(plan, tmp_path, **late)
+    assert (len(left), seen) == (1, [1])
+    result, seen = trained(plan, tmp_path, **late)
+    assert isinstance(result, Result)
+    assert (result.status, seen) == ("ok", [2])
+    assert result.seconds > 0
+
+
+def test_a_training_that_died_twice_at_one_epoch_is_given_up(tmp_path: Path) -> None:
+    plan = plan_of(sequential)
+    ((part,), _) = trained(plan, tmp_path, kill_at=3)
+    attempts = Attempts(tmp_path / part.name.replace(".part.npz", ".attempts.json"))
+    assert [attempts.begin(2), attempts.begin(2)] == [0, 1]
+    result, seen = trained(plan, tmp_path)
+    assert (result.reason, seen) == ("the process died twice while training it", [])

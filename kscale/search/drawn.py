@@ -32,7 +32,8 @@ class Drawn:
     Args:
         spec: What was drawn, as far as it decides the model.
         size: Exact size; None where there is no model.
-        learning_rate: What its trainings are recorded with; 0 for the model's own.
+        learning_rate: The one of the model, as far as it is known before a training;
+            0 where it is not.
         reason: Why there is no model, in one line.
         unknown: Layers of unknown FLOPs and activations, which `size` lacks.
     """

@@ -26,6 +26,18 @@ class Killed(BaseException):
     """As a signal would end a training."""
 
 
+def compiled_with(optimizer: Any) -> Any:
+    """What builds a model that is compiled with what this makes."""
+
+    def build(hp: Any) -> keras.Model:
+        model = sequential(hp)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer(), loss=loss)
+        return model
+
+    return build
+
+
 class Phases(keras_tuner.HyperModel):
     """Trains twice, the second time anew compiled, and more than it is asked to."""
 
@@ -142,3 +154,27 @@ def test_a_training_that_died_twice_at_one_epoch_is_given_up(tmp_path: Path) -> 
     assert [attempts.begin(2), attempts.begin(2)] == [0, 1]
     result, seen = trained(plan, tmp_path)
     assert (result.reason, seen) == ("the process died twice while training it", [])
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "rate"),
+    [
+        (compiled_with(lambda: keras.optimizers.SGD(0.03)), 0.03),
+        (
+            compiled_with(
+                lambda: keras.optimizers.SGD(
+                    keras.optimizers.schedules.ExponentialDecay(0.2, 1, 0.5)
+                )
+            ),
+            0.2,
+        ),
+        (sequential, 0.001),
+        (Phases(), 0.001),
+    ],
+)
+def test_a_result_has_the_first_learning_rate(
+    hypermodel: Any, rate: float, tmp_path: Path
+) -> None:
+    plan = plan_of(hypermodel, epochs=1)
+    result, _ = trained(plan, tmp_path)
+    assert result.learning_rate == rate

@@ -1,5 +1,6 @@
 """The call of a user's `fit`, as KerasTuner makes it."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ import keras_tuner
 
 from kscale.building import alone
 from kscale.data.base import Dataset, Part
-from kscale.tuning.loops import make_optimizer
+from kscale.tuning.loops import WarmupSteadyCooldown, make_optimizer
 from kscale.tuning.own.drawing import DrawingHyperParameters
 from kscale.tuning.own.models import OwnModels
 from kscale.tuning.own.outputs import gives_logits
@@ -52,6 +53,19 @@ def compile_own(
         )
         loss = kind(from_logits=gives_logits(model))
     model.compile(optimizer, loss=loss)
+
+
+def first_rate(optimizer: Any) -> float:
+    """The learning rate of an optimizer before its first step, the largest of a
+    schedule of kscale's; 0 where it cannot be told."""
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if isinstance(schedule, WarmupSteadyCooldown):
+        return schedule.peak
+    try:
+        rate = float(f"{float(optimizer.learning_rate):.6g}")  # of 32 bits
+    except (AttributeError, TypeError, ValueError):
+        return 0.0
+    return rate if 0 < rate < math.inf else 0.0
 
 
 def fit_own(

@@ -1,6 +1,7 @@
 """Training a user's model as its own code trains it, scored as every other network."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from kscale.tuning.checkpoints import (
     save_checkpoint,
 )
 from kscale.tuning.evaluation import Evaluation, answers_of, evaluate_test
-from kscale.tuning.own.fitting import compile_own, fit_own
+from kscale.tuning.own.fitting import compile_own, first_rate, fit_own
 from kscale.tuning.own.models import OwnModels
 from kscale.tuning.own.outputs import check_outputs, gives_logits, logits_of, only
 from kscale.tuning.own.packaging import save_own
@@ -105,18 +106,20 @@ class OwnTrainer(Trainer):
     def _fitted(
         self, job: Job, member: int, result: Result, attempts: Attempts, start: float
     ) -> Result:
+        asked = job.learning_rates[member]
         with self.strategy.scope():
             model, hp, outputs = self._built(job, member, result)
             if not model.compiled:
-                rate = job.learning_rates[member]
-                compile_own(model, self.dataset, self.recipe, rate, outputs)
+                compile_own(model, self.dataset, self.recipe, asked, outputs)
         path = self.checkpoint_path(job, member)
+        rate = first_rate(model.optimizer)
         progress = load_checkpoint(path, model, None)
         if progress is None:
             watch = Watch(self, job, member, attempts, start)
             weights = class_weights_of(self.dataset, self.class_weights)
             fit_own(self.models, hp, model, self.dataset, self.recipe, watch, weights)
             progress = watch.ended()
+            rate = rate if watch.rate is None else watch.rate
         is_heard = "loss" in progress.curve
         progress.epochs = job.epochs_to
         given = self.predict(model, self.dataset.validation)
@@ -125,7 +128,10 @@ class OwnTrainer(Trainer):
         self.save(path, model, None, progress)
         self.part_path(job, member).unlink(missing_ok=True)
         done = self._finished(result, progress, given)
-        return done if is_heard else _replace(done, undertrained=False)
+        undertrained = done.undertrained and is_heard
+        is_as_asked = not rate or math.isclose(rate, asked, rel_tol=1e-5)
+        rate = asked if is_as_asked else rate
+        return _replace(done, undertrained=undertrained, learning_rate=rate)
 
     def save(
         self, path: Path, model: keras.Model, optimizer: Any, progress: Progress

@@ -15,6 +15,7 @@ from kscale.tuning.checkpoints import (
     progress_in,
 )
 from kscale.tuning.evaluation import short
+from kscale.tuning.own.fitting import first_rate
 from kscale.tuning.trainer import TimeUp
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Watch(keras.callbacks.Callback):
         job, member: What is trained.
         attempts: Is told how far the training has come.
         start: `time.monotonic()` at which this session began it.
+
+    Attributes:
+        rate: The learning rate of the first step; None as long as nothing is heard.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Watch(keras.callbacks.Callback):
         self.attempts = attempts
         self.path = trainer.part_path(job, member)
         self.progress = progress_in(self.path) or Progress()
+        self.rate: float | None = None
         self._start = start - self.progress.seconds
         self._saved = time.monotonic()
         self._kept = len(self.progress.fits)  # calls that are on disk
@@ -65,6 +70,8 @@ class Watch(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Go on where the training was."""
         self._calls += 1
+        if self._calls == 1:
+            self.rate = first_rate(self.model.optimizer)
         self._first = self._next_epoch()
         if self._kept:
             self.model._initial_epoch = self._first or None

@@ -111,7 +111,8 @@ def _call(models: OwnModels, given: dict[str, Any], *first: Any) -> None:
     while True:
         taken = {name: v for name, v in given.items() if name not in models.refused}
         try:
-            models.hypermodel.fit(*first, **taken)
+            with models.importable():
+                models.hypermodel.fit(*first, **taken)
         except TypeError as error:
             refused = _REFUSED.search(str(error))
             if refused is None or refused[1] not in taken:

@@ -158,7 +158,8 @@ class OwnTrainer(Trainer):
         model, hp = self.models.build(job.spec, job.seeds[member])
         first = {n: rows[:2] for n, rows in self.dataset.train.inputs.items()}
         target = self.dataset.task.targets[0]
-        given = only(model(alone(first)))
+        with self.models.importable():
+            given = only(model(alone(first)))
         if not (tuple(given.shape[1:]) in ((), (1,)) and target.outputs == 2):
             check_outputs(target, tuple(given.shape))
         if model.count_params() != result.params:

@@ -93,7 +93,11 @@ def trained(plan: Plan, folder: Path, kill_at: int = 0, **more: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("hypermodel", "epochs", "goes_on"),
-    [(sequential, 4, True), (Phases(), 5, True), (ByHand(), 4, False)],
+    [
+        pytest.param(sequential, 4, True, marks=pytest.mark.slow),
+        (Phases(), 5, True),
+        (ByHand(), 4, False),
+    ],
 )
 def test_a_killed_training_goes_on_to_as_many_epochs(
     hypermodel: Any, epochs: int, goes_on: bool, tmp_path: Path
@@ -169,7 +173,7 @@ def test_a_training_that_died_twice_at_one_epoch_is_given_up(tmp_path: Path) -> 
             0.2,
         ),
         (sequential, 0.001),
-        (Phases(), 0.001),
+        pytest.param(Phases(), 0.001, marks=pytest.mark.slow),
     ],
 )
 def test_a_result_has_the_first_learning_rate(
@@ -178,3 +182,42 @@ def test_a_result_has_the_first_learning_rate(
     plan = plan_of(hypermodel, epochs=1)
     result, _ = trained(plan, tmp_path)
     assert result.learning_rate == rate
+
+
+class Faulty(Phases):
+    """Trains and then fails as a refused argument would, having heard of it or not."""
+
+    trained = 0
+
+    def __init__(self, is_heard: bool) -> None:
+        super().__init__()
+        self.is_heard = is_heard
+
+    def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> Any:
+        heard = {"callbacks": kwargs["callbacks"]} if self.is_heard else {}
+        model.fit(x, y, verbose=0, batch_size=512, **heard)
+        type(self).trained += 1
+        raise TypeError("f() got an unexpected keyword argument 'callbacks'")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_an_error_in_a_training_does_not_train_again(
+    is_heard: bool, tmp_path: Path
+) -> None:
+    plan = plan_of(Faulty(is_heard))
+    Faulty.trained = 0
+    result, _ = trained(plan, tmp_path)
+    assert "unexpected keyword argument 'callbacks'" in result.reason
+    assert Faulty.trained == 1
+
+
+class Bare(Phases):
+    """Takes some of what KerasTuner gives, and decides the rest."""
+
+    def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, callbacks: Any) -> Any:
+        return model.fit(x, y, epochs=2, batch_size=512, callbacks=callbacks)
+
+
+def test_a_fit_of_few_arguments_is_called_with_those(tmp_path: Path) -> None:
+    result, seen = trained(plan_of(Bare(), epochs=1), tmp_path)
+    assert (result.status, seen) == ("ok", [1, 2])

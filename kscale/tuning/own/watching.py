@@ -67,6 +67,11 @@ class Watch(keras.callbacks.Callback):
         self._calls = 0
         self._first = 0
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was heard of."""
+        return self._calls > 0
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Go on where the training was."""
         self._calls += 1

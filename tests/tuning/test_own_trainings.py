@@ -12,9 +12,12 @@ import pytest
 from tuning.made_data import digits
 from tuning.made_models import sequential
 
+from kscale import load_dataset, tune
 from kscale.results import Result
 from kscale.search.base import Job
 from kscale.tuning.checkpoints import Attempts, progress_in
+from kscale.tuning.hparams import session_values
+from kscale.tuning.own.raw import raw_dataset
 from kscale.tuning.own.training import OwnTrainer
 from kscale.tuning.plans import Plan, plan_search
 from kscale.tuning.sessions import make_trainer
@@ -214,10 +217,51 @@ def test_an_error_in_a_training_does_not_train_again(
 class Bare(Phases):
     """Takes some of what KerasTuner gives, and decides the rest."""
 
-    def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, callbacks: Any) -> Any:
-        return model.fit(x, y, epochs=2, batch_size=512, callbacks=callbacks)
+    def fit(
+        self,
+        hp: Any,
+        model: keras.Model,
+        x: Any,
+        y: Any,
+        callbacks: Any,
+        class_weight: dict[int, float],
+    ) -> Any:
+        assert sorted(class_weight) == list(range(10))
+        given = {"callbacks": callbacks, "class_weight": class_weight}
+        return model.fit(x, y, epochs=2, batch_size=512, **given)
 
 
 def test_a_fit_of_few_arguments_is_called_with_those(tmp_path: Path) -> None:
-    result, seen = trained(plan_of(Bare(), epochs=1), tmp_path)
+    plan = plan_of(Bare(), epochs=1, class_weights="balanced")
+    result, seen = trained(plan, tmp_path)
     assert (result.status, seen) == ("ok", [1, 2])
+
+
+@pytest.mark.slow
+def test_a_fit_may_compile_anew_on_mirrored_devices(tmp_path: Path) -> None:
+    plan = plan_of(Phases(), epochs=1)
+    result, _ = trained(plan, tmp_path, strategy=make_strategy("mirrored"))
+    assert result.status == "ok", result.reason
+
+
+def two_inputs(hp: Any) -> keras.Model:
+    inputs = {"a": keras.Input((3,), name="a"), "b": keras.Input((2, 2), name="b")}
+    flat = keras.layers.Flatten()(inputs["b"])
+    x = keras.layers.Concatenate()([inputs["a"], flat])
+    x = keras.layers.Dense(hp.Int("units", 2, 9))(x)
+    return keras.Model(inputs, keras.layers.Dense(1)(x))
+
+
+def test_several_inputs_and_real_values_are_searched(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"a": rng.normal(size=(90, 3)), "b": rng.normal(size=(90, 2, 2))}
+    data = load_dataset((inputs, 5 + inputs["a"].sum(axis=1)))
+    asked: dict[str, Any] = {"max_params": 100, "trials": 1, "finalist_seeds": 0}
+    run = tune(data, hypermodel=two_inputs, run=tmp_path / "run", epochs=1, **asked)
+    best = run.best()
+    (tested,) = (r for r in run.results if r.stage == "test" and r.spec == best.spec)
+    test = raw_dataset(data).test
+    values = run.load_model("best").predict(dict(test.inputs), verbose=0)
+    errors = values.reshape(-1) - np.reshape(*test.targets.values(), -1)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(tested.score, rel=1e-4)
+    assert session_values(tested)["learning_rate"] == 0.001

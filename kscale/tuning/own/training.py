@@ -117,7 +117,10 @@ class OwnTrainer(Trainer):
         if progress is None:
             watch = Watch(self, job, member, attempts, start)
             weights = class_weights_of(self.dataset, self.class_weights)
-            fit_own(self.models, hp, model, self.dataset, self.recipe, watch, weights)
+            with self.strategy.scope():  # it may compile anew
+                fit_own(
+                    self.models, hp, model, self.dataset, self.recipe, watch, weights
+                )
             progress = watch.ended()
             rate = rate if watch.rate is None else watch.rate
         is_heard = "loss" in progress.curve

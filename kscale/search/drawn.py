@@ -22,6 +22,7 @@ MOST_MISSES = 200
 _MOST_ERRORS = 20  # first draws that all make no model
 _ROUND = 20
 _CHEAP_FIRST = 3
+_MOST_REFUSED = 30  # in a row
 _UNKNOWN = ("max_flops", "max_memory")
 
 
@@ -192,6 +193,8 @@ class DrawnSearcher:
         epochs: Epochs to train each.
         seed: Decides the seeds of the trainings.
         seeds_per_spec: Trainings a spec, each from another seed.
+        admits: Whether a spec may be proposed; one that may not is passed over, and
+            after 30 of them in a row there is no further job.
     """
 
     def __init__(
@@ -201,21 +204,35 @@ class DrawnSearcher:
         epochs: int,
         seed: int = 0,
         seeds_per_spec: int = 1,
+        admits: Callable[[Spec], bool] | None = None,
     ) -> None:
         self.pool = pool
         self.trials = trials
         self.epochs = epochs
         self.seed = seed
         self.seeds_per_spec = seeds_per_spec
+        self.admits = admits
         self._next = 0
+        self._asked = 0
+        self._refused = 0
         self._round: list[Job] = []
 
     def ask(self) -> Job | Signal:
         """The next job; `DONE` after `trials` jobs or when nothing new is drawn."""
-        return self._round.pop(0) if self.planned() else DONE
+        while self.planned():
+            is_admitted = self.admits is None or self.admits(self._round[0].spec)
+            job = self._round.pop(0)
+            if is_admitted:
+                self._asked += 1
+                self._refused = 0
+                return job
+            self._refused += 1
+        return DONE
 
     def planned(self) -> Sequence[Job]:
         """What is left of this round."""
+        if self._refused >= _MOST_REFUSED:
+            return ()
         if not self._round:
             self._draw_round()
         return tuple(self._round)
@@ -230,7 +247,8 @@ class DrawnSearcher:
 
     def _draw_round(self) -> None:
         work: dict[Job, int] = {}
-        for index in range(self._next, min(self._next + _ROUND, self.trials)):
+        number = min(_ROUND, self.trials - self._asked)
+        for index in range(self._next, self._next + number):
             drawn = self.pool.at(index)
             if drawn is None or drawn.size is None:
                 break

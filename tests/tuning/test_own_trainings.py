@@ -9,10 +9,12 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 from tuning.made_data import digits
 from tuning.made_models import sequential
 
 from kscale import load_dataset, tune
+from kscale.errors import BudgetError
 from kscale.results import Result
 from kscale.search.base import Job
 from kscale.tuning.checkpoints import Attempts, progress_in
@@ -265,3 +267,31 @@ def test_several_inputs_and_real_values_are_searched(tmp_path: Path) -> None:
     errors = values.reshape(-1) - np.reshape(*test.targets.values(), -1)
     assert np.sqrt((errors**2).mean()) == pytest.approx(tested.score, rel=1e-4)
     assert session_values(tested)["learning_rate"] == 0.001
+
+
+class Sleep(keras.layers.Layer):
+    """Takes its time."""
+
+    def call(self, x: Any) -> Any:
+        slept = tf.numpy_function(lambda y: (time.sleep(0.03), y)[1], [x], x.dtype)
+        return keras.ops.reshape(slept, (-1, *x.shape[1:]))
+
+
+def sleepy(hp: Any) -> keras.Model:
+    first: list[Any] = [Sleep()] if hp.Boolean("sleeps") else []
+    dense = keras.layers.Dense(10, activation="softmax")
+    layers = [keras.Input((8, 8, 1)), *first, keras.layers.Flatten(), dense]
+    return keras.Sequential(layers)
+
+
+def test_models_that_are_too_slow_are_never_trained(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"trials": 2, "finalist_seeds": 0, "epochs": 1}
+    asked |= {"hypermodel": sleepy, "run": tmp_path / "run", "max_latency_ms": 15}
+    run = tune(digits(), **asked)
+    own = [r for r in run.results if r.spec.family.endswith(":sleepy")]
+    assert [r.latency_ms for r in own if r.stage == "search"] == [own[0].latency_ms]
+    slept = {r.spec["sleeps"]: r.latency_ms for r in own if r.stage == "latency"}
+    assert slept[False] <= 15 < slept[True]
+    assert len(tune(digits(), **asked).results) == len(run.results)
+    with pytest.raises(BudgetError, match=r"fastest measured, .*\(sleeps=False\)"):
+        tune(digits(), **{**asked, "max_latency_ms": 1e-3, "run": tmp_path / "none"})

@@ -345,11 +345,8 @@ class LatencyGate:
         ]
         fastest = min(tried, key=lambda result: result.latency_ms or math.inf)
         spec, took = fastest.spec, fastest.latency_ms
-        shape = [
-            f"{name}={value}"
-            for name, value in spec.knobs
-            if is_own(spec.family) or name in ("depth", "width")
-        ]
+        shown = dict(spec.knobs) if is_own(spec.family) else ("depth", "width")
+        shape = [f"{name}={value}" for name, value in spec.knobs if name in shown]
         network = f"{spec.family} ({', '.join(shape)})"
         if took is None:
             found = f"{network} could not be measured: {fastest.reason}"

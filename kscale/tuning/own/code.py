@@ -5,7 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -34,14 +34,9 @@ class Code:
     hypermodel: keras_tuner.HyperModel
     folder: Path | None = None
 
-    @contextmanager
-    def importable(self) -> Iterator[None]:
+    def importable(self) -> AbstractContextManager[None]:
         """Modules beside an imported one are found, as they were when it was."""
-        if self.folder is None:
-            yield
-            return
-        with _found_first(str(self.folder)):
-            yield
+        return nullcontext() if self.folder is None else _found_first(str(self.folder))
 
 
 def load_hypermodel(source: Any) -> Code:

@@ -59,17 +59,20 @@ def compile_own(
     model.compile(optimizer, loss=loss)
 
 
-def first_rate(optimizer: Any) -> float:
-    """The learning rate of an optimizer before its first step, the largest of a
-    schedule of kscale's; 0 where it cannot be told."""
-    schedule = getattr(optimizer, "_learning_rate", None)
-    if isinstance(schedule, WarmupSteadyCooldown):
-        return schedule.peak
+def first_rate(optimizer: Any, asked: float) -> float:
+    """The learning rate of an optimizer before its first step.
+
+    It is the one that was asked for where it is that in 32 bits, where it cannot be
+    told, and of a schedule of kscale's, which does not start with its largest.
+    """
+    if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
+        return asked
     try:
-        rate = float(f"{float(optimizer.learning_rate):.6g}")  # of 32 bits
+        rate = float(f"{float(optimizer.learning_rate):.6g}")
     except (AttributeError, TypeError, ValueError):
-        return 0.0
-    return rate if 0 < rate < math.inf else 0.0
+        return asked
+    is_other = 0 < rate < math.inf and not math.isclose(rate, asked, rel_tol=1e-5)
+    return rate if is_other else asked
 
 
 def fit_own(
@@ -149,7 +152,7 @@ def _call(
 def _is_begun(model: Any, watch: "Watch | None") -> bool:
     """Whether a training was heard of, or its optimizer has made a step."""
     steps = getattr(getattr(model, "optimizer", None), "iterations", 0)
-    return (watch is not None and watch.is_begun) or int(steps) > 0
+    return (watch is not None and watch.calls > 0) or int(steps) > 0
 
 
 def _pair(part: Part, most: int | None) -> tuple[Any, Any]:

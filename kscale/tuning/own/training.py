@@ -1,7 +1,6 @@
 """Training a user's model as its own code trains it, scored as every other network."""
 
 import logging
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,30 +110,32 @@ class OwnTrainer(Trainer):
             model, hp, outputs = self._built(job, member, result)
             if not model.compiled:
                 compile_own(model, self.dataset, self.recipe, asked, outputs)
+        rate = first_rate(model.optimizer, asked)
         path = self.checkpoint_path(job, member)
-        rate = first_rate(model.optimizer)
         progress = load_checkpoint(path, model, None)
         if progress is None:
             watch = Watch(self, job, member, attempts, start)
-            weights = class_weights_of(self.dataset, self.class_weights)
-            with self.strategy.scope():  # it may compile anew
-                fit_own(
-                    self.models, hp, model, self.dataset, self.recipe, watch, weights
-                )
-            progress = watch.ended()
-            rate = rate if watch.rate is None else watch.rate
-        is_heard = "loss" in progress.curve
-        progress.epochs = job.epochs_to
+            progress = self._watched(watch, model, hp)
+            rate = watch.rate or rate
         given = self.predict(model, self.dataset.validation)
+        is_heard = "loss" in progress.curve
         if not is_heard:
             self._note_epoch(job, member, progress, given)
         self.save(path, model, None, progress)
         self.part_path(job, member).unlink(missing_ok=True)
         done = self._finished(result, progress, given)
         undertrained = done.undertrained and is_heard
-        is_as_asked = not rate or math.isclose(rate, asked, rel_tol=1e-5)
-        rate = asked if is_as_asked else rate
         return _replace(done, undertrained=undertrained, learning_rate=rate)
+
+    def _watched(self, watch: Watch, model: keras.Model, hp: Any) -> Progress:
+        """Let the user's code train, which may compile anew."""
+        data, recipe = self.dataset, self.recipe
+        weights = class_weights_of(data, self.class_weights)
+        with self.strategy.scope():
+            fit_own(self.models, hp, model, data, recipe, watch, weights)
+        progress = watch.ended()
+        progress.epochs = watch.job.epochs_to
+        return progress
 
     def save(
         self, path: Path, model: keras.Model, optimizer: Any, progress: Progress

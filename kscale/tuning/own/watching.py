@@ -42,6 +42,7 @@ class Watch(keras.callbacks.Callback):
         start: `time.monotonic()` at which this session began it.
 
     Attributes:
+        calls: How often `model.fit` was called with it.
         rate: The learning rate of the first step; None as long as nothing is heard.
     """
 
@@ -64,19 +65,15 @@ class Watch(keras.callbacks.Callback):
         self._start = start - self.progress.seconds
         self._saved = time.monotonic()
         self._kept = len(self.progress.fits)  # calls that are on disk
-        self._calls = 0
+        self.calls = 0
         self._first = 0
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether it was heard of."""
-        return self._calls > 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Go on where the training was."""
-        self._calls += 1
-        if self._calls == 1:
-            self.rate = first_rate(self.model.optimizer)
+        self.calls += 1
+        if self.calls == 1:
+            asked = self.job.learning_rates[self.member]
+            self.rate = first_rate(self.model.optimizer, asked)
         self._first = self._next_epoch()
         if self._kept:
             self.model._initial_epoch = self._first or None
@@ -84,9 +81,9 @@ class Watch(keras.callbacks.Callback):
     def _next_epoch(self) -> int:
         """The first epoch that this call of `model.fit` has to train."""
         fits = self.progress.fits
-        if self._calls < self._kept:
+        if self.calls < self._kept:
             return int(self.params["epochs"])
-        if self._calls > self._kept:
+        if self.calls > self._kept:
             fits.append(0)
             return 0
         optimizer = self.model.optimizer
@@ -98,7 +95,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Score it; end the training where the loss is lost or the time is up."""
-        if epoch < self._first or self._calls < self._kept:
+        if epoch < self._first or self.calls < self._kept:
             raise RuntimeError(f"the training went back to epoch {epoch + 1}")
         progress, trainer = self.progress, self.trainer
         progress.epochs += 1
@@ -108,7 +105,7 @@ class Watch(keras.callbacks.Callback):
         progress.curve.setdefault("loss", []).append(short(loss))
         outputs = trainer.predict(self.model, trainer.dataset.validation)
         trainer._note_epoch(self.job, self.member, progress, outputs)
-        if self._calls:
+        if self.calls:
             progress.fits[-1] = epoch + 1
             self._keep(epoch + 1 >= (self.params or {}).get("epochs", 0))
 

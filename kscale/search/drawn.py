@@ -102,7 +102,8 @@ class DrawnPool:
     def found(self) -> str:
         """What of it fits, in a few words."""
         known = "" if self.is_exhausted else " so far"
-        return f"{len(self):,} of {self.draws:,} draws{known} fit {self.budget}"
+        fit = "fit" if self.budget.max_latency_ms is None else "may fit"
+        return f"{len(self):,} of {self.draws:,} draws{known} {fit} {self.budget}"
 
     def specs(self) -> list[Spec]:
         """Those found so far."""

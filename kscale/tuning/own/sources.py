@@ -76,6 +76,5 @@ def _modules(base: Path, name: str) -> Iterator[Path]:
 
 
 def _own(path: Path) -> list[Path]:
-    is_ours = path.is_relative_to(HERE)
-    is_library = any(part in str(path) for part in LIBRARIES)
-    return [path.resolve()] if path.is_file() and not (is_ours or is_library) else []
+    is_library = any(part in str(path) for part in (*LIBRARIES, f"{HERE}/"))
+    return [path.resolve()] if path.is_file() and not is_library else []

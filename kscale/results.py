@@ -44,7 +44,8 @@ class Result:
         job: Index of the job within its stage.
         member: Index of the network within its job.
         spec: What was trained.
-        learning_rate: Largest learning rate; None where nothing is trained.
+        learning_rate: Largest learning rate, or the first one of a model that a user
+            compiled; 0 where it is not known, None where nothing is trained.
         seed: Seed of initial weights, dropout and order of examples.
         params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
         epochs_from: Epochs the weights had been trained before this job.

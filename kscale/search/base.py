@@ -6,7 +6,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Protocol
 
-from kscale.families.base import Spec
+from kscale.families.base import Spec, is_own
 from kscale.results import Result, Stage
 
 
@@ -70,8 +70,13 @@ class Job:
 def training_key(
     stage: str, spec: Spec, learning_rate: float | None, seed: int, epochs: int
 ) -> str:
-    """A name for one training, from everything that decides it."""
-    text = repr((stage, spec.family, spec.knobs, learning_rate, seed, epochs))
+    """A name for one training, from everything that decides it.
+
+    The learning rate of a user's own model follows from its knobs, and is known only
+    when it was trained.
+    """
+    rate = None if is_own(spec.family) else learning_rate
+    text = repr((stage, spec.family, spec.knobs, rate, seed, epochs))
     return f"{stage}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 

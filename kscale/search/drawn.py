@@ -22,6 +22,7 @@ MOST_MISSES = 200
 _MOST_ERRORS = 20  # first draws that all make no model
 _ROUND = 20
 _CHEAP_FIRST = 3
+_MOST_REFUSED = 30  # in a row
 _UNKNOWN = ("max_flops", "max_memory")
 
 
@@ -32,7 +33,8 @@ class Drawn:
     Args:
         spec: What was drawn, as far as it decides the model.
         size: Exact size; None where there is no model.
-        learning_rate: What its trainings are recorded with; 0 for the model's own.
+        learning_rate: The one of the model, as far as it is known before a training;
+            0 where it is not.
         reason: Why there is no model, in one line.
         unknown: Layers of unknown FLOPs and activations, which `size` lacks.
     """
@@ -100,7 +102,8 @@ class DrawnPool:
     def found(self) -> str:
         """What of it fits, in a few words."""
         known = "" if self.is_exhausted else " so far"
-        return f"{len(self):,} of {self.draws:,} draws{known} fit {self.budget}"
+        fit = "fit" if self.budget.max_latency_ms is None else "may fit"
+        return f"{len(self):,} of {self.draws:,} draws{known} {fit} {self.budget}"
 
     def specs(self) -> list[Spec]:
         """Those found so far."""
@@ -191,6 +194,8 @@ class DrawnSearcher:
         epochs: Epochs to train each.
         seed: Decides the seeds of the trainings.
         seeds_per_spec: Trainings a spec, each from another seed.
+        admits: Whether a spec may be proposed; one that may not is passed over, and
+            after 30 of them in a row there is no further job.
     """
 
     def __init__(
@@ -200,21 +205,35 @@ class DrawnSearcher:
         epochs: int,
         seed: int = 0,
         seeds_per_spec: int = 1,
+        admits: Callable[[Spec], bool] | None = None,
     ) -> None:
         self.pool = pool
         self.trials = trials
         self.epochs = epochs
         self.seed = seed
         self.seeds_per_spec = seeds_per_spec
+        self.admits = admits
         self._next = 0
+        self._asked = 0
+        self._refused = 0
         self._round: list[Job] = []
 
     def ask(self) -> Job | Signal:
         """The next job; `DONE` after `trials` jobs or when nothing new is drawn."""
-        return self._round.pop(0) if self.planned() else DONE
+        while self.planned():
+            is_admitted = self.admits is None or self.admits(self._round[0].spec)
+            job = self._round.pop(0)
+            if is_admitted:
+                self._asked += 1
+                self._refused = 0
+                return job
+            self._refused += 1
+        return DONE
 
     def planned(self) -> Sequence[Job]:
         """What is left of this round."""
+        if self._refused >= _MOST_REFUSED:
+            return ()
         if not self._round:
             self._draw_round()
         return tuple(self._round)
@@ -229,7 +248,8 @@ class DrawnSearcher:
 
     def _draw_round(self) -> None:
         work: dict[Job, int] = {}
-        for index in range(self._next, min(self._next + _ROUND, self.trials)):
+        number = min(_ROUND, self.trials - self._asked)
+        for index in range(self._next, self._next + number):
             drawn = self.pool.at(index)
             if drawn is None or drawn.size is None:
                 break

@@ -24,11 +24,14 @@ class Progress:
         epochs: Epochs done.
         curve: A value for each epoch under `loss` and `score`.
         seconds: Time spent so far, over all processes.
+        fits: Of a user's own training, for each call of `model.fit` the epoch that
+            follows, as Keras counts them.
     """
 
     epochs: int = 0
     curve: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
+    fits: list[int] = field(default_factory=list)
 
 
 def save_checkpoint(
@@ -74,11 +77,17 @@ def load_checkpoint(
 
 def epochs_in(path: Path) -> int:
     """Epochs of the training a checkpoint is of; 0 if there is none that is usable."""
+    progress = progress_in(path)
+    return 0 if progress is None else progress.epochs
+
+
+def progress_in(path: Path) -> Progress | None:
+    """How far the training of a checkpoint has come; None if it cannot be read."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return int(json.loads(str(file["progress"]))["epochs"])
+            return Progress(**json.loads(str(file["progress"])))
     except (*_UNREADABLE, TypeError):
-        return 0
+        return None
 
 
 def _named(prefix: str, variables: list[Any]) -> list[tuple[str, Any]]:

@@ -25,6 +25,7 @@ _SIZES = ("params", "trainable", "flops", "bytes")
 _NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
 _FIRST = ("depth", "width", "learning_rate", "params")
 _ANY = 10**12  # beyond any figure, where nothing limits it
+_ANY_RATE = (1e-9, 10.0)  # of a user's own optimizer
 _STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 
 
@@ -184,12 +185,13 @@ def _family_domains(run: "Run") -> dict[str, Any]:
 def _own_domains(run: "Run") -> dict[str, Any]:
     """Values of a user's hyperparameters, and sizes up to the limits."""
     linear = find_family("linear")
-    size = linear.size(linear.spec(), run.task)
-    weights = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
-    params = max(weights, size.params)
-    flops = max(run.budget.max_flops or _ANY, size.flops)
+    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
+    flops = run.budget.max_flops or _ANY
+    if len(run.task.inputs) == 1:  # else there is no linear baseline
+        size = linear.size(linear.spec(), run.task)
+        params, flops = max(params, size.params), max(flops, size.flops)
     most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
-    known: dict[str, list[Value]] = {"learning_rate": [linear.learning_rate.default]}
+    known: dict[str, list[Value]] = {"learning_rate": [*_ANY_RATE]}
     for knob in linear.all_knobs.values():
         known[knob.name] = [knob.default]
     for name, values in dict(run.description.get("hyperparameters") or {}).items():

@@ -14,6 +14,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from kscale.building import alone, build_model
 from kscale.data.memory import free_bytes
 from kscale.errors import BudgetError, TrialError, reason_of
 from kscale.families import find_family
-from kscale.families.base import TRAINING_KNOBS, Spec
+from kscale.families.base import TRAINING_KNOBS, Spec, is_own
 from kscale.families.images import AUGMENT
 from kscale.results import Result
 from kscale.search.base import training_key
@@ -134,6 +135,7 @@ class LatencyGate:
         record: Callable[[Result], None],
         deadline: float = math.inf,
     ) -> None:
+        self.plan = plan
         self.task = plan.dataset.task
         self.budget = plan.space.budget
         self.folder = folder
@@ -195,7 +197,7 @@ class LatencyGate:
     def _measure(self, spec: Spec) -> Result:
         """A measurement; a failure is a result with its reason, not an error."""
         start = time.monotonic()
-        size = find_family(spec.family).size(spec, self.task)
+        size = self.plan.size(spec)
         result = Result(
             "latency",
             sum(map(len, self._known.values())),
@@ -236,11 +238,15 @@ class LatencyGate:
 
     def _timed(self, spec: Spec) -> dict[str, Any]:
         """Figures of a latency, by their names in a result."""
-        model = build_model(find_family(spec.family).blueprint(spec, self.task))
-        batch = self.budget.latency_batch
-        found = settled_latency(
-            lambda: measure_latency(model, self.task, batch), self._limit
-        )
+        batch, own = self.budget.latency_batch, self.plan.own
+        if own is not None and is_own(spec.family):
+            model, _ = own.models.build(spec, seed=1)
+        else:
+            model = build_model(find_family(spec.family).blueprint(spec, self.task))
+        with own.models.importable() if own is not None else nullcontext():
+            found = settled_latency(
+                lambda: measure_latency(model, self.task, batch), self._limit
+            )
         return {
             "latency_ms": found.median,
             "latency_low": found.low,
@@ -261,7 +267,7 @@ class LatencyGate:
             own = np.flatnonzero(pool.by_family({family.name: 1}))
             inside[self._too_slow(pool, own)] = False
         if not inside.any():
-            raise BudgetError(self._nothing_fits(pool))
+            raise BudgetError(self.nothing_fits())
         return pool.within(inside)
 
     def _too_slow(self, pool: Pool, own: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -328,8 +334,9 @@ class LatencyGate:
         except TimeUp:
             return None
 
-    def _nothing_fits(self, pool: Pool) -> str:
-        names = {family.name for family in pool.space.families}
+    def nothing_fits(self) -> str:
+        """What to say where no network of the search was fast enough."""
+        names = {family.name for family in self.plan.space.families}
         tried = [
             result
             for same in self._known.values()
@@ -338,8 +345,9 @@ class LatencyGate:
         ]
         fastest = min(tried, key=lambda result: result.latency_ms or math.inf)
         spec, took = fastest.spec, fastest.latency_ms
-        width = "" if spec.width is None else f", width={spec.width}"
-        network = f"{spec.family} (depth={spec.depth}{width})"
+        shown = dict(spec.knobs) if is_own(spec.family) else ("depth", "width")
+        shape = [f"{name}={value}" for name, value in spec.knobs if name in shown]
+        network = f"{spec.family} ({', '.join(shape)})"
         if took is None:
             found = f"{network} could not be measured: {fastest.reason}"
         else:
@@ -352,17 +360,22 @@ class LatencyGate:
 
 
 def _network_of(spec: Spec) -> Spec:
-    """What decides a network's latency: all knobs but those of training."""
+    """What decides a network's latency: all knobs but those of training; of a user's
+    own it is not known which do."""
+    if is_own(spec.family):
+        return spec
     knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
     return Spec(spec.family, knobs)
 
 
 def _without_width(spec: Spec) -> Spec:
-    """What networks share that differ in their width alone."""
+    """What networks share that differ in their width alone; all of a user's own."""
+    if is_own(spec.family):
+        return spec
     knobs = tuple(item for item in _network_of(spec).knobs if item[0] != "width")
     return Spec(spec.family, knobs)
 
 
 def _width(spec: Spec) -> int:
-    """A width, or 0 where the family has none."""
-    return spec.width or 0
+    """A width, or 0 where the family has none, or what it means is not known."""
+    return 0 if is_own(spec.family) else spec.width or 0

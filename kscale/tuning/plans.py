@@ -160,7 +160,7 @@ class Plan:
         }
         inner: Searcher
         if self.own is not None:
-            inner = DrawnSearcher(self.own.pool, **asked)
+            inner = DrawnSearcher(self.own.pool, **asked, admits=admits)
         else:
             searcher = SEARCHERS[request.searcher]
             inner = searcher(pool or self.pool, **asked, admits=admits)

@@ -27,7 +27,8 @@ from kscale.run import Run
 from kscale.sizing import Size
 from kscale.task import Target, Task
 from kscale.tuning.build_sizes import BuildSizes
-from kscale.tuning.own.code import digest_of, load_hypermodel
+from kscale.tuning.own.code import load_hypermodel
+from kscale.tuning.own.sources import digest_of
 
 logger = logging.getLogger(__name__)
 
@@ -100,10 +101,12 @@ def read_keras_tuner(
     trials = [trial for trial in _read_trials(folder) if trial.status in _ENDED]
     if not trials:
         raise ResultsError(_no_project(folder))
-    name, model = load_hypermodel(hypermodel)
+    code = load_hypermodel(hypermodel)
+    name, model = code.name, code.hypermodel
     watched = _Watched(model)
     sizes = BuildSizes(watched, task)
-    counted = [_size(sizes, trial) for trial in trials]
+    with code.importable():
+        counted = [_size(sizes, trial) for trial in trials]
     metric = _metric(trials)
     known = task if task is not None and task.targets else watched.task(trials, metric)
     description = _description(folder, name, known, metric, trials, digest_of(model))

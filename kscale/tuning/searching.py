@@ -168,9 +168,10 @@ def tune(
             plan.own.keep(folder)
         gate: LatencyGate | None = None
         pool: AnyPool = plan.pool
-        if isinstance(pool, Pool) and plan.space.budget.max_latency_ms is not None:
+        if plan.space.budget.max_latency_ms is not None:
             recorded = read_results(folder)
             gate = LatencyGate(plan, folder, recorded, writer.append, deadline)
+        if gate is not None and isinstance(pool, Pool):
             try:
                 pool = _narrowed(gate, pool, listener)
             except BudgetError:

@@ -15,7 +15,7 @@ from kscale.answers import (
     is_answer,
     recommended_of,
 )
-from kscale.errors import ResultsError, TrialError
+from kscale.errors import BudgetError, ResultsError, TrialError
 from kscale.families.base import Spec
 from kscale.results import COMPARED, MAJORITY, Result, ResultsWriter, read_results
 from kscale.run import Run
@@ -135,15 +135,22 @@ class Session:
         except StopSearch as stop:
             if isinstance(stop.__cause__, ResultsError):
                 raise stop.__cause__ from stop
-            further = "goes on with it" if self.plan.own is None else "begins it again"
             self.listener.note(
-                f"The time limit ended a training; the same command {further}."
+                "The time limit ended a training; the same command goes on with it."
             )
         except TimeUp:
             self.listener.note(
                 "The time limit came before the next latency could be measured; the "
                 "same command goes on with it."
             )
+        else:
+            self._raise_if_all_slow()
+
+    def _raise_if_all_slow(self) -> None:
+        """Own models are measured one by one, so this is known at the end only."""
+        is_tried = any(result.stage == "search" for result in self.recorded)
+        if self.plan.own is not None and self.gate is not None and not is_tried:
+            raise BudgetError(self.gate.nothing_fits())
 
     def _record(self, job: Job, result: Result) -> None:
         if self.gate is not None and result.status == "ok":

@@ -99,8 +99,9 @@ class Trainer:
         start = time.monotonic()
         result = self.describe(job, member)
         attempts = Attempts(self._path(job, member, ".attempts.json"))
-        done = epochs_in(self.checkpoint_path(job, member))
-        if done < job.epochs_to and attempts.begin(done) >= _MOST_ATTEMPTS:
+        done = self._epochs_done(job, member)
+        is_due = not self.has_weights(job, member)
+        if is_due and attempts.begin(done) >= _MOST_ATTEMPTS:
             attempts.end()
             return _failed(result, "the process died twice while training it", start)
         try:
@@ -142,6 +143,10 @@ class Trainer:
     def checkpoint_path(self, job: Job, member: int) -> Path:
         """Where the weights of a member are."""
         return self._path(job, member, ".npz")
+
+    def _epochs_done(self, job: Job, member: int) -> int:
+        """Epochs that are on disk, from which a training goes on."""
+        return epochs_in(self.checkpoint_path(job, member))
 
     def _train(
         self, job: Job, member: int, result: Result, attempts: Attempts, start: float

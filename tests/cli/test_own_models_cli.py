@@ -1,6 +1,7 @@
 """A user's own models from a file, on the command line."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,39 +11,64 @@ from kscale.cli import main
 
 MODULE = """
 import keras
+import keras_tuner
+from parts_of_a_test.shapes import SHAPE
 
 
-def build(hp):
+class Models(keras_tuner.HyperModel):
+  def build(self, hp):
     print("building")
+    from parts_of_a_test.late import flat
     model = keras.Sequential([
-        keras.Input((8, 8, 1)),
-        keras.layers.Flatten(),
+        keras.Input(SHAPE),
+        flat(),
         keras.layers.Dense(hp.Int("units", 4, 64), activation="relu"),
         keras.layers.Dense(10, activation="softmax"),
     ])
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
+
+  def fit(self, hp, model, *args, **kwargs):
+    import later_of_a_test
+    assert kwargs["callbacks"]
+    return model.fit(*args, **kwargs)
 """
+PARTS = {
+    "models_of_a_test.py": MODULE,
+    "later_of_a_test.py": "",
+    "parts_of_a_test/__init__.py": "",
+    "parts_of_a_test/shapes.py": "SHAPE = (8, 8, 1)",
+    "parts_of_a_test/late.py": "from keras.layers import Flatten as flat",
+}
 
 
 def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("models_of_a_test.py").write_text(MODULE)
-    arguments = "tune --hypermodel models_of_a_test:build --width-knob units --trials 2"
+    Path("parts_of_a_test").mkdir()
+    for name, content in PARTS.items():
+        Path(name).write_text(content)
+    before = list(sys.path)
+    arguments = (
+        "tune --hypermodel models_of_a_test:Models --width-knob units --trials 2"
+    )
     arguments += " --max-params 2000 --epochs 1 --finalist-seeds 0 --run run --json"
     done = CliRunner().invoke(main, arguments.split())
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)["rows"]
-    own = [row for row in rows if row["family"] == "models_of_a_test:build"]
+    own = [row for row in rows if row["family"] == "models_of_a_test:Models"]
     assert len(own) == 2
     assert all(row["params"] == 75 * row["width"] + 10 <= 2000 for row in own)
-    assert "Searching models_of_a_test:build: 2 of " in done.stderr
-    Path("models_of_a_test.py").write_text(f"{MODULE}\n# changed\n")
-    changed = CliRunner().invoke(main, arguments.split())
-    assert changed.exit_code == 1
-    assert "run holds another search: its code is" in changed.stderr
+    assert "Searching models_of_a_test:Models: 2 of " in done.stderr
+    assert sys.path == before
+    for name, content in PARTS.items():
+        Path(name).write_text(f"{content}\n# changed\n")
+        changed = CliRunner().invoke(main, arguments.split())
+        assert changed.exit_code == 1, name
+        assert "run holds another search: its code is" in changed.stderr
+        Path(name).write_text(content)
+    assert not CliRunner().invoke(main, arguments.split()).exit_code
 
 
 @pytest.mark.parametrize(

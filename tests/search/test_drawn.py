@@ -91,3 +91,18 @@ def test_what_is_left_out_is_counted_with_its_reason() -> None:
     assert pool.at(10**6) is None
     assert pool.left_out == {"three is none": 1}
     assert pool.found.startswith("7 of ")
+
+
+def test_what_is_not_admitted_is_passed_over_until_it_is_too_much() -> None:
+    pool = DrawnPool(Made(2000), Budget(max_params=10**6))
+    asked: list[int] = []
+
+    def admits(spec: Spec) -> bool:
+        asked.append(int(spec["units"]))
+        return len(asked) % 2 == 0 and len(asked) < 11
+
+    jobs = asked_of(DrawnSearcher(pool, 25, epochs=2, admits=admits))
+    assert [job.spec["units"] for job in jobs] == asked[1:11:2]
+    assert len(asked) == len(set(asked)) == 10 + 30
+    few = asked_of(DrawnSearcher(pool, 3, epochs=2, admits=lambda spec: True))
+    assert len(few) == 3

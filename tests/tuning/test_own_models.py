@@ -272,7 +272,6 @@ def test_what_only_families_have_is_refused() -> None:
         ({"family": "mlp"}, SpecError, "a hypermodel or a family, not both"),
         ({"settings": {"depth": 1}}, SpecError, "cannot be set or searched"),
         ({"search": "dropout"}, SpecError, "cannot be set or searched"),
-        ({"max_latency_ms": 5}, BudgetError, "cannot be kept with a hypermodel"),
         ({"depth_knob": "leyers"}, SpecError, "Did you mean 'layers'"),
         ({"depth_knob": "learning_rate"}, SpecError, "must name whole numbers"),
     ):

@@ -5,8 +5,8 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import blake2b
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,12 +15,32 @@ import keras_tuner
 
 from kscale.errors import SpecError, reason_of, unknown_name
 
-_LIBRARIES = ("site-packages", "dist-packages", "<frozen")
-_HERE = str(Path(__file__).parents[2])
+LIBRARIES = ("site-packages", "dist-packages", "<frozen")
+HERE = Path(__file__).parents[2]
+_INSTALLED = (f"{HERE}/", sys.base_prefix)
 
 
-def load_hypermodel(source: Any) -> tuple[str, keras_tuner.HyperModel]:
-    """A hypermodel with its name, `module:name`.
+@dataclass(frozen=True)
+class Code:
+    """A hypermodel and where it is from.
+
+    Args:
+        name: `module:name`.
+        hypermodel: What builds.
+        folder: Where the module was found, if it was imported by its name.
+    """
+
+    name: str
+    hypermodel: keras_tuner.HyperModel
+    folder: Path | None = None
+
+    def importable(self) -> AbstractContextManager[None]:
+        """Modules beside an imported one are found, as they were when it was."""
+        return nullcontext() if self.folder is None else _found_first(str(self.folder))
+
+
+def load_hypermodel(source: Any) -> Code:
+    """A hypermodel.
 
     Args:
         source: `module:name` of something that is imported, the current folder first;
@@ -30,8 +50,23 @@ def load_hypermodel(source: Any) -> tuple[str, keras_tuner.HyperModel]:
     Raises:
         SpecError: It is none, or its module cannot be imported.
     """
-    name = source if isinstance(source, str) else ""
-    found = _imported(source) if isinstance(source, str) else source
+    if not isinstance(source, str):
+        return Code(*_hypermodel(source, ""))
+    module, found = _imported(source)
+    with _found_first(str(Path.cwd())):
+        name, made = _hypermodel(found, source)
+    return Code(name, made, root_of(module.__file__, module.__name__))
+
+
+def root_of(file: str | None, module: str) -> Path | None:
+    """The folder that a module is looked for in, told by its file and its name."""
+    if file is None:
+        return None
+    path = Path(file).resolve()
+    return path.parents[module.count(".") + (path.name == "__init__.py")]
+
+
+def _hypermodel(found: Any, name: str) -> tuple[str, keras_tuner.HyperModel]:
     if inspect.isclass(found) and issubclass(found, keras_tuner.HyperModel):
         found = _instance(found)
     if isinstance(found, keras_tuner.HyperModel):
@@ -45,7 +80,7 @@ def load_hypermodel(source: Any) -> tuple[str, keras_tuner.HyperModel]:
     return name or _name_of(found), made
 
 
-def _imported(name: str) -> Any:
+def _imported(name: str) -> tuple[ModuleType, Any]:
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise SpecError(
@@ -58,12 +93,12 @@ def _imported(name: str) -> Any:
             n for n, v in vars(module).items() if callable(v) and not n.startswith("_")
         ]
         raise SpecError(unknown_name(f"name in {module_name}", attribute, known))
-    return getattr(module, attribute)
+    return module, getattr(module, attribute)
 
 
 def _module(name: str) -> ModuleType:
     try:
-        with _current_folder():
+        with _found_first(str(Path.cwd())):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and name in (error.name, *_below(error.name, name)):
@@ -86,9 +121,8 @@ def _failed_import(name: str, error: Exception) -> str:
 
 
 @contextmanager
-def _current_folder() -> Iterator[None]:
-    """The current folder is where modules are looked for first."""
-    folder = str(Path.cwd())
+def _found_first(folder: str) -> Iterator[None]:
+    """A folder is where modules are looked for first."""
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
     try:
@@ -119,27 +153,7 @@ def place_of(error: BaseException | None) -> str:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     for frame in reversed(frames):
-        is_library = any(part in frame.filename for part in _LIBRARIES)
-        if not is_library and not frame.filename.startswith((_HERE, sys.base_prefix)):
+        is_library = any(part in frame.filename for part in LIBRARIES)
+        if not is_library and not frame.filename.startswith(_INSTALLED):
             return f" ({frame.filename}, line {frame.lineno})"
     return ""
-
-
-def digest_of(hypermodel: keras_tuner.HyperModel) -> str:
-    """A digest of the file that a hypermodel is written in; empty if there is none."""
-    item: Any = type(hypermodel)
-    if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
-        item = inspect.unwrap(getattr(hypermodel, "_build", hypermodel.build))
-        item = getattr(hypermodel, "build", item)
-    content = _source_of(item)
-    return blake2b(content, digest_size=8).hexdigest() if content else ""
-
-
-def _source_of(item: Any) -> bytes:
-    try:
-        file = inspect.getsourcefile(item)
-        if file is not None and Path(file).is_file():
-            return Path(file).read_bytes()
-        return inspect.getsource(item).encode()
-    except (TypeError, OSError):
-        return b""

@@ -1,19 +1,24 @@
 """The call of a user's `fit`, as KerasTuner makes it."""
 
+import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
 
 from kscale.building import alone
 from kscale.data.base import Dataset, Part
-from kscale.tuning.loops import make_optimizer
+from kscale.tuning.loops import WarmupSteadyCooldown, make_optimizer
 from kscale.tuning.own.drawing import DrawingHyperParameters
 from kscale.tuning.own.models import OwnModels
 from kscale.tuning.own.outputs import gives_logits
 from kscale.tuning.recipe import Recipe
+
+if TYPE_CHECKING:
+    from kscale.tuning.own.watching import Watch
 
 _REFUSED = re.compile(
     r"(?:multiple values for (?:keyword )?argument|unexpected keyword argument) "
@@ -54,13 +59,29 @@ def compile_own(
     model.compile(optimizer, loss=loss)
 
 
+def first_rate(optimizer: Any, asked: float) -> float:
+    """The learning rate of an optimizer before its first step.
+
+    It is the one that was asked for where it is that in 32 bits, where it cannot be
+    told, and of a schedule of kscale's, which does not start with its largest.
+    """
+    if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
+        return asked
+    try:
+        rate = float(f"{float(optimizer.learning_rate):.6g}")
+    except (AttributeError, TypeError, ValueError):
+        return asked
+    is_other = 0 < rate < math.inf and not math.isclose(rate, asked, rel_tol=1e-5)
+    return rate if is_other else asked
+
+
 def fit_own(
     models: OwnModels,
     hp: Any,
     model: Any,
     dataset: Dataset,
     recipe: Recipe,
-    watch: keras.callbacks.Callback | None = None,
+    watch: "Watch | None" = None,
     class_weights: Mapping[str, Any] | None = None,
     most: int | None = None,
 ) -> None:
@@ -89,22 +110,49 @@ def fit_own(
     }
     if weights:
         given["class_weight"] = dict(enumerate(weights[0].tolist()))
-    _call(models, given, hp, model, *_pair(dataset.train, most))
+    given = _named(models.hypermodel.fit, given)
+    _call(models, given, watch, hp, model, *_pair(dataset.train, most))
 
 
-def _call(models: OwnModels, given: dict[str, Any], *first: Any) -> None:
-    """Call `fit` with what it does not refuse; it refuses before anything is done."""
+def _named(fit: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Without what a `fit` has no name for."""
+    known = inspect.signature(fit).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return given
+    return {name: value for name, value in given.items() if name in known}
+
+
+def _call(
+    models: OwnModels,
+    given: dict[str, Any],
+    watch: "Watch | None",
+    hp: Any,
+    model: Any,
+    *data: Any,
+) -> None:
+    """Call `fit` with what it does not refuse.
+
+    It refuses before anything is trained: an error of the same words that comes later
+    is one of the training.
+    """
     while True:
         taken = {name: v for name, v in given.items() if name not in models.refused}
         try:
-            models.hypermodel.fit(*first, **taken)
+            with models.importable():
+                models.hypermodel.fit(hp, model, *data, **taken)
         except TypeError as error:
             refused = _REFUSED.search(str(error))
-            if refused is None or refused[1] not in taken:
+            if refused is None or refused[1] not in taken or _is_begun(model, watch):
                 raise
             models.refused.add(refused[1])
         else:
             return
+
+
+def _is_begun(model: Any, watch: "Watch | None") -> bool:
+    """Whether a training was heard of, or its optimizer has made a step."""
+    steps = getattr(getattr(model, "optimizer", None), "iterations", 0)
+    return (watch is not None and watch.calls > 0) or int(steps) > 0
 
 
 def _pair(part: Part, most: int | None) -> tuple[Any, Any]:

@@ -12,9 +12,10 @@ from kscale.search.base import derived_seed
 from kscale.search.drawn import Drawn
 from kscale.sizing import Size
 from kscale.task import Task
-from kscale.tuning.own.code import digest_of, load_hypermodel, place_of
+from kscale.tuning.own.code import load_hypermodel, place_of
 from kscale.tuning.own.counts import Counted, Counts
 from kscale.tuning.own.drawing import DrawingHyperParameters, Values, domain_of
+from kscale.tuning.own.sources import digest_of
 
 LEARNING_RATE = "learning_rate"
 DEFAULT_RATE = 0.001
@@ -36,6 +37,7 @@ class OwnModels:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
         refused: Arguments that its `fit` does not take.
+        importable: In its context the modules beside the user's are found.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class OwnModels:
         depth_knob: str | None = None,
         width_knob: str | None = None,
     ) -> None:
-        self.name, self.hypermodel = load_hypermodel(hypermodel)
+        code = load_hypermodel(hypermodel)
+        self.name, self.hypermodel = code.name, code.hypermodel
+        self.importable = code.importable
         self.digest = digest_of(self.hypermodel)
         self.task = task
         self.knobs = {"depth": depth_knob or "depth", "width": width_knob or "width"}
@@ -129,7 +133,8 @@ class OwnModels:
         # What only a training asks for, though not when it was tried, is drawn too.
         drawn = derived_seed(0, "fit", spec.knobs)
         hp = DrawingHyperParameters(drawn, self.values(spec))
-        model = self.hypermodel.build(hp)
+        with self.importable():
+            model = self.hypermodel.build(hp)
         if not isinstance(model, keras.Model):
             raise SpecError(f"{self.name} built {model!r}, which is no Keras model.")
         return model, hp
@@ -189,7 +194,8 @@ class OwnModels:
             return model
 
         try:
-            counted = count_build(build, self.task)
+            with self.importable():
+                counted = count_build(build, self.task)
         except SpecError as error:
             hp, _ = built[-1]
             reason = f"{error}".rstrip(".") + place_of(error.__cause__)

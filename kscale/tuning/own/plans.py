@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from kscale.budget import Budget
 from kscale.data.base import Dataset
-from kscale.errors import BudgetError, SpecError
+from kscale.errors import SpecError
 from kscale.objectives import Objective
 from kscale.search.drawn import DrawnPool
 from kscale.search.pool import Space
@@ -108,12 +108,12 @@ def plan_own(
         depth_knob, width_knob: As `OwnModels`.
 
     Raises:
-        BudgetError: Nothing fits, or the budget limits latency.
+        BudgetError: Nothing fits.
         DataError: The data is larger than memory.
         SpecError: It is no hypermodel, cannot be imported, or makes no model; or
             something was asked that only families have.
     """
-    _check(request, budget)
+    _check(request)
     raw = raw_dataset(dataset)
     models = OwnModels(hypermodel, raw.task, depth_knob, width_knob)
     models.probe = probe_fit(models, raw, recipe)
@@ -127,7 +127,7 @@ def plan_own(
     return Plan(request, dataset, objective, recipe, space, pool, own=own)
 
 
-def _check(request: Request, budget: Budget) -> None:
+def _check(request: Request) -> None:
     if request.families != (AUTO,):
         raise SpecError(
             f"Give a hypermodel or a family, not both (`{request.families[0]}`)."
@@ -137,9 +137,4 @@ def _check(request: Request, budget: Budget) -> None:
         raise SpecError(
             f"`{next(iter(name))}` cannot be set or searched: the hyperparameters of a "
             "hypermodel are its code's."
-        )
-    if budget.max_latency_ms is not None:
-        raise BudgetError(
-            "`max_latency_ms` cannot be kept with a hypermodel; limit max_params, "
-            "max_flops, max_bytes or max_memory."
         )

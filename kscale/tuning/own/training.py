@@ -1,7 +1,6 @@
 """Training a user's model as its own code trains it, scored as every other network."""
 
-import math
-import time
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,20 @@ from kscale.sizing import Size
 from kscale.tuning.checkpoints import (
     Attempts,
     Progress,
+    epochs_in,
     load_checkpoint,
     save_checkpoint,
 )
-from kscale.tuning.evaluation import Evaluation, answers_of, evaluate_test, short
-from kscale.tuning.own.fitting import compile_own, fit_own
+from kscale.tuning.evaluation import Evaluation, answers_of, evaluate_test
+from kscale.tuning.own.fitting import compile_own, first_rate, fit_own
 from kscale.tuning.own.models import OwnModels
 from kscale.tuning.own.outputs import check_outputs, gives_logits, logits_of, only
 from kscale.tuning.own.packaging import save_own
+from kscale.tuning.own.watching import Watch
 from kscale.tuning.trainer import TimeUp, Trainer
 from kscale.tuning.weighting import class_weights_of
+
+logger = logging.getLogger(__name__)
 
 _PREDICT_BATCH = 512
 
@@ -36,8 +39,8 @@ _PREDICT_BATCH = 512
 class OwnTrainer(Trainer):
     """Trains a user's models by their own `fit`, and baselines as ever.
 
-    Its data set is the one that the models take. Only finished trainings are on disk:
-    an interrupted one begins again.
+    Its data set is the one that the models take. An interrupted training goes on as
+    `Watch` has it.
 
     Args:
         usual: Trains everything else.
@@ -59,7 +62,7 @@ class OwnTrainer(Trainer):
         usual = self.usual.dataset.parts
         name = next(name for name, known in usual.items() if known is part)
         raw = self.dataset.parts[name]
-        answers = answers_of(self.dataset, raw, self._predict(self._loaded(job), raw))
+        answers = answers_of(self.dataset, raw, self.predict(self._loaded(job), raw))
         return evaluate_test(self.objective, self.dataset.task, answers)
 
     def ship(self, job: Job, path: Path) -> str:
@@ -74,30 +77,76 @@ class OwnTrainer(Trainer):
             return self.usual.size_of(job)
         return self.models.size(job.spec)
 
+    def _epochs_done(self, job: Job, member: int) -> int:
+        part = self.part_path(job, member)
+        return super()._epochs_done(job, member) or epochs_in(part)
+
+    def part_path(self, job: Job, member: int) -> Path:
+        """Where an unfinished training is, whose epochs the user's code decides."""
+        return self._path(job, member, ".part.npz")
+
     def _train(
         self, job: Job, member: int, result: Result, attempts: Attempts, start: float
     ) -> Result:
+        """Train, or go on; what cannot go on begins again, once."""
+        part = self.part_path(job, member)
+        is_continued = part.exists()
+        try:
+            return self._fitted(job, member, result, attempts, start)
+        except (TimeUp, ResultsError):
+            raise
+        except Exception as error:
+            part.unlink(missing_ok=True)
+            if not is_continued or isinstance(error, TrialError):
+                raise
+            logger.info("A training could not go on and begins again: %r", error)
+        return self._fitted(job, member, result, attempts, start)
+
+    def _fitted(
+        self, job: Job, member: int, result: Result, attempts: Attempts, start: float
+    ) -> Result:
+        asked = job.learning_rates[member]
         with self.strategy.scope():
             model, hp, outputs = self._built(job, member, result)
             if not model.compiled:
-                rate = job.learning_rates[member]
-                compile_own(model, self.dataset, self.recipe, rate, outputs)
-        watch = Watch(self, job, member, attempts)
-        weights = class_weights_of(self.dataset, self.class_weights)
-        fit_own(self.models, hp, model, self.dataset, self.recipe, watch, weights)
-        progress = watch.progress
-        progress.epochs = job.epochs_to
-        given = self._predict(model, self.dataset.validation)
-        if not watch.is_heard:
+                compile_own(model, self.dataset, self.recipe, asked, outputs)
+        rate = first_rate(model.optimizer, asked)
+        path = self.checkpoint_path(job, member)
+        progress = load_checkpoint(path, model, None)
+        if progress is None:
+            watch = Watch(self, job, member, attempts, start)
+            progress = self._watched(watch, model, hp)
+            rate = watch.rate or rate
+        given = self.predict(model, self.dataset.validation)
+        is_heard = "loss" in progress.curve
+        if not is_heard:
             self._note_epoch(job, member, progress, given)
-        progress.seconds = time.monotonic() - start
-        self._save(self.checkpoint_path(job, member), model, progress)
+        self.save(path, model, None, progress)
+        self.part_path(job, member).unlink(missing_ok=True)
         done = self._finished(result, progress, given)
-        return done if watch.is_heard else _replace(done, undertrained=False)
+        undertrained = done.undertrained and is_heard
+        return _replace(done, undertrained=undertrained, learning_rate=rate)
 
-    def _save(self, path: Path, model: keras.Model, progress: Progress) -> None:
+    def _watched(self, watch: Watch, model: keras.Model, hp: Any) -> Progress:
+        """Let the user's code train, which may compile anew."""
+        data, recipe = self.dataset, self.recipe
+        weights = class_weights_of(data, self.class_weights)
+        with self.strategy.scope():
+            fit_own(self.models, hp, model, data, recipe, watch, weights)
+        progress = watch.ended()
+        progress.epochs = watch.job.epochs_to
+        return progress
+
+    def save(
+        self, path: Path, model: keras.Model, optimizer: Any, progress: Progress
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            ResultsError: It cannot be written.
+        """
         try:
-            save_checkpoint(path, model, None, progress)
+            save_checkpoint(path, model, optimizer, progress)
         except OSError as error:
             raise ResultsError(f"{path} cannot be written: {error}.") from error
 
@@ -113,7 +162,8 @@ class OwnTrainer(Trainer):
         model, hp = self.models.build(job.spec, job.seeds[member])
         first = {n: rows[:2] for n, rows in self.dataset.train.inputs.items()}
         target = self.dataset.task.targets[0]
-        given = only(model(alone(first)))
+        with self.models.importable():
+            given = only(model(alone(first)))
         if not (tuple(given.shape[1:]) in ((), (1,)) and target.outputs == 2):
             check_outputs(target, tuple(given.shape))
         if model.count_params() != result.params:
@@ -130,7 +180,7 @@ class OwnTrainer(Trainer):
             raise TrialError(f"{path} is missing or damaged: nothing to evaluate.")
         return model
 
-    def _predict(self, model: keras.Model, part: Part) -> dict[str, Any]:
+    def predict(self, model: keras.Model, part: Part) -> dict[str, Any]:
         """Outputs by target name as `answers_of` takes them."""
         target = self.dataset.task.targets[0]
         batch = min(_PREDICT_BATCH, len(part))
@@ -138,42 +188,6 @@ class OwnTrainer(Trainer):
         if target.kind == "classes":
             return {target.name: logits_of(target, given, gives_logits(model))}
         return {target.name: given.reshape(len(given), -1)}
-
-
-class Watch(keras.callbacks.Callback):
-    """Follows a training through the callbacks that a user's `fit` passes on.
-
-    Args:
-        trainer: Scores each epoch, and knows the deadline.
-        job, member: What is trained.
-        attempts: Is told how far the training has come.
-    """
-
-    def __init__(
-        self, trainer: OwnTrainer, job: Job, member: int, attempts: Attempts
-    ) -> None:
-        super().__init__()
-        self.trainer = trainer
-        self.job = job
-        self.member = member
-        self.attempts = attempts
-        self.progress = Progress()
-        self.is_heard = False
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Score it; end the training where the loss is lost or the time is up."""
-        self.is_heard = True
-        progress, trainer = self.progress, self.trainer
-        progress.epochs += 1
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
-        progress.curve.setdefault("loss", []).append(short(loss))
-        outputs = trainer._predict(self.model, trainer.dataset.validation)
-        trainer._note_epoch(self.job, self.member, progress, outputs)
-        self.attempts.begin(progress.epochs)
-        if time.monotonic() >= trainer.deadline:
-            raise TimeUp
 
 
 def _replace(result: Result, **changes: Any) -> Result:

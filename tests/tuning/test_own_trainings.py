@@ -1,0 +1,297 @@
+"""Trainings of a user's own models: interrupted, continued, ended by the time."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+import tensorflow as tf
+from tuning.made_data import digits
+from tuning.made_models import sequential
+
+from kscale import load_dataset, tune
+from kscale.errors import BudgetError
+from kscale.results import Result
+from kscale.search.base import Job
+from kscale.tuning.checkpoints import Attempts, progress_in
+from kscale.tuning.hparams import session_values
+from kscale.tuning.own.raw import raw_dataset
+from kscale.tuning.own.training import OwnTrainer
+from kscale.tuning.plans import Plan, plan_search
+from kscale.tuning.sessions import make_trainer
+from kscale.tuning.strategies import make_strategy
+from kscale.tuning.trainer import TimeUp
+
+
+class Killed(BaseException):
+    """As a signal would end a training."""
+
+
+def compiled_with(optimizer: Any) -> Any:
+    """What builds a model that is compiled with what this makes."""
+
+    def build(hp: Any) -> keras.Model:
+        model = sequential(hp)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer(), loss=loss)
+        return model
+
+    return build
+
+
+class Phases(keras_tuner.HyperModel):
+    """Trains twice, the second time anew compiled, and more than it is asked to."""
+
+    last: keras.Model
+
+    def build(self, hp: Any) -> keras.Model:
+        return sequential(hp)
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        type(self).last = model
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss=loss)
+        model.fit(*args, **{**kwargs, "epochs": 2})
+        model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=loss)
+        return model.fit(*args, **{**kwargs, "epochs": 3})
+
+
+class ByHand(Phases):
+    """Calls the callbacks from a loop of its own, which knows of no epoch to go on."""
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        each = keras.callbacks.CallbackList(kwargs["callbacks"], model=model, epochs=4)
+        each.on_train_begin()
+        for epoch in range(4):
+            each.on_epoch_begin(epoch)
+            loss = model.train_on_batch(*args)
+            each.on_epoch_end(epoch, {"loss": float(loss)})
+
+
+def plan_of(hypermodel: Any, epochs: int = 4, **asked: Any) -> Plan:
+    asked = {"max_params": 1500, "batch_size": 512, **asked}
+    return plan_search(digits(), hypermodel=hypermodel, epochs=epochs, **asked)
+
+
+def trained(plan: Plan, folder: Path, kill_at: int = 0, **more: Any) -> Any:
+    """The result of the first trial's training, killed after an epoch if asked to."""
+    seen: list[int] = []
+
+    def on_epoch(job: Job, member: int, epochs: int, score: float) -> None:
+        seen.append(epochs)
+        if epochs == kill_at:
+            raise Killed
+
+    more = {"checkpoint_seconds": 0.0, "strategy": make_strategy("none"), **more}
+    trainer = make_trainer(plan, folder=folder, on_epoch=on_epoch, **more)
+    assert isinstance(trainer, OwnTrainer)
+    job = next(j for j in plan.searcher().planned() if j.stage == "search")
+    try:
+        return trainer.train(job, 0), seen
+    except (Killed, TimeUp):
+        return list(folder.glob("*.npz")), seen
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "epochs", "goes_on"),
+    [
+        pytest.param(sequential, 4, True, marks=pytest.mark.slow),
+        (Phases(), 5, True),
+        (ByHand(), 4, False),
+    ],
+)
+def test_a_killed_training_goes_on_to_as_many_epochs(
+    hypermodel: Any, epochs: int, goes_on: bool, tmp_path: Path
+) -> None:
+    plan = plan_of(hypermodel)
+    ((part,), _) = trained(plan, tmp_path, kill_at=4)
+    assert part.name.endswith(".part.npz")
+    result, seen = trained(plan, tmp_path)
+    assert result.status == "ok", result.reason
+    assert seen == list(range(4 if goes_on else 1, epochs + 1))
+    assert [len(values) for values in result.curve.values()] == [epochs, epochs]
+    assert [path.name.count(".") for path in tmp_path.iterdir()] == [1]
+    again, seen = trained(plan, tmp_path)
+    assert not seen
+    assert (again.score, again.curve) == (result.score, result.curve)
+
+
+def test_what_goes_on_has_its_weights_and_its_optimizer(tmp_path: Path) -> None:
+    plan = plan_of(Phases())
+    trained(plan, tmp_path, kill_at=5)
+    optimizer = Phases.last.optimizer
+    assert int(optimizer.iterations) == 9  # three epochs of the second call
+    weights = Phases.last.get_weights()
+    trained(plan, tmp_path, kill_at=5)
+    assert int(Phases.last.optimizer.iterations) == 9
+    for before, after in zip(weights, Phases.last.get_weights(), strict=True):
+        np.testing.assert_allclose(after, before, atol=0.01)
+
+
+def test_a_damaged_checkpoint_begins_again(tmp_path: Path) -> None:
+    plan = plan_of(sequential)
+    ((part,), _) = trained(plan, tmp_path, kill_at=3)
+    content, middle = part.read_bytes(), part.stat().st_size // 2
+    part.write_bytes(content[:middle] + bytes(300) + content[middle + 300 :])
+    assert progress_in(part) is not None
+    result, seen = trained(plan, tmp_path)
+    assert result.status == "ok"
+    assert seen == [1, 2, 3, 4]
+
+
+def test_the_time_limit_keeps_an_epoch_and_lets_the_last_one_end(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(sequential, epochs=2)
+    late = {"deadline": time.monotonic(), "checkpoint_seconds": math.inf}
+    (left, seen) = trained(plan, tmp_path, **late)
+    assert (len(left), seen) == (1, [1])
+    result, seen = trained(plan, tmp_path, **late)
+    assert isinstance(result, Result)
+    assert (result.status, seen) == ("ok", [2])
+    assert result.seconds > 0
+
+
+def test_a_training_that_died_twice_at_one_epoch_is_given_up(tmp_path: Path) -> None:
+    plan = plan_of(sequential)
+    ((part,), _) = trained(plan, tmp_path, kill_at=3)
+    attempts = Attempts(tmp_path / part.name.replace(".part.npz", ".attempts.json"))
+    assert [attempts.begin(2), attempts.begin(2)] == [0, 1]
+    result, seen = trained(plan, tmp_path)
+    assert (result.reason, seen) == ("the process died twice while training it", [])
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "rate"),
+    [
+        (compiled_with(lambda: keras.optimizers.SGD(0.03)), 0.03),
+        (
+            compiled_with(
+                lambda: keras.optimizers.SGD(
+                    keras.optimizers.schedules.ExponentialDecay(0.2, 1, 0.5)
+                )
+            ),
+            0.2,
+        ),
+        (sequential, 0.001),
+        pytest.param(Phases(), 0.001, marks=pytest.mark.slow),
+    ],
+)
+def test_a_result_has_the_first_learning_rate(
+    hypermodel: Any, rate: float, tmp_path: Path
+) -> None:
+    plan = plan_of(hypermodel, epochs=1)
+    result, _ = trained(plan, tmp_path)
+    assert result.learning_rate == rate
+
+
+class Faulty(Phases):
+    """Trains and then fails as a refused argument would, having heard of it or not."""
+
+    trained = 0
+
+    def __init__(self, is_heard: bool) -> None:
+        super().__init__()
+        self.is_heard = is_heard
+
+    def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, **kwargs: Any) -> Any:
+        heard = {"callbacks": kwargs["callbacks"]} if self.is_heard else {}
+        model.fit(x, y, verbose=0, batch_size=512, **heard)
+        type(self).trained += 1
+        raise TypeError("f() got an unexpected keyword argument 'callbacks'")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_an_error_in_a_training_does_not_train_again(
+    is_heard: bool, tmp_path: Path
+) -> None:
+    plan = plan_of(Faulty(is_heard))
+    Faulty.trained = 0
+    result, _ = trained(plan, tmp_path)
+    assert "unexpected keyword argument 'callbacks'" in result.reason
+    assert Faulty.trained == 1
+
+
+class Bare(Phases):
+    """Takes some of what KerasTuner gives, and decides the rest."""
+
+    def fit(
+        self,
+        hp: Any,
+        model: keras.Model,
+        x: Any,
+        y: Any,
+        callbacks: Any,
+        class_weight: dict[int, float],
+    ) -> Any:
+        assert sorted(class_weight) == list(range(10))
+        given = {"callbacks": callbacks, "class_weight": class_weight}
+        return model.fit(x, y, epochs=2, batch_size=512, **given)
+
+
+def test_a_fit_of_few_arguments_is_called_with_those(tmp_path: Path) -> None:
+    plan = plan_of(Bare(), epochs=1, class_weights="balanced")
+    result, seen = trained(plan, tmp_path)
+    assert (result.status, seen) == ("ok", [1, 2])
+
+
+@pytest.mark.slow
+def test_a_fit_may_compile_anew_on_mirrored_devices(tmp_path: Path) -> None:
+    plan = plan_of(Phases(), epochs=1)
+    result, _ = trained(plan, tmp_path, strategy=make_strategy("mirrored"))
+    assert result.status == "ok", result.reason
+
+
+def two_inputs(hp: Any) -> keras.Model:
+    inputs = {"a": keras.Input((3,), name="a"), "b": keras.Input((2, 2), name="b")}
+    flat = keras.layers.Flatten()(inputs["b"])
+    x = keras.layers.Concatenate()([inputs["a"], flat])
+    x = keras.layers.Dense(hp.Int("units", 2, 9))(x)
+    return keras.Model(inputs, keras.layers.Dense(1)(x))
+
+
+def test_several_inputs_and_real_values_are_searched(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    inputs = {"a": rng.normal(size=(90, 3)), "b": rng.normal(size=(90, 2, 2))}
+    data = load_dataset((inputs, 5 + inputs["a"].sum(axis=1)))
+    asked: dict[str, Any] = {"max_params": 100, "trials": 1, "finalist_seeds": 0}
+    run = tune(data, hypermodel=two_inputs, run=tmp_path / "run", epochs=1, **asked)
+    best = run.best()
+    (tested,) = (r for r in run.results if r.stage == "test" and r.spec == best.spec)
+    test = raw_dataset(data).test
+    values = run.load_model("best").predict(dict(test.inputs), verbose=0)
+    errors = values.reshape(-1) - np.reshape(*test.targets.values(), -1)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(tested.score, rel=1e-4)
+    assert session_values(tested)["learning_rate"] == 0.001
+
+
+class Sleep(keras.layers.Layer):
+    """Takes its time."""
+
+    def call(self, x: Any) -> Any:
+        slept = tf.numpy_function(lambda y: (time.sleep(0.03), y)[1], [x], x.dtype)
+        return keras.ops.reshape(slept, (-1, *x.shape[1:]))
+
+
+def sleepy(hp: Any) -> keras.Model:
+    first: list[Any] = [Sleep()] if hp.Boolean("sleeps") else []
+    dense = keras.layers.Dense(10, activation="softmax")
+    layers = [keras.Input((8, 8, 1)), *first, keras.layers.Flatten(), dense]
+    return keras.Sequential(layers)
+
+
+def test_models_that_are_too_slow_are_never_trained(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"trials": 2, "finalist_seeds": 0, "epochs": 1}
+    asked |= {"hypermodel": sleepy, "run": tmp_path / "run", "max_latency_ms": 15}
+    run = tune(digits(), **asked)
+    own = [r for r in run.results if r.spec.family.endswith(":sleepy")]
+    assert [r.latency_ms for r in own if r.stage == "search"] == [own[0].latency_ms]
+    slept = {r.spec["sleeps"]: r.latency_ms for r in own if r.stage == "latency"}
+    assert slept[False] <= 15 < slept[True]
+    assert len(tune(digits(), **asked).results) == len(run.results)
+    with pytest.raises(BudgetError, match=r"fastest measured, .*\(sleeps=False\)"):
+        tune(digits(), **{**asked, "max_latency_ms": 1e-3, "run": tmp_path / "none"})

@@ -35,14 +35,25 @@ def notes_of(report: Report) -> tuple[str, ...]:
 
 
 def _undertrained(report: Report) -> list[str]:
-    short = [row for row in report.front if row.undertrained]
-    if len(short) * 2 <= len(report.front):
+    rows, which = _better_than_constant(report)
+    short = [row for row in rows if row.undertrained]
+    if len(short) * 2 <= len(rows):
         return []
     return [
-        f"{len(short)} of the {len(report.front)} front rows were still improving when "
+        f"{len(short)} of the {len(rows)} front rows{which} were still improving when "
         "their training ended, so the front may show speed rather than size: train "
         "longer with --epochs."
     ]
+
+
+def _better_than_constant(report: Report) -> tuple[Sequence[Row], str]:
+    """Rows of the front that the majority row does not beat in size and score, and what
+    they are called; all of the front where there are none."""
+    chance, better = report.chance, report.objective.better
+    rows = [r for r in report.front if chance is None or better(r.score, chance)]
+    if not rows or len(rows) == len(report.front):
+        return report.front, ""
+    return rows, " better than a constant answer"
 
 
 def _imbalance(report: Report) -> list[str]:

@@ -257,13 +257,19 @@ def _with_test(row: Row, tests: Sequence[Result], asked: _Asked) -> Row:
 
 
 def _with_gains(front: Sequence[Row], asked: _Asked) -> list[Row]:
-    """The front, smallest first, each row with its gain over the one before."""
-    rows = list(front[:1])
-    for row in front[1:]:
-        before = (rows[-1].score, rows[-1].params)
-        gain = gain_per_doubling(asked.objective, row.score, row.params, before)
-        rows.append(replace(row, gain=gain))
-    return rows
+    """The front, smallest first, each row with its gain over the next smaller one, of
+    those that are smaller by enough to tell (`LEAST_RATIO`)."""
+
+    def gain(row: Row, smaller: Sequence[Row]) -> float | None:
+        found = (
+            gain_per_doubling(asked.objective, row.score, row.params, before)
+            for before in ((each.score, each.params) for each in reversed(smaller))
+        )
+        return next((value for value in found if value is not None), None)
+
+    return [
+        replace(row, gain=gain(row, front[:place])) for place, row in enumerate(front)
+    ]
 
 
 def _order(asked: _Asked) -> Callable[[Row], tuple[float, int]]:

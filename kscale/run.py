@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from kscale.answers import (
     Entry,
+    answers_of,
     best_of,
     entries_of,
     front_of,
-    is_answer,
+    names_one,
     recommended_of,
 )
 from kscale.budget import Budget
@@ -98,8 +99,12 @@ class Run:
         return task_objective(name, self.task)
 
     def entries(self) -> list[Entry]:
-        """Every network within the budget that was trained, baselines included."""
-        return [e for e in entries_of(self.results) if is_answer(e, self.budget)]
+        """Every network within the budget that was trained, baselines included.
+
+        Where one network was asked for, it is the only one.
+        """
+        is_one = names_one(self.description["identity"])
+        return answers_of(entries_of(self.results), self.budget, is_one)
 
     def front(self) -> list[Entry]:
         """Entries that no other beats in both size and score, smallest first."""

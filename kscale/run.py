@@ -1,6 +1,7 @@
 """Run: the folder of one search, opened to read its answer."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from kscale.families.base import is_own
 from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
+from kscale.reports.notes import model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
@@ -133,7 +135,9 @@ class Run:
 
     def report(self, rank_by: str = "knee") -> Report:
         """The rows of the table, with what to say about them."""
-        return make_report(self.description, self.results, rank_by)
+        report = make_report(self.description, self.results, rank_by)
+        files = {path.name for path in (self.folder / "models").glob("*")}
+        return replace(report, notes=(*model_notes(report, files), *report.notes))
 
     @classmethod
     def latest(cls, folder: str | Path = "runs") -> "Run":

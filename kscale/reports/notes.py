@@ -1,6 +1,6 @@
 """Notes: what a reader of a report should know before believing it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kscale.budget import used_by
 from kscale.families import FAMILIES
@@ -32,6 +32,30 @@ def notes_of(report: Report) -> tuple[str, ...]:
         _failures,
     )
     return tuple(note for notes in order for note in notes(report))
+
+
+def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
+    """A sentence on answers that have no model, though the search came to its end.
+
+    Args:
+        report: What the search found.
+        files: Names of the files in the folder of models.
+    """
+    answers = {"best": report.best, "recommended": report.recommended}
+    missing = [
+        name
+        for name, row in answers.items()  # tested just before its model is written
+        if row and row.test_score is not None and f"{name}.keras" not in files
+    ]
+    if not missing:
+        return ()
+    weights = [w for name in missing if (w := f"{name}.weights.h5") in files]
+    left = f" {' and '.join(weights)} can be loaded by your own code." * bool(weights)
+    return (
+        f"There is no model of the {' and the '.join(missing)} network in models/: it "
+        f"could not be written, or was removed.{left} The same command again writes "
+        "it, or says why it cannot.",
+    )
 
 
 def _undertrained(report: Report) -> list[str]:

@@ -1,6 +1,6 @@
 """From what a source found to a task, and to a data set of three parts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,13 @@ from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.fitting import RawData, with_fits
 from kscale.data.holding import Holder, bytes_needed
 from kscale.data.labels import Labels, check_counts, encode_target
+from kscale.data.leaks import leak_warnings
 from kscale.data.options import Options
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.raw import RawParts
 from kscale.data.readers import ArrayReader
+from kscale.data.readers.tables import TableReader
 from kscale.data.rows import Rows
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
 from kscale.data.standardizing import fit_target_scaling
@@ -65,6 +67,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     inputs, preprocessing = _fit(raw, held["train"])
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     placed = _place(rows, labels)
+    leaks = _leak_warnings(raw, held["train"], targets, placed["train"])
     return Dataset(
         name=name,
         task=Task(inputs, targets),
@@ -76,7 +79,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             if target.kind == "real"
         },
         fingerprint=fingerprint_of(digests, placed, targets),
-        warnings=(*raw.warnings, *duplicate_warnings(digests)),
+        warnings=(*raw.warnings, *leaks, *duplicate_warnings(digests)),
         reader=raw.reader or ArrayReader(),
         notes=raw.notes,
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
@@ -230,6 +233,21 @@ def _parts(
         kept = {} if part == "train" else _irrecoverable(arrays, preprocessing)
         parts[part] = Part(encoded, targets[part], kept)
     return parts
+
+
+def _leak_warnings(
+    raw: RawData,
+    train: Mapping[str, Rows],
+    targets: Sequence[Target],
+    labels: Mapping[str, NDArray[Any]],
+) -> tuple[str, ...]:
+    """What to know of the columns of a table."""
+    if not isinstance(raw.reader, TableReader):
+        return ()
+    columns = {column: train[column.name] for column in raw.reader.columns}
+    known = {target: labels[target.name] for target in targets}
+    is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
+    return tuple(leak_warnings(columns, known, is_cut))
 
 
 def _irrecoverable(

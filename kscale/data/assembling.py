@@ -1,6 +1,6 @@
 """From what a source found to a task, and to a data set of three parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from kscale.data.leaks import leak_warnings
 from kscale.data.options import Options
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.text import PADDING, TextTokens
 from kscale.data.raw import RawParts
 from kscale.data.readers import ArrayReader
 from kscale.data.readers.tables import TableReader
-from kscale.data.rows import Rows
+from kscale.data.rows import Rows, chunks_of
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
 from kscale.data.standardizing import fit_target_scaling
 from kscale.errors import DataError
@@ -68,10 +69,11 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     placed = _place(rows, labels)
     leaks = _leak_warnings(raw, held["train"], targets, placed["train"])
+    parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
     return Dataset(
         name=name,
         task=Task(inputs, targets),
-        **_parts(raw, inputs, preprocessing, held, placed, options.memory),
+        **parts,
         preprocessing=preprocessing,
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])
@@ -79,7 +81,12 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             if target.kind == "real"
         },
         fingerprint=fingerprint_of(digests, placed, targets),
-        warnings=(*raw.warnings, *leaks, *duplicate_warnings(digests)),
+        warnings=(
+            *raw.warnings,
+            *leaks,
+            *_empty_texts(parts, preprocessing),
+            *duplicate_warnings(digests),
+        ),
         reader=raw.reader or ArrayReader(),
         notes=raw.notes,
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
@@ -215,11 +222,11 @@ def _parts(
     held: _Held,
     targets: Mapping[PartName, dict[str, NDArray[Any]]],
     memory: int | None,
-) -> dict[str, Any]:
+) -> dict[PartName, Part]:
     """The three parts; what is held raw of the largest one, and can be worked out of
     the others, is let go as soon as it has been encoded."""
     holder = Holder(memory, _needed(raw, list(inputs)))
-    parts: dict[str, Any] = {}
+    parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
         arrays = held.pop(part)
         encoded = {
@@ -248,6 +255,26 @@ def _leak_warnings(
     known = {target: labels[target.name] for target in targets}
     is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
     return tuple(leak_warnings(columns, known, is_cut))
+
+
+def _empty_texts(
+    parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
+) -> Iterator[str]:
+    """How many texts hold no words; networks see nothing but padding of them."""
+    for name, item in preprocessing.items():
+        if not isinstance(item, TextTokens):
+            continue
+        count = sum(
+            int((rows[:, 0] == PADDING).sum())
+            for part in parts.values()
+            for rows in chunks_of(part.inputs[name])
+        )
+        if count:
+            examples = sum(map(len, parts.values()))
+            yield (
+                f"{count:,} of {examples:,} texts {'holds' if count == 1 else 'hold'} "
+                "no words, and nothing can be learned of them: fill in or remove them."
+            )
 
 
 def _irrecoverable(

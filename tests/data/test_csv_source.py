@@ -289,3 +289,14 @@ def test_real_tables_are_understood() -> None:
     assert housing.task.targets[0].kind == "real" and len(names(housing)) == 9
     reviews = load_dataset(SHARED / "sst2_train.csv.gz")
     assert [len(part) for part in reviews.parts.values()] == [6920, 872, 1821]
+
+
+def test_texts_without_words_are_counted(tmp_path: Path) -> None:
+    texts = [f"this is the {i}th of many lines" for i in range(60)]
+    texts[3] = texts[10] = ""
+    texts[20] = "?!"
+    rows = [[text, "ab"[i % 2]] for i, text in enumerate(texts)]
+    data = load(tmp_path, ["text", "y"], *rows)
+    assert said(data, "no words").startswith("3 of 60 texts hold no words")
+    whole = load_dataset(sentences(tmp_path / "whole.csv"))
+    assert not any("no words" in line for line in whole.warnings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from kscale.data.csv_files import BLANKS, CsvFile, Row, all_numbers, is_number
+from kscale.data.csv_files import BLANKS, CsvFile, Row, all_numbers, is_huge, is_number
 from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
@@ -32,6 +32,7 @@ class Column:
         numbers: Cells that hold a number.
         dates: Cells that hold a date.
         commas: Cells that hold a number with a decimal comma.
+        huge: Cells that hold a number which is too large for float32.
         words: Words of all cells, split at spaces.
         odd: First cell that holds no number, with its line.
         values: Different cells, up to some number.
@@ -45,6 +46,7 @@ class Column:
     numbers: int = 0
     dates: int = 0
     commas: int = 0
+    huge: int = 0
     words: int = 0
     odd: tuple[str, int] | None = None
     values: set[str] = field(default_factory=set)
@@ -77,6 +79,7 @@ class Column:
                 continue
             self.dates += count * bool(_DATE.fullmatch(cell))
             self.commas += count * bool(_COMMA.fullmatch(cell))
+            self.huge += count * is_huge(cell)
             if self.odd is None:
                 self.odd = cell, lines[cells.index(cell)]
 
@@ -153,6 +156,13 @@ def _of_text(column: Column, name: str) -> Judged:
 
 def _of_words(column: Column, name: str) -> Judged:
     """A column of words or identifiers."""
+    if column.odd and column.huge and column.numbers + column.huge == column.filled:
+        cell, line = column.odd
+        sentence = (
+            f"{name} is left out: networks read numbers up to 3.4e38 (float32), and it "
+            f"holds {cell} in line {line}. Give it in another unit, or its logarithm."
+        )
+        return Judged("left out", sentence, is_warning=True)
     hint = _hint(column)
     if column.share > 0.5:
         sentence = f"{name} is left out: most of its values occur once{hint}."

@@ -134,6 +134,14 @@ def is_number(cell: str) -> bool:
         return False
 
 
+def is_huge(cell: str) -> bool:
+    """Whether a cell holds a number that float32 cannot."""
+    try:
+        return "_" not in cell and abs(float(cell)) >= _MOST
+    except ValueError:
+        return False
+
+
 def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
     """UTF-8 as text, without a byte order mark at the start of a file.
 

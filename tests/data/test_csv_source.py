@@ -82,6 +82,14 @@ def test_a_column_of_nearly_all_numbers_says_what_is_none(tmp_path: Path) -> Non
     )
 
 
+def test_a_number_too_large_for_a_network_is_told(tmp_path: Path) -> None:
+    rows = [[i, f"{i}e300" if i > 7 else i, "ab"[i % 2]] for i in range(100)]
+    assert said(load(tmp_path, ["i", "mass", "y"], *rows), "'mass'") == (
+        "Column 'mass' is left out: networks read numbers up to 3.4e38 (float32), and "
+        "it holds 8e300 in line 10. Give it in another unit, or its logarithm."
+    )
+
+
 def test_ignored_columns_are_not_read(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv")
     assert names(load_dataset(path, ignore=["size", "kind"])) == ["weight"]

@@ -1,6 +1,6 @@
 """From what a source found to a task, and to a data set of three parts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +68,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     inputs, preprocessing = _fit(raw, held["train"])
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     placed = _place(rows, labels)
-    leaks = _leak_warnings(raw, held["train"], targets, placed["train"])
+    leaks = _leak_warnings(raw, held["train"], placed["train"])
     parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
     return Dataset(
         name=name,
@@ -245,16 +245,14 @@ def _parts(
 def _leak_warnings(
     raw: RawData,
     train: Mapping[str, Rows],
-    targets: Sequence[Target],
     labels: Mapping[str, NDArray[Any]],
 ) -> tuple[str, ...]:
     """What to know of the columns of a table."""
     if not isinstance(raw.reader, TableReader):
         return ()
     columns = {column: train[column.name] for column in raw.reader.columns}
-    known = {target: labels[target.name] for target in targets}
     is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
-    return tuple(leak_warnings(columns, known, is_cut))
+    return tuple(leak_warnings(columns, labels, is_cut))
 
 
 def _empty_texts(
@@ -262,18 +260,12 @@ def _empty_texts(
 ) -> Iterator[str]:
     """How many texts hold no words; networks see nothing but padding of them."""
     for name, item in preprocessing.items():
-        if not isinstance(item, TextTokens):
-            continue
-        count = sum(
-            int((rows[:, 0] == PADDING).sum())
-            for part in parts.values()
-            for rows in chunks_of(part.inputs[name])
-        )
-        if count:
-            examples = sum(map(len, parts.values()))
+        texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
+        empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
+        if sum(empty):
             yield (
-                f"{count:,} of {examples:,} texts {'holds' if count == 1 else 'hold'} "
-                "no words, and nothing can be learned of them: fill in or remove them."
+                f"{sum(empty):,} of {sum(map(len, texts)):,} texts hold no words: "
+                "nothing can be learned of them. Fill in or remove them."
             )
 
 

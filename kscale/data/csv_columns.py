@@ -38,6 +38,7 @@ class Column:
         values: Different cells, up to some number.
         told: Filled cells when the last of `values` were told apart.
         is_counter: Whether each cell is one more than the cell above.
+        title: What messages call it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     values: set[str] = field(default_factory=set)
     told: int = 0
     is_counter: bool = True
+    title: str = ""
     _last: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
@@ -126,7 +128,7 @@ def judged(column: Column, is_text: bool = False) -> Judged:
         column: Counts of the training part.
         is_text: Whether the user said that it holds text.
     """
-    name = f"Column {column.name!r}"
+    name = column.title or f"Column {column.name!r}"
     if is_text:
         return _of_text(column, name)
     if len(column.values) < 2 and not (column.values and column.blanks):
@@ -194,6 +196,8 @@ def survey(file: CsvFile) -> dict[str, Column]:
         DataError: A row cannot be read, or there is none.
     """
     columns = {name: Column(name) for name in file.columns}
+    for name in file.unnamed:
+        columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
     for lines, cells in chunks_of_cells(file):
         for column, below in zip(columns.values(), cells, strict=True):
             column.add(below, lines)

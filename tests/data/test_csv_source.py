@@ -90,6 +90,18 @@ def test_a_number_too_large_for_a_network_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_a_column_without_a_name_is_called_unnamed(tmp_path: Path) -> None:
+    rows = [[i, i % 7, f"X{i}", "ab"[i % 2]] for i in range(60)]
+    data = load(tmp_path, ["", "n", "", "y"], *rows)
+    assert said(data, "unnamed column 1") == (
+        "The unnamed column 1 is left out: it counts the rows."
+    )
+    assert said(data, "unnamed column 3").endswith("most of its values occur once.")
+    assert said(data, "without a name").endswith(" are called column1, column3.")
+    named = load_dataset(table(tmp_path / "b.csv"))
+    assert not any("without a name" in note for note in named.notes)
+
+
 def test_ignored_columns_are_not_read(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv")
     assert names(load_dataset(path, ignore=["size", "kind"])) == ["weight"]

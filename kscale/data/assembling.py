@@ -27,6 +27,7 @@ from kscale.errors import DataError
 from kscale.task import Input, Target, Task
 
 _LEAST_EXAMPLES = 10
+_LEAST_TOGETHER = 7  # one in each part cut is then no more than the part's share
 
 _Rows = dict[PartName, Indices | None]
 _Held = dict[PartName, dict[str, Rows]]
@@ -63,12 +64,14 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             f"At least {_LEAST_EXAMPLES} examples are needed, but "
             f"{_first_label(raw.parts)} has {len(raw.parts['train'])}."
         )
-    rows = _rows(targets, labels, raw, split_seed)
+    strata, note = _strata(targets, labels)
+    rows = _rows(targets, labels, raw, strata, split_seed)
+    is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
     held = _hold(raw, rows, options.memory)
     inputs, preprocessing = _fit(raw, held["train"])
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     placed = _place(rows, labels)
-    leaks = _leak_warnings(raw, held["train"], placed["train"])
+    leaks = _leak_warnings(raw, held["train"], placed["train"], is_cut)
     parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
     return Dataset(
         name=name,
@@ -88,7 +91,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *duplicate_warnings(digests),
         ),
         reader=raw.reader or ArrayReader(),
-        notes=raw.notes,
+        notes=(*raw.notes, *([note] if note and is_cut else [])),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
@@ -128,7 +131,11 @@ def _first_label(parts: RawParts) -> str:
 
 
 def _rows(
-    targets: tuple[Target, ...], labels: dict[str, Labels], raw: RawData, seed: int
+    targets: tuple[Target, ...],
+    labels: dict[str, Labels],
+    raw: RawData,
+    strata: NDArray[Any],
+    seed: int,
 ) -> _Rows:
     """Rows of the training arrays in each part cut from them; None for a given part."""
     rows: _Rows = dict.fromkeys(raw.parts)
@@ -138,7 +145,7 @@ def _rows(
         return rows
     _check_counts(targets, labels, raw.parts, 1 + len(missing))
     if missing:
-        rows.update(cut_parts(_strata(targets, labels), missing, seed))
+        rows.update(cut_parts(strata, missing, seed))
     return rows
 
 
@@ -179,12 +186,23 @@ def _check_counts(
             check_counts(raw.label, target, labels[target.name]["train"], least)
 
 
-def _strata(targets: tuple[Target, ...], labels: dict[str, Labels]) -> NDArray[Any]:
-    """Groups that every part has its share of: of the first classes, else values."""
-    for target in targets:
-        if target.kind == "classes":
-            return labels[target.name]["train"]
-    return quantiles(labels[targets[0].name]["train"][:, 0])
+def _strata(
+    targets: tuple[Target, ...], labels: dict[str, Labels]
+) -> tuple[NDArray[Any], str]:
+    """Groups that every part has its share of: combinations of classes, or where some
+    are rare the first classes, with a note; without classes ranges of values."""
+    names = [target.name for target in targets if target.kind == "classes"]
+    if not names:
+        return quantiles(labels[targets[0].name]["train"][:, 0]), ""
+    ids = np.stack([labels[name]["train"] for name in names])
+    _, places, counts = np.unique(ids, axis=1, return_inverse=True, return_counts=True)
+    if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
+        return places.reshape(-1), ""
+    note = (
+        f"Parts have the same share of each class of {names[0]} only: of some classes "
+        f"of {' and '.join(names)} fewer than {_LEAST_TOGETHER} examples are together."
+    )
+    return ids[0], note if len(names) > 1 else ""
 
 
 def _hold(raw: RawData, rows: _Rows, memory: int | None) -> _Held:
@@ -246,12 +264,12 @@ def _leak_warnings(
     raw: RawData,
     train: Mapping[str, Rows],
     labels: Mapping[str, NDArray[Any]],
+    is_cut: bool,
 ) -> tuple[str, ...]:
     """What to know of the columns of a table."""
     if not isinstance(raw.reader, TableReader):
         return ()
     columns = {column: train[column.name] for column in raw.reader.columns}
-    is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
     return tuple(leak_warnings(columns, labels, is_cut))
 
 

@@ -156,6 +156,23 @@ def test_a_word_among_numbers_to_predict_is_told(tmp_path: Path) -> None:
         load(tmp_path, ["x", "y"], *rows, label="y:numbers")
 
 
+@pytest.mark.parametrize("rare", [7, 6])
+def test_parts_have_the_same_share_of_classes_of_several_labels(
+    rare: int, tmp_path: Path
+) -> None:
+    pairs = [("a", "x")] * 100 + [("a", "y")] * rare + [("b", "x")] * 40
+    pairs += [("b", "y")] * 60
+    rows = [[i % 13, *pair] for i, pair in enumerate(pairs)]
+    data = load(tmp_path, ["n", "u", "v"], *rows, label=("u", "v"))
+    notes = [note for note in data.notes if "the same share of each class of u" in note]
+    assert len(notes) == (rare == 6)
+    for part in (data.validation, data.test):
+        both = 2 * part.targets["u"] + part.targets["v"]
+        is_even = (np.bincount(both, minlength=4) >= (15, 1, 6, 9)).all()
+        assert is_even or rare == 6
+        assert np.bincount(part.targets["u"]).tolist() in ([16, 15], [15, 15])
+
+
 def test_several_labels_are_several_targets(tmp_path: Path) -> None:
     rows = [[i, "ab"[i % 2], i / 7] for i in range(60)]
     data = load(tmp_path, ["x", "kind", "price"], *rows, label=["kind", "price"])

@@ -171,11 +171,7 @@ def answers_of(entries: Iterable[Entry], budget: Budget, is_one: bool) -> list[E
 
 
 def names_one(identity: Mapping[str, Any]) -> bool:
-    """Whether one network was asked for: one family, every knob of it set.
-
-    Args:
-        identity: What `run.json` says of what was asked.
-    """
+    """Whether `run.json` says that one network was asked for: every knob is set."""
     family, *others = identity.get("families") or ("",)
     if others or family not in FAMILIES:
         return False

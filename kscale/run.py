@@ -101,10 +101,7 @@ class Run:
         return task_objective(name, self.task)
 
     def entries(self) -> list[Entry]:
-        """Every network within the budget that was trained, baselines included.
-
-        Where one network was asked for, it is the only one.
-        """
+        """Networks within the budget, baselines included; or the only one asked for."""
         is_one = names_one(self.description["identity"])
         return answers_of(entries_of(self.results), self.budget, is_one)
 

@@ -19,7 +19,6 @@ from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import PADDING, TextTokens
 from kscale.data.raw import RawParts
 from kscale.data.readers import ArrayReader
-from kscale.data.readers.tables import TableReader
 from kscale.data.rows import Rows, chunks_of
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
 from kscale.data.standardizing import fit_target_scaling
@@ -71,7 +70,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     inputs, preprocessing = _fit(raw, held["train"])
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     placed = _place(rows, labels)
-    leaks = _leak_warnings(raw, held["train"], placed["train"], is_cut)
+    leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
     parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
     return Dataset(
         name=name,
@@ -258,19 +257,6 @@ def _parts(
         kept = {} if part == "train" else _irrecoverable(arrays, preprocessing)
         parts[part] = Part(encoded, targets[part], kept)
     return parts
-
-
-def _leak_warnings(
-    raw: RawData,
-    train: Mapping[str, Rows],
-    labels: Mapping[str, NDArray[Any]],
-    is_cut: bool,
-) -> tuple[str, ...]:
-    """What to know of the columns of a table."""
-    if not isinstance(raw.reader, TableReader):
-        return ()
-    columns = {column: train[column.name] for column in raw.reader.columns}
-    return tuple(leak_warnings(columns, labels, is_cut))
 
 
 def _empty_texts(

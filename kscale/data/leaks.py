@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.readers.tables import TableColumn
+from kscale.data.readers.base import Reader
+from kscale.data.readers.tables import TableReader
 from kscale.data.rows import Rows
 
 _LEAST_ROWS = 20  # two unrelated columns of two values agree with odds of 2^-19
@@ -24,19 +25,21 @@ _GROUP = re.compile(
 
 
 def leak_warnings(
-    columns: Mapping[TableColumn, Rows],
+    reader: Reader | None,
+    train: Mapping[str, Rows],
     targets: Mapping[str, NDArray[Any]],
     is_cut: bool,
 ) -> Iterator[str]:
-    """A sentence for each column that makes scores look better than they are.
+    """A sentence for each column of a table that makes scores look too good.
 
     Args:
-        columns: Cells of the training part.
+        reader: Knows the columns, if the data is a table.
+        train: Raw inputs of the training part.
         targets: Labels of it by target, as networks learn them.
         is_cut: Whether a part was cut from the rows without regard to groups.
     """
-    for column, rows in columns.items():
-        values, name = rows[:], column.column
+    for column in reader.columns if isinstance(reader, TableReader) else ():
+        values, name = train[column.name][:], column.column
         same = [
             target for target, labels in targets.items() if _is_label(values, labels)
         ]

@@ -35,12 +35,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
 
 
 def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
-    """A sentence on answers that have no model, though the search came to its end.
-
-    Args:
-        report: What the search found.
-        files: Names of the files in the folder of models.
-    """
+    """A sentence on answers without a model among the files of the folder of models."""
     answers = {"best": report.best, "recommended": report.recommended}
     missing = [
         name

@@ -1,11 +1,13 @@
 """What the results say: the front, the best and the recommended entry."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
+from typing import Any
 
 from kscale.budget import Budget, used_by
+from kscale.families import FAMILIES
 from kscale.families.base import Spec
 from kscale.objectives import Objective
 from kscale.results import COMPARED, TRAINED, Result
@@ -148,6 +150,33 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
     if entry.learning_rate is None or entry.spec.family in COMPARED:
         return False
     return bool(budget.allows_used(used_by(entry)))
+
+
+def answers_of(entries: Iterable[Entry], budget: Budget, is_one: bool) -> list[Entry]:
+    """The entries that may be the answer of a run.
+
+    Args:
+        entries: All of the run.
+        budget: What they may cost.
+        is_one: Whether one network was asked for: it is the answer, though a baseline
+            does better. Until it is trained, baselines are.
+    """
+    found = [entry for entry in entries if is_answer(entry, budget)]
+    asked = [
+        entry
+        for entry in found
+        if any(r.stage == "search" for r in (*entry.results, *entry.others))
+    ]
+    return asked if is_one and asked else found
+
+
+def names_one(identity: Mapping[str, Any]) -> bool:
+    """Whether `run.json` says that one network was asked for: every knob is set."""
+    family, *others = identity.get("families") or ("",)
+    if others or family not in FAMILIES:
+        return False
+    knobs = {*FAMILIES[family].all_knobs, "learning_rate"}
+    return knobs <= (identity.get("set") or {}).keys()
 
 
 def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:

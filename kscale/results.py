@@ -102,7 +102,7 @@ class Result:
     def to_line(self) -> str:
         """One line of JSON, with its newline; never NaN or infinity."""
         data = {**asdict(self), "spec": self.spec.to_json(), "curve": dict(self.curve)}
-        return json.dumps(_finite(data), allow_nan=False, separators=(",", ":")) + "\n"
+        return json.dumps(finite(data), allow_nan=False, separators=(",", ":")) + "\n"
 
     @classmethod
     def from_line(cls, line: str) -> "Result":
@@ -194,13 +194,14 @@ def _is_spec(data: Any) -> bool:
     return all(isinstance(value, int | float | str) for value in data.values())
 
 
-def _finite(data: Any) -> Any:
+def finite(data: Any) -> Any:
+    """Plain data for JSON, in which a number that is not finite is None."""
     if isinstance(data, float) and not math.isfinite(data):
         return None
     if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: finite(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [_finite(value) for value in data]
+        return [finite(value) for value in data]
     return data
 
 

@@ -1,15 +1,17 @@
 """Run: the folder of one search, opened to read its answer."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscale.answers import (
     Entry,
+    answers_of,
     best_of,
     entries_of,
     front_of,
-    is_answer,
+    names_one,
     recommended_of,
 )
 from kscale.budget import Budget
@@ -30,6 +32,7 @@ from kscale.families.base import is_own
 from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
+from kscale.reports.notes import model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
@@ -98,8 +101,9 @@ class Run:
         return task_objective(name, self.task)
 
     def entries(self) -> list[Entry]:
-        """Every network within the budget that was trained, baselines included."""
-        return [e for e in entries_of(self.results) if is_answer(e, self.budget)]
+        """Networks within the budget, baselines included; or the only one asked for."""
+        is_one = names_one(self.description["identity"])
+        return answers_of(entries_of(self.results), self.budget, is_one)
 
     def front(self) -> list[Entry]:
         """Entries that no other beats in both size and score, smallest first."""
@@ -128,7 +132,9 @@ class Run:
 
     def report(self, rank_by: str = "knee") -> Report:
         """The rows of the table, with what to say about them."""
-        return make_report(self.description, self.results, rank_by)
+        report = make_report(self.description, self.results, rank_by)
+        files = {path.name for path in (self.folder / "models").glob("*")}
+        return replace(report, notes=(*model_notes(report, files), *report.notes))
 
     @classmethod
     def latest(cls, folder: str | Path = "runs") -> "Run":

@@ -1,5 +1,6 @@
 """`kscale predict`: what a trained model says of raw files."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
+from kscale.data.csv_labels import listed
 from kscale.predictions import Prediction
 from kscale.reports.predictions import FORMS
 from kscale.run import Run
@@ -65,8 +67,15 @@ def predict(
     for text in FORMS["json" if as_json else form](predictions, opened.task, top):
         click.echo(text, nl=False)
     if failed:
-        what = "1 example" if len(failed) == 1 else f"{len(failed):,} examples"
-        raise click.ClickException(f"{what} could not be read.")
+        raise click.ClickException(_unread([each.source for each in failed]))
+
+
+def _unread(sources: list[str]) -> str:
+    """How many whole files and rows of files there is no prediction of."""
+    rows = sum(bool(re.search(r":\d+$", source)) for source in sources)
+    counts = {"file": len(sources) - rows, "example": rows}
+    what = [f"{n:,} {word}{'s' * (n > 1)}" for word, n in counts.items() if n]
+    return f"{' and '.join(what)} could not be read: {listed(sources, 3)}."
 
 
 def _told(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kscale.answers import best_of, entries_of, is_answer
+from kscale.answers import answers_of, best_of, entries_of, names_one
 from kscale.reports.notes import imbalance_notes
 from kscale.results import TRAINED, Result
 from kscale.search.base import Job
@@ -110,9 +110,9 @@ class LineListener(Listener):
         return f"{name} {score:.4g}"
 
     def _best(self) -> str:
-        budget = self._plan.space.budget
-        entries = [e for e in entries_of(self._results) if is_answer(e, budget)]
-        best = best_of(entries, self._plan.objective)
+        plan, trained = self._plan, entries_of(self._results)
+        entries = answers_of(trained, plan.space.budget, names_one(plan.identity))
+        best = best_of(entries, plan.objective)
         return self._score(best.score) if best else "none yet"
 
     def time_left(self, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """From what a source found to a task, and to a data set of three parts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,18 +12,21 @@ from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.fitting import RawData, with_fits
 from kscale.data.holding import Holder, bytes_needed
 from kscale.data.labels import Labels, check_counts, encode_target
+from kscale.data.leaks import leak_warnings
 from kscale.data.options import Options
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.text import PADDING, TextTokens
 from kscale.data.raw import RawParts
 from kscale.data.readers import ArrayReader
-from kscale.data.rows import Rows
+from kscale.data.rows import Rows, chunks_of
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
 from kscale.data.standardizing import fit_target_scaling
 from kscale.errors import DataError
 from kscale.task import Input, Target, Task
 
 _LEAST_EXAMPLES = 10
+_LEAST_TOGETHER = 7  # one in each part cut is then no more than the part's share
 
 _Rows = dict[PartName, Indices | None]
 _Held = dict[PartName, dict[str, Rows]]
@@ -60,15 +63,19 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             f"At least {_LEAST_EXAMPLES} examples are needed, but "
             f"{_first_label(raw.parts)} has {len(raw.parts['train'])}."
         )
-    rows = _rows(targets, labels, raw, split_seed)
+    strata, note = _strata(targets, labels)
+    rows = _rows(targets, labels, raw, strata, split_seed)
+    is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
     held = _hold(raw, rows, options.memory)
     inputs, preprocessing = _fit(raw, held["train"])
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     placed = _place(rows, labels)
+    leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
+    parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
     return Dataset(
         name=name,
         task=Task(inputs, targets),
-        **_parts(raw, inputs, preprocessing, held, placed, options.memory),
+        **parts,
         preprocessing=preprocessing,
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])
@@ -76,9 +83,14 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             if target.kind == "real"
         },
         fingerprint=fingerprint_of(digests, placed, targets),
-        warnings=(*raw.warnings, *duplicate_warnings(digests)),
+        warnings=(
+            *raw.warnings,
+            *leaks,
+            *_empty_texts(parts, preprocessing),
+            *duplicate_warnings(digests),
+        ),
         reader=raw.reader or ArrayReader(),
-        notes=raw.notes,
+        notes=(*raw.notes, *([note] if note and is_cut else [])),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
@@ -118,7 +130,11 @@ def _first_label(parts: RawParts) -> str:
 
 
 def _rows(
-    targets: tuple[Target, ...], labels: dict[str, Labels], raw: RawData, seed: int
+    targets: tuple[Target, ...],
+    labels: dict[str, Labels],
+    raw: RawData,
+    strata: NDArray[Any],
+    seed: int,
 ) -> _Rows:
     """Rows of the training arrays in each part cut from them; None for a given part."""
     rows: _Rows = dict.fromkeys(raw.parts)
@@ -128,7 +144,7 @@ def _rows(
         return rows
     _check_counts(targets, labels, raw.parts, 1 + len(missing))
     if missing:
-        rows.update(cut_parts(_strata(targets, labels), missing, seed))
+        rows.update(cut_parts(strata, missing, seed))
     return rows
 
 
@@ -169,12 +185,23 @@ def _check_counts(
             check_counts(raw.label, target, labels[target.name]["train"], least)
 
 
-def _strata(targets: tuple[Target, ...], labels: dict[str, Labels]) -> NDArray[Any]:
-    """Groups that every part has its share of: of the first classes, else values."""
-    for target in targets:
-        if target.kind == "classes":
-            return labels[target.name]["train"]
-    return quantiles(labels[targets[0].name]["train"][:, 0])
+def _strata(
+    targets: tuple[Target, ...], labels: dict[str, Labels]
+) -> tuple[NDArray[Any], str]:
+    """Groups that every part has its share of: combinations of classes, or where some
+    are rare the first classes, with a note; without classes ranges of values."""
+    names = [target.name for target in targets if target.kind == "classes"]
+    if not names:
+        return quantiles(labels[targets[0].name]["train"][:, 0]), ""
+    ids = np.stack([labels[name]["train"] for name in names])
+    _, places, counts = np.unique(ids, axis=1, return_inverse=True, return_counts=True)
+    if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
+        return places.reshape(-1), ""
+    note = (
+        f"Parts have the same share of each class of {names[0]} only: of some classes "
+        f"of {' and '.join(names)} fewer than {_LEAST_TOGETHER} examples are together."
+    )
+    return ids[0], note if len(names) > 1 else ""
 
 
 def _hold(raw: RawData, rows: _Rows, memory: int | None) -> _Held:
@@ -212,11 +239,11 @@ def _parts(
     held: _Held,
     targets: Mapping[PartName, dict[str, NDArray[Any]]],
     memory: int | None,
-) -> dict[str, Any]:
+) -> dict[PartName, Part]:
     """The three parts; what is held raw of the largest one, and can be worked out of
     the others, is let go as soon as it has been encoded."""
     holder = Holder(memory, _needed(raw, list(inputs)))
-    parts: dict[str, Any] = {}
+    parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
         arrays = held.pop(part)
         encoded = {
@@ -230,6 +257,20 @@ def _parts(
         kept = {} if part == "train" else _irrecoverable(arrays, preprocessing)
         parts[part] = Part(encoded, targets[part], kept)
     return parts
+
+
+def _empty_texts(
+    parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
+) -> Iterator[str]:
+    """How many texts hold no words; networks see nothing but padding of them."""
+    for name, item in preprocessing.items():
+        texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
+        empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
+        if sum(empty):
+            yield (
+                f"{sum(empty):,} of {sum(map(len, texts)):,} texts hold no words: "
+                "nothing can be learned of them. Fill in or remove them."
+            )
 
 
 def _irrecoverable(

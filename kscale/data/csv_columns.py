@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from kscale.data.csv_files import BLANKS, CsvFile, Row, all_numbers, is_number
+from kscale.data.csv_files import BLANKS, CsvFile, Row, all_numbers, is_huge, is_number
 from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
@@ -32,11 +32,13 @@ class Column:
         numbers: Cells that hold a number.
         dates: Cells that hold a date.
         commas: Cells that hold a number with a decimal comma.
+        huge: Cells that hold a number which is too large for float32.
         words: Words of all cells, split at spaces.
         odd: First cell that holds no number, with its line.
         values: Different cells, up to some number.
         told: Filled cells when the last of `values` were told apart.
         is_counter: Whether each cell is one more than the cell above.
+        title: What messages call it.
     """
 
     name: str
@@ -45,11 +47,13 @@ class Column:
     numbers: int = 0
     dates: int = 0
     commas: int = 0
+    huge: int = 0
     words: int = 0
     odd: tuple[str, int] | None = None
     values: set[str] = field(default_factory=set)
     told: int = 0
     is_counter: bool = True
+    title: str = ""
     _last: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
@@ -77,6 +81,7 @@ class Column:
                 continue
             self.dates += count * bool(_DATE.fullmatch(cell))
             self.commas += count * bool(_COMMA.fullmatch(cell))
+            self.huge += count * is_huge(cell)
             if self.odd is None:
                 self.odd = cell, lines[cells.index(cell)]
 
@@ -123,7 +128,7 @@ def judged(column: Column, is_text: bool = False) -> Judged:
         column: Counts of the training part.
         is_text: Whether the user said that it holds text.
     """
-    name = f"Column {column.name!r}"
+    name = column.title or f"Column {column.name!r}"
     if is_text:
         return _of_text(column, name)
     if len(column.values) < 2 and not (column.values and column.blanks):
@@ -153,6 +158,13 @@ def _of_text(column: Column, name: str) -> Judged:
 
 def _of_words(column: Column, name: str) -> Judged:
     """A column of words or identifiers."""
+    if column.odd and column.huge and column.numbers + column.huge == column.filled:
+        cell, line = column.odd
+        sentence = (
+            f"{name} is left out: networks read numbers up to 3.4e38 (float32), and it "
+            f"holds {cell} in line {line}. Give it in another unit, or its logarithm."
+        )
+        return Judged("left out", sentence, is_warning=True)
     hint = _hint(column)
     if column.share > 0.5:
         sentence = f"{name} is left out: most of its values occur once{hint}."
@@ -184,6 +196,8 @@ def survey(file: CsvFile) -> dict[str, Column]:
         DataError: A row cannot be read, or there is none.
     """
     columns = {name: Column(name) for name in file.columns}
+    for name in file.unnamed:
+        columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
     for lines, cells in chunks_of_cells(file):
         for column, below in zip(columns.values(), cells, strict=True):
             column.add(below, lines)

@@ -50,11 +50,13 @@ class CsvFile:
         path: The file; it may be compressed with gzip.
         delimiter: What stands between two cells.
         columns: Names of the columns, no two the same.
+        unnamed: Those that the file does not name.
     """
 
     path: Path
     delimiter: str
     columns: tuple[str, ...]
+    unnamed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path) -> "CsvFile":
@@ -70,7 +72,8 @@ class CsvFile:
             raise DataError(f"{path} is empty; its first line must name the columns.")
         columns = tuple(n or f"column{i}" for i, n in enumerate(names, 1))
         _check_columns(path, columns)
-        return cls(path, delimiter, columns)
+        unnamed = tuple(c for c, name in zip(columns, names, strict=True) if not name)
+        return cls(path, delimiter, columns, unnamed)
 
     def rows(self) -> Iterator[Row]:
         """The rows below the first, blank lines left out, one in memory at a time.
@@ -130,6 +133,14 @@ def is_number(cell: str) -> bool:
     """Whether a cell holds a number."""
     try:
         return cell not in BLANKS and numbered(cell) == numbered(cell)
+    except ValueError:
+        return False
+
+
+def is_huge(cell: str) -> bool:
+    """Whether a cell holds a number that float32 cannot."""
+    try:
+        return "_" not in cell and abs(float(cell)) >= _MOST
     except ValueError:
         return False
 

@@ -293,7 +293,10 @@ def _reader(plan: _Plan) -> Reader:
 
 def _told_parts(files: Mapping[PartName, CsvFile]) -> list[str]:
     given = [f"{file.path.name} ({part})" for part, file in files.items()]
-    return [f"The parts are {', '.join(given)}."] if len(given) > 1 else []
+    told = [f"The parts are {', '.join(given)}."] if len(given) > 1 else []
+    if unnamed := files["train"].unnamed:
+        told.append(f"Columns without a name are called {listed(unnamed)}.")
+    return told
 
 
 def _told_columns(columns: Sequence[TableColumn]) -> list[str]:

@@ -5,6 +5,14 @@ import math
 from kscale.objectives import Objective
 
 _Z = 1.96  # 95 % of a normal distribution lie within so many standard errors
+LEAST_RATIO = 1.1
+"""How many times as many params a row has, at least, as the one its gain is over.
+
+A gain is a difference of scores times `1 / log2(ratio)`, and so is its error: of two
+nearly equal sizes both grow without limit, and luck looks like the best bargain of all.
+From a tenth on the factor is 7.3 at most.
+"""
+
 _COUNTED = ("accuracy", "top_5_accuracy")
 
 
@@ -58,9 +66,12 @@ def gain_per_doubling(
         score: Score of the larger network.
         params: Its number of weights.
         before: Score and number of weights of the smaller network.
+
+    Returns:
+        None unless the network has at least `LEAST_RATIO` times as many weights.
     """
     score_before, params_before = before
-    if params_before == 0 or params <= params_before:
+    if params_before == 0 or params < LEAST_RATIO * params_before:
         return None
     gain = objective.gain(score, score_before) / math.log2(params / params_before)
     return 100 * gain if objective.is_share else gain

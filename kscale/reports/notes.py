@@ -1,6 +1,6 @@
 """Notes: what a reader of a report should know before believing it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kscale.budget import used_by
 from kscale.families import FAMILIES
@@ -34,15 +34,45 @@ def notes_of(report: Report) -> tuple[str, ...]:
     return tuple(note for notes in order for note in notes(report))
 
 
+def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
+    """A sentence on answers without a model among the files of the folder of models."""
+    answers = {"best": report.best, "recommended": report.recommended}
+    missing = [
+        name
+        for name, row in answers.items()  # tested just before its model is written
+        if row and row.test_score is not None and f"{name}.keras" not in files
+    ]
+    if not missing:
+        return ()
+    weights = [w for name in missing if (w := f"{name}.weights.h5") in files]
+    left = f" {' and '.join(weights)} can be loaded by your own code." * bool(weights)
+    return (
+        f"There is no model of the {' and the '.join(missing)} network in models/: it "
+        f"could not be written, or was removed.{left} The same command again writes "
+        "it, or says why it cannot.",
+    )
+
+
 def _undertrained(report: Report) -> list[str]:
-    short = [row for row in report.front if row.undertrained]
-    if len(short) * 2 <= len(report.front):
+    rows, which = _better_than_constant(report)
+    short = [row for row in rows if row.undertrained]
+    if len(short) * 2 <= len(rows):
         return []
     return [
-        f"{len(short)} of the {len(report.front)} front rows were still improving when "
+        f"{len(short)} of the {len(rows)} front rows{which} were still improving when "
         "their training ended, so the front may show speed rather than size: train "
         "longer with --epochs."
     ]
+
+
+def _better_than_constant(report: Report) -> tuple[Sequence[Row], str]:
+    """Rows of the front that the majority row does not beat in size and score, and what
+    they are called; all of the front where there are none."""
+    chance, better = report.chance, report.objective.better
+    rows = [r for r in report.front if chance is None or better(r.score, chance)]
+    if not rows or len(rows) == len(report.front):
+        return report.front, ""
+    return rows, " better than a constant answer"
 
 
 def _imbalance(report: Report) -> list[str]:

@@ -37,8 +37,9 @@ class Row:
         over_budget: Whether it exceeds a limit.
         density: Points (per cent) above chance for each million params.
         net_score: NetScore, as `kscale.reports.measures` defines it.
-        gain: Score gained for each doubling of params since the front row before, in
-            points for shares; above 0 is better, also where a low score is.
+        gain: Score gained for each doubling of params since the next smaller front row
+            that is smaller by a tenth, in points for shares; above 0 is better, also
+            where a low score is. None if there is no such row.
         test_score: Objective on the test part.
         test_low, test_high: 95 % interval of the test score.
         metrics: Further metrics on the validation part, the mean over the seeds.

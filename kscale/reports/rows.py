@@ -9,12 +9,13 @@ from typing import Any
 
 from kscale.answers import (
     Entry,
+    answers_of,
     best_of,
     entries_of,
     front_of,
-    is_answer,
     is_scored,
     is_tied,
+    names_one,
     recommended_of,
 )
 from kscale.budget import Budget, used_by
@@ -53,6 +54,7 @@ class _Asked:
     class_counts: Mapping[str, Sequence[int]]
     class_weights: str
     present: Mapping[str, Any]
+    is_one: bool
 
 
 def make_report(
@@ -123,6 +125,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
             _counts(run["data"].get("class_counts") or {}),
             str(identity.get("class_weights") or "none"),
             dict(run.get("baseline") or {}),
+            names_one(identity),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
@@ -135,7 +138,7 @@ def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
 def _rows(results: Sequence[Result], asked: _Asked) -> list[Row]:
     """A row for each entry, the smallest first; gains are not known yet."""
     entries = sorted(entries_of(results), key=lambda entry: entry.params)
-    answers = [entry for entry in entries if is_answer(entry, asked.budget)]
+    answers = answers_of(entries, asked.budget, asked.is_one)
     objective = asked.objective
     best = best_of(answers, objective)
     recommended = recommended_of(answers, objective)
@@ -257,13 +260,19 @@ def _with_test(row: Row, tests: Sequence[Result], asked: _Asked) -> Row:
 
 
 def _with_gains(front: Sequence[Row], asked: _Asked) -> list[Row]:
-    """The front, smallest first, each row with its gain over the one before."""
-    rows = list(front[:1])
-    for row in front[1:]:
-        before = (rows[-1].score, rows[-1].params)
-        gain = gain_per_doubling(asked.objective, row.score, row.params, before)
-        rows.append(replace(row, gain=gain))
-    return rows
+    """The front, smallest first, each row with its gain over the next smaller one, of
+    those that are smaller by enough to tell (`LEAST_RATIO`)."""
+
+    def gain(row: Row, smaller: Sequence[Row]) -> float | None:
+        found = (
+            gain_per_doubling(asked.objective, row.score, row.params, before)
+            for before in ((each.score, each.params) for each in reversed(smaller))
+        )
+        return next((value for value in found if value is not None), None)
+
+    return [
+        replace(row, gain=gain(row, front[:place])) for place, row in enumerate(front)
+    ]
 
 
 def _order(asked: _Asked) -> Callable[[Row], tuple[float, int]]:

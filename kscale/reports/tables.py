@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -36,6 +35,7 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
+from kscale.results import finite
 
 _GAP = 2  # spaces between columns
 _FLAGS = (
@@ -277,7 +277,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "data": dict(report.data),
         "budget": asdict(report.budget),
         "rank_by": report.rank_by,
-        "chance": _finite(report.chance),
+        "chance": finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
         "present": present_json(report),
@@ -299,13 +299,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
     return {
         **{name: getattr(row, name) for name in named},
         "knobs": dict(row.spec.knobs),
-        **{name: _finite(getattr(row, name)) for name in (*_PLAIN, *_FLAGS)},
+        **{name: finite(getattr(row, name)) for name in (*_PLAIN, *_FLAGS)},
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -9,10 +9,11 @@ from typing import Any
 
 from kscale.answers import (
     Entry,
+    answers_of,
     best_of,
     entries_of,
     front_of,
-    is_answer,
+    names_one,
     recommended_of,
 )
 from kscale.errors import BudgetError, ResultsError, TrialError
@@ -255,11 +256,11 @@ class Session:
 
     def _answer(self) -> None:
         """Score the answers on the test part, once, and write their models."""
-        entries = [
-            entry
-            for entry in entries_of(self.recorded)
-            if is_answer(entry, self.plan.space.budget)
-        ]
+        entries = answers_of(
+            entries_of(self.recorded),
+            self.plan.space.budget,
+            names_one(self.plan.identity),
+        )
         best = best_of(entries, self.plan.objective)
         recommended = recommended_of(entries, self.plan.objective)
         if best is None or recommended is None:

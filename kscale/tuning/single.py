@@ -29,6 +29,7 @@ def train(
 
     It is a search whose budget is the network's own size, so it leaves a run folder
     with all that a search leaves: results, majority and linear rows, report, model.
+    The network is the answer of the run, though the linear one may be better.
 
     Args:
         family: Name of a family.

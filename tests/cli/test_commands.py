@@ -1,6 +1,7 @@
 """Commands print the answer on standard output and nothing else there."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,20 @@ def test_report_writes_pictures_and_pages(
     path = tmp_path / f"front.{suffix}"
     assert call("report", str(folder), "-o", str(path)).exit_code == 0
     assert path.stat().st_size > 1000
+
+
+def test_report_says_that_a_model_is_missing(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "run")
+    assert "There is no model" not in call("report", str(copy)).stdout
+    (copy / "models" / "best.keras").unlink()
+    (copy / "models" / "best.weights.h5").touch()  # as of a model of one's own
+    page = tmp_path / "page.html"
+    note = "There is no model of the best network in models/"
+    told = " ".join(call("report", str(copy), "-o", str(page)).stdout.split())
+    assert f"Note: {note}" in told and "best.weights.h5 can be loaded" in told
+    assert note in page.read_text()
+    found = json.loads(call("report", str(copy), "--json").stdout)
+    assert found["notes"][0].startswith(note)
 
 
 def test_report_skips_a_damaged_line(

@@ -82,6 +82,26 @@ def test_a_column_of_nearly_all_numbers_says_what_is_none(tmp_path: Path) -> Non
     )
 
 
+def test_a_number_too_large_for_a_network_is_told(tmp_path: Path) -> None:
+    rows = [[i, f"{i}e300" if i > 7 else i, "ab"[i % 2]] for i in range(100)]
+    assert said(load(tmp_path, ["i", "mass", "y"], *rows), "'mass'") == (
+        "Column 'mass' is left out: networks read numbers up to 3.4e38 (float32), and "
+        "it holds 8e300 in line 10. Give it in another unit, or its logarithm."
+    )
+
+
+def test_a_column_without_a_name_is_called_unnamed(tmp_path: Path) -> None:
+    rows = [[i, i % 7, f"X{i}", "ab"[i % 2]] for i in range(60)]
+    data = load(tmp_path, ["", "n", "", "y"], *rows)
+    assert said(data, "unnamed column 1") == (
+        "The unnamed column 1 is left out: it counts the rows."
+    )
+    assert said(data, "unnamed column 3").endswith("most of its values occur once.")
+    assert said(data, "without a name").endswith(" are called column1, column3.")
+    named = load_dataset(table(tmp_path / "b.csv"))
+    assert not any("without a name" in note for note in named.notes)
+
+
 def test_ignored_columns_are_not_read(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv")
     assert names(load_dataset(path, ignore=["size", "kind"])) == ["weight"]
@@ -134,6 +154,23 @@ def test_a_word_among_numbers_to_predict_is_told(tmp_path: Path) -> None:
     rows = [[i, "big" if i == 3 else i / 7] for i in range(40)]
     with pytest.raises(DataError, match=r"a.csv:5 must hold a number in y, .* 'big'"):
         load(tmp_path, ["x", "y"], *rows, label="y:numbers")
+
+
+@pytest.mark.parametrize("rare", [7, 6])
+def test_parts_have_the_same_share_of_classes_of_several_labels(
+    rare: int, tmp_path: Path
+) -> None:
+    pairs = [("a", "x")] * 100 + [("a", "y")] * rare + [("b", "x")] * 40
+    pairs += [("b", "y")] * 60
+    rows = [[i % 13, *pair] for i, pair in enumerate(pairs)]
+    data = load(tmp_path, ["n", "u", "v"], *rows, label=("u", "v"))
+    notes = [note for note in data.notes if "the same share of each class of u" in note]
+    assert len(notes) == (rare == 6)
+    for part in (data.validation, data.test):
+        both = 2 * part.targets["u"] + part.targets["v"]
+        is_even = (np.bincount(both, minlength=4) >= (15, 1, 6, 9)).all()
+        assert is_even or rare == 6
+        assert np.bincount(part.targets["u"]).tolist() in ([16, 15], [15, 15])
 
 
 def test_several_labels_are_several_targets(tmp_path: Path) -> None:
@@ -289,3 +326,14 @@ def test_real_tables_are_understood() -> None:
     assert housing.task.targets[0].kind == "real" and len(names(housing)) == 9
     reviews = load_dataset(SHARED / "sst2_train.csv.gz")
     assert [len(part) for part in reviews.parts.values()] == [6920, 872, 1821]
+
+
+def test_texts_without_words_are_counted(tmp_path: Path) -> None:
+    texts = [f"this is the {i}th of many lines" for i in range(60)]
+    texts[3] = texts[10] = ""
+    texts[20] = "?!"
+    rows = [[text, "ab"[i % 2]] for i, text in enumerate(texts)]
+    data = load(tmp_path, ["text", "y"], *rows)
+    assert said(data, "no words").startswith("3 of 60 texts hold no words")
+    whole = load_dataset(sentences(tmp_path / "whole.csv"))
+    assert not any("no words" in line for line in whole.warnings)

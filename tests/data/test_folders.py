@@ -328,14 +328,32 @@ def test_a_folder_of_another_form_is_told(tmp_path: Path, case: str) -> None:
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
 
 
-def test_damaged_files_are_counted(tmp_path: Path) -> None:
+def test_damaged_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:
     sounds(images(tmp_path / "images", "a", "b").parent / "sounds", "a", "b")
+    write_tree(
+        tmp_path / "texts", {f"{c}/{i}.txt": "words" for c in "ab" for i in "01234"}
+    )
     for path in [*tmp_path.glob("*/b/*.png"), *tmp_path.glob("*/b/*.wav")]:
         path.write_bytes(b"damaged")
-    with pytest.raises(DataError, match="5 images are damaged, the first: .*b/0.png"):
+    for path in (tmp_path / "texts").glob("b/*.txt"):
+        path.write_bytes(b"\xff")
+    every = r"^5 of \d+ {} are damaged: .*{}.*{}.*{}"
+    match = every.format("images", "b/0.png", "b/1.png", "b/2.png")
+    with pytest.raises(DataError, match=match) as caught:
         peek_task(tmp_path / "images")
-    with pytest.raises(DataError, match="5 sounds are damaged, the first: .*1_a.0.wav"):
+    assert "b/3.png" not in str(caught.value)
+    with pytest.raises(DataError, match=r"^5 of \d+ sounds are damaged: .*1_a.0.wav"):
         peek_task(tmp_path / "sounds")
+    with pytest.raises(DataError, match=r"^5 of 10 texts are damaged: .*0.txt:1 is"):
+        load_dataset(tmp_path / "texts")
+
+
+def test_images_that_are_cut_short_are_counted(tmp_path: Path) -> None:
+    images(tmp_path, "a", "b")
+    for path in tmp_path.glob("b/*.png"):  # their headers can be read
+        path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"^\d+ of \d+ images are damaged: .*b/0.png"):
+        load_dataset(tmp_path)
 
 
 def test_a_truncated_image_is_told_when_it_is_loaded(tmp_path: Path) -> None:

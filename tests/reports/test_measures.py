@@ -64,6 +64,12 @@ def test_gain_over_nothing_is_unknown() -> None:
     assert gain_per_doubling(ACCURACY, 0.9, 1000, (0.8, 1000)) is None
 
 
+def test_a_gain_over_nearly_the_same_size_is_unknown() -> None:
+    assert gain_per_doubling(ACCURACY, 0.9, 1099, (0.8, 1000)) is None
+    largest = gain_per_doubling(ACCURACY, 0.9, 1100, (0.8, 1000))
+    assert largest == pytest.approx(10 * 7.2725, rel=1e-4)
+
+
 def test_wilson_interval_against_its_formula_by_hand() -> None:
     # p = .9, n = 100, z^2 = 3.8416: center .919208 / 1.038416 = .885202;
     # half 1.96 / 1.038416 sqrt(.0009 + .00009604) = .059569

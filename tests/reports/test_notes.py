@@ -47,6 +47,16 @@ def test_half_of_the_front_undertrained_is_not_most() -> None:
     assert not has(notes(results), "still improving")
 
 
+def test_a_row_that_a_constant_answer_beats_is_not_counted_as_improving() -> None:
+    results = [majority(0.5), *searched(0.4, 0.7, undertrained=True)]
+    found = notes([*results, *searched(0.0, 0.0, 0.9)[2:]])
+    assert not has(found, "still improving")  # 1 of 2; with the first it was 2 of 3
+    found = notes([*results, *searched(0.0, 0.0, 0.9, undertrained=True)[2:]])
+    assert found[0].startswith("2 of the 2 front rows better than a constant answer")
+    every = [majority(0.95), *searched(0.4, 0.7, undertrained=True)]
+    assert has(notes(every), "2 of the 2 front rows were still improving")
+
+
 def test_the_best_at_the_edge_of_a_range_says_what_to_try() -> None:
     depths = FAMILIES["cnn"].knob("depth").values
     deepest = int(max(float(value) for value in depths))

@@ -89,6 +89,23 @@ def test_the_gain_is_over_the_next_smaller_row_of_the_front() -> None:
     assert all(row.gain is None for row in report.rows if not row.is_front)
 
 
+def test_the_gain_of_nearly_equal_sizes_is_over_one_that_is_smaller_by_a_tenth() -> (
+    None
+):
+    sizes = {1: 1000, 2: 2000, 3: 2020, 4: 2180}
+    results = [
+        made_result(cnn(depth, 8), 0.5 + depth / 10, params=params)
+        for depth, params in sizes.items()
+    ]
+    report = make_report(made_run(), results, "size")
+    none, *gains = [row.gain for row in report.front]
+    assert none is None
+    assert gains == [
+        pytest.approx(100 * (depth - 1) / 10 / math.log2(sizes[depth] / 1000))
+        for depth in (2, 3, 4)
+    ]
+
+
 def test_a_test_score_has_wilsons_interval_over_the_test_part() -> None:
     row = digits_report().best
     assert row is not None

@@ -246,6 +246,28 @@ def test_train_gives_the_asked_network_and_nothing_else(tmp_path: Path) -> None:
     assert run.load_model("best").count_params() == searched[0].params
 
 
+def test_train_answers_with_the_asked_network_though_the_linear_one_is_better(
+    tmp_path: Path,
+) -> None:
+    knobs = {"depth": 1, "width": 8, "learning_rate": 1e-4}
+    run = train("mlp", knobs, digits(), epochs=1, run=tmp_path / "r")
+    asked = next(r for r in run.results if r.stage == "search")
+    rival = next(r for r in run.results if r.spec.family == "linear")
+    assert (rival.score or 0) > (asked.score or 0)
+    report = run.report()
+    assert report.best is report.recommended
+    assert report.best is not None and report.best.spec == asked.spec
+    assert report.best.test_score is not None
+    assert report.baselines[-1].test_score is not None  # to compare with
+    assert any("no better than the" in note for note in report.notes)
+    assert run.load_model("recommended").count_params() == asked.params
+
+
+def test_train_of_the_linear_network_answers_with_it(tmp_path: Path) -> None:
+    run = train("linear", data=digits(), epochs=1, run=tmp_path / "r")
+    assert run.best().spec.family == "linear"
+
+
 def test_regression_is_scored_in_the_users_unit(tmp_path: Path) -> None:
     changes = {"epochs": 10, "batch_size": 32, "finalist_seeds": 0}
     run = tune("diabetes", run=tmp_path / "run", **{**SMALL, **changes})

@@ -12,7 +12,7 @@ from kscale.data.raw import RawArray
 from kscale.data.readers.base import Reader
 from kscale.errors import DataError
 
-Header = TypeVar("Header")
+Content = TypeVar("Content")
 
 Paths = Mapping[PartName, Sequence[Path]]
 """Files by part; the training part is there."""
@@ -60,27 +60,28 @@ def every_path(paths: Paths) -> list[Path]:
     return [path for files in paths.values() for path in files]
 
 
-def headers_of(
-    files: Sequence[Path], header: Callable[[Path], Header], what: str
-) -> list[Header]:
-    """What the headers of files say, without their content.
+def read_each(
+    files: Sequence[Path], read: Callable[[Path], Content], what: str
+) -> list[Content]:
+    """What each file holds, or its header alone.
 
     Args:
         files: All of one kind.
-        header: Reads one.
+        read: Reads one.
         what: Several of the kind, for the message.
 
     Raises:
-        DataError: Some cannot be read; the text names the first and counts them.
+        DataError: Some cannot be read; the text counts them and names the first three.
     """
     found, errors = [], []
     for path in files:
         try:
-            found.append(header(path))
+            found.append(read(path))
         except DataError as error:
             errors.append(error)
     if len(errors) > 1:
-        raise DataError(f"{len(errors):,} {what} are damaged, the first: {errors[0]}")
+        count = f"{len(errors):,} of {len(files):,}"
+        raise DataError(f"{count} {what} are damaged: {' '.join(map(str, errors[:3]))}")
     if errors:
         raise errors[0]
     return found

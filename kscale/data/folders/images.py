@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.fitting import ScaledFit
-from kscale.data.folders.base import FolderKind, Paths, Understood, headers_of
+from kscale.data.folders.base import FolderKind, Paths, Understood, read_each
 from kscale.data.options import Options
 from kscale.data.raw import RawArray
 from kscale.data.readers.images import RESIZES, ImageHeader, ImageReader, image_header
@@ -30,7 +30,7 @@ def _understand(paths: Paths, options: Options) -> Understood:
     """
     _check_options(options)
     headers = {
-        part: headers_of(files, image_header, "images") for part, files in paths.items()
+        part: read_each(files, image_header, "images") for part, files in paths.items()
     }
     every = [header for found in headers.values() for header in found]
     height, width = options.image_size or _size(headers["train"])
@@ -115,10 +115,9 @@ def _array(reader: ImageReader, label: str, files: Sequence[Path]) -> RawArray:
 
     # No threads: two are no faster, neither with small images nor with photos.
     def take(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        taken = np.empty((len(rows), *shape), np.uint8)
-        for place, row in enumerate(rows.tolist()):
-            taken[place] = reader.array(files[row])
-        return taken
+        chosen = [files[row] for row in rows.tolist()]
+        taken = read_each(chosen, reader.array, "images")
+        return np.array(taken, np.uint8).reshape(len(rows), *shape)
 
     return RawArray.lazy(label, (len(files), *shape), np.uint8, take)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.folders.base import FolderKind, Paths, Understood, headers_of
+from kscale.data.folders.base import FolderKind, Paths, Understood, read_each
 from kscale.data.options import Options
 from kscale.data.preprocessing.log_mel import LogMelFit, fft_length_of, step_of
 from kscale.data.raw import RawArray
@@ -29,7 +29,7 @@ def _understand(paths: Paths, options: Options) -> Understood:
     cut at the end.
     """
     headers = {
-        part: headers_of(files, sound_header, "sounds") for part, files in paths.items()
+        part: read_each(files, sound_header, "sounds") for part, files in paths.items()
     }
     every = [header for found in headers.values() for header in found]
     rate = _rate(headers["train"])
@@ -96,10 +96,9 @@ def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> list[str]:
 
 def _array(reader: SoundReader, label: str, files: Sequence[Path]) -> RawArray:
     def take(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        taken = np.empty((len(rows), reader.samples), np.float32)
-        for place, row in enumerate(rows.tolist()):
-            taken[place] = reader.array(files[row])
-        return taken
+        chosen = [files[row] for row in rows.tolist()]
+        taken = read_each(chosen, reader.array, "sounds")
+        return np.array(taken, np.float32).reshape(len(rows), reader.samples)
 
     return RawArray.lazy(label, (len(files), reader.samples), np.float32, take)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kscale.data.folders.base import FolderKind, Paths, Understood
+from kscale.data.folders.base import FolderKind, Paths, Understood, read_each
 from kscale.data.options import Options
 from kscale.data.preprocessing.text import TextFit
 from kscale.data.raw import RawArray
@@ -26,7 +26,7 @@ def texts_of_files(label: str, files: Sequence[Path]) -> RawArray:
         label,
         (len(files),),
         dtype,
-        lambda: np.array([text_of_file(path) for path in files], dtype=dtype),
+        lambda: np.array(read_each(files, text_of_file, "texts"), dtype=dtype),
     )
 
 

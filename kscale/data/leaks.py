@@ -1,0 +1,112 @@
+"""Columns of a table that hold the label itself, or say which rows belong together."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.readers.base import Reader
+from kscale.data.readers.tables import TableReader
+from kscale.data.rows import Rows
+
+_LEAST_ROWS = 20  # two unrelated columns of two values agree with odds of 2^-19
+_HEAD = 1000  # rows that tell most columns from a label
+_EXACT = 1 - 1e-6  # correlation of float32 numbers that are one another's multiples
+_LEAST_GROUPS = 20
+_MOST_IN_GROUP = 100  # rows, on average
+_UNLIKE = 0.2  # of the unlike pairs that groups of chance have
+_EXPECTED = 20  # such pairs, for their lack to be no chance
+_GROUP = re.compile(
+    r"(?i:(.*[\W_])?(id|patient|subject|person|user|customer|client|speaker|household"
+    r"|group|session|device)([\W_].*)?)|.*[a-z]I[dD]"
+)
+
+
+def leak_warnings(
+    reader: Reader | None,
+    train: Mapping[str, Rows],
+    targets: Mapping[str, NDArray[Any]],
+    is_cut: bool,
+) -> Iterator[str]:
+    """A sentence for each column of a table that makes scores look too good.
+
+    Args:
+        reader: Knows the columns, if the data is a table.
+        train: Raw inputs of the training part.
+        targets: Labels of it by target, as networks learn them.
+        is_cut: Whether a part was cut from the rows without regard to groups.
+    """
+    for column in reader.columns if isinstance(reader, TableReader) else ():
+        values, name = train[column.name][:], column.column
+        same = [
+            target for target, labels in targets.items() if _is_label(values, labels)
+        ]
+        if same:
+            yield (
+                f"Column {name!r} says the same as the label {same[0]}: if it is not "
+                "known before that is, leave it out with "
+                f"ignore={name} (--ignore {name})."
+            )
+        elif is_cut and _GROUP.fullmatch(name):
+            codes = _codes(values)
+            if any(_are_groups(codes, labels) for labels in targets.values()):
+                yield (
+                    f"Column {name!r} may name groups: rows of one of its "
+                    f"{codes.max() + 1:,} values mostly have one label, so scores are "
+                    "too good if they are in two parts. Keep them in one with "
+                    f"split_by={name} (--split-by {name})."
+                )
+
+
+def _is_label(values: NDArray[Any], labels: NDArray[Any]) -> bool:
+    """Whether each value goes with one class and each class with one value; of numbers,
+    whether one is a multiple of the other but for an offset."""
+    is_same = _is_one_to_one if labels.ndim == 1 else _is_multiple
+    return len(values) >= _LEAST_ROWS and all(
+        is_same(values[rows], labels[rows]) for rows in (slice(_HEAD), slice(None))
+    )
+
+
+def _is_one_to_one(values: NDArray[Any], labels: NDArray[Any]) -> bool:
+    codes = _codes(values)
+    return _pairs(codes) == _pairs(_both(codes, labels)) == _pairs(labels)
+
+
+def _is_multiple(values: NDArray[Any], labels: NDArray[Any]) -> bool:
+    if values.dtype.kind != "f" or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return False
+    varying = labels[:, np.ptp(labels, axis=0) > 0].T.astype(float)
+    return any(abs(np.corrcoef(values, each)[0, 1]) > _EXACT for each in varying)
+
+
+def _are_groups(codes: NDArray[np.int64], labels: NDArray[Any]) -> bool:
+    """Whether the classes of rows of one value differ far less often than of any two:
+    one less the quotient is Cohen's kappa, over pairs of rows."""
+    groups = int(codes.max()) + 1
+    is_few = groups < _LEAST_GROUPS or len(codes) > _MOST_IN_GROUP * groups
+    if is_few or labels.ndim > 1:
+        return False
+    pairs = _pairs(codes)
+    expected = pairs * (1 - _pairs(labels) / _pairs(np.zeros_like(labels)))
+    unlike = pairs - _pairs(_both(codes, labels))
+    return expected >= _EXPECTED and unlike <= _UNLIKE * expected
+
+
+def _pairs(codes: NDArray[Any]) -> int:
+    """How many pairs of rows have the same code."""
+    counts = np.unique(codes, return_counts=True)[1]
+    return int((counts * (counts - 1)).sum()) // 2
+
+
+def _both(codes: NDArray[np.int64], labels: NDArray[Any]) -> NDArray[np.int64]:
+    return codes * (int(labels.max()) + 1) + labels.astype(np.int64)
+
+
+def _codes(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole numbers from 0, the same for the same value."""
+    if values.dtype.kind == "T":
+        known = {cell: code for code, cell in enumerate(dict.fromkeys(values.tolist()))}
+        return np.array([known[cell] for cell in values.tolist()], np.int64)
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)

@@ -104,10 +104,17 @@ class Board:
             time.sleep(0.2)
 
 
+# What a shell starts in the background ignores Ctrl-C, and so would its children.
+_HEEDS_CTRL_C = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('kscale', run_name='__main__')"
+)
+
+
 @contextmanager
 def board_on(run: Run) -> Iterator[Board]:
     """`kscale board` on a run, ended by Ctrl-C."""
-    command = [sys.executable, "-m", "kscale", "board", str(run.folder)]
+    command = [sys.executable, "-c", _HEEDS_CTRL_C, "board", str(run.folder)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -22,12 +22,12 @@ from kscale import Run, load_dataset, tune
 from kscale.errors import BudgetError, ResultsError, SpecError, TrialError
 from kscale.results import RESULTS_FILE, Result
 from kscale.search.base import result_key
-from kscale.task import Target
+from kscale.task import Target, Task
 from kscale.tuning.own.code import load_hypermodel
 from kscale.tuning.own.counts import SIZES_FILE
 from kscale.tuning.own.drawing import DrawingHyperParameters
 from kscale.tuning.own.models import OwnModels
-from kscale.tuning.own.outputs import gives_logits, logits_of
+from kscale.tuning.own.outputs import Heads, logits_of
 from kscale.tuning.own.raw import raw_dataset
 from kscale.tuning.plans import plan_search
 
@@ -255,8 +255,10 @@ def test_logits_are_told_by_loss_and_last_layer(
     model = keras.Sequential(layers)
     if loss is not None:
         model.compile(loss=loss)
-    assert gives_logits(model) == is_logits
-    assert gives_logits(keras.Sequential([keras.Input((4,)), model])) == is_logits
+    task = Task(digits().task.inputs, (Target("y", "classes", 3),))
+    for each in (model, keras.Sequential([keras.Input((4,)), model])):
+        heads = Heads.of(each, each(np.zeros((2, 4))), task)
+        assert heads.are_logits(each) == {"y": is_logits}
 
 
 def test_one_output_is_the_second_of_two_classes() -> None:
@@ -281,8 +283,9 @@ def test_what_only_families_have_is_refused() -> None:
         plan_search(digits(), hypermodel=sequential, max_params=100)
     x = np.eye(20)
     several = load_dataset((x, {"a": x.argmax(1) % 2, "b": x.argmax(1) % 3}))
-    with pytest.raises(SpecError, match="trained on one target"):
-        plan_search(several, hypermodel=functional, max_params=100)
+    asked = {"hypermodel": functional, "class_weights": "balanced"}
+    with pytest.raises(SpecError, match="class weights of one target"):
+        plan_search(several, max_params=100, **asked)
 
 
 @pytest.mark.parametrize(

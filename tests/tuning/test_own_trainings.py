@@ -269,6 +269,61 @@ def test_several_inputs_and_real_values_are_searched(tmp_path: Path) -> None:
     assert session_values(tested)["learning_rate"] == 0.001
 
 
+def two_heads(form: str, compiled: bool) -> Any:
+    """A class of three as logits or shares, a flag and a value."""
+
+    def build(hp: Any) -> keras.Model:
+        given = keras.Input((6,))
+        x = keras.layers.Dense(hp.Int("units", 8, 9), "relu")(given)
+        end = None if form == "logits" else "softmax"
+        kind = keras.layers.Dense(3, end, name="kind")(x)
+        flag = keras.layers.Dense(1, "sigmoid", name="flag")(x)
+        outputs = [keras.layers.Dense(1, name="amount")(x), kind, flag]
+        if form == "dict":
+            outputs = dict(zip(("amount", "kind", "flag"), outputs, strict=True))
+        model = keras.Model(given, outputs)
+        if compiled:
+            names = ("mse", "sparse_categorical_crossentropy", "binary_crossentropy")
+            losses = dict(zip(("amount", "kind", "flag"), names, strict=True))
+            model.compile("adam", losses)
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("form", "compiled"), [("list", True), ("dict", False), ("logits", False)]
+)
+def test_several_targets_are_trained_scored_and_shipped(
+    form: str, compiled: bool, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+    targets = {
+        "kind": x[:, :3].argmax(axis=1),
+        "flag": x[:, 3] > 0,
+        "amount": np.abs(x[:, 4]),
+    }
+    data = load_dataset((x, targets))
+    build = two_heads(form, compiled)
+    plan = plan_search(data, hypermodel=build, max_params=200, epochs=2)
+    result, _ = trained(plan, tmp_path)
+    assert result.status == "ok", result.reason
+    trainer = make_trainer(plan, folder=tmp_path, strategy=make_strategy("none"))
+    job = next(j for j in plan.searcher().planned() if j.stage == "search")
+    trainer.ship(job, tmp_path / "model.keras")
+    test = raw_dataset(data).validation
+    model = keras.models.load_model(tmp_path / "model.keras")
+    given = model.predict(test.inputs["x"], verbose=0)
+    amount = test.targets["amount"]
+    rest = ((given["amount"] - amount) ** 2).sum()
+    parts = [1 - rest / ((amount - amount.mean()) ** 2).sum()]
+    for target in data.task.targets:
+        if target.kind == "classes":
+            likeliest = given[target.name].argmax(axis=1)
+            parts.append((likeliest == test.targets[target.name]).mean())
+    assert np.mean(parts) == pytest.approx(result.score, rel=1e-4)
+
+
 class Sleep(keras.layers.Layer):
     """Takes its time."""
 

@@ -11,10 +11,11 @@ import keras_tuner
 
 from kscale.building import alone
 from kscale.data.base import Dataset, Part
+from kscale.task import Target
 from kscale.tuning.loops import WarmupSteadyCooldown, make_optimizer
 from kscale.tuning.own.drawing import DrawingHyperParameters
 from kscale.tuning.own.models import OwnModels
-from kscale.tuning.own.outputs import gives_logits
+from kscale.tuning.own.outputs import Heads
 from kscale.tuning.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def compile_own(
     dataset: Dataset,
     recipe: Recipe,
     learning_rate: float,
-    outputs: int,
+    heads: Heads,
+    outputs: Mapping[str, int],
 ) -> None:
     """Compile a model that the user did not, with the recipe's optimizer.
 
@@ -42,21 +44,24 @@ def compile_own(
         dataset: What it will be trained on.
         recipe: Epochs, batches and schedule.
         learning_rate: Largest learning rate.
-        outputs: Values that it gives for an example.
+        heads: Which of its outputs is of which target.
+        outputs: Values that it gives for an example, by target.
     """
-    target = dataset.task.targets[0]
+    are_logits = heads.are_logits(model)
+    losses = {
+        target.name: _loss_of(target, outputs[target.name], are_logits[target.name])
+        for target in dataset.task.targets
+    }
     optimizer = make_optimizer(recipe, len(dataset.train), learning_rate, _WEIGHT_DECAY)
-    loss: Any = keras.losses.MeanSquaredError()
-    if target.kind == "classes":
-        is_single = outputs == 1
-        losses = keras.losses
-        kind = (
-            losses.BinaryCrossentropy
-            if is_single
-            else (losses.SparseCategoricalCrossentropy)
-        )
-        loss = kind(from_logits=gives_logits(model))
-    model.compile(optimizer, loss=loss)
+    model.compile(optimizer, loss=heads.join(losses))
+
+
+def _loss_of(target: Target, outputs: int, is_logits: bool) -> keras.Loss:
+    if target.kind == "real":
+        return keras.losses.MeanSquaredError()
+    if outputs == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=is_logits)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=is_logits)
 
 
 def first_rate(optimizer: Any, asked: float) -> float:
@@ -84,6 +89,7 @@ def fit_own(
     watch: "Watch | None" = None,
     class_weights: Mapping[str, Any] | None = None,
     most: int | None = None,
+    heads: Heads | None = None,
 ) -> None:
     """Let the user's `fit` train a model: `fit(hp, model, x, y, **kwargs)`.
 
@@ -99,19 +105,20 @@ def fit_own(
         watch: A callback to pass on.
         class_weights: As `class_weights_of` gives them.
         most: Most examples of each part.
+        heads: Outputs of the model, whose form several targets get.
     """
     weights = list((class_weights or {}).values())
     given: dict[str, Any] = {
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
-        "validation_data": _pair(dataset.validation, most),
+        "validation_data": _pair(dataset.validation, most, heads),
         "callbacks": [watch] if watch is not None else [],
         "verbose": 0,
     }
     if weights:
         given["class_weight"] = dict(enumerate(weights[0].tolist()))
     given = _named(models.hypermodel.fit, given)
-    _call(models, given, watch, hp, model, *_pair(dataset.train, most))
+    _call(models, given, watch, hp, model, *_pair(dataset.train, most, heads))
 
 
 def _named(fit: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -155,11 +162,11 @@ def _is_begun(model: Any, watch: "Watch | None") -> bool:
     return (watch is not None and watch.calls > 0) or int(steps) > 0
 
 
-def _pair(part: Part, most: int | None) -> tuple[Any, Any]:
-    """Inputs, an array or arrays by name, and the target."""
-    (target,) = part.targets.values()
+def _pair(part: Part, most: int | None, heads: Heads | None) -> tuple[Any, Any]:
+    """Inputs, an array or arrays by name, and the target, or what a model takes."""
+    targets = {name: rows[:most] for name, rows in part.targets.items()}
     inputs = {name: rows[:most] for name, rows in part.inputs.items()}
-    return alone(inputs), target[:most]
+    return alone(inputs), alone(targets) if heads is None else heads.join(targets)
 
 
 class _Stopped(Exception):

@@ -1,5 +1,7 @@
-"""What a user's model gives for classes, probabilities or logits, and how one tells."""
+"""What a user's model gives: for which target, and probabilities or logits."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -7,31 +9,135 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.errors import TrialError
-from kscale.task import Target
+from kscale.task import Target, Task
 
 _LEAST = 1e-7
 _SHARES = ("softmax", "sigmoid")
 
 
-def gives_logits(model: keras.Model) -> bool:
-    """Whether a model gives logits: its loss says so, or its last layer has no softmax.
+@dataclass(frozen=True)
+class Heads:
+    """The outputs of a model by target.
 
-    A compiled loss on probabilities is believed where the last layer says nothing.
+    Args:
+        task: The targets.
+        names: Targets in the order of the outputs.
+        form: `dict`, `list`, or empty for the only output, however it is wrapped.
     """
-    loss = getattr(model, "loss", None) if model.compiled else None
+
+    task: Task
+    names: tuple[str, ...]
+    form: str = ""
+
+    @classmethod
+    def of(cls, model: keras.Model, given: Any, task: Task) -> "Heads":
+        """Outputs are of the targets whose names they have, or else in their order.
+
+        Args:
+            model: The model, which may name its outputs.
+            given: What it gave for any inputs.
+            task: The targets.
+
+        Raises:
+            TrialError: The outputs are not those of the targets in number, names or
+                shapes.
+        """
+        names = tuple(target.name for target in task.targets)
+        heads = cls(task, *_order_of(names, model, given))
+        found = heads.split(given)
+        for target in task.targets:
+            check_outputs(target, tuple(found[target.name].shape))
+        return heads
+
+    def split(self, given: Any) -> dict[str, Any]:
+        """Outputs of the model by target."""
+        if not self.form:
+            return {self.names[0]: only(given)}
+        if self.form == "dict":
+            return {name: given[name] for name in self.names}
+        return dict(zip(self.names, given, strict=True))
+
+    def join(self, items: Mapping[str, Any]) -> Any:
+        """What is given by target in the form of the outputs."""
+        if not self.form:
+            return items[self.names[0]]
+        if self.form == "dict":
+            return {name: items[name] for name in self.names}
+        return [items[name] for name in self.names]
+
+    def are_logits(self, model: keras.Model) -> dict[str, bool]:
+        """Whether the model gives logits, by target.
+
+        The compiled loss says so, or the last layer has no softmax. A loss on
+        probabilities is believed where the last layer says nothing.
+        """
+        losses: Any = getattr(model, "loss", None) if model.compiled else None
+        ends = _ends_of(model)
+        found = {}
+        for place, name in enumerate(self.names):
+            loss = losses
+            if self.form and isinstance(losses, Mapping):
+                outputs = getattr(model, "output_names", self.names)
+                loss = losses.get(name, losses.get(_at(outputs, place)))
+            elif self.form and not isinstance(losses, str | keras.Loss):
+                loss = _at(losses, place)
+            end = ends.get(name, _at(ends.get("", ()), place))
+            found[name] = _are_logits(loss, end or (None if self.form else model))
+        return found
+
+
+def _order_of(
+    names: tuple[str, ...], model: keras.Model, given: Any
+) -> tuple[tuple[str, ...], str]:
+    """Targets in the order of a model's outputs, and the form of these."""
+    if len(names) == 1:
+        only(given)
+        return names, ""
+    if isinstance(given, dict) and set(given) == set(names):
+        return names, "dict"
+    if isinstance(given, list | tuple) and len(given) == len(names):
+        named = tuple(getattr(model, "output_names", None) or ())
+        return (named if set(named) == set(names) else names), "list"
+    found = ", ".join(given) if isinstance(given, dict) else "other outputs"
+    raise TrialError(
+        f"the model must give a dict of {' and '.join(names)}, or {len(names)} outputs "
+        f"in this order, but it gives {found}"
+    )
+
+
+def _at(items: Any, place: int) -> Any:
+    is_there = isinstance(items, list | tuple) and place < len(items)
+    return items[place] if is_there else None
+
+
+def _ends_of(model: keras.Model) -> dict[str, Any]:
+    """What makes the outputs of a graph, by name; in their order under no name."""
+    outputs = getattr(model, "_outputs_struct", None)
+    if isinstance(outputs, dict):
+        return {name: _maker_of(tensor) for name, tensor in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        return {"": tuple(map(_maker_of, outputs))}
+    return {}
+
+
+def _maker_of(tensor: Any) -> Any:
+    return getattr(getattr(tensor, "_keras_history", None), "operation", None)
+
+
+def _are_logits(loss: Any, end: Any) -> bool:
     declared = getattr(loss, "from_logits", None)
     if declared is None:
         declared = getattr(loss, "_fn_kwargs", {}).get("from_logits")
     if declared:
         return True
-    if _ends_in_shares(model):
+    if end is not None and _ends_in_shares(end):
         return False
     is_entropy = "crossentropy" in str(loss or "").lower() or declared is False
     return not is_entropy
 
 
-def _ends_in_shares(model: keras.Model) -> bool:
-    layer: Any = model
+def _ends_in_shares(end: Any) -> bool:
+    layer: Any = end
     while getattr(layer, "layers", None):
         layer = _last_of(layer)
     if isinstance(layer, keras.layers.Softmax):
@@ -45,8 +151,7 @@ def _ends_in_shares(model: keras.Model) -> bool:
 def _last_of(model: Any) -> Any:
     """What makes the output: as the graph has it, or else the last layer."""
     outputs = getattr(model, "outputs", None) or []
-    history = getattr(outputs[0], "_keras_history", None) if outputs else None
-    made = getattr(history, "operation", None)
+    made = _maker_of(outputs[0]) if outputs else None
     return model.layers[-1] if made is None or made is model else made
 
 
@@ -78,15 +183,19 @@ def _of_two(given: NDArray[np.float32], is_logits: bool) -> NDArray[np.float32]:
 def check_outputs(target: Target, shape: tuple[int | None, ...]) -> None:
     """Raise unless a model's outputs are of the shape that a target needs.
 
+    One number for an example is enough for two classes.
+
     Raises:
         TrialError: They are not.
     """
-    if len(shape) != 2 or shape[1] != target.outputs:
-        what = "classes" if target.kind == "classes" else "values"
-        raise TrialError(
-            f"the model gives {shape[-1] if len(shape) == 2 else shape} outputs, but "
-            f"{target.name} has {target.outputs} {what}"
-        )
+    least = 1 if target.kind == "classes" and target.outputs == 2 else target.outputs
+    if shape[1:] in ((target.outputs,), (least,)) or (least == 1 and len(shape) == 1):
+        return
+    what = "classes" if target.kind == "classes" else "values"
+    raise TrialError(
+        f"the model gives {shape[-1] if len(shape) == 2 else shape} outputs, but "
+        f"{target.name} has {target.outputs} {what}"
+    )
 
 
 def shares_of(target: Target, given: Any, is_logits: bool) -> Any:

@@ -9,11 +9,11 @@ from kscale.building import alone
 from kscale.data.base import Dataset
 from kscale.errors import ExportError, reason_of
 from kscale.preprocessing_layers import apply_layers
-from kscale.tuning.own.outputs import gives_logits, only, shares_of
+from kscale.tuning.own.outputs import Heads, shares_of
 from kscale.tuning.packaging import named_classes, raw_tensors, save_model
 
 
-def save_own(model: keras.Model, dataset: Dataset, path: Path) -> str:
+def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> str:
     """Write a user's model with its preprocessing around it.
 
     What is not of stock layers opens only where the user's code is imported; what Keras
@@ -26,7 +26,7 @@ def save_own(model: keras.Model, dataset: Dataset, path: Path) -> str:
         ExportError: Nothing could be written.
     """
     try:
-        save_model(_packaged(model, dataset), path)
+        save_model(_packaged(model, heads, dataset), path)
         return ""
     except Exception as error:  # a user's layers may fail in any way
         reason = reason_of(error)
@@ -46,19 +46,22 @@ def _forget_training(model: keras.Model) -> None:
         setattr(model, name, None)
 
 
-def _packaged(model: keras.Model, dataset: Dataset) -> keras.Model:
+def _packaged(model: keras.Model, heads: Heads, dataset: Dataset) -> keras.Model:
     """As `package_model` does it for a family."""
     raw = raw_tensors(dataset.preprocessing)
     read = {
         item.name: apply_layers(dataset.preprocessing[item.name], raw, item.name)
         for item in dataset.task.inputs
     }
-    target = dataset.task.targets[0]
-    is_logits = gives_logits(model)
+    are_logits = heads.are_logits(model)
     _forget_training(model)
-    given = only(model(alone(read)))
-    outputs: dict[str, Any] = {target.name: given}
-    if target.kind == "classes":
-        shares = shares_of(target, given, is_logits)
-        outputs = named_classes(target, shares, shares)
+    given = heads.split(model(alone(read)))
+    outputs: dict[str, Any] = {}
+    for target in dataset.task.targets:
+        found = given[target.name]
+        if target.kind == "classes":
+            shares = shares_of(target, found, are_logits[target.name])
+            outputs |= named_classes(target, shares, shares)
+        else:
+            outputs[target.name] = found
     return keras.Model(alone(raw), alone(outputs), name="packaged")

@@ -113,7 +113,7 @@ def plan_own(
         SpecError: It is no hypermodel, cannot be imported, or makes no model; or
             something was asked that only families have.
     """
-    _check(request)
+    _check(request, dataset)
     raw = raw_dataset(dataset)
     models = OwnModels(hypermodel, raw.task, depth_knob, width_knob)
     models.probe = probe_fit(models, raw, recipe)
@@ -127,7 +127,12 @@ def plan_own(
     return Plan(request, dataset, objective, recipe, space, pool, own=own)
 
 
-def _check(request: Request) -> None:
+def _check(request: Request, dataset: Dataset) -> None:
+    if request.class_weights != "none" and len(dataset.task.targets) > 1:
+        raise SpecError(
+            "Keras takes class weights of one target alone, but the data has "
+            f"{len(dataset.task.targets)}; train with none."
+        )
     if request.families != (AUTO,):
         raise SpecError(
             f"Give a hypermodel or a family, not both (`{request.families[0]}`)."

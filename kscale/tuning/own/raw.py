@@ -12,7 +12,7 @@ from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling
-from kscale.errors import DataError, SpecError
+from kscale.errors import DataError
 
 _ROUNDING = 1e-6  # of the largest number of a feature: what float32 loses on the way
 _CHUNK = 2**16
@@ -26,13 +26,7 @@ def raw_dataset(dataset: Dataset) -> Dataset:
 
     Raises:
         DataError: It is larger than memory.
-        SpecError: It has several targets.
     """
-    if len(dataset.task.targets) != 1:
-        raise SpecError(
-            "A hypermodel is trained on one target, but the data has "
-            f"{len(dataset.task.targets)}; search a family instead."
-        )
     scalings = {
         name: item.scaling
         for name, item in dataset.preprocessing.items()

@@ -1,6 +1,7 @@
 """Training a user's model as its own code trains it, scored as every other network."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from kscale.tuning.checkpoints import (
 from kscale.tuning.evaluation import Evaluation, answers_of, evaluate_test
 from kscale.tuning.own.fitting import compile_own, first_rate, fit_own
 from kscale.tuning.own.models import OwnModels
-from kscale.tuning.own.outputs import check_outputs, gives_logits, logits_of, only
+from kscale.tuning.own.outputs import Heads, logits_of
 from kscale.tuning.own.packaging import save_own
 from kscale.tuning.own.watching import Watch
 from kscale.tuning.trainer import TimeUp, Trainer
@@ -62,14 +63,16 @@ class OwnTrainer(Trainer):
         usual = self.usual.dataset.parts
         name = next(name for name, known in usual.items() if known is part)
         raw = self.dataset.parts[name]
-        answers = answers_of(self.dataset, raw, self.predict(self._loaded(job), raw))
+        model, _ = self._loaded(job)
+        answers = answers_of(self.dataset, raw, self.predict(model, raw))
         return evaluate_test(self.objective, self.dataset.task, answers)
 
     def ship(self, job: Job, path: Path) -> str:
         """As `Trainer.ship`; where a model cannot be saved, its weights are."""
         if not is_own(job.spec.family):
             return self.usual.ship(job, path)
-        return save_own(self._loaded(job), self.dataset, path)
+        model, heads = self._loaded(job)
+        return save_own(model, heads, self.dataset, path)
 
     def size_of(self, job: Job) -> Size:
         """Exact size of what a job trains."""
@@ -107,15 +110,15 @@ class OwnTrainer(Trainer):
     ) -> Result:
         asked = job.learning_rates[member]
         with self.strategy.scope():
-            model, hp, outputs = self._built(job, member, result)
+            model, hp, heads, outputs = self._built(job, member, result)
             if not model.compiled:
-                compile_own(model, self.dataset, self.recipe, asked, outputs)
+                compile_own(model, self.dataset, self.recipe, asked, heads, outputs)
         rate = first_rate(model.optimizer, asked)
         path = self.checkpoint_path(job, member)
         progress = load_checkpoint(path, model, None)
         if progress is None:
             watch = Watch(self, job, member, attempts, start)
-            progress = self._watched(watch, model, hp)
+            progress = self._watched(watch, model, hp, heads)
             rate = watch.rate or rate
         given = self.predict(model, self.dataset.validation)
         is_heard = "loss" in progress.curve
@@ -127,12 +130,14 @@ class OwnTrainer(Trainer):
         undertrained = done.undertrained and is_heard
         return _replace(done, undertrained=undertrained, learning_rate=rate)
 
-    def _watched(self, watch: Watch, model: keras.Model, hp: Any) -> Progress:
+    def _watched(
+        self, watch: Watch, model: keras.Model, hp: Any, heads: Heads
+    ) -> Progress:
         """Let the user's code train, which may compile anew."""
         data, recipe = self.dataset, self.recipe
         weights = class_weights_of(data, self.class_weights)
         with self.strategy.scope():
-            fit_own(self.models, hp, model, data, recipe, watch, weights)
+            fit_own(self.models, hp, model, data, recipe, watch, weights, heads=heads)
         progress = watch.ended()
         progress.epochs = watch.job.epochs_to
         return progress
@@ -152,42 +157,45 @@ class OwnTrainer(Trainer):
 
     def _built(
         self, job: Job, member: int, result: Result
-    ) -> tuple[keras.Model, Any, int]:
-        """A model with all its weights that is what was counted, its hyperparameters
-        and the number of its outputs.
+    ) -> tuple[keras.Model, Any, Heads, dict[str, int]]:
+        """A model with all its weights that is what was counted, its hyperparameters,
+        its outputs, and the number of values of each by target.
 
         Raises:
             TrialError: It is another, or gives outputs of another shape.
         """
         model, hp = self.models.build(job.spec, job.seeds[member])
         first = {n: rows[:2] for n, rows in self.dataset.train.inputs.items()}
-        target = self.dataset.task.targets[0]
         with self.models.importable():
-            given = only(model(alone(first)))
-        if not (tuple(given.shape[1:]) in ((), (1,)) and target.outputs == 2):
-            check_outputs(target, tuple(given.shape))
+            given = model(alone(first))
+        heads = Heads.of(model, given, self.dataset.task)
+        sides = {n: math.prod(e.shape[1:]) for n, e in heads.split(given).items()}
         if model.count_params() != result.params:
             raise TrialError(
                 f"the model has {model.count_params():,} parameters with these inputs, "
                 f"but {result.params:,} were counted"
             )
-        return model, hp, int(given.shape[-1])
+        return model, hp, heads, sides
 
-    def _loaded(self, job: Job) -> keras.Model:
-        model, *_ = self._built(job, 0, self.describe(job, 0))
+    def _loaded(self, job: Job) -> tuple[keras.Model, Heads]:
+        model, _, heads, _ = self._built(job, 0, self.describe(job, 0))
         path = self.checkpoint_path(job, 0)
         if load_checkpoint(path, model, None) is None:
             raise TrialError(f"{path} is missing or damaged: nothing to evaluate.")
-        return model
+        return model, heads
 
     def predict(self, model: keras.Model, part: Part) -> dict[str, Any]:
         """Outputs by target name as `answers_of` takes them."""
-        target = self.dataset.task.targets[0]
         batch = min(_PREDICT_BATCH, len(part))
-        given = only(model.predict(alone(dict(part.inputs)), batch, verbose=0))
-        if target.kind == "classes":
-            return {target.name: logits_of(target, given, gives_logits(model))}
-        return {target.name: given.reshape(len(given), -1)}
+        given = model.predict(alone(dict(part.inputs)), batch, verbose=0)
+        heads = Heads.of(model, given, self.dataset.task)
+        found, are_logits = heads.split(given), heads.are_logits(model)
+        return {
+            target.name: logits_of(target, found[target.name], are_logits[target.name])
+            if target.kind == "classes"
+            else found[target.name].reshape(len(part), -1)
+            for target in self.dataset.task.targets
+        }
 
 
 def _replace(result: Result, **changes: Any) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kscale.budget import Budget, used_by
 from kscale.families import FAMILIES
-from kscale.families.base import Spec
+from kscale.families.base import Spec, is_own
 from kscale.objectives import Objective
 from kscale.results import COMPARED, TRAINED, Result
 
@@ -80,7 +80,7 @@ class Entry:
     @property
     def epochs(self) -> int:
         """Epochs that each of the trainings counted took."""
-        return self.results[0].epochs
+        return trained_epochs(self.results[0])
 
     @property
     def stage(self) -> str:
@@ -143,6 +143,12 @@ def _entry(group: list[Result]) -> Entry:
     by_seed = {result.seed: result for result in counted if result.epochs == longest}
     chosen = tuple(by_seed.values())
     return Entry(chosen, tuple(result for result in group if result not in chosen))
+
+
+def trained_epochs(result: Result) -> int:
+    """Epochs that were trained: a user's own `fit` may train others than asked."""
+    heard = len(result.curve.get("loss", ())) if is_own(result.spec.family) else 0
+    return heard or result.epochs
 
 
 def is_answer(entry: Entry, budget: Budget) -> bool:

@@ -17,9 +17,9 @@ from kscale.data.options import Options
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import PADDING, TextTokens
-from kscale.data.raw import RawParts
+from kscale.data.raw import RawArray, RawParts
 from kscale.data.readers import ArrayReader
-from kscale.data.rows import Rows, chunks_of
+from kscale.data.rows import ChosenRows, ComputedRows, Rows, chunks_of
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
 from kscale.data.standardizing import fit_target_scaling
 from kscale.errors import DataError
@@ -72,6 +72,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     placed = _place(rows, labels)
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
     parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
+    parts = _with_originals(parts, raw, rows, preprocessing)
     return Dataset(
         name=name,
         task=Task(inputs, targets),
@@ -283,6 +284,42 @@ def _irrecoverable(
         if not isinstance(item, Scaled | Unchanged)
         for raw in item.raw_inputs
     }
+
+
+def _with_originals(
+    parts: Mapping[PartName, Part],
+    raw: RawData,
+    rows: _Rows,
+    preprocessing: Mapping[str, Preprocessing],
+) -> dict[PartName, Part]:
+    """Parts with their fractions as the source has them: what was scaled cannot be
+    turned back to the bit, and a 0 that became 1e-8 is none to a mask or a root."""
+    found = {}
+    for part, item in parts.items():
+        given, chosen = raw.parts.get(part, raw.parts["train"]), rows[part]
+        fractions = {
+            name: _original(given.inputs[each.raw.name], chosen, item.inputs[name])
+            for name, each in preprocessing.items()
+            if isinstance(each, Scaled)
+            and not each.scaling.is_identity
+            and given.inputs[each.raw.name].dtype.kind == "f"
+        }
+        found[part] = replace(item, raw={**item.raw, **fractions})
+    return found
+
+
+def _original(array: RawArray, chosen: Indices | None, like: Rows) -> Rows:
+    """Rows of a source's array, which is not copied, in the shape of others."""
+    rows = np.arange(len(array)) if chosen is None else chosen
+    take = array.take or array.read().__getitem__
+    given = ChosenRows(take, rows, array.shape[1:], array.dtype)
+    shape = like.shape[1:]
+    return ComputedRows(
+        lambda raw: raw[""].reshape(-1, *shape).astype(np.float32, copy=False),
+        {"": given},
+        shape,
+        np.float32,
+    )
 
 
 def _place(

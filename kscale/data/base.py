@@ -33,8 +33,9 @@ class Part:
             large for memory.
         targets: By target name, int32 class ids `(examples,)`, or float32
             `(examples, outputs)` in the user's unit.
-        raw: By name, raw inputs that cannot be had back from `inputs` (texts, sounds,
-            columns of a table), for models that read them; not of the training part.
+        raw: By name, raw inputs that cannot be had back from `inputs`, for models that
+            read them: fractions, and but for the training part texts, sounds and the
+            columns of a table.
 
     Raises:
         DataError: There are no inputs, or arrays of different length.

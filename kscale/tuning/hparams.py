@@ -11,6 +11,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionEndInfo,
 )
 
+from kscale.answers import trained_epochs
 from kscale.families import find_family
 from kscale.families.base import Value, is_own
 from kscale.objectives import metric_names
@@ -140,7 +141,7 @@ def session_values(result: Result) -> dict[str, Value]:
         "status": result.status,
     }
     if is_trained(result):
-        values["epochs"] = result.epochs
+        values["epochs"] = trained_epochs(result)
     if result.params:
         values |= {name: getattr(result, name) for name in _SIZES}
     if result.status == "failed":

@@ -15,6 +15,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from kscale.answers import trained_epochs
 from kscale.reports.measures import density
 from kscale.results import TRAINED, Result
 from kscale.search.base import result_key
@@ -106,7 +107,7 @@ class LogWriter:
         """A point for each epoch; the last of the score is not that of the curve."""
         for tag, values in result.curve.items():
             shown = values[:-1] if tag == "score" else values
-            first = 1 + result.epochs - len(values)
+            first = 1 + trained_epochs(result) - len(values)
             for epoch, value in enumerate(shown, start=first):
                 yield self._scalar(result, tag, value, epoch)
 
@@ -133,8 +134,9 @@ class LogWriter:
         self, result: Result, tag: str, value: float | None, epoch: int | None = None
     ) -> Event:
         """A point at an epoch, or at the last."""
-        step = result.epochs if epoch is None else epoch
-        share = step / result.epochs if result.epochs else 1.0
+        epochs = trained_epochs(result)
+        step = epochs if epoch is None else epoch
+        share = step / epochs if epochs else 1.0
         number = math.nan if value is None else value
         return Event(
             step=step,

@@ -350,3 +350,79 @@ def test_models_that_are_too_slow_are_never_trained(tmp_path: Path) -> None:
     assert len(tune(digits(), **asked).results) == len(run.results)
     with pytest.raises(BudgetError, match=r"fastest measured, .*\(sleeps=False\)"):
         tune(digits(), **{**asked, "max_latency_ms": 1e-3, "run": tmp_path / "none"})
+
+
+def test_fractions_are_those_of_the_source(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (200, 9)).astype("float32") / 255
+    x[:, 0] = 0
+    data = load_dataset((x, x.argmax(axis=1) % 2))
+    parts = [part.inputs["x"] for part in raw_dataset(data).parts.values()]
+    given = np.concatenate(parts)
+    assert sorted(map(bytes, given)) == sorted(map(bytes, x))
+
+
+class Late(keras_tuner.HyperModel):
+    """Asks after compiling, decides its epochs, and may enlarge its model."""
+
+    def __init__(self, grows: bool = False) -> None:
+        super().__init__()
+        self.grows = grows
+
+    def build(self, hp: Any) -> keras.Model:
+        return sequential(hp)
+
+    def fit(self, hp: Any, model: Any, x: Any, y: Any, callbacks: Any, **_: Any) -> Any:
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, hp.Int("batch", 200, 400), 3, callbacks=callbacks, verbose=0)
+        if self.grows:
+            model.add(keras.layers.Dense(10))
+            model.build()
+
+
+def test_what_a_fit_decides_is_reported(tmp_path: Path) -> None:
+    plan = plan_of(Late(), epochs=2)
+    result, _ = trained(plan, tmp_path)
+    assert "batch" in dict(result.spec.knobs)
+    assert session_values(result)["epochs"] == 3
+    grown, _ = trained(plan_of(Late(grows=True)), tmp_path / "grown")
+    assert (grown.status, "were counted" in grown.reason) == ("failed", True)
+
+
+def shares(loss: Any) -> Any:
+    def build(hp: Any) -> keras.Model:
+        model = sequential(hp)
+        model.add(keras.layers.Softmax())
+        model.compile("adam", loss, metrics=["accuracy"])
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["categorical_crossentropy", keras.losses.KLDivergence(), "binary_crossentropy"],
+)
+def test_a_loss_on_shares_gets_shares(loss: Any, tmp_path: Path) -> None:
+    result, _ = trained(plan_of(shares(loss), epochs=1), tmp_path)
+    assert result.status == "ok", result.reason
+
+
+def test_values_are_scaled_for_what_only_kscale_trains(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    data = load_dataset((x, 200_000 + 50_000 * x.sum(axis=1)))
+
+    def build(hp: Any) -> keras.Model:
+        units = keras.layers.Dense(hp.Int("units", 16, 17), "relu")
+        return keras.Sequential([keras.Input((3,)), units, keras.layers.Dense(1)])
+
+    plan = plan_search(data, hypermodel=build, max_params=200, epochs=20, batch_size=16)
+    result, _ = trained(plan, tmp_path)
+    assert result.metrics["r2_score"] > 0.5
+    trainer = make_trainer(plan, folder=tmp_path, strategy=make_strategy("none"))
+    job = next(j for j in plan.searcher().planned() if j.stage == "search")
+    trainer.ship(job, tmp_path / "model.keras")
+    part = raw_dataset(data).validation
+    model = keras.models.load_model(tmp_path / "model.keras")
+    given = model.predict(part.inputs["x"], verbose=0)
+    errors = given - next(iter(part.targets.values()))
+    assert np.sqrt((errors**2).mean()) == pytest.approx(result.score, rel=1e-4)

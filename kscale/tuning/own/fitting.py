@@ -27,6 +27,7 @@ _REFUSED = re.compile(
 )
 _WEIGHT_DECAY = 0.004
 _PROBED = 4  # examples
+_BEFORE_TRAINING = ("build", "compile", "summary")
 
 
 def compile_own(
@@ -35,7 +36,6 @@ def compile_own(
     recipe: Recipe,
     learning_rate: float,
     heads: Heads,
-    outputs: Mapping[str, int],
 ) -> None:
     """Compile a model that the user did not, with the recipe's optimizer.
 
@@ -45,11 +45,10 @@ def compile_own(
         recipe: Epochs, batches and schedule.
         learning_rate: Largest learning rate.
         heads: Which of its outputs is of which target.
-        outputs: Values that it gives for an example, by target.
     """
     are_logits = heads.are_logits(model)
     losses = {
-        target.name: _loss_of(target, outputs[target.name], are_logits[target.name])
+        target.name: _loss_of(target, heads.sides[target.name], are_logits[target.name])
         for target in dataset.task.targets
     }
     optimizer = make_optimizer(recipe, len(dataset.train), learning_rate, _WEIGHT_DECAY)
@@ -105,20 +104,28 @@ def fit_own(
         watch: A callback to pass on.
         class_weights: As `class_weights_of` gives them.
         most: Most examples of each part.
-        heads: Outputs of the model, whose form several targets get.
+        heads: Outputs of the model, whose form targets get.
     """
+
+    def pair(part: Part) -> tuple[Any, Any]:
+        """Inputs, an array or arrays by name, and what the model is to give."""
+        targets = {name: rows[:most] for name, rows in part.targets.items()}
+        inputs = {name: rows[:most] for name, rows in part.inputs.items()}
+        wanted = alone(targets) if heads is None else heads.wanted(model, targets)
+        return alone(inputs), wanted
+
     weights = list((class_weights or {}).values())
     given: dict[str, Any] = {
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
-        "validation_data": _pair(dataset.validation, most, heads),
+        "validation_data": pair(dataset.validation),
         "callbacks": [watch] if watch is not None else [],
         "verbose": 0,
     }
     if weights:
         given["class_weight"] = dict(enumerate(weights[0].tolist()))
     given = _named(models.hypermodel.fit, given)
-    _call(models, given, watch, hp, model, *_pair(dataset.train, most, heads))
+    _call(models, given, watch, hp, model, *pair(dataset.train))
 
 
 def _named(fit: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -162,26 +169,33 @@ def _is_begun(model: Any, watch: "Watch | None") -> bool:
     return (watch is not None and watch.calls > 0) or int(steps) > 0
 
 
-def _pair(part: Part, most: int | None, heads: Heads | None) -> tuple[Any, Any]:
-    """Inputs, an array or arrays by name, and the target, or what a model takes."""
-    targets = {name: rows[:most] for name, rows in part.targets.items()}
-    inputs = {name: rows[:most] for name, rows in part.inputs.items()}
-    return alone(inputs), alone(targets) if heads is None else heads.join(targets)
-
-
 class _Stopped(Exception):
     """A user's `fit` came to the model, which is none."""
 
 
 class _NoModel:
-    """Stands where a model is, for a `fit` that is to name its hyperparameters."""
+    """Stands where a model is, for a `fit` that is to name its hyperparameters.
+
+    It may be compiled and the like before `fit` asks for more.
+    """
+
+    trainable = True
 
     def __getattr__(self, name: str) -> Any:
-        return _stop
+        return _pass if name in _BEFORE_TRAINING else _stop
+
+
+def _pass(*args: Any, **kwargs: Any) -> None:
+    """Nothing is done."""
 
 
 def _stop(*args: Any, **kwargs: Any) -> None:
     raise _Stopped
+
+
+def is_usual_fit(models: OwnModels) -> bool:
+    """Whether the user left `fit` as KerasTuner has it."""
+    return type(models.hypermodel).fit is keras_tuner.HyperModel.fit
 
 
 def probe_fit(
@@ -192,7 +206,7 @@ def probe_fit(
     It is called as far as it comes without a model, so that what it asks for is part of
     what is drawn.
     """
-    if type(models.hypermodel).fit is keras_tuner.HyperModel.fit:
+    if is_usual_fit(models):
         return None
 
     def probe(hp: DrawingHyperParameters) -> None:

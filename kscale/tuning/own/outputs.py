@@ -1,18 +1,31 @@
 """What a user's model gives: for which target, and probabilities or logits."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.scaling import Scaling
 from kscale.errors import TrialError
 from kscale.task import Target, Task
 
 _LEAST = 1e-7
 _SHARES = ("softmax", "sigmoid")
+_OF_SHARES = {
+    "categoricalcrossentropy",
+    "categoricalfocalcrossentropy",
+    "categoricalhinge",
+    "kldivergence",
+    "kullbackleiblerdivergence",
+}
+"""Losses that compare with a share of each class, not with the class."""
+
+_OF_EACH = {"binarycrossentropy", "binaryfocalcrossentropy"}
+"""Losses that do so where there is an output a class."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +36,16 @@ class Heads:
         task: The targets.
         names: Targets in the order of the outputs.
         form: `dict`, `list`, or empty for the only output, however it is wrapped.
+        sides: Numbers for an example, by target.
+        scalings: From the outputs to the user's unit, by target; of models that are
+            trained on scaled values.
     """
 
     task: Task
     names: tuple[str, ...]
     form: str = ""
+    sides: Mapping[str, int] = field(default_factory=dict)
+    scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: keras.Model, given: Any, task: Task) -> "Heads":
@@ -47,7 +65,8 @@ class Heads:
         found = heads.split(given)
         for target in task.targets:
             check_outputs(target, tuple(found[target.name].shape))
-        return heads
+        sides = {name: math.prod(each.shape[1:]) for name, each in found.items()}
+        return replace(heads, sides=sides)
 
     def split(self, given: Any) -> dict[str, Any]:
         """Outputs of the model by target."""
@@ -71,19 +90,64 @@ class Heads:
         The compiled loss says so, or the last layer has no softmax. A loss on
         probabilities is believed where the last layer says nothing.
         """
-        losses: Any = getattr(model, "loss", None) if model.compiled else None
         ends = _ends_of(model)
         found = {}
         for place, name in enumerate(self.names):
-            loss = losses
-            if self.form and isinstance(losses, Mapping):
-                outputs = getattr(model, "output_names", self.names)
-                loss = losses.get(name, losses.get(_at(outputs, place)))
-            elif self.form and not isinstance(losses, str | keras.Loss):
-                loss = _at(losses, place)
             end = ends.get(name, _at(ends.get("", ()), place))
-            found[name] = _are_logits(loss, end or (None if self.form else model))
+            whole = None if self.form else model
+            found[name] = _are_logits(self._loss(model, place), end or whole)
         return found
+
+    def _loss(self, model: keras.Model, place: int) -> Any:
+        """The compiled loss of a target."""
+        losses: Any = getattr(model, "loss", None) if model.compiled else None
+        if isinstance(losses, Mapping):
+            outputs = getattr(model, "output_names", self.names)
+            name = self.names[place]
+            return losses.get(name, losses.get(_at(outputs, place)))
+        if isinstance(losses, list | tuple):
+            return _at(losses, place)
+        return losses
+
+    def wanted(self, model: keras.Model, targets: Mapping[str, Any]) -> Any:
+        """Targets as the model is trained on them, in the form of its outputs.
+
+        Classes are ids, or shares of each class (one-hot) where the compiled loss
+        compares with these; values are scaled if the model's are.
+
+        Args:
+            model: The compiled model.
+            targets: By name, ids of classes or values in the user's unit.
+        """
+        found = {}
+        for place, name in enumerate(self.names):
+            found[name] = targets[name]
+            loss, sides = _letters_of(self._loss(model, place)), self.sides[name]
+            if loss in _OF_SHARES or (loss in _OF_EACH and sides > 1):
+                found[name] = np.eye(sides, dtype=np.float32)[targets[name]]
+            elif name in self.scalings:
+                found[name] = self.scalings[name].invert(targets[name])
+        return self.join(found)
+
+    def read(self, model: keras.Model, outputs: Any) -> dict[str, NDArray[np.float32]]:
+        """Logits of classes, or values in the user's unit, by target."""
+        found, are_logits = self.split(outputs), self.are_logits(model)
+        given = {}
+        for target in self.task.targets:
+            name, array = target.name, np.asarray(found[target.name])
+            if target.kind == "classes":
+                given[name] = logits_of(target, array, are_logits[name])
+            else:
+                values = array.reshape(len(array), -1)
+                scaling = self.scalings.get(name)
+                given[name] = values if scaling is None else scaling.apply(values)
+        return given
+
+
+def _letters_of(loss: Any) -> str:
+    """The name of a loss, of a class or of a function, in small letters."""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
+    return (name or type(loss).__name__).replace("_", "").lower()
 
 
 def _order_of(

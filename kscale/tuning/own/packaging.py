@@ -8,7 +8,8 @@ import keras
 from kscale.building import alone
 from kscale.data.base import Dataset
 from kscale.errors import ExportError, reason_of
-from kscale.preprocessing_layers import apply_layers
+from kscale.naming import layer_name
+from kscale.preprocessing_layers import apply_layers, rescaled
 from kscale.tuning.own.outputs import Heads, shares_of
 from kscale.tuning.packaging import named_classes, raw_tensors, save_model
 
@@ -62,6 +63,9 @@ def _packaged(model: keras.Model, heads: Heads, dataset: Dataset) -> keras.Model
         if target.kind == "classes":
             shares = shares_of(target, found, are_logits[target.name])
             outputs |= named_classes(target, shares, shares)
+        elif target.name in heads.scalings:
+            scaling, name = heads.scalings[target.name], layer_name(target.name)
+            outputs[target.name] = rescaled(found, scaling, f"{name}.value")
         else:
             outputs[target.name] = found
     return keras.Model(alone(raw), alone(outputs), name="packaged")

@@ -19,7 +19,8 @@ _CHUNK = 2**16
 
 
 def raw_dataset(dataset: Dataset) -> Dataset:
-    """The data set with inputs as they were given: what was scaled is scaled back.
+    """The data set with inputs as they were given: fractions are the source's own, and
+    whole numbers that were scaled are scaled back.
 
     Token ids, log-mel frames and prepared columns stay what a network takes. Targets
     are in the user's unit.
@@ -35,9 +36,10 @@ def raw_dataset(dataset: Dataset) -> Dataset:
     whole = {
         name: _are_whole(_array(dataset.train.inputs[name]), scaling)
         for name, scaling in scalings.items()
+        if name not in dataset.train.raw
     }
     parts: dict[str, Any] = {
-        name: Part(_raw_inputs(part.inputs, scalings, whole), part.targets)
+        name: Part(_raw_inputs(part, scalings, whole), part.targets)
         for name, part in dataset.parts.items()
     }
     preprocessing = {
@@ -51,16 +53,19 @@ def _without_scaling(item: Preprocessing) -> Preprocessing:
 
 
 def _raw_inputs(
-    inputs: Mapping[str, Rows],
+    part: Part,
     scalings: Mapping[str, Scaling],
     whole: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Rows]:
-    return {
-        name: _raw(_array(rows), scalings[name], whole[name])
-        if name in scalings
-        else _array(rows)
-        for name, rows in inputs.items()
-    }
+    """What the source has of a part: its own rows, or what was scaled turned back."""
+    found: dict[str, Rows] = {}
+    for name, rows in part.inputs.items():
+        array = _array(rows)
+        if name in whole:
+            found[name] = _raw(array, scalings[name], whole[name])
+        else:
+            found[name] = part.raw[name][:] if name in scalings else array
+    return found
 
 
 def _array(rows: Rows) -> NDArray[Any]:

@@ -1,12 +1,13 @@
 """Training a user's model as its own code trains it, scored as every other network."""
 
 import logging
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from kscale.building import alone
 from kscale.data.base import Part
@@ -23,9 +24,9 @@ from kscale.tuning.checkpoints import (
     save_checkpoint,
 )
 from kscale.tuning.evaluation import Evaluation, answers_of, evaluate_test
-from kscale.tuning.own.fitting import compile_own, first_rate, fit_own
+from kscale.tuning.own.fitting import compile_own, first_rate, fit_own, is_usual_fit
 from kscale.tuning.own.models import OwnModels
-from kscale.tuning.own.outputs import Heads, logits_of
+from kscale.tuning.own.outputs import Heads
 from kscale.tuning.own.packaging import save_own
 from kscale.tuning.own.watching import Watch
 from kscale.tuning.trainer import TimeUp, Trainer
@@ -63,8 +64,8 @@ class OwnTrainer(Trainer):
         usual = self.usual.dataset.parts
         name = next(name for name, known in usual.items() if known is part)
         raw = self.dataset.parts[name]
-        model, _ = self._loaded(job)
-        answers = answers_of(self.dataset, raw, self.predict(model, raw))
+        model, heads = self._loaded(job)
+        answers = answers_of(self.dataset, raw, self.predict(model, raw, heads))
         return evaluate_test(self.objective, self.dataset.task, answers)
 
     def ship(self, job: Job, path: Path) -> str:
@@ -110,17 +111,18 @@ class OwnTrainer(Trainer):
     ) -> Result:
         asked = job.learning_rates[member]
         with self.strategy.scope():
-            model, hp, heads, outputs = self._built(job, member, result)
+            model, hp, heads = self._built(job, member, result)
             if not model.compiled:
-                compile_own(model, self.dataset, self.recipe, asked, heads, outputs)
+                compile_own(model, self.dataset, self.recipe, asked, heads)
         rate = first_rate(model.optimizer, asked)
         path = self.checkpoint_path(job, member)
         progress = load_checkpoint(path, model, None)
         if progress is None:
-            watch = Watch(self, job, member, attempts, start)
+            watch = Watch(self, job, member, attempts, start, heads)
             progress = self._watched(watch, model, hp, heads)
             rate = watch.rate or rate
-        given = self.predict(model, self.dataset.validation)
+            self._check_count(model, result)
+        given = self.predict(model, self.dataset.validation, heads)
         is_heard = "loss" in progress.curve
         if not is_heard:
             self._note_epoch(job, member, progress, given)
@@ -157,9 +159,11 @@ class OwnTrainer(Trainer):
 
     def _built(
         self, job: Job, member: int, result: Result
-    ) -> tuple[keras.Model, Any, Heads, dict[str, int]]:
-        """A model with all its weights that is what was counted, its hyperparameters,
-        its outputs, and the number of values of each by target.
+    ) -> tuple[keras.Model, Any, Heads]:
+        """A model with all its weights that is what was counted, its hyperparameters
+        and its outputs.
+
+        Values are scaled for a model of which kscale decides all of its training.
 
         Raises:
             TrialError: It is another, or gives outputs of another shape.
@@ -169,33 +173,33 @@ class OwnTrainer(Trainer):
         with self.models.importable():
             given = model(alone(first))
         heads = Heads.of(model, given, self.dataset.task)
-        sides = {n: math.prod(e.shape[1:]) for n, e in heads.split(given).items()}
+        if not model.compiled and is_usual_fit(self.models):
+            heads = replace(heads, scalings=self.usual.dataset.target_scaling)
+        self._check_count(model, result)
+        return model, hp, heads
+
+    def _check_count(self, model: keras.Model, result: Result) -> None:
+        """Raise unless a model is of the size that the budget allowed."""
         if model.count_params() != result.params:
             raise TrialError(
                 f"the model has {model.count_params():,} parameters with these inputs, "
                 f"but {result.params:,} were counted"
             )
-        return model, hp, heads, sides
 
     def _loaded(self, job: Job) -> tuple[keras.Model, Heads]:
-        model, _, heads, _ = self._built(job, 0, self.describe(job, 0))
+        model, _, heads = self._built(job, 0, self.describe(job, 0))
         path = self.checkpoint_path(job, 0)
         if load_checkpoint(path, model, None) is None:
             raise TrialError(f"{path} is missing or damaged: nothing to evaluate.")
         return model, heads
 
-    def predict(self, model: keras.Model, part: Part) -> dict[str, Any]:
+    def predict(
+        self, model: keras.Model, part: Part, heads: Heads
+    ) -> dict[str, NDArray[np.float32]]:
         """Outputs by target name as `answers_of` takes them."""
         batch = min(_PREDICT_BATCH, len(part))
         given = model.predict(alone(dict(part.inputs)), batch, verbose=0)
-        heads = Heads.of(model, given, self.dataset.task)
-        found, are_logits = heads.split(given), heads.are_logits(model)
-        return {
-            target.name: logits_of(target, found[target.name], are_logits[target.name])
-            if target.kind == "classes"
-            else found[target.name].reshape(len(part), -1)
-            for target in self.dataset.task.targets
-        }
+        return heads.read(model, given)
 
 
 def _replace(result: Result, **changes: Any) -> Result:

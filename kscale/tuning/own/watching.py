@@ -16,6 +16,7 @@ from kscale.tuning.checkpoints import (
 )
 from kscale.tuning.evaluation import short
 from kscale.tuning.own.fitting import first_rate
+from kscale.tuning.own.outputs import Heads
 from kscale.tuning.trainer import TimeUp
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Watch(keras.callbacks.Callback):
         job, member: What is trained.
         attempts: Is told how far the training has come.
         start: `time.monotonic()` at which this session began it.
+        heads: Outputs of the model.
 
     Attributes:
         calls: How often `model.fit` was called with it.
@@ -53,12 +55,14 @@ class Watch(keras.callbacks.Callback):
         member: int,
         attempts: Attempts,
         start: float,
+        heads: Heads,
     ) -> None:
         super().__init__()
         self.trainer = trainer
         self.job = job
         self.member = member
         self.attempts = attempts
+        self.heads = heads
         self.path = trainer.part_path(job, member)
         self.progress = progress_in(self.path) or Progress()
         self.rate: float | None = None
@@ -99,11 +103,13 @@ class Watch(keras.callbacks.Callback):
             raise RuntimeError(f"the training went back to epoch {epoch + 1}")
         progress, trainer = self.progress, self.trainer
         progress.epochs += 1
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
             raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
-        progress.curve.setdefault("loss", []).append(short(loss))
-        outputs = trainer.predict(self.model, trainer.dataset.validation)
+        shown = math.nan if loss is None else short(float(loss))
+        progress.curve.setdefault("loss", []).append(shown)
+        validation = trainer.dataset.validation
+        outputs = trainer.predict(self.model, validation, self.heads)
         trainer._note_epoch(self.job, self.member, progress, outputs)
         if self.calls:
             progress.fits[-1] = epoch + 1

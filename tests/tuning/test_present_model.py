@@ -17,6 +17,7 @@ from kscale.cli import main
 from kscale.data import load_dataset
 from kscale.data.base import Dataset
 from kscale.errors import ExportError, ResultsError, SpecError
+from kscale.reports.present import compared
 from kscale.results import Result
 from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
@@ -138,6 +139,24 @@ def test_json_compares_it_with_the_recommended_row(run: Run) -> None:
     assert found["recommended"]["gain"] == best["score"] - found["score"]
     assert found["same_size"]["params"] <= found["params"]
     assert found["retrained"]["times_fewer_params"] == 1.0
+
+
+def test_the_report_of_the_folder_pairs_its_answers(run: Run, path: Path) -> None:
+    """By what is written alone, as the models answer the same test examples."""
+    report = Run(run.folder).report()
+    item = compared(report, report.recommended)
+    assert item is not None and item.pair is not None
+    right = []
+    for file in (run.folder / "models" / "recommended.keras", path):
+        wanted, given = present(file).answers(digits().test)["label"]
+        right.append((given.argmax(axis=1) == wanted).astype(float))
+    differences = right[0] - right[1]
+    assert item.pair.gain == pytest.approx(differences.mean())
+    # 100 groups give it to about 7 %.
+    stderr = differences.std() / len(differences) ** 0.5
+    assert item.pair.stderr == pytest.approx(stderr, rel=0.3)
+    text = " ".join(run.to_text().split())
+    assert f"on the same {len(differences)} test examples" in text
 
 
 def test_the_page_and_the_plot_show_it(run: Run, tmp_path: Path) -> None:

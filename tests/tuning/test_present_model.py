@@ -19,6 +19,7 @@ from kscale.data.base import Dataset
 from kscale.errors import ExportError, ResultsError, SpecError
 from kscale.reports.present import compared
 from kscale.results import Result
+from kscale.tuning.baselines import find_baseline
 from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
 from kscale.tuning.plans import plan_search
@@ -123,9 +124,60 @@ def test_it_is_trained_anew_once(run: Run, path: Path) -> None:
     assert len(again.results) == len(run.results)
 
 
+def test_saved_anew_it_is_the_same_baseline(run: Run, path: Path, mine: Any) -> None:
+    """The file has other bytes: a date, an optimizer; and names of layers differ."""
+    anew = path.parent / "anew.keras"
+    loaded = keras.saving.load_model(path, compile=False)
+    loaded.compile("sgd", "mse")
+    loaded.save(anew)
+    assert anew.read_bytes() != path.read_bytes()
+    shutil.copy(anew, path.with_name("mine.keras"))
+    again = tune(
+        digits(), run=run.folder, baseline=path, retrain_baseline=True, **SMALL
+    )
+    assert len(again.results) == len(run.results)
+    assert digest_of(mine) == digest_of(loaded)
+
+
+def layered(size: int = 3, activation: str = "relu", rate: float = 0.1) -> keras.Model:
+    """A model of many kinds of layers, with weights that are always the same."""
+    x = inputs = keras.Input((4, 2))
+    x = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True))(x)
+    twice = keras.layers.Dense(4, activation)
+    inner = keras.Sequential([keras.Input((4, 4)), keras.layers.Conv1D(4, size)])
+    x = inner(keras.layers.Dropout(rate)(twice(twice(x)) + 1.0))
+    x = keras.layers.Dense(2, dtype="mixed_float16")(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, x)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def digest_of(given: Any) -> str:
+    found = find_baseline(given)
+    assert found is not None
+    return found.digest
+
+
+def test_the_digest_is_of_content_alone(tmp_path: Path) -> None:
+    changed, frozen = layered(), layered()
+    changed.layers[-1].bias.assign_add([0.0, 1e-6])
+    frozen.layers[-1].trainable = False
+    others = [layered(activation="tanh"), layered(rate=0.2), changed, frozen]
+    models = [layered(), layered(), *others]
+    assert models[0].layers[1].name != models[1].layers[1].name
+    for number, model in enumerate(models):
+        model.save(tmp_path / f"{number}.keras")
+    loaded = keras.saving.load_model(tmp_path / "0.keras")
+    files = [digest_of(tmp_path / f"{number}.keras") for number in range(6)]
+    for digests in ([digest_of(model) for model in models], files):
+        assert digests[0] == digests[1] and len(set(digests)) == 5
+    assert digest_of(loaded) == digest_of(models[0])
+
+
 def test_another_baseline_is_refused_in_the_same_folder(run: Run, mine: Any) -> None:
     with pytest.raises(ResultsError, match="holds another search: its baseline is"):
-        tune(digits(), run=run.folder, baseline=mine, **SMALL)
+        tune(digits(), run=run.folder, baseline=fresh_clone(mine, 1), **SMALL)
     with pytest.raises(ResultsError, match=r"its baseline is .*, not null"):
         tune(digits(), run=run.folder, **SMALL)
 

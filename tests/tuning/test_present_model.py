@@ -1,6 +1,7 @@
 """The user's present model beside a search: read, fed, scored and trained anew."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,16 @@ from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
 from kscale.tuning.plans import plan_search
 from kscale.tuning.present_model import Present, load_present
-from kscale.tuning.retraining import as_network, check_retrainable, fresh_clone
+from kscale.tuning.retraining import (
+    as_network,
+    check_retrainable,
+    fresh_clone,
+    retrained_results,
+)
 from kscale.tuning.scoring import probabilities
+from kscale.tuning.sessions import make_trainer
+from kscale.tuning.strategies import make_strategy
+from kscale.tuning.trainer import TimeUp
 
 SMALL: dict[str, Any] = {
     "family": "mlp",
@@ -122,6 +131,29 @@ def test_it_is_trained_anew_once(run: Run, path: Path) -> None:
         digits(), run=run.folder, baseline=path, retrain_baseline=True, **SMALL
     )
     assert len(again.results) == len(run.results)
+
+
+def test_its_training_goes_on_where_it_was_interrupted(
+    tmp_path: Path, mine: keras.Model, run: Run
+) -> None:
+    plan = plan_search(digits(), baseline=mine, retrain_baseline=True, **SMALL)
+    found = load_present(plan)
+    assert found is not None
+    made: dict[str, Any] = {"strategy": make_strategy("none"), "folder": tmp_path}
+    trainer = make_trainer(plan, deadline=time.monotonic(), **made)
+    with pytest.raises(TimeUp):
+        list(retrained_results(found, plan, [], trainer))
+    seen: list[int] = []
+    trainer = make_trainer(
+        plan, on_epoch=lambda job, member, epochs, score: seen.append(epochs), **made
+    )
+    results = list(retrained_results(found, plan, [], trainer))
+    assert seen == [2] and [result.stage for result in results] == ["baseline", "test"]
+    whole = of_family(run, "retrained")
+    assert results[0].curve == whole["baseline"].curve
+    assert results[1].left_out == whole["test"].left_out
+    assert not list(retrained_results(found, plan, results, trainer))
+    assert not list(tmp_path.iterdir())
 
 
 def test_saved_anew_it_is_the_same_baseline(run: Run, path: Path, mine: Any) -> None:

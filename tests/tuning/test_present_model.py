@@ -1,5 +1,6 @@
 """The user's present model beside a search: read, fed, scored and trained anew."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -380,3 +381,20 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
             retrain_baseline=True,
             **SMALL,
         )
+
+
+def test_one_trained_network_is_compared_with_it_too(
+    path: Path, tmp_path: Path
+) -> None:
+    asked = ["train", "mlp", "--depth", "1", "--width", "8", "--epochs", "1", "--json"]
+    asked += ["--run", str(tmp_path / "run"), "--baseline", str(path)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    found, best = document["present"], document["recommended"]
+    assert found["name"] == "mine.keras" and found["params"] == 1210
+    assert best["family"] == found["recommended"]["family"] == "mlp"
+    assert found["recommended"]["times_fewer_params"] == 1210 / best["params"]
+    assert found["retrained"] is None
+    alone = CliRunner().invoke(main, ["train", "mlp", "--retrain-baseline"])
+    assert alone.exit_code == 1 and "needs --baseline" in alone.stderr

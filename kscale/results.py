@@ -68,6 +68,9 @@ class Result:
         metric_errors: Standard errors of some of them.
         confusion: By target of classes, how often each class was taken for which:
             `[class, answer, examples]` for all that occur.
+        left_out: The score without each of up to 100 groups of the test examples, by
+            which two networks are compared on the same examples: see
+            `kscale.reports.pairs`. Empty where it is not known.
     """
 
     stage: Stage
@@ -98,6 +101,7 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
     metric_errors: Mapping[str, float] = field(default_factory=dict, hash=False)
     confusion: Mapping[str, list[list[int]]] = field(default_factory=dict, hash=False)
+    left_out: list[float] = field(default_factory=list, hash=False)
 
     def to_line(self) -> str:
         """One line of JSON, with its newline; never NaN or infinity."""
@@ -128,25 +132,21 @@ def _refuse_constant(name: str) -> None:
 def _check_types(data: Mapping[str, Any]) -> None:
     """Raise a ValueError for a value of a wrong type, which would fail much later."""
     for item in fields(Result):
-        if item.name not in data:
-            continue
-        value = data[item.name]
-        if item.name == "stage":
-            fits = value in get_args(Stage)
-        elif item.name == "status":
-            fits = value in ("ok", "failed")
-        elif item.name == "curve":
-            fits = isinstance(value, dict) and all(map(_is_curve, value.values()))
-        elif item.name in ("metrics", "metric_errors"):
-            fits = isinstance(value, dict) and all(map(_is_number, value.values()))
-        elif item.name == "confusion":
-            fits = isinstance(value, dict) and all(map(_is_counts, value.values()))
-        elif item.name == "spec":
-            fits = _is_spec(value)
-        else:
-            fits = _suits(item.name, value, item.default)
-        if not fits:
+        value = data.get(item.name)
+        if item.name in data and not _fits(item.name, value, item.default):
             raise ValueError(f"{item.name} is {str(value)[:80]!r}")
+
+
+def _fits(name: str, value: Any, default: Any) -> bool:
+    each = {"curve": _is_curve, "metrics": _is_number, "metric_errors": _is_number}
+    each["confusion"] = _is_counts
+    if name in each:
+        return isinstance(value, dict) and all(map(each[name], value.values()))
+    if name == "left_out":
+        return isinstance(value, list) and all(map(_is_number, value))
+    if name in ("stage", "status"):
+        return value in (get_args(Stage) if name == "stage" else ("ok", "failed"))
+    return _is_spec(value) if name == "spec" else _suits(name, value, default)
 
 
 def _suits(name: str, value: Any, default: Any) -> bool:

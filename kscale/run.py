@@ -53,6 +53,7 @@ from kscale.results import (
 from kscale.search.base import result_key
 from kscale.task import Task
 from kscale.tuning.recipe import Recipe
+from kscale.tuning.weighting import weights_of_run
 
 if TYPE_CHECKING:
     import keras
@@ -226,6 +227,7 @@ class Run:
             int(self.description["data"]["train"]),
             recipe.warmup,
             recipe.cooldown,
+            weights_of_run(self.description),
         )
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:

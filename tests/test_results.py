@@ -64,6 +64,7 @@ def test_metrics_and_confusions_are_read_back(tmp_path: Path) -> None:
         metrics={"y/r2_score": -3.5, "y/auc": 0.75},
         metric_errors={"y/auc": 0.01},
         confusion={"y": [[0, 1, 7], [1, 1, 12]]},
+        left_out=[0.5, -0.25],
     )
     written(tmp_path, result)
     assert read_results(tmp_path) == [result]
@@ -71,7 +72,7 @@ def test_metrics_and_confusions_are_read_back(tmp_path: Path) -> None:
 
 def test_a_line_of_an_older_version_without_metrics_is_read(tmp_path: Path) -> None:
     data = json.loads(made().to_line())
-    for name in ("metrics", "metric_errors", "confusion"):
+    for name in ("metrics", "metric_errors", "confusion", "left_out"):
         del data[name]
     (tmp_path / RESULTS_FILE).write_text(json.dumps(data) + "\n")
     assert read_results(tmp_path) == [made()]
@@ -121,6 +122,8 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
                 ('"confusion":{}', '"confusion":{"y":[[0,1]]}'),
                 ('"confusion":{}', '"confusion":{"y":[[0,-1,2]]}'),
                 ('"confusion":{}', '"confusion":{"y":5}'),
+                ('"left_out":[]', '"left_out":[null]'),
+                ('"left_out":[]', '"left_out":0.5'),
             )
         ),
     ],

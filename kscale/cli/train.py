@@ -27,6 +27,7 @@ from kscale.tuning.points import single_point
     show_default=True,
     help="Trainings, each from another seed.",
 )
+@options.baseline_options
 @options.run_option
 @options.json_option
 @options.quiet_option
@@ -45,8 +46,9 @@ def train(
     Leaves a run folder as a search does: results, report and trained model.
 
     \b
-    Example:
+    Examples:
       kscale train mlp --depth 2 --width 64
+      kscale train mlp --depth 2 --width 64 --baseline my_model.keras
     """
     settings = options.with_weights(settings, weights)
     knobs = options.knobs_of(settings, depth, width)

@@ -1,8 +1,11 @@
 """Code that compiles a network as it was trained."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from kscale.codegen.source import Name, literal
+from kscale.codegen.words import constant_names
 from kscale.families.base import head_names
 from kscale.task import Target, Task
 
@@ -32,12 +35,18 @@ def smoothed(labels, logits):
 
 _COMPILE = '''\
 def compile_model(model, examples=EXAMPLES):
-    """Compile for `fit(x, y, batch_size=BATCH_SIZE, epochs=EPOCHS)` of examples."""
+    """Compile for `fit(x, y, batch_size=BATCH_SIZE, epochs=EPOCHS)` of examples.%s"""
     steps = max(1, examples // BATCH_SIZE) * EPOCHS
     optimizer = keras.optimizers.AdamW(Schedule(steps), weight_decay=WEIGHT_DECAY)
     optimizer.exclude_from_weight_decay(
         var_names=["bias", "gamma", "beta", "embeddings"]
     )'''
+
+# Keras has no place for them in `compile`.
+_WEIGHTED = """
+
+    Rare classes count more: `fit` takes `%s`.
+    """
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Training:
         batch_size: Examples a step.
         examples: Examples of the training part.
         warmup, cooldown: Shares of the steps in which the rate rises and falls.
+        class_weights: By target, what an example of each class counted in the loss.
     """
 
     learning_rate: float
@@ -61,6 +71,7 @@ class Training:
     examples: int
     warmup: float
     cooldown: float
+    class_weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -74,20 +85,53 @@ class Training:
             f"over the last {100 * self.cooldown:g} %, weight decay "
             f"{self.weight_decay:g} but for biases, norms and embeddings{smoothing}; "
             f"{self.epochs} epochs of {self.examples:,} examples in batches of "
-            f"{self.batch_size}."
+            f"{self.batch_size}{', each class counting the same' * self._weighs}."
         )
 
-    def constants(self, task: Task) -> dict[str, float]:
-        """The numbers that `training_code` reads."""
+    @property
+    def _weighs(self) -> bool:
+        return bool(self.class_weights)
+
+    def constants(self, task: Task) -> dict[str, Any]:
+        """The numbers that `code` reads."""
         numbers = {name.upper(): value for name, value in vars(self).items()}
+        del numbers["CLASS_WEIGHTS"]
         if not self._smooths(task):
             del numbers["LABEL_SMOOTHING"]
-        return numbers
+        names = _weight_names(task)
+        weights = self.class_weights.items()
+        return numbers | {names[target]: value for target, value in weights}
 
     def code(self, task: Task) -> tuple[str, ...]:
         """The definitions that compile a network for a task."""
         smoothed = (_SMOOTHED,) if self._smooths(task) else ()
-        return (_SCHEDULE, *smoothed, f"{_COMPILE}\n{self._losses(task)}")
+        several = self._weighs and len(task.targets) > 1
+        weighted = (self._sample_weight(task),) if several else ()
+        compiled = _COMPILE % self._asked_of_fit(task)
+        return (_SCHEDULE, *smoothed, *weighted, f"{compiled}\n{self._losses(task)}")
+
+    def _asked_of_fit(self, task: Task) -> str:
+        if not self._weighs:
+            return ""
+        if len(task.targets) > 1:
+            return _WEIGHTED % "sample_weight=sample_weight(y)"
+        return _WEIGHTED % "class_weight=dict(enumerate(CLASS_WEIGHT))"
+
+    def _sample_weight(self, task: Task) -> str:
+        """Keras takes `class_weight` for one output only."""
+        heads = [str(Name() + name) for name in head_names(task)]
+        names = _weight_names(task)
+        values = [
+            f"keras.ops.take({names[target.name]}, y[{head}])"
+            if target.name in self.class_weights
+            else f"keras.ops.ones(len(y[{head}]))"
+            for target, head in zip(task.targets, heads, strict=True)
+        ]
+        return (
+            "def sample_weight(y):\n"
+            '    """What examples count in the loss of each output."""\n'
+            f"    return {_by_head(heads, values)}"
+        )
 
     def _smooths(self, task: Task) -> bool:
         has_classes = any(target.kind == "classes" for target in task.targets)
@@ -120,6 +164,16 @@ class Training:
         if self.label_smoothing:
             return "smoothed"
         return "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+
+
+def _weight_names(task: Task) -> dict[str, str]:
+    """By target, the constant with the weights of its classes."""
+    targets = [target.name for target in task.targets]
+    if len(targets) == 1:
+        return {targets[0]: "CLASS_WEIGHT"}
+    prefixes = constant_names(targets)
+    pairs = zip(targets, prefixes, strict=True)
+    return {target: f"{prefix}_CLASS_WEIGHT" for target, prefix in pairs}
 
 
 def _metric(target: Target) -> str:

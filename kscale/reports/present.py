@@ -11,6 +11,7 @@ from kscale.reports.cells import (
     row_text,
     score_decimals,
 )
+from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
 from kscale.results import COMPARED, PRESENT, RETRAINED
 from kscale.units import format_count
@@ -27,6 +28,7 @@ class Comparison:
         gain: How much better the row's score is; below 0 if it is worse.
         stderr: Standard error of the gain, as if both were scored on different
             examples: on the same ones it is smaller.
+        pair: Their scores on the test part, where both were tested; None if not.
     """
 
     row: Row
@@ -34,6 +36,14 @@ class Comparison:
     flops: float | None
     gain: float
     stderr: float
+    pair: Pair | None = None
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the row is clearly better, on the test part where that is known."""
+        if self.pair is not None:
+            return self.pair.is_clear and self.pair.gain > 0
+        return self.gain > self.stderr
 
 
 def present_row(report: Report, family: str = PRESENT) -> Row | None:
@@ -53,6 +63,7 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
         _times(present.flops, row.flops) if is_known else None,
         report.objective.gain(row.score, present.score),
         math.hypot(row.stderr, present.stderr),
+        paired(report, row, present),
     )
 
 
@@ -96,18 +107,23 @@ def present_lines(report: Report) -> list[tuple[str, str]]:
     recommended = compared(report, report.recommended)
     if recommended is not None:
         lines.append(_against(report, recommended))
+    best = compared(report, report.best)
+    if best is not None and best.pair and report.best is not report.recommended:
+        lines.append(("best against it", _difference_text(report, best)))
     return [*lines, *_reach(report)]
 
 
 def _against(report: Report, item: Comparison) -> tuple[str, str]:
     """What the recommended row is against the present model."""
-    words = [_size_text(item.params, "params"), _size_text(item.flops, "FLOPs")]
     is_smaller = item.params is not None and item.params > 1
-    is_better = item.gain > item.stderr
-    adjectives = ["smaller"] * is_smaller + ["better"] * is_better
+    adjectives = ["smaller"] * is_smaller + ["better"] * item.is_better
     label = f"{' and '.join(adjectives)} by" if adjectives else "against it"
-    text = ", ".join(word for word in words if word)
-    return label, f"{text}, {_gain_text(report, item)} (recommended)"
+    return label, f"{_difference_text(report, item)} (recommended)"
+
+
+def _difference_text(report: Report, item: Comparison) -> str:
+    sizes = [_size_text(item.params, "params"), _size_text(item.flops, "FLOPs")]
+    return ", ".join([*filter(None, sizes), _gain_text(report, item)])
 
 
 def _size_text(times: float | None, what: str) -> str:
@@ -122,14 +138,28 @@ def _size_text(times: float | None, what: str) -> str:
 
 def _gain_text(report: Report, item: Comparison) -> str:
     """How much better or worse, with the standard error; or that nobody can tell."""
+    if item.pair is not None:
+        return _pair_text(report, item.pair)
+    is_tied = abs(item.gain) <= item.stderr
+    text = _points(report, item.gain, item.stderr)
+    return f"{text}{', which may be chance' if is_tied else ''}"
+
+
+def _pair_text(report: Report, pair: Pair) -> str:
+    """The difference on the test part; or that it is none, with how sure that is."""
+    text = _points(report, pair.gain, pair.stderr)
+    number = "" if pair.examples is None else f"{pair.examples:,} "
+    where = f"on the same {number}test examples"
+    return f"{text} {where}" if pair.is_clear else f"no different {where} ({text})"
+
+
+def _points(report: Report, gain: float, stderr: float) -> str:
     factor = 100 if report.objective.is_share else 1
     unit = " points" if report.objective.is_share else ""
     decimals = score_decimals(report)
-    error = f"{factor * item.stderr:.{decimals}f}{unit}"
-    text = f"{factor * abs(item.gain):.{decimals}f} ± {error}"
-    word = "better" if item.gain >= 0 else "worse"
-    is_tied = abs(item.gain) <= item.stderr
-    return f"{word} by {text}{', which may be chance' if is_tied else ''}"
+    error = f"{factor * stderr:.{decimals}f}{unit}"
+    word = "better" if gain >= 0 else "worse"
+    return f"{word} by {factor * abs(gain):.{decimals}f} ± {error}"
 
 
 def _reach(report: Report) -> Iterable[tuple[str, str]]:
@@ -163,6 +193,7 @@ def present_json(report: Report) -> dict[str, Any] | None:
         "over_budget": present.over_budget,
         "retrained": _json(compared(report, present_row(report, RETRAINED))),
         "recommended": _json(compared(report, report.recommended)),
+        "best": _json(compared(report, report.best)),
         "same_size": _json(compared(report, best_of_that_size(report))),
     }
 
@@ -180,4 +211,7 @@ def _json(item: Comparison | None) -> dict[str, Any] | None:
         "times_fewer_flops": item.flops,
         "gain": item.gain,
         "gain_stderr": item.stderr,
+        "test_gain": item.pair.gain if item.pair else None,
+        "test_gain_stderr": item.pair.stderr if item.pair else None,
+        "is_better": item.is_better,
     }

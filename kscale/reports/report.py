@@ -45,6 +45,8 @@ class Row:
         metrics: Further metrics on the validation part, the mean over the seeds.
         test_metrics, test_errors: Metrics on the test part with standard errors.
         confusions: By target of classes, its confusion on the test part.
+        left_out: The test score without each group of examples, the mean over the
+            seeds tested; empty where it is not known.
     """
 
     spec: Spec
@@ -80,6 +82,7 @@ class Row:
     test_metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
     test_errors: Mapping[str, float] = field(default_factory=dict, hash=False)
     confusions: Mapping[str, Confusion] = field(default_factory=dict, hash=False)
+    left_out: tuple[float, ...] = ()
 
     @property
     def family(self) -> str:

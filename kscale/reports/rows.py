@@ -218,6 +218,14 @@ def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
     }
 
 
+def _mean_left_out(tests: Sequence[Result]) -> tuple[float, ...]:
+    """Scores without each group; empty unless all that were tested have as many."""
+    if len({len(result.left_out) for result in tests}) > 1:
+        return ()
+    columns = zip(*(result.left_out for result in tests), strict=True)
+    return tuple(map(fmean, columns))
+
+
 def _tests(results: Sequence[Result]) -> dict[_Key, list[Result]]:
     """Results on the test part by what they are of; of one seed, the last counts."""
     by_seed = {
@@ -251,6 +259,7 @@ def _with_test(row: Row, tests: Sequence[Result], asked: _Asked) -> Row:
         test_high=high,
         test_metrics=_mean_of([result.metrics for result in tests]),
         test_errors=_mean_of([result.metric_errors for result in tests]),
+        left_out=_mean_left_out(tests),
         confusions={
             target.name: confusion_from(target, tests[-1].confusion[target.name])
             for target in asked.targets

@@ -1,15 +1,22 @@
 """Baseline: the model a user has now, named and told from others without Keras."""
 
+import json
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from kscale.errors import ExportError, SpecError
 
 _DIGEST_BYTES = 8
+_OF_SAVING = ("build_config", "compile_config", "shared_object_id")
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +25,8 @@ class Baseline:
 
     Args:
         name: What reports call it: the name of the file, or of the model.
-        digest: Same file, or same layers and weights, same value.
+        digest: Same layers with the same settings and weights, same value: also where
+            they were saved anew. That of a file is not that of the model it holds.
         source: Path of a `.keras` file, or a `keras.Model`.
     """
 
@@ -55,24 +63,91 @@ def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
 
 
 def _of_file(path: Path) -> Baseline:
-    digest = blake2b(digest_size=_DIGEST_BYTES)
     try:
         with path.open("rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
+            return Baseline(path.name, _digest_of_file(file), path)
     except OSError as error:
         raise ExportError(
             f"{path} cannot be read ({error.strerror}): give a model saved as .keras."
         ) from error
-    return Baseline(path.name, digest.hexdigest(), path)
+
+
+def _digest_of_file(file: BufferedReader) -> str:
+    """Of what it holds; of its bytes where that is no model, as loading it will say."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            config = json.loads(archive.read("config.json"))
+            with archive.open("model.weights.h5") as raw, h5py.File(raw, "r") as saved:
+                return _digest([config["class_name"], config["config"]], _saved(saved))
+    except Exception:  # a file of a stranger may hold anything
+        file.seek(0)
+        return file_digest(file, _blake).hexdigest()
+
+
+def _saved(file: h5py.File) -> Iterator[NDArray[Any]]:
+    """Weights by their places in the model, without states of optimizers and seeds."""
+    names: list[str] = []
+    file.visit(names.append)
+    for name in names:
+        is_weight = not name.startswith("optimizer") and "seed_generator" not in name
+        if is_weight and isinstance(file[name], h5py.Dataset):
+            yield file[name][()]
 
 
 def _digest_of_model(model: Any) -> str:
-    """Of kinds of layers and of weights: names differ from one process to the next."""
+    """Of its settings too, if it can tell them: a class of a user's own need not."""
     kinds = [type(layer).__name__ for layer in model.layers]
-    digest = blake2b(repr(kinds).encode(), digest_size=_DIGEST_BYTES)
-    for weight in model.get_weights():
+    try:
+        config = model.get_config()
+    except Exception:
+        config = {}
+    return _digest([kinds, {"config": config}], model.get_weights())
+
+
+def _digest(config: Any, weights: Iterable[NDArray[Any]]) -> str:
+    """Of settings and weights in their order, not of names: they differ from one
+    process to the next."""
+    names = dict.fromkeys(_names(config))
+    plain = _renamed(config, {name: f"#{place}" for place, name in enumerate(names)})
+    digest = _blake(json.dumps(plain, sort_keys=True, default=_kind).encode())
+    for weight in weights:
         array = np.ascontiguousarray(weight)
         digest.update(repr((array.shape, str(array.dtype))).encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _blake(content: bytes = b"") -> blake2b:
+    return blake2b(content, digest_size=_DIGEST_BYTES)
+
+
+def _kind(item: object) -> str:
+    return type(item).__name__
+
+
+def _names(config: Any) -> Iterator[str]:
+    """Names of layers, in order; that of a policy of dtypes says something."""
+    if isinstance(config, list | tuple):
+        for item in config:
+            yield from _names(item)
+    if not isinstance(config, dict) or "Policy" in str(config.get("class_name")):
+        return
+    if isinstance(config.get("name"), str):
+        yield config["name"]
+    for value in config.values():
+        yield from _names(value)
+
+
+def _renamed(config: Any, places: Mapping[str, str]) -> Any:
+    """Settings with places for names, without what building and saving add."""
+    if isinstance(config, str):
+        return places.get(config, config)
+    if isinstance(config, list | tuple):
+        return [_renamed(item, places) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        str(key): _renamed(value, places)
+        for key, value in config.items()
+        if key not in _OF_SAVING
+    }

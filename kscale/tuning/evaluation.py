@@ -12,7 +12,17 @@ from kscale.data.base import Dataset, Part
 from kscale.objectives import METRICS, Objective
 from kscale.task import Target, Task
 from kscale.tuning.metrics import confusion_of, metrics_of
-from kscale.tuning.scoring import Mask, jackknife, probabilities, score_of, share_error
+from kscale.tuning.scoring import (
+    Mask,
+    jackknife,
+    probabilities,
+    score_of,
+    share_error,
+    without_groups,
+)
+
+_MOST_GROUPS = 100
+_MANY = 10**6  # numbers given, above which fewer groups must do
 
 Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By target name, what was wanted and what was given, as `score_of` takes them."""
@@ -25,7 +35,7 @@ class Evaluation:
     Args:
         score, stderr: Objective with its standard error over the examples.
         examples: Number of examples.
-        metrics, metric_errors, confusion: As in `Result`.
+        metrics, metric_errors, confusion, left_out: As in `Result`.
     """
 
     score: float
@@ -34,6 +44,7 @@ class Evaluation:
     metrics: Mapping[str, float] = field(default_factory=dict)
     metric_errors: Mapping[str, float] = field(default_factory=dict)
     confusion: Mapping[str, list[list[int]]] = field(default_factory=dict)
+    left_out: list[float] = field(default_factory=list)
 
 
 def answers_of(
@@ -104,7 +115,10 @@ def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
 
 
 def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluation:
-    """As `evaluate`, with standard errors of all metrics, and with confusions."""
+    """As `evaluate`, with standard errors of all metrics, and with confusions.
+
+    Also with what a comparison on the same examples needs.
+    """
     done = evaluate(objective, task, answers)
 
     def without(kept: Mask) -> list[float]:
@@ -125,7 +139,19 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
         done.metrics,
         _defined(errors),
         confusion,
+        _left_out(objective, task, answers),
     )
+
+
+def _left_out(objective: Objective, task: Task, answers: Answers) -> list[float]:
+    """The objective without each group of examples; empty where it is not defined."""
+    numbers = sum(given.size for _, given in answers.values())
+    scores = without_groups(
+        lambda kept: mean_score(objective, task, _kept(answers, kept)),
+        _count(answers),
+        _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5,
+    )
+    return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
 
 
 def _heads(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:

@@ -236,7 +236,7 @@ def present_results(
     if present is None:
         return
     task, objective, data = plan.dataset.task, plan.objective, plan.dataset
-    blank = blank_result(present, plan, PRESENT)
+    blank = _blank_result(present, plan)
     done = {result.stage for result in recorded if result.spec == blank.spec}
     if "baseline" not in done:
         found = evaluate(objective, task, present.answers(data.validation))
@@ -246,13 +246,13 @@ def present_results(
         yield scored(replace(blank, stage="test"), tested)
 
 
-def blank_result(present: Present, plan: Plan, family: str) -> Result:
+def _blank_result(present: Present, plan: Plan) -> Result:
     """A result of the present model's size, without a score."""
     size = present.size.size
     return Result(
         "baseline",
         0,
-        Spec(family, ()),
+        Spec(PRESENT, ()),
         size.params,
         size.trainable,
         size.flops,

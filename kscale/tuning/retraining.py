@@ -1,9 +1,7 @@
 """The user's present model trained anew, with the loop and recipe of a search."""
 
-import math
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -12,21 +10,15 @@ import numpy as np
 from kscale.building import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.scaling import Scaling
-from kscale.errors import SpecError, TrialError, reason_of
-from kscale.families.base import head_names
+from kscale.errors import SpecError
+from kscale.families.base import Spec, head_names
 from kscale.models.layers import graph_of
 from kscale.naming import layer_name
 from kscale.preprocessing_layers import rescaled
 from kscale.results import RETRAINED, Result
-from kscale.search.base import derived_seed
+from kscale.search.base import Job, derived_seed
+from kscale.sizing import Size
 from kscale.task import Target
-from kscale.tuning.evaluation import (
-    answers_of,
-    evaluate,
-    evaluate_test,
-    mean_score,
-    short,
-)
 from kscale.tuning.feeding import Feeder, named_tensors
 from kscale.tuning.loops import (
     DeviceData,
@@ -35,9 +27,8 @@ from kscale.tuning.loops import (
     predict_batch_for,
 )
 from kscale.tuning.plans import Plan
-from kscale.tuning.present_model import Present, blank_result, output_names, scored
-from kscale.tuning.recipe import is_undertrained
-from kscale.tuning.trainer import TimeUp
+from kscale.tuning.present_model import Present, output_names, scored
+from kscale.tuning.trainer import Trainer
 from kscale.tuning.weighting import class_weights_of
 
 _RATE = 1e-3  # Adam's usual one
@@ -68,90 +59,81 @@ def check_retrainable(present: Present) -> None:
 
 
 def retrained_results(
-    present: Present,
-    plan: Plan,
-    recorded: Sequence[Result],
-    strategy: Any,
-    deadline: float = math.inf,
+    present: Present, plan: Plan, recorded: Sequence[Result], usual: Trainer
 ) -> Iterator[Result]:
     """Validation and test result of the training, unless they are recorded.
+
+    One that was interrupted goes on from its checkpoint, as that of any network.
+
+    Args:
+        present: The model.
+        plan: What the search does.
+        recorded: What is known.
+        usual: Trains the search's networks; where and until when is as it says.
 
     Raises:
         TimeUp: The deadline came first.
     """
-    blank = replace(
-        blank_result(present, plan, RETRAINED),
-        seed=derived_seed(plan.request.seed, "baseline", RETRAINED),
-        learning_rate=float(dict(plan.request.settings).get("learning_rate", _RATE)),
-        epochs=plan.recipe.epochs,
-    )
-    known = [result for result in recorded if result.spec == blank.spec]
-    if any(result.stage == "test" or result.status == "failed" for result in known):
-        return
-    start = time.monotonic()
-    try:
-        loop = _loop(present, plan, blank, strategy)
-        trained = _trained(loop, plan, blank, deadline)
-        seconds = round(time.monotonic() - start, 3)
-        tested = _tested(loop, plan, trained)
-    except TimeUp:
-        raise
-    except Exception as error:  # as any training, it may fail without ending a search
-        seconds = round(time.monotonic() - start, 3)
-        reason = reason_of(error)
-        yield replace(blank, status="failed", reason=reason, seconds=seconds)
-        return
-    if not known:
-        yield replace(trained, seconds=seconds)
-    yield tested
+    trainer, job = _Retrainer.like(usual, plan, present), _job(plan)
+    path = trainer.checkpoint_path(job, 0)
+    known = [result for result in recorded if result.spec == job.spec]
+    if not any(r.stage == "test" or r.status == "failed" for r in known):
+        trained = trainer.train(job, 0)
+        if not known:
+            yield trained
+        if trained.status == "ok":
+            found = trainer.evaluate(job, 0, plan.dataset.test)
+            blank = replace(trained, stage="test", curve={}, undertrained=False)
+            yield scored(blank, found, seconds=0.0)
+    path.unlink(missing_ok=True)
 
 
-def _trained(loop: EpochLoop, plan: Plan, blank: Result, deadline: float) -> Result:
-    curve: dict[str, list[float]] = {"loss": [], "score": []}
-    data, task = plan.dataset, plan.dataset.task
-    for epoch in range(plan.recipe.epochs):
-        if time.monotonic() >= deadline:
-            raise TimeUp
-        order = plan.recipe.order(len(data.train), blank.seed, epoch)
-        loss = loop.run_epoch(order)
-        if not math.isfinite(loss):
-            raise TrialError(f"the loss became {loss} in epoch {epoch + 1}")
-        outputs = loop.predict(data.validation.inputs)
-        answers = answers_of(data, data.validation, outputs)
-        curve["loss"].append(short(loss))
-        curve["score"].append(short(mean_score(plan.objective, task, answers)))
-    found = evaluate(plan.objective, task, answers)
-    gains = [plan.objective.gain(score, 0.0) for score in curve["score"]]
-    steady = plan.recipe.steady_epochs()
-    undertrained = is_undertrained(gains, steady, found.stderr)
-    return scored(blank, found, undertrained=undertrained, curve=curve)
+def _job(plan: Plan) -> Job:
+    seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
+    rate = float(dict(plan.request.settings).get("learning_rate", _RATE))
+    spec = Spec(RETRAINED, ())
+    return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
 
-def _tested(loop: EpochLoop, plan: Plan, trained: Result) -> Result:
-    data = plan.dataset
-    answers = answers_of(data, data.test, loop.predict(data.test.inputs))
-    found = evaluate_test(plan.objective, data.task, answers)
-    blank = replace(trained, stage="test", curve={}, undertrained=False)
-    return scored(blank, found)
+@dataclass
+class _Retrainer(Trainer):
+    """Trains the present model from new weights."""
 
+    present: Present = field(kw_only=True)
 
-def _loop(present: Present, plan: Plan, blank: Result, strategy: Any) -> EpochLoop:
-    data = DeviceData(plan.dataset)
-    with strategy.scope():
-        clone = fresh_clone(present.feeder.model, blank.seed)
-        model = as_network(replace(present.feeder, model=clone), present)
-        optimizer = make_optimizer(
-            plan.recipe, data.examples, blank.learning_rate or _RATE, _DECAY
+    @classmethod
+    def like(cls, usual: Trainer, plan: Plan, present: Present) -> "_Retrainer":
+        """One that trains where, and for as long as, another does."""
+        names = ("objective", "recipe", "strategy", "folder", "checkpoint_seconds")
+        more = ("deadline", "on_epoch", "class_weights")
+        shared = {name: getattr(usual, name) for name in (*names, *more)}
+        return cls(plan.dataset, **shared, present=present)
+
+    def size_of(self, job: Job) -> Size:
+        """Exact size of the present model."""
+        return self.present.size.size
+
+    def _loop(self, job: Job, member: int) -> EpochLoop:
+        present = self.present
+        self._data = self._data or DeviceData(self.dataset)
+        with self.strategy.scope():
+            clone = fresh_clone(present.feeder.model, job.seeds[member])
+            model = as_network(replace(present.feeder, model=clone), present)
+            optimizer = make_optimizer(
+                self.recipe,
+                self._data.examples,
+                job.learning_rates[member],
+                _DECAY,
+            )
+        return EpochLoop(
+            model,
+            optimizer,
+            self.dataset.task,
+            self._data,
+            self.strategy,
+            class_weights=class_weights_of(self.dataset, self.class_weights),
+            predict_batch=predict_batch_for(present.size.size.activation_bytes),
         )
-    return EpochLoop(
-        model,
-        optimizer,
-        plan.dataset.task,
-        data,
-        strategy,
-        class_weights=class_weights_of(plan.dataset, plan.request.class_weights),
-        predict_batch=predict_batch_for(present.size.size.activation_bytes),
-    )
 
 
 def fresh_clone(model: keras.Model, seed: int) -> keras.Model:

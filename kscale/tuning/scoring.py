@@ -101,9 +101,7 @@ def jackknife(compute: Callable[[Mask], ArrayLike], count: int) -> NDArray[np.fl
         compute: One figure or several, of the examples where the mask is true.
         count: Number of examples.
     """
-    groups = min(_JACKKNIFE_GROUPS, count)
-    member = np.arange(count) % groups
-    left_out = np.array([compute(member != group) for group in range(groups)])
+    left_out = without_groups(compute, count)
     defined = np.isfinite(left_out)
     number = defined.sum(axis=0)
     values = np.where(defined, left_out, 0.0)
@@ -111,6 +109,21 @@ def jackknife(compute: Callable[[Mask], ArrayLike], count: int) -> NDArray[np.fl
     spread = np.square(np.where(defined, values - mean, 0.0)).sum(axis=0)
     factor = (number - 1) / np.maximum(number, 1)
     return np.where(number > 1, np.sqrt(np.maximum(factor, 0.0) * spread), np.nan)
+
+
+def without_groups(
+    compute: Callable[[Mask], ArrayLike], count: int, most: int = _JACKKNIFE_GROUPS
+) -> NDArray[np.float64]:
+    """Figures over all examples but one group each, of as many groups at most.
+
+    Args:
+        compute: One figure or several, of the examples where the mask is true.
+        count: Number of examples.
+        most: Number of groups, where there are as many examples.
+    """
+    groups = min(most, count)
+    member = np.arange(count) % groups
+    return np.array([compute(member != group) for group in range(groups)])
 
 
 def probabilities(logits: NDArray[Any]) -> NDArray[Any]:

@@ -341,7 +341,7 @@ class Session:
             return
         try:
             for result in retrained_results(
-                self.present, self.plan, self.recorded, self.strategy, self.deadline
+                self.present, self.plan, self.recorded, self.trainer
             ):
                 self._append(result)
                 if result.stage != "test":
@@ -349,7 +349,7 @@ class Session:
         except TimeUp:
             self.listener.note(
                 "The time limit ended the training of the present model; the same "
-                "command begins it again."
+                "command goes on with it."
             )
 
 

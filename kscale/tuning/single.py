@@ -22,6 +22,8 @@ def train(
     seed: int = 0,
     seeds: int = 1,
     strategy: str = "auto",
+    baseline: Any = None,
+    retrain_baseline: bool = False,
     run: str | Path | None = None,
     listener: Listener | None = None,
 ) -> Run:
@@ -36,8 +38,8 @@ def train(
         knobs: Values of its knobs, `learning_rate` included; the others keep their
             defaults.
         data: Anything `kscale.load_dataset` takes.
-        class_weights, objective, epochs, batch_size, seed, seeds, strategy, run,
-            listener: As `tune`.
+        class_weights, objective, epochs, batch_size, seed, seeds, strategy, baseline,
+            retrain_baseline, run, listener: As `tune`.
 
     Raises:
         KscaleError: As `tune`.
@@ -51,6 +53,8 @@ def train(
         seed=seed,
         seeds=seeds,
         strategy=strategy,
+        baseline=baseline,
+        retrain_baseline=retrain_baseline,
         run=run,
         listener=listener,
     )

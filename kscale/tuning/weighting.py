@@ -1,6 +1,7 @@
 """Class weights: what an example of a rare class counts in the loss."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,4 +70,17 @@ def class_counts(dataset: Dataset) -> Mapping[str, list[int]]:
         ).tolist()
         for target in dataset.task.targets
         if target.kind == "classes"
+    }
+
+
+def weights_of_run(description: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """By target of classes, the weights that the networks of a run were trained with.
+
+    They have the digits that a float32 needs; empty where no class was weighted.
+    """
+    if description["identity"].get("class_weights", "none") == "none":
+        return {}
+    return {
+        target: tuple(float(str(weight)) for weight in balanced_weights(counts))
+        for target, counts in description["data"].get("class_counts", {}).items()
     }

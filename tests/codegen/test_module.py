@@ -147,6 +147,69 @@ def test_code_of_several_targets_compiles(tmp_path: Path) -> None:
     assert np.isfinite(found["loss"])
 
 
+def weighted_run(folder: Path, task: Task, counts: dict[str, list[int]]) -> Run:
+    spec = FAMILIES["mlp"].spec(depth=1, width=8, label_smoothing=0.0, dropout=0.0)
+    made = made_run(task, class_weights="balanced")
+    made["identity"]["objective"] = "accuracy" if len(task.targets) == 1 else "mean"
+    data = {**made["data"], "class_counts": counts}
+    return saved_run(
+        folder,
+        [made_result(spec, 0.9, task=task)],
+        task,
+        identity=made["identity"],
+        data=data,
+    )
+
+
+def test_code_of_weighted_classes_says_what_fit_needs(tmp_path: Path) -> None:
+    task = Task.of("vector", (4,), classes=3)
+    name = task.targets[0].name
+    code = weighted_run(tmp_path, task, {name: [3, 1, 0]}).to_code()
+    assert "each class counting the same." in " ".join(code.split())
+    assert "`class_weight=dict(enumerate(CLASS_WEIGHT))`" in code
+    assert all(len(line) <= 88 for line in code.splitlines())
+    defined = run_code(code)
+    assert defined["CLASS_WEIGHT"] == (0.6666667, 2.0, 0.0)
+    model = defined["compile_model"](defined["build_model"]())
+    model.run_eagerly = True  # one step; tracing it takes longer
+    x = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+    y = np.array([0, 1, 0, 0])
+    losses = keras.losses.sparse_categorical_crossentropy(
+        y, model(x, training=True), True
+    )
+    weights = dict(enumerate(defined["CLASS_WEIGHT"]))
+    done = model.fit(x, y, class_weight=weights, verbose=0).history["loss"]
+    expected = np.mean(np.asarray(losses) * [2 / 3, 2, 2 / 3, 2 / 3])
+    np.testing.assert_allclose(done, [expected], rtol=1e-5)
+
+
+def test_code_of_weighted_targets_weighs_each_output(tmp_path: Path) -> None:
+    targets = (Target("kind", "classes", 2), Target("size", "real", 1))
+    task = Task((Input("x", "vector", (4,)),), targets)
+    code = weighted_run(tmp_path, task, {"kind": [3, 1]}).to_code()
+    assert "`sample_weight=sample_weight(y)`" in code
+    assert all(len(line) <= 88 for line in code.splitlines())
+    defined = run_code(code)
+    model = defined["compile_model"](defined["build_model"]())
+    model.run_eagerly = True  # one step; tracing it takes longer
+    x = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+    y = {"head.kind": np.array([0, 1, 0, 0]), "head.size": np.ones((4, 1))}
+    given = model(x, training=True)  # with the norm of the batch, as `fit`
+    losses = keras.losses.sparse_categorical_crossentropy(
+        y["head.kind"], given["head.kind"], True
+    )
+    kind = np.mean(np.asarray(losses) * [2 / 3, 2, 2 / 3, 2 / 3])
+    size = np.mean((np.asarray(given["head.size"]) - 1) ** 2)
+    weights = defined["sample_weight"](y)
+    done = model.fit(x, y, sample_weight=weights, verbose=0).history["loss"]
+    np.testing.assert_allclose(done, [(kind + size) / 2], rtol=1e-5)
+
+
+def test_code_without_weights_names_none(tmp_path: Path) -> None:
+    code = saved_run(tmp_path, digits_results()).to_code()
+    assert "class_weight" not in code.lower() and "counting" not in code
+
+
 def test_text_of_strangers_is_never_run(tmp_path: Path) -> None:
     evil = '"""\nraise SystemExit\n"""\\'
     target = Target(evil, "classes", 2, (evil, "\\N{no}"))

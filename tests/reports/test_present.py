@@ -1,12 +1,14 @@
 """Lines and plain data on the user's present model beside a search."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_runs import digits_results, made_result, made_run
+from made_runs import cnn, digits_results, made_result, made_run
 
 from kscale.families.base import Spec
+from kscale.reports.html import report_html
 from kscale.reports.plots import plot_data
 from kscale.reports.present import best_of_that_size, compared, present_lines
 from kscale.reports.rows import Report, make_report
@@ -74,6 +76,56 @@ def test_a_difference_within_its_error_may_be_chance() -> None:
     lines = dict(present_lines(beside(present(0.97, 9000))))
     assert "which may be chance" in lines["smaller by"]
     assert "chance" not in dict(present_lines(whole()))["smaller and better by"]
+
+
+def answered(trained: Result, wrong: range) -> Result:
+    """The test of a training that answers some of 360 examples wrong."""
+    right = [index not in wrong for index in range(360)]
+    left_out = [(sum(right) - item) / 359 for item in right]
+    score = sum(right) / 360
+    changes: dict[str, Any] = {"score": score, "examples": 360, "left_out": left_out}
+    return replace(trained, stage="test", **changes)
+
+
+def on_the_same(mine: range, best: range, recommended: range) -> Report:
+    """What the present model and the answers get wrong of the same examples."""
+    trained = [present(0.92, 9000), *digits_results()]
+    trained = [result for result in trained if result.stage != "test"]
+    wrong = {Spec("present", ()): mine, cnn(4, 8): best, cnn(3, 8): recommended}
+    last = {result.spec: result for result in trained if result.spec in wrong}
+    tests = [answered(last[spec], wrong[spec]) for spec in wrong]
+    return make_report({**made_run(), "baseline": ABOUT}, [*trained, *tests])
+
+
+def test_on_the_same_test_examples_the_difference_is_paired() -> None:
+    report = on_the_same(range(36), range(10), range(3, 17))
+    lines = dict(present_lines(report))
+    # Right where it is wrong on 22, the other way round on none: b + c + 1 = 23.
+    stderr = 100 * (23 - 22**2 / 360) ** 0.5 / 360
+    text = f"better by 6.1 ± {stderr:.1f} points on the same 360 test examples"
+    assert text in lines["smaller and better by"]
+    assert "better by 7.2 ± 1.4 points on" in lines["best against it"]
+    found = report_json(report)["present"]["recommended"]
+    assert found["test_gain"] == pytest.approx(22 / 360) and found["is_better"]
+    assert found["test_gain_stderr"] == pytest.approx(stderr / 100, rel=0.01)
+    assert "on the same 360 test examples" in report_html(report)
+
+
+@pytest.mark.parametrize("wrong", [range(36), range(3, 37)])
+def test_within_two_errors_of_the_pairs_it_is_no_different(wrong: range) -> None:
+    """Although its score on the validation part is clearly better."""
+    report = on_the_same(range(36), range(36), wrong)
+    item = compared(report, report.recommended)
+    assert item is not None and item.gain > 3 * item.stderr and not item.is_better
+    text = dict(present_lines(report))["smaller by"]
+    assert "no different on the same 360 test examples (better by" in text
+    assert item.pair is not None and item.pair.stderr >= 1 / 360
+
+
+def test_a_test_of_an_older_version_is_not_paired() -> None:
+    item = compared(whole(), whole().recommended)
+    assert item is not None and item.row.test_score is not None and item.pair is None
+    assert report_json(whole())["present"]["recommended"]["test_gain"] is None
 
 
 def test_the_best_of_that_size_is_at_most_as_large() -> None:

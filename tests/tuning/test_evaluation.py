@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kscale.objectives import METRICS, metric_names, task_objective
+from kscale.reports.pairs import paired_error
 from kscale.task import Target, Task
 from kscale.tuning.evaluation import (
     Answers,
@@ -100,6 +101,60 @@ def test_metrics_have_the_names_that_are_promised(name: str | None) -> None:
     assert all(error > 0 for error in done.metric_errors.values())
     assert done.confusion.keys() == {"kind", "other"}
     assert sum(examples for *_, examples in done.confusion["kind"]) == EXAMPLES
+
+
+def test_pairs_of_accuracies_are_those_of_mcnemar() -> None:
+    """With an example a group; of 400 examples in 100 groups about the same."""
+    task, objective = Task((), (OTHER,)), task_objective("accuracy", Task((), (OTHER,)))
+    wanted, given = made(OTHER)
+    again = np.random.default_rng(5).dirichlet([0.2, 0.2], EXAMPLES)
+    again = 0.7 * given + 0.3 * again
+    for examples, tolerance in ((90, 1e-6), (EXAMPLES, 0.25)):
+        kept = slice(examples)
+        one, two = (
+            evaluate_test(objective, task, {"other": (wanted[kept], answers[kept])})
+            for answers in (given, again)
+        )
+        right = [(g.argmax(axis=1) == wanted)[kept] for g in (given, again)]
+        b, c = (right[0] > right[1]).sum(), (right[0] < right[1]).sum()
+        assert b + c > 5
+        variance = (b + c - (b - c) ** 2 / examples) / examples / (examples - 1)
+        found = paired_error(one.left_out, two.left_out)
+        assert found == pytest.approx(np.sqrt(variance), rel=tolerance)
+
+
+@pytest.mark.parametrize("name", ["root_mean_squared_error", "mean_squared_error"])
+def test_pairs_of_values_have_the_error_that_drawing_anew_has(name: str) -> None:
+    """What is hard for both falls out: unpaired it were ten times as large."""
+    task = Task((), (PRICE,))
+    objective = task_objective(name, task)
+    rng = np.random.default_rng(0)
+    wanted = np.zeros((EXAMPLES, 1))
+    given = rng.normal(0, 1, wanted.shape)
+    other = given + rng.normal(0, 0.05, wanted.shape)
+    one, two = (
+        evaluate_test(objective, task, {"price": (wanted, g)}) for g in (given, other)
+    )
+    found = paired_error(one.left_out, two.left_out)
+    drawn = rng.integers(0, EXAMPLES, (2000, EXAMPLES))
+    means = [np.square(g[:, 0])[drawn].mean(axis=1) for g in (given, other)]
+    if name.startswith("root"):
+        means = [np.sqrt(mean) for mean in means]
+    # 100 groups and 2,000 draws give it to about 7 %.
+    assert found == pytest.approx(np.std(means[0] - means[1]), rel=0.25)
+    assert found < np.hypot(one.stderr, two.stderr) / 10
+
+
+def test_without_a_score_in_some_group_nothing_can_be_paired() -> None:
+    """The area under the curve is not defined without the only example of a class."""
+    task = Task((), (OTHER,))
+    wanted, given = made(OTHER)
+    alone = np.zeros_like(wanted)
+    alone[7] = 1
+    objective = task_objective("auc", task)
+    done = evaluate_test(objective, task, {"other": (alone, given)})
+    assert done.left_out == [] and np.isfinite(done.score)
+    assert len(evaluate_test(objective, task, {"other": (wanted, given)}).left_out)
 
 
 def test_metrics_that_are_not_defined_are_left_out() -> None:

@@ -1,6 +1,8 @@
 """The user's present model beside a search: read, fed, scored and trained anew."""
 
+import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,23 @@ from kscale.cli import main
 from kscale.data import load_dataset
 from kscale.data.base import Dataset
 from kscale.errors import ExportError, ResultsError, SpecError
+from kscale.reports.present import compared
 from kscale.results import Result
+from kscale.tuning.baselines import find_baseline
 from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
 from kscale.tuning.plans import plan_search
 from kscale.tuning.present_model import Present, load_present
-from kscale.tuning.retraining import as_network, check_retrainable, fresh_clone
+from kscale.tuning.retraining import (
+    as_network,
+    check_retrainable,
+    fresh_clone,
+    retrained_results,
+)
 from kscale.tuning.scoring import probabilities
+from kscale.tuning.sessions import make_trainer
+from kscale.tuning.strategies import make_strategy
+from kscale.tuning.trainer import TimeUp
 
 SMALL: dict[str, Any] = {
     "family": "mlp",
@@ -122,9 +134,83 @@ def test_it_is_trained_anew_once(run: Run, path: Path) -> None:
     assert len(again.results) == len(run.results)
 
 
+def test_its_training_goes_on_where_it_was_interrupted(
+    tmp_path: Path, mine: keras.Model, run: Run
+) -> None:
+    plan = plan_search(digits(), baseline=mine, retrain_baseline=True, **SMALL)
+    found = load_present(plan)
+    assert found is not None
+    made: dict[str, Any] = {"strategy": make_strategy("none"), "folder": tmp_path}
+    trainer = make_trainer(plan, deadline=time.monotonic(), **made)
+    with pytest.raises(TimeUp):
+        list(retrained_results(found, plan, [], trainer))
+    seen: list[int] = []
+    trainer = make_trainer(
+        plan, on_epoch=lambda job, member, epochs, score: seen.append(epochs), **made
+    )
+    results = list(retrained_results(found, plan, [], trainer))
+    assert seen == [2] and [result.stage for result in results] == ["baseline", "test"]
+    whole = of_family(run, "retrained")
+    assert results[0].curve == whole["baseline"].curve
+    assert results[1].left_out == whole["test"].left_out
+    assert not list(retrained_results(found, plan, results, trainer))
+    assert not list(tmp_path.iterdir())
+
+
+def test_saved_anew_it_is_the_same_baseline(run: Run, path: Path, mine: Any) -> None:
+    """The file has other bytes: a date, an optimizer; and names of layers differ."""
+    anew = path.parent / "anew.keras"
+    loaded = keras.saving.load_model(path, compile=False)
+    loaded.compile("sgd", "mse")
+    loaded.save(anew)
+    assert anew.read_bytes() != path.read_bytes()
+    shutil.copy(anew, path.with_name("mine.keras"))
+    again = tune(
+        digits(), run=run.folder, baseline=path, retrain_baseline=True, **SMALL
+    )
+    assert len(again.results) == len(run.results)
+    assert digest_of(mine) == digest_of(loaded)
+
+
+def layered(size: int = 3, activation: str = "relu", rate: float = 0.1) -> keras.Model:
+    """A model of many kinds of layers, with weights that are always the same."""
+    x = inputs = keras.Input((4, 2))
+    x = keras.layers.Bidirectional(keras.layers.LSTM(2, return_sequences=True))(x)
+    twice = keras.layers.Dense(4, activation)
+    inner = keras.Sequential([keras.Input((4, 4)), keras.layers.Conv1D(4, size)])
+    x = inner(keras.layers.Dropout(rate)(twice(twice(x)) + 1.0))
+    x = keras.layers.Dense(2, dtype="mixed_float16")(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, x)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def digest_of(given: Any) -> str:
+    found = find_baseline(given)
+    assert found is not None
+    return found.digest
+
+
+def test_the_digest_is_of_content_alone(tmp_path: Path) -> None:
+    changed, frozen = layered(), layered()
+    changed.layers[-1].bias.assign_add([0.0, 1e-6])
+    frozen.layers[-1].trainable = False
+    others = [layered(activation="tanh"), layered(rate=0.2), changed, frozen]
+    models = [layered(), layered(), *others]
+    assert models[0].layers[1].name != models[1].layers[1].name
+    for number, model in enumerate(models):
+        model.save(tmp_path / f"{number}.keras")
+    loaded = keras.saving.load_model(tmp_path / "0.keras")
+    files = [digest_of(tmp_path / f"{number}.keras") for number in range(6)]
+    for digests in ([digest_of(model) for model in models], files):
+        assert digests[0] == digests[1] and len(set(digests)) == 5
+    assert digest_of(loaded) == digest_of(models[0])
+
+
 def test_another_baseline_is_refused_in_the_same_folder(run: Run, mine: Any) -> None:
     with pytest.raises(ResultsError, match="holds another search: its baseline is"):
-        tune(digits(), run=run.folder, baseline=mine, **SMALL)
+        tune(digits(), run=run.folder, baseline=fresh_clone(mine, 1), **SMALL)
     with pytest.raises(ResultsError, match=r"its baseline is .*, not null"):
         tune(digits(), run=run.folder, **SMALL)
 
@@ -138,6 +224,24 @@ def test_json_compares_it_with_the_recommended_row(run: Run) -> None:
     assert found["recommended"]["gain"] == best["score"] - found["score"]
     assert found["same_size"]["params"] <= found["params"]
     assert found["retrained"]["times_fewer_params"] == 1.0
+
+
+def test_the_report_of_the_folder_pairs_its_answers(run: Run, path: Path) -> None:
+    """By what is written alone, as the models answer the same test examples."""
+    report = Run(run.folder).report()
+    item = compared(report, report.recommended)
+    assert item is not None and item.pair is not None
+    right = []
+    for file in (run.folder / "models" / "recommended.keras", path):
+        wanted, given = present(file).answers(digits().test)["label"]
+        right.append((given.argmax(axis=1) == wanted).astype(float))
+    differences = right[0] - right[1]
+    assert item.pair.gain == pytest.approx(differences.mean())
+    # 100 groups give it to about 7 %.
+    stderr = differences.std() / len(differences) ** 0.5
+    assert item.pair.stderr == pytest.approx(stderr, rel=0.3)
+    text = " ".join(run.to_text().split())
+    assert f"on the same {len(differences)} test examples" in text
 
 
 def test_the_page_and_the_plot_show_it(run: Run, tmp_path: Path) -> None:
@@ -380,3 +484,20 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
             retrain_baseline=True,
             **SMALL,
         )
+
+
+def test_one_trained_network_is_compared_with_it_too(
+    path: Path, tmp_path: Path
+) -> None:
+    asked = ["train", "mlp", "--depth", "1", "--width", "8", "--epochs", "1", "--json"]
+    asked += ["--run", str(tmp_path / "run"), "--baseline", str(path)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0, done.stderr
+    document = json.loads(done.stdout)
+    found, best = document["present"], document["recommended"]
+    assert found["name"] == "mine.keras" and found["params"] == 1210
+    assert best["family"] == found["recommended"]["family"] == "mlp"
+    assert found["recommended"]["times_fewer_params"] == 1210 / best["params"]
+    assert found["retrained"] is None
+    alone = CliRunner().invoke(main, ["train", "mlp", "--retrain-baseline"])
+    assert alone.exit_code == 1 and "needs --baseline" in alone.stderr

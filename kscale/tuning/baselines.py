@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from hashlib import blake2b, file_digest
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.errors import ExportError, SpecError
+
+if TYPE_CHECKING:
+    import h5py
 
 _DIGEST_BYTES = 8
 _OF_SAVING = ("build_config", "compile_config", "shared_object_id")
@@ -74,6 +76,8 @@ def _of_file(path: Path) -> Baseline:
 
 def _digest_of_file(file: BufferedReader) -> str:
     """Of what it holds; of its bytes where that is no model, as loading it will say."""
+    import h5py  # that every command would wait for
+
     try:
         with zipfile.ZipFile(file) as archive:
             config = json.loads(archive.read("config.json"))
@@ -84,8 +88,10 @@ def _digest_of_file(file: BufferedReader) -> str:
         return file_digest(file, _blake).hexdigest()
 
 
-def _saved(file: h5py.File) -> Iterator[NDArray[Any]]:
+def _saved(file: "h5py.File") -> Iterator[NDArray[Any]]:
     """Weights by their places in the model, without states of optimizers and seeds."""
+    import h5py
+
     names: list[str] = []
     file.visit(names.append)
     for name in names:

@@ -1,11 +1,9 @@
 """Projects of KerasTuner: a search that was made without kscale, read as a run."""
 
 import json
-import logging
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -29,45 +27,11 @@ from kscale.task import Target, Task
 from kscale.tuning.build_sizes import BuildSizes
 from kscale.tuning.own.code import load_hypermodel
 from kscale.tuning.own.sources import digest_of
-
-logger = logging.getLogger(__name__)
+from kscale.tuning.trials import Trial, read_trials
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
 _ENDED = ("COMPLETED", "FAILED", "INVALID")
 _RESERVED = ("family", "depth", "width")
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """What a `trial.json` says.
-
-    Args:
-        number: Its place among the trials.
-        values: Hyperparameters that have a value.
-        metrics: Best value of each metric.
-        score: Value of the objective; None if it has none.
-        step: Epoch of the score, from 0.
-        status: `COMPLETED`, `FAILED` or `INVALID`, or else it has not ended.
-        message: Traceback of what failed.
-    """
-
-    number: int
-    values: Mapping[str, Any]
-    metrics: Mapping[str, float] = field(hash=False)
-    score: float | None
-    step: int
-    status: str
-    message: str
-
-    @property
-    def own_values(self) -> dict[str, Any]:
-        """Hyperparameters of the model, without those that Hyperband adds."""
-        return {n: v for n, v in self.values.items() if not n.startswith("tuner/")}
-
-    def epochs(self, name: str, default: int) -> int:
-        """A number of epochs that Hyperband chose."""
-        found = self.values.get(f"tuner/{name}", default)
-        return found if type(found) is int and found >= 0 else default
 
 
 def read_keras_tuner(
@@ -98,7 +62,7 @@ def read_keras_tuner(
         SpecError: There is no such hypermodel.
     """
     folder = Path(directory)
-    trials = [trial for trial in _read_trials(folder) if trial.status in _ENDED]
+    trials = [trial for trial in read_trials(folder) if trial.status in _ENDED]
     if not trials:
         raise ResultsError(_no_project(folder))
     code = load_hypermodel(hypermodel)
@@ -136,7 +100,7 @@ class _Watched(keras_tuner.HyperModel):
             self._shapes = inputs, outputs
         return model
 
-    def task(self, trials: Sequence[_Trial], metric: str) -> Task:
+    def task(self, trials: Sequence[Trial], metric: str) -> Task:
         """What the models take in and put out, as far as a report says it."""
         inputs, outputs = self._shapes or ([], [])
         sides = [side or 1 for side in (inputs or [()])[0]]
@@ -170,46 +134,7 @@ def _objective_name(metric: str, target: Target) -> str | None:
         return None
 
 
-def _read_trials(folder: Path) -> Iterator[_Trial]:
-    """Trials of a project, in order; a damaged file is left out with a warning."""
-    paths = sorted(folder.glob("trial_*/trial.json"))
-    for place, path in enumerate(paths):
-        try:
-            yield _trial(json.loads(path.read_text()), place)
-        except (OSError, ValueError, RecursionError) as error:
-            logger.warning("%s is damaged and left out: %s", path, error)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            logger.warning("%s is damaged and left out: no %s", path, error)
-
-
-def _trial(data: Any, place: int) -> _Trial:
-    name = str(data["trial_id"])
-    values = dict(data["hyperparameters"]["values"])
-    metrics = dict(data["metrics"]["metrics"])
-    score, step = data["score"], data.get("best_step")
-    is_score = isinstance(score, int | float) and not isinstance(score, bool)
-    return _Trial(
-        int(name) if name.isdecimal() else place,
-        values,
-        {str(metric): _best(found) for metric, found in metrics.items()},
-        float(score) if is_score and math.isfinite(score) else None,
-        step if type(step) is int and step >= 0 else 0,
-        str(data["status"]),
-        str(data.get("message") or ""),
-    )
-
-
-def _best(metric: Any) -> float:
-    """The best of the values reported, each the mean of its executions."""
-    means = [
-        math.fsum(item["value"]) / len(item["value"]) for item in metric["observations"]
-    ]
-    return float(
-        (max if metric["direction"] == "max" else min)(means, default=math.nan)
-    )
-
-
-def _metric(trials: Sequence[_Trial]) -> str:
+def _metric(trials: Sequence[Trial]) -> str:
     """The metric whose best value is the score of every trial: KerasTuner names it not.
 
     Raises:
@@ -231,7 +156,7 @@ def _metric(trials: Sequence[_Trial]) -> str:
     return next((name for name in found if name.startswith("val_")), found[0])
 
 
-def _size(sizes: BuildSizes, trial: _Trial) -> Size | str:
+def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
     """The size of a trial's model, or why there is none."""
     hp = keras_tuner.HyperParameters()
     hp.values = trial.own_values
@@ -250,7 +175,7 @@ def _description(
     name: str,
     task: Task,
     metric: str,
-    trials: Sequence[_Trial],
+    trials: Sequence[Trial],
     digest: str,
 ) -> dict[str, Any]:
     objective = _objective_name(metric, task.targets[0])
@@ -283,7 +208,7 @@ def _description(
     }
 
 
-def _knobs(trial: _Trial) -> dict[str, Value]:
+def _knobs(trial: Trial) -> dict[str, Value]:
     """Hyperparameters as a spec has them, where depth and width are whole numbers."""
     knobs: dict[str, Value] = {}
     for name, value in trial.own_values.items():
@@ -294,7 +219,7 @@ def _knobs(trial: _Trial) -> dict[str, Value]:
 
 
 def _result(
-    trial: _Trial, size: Size | str, name: str, task: Task, metric: str
+    trial: Trial, size: Size | str, name: str, task: Task, metric: str
 ) -> Result:
     knobs = _knobs(trial)
     rate = knobs.get("learning_rate")
@@ -320,7 +245,7 @@ def _result(
     )
 
 
-def _reason(trial: _Trial, size: Size | str) -> str:
+def _reason(trial: Trial, size: Size | str) -> str:
     """Why a trial counts as failed; empty if it does not."""
     if trial.status != "COMPLETED":
         lines = [line.strip() for line in trial.message.splitlines() if line.strip()]
@@ -330,7 +255,7 @@ def _reason(trial: _Trial, size: Size | str) -> str:
     return size if isinstance(size, str) else ""
 
 
-def _further(trial: _Trial, task: Task, metric: str) -> dict[str, float]:
+def _further(trial: Trial, task: Task, metric: str) -> dict[str, float]:
     """Other metrics on the validation part that kscale knows."""
     wanted = metric_names(task, task_objective(None, task))
     named = {

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -15,11 +16,12 @@ from kscale.families.base import Spec, Value
 from kscale.objectives import find_objective, metric_names, task_objective
 from kscale.results import (
     FORMAT,
+    RESULTS_FILE,
     RUN_FILE,
     Result,
     ResultsWriter,
-    read_results,
     read_run,
+    write_atomically,
 )
 from kscale.run import Run
 from kscale.sizing import Size
@@ -27,6 +29,7 @@ from kscale.task import Target, Task
 from kscale.tuning.build_sizes import BuildSizes
 from kscale.tuning.own.code import load_hypermodel
 from kscale.tuning.own.sources import digest_of
+from kscale.tuning.tensorboard import LOGS
 from kscale.tuning.trials import Trial, read_trials
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
@@ -45,8 +48,8 @@ def read_keras_tuner(
 
     Only the project's JSON files are read. Each model is built abstractly, without its
     weights, to be counted; one that cannot be built is a failed training with its
-    reason. The scores are those of the objective, of one training each. Read again, a
-    project that has grown adds to its run.
+    reason. The scores are those of the objective, of one training each. The project is
+    the truth: each call counts anew, and the run's folder then says what was found.
 
     Args:
         directory: Folder of the project, with `oracle.json` and `trial_*` in it.
@@ -75,12 +78,8 @@ def read_keras_tuner(
     known = task if task is not None and task.targets else watched.task(trials, metric)
     description = _description(folder, name, known, metric, trials, digest_of(model))
     path = Path(run) if run is not None else _default_folder(folder, description)
-    _keep_epochs(path, description)
-    with ResultsWriter(path, description) as writer:
-        there = {result.job for result in read_results(path)}
-        for trial, size in zip(trials, counted, strict=True):
-            if trial.number not in there:
-                writer.append(_result(trial, size, name, known, metric))
+    pairs = zip(trials, counted, strict=True)
+    _write(path, description, [_result(*pair, name, known, metric) for pair in pairs])
     return Run(path)
 
 
@@ -267,19 +266,31 @@ def _further(trial: Trial, task: Task, metric: str) -> dict[str, float]:
 
 
 def _default_folder(folder: Path, description: Mapping[str, Any]) -> Path:
-    identity = {k: v for k, v in description["identity"].items() if k != "epochs"}
-    text = json.dumps(identity, sort_keys=True)
+    text = json.dumps(_which(description))
     digest = blake2b(text.encode(), digest_size=4).hexdigest()
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", folder.resolve().name).lstrip(".-")
     return Path("runs") / f"{name}-keras_tuner-{digest}"
 
 
-def _keep_epochs(path: Path, description: dict[str, Any]) -> None:
-    """A project that has grown may have trained longer, and is the same one."""
-    if (path / RUN_FILE).exists():
-        there = read_run(path)["identity"]
-        if there.get("keras_tuner") and type(there.get("epochs")) is int:
-            description["identity"]["epochs"] = there["epochs"]
+def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a run is of: its code, trials and objective may change meanwhile."""
+    identity = description["identity"]
+    return identity.get("keras_tuner"), identity.get("families")
+
+
+def _write(path: Path, description: dict[str, Any], results: Sequence[Result]) -> None:
+    """Make a folder say this and nothing else, unless another search is in it."""
+    there = read_run(path) if (path / RUN_FILE).exists() else description
+    is_same = _which(there) == _which(description)
+    claimed = {**description, "identity": there["identity"]} if is_same else description
+    lines = "".join(result.to_line() for result in results).encode()
+    about = json.dumps({**description, "sessions": []}, indent=2).encode() + b"\n"
+    contents = {RESULTS_FILE: lines, RUN_FILE: about}
+    with ResultsWriter(path, claimed):
+        if any((path / n).read_bytes() != content for n, content in contents.items()):
+            shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
+            for name, content in contents.items():
+                write_atomically(path / name, content)
 
 
 def _no_project(folder: Path) -> str:

@@ -187,3 +187,33 @@ def test_a_model_of_real_values_is_scored_by_its_error(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", build, "made")
     assert run.objective.name == "mean_absolute_error"
     assert run.best().params == 5 and run.best().epochs == 5
+
+
+def searched(build: Any, **more: Any) -> None:
+    """A real search, in the current folder, that begins the project anew."""
+    rows = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
+    data = (rows, np.arange(12) % 3)
+    arguments = {"objective": "val_accuracy", "max_trials": 2, **more}
+    arguments |= {"directory": ".", "project_name": "mine", "overwrite": True}
+    tuner = keras_tuner.RandomSearch(build, **arguments)
+    tuner.search(*data, validation_data=data, epochs=1, verbose=0)
+
+
+def test_a_search_made_anew_replaces_what_was_read_before(here: Path) -> None:
+    first = kscale.read_keras_tuner("mine", "my_search:build")
+    assert len(list(first.write_logs().glob("search-*"))) == 3
+    space: dict[str, Any] = {}
+    exec(CODE, space)
+    searched(space["build"], seed=7)
+    again = kscale.read_keras_tuner("mine", "my_search:build")
+    assert again.folder == first.folder
+    trials = trials_of(here)
+    assert [r.score for r in again.results] == [t["score"] for t in trials]
+    assert [dict(r.spec.knobs) for r in again.results] == [
+        trial["hyperparameters"]["values"] for trial in trials
+    ]
+    assert len(list(again.write_logs().glob("search-*"))) == 2
+    results = again.folder / "results.jsonl"
+    before = results.stat().st_mtime_ns
+    kscale.read_keras_tuner("mine", "my_search:build")
+    assert results.stat().st_mtime_ns == before

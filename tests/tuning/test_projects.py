@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,35 @@ def test_a_search_made_anew_replaces_what_was_read_before(here: Path) -> None:
     before = results.stat().st_mtime_ns
     kscale.read_keras_tuner("mine", "my_search:build")
     assert results.stat().st_mtime_ns == before
+
+
+def test_what_could_not_be_counted_is_counted_anew(here: Path) -> None:
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        for name in ("depth", "learning_rate"):
+            hp.Choice(name, [1, 2])
+        return keras.Sequential([keras.layers.Dense(hp.Choice("units", [4, 8]))])
+
+    first = kscale.read_keras_tuner("mine", build)
+    assert {result.status for result in first.results} == {"failed"}
+    task = kscale.Task.of("vector", (4,), classes=3)
+    again = kscale.read_keras_tuner("mine", build, task=task)
+    assert again.folder == first.folder and again.task == task
+    assert [r.params for r in again.results] == [
+        5 * r.spec["units"] for r in again.results
+    ]
+
+
+def test_a_mended_module_of_the_hypermodel_is_counted_anew(here: Path) -> None:
+    (here / "my_parts.py").write_text("def units(hp):\n    raise OSError('no disk')\n")
+    code = CODE.replace("import keras\n", "import keras, my_parts\n")
+    code = code.replace('hp.Choice("units", [4, 8])', "my_parts.units(hp)")
+    (here / "my_models.py").write_text(code)
+    failed = kscale.read_keras_tuner("mine", "my_models:build", "made")
+    assert "no disk" in failed.results[0].reason
+    before = failed.description["identity"]["code"]
+    mended = "def units(hp):\n    return hp.Choice('units', [4, 8])\n"
+    (here / "my_parts.py").write_text(mended)
+    del sys.modules["my_parts"], sys.modules["my_models"]
+    run = kscale.read_keras_tuner("mine", "my_models:build", "made")
+    assert {result.status for result in run.results} == {"ok"}
+    assert run.description["identity"]["code"] != before

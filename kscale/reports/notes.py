@@ -7,7 +7,7 @@ from kscale.families import FAMILIES
 from kscale.families.base import is_own
 from kscale.objectives import Objective
 from kscale.reports.report import Report, Row
-from kscale.results import PRESENT, RETRAINED
+from kscale.results import PRESENT, RETRAINED, UNCOUNTED
 from kscale.task import Target
 
 _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
@@ -242,10 +242,24 @@ def _lucky(report: Report) -> list[str]:
 
 
 def _failures(report: Report) -> list[str]:
-    if not report.failures:
+    """What failed, and what only could not be counted, each with its reason."""
+    of = f"of {report.trainings}"
+    uncounted = [
+        (reason.removeprefix(UNCOUNTED), count)
+        for reason, count in report.failures
+        if reason.startswith(UNCOUNTED)
+    ]
+    failed = [item for item in report.failures if not item[0].startswith(UNCOUNTED)]
+    return [
+        *_reasons(f"{of} trainings failed", " with", failed),
+        *_reasons(f"{of} models could not be counted", "", uncounted),
+    ]
+
+
+def _reasons(what: str, joint: str, reasons: Sequence[tuple[str, int]]) -> list[str]:
+    if not reasons:
         return []
-    number = sum(count for _, count in report.failures)
-    reason, count = report.failures[0]
-    text = f"{number} of {report.trainings} trainings failed"
-    often = f", most often ({count})" if len(report.failures) > 1 else ""
-    return [f"{text}{often} with: {reason.rstrip('.')}."]
+    reason, count = reasons[0]
+    number = sum(count for _, count in reasons)
+    often = f", most often ({count}){joint}" if len(reasons) > 1 else joint
+    return [f"{number} {what}{often}: {reason.rstrip('.')}."]

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
 
 from kscale.errors import DataError, ResultsError, SpecError
@@ -18,6 +19,7 @@ from kscale.results import (
     FORMAT,
     RESULTS_FILE,
     RUN_FILE,
+    UNCOUNTED,
     Result,
     ResultsWriter,
     read_run,
@@ -73,7 +75,10 @@ def read_keras_tuner(
     watched = _Watched(model)
     sizes = BuildSizes(watched, task)
     with code.importable():
-        counted = [_size(sizes, trial) for trial in trials]
+        counted = []
+        for trial, shapes in zip(trials, _shapes(trials), strict=True):
+            watched.called = shapes if task is None else {}
+            counted.append(_size(sizes, trial))
     metric = _metric(trials)
     known = task if task is not None and task.targets else watched.task(trials, metric)
     description = _description(folder, name, known, metric, trials, digest_of(model))
@@ -84,17 +89,27 @@ def read_keras_tuner(
 
 
 class _Watched(keras_tuner.HyperModel):
-    """A hypermodel, with the shapes of the first model that it built."""
+    """A hypermodel, with the shapes of the first model that it built.
+
+    Attributes:
+        called: Shapes to call the next model with, if it has none until it is called.
+    """
 
     def __init__(self, hypermodel: keras_tuner.HyperModel) -> None:
         super().__init__()
+        self.called: Mapping[str, Any] = {}
         self._hypermodel = hypermodel
         self._shapes: tuple[list[Any], list[Any]] | None = None
 
     def build(self, hp: keras_tuner.HyperParameters) -> Any:
         model = self._hypermodel.build(hp)
+        sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
+        if self.called and isinstance(model, keras.Model) and not model.built:
+            given = {name: _inputs(item) for name, item in self.called.items()}
+            sides[0] = keras.tree.flatten(given)
+            first = [given.pop("")] if "" in given else []
+            sides[1] = keras.tree.flatten(model(*first, **given))
         if self._shapes is None:
-            sides = (getattr(model, side, None) or [] for side in ("inputs", "outputs"))
             inputs, outputs = ([tuple(t.shape[1:]) for t in s] for s in sides)
             self._shapes = inputs, outputs
         return model
@@ -110,6 +125,21 @@ class _Watched(keras_tuner.HyperModel):
         if kind == "classes":
             return Task(task.inputs, (Target("label", "classes", max(last, 2)),))
         return Task(task.inputs, (Target("value", "real", last),))
+
+
+def _shapes(trials: Sequence[Trial]) -> list[Mapping[str, Any]]:
+    """What each model was called with; where it is not known, what the first was."""
+    first = next((trial.shapes for trial in trials if trial.shapes), {})
+    return [trial.shapes or first for trial in trials]
+
+
+def _inputs(item: Any) -> Any:
+    """Symbolic inputs of some shapes with their batches."""
+    if isinstance(item, dict):
+        return {name: _inputs(shape) for name, shape in item.items()}
+    if isinstance(item[0], list):
+        return [_inputs(shape) for shape in item]
+    return keras.Input(tuple(item[1:]))
 
 
 def _kind(metric: str, names: set[str]) -> Any:
@@ -162,10 +192,13 @@ def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
     try:
         size = sizes.size(hp)
     except SpecError as error:
-        return str(error)
+        return UNCOUNTED + str(error)
     missing = sorted(set(hp.values) - set(trial.values))
     if missing and trial.status == "COMPLETED":
-        return f"The hypermodel asks for {missing[0]!r}, which the trial did not have."
+        return (
+            f"{UNCOUNTED}The hypermodel asks for {missing[0]!r}, which the trial did "
+            "not have."
+        )
     return size
 
 

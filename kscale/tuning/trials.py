@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class Trial:
         step: Epoch of the score, from 0.
         status: `COMPLETED`, `FAILED` or `INVALID`, or else it has not ended.
         message: Traceback of what failed.
+        shapes: What its model was called with, batches included: a shape by argument,
+            or a list or a dict of them; empty where KerasTuner did not keep it.
     """
 
     number: int
@@ -32,6 +34,7 @@ class Trial:
     step: int
     status: str
     message: str
+    shapes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def own_values(self) -> dict[str, Any]:
@@ -49,7 +52,8 @@ def read_trials(folder: Path) -> Iterator[Trial]:
     paths = sorted(folder.glob("trial_*/trial.json"))
     for place, path in enumerate(paths):
         try:
-            yield _trial(json.loads(path.read_text()), place)
+            trial = _trial(json.loads(path.read_text()), place)
+            yield replace(trial, shapes=_shapes(path.with_name("build_config.json")))
         except (OSError, ValueError, RecursionError) as error:
             logger.warning("%s is damaged and left out: %s", path, error)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -80,4 +84,35 @@ def _best(metric: Any) -> float:
     ]
     return float(
         (max if metric["direction"] == "max" else min)(means, default=math.nan)
+    )
+
+
+def _shapes(path: Path) -> dict[str, Any]:
+    """Shapes by argument, where the first one has no name; empty if they are damaged.
+
+    Keras writes `input_shape` if `call` was given one argument, or else `shapes_dict`.
+    """
+    try:
+        config = json.loads(path.read_text())
+        named = config.get("shapes_dict") or {"": config["input_shape"]}
+        shapes = {name.removesuffix("_shape"): item for name, item in named.items()}
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return {}
+    return shapes if all(map(_are_shapes, shapes.values())) else {}
+
+
+def _are_shapes(item: Any) -> bool:
+    """Whether it is a shape with a batch, or a list or dict of such shapes."""
+    if isinstance(item, dict):
+        return bool(item) and all(map(_is_shape, item.values()))
+    return _is_shape(item) or (
+        isinstance(item, list) and bool(item) and all(map(_is_shape, item))
+    )
+
+
+def _is_shape(item: Any) -> bool:
+    return (
+        isinstance(item, list)
+        and bool(item)
+        and all(side is None or (type(side) is int and side > 0) for side in item)
     )

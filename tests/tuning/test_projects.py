@@ -75,6 +75,11 @@ def change(folder: Path, trial: int, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def forget_shapes(folder: Path) -> None:
+    for path in folder.glob("mine/trial_*/build_config.json"):
+        path.unlink()
+
+
 def test_each_trial_has_its_score_and_the_size_of_its_model(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", "my_search:build", "made")
     assert len(run.results) == 3
@@ -125,7 +130,9 @@ def test_what_failed_or_cannot_be_built_is_listed_with_its_reason(here: Path) ->
 
 def test_another_hypermodel_is_not_taken_for_theirs(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", "my_search:other", "made")
-    asks = "The hypermodel asks for 'layers', which the trial did not have."
+    asks = (
+        "not counted: The hypermodel asks for 'layers', which the trial did not have."
+    )
     assert {result.reason for result in run.results} == {asks}
 
 
@@ -226,6 +233,7 @@ def test_what_could_not_be_counted_is_counted_anew(here: Path) -> None:
             hp.Choice(name, [1, 2])
         return keras.Sequential([keras.layers.Dense(hp.Choice("units", [4, 8]))])
 
+    forget_shapes(here)
     first = kscale.read_keras_tuner("mine", build)
     assert {result.status for result in first.results} == {"failed"}
     task = kscale.Task.of("vector", (4,), classes=3)
@@ -250,3 +258,51 @@ def test_a_mended_module_of_the_hypermodel_is_counted_anew(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", "my_models:build", "made")
     assert {result.status for result in run.results} == {"ok"}
     assert run.description["identity"]["code"] != before
+
+
+class Net(keras.Model):
+    """Takes its inputs as KerasTuner was given them, and has no shapes before."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.hidden = keras.layers.Dense(units)
+
+    def call(self, x: Any, more: Any = None) -> Any:
+        parts = list(x.values()) if isinstance(x, dict) else x
+        parts = [*(parts if isinstance(parts, list) else [parts])]
+        parts += [] if more is None else [more]
+        return self.hidden(keras.ops.concatenate(parts, -1) if parts[1:] else parts[0])
+
+
+@pytest.mark.parametrize(
+    ("kept", "features"),
+    [
+        ({"input_shape": [None, 4]}, 4),
+        ({"input_shape": {"a": [None, 4], "b": [32, 2]}}, 6),
+        ({"input_shape": [[None, 4], [None, 3]]}, 7),
+        ({"shapes_dict": {"x_shape": [None, 4], "more_shape": [None, 1]}}, 5),
+        ({"input_shape": [None, -4]}, None),
+        ({"input_shape": {"a": {"b": [None, 4]}}}, None),
+        ({"input_shape": []}, None),
+        (["input_shape"], None),
+        ({"shapes_dict": 3}, None),
+    ],
+)
+def test_models_without_inputs_have_the_shapes_that_keras_tuner_kept(
+    kept: Any, features: int | None, here: Path
+) -> None:
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Choice("depth", [1, 2]), hp.Choice("learning_rate", [1])
+        return Net(hp.Choice("units", [4, 8]))
+
+    forget_shapes(here)
+    # What failed, or was killed, has none, and was called as the others were.
+    (here / "mine" / "trial_1" / "build_config.json").write_text(json.dumps(kept))
+    run = kscale.read_keras_tuner("mine", build, "made")
+    if features is None:
+        note = run.report().notes[-1]
+        assert note.startswith("3 of 3 models could not be counted: Model 'net' has no")
+        assert "trainings failed" not in note
+    else:
+        sizes = [(features + 1) * result.spec["units"] for result in run.results]
+        assert [result.params for result in run.results] == sizes

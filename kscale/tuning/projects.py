@@ -192,7 +192,8 @@ def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
     try:
         size = sizes.size(hp)
     except SpecError as error:
-        return UNCOUNTED + str(error)
+        hint = "give the task (--input on the command line)"
+        return UNCOUNTED + str(error).replace("give the task", hint)
     missing = sorted(set(hp.values) - set(trial.values))
     if missing and trial.status == "COMPLETED":
         return (

@@ -306,3 +306,23 @@ def test_models_without_inputs_have_the_shapes_that_keras_tuner_kept(
     else:
         sizes = [(features + 1) * result.spec["units"] for result in run.results]
         assert [result.params for result in run.results] == sizes
+
+
+def test_the_command_line_is_told_the_shape_that_is_not_kept(here: Path) -> None:
+    (here / "open_models.py").write_text(CODE.replace("[keras.Input((4,))]", ""))
+    forget_shapes(here)
+    asked = ["report", "--keras-tuner", "mine", "--hypermodel", "open_models:build"]
+    shown = CliRunner().invoke(main, asked)
+    said = " ".join(shown.stdout.split())
+    assert "3 of 3 models could not be counted: Model 'sequential" in said
+    assert "give the task (--input on the command line), or begin" in said
+    shown = CliRunner().invoke(main, [*asked, "--input", "4"])
+    assert shown.exit_code == 0 and "not be counted" not in shown.stdout
+    folder = shown.stdout.splitlines()[-1].removeprefix("Files: ")
+    trial, result = trials_of(here)[0], kscale.Run(folder).results[0]
+    values = trial["hyperparameters"]["values"]
+    widths = [4, *[values["units"]] * values["depth"], 3]
+    pairs = zip(widths, widths[1:], strict=False)
+    assert result.params == sum((a + 1) * b for a, b in pairs)
+    alone = CliRunner().invoke(main, ["report", "--input", "4"])
+    assert alone.exit_code == 2 and "--input is for --keras-tuner" in alone.output

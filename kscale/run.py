@@ -32,7 +32,7 @@ from kscale.families.base import is_own
 from kscale.objectives import Objective, task_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
-from kscale.reports.notes import model_notes
+from kscale.reports.notes import left_out_notes, model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
@@ -134,7 +134,8 @@ class Run:
         """The rows of the table, with what to say about them."""
         report = make_report(self.description, self.results, rank_by)
         files = {path.name for path in (self.folder / "models").glob("*")}
-        return replace(report, notes=(*model_notes(report, files), *report.notes))
+        notes = (*model_notes(report, files), *report.notes)
+        return replace(report, notes=(*notes, *left_out_notes(self.description)))
 
     @classmethod
     def latest(cls, folder: str | Path = "runs") -> "Run":

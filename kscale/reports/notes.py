@@ -1,6 +1,7 @@
 """Notes: what a reader of a report should know before believing it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from kscale.budget import used_by
 from kscale.families import FAMILIES
@@ -51,6 +52,16 @@ def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
         f"could not be written, or was removed.{left} The same command again writes "
         "it, or says why it cannot.",
     )
+
+
+def left_out_notes(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence on the trials of another tuner that had not ended when read."""
+    left_out = run.get("left_out")
+    if not isinstance(left_out, Mapping) or not left_out:
+        return ()
+    number = sum(count for count in left_out.values() if type(count) is int)
+    which = ", ".join(f"{count} {status}" for status, count in left_out.items())
+    return (f"{number} more had not ended and are left out: {which}.",)
 
 
 def _undertrained(report: Report) -> list[str]:

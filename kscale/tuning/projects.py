@@ -4,8 +4,10 @@ import json
 import math
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from kscale.tuning.tensorboard import LOGS
 from kscale.tuning.trials import Trial, read_trials
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
-_ENDED = ("COMPLETED", "FAILED", "INVALID")
+_ENDED = ("COMPLETED", "FAILED")  # what is invalid is to be tried again
 _RESERVED = ("family", "depth", "width")
 
 
@@ -64,10 +66,12 @@ def read_keras_tuner(
     Raises:
         ResultsError: The folder holds no ended trial, its objective is not known to
             kscale, or the run's folder holds something else.
-        SpecError: There is no such hypermodel.
+        SpecError: There is no such hypermodel, or an argument is of a wrong type.
     """
+    _refuse_no_paths(directory=directory, run=run or "")
     folder = Path(directory)
-    trials = [trial for trial in read_trials(folder) if trial.status in _ENDED]
+    found = list(read_trials(folder))
+    trials = [trial for trial in found if trial.status in _ENDED]
     if not trials:
         raise ResultsError(_no_project(folder))
     code = load_hypermodel(hypermodel)
@@ -82,6 +86,8 @@ def read_keras_tuner(
     metric = _metric(trials)
     known = task if task is not None and task.targets else watched.task(trials, metric)
     description = _description(folder, name, known, metric, trials, digest_of(model))
+    left_out = Counter(t.status.lower() for t in found if t.status not in _ENDED)
+    description["left_out"] = dict(sorted(left_out.items()))
     path = Path(run) if run is not None else _default_folder(folder, description)
     pairs = zip(trials, counted, strict=True)
     _write(path, description, [_result(*pair, name, known, metric) for pair in pairs])
@@ -325,6 +331,12 @@ def _write(path: Path, description: dict[str, Any], results: Sequence[Result]) -
             shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
             for name, content in contents.items():
                 write_atomically(path / name, content)
+
+
+def _refuse_no_paths(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, str | PathLike):
+            raise SpecError(f"`{name}` must be the path of a folder, not {value!r}.")
 
 
 def _no_project(folder: Path) -> str:

@@ -21,7 +21,7 @@ class Trial:
         metrics: Best value of each metric.
         score: Value of the objective; None if it has none.
         step: Epoch of the score, from 0.
-        status: `COMPLETED`, `FAILED` or `INVALID`, or else it has not ended.
+        status: `COMPLETED` or `FAILED`, or else it has not ended.
         message: Traceback of what failed.
         shapes: What its model was called with, batches included: a shape by argument,
             or a list or a dict of them; empty where KerasTuner did not keep it.

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import kscale
 from kscale.cli import main
-from kscale.errors import ResultsError
+from kscale.errors import ResultsError, SpecError
 
 CODE = """
 import keras
@@ -326,3 +326,34 @@ def test_the_command_line_is_told_the_shape_that_is_not_kept(here: Path) -> None
     assert result.params == sum((a + 1) * b for a, b in pairs)
     alone = CliRunner().invoke(main, ["report", "--input", "4"])
     assert alone.exit_code == 2 and "--input is for --keras-tuner" in alone.output
+
+
+def test_a_search_that_gave_up_is_read_and_what_had_not_ended_is_noted(
+    here: Path,
+) -> None:
+    class Failing(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            hp.Float("rate", 0, 1)
+            return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if list(Path("mine").glob("trial_*/build_config.json")):
+                raise keras_tuner.errors.FailedTrialError("too hot")
+            return {"val_accuracy": 0.5}
+
+    with pytest.raises(RuntimeError, match="consecutive failures"):
+        searched(Failing(), max_trials=9, max_consecutive_failed_trials=3)
+    run = kscale.read_keras_tuner("mine", Failing())
+    # KerasTuner raises before it writes that the last one failed.
+    assert [result.status for result in run.results] == ["ok", "failed", "failed"]
+    assert "too hot" in run.results[1].reason
+    failed, last = run.report().notes[-2:]
+    assert failed.startswith("2 of 3 trainings failed with: ")
+    assert last == "1 more had not ended and are left out: 1 running."
+
+
+def test_arguments_that_are_no_paths_are_refused(here: Path) -> None:
+    with pytest.raises(SpecError, match="`directory` must be the path of a folder"):
+        kscale.read_keras_tuner(3, "my_search:build")  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="`run` must be the path of a folder"):
+        kscale.read_keras_tuner("mine", "my_search:build", 3)  # type: ignore[arg-type]

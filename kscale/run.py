@@ -29,7 +29,7 @@ from kscale.errors import (
 )
 from kscale.export import FORMATS, Format, check_target, export_model
 from kscale.families.base import is_own
-from kscale.objectives import Objective, task_objective
+from kscale.objectives import Objective, asked_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
 from kscale.reports.notes import left_out_notes, model_notes
@@ -97,8 +97,7 @@ class Run:
     @property
     def objective(self) -> Objective:
         """What the search improves."""
-        name = self.description["identity"]["objective"]
-        return task_objective(name, self.task)
+        return asked_objective(self.description["identity"], self.task)
 
     def entries(self) -> list[Entry]:
         """Networks within the budget, baselines included; or the only one asked for."""

@@ -38,6 +38,7 @@ from kscale.tuning.trials import Trial, read_trials
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
 _ENDED = ("COMPLETED", "FAILED")  # what is invalid is to be tried again
+_NO_METRICS = ("multi_objective", "default_objective")  # what KerasTuner makes of them
 _RESERVED = ("family", "depth", "width")
 
 
@@ -52,8 +53,9 @@ def read_keras_tuner(
 
     Only the project's JSON files are read. Each model is built abstractly, without its
     weights, to be counted; one that cannot be built is a failed training with its
-    reason. The scores are those of the objective, of one training each. The project is
-    the truth: each call counts anew, and the run's folder then says what was found.
+    reason. The scores are those of the objective, of one training each; an objective
+    that is no metric of kscale's is shown without a unit. The project is the truth:
+    each call counts anew, and the run's folder then says what was found.
 
     Args:
         directory: Folder of the project, with `oracle.json` and `trial_*` in it.
@@ -64,8 +66,8 @@ def read_keras_tuner(
             predicted.
 
     Raises:
-        ResultsError: The folder holds no ended trial, its objective is not known to
-            kscale, or the run's folder holds something else.
+        ResultsError: The folder holds no ended trial, or none with a score, or the
+            run's folder holds something else.
         SpecError: There is no such hypermodel, or an argument is of a wrong type.
     """
     _refuse_no_paths(directory=directory, run=run or "")
@@ -154,19 +156,23 @@ def _kind(metric: str, names: set[str]) -> Any:
         kinds = [
             kind
             for kind in ("classes", "real")
-            if _objective_name(name, Target("y", kind, 10)) is not None
+            if _known_name(name, Target("y", kind, 10)) is not None
         ]
         if len(kinds) == 1:
             return kinds[0]
     return "real"
 
 
-def _objective_name(metric: str, target: Target) -> str | None:
-    """The name by which kscale knows a metric of Keras."""
+def _known_name(
+    metric: str, target: Target, direction: str | None = None
+) -> str | None:
+    """The name by which kscale knows a metric of Keras, if it has this direction."""
     try:
-        return find_objective(metric.removeprefix("val_"), target).name
+        found = find_objective(metric.removeprefix("val_"), target)
     except DataError:
         return None
+    usual = "max" if found.higher_is_better else "min"
+    return found.name if direction in (None, usual) else None
 
 
 def _metric(trials: Sequence[Trial]) -> str:
@@ -188,7 +194,7 @@ def _metric(trials: Sequence[Trial]) -> str:
             f"{': no trial has a score' if not scored else ''}; known are "
             f"{', '.join(names) or 'none'}."
         )
-    return next((name for name in found if name.startswith("val_")), found[0])
+    return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
 
 
 def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
@@ -217,12 +223,6 @@ def _description(
     trials: Sequence[Trial],
     digest: str,
 ) -> dict[str, Any]:
-    objective = _objective_name(metric, task.targets[0])
-    if objective is None:
-        raise ResultsError(
-            f"The project's objective, {metric!r}, is not a metric that kscale knows; "
-            "those of a search are in kscale tune --help."
-        )
     domains: dict[str, list[Value]] = {}
     for trial in trials:
         for knob, value in _knobs(trial).items():
@@ -235,7 +235,7 @@ def _description(
             "set": {},
             "search": [],
             "budget": {},
-            "objective": objective,
+            **_objective(metric, task, trials),
             "epochs": max(trial.epochs("epochs", trial.step + 1) for trial in trials),
             "seed": 0,
             "code": digest,
@@ -245,6 +245,16 @@ def _description(
         "data": {"name": folder.resolve().name},
         "hyperparameters": domains,
     }
+
+
+def _objective(metric: str, task: Task, trials: Sequence[Trial]) -> dict[str, str]:
+    """A metric that kscale knows, or one of the user's own with its direction."""
+    way = next(t.directions[metric] for t in trials if metric in t.directions)
+    known = _known_name(metric, task.targets[0], way)
+    if known is not None:
+        return {"objective": known}
+    own = "max" if way == "max" else "min"
+    return {"objective": metric.removeprefix("val_"), "direction": own}
 
 
 def _knobs(trial: Trial) -> dict[str, Value]:
@@ -298,7 +308,7 @@ def _further(trial: Trial, task: Task, metric: str) -> dict[str, float]:
     """Other metrics on the validation part that kscale knows."""
     wanted = metric_names(task, task_objective(None, task))
     named = {
-        _objective_name(name, task.targets[0]): value
+        _known_name(name, task.targets[0]): value
         for name, value in trial.metrics.items()
         if name.startswith("val_") and name != metric and math.isfinite(value)
     }

@@ -19,6 +19,7 @@ class Trial:
         number: Its place among the trials.
         values: Hyperparameters that have a value.
         metrics: Best value of each metric.
+        directions: Which of their values is the best: `min` or `max`.
         score: Value of the objective; None if it has none.
         step: Epoch of the score, from 0.
         status: `COMPLETED` or `FAILED`, or else it has not ended.
@@ -30,6 +31,7 @@ class Trial:
     number: int
     values: Mapping[str, Any]
     metrics: Mapping[str, float] = field(hash=False)
+    directions: Mapping[str, Any] = field(hash=False)
     score: float | None
     step: int
     status: str
@@ -70,6 +72,7 @@ def _trial(data: Any, place: int) -> Trial:
         int(name) if name.isdecimal() else place,
         values,
         {str(metric): _best(found) for metric, found in metrics.items()},
+        {str(metric): found["direction"] for metric, found in metrics.items()},
         float(score) if is_score and math.isfinite(score) else None,
         step if type(step) is int and step >= 0 else 0,
         str(data["status"]),

@@ -357,3 +357,31 @@ def test_arguments_that_are_no_paths_are_refused(here: Path) -> None:
         kscale.read_keras_tuner(3, "my_search:build")  # type: ignore[arg-type]
     with pytest.raises(SpecError, match="`run` must be the path of a folder"):
         kscale.read_keras_tuner("mine", "my_search:build", 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "name"),
+    [
+        ("val_my_f1\x1b[31m", "max", "my f1?"),
+        ("default_objective", "min", "default objective"),
+        ("multi_objective", "min", "multi objective"),
+        ("val_accuracy", "min", "accuracy"),
+    ],
+)
+def test_an_objective_of_the_users_own_is_a_plain_score_with_its_direction(
+    metric: str, direction: str, name: str, here: Path
+) -> None:
+    for trial, score in enumerate([2.0, 3.0, 1.0]):
+        values = {"direction": direction, "observations": [{"value": [score]}]}
+        same = {**values, "direction": "max"}
+        metrics = {"metrics": {"another": same, metric: values}}
+        change(here, trial, score=score, metrics=metrics)
+    run = kscale.read_keras_tuner("mine", "my_search:build", "made")
+    assert run.best().score == (3.0 if direction == "max" else 1.0)
+    scores = [entry.score for entry in run.front()]
+    assert scores == sorted(scores, reverse=direction == "min")
+    way = "higher" if direction == "max" else "lower"
+    text = run.to_text()
+    assert text.startswith(f"mine: {name}") and f"({way} is better)" in text
+    assert "%" not in text.splitlines()[2] and "\x1b" not in text
+    assert len(list(run.write_logs().glob("search-*"))) == 3

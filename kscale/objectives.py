@@ -167,13 +167,6 @@ def asked_objective(identity: Mapping[str, Any], task: Task) -> Objective:
 
     Raises:
         DataError: No such metric is known for one of the targets.
-
-    Example:
-
-    >>> task = Task.of("vector", (3,), classes=2)
-    >>> identity = {"objective": "my_f1", "direction": "max"}
-    >>> asked_objective(identity, task).higher_is_better
-    True
     """
     name, direction = identity.get("objective"), identity.get("direction")
     if direction is None:

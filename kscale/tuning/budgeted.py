@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _Values = dict[str, Any]
 _Response = dict[str, Any]
 _ALIKE = 20  # proposals that fail alike, after which none is expected to be counted
+_TASK = ' Such as task=kscale.Task.of("image", (28, 28, 1), classes=10).'
 _RUNNING, _IDLE, _STOPPED = "RUNNING", "IDLE", "STOPPED"
 
 
@@ -151,9 +152,10 @@ class BudgetedOracle(keras_tuner.Oracle):
         self._reasons += [reason] * bool(reason)
         is_alike = len(self._reasons) >= _ALIKE and len(set(self._reasons)) == 1
         if self._reasons and (is_alike or not reason):
+            last = self._reasons[-1]
             raise SpecError(
                 f"None of the first {len(self._reasons)} proposals can be counted. "
-                f"{self._reasons[-1]}{self._sizes.hint}"
+                f"{last}{_TASK if 'give the task' in last else ''}"
             )
 
     def _exhausted(self) -> _Response:

@@ -53,16 +53,6 @@ class BuildSizes:
         self._said: set[str] = set()
         self.last_error = ""
 
-    @property
-    def hint(self) -> str:
-        """How to give a task, for an error where that may be missing."""
-        if self._task is not None or "give the task" not in self.last_error:
-            return ""
-        return (
-            " The task is an argument, such as "
-            'task=kscale.Task.of("image", (28, 28, 1), classes=10).'
-        )
-
     def size(
         self, hp: keras_tuner.HyperParameters, budget: Budget | None = None
     ) -> Size:

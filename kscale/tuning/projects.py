@@ -5,7 +5,7 @@ import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -79,12 +79,8 @@ def read_keras_tuner(
     code = load_hypermodel(hypermodel)
     name, model = code.name, code.hypermodel
     watched = _Watched(model)
-    sizes = BuildSizes(watched, task)
     with code.importable():
-        counted = []
-        for trial, shapes in zip(trials, _shapes(trials), strict=True):
-            watched.called = shapes if task is None else {}
-            counted.append(_size(sizes, trial))
+        counted = list(_sizes(watched, trials, task))
     metric = _metric(trials)
     known = task if task is not None and task.targets else watched.task(trials, metric)
     description = _description(folder, name, known, metric, trials, digest_of(model))
@@ -135,17 +131,11 @@ class _Watched(keras_tuner.HyperModel):
         return Task(task.inputs, (Target("value", "real", last),))
 
 
-def _shapes(trials: Sequence[Trial]) -> list[Mapping[str, Any]]:
-    """What each model was called with; where it is not known, what the first was."""
-    first = next((trial.shapes for trial in trials if trial.shapes), {})
-    return [trial.shapes or first for trial in trials]
-
-
 def _inputs(item: Any) -> Any:
     """Symbolic inputs of some shapes with their batches."""
     if isinstance(item, dict):
         return {name: _inputs(shape) for name, shape in item.items()}
-    if isinstance(item[0], list):
+    if isinstance(item[0], list | dict):
         return [_inputs(shape) for shape in item]
     return keras.Input(tuple(item[1:]))
 
@@ -182,6 +172,8 @@ def _metric(trials: Sequence[Trial]) -> str:
         ResultsError: There is none.
     """
     scored = [trial for trial in trials if trial.score is not None]
+    if not scored:
+        raise ResultsError(f"No trial of the project has a score: {trials[0].reason}.")
     names = sorted({name for trial in scored for name in trial.metrics})
     found = [
         name
@@ -190,11 +182,21 @@ def _metric(trials: Sequence[Trial]) -> str:
     ]
     if not found:
         raise ResultsError(
-            "No metric of the project is its objective"
-            f"{': no trial has a score' if not scored else ''}; known are "
+            "No metric of the project is its objective; known are "
             f"{', '.join(names) or 'none'}."
         )
     return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
+
+
+def _sizes(
+    watched: _Watched, trials: Sequence[Trial], task: Task | None
+) -> Iterator[Size | str]:
+    """The size of each model, called as in its training or as the first one was."""
+    sizes = BuildSizes(watched, task)
+    first = next((trial.shapes for trial in trials if trial.shapes), {})
+    for trial in trials:
+        watched.called = (trial.shapes or first) if task is None else {}
+        yield _size(sizes, trial)
 
 
 def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
@@ -296,11 +298,8 @@ def _result(
 
 def _reason(trial: Trial, size: Size | str) -> str:
     """Why a trial counts as failed; empty if it does not."""
-    if trial.status != "COMPLETED":
-        lines = [line.strip() for line in trial.message.splitlines() if line.strip()]
-        return lines[-1][:300] if lines else "KerasTuner gives no reason"
-    if trial.score is None:
-        return "its score is no number"
+    if trial.status != "COMPLETED" or trial.score is None:
+        return trial.reason
     return size if isinstance(size, str) else ""
 
 

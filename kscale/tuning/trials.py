@@ -43,6 +43,12 @@ class Trial:
         """Hyperparameters of the model, without those that Hyperband adds."""
         return {n: v for n, v in self.values.items() if not n.startswith("tuner/")}
 
+    @property
+    def reason(self) -> str:
+        """Why it has no score, in a line."""
+        lines = [line.strip() for line in self.message.splitlines() if line.strip()]
+        return lines[-1][:300] if lines else "its score is no number"
+
     def epochs(self, name: str, default: int) -> int:
         """A number of epochs that Hyperband chose."""
         found = self.values.get(f"tuner/{name}", default)
@@ -99,23 +105,17 @@ def _shapes(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text())
         named = config.get("shapes_dict") or {"": config["input_shape"]}
         shapes = {name.removesuffix("_shape"): item for name, item in named.items()}
+        return shapes if _are_shapes(shapes) else {}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return {}
-    return shapes if all(map(_are_shapes, shapes.values())) else {}
 
 
 def _are_shapes(item: Any) -> bool:
-    """Whether it is a shape with a batch, or a list or dict of such shapes."""
+    """Whether it is a shape with a batch, or lists or dicts of such shapes."""
     if isinstance(item, dict):
-        return bool(item) and all(map(_is_shape, item.values()))
-    return _is_shape(item) or (
-        isinstance(item, list) and bool(item) and all(map(_is_shape, item))
-    )
-
-
-def _is_shape(item: Any) -> bool:
-    return (
-        isinstance(item, list)
-        and bool(item)
-        and all(side is None or (type(side) is int and side > 0) for side in item)
-    )
+        return bool(item) and all(map(_are_shapes, item.values()))
+    if not isinstance(item, list) or not item:
+        return False
+    if isinstance(item[0], list | dict):
+        return all(map(_are_shapes, item))
+    return all(side is None or (type(side) is int and side > 0) for side in item)

@@ -172,6 +172,10 @@ def test_what_is_no_project_is_said(here: Path) -> None:
     change(here, 0, score=0.987)
     with pytest.raises(ResultsError, match="No metric of the project is its objective"):
         kscale.read_keras_tuner("mine", "my_search:build", "made")
+    for trial in range(3):
+        change(here, trial, status="FAILED", score=None, message="Boom: too hot")
+    with pytest.raises(ResultsError, match="has a score: Boom: too hot"):
+        kscale.read_keras_tuner("mine", "my_search:build")
     alone = CliRunner().invoke(main, ["report", "--keras-tuner", "mine"])
     assert alone.exit_code == 2 and "need each other" in alone.output
 
@@ -282,7 +286,7 @@ class Net(keras.Model):
         ({"input_shape": [[None, 4], [None, 3]]}, 7),
         ({"shapes_dict": {"x_shape": [None, 4], "more_shape": [None, 1]}}, 5),
         ({"input_shape": [None, -4]}, None),
-        ({"input_shape": {"a": {"b": [None, 4]}}}, None),
+        ({"input_shape": {"a": {"b": [None, 0]}}}, None),
         ({"input_shape": []}, None),
         (["input_shape"], None),
         ({"shapes_dict": 3}, None),

@@ -1,7 +1,9 @@
 """What a search improves: metrics by name, and which way is better."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kscale.errors import DataError, unknown_name
 from kscale.task import Target, TargetKind, Task
@@ -155,6 +157,22 @@ def task_objective(name: str | None, task: Task) -> Objective:
     first = parts[0][1]
     whole = first if all(part.name == first.name for _, part in parts) else _MEAN
     return replace(whole, parts=parts)
+
+
+def asked_objective(identity: Mapping[str, Any], task: Task) -> Objective:
+    """The objective that the identity of a run names.
+
+    It may be a metric of the user's own, which another tuner improved: then the
+    direction is there, too, and it has no unit.
+
+    Raises:
+        DataError: No such metric is known for one of the targets.
+    """
+    name, direction = identity.get("objective"), identity.get("direction")
+    if direction is None:
+        return task_objective(name, task)
+    plain = re.sub(r"[^\w .:/-]", "?", str(name))[:60]
+    return Objective(plain, "", task.targets[0].kind, direction == "max", False)
 
 
 def _part(name: str | None, target: Target) -> Objective:

@@ -29,6 +29,9 @@ RETRAINED = "retrained"
 COMPARED = (MAJORITY, PRESENT, RETRAINED)
 """Families of rows that are no networks of kscale's, and never an answer."""
 
+UNCOUNTED = "not counted: "
+"""What the reason begins with of a row whose training went well elsewhere."""
+
 TRAINED: tuple[Stage, ...] = ("baseline", "search", "finalist")
 """Stages whose results are of trainings."""
 

@@ -29,10 +29,10 @@ from kscale.errors import (
 )
 from kscale.export import FORMATS, Format, check_target, export_model
 from kscale.families.base import is_own
-from kscale.objectives import Objective, task_objective
+from kscale.objectives import Objective, asked_objective
 from kscale.predictions import Prediction
 from kscale.reports.html import report_html
-from kscale.reports.notes import model_notes
+from kscale.reports.notes import left_out_notes, model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
@@ -98,8 +98,7 @@ class Run:
     @property
     def objective(self) -> Objective:
         """What the search improves."""
-        name = self.description["identity"]["objective"]
-        return task_objective(name, self.task)
+        return asked_objective(self.description["identity"], self.task)
 
     def entries(self) -> list[Entry]:
         """Networks within the budget, baselines included; or the only one asked for."""
@@ -135,7 +134,8 @@ class Run:
         """The rows of the table, with what to say about them."""
         report = make_report(self.description, self.results, rank_by)
         files = {path.name for path in (self.folder / "models").glob("*")}
-        return replace(report, notes=(*model_notes(report, files), *report.notes))
+        notes = (*model_notes(report, files), *report.notes)
+        return replace(report, notes=(*notes, *left_out_notes(self.description)))
 
     @classmethod
     def latest(cls, folder: str | Path = "runs") -> "Run":

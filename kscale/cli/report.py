@@ -8,9 +8,12 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
+from kscale.cli.size import SHAPE
 from kscale.cli.tune import show_run
+from kscale.counting import task_of_shape
 from kscale.reports.ranking import RANKINGS
 from kscale.run import Run
+from kscale.task import Task
 
 
 @click.command()
@@ -51,6 +54,13 @@ from kscale.run import Run
     metavar="MODULE:NAME",
     help="What the models of --keras-tuner were built from.",
 )
+@click.option(
+    "--input",
+    "shape",
+    type=SHAPE,
+    help="Shape of an example, 32x32x3, for models of --keras-tuner without inputs.  "
+    "[default: as KerasTuner kept it]",
+)
 def report(
     run: str | None,
     rank_by: str,
@@ -62,6 +72,7 @@ def report(
     output: Path | None,
     project: str | None,
     hypermodel: str | None,
+    shape: tuple[int, ...] | None,
 ) -> None:
     """Show the front, the best and the recommended network of RUN.
 
@@ -86,8 +97,10 @@ def report(
         raise click.UsageError("--code excludes --json and --format.")
     if (project is None) != (hypermodel is None):
         raise click.UsageError("--keras-tuner and --hypermodel need each other.")
+    if shape is not None and project is None:
+        raise click.UsageError("--input is for --keras-tuner.")
     if project is not None:
-        opened = _read_project(project, hypermodel, run)
+        opened = _read_project(project, hypermodel, run, shape)
     else:
         opened = Run(run) if run is not None else Run.latest()
     if output is not None:
@@ -100,10 +113,16 @@ def report(
         click.echo(opened.to_text(form, rank_by, all_rows), nl=False)
 
 
-def _read_project(project: str, hypermodel: str | None, run: str | None) -> Run:
+def _read_project(
+    project: str,
+    hypermodel: str | None,
+    run: str | None,
+    shape: tuple[int, ...] | None,
+) -> Run:
     start_tensorflow(quiet=True)
     from kscale import read_keras_tuner
 
+    task = None if shape is None else Task(task_of_shape(shape).inputs, ())
     # What a user's code prints is no part of the answer.
     with redirect_stdout(sys.stderr):
-        return read_keras_tuner(project, hypermodel, run)
+        return read_keras_tuner(project, hypermodel, run, task=task)

@@ -1,13 +1,14 @@
 """Notes: what a reader of a report should know before believing it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from kscale.budget import used_by
 from kscale.families import FAMILIES
 from kscale.families.base import is_own
 from kscale.objectives import Objective
 from kscale.reports.report import Report, Row
-from kscale.results import PRESENT, RETRAINED
+from kscale.results import PRESENT, RETRAINED, UNCOUNTED
 from kscale.task import Target
 
 _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
@@ -51,6 +52,16 @@ def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
         f"could not be written, or was removed.{left} The same command again writes "
         "it, or says why it cannot.",
     )
+
+
+def left_out_notes(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence on the trials of another tuner that had not ended when read."""
+    left_out = run.get("left_out")
+    if not isinstance(left_out, Mapping) or not left_out:
+        return ()
+    number = sum(count for count in left_out.values() if type(count) is int)
+    which = ", ".join(f"{count} {status}" for status, count in left_out.items())
+    return (f"{number} more had not ended and are left out: {which}.",)
 
 
 def _undertrained(report: Report) -> list[str]:
@@ -242,10 +253,24 @@ def _lucky(report: Report) -> list[str]:
 
 
 def _failures(report: Report) -> list[str]:
-    if not report.failures:
+    """What failed, and what only could not be counted, each with its reason."""
+    of = f"of {report.trainings}"
+    uncounted = [
+        (reason.removeprefix(UNCOUNTED), count)
+        for reason, count in report.failures
+        if reason.startswith(UNCOUNTED)
+    ]
+    failed = [item for item in report.failures if not item[0].startswith(UNCOUNTED)]
+    return [
+        *_reasons(f"{of} trainings failed", " with", failed),
+        *_reasons(f"{of} models could not be counted", "", uncounted),
+    ]
+
+
+def _reasons(what: str, joint: str, reasons: Sequence[tuple[str, int]]) -> list[str]:
+    if not reasons:
         return []
-    number = sum(count for _, count in report.failures)
-    reason, count = report.failures[0]
-    text = f"{number} of {report.trainings} trainings failed"
-    often = f", most often ({count})" if len(report.failures) > 1 else ""
-    return [f"{text}{often} with: {reason.rstrip('.')}."]
+    reason, count = reasons[0]
+    number = sum(count for _, count in reasons)
+    often = f", most often ({count}){joint}" if len(reasons) > 1 else joint
+    return [f"{number} {what}{often}: {reason.rstrip('.')}."]

@@ -21,7 +21,7 @@ from kscale.answers import (
 from kscale.budget import Budget, used_by
 from kscale.errors import ResultsError
 from kscale.families.base import Spec, is_own
-from kscale.objectives import Objective, task_objective
+from kscale.objectives import Objective, asked_objective
 from kscale.reports.confusion import confusion_from
 from kscale.reports.measures import (
     density,
@@ -116,7 +116,7 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         fixed = dict(identity.get("set") or {})
         searched = (*always_searched(task), *(identity.get("search") or ()))
         return _Asked(
-            task_objective(identity.get("objective"), task),
+            asked_objective(identity, task),
             Budget(**(identity.get("budget") or {})),
             tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed,

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _Values = dict[str, Any]
 _Response = dict[str, Any]
+_ALIKE = 20  # proposals that fail alike, after which none is expected to be counted
+_TASK = ' Such as task=kscale.Task.of("image", (28, 28, 1), classes=10).'
 _RUNNING, _IDLE, _STOPPED = "RUNNING", "IDLE", "STOPPED"
 
 
@@ -40,7 +42,9 @@ class BudgetedOracle(keras_tuner.Oracle):
     earlier session, too. `GridSearch` goes over the points of its grid that fit.
     `Hyperband` trains on what fitted. `BayesianOptimization` takes the best of the
     points that fit, and knows nothing of the others. If none of `max_draws` proposals
-    in a row fits, the search ends, and a warning says so.
+    in a row fits, the search ends, and a warning says so. If none of the first ones can
+    be counted, which is a mistake in the code rather than a tight budget, a `SpecError`
+    says why.
 
     KerasTuner itself builds a model or a few, of default values, when a tuner is made.
     One process only: KerasTuner's chief and workers would each need the hypermodel.
@@ -87,6 +91,7 @@ class BudgetedOracle(keras_tuner.Oracle):
         self.max_draws = max_draws
         self.passed_over = 0
         self._sizes = BuildSizes(hypermodel, task)
+        self._reasons: list[str] | None = []
 
     def populate_space(self, trial_id: str) -> _Response:
         """The oracle's next proposal that fits; KerasTuner calls it."""
@@ -125,8 +130,10 @@ class BudgetedOracle(keras_tuner.Oracle):
         hp.values = dict(values)
         try:
             fits = bool(self.budget.allows(self._sizes.size(hp, self.budget)))
-        except SpecError:
+            self._reasons = None
+        except SpecError as error:
             fits = False
+            self._refuse_uncounted(str(error))
         self.update_space(hp)
         values.update(hp.values)
         self.passed_over += not fits
@@ -135,7 +142,24 @@ class BudgetedOracle(keras_tuner.Oracle):
     def _withdraw(self, trial_id: str) -> None:
         """Forget the proposal for a trial."""
 
+    def _refuse_uncounted(self, reason: str = "") -> None:
+        """Raise if no proposal at all could be counted, and there is no hope for one.
+
+        That is where many failed and all alike, or without a reason, at the end.
+        """
+        if self._reasons is None or self.trials:
+            return
+        self._reasons += [reason] * bool(reason)
+        is_alike = len(self._reasons) >= _ALIKE and len(set(self._reasons)) == 1
+        if self._reasons and (is_alike or not reason):
+            last = self._reasons[-1]
+            raise SpecError(
+                f"None of the first {len(self._reasons)} proposals can be counted. "
+                f"{last}{_TASK if 'give the task' in last else ''}"
+            )
+
     def _exhausted(self) -> _Response:
+        self._refuse_uncounted()
         said = self._sizes.last_error
         logger.warning(
             "The search ends as exhausted: none of %d proposals in a row fits %s, after"
@@ -175,6 +199,7 @@ class _GridSearch(BudgetedOracle):
         values = self._get_next_combination(response["values"])
         if values is not None:
             return {"status": _RUNNING, "values": values}
+        self._refuse_uncounted()
         logger.warning("Nothing on the grid fits %s: no trial is run.", self.budget)
         return {"status": _STOPPED, "values": None}
 

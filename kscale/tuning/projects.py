@@ -1,15 +1,17 @@
 """Projects of KerasTuner: a search that was made without kscale, read as a run."""
 
 import json
-import logging
 import math
 import re
+import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
 
 from kscale.errors import DataError, ResultsError, SpecError
@@ -17,11 +19,13 @@ from kscale.families.base import Spec, Value
 from kscale.objectives import find_objective, metric_names, task_objective
 from kscale.results import (
     FORMAT,
+    RESULTS_FILE,
     RUN_FILE,
+    UNCOUNTED,
     Result,
     ResultsWriter,
-    read_results,
     read_run,
+    write_atomically,
 )
 from kscale.run import Run
 from kscale.sizing import Size
@@ -29,45 +33,13 @@ from kscale.task import Target, Task
 from kscale.tuning.build_sizes import BuildSizes
 from kscale.tuning.own.code import load_hypermodel
 from kscale.tuning.own.sources import digest_of
-
-logger = logging.getLogger(__name__)
+from kscale.tuning.tensorboard import LOGS
+from kscale.tuning.trials import Trial, read_trials
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
-_ENDED = ("COMPLETED", "FAILED", "INVALID")
+_ENDED = ("COMPLETED", "FAILED")  # what is invalid is to be tried again
+_NO_METRICS = ("multi_objective", "default_objective")  # what KerasTuner makes of them
 _RESERVED = ("family", "depth", "width")
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """What a `trial.json` says.
-
-    Args:
-        number: Its place among the trials.
-        values: Hyperparameters that have a value.
-        metrics: Best value of each metric.
-        score: Value of the objective; None if it has none.
-        step: Epoch of the score, from 0.
-        status: `COMPLETED`, `FAILED` or `INVALID`, or else it has not ended.
-        message: Traceback of what failed.
-    """
-
-    number: int
-    values: Mapping[str, Any]
-    metrics: Mapping[str, float] = field(hash=False)
-    score: float | None
-    step: int
-    status: str
-    message: str
-
-    @property
-    def own_values(self) -> dict[str, Any]:
-        """Hyperparameters of the model, without those that Hyperband adds."""
-        return {n: v for n, v in self.values.items() if not n.startswith("tuner/")}
-
-    def epochs(self, name: str, default: int) -> int:
-        """A number of epochs that Hyperband chose."""
-        found = self.values.get(f"tuner/{name}", default)
-        return found if type(found) is int and found >= 0 else default
 
 
 def read_keras_tuner(
@@ -81,8 +53,9 @@ def read_keras_tuner(
 
     Only the project's JSON files are read. Each model is built abstractly, without its
     weights, to be counted; one that cannot be built is a failed training with its
-    reason. The scores are those of the objective, of one training each. Read again, a
-    project that has grown adds to its run.
+    reason. The scores are those of the objective, of one training each; an objective
+    that is no metric of kscale's is shown without a unit. The project is the truth:
+    each call counts anew, and the run's folder then says what was found.
 
     Args:
         directory: Folder of the project, with `oracle.json` and `trial_*` in it.
@@ -93,50 +66,59 @@ def read_keras_tuner(
             predicted.
 
     Raises:
-        ResultsError: The folder holds no ended trial, its objective is not known to
-            kscale, or the run's folder holds something else.
-        SpecError: There is no such hypermodel.
+        ResultsError: The folder holds no ended trial, or none with a score, or the
+            run's folder holds something else.
+        SpecError: There is no such hypermodel, or an argument is of a wrong type.
     """
+    _refuse_no_paths(directory=directory, run=run or "")
     folder = Path(directory)
-    trials = [trial for trial in _read_trials(folder) if trial.status in _ENDED]
+    found = list(read_trials(folder))
+    trials = [trial for trial in found if trial.status in _ENDED]
     if not trials:
         raise ResultsError(_no_project(folder))
     code = load_hypermodel(hypermodel)
     name, model = code.name, code.hypermodel
     watched = _Watched(model)
-    sizes = BuildSizes(watched, task)
     with code.importable():
-        counted = [_size(sizes, trial) for trial in trials]
+        counted = list(_sizes(watched, trials, task))
     metric = _metric(trials)
     known = task if task is not None and task.targets else watched.task(trials, metric)
     description = _description(folder, name, known, metric, trials, digest_of(model))
+    left_out = Counter(t.status.lower() for t in found if t.status not in _ENDED)
+    description["left_out"] = dict(sorted(left_out.items()))
     path = Path(run) if run is not None else _default_folder(folder, description)
-    _keep_epochs(path, description)
-    with ResultsWriter(path, description) as writer:
-        there = {result.job for result in read_results(path)}
-        for trial, size in zip(trials, counted, strict=True):
-            if trial.number not in there:
-                writer.append(_result(trial, size, name, known, metric))
+    pairs = zip(trials, counted, strict=True)
+    _write(path, description, [_result(*pair, name, known, metric) for pair in pairs])
     return Run(path)
 
 
 class _Watched(keras_tuner.HyperModel):
-    """A hypermodel, with the shapes of the first model that it built."""
+    """A hypermodel, with the shapes of the first model that it built.
+
+    Attributes:
+        called: Shapes to call the next model with, if it has none until it is called.
+    """
 
     def __init__(self, hypermodel: keras_tuner.HyperModel) -> None:
         super().__init__()
+        self.called: Mapping[str, Any] = {}
         self._hypermodel = hypermodel
         self._shapes: tuple[list[Any], list[Any]] | None = None
 
     def build(self, hp: keras_tuner.HyperParameters) -> Any:
         model = self._hypermodel.build(hp)
+        sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
+        if self.called and isinstance(model, keras.Model) and not model.built:
+            given = {name: _inputs(item) for name, item in self.called.items()}
+            sides[0] = keras.tree.flatten(given)
+            first = [given.pop("")] if "" in given else []
+            sides[1] = keras.tree.flatten(model(*first, **given))
         if self._shapes is None:
-            sides = (getattr(model, side, None) or [] for side in ("inputs", "outputs"))
             inputs, outputs = ([tuple(t.shape[1:]) for t in s] for s in sides)
             self._shapes = inputs, outputs
         return model
 
-    def task(self, trials: Sequence[_Trial], metric: str) -> Task:
+    def task(self, trials: Sequence[Trial], metric: str) -> Task:
         """What the models take in and put out, as far as a report says it."""
         inputs, outputs = self._shapes or ([], [])
         sides = [side or 1 for side in (inputs or [()])[0]]
@@ -149,73 +131,49 @@ class _Watched(keras_tuner.HyperModel):
         return Task(task.inputs, (Target("value", "real", last),))
 
 
+def _inputs(item: Any) -> Any:
+    """Symbolic inputs of some shapes with their batches."""
+    if isinstance(item, dict):
+        return {name: _inputs(shape) for name, shape in item.items()}
+    if isinstance(item[0], list | dict):
+        return [_inputs(shape) for shape in item]
+    return keras.Input(tuple(item[1:]))
+
+
 def _kind(metric: str, names: set[str]) -> Any:
     """Whether classes or real values are predicted, told by the metrics."""
     for name in (metric, *sorted(names)):
         kinds = [
             kind
             for kind in ("classes", "real")
-            if _objective_name(name, Target("y", kind, 10)) is not None
+            if _known_name(name, Target("y", kind, 10)) is not None
         ]
         if len(kinds) == 1:
             return kinds[0]
     return "real"
 
 
-def _objective_name(metric: str, target: Target) -> str | None:
-    """The name by which kscale knows a metric of Keras."""
+def _known_name(
+    metric: str, target: Target, direction: str | None = None
+) -> str | None:
+    """The name by which kscale knows a metric of Keras, if it has this direction."""
     try:
-        return find_objective(metric.removeprefix("val_"), target).name
+        found = find_objective(metric.removeprefix("val_"), target)
     except DataError:
         return None
+    usual = "max" if found.higher_is_better else "min"
+    return found.name if direction in (None, usual) else None
 
 
-def _read_trials(folder: Path) -> Iterator[_Trial]:
-    """Trials of a project, in order; a damaged file is left out with a warning."""
-    paths = sorted(folder.glob("trial_*/trial.json"))
-    for place, path in enumerate(paths):
-        try:
-            yield _trial(json.loads(path.read_text()), place)
-        except (OSError, ValueError, RecursionError) as error:
-            logger.warning("%s is damaged and left out: %s", path, error)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            logger.warning("%s is damaged and left out: no %s", path, error)
-
-
-def _trial(data: Any, place: int) -> _Trial:
-    name = str(data["trial_id"])
-    values = dict(data["hyperparameters"]["values"])
-    metrics = dict(data["metrics"]["metrics"])
-    score, step = data["score"], data.get("best_step")
-    is_score = isinstance(score, int | float) and not isinstance(score, bool)
-    return _Trial(
-        int(name) if name.isdecimal() else place,
-        values,
-        {str(metric): _best(found) for metric, found in metrics.items()},
-        float(score) if is_score and math.isfinite(score) else None,
-        step if type(step) is int and step >= 0 else 0,
-        str(data["status"]),
-        str(data.get("message") or ""),
-    )
-
-
-def _best(metric: Any) -> float:
-    """The best of the values reported, each the mean of its executions."""
-    means = [
-        math.fsum(item["value"]) / len(item["value"]) for item in metric["observations"]
-    ]
-    return float(
-        (max if metric["direction"] == "max" else min)(means, default=math.nan)
-    )
-
-
-def _metric(trials: Sequence[_Trial]) -> str:
+def _metric(trials: Sequence[Trial]) -> str:
     """The metric whose best value is the score of every trial: KerasTuner names it not.
 
     Raises:
         ResultsError: There is none.
     """
     scored = [trial for trial in trials if trial.score is not None]
+    if not scored:
+        raise ResultsError(f"No trial of the project has a score: {trials[0].reason}.")
     names = sorted({name for trial in scored for name in trial.metrics})
     found = [
         name
@@ -224,24 +182,38 @@ def _metric(trials: Sequence[_Trial]) -> str:
     ]
     if not found:
         raise ResultsError(
-            "No metric of the project is its objective"
-            f"{': no trial has a score' if not scored else ''}; known are "
+            "No metric of the project is its objective; known are "
             f"{', '.join(names) or 'none'}."
         )
-    return next((name for name in found if name.startswith("val_")), found[0])
+    return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
 
 
-def _size(sizes: BuildSizes, trial: _Trial) -> Size | str:
+def _sizes(
+    watched: _Watched, trials: Sequence[Trial], task: Task | None
+) -> Iterator[Size | str]:
+    """The size of each model, called as in its training or as the first one was."""
+    sizes = BuildSizes(watched, task)
+    first = next((trial.shapes for trial in trials if trial.shapes), {})
+    for trial in trials:
+        watched.called = (trial.shapes or first) if task is None else {}
+        yield _size(sizes, trial)
+
+
+def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
     """The size of a trial's model, or why there is none."""
     hp = keras_tuner.HyperParameters()
     hp.values = trial.own_values
     try:
         size = sizes.size(hp)
     except SpecError as error:
-        return str(error)
+        hint = "give the task (--input on the command line)"
+        return UNCOUNTED + str(error).replace("give the task", hint)
     missing = sorted(set(hp.values) - set(trial.values))
     if missing and trial.status == "COMPLETED":
-        return f"The hypermodel asks for {missing[0]!r}, which the trial did not have."
+        return (
+            f"{UNCOUNTED}The hypermodel asks for {missing[0]!r}, which the trial did "
+            "not have."
+        )
     return size
 
 
@@ -250,15 +222,9 @@ def _description(
     name: str,
     task: Task,
     metric: str,
-    trials: Sequence[_Trial],
+    trials: Sequence[Trial],
     digest: str,
 ) -> dict[str, Any]:
-    objective = _objective_name(metric, task.targets[0])
-    if objective is None:
-        raise ResultsError(
-            f"The project's objective, {metric!r}, is not a metric that kscale knows; "
-            "those of a search are in kscale tune --help."
-        )
     domains: dict[str, list[Value]] = {}
     for trial in trials:
         for knob, value in _knobs(trial).items():
@@ -271,7 +237,7 @@ def _description(
             "set": {},
             "search": [],
             "budget": {},
-            "objective": objective,
+            **_objective(metric, task, trials),
             "epochs": max(trial.epochs("epochs", trial.step + 1) for trial in trials),
             "seed": 0,
             "code": digest,
@@ -283,7 +249,17 @@ def _description(
     }
 
 
-def _knobs(trial: _Trial) -> dict[str, Value]:
+def _objective(metric: str, task: Task, trials: Sequence[Trial]) -> dict[str, str]:
+    """A metric that kscale knows, or one of the user's own with its direction."""
+    way = next(t.directions[metric] for t in trials if metric in t.directions)
+    known = _known_name(metric, task.targets[0], way)
+    if known is not None:
+        return {"objective": known}
+    own = "max" if way == "max" else "min"
+    return {"objective": metric.removeprefix("val_"), "direction": own}
+
+
+def _knobs(trial: Trial) -> dict[str, Value]:
     """Hyperparameters as a spec has them, where depth and width are whole numbers."""
     knobs: dict[str, Value] = {}
     for name, value in trial.own_values.items():
@@ -294,7 +270,7 @@ def _knobs(trial: _Trial) -> dict[str, Value]:
 
 
 def _result(
-    trial: _Trial, size: Size | str, name: str, task: Task, metric: str
+    trial: Trial, size: Size | str, name: str, task: Task, metric: str
 ) -> Result:
     knobs = _knobs(trial)
     rate = knobs.get("learning_rate")
@@ -320,21 +296,18 @@ def _result(
     )
 
 
-def _reason(trial: _Trial, size: Size | str) -> str:
+def _reason(trial: Trial, size: Size | str) -> str:
     """Why a trial counts as failed; empty if it does not."""
-    if trial.status != "COMPLETED":
-        lines = [line.strip() for line in trial.message.splitlines() if line.strip()]
-        return lines[-1][:300] if lines else "KerasTuner gives no reason"
-    if trial.score is None:
-        return "its score is no number"
+    if trial.status != "COMPLETED" or trial.score is None:
+        return trial.reason
     return size if isinstance(size, str) else ""
 
 
-def _further(trial: _Trial, task: Task, metric: str) -> dict[str, float]:
+def _further(trial: Trial, task: Task, metric: str) -> dict[str, float]:
     """Other metrics on the validation part that kscale knows."""
     wanted = metric_names(task, task_objective(None, task))
     named = {
-        _objective_name(name, task.targets[0]): value
+        _known_name(name, task.targets[0]): value
         for name, value in trial.metrics.items()
         if name.startswith("val_") and name != metric and math.isfinite(value)
     }
@@ -342,19 +315,37 @@ def _further(trial: _Trial, task: Task, metric: str) -> dict[str, float]:
 
 
 def _default_folder(folder: Path, description: Mapping[str, Any]) -> Path:
-    identity = {k: v for k, v in description["identity"].items() if k != "epochs"}
-    text = json.dumps(identity, sort_keys=True)
+    text = json.dumps(_which(description))
     digest = blake2b(text.encode(), digest_size=4).hexdigest()
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", folder.resolve().name).lstrip(".-")
     return Path("runs") / f"{name}-keras_tuner-{digest}"
 
 
-def _keep_epochs(path: Path, description: dict[str, Any]) -> None:
-    """A project that has grown may have trained longer, and is the same one."""
-    if (path / RUN_FILE).exists():
-        there = read_run(path)["identity"]
-        if there.get("keras_tuner") and type(there.get("epochs")) is int:
-            description["identity"]["epochs"] = there["epochs"]
+def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a run is of: its code, trials and objective may change meanwhile."""
+    identity = description["identity"]
+    return identity.get("keras_tuner"), identity.get("families")
+
+
+def _write(path: Path, description: dict[str, Any], results: Sequence[Result]) -> None:
+    """Make a folder say this and nothing else, unless another search is in it."""
+    there = read_run(path) if (path / RUN_FILE).exists() else description
+    is_same = _which(there) == _which(description)
+    claimed = {**description, "identity": there["identity"]} if is_same else description
+    lines = "".join(result.to_line() for result in results).encode()
+    about = json.dumps({**description, "sessions": []}, indent=2).encode() + b"\n"
+    contents = {RESULTS_FILE: lines, RUN_FILE: about}
+    with ResultsWriter(path, claimed):
+        if any((path / n).read_bytes() != content for n, content in contents.items()):
+            shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
+            for name, content in contents.items():
+                write_atomically(path / name, content)
+
+
+def _refuse_no_paths(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, str | PathLike):
+            raise SpecError(f"`{name}` must be the path of a folder, not {value!r}.")
 
 
 def _no_project(folder: Path) -> str:

@@ -194,6 +194,22 @@ def test_what_cannot_be_built_is_passed_over_and_told_once(
     assert 1 <= len(said) <= 4
 
 
+@pytest.mark.parametrize(
+    "kind", ["RandomSearch", "BayesianOptimization", "Hyperband", "GridSearch"]
+)
+def test_models_of_which_none_can_be_counted_are_an_error(
+    kind: str, tmp_path: Path
+) -> None:
+    def build_open(hp: keras_tuner.HyperParameters) -> keras.Model:
+        return keras.Sequential([keras.layers.Dense(hp.Choice("width", [2, 3, 4, 5]))])
+
+    oracle = BudgetedOracle(made(kind, tmp_path), TIGHT, build_open)
+    with pytest.raises(
+        SpecError, match=r"None of the first \d+ proposals .*task=kscale.Task.of"
+    ):
+        searched(oracle, lambda values: 1.0)
+
+
 def test_new_hyperparameters_are_tuned_and_keep_the_size_they_were_counted_with(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 
 import kscale
 from kscale.cli import main
-from kscale.errors import ResultsError
+from kscale.errors import ResultsError, SpecError
 
 CODE = """
 import keras
@@ -74,6 +75,11 @@ def change(folder: Path, trial: int, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def forget_shapes(folder: Path) -> None:
+    for path in folder.glob("mine/trial_*/build_config.json"):
+        path.unlink()
+
+
 def test_each_trial_has_its_score_and_the_size_of_its_model(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", "my_search:build", "made")
     assert len(run.results) == 3
@@ -124,7 +130,9 @@ def test_what_failed_or_cannot_be_built_is_listed_with_its_reason(here: Path) ->
 
 def test_another_hypermodel_is_not_taken_for_theirs(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", "my_search:other", "made")
-    asks = "The hypermodel asks for 'layers', which the trial did not have."
+    asks = (
+        "not counted: The hypermodel asks for 'layers', which the trial did not have."
+    )
     assert {result.reason for result in run.results} == {asks}
 
 
@@ -164,6 +172,10 @@ def test_what_is_no_project_is_said(here: Path) -> None:
     change(here, 0, score=0.987)
     with pytest.raises(ResultsError, match="No metric of the project is its objective"):
         kscale.read_keras_tuner("mine", "my_search:build", "made")
+    for trial in range(3):
+        change(here, trial, status="FAILED", score=None, message="Boom: too hot")
+    with pytest.raises(ResultsError, match="has a score: Boom: too hot"):
+        kscale.read_keras_tuner("mine", "my_search:build")
     alone = CliRunner().invoke(main, ["report", "--keras-tuner", "mine"])
     assert alone.exit_code == 2 and "need each other" in alone.output
 
@@ -187,3 +199,193 @@ def test_a_model_of_real_values_is_scored_by_its_error(here: Path) -> None:
     run = kscale.read_keras_tuner("mine", build, "made")
     assert run.objective.name == "mean_absolute_error"
     assert run.best().params == 5 and run.best().epochs == 5
+
+
+def searched(build: Any, **more: Any) -> None:
+    """A real search, in the current folder, that begins the project anew."""
+    rows = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
+    data = (rows, np.arange(12) % 3)
+    arguments = {"objective": "val_accuracy", "max_trials": 2, **more}
+    arguments |= {"directory": ".", "project_name": "mine", "overwrite": True}
+    tuner = keras_tuner.RandomSearch(build, **arguments)
+    tuner.search(*data, validation_data=data, epochs=1, verbose=0)
+
+
+def test_a_search_made_anew_replaces_what_was_read_before(here: Path) -> None:
+    first = kscale.read_keras_tuner("mine", "my_search:build")
+    assert len(list(first.write_logs().glob("search-*"))) == 3
+    space: dict[str, Any] = {}
+    exec(CODE, space)
+    searched(space["build"], seed=7)
+    again = kscale.read_keras_tuner("mine", "my_search:build")
+    assert again.folder == first.folder
+    trials = trials_of(here)
+    assert [r.score for r in again.results] == [t["score"] for t in trials]
+    assert [dict(r.spec.knobs) for r in again.results] == [
+        trial["hyperparameters"]["values"] for trial in trials
+    ]
+    assert len(list(again.write_logs().glob("search-*"))) == 2
+    results = again.folder / "results.jsonl"
+    before = results.stat().st_mtime_ns
+    kscale.read_keras_tuner("mine", "my_search:build")
+    assert results.stat().st_mtime_ns == before
+
+
+def test_what_could_not_be_counted_is_counted_anew(here: Path) -> None:
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        for name in ("depth", "learning_rate"):
+            hp.Choice(name, [1, 2])
+        return keras.Sequential([keras.layers.Dense(hp.Choice("units", [4, 8]))])
+
+    forget_shapes(here)
+    first = kscale.read_keras_tuner("mine", build)
+    assert {result.status for result in first.results} == {"failed"}
+    task = kscale.Task.of("vector", (4,), classes=3)
+    again = kscale.read_keras_tuner("mine", build, task=task)
+    assert again.folder == first.folder and again.task == task
+    assert [r.params for r in again.results] == [
+        5 * r.spec["units"] for r in again.results
+    ]
+
+
+def test_a_mended_module_of_the_hypermodel_is_counted_anew(here: Path) -> None:
+    (here / "my_parts.py").write_text("def units(hp):\n    raise OSError('no disk')\n")
+    code = CODE.replace("import keras\n", "import keras, my_parts\n")
+    code = code.replace('hp.Choice("units", [4, 8])', "my_parts.units(hp)")
+    (here / "my_models.py").write_text(code)
+    failed = kscale.read_keras_tuner("mine", "my_models:build", "made")
+    assert "no disk" in failed.results[0].reason
+    before = failed.description["identity"]["code"]
+    mended = "def units(hp):\n    return hp.Choice('units', [4, 8])\n"
+    (here / "my_parts.py").write_text(mended)
+    del sys.modules["my_parts"], sys.modules["my_models"]
+    run = kscale.read_keras_tuner("mine", "my_models:build", "made")
+    assert {result.status for result in run.results} == {"ok"}
+    assert run.description["identity"]["code"] != before
+
+
+class Net(keras.Model):
+    """Takes its inputs as KerasTuner was given them, and has no shapes before."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.hidden = keras.layers.Dense(units)
+
+    def call(self, x: Any, more: Any = None) -> Any:
+        parts = list(x.values()) if isinstance(x, dict) else x
+        parts = [*(parts if isinstance(parts, list) else [parts])]
+        parts += [] if more is None else [more]
+        return self.hidden(keras.ops.concatenate(parts, -1) if parts[1:] else parts[0])
+
+
+@pytest.mark.parametrize(
+    ("kept", "features"),
+    [
+        ({"input_shape": [None, 4]}, 4),
+        ({"input_shape": {"a": [None, 4], "b": [32, 2]}}, 6),
+        ({"input_shape": [[None, 4], [None, 3]]}, 7),
+        ({"shapes_dict": {"x_shape": [None, 4], "more_shape": [None, 1]}}, 5),
+        ({"input_shape": [None, -4]}, None),
+        ({"input_shape": {"a": {"b": [None, 0]}}}, None),
+        ({"input_shape": []}, None),
+        (["input_shape"], None),
+        ({"shapes_dict": 3}, None),
+    ],
+)
+def test_models_without_inputs_have_the_shapes_that_keras_tuner_kept(
+    kept: Any, features: int | None, here: Path
+) -> None:
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Choice("depth", [1, 2]), hp.Choice("learning_rate", [1])
+        return Net(hp.Choice("units", [4, 8]))
+
+    forget_shapes(here)
+    # What failed, or was killed, has none, and was called as the others were.
+    (here / "mine" / "trial_1" / "build_config.json").write_text(json.dumps(kept))
+    run = kscale.read_keras_tuner("mine", build, "made")
+    if features is None:
+        note = run.report().notes[-1]
+        assert note.startswith("3 of 3 models could not be counted: Model 'net' has no")
+        assert "trainings failed" not in note
+    else:
+        sizes = [(features + 1) * result.spec["units"] for result in run.results]
+        assert [result.params for result in run.results] == sizes
+
+
+def test_the_command_line_is_told_the_shape_that_is_not_kept(here: Path) -> None:
+    (here / "open_models.py").write_text(CODE.replace("[keras.Input((4,))]", ""))
+    forget_shapes(here)
+    asked = ["report", "--keras-tuner", "mine", "--hypermodel", "open_models:build"]
+    shown = CliRunner().invoke(main, asked)
+    said = " ".join(shown.stdout.split())
+    assert "3 of 3 models could not be counted: Model 'sequential" in said
+    assert "give the task (--input on the command line), or begin" in said
+    shown = CliRunner().invoke(main, [*asked, "--input", "4"])
+    assert shown.exit_code == 0 and "not be counted" not in shown.stdout
+    folder = shown.stdout.splitlines()[-1].removeprefix("Files: ")
+    trial, result = trials_of(here)[0], kscale.Run(folder).results[0]
+    values = trial["hyperparameters"]["values"]
+    widths = [4, *[values["units"]] * values["depth"], 3]
+    pairs = zip(widths, widths[1:], strict=False)
+    assert result.params == sum((a + 1) * b for a, b in pairs)
+    alone = CliRunner().invoke(main, ["report", "--input", "4"])
+    assert alone.exit_code == 2 and "--input is for --keras-tuner" in alone.output
+
+
+def test_a_search_that_gave_up_is_read_and_what_had_not_ended_is_noted(
+    here: Path,
+) -> None:
+    class Failing(keras_tuner.HyperModel):
+        def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+            hp.Float("rate", 0, 1)
+            return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+
+        def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+            if list(Path("mine").glob("trial_*/build_config.json")):
+                raise keras_tuner.errors.FailedTrialError("too hot")
+            return {"val_accuracy": 0.5}
+
+    with pytest.raises(RuntimeError, match="consecutive failures"):
+        searched(Failing(), max_trials=9, max_consecutive_failed_trials=3)
+    run = kscale.read_keras_tuner("mine", Failing())
+    # KerasTuner raises before it writes that the last one failed.
+    assert [result.status for result in run.results] == ["ok", "failed", "failed"]
+    assert "too hot" in run.results[1].reason
+    failed, last = run.report().notes[-2:]
+    assert failed.startswith("2 of 3 trainings failed with: ")
+    assert last == "1 more had not ended and are left out: 1 running."
+
+
+def test_arguments_that_are_no_paths_are_refused(here: Path) -> None:
+    with pytest.raises(SpecError, match="`directory` must be the path of a folder"):
+        kscale.read_keras_tuner(3, "my_search:build")  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="`run` must be the path of a folder"):
+        kscale.read_keras_tuner("mine", "my_search:build", 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "name"),
+    [
+        ("val_my_f1\x1b[31m", "max", "my f1?"),
+        ("default_objective", "min", "default objective"),
+        ("multi_objective", "min", "multi objective"),
+        ("val_accuracy", "min", "accuracy"),
+    ],
+)
+def test_an_objective_of_the_users_own_is_a_plain_score_with_its_direction(
+    metric: str, direction: str, name: str, here: Path
+) -> None:
+    for trial, score in enumerate([2.0, 3.0, 1.0]):
+        values = {"direction": direction, "observations": [{"value": [score]}]}
+        same = {**values, "direction": "max"}
+        metrics = {"metrics": {"another": same, metric: values}}
+        change(here, trial, score=score, metrics=metrics)
+    run = kscale.read_keras_tuner("mine", "my_search:build", "made")
+    assert run.best().score == (3.0 if direction == "max" else 1.0)
+    scores = [entry.score for entry in run.front()]
+    assert scores == sorted(scores, reverse=direction == "min")
+    way = "higher" if direction == "max" else "lower"
+    text = run.to_text()
+    assert text.startswith(f"mine: {name}") and f"({way} is better)" in text
+    assert "%" not in text.splitlines()[2] and "\x1b" not in text
+    assert len(list(run.write_logs().glob("search-*"))) == 3

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kscale.errors import ExportError
+from kscale.models.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
@@ -51,7 +52,7 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
             "--input, or call it once before saving."
         )
     if not model.built:
-        with keras.StatelessScope(initialize_variables=False):
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
             model.build((None, *(shape or ())))
     return model
 
@@ -170,7 +171,7 @@ def _is_registered(config: dict[str, Any]) -> bool:
 
 def _built(config: dict[str, Any], name: str) -> keras.Model:
     try:
-        with keras.StatelessScope(initialize_variables=False):
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # a config from a stranger may fail in any way
         text = " ".join(str(error).split())[:200]

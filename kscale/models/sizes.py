@@ -17,6 +17,7 @@ from kscale.errors import SpecError
 from kscale.models.files import read_model
 from kscale.models.graphs import Walk
 from kscale.models.layers import Shape, graph_of
+from kscale.models.traces import no_trace
 from kscale.reports.sizes import size_json, size_table, unknown_flops
 from kscale.reports.tables import plain_text
 from kscale.sizing import Size, SizeRow
@@ -75,7 +76,7 @@ def count_model(
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
     shapes = _input_shapes(model, shape)
     walk = Walk()
-    with keras.StatelessScope(initialize_variables=False):
+    with no_trace(), keras.StatelessScope(initialize_variables=False):
         walk.model(model, shapes)
     inputs = " and ".join(map(_sides, shapes)) or "an unknown input"
     rows = tuple(walk.rows.values())

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import pytest
 from click.testing import CliRunner
+from keras.src.backend.common import global_state
 
 from kscale import count_model
 from kscale.cli import main
@@ -64,6 +65,16 @@ def test_losses_of_ones_own_do_not_matter(tmp_path: Path) -> None:
     model.compile("sgd", own_loss)
     model.save(path)
     assert count_model(path).size == count_model(model).size
+
+
+def test_reading_a_file_leaves_no_trace(tmp_path: Path) -> None:
+    config = keras.saving.serialize_keras_object(small_model())
+    path = write(tmp_path / "small.keras", config)
+    keras.backend.clear_session()
+    count_model(path)
+    # Keras gives values to every variable that waits, at the end of the next scope.
+    assert not global_state.get_global_attribute("uninitialized_variables")
+    assert keras.layers.Dense(1).name == "dense"
 
 
 @keras.saving.register_keras_serializable("elsewhere")

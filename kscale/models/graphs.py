@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from kscale.models.layers import VIEWS, Shape, Work, einsum_shape, graph_of, work_of
+from kscale.models.layers import VIEWS, einsum_shape, graph_of, work_of
+from kscale.models.operations import Shape, Work
 from kscale.sizing import SizeRow
 
 _BYTES = {"bool": 1, "string": 0}

@@ -6,23 +6,15 @@ known: nothing is guessed of a subclass, which may compute anything.
 """
 
 from collections.abc import Callable
-from math import prod
-from typing import Any, NamedTuple
+from math import log2, prod
+from typing import Any
 
 import keras
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 from keras.src.models.functional import Functional
 
-Shape = tuple[Any, ...]
-"""Sides of a tensor without the batch; None is a side that depends on the values."""
-
-
-class Work(NamedTuple):
-    """FLOPs of one call, and bytes that the layer needs only while it runs."""
-
-    flops: int = 0
-    inner: int = 0
+from kscale.models.operations import Shape, Work, work_of_operation
 
 
 def graph_of(model: Any) -> Any:
@@ -54,9 +46,7 @@ def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
         return _RULES[kind](layer, read, made)
     if isinstance(layer, keras.layers.Layer):
         return Work() if kind in _ELEMENTWISE else None
-    if kind.__name__ == "Matmul" and len(read) == 2:
-        return Work(2 * prod(made[0]) * read[0][-1])
-    return Work() if kind.__name__ in _ELEMENTWISE_OPERATIONS else None
+    return work_of_operation(layer, read, made)
 
 
 def _dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -172,6 +162,16 @@ def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work 
     return work and Work(work.flops * read[0][0], work.inner)
 
 
+def _mel_spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    windows, length = prod(made[0]) // layer.num_mel_bins, layer.fft_length
+    bins = length // 2 + 1
+    # A transform of real numbers, as FFTs are usually counted; then the bands.
+    transform = round(2.5 * length * log2(length))
+    flops = windows * (transform + 2 * bins * layer.num_mel_bins)
+    # Windows, real and imaginary parts, and their size.
+    return Work(flops, 4 * windows * (length + 3 * bins))
+
+
 _RULES: dict[type, Callable[[Any, list[Shape], list[Shape]], Work | None]] = {
     keras.layers.Dense: _dense,
     keras.layers.EinsumDense: _einsum_dense,
@@ -188,6 +188,7 @@ _RULES: dict[type, Callable[[Any, list[Shape], list[Shape]], Work | None]] = {
     keras.layers.MultiHeadAttention: _attention,
     keras.layers.Attention: _dot_attention,
     keras.layers.Dot: _dot,
+    keras.layers.MelSpectrogram: _mel_spectrogram,
     keras.layers.LSTM: _recurrent,
     keras.layers.GRU: _recurrent,
     keras.layers.SimpleRNN: _recurrent,
@@ -227,18 +228,3 @@ _ELEMENTWISE = {
     TextVectorization
     """.split()  # noqa: SIM905  (a name a line would be a page)
 } | {LayerScale, StochasticDepth, CustomScaleLayer}
-
-_ELEMENTWISE_OPERATIONS = frozenset(
-    """
-    Relu Relu6 Sigmoid Softplus Softsign Silu LogSigmoid LeakyRelu HardSigmoid HardSilu
-    Elu Selu Gelu Celu Glu HardTanh Softmax LogSoftmax MaxPool AveragePool OneHot
-    Cast ConvertToTensor StopGradient Unstack Slice Absolute Abs Add All Any Amax Amin
-    Argmax Argmin BroadcastTo Ceil Clip Concatenate Cos Cumsum Divide DivideNoNan Equal
-    Erf Exp ExpandDims Flip Floor FloorDivide GetItem Greater GreaterEqual Less
-    LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr Max Maximum Mean Min Minimum
-    Mod Moveaxis Multiply Negative NotEqual OnesLike Pad Power Prod Ravel Reciprocal
-    Repeat Reshape Roll Round Rsqrt Sign Sin Split Sqrt Square Squeeze Stack Std
-    Subtract Sum Swapaxes Take TakeAlongAxis Tanh Tile Transpose TrueDivide Var Where
-    ZerosLike
-    """.split()  # noqa: SIM905
-)

@@ -16,11 +16,14 @@ import keras
 from kscale.errors import SpecError
 from kscale.models.files import read_model
 from kscale.models.graphs import Walk
-from kscale.models.layers import Shape, graph_of
+from kscale.models.layers import graph_of
+from kscale.models.operations import Shape
 from kscale.models.traces import no_trace
 from kscale.reports.sizes import size_json, size_table, unknown_flops
 from kscale.reports.tables import plain_text
 from kscale.sizing import Size, SizeRow
+
+_MOST_INPUTS = 3  # whose sides the title names
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,6 @@ def count_model(
     walk = Walk()
     with no_trace(), keras.StatelessScope(initialize_variables=False):
         walk.model(model, shapes)
-    inputs = " and ".join(map(_sides, shapes)) or "an unknown input"
     rows = tuple(walk.rows.values())
     trainable = {id(weight): weight for weight in model.trainable_weights}
     size = Size(
@@ -88,7 +90,7 @@ def count_model(
         activation_bytes=walk.peak(),
         training_activation_bytes=walk.held,
     )
-    return ModelSize(f"{title}: Keras model of {inputs}", size, rows)
+    return ModelSize(f"{title}: Keras model of {_all_sides(shapes)}", size, rows)
 
 
 def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:
@@ -115,6 +117,13 @@ def _suits(shape: Shape, declared: tuple[int | None, ...]) -> bool:
     if len(shape) != len(declared):
         return False
     return all(d in (None, s) for s, d in zip(shape, declared, strict=True))
+
+
+def _all_sides(shapes: list[Shape]) -> str:
+    """Sides of all inputs, or how many there are of them."""
+    if len(shapes) > _MOST_INPUTS:
+        return f"{len(shapes)} inputs"
+    return " and ".join(map(_sides, shapes)) or "an unknown input"
 
 
 def _sides(shape: Iterable[int | None]) -> str:

@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 import pytest
+from keras.src.ops import core, einops, image, math, nn, numpy
 
 from kscale import count_model
+from kscale.models.operations import _ELEMENTWISE, _PRODUCTS
 
 layers = keras.layers
 
@@ -70,12 +72,50 @@ def test_operations_that_multiply_matrices_count_and_unknown_ones_do_not() -> No
     left, right = keras.Input((5, 4)), keras.Input((4, 6))
     product = keras.ops.matmul(left, right)
     sums = keras.ops.einsum("bij->bi", product)
-    rows = count_model(keras.Model([left, right], sums * 2)).rows
+    real, _ = keras.ops.rfft(sums * 2)
+    rows = count_model(keras.Model([left, right], real)).rows
     assert [(row.kind, row.flops) for row in rows] == [
         ("Matmul", 2 * 5 * 6 * 4),
-        ("Einsum", None),
+        ("Einsum", 0),
         ("Multiply", 0),
+        ("RFFT", None),
     ]
+
+
+EINSUMS = [
+    ("bihd,bjhd->bhij", [(5, 2, 3), (4, 2, 3)], 2 * (2 * 5 * 4) * 3),
+    ("bij,bij->bij", [(5, 4), (5, 4)], 0),
+    ("...ij,...jk->...ik", [(5, 4), (4, 6)], None),
+    ("bi,bj,bk->bijk", [(5,), (4,), (6,)], None),
+]
+
+
+@pytest.mark.parametrize(("subscripts", "shapes", "flops"), EINSUMS)
+def test_einsum_multiplies_what_it_sums(
+    subscripts: str, shapes: Any, flops: int | None
+) -> None:
+    inputs = [keras.Input(shape) for shape in shapes]
+    rows = count_model(keras.Model(inputs, keras.ops.einsum(subscripts, *inputs))).rows
+    assert [row.flops for row in rows] == [flops]
+
+
+def test_an_attention_operation_has_scores_and_a_context() -> None:
+    queries, memory = keras.Input((5, 2, 3)), keras.Input((4, 2, 3))
+    context = keras.ops.dot_product_attention(queries, key=memory, value=memory)
+    (row,) = count_model(keras.Model([queries, memory], context)).rows
+    assert row.flops == 2 * (2 * 5 * 4) * (3 + 3)
+
+
+def test_every_listed_operation_is_one_of_keras() -> None:
+    places = (nn, numpy, math, core, image, einops)
+    known = {name for place in places for name in vars(place)}
+    assert _ELEMENTWISE | _PRODUCTS.keys() <= known
+
+
+def test_a_spectrogram_is_a_transform_of_every_window_and_its_bands() -> None:
+    layer = layers.MelSpectrogram(fft_length=64, sequence_stride=50, num_mel_bins=8)
+    # Eleven windows of 64, of which each has 33 frequencies in 8 bands.
+    assert flops_of(layer, (500,)) == 11 * (2.5 * 64 * 6 + 2 * 33 * 8)
 
 
 def test_what_a_layer_needs_inside_is_alive_while_it_runs() -> None:

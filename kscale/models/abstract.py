@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from kscale.errors import SpecError, reason_of
-from kscale.models.sizes import ModelSize, count_model
+from kscale.models.sizes import ModelSize, count_model, stored_bytes
 from kscale.models.traces import no_trace
 from kscale.sizing import Size, SizeRow
 from kscale.task import Task
@@ -205,4 +205,5 @@ def _only_weights(model: keras.Model) -> ModelSize:
     params = sum(prod(weight.shape) for weight in weights.values())
     kept = sum(prod(weight.shape) for weight in trainable.values())
     row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
-    return ModelSize(f"{model.name}: Keras model", Size(params, kept, 0, 0, 0), (row,))
+    title, size = f"{model.name}: Keras model", Size(params, kept, 0, 0, 0)
+    return ModelSize(title, size, (row,), stored_bytes(model))

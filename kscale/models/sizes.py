@@ -15,7 +15,7 @@ import keras
 
 from kscale.errors import SpecError
 from kscale.models.files import read_model
-from kscale.models.graphs import Walk
+from kscale.models.graphs import Walk, tensor_bytes
 from kscale.models.layers import graph_of
 from kscale.models.operations import Shape
 from kscale.models.traces import no_trace
@@ -34,11 +34,13 @@ class ModelSize:
         title: What the model is.
         size: The figures; what unknown layers compute and need inside is missing.
         rows: A row for each layer; its FLOPs are None where they are unknown.
+        stored_bytes: Bytes of the weights in their own types, int8 if quantized.
     """
 
     title: str
     size: Size
     rows: tuple[SizeRow, ...]
+    stored_bytes: int
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -47,11 +49,14 @@ class ModelSize:
 
     def to_json(self) -> dict[str, Any]:
         """Raw integers, under `params`, `flops` and so on."""
-        return size_json(self.title, self.size, self.rows)
+        figures = size_json(self.title, self.size, self.rows)
+        return {**figures, "stored_bytes": self.stored_bytes}
 
     def to_text(self, width: int = 100) -> str:
         """A table for people."""
-        return plain_text(size_table(self.title, self.size, self.rows), width)
+        stored = self.stored_bytes
+        shown = size_table(self.title, self.size, self.rows, stored=stored)
+        return plain_text(shown, width)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -90,7 +95,15 @@ def count_model(
         activation_bytes=walk.peak(),
         training_activation_bytes=walk.held,
     )
-    return ModelSize(f"{title}: Keras model of {_all_sides(shapes)}", size, rows)
+    return ModelSize(
+        f"{title}: Keras model of {_all_sides(shapes)}", size, rows, stored_bytes(model)
+    )
+
+
+def stored_bytes(model: keras.Model) -> int:
+    """Bytes of all weights, each in its own type."""
+    weights = {id(weight): weight for weight in model.weights}.values()
+    return sum(tensor_bytes(weight.shape, weight.dtype) for weight in weights)
 
 
 def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:

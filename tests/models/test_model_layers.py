@@ -1,5 +1,6 @@
 """Work of single layers against figures worked out by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -30,14 +31,29 @@ BY_HAND = [
     (layers.Conv2DTranspose(3, 2, strides=2), [(4, 4, 5)], 16 * (4 * 3 * 5)),
     (layers.DepthwiseConv2D(3, depth_multiplier=2), [(5, 5, 4)], (9 * 8) * 9),
     (layers.SeparableConv2D(7, 3), [(5, 5, 4)], 9 * (4 * 9 + 7 * 4)),
+    (layers.SeparableConv1D(7, 3, strides=2), [(11, 4)], 5 * (4 * 3 + 7 * 4)),
+    (layers.Conv1DTranspose(3, 2, strides=2), [(6, 5)], 6 * (2 * 3 * 5)),
     (layers.EinsumDense("abc,cde->abde", (None, 2, 3)), [(5, 4)], (5 * 2 * 3) * 4),
     (layers.EinsumDense("...x,xy->...y", 3), [(5, 4)], (5 * 3) * 4),
     (layers.Dot(axes=(2, 2)), [(5, 4), (6, 4)], (5 * 6) * 4),
     (layers.Attention(), [(5, 4), (6, 4)], 2 * (5 * 6 * 4)),
+    # The scores of sums are sums too; the context is a product.
+    (layers.AdditiveAttention(), [(5, 4), (6, 4)], 5 * 6 * 4),
     (layers.SimpleRNN(3), [(5, 4)], 5 * 3 * (4 + 3)),
     (layers.Bidirectional(layers.LSTM(3)), [(5, 4)], 5 * 2 * 4 * 3 * (4 + 3)),
     (layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)]), [(5, 4)], 5 * (63 + 40)),
     (layers.TimeDistributed(layers.Dense(3)), [(5, 4)], 5 * (4 * 3)),
+    # Both kernels of 3 x 3 at every position that leaves, at each of five steps.
+    (layers.ConvLSTM2D(3, 3), [(5, 8, 7, 4)], 5 * 30 * 9 * (4 + 3) * 12),
+    (layers.ConvLSTM1D(3, 3, return_sequences=True), [(5, 8, 4)], 5 * 6 * 3 * 7 * 12),
+    (layers.SpectralNormalization(layers.Dense(3)), [(4,)], 4 * 3),
+    (layers.STFTSpectrogram("stft", 16, 16, 32), [(320, 2)], 2 * 20 * 2 * 17 * 16),
+    (layers.STFTSpectrogram("real", 32, 16, 32), [(320, 1)], 19 * 17 * 32),
+    (layers.AdaptiveAveragePooling2D(3), [(8, 8, 4)], 0),
+    # LoRA adds a product of two narrow kernels to the wide one, at every call.
+    (layers.Dense(6, lora_rank=2), [(4,)], 4 * 6 + 4 * 2 * 6),
+    (layers.Conv2D(6, 3, lora_rank=2), [(8, 8, 4)], 36 * 6 * 36 + 36 * 2 * 6),
+    (layers.Embedding(10, 6, lora_rank=2), [(5,)], 10 * 2 * 6),
 ]
 
 
@@ -57,6 +73,52 @@ def test_attention_whose_arguments_are_named() -> None:
     keys = 5 * 4 * 6 + 6 * 8 * 6 + 5 * 6 * 6  # queries, keys, scores
     values = 6 * 8 * 14 + 5 * 6 * 14 + 5 * 14 * 4  # values, context, output
     assert [row.flops for row in rows if row.params] == [2 * (keys + values)]
+
+
+def test_attention_over_some_of_the_sides() -> None:
+    clip = keras.Input((2, 3, 5, 4))
+    layer = layers.MultiHeadAttention(2, 3, attention_axes=(2, 3))
+    (row,) = count_model(keras.Model(clip, layer(clip, clip))).rows
+    projections = 4 * 30 * 4 * 6
+    # In each of two frames, every position looks at the fifteen of its own.
+    assert row.flops == 2 * (projections + 2 * 2 * 30 * 15 * 3)
+
+
+def test_queries_that_share_keys() -> None:
+    inputs = keras.Input((6, 8))
+    for gate in (False, True):
+        layer = layers.GroupQueryAttention(3, 4, 2, use_gate=gate)
+        row = count_model(keras.Model(inputs, layer(inputs, inputs))).rows[0]
+        projections = 6 * 8 * (12 * (2 + gate) + 6 * 2)
+        assert row.flops == 2 * (projections + 2 * 4 * 6 * 6 * 3)
+
+
+def test_an_embedding_in_reverse_is_a_product() -> None:
+    ids, tied = keras.Input((5,), dtype="int32"), layers.ReversibleEmbedding(10, 4)
+    (row,) = count_model(keras.Model(ids, tied(tied(ids), reverse=True))).rows
+    assert (row.params, row.flops, row.copies) == (40, 2 * 5 * 4 * 10, 2)
+
+
+def test_quantized_weights_are_stored_in_their_types(tmp_path: Path) -> None:
+    parts = [keras.Input((4,)), layers.Dense(6), layers.Dense(3)]
+    model = keras.Sequential(parts)
+    assert "as they are" not in count_model(model).to_text()
+    model.quantize("int8", filters="dense")
+    model.save(tmp_path / "small.keras")
+    for found in (count_model(model), count_model(tmp_path / "small.keras")):
+        assert found.size.params == model.count_params()
+        # Kernels in a byte each; a scale and a bias of float32 for each unit.
+        assert found.stored_bytes == (24 + 18) + 9 * (4 + 4)
+        assert found.to_json()["stored_bytes"] == 114
+        assert "114 B as they are" in found.to_text()
+        assert found.size.flops == 2 * (24 + 18)
+
+
+def test_lora_on_quantized_weights_is_unknown() -> None:
+    dense = layers.Dense(6, lora_rank=2)
+    model = keras.Sequential([keras.Input((4,)), dense])
+    dense.quantize("int8")
+    assert count_model(model).unknown == (dense.name,)
 
 
 def test_a_model_at_every_position_of_a_sequence() -> None:

@@ -116,51 +116,31 @@ def _separable(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
 def _attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     if len(read) < 2 or len(read[0]) != len(read[1]):
         return None
-    # The axes count the batch.
-    attended = prod(read[1][axis - 1] for axis in layer._attention_axes)
-    query, key, value, output = (
-        getattr(layer, f"{part}_dense") for part in ("query", "key", "value", "output")
-    )
-    width = layer.num_heads * (layer.key_dim + layer.value_dim)
-    dense = [(query, output), (key, value)]
-    return _attended(read, dense, layer.num_heads, attended, width)
-
-
-def _grouped_attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    if len(read) < 2 or any(len(shape) != 2 for shape in read[:2]):
-        return None
-    gates = (layer._gate_dense,) if layer.use_gate else ()
-    dense = [
-        (layer._query_dense, *gates, layer._output_dense),
-        (layer._key_dense, layer._value_dense),
-    ]
-    heads = layer.num_query_heads
-    return _attended(read, dense, heads, read[1][0], 2 * heads * layer.head_dim)
-
-
-def _attended(
-    read: list[Shape],
-    dense: list[tuple[Any, ...]],
-    heads: int,
-    attended: int,
-    width: int,
-) -> Work | None:
-    """Attention with the layers that project queries, and those for the memory.
-
-    A query looks at `attended` positions, of whose keys and values `width` are numbers.
-    """
-    length, memory = positions = [prod(shape[:-1]) for shape in read[:2]]
+    length, memory = (prod(shape[:-1]) for shape in read[:2])
+    uses = dict.fromkeys(("query", "gate", "output"), length)
+    uses |= dict.fromkeys(("key", "value"), memory)
     works = [
-        _with_lora(layer, Work(2 * number * prod(_kernel(layer))))
-        for number, layers in zip(positions, dense, strict=True)
-        for layer in layers
+        _with_lora(dense, Work(2 * positions * prod(_kernel(dense))))
+        for part, positions in uses.items()
+        if (dense := getattr(layer, f"_{part}_dense", None)) is not None
     ]
     if None in works:
         return None
+    heads, width, attended = _heads(layer, read[1])
+    scores = length * attended * heads
     projections = sum(work.flops for work in works if work)
     # Queries, keys and values, context; then the scores.
-    inner = (length + memory) * width + length * attended * heads
-    return Work(projections + 2 * length * attended * width, 4 * inner)
+    inner = heads * (length + memory) * width + scores
+    return Work(projections + 2 * scores * width, 4 * inner)
+
+
+def _heads(layer: Any, memory: Shape) -> tuple[int, int, int]:
+    """How many heads; width of a key and a value; positions that a query looks at."""
+    if type(layer) is keras.layers.GroupQueryAttention:
+        return layer.num_query_heads, 2 * layer.head_dim, memory[0]
+    # The axes count the batch.
+    attended = prod(memory[axis - 1] for axis in layer._attention_axes)
+    return layer.num_heads, layer.key_dim + layer.value_dim, attended
 
 
 def _dot_attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
@@ -257,8 +237,7 @@ _NAMES: dict[_Rule, str] = {
     _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D",
     _transposed: "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
     _separable: "SeparableConv1D SeparableConv2D",
-    _attention: "MultiHeadAttention",
-    _grouped_attention: "GroupQueryAttention",
+    _attention: "MultiHeadAttention GroupQueryAttention",
     _dot_attention: "Attention AdditiveAttention",
     _dot: "Dot",
     _recurrent: "LSTM GRU SimpleRNN RNN",

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from kscale.errors import SpecError
-from kscale.models.files import read_model
+from kscale.models.files import cause_of, read_model
 from kscale.models.graphs import Walk, tensor_bytes
 from kscale.models.layers import graph_of
 from kscale.models.operations import Shape
@@ -84,8 +84,14 @@ def count_model(
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
     shapes = _input_shapes(model, shape)
     walk = Walk()
-    with no_trace(), keras.StatelessScope(initialize_variables=False):
-        walk.model(model, shapes)
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            walk.model(model, shapes)
+    except Exception as error:
+        if shape is None:
+            raise
+        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}"
+        raise SpecError(text) from error
     rows = tuple(walk.rows.values())
     trainable = {id(weight): weight for weight in model.trainable_weights}
     size = Size(
@@ -119,9 +125,11 @@ def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:
         return [tuple(shape)]
     for item in declared:
         if None in item:
+            example = _sides(224 if side is None else side for side in item)
             raise SpecError(
                 f"The model leaves sides of its input open, {_sides(item)}: give the "
-                "shape of one example, --input 224x224x3."
+                f"shape of one example, --input {example}; of several inputs, save "
+                "the model with fixed ones."
             )
     return declared
 

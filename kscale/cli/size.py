@@ -104,8 +104,10 @@ def _show(found: Any, as_json: bool) -> None:
 
 
 def _is_file(name: str) -> bool:
-    is_named = Path(name).suffix.lower() in _MODEL_FILES
-    return is_named or (name.lower() not in FAMILIES and Path(name).is_file())
+    path = Path(name)
+    is_there = path.is_file() or (path / "saved_model.pb").is_file()
+    is_named = path.suffix.lower() in _MODEL_FILES
+    return is_named or (name.lower() not in FAMILIES and is_there)
 
 
 def _model_size(ctx: click.Context) -> Any:

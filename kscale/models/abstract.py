@@ -3,7 +3,6 @@
 The code runs as it is, in a place where Keras makes variables that have shapes only.
 """
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
@@ -11,25 +10,16 @@ from math import prod
 from typing import Any
 
 import keras
-import numpy as np
-from keras.src.backend.common import global_state
 
 from kscale.errors import SpecError, reason_of
-from kscale.models.sizes import ModelSize, count_model
+from kscale.models.sizes import ModelSize, count_model, stored_bytes
+from kscale.models.traces import no_trace
 from kscale.sizing import Size, SizeRow
 from kscale.task import Task
 
 Build = Callable[[], Any]
 
 _MOST_VALUES = 10**5  # that a weight may have where it is computed with
-
-# What a build changes in Keras for those that come after it.
-_STATE = (
-    "object_name_uids",
-    "global_seed_generator",
-    "uninitialized_variables",
-    "dtype_policy",
-)
 
 
 def size_of_build(build: Build, task: Task | None = None) -> Size:
@@ -69,7 +59,7 @@ def count_build(build: Build, task: Task | None = None) -> ModelSize:
     errors: list[Exception] = []
     for place in _places():
         try:
-            with _no_trace(), place():
+            with no_trace(), place():
                 return _count(build(), task)
         except SpecError:
             raise
@@ -145,26 +135,6 @@ def _is_eager() -> bool:
     return bool(tf.executing_eagerly())
 
 
-@contextmanager
-def _no_trace() -> Iterator[None]:
-    """Leaves Keras' counters and everybody's random numbers as they were."""
-    state = {name: global_state.get_global_attribute(name) for name in _STATE}
-    names = state["object_name_uids"]
-    state["object_name_uids"] = None if names is None else names.copy()
-    waiting = state["uninitialized_variables"]
-    # Keras would give values to those that wait, at the next build of anything.
-    global_state.set_global_attribute("uninitialized_variables", [])
-    state["uninitialized_variables"] = waiting
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        for name, value in state.items():
-            global_state.set_global_attribute(name, value)
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
 def _same(error: Exception, other: Exception) -> bool:
     """Whether the user's code itself fails, wherever it runs."""
     return type(error) is type(other) and str(error) == str(other)
@@ -235,4 +205,5 @@ def _only_weights(model: keras.Model) -> ModelSize:
     params = sum(prod(weight.shape) for weight in weights.values())
     kept = sum(prod(weight.shape) for weight in trainable.values())
     row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
-    return ModelSize(f"{model.name}: Keras model", Size(params, kept, 0, 0, 0), (row,))
+    title, size = f"{model.name}: Keras model", Size(params, kept, 0, 0, 0)
+    return ModelSize(title, size, (row,), stored_bytes(model))

@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from kscale.errors import ExportError
+from kscale.errors import ExportError, reason_of
+from kscale.models.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
@@ -51,8 +52,7 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
             "--input, or call it once before saving."
         )
     if not model.built:
-        with keras.StatelessScope(initialize_variables=False):
-            model.build((None, *(shape or ())))
+        _build(model, shape or (), path.name)
     return model
 
 
@@ -71,7 +71,8 @@ def load_trained(path: Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a file from a stranger may fail in any way
-        raise ExportError(_not_loaded(path, error)) from error
+        text = f"{path.name} cannot be loaded from Keras' own layers: "
+        raise ExportError(text + cause_of(error)) from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
     if not model.built:
@@ -82,12 +83,35 @@ def load_trained(path: Path) -> keras.Model:
     return model
 
 
-def _not_loaded(path: Path, error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    return f"{path.name} cannot be loaded from Keras' own layers: {text}"
+def cause_of(error: Exception) -> str:
+    """What Keras says at the end of a long error, in one line.
+
+    Example:
+
+    >>> cause_of(TypeError("config={...}.\\n\\nException encountered: units=-5"))
+    'units=-5'
+    """
+    text = reason_of(error) if isinstance(error, LookupError) else str(error)
+    text = text.split("Exception encountered: ")[-1]
+    marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+    return " ".join((marked[1] if marked else text).split())[:200]
+
+
+def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            model.build((None, *shape))
+    except Exception as error:  # layers refuse a shape in many ways
+        sides = "x".join(map(str, shape))
+        raise ExportError(f"{name} cannot take {sides}: {cause_of(error)}") from error
 
 
 def _config(path: Path) -> dict[str, Any]:
+    if path.is_dir() or path.name.lower().endswith(".weights.h5"):
+        what = "a folder, as of a SavedModel" if path.is_dir() else "weights alone"
+        raise ExportError(
+            f"{path} is {what}: give a model saved with model.save('name.keras')."
+        )
     if not path.is_file():
         raise ExportError(f"{path} is no file: give a model saved as .keras.")
     if path.suffix.lower() in (".h5", ".hdf5"):
@@ -100,9 +124,10 @@ def _config(path: Path) -> dict[str, Any]:
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
                 raise ExportError(f"{path} is damaged: its config is too large.")
             config = json.loads(archive.read("config.json"))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise ExportError(_no_model(path)) from error
-    except (RuntimeError, RecursionError, NotImplementedError, EOFError) as error:
+            _without_training(config)  # fails if it is nested too deeply
+    except ExportError:
+        raise
+    except Exception as error:  # each way to compress fails in its own way
         raise ExportError(_no_model(path)) from error
     if not (isinstance(config, dict) and {"class_name", "config"} <= config.keys()):
         raise ExportError(_no_model(path))
@@ -170,12 +195,11 @@ def _is_registered(config: dict[str, Any]) -> bool:
 
 def _built(config: dict[str, Any], name: str) -> keras.Model:
     try:
-        with keras.StatelessScope(initialize_variables=False):
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # a config from a stranger may fail in any way
-        text = " ".join(str(error).split())[:200]
         raise ExportError(
-            f"{name} cannot be rebuilt from Keras' own layers: {text}"
+            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}"
         ) from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")

@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from kscale.models.layers import VIEWS, Shape, Work, einsum_shape, graph_of, work_of
+from kscale.models.layers import VIEWS, einsum_shape, graph_of, work_of
+from kscale.models.operations import Shape, Work
 from kscale.sizing import SizeRow
 
 _BYTES = {"bool": 1, "string": 0}
@@ -23,7 +24,7 @@ def tensor_bytes(shape: Shape, dtype: str) -> int:
     """
     if None in shape:
         return 0
-    bits = "".join(letter for letter in dtype if letter.isdigit())
+    bits = "".join(letter for letter in dtype.split("_")[0] if letter.isdigit())
     size = _BYTES[dtype] if dtype in _BYTES else int(bits) // 8
     return prod(shape, start=size)
 

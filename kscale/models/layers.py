@@ -6,23 +6,15 @@ known: nothing is guessed of a subclass, which may compute anything.
 """
 
 from collections.abc import Callable
-from math import prod
-from typing import Any, NamedTuple
+from math import log2, prod
+from typing import Any
 
 import keras
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 from keras.src.models.functional import Functional
 
-Shape = tuple[Any, ...]
-"""Sides of a tensor without the batch; None is a side that depends on the values."""
-
-
-class Work(NamedTuple):
-    """FLOPs of one call, and bytes that the layer needs only while it runs."""
-
-    flops: int = 0
-    inner: int = 0
+from kscale.models.operations import Shape, Work, work_of_operation
 
 
 def graph_of(model: Any) -> Any:
@@ -50,13 +42,30 @@ def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     is_open = any(None in shape for shape in (*read, *made))
     if is_open or not kind.__module__.startswith("keras."):
         return None
+    if not isinstance(layer, keras.layers.Layer):
+        return work_of_operation(layer, read, made)
+    work = Work() if kind in _ELEMENTWISE else None
     if kind in _RULES:
-        return _RULES[kind](layer, read, made)
-    if isinstance(layer, keras.layers.Layer):
-        return Work() if kind in _ELEMENTWISE else None
-    if kind.__name__ == "Matmul" and len(read) == 2:
-        return Work(2 * prod(made[0]) * read[0][-1])
-    return Work() if kind.__name__ in _ELEMENTWISE_OPERATIONS else None
+        work = _RULES[kind](layer, read, made)
+    return work and _with_lora(layer, work)
+
+
+def _kernel(layer: Any) -> Shape:
+    """Shape of a kernel; it may be stored packed, or `kernel` would compute it."""
+    if hasattr(layer, "original_kernel_shape"):
+        return tuple(layer.original_kernel_shape)
+    return tuple((layer._kernel if hasattr(layer, "_kernel") else layer.kernel).shape)
+
+
+def _with_lora(layer: Any, work: Work) -> Work | None:
+    """Work with what LoRA adds to the kernel, which Keras computes at every call."""
+    if not getattr(layer, "lora_enabled", False):
+        return work
+    if layer.quantization_mode is not None:
+        return None  # a product with the inputs
+    name = "kernel" if hasattr(layer, "lora_kernel_a") else "embeddings"
+    narrow, wide = (getattr(layer, f"lora_{name}_{part}").shape for part in "ab")
+    return work._replace(flops=work.flops + 2 * prod(narrow) * wide[-1])
 
 
 def _dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -66,7 +75,7 @@ def _dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
 def _einsum_dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
     inputs, outputs = layer.equation.split("->")
     letters = inputs.split(",")[1]
-    sides = zip(letters, layer.kernel.shape, strict=True)
+    sides = zip(letters, _kernel(layer), strict=True)
     summed = prod(side for letter, side in sides if letter not in outputs)
     return Work(2 * prod(made[0]) * summed)
 
@@ -79,7 +88,7 @@ def einsum_shape(layer: Any, read: Shape) -> Shape:
     letters, given = first[has_batch:], outputs[has_batch:]
     leading = read[: len(read) - len(letters)]
     sides = dict(zip(letters, read[len(leading) :], strict=True))
-    sides.update(zip(second, layer.kernel.shape, strict=True))
+    sides.update(zip(second, _kernel(layer), strict=True))
     return (*leading, *(sides[letter] for letter in given))
 
 
@@ -89,12 +98,12 @@ def _positions(layer: Any, shape: Shape) -> int:
 
 
 def _convolution(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
-    return Work(2 * _positions(layer, made[0]) * prod(layer.kernel.shape))
+    return Work(2 * _positions(layer, made[0]) * prod(_kernel(layer)))
 
 
 def _transposed(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
     # Every position that is read writes through the whole kernel.
-    return Work(2 * _positions(layer, read[0]) * prod(layer.kernel.shape))
+    return Work(2 * _positions(layer, read[0]) * prod(_kernel(layer)))
 
 
 def _separable(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -105,28 +114,43 @@ def _separable(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
 
 
 def _attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    if any(len(shape) != 2 for shape in read[:2]) or len(read) < 2:
+    if len(read) < 2 or len(read[0]) != len(read[1]):
         return None
-    length, memory = read[0][0], read[1][0]
-    heads, keys, values = layer.num_heads, layer.key_dim, layer.value_dim
-    kernels = [
-        prod(getattr(layer, f"{part}_dense").kernel.shape)
-        for part in ("query", "key", "value", "output")
+    length, memory = (prod(shape[:-1]) for shape in read[:2])
+    uses = dict.fromkeys(("query", "gate", "output"), length)
+    uses |= dict.fromkeys(("key", "value"), memory)
+    works = [
+        _with_lora(dense, Work(2 * positions * prod(_kernel(dense))))
+        for part, positions in uses.items()
+        if (dense := getattr(layer, f"_{part}_dense", None)) is not None
     ]
-    query, key, value, output = kernels
-    projections = length * (query + output) + memory * (key + value)
-    scores = length * memory * heads
+    if None in works:
+        return None
+    heads, width, attended = _heads(layer, read[1])
+    scores = length * attended * heads
+    projections = sum(work.flops for work in works if work)
     # Queries, keys and values, context; then the scores.
-    inner = heads * (length + memory) * (keys + values) + scores
-    return Work(2 * (projections + scores * (keys + values)), 4 * inner)
+    inner = heads * (length + memory) * width + scores
+    return Work(projections + 2 * scores * width, 4 * inner)
+
+
+def _heads(layer: Any, memory: Shape) -> tuple[int, int, int]:
+    """How many heads; width of a key and a value; positions that a query looks at."""
+    if type(layer) is keras.layers.GroupQueryAttention:
+        return layer.num_query_heads, 2 * layer.head_dim, memory[0]
+    # The axes count the batch.
+    attended = prod(memory[axis - 1] for axis in layer._attention_axes)
+    return layer.num_heads, layer.key_dim + layer.value_dim, attended
 
 
 def _dot_attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     if any(len(shape) != 2 for shape in read[:2]) or len(read) < 2:
         return None
     length, features = read[0]
-    memory = read[1][0]
-    scores = length * memory
+    scores = length * read[1][0]
+    if type(layer) is keras.layers.AdditiveAttention:
+        # Its scores are sums over every query plus every key.
+        return Work(2 * scores * made[0][-1], 4 * scores * (features + 1))
     return Work(2 * scores * (features + made[0][-1]), 4 * scores)
 
 
@@ -156,6 +180,14 @@ def _recurrent(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     return Work(2 * length * kernels, 4 * length * kept)
 
 
+def _recurrent_convolution(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    length, cell = read[0][0], layer.cell
+    positions = _positions(cell, made[0][-cell.rank - 1 :])
+    kernels = prod(cell.kernel.shape) + prod(cell.recurrent_kernel.shape)
+    kept = sum(_GATES_AND_STATES[keras.layers.LSTMCell]) * cell.filters
+    return Work(2 * length * positions * kernels, 4 * length * positions * kept)
+
+
 def _bidirectional(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     ways = (layer.forward_layer, layer.backward_layer)
     works = [work_of(way, read, made) for way in ways]
@@ -172,28 +204,55 @@ def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work 
     return work and Work(work.flops * read[0][0], work.inner)
 
 
-_RULES: dict[type, Callable[[Any, list[Shape], list[Shape]], Work | None]] = {
-    keras.layers.Dense: _dense,
-    keras.layers.EinsumDense: _einsum_dense,
-    keras.layers.Conv1D: _convolution,
-    keras.layers.Conv2D: _convolution,
-    keras.layers.Conv3D: _convolution,
-    keras.layers.DepthwiseConv1D: _convolution,
-    keras.layers.DepthwiseConv2D: _convolution,
-    keras.layers.Conv1DTranspose: _transposed,
-    keras.layers.Conv2DTranspose: _transposed,
-    keras.layers.Conv3DTranspose: _transposed,
-    keras.layers.SeparableConv1D: _separable,
-    keras.layers.SeparableConv2D: _separable,
-    keras.layers.MultiHeadAttention: _attention,
-    keras.layers.Attention: _dot_attention,
-    keras.layers.Dot: _dot,
-    keras.layers.LSTM: _recurrent,
-    keras.layers.GRU: _recurrent,
-    keras.layers.SimpleRNN: _recurrent,
-    keras.layers.RNN: _recurrent,
-    keras.layers.Bidirectional: _bidirectional,
-    keras.layers.TimeDistributed: _time_distributed,
+def _inner_layer(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    return work_of(layer.layer, read, made)
+
+
+def _reversible_embedding(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    is_reverse = len(read[0]) == len(made[0])
+    return Work(2 * prod(read[0]) * made[0][-1]) if is_reverse else Work()
+
+
+def _spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    # Convolutions with waves, which are its weights.
+    values = prod(made[0]) // (2 if layer.mode == "stft" else 1)
+    waves = [weight.shape for weight in layer.weights]
+    return Work(2 * values * sum(wave[0] for wave in waves), 4 * values * len(waves))
+
+
+def _mel_spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    windows, length = prod(made[0]) // layer.num_mel_bins, layer.fft_length
+    bins = length // 2 + 1
+    # A transform of real numbers, as FFTs are usually counted; then the bands.
+    transform = round(2.5 * length * log2(length))
+    flops = windows * (transform + 2 * bins * layer.num_mel_bins)
+    # Windows, real and imaginary parts, and their size.
+    return Work(flops, 4 * windows * (length + 3 * bins))
+
+
+_Rule = Callable[[Any, list[Shape], list[Shape]], Work | None]
+_NAMES: dict[_Rule, str] = {
+    _dense: "Dense",
+    _einsum_dense: "EinsumDense",
+    _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D",
+    _transposed: "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+    _separable: "SeparableConv1D SeparableConv2D",
+    _attention: "MultiHeadAttention GroupQueryAttention",
+    _dot_attention: "Attention AdditiveAttention",
+    _dot: "Dot",
+    _recurrent: "LSTM GRU SimpleRNN RNN",
+    _recurrent_convolution: "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+    _bidirectional: "Bidirectional",
+    _time_distributed: "TimeDistributed",
+    _inner_layer: "SpectralNormalization",
+    _reversible_embedding: "ReversibleEmbedding",
+    _spectrogram: "STFTSpectrogram",
+    _mel_spectrogram: "MelSpectrogram",
+}
+_RULES: dict[type, _Rule] = {
+    getattr(keras.layers, name): rule
+    for rule, names in _NAMES.items()
+    for name in names.split()
 }
 
 VIEWS: tuple[type, ...] = (
@@ -214,6 +273,8 @@ _ELEMENTWISE = {
     RMSNormalization UnitNormalization Normalization Rescaling
     AveragePooling1D AveragePooling2D AveragePooling3D
     MaxPooling1D MaxPooling2D MaxPooling3D
+    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D
     GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
     GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
     Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
@@ -221,24 +282,12 @@ _ELEMENTWISE = {
     Add Average Concatenate Maximum Minimum Multiply Subtract
     ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
     SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    CenterCrop Resizing RandomBrightness RandomContrast RandomCrop RandomFlip
-    RandomRotation RandomTranslation RandomZoom
-    CategoryEncoding Discretization Hashing IntegerLookup StringLookup
+    AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment
+    RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+    RandomElasticTransform RandomErasing RandomFlip RandomGrayscale RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
+    RandomSharpness RandomShear RandomTranslation RandomZoom Resizing Solarization
+    CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
     TextVectorization
     """.split()  # noqa: SIM905  (a name a line would be a page)
 } | {LayerScale, StochasticDepth, CustomScaleLayer}
-
-_ELEMENTWISE_OPERATIONS = frozenset(
-    """
-    Relu Relu6 Sigmoid Softplus Softsign Silu LogSigmoid LeakyRelu HardSigmoid HardSilu
-    Elu Selu Gelu Celu Glu HardTanh Softmax LogSoftmax MaxPool AveragePool OneHot
-    Cast ConvertToTensor StopGradient Unstack Slice Absolute Abs Add All Any Amax Amin
-    Argmax Argmin BroadcastTo Ceil Clip Concatenate Cos Cumsum Divide DivideNoNan Equal
-    Erf Exp ExpandDims Flip Floor FloorDivide GetItem Greater GreaterEqual Less
-    LessEqual Log Log1p LogicalAnd LogicalNot LogicalOr Max Maximum Mean Min Minimum
-    Mod Moveaxis Multiply Negative NotEqual OnesLike Pad Power Prod Ravel Reciprocal
-    Repeat Reshape Roll Round Rsqrt Sign Sin Split Sqrt Square Squeeze Stack Std
-    Subtract Sum Swapaxes Take TakeAlongAxis Tanh Tile Transpose TrueDivide Var Where
-    ZerosLike
-    """.split()  # noqa: SIM905
-)

@@ -14,12 +14,16 @@ from typing import Any
 import keras
 
 from kscale.errors import SpecError
-from kscale.models.files import read_model
-from kscale.models.graphs import Walk
-from kscale.models.layers import Shape, graph_of
+from kscale.models.files import cause_of, read_model
+from kscale.models.graphs import Walk, tensor_bytes
+from kscale.models.layers import graph_of
+from kscale.models.operations import Shape
+from kscale.models.traces import no_trace
 from kscale.reports.sizes import size_json, size_table, unknown_flops
 from kscale.reports.tables import plain_text
 from kscale.sizing import Size, SizeRow
+
+_MOST_INPUTS = 3  # whose sides the title names
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,13 @@ class ModelSize:
         title: What the model is.
         size: The figures; what unknown layers compute and need inside is missing.
         rows: A row for each layer; its FLOPs are None where they are unknown.
+        stored_bytes: Bytes of the weights in their own types, int8 if quantized.
     """
 
     title: str
     size: Size
     rows: tuple[SizeRow, ...]
+    stored_bytes: int
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -43,11 +49,14 @@ class ModelSize:
 
     def to_json(self) -> dict[str, Any]:
         """Raw integers, under `params`, `flops` and so on."""
-        return size_json(self.title, self.size, self.rows)
+        figures = size_json(self.title, self.size, self.rows)
+        return {**figures, "stored_bytes": self.stored_bytes}
 
     def to_text(self, width: int = 100) -> str:
         """A table for people."""
-        return plain_text(size_table(self.title, self.size, self.rows), width)
+        stored = self.stored_bytes
+        shown = size_table(self.title, self.size, self.rows, stored=stored)
+        return plain_text(shown, width)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -75,9 +84,14 @@ def count_model(
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
     shapes = _input_shapes(model, shape)
     walk = Walk()
-    with keras.StatelessScope(initialize_variables=False):
-        walk.model(model, shapes)
-    inputs = " and ".join(map(_sides, shapes)) or "an unknown input"
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            walk.model(model, shapes)
+    except Exception as error:
+        if shape is None:
+            raise
+        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}"
+        raise SpecError(text) from error
     rows = tuple(walk.rows.values())
     trainable = {id(weight): weight for weight in model.trainable_weights}
     size = Size(
@@ -87,7 +101,15 @@ def count_model(
         activation_bytes=walk.peak(),
         training_activation_bytes=walk.held,
     )
-    return ModelSize(f"{title}: Keras model of {inputs}", size, rows)
+    return ModelSize(
+        f"{title}: Keras model of {_all_sides(shapes)}", size, rows, stored_bytes(model)
+    )
+
+
+def stored_bytes(model: keras.Model) -> int:
+    """Bytes of all weights, each in its own type."""
+    weights = {id(weight): weight for weight in model.weights}.values()
+    return sum(tensor_bytes(weight.shape, weight.dtype) for weight in weights)
 
 
 def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:
@@ -103,9 +125,11 @@ def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:
         return [tuple(shape)]
     for item in declared:
         if None in item:
+            example = _sides(224 if side is None else side for side in item)
             raise SpecError(
                 f"The model leaves sides of its input open, {_sides(item)}: give the "
-                "shape of one example, --input 224x224x3."
+                f"shape of one example, --input {example}; of several inputs, save "
+                "the model with fixed ones."
             )
     return declared
 
@@ -114,6 +138,13 @@ def _suits(shape: Shape, declared: tuple[int | None, ...]) -> bool:
     if len(shape) != len(declared):
         return False
     return all(d in (None, s) for s, d in zip(shape, declared, strict=True))
+
+
+def _all_sides(shapes: list[Shape]) -> str:
+    """Sides of all inputs, or how many there are of them."""
+    if len(shapes) > _MOST_INPUTS:
+        return f"{len(shapes)} inputs"
+    return " and ".join(map(_sides, shapes)) or "an unknown input"
 
 
 def _sides(shape: Iterable[int | None]) -> str:

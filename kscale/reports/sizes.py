@@ -96,6 +96,7 @@ def size_table(
     rows: Sequence[SizeRow],
     depth: int | None = None,
     width: int | None = None,
+    stored: int | None = None,
 ) -> Group:
     """One network's exact size, where it sits and what each layer adds, for `rich`.
 
@@ -104,8 +105,10 @@ def size_table(
         size: What `kscale.sizing.size_of` gives.
         rows: What `kscale.sizing.size_rows` gives; FLOPs may be None, which is unknown.
         depth, width: As the family counts them, for the shortcut depth x width^2.
+        stored: Bytes of the weights as they are, if they need not be float32.
     """
-    items: list[Any] = [Text(printable(title), style="bold"), _headline(size, rows)]
+    head = _headline(size, rows, stored or size.weight_bytes())
+    items: list[Any] = [Text(printable(title), style="bold"), head]
     shortcut = shortcut_params(depth, width)
     if shortcut is not None:
         items.append(Text(_shortcut_text(size, shortcut)))
@@ -122,7 +125,7 @@ def unknown_flops(rows: Iterable[SizeRow]) -> list[str]:
     return [row.path for row in rows if row.flops is None]
 
 
-def _headline(size: Size, rows: Sequence[SizeRow]) -> Table:
+def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
     table = _plain_table("", "")
     weights = ", ".join(
         f"{format_bytes(size.weight_bytes(dtype))} {dtype}" for dtype in WEIGHT_TYPES
@@ -138,6 +141,8 @@ def _headline(size: Size, rows: Sequence[SizeRow]) -> Table:
             "", Text(printable(f"without {several} of unknown cost: {names}"))
         )
     table.add_row("weights", weights)
+    if stored != size.weight_bytes():
+        table.add_row("", f"{format_bytes(stored)} as they are")
     table.add_row(
         "activations",
         f"{format_bytes(size.activation_bytes)} at most at once; training holds "

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kscale import count_model
 from kscale.building import alone
 from kscale.data.preprocessing import Preprocessing, preprocessing_from_json
 from kscale.preprocessing_layers import apply_layers
@@ -96,6 +97,10 @@ def check_a_saved_model_gives_the_same_numbers(checked: Checked, folder: Path) -
     checked.assert_same(loaded(checked.fed))
 
 
+def check_every_layer_has_a_known_cost(checked: Checked, folder: Path) -> None:
+    assert not count_model(checked.model).unknown
+
+
 def check_an_exported_model_gives_the_same_numbers(
     checked: Checked, folder: Path
 ) -> None:
@@ -109,5 +114,6 @@ CHECKS: list[Check] = [
     check_each_example_counts_for_itself,
     check_layers_give_the_same_numbers,
     check_a_saved_model_gives_the_same_numbers,
+    check_every_layer_has_a_known_cost,
     check_an_exported_model_gives_the_same_numbers,
 ]

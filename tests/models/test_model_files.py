@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import pytest
 from click.testing import CliRunner
+from keras.src.backend.common import global_state
 
 from kscale import count_model
 from kscale.cli import main
@@ -64,6 +65,16 @@ def test_losses_of_ones_own_do_not_matter(tmp_path: Path) -> None:
     model.compile("sgd", own_loss)
     model.save(path)
     assert count_model(path).size == count_model(model).size
+
+
+def test_reading_a_file_leaves_no_trace(tmp_path: Path) -> None:
+    config = keras.saving.serialize_keras_object(small_model())
+    path = write(tmp_path / "small.keras", config)
+    keras.backend.clear_session()
+    count_model(path)
+    # Keras gives values to every variable that waits, at the end of the next scope.
+    assert not global_state.get_global_attribute("uninitialized_variables")
+    assert keras.layers.Dense(1).name == "dense"
 
 
 @keras.saving.register_keras_serializable("elsewhere")
@@ -129,6 +140,32 @@ REFUSED = {
     "list": (lambda: [1, 2], "is no Keras model, or a damaged one"),
     "text": (lambda: "{", "is no Keras model, or a damaged one"),
     "deep": (lambda: "[" * 100_000, "is no Keras model, or a damaged one"),
+    "deeper than code goes": (
+        lambda: '{"config":' * 600 + "{}" + "}" * 600,
+        "is no Keras model, or a damaged one",
+    ),
+    "system": (
+        lambda: with_layer(
+            keras.layers.Dense(2),
+            kernel_regularizer={"module": "os", "class_name": "system", "config": {}},
+        ),
+        r"custom class, os\.system, whose",
+    ),
+    "no_module": (
+        lambda: with_layer(keras.layers.ReLU(), module=None, class_name="Evil"),
+        "own layers: Could not locate class 'Evil'",
+    ),
+    "value": (
+        lambda: with_layer(keras.layers.Dense(2), config={"units": "x"}),
+        "own layers: Received an invalid value for `units`, .* units=x$",
+    ),
+    "file": (
+        lambda: with_layer(
+            keras.layers.StringLookup(vocabulary=["a"]),
+            config={"vocabulary": __file__},
+        ),
+        "own layers: Requested the loading of a vocabulary file outside",
+    ),
 }
 
 
@@ -146,6 +183,15 @@ def test_a_class_that_the_program_registered_itself_is_taken(tmp_path: Path) -> 
     assert len(found.unknown) == 1
 
 
+def refused(path: Path, *options: str) -> str:
+    """The one line that the command says of a file, without a table."""
+    done = CliRunner().invoke(main, ["size", str(path), *options])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
+    assert not done.stdout
+    return done.stderr
+
+
 def test_missing_and_damaged_files_are_one_line_and_exit_1(tmp_path: Path) -> None:
     (tmp_path / "text.keras").write_text("no archive")
     (tmp_path / "old.h5").write_text("anything")
@@ -158,10 +204,40 @@ def test_missing_and_damaged_files_are_one_line_and_exit_1(tmp_path: Path) -> No
         archive.writestr("a.txt", "a")
     for name in ("text", "empty", "cut", "other", "missing", "old"):
         suffix = ".h5" if name == "old" else ".keras"
-        done = CliRunner().invoke(main, ["size", str(tmp_path / f"{name}{suffix}")])
-        assert done.exit_code == 1
-        assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
-        assert f"{name}{suffix}" in done.stderr and not done.stdout
+        assert f"{name}{suffix}" in refused(tmp_path / f"{name}{suffix}")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_what_cannot_be_unpacked_is_damaged(method: int, tmp_path: Path) -> None:
+    path = tmp_path / "packed.keras"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "a" * 999}))
+    whole = bytearray(path.read_bytes())
+    whole[45:60] = b"\xff" * 15
+    path.write_bytes(whole)
+    assert "is no Keras model, or a damaged one" in refused(path)
+
+
+def test_weights_and_folders_are_no_model(tmp_path: Path) -> None:
+    (tmp_path / "some.weights.h5").write_bytes(b"")
+    assert "is weights alone: give a model" in refused(tmp_path / "some.weights.h5")
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/saved_model.pb").write_bytes(b"")
+    assert "is a folder, as of a SavedModel" in refused(tmp_path / "exported")
+
+
+def test_a_shape_that_a_model_cannot_take_is_told(tmp_path: Path) -> None:
+    image = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalMaxPooling2D()(keras.layers.Conv2D(2, 3)(image))
+    path = tmp_path / "image.keras"
+    write(path, keras.saving.serialize_keras_object(keras.Model(image, pooled)))
+    assert "--input 224x224x3" in refused(path)
+    said = refused(path, "--input", "2x2x3")
+    assert "cannot take 2x2x3: Computed output size would be zero or negative" in said
+    unbuilt = keras.Sequential([keras.layers.Conv2D(2, 3)])
+    write(path, keras.saving.serialize_keras_object(unbuilt))
+    said = refused(path, "--input", "5")
+    assert "image.keras cannot take 5: " in said and "expected min_ndim=4" in said
 
 
 def test_the_command_shows_the_table_or_json(tmp_path: Path) -> None:

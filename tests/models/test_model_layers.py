@@ -1,11 +1,14 @@
 """Work of single layers against figures worked out by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import pytest
+from keras.src.ops import core, einops, image, math, nn, numpy
 
 from kscale import count_model
+from kscale.models.operations import _ELEMENTWISE, _PRODUCTS
 
 layers = keras.layers
 
@@ -28,14 +31,29 @@ BY_HAND = [
     (layers.Conv2DTranspose(3, 2, strides=2), [(4, 4, 5)], 16 * (4 * 3 * 5)),
     (layers.DepthwiseConv2D(3, depth_multiplier=2), [(5, 5, 4)], (9 * 8) * 9),
     (layers.SeparableConv2D(7, 3), [(5, 5, 4)], 9 * (4 * 9 + 7 * 4)),
+    (layers.SeparableConv1D(7, 3, strides=2), [(11, 4)], 5 * (4 * 3 + 7 * 4)),
+    (layers.Conv1DTranspose(3, 2, strides=2), [(6, 5)], 6 * (2 * 3 * 5)),
     (layers.EinsumDense("abc,cde->abde", (None, 2, 3)), [(5, 4)], (5 * 2 * 3) * 4),
     (layers.EinsumDense("...x,xy->...y", 3), [(5, 4)], (5 * 3) * 4),
     (layers.Dot(axes=(2, 2)), [(5, 4), (6, 4)], (5 * 6) * 4),
     (layers.Attention(), [(5, 4), (6, 4)], 2 * (5 * 6 * 4)),
+    # The scores of sums are sums too; the context is a product.
+    (layers.AdditiveAttention(), [(5, 4), (6, 4)], 5 * 6 * 4),
     (layers.SimpleRNN(3), [(5, 4)], 5 * 3 * (4 + 3)),
     (layers.Bidirectional(layers.LSTM(3)), [(5, 4)], 5 * 2 * 4 * 3 * (4 + 3)),
     (layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)]), [(5, 4)], 5 * (63 + 40)),
     (layers.TimeDistributed(layers.Dense(3)), [(5, 4)], 5 * (4 * 3)),
+    # Both kernels of 3 x 3 at every position that leaves, at each of five steps.
+    (layers.ConvLSTM2D(3, 3), [(5, 8, 7, 4)], 5 * 30 * 9 * (4 + 3) * 12),
+    (layers.ConvLSTM1D(3, 3, return_sequences=True), [(5, 8, 4)], 5 * 6 * 3 * 7 * 12),
+    (layers.SpectralNormalization(layers.Dense(3)), [(4,)], 4 * 3),
+    (layers.STFTSpectrogram("stft", 16, 16, 32), [(320, 2)], 2 * 20 * 2 * 17 * 16),
+    (layers.STFTSpectrogram("real", 32, 16, 32), [(320, 1)], 19 * 17 * 32),
+    (layers.AdaptiveAveragePooling2D(3), [(8, 8, 4)], 0),
+    # LoRA adds a product of two narrow kernels to the wide one, at every call.
+    (layers.Dense(6, lora_rank=2), [(4,)], 4 * 6 + 4 * 2 * 6),
+    (layers.Conv2D(6, 3, lora_rank=2), [(8, 8, 4)], 36 * 6 * 36 + 36 * 2 * 6),
+    (layers.Embedding(10, 6, lora_rank=2), [(5,)], 10 * 2 * 6),
 ]
 
 
@@ -57,6 +75,52 @@ def test_attention_whose_arguments_are_named() -> None:
     assert [row.flops for row in rows if row.params] == [2 * (keys + values)]
 
 
+def test_attention_over_some_of_the_sides() -> None:
+    clip = keras.Input((2, 3, 5, 4))
+    layer = layers.MultiHeadAttention(2, 3, attention_axes=(2, 3))
+    (row,) = count_model(keras.Model(clip, layer(clip, clip))).rows
+    projections = 4 * 30 * 4 * 6
+    # In each of two frames, every position looks at the fifteen of its own.
+    assert row.flops == 2 * (projections + 2 * 2 * 30 * 15 * 3)
+
+
+def test_queries_that_share_keys() -> None:
+    inputs = keras.Input((6, 8))
+    for gate in (False, True):
+        layer = layers.GroupQueryAttention(3, 4, 2, use_gate=gate)
+        row = count_model(keras.Model(inputs, layer(inputs, inputs))).rows[0]
+        projections = 6 * 8 * (12 * (2 + gate) + 6 * 2)
+        assert row.flops == 2 * (projections + 2 * 4 * 6 * 6 * 3)
+
+
+def test_an_embedding_in_reverse_is_a_product() -> None:
+    ids, tied = keras.Input((5,), dtype="int32"), layers.ReversibleEmbedding(10, 4)
+    (row,) = count_model(keras.Model(ids, tied(tied(ids), reverse=True))).rows
+    assert (row.params, row.flops, row.copies) == (40, 2 * 5 * 4 * 10, 2)
+
+
+def test_quantized_weights_are_stored_in_their_types(tmp_path: Path) -> None:
+    parts = [keras.Input((4,)), layers.Dense(6), layers.Dense(3)]
+    model = keras.Sequential(parts)
+    assert "as they are" not in count_model(model).to_text()
+    model.quantize("int8", filters="dense")
+    model.save(tmp_path / "small.keras")
+    for found in (count_model(model), count_model(tmp_path / "small.keras")):
+        assert found.size.params == model.count_params()
+        # Kernels in a byte each; a scale and a bias of float32 for each unit.
+        assert found.stored_bytes == (24 + 18) + 9 * (4 + 4)
+        assert found.to_json()["stored_bytes"] == 114
+        assert "114 B as they are" in found.to_text()
+        assert found.size.flops == 2 * (24 + 18)
+
+
+def test_lora_on_quantized_weights_is_unknown() -> None:
+    dense = layers.Dense(6, lora_rank=2)
+    model = keras.Sequential([keras.Input((4,)), dense])
+    dense.quantize("int8")
+    assert count_model(model).unknown == (dense.name,)
+
+
 def test_a_model_at_every_position_of_a_sequence() -> None:
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="d")], name="m")
     clip = keras.Input((5, 4))
@@ -70,12 +134,50 @@ def test_operations_that_multiply_matrices_count_and_unknown_ones_do_not() -> No
     left, right = keras.Input((5, 4)), keras.Input((4, 6))
     product = keras.ops.matmul(left, right)
     sums = keras.ops.einsum("bij->bi", product)
-    rows = count_model(keras.Model([left, right], sums * 2)).rows
+    real, _ = keras.ops.rfft(sums * 2)
+    rows = count_model(keras.Model([left, right], real)).rows
     assert [(row.kind, row.flops) for row in rows] == [
         ("Matmul", 2 * 5 * 6 * 4),
-        ("Einsum", None),
+        ("Einsum", 0),
         ("Multiply", 0),
+        ("RFFT", None),
     ]
+
+
+EINSUMS = [
+    ("bihd,bjhd->bhij", [(5, 2, 3), (4, 2, 3)], 2 * (2 * 5 * 4) * 3),
+    ("bij,bij->bij", [(5, 4), (5, 4)], 0),
+    ("...ij,...jk->...ik", [(5, 4), (4, 6)], None),
+    ("bi,bj,bk->bijk", [(5,), (4,), (6,)], None),
+]
+
+
+@pytest.mark.parametrize(("subscripts", "shapes", "flops"), EINSUMS)
+def test_einsum_multiplies_what_it_sums(
+    subscripts: str, shapes: Any, flops: int | None
+) -> None:
+    inputs = [keras.Input(shape) for shape in shapes]
+    rows = count_model(keras.Model(inputs, keras.ops.einsum(subscripts, *inputs))).rows
+    assert [row.flops for row in rows] == [flops]
+
+
+def test_an_attention_operation_has_scores_and_a_context() -> None:
+    queries, memory = keras.Input((5, 2, 3)), keras.Input((4, 2, 3))
+    context = keras.ops.dot_product_attention(queries, key=memory, value=memory)
+    (row,) = count_model(keras.Model([queries, memory], context)).rows
+    assert row.flops == 2 * (2 * 5 * 4) * (3 + 3)
+
+
+def test_every_listed_operation_is_one_of_keras() -> None:
+    places = (nn, numpy, math, core, image, einops)
+    known = {name for place in places for name in vars(place)}
+    assert _ELEMENTWISE | _PRODUCTS.keys() <= known
+
+
+def test_a_spectrogram_is_a_transform_of_every_window_and_its_bands() -> None:
+    layer = layers.MelSpectrogram(fft_length=64, sequence_stride=50, num_mel_bins=8)
+    # Eleven windows of 64, of which each has 33 frequencies in 8 bands.
+    assert flops_of(layer, (500,)) == 11 * (2.5 * 64 * 6 + 2 * 33 * 8)
 
 
 def test_what_a_layer_needs_inside_is_alive_while_it_runs() -> None:

@@ -175,7 +175,15 @@ def test_open_sides_are_asked_for_and_taken() -> None:
     assert count_model(model, (96, 96, 3)).size == count_model(whole).size
 
 
+def test_beyond_three_inputs_the_title_counts_them() -> None:
+    for number, title in ((3, "1 and 1 and 1"), (4, "4 inputs")):
+        inputs = [keras.Input(()) for _ in range(number)]
+        found = count_model(keras.Model(inputs, keras.ops.stack(inputs, 1), name="m"))
+        assert found.title == f"m: Keras model of {title}"
+
+
 def test_json_has_the_keys_of_every_other_size() -> None:
     found = count_model(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
     blueprint = FAMILIES["linear"].blueprint(FAMILIES["linear"].spec(), TASKS["vector"])
-    assert found.to_json().keys() == size_json("", size_of(blueprint), []).keys()
+    others = size_json("", size_of(blueprint), []).keys()
+    assert found.to_json().keys() == others | {"stored_bytes"}

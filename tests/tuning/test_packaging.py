@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tuning.made_data import digits, made_loop
 
-from kscale import ExportError
+from kscale import ExportError, count_model
 from kscale.building import build_model
 from kscale.data import Dataset, load_dataset
 from kscale.families import find_family
@@ -49,6 +49,7 @@ def shipped(family: str, x: Any, y: Any, folder: Path) -> Shipped:
         data.target_scaling,
     )
     save_model(model, folder / "model.keras")
+    assert not count_model(folder / "model.keras").unknown
     opened = keras.saving.load_model(folder / "model.keras", compile=False)
     return Shipped(data, network, opened)
 

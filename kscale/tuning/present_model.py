@@ -1,7 +1,7 @@
 """The user's present model: loaded, counted, and scored on the parts of a search."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +41,7 @@ class Present:
         name: What reports call it.
         feeder: The model and how it is fed.
         size: What it costs.
-        form: What its outputs are, in words.
+        forms: By target, what its output is, in words.
         raw_score: Score with the raw inputs on some examples, where others were clearly
             better; else None.
     """
@@ -49,8 +49,13 @@ class Present:
     name: str
     feeder: Feeder
     size: ModelSize
-    form: str
+    forms: Mapping[str, str]
     raw_score: float | None = None
+
+    @property
+    def form(self) -> str:
+        """What its outputs are, in words."""
+        return " and ".join(dict.fromkeys(self.forms.values()))
 
     def to_json(self) -> dict[str, Any]:
         """What run.json says of it."""
@@ -98,7 +103,7 @@ def load_present(plan: Plan) -> Present | None:
     is_told = first is not chosen and first.feeder.feeding.text == RAW.text
     raw_score = first.score if is_told and math.isfinite(first.score) else None
     size = _counted(model, chosen.feeder)
-    return Present(name, chosen.feeder, size, chosen.form, raw_score)
+    return Present(name, chosen.feeder, size, chosen.forms, raw_score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +111,7 @@ class _Tried:
     """What one way of feeding reaches on some validation examples."""
 
     feeder: Feeder
-    form: str
+    forms: Mapping[str, str]
     score: float
 
     @classmethod
@@ -114,11 +119,11 @@ class _Tried:
         part = plan.dataset.validation
         number = min(len(part), _MOST_TRIED)
         some = np.linspace(0, len(part) - 1, number).astype(np.int64)
-        answers, form = _answers(feeder, plan.dataset, part, some, name)
+        answers, forms = _answers(feeder, plan.dataset, part, some, name)
         if not all(np.isfinite(given).all() for _, given in answers.values()):
-            return cls(feeder, form, math.nan)
+            return cls(feeder, forms, math.nan)
         task = plan.dataset.task
-        return cls(feeder, form, mean_score(plan.objective, task, answers))
+        return cls(feeder, forms, mean_score(plan.objective, task, answers))
 
 
 def _chosen(tried: Sequence[_Tried], plan: Plan) -> _Tried:
@@ -151,8 +156,8 @@ def _answers(
     part: Part,
     chosen: NDArray[np.int64],
     name: str,
-) -> tuple[Answers, str]:
-    """What was wanted and what was given, by target, and what the outputs are."""
+) -> tuple[Answers, dict[str, str]]:
+    """What was wanted and what was given, and what the outputs are, by target."""
     try:
         outputs = feeder.outputs(part, chosen)
     except Exception as error:  # a model of a stranger may fail in any way
@@ -160,15 +165,14 @@ def _answers(
         raise SpecError(
             f"{name} cannot be run on this data ({feeder.feeding.text}): {text}"
         ) from error
-    found, forms = {}, []
+    found, forms = {}, {}
     pairs = zip(
         dataset.task.targets, output_names(dataset.task, outputs, name), strict=True
     )
     for target, output in pairs:
-        given, form = _read(target, outputs[output], name)
+        given, forms[target.name] = _read(target, outputs[output], name)
         found[target.name] = part.targets[target.name][chosen], given
-        forms.append(form)
-    return found, " and ".join(dict.fromkeys(forms))
+    return found, forms
 
 
 def output_names(task: Task, outputs: dict[str, Any], name: str) -> list[str]:

@@ -192,7 +192,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
     }
     names = output_names(dataset.task, tensors, present.name)
     heads = {
-        layer_name(head): _head(target, tensors[name], feeder, present)
+        layer_name(head): _head(target, name, tensors[name], feeder, present)
         for target, head, name in zip(
             dataset.task.targets, head_names(dataset.task), names, strict=True
         )
@@ -225,25 +225,29 @@ def _inverse(scaling: Scaling) -> Scaling:
     )
 
 
-def _head(target: Target, given: Any, feeder: Feeder, present: Present) -> Any:
+def _head(
+    target: Target, name: str, given: Any, feeder: Feeder, present: Present
+) -> Any:
     """An output as a network gives it: logits, or values of mean 0 and deviation 1."""
     if len(given.shape) == 1:
         given = keras.ops.expand_dims(given, -1)
     if target.kind == "real":
-        return _scaled_values(target, given, feeder)
+        return _scaled_values(target, name, given, feeder)
+    form = present.forms[target.name]
     if given.shape[-1] == 1:
-        if present.form.startswith("the logit"):
+        if form.startswith("the logit"):
             return keras.ops.concatenate([0 * given, given], axis=-1)
         given = keras.ops.concatenate([1 - given, given], axis=-1)
-    elif present.form == "logits":
+    elif form == "logits":
         return given
     return keras.ops.log(keras.ops.clip(given, _LEAST, 1.0))
 
 
-def _scaled_values(target: Target, given: Any, feeder: Feeder) -> Any:
+def _scaled_values(target: Target, name: str, given: Any, feeder: Feeder) -> Any:
     """A last layer that is linear learns the scaled values at once, any other gives
     the user's unit."""
-    last = feeder.model.layers[-1]
+    made = named_tensors(feeder.model, graph_of(feeder.model).output)[name]
+    last = made._keras_history.operation
     is_linear = getattr(last, "activation", None) is keras.activations.linear
     scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
     if is_linear or scaling is None:

@@ -301,6 +301,38 @@ def test_as_a_network_it_gives_the_same(activation: str) -> None:
     np.testing.assert_allclose(probabilities(logits), given, atol=1e-4)
 
 
+def mixed() -> tuple[Dataset, keras.Model]:
+    """Two heads of classes and one of values, each output of another form."""
+    arrays = made("classes")
+    x, second = arrays["x"], arrays["y"]
+    targets = {"kind": np.argmax(x, 1), "side": second, "size": 300 + 50 * x[:, 0]}
+    inputs = keras.Input((3,))
+    heads = {
+        "kind": keras.layers.Dense(3)(inputs),
+        "size": keras.layers.Dense(1)(inputs),
+        "side": keras.layers.Dense(1, "sigmoid")(inputs),
+    }
+    model = keras.Model(inputs, heads, name="mixed")
+    rng = np.random.default_rng(1)
+    model.set_weights([3 * rng.normal(size=w.shape) for w in model.get_weights()])
+    return load_dataset((x, targets)), model
+
+
+def test_each_of_several_outputs_has_a_form_of_its_own() -> None:
+    data, model = mixed()
+    found = present(model, data)
+    assert found.forms["kind"] == "logits" and found.forms["size"] == "values"
+    assert found.forms["side"] == "the probability of the second class"
+    network = as_network(found.feeder, found)
+    given = network.predict(data.test.inputs["x"], verbose=0)
+    answers = found.answers(data.test)
+    for name in ("kind", "side"):
+        chances = probabilities(given[f"head.{name}"])
+        np.testing.assert_allclose(chances, answers[name][1], atol=1e-4)
+    # A linear output learns scaled values, whichever layer is the model's last.
+    np.testing.assert_allclose(given["head.size"], answers["size"][1], rtol=1e-4)
+
+
 def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [

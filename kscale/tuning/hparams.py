@@ -191,6 +191,9 @@ def _own_domains(run: "Run") -> dict[str, Any]:
     if len(run.task.inputs) == 1:  # else there is no linear baseline
         size = linear.size(linear.spec(), run.task)
         params, flops = max(params, size.params), max(flops, size.flops)
+    present = _present(run)
+    params = max(params, int(present.get("params", 0)))
+    flops = max(flops, int(present.get("flops", 0)))
     most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
     known: dict[str, list[Value]] = {"learning_rate": [*_ANY_RATE]}
     for knob in linear.all_knobs.values():

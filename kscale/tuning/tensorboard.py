@@ -17,7 +17,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from kscale.answers import trained_epochs
 from kscale.reports.measures import density
-from kscale.results import TRAINED, Result
+from kscale.results import MAJORITY, TRAINED, Result
 from kscale.search.base import result_key
 from kscale.tuning.hparams import (
     end_summary,
@@ -78,7 +78,7 @@ class LogWriter:
         self._now += result.seconds
 
     def _record_training(self, result: Result) -> None:
-        if not is_trained(result):
+        if result.spec.family == MAJORITY:
             self._chance = result.score
         name = _folder_name(result)
         self._tested[result_key(replace(result, stage="test"))] = name

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from data.tables import write_csv
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tuning.made_data import digits
 
 from kscale import Run, train, tune
@@ -19,6 +20,7 @@ from kscale.cli import main
 from kscale.data import load_dataset
 from kscale.data.base import Dataset
 from kscale.errors import ExportError, ResultsError, SpecError
+from kscale.reports.measures import density
 from kscale.reports.present import compared
 from kscale.results import Result
 from kscale.tuning.baselines import find_baseline
@@ -259,6 +261,20 @@ def test_hparams_have_its_row_with_its_size(run: Run) -> None:
     assert any(name.startswith("baseline-retrained-") for name in names)
     content = experiment_summary(run, 0.0).value[0].metadata.plugin_data.content
     assert b"present" in content and b"retrained" in content
+
+
+def test_density_is_above_the_majority_class_and_no_other_baseline(run: Run) -> None:
+    chance = of_family(run, "majority")["baseline"].score
+    assert chance is not None
+    for family, stage in (("present", "baseline"), ("mlp", "search")):
+        result = of_family(run, family)[stage]
+        (log,) = (run.folder / "logs").glob(f"{stage}-{family}*/*.training")
+        values = [
+            value for e in EventFileLoader(str(log)).Load() for value in e.summary.value
+        ]
+        (found,) = [v.tensor.float_val[0] for v in values if v.tag == "summary/density"]
+        exact = density(run.objective, result.score or 0.0, chance, result.params)
+        assert found == pytest.approx(exact, rel=1e-6)
 
 
 def test_the_model_that_a_search_ships_is_a_baseline(run: Run) -> None:

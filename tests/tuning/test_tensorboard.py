@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tensorboard.plugins.hparams import metadata
 from tuning.boards import SMALL, Board, board_on, small_run, trainings
 from tuning.made_data import digits
+from tuning.made_models import functional
 
 from kscale import FAMILIES, Result, Run, Spec, tune
 from kscale.cli import main
@@ -277,10 +278,11 @@ def test_logs_of_a_run_made_before_are_written_without_tensorflow(
         assert old.groups() == board.groups()
 
 
-def described(tmp_path: Path, **asked: Any) -> Run:
+def described(tmp_path: Path, present: Any = None, **asked: Any) -> Run:
     """The run of a search that has not begun."""
     plan = plan_search(**asked)
-    ResultsWriter(tmp_path / "run", plan.description()).close()
+    about = {} if present is None else {"baseline": present}
+    ResultsWriter(tmp_path / "run", {**plan.description(), **about}).close()
     return Run(tmp_path / "run")
 
 
@@ -301,6 +303,18 @@ def test_families_of_one_run_share_the_columns_of_their_knobs(tmp_path: Path) ->
     assert infos["width"].domain_interval.max_value == max(widths)
     shown = {name for name, info in infos.items() if info.differs}
     assert shown == {"depth", "width", "learning_rate", "params", "family"}
+
+
+@pytest.mark.parametrize("searched", ["family", "hypermodel"])
+def test_sizes_reach_up_to_that_of_a_present_model(
+    tmp_path: Path, searched: str
+) -> None:
+    made = {"family": {"family": "mlp"}, "hypermodel": {"hypermodel": functional}}
+    size = {"params": 123_456, "flops": 7_000_000}
+    asked = {"data": digits(), "max_params": 9000, "max_flops": 10**6}
+    infos, _ = infos_of(described(tmp_path, size, **asked, **made[searched]))
+    for name, largest in size.items():
+        assert infos[name].domain_interval.max_value == largest
 
 
 def test_a_knob_is_of_one_type_in_every_family() -> None:

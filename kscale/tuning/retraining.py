@@ -40,7 +40,8 @@ def check_retrainable(present: Present) -> None:
     """Raise unless a present model can be trained anew.
 
     Raises:
-        SpecError: It is no graph of layers, or reads what networks do not get.
+        SpecError: It is no graph of layers, or reads what networks do not get; its
+            weights are not made to be trained, or a layer cannot be made anew.
     """
     feeder = present.feeder
     if graph_of(feeder.model) is None:
@@ -56,6 +57,27 @@ def check_retrainable(present: Present) -> None:
             f"{present.name} reads texts, sounds or columns of a table itself, which "
             "are not kept for training: leave out --retrain-baseline."
         )
+    _refuse_untrained_kernels(present)
+    try:
+        as_network(replace(feeder, model=fresh_clone(feeder.model, 0)), present)
+    except Exception as error:  # layers of a stranger may fail in any way
+        why = " ".join(str(error).split()).split(". ")[0][:200]
+        raise SpecError(
+            f"{present.name} cannot be built with new weights ({why}): leave out "
+            "--retrain-baseline."
+        ) from error
+
+
+def _refuse_untrained_kernels(present: Present) -> None:
+    """New weights of theirs would stay as they are drawn, or as they are packed."""
+    for layer in present.feeder.model._flatten_layers():
+        quantized = getattr(layer, "quantization_mode", None)
+        if quantized or getattr(layer, "lora_enabled", False):
+            what = f"quantized to {quantized}" if quantized else "adapted by LoRA"
+            raise SpecError(
+                f"{present.name} has layers {what}, whose kernels are not trained: "
+                "leave out --retrain-baseline, or give the model from before."
+            )
 
 
 def retrained_results(

@@ -534,6 +534,38 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
         )
 
 
+def adapted(kind: str) -> keras.Model:
+    """A model with a layer that cannot be trained anew, below another."""
+    last = keras.layers.Dense(10)
+    if kind == "lambda":
+        return headed(keras.layers.Lambda(lambda x: x / 16), last)
+    inner = keras.Sequential([keras.Input((64,)), keras.layers.Dense(8)])
+    model = headed(inner, last)
+    if kind == "lora":
+        inner.layers[0].enable_lora(2)
+    else:
+        inner.layers[0].quantize(kind)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("int8", "odd has layers quantized to int8, whose kernels are not trained"),
+        ("lora", "odd has layers adapted by LoRA, whose kernels are not trained"),
+        ("lambda", "odd cannot be built with new weights .*Python lambda"),
+    ],
+)
+def test_what_cannot_be_trained_anew_is_refused_at_once(
+    kind: str, text: str, tmp_path: Path
+) -> None:
+    asked = {"baseline": adapted(kind), "retrain_baseline": True, **SMALL}
+    with pytest.raises(SpecError, match=text) as caught:
+        tune(digits(), run=tmp_path / "run", **asked)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+    assert "--retrain-baseline" in str(caught.value)
+
+
 def test_one_trained_network_is_compared_with_it_too(
     path: Path, tmp_path: Path
 ) -> None:

@@ -101,13 +101,20 @@ def _saved(file: "h5py.File") -> Iterator[NDArray[Any]]:
 
 
 def _digest_of_model(model: Any) -> str:
-    """Of its settings too, if it can tell them: a class of a user's own need not."""
+    """Of its settings too: where it does not tell them, of those of its layers."""
     kinds = [type(layer).__name__ for layer in model.layers]
-    try:
-        config = model.get_config()
-    except Exception:
-        config = {}
+    config = _settings(model)
+    if "layers" not in config:
+        config["layers"] = list(map(_settings, model._flatten_layers()))
     return _digest([kinds, {"config": config}], model.get_weights())
+
+
+def _settings(layer: Any) -> dict[str, Any]:
+    """As far as it can tell them: a class of a user's own need not."""
+    try:
+        return dict(layer.get_config())
+    except Exception:
+        return {}
 
 
 def _digest(config: Any, weights: Iterable[NDArray[Any]]) -> str:

@@ -210,6 +210,55 @@ def test_the_digest_is_of_content_alone(tmp_path: Path) -> None:
     assert digest_of(loaded) == digest_of(models[0])
 
 
+def told_apart(kind: str, changed: str) -> keras.Model:
+    """A model in Python of which one setting is another, and no weight."""
+    factor, strides, activation = 1 / 255, 1, "relu"
+    factor = 1 / 127 if changed == "factor" else factor
+    strides = 2 if changed == "strides" else strides
+    activation = "sigmoid" if changed == "activation" else activation
+    layers = [
+        keras.layers.Rescaling(factor),
+        keras.layers.Conv2D(2, 3, strides, kernel_initializer="ones"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(32, activation, kernel_initializer="ones"),
+    ]
+    if kind == "own":
+        return Chain(layers)
+    silent = [Silent()] if kind == "silent" else []
+    return keras.Sequential([keras.Input((8, 8, 1)), *silent, *layers])
+
+
+class Silent(keras.layers.Layer):
+    """A layer that cannot tell its settings."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> Any:
+        raise NotImplementedError
+
+
+class Chain(keras.Model):
+    """Layers that a call of its own runs."""
+
+    def __init__(self, chain: list[Any]) -> None:
+        super().__init__()
+        self.chain = chain
+        self(np.zeros((1, 8, 8, 1)))
+
+    def call(self, inputs: Any) -> Any:
+        for layer in self.chain:
+            inputs = layer(inputs)
+        return inputs
+
+
+@pytest.mark.parametrize("kind", ["sequential", "silent", "own"])
+def test_the_digest_of_a_model_in_python_is_of_its_settings(kind: str) -> None:
+    changes = ("factor", "strides", "activation")
+    digests = [digest_of(told_apart(kind, changed)) for changed in ("", "", *changes)]
+    assert digests[0] == digests[1] and len(set(digests)) == 4
+
+
 def test_another_baseline_is_refused_in_the_same_folder(run: Run, mine: Any) -> None:
     with pytest.raises(ResultsError, match="holds another search: its baseline is"):
         tune(digits(), run=run.folder, baseline=fresh_clone(mine, 1), **SMALL)

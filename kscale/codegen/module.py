@@ -18,7 +18,8 @@ from kscale.codegen.words import (
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.scaling import Scaling
 from kscale.families import find_family
-from kscale.families.base import TRAINING_KNOBS
+from kscale.families.base import TRAINING_KNOBS, head_names
+from kscale.naming import layer_name
 from kscale.objectives import Objective
 from kscale.reports.cells import metric_name, printable
 from kscale.task import Task
@@ -79,9 +80,13 @@ def _words(subject: Subject) -> list[Words]:
         words_of_input(item, subject.preprocessing.get(item.name), prefix)
         for item, prefix in zip(inputs, prefixes, strict=False)
     ]
+    heads = [layer_name(name) for name in head_names(subject.task)]
+    outputs = heads if len(targets) > 1 else [targets[0].name]
     words += [
-        words_of_target(item, subject.target_scaling.get(item.name), prefix)
-        for item, prefix in zip(targets, prefixes[len(inputs) :], strict=True)
+        words_of_target(item, output, subject.target_scaling.get(item.name), prefix)
+        for item, output, prefix in zip(
+            targets, outputs, prefixes[len(inputs) :], strict=True
+        )
     ]
     return words
 
@@ -90,11 +95,13 @@ def _docstring(subject: Subject, words: list[Words]) -> str:
     number = len(subject.task.inputs)
     inputs = " ".join(item.text for item in words[:number])
     outputs = " ".join(item.text for item in words[number:])
+    by_name = ", by the names that `fit` takes targets by"
+    several = by_name * (len(words) - number > 1)
     paragraphs = [
         _title(subject),
         f"{_knobs(subject)} {_score(subject)}",
         f"Inputs: {inputs}",
-        f"Outputs: {outputs}",
+        f"Outputs{several}: {outputs}",
         subject.training.words,
         "Written by kscale. The weights are new; the trained ones are in the run.",
     ]

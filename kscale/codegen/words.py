@@ -49,9 +49,15 @@ def words_of_input(
     return Words(f"{what}: {text}.", constants)
 
 
-def words_of_target(target: Target, scaling: Scaling | None, prefix: str) -> Words:
-    """What an output of the network is; arguments as for `words_of_input`."""
-    name = printable(target.name)
+def words_of_target(
+    target: Target, output: str, scaling: Scaling | None, prefix: str
+) -> Words:
+    """What an output of the network is; arguments as for `words_of_input`.
+
+    Args:
+        output: What the code calls it: its name where there are several.
+    """
+    name = printable(output)
     if target.kind == "real":
         what = "1 value" if target.outputs == 1 else f"{target.outputs} values"
         if scaling is None or scaling.is_identity:

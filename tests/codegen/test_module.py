@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +133,8 @@ def test_code_of_real_values_says_their_unit(tmp_path: Path) -> None:
     assert isinstance(model.loss, keras.losses.MeanSquaredError)
 
 
-def test_code_of_several_targets_compiles(tmp_path: Path) -> None:
-    targets = (Target("kind", "classes", 3), Target("size", "real", 1))
+def test_code_of_several_targets_is_fitted_by_the_names_it_says(tmp_path: Path) -> None:
+    targets = (Target("kind", "classes", 3), Target("size, m²", "real", 1))
     task = Task((Input("x", "vector", (4,)),), targets)
     spec = FAMILIES["mlp"].spec(depth=1, width=8)
     results = [made_result(spec, 0.9, task=task)]
@@ -142,9 +143,12 @@ def test_code_of_several_targets_compiles(tmp_path: Path) -> None:
     defined = run_code(run.to_code())
     model = defined["compile_model"](defined["build_model"]())
     model.run_eagerly = True  # one step; tracing it takes longer
-    y = {"head.kind": np.array([0, 2]), "head.size": np.ones((2, 1))}
-    found = model.train_on_batch(np.ones((2, 4)), y, return_dict=True)
-    assert np.isfinite(found["loss"])
+    said = defined["__doc__"].partition("takes targets by:")[2]
+    names = re.findall(r"`(\S+)` is", said)
+    assert names == list(model.output) and names[0] == "head.kind"
+    y = dict(zip(names, (np.array([0, 2]), np.ones((2, 1))), strict=True))
+    history = model.fit(np.ones((2, 4)), y, verbose=0).history
+    assert np.isfinite(history["loss"][0]) and f"{names[1]}_loss" in history
 
 
 def weighted_run(folder: Path, task: Task, counts: dict[str, list[int]]) -> Run:

@@ -10,22 +10,25 @@ from kscale.families.base import head_names
 from kscale.task import Target, Task
 
 _SCHEDULE = '''\
+@keras.saving.register_keras_serializable("kscale")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Rises to the learning rate, stays, and falls to 0 over the last steps."""
 
-    def __init__(self, steps):
-        self.steps = steps
+    def __init__(self, steps, rate=LEARNING_RATE, warmup=WARMUP, cooldown=COOLDOWN):
+        self.steps, self.rate = steps, rate
+        self.warmup, self.cooldown = warmup, cooldown
 
     def __call__(self, step):
         done = (keras.ops.cast(step, "float32") + 1) / self.steps
-        rising = done / max(WARMUP, 1 / self.steps)
-        falling = (1 + 0.5 / self.steps - done) / max(COOLDOWN, 1e-9)
-        return LEARNING_RATE * keras.ops.clip(keras.ops.minimum(rising, falling), 0, 1)
+        rising = done / max(self.warmup, 1 / self.steps)
+        falling = (1 + 0.5 / self.steps - done) / max(self.cooldown, 1e-9)
+        return self.rate * keras.ops.clip(keras.ops.minimum(rising, falling), 0, 1)
 
     def get_config(self):
-        return {"steps": self.steps}'''
+        return dict(vars(self))'''
 
 _SMOOTHED = '''\
+@keras.saving.register_keras_serializable("kscale")
 def smoothed(labels, logits):
     """Crossentropy of class ids, with a share of the label spread over all classes."""
     wanted = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])

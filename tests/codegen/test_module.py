@@ -115,6 +115,24 @@ def test_code_of_classes_trains_as_the_search_did(tmp_path: Path) -> None:
     assert "accuracy" in history.history
 
 
+def test_a_compiled_model_is_saved_and_read_with_its_loss(tmp_path: Path) -> None:
+    spec = FAMILIES["mlp"].spec(depth=1, width=8, label_smoothing=0.1)
+    task = Task.of("vector", (4,), classes=3)
+    run = saved_run(tmp_path, [made_result(spec, 0.9, task=task)], task)
+    code = run.to_code()
+    defined = run_code(code)
+    model = defined["compile_model"](defined["build_model"]())
+    x, y = np.random.default_rng(0).normal(size=(6, 4)), np.arange(6) % 3
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "model.keras")
+    # Code of another network in the same program, with another rate.
+    run_code(re.sub("LEARNING_RATE = .*", "LEARNING_RATE = 9.0", code))
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(again.optimizer.learning_rate) == float(model.optimizer.learning_rate)
+    assert int(again.optimizer.iterations) == 1
+    np.testing.assert_allclose(again.test_on_batch(x, y), model.test_on_batch(x, y))
+
+
 def test_code_of_real_values_says_their_unit(tmp_path: Path) -> None:
     spec = FAMILIES["mlp"].spec(depth=1, width=8)
     run = saved_run(

@@ -100,10 +100,16 @@ def _of_text(item: TextTokens, prefix: str) -> Words:
 
 
 def _of_columns(item: TableColumns, prefix: str) -> Words:
-    text = (
-        f"{len(item.numbers)} numbers, scaled, and {len(item.categories)} categories, "
-        "one-hot, in the order and with the factors of run.json"
+    kinds = (
+        (len(item.numbers), "number", "numbers", "scaled"),
+        (len(item.categories), "category", "categories", "one-hot"),
     )
+    there = [
+        f"{count} {one if count == 1 else many}, {how},"
+        for count, one, many, how in kinds
+        if count
+    ]
+    text = f"{' and '.join(there)} in the order and with the factors of run.json"
     return Words(text, {})
 
 

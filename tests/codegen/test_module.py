@@ -12,8 +12,9 @@ import pytest
 from contracts.keras_code import run_code
 from reports.made_runs import IMAGES, TABLE, cnn, digits_results, made_result, made_run
 
-from kscale.codegen.words import PREPARED, constant_names
+from kscale.codegen.words import PREPARED, constant_names, words_of_input
 from kscale.data.preprocessing import PREPROCESSINGS
+from kscale.data.preprocessing.columns import Category, Number, TableColumns
 from kscale.errors import ResultsError
 from kscale.families import FAMILIES
 from kscale.run import Run
@@ -39,6 +40,25 @@ def test_constants_have_names_of_their_own() -> None:
     names = ["x", "X", "a b", "a_b", "é"]
     assert len(set(constant_names(names))) == len(names)
     assert all(name.isidentifier() for name in constant_names(names))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words", "said"),
+    [
+        (6, 0, "6 numbers, scaled, in the order"),
+        (0, 1, "1 category, one-hot, in the order"),
+        (1, 2, "1 number, scaled, and 2 categories, one-hot, in the order"),
+    ],
+)
+def test_only_the_kinds_of_columns_that_there_are_are_told(
+    numbers: int, words: int, said: str
+) -> None:
+    item = TableColumns(
+        (Number("a", 1.0, 0.0),) * numbers, (Category("b", ("u", "v")),) * words
+    )
+    columns = Input("columns", "vector", (item.features,))
+    text = words_of_input(columns, item, "X").text
+    assert text.partition(": ")[2].startswith(said)
 
 
 def scaled(scale: list[float], offset: list[float], shape: list[int]) -> dict[str, Any]:

@@ -87,7 +87,8 @@ class Training:
             f"over the first {100 * self.warmup:g} % of the steps and falling to 0 "
             f"over the last {100 * self.cooldown:g} %, weight decay "
             f"{self.weight_decay:g} but for biases, norms and embeddings{smoothing}; "
-            f"{self.epochs} epochs of {self.examples:,} examples in batches of "
+            f"{self.epochs} epoch{'s' * (self.epochs > 1)} of {self.examples:,} "
+            "examples in batches of "
             f"{self.batch_size}{', each class counting the same' * self._weighs}."
         )
 

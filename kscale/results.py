@@ -354,7 +354,7 @@ class ResultsWriter:
         there = read_run(self.folder)
         asked = json.loads(json.dumps(description["identity"]))
         has, wants = _flat(there["identity"]), _flat(asked)
-        for key in sorted({*has, *wants}):
+        for key in sorted({*has, *wants} - {"baseline"}):  # which was once part of it
             if has.get(key) != wants.get(key):
                 raise ResultsError(
                     f"{self.folder} holds another search: its {key} is "
@@ -372,9 +372,9 @@ class ResultsWriter:
         content = json.dumps(data, indent=2).encode() + b"\n"
         write_atomically(self.folder / RUN_FILE, content)
 
-    def add_session(self, session: Mapping[str, Any]) -> None:
-        """Append what this session was asked beyond the identity to run.json."""
-        data = read_run(self.folder)
+    def add_session(self, session: Mapping[str, Any], about: Any = ()) -> None:
+        """Append to run.json what this session was asked; `about` replaces items."""
+        data = {**read_run(self.folder), **dict(about)}
         self._write({**data, "sessions": [*data.get("sessions", []), dict(session)]})
 
     def append(self, result: Result) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -32,7 +32,7 @@ from kscale.reports.measures import (
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
-from kscale.results import MAJORITY, PRESENT, TRAINED, Result
+from kscale.results import MAJORITY, PRESENT, RETRAINED, TRAINED, Result
 from kscale.search.pool import always_searched
 from kscale.task import Target, Task
 
@@ -72,6 +72,7 @@ def make_report(
     """
     check_ranking(rank_by)
     asked = _asked(run)
+    results = list(_compared(results, str(asked.present.get("digest", ""))))
     rows = _rows(results, asked)
     smallest_first = _with_gains([row for row in rows if row.is_front], asked)
     front = ranked_front(smallest_first, asked.objective, rank_by)
@@ -129,6 +130,15 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
+
+
+def _compared(results: Sequence[Result], digest: str) -> Iterator[Result]:
+    """Results without those of present models that came before the one of a digest."""
+    for result in results:
+        if result.spec.family not in (PRESENT, RETRAINED):
+            yield result
+        elif dict(result.spec.knobs).get("model", "") == digest:
+            yield replace(result, spec=Spec(result.spec.family, ()))
 
 
 def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:

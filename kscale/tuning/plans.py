@@ -196,7 +196,8 @@ class Plan:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes this search this one, as plain data; never its trials or time."""
+        """What makes this search this one, as plain data: never its trials or time,
+        nor the model that it is compared with."""
         request = self.request
         weights = request.class_weights
         return {
@@ -214,7 +215,6 @@ class Plan:
             "seeds": request.seeds,
             # Left out where there are none, as by versions that knew no weights.
             **({} if weights == "none" else {"class_weights": weights}),
-            **({"baseline": self.baseline.digest} if self.baseline else {}),
             **(self.own.identity if self.own is not None else {}),
         }
 

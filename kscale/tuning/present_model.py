@@ -39,6 +39,7 @@ class Present:
 
     Args:
         name: What reports call it.
+        digest: Tells it from others.
         feeder: The model and how it is fed.
         size: What it costs.
         forms: By target, what its output is, in words.
@@ -47,6 +48,7 @@ class Present:
     """
 
     name: str
+    digest: str
     feeder: Feeder
     size: ModelSize
     forms: Mapping[str, str]
@@ -57,10 +59,15 @@ class Present:
         """What its outputs are, in words."""
         return " and ".join(dict.fromkeys(self.forms.values()))
 
+    def spec(self, family: str) -> Spec:
+        """Spec of its rows, another than that of another model in the same run."""
+        return Spec(family, (("model", self.digest),))
+
     def to_json(self) -> dict[str, Any]:
         """What run.json says of it."""
         return {
             "name": self.name,
+            "digest": self.digest,
             "params": self.size.size.params,
             "flops": self.size.size.flops,
             "unknown_flops": len(self.size.unknown),
@@ -103,7 +110,8 @@ def load_present(plan: Plan) -> Present | None:
     is_told = first is not chosen and first.feeder.feeding.text == RAW.text
     raw_score = first.score if is_told and math.isfinite(first.score) else None
     size = _counted(model, chosen.feeder)
-    return Present(name, chosen.feeder, size, chosen.forms, raw_score)
+    digest = plan.baseline.digest
+    return Present(name, digest, chosen.feeder, size, chosen.forms, raw_score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +264,7 @@ def _blank_result(present: Present, plan: Plan) -> Result:
     return Result(
         "baseline",
         0,
-        Spec(PRESENT, ()),
+        present.spec(PRESENT),
         size.params,
         size.trainable,
         size.flops,

@@ -11,7 +11,7 @@ from kscale.building import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.scaling import Scaling
 from kscale.errors import SpecError
-from kscale.families.base import Spec, head_names
+from kscale.families.base import head_names
 from kscale.models.layers import graph_of
 from kscale.naming import layer_name
 from kscale.preprocessing_layers import rescaled
@@ -96,7 +96,7 @@ def retrained_results(
     Raises:
         TimeUp: The deadline came first.
     """
-    trainer, job = _Retrainer.like(usual, plan, present), _job(plan)
+    trainer, job = _Retrainer.like(usual, plan, present), _job(plan, present)
     path = trainer.checkpoint_path(job, 0)
     known = [result for result in recorded if result.spec == job.spec]
     if not any(r.stage == "test" or r.status == "failed" for r in known):
@@ -110,10 +110,10 @@ def retrained_results(
     path.unlink(missing_ok=True)
 
 
-def _job(plan: Plan) -> Job:
+def _job(plan: Plan, present: Present) -> Job:
     seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
     rate = float(dict(plan.request.settings).get("learning_rate", _RATE))
-    spec = Spec(RETRAINED, ())
+    spec = present.spec(RETRAINED)
     return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
 

@@ -162,8 +162,8 @@ def tune(
     deadline = math.inf if time_limit is None else started + time_limit
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
-    with ResultsWriter(folder, {**plan.description(), **about}) as writer:
-        writer.add_session(plan.session())
+    with ResultsWriter(folder, plan.description()) as writer:
+        writer.add_session(plan.session(), about)
         if plan.own is not None:
             plan.own.keep(folder)
         gate: LatencyGate | None = None

@@ -62,8 +62,12 @@ class LogWriter:
         self._chance: float | None = None
         self._now = _started(run.description)
         self._tested: dict[str, str] = {}
-        top = self._path("", "experiment")
+        # Its domains hold the size of a present model, which may be another later.
+        present = dict(run.description.get("baseline") or {})
+        top = self._path("", f"experiment{_plain(str(present.get('digest', '')))}")
         if not top.exists():
+            for old in self.folder.glob("*.experiment*"):
+                old.unlink()
             summary = experiment_summary(run, self._now)
             _write_events(top, [Event(wall_time=self._now, summary=summary)])
         for result in run.results:
@@ -160,6 +164,10 @@ def _folder_name(result: Result) -> str:
     """Name of a session's folder, of letters that no file system takes amiss."""
     key = result_key(result).rsplit("-", 1)[-1][:8]
     text = f"{result.stage}-{shape_name(result)}-seed{result.seed}-{key}"
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text)
 
 

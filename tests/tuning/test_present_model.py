@@ -19,7 +19,7 @@ from kscale import Run, train, tune
 from kscale.cli import main
 from kscale.data import load_dataset
 from kscale.data.base import Dataset
-from kscale.errors import ExportError, ResultsError, SpecError
+from kscale.errors import ExportError, SpecError
 from kscale.reports.measures import density
 from kscale.reports.present import compared
 from kscale.results import Result
@@ -259,11 +259,37 @@ def test_the_digest_of_a_model_in_python_is_of_its_settings(kind: str) -> None:
     assert digests[0] == digests[1] and len(set(digests)) == 4
 
 
-def test_another_baseline_is_refused_in_the_same_folder(run: Run, mine: Any) -> None:
-    with pytest.raises(ResultsError, match="holds another search: its baseline is"):
-        tune(digits(), run=run.folder, baseline=fresh_clone(mine, 1), **SMALL)
-    with pytest.raises(ResultsError, match=r"its baseline is .*, not null"):
-        tune(digits(), run=run.folder, **SMALL)
+def test_a_finished_run_takes_a_baseline_and_then_another(
+    path: Path, tmp_path: Path
+) -> None:
+    """Nothing is trained again for it, and no row of the first is that of the other."""
+    folder = tmp_path / "run"
+    lines = [r.to_line() for r in tune(digits(), run=folder, **SMALL).results]
+    other = headed(keras.layers.Dense(10, "softmax"))
+    for baseline, retrain, families in (
+        (path, False, ["present"] * 2),
+        (other, True, ["present"] * 2 + ["retrained"] * 2),
+        (path, False, []),
+    ):
+        asked = {"baseline": baseline, "retrain_baseline": retrain}
+        run = tune(digits(), run=folder, **asked, **SMALL)
+        assert [r.to_line() for r in run.results[: len(lines)]] == lines
+        assert [r.spec.family for r in run.results[len(lines) :]] == families
+        lines = [r.to_line() for r in run.results]
+        rows = [r for r in run.report().rows if r.family in ("present", "retrained")]
+        params = 650 if baseline is other else 1210
+        assert [row.params for row in rows] == [params] * (1 + retrain)
+        assert rows[0].test_score is not None and not rows[0].knobs
+        (log,) = (folder / "logs").glob("*.experiment*")
+        assert b"retrained" in log.read_bytes()
+    # Without one it goes on, and shows what it had.
+    found = tune(digits(), run=folder, **SMALL).to_json()["present"]
+    assert found["name"] == "mine.keras" and found["retrained"] is None
+
+
+def test_a_baseline_is_no_part_of_the_folders_name(mine: Any) -> None:
+    plans = [plan_search(digits(), **SMALL, baseline=each) for each in (None, mine)]
+    assert plans[0].name == plans[1].name and plans[0].identity == plans[1].identity
 
 
 def test_json_compares_it_with_the_recommended_row(run: Run) -> None:

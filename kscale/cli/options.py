@@ -320,7 +320,7 @@ baseline_options = together(
     click.option(
         "--retrain-baseline",
         is_flag=True,
-        help="Also train that model anew, as all others are trained.",
+        help="Also train that model anew, once, with the same recipe.",
     ),
 )
 

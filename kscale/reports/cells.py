@@ -22,7 +22,7 @@ MARKS = {
 
 _OWN = {
     PRESENT: "your present model as it is",
-    RETRAINED: "your present model, trained anew as all others",
+    RETRAINED: "your present model, trained anew once with the same recipe",
 }
 
 ESSENTIAL = 9

@@ -77,6 +77,9 @@ def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
         ("x = 1 / 0", "cannot be imported: ZeroDivisionError: division by zero ("),
         ("import nowhere_at_all", "cannot be imported: ModuleNotFoundError"),
         ("def build(hp):\n    raise ValueError(hp)", "build made no model in 20 draws"),
+        ("import sys\nsys.exit()", "it ended the program with sys.exit(None) ("),
+        ("import argparse\nargparse.ArgumentParser().parse_args()\n1 / 0", "division"),
+        ("def build(hp):\n    raise SystemExit(3)", "with sys.exit(3) ("),
         ("build = 3", "is a keras_tuner.HyperModel or a function build(hp), but"),
     ],
 )

@@ -216,6 +216,19 @@ def test_an_error_in_a_training_does_not_train_again(
     assert Faulty.trained == 1
 
 
+class Leaving(Phases):
+    """Ends the program where it should train."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        raise SystemExit(3)
+
+
+def test_a_fit_that_ends_the_program_is_a_failed_training(tmp_path: Path) -> None:
+    result, _ = trained(plan_of(Leaving()), tmp_path)
+    assert result.status == "failed"
+    assert result.reason == "it ended the program with sys.exit(3)"
+
+
 class Bare(Phases):
     """Takes some of what KerasTuner gives, and decides the rest."""
 

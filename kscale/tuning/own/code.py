@@ -5,7 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from typing import Any
 
 import keras_tuner
 
-from kscale.errors import SpecError, reason_of, unknown_name
+from kscale.errors import SpecError, TrialError, reason_of, unknown_name
 
 LIBRARIES = ("site-packages", "dist-packages", "<frozen")
 HERE = Path(__file__).parents[2]
@@ -34,9 +34,15 @@ class Code:
     hypermodel: keras_tuner.HyperModel
     folder: Path | None = None
 
-    def importable(self) -> AbstractContextManager[None]:
-        """Modules beside an imported one are found, as they were when it was."""
-        return nullcontext() if self.folder is None else _found_first(str(self.folder))
+    @contextmanager
+    def importable(self) -> Iterator[None]:
+        """Modules beside an imported one are found, as they were when it was.
+
+        Raises:
+            TrialError: The code ended the program.
+        """
+        with _found_first(self.folder), _going_on():
+            yield
 
 
 def load_hypermodel(source: Any) -> Code:
@@ -53,7 +59,7 @@ def load_hypermodel(source: Any) -> Code:
     if not isinstance(source, str):
         return Code(*_hypermodel(source, ""))
     module, found = _imported(source)
-    with _found_first(str(Path.cwd())):
+    with _found_first(Path.cwd()), _going_on():
         name, made = _hypermodel(found, source)
     return Code(name, made, root_of(module.__file__, module.__name__))
 
@@ -98,7 +104,7 @@ def _imported(name: str) -> tuple[ModuleType, Any]:
 
 def _module(name: str) -> ModuleType:
     try:
-        with _found_first(str(Path.cwd())):
+        with _found_first(Path.cwd()), _going_on(), _without_arguments(name):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and name in (error.name, *_below(error.name, name)):
@@ -121,15 +127,38 @@ def _failed_import(name: str, error: Exception) -> str:
 
 
 @contextmanager
-def _found_first(folder: str) -> Iterator[None]:
-    """A folder is where modules are looked for first."""
-    sys.path.insert(0, folder)
+def _found_first(folder: Path | None) -> Iterator[None]:
+    """A folder, if there is one, is where modules are looked for first."""
+    added = [str(folder)] if folder is not None else []
+    sys.path[:0] = added
     importlib.invalidate_caches()
     try:
         yield
     finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
+        for each in added:
+            if each in sys.path:
+                sys.path.remove(each)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Code that ends the program has failed."""
+    try:
+        yield
+    except SystemExit as error:
+        ended = TrialError(f"it ended the program with sys.exit({error.code!r})")
+        raise ended.with_traceback(error.__traceback__) from error
+
+
+@contextmanager
+def _without_arguments(name: str) -> Iterator[None]:
+    """The command line is kscale's, and no module's that is imported by its name."""
+    usual = sys.argv
+    sys.argv = [f"{name.rpartition('.')[2]}.py"]
+    try:
+        yield
+    finally:
+        sys.argv = usual
 
 
 def _instance(cls: Any) -> keras_tuner.HyperModel:

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kscale.errors import SpecError, unknown_name
+from kscale.errors import SpecError, TrialError, unknown_name
 from kscale.families.base import Spec, Value
 from kscale.models.abstract import count_build
 from kscale.search.base import derived_seed
@@ -196,7 +196,7 @@ class OwnModels:
         try:
             with self.importable():
                 counted = count_build(build, self.task)
-        except SpecError as error:
+        except (SpecError, TrialError) as error:
             hp, _ = built[-1]
             reason = f"{error}".rstrip(".") + place_of(error.__cause__)
             return self._remember(hp, Counted(hp.in_order, reason=reason))

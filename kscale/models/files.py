@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kscale.errors import ExportError
+from kscale.errors import ExportError, sentence_of
 
 _LARGEST_CONFIG = 10**8
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
@@ -83,8 +83,7 @@ def load_trained(path: Path) -> keras.Model:
 
 
 def _not_loaded(path: Path, error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    return f"{path.name} cannot be loaded from Keras' own layers: {text}"
+    return f"{path.name} cannot be loaded from Keras' own layers: {sentence_of(error)}."
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -173,9 +172,8 @@ def _built(config: dict[str, Any], name: str) -> keras.Model:
         with keras.StatelessScope(initialize_variables=False):
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # a config from a stranger may fail in any way
-        text = " ".join(str(error).split())[:200]
         raise ExportError(
-            f"{name} cannot be rebuilt from Keras' own layers: {text}"
+            f"{name} cannot be rebuilt from Keras' own layers: {sentence_of(error)}."
         ) from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")

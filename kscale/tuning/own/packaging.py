@@ -34,7 +34,9 @@ def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> 
     try:
         model.save_weights(weights)
     except Exception as error:
-        raise ExportError(f"{weights} could not be written: {error}.") from error
+        raise ExportError(
+            f"{weights} could not be written: {reason_of(error)}."
+        ) from error
     return f"{path.name} could not be written ({reason}); {weights} has its weights."
 
 

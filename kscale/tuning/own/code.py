@@ -49,9 +49,10 @@ def load_hypermodel(source: Any) -> Code:
     """A hypermodel.
 
     Args:
-        source: `module:name` of something that is imported, the current folder first;
-            or that itself: a `keras_tuner.HyperModel`, a class of them that needs no
-            arguments, or a function `build(hp)`.
+        source: `module:name` of something that is imported, the current folder first,
+            or `path/to/file.py:name`, the folder of the file (or of its outermost
+            package) first; or that itself: a `keras_tuner.HyperModel`, a class of them
+            that needs no arguments, or a function `build(hp)`.
 
     Raises:
         SpecError: It is none, or its module cannot be imported.
@@ -60,7 +61,7 @@ def load_hypermodel(source: Any) -> Code:
         return Code(*_hypermodel(source, ""))
     module, found = _imported(source)
     with _found_first(Path.cwd()), _going_on():
-        name, made = _hypermodel(found, source)
+        name, made = _hypermodel(found, f"{module.__name__}:{source.split(':')[-1]}")
     return Code(name, made, root_of(module.__file__, module.__name__))
 
 
@@ -87,13 +88,13 @@ def _hypermodel(found: Any, name: str) -> tuple[str, keras_tuner.HyperModel]:
 
 
 def _imported(name: str) -> tuple[ModuleType, Any]:
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
+    module_name, _, attribute = name.rpartition(":")
+    if not (module_name and attribute):
         raise SpecError(
             f"A hypermodel is named MODULE:NAME, for example my_models:build, not "
             f"{name!r}."
         )
-    module = _module(module_name.removesuffix(".py").replace("/", "."))
+    module = _module(*_place(module_name))
     if not hasattr(module, attribute):
         known = [
             n for n, v in vars(module).items() if callable(v) and not n.startswith("_")
@@ -102,19 +103,50 @@ def _imported(name: str) -> tuple[ModuleType, Any]:
     return module, getattr(module, attribute)
 
 
-def _module(name: str) -> ModuleType:
+def _place(named: str) -> tuple[str, Path, Path | None]:
+    """A module's name, where it is looked for, and its file if it is named by that."""
+    if "/" not in named and not named.endswith(".py"):
+        return named, Path.cwd(), None
+    path = Path(named).expanduser().resolve()
+    if not path.exists():
+        path = path.with_name(f"{path.name}.py")
+    if not path.exists():
+        raise SpecError(f"There is no file {named}.")
+    root, name = path.parent, path.stem
+    while (root / "__init__.py").exists():
+        root, name = root.parent, f"{root.name}.{name}"
+    return name, root, path
+
+
+def _module(name: str, folder: Path, path: Path | None) -> ModuleType:
     try:
-        with _found_first(Path.cwd()), _going_on(), _without_arguments(name):
-            return importlib.import_module(name)
+        with (
+            _found_first(Path.cwd()),
+            _found_first(folder),
+            _going_on(),
+            _without_arguments(name),
+        ):
+            module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and name in (error.name, *_below(error.name, name)):
             raise SpecError(
-                f"There is no module {error.name!r} in {Path.cwd()} or among the "
+                f"There is no module {error.name!r} in {folder} or among the "
                 "installed packages."
             ) from error
         raise SpecError(_failed_import(name, error)) from error
     except Exception as error:  # a user's code may fail in any way
         raise SpecError(_failed_import(name, error)) from error
+    _check_file(module, path)
+    return module
+
+
+def _check_file(module: ModuleType, path: Path | None) -> None:
+    file = module.__file__
+    if path is not None and path.is_file() and file and Path(file).resolve() != path:
+        raise SpecError(
+            f"{path} cannot be imported: {module.__name__} is {file} already. Rename "
+            "the file."
+        )
 
 
 def _below(package: str, name: str) -> list[str]:

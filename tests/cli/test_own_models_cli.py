@@ -1,13 +1,20 @@
 """A user's own models from a file, on the command line."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from tuning.made_data import digits
 
+from kscale import Run
 from kscale.cli import main
+from kscale.tuning.own.code import load_hypermodel
+from kscale.tuning.own.outputs import Heads
+from kscale.tuning.own.packaging import save_own
 
 MODULE = """
 import keras
@@ -96,3 +103,46 @@ def test_code_that_fails_is_one_line_with_its_place(
     assert text in done.stderr
     if "build = 3" not in code:
         assert f"{name}.py, line" in done.stderr
+
+
+LAYER = """
+import keras
+
+
+class Third(keras.layers.Layer):
+    def call(self, x):
+        return x / 3
+
+
+def build(hp):
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), Third()]
+    return keras.Sequential([*layers, keras.layers.Dense(10)])
+
+
+print("imported")
+"""
+
+
+def test_a_model_of_own_layers_opens_with_their_code(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("layer_of_a_test.py").write_text(LAYER)
+    np.save("one.npy", np.zeros((1, 8, 8, 1)))
+    Path("run/models").mkdir(parents=True)
+    for name in ("run.json", "results.jsonl"):
+        shutil.copy(tiny_run.folder / name, "run")
+    data, code = digits(), load_hypermodel("layer_of_a_test:build")
+    model = code.hypermodel.build(None)
+    heads = Heads.of(model, model.outputs[0], data.task)
+    note = save_own(model, heads, data, Path("run/models/best.keras"))
+    assert "best.keras has Third, code of your own: give kscale predict" in note
+    for command in ("predict run one.npy --model best", "export run --model best"):
+        done = CliRunner().invoke(main, command.split())
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"Error: {note}")
+        asked = [*command.split(), "--hypermodel", "./layer_of_a_test.py:build"]
+        done = CliRunner().invoke(main, asked)
+        assert done.exit_code == 0, done.output
+        assert "imported" not in done.stdout
+    opened = Run("run").load_model("best", custom_objects=code.objects())
+    assert opened.count_params() == 650

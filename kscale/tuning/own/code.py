@@ -44,6 +44,16 @@ class Code:
         with _found_first(self.folder), _going_on():
             yield
 
+    def objects(self) -> dict[str, Any]:
+        """Classes and functions that its module knows, by the names Keras saves."""
+        known = vars(sys.modules[self.name.partition(":")[0]]).values()
+        return {
+            each.__name__: each
+            for each in known
+            if (inspect.isclass(each) or inspect.isfunction(each))
+            and not str(each.__module__).startswith("keras")
+        }
+
 
 def load_hypermodel(source: Any) -> Code:
     """A hypermodel.

@@ -9,6 +9,7 @@ from kscale.building import alone
 from kscale.data.base import Dataset
 from kscale.errors import ExportError, reason_of
 from kscale.preprocessing_layers import apply_layers
+from kscale.tuning.opening import opens_alone
 from kscale.tuning.own.outputs import Heads, shares_of
 from kscale.tuning.packaging import named_classes, raw_tensors, save_model
 
@@ -27,7 +28,7 @@ def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> 
     """
     try:
         save_model(_packaged(model, heads, dataset), path)
-        return ""
+        return opens_alone(path)
     except Exception as error:  # a user's layers may fail in any way
         reason = reason_of(error)
     weights = path.with_suffix(".weights.h5")

@@ -1,6 +1,7 @@
 """A user's own models: drawn, counted, trained by their code, reported as a family."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,18 @@ def test_a_draw_that_another_went_before_builds_nothing() -> None:
     drawn = [models.draw(0, index) for index in range(60)]
     assert len({each.spec for each in drawn}) == 15
     assert len(built) == 15
+
+
+def test_a_tenth_of_the_time_limit_is_for_counting(tmp_path: Path) -> None:
+    def build(hp: Any) -> keras.Model:
+        hp.Int("width", 4, 8)
+        time.sleep(0.05)
+        return sequential(hp)
+
+    own = plan_of(build, time_limit=1.0)
+    own.read(tmp_path, print, 20)
+    assert 1 <= len(own.pool) < 5
+    assert len(plan_of(build, time_limit=None).pool.some(0, 20)) == 5
 
 
 def test_names_that_mean_something_else_here_are_kept_apart() -> None:

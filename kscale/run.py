@@ -16,7 +16,6 @@ from kscale.answers import (
 )
 from kscale.budget import Budget
 from kscale.codegen.module import Subject, module_code
-from kscale.codegen.training import training_of
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import ArrayReader, reader_from_json
 from kscale.data.scaling import scalings_from_json
@@ -52,6 +51,7 @@ from kscale.results import (
 )
 from kscale.search.base import result_key
 from kscale.task import Task
+from kscale.tuning.described import training_of
 
 if TYPE_CHECKING:
     import keras

@@ -1,14 +1,10 @@
 """Code that compiles a network as it was trained."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from kscale.answers import Entry
 from kscale.codegen.source import Name, literal
 from kscale.families.base import head_names
 from kscale.task import Target, Task
-from kscale.tuning.recipe import Recipe
 
 _SCHEDULE = '''\
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -136,25 +132,3 @@ def _by_head(heads: list[str], values: list[str]) -> str:
     pairs = zip(heads, values, strict=True)
     items = "".join(f"        {head}: {value},\n" for head, value in pairs)
     return f"{{\n{items}    }}"
-
-
-def training_of(description: Mapping[str, Any], entry: Entry) -> Training:
-    """How an entry was trained.
-
-    Args:
-        description: What the `run.json` of its run says.
-        entry: Of a family.
-    """
-    knobs = dict(entry.spec.knobs)
-    batch = int(description["identity"]["batch_size"])
-    recipe = Recipe(entry.epochs, batch)
-    return Training(
-        float(entry.learning_rate or 0.0),
-        float(knobs["weight_decay"]),
-        float(knobs["label_smoothing"]),
-        recipe.epochs,
-        recipe.batch_size,
-        int(description["data"]["train"]),
-        recipe.warmup,
-        recipe.cooldown,
-    )

@@ -73,7 +73,7 @@ def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
         Path(name).write_text(f"{content}\n# changed\n")
         changed = CliRunner().invoke(main, arguments.split())
         assert changed.exit_code == 1, name
-        assert "run holds another search: its code is" in changed.stderr
+        assert "run holds another search: your code changed since." in changed.stderr
         Path(name).write_text(content)
     assert not CliRunner().invoke(main, arguments.split()).exit_code
 

@@ -25,5 +25,12 @@ def known_code(hypermodel: str | None) -> Iterator[None]:
     # What a user's code prints is no part of the answer.
     with redirect_stdout(sys.stderr):
         code = load_hypermodel(hypermodel)
-    with keras.saving.custom_object_scope(code.objects()), code.importable():
-        yield
+    known = keras.saving.get_custom_objects()
+    before = dict(known)
+    known.update(code.objects())
+    try:
+        with code.importable():
+            yield
+    finally:
+        known.clear()
+        known.update(before)

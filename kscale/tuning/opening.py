@@ -34,7 +34,9 @@ def open_model(
             path, custom_objects=objects, compile=False, safe_mode=safe_mode
         )
     except Exception as error:  # a user's layers may fail in any way
-        raise ExportError(_not_opened(path, error)) from error
+        known = (*objects, *keras.saving.get_custom_objects())
+        has_some = any(">" not in name for name in known)  # the others are registered
+        raise ExportError(_not_opened(path, error, has_some)) from error
 
 
 def opens_alone(path: Path) -> str:
@@ -62,19 +64,22 @@ def _nothing_registered() -> Iterator[None]:
         registered.update(kept)
 
 
-def _not_opened(path: Path, error: Exception) -> str:
+def _not_opened(path: Path, error: Exception, has_some: bool) -> str:
     text = str(error)
     load = f"Run({str(path.parents[1])!r}).load_model({path.stem!r}"
+    # What was given already is needed beside what is missing.
+    others, given = ("..., ", "custom_objects={...}, ") if has_some else ("", "")
     if own := _OWN.search(text):
         return (
             f"{path} has {own[1]}, code of your own: give kscale predict and export "
             f"--hypermodel MODULE:NAME, or open it in Python with {load}, "
-            f"custom_objects={{{own[1]!r}: {own[1]}}})."
+            f"custom_objects={{{others}{own[1]!r}: {own[1]}}})."
         )
     if "`safe_mode=False`" in text:
         return (
             f"{path} has a Lambda layer, whose code is run only if you ask for it: in "
-            f"Python, {load}, safe_mode=False); a layer class or keras.ops need not."
+            f"Python, {load}, {given}safe_mode=False); keras.ops instead of the layer, "
+            "or a class of your own, would not need that."
         )
     if isinstance(error, OSError | KeyError) or not is_zipfile(path):
         return f"{path} cannot be read; the search's command writes it again."

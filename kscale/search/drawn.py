@@ -17,6 +17,7 @@ from kscale.families.base import Spec
 from kscale.results import Result
 from kscale.search.base import DONE, Job, Signal, derived_seed
 from kscale.sizing import Size
+from kscale.units import format_value
 
 MOST_MISSES = 200
 """Draws in a row without a new spec that fits, after which there is none."""
@@ -202,7 +203,7 @@ class DrawnPool:
 
     def _too_large(self, drawn: Drawn) -> str:
         assert drawn.size is not None
-        point = ", ".join(f"{name}={value}" for name, value in drawn.spec.knobs)
+        point = ", ".join(f"{n}={format_value(value)}" for n, value in drawn.spec.knobs)
         used = self.budget.used(drawn.size)
         limits = {n: limit for n, limit in self.budget.limits.items() if n in used}
         over = ", ".join(

@@ -96,10 +96,10 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def sentence_of(error: BaseException) -> str:
-    """What an error says is wrong: its first paragraph that says so, in one line.
+def sentence_of(error: BaseException | str) -> str:
+    """What an error, or its text, says is wrong, in one line.
 
-    It ends with a whole sentence, or a whole word and an ellipsis, but with no dot.
+    It is the first paragraph that says so, not what stands around it. It ends with a whole sentence, or a whole word and an ellipsis, but with no dot.
     """
     plain = re.split(r"\n\s*\n", _MARKS.sub("", str(error)))
     paragraphs = [" ".join(each.split()) for each in plain if each.strip()]

@@ -83,7 +83,7 @@ def _not_opened(path: Path, error: Exception, has_some: bool) -> str:
         )
     if isinstance(error, OSError | KeyError) or not is_zipfile(path):
         return f"{path} cannot be read; the search's command writes it again."
-    cause = sentence_of(ValueError(text.rpartition(_CAUSE)[2]))
+    cause = sentence_of(text.rpartition(_CAUSE)[2])
     return (
         f"{path} does not open ({cause}): the search's command writes it again, or, "
         f"if it has code of your own, {load}, custom_objects={{...}}) may open it."

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras_tuner
 
-from kscale.errors import DataError, ResultsError, SpecError
+from kscale.errors import DataError, ResultsError, SpecError, sentence_of
 from kscale.families.base import Spec, Value
 from kscale.objectives import find_objective, metric_names, task_objective
 from kscale.results import (
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
 _ENDED = ("COMPLETED", "FAILED", "INVALID")
 _RESERVED = ("family", "depth", "width")
+_ERROR = re.compile(r"^([\w.]+): ", re.MULTILINE)  # as a traceback names one
 
 
 @dataclass(frozen=True)
@@ -323,11 +324,18 @@ def _result(
 def _reason(trial: _Trial, size: Size | str) -> str:
     """Why a trial counts as failed; empty if it does not."""
     if trial.status != "COMPLETED":
-        lines = [line.strip() for line in trial.message.splitlines() if line.strip()]
-        return lines[-1][:300] if lines else "KerasTuner gives no reason"
+        return _raised(trial.message) or "KerasTuner gives no reason"
     if trial.score is None:
         return "its score is no number"
     return size if isinstance(size, str) else ""
+
+
+def _raised(message: str) -> str:
+    """What a traceback ends with, in one line."""
+    found = list(_ERROR.finditer(message))
+    if not found:
+        return sentence_of(message.strip().rpartition("\n")[2])
+    return f"{found[-1][1]}: {sentence_of(message[found[-1].end() :])}"
 
 
 def _further(trial: _Trial, task: Task, metric: str) -> dict[str, float]:

@@ -99,7 +99,8 @@ def reason_of(error: Exception) -> str:
 def sentence_of(error: BaseException | str) -> str:
     """What an error, or its text, says is wrong, in one line.
 
-    It is the first paragraph that says so, not what stands around it. It ends with a whole sentence, or a whole word and an ellipsis, but with no dot.
+    It is the first paragraph that says so. It ends with a whole sentence, or a whole
+    word and an ellipsis, but with no dot.
     """
     plain = re.split(r"\n\s*\n", _MARKS.sub("", str(error)))
     paragraphs = [" ".join(each.split()) for each in plain if each.strip()]

@@ -6,15 +6,8 @@ from typing import Any
 
 
 def difference_of(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """What of an identity is another than was asked for, and what to do.
-
-    Args:
-        there: The identity of the search in a folder.
-        asked: The one that is wanted, as JSON has it.
-
-    Returns:
-        The end of a sentence on the folder; empty if they are the same.
-    """
+    """What the identity in a folder has that another one, as JSON has it, has not, and
+    what to do, as the end of a sentence on the folder; empty if they are the same."""
     has, wants = _flat(there), _flat(asked)
     other = [key for key in sorted({*has, *wants}) if has.get(key) != wants.get(key)]
     if not other:

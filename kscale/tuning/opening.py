@@ -1,8 +1,7 @@
 """Opening a saved model, and what to do where Keras does not open it by itself."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -45,23 +44,16 @@ def opens_alone(path: Path) -> str:
     Returns:
         A sentence; empty if nothing is needed.
     """
-    with _nothing_registered():
-        try:
-            open_model(path)
-        except ExportError as error:
-            return str(error)
-    return ""
-
-
-@contextmanager
-def _nothing_registered() -> Iterator[None]:
     registered = keras.saving.get_custom_objects()
     kept = dict(registered)
     registered.clear()
     try:
-        yield
+        open_model(path)
+    except ExportError as error:
+        return str(error)
     finally:
         registered.update(kept)
+    return ""
 
 
 def _not_opened(path: Path, error: Exception, has_some: bool) -> str:

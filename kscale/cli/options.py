@@ -146,6 +146,12 @@ hypermodel_options = together(
     ),
 )
 
+code_option = click.option(
+    "--hypermodel",
+    metavar="MODULE:NAME",
+    help="Run your own code first, of which a model of your own is made.",
+)
+
 weights_option = click.option(
     "--weights",
     metavar="imagenet|none|FILE",

@@ -92,7 +92,7 @@ def count_model(
     except Exception as error:  # layers refuse a shape in many ways
         if shape is None or isinstance(error, SpecError):
             raise
-        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}"
+        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}."
         raise SpecError(text) from error
     rows = tuple(walk.rows.values())
     trainable = {id(weight): weight for weight in model.trainable_weights}

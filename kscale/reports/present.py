@@ -56,7 +56,7 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
     present = present_row(report)
     if present is None or row is None:
         return None
-    is_known = not report.present.get("unknown_flops")
+    is_known = not (report.present.get("unknown_flops") or row.unknown_flops)
     return Comparison(
         row,
         _times(present.params, row.params),

@@ -157,7 +157,7 @@ REFUSED = {
     ),
     "value": (
         lambda: with_layer(keras.layers.Dense(2), config={"units": "x"}),
-        "own layers: Received an invalid value for `units`, .* units=x$",
+        r"own layers: Received an invalid value for `units`, .* units=x\.$",
     ),
     "file": (
         lambda: with_layer(

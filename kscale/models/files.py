@@ -35,8 +35,6 @@ _THEIRS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
-    It is not built yet if it was saved before it had an input.
-
     Args:
         path: What `model.save` wrote.
         shape: Shape of one example, for a model saved before it had one.
@@ -53,6 +51,8 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
             f"{path.name} was saved before it had an input: give its shape with "
             "--input, or call it once before saving."
         )
+    if not model.built:
+        _build(model, shape or (), path.name)
     return model
 
 
@@ -95,6 +95,15 @@ def cause_of(error: Exception) -> str:
     marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
     text = marked[1] if marked else text.split("Exception encountered: ")[-1]
     return sentence_of(text)
+
+
+def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            model.build((None, *shape))
+    except Exception as error:  # layers refuse a shape in many ways
+        sides = "x".join(map(str, shape))
+        raise ExportError(f"{name} cannot take {sides}: {cause_of(error)}") from error
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -80,17 +80,15 @@ def count_model(
     title = model.name if isinstance(model, keras.Model) else Path(model).name
     if not isinstance(model, keras.Model):
         model = read_model(Path(model), shape)
-    elif not model.built:
+    if not model.built:
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
+    shapes = _input_shapes(model, shape)
     walk = Walk()
     try:
         with no_trace(), keras.StatelessScope(initialize_variables=False):
-            if not model.built:
-                model.build((None, *(shape or ())))
-            shapes = _input_shapes(model, shape)
             walk.model(model, shapes)
-    except Exception as error:  # layers refuse a shape in many ways
-        if shape is None or isinstance(error, SpecError):
+    except Exception as error:
+        if shape is None:
             raise
         text = f"The model cannot take {_sides(shape)}: {cause_of(error)}."
         raise SpecError(text) from error

@@ -237,7 +237,7 @@ def test_a_shape_that_a_model_cannot_take_is_told(tmp_path: Path) -> None:
     unbuilt = keras.Sequential([keras.layers.Conv2D(2, 3)])
     write(path, keras.saving.serialize_keras_object(unbuilt))
     said = refused(path, "--input", "5")
-    assert "The model cannot take 5: " in said and "expected min_ndim=4" in said
+    assert "image.keras cannot take 5: " in said and "expected min_ndim=4" in said
 
 
 def test_the_command_shows_the_table_or_json(tmp_path: Path) -> None:

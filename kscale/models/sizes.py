@@ -77,6 +77,12 @@ def count_model(
         SpecError: A side of an input is not determined, or `shape` does not suit it, or
             the model is not built.
     """
+    if not isinstance(model, keras.Model | str | Path):
+        raise SpecError(
+            "A Keras model or the path of a .keras file can be counted, but got "
+            f"{type(model).__name__}; a layer goes into a keras.Sequential first."
+        )
+    _check_shape(shape)
     title = model.name if isinstance(model, keras.Model) else Path(model).name
     if not isinstance(model, keras.Model):
         model = read_model(Path(model), shape)
@@ -132,6 +138,16 @@ def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:
                 "the model with fixed ones."
             )
     return declared
+
+
+def _check_shape(shape: Any) -> None:
+    """Refuse what is no shape of one example."""
+    sides = shape if isinstance(shape, tuple | list) else [None]
+    if shape is not None and not all(type(n) is int and n > 0 for n in sides):
+        raise SpecError(
+            "A shape has a positive whole number for each side, as (32, 32, 3), not "
+            f"{shape!r}."
+        )
 
 
 def _suits(shape: Shape, declared: tuple[int | None, ...]) -> bool:

@@ -175,6 +175,30 @@ def test_open_sides_are_asked_for_and_taken() -> None:
     assert count_model(model, (96, 96, 3)).size == count_model(whole).size
 
 
+@pytest.mark.parametrize("shape", [(-3, 5), (0, 5), (3.5, 5), ("3", 5), 5, "3x5"])
+def test_a_shape_has_positive_whole_sides(shape: Any) -> None:
+    inputs = keras.Input((None, 5))
+    with pytest.raises(SpecError, match="positive whole number for each side") as told:
+        count_model(keras.Model(inputs, inputs * 2), shape)
+    assert repr(shape) in str(told.value)
+
+
+def test_a_reshape_that_does_not_fit_is_one_line() -> None:
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, keras.layers.Reshape((-1, 6))(inputs))
+    assert count_model(model, (4, 3)).rows[-1].shape == (2, 6)
+    with pytest.raises(SpecError, match="cannot take 3x3: The total size") as told:
+        count_model(model, (3, 3))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("given", [5, None, keras.layers.Dense(3)])
+def test_only_a_model_or_its_file_is_counted(given: Any) -> None:
+    with pytest.raises(SpecError, match="model or the path of a .keras file") as told:
+        count_model(given)
+    assert f"but got {type(given).__name__}; " in str(told.value)
+
+
 def test_beyond_three_inputs_the_title_counts_them() -> None:
     for number, title in ((3, "1 and 1 and 1"), (4, "4 inputs")):
         inputs = [keras.Input(()) for _ in range(number)]

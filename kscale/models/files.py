@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ from kscale.errors import ExportError, reason_of
 from kscale.models.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
+_LONGEST = 240  # text of Keras in an error of ours
+_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
 # Where Keras' own layers, operations and what they are made with live. Its other
 # modules hold functions that fetch or open files, which a layer must not be made of.
@@ -84,7 +87,7 @@ def load_trained(path: Path) -> keras.Model:
 
 
 def cause_of(error: Exception) -> str:
-    """What Keras says at the end of a long error, in one line.
+    """What Keras says at the end of a long error, in one line, and of which layer.
 
     Example:
 
@@ -92,9 +95,19 @@ def cause_of(error: Exception) -> str:
     'units=-5'
     """
     text = reason_of(error) if isinstance(error, LookupError) else str(error)
-    text = text.split("Exception encountered: ")[-1]
+    *around, text = text.split("Exception encountered: ")
     marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
-    return " ".join((marked[1] if marked else text).split())[:200]
+    said = " ".join((marked[1] if marked else text).split())
+    named = _LAYER.search(around[-1]) if around else None
+    return f"{named[1]} {named[2]!r}: {_whole(said)}" if named else _whole(said)
+
+
+def _whole(text: str) -> str:
+    """A long text up to the end of a sentence, or else of a word."""
+    if len(text) <= _LONGEST:
+        return text
+    end = text.rfind(". ", 0, _LONGEST)
+    return text[: end + 1] if end > 0 else shorten(text, _LONGEST, placeholder=" ...")
 
 
 def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
@@ -172,7 +185,8 @@ def _check_class(config: dict[str, Any], name: str) -> None:
             f"{name} has a {layer} layer, whose code is not run: replace it by "
             "keras.ops or a stock layer."
         )
-    if _SPECIAL.fullmatch(kind) or module is None:
+    # What an older Keras wrote has no module; a class of the main program has None.
+    if _SPECIAL.fullmatch(kind) or "module" not in config:
         return
     function = str(config.get("config")) if kind == "function" else ""
     if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
@@ -180,10 +194,11 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
     if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
         return
+    own = f"{module}.{kind}" if module else kind
+    what = f"function, {function}" if function else f"class, {own}"
     raise ExportError(
-        f"{name} has a custom {'function' if function else 'class'}, "
-        f"{function or f'{module}.{kind}'}, whose code is not run: only stock Keras "
-        "layers can be counted from a file."
+        f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
+        "can be counted from a file."
     )
 
 

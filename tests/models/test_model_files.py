@@ -98,6 +98,8 @@ def with_layer(layer: keras.layers.Layer, **changes: Any) -> dict[str, Any]:
     return config
 
 
+LONG = [f"arg{number}" for number in range(40)]
+
 REFUSED = {
     "lambda": (
         lambda: with_layer(keras.layers.Lambda(lambda x: x + 1)),
@@ -153,11 +155,28 @@ REFUSED = {
     ),
     "no_module": (
         lambda: with_layer(keras.layers.ReLU(), module=None, class_name="Evil"),
-        "own layers: Could not locate class 'Evil'",
+        "has a custom class, Evil, whose code is not run",
     ),
     "value": (
         lambda: with_layer(keras.layers.Dense(2), config={"units": "x"}),
         "own layers: Received an invalid value for `units`, .* units=x$",
+    ),
+    "named": (
+        lambda: with_layer(keras.layers.Dense(2), config={"name": "a", "units": -5}),
+        "own layers: Dense 'a': Received an invalid value for `units`, .* units=-5$",
+    ),
+    "newer": (
+        lambda: with_layer(
+            keras.layers.Dense(2), config={"units": 2, **dict.fromkeys(LONG, True)}
+        ),
+        r"own layers: Unrecognized keyword arguments passed to Dense: .*arg12': .*\.$",
+    ),
+    "words": (
+        lambda: with_layer(
+            keras.layers.StringLookup(vocabulary=["a"]),
+            config={"name": "words", "vocabulary": ["a", "a"]},
+        ),
+        "own layers: StringLookup 'words': The passed vocabulary has .* repeated term",
     ),
     "file": (
         lambda: with_layer(

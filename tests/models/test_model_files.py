@@ -271,6 +271,20 @@ def test_the_command_shows_the_table_or_json(tmp_path: Path) -> None:
     assert done.exit_code == 2 and "--classes does not go with a file" in done.stderr
 
 
+def test_the_shape_may_be_repeated_for_a_file_only(tmp_path: Path) -> None:
+    sides = [keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")]
+    table = keras.layers.Embedding(9, 2)
+    outputs = keras.layers.Concatenate(1)([table(side) for side in sides])
+    config = keras.saving.serialize_keras_object(keras.Model(sides, outputs))
+    path = write(tmp_path / "two.keras", config)
+    assert "open, ? and ?: give" in refused(path) and "--input 128." in refused(path)
+    shapes = ["--input", "5", "--input", "7"]
+    done = CliRunner().invoke(main, ["size", str(path), *shapes])
+    assert done.exit_code == 0 and "Keras model of 5 and 7" in done.stdout
+    done = CliRunner().invoke(main, ["size", "mlp", *shapes])
+    assert done.exit_code == 2 and "for the file of a model only" in done.stderr
+
+
 def test_a_model_saved_before_it_had_an_input_needs_one(tmp_path: Path) -> None:
     config = keras.saving.serialize_keras_object(
         keras.Sequential([keras.layers.Dense(3)])

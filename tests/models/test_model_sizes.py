@@ -183,6 +183,37 @@ def test_a_shape_has_positive_whole_sides(shape: Any) -> None:
     assert repr(shape) in str(told.value)
 
 
+def two_inputs(*shapes: tuple[int | None, ...]) -> keras.Model:
+    """Dense layers on several inputs, each with as many weights as it has features."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    heads = [keras.layers.Dense(1, use_bias=False)(each) for each in inputs]
+    return keras.Model(inputs, heads)
+
+
+def test_one_shape_is_for_all_open_inputs_and_several_for_each() -> None:
+    model = two_inputs((None, 4), (None, 4))
+    with pytest.raises(SpecError, match=r"\?x4 and \?x4: .* example, --input 128x4\.$"):
+        count_model(model)
+    assert count_model(model, (10, 4)).size.flops == 2 * (10 + 10) * 4
+    assert count_model(model, [(10, 4), (7, 4)]).size.flops == 2 * (10 + 7) * 4
+    with pytest.raises(
+        SpecError, match=r"takes \?x4 and \?x4, not 10x5 and 10x5: give"
+    ):
+        count_model(model, (10, 5))
+    with pytest.raises(SpecError, match="not 1x4 and 1x4 and 1x4: give"):
+        count_model(model, [(1, 4)] * 3)
+
+
+def test_a_shape_is_for_what_is_open_only() -> None:
+    model = two_inputs((None, 4), (6,))
+    assert count_model(model, (10, 4)).size.flops == 2 * (10 * 4 + 6)
+    assert count_model(model, [(3, 4), (6,)]).size.flops == 2 * (3 * 4 + 6)
+    different = two_inputs((None, 4), (None, None, 3))
+    with pytest.raises(SpecError, match="--input 128x4 --input 224x224x3"):
+        count_model(different)
+    assert count_model(different, [(2, 4), (2, 2, 3)]).size.flops == 2 * (8 + 12)
+
+
 def test_a_reshape_that_does_not_fit_is_one_line() -> None:
     inputs = keras.Input((None, 3))
     model = keras.Model(inputs, keras.layers.Reshape((-1, 6))(inputs))

@@ -24,7 +24,8 @@ def work_of_operation(
 ) -> Work | None:
     """What an operation computes for one example; None if that is unknown."""
     kind = type(operation).__name__
-    if kind in _PRODUCTS:
+    is_open = any(None in shape for shape in (*read, *made))
+    if kind in _PRODUCTS and not is_open:
         return _PRODUCTS[kind](operation, read, made)
     return Work() if kind in _ELEMENTWISE else None
 

@@ -39,6 +39,8 @@ BY_HAND = [
     (layers.Attention(), [(5, 4), (6, 4)], 2 * (5 * 6 * 4)),
     # The scores of sums are sums too; the context is a product.
     (layers.AdditiveAttention(), [(5, 4), (6, 4)], 5 * 6 * 4),
+    (layers.Attention(score_mode="concat"), [(5, 4), (6, 4)], 5 * 6 * 4),
+    (layers.Pipeline([layers.Rescaling(2.0), layers.RandomFlip()]), [(8, 8, 3)], 0),
     (layers.SimpleRNN(3), [(5, 4)], 5 * 3 * (4 + 3)),
     (layers.Bidirectional(layers.LSTM(3)), [(5, 4)], 5 * 2 * 4 * 3 * (4 + 3)),
     (layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)]), [(5, 4)], 5 * (63 + 40)),
@@ -112,6 +114,18 @@ def test_quantized_weights_are_stored_in_their_types(tmp_path: Path) -> None:
         assert found.to_json()["stored_bytes"] == 114
         assert "114 B as they are" in found.to_text()
         assert found.size.flops == 2 * (24 + 18)
+
+
+def test_words_of_any_number_are_looked_up_and_pooled_at_no_cost() -> None:
+    text = keras.Input((1,), dtype="string")
+    ids = layers.TextVectorization(vocabulary=["a", "b"])(text)
+    vectors = layers.Embedding(10, 4)(ids)
+    pooled = layers.Dense(2)(layers.GlobalAveragePooling1D()(vectors * 2))
+    found = count_model(keras.Model(text, pooled))
+    assert not found.unknown and found.size.flops == 2 * 4 * 2
+    assert "activations  at least " in found.to_text()
+    read = layers.GRU(3, name="gru")(vectors)
+    assert count_model(keras.Model(text, read)).unknown == ("gru",)
 
 
 def test_lora_on_quantized_weights_is_unknown() -> None:

@@ -161,7 +161,9 @@ def test_operations_that_multiply_matrices_count_and_unknown_ones_do_not() -> No
 EINSUMS = [
     ("bihd,bjhd->bhij", [(5, 2, 3), (4, 2, 3)], 2 * (2 * 5 * 4) * 3),
     ("bij,bij->bij", [(5, 4), (5, 4)], 0),
-    ("...ij,...jk->...ik", [(5, 4), (4, 6)], None),
+    ("...ij,...jk->...ik", [(5, 4), (4, 6)], 2 * (5 * 6) * 4),
+    ("...ij,...kj->...ik", [(2, 5, 4), (2, 6, 4)], 2 * (2 * 5 * 6) * 4),
+    ("bij,bkj->ik", [(5, 4), (6, 4)], None),
     ("bi,bj,bk->bijk", [(5,), (4,), (6,)], None),
 ]
 
@@ -173,6 +175,31 @@ def test_einsum_multiplies_what_it_sums(
     inputs = [keras.Input(shape) for shape in shapes]
     rows = count_model(keras.Model(inputs, keras.ops.einsum(subscripts, *inputs))).rows
     assert [row.flops for row in rows] == [flops]
+
+
+ops, ones = keras.ops, keras.ops.ones
+CONSTANTS = [
+    (lambda x: ops.matmul(x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.matmul(ones((2, 5)), x), (5 * 2 * 3) * 5),
+    (lambda x: ops.matmul(x1=x, x2=ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.einsum("bijk,kl->bijl", x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.einsum("...k,kl->...l", x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.dot(x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.inner(x, ones((6, 3))), (5 * 5 * 6) * 3),
+    (lambda x: ops.tensordot(x, ones((5, 3, 6)), 2), (5 * 6) * (5 * 3)),
+    (lambda x: ops.tensordot(x, ones((3, 5)), ((1, 3), (1, 0))), 5 * (5 * 3)),
+    (lambda x: ops.conv(x, ones((2, 2, 3, 6))), (4 * 4 * 6) * (2 * 2 * 3)),
+    (lambda x: ops.matmul(x, keras.Variable(ones((3, 6)))), (5 * 5 * 6) * 3),
+    (lambda x: x * ones((5, 3)), 0),
+]
+
+
+@pytest.mark.filterwarnings("ignore:NotImplemented should not be used")  # by Keras
+@pytest.mark.parametrize(("call", "multiply_adds"), CONSTANTS)
+def test_a_product_with_a_constant_counts(call: Any, multiply_adds: int) -> None:
+    inputs = keras.Input((5, 5, 3))
+    rows = count_model(keras.Model(inputs, call(inputs))).rows
+    assert [row.flops for row in rows] == [2 * multiply_adds]
 
 
 def test_an_attention_operation_has_scores_and_a_context() -> None:

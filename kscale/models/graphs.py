@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kscale.models.layers import VIEWS, einsum_shape, graph_of, work_of
+from kscale.models.layers import VIEWS, einsum_shape, graph_of, packed_values, work_of
 from kscale.models.operations import Shape, Work
 from kscale.sizing import SizeRow
 
@@ -157,7 +157,8 @@ class Walk:
     ) -> None:
         """Add a layer's row, or one more use of the layer to it."""
         weights = [w for w in getattr(operation, "weights", []) if self._is_new(w)]
-        params = sum(prod(weight.shape) for weight in weights)
+        packed = packed_values(operation)
+        params = sum(packed.get(id(w), prod(w.shape)) for w in weights)
         before = self.rows.get(id(operation))
         flops = None if work is None else work.flops * times
         if before is not None:

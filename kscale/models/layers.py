@@ -58,6 +58,24 @@ def _kernel(layer: Any) -> Shape:
     return tuple((layer._kernel if hasattr(layer, "_kernel") else layer.kernel).shape)
 
 
+def packed_values(layer: Any) -> dict[int, int]:
+    """How many values the int4 weights of a layer hold, two to a byte, by identity."""
+    parts = layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else []
+    found = {}
+    for part in parts:
+        if getattr(part, "quantization_mode", None) != "int4":
+            continue
+        if hasattr(part, "original_kernel_shape"):
+            found[id(part._kernel)] = prod(part.original_kernel_shape)
+        elif hasattr(part, "_orig_input_dim"):
+            found[id(part._kernel)] = part._orig_input_dim * part._orig_output_dim
+        elif hasattr(part, "_embeddings"):
+            tables = (part._embeddings, getattr(part, "reverse_embeddings", None))
+            count = part.input_dim * part.output_dim
+            found.update(dict.fromkeys(map(id, tables), count))
+    return found
+
+
 def _with_lora(layer: Any, work: Work) -> Work | None:
     """Work with what LoRA adds to the kernel, which Keras computes at every call."""
     if not getattr(layer, "lora_enabled", False):

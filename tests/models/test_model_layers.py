@@ -116,6 +116,38 @@ def test_quantized_weights_are_stored_in_their_types(tmp_path: Path) -> None:
         assert found.size.flops == 2 * (24 + 18)
 
 
+PACKED = [
+    # Weights, a bias, a scale and a zero for each output, an index for each input.
+    (layers.Dense(7), (5,), 5 * 7 + 7 + 7 + 7 + 5, 5 * 4 + 7 * (4 + 4 + 1) + 5 * 4),
+    (
+        layers.EinsumDense("abc,cde->abde", (None, 3, 5)),
+        (2, 7),
+        7 * 15 + 15 + 15 + 7,
+        7 * 8 + 15 * (4 + 1) + 7 * 4,
+    ),
+    (layers.Embedding(11, 7), (5,), 77 + 11 + 11 + 7, 11 * 4 + 11 * (4 + 1) + 7 * 4),
+    (
+        layers.MultiHeadAttention(1, 3, use_bias=False),
+        (5, 7),
+        3 * (21 + 3 + 3 + 7) + (21 + 7 + 7 + 3),
+        3 * (7 * 2 + 3 * 5 + 7 * 4) + (3 * 4 + 7 * 5 + 3 * 4),
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+@pytest.mark.parametrize(("layer", "shape", "params", "stored"), PACKED)
+def test_weights_of_four_bits_count_each_though_two_share_a_byte(
+    layer: Any, shape: tuple[int, ...], params: int, stored: int
+) -> None:
+    inputs = keras.Input(shape)
+    several = isinstance(layer, layers.MultiHeadAttention)
+    model = keras.Model(inputs, layer(inputs, inputs) if several else layer(inputs))
+    model.quantize("int4")
+    found = count_model(model)
+    assert (found.size.params, found.stored_bytes) == (params, stored)
+
+
 def test_words_of_any_number_are_looked_up_and_pooled_at_no_cost() -> None:
     text = keras.Input((1,), dtype="string")
     ids = layers.TextVectorization(vocabulary=["a", "b"])(text)

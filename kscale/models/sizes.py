@@ -135,7 +135,7 @@ def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
             declared, places, given * len(places) if len(given) == 1 else given
         )
     if any(is_open):
-        several = any(is_open[1:])
+        several = len(declared) > 1
         raise SpecError(
             f"The model leaves sides of its input{'s' * several} open, "
             f"{' and '.join(map(_sides, declared))}: give the shape of one example, "

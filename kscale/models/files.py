@@ -12,6 +12,7 @@ from kscale.errors import ExportError, reason_of, sentence_of
 from kscale.models.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
+_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
 # Where Keras' own layers, operations and what they are made with live. Its other
 # modules hold functions that fetch or open files, which a layer must not be made of.
@@ -84,7 +85,7 @@ def load_trained(path: Path) -> keras.Model:
 
 
 def cause_of(error: Exception) -> str:
-    """What Keras says at the end of a long error, in one line.
+    """What Keras says at the end of a long error, in one line, and of which layer.
 
     Example:
 
@@ -92,9 +93,11 @@ def cause_of(error: Exception) -> str:
     'units=-5'
     """
     text = reason_of(error) if isinstance(error, LookupError) else str(error)
+    *around, text = text.split("Exception encountered: ")
     marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
-    text = marked[1] if marked else text.split("Exception encountered: ")[-1]
-    return sentence_of(text)
+    said = sentence_of(marked[1] if marked else text)
+    named = _LAYER.search(around[-1]) if around else None
+    return f"{named[1]} {named[2]!r}: {said}" if named else said
 
 
 def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
@@ -172,7 +175,8 @@ def _check_class(config: dict[str, Any], name: str) -> None:
             f"{name} has a {layer} layer, whose code is not run: replace it by "
             "keras.ops or a stock layer."
         )
-    if _SPECIAL.fullmatch(kind) or module is None:
+    # What an older Keras wrote has no module; a class of the main program has None.
+    if _SPECIAL.fullmatch(kind) or "module" not in config:
         return
     function = str(config.get("config")) if kind == "function" else ""
     if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
@@ -180,10 +184,11 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
     if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
         return
+    own = f"{module}.{kind}" if module else kind
+    what = f"function, {function}" if function else f"class, {own}"
     raise ExportError(
-        f"{name} has a custom {'function' if function else 'class'}, "
-        f"{function or f'{module}.{kind}'}, whose code is not run: only stock Keras "
-        "layers can be counted from a file."
+        f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
+        "can be counted from a file."
     )
 
 

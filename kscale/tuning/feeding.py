@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kscale.building import alone
 from kscale.data.base import Dataset, Part
+from kscale.data.preprocessing.columns import TableColumns
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import SpecError
 from kscale.models.layers import graph_of
@@ -21,6 +22,7 @@ Shape = tuple[int | None, ...]
 
 _CHUNK = 256  # examples of a forward pass
 _BYTE = 255.0
+_MATRIX = "numbers"
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Feeding:
         text: What that is, in words.
         is_raw: Whether it is the raw inputs, or those of kscale's networks.
         factor, offset: `raw * factor + offset` is given, of a single input.
+        stacked: Columns of numbers that are given side by side, as one matrix.
     """
 
     text: str
     is_raw: bool = True
     factor: float = 1.0
     offset: float = 0.0
+    stacked: tuple[str, ...] = ()
 
 
 RAW = Feeding("the raw inputs")
@@ -46,9 +50,14 @@ def feedings_of(dataset: Dataset) -> list[Feeding]:
     """Ways to feed a data set, the raw inputs first.
 
     Images are often divided by their largest value, or brought to -1 to 1, before a
-    model gets them.
+    model gets them. Of a table, models often get the numbers alone, as one matrix.
     """
     found = [RAW]
+    columns = [i for i in dataset.preprocessing.values() if isinstance(i, TableColumns)]
+    numbers = tuple(number.name for item in columns for number in item.numbers)
+    if numbers and len(columns) == len(dataset.preprocessing):
+        text = "the raw numbers of the table, its columns in order, as one matrix"
+        found.append(Feeding(text, stacked=numbers))
     item = dataset.task.inputs[0]
     if len(dataset.task.inputs) == 1 and item.kind == "image":
         peak = _peak(dataset, item.name)
@@ -90,6 +99,9 @@ def fed_rows(
     if not feeding.is_raw:
         return {name: rows[chosen] for name, rows in part.inputs.items()}
     rows = raw_rows(dataset, part, chosen)
+    if feeding.stacked:
+        columns = [np.asarray(rows[name], np.float32) for name in feeding.stacked]
+        return {_MATRIX: np.stack(columns, axis=1)}
     if (feeding.factor, feeding.offset) == (1.0, 0.0):
         return rows
     return {
@@ -102,6 +114,8 @@ def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]
     """Shapes of one example by name."""
     if not feeding.is_raw:
         return {item.name: item.shape for item in dataset.task.inputs}
+    if feeding.stacked:
+        return {_MATRIX: (len(feeding.stacked),)}
     raw = [raw for item in dataset.preprocessing.values() for raw in item.raw_inputs]
     return {item.name: item.shape for item in raw}
 

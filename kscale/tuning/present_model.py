@@ -24,7 +24,7 @@ from kscale.tuning.evaluation import (
     evaluate_test,
     mean_score,
 )
-from kscale.tuning.feeding import RAW, Feeder, fed_shapes, feeders_of
+from kscale.tuning.feeding import Feeder, fed_shapes, feeders_of
 from kscale.tuning.majority import majority_answers
 from kscale.tuning.plans import Plan
 from kscale.tuning.scoring import probabilities
@@ -95,7 +95,7 @@ def load_present(plan: Plan) -> Present | None:
     if not math.isfinite(chosen.score):
         raise SpecError(f"{name} gives numbers that are not finite on this data.")
     first = tried[0]
-    is_told = first is not chosen and first.feeder.feeding.text == RAW.text
+    is_told = first is not chosen and first.feeder.feeding.is_raw
     raw_score = first.score if is_told and math.isfinite(first.score) else None
     size = _counted(model, chosen.feeder)
     return Present(name, chosen.feeder, size, chosen.form, raw_score)

@@ -318,6 +318,32 @@ def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> N
         check_retrainable(found)
 
 
+def of_numbers(*layers: Any, size: int = 2) -> keras.Model:
+    return keras.Sequential([keras.Input((size,)), *layers], name="odd")
+
+
+def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
+    """In the order of the file, without its words, blanks as NaN."""
+    rng = np.random.default_rng(0)
+    rows = [[a, "uv"[a % 2], b, a + b / 10] for a, b in rng.integers(90, size=(80, 2))]
+    write_csv(
+        tmp_path / "train.csv", ["b", "city", "a", "price"], *rows, ["", "u", 1, 3]
+    )
+    data = load_dataset(tmp_path / "train.csv", label="price")
+    model = of_numbers(keras.layers.Dense(1))
+    model.set_weights([np.array([[1.0], [0.1]]), np.zeros(1)])
+    feeder = feeders_of(model, data, "odd")[0]
+    assert "raw numbers of the table" in feeder.feeding.text
+    (given,) = feeder.outputs(data.test, np.arange(len(data.test))).values()
+    is_known = np.isfinite(given)
+    np.testing.assert_allclose(
+        given[is_known], data.test.targets["price"][is_known], rtol=1e-5
+    )
+    (features,) = data.task.inputs[0].shape
+    wanted = present(of_numbers(keras.layers.Dense(1), size=features), data)
+    assert wanted.feeder.feeding.text == "the inputs as kscale's networks read them"
+
+
 def made(kind: str, count: int = 60) -> dict[str, np.ndarray]:
     """Two classes, or a value of hundreds, that follow from the first feature."""
     x = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)

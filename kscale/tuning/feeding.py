@@ -130,12 +130,15 @@ class Feeder:
         feeding: In which form they are given.
         places: For each input of the model, the name of what it gets and its shape;
             empty for a model that does not say what it takes.
+        unscales: Whether values that it gives are taken for scaled ones, of mean 0 and
+            deviation 1 in training.
     """
 
     model: keras.Model
     dataset: Dataset
     feeding: Feeding
     places: tuple[tuple[str, Shape], ...]
+    unscales: bool = False
 
     def outputs(self, part: Part, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What the model gives for some examples, by the name of its output."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import Dataset, Part
+from kscale.data.base import Part
 from kscale.errors import SpecError
 from kscale.families.base import Spec, head_names
 from kscale.models.files import load_trained
@@ -30,6 +30,12 @@ from kscale.tuning.plans import Plan
 from kscale.tuning.scoring import probabilities
 
 _MOST_TRIED = 1000  # examples on which the ways of feeding are compared
+_SCALED = "values scaled to mean 0 and deviation 1 in training"
+_DOUBT = (
+    "no way of feeding it makes it better than a constant answer, so it is probably "
+    "fed otherwise than it was trained (inputs or targets scaled outside of it? "
+    "classes in another order?)"
+)
 _SUM = 1e-2  # how far from 1 probabilities may sum up in float16
 
 
@@ -44,6 +50,7 @@ class Present:
         form: What its outputs are, in words.
         raw_score: Score with the raw inputs on some examples, where others were clearly
             better; else None.
+        doubt: Why its scores are probably not what it can; empty if nothing says so.
     """
 
     name: str
@@ -51,6 +58,7 @@ class Present:
     size: ModelSize
     form: str
     raw_score: float | None = None
+    doubt: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """What run.json says of it."""
@@ -62,14 +70,14 @@ class Present:
             "fed": self.feeder.feeding.text,
             "raw_score": self.raw_score,
             "outputs": self.form,
+            "doubt": self.doubt,
         }
 
     def answers(self, part: Part) -> Answers:
         """What it gives for a part."""
-        dataset = self.feeder.dataset
         everything = np.arange(len(part))
-        found, _ = _answers(self.feeder, dataset, part, everything, self.name)
-        return found
+        outputs = _outputs(self.feeder, part, everything, self.name)
+        return _answers(self.feeder, part, everything, outputs, self.name)[0]
 
 
 def load_present(plan: Plan) -> Present | None:
@@ -77,7 +85,8 @@ def load_present(plan: Plan) -> Present | None:
 
     It is fed the raw inputs, unless another way that suits its shapes scores better on
     up to 1,000 validation examples, and better than the majority class: a model that
-    was trained on pixels of 0 to 1 shall not stand there as worse than it is.
+    was trained on pixels of 0 to 1 shall not stand there as worse than it is. Values
+    are also read as if the targets had been scaled in its training.
 
     Raises:
         ExportError: Its file cannot be read, or has code of its own.
@@ -88,17 +97,16 @@ def load_present(plan: Plan) -> Present | None:
     name, model = plan.baseline.name, plan.baseline.source
     if not isinstance(model, keras.Model):
         model = load_trained(model)
-    tried = [
-        _Tried.of(item, plan, name) for item in feeders_of(model, plan.dataset, name)
-    ]
-    chosen = _chosen(tried, plan)
+    feeders = feeders_of(model, plan.dataset, name)
+    tried = [each for feeder in feeders for each in _tried(feeder, plan, name)]
+    chosen, doubt = _chosen(tried, plan)
     if not math.isfinite(chosen.score):
         raise SpecError(f"{name} gives numbers that are not finite on this data.")
     first = tried[0]
     is_told = first is not chosen and first.feeder.feeding.is_raw
     raw_score = first.score if is_told and math.isfinite(first.score) else None
     size = _counted(model, chosen.feeder)
-    return Present(name, chosen.feeder, size, chosen.form, raw_score)
+    return Present(name, chosen.feeder, size, chosen.form, raw_score, doubt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,31 +117,35 @@ class _Tried:
     form: str
     score: float
 
-    @classmethod
-    def of(cls, feeder: Feeder, plan: Plan, name: str) -> "_Tried":
-        part = plan.dataset.validation
-        number = min(len(part), _MOST_TRIED)
-        some = np.linspace(0, len(part) - 1, number).astype(np.int64)
-        answers, form = _answers(feeder, plan.dataset, part, some, name)
-        if not all(np.isfinite(given).all() for _, given in answers.values()):
-            return cls(feeder, form, math.nan)
-        task = plan.dataset.task
-        return cls(feeder, form, mean_score(plan.objective, task, answers))
+    answers: Answers
 
 
-def _chosen(tried: Sequence[_Tried], plan: Plan) -> _Tried:
-    """The one of the best score; the first, the raw inputs, among equals.
+def _tried(feeder: Feeder, plan: Plan, name: str) -> Iterator[_Tried]:
+    """A way of feeding, and once more with values unscaled."""
+    task, part = plan.dataset.task, plan.dataset.validation
+    number = min(len(part), _MOST_TRIED)
+    some = np.linspace(0, len(part) - 1, number).astype(np.int64)
+    outputs = _outputs(feeder, part, some, name)
+    is_scaled = bool(plan.dataset.target_scaling)
+    for unscales in (False, True)[: 1 + is_scaled]:
+        one = replace(feeder, unscales=unscales)
+        answers, form = _answers(one, part, some, outputs, name)
+        is_finite = all(np.isfinite(given).all() for _, given in answers.values())
+        score = mean_score(plan.objective, task, answers) if is_finite else math.nan
+        yield _Tried(one, form, score, answers)
 
-    A way that is no better than the majority class shows nothing: then the first too.
-    """
+
+def _chosen(tried: Sequence[_Tried], plan: Plan) -> tuple[_Tried, str]:
+    """The one of the best score, and why to doubt it; the first among equals."""
     objective, data = plan.objective, plan.dataset
     constant = majority_answers(data, data.validation)
     chance = mean_score(objective, data.task, constant)
     sound = [item for item in tried if math.isfinite(item.score)]
     proved = [item for item in sound if objective.better(item.score, chance)]
-    if not proved:
-        return (sound or tried)[0]
-    return max(proved, key=lambda item: objective.gain(item.score, 0.0))
+    best = max(
+        proved or sound or tried[:1], key=lambda item: objective.gain(item.score, 0.0)
+    )
+    return best, "" if proved else _DOUBT
 
 
 def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
@@ -145,27 +157,33 @@ def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
     return count_model(model, shapes[feeder.places[0][0]])
 
 
-def _answers(
-    feeder: Feeder,
-    dataset: Dataset,
-    part: Part,
-    chosen: NDArray[np.int64],
-    name: str,
-) -> tuple[Answers, str]:
-    """What was wanted and what was given, by target, and what the outputs are."""
+def _outputs(
+    feeder: Feeder, part: Part, chosen: NDArray[np.int64], name: str
+) -> dict[str, NDArray[Any]]:
     try:
-        outputs = feeder.outputs(part, chosen)
+        return feeder.outputs(part, chosen)
     except Exception as error:  # a model of a stranger may fail in any way
         text = " ".join(str(error).split())[:200]
         raise SpecError(
             f"{name} cannot be run on this data ({feeder.feeding.text}): {text}"
         ) from error
+
+
+def _answers(
+    feeder: Feeder,
+    part: Part,
+    chosen: NDArray[np.int64],
+    outputs: dict[str, NDArray[Any]],
+    name: str,
+) -> tuple[Answers, str]:
+    """What was wanted and what was given, by target, and what the outputs are."""
+    task, scalings = feeder.dataset.task, feeder.dataset.target_scaling
     found, forms = {}, []
-    pairs = zip(
-        dataset.task.targets, output_names(dataset.task, outputs, name), strict=True
-    )
-    for target, output in pairs:
+    names = output_names(task, outputs, name)
+    for target, output in zip(task.targets, names, strict=True):
         given, form = _read(target, outputs[output], name)
+        if feeder.unscales and target.name in scalings:
+            given, form = scalings[target.name].apply(given), _SCALED
         found[target.name] = part.targets[target.name][chosen], given
         forms.append(form)
     return found, " and ".join(dict.fromkeys(forms))

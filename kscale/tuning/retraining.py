@@ -246,6 +246,6 @@ def _scaled_values(target: Target, given: Any, feeder: Feeder) -> Any:
     last = feeder.model.layers[-1]
     is_linear = getattr(last, "activation", None) is keras.activations.linear
     scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
-    if is_linear or scaling is None:
+    if is_linear or scaling is None or feeder.unscales:
         return given
     return rescaled(given, _inverse(scaling), f"{layer_name(target.name)}_scaled")

@@ -176,3 +176,12 @@ def test_its_note_says_what_it_was_fed_and_what_its_score_may_owe() -> None:
     note = next(note for note in whole().notes if note.startswith("mine.keras"))
     assert "divided by 16 (with the raw inputs it scores 31.0 %)" in note
     assert "its scores are too high" in note
+
+
+def test_where_it_is_doubted_nothing_is_said_to_be_better() -> None:
+    report = beside(present(0.1, 9000), trained_anew(), doubt="no way makes it better")
+    lines = dict(present_lines(report))
+    assert lines["not compared"] == "no way makes it better"
+    assert not any("better by" in text for text in (*lines, *lines.values()))
+    found = report_json(report)["present"]
+    assert found["doubt"] and not found["recommended"]["is_better"]

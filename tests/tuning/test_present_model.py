@@ -417,16 +417,28 @@ def test_what_does_not_suit_the_data_is_refused_at_once(
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
-def test_a_model_no_better_than_chance_is_fed_the_raw_inputs() -> None:
-    """The scaled ones would suit it less badly, and still show nothing."""
+def test_the_best_feeding_is_doubted_if_it_is_no_better_than_chance() -> None:
     arrays = made("values")
     data = load_dataset({"x": 20 + 10 * arrays["x"], "y": arrays["y"]})
-    for weight, bias, text in (
-        (40.0, 0.0, "the raw inputs"),
-        (50.0, 300.0, "the inputs as kscale's networks read them"),
-    ):
+    for weight, bias in ((40.0, 0.0), (50.0, 300.0)):
         found = present(linear_model(weight, bias, "linear"), data)
-        assert found.feeder.feeding.text == text
+        assert found.feeder.feeding.text == "the inputs as kscale's networks read them"
+        assert found.form == "values"
+        assert bool(found.doubt) is (bias == 0)
+    assert present(linear_model(5.0, 200.0, "linear"), data).doubt == ""
+
+
+def test_values_of_scaled_targets_are_unscaled() -> None:
+    data = load_dataset(made("values"))
+    ((name, scaling),) = data.target_scaling.items()
+    weight, bias = 50 / scaling.scale[0], (300 - scaling.offset[0]) / scaling.scale[0]
+    found = present(linear_model(weight, bias, "linear"), data)
+    assert not found.doubt and "scaled to mean 0 and deviation 1" in found.form
+    wanted, given = found.answers(data.test)[name]
+    np.testing.assert_allclose(given, wanted, rtol=1e-4)
+    network = as_network(found.feeder, found)
+    scaled = network.predict(data.test.inputs["x"], verbose=0)
+    np.testing.assert_allclose(scaling.apply(scaled), wanted, rtol=1e-4)
 
 
 def test_several_inputs_go_by_name_or_in_order() -> None:

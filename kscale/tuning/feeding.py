@@ -155,7 +155,11 @@ class Feeder:
         """Arrays or Keras tensors as the model takes them."""
         if not self.places:
             return alone({name: _tensor(array) for name, array in rows.items()})
-        flat = [_shaped(_tensor(rows[name]), shape) for name, shape in self.places]
+        types = [item.dtype for item in self.model.inputs]
+        flat = [
+            _typed(_shaped(_tensor(rows[name]), shape), dtype)
+            for (name, shape), dtype in zip(self.places, types, strict=True)
+        ]
         graph = graph_of(self.model)
         if graph is None:
             return flat[0] if len(flat) == 1 else flat
@@ -178,6 +182,16 @@ def _shaped(tensor: Any, shape: Shape) -> Any:
     if isinstance(tensor, keras.KerasTensor):
         return keras.layers.Reshape(shape)(tensor)
     return tf.reshape(tensor, (-1, *shape))
+
+
+def _typed(tensor: Any, dtype: str) -> Any:
+    """Rounded for a model that takes integers: 4.9999995 was 5 before it was scaled."""
+    is_exact = not keras.backend.is_int_dtype(dtype)
+    if is_exact or not keras.backend.is_float_dtype(
+        keras.backend.standardize_dtype(tensor.dtype)
+    ):
+        return tensor
+    return keras.ops.round(tensor)
 
 
 def named(model: keras.Model, outputs: Any) -> dict[str, NDArray[Any]]:

@@ -344,6 +344,21 @@ def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
     assert wanted.feeder.feeding.text == "the inputs as kscale's networks read them"
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_whole_numbers_reach_a_model_of_integers_exactly(dtype: str) -> None:
+    """Although they were scaled, and turned back with an error."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(256, size=(60, 3, 2, 1)).astype(np.uint8)
+    data = load_dataset((x, x.sum(axis=(1, 2, 3)).astype(np.float32)))
+    inputs = keras.Input((3, 2, 1), dtype=dtype)
+    total = keras.ops.sum(keras.ops.cast(inputs, "float32"), axis=(1, 2))
+    found = present(keras.Model(inputs, total), data)
+    ((wanted, given),) = found.answers(data.test).values()
+    assert found.feeder.feeding.text == "the raw inputs"
+    np.testing.assert_array_equal(given, wanted)
+    assert as_network(found.feeder, found).output_shape == (None, 1)
+
+
 def made(kind: str, count: int = 60) -> dict[str, np.ndarray]:
     """Two classes, or a value of hundreds, that follow from the first feature."""
     x = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)

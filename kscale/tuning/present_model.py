@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from kscale.families.base import Spec, head_names
 from kscale.models.files import load_trained
 from kscale.models.sizes import ModelSize, count_model
 from kscale.naming import layer_name
+from kscale.reports.pairs import paired_error
 from kscale.results import PRESENT, Result
 from kscale.task import Target, Task
 from kscale.tuning.evaluation import (
@@ -22,6 +24,8 @@ from kscale.tuning.evaluation import (
     Evaluation,
     evaluate,
     evaluate_test,
+    left_out_scores,
+    mean_error,
     mean_score,
 )
 from kscale.tuning.feeding import Feeder, fed_shapes, feeders_of
@@ -30,6 +34,7 @@ from kscale.tuning.plans import Plan
 from kscale.tuning.scoring import probabilities
 
 _MOST_TRIED = 1000  # examples on which the ways of feeding are compared
+_CLEAR = 2  # standard errors
 _SCALED = "values scaled to mean 0 and deviation 1 in training"
 _DOUBT = (
     "no way of feeding it makes it better than a constant answer, so it is probably "
@@ -83,9 +88,10 @@ class Present:
 def load_present(plan: Plan) -> Present | None:
     """The present model that a plan names; None if it names none.
 
-    It is fed the raw inputs, unless another way that suits its shapes scores better on
-    up to 1,000 validation examples, and better than the majority class: a model that
-    was trained on pixels of 0 to 1 shall not stand there as worse than it is. Values
+    It is fed the raw inputs, unless another way that suits its shapes scores clearly
+    better on up to 1,000 validation examples, or they are no better than the majority
+    class: a model that was trained on pixels of 0 to 1 shall not stand there as worse
+    than it is. Values
     are also read as if the targets had been scaled in its training.
 
     Raises:
@@ -136,16 +142,33 @@ def _tried(feeder: Feeder, plan: Plan, name: str) -> Iterator[_Tried]:
 
 
 def _chosen(tried: Sequence[_Tried], plan: Plan) -> tuple[_Tried, str]:
-    """The one of the best score, and why to doubt it; the first among equals."""
+    """One way of feeding, and why to doubt it.
+
+    Of those that are better than a constant answer, the first, the raw inputs, unless
+    another one is clearly better; without any, that of the best score.
+    """
     objective, data = plan.objective, plan.dataset
     constant = majority_answers(data, data.validation)
     chance = mean_score(objective, data.task, constant)
     sound = [item for item in tried if math.isfinite(item.score)]
     proved = [item for item in sound if objective.better(item.score, chance)]
-    best = max(
-        proved or sound or tried[:1], key=lambda item: objective.gain(item.score, 0.0)
-    )
-    return best, "" if proved else _DOUBT
+    if proved:
+        return reduce(lambda one, two: _clearer(one, two, plan), proved), ""
+    best = max(sound or tried[:1], key=lambda item: objective.gain(item.score, 0.0))
+    return best, _DOUBT
+
+
+def _clearer(one: _Tried, two: _Tried, plan: Plan) -> _Tried:
+    """The second, if it is better on the same examples by two standard errors."""
+    task, objective = plan.dataset.task, plan.objective
+    gain, error = objective.gain(two.score, one.score), math.inf
+    if gain > 0:
+        scores = [left_out_scores(objective, task, each.answers) for each in (one, two)]
+        errors = [mean_error(objective, task, each.answers) for each in (one, two)]
+        error = paired_error(*scores) if all(scores) else math.hypot(*errors)
+        number = len(next(iter(one.answers.values()))[0])
+        error = math.hypot(error, 1 / number if objective.is_share else 0.0)
+    return two if gain > _CLEAR * error else one
 
 
 def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:

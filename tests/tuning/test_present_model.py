@@ -55,12 +55,12 @@ def pixels(data: Dataset, part: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def mine() -> keras.Model:
-    """A classifier of flat pixels of 0 to 1, trained a few steps."""
+    """A classifier of flat pixels of -1 to 1, trained a few steps."""
     keras.utils.set_random_seed(3)
     layers = [keras.Input((64,)), keras.layers.Dense(16, "tanh")]
     model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")], name="mine")
     model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
-    x = pixels(digits(), "train").reshape(-1, 64) / 16
+    x = pixels(digits(), "train").reshape(-1, 64) / 8 - 1
     model.fit(x, digits().train.targets["label"], epochs=2, verbose=0)
     return model
 
@@ -98,7 +98,7 @@ def test_it_is_counted_and_scored_on_both_parts(run: Run, mine: keras.Model) -> 
     assert found["baseline"].params == mine.count_params() == 65 * 16 + 17 * 10
     assert found["baseline"].flops == 2 * (64 * 16 + 16 * 10)
     for part, stage in (("validation", "baseline"), ("test", "test")):
-        x = pixels(digits(), part).reshape(-1, 64) / 16
+        x = pixels(digits(), part).reshape(-1, 64) / 8 - 1
         chosen = mine.predict(x, verbose=0).argmax(axis=1)
         wanted = digits().parts[part].targets["label"]
         assert found[stage].score == pytest.approx((chosen == wanted).mean())
@@ -116,7 +116,7 @@ def test_it_is_over_the_budget_and_never_an_answer(run: Run) -> None:
 
 def test_a_note_says_what_it_was_fed(run: Run) -> None:
     notes = " ".join(run.report().notes)
-    assert "mine.keras was fed the raw inputs divided by 16 (with the raw" in notes
+    assert "mine.keras was fed the raw inputs scaled to -1 to 1 (with the raw" in notes
     assert "taken for probabilities" in notes
 
 
@@ -441,6 +441,17 @@ def test_the_best_feeding_is_doubted_if_it_is_no_better_than_chance() -> None:
         assert found.form == "values"
         assert bool(found.doubt) is (bias == 0)
     assert present(linear_model(5.0, 200.0, "linear"), data).doubt == ""
+
+
+def test_raw_inputs_are_left_for_what_is_clearly_better_alone() -> None:
+    x = np.random.default_rng(0).uniform(size=(1000, 2, 1, 1)).astype(np.float32)
+    data = load_dataset((2 * x, (x[:, 0, 0, 0] > 0.5).astype(int)))
+    kernel = np.array([[60.0], [0.0]], np.float32)
+    for bias, text in ((-55, "the raw inputs"), (-30, "divided by 1.99")):
+        layers = [keras.Input((2, 1, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.set_weights([kernel, np.array([bias], np.float32)])
+        assert text in present(model, data).feeder.feeding.text
 
 
 def test_values_of_scaled_targets_are_unscaled() -> None:

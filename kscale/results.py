@@ -63,6 +63,7 @@ class Result:
         seconds: Wall-clock time of building, training and scoring.
         curve: For each epoch, under `loss` and `score`.
         parent: Index of the job whose weights it went on from.
+        unknown_flops: Layers whose FLOPs nobody knows, which `flops` is without.
         memory: Bytes that the training was predicted to hold.
         latency_ms: Median time of a forward pass; None if it was not measured.
         latency_low, latency_high: First and last decile of those times.
@@ -97,6 +98,7 @@ class Result:
     seconds: float = 0.0
     curve: Mapping[str, list[float]] = field(default_factory=dict, hash=False)
     parent: int | None = None
+    unknown_flops: int = 0
     memory: int = 0
     latency_ms: float | None = None
     latency_low: float | None = None

@@ -120,7 +120,7 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
         columns.append(Column("rate", _rate, importance=5))
     columns += [
         Column("params", lambda row: format_count(row.params)),
-        Column("FLOPs", lambda row: format_count(row.flops), importance=6),
+        Column("FLOPs", _flops, importance=6),
         *_measured_columns(report),
         Column(f"{score}{unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
@@ -132,6 +132,13 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
             Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
         ]
     return columns
+
+
+def _flops(row: Row) -> str:
+    """What is known of the FLOPs."""
+    if not row.unknown_flops:
+        return format_count(row.flops)
+    return f"≥{format_count(row.flops)}" if row.flops else "unknown"
 
 
 def _measured_columns(report: Report) -> list[Column]:

@@ -60,7 +60,7 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
     present = present_row(report)
     if present is None or row is None:
         return None
-    is_known = not report.present.get("unknown_flops")
+    is_known = not (report.present.get("unknown_flops") or row.unknown_flops)
     return Comparison(
         row,
         _times(present.params, row.params),
@@ -199,7 +199,8 @@ def present_json(report: Report) -> dict[str, Any] | None:
         "outputs": str(report.present.get("outputs", "")),
         "doubt": str(report.present.get("doubt", "")),
         "params": present.params,
-        "flops": present.flops,
+        "flops": _known_flops(present),
+        "unknown_flops": present.unknown_flops,
         "score": present.score,
         "stderr": present.stderr,
         "test_score": present.test_score,
@@ -211,6 +212,11 @@ def present_json(report: Report) -> dict[str, Any] | None:
     }
 
 
+def _known_flops(row: Row) -> int | None:
+    """At least so many; None where nothing is known."""
+    return row.flops if row.flops or not row.unknown_flops else None
+
+
 def _json(item: Comparison | None) -> dict[str, Any] | None:
     if item is None:
         return None
@@ -218,7 +224,7 @@ def _json(item: Comparison | None) -> dict[str, Any] | None:
         "family": item.row.family,
         "knobs": dict(item.row.spec.knobs),
         "params": item.row.params,
-        "flops": item.row.flops,
+        "flops": _known_flops(item.row),
         "score": item.row.score,
         "times_fewer_params": item.params,
         "times_fewer_flops": item.flops,

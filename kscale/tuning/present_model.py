@@ -298,6 +298,7 @@ def _blank_result(present: Present, plan: Plan) -> Result:
         size.trainable,
         size.flops,
         size.weight_bytes(),
+        unknown_flops=len(present.size.unknown),
         memory=size.training_bytes(plan.recipe.batch_size),
     )
 

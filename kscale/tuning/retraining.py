@@ -109,6 +109,11 @@ class _Retrainer(Trainer):
         shared = {name: getattr(usual, name) for name in (*names, *more)}
         return cls(plan.dataset, **shared, present=present)
 
+    def describe(self, job: Job, member: int) -> Result:
+        """As `Trainer.describe`."""
+        unknown = len(self.present.size.unknown)
+        return replace(super().describe(job, member), unknown_flops=unknown)
+
     def size_of(self, job: Job) -> Size:
         """Exact size of the present model."""
         return self.present.size.size

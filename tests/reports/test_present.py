@@ -149,6 +149,15 @@ def test_flops_are_not_compared_where_some_are_unknown() -> None:
     assert "FLOPs" not in dict(present_lines(report))["smaller and better by"]
 
 
+def test_flops_of_which_some_are_unknown_are_at_least_so_many() -> None:
+    for flops, shown, plain in ((100_000, "≥100k", 100_000), (0, "unknown", None)):
+        row = present(0.92, 9000, flops=flops, unknown_flops=2)
+        report = beside(row, unknown_flops=2)
+        assert f" {shown} " in report_text(report, 200)
+        found = report_json(report)["present"]
+        assert (found["flops"], found["unknown_flops"]) == (plain, 2)
+
+
 @pytest.mark.parametrize("family", ["present", "retrained"])
 def test_it_is_no_answer_however_good_it_is(family: str) -> None:
     best = present(0.999, 700, family, learning_rate=0.001)

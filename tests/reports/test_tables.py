@@ -28,6 +28,7 @@ from kscale.reports.tables import (
     report_table,
     report_text,
 )
+from kscale.units import format_count
 
 
 def digits_report() -> Report:
@@ -155,3 +156,18 @@ def test_text_of_strangers_is_shown_and_not_obeyed() -> None:
     markdown = report_markdown(report)
     assert "\\[red\\]a?\\[2J\\|\\<b\\> next" in markdown
     assert "\x1b" not in markdown
+
+
+def test_flops_that_nobody_knows_are_no_0() -> None:
+    some = made_result(cnn(2, 8), 0.8, unknown_flops=1)
+    none = made_result(cnn(3, 8), 0.9, unknown_flops=2, flops=0)
+    report = make_report(made_run(), [some, none])
+    text = report_text(report, 200)
+    assert f" ≥{format_count(some.flops)} " in text
+    assert " unknown " in text
+    assert [row.net_score for row in report.rows] == [None, None]
+    rows = list(csv.DictReader(io.StringIO(report_csv(report))))
+    found = {(row["flops"], row["unknown_flops"]) for row in rows}
+    assert found == {(str(some.flops), "1"), ("", "2")}
+    plain = report_json(report)["rows"]
+    assert {row["flops"] for row in plain} == {some.flops, None}

@@ -25,7 +25,7 @@ from kscale.tuning.baselines import find_baseline
 from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
 from kscale.tuning.plans import plan_search
-from kscale.tuning.present_model import Present, load_present
+from kscale.tuning.present_model import Present, load_present, present_results
 from kscale.tuning.retraining import (
     as_network,
     check_retrainable,
@@ -540,6 +540,9 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
     model = Own()
     found = present(model)
     assert found.size.size.params == 650 and found.size.unknown
+    plan = plan_search(digits(), max_params=9e5, baseline=model)
+    for result in present_results(found, plan, []):
+        assert result.unknown_flops == len(found.size.unknown)
     with pytest.raises(SpecError, match="own has a call of its own"):
         tune(
             digits(),

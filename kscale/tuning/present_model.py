@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from kscale.data.base import Part
 from kscale.errors import SpecError
@@ -41,6 +42,7 @@ _DOUBT = (
     "fed otherwise than it was trained (inputs or targets scaled outside of it? "
     "classes in another order?)"
 )
+_MUCH = 0.1  # more right answers, by which classes seem to be in another order
 _SUM = 1e-2  # how far from 1 probabilities may sum up in float16
 
 
@@ -153,9 +155,16 @@ def _chosen(tried: Sequence[_Tried], plan: Plan) -> tuple[_Tried, str]:
     sound = [item for item in tried if math.isfinite(item.score)]
     proved = [item for item in sound if objective.better(item.score, chance)]
     if proved:
-        return reduce(lambda one, two: _clearer(one, two, plan), proved), ""
-    best = max(sound or tried[:1], key=lambda item: objective.gain(item.score, 0.0))
-    return best, _DOUBT
+        best = reduce(lambda one, two: _clearer(one, two, plan), proved)
+        return best, _order_doubt(best, data.task)[1]
+    best = max(
+        sound or tried[:1],
+        key=lambda item: (
+            _order_doubt(item, data.task)[0],
+            objective.gain(item.score, 0.0),
+        ),
+    )
+    return best, _order_doubt(best, data.task)[1] or _DOUBT
 
 
 def _clearer(one: _Tried, two: _Tried, plan: Plan) -> _Tried:
@@ -169,6 +178,47 @@ def _clearer(one: _Tried, two: _Tried, plan: Plan) -> _Tried:
         number = len(next(iter(one.answers.values()))[0])
         error = math.hypot(error, 1 / number if objective.is_share else 0.0)
     return two if gain > _CLEAR * error else one
+
+
+def _order_doubt(item: _Tried, task: Task) -> tuple[float, str]:
+    """The share that is right in another order of classes, if much more, and that."""
+    for target in task.targets:
+        if target.kind == "classes":
+            wanted, given = item.answers[target.name]
+            chosen = given.argmax(axis=-1)
+            before, after = reordered_accuracy(wanted, chosen, target.outputs)
+            if after > before:
+                return after, (
+                    f"its classes of {target.name} seem to be in another order than "
+                    f"those of the data: in that which suits it best "
+                    f"{100 * after:.0f} % of its answers are right instead of "
+                    f"{100 * before:.0f} %"
+                )
+    return 0.0, ""
+
+
+def reordered_accuracy(
+    wanted: NDArray[Any], chosen: NDArray[Any], classes: int
+) -> tuple[float, float]:
+    """Shares of right answers: as they are, and with classes in another order.
+
+    The order is the best one of every second example, the shares are of the others:
+    many classes and few examples shall not make it look better than it is. Twice the
+    same, unless it is better by a tenth, by three standard errors, and than one answer.
+    """
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (chosen[::2], wanted[::2]), 1)
+    _, order = linear_sum_assignment(counts, maximize=True)
+    wanted, chosen = wanted[1::2], chosen[1::2]
+    if not len(wanted):
+        return 0.0, 0.0
+    right, reordered = chosen == wanted, order[chosen] == wanted
+    spread, number = np.std(reordered * 1.0 - right), len(wanted)
+    error = math.hypot(spread / math.sqrt(number), 1 / number)
+    before, after = float(right.mean()), float(reordered.mean())
+    constant = float(np.bincount(wanted).max()) / number
+    is_better = after > max(before, constant) + max(_MUCH, 3 * error)
+    return before, after if is_better else before
 
 
 def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:

@@ -25,7 +25,12 @@ from kscale.tuning.baselines import find_baseline
 from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
 from kscale.tuning.plans import plan_search
-from kscale.tuning.present_model import Present, load_present, present_results
+from kscale.tuning.present_model import (
+    Present,
+    load_present,
+    present_results,
+    reordered_accuracy,
+)
 from kscale.tuning.retraining import (
     as_network,
     check_retrainable,
@@ -465,6 +470,31 @@ def test_values_of_scaled_targets_are_unscaled() -> None:
     network = as_network(found.feeder, found)
     scaled = network.predict(data.test.inputs["x"], verbose=0)
     np.testing.assert_allclose(scaling.apply(scaled), wanted, rtol=1e-4)
+
+
+def test_classes_in_another_order_are_told(mine: keras.Model) -> None:
+    swapped = keras.models.clone_model(mine)
+    *first, kernel, bias = mine.get_weights()
+    all_others, three = [3, 4, 5, 6, 7, 8, 9, 0, 1, 2], [0, 1, 2, 3, 4, 5, 6, 8, 9, 7]
+    for order in (all_others, three, list(range(10))):
+        swapped.set_weights([*first, kernel[:, order], bias[order]])
+        found = present(swapped)
+        assert order is three or "scaled to -1" in found.feeder.feeding.text
+        is_told = "classes of label seem to be in another order" in found.doubt
+        assert is_told is bool(found.doubt) is (order != sorted(order))
+
+
+def test_another_order_is_no_luck() -> None:
+    rng = np.random.default_rng(0)
+    for classes, number in ((2, 10), (2, 1000), (10, 100), (300, 1000)):
+        for _ in range(10):
+            wanted, chosen = rng.integers(classes, size=(2, number))
+            before, after = reordered_accuracy(wanted, chosen, classes)
+            assert before == after
+    wanted = (rng.uniform(size=100) > 0.2).astype(int)
+    assert len({*reordered_accuracy(wanted, 0 * wanted, 2)}) == 1
+    before, after = reordered_accuracy(wanted, 1 - wanted, 2)
+    assert (before, after) == (0.0, 1.0)
 
 
 def test_several_inputs_go_by_name_or_in_order() -> None:

@@ -122,10 +122,11 @@ def present_lines(report: Report) -> list[tuple[str, str]]:
 
 
 def _against(report: Report, item: Comparison) -> tuple[str, str]:
-    """What the recommended row is against the present model."""
-    is_smaller = item.params is not None and item.params > 1
-    adjectives = ["smaller"] * is_smaller + ["better"] * item.is_better
-    label = f"{' and '.join(adjectives)} by" if adjectives else "against it"
+    """What the recommended row is against the present model; sizes come after "better
+    by" of a smaller one alone."""
+    label = "against it"
+    if item.params is not None and item.params > 1:
+        label = "smaller and better by" if item.is_better else "smaller by"
     return label, f"{_difference_text(report, item)} (recommended)"
 
 

@@ -65,7 +65,7 @@ def test_only_what_is_smaller_and_clearly_better_is_called_so() -> None:
     labels = {
         (9000, 0.92): "smaller and better by",
         (9000, 0.97): "smaller by",
-        (1000, 0.92): "better by",
+        (1000, 0.92): "against it",
         (1000, 0.99): "against it",
     }
     for (params, score), label in labels.items():

@@ -98,13 +98,18 @@ def load_present(plan: Plan) -> Present | None:
 
     Raises:
         ExportError: Its file cannot be read, or has code of its own.
-        SpecError: It does not suit the data.
+        SpecError: It does not suit the data, or was never built.
     """
     if plan.baseline is None:
         return None
     name, model = plan.baseline.name, plan.baseline.source
     if not isinstance(model, keras.Model):
         model = load_trained(model)
+    if not model.built:
+        raise SpecError(
+            f"{name} was never built, so its weights would be random: train it, or "
+            "call it on some data and load its weights, before it is the baseline."
+        )
     feeders = feeders_of(model, plan.dataset, name)
     tried = [each for feeder in feeders for each in _tried(feeder, plan, name)]
     chosen, doubt = _chosen(tried, plan)

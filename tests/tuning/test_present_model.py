@@ -417,6 +417,7 @@ def refused() -> dict[str, tuple[Callable[[], Any], str]]:
             lambda: keras.Sequential([keras.Input((8, 8, 1)), dense(10)], name="odd"),
             "odd gives 8x8x10 numbers",
         ),
+        "unbuilt": (Own, "own was never built, so its weights would be random"),
         "number": (lambda: 5, "path of a .keras file or a keras.Model, but got int"),
         "finite": (
             lambda: headed(
@@ -427,7 +428,9 @@ def refused() -> dict[str, tuple[Callable[[], Any], str]]:
     }
 
 
-@pytest.mark.parametrize("name", ["classes", "shape", "map", "number", "finite"])
+@pytest.mark.parametrize(
+    "name", ["classes", "shape", "map", "unbuilt", "number", "finite"]
+)
 def test_what_does_not_suit_the_data_is_refused_at_once(
     name: str, tmp_path: Path
 ) -> None:
@@ -568,6 +571,7 @@ class Own(keras.Model):
 
 def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> None:
     model = Own()
+    model(np.zeros((1, 8, 8, 1)))
     found = present(model)
     assert found.size.size.params == 650 and found.size.unknown
     plan = plan_search(digits(), max_params=9e5, baseline=model)

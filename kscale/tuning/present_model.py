@@ -116,7 +116,8 @@ def load_present(plan: Plan) -> Present | None:
     if not math.isfinite(chosen.score):
         raise SpecError(f"{name} gives numbers that are not finite on this data.")
     first = tried[0]
-    is_told = first is not chosen and first.feeder.feeding.is_raw
+    fed = first.feeder.feeding
+    is_told = fed.is_raw and fed != chosen.feeder.feeding
     raw_score = first.score if is_told and math.isfinite(first.score) else None
     size = _counted(model, chosen.feeder)
     return Present(name, chosen.feeder, size, chosen.form, raw_score, doubt)
@@ -136,8 +137,7 @@ class _Tried:
 def _tried(feeder: Feeder, plan: Plan, name: str) -> Iterator[_Tried]:
     """A way of feeding, and once more with values unscaled."""
     task, part = plan.dataset.task, plan.dataset.validation
-    number = min(len(part), _MOST_TRIED)
-    some = np.linspace(0, len(part) - 1, number).astype(np.int64)
+    some = _some(part)
     outputs = _outputs(feeder, part, some, name)
     is_scaled = bool(plan.dataset.target_scaling)
     for unscales in (False, True)[: 1 + is_scaled]:
@@ -148,17 +148,32 @@ def _tried(feeder: Feeder, plan: Plan, name: str) -> Iterator[_Tried]:
         yield _Tried(one, form, score, answers)
 
 
+def _some(part: Part) -> NDArray[np.int64]:
+    number = min(len(part), _MOST_TRIED)
+    return np.linspace(0, len(part) - 1, number).astype(np.int64)
+
+
 def _chosen(tried: Sequence[_Tried], plan: Plan) -> tuple[_Tried, str]:
     """One way of feeding, and why to doubt it.
 
     Of those that are better than a constant answer, the first, the raw inputs, unless
-    another one is clearly better; without any, that of the best score.
+    another one is clearly better; without any, that of the best score. Values near 0
+    are a constant answer once they are unscaled, so these must be clearly better.
     """
     objective, data = plan.objective, plan.dataset
-    constant = majority_answers(data, data.validation)
-    chance = mean_score(objective, data.task, constant)
+    some, known = _some(data.validation), majority_answers(data, data.validation)
+    answers = {
+        name: (wanted[some], given[some]) for name, (wanted, given) in known.items()
+    }
+    chance = mean_score(objective, data.task, answers)
+    constant = replace(tried[0], score=chance, answers=answers)
     sound = [item for item in tried if math.isfinite(item.score)]
-    proved = [item for item in sound if objective.better(item.score, chance)]
+    proved = [
+        item
+        for item in sound
+        if objective.better(item.score, chance)
+        and (not item.feeder.unscales or _clearer(constant, item, plan) is item)
+    ]
     if proved:
         best = reduce(lambda one, two: _clearer(one, two, plan), proved)
         return best, _order_doubt(best, data.task)[1]

@@ -468,11 +468,20 @@ def test_values_of_scaled_targets_are_unscaled() -> None:
     weight, bias = 50 / scaling.scale[0], (300 - scaling.offset[0]) / scaling.scale[0]
     found = present(linear_model(weight, bias, "linear"), data)
     assert not found.doubt and "scaled to mean 0 and deviation 1" in found.form
+    assert found.raw_score is None
     wanted, given = found.answers(data.test)[name]
     np.testing.assert_allclose(given, wanted, rtol=1e-4)
     network = as_network(found.feeder, found)
     scaled = network.predict(data.test.inputs["x"], verbose=0)
     np.testing.assert_allclose(scaling.apply(scaled), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.01, -0.01])
+def test_values_near_0_are_no_scaled_targets(weight: float) -> None:
+    """One of both is by luck a little better than the mean."""
+    model = linear_model(0.0, 0.0, "linear")
+    model.set_weights([np.array([[0], [weight], [0]]), np.zeros(1)])
+    assert "constant answer" in present(model, load_dataset(made("values"))).doubt
 
 
 def test_classes_in_another_order_are_told(mine: keras.Model) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from kscale.errors import ResultsError
 from kscale.families import FAMILIES
 from kscale.families.base import Spec, is_own
+from kscale.identity import difference_of
 
 logger = logging.getLogger(__name__)
 
@@ -282,14 +283,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-def _flat(identity: Any) -> dict[str, Any]:
-    """What differs is named by its own key, also inside the budget and the settings."""
-    flat: dict[str, Any] = {}
-    for key, value in dict(identity).items():
-        flat |= value if isinstance(value, dict) else {key: value}
-    return flat
-
-
 class ResultsWriter:
     """The only writer of a run folder, for as long as it is open.
 
@@ -355,14 +348,8 @@ class ResultsWriter:
             return
         there = read_run(self.folder)
         asked = json.loads(json.dumps(description["identity"]))
-        has, wants = _flat(there["identity"]), _flat(asked)
-        for key in sorted({*has, *wants}):
-            if has.get(key) != wants.get(key):
-                raise ResultsError(
-                    f"{self.folder} holds another search: its {key} is "
-                    f"{json.dumps(has.get(key))}, not {json.dumps(wants.get(key))}. "
-                    "Choose another folder with --run."
-                )
+        if different := difference_of(there["identity"], asked):
+            raise ResultsError(f"{self.folder} {different}")
 
     def _end_partial_line(self, path: Path) -> None:
         """A killed process may have left half a line; what follows starts a new one."""

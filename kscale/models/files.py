@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kscale.errors import ExportError, reason_of
+from kscale.errors import ExportError, reason_of, sentence_of
 from kscale.models.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
@@ -35,6 +35,8 @@ _THEIRS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
+    It is not built yet if it was saved before it had an input.
+
     Args:
         path: What `model.save` wrote.
         shape: Shape of one example, for a model saved before it had one.
@@ -51,8 +53,6 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
             f"{path.name} was saved before it had an input: give its shape with "
             "--input, or call it once before saving."
         )
-    if not model.built:
-        _build(model, shape or (), path.name)
     return model
 
 
@@ -72,7 +72,7 @@ def load_trained(path: Path) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a file from a stranger may fail in any way
         text = f"{path.name} cannot be loaded from Keras' own layers: "
-        raise ExportError(text + cause_of(error)) from error
+        raise ExportError(f"{text}{cause_of(error)}.") from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
     if not model.built:
@@ -92,18 +92,9 @@ def cause_of(error: Exception) -> str:
     'units=-5'
     """
     text = reason_of(error) if isinstance(error, LookupError) else str(error)
-    text = text.split("Exception encountered: ")[-1]
     marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
-    return " ".join((marked[1] if marked else text).split())[:200]
-
-
-def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
-    try:
-        with no_trace(), keras.StatelessScope(initialize_variables=False):
-            model.build((None, *shape))
-    except Exception as error:  # layers refuse a shape in many ways
-        sides = "x".join(map(str, shape))
-        raise ExportError(f"{name} cannot take {sides}: {cause_of(error)}") from error
+    text = marked[1] if marked else text.split("Exception encountered: ")[-1]
+    return sentence_of(text)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -199,7 +190,7 @@ def _built(config: dict[str, Any], name: str) -> keras.Model:
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # a config from a stranger may fail in any way
         raise ExportError(
-            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}"
+            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}."
         ) from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")

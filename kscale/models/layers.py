@@ -282,12 +282,9 @@ _ELEMENTWISE = {
     Add Average Concatenate Maximum Minimum Multiply Subtract
     ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
     SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment
-    RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
-    RandomElasticTransform RandomErasing RandomFlip RandomGrayscale RandomHue
-    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
-    RandomSharpness RandomShear RandomTranslation RandomZoom Resizing Solarization
-    CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
-    TextVectorization
+    AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment Resizing
+    Solarization CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup
+    StringLookup TextVectorization
     """.split()  # noqa: SIM905  (a name a line would be a page)
 } | {LayerScale, StochasticDepth, CustomScaleLayer}
+_ELEMENTWISE |= {v for k, v in vars(keras.layers).items() if k.startswith("Random")}

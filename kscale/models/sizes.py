@@ -80,17 +80,19 @@ def count_model(
     title = model.name if isinstance(model, keras.Model) else Path(model).name
     if not isinstance(model, keras.Model):
         model = read_model(Path(model), shape)
-    if not model.built:
+    elif not model.built:
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
-    shapes = _input_shapes(model, shape)
     walk = Walk()
     try:
         with no_trace(), keras.StatelessScope(initialize_variables=False):
+            if not model.built:
+                model.build((None, *(shape or ())))
+            shapes = _input_shapes(model, shape)
             walk.model(model, shapes)
-    except Exception as error:
-        if shape is None:
+    except Exception as error:  # layers refuse a shape in many ways
+        if shape is None or isinstance(error, SpecError):
             raise
-        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}"
+        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}."
         raise SpecError(text) from error
     rows = tuple(walk.rows.values())
     trainable = {id(weight): weight for weight in model.trainable_weights}

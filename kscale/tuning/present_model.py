@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from kscale.data.base import Part
-from kscale.errors import SpecError
+from kscale.errors import SpecError, sentence_of
 from kscale.families.base import Spec, head_names
 from kscale.models.files import load_trained
 from kscale.models.sizes import ModelSize, count_model
@@ -256,9 +256,9 @@ def _outputs(
     try:
         return feeder.outputs(part, chosen)
     except Exception as error:  # a model of a stranger may fail in any way
-        text = " ".join(str(error).split())[:200]
         raise SpecError(
-            f"{name} cannot be run on this data ({feeder.feeding.text}): {text}"
+            f"{name} cannot be run on this data ({feeder.feeding.text}): "
+            f"{sentence_of(error)}."
         ) from error
 
 

@@ -157,7 +157,7 @@ REFUSED = {
     ),
     "value": (
         lambda: with_layer(keras.layers.Dense(2), config={"units": "x"}),
-        "own layers: Received an invalid value for `units`, .* units=x$",
+        r"own layers: Received an invalid value for `units`, .* units=x\.$",
     ),
     "file": (
         lambda: with_layer(
@@ -237,7 +237,7 @@ def test_a_shape_that_a_model_cannot_take_is_told(tmp_path: Path) -> None:
     unbuilt = keras.Sequential([keras.layers.Conv2D(2, 3)])
     write(path, keras.saving.serialize_keras_object(unbuilt))
     said = refused(path, "--input", "5")
-    assert "image.keras cannot take 5: " in said and "expected min_ndim=4" in said
+    assert "The model cannot take 5: " in said and "expected min_ndim=4" in said
 
 
 def test_the_command_shows_the_table_or_json(tmp_path: Path) -> None:

@@ -171,3 +171,14 @@ def test_flops_that_nobody_knows_are_no_0() -> None:
     assert found == {(str(some.flops), "1"), ("", "2")}
     plain = report_json(report)["rows"]
     assert {row["flops"] for row in plain} == {some.flops, None}
+
+
+def test_long_numbers_are_shown_with_four_digits_and_written_exactly() -> None:
+    specs = [Spec("a:build", (("lr", lr),)) for lr in (0.004243343573868751, 0.001)]
+    results = [made_result(spec, 0.9, params=9, learning_rate=0.0) for spec in specs]
+    report = make_report(made_run(families=["a:build"]), results)
+    text = report_text(report, 200, all_rows=True)
+    assert "lr=0.004243: 9 params" in text
+    assert "0.0042433" not in text
+    assert "0.004243343573868751" in report_csv(report)
+    assert report_json(report)["rows"][0]["knobs"]["lr"] == 0.004243343573868751

@@ -93,8 +93,7 @@ def load_present(plan: Plan) -> Present | None:
     It is fed the raw inputs, unless another way that suits its shapes scores clearly
     better on up to 1,000 validation examples, or they are no better than the majority
     class: a model that was trained on pixels of 0 to 1 shall not stand there as worse
-    than it is. Values
-    are also read as if the targets had been scaled in its training.
+    than it is. Values are also read as if the targets had been scaled in its training.
 
     Raises:
         ExportError: Its file cannot be read, or has code of its own.
@@ -224,7 +223,8 @@ def reordered_accuracy(
 
     The order is the best one of every second example, the shares are of the others:
     many classes and few examples shall not make it look better than it is. Twice the
-    same, unless it is better by a tenth, by three standard errors, and than one answer.
+    same, unless it is better than that and than one answer by a tenth, by a quarter of
+    what is wrong (random networks reach less), and by three standard errors.
     """
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (chosen[::2], wanted[::2]), 1)
@@ -237,8 +237,8 @@ def reordered_accuracy(
     error = math.hypot(spread / math.sqrt(number), 1 / number)
     before, after = float(right.mean()), float(reordered.mean())
     constant = float(np.bincount(wanted).max()) / number
-    is_better = after > max(before, constant) + max(_MUCH, 3 * error)
-    return before, after if is_better else before
+    least = max(_MUCH, (1 - before) / 4, 3 * error)
+    return before, after if after > max(before, constant) + least else before
 
 
 def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:

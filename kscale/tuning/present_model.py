@@ -113,7 +113,8 @@ def load_present(plan: Plan) -> Present | None:
     tried = [each for feeder in feeders for each in _tried(feeder, plan, name)]
     chosen, doubt = _chosen(tried, plan)
     if not math.isfinite(chosen.score):
-        raise SpecError(f"{name} gives numbers that are not finite on this data.")
+        why = ": blanks are NaN, fill them" if chosen.feeder.feeding.stacked else ""
+        raise SpecError(f"{name} gives numbers that are not finite on this data{why}.")
     first = tried[0]
     fed = first.feeder.feeding
     is_told = fed.is_raw and fed != chosen.feeder.feeding

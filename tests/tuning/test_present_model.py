@@ -331,9 +331,8 @@ def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
     """In the order of the file, without its words, blanks as NaN."""
     rng = np.random.default_rng(0)
     rows = [[a, "uv"[a % 2], b, a + b / 10] for a, b in rng.integers(90, size=(80, 2))]
-    write_csv(
-        tmp_path / "train.csv", ["b", "city", "a", "price"], *rows, ["", "u", 1, 3]
-    )
+    blanks = [["", "u", 1, 3]] * 20
+    write_csv(tmp_path / "train.csv", ["b", "city", "a", "price"], *rows, *blanks)
     data = load_dataset(tmp_path / "train.csv", label="price")
     model = of_numbers(keras.layers.Dense(1))
     model.set_weights([np.array([[1.0], [0.1]]), np.zeros(1)])
@@ -341,9 +340,12 @@ def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
     assert "raw numbers of the table" in feeder.feeding.text
     (given,) = feeder.outputs(data.test, np.arange(len(data.test))).values()
     is_known = np.isfinite(given)
+    assert 0 < is_known.sum() < len(given)
     np.testing.assert_allclose(
         given[is_known], data.test.targets["price"][is_known], rtol=1e-5
     )
+    with pytest.raises(SpecError, match="not finite on this data: blanks are NaN"):
+        present(model, data)
     (features,) = data.task.inputs[0].shape
     wanted = present(of_numbers(keras.layers.Dense(1), size=features), data)
     assert wanted.feeder.feeding.text == "the inputs as kscale's networks read them"

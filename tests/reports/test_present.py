@@ -65,7 +65,7 @@ def test_only_what_is_smaller_and_clearly_better_is_called_so() -> None:
     labels = {
         (9000, 0.92): "smaller and better by",
         (9000, 0.97): "smaller by",
-        (1000, 0.92): "better by",
+        (1000, 0.92): "against it",
         (1000, 0.99): "against it",
     }
     for (params, score), label in labels.items():
@@ -149,6 +149,15 @@ def test_flops_are_not_compared_where_some_are_unknown() -> None:
     assert "FLOPs" not in dict(present_lines(report))["smaller and better by"]
 
 
+def test_flops_of_which_some_are_unknown_are_at_least_so_many() -> None:
+    for flops, shown, plain in ((100_000, "≥100k", 100_000), (0, "unknown", None)):
+        row = present(0.92, 9000, flops=flops, unknown_flops=2)
+        report = beside(row, unknown_flops=2)
+        assert f" {shown} " in report_text(report, 200)
+        found = report_json(report)["present"]
+        assert (found["flops"], found["unknown_flops"]) == (plain, 2)
+
+
 @pytest.mark.parametrize("family", ["present", "retrained"])
 def test_it_is_no_answer_however_good_it_is(family: str) -> None:
     best = present(0.999, 700, family, learning_rate=0.001)
@@ -176,3 +185,12 @@ def test_its_note_says_what_it_was_fed_and_what_its_score_may_owe() -> None:
     note = next(note for note in whole().notes if note.startswith("mine.keras"))
     assert "divided by 16 (with the raw inputs it scores 31.0 %)" in note
     assert "its scores are too high" in note
+
+
+def test_where_it_is_doubted_nothing_is_said_to_be_better() -> None:
+    report = beside(present(0.1, 9000), trained_anew(), doubt="no way makes it better")
+    lines = dict(present_lines(report))
+    assert lines["not compared"] == "no way makes it better"
+    assert not any("better by" in text for text in (*lines, *lines.values()))
+    found = report_json(report)["present"]
+    assert found["doubt"] and not found["recommended"]["is_better"]

@@ -14,7 +14,8 @@ from kscale.reports.cells import (
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
 from kscale.results import COMPARED, PRESENT, RETRAINED
-from kscale.units import format_count
+
+_LEAST_OF_SIZE, _MOST_OF_SIZE = 0.5, 1.1  # of the present model's parameters
 
 
 @dataclass(frozen=True)
@@ -77,25 +78,30 @@ def _times(present: int, other: int) -> float | None:
 
 
 def best_of_that_size(report: Report) -> Row | None:
-    """The best row of the search that is at most as large as the present model.
+    """The best row of the search that is at most a tenth larger than the present model.
 
     As for the best row of all, only finalists count where one of them is.
     """
-    present = present_row(report)
-    rows = [
-        row
-        for row in report.rows
-        if present is not None
-        and row.params <= present.params
-        and row.family not in COMPARED
-        and not row.over_budget
-    ]
+    rows = _of_that_size(report, 0.0)
     finalists = [row for row in rows if row.stage == "finalist"]
     return min(
         finalists or rows,
         key=lambda row: (-report.objective.gain(row.score, 0.0), row.params),
         default=None,
     )
+
+
+def _of_that_size(report: Report, least: float) -> list[Row]:
+    """Rows of at least some share of the present model's parameters."""
+    present = present_row(report)
+    return [
+        row
+        for row in report.rows
+        if present is not None
+        and least <= row.params / max(present.params, 1) <= _MOST_OF_SIZE
+        and row.family not in COMPARED
+        and not row.over_budget
+    ]
 
 
 def present_lines(report: Report) -> list[tuple[str, str]]:
@@ -182,11 +188,19 @@ def _reach(report: Report) -> Iterable[tuple[str, str]]:
     if present is None:
         return
     if found is None:
-        size = format_count(present.params)
-        yield label, f"not known: nothing of at most {size} params was trained."
+        yield (
+            label,
+            f"not known: nothing of at most its size was trained.{_looks(present)}",
+        )
         return
     text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
-    yield label, f"{text}{_and_gain(report, found)}"
+    is_near = _of_that_size(report, _LEAST_OF_SIZE)
+    further = "" if is_near else f". Nothing nearer was trained.{_looks(present)}"
+    yield label, f"{text}{_and_gain(report, found)}{further}"
+
+
+def _looks(present: Row) -> str:
+    return f" `kscale tune --max-params {present.params}` looks there."
 
 
 def present_json(report: Report) -> dict[str, Any] | None:

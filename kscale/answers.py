@@ -58,6 +58,11 @@ class Entry:
         return self.results[0].flops
 
     @property
+    def unknown_flops(self) -> int:
+        """Layers whose FLOPs nobody knows, which `flops` is without."""
+        return self.results[0].unknown_flops
+
+    @property
     def trainable(self) -> int:
         """Exact number of weights that training changes."""
         return self.results[0].trainable

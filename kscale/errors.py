@@ -12,8 +12,10 @@
     └── MissingPackageError  (ImportError)   an optional package that is not installed
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from textwrap import shorten
 
 
 class KscaleError(Exception):
@@ -63,8 +65,23 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
 
 
+_MARKS = re.compile(
+    r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} |\[\[\{\{.*?\]\]|\[Op:\w+\]( name: ?)?"
+)
+# What Keras, AutoGraph and TensorFlow say before what is wrong, and after it.
+_AROUND = (
+    "Exception encountered when calling",
+    "Arguments received by",
+    "Graph execution error",
+    "Detected at node",
+    "in user code:",
+    'File "',
+)
+_LONGEST = 300
+
+
 def reason_of(error: Exception) -> str:
-    """Why something failed, in one line for a result.
+    """Why something failed, in one line for a result, without a dot at its end.
 
     Example:
 
@@ -73,7 +90,23 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(ValueError("shapes do not fit"))
     'ValueError: shapes do not fit'
     """
-    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    text = sentence_of(error)
     if isinstance(error, TrialError):
         return text
-    return f"{type(error).__name__}: {text[:300]}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def sentence_of(error: BaseException | str) -> str:
+    """What an error, or its text, says is wrong, in one line.
+
+    It is the first paragraph that says so. It ends with a whole sentence, or a whole
+    word and an ellipsis, but with no dot.
+    """
+    plain = re.split(r"\n\s*\n", _MARKS.sub("", str(error)))
+    paragraphs = [" ".join(each.split()) for each in plain if each.strip()]
+    said = [each for each in paragraphs if not each.startswith(_AROUND)]
+    text = (said or paragraphs or [""])[0]
+    if len(text) > _LONGEST:
+        end = text.rfind(". ", 0, _LONGEST)
+        text = text[:end] if end > 0 else shorten(text, _LONGEST, placeholder=" ...")
+    return text if text.endswith("...") else text.rstrip(".")

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from kscale.errors import ResultsError
 from kscale.families import FAMILIES
 from kscale.families.base import Spec, is_own
+from kscale.identity import difference_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Result:
         seconds: Wall-clock time of building, training and scoring.
         curve: For each epoch, under `loss` and `score`.
         parent: Index of the job whose weights it went on from.
+        unknown_flops: Layers whose FLOPs nobody knows, which `flops` is without.
         memory: Bytes that the training was predicted to hold.
         latency_ms: Median time of a forward pass; None if it was not measured.
         latency_low, latency_high: First and last decile of those times.
@@ -97,6 +99,7 @@ class Result:
     seconds: float = 0.0
     curve: Mapping[str, list[float]] = field(default_factory=dict, hash=False)
     parent: int | None = None
+    unknown_flops: int = 0
     memory: int = 0
     latency_ms: float | None = None
     latency_low: float | None = None
@@ -280,14 +283,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-def _flat(identity: Any) -> dict[str, Any]:
-    """What differs is named by its own key, also inside the budget and the settings."""
-    flat: dict[str, Any] = {}
-    for key, value in dict(identity).items():
-        flat |= value if isinstance(value, dict) else {key: value}
-    return flat
-
-
 class ResultsWriter:
     """The only writer of a run folder, for as long as it is open.
 
@@ -353,14 +348,8 @@ class ResultsWriter:
             return
         there = read_run(self.folder)
         asked = json.loads(json.dumps(description["identity"]))
-        has, wants = _flat(there["identity"]), _flat(asked)
-        for key in sorted({*has, *wants} - {"baseline"}):  # which was once part of it
-            if has.get(key) != wants.get(key):
-                raise ResultsError(
-                    f"{self.folder} holds another search: its {key} is "
-                    f"{json.dumps(has.get(key))}, not {json.dumps(wants.get(key))}. "
-                    "Choose another folder with --run."
-                )
+        if different := difference_of(there["identity"], asked):
+            raise ResultsError(f"{self.folder} {different}")
 
     def _end_partial_line(self, path: Path) -> None:
         """A killed process may have left half a line; what follows starts a new one."""

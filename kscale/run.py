@@ -16,7 +16,6 @@ from kscale.answers import (
 )
 from kscale.budget import Budget
 from kscale.codegen.module import Subject, module_code
-from kscale.codegen.training import Training
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import ArrayReader, reader_from_json
 from kscale.data.scaling import scalings_from_json
@@ -52,8 +51,7 @@ from kscale.results import (
 )
 from kscale.search.base import result_key
 from kscale.task import Task
-from kscale.tuning.recipe import Recipe
-from kscale.tuning.weighting import weights_of_run
+from kscale.tuning.described import training_of
 
 if TYPE_CHECKING:
     import keras
@@ -207,27 +205,11 @@ class Run:
                 which,
                 self.task,
                 self.objective,
-                self._training(which),
+                training_of(description, which),
                 str(description["data"].get("name", "data")),
                 preprocessings_from_json(description.get("preprocessing", {})),
                 scalings_from_json(description.get("target_scaling", {})),
             )
-        )
-
-    def _training(self, entry: Entry) -> Training:
-        knobs = dict(entry.spec.knobs)
-        batch = int(self.description["identity"]["batch_size"])
-        recipe = Recipe(entry.epochs, batch)
-        return Training(
-            float(entry.learning_rate or 0.0),
-            float(knobs["weight_decay"]),
-            float(knobs["label_smoothing"]),
-            recipe.epochs,
-            recipe.batch_size,
-            int(self.description["data"]["train"]),
-            recipe.warmup,
-            recipe.cooldown,
-            weights_of_run(self.description),
         )
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
@@ -286,20 +268,32 @@ class Run:
 
         return serve_logs(self.write_logs(), port)
 
-    def load_model(self, which: str | Entry = "recommended") -> "keras.Model":
+    def load_model(
+        self,
+        which: str | Entry = "recommended",
+        custom_objects: Mapping[str, Any] | None = None,
+        safe_mode: bool = True,
+    ) -> "keras.Model":
         """A trained model with its preprocessing: raw inputs in, probabilities out.
 
         Args:
             which: `best`, `recommended`, or an entry of the front.
+            custom_objects: Classes and functions of your own that a model of your own
+                has, by their names.
+            safe_mode: Whether the code of Lambda layers, which the file holds, is
+                refused; without it that code is run.
 
         Raises:
-            ExportError: The file or the weights are damaged.
+            ExportError: The file or the weights are damaged, or it has code of your
+                own; the text says how it opens.
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
         from kscale.tuning.shipped import shipped_model
 
-        return shipped_model(self.folder, self.description, which)
+        return shipped_model(
+            self.folder, self.description, which, custom_objects, safe_mode
+        )
 
     def predict(
         self,

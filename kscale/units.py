@@ -80,6 +80,19 @@ def parse_seconds(text: str | float) -> float:
     return seconds
 
 
+def format_value(value: object) -> str:
+    """A value of a knob for people: of a number that is not whole, four digits.
+
+    Example:
+
+    >>> format_value(0.004243343573868751), format_value(0.25), format_value(123456)
+    ('0.004243', '0.25', '123456')
+    """
+    text = str(value)
+    is_long = isinstance(value, float) and len(text) > len("0.1234")
+    return f"{value:.4g}" if is_long else text
+
+
 def format_count(count: float) -> str:
     """A count with three digits and a suffix, for tables people read.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kscale import errors
-from kscale.errors import KscaleError, unknown_name
+from kscale.errors import KscaleError, TrialError, reason_of, unknown_name
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,30 @@ def test_an_unknown_name_gets_the_nearest_in_any_case() -> None:
 
 def test_a_name_near_to_none_gets_the_list_alone() -> None:
     assert unknown_name("x", "zzz", ["b", "a"]) == "Unknown x 'zzz'. Known: a, b."
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "Exception encountered when calling Net.call().\n\n"
+            "\x1b[1mInput 0 is wrong.\x1b[0m\n\nArguments received by Net.call():\n x",
+            "Input 0 is wrong",
+        ),
+        (
+            "Graph execution error:\n\nDetected at node x defined at:\n\n"
+            '  File "b.py"\n\nA label of [[9]]\n\t [[{{node x}}]] [Op:run]',
+            "A label of [[9]]",
+        ),
+        ("\nNet was\nmade of x.\n\nExample:\n", "Net was made of x"),
+        (f"First. {'second ' * 99}.", "First"),
+        ("word " * 99, "word " * 59 + "..."),
+    ],
+)
+def test_a_reason_is_the_whole_sentence_that_says_it(text: str, sentence: str) -> None:
+    assert reason_of(ValueError(text)) == f"ValueError: {sentence}"
+    assert reason_of(TrialError(text)) == sentence
+
+
+def test_an_error_without_words_is_named() -> None:
+    assert reason_of(ValueError()) == "ValueError"

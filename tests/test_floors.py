@@ -18,7 +18,7 @@ FLOORS = {
     **dict.fromkeys(
         ("task", "objectives", "blueprint", "pretrained", "layer_costs"), 1
     ),
-    **dict.fromkeys(("naming", "predictions"), 1),
+    **dict.fromkeys(("naming", "predictions", "identity"), 1),
     **dict.fromkeys(("sizing", "budget", "augmentation"), 1),
     "families": 2,
     **dict.fromkeys(("results", "answers", "search"), 3),

@@ -6,6 +6,7 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
+from kscale.cli.own_code import known_code
 from kscale.export import FORMATS
 from kscale.run import Run
 
@@ -30,6 +31,7 @@ from kscale.run import Run
 @click.option(
     "--overwrite", is_flag=True, help="Replace a model that is there already."
 )
+@options.code_option
 @options.quiet_option
 def export(
     run: str | None,
@@ -37,6 +39,7 @@ def export(
     form: str,
     output: Path | None,
     overwrite: bool,
+    hypermodel: str | None,
     quiet: bool,
 ) -> None:
     """Write the trained model of RUN for use without kscale; its path is printed.
@@ -51,4 +54,5 @@ def export(
     """
     opened = Run(run) if run is not None else Run.latest()
     start_tensorflow(quiet)
-    click.echo(opened.export(output, form, which, overwrite))
+    with known_code(hypermodel):
+        click.echo(opened.export(output, form, which, overwrite))

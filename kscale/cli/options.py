@@ -146,6 +146,12 @@ hypermodel_options = together(
     ),
 )
 
+code_option = click.option(
+    "--hypermodel",
+    metavar="MODULE:NAME",
+    help="Run your own code first, of which a model of your own is made.",
+)
+
 weights_option = click.option(
     "--weights",
     metavar="imagenet|none|FILE",
@@ -320,7 +326,7 @@ baseline_options = together(
     click.option(
         "--retrain-baseline",
         is_flag=True,
-        help="Also train that model anew, as all others are trained.",
+        help="Also train that model anew, once, with the same recipe.",
     ),
 )
 

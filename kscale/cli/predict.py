@@ -8,6 +8,7 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
+from kscale.cli.own_code import known_code
 from kscale.data.csv_labels import listed
 from kscale.predictions import Prediction
 from kscale.reports.predictions import FORMS
@@ -36,6 +37,7 @@ from kscale.run import Run
     show_default=True,
     help="Form of the predictions.",
 )
+@options.code_option
 @options.json_option
 @options.quiet_option
 def predict(
@@ -44,6 +46,7 @@ def predict(
     which: str,
     top: int,
     form: str,
+    hypermodel: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -63,9 +66,10 @@ def predict(
     opened = Run(run)
     start_tensorflow(quiet)
     failed: list[Prediction] = []
-    predictions = _told(opened.predict(files, which, top), failed)
-    for text in FORMS["json" if as_json else form](predictions, opened.task, top):
-        click.echo(text, nl=False)
+    with known_code(hypermodel):
+        predictions = _told(opened.predict(files, which, top), failed)
+        for text in FORMS["json" if as_json else form](predictions, opened.task, top):
+            click.echo(text, nl=False)
     if failed:
         raise click.ClickException(_unread([each.source for each in failed]))
 

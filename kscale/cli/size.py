@@ -45,8 +45,9 @@ _OF_A_FILE = ("name", "shape", "as_json")
     "--input",
     "shape",
     type=SHAPE,
+    multiple=True,
     help="Shape of an example, 32x32x3, instead of --data; for a file, of what it "
-    "leaves open.",
+    "leaves open, and may be repeated for each input.",
 )
 @click.option(
     "--classes",
@@ -121,7 +122,7 @@ def _model_size(ctx: click.Context) -> Any:
     start_tensorflow(quiet=True)
     from kscale import count_model
 
-    return count_model(Path(ctx.params["name"]), ctx.params["shape"])
+    return count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -132,6 +133,8 @@ def _refuse_conflicts(ctx: click.Context, budget: Budget) -> None:
     """Refuse options that would have no effect."""
     if _is_given(ctx, "data") and _is_given(ctx, "shape"):
         raise click.UsageError("--data and --input exclude each other.")
+    if len(ctx.params["shape"]) > 1:
+        raise click.UsageError("--input may be repeated for the file of a model only.")
     for name in options.LOADING:
         is_of_use = name == "vocabulary" or _reads_data(ctx)
         if _is_given(ctx, name) and not is_of_use:
@@ -149,7 +152,8 @@ def _refuse_conflicts(ctx: click.Context, budget: Budget) -> None:
 
 def _task(ctx: click.Context) -> Task:
     """The task of --data or --input, or else the published network's own, changed."""
-    name, shape = ctx.params["name"], ctx.params["shape"]
+    name, shapes = ctx.params["name"], ctx.params["shape"]
+    shape: Any = shapes[0] if shapes else None
     changes = (ctx.params["classes"], ctx.params["vocabulary"])
     if not _reads_data(ctx):
         if _is_published(ctx):
@@ -167,4 +171,4 @@ def _is_published(ctx: click.Context) -> bool:
 
 
 def _reads_data(ctx: click.Context) -> bool:
-    return ctx.params["shape"] is None and not _is_published(ctx)
+    return not ctx.params["shape"] and not _is_published(ctx)

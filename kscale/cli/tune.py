@@ -96,6 +96,7 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
       kscale tune --max-params 50k --data people.csv --label income
       kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
+    check_knobs(asked)
     as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
     settings = options.with_weights(asked["settings"], asked.pop("weights"))
     asked["settings"] = dict(settings)
@@ -116,6 +117,16 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
         show_run(interrupted.run, as_json)
         ctx.exit(130)
     show_run(run, as_json)
+
+
+def check_knobs(asked: dict[str, Any]) -> None:
+    """Refuse names of hyperparameters where no hypermodel has any."""
+    for what in ("depth", "width"):
+        if asked[f"{what}_knob"] is not None and asked["hypermodel"] is None:
+            raise click.UsageError(
+                f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
+                f"given; the {what} of a family is set with --set {what}=N."
+            )
 
 
 def check_search(asked: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscale.errors import ExportError
+from kscale.errors import ExportError, sentence_of
 from kscale.task import Task
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def export_model(
             path.rename(old)  # a folder with content is not replaced
         partial.replace(path)
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path} cannot be written: {error}.") from error
+        raise ExportError(f"{path} cannot be written: {sentence_of(error)}.") from error
     finally:
         if old.exists() and not path.exists():
             old.rename(path)

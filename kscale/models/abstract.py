@@ -67,9 +67,8 @@ def count_build(build: Build, task: Task | None = None) -> ModelSize:
             if any(_same(error, other) for other in errors):
                 break
             errors.append(error)
-    raise SpecError(f"The model cannot be built: {reason_of(errors[-1])}") from errors[
-        -1
-    ]
+    reason = reason_of(errors[-1])
+    raise SpecError(f"The model cannot be built: {reason}.") from errors[-1]
 
 
 def _places() -> list[Callable[[], AbstractContextManager[Any]]]:

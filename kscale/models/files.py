@@ -8,10 +8,11 @@ from typing import Any
 
 import keras
 
-from kscale.errors import ExportError, reason_of
+from kscale.errors import ExportError, reason_of, sentence_of
 from kscale.models.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
+_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
 # Where Keras' own layers, operations and what they are made with live. Its other
 # modules hold functions that fetch or open files, which a layer must not be made of.
@@ -72,7 +73,7 @@ def load_trained(path: Path) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a file from a stranger may fail in any way
         text = f"{path.name} cannot be loaded from Keras' own layers: "
-        raise ExportError(text + cause_of(error)) from error
+        raise ExportError(f"{text}{cause_of(error)}.") from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
     if not model.built:
@@ -84,7 +85,7 @@ def load_trained(path: Path) -> keras.Model:
 
 
 def cause_of(error: Exception) -> str:
-    """What Keras says at the end of a long error, in one line.
+    """What Keras says at the end of a long error, in one line, and of which layer.
 
     Example:
 
@@ -92,9 +93,11 @@ def cause_of(error: Exception) -> str:
     'units=-5'
     """
     text = reason_of(error) if isinstance(error, LookupError) else str(error)
-    text = text.split("Exception encountered: ")[-1]
+    *around, text = text.split("Exception encountered: ")
     marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
-    return " ".join((marked[1] if marked else text).split())[:200]
+    said = sentence_of(marked[1] if marked else text)
+    named = _LAYER.search(around[-1]) if around else None
+    return f"{named[1]} {named[2]!r}: {said}" if named else said
 
 
 def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
@@ -172,7 +175,8 @@ def _check_class(config: dict[str, Any], name: str) -> None:
             f"{name} has a {layer} layer, whose code is not run: replace it by "
             "keras.ops or a stock layer."
         )
-    if _SPECIAL.fullmatch(kind) or module is None:
+    # What an older Keras wrote has no module; a class of the main program has None.
+    if _SPECIAL.fullmatch(kind) or "module" not in config:
         return
     function = str(config.get("config")) if kind == "function" else ""
     if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
@@ -180,10 +184,11 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
     if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
         return
+    own = f"{module}.{kind}" if module else kind
+    what = f"function, {function}" if function else f"class, {own}"
     raise ExportError(
-        f"{name} has a custom {'function' if function else 'class'}, "
-        f"{function or f'{module}.{kind}'}, whose code is not run: only stock Keras "
-        "layers can be counted from a file."
+        f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
+        "can be counted from a file."
     )
 
 
@@ -199,7 +204,7 @@ def _built(config: dict[str, Any], name: str) -> keras.Model:
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # a config from a stranger may fail in any way
         raise ExportError(
-            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}"
+            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}."
         ) from error
     if not isinstance(model, keras.Model):
         raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")

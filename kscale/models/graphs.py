@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kscale.models.layers import VIEWS, einsum_shape, graph_of, work_of
+from kscale.models.layers import VIEWS, einsum_shape, graph_of, packed_values, work_of
 from kscale.models.operations import Shape, Work
 from kscale.sizing import SizeRow
 
@@ -134,7 +134,10 @@ class Walk:
         self, node: Any, read: list[Value], shapes: list[Shape], path: str, times: int
     ) -> list[Value]:
         operation = node.operation
-        work = work_of(operation, [value.shape for value in read], shapes)
+        taken = [value.shape for value in read]
+        if not isinstance(operation, keras.layers.Layer):
+            taken = _with_constants(node, taken)
+        work = work_of(operation, taken, shapes)
         for value in read:
             value.buffer.last_read = len(self._steps)
         dtypes = [tensor.dtype for tensor in node.outputs]
@@ -154,7 +157,8 @@ class Walk:
     ) -> None:
         """Add a layer's row, or one more use of the layer to it."""
         weights = [w for w in getattr(operation, "weights", []) if self._is_new(w)]
-        params = sum(prod(weight.shape) for weight in weights)
+        packed = packed_values(operation)
+        params = sum(packed.get(id(w), prod(w.shape)) for w in weights)
         before = self.rows.get(id(operation))
         flops = None if work is None else work.flops * times
         if before is not None:
@@ -173,13 +177,27 @@ class Walk:
 
 def _in_order(node: Any) -> list[Any]:
     """Tensors that a call reads, those by name in the order of the signature."""
-    arguments = node.arguments
-    if not arguments.kwargs:
-        return list(arguments.keras_tensors)
-    call = inspect.signature(node.operation.call)
-    bound = call.bind(*arguments.args, **arguments.kwargs).arguments
-    flat = keras.tree.flatten(list(bound.values()))
+    flat = _arguments(node)
     return [item for item in flat if isinstance(item, keras.KerasTensor)]
+
+
+def _arguments(node: Any) -> list[Any]:
+    args, kwargs = node.arguments.args, node.arguments.kwargs
+    if kwargs:
+        call = inspect.signature(node.operation.call)
+        args = tuple(call.bind(*args, **kwargs).arguments.values())
+    flat: list[Any] = keras.tree.flatten(args)
+    return flat
+
+
+def _with_constants(node: Any, read: list[Shape]) -> list[Shape]:
+    """Shapes of what an operation reads, arrays that are no tensor of it included."""
+    rest = iter(read)
+    return [
+        next(rest) if isinstance(item, keras.KerasTensor) else tuple(item.shape)
+        for item in _arguments(node)
+        if hasattr(item, "shape")
+    ]
 
 
 def _output_shapes(

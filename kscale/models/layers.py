@@ -40,12 +40,13 @@ def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     """
     kind = type(layer)
     is_open = any(None in shape for shape in (*read, *made))
-    if is_open or not kind.__module__.startswith("keras."):
+    if not kind.__module__.startswith("keras."):
         return None
     if not isinstance(layer, keras.layers.Layer):
         return work_of_operation(layer, read, made)
+    # What does not multiply costs nothing at any length.
     work = Work() if kind in _ELEMENTWISE else None
-    if kind in _RULES:
+    if kind in _RULES and not is_open:
         work = _RULES[kind](layer, read, made)
     return work and _with_lora(layer, work)
 
@@ -55,6 +56,24 @@ def _kernel(layer: Any) -> Shape:
     if hasattr(layer, "original_kernel_shape"):
         return tuple(layer.original_kernel_shape)
     return tuple((layer._kernel if hasattr(layer, "_kernel") else layer.kernel).shape)
+
+
+def packed_values(layer: Any) -> dict[int, int]:
+    """How many values the int4 weights of a layer hold, two to a byte, by identity."""
+    parts = layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else []
+    found = {}
+    for part in parts:
+        if getattr(part, "quantization_mode", None) != "int4":
+            continue
+        if hasattr(part, "original_kernel_shape"):
+            found[id(part._kernel)] = prod(part.original_kernel_shape)
+        elif hasattr(part, "_orig_input_dim"):
+            found[id(part._kernel)] = part._orig_input_dim * part._orig_output_dim
+        elif hasattr(part, "_embeddings"):
+            tables = (part._embeddings, getattr(part, "reverse_embeddings", None))
+            count = part.input_dim * part.output_dim
+            found.update(dict.fromkeys(map(id, tables), count))
+    return found
 
 
 def _with_lora(layer: Any, work: Work) -> Work | None:
@@ -148,7 +167,8 @@ def _dot_attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | N
         return None
     length, features = read[0]
     scores = length * read[1][0]
-    if type(layer) is keras.layers.AdditiveAttention:
+    is_sum = getattr(layer, "score_mode", "") == "concat"
+    if is_sum or type(layer) is keras.layers.AdditiveAttention:
         # Its scores are sums over every query plus every key.
         return Work(2 * scores * made[0][-1], 4 * scores * (features + 1))
     return Work(2 * scores * (features + made[0][-1]), 4 * scores)
@@ -208,6 +228,11 @@ def _inner_layer(layer: Any, read: list[Shape], made: list[Shape]) -> Work | Non
     return work_of(layer.layer, read, made)
 
 
+def _pipeline(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    # What lies between its layers is not known, and so only those of no cost are.
+    return Work() if all(type(item) in _ELEMENTWISE for item in layer.layers) else None
+
+
 def _reversible_embedding(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
     is_reverse = len(read[0]) == len(made[0])
     return Work(2 * prod(read[0]) * made[0][-1]) if is_reverse else Work()
@@ -245,6 +270,7 @@ _NAMES: dict[_Rule, str] = {
     _bidirectional: "Bidirectional",
     _time_distributed: "TimeDistributed",
     _inner_layer: "SpectralNormalization",
+    _pipeline: "Pipeline",
     _reversible_embedding: "ReversibleEmbedding",
     _spectrogram: "STFTSpectrogram",
     _mel_spectrogram: "MelSpectrogram",

@@ -1,7 +1,7 @@
 """What one operation of `keras.ops` computes, from the shapes that it reads and gives.
 
-Only the operations listed here are known. A constant that an operation reads is not
-among the shapes, and so a product with one is unknown.
+Only the operations listed here are known. The shape of a constant that one reads is
+whole, for it has no batch.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,8 @@ def work_of_operation(
 ) -> Work | None:
     """What an operation computes for one example; None if that is unknown."""
     kind = type(operation).__name__
-    if kind in _PRODUCTS:
+    is_open = any(None in shape for shape in (*read, *made))
+    if kind in _PRODUCTS and not is_open:
         return _PRODUCTS[kind](operation, read, made)
     return Work() if kind in _ELEMENTWISE else None
 
@@ -33,20 +34,41 @@ def _matmul(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None
     return Work(2 * prod(made[0]) * read[0][-1]) if len(read) == 2 else None
 
 
-def _einsum(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    inputs, _, given = operation.subscripts.partition("->")
-    terms = inputs.split(",")
-    ranks = [len(term) - 1 for term in terms]
-    is_open = "." in inputs or not given or len({term[:1] for term in terms}) > 1
-    if is_open or ranks != list(map(len, read)) or len(terms) > 2:
+def _dot(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    is_usual = len(read) == 2 and read[0] and read[1]
+    return Work(2 * prod(made[0]) * read[0][-1]) if is_usual else None
+
+
+def _tensordot(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    axes = operation.axes
+    summed = range(-axes, 0) if isinstance(axes, int) else axes[0]
+    if len(read) != 2 or 0 in summed:  # a sum over the batch
         return None
-    sides = {
-        letter: side
-        for term, shape in zip(terms, read, strict=True)
-        for letter, side in zip(term[1:], shape, strict=True)
-    }
-    is_product = len(terms) == 2 and not sides.keys() <= set(given)
-    return Work(2 * prod(sides.values()) if is_product else 0)
+    sides = [read[0][axis - (axis > 0)] for axis in summed]
+    return Work(2 * prod(made[0]) * prod(sides) if sides else 0)
+
+
+def _convolution(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    return Work(2 * prod(made[0]) * prod(read[1][:-1])) if len(read) == 2 else None
+
+
+def _einsum(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    inputs, _, given = operation.subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not given or len(terms) > 2 or len(terms) != len(read):
+        return None
+    sides: dict[str, int] = {}
+    for term, shape in zip(terms, read, strict=True):
+        # The batch is the first letter, or among those that the dots stand for.
+        letters = term.removeprefix("...")
+        has_batch = letters != term or len(term) == len(shape) + 1
+        is_clear = has_batch or len(term) == len(shape)
+        if "." in letters or not is_clear or (has_batch and term[0] != given[0]):
+            return None
+        sides.update(zip(reversed(letters), reversed(shape), strict=False))
+    summed = [side for letter, side in sides.items() if letter not in given]
+    is_product = len(terms) == 2 and bool(summed)
+    return Work(2 * prod(made[0]) * prod(summed) if is_product else 0)
 
 
 def _attention(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
@@ -59,6 +81,10 @@ def _attention(operation: Any, read: list[Shape], made: list[Shape]) -> Work | N
 
 _PRODUCTS: dict[str, Callable[[Any, list[Shape], list[Shape]], Work | None]] = {
     "Matmul": _matmul,
+    "Dot": _dot,
+    "Inner": _dot,
+    "Tensordot": _tensordot,
+    "Conv": _convolution,
     "Einsum": _einsum,
     "DotProductAttention": _attention,
 }

@@ -5,9 +5,10 @@ a layer of an unknown class computes is never guessed: its parameters count, its
 are unknown, and the total says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -63,34 +64,41 @@ class ModelSize:
 
 
 def count_model(
-    model: keras.Model | str | Path, shape: tuple[int, ...] | None = None
+    model: keras.Model | str | Path,
+    shape: tuple[int, ...] | Sequence[tuple[int, ...]] | None = None,
 ) -> ModelSize:
     """Count any Keras model, layer by layer, for one example.
 
     Args:
         model: A model, or the path of a `.keras` file, of which no code is run.
-        shape: Shape of one example, for a model of one input that leaves sides of it
-            open.
+        shape: Shape of one example, for inputs that leave sides open: one for all of
+            them, or a list with one for each.
 
     Raises:
         ExportError: The file cannot be read as a model of stock Keras layers.
         SpecError: A side of an input is not determined, or `shape` does not suit it, or
             the model is not built.
     """
+    if not isinstance(model, keras.Model | str | Path):
+        raise SpecError(
+            "A Keras model or the path of a .keras file can be counted, but got "
+            f"{type(model).__name__}; a layer goes into a keras.Sequential first."
+        )
+    given = _given_shapes(shape)
     title = model.name if isinstance(model, keras.Model) else Path(model).name
     if not isinstance(model, keras.Model):
-        model = read_model(Path(model), shape)
+        model = read_model(Path(model), given[0] if len(given) == 1 else None)
     if not model.built:
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
-    shapes = _input_shapes(model, shape)
+    shapes = _input_shapes(model, given)
     walk = Walk()
     try:
         with no_trace(), keras.StatelessScope(initialize_variables=False):
             walk.model(model, shapes)
     except Exception as error:
-        if shape is None:
+        if not given:
             raise
-        text = f"The model cannot take {_sides(shape)}: {cause_of(error)}"
+        text = f"The model cannot take {_all_sides(given)}: {cause_of(error)}."
         raise SpecError(text) from error
     rows = tuple(walk.rows.values())
     trainable = {id(weight): weight for weight in model.trainable_weights}
@@ -112,29 +120,72 @@ def stored_bytes(model: keras.Model) -> int:
     return sum(tensor_bytes(weight.shape, weight.dtype) for weight in weights)
 
 
-def _input_shapes(model: keras.Model, shape: Shape | None) -> list[Shape]:
-    """Shapes of the inputs without the batch, open sides as `shape` has them."""
+def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
+    """Shapes of the inputs without the batch, open sides as those given have them."""
     graph = graph_of(model)
     if graph is None:
         return []
     declared = [tuple(item.shape[1:]) for item in graph.inputs]
-    if shape is not None:
-        if len(declared) != 1 or not _suits(shape, declared[0]):
-            known = " and ".join(map(_sides, declared))
-            raise SpecError(f"The model takes {known}, not {_sides(shape)}.")
-        return [tuple(shape)]
-    for item in declared:
-        if None in item:
-            example = _sides(224 if side is None else side for side in item)
-            raise SpecError(
-                f"The model leaves sides of its input open, {_sides(item)}: give the "
-                f"shape of one example, --input {example}; of several inputs, save "
-                "the model with fixed ones."
-            )
+    is_open = [None in item for item in declared]
+    if given:
+        places = [place for place in range(len(declared)) if is_open[place]]
+        if len(given) == len(declared) or not places:
+            places = list(range(len(declared)))
+        return _filled(
+            declared, places, given * len(places) if len(given) == 1 else given
+        )
+    if any(is_open):
+        several = len(declared) > 1
+        raise SpecError(
+            f"The model leaves sides of its input{'s' * several} open, "
+            f"{' and '.join(map(_sides, declared))}: give the shape of one example, "
+            f"{_example(item for item in declared if None in item)}."
+        )
     return declared
 
 
-def _suits(shape: Shape, declared: tuple[int | None, ...]) -> bool:
+def _filled(
+    declared: list[Shape], places: list[int], given: list[Shape]
+) -> list[Shape]:
+    """The declared shapes with the given ones at these places, if they suit."""
+    wanted = [declared[place] for place in places]
+    if len(given) != len(wanted) or not all(map(_suits, given, wanted)):
+        known = " and ".join(map(_sides, declared))
+        raise SpecError(
+            f"The model takes {known}, not {' and '.join(map(_sides, given))}: give a "
+            f"shape as {_example(wanted)}."
+        )
+    filled = dict(zip(places, given, strict=True))
+    return [filled.get(place, shape) for place, shape in enumerate(declared)]
+
+
+def _example(shapes: Iterable[Shape]) -> str:
+    """Options that would fill what is open: images of 224 x 224, else 128 steps."""
+    likely = [
+        _sides((224 if len(shape) == 3 else 128) if n is None else n for n in shape)
+        for shape in shapes
+    ]
+    likely = likely if len(set(likely)) > 1 else likely[:1]
+    return " ".join(f"--input {sides}" for sides in likely)
+
+
+def _given_shapes(shape: Any) -> list[Shape]:
+    """Shapes of one example as a list; refuses what is none."""
+    if shape is None:
+        return []
+    is_list = isinstance(shape, tuple | list)
+    has_several = is_list and shape and all(isinstance(n, tuple | list) for n in shape)
+    shapes: Any = shape if has_several else [shape if is_list else [None]]
+    sides: list[Any] = [side for item in shapes for side in item]
+    if not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
+        raise SpecError(
+            "A shape has a positive whole number for each side, as (32, 32, 3), not "
+            f"{shape!r}."
+        )
+    return [tuple(map(int, item)) for item in shapes]
+
+
+def _suits(shape: Shape, declared: Shape) -> bool:
     if len(shape) != len(declared):
         return False
     return all(d in (None, s) for s, d in zip(shape, declared, strict=True))

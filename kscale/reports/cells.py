@@ -10,7 +10,7 @@ from kscale.objectives import Objective
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
 from kscale.results import PRESENT, RETRAINED
-from kscale.units import format_bytes, format_count, format_seconds
+from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 MARKS = {
     "best": "*",
@@ -22,7 +22,7 @@ MARKS = {
 
 _OWN = {
     PRESENT: "your present model as it is",
-    RETRAINED: "your present model, trained anew as all others",
+    RETRAINED: "your present model, trained anew once with the same recipe",
 }
 
 ESSENTIAL = 9
@@ -120,7 +120,7 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
         columns.append(Column("rate", _rate, importance=5))
     columns += [
         Column("params", lambda row: format_count(row.params)),
-        Column("FLOPs", lambda row: format_count(row.flops), importance=6),
+        Column("FLOPs", _flops, importance=6),
         *_measured_columns(report),
         Column(f"{score}{unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
@@ -132,6 +132,13 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
             Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
         ]
     return columns
+
+
+def _flops(row: Row) -> str:
+    """What is known of the FLOPs."""
+    if not row.unknown_flops:
+        return format_count(row.flops)
+    return f"≥{format_count(row.flops)}" if row.flops else "unknown"
 
 
 def _measured_columns(report: Report) -> list[Column]:
@@ -165,7 +172,7 @@ def _varying(rows: Sequence[Row]) -> list[str]:
 
 def _knob_column(name: str) -> Column:
     def text(row: Row) -> str:
-        return printable(dict(row.knobs).get(name, ""))
+        return printable(format_value(dict(row.knobs).get(name, "")))
 
     return Column(printable(name), text, importance=5)
 
@@ -223,7 +230,8 @@ def headline(report: Report) -> str:
     on = f" on {examples:,} validation examples" if isinstance(examples, int) else ""
     within = f", within {report.budget}" if report.budget.is_limited else ""
     fixed = ", ".join(
-        f"{printable(name)}={printable(value)}" for name, value in report.fixed.items()
+        f"{printable(name)}={printable(format_value(value))}"
+        for name, value in report.fixed.items()
     )
     name = printable(report.data.get("name", "data"))
     return (
@@ -257,7 +265,9 @@ def answer_lines(report: Report) -> list[tuple[str, str]]:
 def _answer(report: Report, row: Row) -> str:
     depth = f" depth={row.depth}" if row.depth else ""
     width = f" width={row.width}" if row.width else ""
-    knobs = "".join(f" {printable(k)}={printable(v)}" for k, v in row.knobs)
+    knobs = "".join(
+        f" {printable(k)}={printable(format_value(v))}" for k, v in row.knobs
+    )
     return f"{printable(row.family)}{depth}{width}{knobs}: {row_text(report, row)}"
 
 

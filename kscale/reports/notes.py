@@ -8,7 +8,7 @@ from kscale.families import FAMILIES
 from kscale.families.base import is_own
 from kscale.objectives import Objective
 from kscale.reports.report import Report, Row
-from kscale.results import PRESENT, RETRAINED, UNCOUNTED
+from kscale.results import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
 from kscale.task import Target
 
 _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
@@ -24,6 +24,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
         _imbalance,
         _over_all,
         _present,
+        _constant,
         _baselines,
         _edges,
         _budget,
@@ -150,6 +151,23 @@ def _present(report: Report) -> list[str]:
     ]
 
 
+def _constant(report: Report) -> list[str]:
+    """A constant answer is no row of the front, so nothing else says that it wins."""
+    if not _is_constant_best(report):
+        return []
+    kinds = {target.kind for target in report.targets}
+    names = {"classes": "the most frequent class", "real": "the mean"}
+    what = " and ".join(name for kind, name in names.items() if kind in kinds)
+    return [f"Nothing is better than always answering {what}."]
+
+
+def _is_constant_best(report: Report) -> bool:
+    best, chance = report.best, report.chance
+    if best is None or chance is None:
+        return False
+    return report.objective.gain(best.score, chance) <= 0
+
+
 def _baselines(report: Report) -> list[str]:
     best = report.best
     if best is None:
@@ -161,6 +179,7 @@ def _baselines(report: Report) -> list[str]:
         row.family
         for row in report.baselines
         if row.family not in (best.family, PRESENT, RETRAINED)
+        and not (row.family == MAJORITY and _is_constant_best(report))
         and report.objective.gain(best.score, row.score) <= best.stderr
     ]
     if not matched:

@@ -14,7 +14,8 @@ from kscale.reports.cells import (
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
 from kscale.results import COMPARED, PRESENT, RETRAINED
-from kscale.units import format_count
+
+_LEAST_OF_SIZE, _MOST_OF_SIZE = 0.5, 1.1  # of the present model's parameters
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Comparison:
         stderr: Standard error of the gain, as if both were scored on different
             examples: on the same ones it is smaller.
         pair: Their scores on the test part, where both were tested; None if not.
+        is_doubted: Whether the present model's scores are probably not what it can.
     """
 
     row: Row
@@ -37,10 +39,13 @@ class Comparison:
     gain: float
     stderr: float
     pair: Pair | None = None
+    is_doubted: bool = False
 
     @property
     def is_better(self) -> bool:
         """Whether the row is clearly better, on the test part where that is known."""
+        if self.is_doubted:
+            return False
         if self.pair is not None:
             return self.pair.is_clear and self.pair.gain > 0
         return self.gain > self.stderr
@@ -56,7 +61,7 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
     present = present_row(report)
     if present is None or row is None:
         return None
-    is_known = not report.present.get("unknown_flops")
+    is_known = not (report.present.get("unknown_flops") or row.unknown_flops)
     return Comparison(
         row,
         _times(present.params, row.params),
@@ -64,6 +69,7 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
         report.objective.gain(row.score, present.score),
         math.hypot(row.stderr, present.stderr),
         paired(report, row, present),
+        bool(report.present.get("doubt")),
     )
 
 
@@ -72,25 +78,30 @@ def _times(present: int, other: int) -> float | None:
 
 
 def best_of_that_size(report: Report) -> Row | None:
-    """The best row of the search that is at most as large as the present model.
+    """The best row of the search that is at most a tenth larger than the present model.
 
     As for the best row of all, only finalists count where one of them is.
     """
-    present = present_row(report)
-    rows = [
-        row
-        for row in report.rows
-        if present is not None
-        and row.params <= present.params
-        and row.family not in COMPARED
-        and not row.over_budget
-    ]
+    rows = _of_that_size(report, 0.0)
     finalists = [row for row in rows if row.stage == "finalist"]
     return min(
         finalists or rows,
         key=lambda row: (-report.objective.gain(row.score, 0.0), row.params),
         default=None,
     )
+
+
+def _of_that_size(report: Report, least: float) -> list[Row]:
+    """Rows of at least some share of the present model's parameters."""
+    present = present_row(report)
+    return [
+        row
+        for row in report.rows
+        if present is not None
+        and least <= row.params / max(present.params, 1) <= _MOST_OF_SIZE
+        and row.family not in COMPARED
+        and not row.over_budget
+    ]
 
 
 def present_lines(report: Report) -> list[tuple[str, str]]:
@@ -102,8 +113,11 @@ def present_lines(report: Report) -> list[tuple[str, str]]:
     lines = [("present model", f"{name}: {row_text(report, present)}")]
     retrained = compared(report, present_row(report, RETRAINED))
     if retrained is not None:
-        text = f"{row_text(report, retrained.row)}, {_gain_text(report, retrained)}"
+        text = f"{row_text(report, retrained.row)}{_and_gain(report, retrained)}"
         lines.append(("present model, trained anew", text))
+    if report.present.get("doubt"):
+        doubt = ("not compared", printable(report.present["doubt"]))
+        return [lines[0], doubt, *lines[1:], *_reach(report)]
     recommended = compared(report, report.recommended)
     if recommended is not None:
         lines.append(_against(report, recommended))
@@ -114,10 +128,11 @@ def present_lines(report: Report) -> list[tuple[str, str]]:
 
 
 def _against(report: Report, item: Comparison) -> tuple[str, str]:
-    """What the recommended row is against the present model."""
-    is_smaller = item.params is not None and item.params > 1
-    adjectives = ["smaller"] * is_smaller + ["better"] * item.is_better
-    label = f"{' and '.join(adjectives)} by" if adjectives else "against it"
+    """What the recommended row is against the present model; sizes come after "better
+    by" of a smaller one alone."""
+    label = "against it"
+    if item.params is not None and item.params > 1:
+        label = "smaller and better by" if item.is_better else "smaller by"
     return label, f"{_difference_text(report, item)} (recommended)"
 
 
@@ -134,6 +149,10 @@ def _size_text(times: float | None, what: str) -> str:
     if times > 1:
         return f"{times:.3g} times fewer {what}"
     return f"{1 / times:.3g} times more {what}"
+
+
+def _and_gain(report: Report, item: Comparison) -> str:
+    return "" if item.is_doubted else f", {_gain_text(report, item)}"
 
 
 def _gain_text(report: Report, item: Comparison) -> str:
@@ -169,11 +188,19 @@ def _reach(report: Report) -> Iterable[tuple[str, str]]:
     if present is None:
         return
     if found is None:
-        size = format_count(present.params)
-        yield label, f"not known: nothing of at most {size} params was trained."
+        yield (
+            label,
+            f"not known: nothing of at most its size was trained.{_looks(present)}",
+        )
         return
     text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
-    yield label, f"{text}, {_gain_text(report, found)}"
+    is_near = _of_that_size(report, _LEAST_OF_SIZE)
+    further = "" if is_near else f". Nothing nearer was trained.{_looks(present)}"
+    yield label, f"{text}{_and_gain(report, found)}{further}"
+
+
+def _looks(present: Row) -> str:
+    return f" `kscale tune --max-params {present.params}` looks there."
 
 
 def present_json(report: Report) -> dict[str, Any] | None:
@@ -185,8 +212,10 @@ def present_json(report: Report) -> dict[str, Any] | None:
         "name": str(report.present.get("name", PRESENT)),
         "fed": str(report.present.get("fed", "")),
         "outputs": str(report.present.get("outputs", "")),
+        "doubt": str(report.present.get("doubt", "")),
         "params": present.params,
-        "flops": present.flops,
+        "flops": _known_flops(present),
+        "unknown_flops": present.unknown_flops,
         "score": present.score,
         "stderr": present.stderr,
         "test_score": present.test_score,
@@ -198,6 +227,11 @@ def present_json(report: Report) -> dict[str, Any] | None:
     }
 
 
+def _known_flops(row: Row) -> int | None:
+    """At least so many; None where nothing is known."""
+    return row.flops if row.flops or not row.unknown_flops else None
+
+
 def _json(item: Comparison | None) -> dict[str, Any] | None:
     if item is None:
         return None
@@ -205,7 +239,7 @@ def _json(item: Comparison | None) -> dict[str, Any] | None:
         "family": item.row.family,
         "knobs": dict(item.row.spec.knobs),
         "params": item.row.params,
-        "flops": item.row.flops,
+        "flops": _known_flops(item.row),
         "score": item.row.score,
         "times_fewer_params": item.params,
         "times_fewer_flops": item.flops,

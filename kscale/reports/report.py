@@ -20,6 +20,7 @@ class Row:
         knobs: Its knobs that were searched or set, without depth and width.
         learning_rate: Largest learning rate; None where nothing is trained.
         params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
+        unknown_flops: Layers whose FLOPs nobody knows, which `flops` is without.
         memory: Bytes that training was predicted to hold.
         latency_ms, latency_low, latency_high: Median time of a forward pass, with its
             first and last decile; None if it was not measured.
@@ -74,6 +75,7 @@ class Row:
     test_score: float | None = None
     test_low: float | None = None
     test_high: float | None = None
+    unknown_flops: int = 0
     memory: int = 0
     latency_ms: float | None = None
     latency_low: float | None = None

@@ -198,6 +198,7 @@ def _row(
         params=entry.params,
         trainable=entry.trainable,
         flops=entry.flops,
+        unknown_flops=entry.unknown_flops,
         bytes=entry.bytes,
         memory=entry.memory,
         latency_ms=entry.latency_ms,
@@ -212,7 +213,9 @@ def _row(
         is_baseline=entry.is_baseline,
         over_budget=not asked.budget.allows_used(used_by(entry)),
         density=density(objective, score, chance, entry.params),
-        net_score=net_score(objective, score, entry.params, entry.flops),
+        net_score=net_score(
+            objective, score, entry.params, 0 if entry.unknown_flops else entry.flops
+        ),
         metrics=_mean_of([result.metrics for result in entry.results]),
         **answers,
     )

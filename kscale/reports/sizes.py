@@ -143,9 +143,10 @@ def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
     table.add_row("weights", weights)
     if stored != size.weight_bytes():
         table.add_row("", f"{format_bytes(stored)} as they are")
+    least = "at least " if any(None in row.shape for row in rows) else ""
     table.add_row(
         "activations",
-        f"{format_bytes(size.activation_bytes)} at most at once; training holds "
+        f"{least}{format_bytes(size.activation_bytes)} at most at once; training holds "
         f"{format_bytes(size.training_activation_bytes)} an example",
     )
     return table

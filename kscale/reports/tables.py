@@ -52,6 +52,7 @@ _PLAIN = (
     "params",
     "trainable",
     "flops",
+    "unknown_flops",
     "bytes",
     "memory",
     "latency_ms",
@@ -240,13 +241,19 @@ def report_csv(report: Report) -> str:
             [
                 spreadsheet_cell(row.family),
                 *(spreadsheet_cell(values.get(name)) for name in knobs),
-                *(getattr(row, name) for name in _PLAIN),
+                *(_figure(row, name) for name in _PLAIN),
                 *(int(getattr(row, name)) for name in _FLAGS),
                 *(row.metrics.get(name) for name in metrics),
                 *(row.test_metrics.get(name) for name in tested),
             ]
         )
     return file.getvalue()
+
+
+def _figure(row: Row, name: str) -> Any:
+    """A figure of a row; FLOPs of which nothing is known are None."""
+    is_known = name != "flops" or row.flops or not row.unknown_flops
+    return getattr(row, name) if is_known else None
 
 
 def _names(items: Iterable[Mapping[str, float]]) -> list[str]:
@@ -299,7 +306,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
     return {
         **{name: getattr(row, name) for name in named},
         "knobs": dict(row.spec.knobs),
-        **{name: finite(getattr(row, name)) for name in (*_PLAIN, *_FLAGS)},
+        **{name: finite(_figure(row, name)) for name in (*_PLAIN, *_FLAGS)},
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),
     }

@@ -4,6 +4,8 @@ Nothing is known of such a space but what a draw gives, so it is drawn from as l
 something new that fits comes out.
 """
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from kscale.families.base import Spec
 from kscale.results import Result
 from kscale.search.base import DONE, Job, Signal, derived_seed
 from kscale.sizing import Size
+from kscale.units import format_value
 
 MOST_MISSES = 200
 """Draws in a row without a new spec that fits, after which there is none."""
@@ -74,16 +77,24 @@ class DrawnPool:
         source: What is drawn from.
         budget: What a model may cost.
         seed: Decides the draws.
+        seconds: Most seconds that `some` draws.
 
     Attributes:
         left_out: Reasons of draws that made no model, with their numbers.
         tell: Called after each draw.
     """
 
-    def __init__(self, source: Source, budget: Budget, seed: int = 0) -> None:
+    def __init__(
+        self,
+        source: Source,
+        budget: Budget,
+        seed: int = 0,
+        seconds: float = math.inf,
+    ) -> None:
         self.source = source
         self.budget = budget
         self.seed = seed
+        self.seconds = seconds
         self.draws = 0
         self.is_exhausted = False
         self.left_out: Counter[str] = Counter()
@@ -109,14 +120,36 @@ class DrawnPool:
         """Those found so far."""
         return [drawn.spec for drawn in self._found]
 
-    def at(self, position: int) -> Drawn | None:
+    def some(self, first: int, number: int) -> list[Drawn]:
+        """What fits from a position on; fewer where drawing takes longer than
+        `seconds`, but one where there is one at all.
+
+        Raises:
+            BudgetError, SpecError: As `at`.
+        """
+        until = time.monotonic() + self.seconds
+        found: list[Drawn] = []
+        for position in range(first, first + number):
+            drawn = self.at(position, until if found else math.inf)
+            if drawn is None:
+                break
+            found.append(drawn)
+        return found
+
+    def at(self, position: int, until: float = math.inf) -> Drawn | None:
         """What fits, by its position; None where nothing more is found.
+
+        Args:
+            position: From 0 on, in the order of the draws.
+            until: `time.monotonic()` from which nothing is drawn any more.
 
         Raises:
             BudgetError: Nothing fits at all; the text names the smallest.
             SpecError: No draw makes a model.
         """
         while len(self._found) <= position and not self.is_exhausted:
+            if time.monotonic() >= until:
+                return None
             self._draw()
         return self._found[position] if position < len(self._found) else None
 
@@ -170,7 +203,7 @@ class DrawnPool:
 
     def _too_large(self, drawn: Drawn) -> str:
         assert drawn.size is not None
-        point = ", ".join(f"{name}={value}" for name, value in drawn.spec.knobs)
+        point = ", ".join(f"{n}={format_value(value)}" for n, value in drawn.spec.knobs)
         used = self.budget.used(drawn.size)
         limits = {n: limit for n, limit in self.budget.limits.items() if n in used}
         over = ", ".join(
@@ -187,6 +220,8 @@ class DrawnPool:
 
 class DrawnSearcher:
     """Proposes what a pool draws, in rounds of 20 with the three cheapest first.
+
+    A round is smaller where the pool has no time to draw more.
 
     Args:
         pool: Draws what fits.
@@ -249,10 +284,8 @@ class DrawnSearcher:
     def _draw_round(self) -> None:
         work: dict[Job, int] = {}
         number = min(_ROUND, self.trials - self._asked)
-        for index in range(self._next, self._next + number):
-            drawn = self.pool.at(index)
-            if drawn is None or drawn.size is None:
-                break
+        for index, drawn in enumerate(self.pool.some(self._next, number), self._next):
+            assert drawn.size is not None  # it fits
             work[self._job(index, drawn)] = int(drawn.size.training_work)
         self._next += len(work)
         cheap = sorted(work, key=lambda job: work[job])[:_CHEAP_FIRST]

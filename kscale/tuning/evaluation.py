@@ -139,11 +139,11 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
         done.metrics,
         _defined(errors),
         confusion,
-        _left_out(objective, task, answers),
+        left_out_scores(objective, task, answers),
     )
 
 
-def _left_out(objective: Objective, task: Task, answers: Answers) -> list[float]:
+def left_out_scores(objective: Objective, task: Task, answers: Answers) -> list[float]:
     """The objective without each group of examples; empty where it is not defined."""
     numbers = sum(given.size for _, given in answers.values())
     scores = without_groups(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kscale.building import alone
 from kscale.data.base import Dataset, Part
+from kscale.data.preprocessing.columns import TableColumns
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import SpecError
 from kscale.models.layers import graph_of
@@ -21,6 +22,7 @@ Shape = tuple[int | None, ...]
 
 _CHUNK = 256  # examples of a forward pass
 _BYTE = 255.0
+_MATRIX = "numbers"
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Feeding:
         text: What that is, in words.
         is_raw: Whether it is the raw inputs, or those of kscale's networks.
         factor, offset: `raw * factor + offset` is given, of a single input.
+        stacked: Columns of numbers that are given side by side, as one matrix.
     """
 
     text: str
     is_raw: bool = True
     factor: float = 1.0
     offset: float = 0.0
+    stacked: tuple[str, ...] = ()
 
 
 RAW = Feeding("the raw inputs")
@@ -46,9 +50,14 @@ def feedings_of(dataset: Dataset) -> list[Feeding]:
     """Ways to feed a data set, the raw inputs first.
 
     Images are often divided by their largest value, or brought to -1 to 1, before a
-    model gets them.
+    model gets them. Of a table, models often get the numbers alone, as one matrix.
     """
     found = [RAW]
+    columns = [i for i in dataset.preprocessing.values() if isinstance(i, TableColumns)]
+    numbers = tuple(number.name for item in columns for number in item.numbers)
+    if numbers and len(columns) == len(dataset.preprocessing):
+        text = "the raw numbers of the table, its columns in order, as one matrix"
+        found.append(Feeding(text, stacked=numbers))
     item = dataset.task.inputs[0]
     if len(dataset.task.inputs) == 1 and item.kind == "image":
         peak = _peak(dataset, item.name)
@@ -90,6 +99,9 @@ def fed_rows(
     if not feeding.is_raw:
         return {name: rows[chosen] for name, rows in part.inputs.items()}
     rows = raw_rows(dataset, part, chosen)
+    if feeding.stacked:
+        columns = [np.asarray(rows[name], np.float32) for name in feeding.stacked]
+        return {_MATRIX: np.stack(columns, axis=1)}
     if (feeding.factor, feeding.offset) == (1.0, 0.0):
         return rows
     return {
@@ -102,6 +114,8 @@ def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]
     """Shapes of one example by name."""
     if not feeding.is_raw:
         return {item.name: item.shape for item in dataset.task.inputs}
+    if feeding.stacked:
+        return {_MATRIX: (len(feeding.stacked),)}
     raw = [raw for item in dataset.preprocessing.values() for raw in item.raw_inputs]
     return {item.name: item.shape for item in raw}
 
@@ -116,12 +130,15 @@ class Feeder:
         feeding: In which form they are given.
         places: For each input of the model, the name of what it gets and its shape;
             empty for a model that does not say what it takes.
+        unscales: Whether values that it gives are taken for scaled ones, of mean 0 and
+            deviation 1 in training.
     """
 
     model: keras.Model
     dataset: Dataset
     feeding: Feeding
     places: tuple[tuple[str, Shape], ...]
+    unscales: bool = False
 
     def outputs(self, part: Part, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What the model gives for some examples, by the name of its output."""
@@ -138,7 +155,11 @@ class Feeder:
         """Arrays or Keras tensors as the model takes them."""
         if not self.places:
             return alone({name: _tensor(array) for name, array in rows.items()})
-        flat = [_shaped(_tensor(rows[name]), shape) for name, shape in self.places]
+        types = [item.dtype for item in self.model.inputs]
+        flat = [
+            _typed(_shaped(_tensor(rows[name]), shape), dtype)
+            for (name, shape), dtype in zip(self.places, types, strict=True)
+        ]
         graph = graph_of(self.model)
         if graph is None:
             return flat[0] if len(flat) == 1 else flat
@@ -161,6 +182,16 @@ def _shaped(tensor: Any, shape: Shape) -> Any:
     if isinstance(tensor, keras.KerasTensor):
         return keras.layers.Reshape(shape)(tensor)
     return tf.reshape(tensor, (-1, *shape))
+
+
+def _typed(tensor: Any, dtype: str) -> Any:
+    """Rounded for a model that takes integers: 4.9999995 was 5 before it was scaled."""
+    is_exact = not keras.backend.is_int_dtype(dtype)
+    if is_exact or not keras.backend.is_float_dtype(
+        keras.backend.standardize_dtype(tensor.dtype)
+    ):
+        return tensor
+    return keras.ops.round(tensor)
 
 
 def named(model: keras.Model, outputs: Any) -> dict[str, NDArray[Any]]:

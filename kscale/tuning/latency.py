@@ -38,7 +38,7 @@ from kscale.task import Task
 from kscale.tuning.checkpoints import Attempts
 from kscale.tuning.plans import Plan
 from kscale.tuning.trainer import TimeUp
-from kscale.units import format_bytes
+from kscale.units import format_bytes, format_value
 
 logger = logging.getLogger(__name__)
 
@@ -346,7 +346,7 @@ class LatencyGate:
         fastest = min(tried, key=lambda result: result.latency_ms or math.inf)
         spec, took = fastest.spec, fastest.latency_ms
         shown = dict(spec.knobs) if is_own(spec.family) else ("depth", "width")
-        shape = [f"{name}={value}" for name, value in spec.knobs if name in shown]
+        shape = [f"{n}={format_value(v)}" for n, v in spec.knobs if n in shown]
         network = f"{spec.family} ({', '.join(shape)})"
         if took is None:
             found = f"{network} could not be measured: {fastest.reason}"

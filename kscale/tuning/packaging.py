@@ -10,7 +10,7 @@ from kscale.augmentation import without_augmentation
 from kscale.building import alone, build_model
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
 from kscale.data.scaling import Scaling
-from kscale.errors import ExportError
+from kscale.errors import ExportError, sentence_of
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
 from kscale.naming import input_names, layer_name
@@ -121,6 +121,8 @@ def save_model(model: keras.Model, path: Path) -> None:
         model.save(partial)
         partial.replace(path)
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path} could not be written: {error}.") from error
+        raise ExportError(
+            f"{path} could not be written: {sentence_of(error)}."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)

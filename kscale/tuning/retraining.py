@@ -131,6 +131,11 @@ class _Retrainer(Trainer):
         shared = {name: getattr(usual, name) for name in (*names, *more)}
         return cls(plan.dataset, **shared, present=present)
 
+    def describe(self, job: Job, member: int) -> Result:
+        """As `Trainer.describe`."""
+        unknown = len(self.present.size.unknown)
+        return replace(super().describe(job, member), unknown_flops=unknown)
+
     def size_of(self, job: Job) -> Size:
         """Exact size of the present model."""
         return self.present.size.size
@@ -272,6 +277,6 @@ def _scaled_values(target: Target, name: str, given: Any, feeder: Feeder) -> Any
     last = made._keras_history.operation
     is_linear = getattr(last, "activation", None) is keras.activations.linear
     scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
-    if is_linear or scaling is None:
+    if is_linear or scaling is None or feeder.unscales:
         return given
     return rescaled(given, _inverse(scaling), f"{layer_name(target.name)}_scaled")

@@ -3,22 +3,26 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 
 from kscale.answers import Entry
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.scaling import scalings_from_json
-from kscale.errors import ExportError, ResultsError
+from kscale.errors import ResultsError
 from kscale.families.base import is_own
 from kscale.search.base import result_key
 from kscale.task import Task
+from kscale.tuning.opening import open_model
 from kscale.tuning.packaging import package_model
 
 
 def shipped_model(
-    folder: Path, description: Mapping[str, Any], which: str | Entry
+    folder: Path,
+    description: Mapping[str, Any],
+    which: str | Entry,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
 ) -> keras.Model:
     """What `Run.load_model` gives.
 
@@ -26,6 +30,7 @@ def shipped_model(
         folder: A run folder.
         description: What its `run.json` says.
         which: `best`, `recommended`, or an entry of the front.
+        custom_objects, safe_mode: As `open_model`.
 
     Raises:
         ExportError: The file or the weights are damaged.
@@ -46,21 +51,22 @@ def shipped_model(
         )
     path = folder / "models" / f"{which}.keras"
     if which not in ("best", "recommended") or not path.exists():
-        raise ResultsError(
-            f"{folder} has no model {which!r}; there are best and recommended once a "
-            "search has ended."
+        raise ResultsError(_missing(folder, which))
+    return open_model(path, custom_objects, safe_mode)
+
+
+def _missing(folder: Path, which: str) -> str:
+    weights = folder / "models" / f"{which}.weights.h5"
+    if which in ("best", "recommended") and weights.exists():
+        return (
+            f"Keras could not save the {which} model of {folder} as a whole: build it "
+            f"by your own code and load {weights} in Python with model.load_weights, "
+            "or give its class a get_config, search again and it is saved."
         )
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except TypeError as error:  # Keras' word for a class that it does not know
-        raise ExportError(
-            f"{path} has layers of your own code: import it first, where they are "
-            "registered with keras.saving.register_keras_serializable."
-        ) from error
-    except (OSError, ValueError, BadZipFile) as error:
-        raise ExportError(
-            f"{path} cannot be read; the search's command writes it again."
-        ) from error
+    return (
+        f"{folder} has no model {which!r}; there are best and recommended once a "
+        "search has ended."
+    )
 
 
 def _weights(folder: Path, entry: Entry) -> Path:

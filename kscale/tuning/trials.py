@@ -3,12 +3,17 @@
 import json
 import logging
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kscale.errors import sentence_of
+
 logger = logging.getLogger(__name__)
+
+_ERROR = re.compile(r"^([\w.]+): ", re.MULTILINE)  # as a traceback names one
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,22 @@ class Trial:
     @property
     def reason(self) -> str:
         """Why it has no score, in a line."""
-        lines = [line.strip() for line in self.message.splitlines() if line.strip()]
-        return lines[-1][:300] if lines else "its score is no number"
+        if self.message.strip():
+            return _raised(self.message)
+        return "its score is no number"
 
     def epochs(self, name: str, default: int) -> int:
         """A number of epochs that Hyperband chose."""
         found = self.values.get(f"tuner/{name}", default)
         return found if type(found) is int and found >= 0 else default
+
+
+def _raised(message: str) -> str:
+    """What a traceback ends with, in one line."""
+    found = list(_ERROR.finditer(message))
+    if not found:
+        return sentence_of(message.strip().rpartition("\n")[2])
+    return f"{found[-1][1]}: {sentence_of(message[found[-1].end() :])}"
 
 
 def read_trials(folder: Path) -> Iterator[Trial]:

@@ -22,6 +22,8 @@ USAGE = [
     [*LIMIT, "--channels", "2"],
     [*LIMIT, "--class-weights", "even"],
     [*LIMIT, "--set", "weights=none", "--weights", "none"],
+    [*LIMIT, "--depth-knob", "layers"],
+    [*LIMIT, "--width-knob", "units"],
 ]
 SIZE_USAGE = [
     [],

@@ -1,13 +1,20 @@
 """A user's own models from a file, on the command line."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from tuning.made_data import digits
 
+from kscale import Run
 from kscale.cli import main
+from kscale.tuning.own.code import load_hypermodel
+from kscale.tuning.own.outputs import Heads
+from kscale.tuning.own.packaging import save_own
 
 MODULE = """
 import keras
@@ -66,7 +73,7 @@ def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
         Path(name).write_text(f"{content}\n# changed\n")
         changed = CliRunner().invoke(main, arguments.split())
         assert changed.exit_code == 1, name
-        assert "run holds another search: its code is" in changed.stderr
+        assert "run holds another search: your code changed since." in changed.stderr
         Path(name).write_text(content)
     assert not CliRunner().invoke(main, arguments.split()).exit_code
 
@@ -77,6 +84,9 @@ def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
         ("x = 1 / 0", "cannot be imported: ZeroDivisionError: division by zero ("),
         ("import nowhere_at_all", "cannot be imported: ModuleNotFoundError"),
         ("def build(hp):\n    raise ValueError(hp)", "build made no model in 20 draws"),
+        ("import sys\nsys.exit()", "it ended the program with sys.exit(None) ("),
+        ("import argparse\nargparse.ArgumentParser().parse_args()\n1 / 0", "division"),
+        ("def build(hp):\n    raise SystemExit(3)", "with sys.exit(3) ("),
         ("build = 3", "is a keras_tuner.HyperModel or a function build(hp), but"),
     ],
 )
@@ -93,3 +103,46 @@ def test_code_that_fails_is_one_line_with_its_place(
     assert text in done.stderr
     if "build = 3" not in code:
         assert f"{name}.py, line" in done.stderr
+
+
+LAYER = """
+import keras
+
+
+class Third(keras.layers.Layer):
+    def call(self, x):
+        return x / 3
+
+
+def build(hp):
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), Third()]
+    return keras.Sequential([*layers, keras.layers.Dense(10)])
+
+
+print("imported")
+"""
+
+
+def test_a_model_of_own_layers_opens_with_their_code(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("layer_of_a_test.py").write_text(LAYER)
+    np.save("one.npy", np.zeros((1, 8, 8, 1)))
+    Path("run/models").mkdir(parents=True)
+    for name in ("run.json", "results.jsonl"):
+        shutil.copy(tiny_run.folder / name, "run")
+    data, code = digits(), load_hypermodel("layer_of_a_test:build")
+    model = code.hypermodel.build(None)
+    heads = Heads.of(model, model.outputs[0], data.task)
+    note = save_own(model, heads, data, Path("run/models/best.keras"))
+    assert "best.keras has Third, code of your own: give kscale predict" in note
+    for command in ("predict run one.npy --model best", "export run --model best"):
+        done = CliRunner().invoke(main, command.split())
+        assert (done.exit_code, done.stderr.splitlines()[-1]) == (1, f"Error: {note}")
+        asked = [*command.split(), "--hypermodel", "./layer_of_a_test.py:build"]
+        done = CliRunner().invoke(main, asked)
+        assert done.exit_code == 0, done.output
+        assert "imported" not in done.stdout
+    opened = Run("run").load_model("best", custom_objects=code.objects())
+    assert opened.count_params() == 650

@@ -98,6 +98,8 @@ def with_layer(layer: keras.layers.Layer, **changes: Any) -> dict[str, Any]:
     return config
 
 
+LONG = [f"arg{number}" for number in range(40)]
+
 REFUSED = {
     "lambda": (
         lambda: with_layer(keras.layers.Lambda(lambda x: x + 1)),
@@ -153,11 +155,28 @@ REFUSED = {
     ),
     "no_module": (
         lambda: with_layer(keras.layers.ReLU(), module=None, class_name="Evil"),
-        "own layers: Could not locate class 'Evil'",
+        "has a custom class, Evil, whose code is not run",
     ),
     "value": (
         lambda: with_layer(keras.layers.Dense(2), config={"units": "x"}),
-        "own layers: Received an invalid value for `units`, .* units=x$",
+        r"own layers: Received an invalid value for `units`, .* units=x\.$",
+    ),
+    "named": (
+        lambda: with_layer(keras.layers.Dense(2), config={"name": "a", "units": -5}),
+        r"own layers: Dense 'a': Received an invalid value for `units`, .* units=-5\.$",
+    ),
+    "newer": (
+        lambda: with_layer(
+            keras.layers.Dense(2), config={"units": 2, **dict.fromkeys(LONG, True)}
+        ),
+        r"own layers: Unrecognized keyword arguments passed to Dense: .*arg12': .*\.$",
+    ),
+    "words": (
+        lambda: with_layer(
+            keras.layers.StringLookup(vocabulary=["a"]),
+            config={"name": "words", "vocabulary": ["a", "a"]},
+        ),
+        "own layers: StringLookup 'words': The passed vocabulary has .* repeated term",
     ),
     "file": (
         lambda: with_layer(
@@ -250,6 +269,20 @@ def test_the_command_shows_the_table_or_json(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["params"] == 16 + 10
     done = CliRunner().invoke(main, ["size", path, "--classes", "3"])
     assert done.exit_code == 2 and "--classes does not go with a file" in done.stderr
+
+
+def test_the_shape_may_be_repeated_for_a_file_only(tmp_path: Path) -> None:
+    sides = [keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")]
+    table = keras.layers.Embedding(9, 2)
+    outputs = keras.layers.Concatenate(1)([table(side) for side in sides])
+    config = keras.saving.serialize_keras_object(keras.Model(sides, outputs))
+    path = write(tmp_path / "two.keras", config)
+    assert "open, ? and ?: give" in refused(path) and "--input 128." in refused(path)
+    shapes = ["--input", "5", "--input", "7"]
+    done = CliRunner().invoke(main, ["size", str(path), *shapes])
+    assert done.exit_code == 0 and "Keras model of 5 and 7" in done.stdout
+    done = CliRunner().invoke(main, ["size", "mlp", *shapes])
+    assert done.exit_code == 2 and "for the file of a model only" in done.stderr
 
 
 def test_a_model_saved_before_it_had_an_input_needs_one(tmp_path: Path) -> None:

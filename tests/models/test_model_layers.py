@@ -39,6 +39,8 @@ BY_HAND = [
     (layers.Attention(), [(5, 4), (6, 4)], 2 * (5 * 6 * 4)),
     # The scores of sums are sums too; the context is a product.
     (layers.AdditiveAttention(), [(5, 4), (6, 4)], 5 * 6 * 4),
+    (layers.Attention(score_mode="concat"), [(5, 4), (6, 4)], 5 * 6 * 4),
+    (layers.Pipeline([layers.Rescaling(2.0), layers.RandomFlip()]), [(8, 8, 3)], 0),
     (layers.SimpleRNN(3), [(5, 4)], 5 * 3 * (4 + 3)),
     (layers.Bidirectional(layers.LSTM(3)), [(5, 4)], 5 * 2 * 4 * 3 * (4 + 3)),
     (layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)]), [(5, 4)], 5 * (63 + 40)),
@@ -114,6 +116,50 @@ def test_quantized_weights_are_stored_in_their_types(tmp_path: Path) -> None:
         assert found.size.flops == 2 * (24 + 18)
 
 
+PACKED = [
+    # Weights, a bias, a scale and a zero for each output, an index for each input.
+    (layers.Dense(7), (5,), 5 * 7 + 7 + 7 + 7 + 5, 5 * 4 + 7 * (4 + 4 + 1) + 5 * 4),
+    (
+        layers.EinsumDense("abc,cde->abde", (None, 3, 5)),
+        (2, 7),
+        7 * 15 + 15 + 15 + 7,
+        7 * 8 + 15 * (4 + 1) + 7 * 4,
+    ),
+    (layers.Embedding(11, 7), (5,), 77 + 11 + 11 + 7, 11 * 4 + 11 * (4 + 1) + 7 * 4),
+    (
+        layers.MultiHeadAttention(1, 3, use_bias=False),
+        (5, 7),
+        3 * (21 + 3 + 3 + 7) + (21 + 7 + 7 + 3),
+        3 * (7 * 2 + 3 * 5 + 7 * 4) + (3 * 4 + 7 * 5 + 3 * 4),
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+@pytest.mark.parametrize(("layer", "shape", "params", "stored"), PACKED)
+def test_weights_of_four_bits_count_each_though_two_share_a_byte(
+    layer: Any, shape: tuple[int, ...], params: int, stored: int
+) -> None:
+    inputs = keras.Input(shape)
+    several = isinstance(layer, layers.MultiHeadAttention)
+    model = keras.Model(inputs, layer(inputs, inputs) if several else layer(inputs))
+    model.quantize("int4")
+    found = count_model(model)
+    assert (found.size.params, found.stored_bytes) == (params, stored)
+
+
+def test_words_of_any_number_are_looked_up_and_pooled_at_no_cost() -> None:
+    text = keras.Input((1,), dtype="string")
+    ids = layers.TextVectorization(vocabulary=["a", "b"])(text)
+    vectors = layers.Embedding(10, 4)(ids)
+    pooled = layers.Dense(2)(layers.GlobalAveragePooling1D()(vectors * 2))
+    found = count_model(keras.Model(text, pooled))
+    assert not found.unknown and found.size.flops == 2 * 4 * 2
+    assert "activations  at least " in found.to_text()
+    read = layers.GRU(3, name="gru")(vectors)
+    assert count_model(keras.Model(text, read)).unknown == ("gru",)
+
+
 def test_lora_on_quantized_weights_is_unknown() -> None:
     dense = layers.Dense(6, lora_rank=2)
     model = keras.Sequential([keras.Input((4,)), dense])
@@ -147,7 +193,9 @@ def test_operations_that_multiply_matrices_count_and_unknown_ones_do_not() -> No
 EINSUMS = [
     ("bihd,bjhd->bhij", [(5, 2, 3), (4, 2, 3)], 2 * (2 * 5 * 4) * 3),
     ("bij,bij->bij", [(5, 4), (5, 4)], 0),
-    ("...ij,...jk->...ik", [(5, 4), (4, 6)], None),
+    ("...ij,...jk->...ik", [(5, 4), (4, 6)], 2 * (5 * 6) * 4),
+    ("...ij,...kj->...ik", [(2, 5, 4), (2, 6, 4)], 2 * (2 * 5 * 6) * 4),
+    ("bij,bkj->ik", [(5, 4), (6, 4)], None),
     ("bi,bj,bk->bijk", [(5,), (4,), (6,)], None),
 ]
 
@@ -159,6 +207,31 @@ def test_einsum_multiplies_what_it_sums(
     inputs = [keras.Input(shape) for shape in shapes]
     rows = count_model(keras.Model(inputs, keras.ops.einsum(subscripts, *inputs))).rows
     assert [row.flops for row in rows] == [flops]
+
+
+ops, ones = keras.ops, keras.ops.ones
+CONSTANTS = [
+    (lambda x: ops.matmul(x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.matmul(ones((2, 5)), x), (5 * 2 * 3) * 5),
+    (lambda x: ops.matmul(x1=x, x2=ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.einsum("bijk,kl->bijl", x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.einsum("...k,kl->...l", x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.dot(x, ones((3, 6))), (5 * 5 * 6) * 3),
+    (lambda x: ops.inner(x, ones((6, 3))), (5 * 5 * 6) * 3),
+    (lambda x: ops.tensordot(x, ones((5, 3, 6)), 2), (5 * 6) * (5 * 3)),
+    (lambda x: ops.tensordot(x, ones((3, 5)), ((1, 3), (1, 0))), 5 * (5 * 3)),
+    (lambda x: ops.conv(x, ones((2, 2, 3, 6))), (4 * 4 * 6) * (2 * 2 * 3)),
+    (lambda x: ops.matmul(x, keras.Variable(ones((3, 6)))), (5 * 5 * 6) * 3),
+    (lambda x: x * ones((5, 3)), 0),
+]
+
+
+@pytest.mark.filterwarnings("ignore:NotImplemented should not be used")  # by Keras
+@pytest.mark.parametrize(("call", "multiply_adds"), CONSTANTS)
+def test_a_product_with_a_constant_counts(call: Any, multiply_adds: int) -> None:
+    inputs = keras.Input((5, 5, 3))
+    rows = count_model(keras.Model(inputs, call(inputs))).rows
+    assert [row.flops for row in rows] == [2 * multiply_adds]
 
 
 def test_an_attention_operation_has_scores_and_a_context() -> None:

@@ -175,6 +175,61 @@ def test_open_sides_are_asked_for_and_taken() -> None:
     assert count_model(model, (96, 96, 3)).size == count_model(whole).size
 
 
+@pytest.mark.parametrize("shape", [(-3, 5), (0, 5), (3.5, 5), ("3", 5), 5, "3x5"])
+def test_a_shape_has_positive_whole_sides(shape: Any) -> None:
+    inputs = keras.Input((None, 5))
+    with pytest.raises(SpecError, match="positive whole number for each side") as told:
+        count_model(keras.Model(inputs, inputs * 2), shape)
+    assert repr(shape) in str(told.value)
+
+
+def two_inputs(*shapes: tuple[int | None, ...]) -> keras.Model:
+    """Dense layers on several inputs, each with as many weights as it has features."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    heads = [keras.layers.Dense(1, use_bias=False)(each) for each in inputs]
+    return keras.Model(inputs, heads)
+
+
+def test_one_shape_is_for_all_open_inputs_and_several_for_each() -> None:
+    model = two_inputs((None, 4), (None, 4))
+    with pytest.raises(SpecError, match=r"\?x4 and \?x4: .* example, --input 128x4\.$"):
+        count_model(model)
+    assert count_model(model, (10, 4)).size.flops == 2 * (10 + 10) * 4
+    assert count_model(model, [(10, 4), (7, 4)]).size.flops == 2 * (10 + 7) * 4
+    with pytest.raises(
+        SpecError, match=r"takes \?x4 and \?x4, not 10x5 and 10x5: give"
+    ):
+        count_model(model, (10, 5))
+    with pytest.raises(SpecError, match="not 1x4 and 1x4 and 1x4: give"):
+        count_model(model, [(1, 4)] * 3)
+
+
+def test_a_shape_is_for_what_is_open_only() -> None:
+    model = two_inputs((None, 4), (6,))
+    assert count_model(model, (10, 4)).size.flops == 2 * (10 * 4 + 6)
+    assert count_model(model, [(3, 4), (6,)]).size.flops == 2 * (3 * 4 + 6)
+    different = two_inputs((None, 4), (None, None, 3))
+    with pytest.raises(SpecError, match="--input 128x4 --input 224x224x3"):
+        count_model(different)
+    assert count_model(different, [(2, 4), (2, 2, 3)]).size.flops == 2 * (8 + 12)
+
+
+def test_a_reshape_that_does_not_fit_is_one_line() -> None:
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, keras.layers.Reshape((-1, 6))(inputs))
+    assert count_model(model, (4, 3)).rows[-1].shape == (2, 6)
+    with pytest.raises(SpecError, match="cannot take 3x3: The total size") as told:
+        count_model(model, (3, 3))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("given", [5, None, keras.layers.Dense(3)])
+def test_only_a_model_or_its_file_is_counted(given: Any) -> None:
+    with pytest.raises(SpecError, match="model or the path of a .keras file") as told:
+        count_model(given)
+    assert f"but got {type(given).__name__}; " in str(told.value)
+
+
 def test_beyond_three_inputs_the_title_counts_them() -> None:
     for number, title in ((3, "1 and 1 and 1"), (4, "4 inputs")):
         inputs = [keras.Input(()) for _ in range(number)]

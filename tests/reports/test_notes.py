@@ -114,7 +114,7 @@ def test_failures_are_counted_with_the_most_frequent_reason() -> None:
 def test_a_best_no_better_than_the_baselines_is_said() -> None:
     found = notes([majority(0.5), linear(0.9), *searched(0.905)])
     assert has(found, "no better than the linear baseline")
-    found = notes([majority(0.905), linear(0.9), *searched(0.905)])
+    found = notes([majority(0.9), linear(0.9), *searched(0.905)])
     assert has(found, "no better than the majority or the linear baseline")
     assert not has(notes(digits_results()), "no better")
 
@@ -122,6 +122,15 @@ def test_a_best_no_better_than_the_baselines_is_said() -> None:
 def test_a_linear_winner_is_called_one() -> None:
     found = notes([majority(0.1), linear(0.95), *searched(0.9)])
     assert has(found, "No searched network is better than the linear baseline")
+
+
+def test_a_constant_answer_that_nothing_beats_is_said() -> None:
+    text = "Nothing is better than always answering the most frequent class."
+    for score in (0.95, 0.99):
+        found = notes([majority(score), linear(0.95), *searched(0.9)])
+        assert text in found
+        assert not has(found, "the majority")
+    assert text not in notes([majority(0.94), linear(0.95), *searched(0.9)])
 
 
 def test_a_search_that_has_not_begun_says_only_that() -> None:

@@ -28,6 +28,7 @@ from kscale.reports.tables import (
     report_table,
     report_text,
 )
+from kscale.units import format_count
 
 
 def digits_report() -> Report:
@@ -155,3 +156,29 @@ def test_text_of_strangers_is_shown_and_not_obeyed() -> None:
     markdown = report_markdown(report)
     assert "\\[red\\]a?\\[2J\\|\\<b\\> next" in markdown
     assert "\x1b" not in markdown
+
+
+def test_flops_that_nobody_knows_are_no_0() -> None:
+    some = made_result(cnn(2, 8), 0.8, unknown_flops=1)
+    none = made_result(cnn(3, 8), 0.9, unknown_flops=2, flops=0)
+    report = make_report(made_run(), [some, none])
+    text = report_text(report, 200)
+    assert f" ≥{format_count(some.flops)} " in text
+    assert " unknown " in text
+    assert [row.net_score for row in report.rows] == [None, None]
+    rows = list(csv.DictReader(io.StringIO(report_csv(report))))
+    found = {(row["flops"], row["unknown_flops"]) for row in rows}
+    assert found == {(str(some.flops), "1"), ("", "2")}
+    plain = report_json(report)["rows"]
+    assert {row["flops"] for row in plain} == {some.flops, None}
+
+
+def test_long_numbers_are_shown_with_four_digits_and_written_exactly() -> None:
+    specs = [Spec("a:build", (("lr", lr),)) for lr in (0.004243343573868751, 0.001)]
+    results = [made_result(spec, 0.9, params=9, learning_rate=0.0) for spec in specs]
+    report = make_report(made_run(families=["a:build"]), results)
+    text = report_text(report, 200, all_rows=True)
+    assert "lr=0.004243: 9 params" in text
+    assert "0.0042433" not in text
+    assert "0.004243343573868751" in report_csv(report)
+    assert report_json(report)["rows"][0]["knobs"]["lr"] == 0.004243343573868751

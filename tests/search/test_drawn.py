@@ -65,6 +65,14 @@ def test_the_cheapest_of_a_round_come_first_and_one_may_be_preferred() -> None:
     assert [searcher.ask(), searcher.ask()] == [planned[-1], planned[0]]
 
 
+def test_a_round_ends_when_its_time_is_up_and_the_next_one_goes_on() -> None:
+    pool = DrawnPool(Made(), Budget(max_params=800), seconds=0.0)
+    searcher = DrawnSearcher(pool, 50, epochs=2)
+    assert len(searcher.planned()) == len(pool) == 1
+    units = [job.spec["units"] for job in asked_of(searcher)]
+    assert sorted(units) == [1, 2, 4, 5, 6, 7, 8]
+
+
 def test_what_fits_nothing_ends_with_the_smallest_seen() -> None:
     source = Made()
     pool = DrawnPool(source, Budget(max_params=50))

@@ -1,6 +1,7 @@
 """A user's own models: drawn, counted, trained by their code, reported as a family."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,18 @@ def test_a_draw_that_another_went_before_builds_nothing() -> None:
     assert len(built) == 15
 
 
+def test_a_tenth_of_the_time_limit_is_for_counting(tmp_path: Path) -> None:
+    def build(hp: Any) -> keras.Model:
+        hp.Int("width", 4, 8)
+        time.sleep(0.05)
+        return sequential(hp)
+
+    own = plan_of(build, time_limit=1.0)
+    own.read(tmp_path, print, 20)
+    assert 1 <= len(own.pool) < 5
+    assert len(plan_of(build, time_limit=None).pool.some(0, 20)) == 5
+
+
 def test_names_that_mean_something_else_here_are_kept_apart() -> None:
     def build(hp: Any) -> keras.Model:
         hp.Choice("family", ["a", "b"])
@@ -294,9 +307,36 @@ def test_what_only_families_have_is_refused() -> None:
         ("nowhere_at_all:build", "no module 'nowhere_at_all' in"),
         ("tuning.made_models:sequentiel", "Did you mean 'sequential'"),
         ("tuning.made_models", "named MODULE:NAME"),
+        ("./nowhere_at_all.py:build", "There is no file ./nowhere_at_all.py"),
         (3, "is a keras_tuner.HyperModel or a function"),
     ],
 )
 def test_what_is_no_hypermodel_is_told_in_one_line(source: Any, text: str) -> None:
     with pytest.raises(SpecError, match=text):
         load_hypermodel(source)
+
+
+def test_a_hypermodel_may_be_named_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "far/alone_at_home.py": "import beside_at_home\ndef build(hp): ...",
+        "far/beside_at_home.py": "",
+        "far/packed_at_home/__init__.py": "",
+        "far/packed_at_home/inner.py": "from . import other\ndef build(hp): ...",
+        "far/packed_at_home/other.py": "",
+        "far/json.py": "def build(hp): ...",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    monkeypatch.chdir(tmp_path)
+    for given in ("./far/alone_at_home.py", f"{tmp_path}/far/alone_at_home.py"):
+        assert load_hypermodel(f"{given}:build").name == "alone_at_home:build"
+    inner = load_hypermodel("far/packed_at_home/inner:build")
+    assert (inner.name, inner.folder) == (
+        "packed_at_home.inner:build",
+        tmp_path / "far",
+    )
+    with pytest.raises(SpecError, match=r"far/json.py cannot be imported: json is .*"):
+        load_hypermodel("far/json.py:build")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tuning.made_data import digits
-from tuning.made_models import sequential
+from tuning.made_models import custom, sequential
 
 from kscale import load_dataset, tune
 from kscale.errors import BudgetError
@@ -214,6 +214,27 @@ def test_an_error_in_a_training_does_not_train_again(
     result, _ = trained(plan, tmp_path)
     assert "unexpected keyword argument 'callbacks'" in result.reason
     assert Faulty.trained == 1
+
+
+class Leaving(Phases):
+    """Ends the program where it should train."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        raise SystemExit(3)
+
+
+def test_a_fit_that_ends_the_program_is_a_failed_training(tmp_path: Path) -> None:
+    result, _ = trained(plan_of(Leaving()), tmp_path)
+    assert result.status == "failed"
+    assert result.reason == "it ended the program with sys.exit(3)"
+
+
+def test_what_is_unknown_of_a_model_is_recorded(tmp_path: Path) -> None:
+    plan = plan_of(custom)
+    trainer = make_trainer(plan, folder=tmp_path, strategy=make_strategy("none"))
+    for job in plan.searcher().planned():
+        is_own = job.spec.family.endswith(":custom")
+        assert trainer.describe(job, 0).unknown_flops == is_own
 
 
 class Bare(Phases):

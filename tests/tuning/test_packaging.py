@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tuning.made_data import digits, made_loop
+from tuning.made_models import Net
 
-from kscale import ExportError, count_model
+from kscale import ExportError, ResultsError, count_model
 from kscale.building import build_model
 from kscale.data import Dataset, load_dataset
 from kscale.families import find_family
 from kscale.families.base import Spec, head_names
 from kscale.naming import layer_name
 from kscale.tuning.checkpoints import Progress, save_checkpoint
+from kscale.tuning.opening import open_model
+from kscale.tuning.own.outputs import Heads
+from kscale.tuning.own.packaging import save_own
 from kscale.tuning.packaging import package_model, save_model
 from kscale.tuning.recipe import Recipe
+from kscale.tuning.shipped import shipped_model
 
 EXAMPLES = 60
 RNG = np.random.default_rng(0)
@@ -138,3 +143,33 @@ def test_augmentation_does_not_ship(tmp_path: Path) -> None:
     # Called as it is, without a word on training.
     given = model(data.input_scaling["x"].invert(inputs["x"]))["label"]
     np.testing.assert_allclose(given, expected, atol=1e-5)
+
+
+def saved_own(model: keras.Model, path: Path) -> str:
+    data = digits()
+    outputs = model(np.zeros((2, 8, 8, 1)))
+    return save_own(model, Heads.of(model, outputs, data.task), data, path)
+
+
+def test_an_own_model_says_what_opens_it(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "best.keras"
+    first = [keras.Input((8, 8, 1)), keras.layers.Flatten()]
+    last = keras.layers.Dense(10)
+    assert saved_own(keras.Sequential([*first, last]), path) == ""
+    half = keras.layers.Lambda(lambda x: x / 2)
+    note = saved_own(keras.Sequential([*first, half, last]), path)
+    with pytest.raises(ExportError) as caught:
+        open_model(path)
+    assert str(caught.value) == note
+    assert f"Run('{tmp_path}').load_model('best', safe_mode=False)" in note
+    assert open_model(path, safe_mode=False).count_params() == 650
+
+
+def test_an_own_model_of_a_class_without_config_leaves_its_weights(
+    tmp_path: Path,
+) -> None:
+    note = saved_own(Net(4), tmp_path / "models" / "best.keras")
+    assert note.startswith("best.keras could not be written (NotImplementedError: ")
+    assert "Please implement `get_config()`); " in note
+    with pytest.raises(ResultsError, match=r"build it by your own code and load .*h5"):
+        shipped_model(tmp_path, {}, "best")

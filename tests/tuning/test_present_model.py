@@ -27,7 +27,12 @@ from kscale.tuning.baselines import find_baseline
 from kscale.tuning.feeding import feeders_of
 from kscale.tuning.hparams import experiment_summary, session_values
 from kscale.tuning.plans import plan_search
-from kscale.tuning.present_model import Present, load_present
+from kscale.tuning.present_model import (
+    Present,
+    load_present,
+    present_results,
+    reordered_accuracy,
+)
 from kscale.tuning.retraining import (
     as_network,
     check_retrainable,
@@ -57,12 +62,12 @@ def pixels(data: Dataset, part: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def mine() -> keras.Model:
-    """A classifier of flat pixels of 0 to 1, trained a few steps."""
+    """A classifier of flat pixels of -1 to 1, trained a few steps."""
     keras.utils.set_random_seed(3)
     layers = [keras.Input((64,)), keras.layers.Dense(16, "tanh")]
     model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")], name="mine")
     model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
-    x = pixels(digits(), "train").reshape(-1, 64) / 16
+    x = pixels(digits(), "train").reshape(-1, 64) / 8 - 1
     model.fit(x, digits().train.targets["label"], epochs=2, verbose=0)
     return model
 
@@ -100,7 +105,7 @@ def test_it_is_counted_and_scored_on_both_parts(run: Run, mine: keras.Model) -> 
     assert found["baseline"].params == mine.count_params() == 65 * 16 + 17 * 10
     assert found["baseline"].flops == 2 * (64 * 16 + 16 * 10)
     for part, stage in (("validation", "baseline"), ("test", "test")):
-        x = pixels(digits(), part).reshape(-1, 64) / 16
+        x = pixels(digits(), part).reshape(-1, 64) / 8 - 1
         chosen = mine.predict(x, verbose=0).argmax(axis=1)
         wanted = digits().parts[part].targets["label"]
         assert found[stage].score == pytest.approx((chosen == wanted).mean())
@@ -118,7 +123,7 @@ def test_it_is_over_the_budget_and_never_an_answer(run: Run) -> None:
 
 def test_a_note_says_what_it_was_fed(run: Run) -> None:
     notes = " ".join(run.report().notes)
-    assert "mine.keras was fed the raw inputs divided by 16 (with the raw" in notes
+    assert "mine.keras was fed the raw inputs scaled to -1 to 1 (with the raw" in notes
     assert "taken for probabilities" in notes
 
 
@@ -406,6 +411,8 @@ def mixed() -> tuple[Dataset, keras.Model]:
     model = keras.Model(inputs, heads, name="mixed")
     rng = np.random.default_rng(1)
     model.set_weights([3 * rng.normal(size=w.shape) for w in model.get_weights()])
+    size = next(t for t in model.layers if t.output is model.output["size"])
+    size.set_weights([np.array([[50.0], [0], [0]]), np.array([300.0])])
     return load_dataset((x, targets)), model
 
 
@@ -439,6 +446,49 @@ def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> N
     assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(row.test_score)
     with pytest.raises(SpecError, match="reads texts, sounds or columns of a table"):
         check_retrainable(found)
+
+
+def of_numbers(*layers: Any, size: int = 2) -> keras.Model:
+    return keras.Sequential([keras.Input((size,)), *layers], name="odd")
+
+
+def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
+    """In the order of the file, without its words, blanks as NaN."""
+    rng = np.random.default_rng(0)
+    rows = [[a, "uv"[a % 2], b, a + b / 10] for a, b in rng.integers(90, size=(80, 2))]
+    blanks = [["", "u", 1, 3]] * 20
+    write_csv(tmp_path / "train.csv", ["b", "city", "a", "price"], *rows, *blanks)
+    data = load_dataset(tmp_path / "train.csv", label="price")
+    model = of_numbers(keras.layers.Dense(1))
+    model.set_weights([np.array([[1.0], [0.1]]), np.zeros(1)])
+    feeder = feeders_of(model, data, "odd")[0]
+    assert "raw numbers of the table" in feeder.feeding.text
+    (given,) = feeder.outputs(data.test, np.arange(len(data.test))).values()
+    is_known = np.isfinite(given)
+    assert 0 < is_known.sum() < len(given)
+    np.testing.assert_allclose(
+        given[is_known], data.test.targets["price"][is_known], rtol=1e-5
+    )
+    with pytest.raises(SpecError, match="not finite on this data: blanks are NaN"):
+        present(model, data)
+    (features,) = data.task.inputs[0].shape
+    wanted = present(of_numbers(keras.layers.Dense(1), size=features), data)
+    assert wanted.feeder.feeding.text == "the inputs as kscale's networks read them"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_whole_numbers_reach_a_model_of_integers_exactly(dtype: str) -> None:
+    """Although they were scaled, and turned back with an error."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(256, size=(60, 3, 2, 1)).astype(np.uint8)
+    data = load_dataset((x, x.sum(axis=(1, 2, 3)).astype(np.float32)))
+    inputs = keras.Input((3, 2, 1), dtype=dtype)
+    total = keras.ops.sum(keras.ops.cast(inputs, "float32"), axis=(1, 2))
+    found = present(keras.Model(inputs, total), data)
+    ((wanted, given),) = found.answers(data.test).values()
+    assert found.feeder.feeding.text == "the raw inputs"
+    np.testing.assert_array_equal(given, wanted)
+    assert as_network(found.feeder, found).output_shape == (None, 1)
 
 
 def made(kind: str, count: int = 60) -> dict[str, np.ndarray]:
@@ -494,6 +544,7 @@ def refused() -> dict[str, tuple[Callable[[], Any], str]]:
             lambda: keras.Sequential([keras.Input((8, 8, 1)), dense(10)], name="odd"),
             "odd gives 8x8x10 numbers",
         ),
+        "unbuilt": (Own, "own was never built, so its weights would be random"),
         "number": (lambda: 5, "path of a .keras file or a keras.Model, but got int"),
         "finite": (
             lambda: headed(
@@ -504,7 +555,9 @@ def refused() -> dict[str, tuple[Callable[[], Any], str]]:
     }
 
 
-@pytest.mark.parametrize("name", ["classes", "shape", "map", "number", "finite"])
+@pytest.mark.parametrize(
+    "name", ["classes", "shape", "map", "unbuilt", "number", "finite"]
+)
 def test_what_does_not_suit_the_data_is_refused_at_once(
     name: str, tmp_path: Path
 ) -> None:
@@ -514,16 +567,73 @@ def test_what_does_not_suit_the_data_is_refused_at_once(
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
-def test_a_model_no_better_than_chance_is_fed_the_raw_inputs() -> None:
-    """The scaled ones would suit it less badly, and still show nothing."""
+def test_the_best_feeding_is_doubted_if_it_is_no_better_than_chance() -> None:
     arrays = made("values")
     data = load_dataset({"x": 20 + 10 * arrays["x"], "y": arrays["y"]})
-    for weight, bias, text in (
-        (40.0, 0.0, "the raw inputs"),
-        (50.0, 300.0, "the inputs as kscale's networks read them"),
-    ):
+    for weight, bias in ((40.0, 0.0), (50.0, 300.0)):
         found = present(linear_model(weight, bias, "linear"), data)
-        assert found.feeder.feeding.text == text
+        assert found.feeder.feeding.text == "the inputs as kscale's networks read them"
+        assert found.form == "values"
+        assert bool(found.doubt) is (bias == 0)
+    assert present(linear_model(5.0, 200.0, "linear"), data).doubt == ""
+
+
+def test_raw_inputs_are_left_for_what_is_clearly_better_alone() -> None:
+    x = np.random.default_rng(0).uniform(size=(1000, 2, 1, 1)).astype(np.float32)
+    data = load_dataset((2 * x, (x[:, 0, 0, 0] > 0.5).astype(int)))
+    kernel = np.array([[60.0], [0.0]], np.float32)
+    for bias, text in ((-55, "the raw inputs"), (-30, "divided by 1.99")):
+        layers = [keras.Input((2, 1, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.set_weights([kernel, np.array([bias], np.float32)])
+        assert text in present(model, data).feeder.feeding.text
+
+
+def test_values_of_scaled_targets_are_unscaled() -> None:
+    data = load_dataset(made("values"))
+    ((name, scaling),) = data.target_scaling.items()
+    weight, bias = 50 / scaling.scale[0], (300 - scaling.offset[0]) / scaling.scale[0]
+    found = present(linear_model(weight, bias, "linear"), data)
+    assert not found.doubt and "scaled to mean 0 and deviation 1" in found.form
+    assert found.raw_score is None
+    wanted, given = found.answers(data.test)[name]
+    np.testing.assert_allclose(given, wanted, rtol=1e-4)
+    network = as_network(found.feeder, found)
+    scaled = network.predict(data.test.inputs["x"], verbose=0)
+    np.testing.assert_allclose(scaling.apply(scaled), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.01, -0.01])
+def test_values_near_0_are_no_scaled_targets(weight: float) -> None:
+    """One of both is by luck a little better than the mean."""
+    model = linear_model(0.0, 0.0, "linear")
+    model.set_weights([np.array([[0], [weight], [0]]), np.zeros(1)])
+    assert "constant answer" in present(model, load_dataset(made("values"))).doubt
+
+
+def test_classes_in_another_order_are_told(mine: keras.Model) -> None:
+    swapped = keras.models.clone_model(mine)
+    *first, kernel, bias = mine.get_weights()
+    all_others, three = [3, 4, 5, 6, 7, 8, 9, 0, 1, 2], [0, 1, 2, 3, 4, 5, 6, 8, 9, 7]
+    for order in (all_others, three, list(range(10))):
+        swapped.set_weights([*first, kernel[:, order], bias[order]])
+        found = present(swapped)
+        assert order is three or "scaled to -1" in found.feeder.feeding.text
+        is_told = "classes of label seem to be in another order" in found.doubt
+        assert is_told is bool(found.doubt) is (order != sorted(order))
+
+
+def test_another_order_is_no_luck() -> None:
+    rng = np.random.default_rng(0)
+    for classes, number in ((2, 10), (2, 1000), (10, 100), (300, 1000)):
+        for _ in range(10):
+            wanted, chosen = rng.integers(classes, size=(2, number))
+            before, after = reordered_accuracy(wanted, chosen, classes)
+            assert before == after
+    wanted = (rng.uniform(size=100) > 0.2).astype(int)
+    assert len({*reordered_accuracy(wanted, 0 * wanted, 2)}) == 1
+    before, after = reordered_accuracy(wanted, 1 - wanted, 2)
+    assert (before, after) == (0.0, 1.0)
 
 
 def test_several_inputs_go_by_name_or_in_order() -> None:
@@ -597,8 +707,12 @@ class Own(keras.Model):
 
 def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> None:
     model = Own()
+    model(np.zeros((1, 8, 8, 1)))
     found = present(model)
     assert found.size.size.params == 650 and found.size.unknown
+    plan = plan_search(digits(), max_params=9e5, baseline=model)
+    for result in present_results(found, plan, []):
+        assert result.unknown_flops == len(found.size.unknown)
     with pytest.raises(SpecError, match="own has a call of its own"):
         tune(
             digits(),

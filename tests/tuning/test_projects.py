@@ -114,11 +114,22 @@ def test_a_report_a_page_and_logs_come_from_it(here: Path) -> None:
     assert len(list(logs.glob("search-*/events.out.tfevents.training"))) == 3
 
 
+FAILED = """Traceback (most recent call last):
+  File "trial.py", line 7, in fit
+Boom: Exception encountered when calling Net.call().
+
+\x1b[1mtoo hot.\x1b[0m
+
+Arguments received by Net.call():
+  x=3
+"""
+
+
 def test_what_failed_or_cannot_be_built_is_listed_with_its_reason(here: Path) -> None:
     first, second, _ = trials_of(here)
     narrow = {**first["hyperparameters"]["values"], "units": -1}
     change(here, 0, hyperparameters={"values": narrow})
-    change(here, 1, status="FAILED", score=None, message="Traceback:\nBoom: too hot\n")
+    change(here, 1, status="FAILED", score=None, message=FAILED)
     run = kscale.read_keras_tuner("mine", "my_search:build", "made")
     reasons = [result.reason for result in run.results]
     assert "cannot be built" in reasons[0] and "units=-1" in reasons[0]

@@ -5,7 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from typing import Any
 
 import keras_tuner
 
-from kscale.errors import SpecError, reason_of, unknown_name
+from kscale.errors import SpecError, TrialError, reason_of, unknown_name
 
 LIBRARIES = ("site-packages", "dist-packages", "<frozen")
 HERE = Path(__file__).parents[2]
@@ -34,18 +34,35 @@ class Code:
     hypermodel: keras_tuner.HyperModel
     folder: Path | None = None
 
-    def importable(self) -> AbstractContextManager[None]:
-        """Modules beside an imported one are found, as they were when it was."""
-        return nullcontext() if self.folder is None else _found_first(str(self.folder))
+    @contextmanager
+    def importable(self) -> Iterator[None]:
+        """Modules beside an imported one are found, as they were when it was.
+
+        Raises:
+            TrialError: The code ended the program.
+        """
+        with _found_first(self.folder), _going_on():
+            yield
+
+    def objects(self) -> dict[str, Any]:
+        """Classes and functions that its module knows, by the names Keras saves."""
+        known = vars(sys.modules[self.name.partition(":")[0]]).values()
+        return {
+            each.__name__: each
+            for each in known
+            if (inspect.isclass(each) or inspect.isfunction(each))
+            and not str(each.__module__).startswith("keras")
+        }
 
 
 def load_hypermodel(source: Any) -> Code:
     """A hypermodel.
 
     Args:
-        source: `module:name` of something that is imported, the current folder first;
-            or that itself: a `keras_tuner.HyperModel`, a class of them that needs no
-            arguments, or a function `build(hp)`.
+        source: `module:name` of something that is imported, the current folder first,
+            or `path/to/file.py:name`, the folder of the file (or of its outermost
+            package) first; or that itself: a `keras_tuner.HyperModel`, a class of them
+            that needs no arguments, or a function `build(hp)`.
 
     Raises:
         SpecError: It is none, or its module cannot be imported.
@@ -53,8 +70,8 @@ def load_hypermodel(source: Any) -> Code:
     if not isinstance(source, str):
         return Code(*_hypermodel(source, ""))
     module, found = _imported(source)
-    with _found_first(str(Path.cwd())):
-        name, made = _hypermodel(found, source)
+    with _found_first(Path.cwd()), _going_on():
+        name, made = _hypermodel(found, f"{module.__name__}:{source.split(':')[-1]}")
     return Code(name, made, root_of(module.__file__, module.__name__))
 
 
@@ -81,13 +98,13 @@ def _hypermodel(found: Any, name: str) -> tuple[str, keras_tuner.HyperModel]:
 
 
 def _imported(name: str) -> tuple[ModuleType, Any]:
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
+    module_name, _, attribute = name.rpartition(":")
+    if not (module_name and attribute):
         raise SpecError(
             f"A hypermodel is named MODULE:NAME, for example my_models:build, not "
             f"{name!r}."
         )
-    module = _module(module_name.removesuffix(".py").replace("/", "."))
+    module = _module(*_place(module_name))
     if not hasattr(module, attribute):
         known = [
             n for n, v in vars(module).items() if callable(v) and not n.startswith("_")
@@ -96,19 +113,50 @@ def _imported(name: str) -> tuple[ModuleType, Any]:
     return module, getattr(module, attribute)
 
 
-def _module(name: str) -> ModuleType:
+def _place(named: str) -> tuple[str, Path, Path | None]:
+    """A module's name, where it is looked for, and its file if it is named by that."""
+    if "/" not in named and not named.endswith(".py"):
+        return named, Path.cwd(), None
+    path = Path(named).expanduser().resolve()
+    if not path.exists():
+        path = path.with_name(f"{path.name}.py")
+    if not path.exists():
+        raise SpecError(f"There is no file {named}.")
+    root, name = path.parent, path.stem
+    while (root / "__init__.py").exists():
+        root, name = root.parent, f"{root.name}.{name}"
+    return name, root, path
+
+
+def _module(name: str, folder: Path, path: Path | None) -> ModuleType:
     try:
-        with _found_first(str(Path.cwd())):
-            return importlib.import_module(name)
+        with (
+            _found_first(Path.cwd()),
+            _found_first(folder),
+            _going_on(),
+            _without_arguments(name),
+        ):
+            module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and name in (error.name, *_below(error.name, name)):
             raise SpecError(
-                f"There is no module {error.name!r} in {Path.cwd()} or among the "
+                f"There is no module {error.name!r} in {folder} or among the "
                 "installed packages."
             ) from error
         raise SpecError(_failed_import(name, error)) from error
     except Exception as error:  # a user's code may fail in any way
         raise SpecError(_failed_import(name, error)) from error
+    _check_file(module, path)
+    return module
+
+
+def _check_file(module: ModuleType, path: Path | None) -> None:
+    file = module.__file__
+    if path is not None and path.is_file() and file and Path(file).resolve() != path:
+        raise SpecError(
+            f"{path} cannot be imported: {module.__name__} is {file} already. Rename "
+            "the file."
+        )
 
 
 def _below(package: str, name: str) -> list[str]:
@@ -121,15 +169,38 @@ def _failed_import(name: str, error: Exception) -> str:
 
 
 @contextmanager
-def _found_first(folder: str) -> Iterator[None]:
-    """A folder is where modules are looked for first."""
-    sys.path.insert(0, folder)
+def _found_first(folder: Path | None) -> Iterator[None]:
+    """A folder, if there is one, is where modules are looked for first."""
+    added = [str(folder)] if folder is not None else []
+    sys.path[:0] = added
     importlib.invalidate_caches()
     try:
         yield
     finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
+        for each in added:
+            if each in sys.path:
+                sys.path.remove(each)
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Code that ends the program has failed."""
+    try:
+        yield
+    except SystemExit as error:
+        ended = TrialError(f"it ended the program with sys.exit({error.code!r})")
+        raise ended.with_traceback(error.__traceback__) from error
+
+
+@contextmanager
+def _without_arguments(name: str) -> Iterator[None]:
+    """The command line is kscale's, and no module's that is imported by its name."""
+    usual = sys.argv
+    sys.argv = [f"{name.rpartition('.')[2]}.py"]
+    try:
+        yield
+    finally:
+        sys.argv = usual
 
 
 def _instance(cls: Any) -> keras_tuner.HyperModel:

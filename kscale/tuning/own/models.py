@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kscale.errors import SpecError, unknown_name
+from kscale.errors import SpecError, TrialError, unknown_name
 from kscale.families.base import Spec, Value
 from kscale.models.abstract import count_build
 from kscale.search.base import derived_seed
@@ -36,6 +36,7 @@ class OwnModels:
     Attributes:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
+        unknown: Layers of unknown FLOPs of the specs whose size is known.
         refused: Arguments that its `fit` does not take.
         importable: In its context the modules beside the user's are found.
     """
@@ -59,6 +60,7 @@ class OwnModels:
         self._tree: dict[Values, Any] = {}
         self._counted: dict[Values, Counted] = {}
         self._sizes: dict[Spec, Size] = {}
+        self.unknown: dict[Spec, tuple[str, ...]] = {}
         self._outline: dict[str, list[Value]] = {}
         self.refused: set[str] = set()
 
@@ -121,6 +123,7 @@ class OwnModels:
             if counted.size is None:
                 raise SpecError(counted.reason)
             self._sizes[spec] = counted.size
+            self.unknown[spec] = counted.unknown
         return self._sizes[spec]
 
     def build(self, spec: Spec, seed: int) -> tuple[keras.Model, Any]:
@@ -149,6 +152,7 @@ class OwnModels:
         spec = self._spec(counted.values)
         if counted.size is not None:
             self._sizes[spec] = counted.size
+            self.unknown[spec] = counted.unknown
         rate = dict(counted.values).get(LEARNING_RATE)
         is_rate = isinstance(rate, int | float) and not isinstance(rate, bool)
         usual = 0.0 if counted.is_compiled else DEFAULT_RATE
@@ -196,7 +200,7 @@ class OwnModels:
         try:
             with self.importable():
                 counted = count_build(build, self.task)
-        except SpecError as error:
+        except (SpecError, TrialError) as error:
             hp, _ = built[-1]
             reason = f"{error}".rstrip(".") + place_of(error.__cause__)
             return self._remember(hp, Counted(hp.in_order, reason=reason))

@@ -10,6 +10,7 @@ from kscale.data.base import Dataset
 from kscale.errors import ExportError, reason_of
 from kscale.naming import layer_name
 from kscale.preprocessing_layers import apply_layers, rescaled
+from kscale.tuning.opening import opens_alone
 from kscale.tuning.own.outputs import Heads, shares_of
 from kscale.tuning.packaging import named_classes, raw_tensors, save_model
 
@@ -28,14 +29,16 @@ def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> 
     """
     try:
         save_model(_packaged(model, heads, dataset), path)
-        return ""
+        return opens_alone(path)
     except Exception as error:  # a user's layers may fail in any way
         reason = reason_of(error)
     weights = path.with_suffix(".weights.h5")
     try:
         model.save_weights(weights)
     except Exception as error:
-        raise ExportError(f"{weights} could not be written: {error}.") from error
+        raise ExportError(
+            f"{weights} could not be written: {reason_of(error)}."
+        ) from error
     return f"{path.name} could not be written ({reason}); {weights} has its weights."
 
 

@@ -1,5 +1,6 @@
 """A plan whose models are the user's own."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from kscale.tuning.plans import Plan, Request
 from kscale.tuning.recipe import Recipe
 
 _FIRST = 20  # specs looked for before a search begins
+_MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
 _SECONDS_BETWEEN_NOTES = 5.0
 
 
@@ -63,7 +65,7 @@ class OwnSearch:
         """
         self.models.counts.read(folder / SIZES_FILE)
         self.pool.tell = _Teller(note)
-        self.pool.at(min(trials, _FIRST) - 1)
+        self.pool.some(0, min(trials, _FIRST))
         left_out = sum(self.pool.left_out.values())
         if left_out:
             reason, _ = self.pool.left_out.most_common(1)[0]
@@ -118,7 +120,8 @@ def plan_own(
     models = OwnModels(hypermodel, raw.task, depth_knob, width_knob)
     models.probe = probe_fit(models, raw, recipe)
     models.begin()
-    pool = DrawnPool(models, budget, request.seed)
+    seconds = math.inf if request.time_limit is None else request.time_limit
+    pool = DrawnPool(models, budget, request.seed, _MOST_OF_TIME * seconds)
     models.check_knobs(all_known=False)
     pool.at(0)
     models.check_knobs()

@@ -75,6 +75,12 @@ class OwnTrainer(Trainer):
         model, heads = self._loaded(job)
         return save_own(model, heads, self.dataset, path)
 
+    def describe(self, job: Job, member: int) -> Result:
+        """As `Trainer.describe`."""
+        result = super().describe(job, member)
+        unknown = self.models.unknown.get(job.spec, ())
+        return _replace(result, unknown_flops=len(unknown))
+
     def size_of(self, job: Job) -> Size:
         """Exact size of what a job trains."""
         if not is_own(job.spec.family):

@@ -1,0 +1,33 @@
+"""What makes a search this one, and how another one differs."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def difference_of(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """What the identity in a folder has that another one, as JSON has it, has not, and
+    what to do, as the end of a sentence on the folder; empty if they are the same."""
+    has, wants = _flat(there), _flat(asked)
+    keys = sorted({*has, *wants} - {"baseline"})  # which was once part of it
+    other = [key for key in keys if has.get(key) != wants.get(key)]
+    if not other:
+        return ""
+    key = other[0]
+    if key == "code" and "families" not in other:
+        return (
+            "holds another search: your code changed since. Undo the change to go on "
+            "with it, or choose another folder with --run to search what it is now."
+        )
+    return (
+        f"holds another search: its {key} is {json.dumps(has.get(key))}, not "
+        f"{json.dumps(wants.get(key))}. Choose another folder with --run."
+    )
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs is named by its own key, also inside the budget and the settings."""
+    flat: dict[str, Any] = {}
+    for key, value in dict(identity).items():
+        flat |= value if isinstance(value, dict) else {key: value}
+    return flat

@@ -14,8 +14,8 @@ from typing import Protocol
 from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
 from kscale.families.base import Spec
-from kscale.results import Result
-from kscale.search.base import DONE, Job, Signal, derived_seed
+from kscale.search.base import DONE, Job, Signal
+from kscale.search.rounds import ROUND, Rounds
 from kscale.sizing import Size
 from kscale.units import format_value
 
@@ -23,8 +23,6 @@ MOST_MISSES = 200
 """Draws in a row without a new spec that fits, after which there is none."""
 
 _MOST_ERRORS = 20  # first draws that all make no model
-_ROUND = 20
-_CHEAP_FIRST = 3
 _MOST_REFUSED = 30  # in a row
 _UNKNOWN = ("max_flops", "max_memory")
 
@@ -218,8 +216,8 @@ class DrawnPool:
         )
 
 
-class DrawnSearcher:
-    """Proposes what a pool draws, in rounds of 20 with the three cheapest first.
+class DrawnSearcher(Rounds):
+    """Proposes what a pool draws, in rounds of 20.
 
     A round is smaller where the pool has no time to draw more.
 
@@ -242,16 +240,10 @@ class DrawnSearcher:
         seeds_per_spec: int = 1,
         admits: Callable[[Spec], bool] | None = None,
     ) -> None:
+        super().__init__(trials, epochs, seed, seeds_per_spec, admits)
         self.pool = pool
-        self.trials = trials
-        self.epochs = epochs
-        self.seed = seed
-        self.seeds_per_spec = seeds_per_spec
-        self.admits = admits
-        self._next = 0
         self._asked = 0
         self._refused = 0
-        self._round: list[Job] = []
 
     def ask(self) -> Job | Signal:
         """The next job; `DONE` after `trials` jobs or when nothing new is drawn."""
@@ -273,33 +265,11 @@ class DrawnSearcher:
             self._draw_round()
         return tuple(self._round)
 
-    def prefer(self, job: Job) -> None:
-        """Ask for a job of this round next."""
-        self._round.remove(job)
-        self._round.insert(0, job)
-
-    def tell(self, job: Job, results: Sequence[Result]) -> None:
-        """Random search does not learn."""
-
     def _draw_round(self) -> None:
         work: dict[Job, int] = {}
-        number = min(_ROUND, self.trials - self._asked)
-        for index, drawn in enumerate(self.pool.some(self._next, number), self._next):
+        number = min(ROUND, self.trials - self._asked)
+        for index, drawn in enumerate(self.pool.some(self._drawn, number), self._drawn):
             assert drawn.size is not None  # it fits
-            work[self._job(index, drawn)] = int(drawn.size.training_work)
-        self._next += len(work)
-        cheap = sorted(work, key=lambda job: work[job])[:_CHEAP_FIRST]
-        self._round = list(dict.fromkeys([*cheap, *work]))
-
-    def _job(self, index: int, drawn: Drawn) -> Job:
-        return Job(
-            "search",
-            index,
-            drawn.spec,
-            seeds=tuple(
-                derived_seed(self.seed, "search", index, member)
-                for member in range(self.seeds_per_spec)
-            ),
-            learning_rates=(drawn.learning_rate,) * self.seeds_per_spec,
-            epochs_to=self.epochs,
-        )
+            job = self._job(index, drawn.spec, drawn.learning_rate)
+            work[job] = int(drawn.size.training_work)
+        self._begin_round(work)

@@ -7,21 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.families.base import Spec
-from kscale.results import Result
-from kscale.search.base import DONE, Job, Signal, derived_seed
+from kscale.search.base import DONE, Job, Signal
 from kscale.search.pool import Pool
+from kscale.search.rounds import ROUND, Rounds
 
 _SHELLS = ((1 / 2, 1.0), (1 / 8, 1 / 2), (0.0, 1 / 8))
 _SHELL_WEIGHTS = (0.60, 0.25, 0.15)
 _NEAR = 0.15  # of a natural logarithm: sizes within 15 % of the target are equal
-_ROUND = 20
-_CHEAP_FIRST = 3
 
 _Place = tuple[int, int]
 """A position in the pool, and how often its spec was drawn before."""
 
 
-class RandomSearcher:
+class RandomSearcher(Rounds):
     """Specs drawn without replacement, most of them near the budget.
 
     A shell of the budget is drawn first (60 % of the proposals use more than half of
@@ -32,9 +30,7 @@ class RandomSearcher:
     turns, in an order drawn anew each time, until one is exhausted: each gets an equal
     share of the trials, however many specs it has.
 
-    Jobs are drawn in rounds of 20. The three of the least work (`Size.training_work`)
-    come first, so that a search soon has an answer and knows what a training costs; the
-    others as drawn.
+    Jobs are drawn in rounds of 20, and the work of one is `Size.training_work`.
 
     Whether a spec is admitted is asked when its job's turn has come. A refused one
     costs no trial: another is drawn for the same job as if the later ones of its round
@@ -62,14 +58,8 @@ class RandomSearcher:
         seeds_per_spec: int = 1,
         admits: Callable[[Spec], bool] | None = None,
     ) -> None:
+        super().__init__(trials, epochs, seed, seeds_per_spec, admits)
         self.pool = pool
-        self.trials = trials
-        self.epochs = epochs
-        self.seed = seed
-        self.seeds_per_spec = seeds_per_spec
-        self.admits = admits
-        self._drawn = 0
-        self._round: list[Job] = []
         self._places: dict[int, _Place] = {}
         self._proposed: set[_Place] = set()
         self._refused = np.zeros(len(pool), bool)
@@ -95,11 +85,6 @@ class RandomSearcher:
         self._draw_round()
         return tuple(self._round)
 
-    def prefer(self, job: Job) -> None:
-        """Ask for a job of this round next."""
-        self._round.remove(job)
-        self._round.insert(0, job)
-
     def _draw_round(self) -> None:
         """Draw the jobs of a round if none is left of the last one."""
         if self._round:
@@ -107,7 +92,7 @@ class RandomSearcher:
         self._start = np.where(self._refused, self._most_times, self._times)
         self._places = {}
         times, costs = self._start.copy(), {}
-        for index in range(self._drawn, min(self._drawn + _ROUND, self.trials)):
+        for index in range(self._drawn, min(self._drawn + ROUND, self.trials)):
             drawn = self._draw(times, index)
             if drawn is None:
                 break
@@ -115,9 +100,7 @@ class RandomSearcher:
             self._places[index] = drawn[1]
             times[chosen] += 1
             costs[job] = int(self.pool.work[chosen])
-        self._drawn += len(costs)
-        cheap = sorted(costs, key=lambda job: costs[job])[:_CHEAP_FIRST]
-        self._round = list(dict.fromkeys([*cheap, *costs]))
+        self._begin_round(costs)
 
     def _draw(
         self, times: NDArray[np.int64], index: int, *attempt: int
@@ -134,17 +117,8 @@ class RandomSearcher:
         if chosen is None:
             return None
         before = int(times[chosen])
-        job = Job(
-            "search",
-            index,
-            self._draw_knobs(chosen, rng),
-            seeds=tuple(
-                derived_seed(self.seed, "search", index, member)
-                for member in range(self.seeds_per_spec)
-            ),
-            learning_rates=(self._learning_rate(chosen, before),) * self.seeds_per_spec,
-            epochs_to=self.epochs,
-        )
+        rate = self._learning_rate(chosen, before)
+        job = self._job(index, self._draw_knobs(chosen, rng), rate)
         return job, (chosen, before)
 
     def _admitted(self, job: Job) -> Job | None:
@@ -189,9 +163,6 @@ class RandomSearcher:
                 break
             self._refused[position] = True
         return True
-
-    def tell(self, job: Job, results: Sequence[Result]) -> None:
-        """Random search does not learn."""
 
     def _choose(
         self, times: NDArray[np.int64], rng: np.random.Generator, index: int

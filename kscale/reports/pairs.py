@@ -40,9 +40,18 @@ def paired(report: Report, row: Row, other: Row) -> Pair | None:
     number = examples if isinstance(examples, int) and examples > 0 else None
     stderr = paired_error(row.left_out, other.left_out)
     if report.objective.is_share:
-        stderr = math.hypot(stderr, 1 / (number or len(row.left_out)))
+        stderr = of_shares(stderr, number or len(row.left_out))
     gain = report.objective.gain(row.test_score, other.test_score)
     return Pair(gain, stderr, number)
+
+
+def of_shares(stderr: float, examples: int) -> float:
+    """The error of a difference of shares, of which few examples may decide.
+
+    To that of the jackknife comes the `1 / n` of half an example more for each of the
+    four outcomes of a pair (Agresti & Min 2005).
+    """
+    return math.hypot(stderr, 1 / examples)
 
 
 def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
@@ -54,8 +63,7 @@ def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
     with one network only. That is the test of McNemar (1947), which leaves out the
     second term and which Dietterich (1998) advises for two classifiers that were
     trained once. For errors it is that of the mean of paired differences, and it holds
-    for scores that are no means over examples too. For shares, `paired` adds the `1 /
-    n` of half an example more in each cell (Agresti & Min 2005): `b + c` may be small.
+    for scores that are no means over examples too.
 
     Args:
         left_out: A score without each group of the examples.

@@ -17,7 +17,7 @@ from kscale.families.base import Spec, head_names
 from kscale.models.files import load_trained
 from kscale.models.sizes import ModelSize, count_model
 from kscale.naming import layer_name
-from kscale.reports.pairs import paired_error
+from kscale.reports.pairs import Pair, of_shares, paired_error
 from kscale.results import PRESENT, Result
 from kscale.task import Target, Task
 from kscale.tuning.evaluation import (
@@ -35,7 +35,6 @@ from kscale.tuning.plans import Plan
 from kscale.tuning.scoring import probabilities
 
 _MOST_TRIED = 1000  # examples on which the ways of feeding are compared
-_CLEAR = 2  # standard errors
 _SCALED = "values scaled to mean 0 and deviation 1 in training"
 _DOUBT = (
     "no way of feeding it makes it better than a constant answer, so it is probably "
@@ -201,7 +200,7 @@ def _chosen(tried: Sequence[_Tried], plan: Plan) -> tuple[_Tried, str]:
 
 
 def _clearer(one: _Tried, two: _Tried, plan: Plan) -> _Tried:
-    """The second, if it is better on the same examples by two standard errors."""
+    """The second, if it is clearly better on the same examples."""
     task, objective = plan.dataset.task, plan.objective
     gain, error = objective.gain(two.score, one.score), math.inf
     if gain > 0:
@@ -209,8 +208,8 @@ def _clearer(one: _Tried, two: _Tried, plan: Plan) -> _Tried:
         errors = [mean_error(objective, task, each.answers) for each in (one, two)]
         error = paired_error(*scores) if all(scores) else math.hypot(*errors)
         number = len(next(iter(one.answers.values()))[0])
-        error = math.hypot(error, 1 / number if objective.is_share else 0.0)
-    return two if gain > _CLEAR * error else one
+        error = of_shares(error, number) if objective.is_share else error
+    return two if gain > 0 and Pair(gain, error, None).is_clear else one
 
 
 def _order_doubt(item: _Tried, task: Task) -> tuple[float, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from kscale.building import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.scaling import Scaling
-from kscale.errors import SpecError
+from kscale.errors import SpecError, sentence_of
 from kscale.families.base import head_names
 from kscale.models.layers import graph_of
 from kscale.naming import layer_name
@@ -23,7 +23,6 @@ from kscale.tuning.feeding import Feeder, named_tensors
 from kscale.tuning.loops import (
     DeviceData,
     EpochLoop,
-    make_optimizer,
     predict_batch_for,
 )
 from kscale.tuning.plans import Plan
@@ -61,10 +60,9 @@ def check_retrainable(present: Present) -> None:
     try:
         as_network(replace(feeder, model=fresh_clone(feeder.model, 0)), present)
     except Exception as error:  # layers of a stranger may fail in any way
-        why = " ".join(str(error).split()).split(". ")[0][:200]
         raise SpecError(
-            f"{present.name} cannot be built with new weights ({why}): leave out "
-            "--retrain-baseline."
+            f"{present.name} cannot be built with new weights ({sentence_of(error)}): "
+            "leave out --retrain-baseline."
         ) from error
 
 
@@ -146,12 +144,7 @@ class _Retrainer(Trainer):
         with self.strategy.scope():
             clone = fresh_clone(present.feeder.model, job.seeds[member])
             model = as_network(replace(present.feeder, model=clone), present)
-            optimizer = make_optimizer(
-                self.recipe,
-                self._data.examples,
-                job.learning_rates[member],
-                _DECAY,
-            )
+            optimizer = self._optimizer(job, member, _DECAY)
         return EpochLoop(
             model,
             optimizer,

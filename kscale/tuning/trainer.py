@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +188,8 @@ class Trainer:
                 seed=job.seeds[member],
                 synchronized=self.strategy.num_replicas_in_sync > 1,
             )
-            optimizer = make_optimizer(
-                self.recipe,
-                self._data.examples,
-                job.learning_rates[member],
-                float(knobs.get("weight_decay", 0.0)),
-            )
+            decay = float(knobs.get("weight_decay", 0.0))
+            optimizer = self._optimizer(job, member, decay)
         return EpochLoop(
             model,
             optimizer,
@@ -205,6 +201,11 @@ class Trainer:
             class_weights_of(self.dataset, self.class_weights),
             predict_batch_for(size.activation_bytes),
         )
+
+    def _optimizer(self, job: Job, member: int, weight_decay: float) -> Any:
+        """Of the recipe, at the learning rate of a member."""
+        examples, rate = len(self.dataset.train), job.learning_rates[member]
+        return make_optimizer(self.recipe, examples, rate, weight_decay)
 
     def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:
         """Its own checkpoint, its parent's, or nothing: then all epochs are trained."""
@@ -251,7 +252,7 @@ class Trainer:
         sign = 1.0 if self.objective.higher_is_better else -1.0
         gains = [sign * value for value in progress.curve["score"]]
         steady = self.recipe.steady_epochs()
-        return _replace(
+        return replace(
             result,
             **vars(done),
             undertrained=is_undertrained(gains, steady, done.stderr),
@@ -321,8 +322,4 @@ class Trainer:
 
 def _failed(result: Result, reason: str, start: float) -> Result:
     seconds = round(time.monotonic() - start, 3)
-    return _replace(result, status="failed", reason=reason, seconds=seconds)
-
-
-def _replace(result: Result, **changes: Any) -> Result:
-    return Result(**{**vars(result), **changes})
+    return replace(result, status="failed", reason=reason, seconds=seconds)

@@ -89,11 +89,21 @@ def trained(plan: Plan, folder: Path, kill_at: int = 0, **more: Any) -> Any:
     more = {"checkpoint_seconds": 0.0, "strategy": make_strategy("none"), **more}
     trainer = make_trainer(plan, folder=folder, on_epoch=on_epoch, **more)
     assert isinstance(trainer, OwnTrainer)
-    job = next(j for j in plan.searcher().planned() if j.stage == "search")
     try:
-        return trainer.train(job, 0), seen
+        return trainer.train(first_job(plan), 0), seen
     except (Killed, TimeUp):
         return list(folder.glob("*.npz")), seen
+
+
+def first_job(plan: Plan) -> Job:
+    return next(j for j in plan.searcher().planned() if j.stage == "search")
+
+
+def shipped(plan: Plan, folder: Path) -> keras.Model:
+    """What the first trial's training left in a folder, as a user opens it."""
+    trainer = make_trainer(plan, folder=folder, strategy=make_strategy("none"))
+    trainer.ship(first_job(plan), folder / "model.keras")
+    return keras.models.load_model(folder / "model.keras")
 
 
 @pytest.mark.parametrize(
@@ -329,12 +339,8 @@ def test_several_targets_are_trained_scored_and_shipped(
     plan = plan_search(data, hypermodel=build, max_params=200, epochs=2)
     result, _ = trained(plan, tmp_path)
     assert result.status == "ok", result.reason
-    trainer = make_trainer(plan, folder=tmp_path, strategy=make_strategy("none"))
-    job = next(j for j in plan.searcher().planned() if j.stage == "search")
-    trainer.ship(job, tmp_path / "model.keras")
     test = raw_dataset(data).validation
-    model = keras.models.load_model(tmp_path / "model.keras")
-    given = model.predict(test.inputs["x"], verbose=0)
+    given = shipped(plan, tmp_path).predict(test.inputs["x"], verbose=0)
     amount = test.targets["amount"]
     rest = ((given["amount"] - amount) ** 2).sum()
     parts = [1 - rest / ((amount - amount.mean()) ** 2).sum()]
@@ -439,11 +445,7 @@ def test_values_are_scaled_for_what_only_kscale_trains(tmp_path: Path) -> None:
     plan = plan_search(data, hypermodel=build, max_params=200, epochs=20, batch_size=16)
     result, _ = trained(plan, tmp_path)
     assert result.metrics["r2_score"] > 0.5
-    trainer = make_trainer(plan, folder=tmp_path, strategy=make_strategy("none"))
-    job = next(j for j in plan.searcher().planned() if j.stage == "search")
-    trainer.ship(job, tmp_path / "model.keras")
     part = raw_dataset(data).validation
-    model = keras.models.load_model(tmp_path / "model.keras")
-    given = model.predict(part.inputs["x"], verbose=0)
+    given = shipped(plan, tmp_path).predict(part.inputs["x"], verbose=0)
     errors = given - next(iter(part.targets.values()))
     assert np.sqrt((errors**2).mean()) == pytest.approx(result.score, rel=1e-4)

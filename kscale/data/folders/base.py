@@ -55,11 +55,6 @@ class FolderKind:
     understand: Callable[[Paths, Options], Understood]
 
 
-def every_path(paths: Paths) -> list[Path]:
-    """The files of all parts."""
-    return [path for files in paths.values() for path in files]
-
-
 def read_each(
     files: Sequence[Path], read: Callable[[Path], Content], what: str
 ) -> list[Content]:

@@ -79,7 +79,7 @@ class OwnTrainer(Trainer):
         """As `Trainer.describe`."""
         result = super().describe(job, member)
         unknown = self.models.unknown.get(job.spec, ())
-        return _replace(result, unknown_flops=len(unknown))
+        return replace(result, unknown_flops=len(unknown))
 
     def size_of(self, job: Job) -> Size:
         """Exact size of what a job trains."""
@@ -136,7 +136,7 @@ class OwnTrainer(Trainer):
         self.part_path(job, member).unlink(missing_ok=True)
         done = self._finished(result, progress, given)
         undertrained = done.undertrained and is_heard
-        return _replace(done, undertrained=undertrained, learning_rate=rate)
+        return replace(done, undertrained=undertrained, learning_rate=rate)
 
     def _watched(
         self, watch: Watch, model: keras.Model, hp: Any, heads: Heads
@@ -206,7 +206,3 @@ class OwnTrainer(Trainer):
         batch = min(_PREDICT_BATCH, len(part))
         given = model.predict(alone(dict(part.inputs)), batch, verbose=0)
         return heads.read(model, given)
-
-
-def _replace(result: Result, **changes: Any) -> Result:
-    return Result(**{**vars(result), **changes})

@@ -8,10 +8,10 @@ from zipfile import is_zipfile
 
 import keras
 
-from kscale.errors import ExportError, sentence_of
+from kscale.errors import ExportError
+from kscale.models.files import cause_of
 
 _OWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
-_CAUSE = "Exception encountered: "
 
 
 def open_model(
@@ -75,8 +75,8 @@ def _not_opened(path: Path, error: Exception, has_some: bool) -> str:
         )
     if isinstance(error, OSError | KeyError) or not is_zipfile(path):
         return f"{path} cannot be read; the search's command writes it again."
-    cause = sentence_of(text.rpartition(_CAUSE)[2])
     return (
-        f"{path} does not open ({cause}): the search's command writes it again, or, "
-        f"if it has code of your own, {load}, custom_objects={{...}}) may open it."
+        f"{path} does not open ({cause_of(error)}): the search's command writes it "
+        f"again, or, if it has code of your own, {load}, custom_objects={{...}}) may "
+        "open it."
     )

@@ -45,10 +45,10 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kscale import build_model, find_family, load_dataset  # noqa: E402
-from kscale.data import Dataset  # noqa: E402
+from kscale.data.loading import Dataset
 from kscale.data.rows import StoredRows  # noqa: E402
-from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer  # noqa: E402
-from kscale.tuning.recipe import Recipe  # noqa: E402
+from kscale.engine.recipe import Recipe  # noqa: E402
+from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer  # noqa: E402
 
 OUTPUT = Path(__file__).parent / "results" / "streaming.jsonl"
 EXAMPLES = 40_000

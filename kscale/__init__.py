@@ -8,13 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kscale.answers import Entry
-    from kscale.blueprint import Blueprint
-    from kscale.budget import Budget
-    from kscale.building import build_model
-    from kscale.counting import count_network, list_fitting
-    from kscale.data import load_dataset, peek_task
-    from kscale.data.base import Dataset
+    from kscale.building.models import build_model
+    from kscale.data.dataset import Dataset
+    from kscale.data.loading import load_dataset, peek_task
+    from kscale.engine.environment import check_environment
     from kscale.errors import (
         BudgetError,
         DataError,
@@ -25,75 +22,75 @@ if TYPE_CHECKING:
         SpecError,
         TrialError,
     )
-    from kscale.families import FAMILIES, find_family
-    from kscale.families.base import Family, Knob, Spec
-    from kscale.families.named import NAMED, find_named
-    from kscale.models.sizes import ModelSize, count_model
-    from kscale.predictions import Prediction
-    from kscale.results import Result
+    from kscale.guests.family_hypermodel import as_hypermodel
+    from kscale.guests.keras_tuner_budget.oracle import BudgetedOracle
+    from kscale.guests.sizes.model_size import ModelSize, count_model
+    from kscale.networks.blueprint import Blueprint
+    from kscale.networks.budget import Budget
+    from kscale.networks.families import FAMILIES, find_family
+    from kscale.networks.families.base import Family, Knob, Spec
+    from kscale.networks.named import NAMED, find_named
+    from kscale.networks.sizing import Size, size_of, size_rows
+    from kscale.reports.counting import count_network, list_fitting
     from kscale.run import Run
-    from kscale.sizing import Size, size_of, size_rows
-    from kscale.task import Input, Target, Task
-    from kscale.tuning.budgeted import BudgetedOracle
-    from kscale.tuning.environment import check_environment
-    from kscale.tuning.fitting import fit_model
-    from kscale.tuning.hypermodel import as_hypermodel
+    from kscale.runs.entries import Entry
+    from kscale.runs.results import Result
+    from kscale.searches import SearchInterrupted, read_keras_tuner, train, tune
+    from kscale.ship.prediction import Prediction
+    from kscale.task.tasks import Input, Target, Task
+    from kscale.tuning.fit_model import fit_model
     from kscale.tuning.listeners import Listener
-    from kscale.tuning.plans import Plan, plan_search
-    from kscale.tuning.projects import read_keras_tuner
-    from kscale.tuning.searching import tune
-    from kscale.tuning.sessions import SearchInterrupted
-    from kscale.tuning.single import train
+    from kscale.tuning.plan import Plan, plan_search
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Blueprint": "blueprint",
-    "Budget": "budget",
+    "Blueprint": "networks.blueprint",
+    "Budget": "networks.budget",
     "BudgetError": "errors",
-    "BudgetedOracle": "tuning.budgeted",
+    "BudgetedOracle": "guests.keras_tuner_budget.oracle",
     "DataError": "errors",
-    "Dataset": "data.base",
-    "Entry": "answers",
+    "Dataset": "data.dataset",
+    "Entry": "runs.entries",
     "ExportError": "errors",
-    "FAMILIES": "families",
-    "Family": "families.base",
-    "Input": "task",
-    "Knob": "families.base",
+    "FAMILIES": "networks.families",
+    "Family": "networks.families.base",
+    "Input": "task.tasks",
+    "Knob": "networks.families.base",
     "KscaleError": "errors",
     "Listener": "tuning.listeners",
     "MissingPackageError": "errors",
-    "ModelSize": "models.sizes",
-    "NAMED": "families.named",
-    "Plan": "tuning.plans",
-    "Prediction": "predictions",
-    "Result": "results",
+    "ModelSize": "guests.sizes.model_size",
+    "NAMED": "networks.named",
+    "Plan": "tuning.plan",
+    "Prediction": "ship.prediction",
+    "Result": "runs.results",
     "ResultsError": "errors",
     "Run": "run",
-    "SearchInterrupted": "tuning.sessions",
-    "Size": "sizing",
-    "Spec": "families.base",
+    "SearchInterrupted": "searches",
+    "Size": "networks.sizing",
+    "Spec": "networks.families.base",
     "SpecError": "errors",
-    "Target": "task",
-    "Task": "task",
+    "Target": "task.tasks",
+    "Task": "task.tasks",
     "TrialError": "errors",
-    "as_hypermodel": "tuning.hypermodel",
-    "build_model": "building",
-    "check_environment": "tuning.environment",
-    "count_model": "models.sizes",
-    "count_network": "counting",
-    "find_family": "families",
-    "find_named": "families.named",
-    "fit_model": "tuning.fitting",
-    "list_fitting": "counting",
-    "load_dataset": "data",
-    "peek_task": "data",
-    "plan_search": "tuning.plans",
-    "read_keras_tuner": "tuning.projects",
-    "size_of": "sizing",
-    "size_rows": "sizing",
-    "train": "tuning.single",
-    "tune": "tuning.searching",
+    "as_hypermodel": "guests.family_hypermodel",
+    "build_model": "building.models",
+    "check_environment": "engine.environment",
+    "count_model": "guests.sizes.model_size",
+    "count_network": "reports.counting",
+    "find_family": "networks.families",
+    "find_named": "networks.named",
+    "fit_model": "tuning.fit_model",
+    "list_fitting": "reports.counting",
+    "load_dataset": "data.loading",
+    "peek_task": "data.loading",
+    "plan_search": "tuning.plan",
+    "read_keras_tuner": "searches",
+    "size_of": "networks.sizing",
+    "size_rows": "networks.sizing",
+    "train": "searches",
+    "tune": "searches",
 }
 
 __all__ = [

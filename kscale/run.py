@@ -1,21 +1,11 @@
 """Run: the folder of one search, opened to read its answer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscale.answers import (
-    Entry,
-    answers_of,
-    best_of,
-    entries_of,
-    front_of,
-    names_one,
-    recommended_of,
-)
-from kscale.budget import Budget
-from kscale.codegen.module import Subject, module_code
+from kscale.building.code.module import Subject, module_code
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import ArrayReader, reader_from_json
 from kscale.data.scaling import scalings_from_json
@@ -26,32 +16,31 @@ from kscale.errors import (
     ResultsError,
     unknown_name,
 )
-from kscale.export import FORMATS, Format, check_target, export_model
-from kscale.families.base import is_own
-from kscale.objectives import Objective, asked_objective
-from kscale.predictions import Prediction
+from kscale.networks.families.base import is_own
 from kscale.reports.html import report_html
+from kscale.reports.network_code import training_of
 from kscale.reports.notes import left_out_notes, model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
-from kscale.reports.tables import (
+from kscale.reports.run_tables import (
     report_csv,
     report_json,
     report_markdown,
     report_text,
 )
-from kscale.results import (
+from kscale.runs.entries import (
+    Entry,
+)
+from kscale.runs.recorded import RecordedRun
+from kscale.runs.results import (
     RESULTS_FILE,
     RUN_FILE,
-    Result,
-    read_results,
-    read_run,
     write_atomically,
 )
-from kscale.search.base import result_key
-from kscale.task import Task
-from kscale.tuning.described import training_of
+from kscale.search.contract import result_key
+from kscale.ship.formats import FORMATS, Format, check_target, export_model
+from kscale.ship.prediction import Prediction
 
 if TYPE_CHECKING:
     import keras
@@ -60,11 +49,8 @@ _SUFFIXES = (".html", ".png", ".svg")
 _WIDTH = 110
 
 
-class Run:
-    """A search and its answer, read from its folder.
-
-    Everything is rebuilt from `run.json` and `results.jsonl`; reading a folder runs
-    none of its content.
+class Run(RecordedRun):
+    """A search and its answer, read from its folder: reports, models and exports.
 
     Args:
         folder: A run folder.
@@ -73,60 +59,6 @@ class Run:
     Raises:
         ResultsError: It is none.
     """
-
-    def __init__(
-        self, folder: str | Path, results: Sequence[Result] | None = None
-    ) -> None:
-        self.folder = Path(folder)
-        self.description: Mapping[str, Any] = read_run(self.folder)
-        self.results: list[Result] = list(
-            read_results(self.folder) if results is None else results
-        )
-
-    @property
-    def task(self) -> Task:
-        """What the networks take in and put out."""
-        return Task.from_json(self.description["task"])
-
-    @property
-    def budget(self) -> Budget:
-        """What a network may cost."""
-        return Budget(**self.description["identity"]["budget"])
-
-    @property
-    def objective(self) -> Objective:
-        """What the search improves."""
-        return asked_objective(self.description["identity"], self.task)
-
-    def entries(self) -> list[Entry]:
-        """Networks within the budget, baselines included; or the only one asked for."""
-        is_one = names_one(self.description["identity"])
-        return answers_of(entries_of(self.results), self.budget, is_one)
-
-    def front(self) -> list[Entry]:
-        """Entries that no other beats in both size and score, smallest first."""
-        return front_of(self.entries(), self.objective)
-
-    def best(self) -> Entry:
-        """The entry of the best score.
-
-        Raises:
-            ResultsError: No training has finished yet.
-        """
-        return self._found(best_of(self.entries(), self.objective))
-
-    def recommended(self) -> Entry:
-        """The smallest entry that is statistically tied with the best.
-
-        Raises:
-            ResultsError: No training has finished yet.
-        """
-        return self._found(recommended_of(self.entries(), self.objective))
-
-    def _found(self, entry: Entry | None) -> Entry:
-        if entry is None:
-            raise ResultsError(f"{self.folder} has no finished training yet.")
-        return entry
 
     def report(self, rank_by: str = "knee") -> Report:
         """The rows of the table, with what to say about them."""
@@ -243,7 +175,7 @@ class Run:
         Raises:
             ResultsError: The folder cannot be written.
         """
-        from kscale.tuning.tensorboard import LogWriter
+        from kscale.reports.board_logs import LogWriter
 
         try:
             return LogWriter(self).folder
@@ -264,7 +196,7 @@ class Run:
         Raises:
             ResultsError: The logs cannot be written, or the port cannot be used.
         """
-        from kscale.tuning.board import serve_logs
+        from kscale.reports.board_server import serve_logs
 
         return serve_logs(self.write_logs(), port)
 
@@ -289,7 +221,7 @@ class Run:
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
-        from kscale.tuning.shipped import shipped_model
+        from kscale.ship.shipped import shipped_model
 
         return shipped_model(
             self.folder, self.description, which, custom_objects, safe_mode
@@ -318,7 +250,7 @@ class Run:
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
-        from kscale.predicting import predict_files
+        from kscale.ship.predicting import predict_files
 
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])
@@ -344,7 +276,7 @@ class Run:
         Args:
             path: A `.keras` file, or the folder of a SavedModel; without it, one in
                 the run folder, which is written over.
-            format: One of `kscale.export.FORMATS`: `keras` or `saved-model`.
+            format: One of `kscale.ship.formats.FORMATS`: `keras` or `saved-model`.
             which: `best`, `recommended`, or an entry of the front.
             overwrite: Whether a model of this format at the path may go.
 

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from contracts.family import check_size_equals_keras
 
-from kscale.blueprint import (
+from kscale.building.models import build_model
+from kscale.errors import SpecError
+from kscale.naming import layer_name
+from kscale.networks.blueprint import (
     Blueprint,
     Conv2D,
     Dense,
@@ -16,11 +19,8 @@ from kscale.blueprint import (
     Multiply,
     ZeroPad2D,
 )
-from kscale.building import build_model
-from kscale.errors import SpecError
-from kscale.naming import layer_name
-from kscale.sizing import size_of, size_rows
-from kscale.task import Input
+from kscale.networks.sizing import size_of, size_rows
+from kscale.task.tasks import Input
 
 
 def network(shape: tuple[int, ...], *layers: Layer) -> Blueprint:

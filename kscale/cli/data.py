@@ -6,10 +6,10 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import output_width, print_json
+from kscale.data.description_text import dataset_text
 from kscale.errors import SpecError
-from kscale.reports.datasets import dataset_text
-from kscale.task import Task
-from kscale.tuning.automatic import AUTO, families_for
+from kscale.task.tasks import Task
+from kscale.tuning.auto_families import AUTO, families_for
 
 
 @click.command()

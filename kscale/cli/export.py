@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from kscale.cli import options
+from kscale.cli.custom_code import known_code
 from kscale.cli.output import start_tensorflow
-from kscale.cli.own_code import known_code
-from kscale.export import FORMATS
 from kscale.run import Run
+from kscale.ship.formats import FORMATS
 
 
 @click.command()

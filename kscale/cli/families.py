@@ -4,8 +4,8 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import output_width, print_json
-from kscale.families import FAMILIES, find_family
-from kscale.reports.families import families_json, families_text, family_text
+from kscale.networks.families import FAMILIES, find_family
+from kscale.reports.family_tables import families_json, families_text, family_text
 
 
 @click.command()

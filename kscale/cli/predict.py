@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from kscale.cli import options
+from kscale.cli.custom_code import known_code
 from kscale.cli.output import start_tensorflow
-from kscale.cli.own_code import known_code
-from kscale.data.csv_labels import listed
-from kscale.predictions import Prediction
-from kscale.reports.predictions import FORMS
+from kscale.data.sources.tables.label_columns import listed
+from kscale.reports.prediction_tables import FORMS
 from kscale.run import Run
+from kscale.ship.prediction import Prediction
 
 
 @click.command()

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kscale.answers import answers_of, best_of, entries_of, names_one
+from kscale.data.class_weights import class_counts
 from kscale.reports.notes import imbalance_notes
-from kscale.results import TRAINED, Result
-from kscale.search.base import Job
+from kscale.runs.entries import answers_of, best_of, entries_of, names_one
+from kscale.runs.results import TRAINED, Result
+from kscale.search.contract import Job
 from kscale.tuning.listeners import Listener
-from kscale.tuning.weighting import class_counts
 from kscale.units import format_count, format_seconds
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from kscale.tuning.plans import Plan
+    from kscale.tuning.plan import Plan
 
 
 def progress_listener(quiet: bool) -> Listener:

@@ -10,10 +10,10 @@ from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.cli.size import SHAPE
 from kscale.cli.tune import show_run
-from kscale.counting import task_of_shape
+from kscale.reports.counting import task_of_shape
 from kscale.reports.ranking import RANKINGS
 from kscale.run import Run
-from kscale.task import Task
+from kscale.task.tasks import Task
 
 
 @click.command()

@@ -7,10 +7,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from kscale.budget import Budget
 from kscale.cli import options
 from kscale.cli.output import output_width, print_json, start_tensorflow
-from kscale.counting import (
+from kscale.data.loading import peek_task
+from kscale.networks.budget import Budget
+from kscale.networks.families import FAMILIES
+from kscale.reports.counting import (
     FittingSpecs,
     NetworkSize,
     change_task,
@@ -19,9 +21,7 @@ from kscale.counting import (
     published_task,
     task_of_shape,
 )
-from kscale.data import peek_task
-from kscale.families import FAMILIES
-from kscale.task import Task
+from kscale.task.tasks import Task
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.cli.progress import progress_listener
 from kscale.cli.tune import check_search, show_run
-from kscale.tuning.points import single_point
+from kscale.tuning.single_point import single_point
 
 
 @click.command()

@@ -10,8 +10,8 @@ from rich.console import Console
 from kscale.cli import options
 from kscale.cli.output import is_terminal, output_width, print_json, start_tensorflow
 from kscale.cli.progress import progress_listener
-from kscale.reports.tables import report_table, report_text
-from kscale.tuning.plans import plan_search
+from kscale.reports.run_tables import report_table, report_text
+from kscale.tuning.plan import plan_search
 
 
 @click.command(short_help="Search depth and width within a budget.")

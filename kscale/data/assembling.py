@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import PART_NAMES, Dataset, Part, PartName
+from kscale.data.dataset import PART_NAMES, Dataset, Part, PartName
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
-from kscale.data.fitting import RawData, with_fits
+from kscale.data.fit_preprocessing import RawData, with_fits
 from kscale.data.holding import Holder, bytes_needed
 from kscale.data.labels import Labels, check_counts, encode_target
 from kscale.data.leaks import leak_warnings
-from kscale.data.options import Options
+from kscale.data.load_options import Options
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import PADDING, TextTokens
@@ -23,7 +23,7 @@ from kscale.data.rows import ChosenRows, ComputedRows, Rows, chunks_of
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
 from kscale.data.standardizing import fit_target_scaling
 from kscale.errors import DataError
-from kscale.task import Input, Target, Task
+from kscale.task.tasks import Input, Target, Task
 
 _LEAST_EXAMPLES = 10
 _LEAST_TOGETHER = 7  # one in each part cut is then no more than the part's share

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.rows import row_bytes
-from kscale.task import Target
+from kscale.task.tasks import Target
 
 if TYPE_CHECKING:
-    from kscale.data.base import Dataset
+    from kscale.data.dataset import Dataset
 
 _UNBALANCED = 4  # times as many examples of one class as of another
 _FEW = 20  # training examples of a class

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import PART_NAMES, PartName
+from kscale.data.dataset import PART_NAMES, PartName
 from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
-from kscale.task import Target
+from kscale.task.tasks import Target
 
 Digests = NDArray[np.uint64]
 

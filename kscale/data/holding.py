@@ -18,7 +18,7 @@ from kscale.data.rows import (
     row_bytes,
 )
 from kscale.data.splitting import Indices
-from kscale.task import Input
+from kscale.task.tasks import Input
 
 _SHARE = 0.5  # of the memory that is free, for data
 

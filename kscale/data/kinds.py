@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kscale.data.raw import RawArray, to_float32
 from kscale.errors import DataError, unknown_name
-from kscale.task import INPUT_RANKS, Input, InputKind
+from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 
 _SIDES: dict[InputKind, str] = {
     "vector": "(examples, features)",

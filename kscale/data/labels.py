@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import PartName
+from kscale.data.dataset import PartName
 from kscale.data.raw import RawArray, to_float32
 from kscale.errors import DataError
-from kscale.task import Target
+from kscale.task.tasks import Target
 
 _MOST_FLOAT_CLASSES = 20
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.readers.base import Reader
-from kscale.data.readers.tables import TableReader
+from kscale.data.readers.table_reader import TableReader
 from kscale.data.rows import Rows
 
 _LEAST_ROWS = 20  # two unrelated columns of two values agree with odds of 2^-19

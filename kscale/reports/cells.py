@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from kscale.families.base import is_own
-from kscale.objectives import Objective
+from kscale.networks.families.base import is_own
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
-from kscale.results import PRESENT, RETRAINED
+from kscale.runs.results import PRESENT, RETRAINED
+from kscale.task.objectives import Objective, metric_name
+from kscale.text import printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 MARKS = {
@@ -48,30 +49,13 @@ class Column:
     importance: int = ESSENTIAL
 
 
-def printable(text: object) -> str:
-    """Text from a file of a stranger on one line, without control characters.
-
-    Example:
-
-    >>> printable("a\\x1b[31mb\\nc")
-    'a?[31mb c'
-    """
-    spaced = " ".join(str(text).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in spaced)
-
-
-def metric_name(objective: Objective) -> str:
-    """Name of a metric as people write it."""
-    return objective.name.replace("_", " ")
-
-
 def objective_text(objective: Objective) -> str:
     """The objective in words; of several targets, what it is the mean of.
 
     Example:
 
-    >>> from kscale.objectives import task_objective
-    >>> from kscale.task import Target, Task
+    >>> from kscale.task.objectives import task_objective
+    >>> from kscale.task.tasks import Target, Task
     >>> task = Task((), (Target("kind", "classes", 3), Target("price", "real", 1)))
     >>> objective_text(task_objective(None, task))
     'mean of the accuracy of kind and the r2 score of price'

@@ -8,7 +8,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from kscale.reports.cells import printable
 from kscale.reports.confusion import ClassScore, Confusion
 from kscale.reports.quality import (
     MOST_CLASSES,
@@ -20,6 +19,7 @@ from kscale.reports.quality import (
     quality_text,
     shown_classes,
 )
+from kscale.text import printable
 
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kscale.reports.measures import wilson_interval
-from kscale.task import Target
+from kscale.task.tasks import Target
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from kscale.reports.cells import (
     columns_of,
     headline,
     legend,
-    printable,
     shown_rows,
 )
 from kscale.reports.classes import score_cells
@@ -29,6 +28,7 @@ from kscale.reports.quality import (
 )
 from kscale.reports.report import Report, Row
 from kscale.reports.svg import plot_svg
+from kscale.text import printable
 
 # Every rule is for the report alone, so that a notebook around it keeps its looks.
 _STYLE = f"""

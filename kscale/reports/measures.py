@@ -2,7 +2,7 @@
 
 import math
 
-from kscale.objectives import Objective
+from kscale.task.objectives import Objective
 
 _Z = 1.96  # 95 % of a normal distribution lie within so many standard errors
 LEAST_RATIO = 1.1

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from kscale.budget import used_by
-from kscale.families import FAMILIES
-from kscale.families.base import is_own
-from kscale.objectives import Objective
+from kscale.networks.budget import used_by
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import is_own
 from kscale.reports.report import Report, Row
-from kscale.results import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
-from kscale.task import Target
+from kscale.runs.results import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
+from kscale.task.objectives import Objective
+from kscale.task.tasks import Target
 
 _LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
 _UNEVEN = 4  # the largest class over the smallest, from which it is said

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kscale.errors import ResultsError
-from kscale.reports.cells import metric_name, name_of, printable, score_text
+from kscale.reports.cells import name_of, score_text
 from kscale.reports.report import Report, Row
-from kscale.results import PRESENT
+from kscale.runs.results import PRESENT
+from kscale.task.objectives import metric_name
+from kscale.text import printable
 from kscale.units import format_count
 
 COLOURS = {

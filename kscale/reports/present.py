@@ -5,15 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.reports.cells import (
-    name_of,
-    printable,
-    row_text,
-    score_decimals,
-)
+from kscale.reports.cells import name_of, row_text, score_decimals
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
-from kscale.results import COMPARED, PRESENT, RETRAINED
+from kscale.runs.results import COMPARED, PRESENT, RETRAINED
+from kscale.text import printable
 
 _LEAST_OF_SIZE, _MOST_OF_SIZE = 0.5, 1.1  # of the present model's parameters
 

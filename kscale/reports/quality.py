@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.objectives import OBJECTIVES
-from kscale.reports.cells import printable
 from kscale.reports.confusion import Confusion
 from kscale.reports.measures import score_interval
 from kscale.reports.report import Report, Row
-from kscale.task import Target
+from kscale.task.objectives import OBJECTIVES
+from kscale.task.tasks import Target
+from kscale.text import printable
 
 _SHORT = {
     "f1_score": "F1",

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from kscale.errors import ResultsError, unknown_name
-from kscale.objectives import Objective
 from kscale.reports.report import Row
+from kscale.task.objectives import Objective
 
 KNEE_SHARE = 0.05
 """Part of the remaining error that a doubling of params must remove to be worth it.

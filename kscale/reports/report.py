@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kscale.budget import Budget
-from kscale.families.base import Spec, Value
-from kscale.objectives import Objective
+from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec, Value
 from kscale.reports.confusion import Confusion
-from kscale.task import Target
+from kscale.task.objectives import Objective
+from kscale.task.tasks import Target
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from kscale.answers import (
-    Entry,
-    answers_of,
-    best_of,
-    entries_of,
-    front_of,
-    is_scored,
-    is_tied,
-    names_one,
-    recommended_of,
-)
-from kscale.budget import Budget, used_by
 from kscale.errors import ResultsError
-from kscale.families.base import Spec, is_own
-from kscale.objectives import Objective, asked_objective
+from kscale.networks.budget import Budget, used_by
+from kscale.networks.families.base import Spec, is_own
 from kscale.reports.confusion import confusion_from
 from kscale.reports.measures import (
     density,
@@ -32,9 +20,21 @@ from kscale.reports.measures import (
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
-from kscale.results import MAJORITY, PRESENT, RETRAINED, TRAINED, Result
+from kscale.runs.entries import (
+    Entry,
+    answers_of,
+    best_of,
+    entries_of,
+    front_of,
+    is_scored,
+    is_tied,
+    names_one,
+    recommended_of,
+)
+from kscale.runs.results import MAJORITY, PRESENT, RETRAINED, TRAINED, Result
 from kscale.search.pool import always_searched
-from kscale.task import Target, Task
+from kscale.task.objectives import Objective, asked_objective
+from kscale.task.tasks import Target, Task
 
 __all__ = ["MAJORITY", "Report", "Row", "make_report"]
 

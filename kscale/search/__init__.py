@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from kscale.search.base import Searcher
+from kscale.search.contract import Searcher
 from kscale.search.random_search import RandomSearcher
 
 SEARCHERS: dict[str, Callable[..., Searcher]] = {"random": RandomSearcher}

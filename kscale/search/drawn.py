@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
-from kscale.families.base import Spec
-from kscale.search.base import DONE, Job, Signal
+from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
+from kscale.search.contract import DONE, Job, Signal
 from kscale.search.rounds import ROUND, Rounds
-from kscale.sizing import Size
 from kscale.units import format_value
 
 MOST_MISSES = 200

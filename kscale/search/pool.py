@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.budget import Budget
 from kscale.errors import BudgetError, KscaleError, SpecError
-from kscale.families import find_family
-from kscale.families.base import Family, Knob, Spec, Value
-from kscale.families.tokens import VOCABULARY
-from kscale.sizing import Size, size_of
-from kscale.task import Task
+from kscale.networks.budget import Budget
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Family, Knob, Spec, Value
+from kscale.networks.families.tokens import VOCABULARY
+from kscale.networks.sizing import Size, size_of
+from kscale.task.tasks import Task
 
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""

@@ -6,8 +6,8 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.families.base import Spec
-from kscale.search.base import DONE, Job, Signal
+from kscale.networks.families.base import Spec
+from kscale.search.contract import DONE, Job, Signal
 from kscale.search.pool import Pool
 from kscale.search.rounds import ROUND, Rounds
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kscale.families.base import Spec
-from kscale.results import Result
-from kscale.search.base import Job, derived_seed
+from kscale.networks.families.base import Spec
+from kscale.runs.results import Result
+from kscale.search.contract import Job, derived_seed
 
 ROUND = 20
 """Jobs of a round."""

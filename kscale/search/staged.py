@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from kscale.answers import Entry, best_of, entries_of, front_of, is_answer, is_tied
-from kscale.budget import Budget
-from kscale.families.base import Spec
-from kscale.objectives import Objective
-from kscale.results import Result, Stage
-from kscale.search.base import DONE, WAIT, Job, Searcher, Signal, derived_seed
+from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec
+from kscale.runs.entries import Entry, best_of, entries_of, front_of, is_answer, is_tied
+from kscale.runs.results import Result, Stage
+from kscale.search.contract import DONE, WAIT, Job, Searcher, Signal, derived_seed
+from kscale.task.objectives import Objective
 
 
 class StagedSearcher:

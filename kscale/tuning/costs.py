@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from scipy.optimize import nnls
 
-from kscale.families import find_family
-from kscale.families.base import Spec
-from kscale.results import COMPARED, TRAINED, Result
-from kscale.search.base import Job
-from kscale.sizing import Size
-from kscale.task import Task
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
+from kscale.runs.results import COMPARED, TRAINED, Result
+from kscale.search.contract import Job
+from kscale.task.tasks import Task
 
 _FEWEST = 3
 

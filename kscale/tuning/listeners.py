@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kscale.results import Result
-    from kscale.search.base import Job
-    from kscale.tuning.plans import Plan
+    from kscale.runs.results import Result
+    from kscale.search.contract import Job
+    from kscale.tuning.plan import Plan
 
 
 class Listener:

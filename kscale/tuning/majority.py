@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.base import Dataset, Part
-from kscale.task import Target
-from kscale.tuning.evaluation import Answers
+from kscale.data.dataset import Dataset, Part
+from kscale.task.evaluation import Answers
+from kscale.task.tasks import Target
 
 
 def majority_answers(dataset: Dataset, part: Part) -> Answers:

@@ -12,40 +12,40 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kscale.building import build_model
-from kscale.data.base import Dataset, Part
+from kscale.building.models import build_model
+from kscale.data.class_weights import class_weights_of
+from kscale.data.dataset import Dataset, Part
+from kscale.data.decoding import answers_of
 from kscale.data.memory import free_bytes
-from kscale.errors import ResultsError, TrialError, reason_of
-from kscale.families import find_family
-from kscale.objectives import Objective
-from kscale.results import Result
-from kscale.search.base import Job
-from kscale.sizing import Size
-from kscale.tuning.checkpoints import (
+from kscale.engine.recipe import Recipe, is_undertrained
+from kscale.engine.tensorflow.checkpoints import (
     Attempts,
     Progress,
     epochs_in,
     load_checkpoint,
     save_checkpoint,
 )
-from kscale.tuning.evaluation import (
-    Evaluation,
-    answers_of,
-    evaluate,
-    evaluate_test,
-    mean_score,
-    short,
-)
-from kscale.tuning.loops import (
+from kscale.engine.tensorflow.epochs import (
     DeviceData,
     EpochLoop,
     is_worth_compiling,
     make_optimizer,
     predict_batch_for,
 )
-from kscale.tuning.packaging import package_model, save_model
-from kscale.tuning.recipe import Recipe, is_undertrained
-from kscale.tuning.weighting import class_weights_of
+from kscale.errors import ResultsError, TrialError, reason_of
+from kscale.networks.families import find_family
+from kscale.networks.sizing import Size
+from kscale.runs.results import Result
+from kscale.search.contract import Job
+from kscale.ship.packaging import package_model, save_model
+from kscale.task.evaluation import (
+    Evaluation,
+    evaluate,
+    evaluate_test,
+    mean_score,
+    short,
+)
+from kscale.task.objectives import Objective
 from kscale.units import format_bytes
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Trainer:
         checkpoint_seconds: Least time between two checkpoints of one training.
         deadline: `time.monotonic()` at which a training stops with `TimeUp`.
         on_epoch: Called after each epoch.
-        class_weights: One of `kscale.tuning.weighting.CLASS_WEIGHTS`.
+        class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
     """
 
     dataset: Dataset

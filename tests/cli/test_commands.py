@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kscale.cli import main
-from kscale.families import FAMILIES
+from kscale.networks.families import FAMILIES
 from kscale.run import Run
 
 

@@ -12,9 +12,9 @@ from tuning.made_data import digits
 
 from kscale import Run
 from kscale.cli import main
-from kscale.tuning.own.code import load_hypermodel
-from kscale.tuning.own.outputs import Heads
-from kscale.tuning.own.packaging import save_own
+from kscale.guests.hypermodels.outputs import Heads
+from kscale.guests.hypermodels.saving import save_own
+from kscale.guests.hypermodels.user_code import load_hypermodel
 
 MODULE = """
 import keras

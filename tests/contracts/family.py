@@ -6,7 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kscale.blueprint import (
+from kscale.building.models import build_model
+from kscale.errors import SpecError
+from kscale.naming import layer_name
+from kscale.networks.blueprint import (
     Blueprint,
     First,
     KnownTokens,
@@ -15,12 +18,9 @@ from kscale.blueprint import (
     Positions,
     Repeat,
 )
-from kscale.building import build_model
-from kscale.errors import SpecError
-from kscale.families.base import Family, Spec
-from kscale.naming import layer_name
-from kscale.sizing import SizeRow, size_of, size_rows
-from kscale.task import InputKind, Task
+from kscale.networks.families.base import Family, Spec
+from kscale.networks.sizing import SizeRow, size_of, size_rows
+from kscale.task.tasks import InputKind, Task
 
 TASKS: dict[InputKind, Task] = {
     "vector": Task.of("vector", (5,), classes=3),

@@ -7,13 +7,13 @@ import keras
 import numpy as np
 from contracts.family import SMALLEST
 
-from kscale.blueprint import Blueprint
-from kscale.building import build_model
-from kscale.codegen.network import network_code
+from kscale.building.code.network import network_code
+from kscale.building.models import build_model
 from kscale.errors import SpecError
-from kscale.families.base import Family, Spec
-from kscale.sizing import size_of
-from kscale.task import Task
+from kscale.networks.blueprint import Blueprint
+from kscale.networks.families.base import Family, Spec
+from kscale.networks.sizing import size_of
+from kscale.task.tasks import Task
 
 START = "import keras\nfrom keras import layers\n\n\n"
 

@@ -16,10 +16,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale import count_model
-from kscale.building import alone
+from kscale.building.models import alone
 from kscale.data.preprocessing import Preprocessing, preprocessing_from_json
-from kscale.preprocessing_layers import apply_layers
-from kscale.tuning.packaging import raw_tensors
+from kscale.ship.packaging import raw_tensors
+from kscale.ship.preprocessing_layers import apply_layers
 
 Raw = Mapping[str, NDArray[Any]]
 

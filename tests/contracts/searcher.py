@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kscale.budget import Budget
-from kscale.families import find_family
-from kscale.results import Result
+from kscale.networks.budget import Budget
+from kscale.networks.families import find_family
+from kscale.runs.results import Result
 from kscale.search import SEARCHERS
-from kscale.search.base import DONE, Job, Searcher
+from kscale.search.contract import DONE, Job, Searcher
 from kscale.search.pool import Pool, Space
-from kscale.task import Task
+from kscale.task.tasks import Task
 
 TASK = Task.of("image", (8, 8, 1), classes=10)
 BUDGET = Budget(max_params=40_000, max_flops=70_000, max_bytes=150_000)

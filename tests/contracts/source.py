@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data import Dataset, PartName, load_dataset, peek_task
+from kscale.data.loading import Dataset, PartName, load_dataset, peek_task
 
 Check = Callable[["Checked"], None]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from kscale.data import load_dataset, peek_task
-from kscale.data.base import PART_NAMES
+from kscale.data.dataset import PART_NAMES
+from kscale.data.loading import load_dataset, peek_task
 from kscale.errors import DataError
-from kscale.task import Input, Target, Task
+from kscale.task.tasks import Input, Target, Task
 
 RNG = np.random.default_rng(0)
 COUNT = 40

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from data.tables import table, write_text
 
-from kscale.data import load_dataset
-from kscale.data.csv_files import CsvFile, is_number
+from kscale.data.loading import load_dataset
+from kscale.data.sources.tables.csv_file import CsvFile, is_number
 from kscale.errors import DataError
 
 

@@ -14,8 +14,8 @@ from contracts.source import (
 )
 from data.tables import sentences, table, write_csv, write_text
 
-from kscale.data import Dataset, dataset_name, load_dataset
-from kscale.data.preprocessing.columns import TableColumns
+from kscale.data.loading import Dataset, dataset_name, load_dataset
+from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.text import TextTokens
 from kscale.errors import DataError
 

@@ -5,9 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kscale.data import Dataset, Part, Scaling, dataset_name, load_dataset, peek_task
+from kscale.data.loading import (
+    Dataset,
+    Part,
+    Scaling,
+    dataset_name,
+    load_dataset,
+    peek_task,
+)
 from kscale.errors import DataError
-from kscale.task import Task
+from kscale.task.tasks import Task
 
 X = np.arange(60.0).reshape(30, 2)
 Y = np.arange(30) % 3

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from contracts.source import CHECKS, Check, Checked
 
-from kscale.data import SOURCES, load_dataset
+from kscale.data.loading import SOURCES, load_dataset
 
 MNIST = Path(__file__).parents[2].parent / "shared" / "data" / "mnist.npz"
 MADE = ["images", "vectors", "tokens"]

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from kscale.data import Dataset, load_dataset
 from kscale.data.assembling import dataset_of
-from kscale.data.fitting import RawData
-from kscale.data.options import Options
+from kscale.data.fit_preprocessing import RawData
+from kscale.data.load_options import Options
+from kscale.data.loading import Dataset, load_dataset
 from kscale.data.raw import RawArray, RawPart
 
 Y = np.array(["common"] * 180 + ["rare"] * 12 + ["other"] * 60)

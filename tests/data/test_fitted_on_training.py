@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import wavfile
 
-from kscale.data import load_dataset
+from kscale.data.loading import load_dataset
 
 RNG = np.random.default_rng(0)
 

@@ -9,11 +9,11 @@ import pytest
 from contracts.source import CHECKS, Check, Checked
 from data.made_files import tone, write_image, write_tree, write_wav
 
-from kscale.data import Dataset, load_dataset, peek_task
-from kscale.data.folders import FOLDER_KINDS, raw_data_of_folder
-from kscale.data.folders.texts import texts_of_files
-from kscale.data.options import Options
+from kscale.data.load_options import Options
+from kscale.data.loading import Dataset, load_dataset, peek_task
 from kscale.data.readers import ImageReader, SoundReader
+from kscale.data.sources.folders import FOLDER_KINDS, raw_data_of_folder
+from kscale.data.sources.folders.text_folders import texts_of_files
 from kscale.errors import DataError
 
 

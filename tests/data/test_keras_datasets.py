@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from kscale.data import KERAS_DATASETS, load_dataset, peek_task
+from kscale.data.loading import KERAS_DATASETS, load_dataset, peek_task
 from kscale.data.splitting import Indices
 from kscale.errors import DataError
-from kscale.task import Input
+from kscale.task.tasks import Input
 
 FILES = keras.src.utils.file_utils
 RNG = np.random.default_rng(0)

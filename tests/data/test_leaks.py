@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from data.tables import write_csv
 
-from kscale.data import load_dataset
+from kscale.data.loading import load_dataset
 
 RNG = np.random.default_rng(5)
 

@@ -18,8 +18,8 @@ from kscale.data.preprocessing.log_mel import (
     step_of,
     window_of,
 )
-from kscale.preprocessing_layers import apply_layers
-from kscale.tuning.packaging import raw_tensors
+from kscale.ship.packaging import raw_tensors
+from kscale.ship.preprocessing_layers import apply_layers
 
 RATES = [8_000, 11_025, 16_000, 22_050, 44_100]
 TOLERANCE = 1e-3  # of a standard deviation: float32, near silence

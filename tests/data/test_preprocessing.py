@@ -7,7 +7,12 @@ import pytest
 from contracts.preprocessing import CHECKS, Check, Checked
 
 from kscale.data.preprocessing import PREPROCESSINGS, RawInput
-from kscale.data.preprocessing.columns import Category, Number, TableColumns, TableFit
+from kscale.data.preprocessing.column_features import (
+    Category,
+    Number,
+    TableColumns,
+    TableFit,
+)
 from kscale.data.preprocessing.log_mel import LogMelFit
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import TextFit, TextTokens, words_of

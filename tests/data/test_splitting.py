@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kscale.data import load_dataset
+from kscale.data.loading import load_dataset
 from kscale.data.splitting import cut_groups, cut_parts, quantiles
 
 BOTH = ("validation", "test")

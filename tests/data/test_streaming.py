@@ -10,16 +10,16 @@ import pytest
 import tensorflow as tf
 from tuning.made_data import made_loop, weights_of
 
-from kscale.data import PART_NAMES, Dataset, load_dataset
 from kscale.data.assembling import dataset_of
-from kscale.data.fitting import RawData, ScaledFit
-from kscale.data.options import Options
+from kscale.data.fit_preprocessing import RawData, ScaledFit
+from kscale.data.load_options import Options
+from kscale.data.loading import PART_NAMES, Dataset, load_dataset
 from kscale.data.raw import RawArray, RawPart
 from kscale.data.rows import ComputedRows, StoredRows
+from kscale.engine.recipe import Recipe
 from kscale.errors import DataError
-from kscale.families import find_family
-from kscale.task import Input
-from kscale.tuning.recipe import Recipe
+from kscale.networks.families import find_family
+from kscale.task.tasks import Input
 
 COUNT = 300
 RNG = np.random.default_rng(0)
@@ -194,10 +194,10 @@ import psutil
 import tensorflow as tf
 import kscale
 from kscale.data.assembling import dataset_of
-from kscale.data.fitting import RawData, ScaledFit
-from kscale.data.options import Options
+from kscale.data.fit_preprocessing import RawData, ScaledFit
+from kscale.data.load_options import Options
 from kscale.data.raw import RawArray, RawPart
-from kscale.task import Input
+from kscale.task.tasks import Input
 
 count, side, room, memory = map(int, sys.argv[1:])
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kscale.data import dataset_name, load_dataset
+from kscale.data.loading import dataset_name, load_dataset
 from kscale.errors import DataError, MissingPackageError
-from kscale.task import Input
+from kscale.task.tasks import Input
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 6, 5, 3), np.uint8)
 NAMES = ["cat", "ant", "bee"]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from kscale.families import FAMILIES
-from kscale.families.base import Spec
-from kscale.results import Result
-from kscale.task import Task
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Spec
+from kscale.runs.results import Result
+from kscale.task.tasks import Task
 
 IMAGES = Task.of("image", (8, 8, 1), classes=10)
 TABLE = Task.of("vector", (13,), values=1)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kscale.data import load_dataset
-from kscale.reports.datasets import dataset_text
+from kscale.data.description_text import dataset_text
+from kscale.data.loading import load_dataset
 
 
 def test_text_of_many_classes_and_values(golden: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from made_runs import cnn, digits_results, made_result, made_run
 
-from kscale.families.base import Spec
+from kscale.networks.families.base import Spec
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_data
 from kscale.reports.rows import make_report

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from kscale.objectives import OBJECTIVES
 from kscale.reports.measures import (
     density,
     gain_per_doubling,
@@ -12,6 +11,7 @@ from kscale.reports.measures import (
     score_interval,
     wilson_interval,
 )
+from kscale.task.objectives import OBJECTIVES
 
 ACCURACY = OBJECTIVES["classes"]["accuracy"]
 AUC = OBJECTIVES["classes"]["auc"]

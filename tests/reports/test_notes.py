@@ -12,9 +12,9 @@ from made_runs import (
     majority,
 )
 
-from kscale.families import FAMILIES
+from kscale.networks.families import FAMILIES
 from kscale.reports.rows import make_report
-from kscale.results import Result
+from kscale.runs.results import Result
 
 BINDING = {"max_params": 5000}
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kscale.predictions import Prediction
-from kscale.reports.predictions import FORMS, predictions_csv, predictions_text
-from kscale.task import Input, Target, Task
+from kscale.reports.prediction_tables import FORMS, predictions_csv, predictions_text
+from kscale.ship.prediction import Prediction
+from kscale.task.tasks import Input, Target, Task
 
 TASK = Task(
     (Input("x", "vector", (2,)),),

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from made_runs import cnn, digits_results, made_result, made_run
 
-from kscale.families.base import Spec
+from kscale.networks.families.base import Spec
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_data
 from kscale.reports.present import best_of_that_size, compared, present_lines
 from kscale.reports.rows import Report, make_report
-from kscale.reports.tables import report_json, report_markdown, report_text
-from kscale.results import Result
+from kscale.reports.run_tables import report_json, report_markdown, report_text
+from kscale.runs.results import Result
 
 ABOUT = {
     "name": "mine.keras",

@@ -18,14 +18,14 @@ from kscale.reports.html import report_html
 from kscale.reports.measures import wilson_interval
 from kscale.reports.quality import mistakes_text, qualities_of, shown_classes
 from kscale.reports.rows import Report, make_report
-from kscale.reports.tables import (
+from kscale.reports.run_tables import (
     report_csv,
     report_json,
     report_markdown,
     report_text,
 )
-from kscale.results import Result
-from kscale.task import Target, Task
+from kscale.runs.results import Result
+from kscale.task.tasks import Target, Task
 
 ANIMAL = Target("animal", "classes", 3, ("cat", "dog", "emu"))
 AGE = Target("age", "real", 1)

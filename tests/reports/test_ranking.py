@@ -4,9 +4,9 @@ import pytest
 from made_runs import cnn
 
 from kscale.errors import ResultsError
-from kscale.objectives import OBJECTIVES
 from kscale.reports.ranking import RANKINGS, knee_of, ranked_front
 from kscale.reports.report import Row
+from kscale.task.objectives import OBJECTIVES
 
 ACCURACY = OBJECTIVES["classes"]["accuracy"]
 ERROR = OBJECTIVES["real"]["mean_absolute_error"]

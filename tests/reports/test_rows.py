@@ -15,7 +15,7 @@ from made_runs import (
 )
 
 from kscale.errors import ResultsError
-from kscale.families import FAMILIES
+from kscale.networks.families import FAMILIES
 from kscale.reports.measures import wilson_interval
 from kscale.reports.rows import Report, Row, make_report
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from made_runs import IMAGES
 
-from kscale.budget import Budget
-from kscale.families import FAMILIES
-from kscale.families.base import Spec
-from kscale.families.named import NAMED
-from kscale.reports.sizes import (
+from kscale.networks.budget import Budget
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Spec
+from kscale.networks.named import NAMED
+from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
+from kscale.reports.size_tables import (
     fitting_json,
     fitting_table,
     largest_fitting,
@@ -17,8 +18,7 @@ from kscale.reports.sizes import (
     size_json,
     size_table,
 )
-from kscale.reports.tables import plain_text
-from kscale.sizing import Size, SizeRow, size_of, size_rows
+from kscale.text import plain_text
 
 
 def named(name: str) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from made_runs import (
 )
 from rich.console import Console
 
-from kscale.families import FAMILIES
-from kscale.families.base import Spec
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Spec
 from kscale.reports.rows import Report, make_report
-from kscale.reports.tables import (
+from kscale.reports.run_tables import (
     report_csv,
     report_json,
     report_markdown,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
-from kscale.families.base import Spec
-from kscale.search.base import DONE, Job, derived_seed
+from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
+from kscale.search.contract import DONE, Job, derived_seed
 from kscale.search.drawn import MOST_MISSES, Drawn, DrawnPool, DrawnSearcher
-from kscale.sizing import Size
 
 
 class Made:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from contracts.searcher import made_pool
 
-from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
-from kscale.families import FAMILIES, find_family
+from kscale.networks.budget import Budget
+from kscale.networks.families import FAMILIES, find_family
 from kscale.search import pool as pool_module
 from kscale.search.pool import Pool, Space
-from kscale.task import Input, Task
+from kscale.task.tasks import Input, Task
 
 DIGITS = Task.of("image", (8, 8, 1), classes=10)
 TOKENS = Task.of("tokens", (12,), vocabulary=100, classes=3)

@@ -3,13 +3,13 @@
 import numpy as np
 from contracts.searcher import TASK, log_size, made_pool, run_searcher
 
-from kscale.budget import Budget
-from kscale.families import find_family
-from kscale.families.base import Spec
-from kscale.search.base import DONE, Job
+from kscale.networks.budget import Budget
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
+from kscale.search.contract import DONE, Job
 from kscale.search.pool import Pool, Space
 from kscale.search.random_search import RandomSearcher
-from kscale.task import Task
+from kscale.task.tasks import Task
 
 NAMES = ("mlp", "cnn")
 

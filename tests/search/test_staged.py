@@ -3,12 +3,12 @@
 import numpy as np
 from contracts.searcher import BUDGET, log_size, made_pool, made_result, run_searcher
 
-from kscale.families import find_family
-from kscale.objectives import find_objective
-from kscale.search.base import DONE, WAIT, Job
+from kscale.networks.families import find_family
+from kscale.search.contract import DONE, WAIT, Job
 from kscale.search.random_search import RandomSearcher
 from kscale.search.staged import StagedSearcher
-from kscale.task import Target
+from kscale.task.objectives import find_objective
+from kscale.task.tasks import Target
 
 OBJECTIVE = find_objective("accuracy", Target("label", "classes", 10))
 LINEAR = find_family("linear")

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 from tuning.made_data import digits
 
 from kscale import Listener, Result, Run, tune
-from kscale.search.base import Job
+from kscale.search.contract import Job
 
 SMALL: dict[str, Any] = {
     "family": "mlp",

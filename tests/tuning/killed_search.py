@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kscale import Listener, tune
-from kscale.search.base import Job
+from kscale.search.contract import Job
 
 SETTINGS: dict[str, Any] = {
     "max_params": 3000,

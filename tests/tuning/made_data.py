@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kscale.building import build_model
-from kscale.data import load_dataset
-from kscale.data.base import Dataset
-from kscale.families import find_family
-from kscale.families.base import Spec
-from kscale.tuning.loops import DeviceData, EpochLoop, make_optimizer
-from kscale.tuning.recipe import Recipe
+from kscale.building.models import build_model
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
 
 
 @cache

@@ -13,10 +13,10 @@ import pytest
 from keras_tuner import oracles
 
 import kscale
-from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
-from kscale.task import Task
-from kscale.tuning.budgeted import BudgetedOracle
+from kscale.guests.keras_tuner_budget.oracle import BudgetedOracle
+from kscale.networks.budget import Budget
+from kscale.task.tasks import Task
 
 TIGHT = Budget(max_params=300)
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from tuning.made_data import digits, made_loop, small_spec, weights_of
 
-from kscale.families import find_family
-from kscale.families.base import Spec
-from kscale.tuning.checkpoints import (
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.checkpoints import (
     Attempts,
     Progress,
     epochs_in,
     load_checkpoint,
     save_checkpoint,
 )
-from kscale.tuning.recipe import Recipe
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
 
 RECIPE = Recipe(epochs=3, batch_size=64)
 

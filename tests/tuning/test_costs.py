@@ -2,11 +2,11 @@
 
 import pytest
 
-from kscale.families import find_family
-from kscale.families.base import Spec
-from kscale.results import Result
-from kscale.search.base import Job
-from kscale.task import Task
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
+from kscale.runs.results import Result
+from kscale.search.contract import Job
+from kscale.task.tasks import Task
 from kscale.tuning.costs import CostModel
 
 TASK = Task.of("image", (8, 8, 1), classes=10)

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 from tuning.made_data import digits, small_spec
 
-from kscale.building import build_model
+from kscale.building.models import build_model
+from kscale.engine.recipe import Recipe
 from kscale.errors import DataError, SpecError
-from kscale.families import find_family
-from kscale.objectives import find_objective
-from kscale.search.base import Job
-from kscale.tuning.fitting import fit_model
-from kscale.tuning.recipe import Recipe
+from kscale.networks.families import find_family
+from kscale.search.contract import Job
+from kscale.task.objectives import find_objective
+from kscale.tuning.fit_model import fit_model
 from kscale.tuning.trainer import Trainer
 
 HOW = {"learning_rate": 0.01, "epochs": 4, "batch_size": 128, "seed": 11}
@@ -60,7 +60,7 @@ def test_a_training_in_two_parts_keeps_the_schedule_and_the_order() -> None:
 
 
 def test_a_value_is_scored_in_the_users_unit() -> None:
-    from kscale.data import load_dataset
+    from kscale.data.loading import load_dataset
 
     data = load_dataset("diabetes")
     family = find_family("linear")

@@ -9,13 +9,13 @@ import pytest
 from contracts.family import SMALLEST, TASKS, example_inputs
 from tuning.made_data import digits
 
-from kscale.budget import Budget
 from kscale.errors import BudgetError, SpecError
-from kscale.families import FAMILIES
-from kscale.families.base import Family
-from kscale.task import Input, Target, Task
-from kscale.tuning.fitting import fit_model
-from kscale.tuning.hypermodel import as_hypermodel
+from kscale.guests.family_hypermodel import as_hypermodel
+from kscale.networks.budget import Budget
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Family
+from kscale.task.tasks import Input, Target, Task
+from kscale.tuning.fit_model import fit_model
 
 QUICK = ("linear", "mlp", "cnn", "transformer")
 SOME_FAMILIES = [

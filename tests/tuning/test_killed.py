@@ -8,8 +8,8 @@ import pytest
 from tuning import killed_search
 from warm_python import WarmPython
 
-from kscale.results import Result, read_results
-from kscale.search.base import result_key
+from kscale.runs.results import Result, read_results
+from kscale.search.contract import result_key
 
 FEW = [["epoch", 4], ["append", 3], ["checkpoint", 2], ["finalist", 2], ["written", 2]]
 MANY = [

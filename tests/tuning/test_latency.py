@@ -12,23 +12,23 @@ from contracts.searcher import log_size, run_searcher
 from tuning.made_data import digits, small_spec
 
 from kscale import tune
-from kscale.building import build_model
+from kscale.building.models import build_model
+from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import BudgetError, ResultsError
-from kscale.families import find_family
-from kscale.families.base import Spec
-from kscale.results import Result, ResultsWriter, read_results
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
+from kscale.runs.results import Result, ResultsWriter, read_results
 from kscale.search.random_search import RandomSearcher
-from kscale.task import Input, Task
-from kscale.tuning.latency import (
+from kscale.task.tasks import Input, Task
+from kscale.tuning.driver import Session
+from kscale.tuning.latency_limit import (
     Latency,
     LatencyGate,
     measure_latency,
     settled_latency,
 )
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plans import Plan, plan_search
-from kscale.tuning.sessions import Session
-from kscale.tuning.strategies import make_strategy
+from kscale.tuning.plan import Plan, plan_search
 from kscale.tuning.trainer import TimeUp
 
 FAST: dict[str, Any] = {

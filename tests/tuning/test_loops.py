@@ -9,15 +9,15 @@ import tensorflow as tf
 from tuning.made_data import digits, made_loop, small_spec, weights_of
 from warm_python import WarmPython
 
-from kscale.data import load_dataset
-from kscale.families import find_family
-from kscale.tuning.loops import (
+from kscale.data.loading import load_dataset
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.epochs import (
     WarmupSteadyCooldown,
     is_worth_compiling,
     make_optimizer,
     network_target,
 )
-from kscale.tuning.recipe import Recipe
+from kscale.networks.families import find_family
 
 RECIPE = Recipe(epochs=4, batch_size=64)
 
@@ -31,9 +31,9 @@ tf.config.set_logical_device_configuration(
 )
 from tuning.made_data import digits, made_loop, weights_of
 from kscale.data import load_dataset
-from kscale.families import find_family
-from kscale.tuning.recipe import Recipe
-from kscale.tuning.strategies import make_strategy, replicas_of
+from kscale.networks.families import find_family
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.devices import make_strategy, replicas_of
 
 spec = find_family("cnn").spec(depth=1, width=8)
 recipe = Recipe(epochs=4, batch_size=64)

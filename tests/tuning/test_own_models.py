@@ -21,16 +21,16 @@ from tuning.made_models import (
 
 from kscale import Run, load_dataset, tune
 from kscale.errors import BudgetError, ResultsError, SpecError, TrialError
-from kscale.results import RESULTS_FILE, Result
-from kscale.search.base import result_key
-from kscale.task import Target, Task
-from kscale.tuning.own.code import load_hypermodel
-from kscale.tuning.own.counts import SIZES_FILE
-from kscale.tuning.own.drawing import DrawingHyperParameters
-from kscale.tuning.own.models import OwnModels
-from kscale.tuning.own.outputs import Heads, logits_of
-from kscale.tuning.own.raw import raw_dataset
-from kscale.tuning.plans import plan_search
+from kscale.guests.hypermodels.counts import SIZES_FILE
+from kscale.guests.hypermodels.draws import DrawingHyperParameters
+from kscale.guests.hypermodels.outputs import Heads, logits_of
+from kscale.guests.hypermodels.raw_dataset import raw_dataset
+from kscale.guests.hypermodels.user_code import load_hypermodel
+from kscale.guests.hypermodels.user_models import OwnModels
+from kscale.runs.results import RESULTS_FILE, Result
+from kscale.search.contract import result_key
+from kscale.task.tasks import Target, Task
+from kscale.tuning.plan import plan_search
 
 SMALL: dict[str, Any] = {
     "max_params": 1500,

@@ -14,16 +14,16 @@ from tuning.made_data import digits
 from tuning.made_models import custom, sequential
 
 from kscale import load_dataset, tune
+from kscale.engine.tensorflow.checkpoints import Attempts, progress_in
+from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import BudgetError
-from kscale.results import Result
-from kscale.search.base import Job
-from kscale.tuning.checkpoints import Attempts, progress_in
-from kscale.tuning.hparams import session_values
-from kscale.tuning.own.raw import raw_dataset
-from kscale.tuning.own.training import OwnTrainer
-from kscale.tuning.plans import Plan, plan_search
-from kscale.tuning.sessions import make_trainer
-from kscale.tuning.strategies import make_strategy
+from kscale.guests.hypermodels.raw_dataset import raw_dataset
+from kscale.guests.hypermodels.training import OwnTrainer
+from kscale.reports.hparams import session_values
+from kscale.runs.results import Result
+from kscale.search.contract import Job
+from kscale.tuning.driver import make_trainer
+from kscale.tuning.plan import Plan, plan_search
 from kscale.tuning.trainer import TimeUp
 
 

@@ -12,18 +12,18 @@ from tuning.made_data import digits, made_loop
 from tuning.made_models import Net
 
 from kscale import ExportError, ResultsError, count_model
-from kscale.building import build_model
-from kscale.data import Dataset, load_dataset
-from kscale.families import find_family
-from kscale.families.base import Spec, head_names
+from kscale.building.models import build_model
+from kscale.data.loading import Dataset, load_dataset
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.checkpoints import Progress, save_checkpoint
+from kscale.guests.hypermodels.outputs import Heads
+from kscale.guests.hypermodels.saving import save_own
 from kscale.naming import layer_name
-from kscale.tuning.checkpoints import Progress, save_checkpoint
-from kscale.tuning.opening import open_model
-from kscale.tuning.own.outputs import Heads
-from kscale.tuning.own.packaging import save_own
-from kscale.tuning.packaging import package_model, save_model
-from kscale.tuning.recipe import Recipe
-from kscale.tuning.shipped import shipped_model
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec, head_names
+from kscale.ship.opening import open_model
+from kscale.ship.packaging import package_model, save_model
+from kscale.ship.shipped import shipped_model
 
 EXAMPLES = 60
 RNG = np.random.default_rng(0)

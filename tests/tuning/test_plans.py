@@ -7,19 +7,19 @@ import pytest
 from sklearn.datasets import load_digits
 from tuning.made_data import digits
 
-from kscale.budget import Budget
-from kscale.data import Dataset, load_dataset
+from kscale.data.loading import Dataset, load_dataset
+from kscale.engine.recipe import Recipe
 from kscale.errors import BudgetError, SpecError
-from kscale.objectives import find_objective
-from kscale.task import Input, Task
-from kscale.tuning.plans import (
+from kscale.networks.budget import Budget
+from kscale.task.objectives import find_objective
+from kscale.task.tasks import Input, Task
+from kscale.tuning.plan import (
     Plan,
     Request,
     families_for,
     make_plan,
     plan_search,
 )
-from kscale.tuning.recipe import Recipe
 
 
 def larger_images() -> Dataset:

@@ -17,31 +17,31 @@ from tuning.made_data import digits
 
 from kscale import Run, train, tune
 from kscale.cli import main
-from kscale.data import load_dataset
-from kscale.data.base import Dataset
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset
+from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import ExportError, SpecError
-from kscale.reports.measures import density
-from kscale.reports.present import compared
-from kscale.results import Result
-from kscale.tuning.baselines import find_baseline
-from kscale.tuning.feeding import feeders_of
-from kscale.tuning.hparams import experiment_summary, session_values
-from kscale.tuning.plans import plan_search
-from kscale.tuning.present_model import (
-    Present,
-    load_present,
-    present_results,
-    reordered_accuracy,
-)
-from kscale.tuning.retraining import (
+from kscale.guests.present_model.baseline_file import find_baseline
+from kscale.guests.present_model.feeding import feeders_of
+from kscale.guests.present_model.retraining import (
     as_network,
     check_retrainable,
     fresh_clone,
     retrained_results,
 )
-from kscale.tuning.scoring import probabilities
-from kscale.tuning.sessions import make_trainer
-from kscale.tuning.strategies import make_strategy
+from kscale.guests.present_model.scoring import (
+    Present,
+    load_present,
+    present_results,
+    reordered_accuracy,
+)
+from kscale.reports.hparams import experiment_summary, session_values
+from kscale.reports.measures import density
+from kscale.reports.present import compared
+from kscale.runs.results import Result
+from kscale.task.scores import probabilities
+from kscale.tuning.driver import make_trainer
+from kscale.tuning.plan import plan_search
 from kscale.tuning.trainer import TimeUp
 
 SMALL: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kscale.tuning.recipe import Recipe, is_undertrained
+from kscale.engine.recipe import Recipe, is_undertrained
 
 
 @pytest.mark.parametrize(

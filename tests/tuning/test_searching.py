@@ -19,9 +19,9 @@ from kscale.errors import (
     SpecError,
     TrialError,
 )
-from kscale.results import RESULTS_FILE, RUN_FILE, ResultsWriter, read_results
-from kscale.search.base import Job, result_key
-from kscale.tuning.sessions import SearchInterrupted
+from kscale.runs.results import RESULTS_FILE, RUN_FILE, ResultsWriter, read_results
+from kscale.search.contract import Job, result_key
+from kscale.searches import SearchInterrupted
 
 SMALL: dict[str, Any] = {
     "family": "mlp",

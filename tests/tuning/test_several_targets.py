@@ -8,12 +8,12 @@ import pytest
 from tuning.made_data import digits
 
 from kscale import Dataset, Run, load_dataset, tune
-from kscale.building import build_model
+from kscale.building.models import build_model
 from kscale.errors import DataError
-from kscale.families import find_family
-from kscale.results import RESULTS_FILE
-from kscale.tuning.fitting import fit_model
-from kscale.tuning.plans import plan_search
+from kscale.networks.families import find_family
+from kscale.runs.results import RESULTS_FILE
+from kscale.tuning.fit_model import fit_model
+from kscale.tuning.plan import plan_search
 
 SMALL: dict[str, Any] = {
     "max_params": 1200,

@@ -3,8 +3,8 @@
 import pytest
 import tensorflow as tf
 
+from kscale.engine.tensorflow.devices import make_strategy, replicas_of
 from kscale.errors import SpecError
-from kscale.tuning.strategies import make_strategy, replicas_of
 
 
 def test_a_strategy_is_made_once() -> None:

@@ -20,10 +20,10 @@ from tuning.made_models import functional
 
 from kscale import FAMILIES, Result, Run, Spec, tune
 from kscale.cli import main
+from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
-from kscale.results import ResultsWriter
-from kscale.tuning.hparams import experiment_summary, session_values
-from kscale.tuning.plans import plan_search
+from kscale.runs.results import ResultsWriter
+from kscale.tuning.plan import plan_search
 
 DENSITY, TEST = "summary/density", "summary/test_score"
 

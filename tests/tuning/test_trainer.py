@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 from tuning.made_data import digits, small_spec
 
-from kscale.families.base import Spec
-from kscale.objectives import find_objective
-from kscale.results import Result
-from kscale.search.base import Job
-from kscale.sizing import Size
-from kscale.tuning.recipe import Recipe
+from kscale.engine.recipe import Recipe
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
+from kscale.runs.results import Result
+from kscale.search.contract import Job
+from kscale.task.objectives import find_objective
 from kscale.tuning.trainer import TimeUp, Trainer
 
 RECIPE = Recipe(epochs=4, batch_size=128)

@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 from tuning.made_data import digits, small_spec
 
-from kscale.building import build_model
-from kscale.data import Dataset, load_dataset
+from kscale.building.models import build_model
+from kscale.data.class_weights import class_counts, class_weights_of
+from kscale.data.loading import Dataset, load_dataset
+from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_adamw
 from kscale.errors import DataError, SpecError
-from kscale.families import find_family
-from kscale.tuning.fitting import fit_model
-from kscale.tuning.loops import DeviceData, EpochLoop, make_adamw
-from kscale.tuning.scoring import probabilities
-from kscale.tuning.weighting import class_counts, class_weights_of
+from kscale.networks.families import find_family
+from kscale.task.scores import probabilities
+from kscale.tuning.fit_model import fit_model
 
 
 def uneven() -> Dataset:

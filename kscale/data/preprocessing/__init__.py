@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.preprocessing.columns import TableColumns
+from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import TextTokens

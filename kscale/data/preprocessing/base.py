@@ -34,7 +34,7 @@ class Preprocessing:
     """From raw inputs to one input of the network, fitted on the training part.
 
     It is read twice, as a blueprint is: `apply` computes it in NumPy for training,
-    `kscale.preprocessing_layers` makes stock Keras layers of it for the model that
+    `kscale.ship.preprocessing_layers` makes stock Keras layers of it for the model that
     ships. Both give the same numbers.
     """
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.rows import CHUNK_BYTES, Rows
 from kscale.data.scaling import Scaling
-from kscale.task import Input
+from kscale.task.tasks import Input
 
 LOWEST_HERTZ = 20.0
 """Where the first band begins: what is below cannot be heard."""

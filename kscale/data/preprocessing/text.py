@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.rows import Rows
 from kscale.errors import DataError
-from kscale.task import Input
+from kscale.task.tasks import Input
 
 PADDING, UNKNOWN = 0, 1
 _FIRST = 2  # id of the most frequent word

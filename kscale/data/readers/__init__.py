@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kscale.data.readers.arrays import ArrayReader
+from kscale.data.readers.array_reader import ArrayReader
 from kscale.data.readers.base import Example, Reader
-from kscale.data.readers.images import ImageReader
-from kscale.data.readers.sounds import SoundReader
-from kscale.data.readers.tables import TableReader
-from kscale.data.readers.texts import TextReader
+from kscale.data.readers.image_reader import ImageReader
+from kscale.data.readers.sound_reader import SoundReader
+from kscale.data.readers.table_reader import TableReader
+from kscale.data.readers.text_reader import TextReader
 from kscale.errors import ResultsError
 
 READERS: dict[str, type[Reader]] = {

@@ -1,0 +1,112 @@
+"""Bodies that a network repeats with other numbers, to be written once as functions."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kscale.building.code.source import Variable
+from kscale.networks.blueprint import (
+    BODY_INPUT,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Layer,
+    Recurrent,
+    Repeat,
+)
+
+_FREE: dict[type[Layer], tuple[str, ...]] = {
+    Dense: ("units",),
+    Conv2D: ("filters", "strides"),
+    DepthwiseConv2D: ("strides",),
+    Recurrent: ("units",),
+}
+"""Fields of records that may become arguments of a function."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A function that writes one copy of a body.
+
+    Args:
+        name: Wish for the function's name.
+        body: The layers, with a `Variable` where a number differs between uses.
+        arguments: Names of those variables.
+        values: Values of the arguments for each `Repeat` that uses it, by its name.
+    """
+
+    name: str
+    body: tuple[Layer, ...]
+    arguments: tuple[str, ...]
+    values: dict[str, tuple[Any, ...]]
+
+
+def blocks_of(layers: tuple[Layer, ...], ranks: dict[str, int]) -> list[Block]:
+    """Functions for the bodies that two or more of the layers repeat.
+
+    Args:
+        layers: Layers of a network, outside of any `Repeat`.
+        ranks: By the name of a `Repeat`, sides of what enters it.
+    """
+    groups: dict[Any, list[Repeat]] = {}
+    for layer in layers:
+        if isinstance(layer, Repeat) and _stands_alone(layer):
+            shape = tuple(map(_fixed, layer.body))
+            groups.setdefault((ranks[layer.name], shape), []).append(layer)
+    return [_block(group) for group in groups.values() if len(group) > 1]
+
+
+def _stands_alone(repeat: Repeat) -> bool:
+    """Whether a function can be the body: nothing around it is read or made once."""
+    inside = {BODY_INPUT}
+    for layer in repeat.body:
+        if isinstance(layer, Repeat) or not inside.issuperset(layer.inputs):
+            return False
+        inside.add(layer.name)
+    return repeat.times == 1 or not repeat.shared
+
+
+def _fixed(layer: Layer) -> Any:
+    """What must be equal in two bodies that one function writes."""
+    free = _FREE.get(type(layer), ())
+    fixed = {name: value for name, value in vars(layer).items() if name not in free}
+    return (type(layer), tuple(fixed.items()))
+
+
+def _block(group: list[Repeat]) -> Block:
+    body = list(group[0].body)
+    arguments: dict[tuple[str, tuple[Any, ...]], str] = {}
+    for index, field in _free_fields(group[0]):
+        layer = body[index]
+        values = tuple(getattr(repeat.body[index], field) for repeat in group)
+        if len(set(values)) == 1:
+            continue
+        if (field, values) not in arguments:
+            longer = re.sub(r"\W", "_", f"{layer.name}_{field}")
+            is_taken = field in arguments.values()
+            arguments[field, values] = longer if is_taken else field
+        changed = {field: Variable(arguments[field, values])}
+        body[index] = replace(layer, **changed)  # type: ignore[arg-type]
+    by_repeat = zip(*(values for _, values in arguments), strict=True)
+    given = list(by_repeat) or [()] * len(group)
+    names = [repeat.name for repeat in group]
+    return Block(
+        _name(group),
+        tuple(body),
+        tuple(arguments.values()),
+        dict(zip(names, given, strict=True)),
+    )
+
+
+def _free_fields(repeat: Repeat) -> Iterator[tuple[int, str]]:
+    for index, layer in enumerate(repeat.body):
+        for field in _FREE.get(type(layer), ()):
+            yield index, field
+
+
+def _name(group: list[Repeat]) -> str:
+    """`block`, or `first_block` where each use is the first block of a stage."""
+    base = re.sub(r"\d+$", "", group[0].name.split("/")[-1])
+    is_first = all(item.times == 1 and item.name.endswith("1") for item in group)
+    return f"first_{base}" if is_first else base

@@ -1,0 +1,86 @@
+"""Class weights: what an example of a rare class counts in the loss."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.dataset import Dataset
+from kscale.errors import DataError, SpecError, unknown_name
+from kscale.task.tasks import Task
+
+CLASS_WEIGHTS = ("none", "balanced")
+"""What `class_weights` may be."""
+
+
+def check_class_weights(name: str, task: Task) -> None:
+    """Raise unless weights of a name can be had for a task.
+
+    Raises:
+        DataError: There are no classes to weigh.
+        SpecError: The name is unknown.
+    """
+    if name not in CLASS_WEIGHTS:
+        raise SpecError(unknown_name("class weights", name, CLASS_WEIGHTS))
+    if name != "none" and all(target.kind != "classes" for target in task.targets):
+        raise DataError(
+            f"`class_weights={name}` needs a target of classes, but the data has real "
+            "values only; leave it out."
+        )
+
+
+def class_weights_of(dataset: Dataset, name: str) -> dict[str, NDArray[np.float32]]:
+    """By target of classes, the weight of each class; empty for `none`.
+
+    `balanced` weights are `examples / (classes * examples of the class)` of the
+    training part: each class counts the same, and the mean weight of an example is 1.
+
+    Raises:
+        DataError: There are no classes to weigh.
+        SpecError: The name is unknown.
+    """
+    check_class_weights(name, dataset.task)
+    if name == "none":
+        return {}
+    return {
+        target: balanced_weights(counts)
+        for target, counts in class_counts(dataset).items()
+    }
+
+
+def balanced_weights(counts: Sequence[int]) -> NDArray[np.float32]:
+    """A weight for each class that occurs so often; 0 for one that does not occur.
+
+    Example:
+
+    >>> balanced_weights([3, 1, 0]).tolist()
+    [0.6666666865348816, 2.0, 0.0]
+    """
+    known = np.asarray(counts)
+    weights = known.sum() / np.maximum(np.count_nonzero(known) * known, 1)
+    return np.where(known > 0, weights, 0.0).astype(np.float32)
+
+
+def class_counts(dataset: Dataset) -> Mapping[str, list[int]]:
+    """By target of classes, how often each class occurs in the training part."""
+    return {
+        target.name: np.bincount(
+            dataset.train.targets[target.name], minlength=target.outputs
+        ).tolist()
+        for target in dataset.task.targets
+        if target.kind == "classes"
+    }
+
+
+def weights_of_run(description: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """By target of classes, the weights that the networks of a run were trained with.
+
+    They have the digits that a float32 needs; empty where no class was weighted.
+    """
+    if description["identity"].get("class_weights", "none") == "none":
+        return {}
+    return {
+        target: tuple(float(str(weight)) for weight in balanced_weights(counts))
+        for target, counts in description["data"].get("class_counts", {}).items()
+    }

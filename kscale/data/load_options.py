@@ -1,0 +1,60 @@
+"""Options of loading: what a user may say about data that it does not say itself."""
+
+from dataclasses import dataclass, fields
+
+from kscale.errors import DataError
+from kscale.task.tasks import InputKind
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of a source; each source refuses what it cannot use.
+
+    Args:
+        kind: Kind of the inputs, where it should not be inferred.
+        vocabulary: Most token ids, padding and unknown tokens included.
+        label: Columns to predict.
+        text: Columns that are text, read word by word.
+        ignore: Columns to leave out.
+        split_by: Column whose equal values stay in one part; for folders a regular
+            expression over a file's path, whose first group (or whole match) does.
+        image_size: Height and width that images are brought to.
+        resize: How: `crop` cuts off what is too much, `pad` adds black, `stretch`
+            keeps all and changes proportions.
+        channels: 1 for grey images, 3 for colour.
+        seconds: Length that sounds are cut or padded to.
+        length: Tokens of a text that are read.
+        memory: Most bytes of data to hold in memory; what is larger is streamed.
+    """
+
+    kind: InputKind | None = None
+    vocabulary: int | None = None
+    label: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    split_by: str | None = None
+    image_size: tuple[int, int] | None = None
+    resize: str | None = None
+    channels: int | None = None
+    seconds: float | None = None
+    length: int | None = None
+    memory: int | None = None
+
+    def refuse_except(self, what: str, *usable: str) -> None:
+        """Raise if an option is given that data of this form has no use for.
+
+        Args:
+            what: The form, for the message: `a folder of images`.
+            usable: Names of options that have a use; `memory` always has.
+
+        Raises:
+            DataError: One is given.
+        """
+        defaults = Options()
+        for name in (item.name for item in fields(self)):
+            is_given = getattr(self, name) != getattr(defaults, name)
+            if is_given and name not in (*usable, "memory"):
+                raise DataError(
+                    f"`{name}` is of no use for {what}; leave it out. Of use are: "
+                    f"{', '.join(usable) or 'none'}."
+                )

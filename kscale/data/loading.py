@@ -1,0 +1,206 @@
+"""Data of any source as a task and three fixed parts; loading is all that is heavy."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kscale.data.assembling import dataset_of, peeked_task
+from kscale.data.dataset import PART_NAMES, Dataset, Part, PartName
+from kscale.data.fit_preprocessing import RawData
+from kscale.data.kinds import input_of
+from kscale.data.load_options import Options
+from kscale.data.scaling import Scaling
+from kscale.data.sources import embedded, tfds
+from kscale.data.sources.arrays import parts_of_mapping, parts_of_pair
+from kscale.data.sources.folders import raw_data_of_folder
+from kscale.data.sources.keras_datasets import KERAS_DATASETS
+from kscale.data.sources.npz import parts_of_file
+from kscale.data.sources.streams import are_streams, parts_of_streams
+from kscale.data.sources.tables.csv_file import is_table
+from kscale.data.sources.tables.part_files import csv_parts, table_name
+from kscale.data.sources.tables.table import raw_data_of_tables
+from kscale.errors import DataError, unknown_name
+from kscale.task.tasks import Task
+
+SOURCES: dict[str, embedded.Embedded] = {
+    "diabetes": embedded.DIABETES,
+    "digits": embedded.DIGITS,
+}
+"""Data sets known by name that come with kscale; `KERAS_DATASETS` are downloaded."""
+
+__all__ = [
+    "KERAS_DATASETS",
+    "PART_NAMES",
+    "SOURCES",
+    "Dataset",
+    "Options",
+    "Part",
+    "PartName",
+    "Scaling",
+    "dataset_name",
+    "load_dataset",
+    "peek_task",
+]
+
+
+def load_dataset(
+    source: Any, *, name: str | None = None, split_seed: int = 0, **options: Any
+) -> Dataset:
+    """A data set, ready to train on.
+
+    Parts the source lacks are cut from its training part, 15 % each (a validation part
+    at most 10,000 examples), with the same share of each class. Images, vectors and
+    sequences are standardized with the training part's mean and standard deviation.
+
+    Args:
+        source: A name of `SOURCES` or of `KERAS_DATASETS`; `tfds:NAME` of TensorFlow
+            Datasets; path of an NPZ or CSV file, of a folder with `train.csv` and
+            perhaps `validation.csv` and `test.csv`, or of a folder of images, sounds or
+            texts with a sub-folder a class; `(x, y)` or `(x_train, y_train), (x_test,
+            y_test)`; a dict with the keys of an NPZ file (`x_train`, `y_train`,
+            `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of `(x, y)`, which
+            is read once (one that shuffles gives other parts each time), or a dict or
+            tuple of them by part; or a `Dataset`, returned as it is.
+        name: Name of the data set, where it should not be `dataset_name(source)`.
+        split_seed: Decides which examples go to which part.
+        options: What the data does not say itself, see `Options`.
+
+    Raises:
+        DataError: The data cannot be read, or cannot be trained on.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.arange(40.0).reshape(20, 2)
+    >>> data = load_dataset((x, x[:, 0] > 19))
+    >>> len(data.train), len(data.validation), len(data.test)
+    (14, 3, 3)
+    """
+    if isinstance(source, Dataset):
+        return source
+    chosen = options_of(options)
+    raw = _raw_data(source, chosen)
+    return dataset_of(name or dataset_name(source), raw, chosen, split_seed)
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """Options by name; a single column may be given as text.
+
+    Raises:
+        DataError: There is no such option.
+    """
+    columns = ("label", "text", "ignore")
+    known = Options.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            raise DataError(unknown_name("option of loading", name, known))
+    chosen: dict[str, Any] = {
+        name: (value,) if name in columns and isinstance(value, str) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return Options(**chosen)
+
+
+def peek_task(source: Any, **options: Any) -> Task:
+    """The task of a source, without loading more of it than that takes.
+
+    Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
+    of images and sounds only headers.
+
+    Args:
+        source, options: As `load_dataset` takes them.
+
+    Raises:
+        DataError: The data cannot be read, or is of no known form.
+
+    Example:
+
+    >>> peek_task("digits").inputs[0].shape
+    (8, 8, 1)
+    """
+    if isinstance(source, Dataset):
+        return source.task
+    chosen = options_of(options)
+    if _is_known(source, KERAS_DATASETS):
+        return KERAS_DATASETS[source].task(chosen)
+    if _is_known(source, SOURCES):
+        known = SOURCES[source]
+        item = input_of("x", [known.x], chosen.kind, chosen.vocabulary)
+        return Task((item,), (known.target,))
+    raw = _raw_data(source, chosen)
+    task = peeked_task(raw, chosen)
+    return dataset_of("peeked", raw, chosen, 0).task if task is None else task
+
+
+def dataset_name(source: Any) -> str:
+    """A short name for reports and folders.
+
+    Example:
+
+    >>> dataset_name("digits"), dataset_name("data/mnist.npz"), dataset_name(([], []))
+    ('digits', 'mnist', 'arrays')
+    """
+    if isinstance(source, Dataset):
+        return source.name
+    if isinstance(source, str | Path):
+        path = Path(source)
+        stem = table_name(path) if is_table(path) else path.stem
+        name = str(source) if tfds.is_tfds(source) else stem
+        return re.sub(r"[^\w.-]+", "-", name) or "arrays"
+    return "arrays"
+
+
+def _is_known(source: Any, table: Mapping[str, Any]) -> bool:
+    return isinstance(source, str) and source in table
+
+
+_IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+    (lambda source: isinstance(source, Mapping), parts_of_mapping),
+    (lambda source: isinstance(source, tuple) and len(source) == 2, parts_of_pair),
+)
+
+
+def _raw_data(source: Any, options: Options) -> RawData:
+    """What a source holds: each form of data has a row or a line here."""
+    if _is_known(source, KERAS_DATASETS):
+        return KERAS_DATASETS[source].load(options)
+    if _is_known(source, SOURCES):
+        options.refuse_except(f"the data set {source}", "kind", "vocabulary")
+        return RawData(SOURCES[source].parts())
+    if tfds.is_tfds(source):
+        return tfds.load(source, options)
+    if isinstance(source, str | Path):
+        return _raw_data_of_path(_path_of(source), options)
+    if are_streams(source):
+        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
+        return RawData(parts_of_streams(source, options.memory))
+    for suits, read in _IN_MEMORY:
+        if suits(source):
+            options.refuse_except("arrays", "kind", "vocabulary")
+            return RawData(read(source))
+    raise DataError(
+        "Data is a name, a path, a pair (x, y), a dict of arrays or a "
+        f"tf.data.Dataset, not {type(source).__name__}."
+    )
+
+
+def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    tables = csv_parts(path)
+    if tables is not None:
+        return raw_data_of_tables(tables, options)
+    if path.is_dir():
+        return raw_data_of_folder(path, options)
+    options.refuse_except("an NPZ file", "kind", "vocabulary")
+    return RawData(parts_of_file(path))
+
+
+def _path_of(source: str | Path) -> Path:
+    """The path; a bare word that is no file is a name that nobody knows."""
+    path = Path(source)
+    if isinstance(source, str) and path.name == source and not path.suffix:
+        known = unknown_name("data set", source, (*SOURCES, *KERAS_DATASETS))
+        if not path.exists():
+            raise DataError(f"{known} Or give the path of a file or folder.")
+    return path

@@ -1,0 +1,121 @@
+"""Examples of WAV files, in the rate and the length of training."""
+
+import struct
+import warnings
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.readers.file_reader import FileReader, unreadable
+from kscale.errors import DataError
+
+
+@dataclass(frozen=True)
+class SoundHeader:
+    """Rate and number of samples of a sound file."""
+
+    rate: int
+    samples: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.samples / self.rate
+
+
+@dataclass(frozen=True)
+class SoundReader(FileReader):
+    """Sounds of one channel, from -1 to 1, all of one rate and length.
+
+    Channels are averaged. Longer sounds are cut at the end, shorter ones padded there
+    with silence, as `keras.utils.audio_dataset_from_directory` does.
+
+    Args:
+        rate: Samples a second; sounds of another rate are resampled.
+        samples: Length that sounds are brought to.
+    """
+
+    kind: ClassVar[str] = "sounds"
+    suffixes: ClassVar[tuple[str, ...]] = (".wav",)
+
+    name: str = "sound"
+    rate: int = 16_000
+    samples: int = 16_000
+
+    def array(self, path: Path) -> NDArray[Any]:
+        """The waveform, float32 `(samples,)`."""
+        rate, given = _read(path)
+        # What is cut off is not read, but for what resampling sees beyond the end.
+        wave = _mono(given[: -(-self.samples * rate // self.rate) + rate // 10])
+        if not np.isfinite(wave).all():
+            raise DataError(f"{path} holds missing or infinite samples. Remove it.")
+        if rate != self.rate:
+            wave = _resampled(wave, rate, self.rate)
+        whole = np.zeros(self.samples, np.float32)
+        whole[: len(wave)] = wave[: self.samples]
+        return whole
+
+
+def sound_header(path: Path) -> SoundHeader:
+    """Rate and length of a WAV file, whose samples are not read if that can be.
+
+    Raises:
+        DataError: It is no WAV file that can be read, or has no samples.
+    """
+    rate, samples = _read(path)
+    return SoundHeader(rate, len(samples))
+
+
+def _read(path: Path) -> tuple[int, NDArray[Any]]:
+    """Rate and samples, which are read when they are used where that can be."""
+    try:
+        rate, samples = _parsed(path)
+    except UnboundLocalError as error:  # how SciPy finds that there is no data
+        raise unreadable(path, "a WAV file", "it has no samples") from error
+    except (struct.error, ZeroDivisionError) as error:
+        raise unreadable(path, "a WAV file", "its header is damaged") from error
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        reason = "it ends within a sample" if "reshape" in str(error) else error
+        raise unreadable(path, "a WAV file", reason) from error
+    if not len(samples):
+        raise unreadable(path, "a WAV file", "it has no samples")
+    if rate < 1:
+        raise unreadable(path, "a WAV file", "its rate is 0")
+    return rate, samples
+
+
+def _parsed(path: Path) -> tuple[int, NDArray[Any]]:
+    from scipy.io import wavfile
+
+    with warnings.catch_warnings():
+        # Chunks of other programs; and files cut short, which are read to their end.
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+        try:
+            return wavfile.read(path, mmap=True)  # type: ignore[no-any-return]
+        except ValueError:
+            pass  # 24 bits cannot be mapped; what is damaged fails again below
+        return wavfile.read(path)  # type: ignore[no-any-return]
+
+
+def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples of all channels from -1 to 1, averaged."""
+    wave = samples.astype(np.float64)
+    if samples.dtype.kind == "u":  # 8 bits are stored from 0
+        wave = (wave - 128) / 128
+    elif samples.dtype.kind == "i":
+        wave = wave / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    if wave.ndim > 1:
+        wave = wave.mean(axis=1)
+    return wave.astype(np.float32)
+
+
+def _resampled(wave: NDArray[Any], rate: int, wanted: int) -> NDArray[Any]:
+    from scipy.signal import resample_poly
+
+    shared = gcd(rate, wanted)
+    found = resample_poly(wave, wanted // shared, rate // shared)
+    return np.asarray(found, np.float32)

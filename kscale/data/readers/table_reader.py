@@ -1,0 +1,117 @@
+"""Examples of CSV files: a row each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.sources.tables.csv_file import (
+    BLANKS,
+    SUFFIXES,
+    CsvFile,
+    Row,
+    all_numbers,
+    numbered,
+)
+from kscale.errors import DataError
+
+TEXT = np.dtypes.StringDType()
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column that is read.
+
+    Args:
+        column: Its name in the file.
+        name: Name of the raw input, which Keras and TensorFlow allow.
+        holds: `number`, `category` or `text`.
+    """
+
+    column: str
+    name: str
+    holds: str
+
+
+def values_of(holds: str, cells: Sequence[str]) -> NDArray[Any]:
+    """Cells of one column as raw inputs `(cells,)`.
+
+    Numbers are float32, NaN where they are missing; words are empty where they are.
+
+    Raises:
+        ValueError: A cell holds no number where one must be.
+    """
+    if holds == "number":
+        numbers = all_numbers(cells)
+        if numbers is None:
+            numbers = np.array([numbered(cell) for cell in cells])
+        return numbers.astype(np.float32)
+    if holds == "category":
+        cells = ["" if cell in BLANKS else cell for cell in cells]
+    return np.array(cells, TEXT)
+
+
+def places_of(columns: Sequence[TableColumn], file: CsvFile) -> list[int]:
+    """Where columns stand in a file.
+
+    Raises:
+        DataError: Some are missing.
+    """
+    missing = [each.column for each in columns if each.column not in file.columns]
+    if missing:
+        raise DataError(
+            f"{file.path} must have the columns of the training data, but it lacks "
+            f"{', '.join(map(repr, missing[:8]))}{'...' if missing[8:] else ''}."
+        )
+    return [file.columns.index(each.column) for each in columns]
+
+
+@dataclass(frozen=True)
+class TableReader(Reader):
+    """Rows of CSV files, by the names of their columns.
+
+    Args:
+        columns: What is read; other columns are not looked at.
+    """
+
+    kind: ClassVar[str] = "tables"
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+
+    columns: tuple[TableColumn, ...]
+
+    def examples(self, path: Path) -> Iterator[Example]:
+        """The rows of a file, with their lines; what is unreadable is told."""
+        try:
+            file = CsvFile.of(existing(path))
+            places = places_of(self.columns, file)
+            for row in file.rows():
+                yield self._example(file, row, places)
+        except DataError as error:
+            yield Example(str(path), None, str(error))
+
+    def _example(self, file: CsvFile, row: Row, places: Sequence[int]) -> Example:
+        source = f"{file.path}:{row.line}"
+        if row.error:
+            return Example(source, None, row.error)
+        raw = {}
+        for column, place in zip(self.columns, places, strict=True):
+            cell = row.cells[place]
+            try:
+                raw[column.name] = values_of(column.holds, [cell])[0:1].reshape(())
+            except ValueError:
+                return Example(source, None, not_a_number(source, column.column, cell))
+        return Example(source, raw)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "TableReader":
+        """What `to_json` described."""
+        return cls(tuple(TableColumn(**column) for column in data["columns"]))
+
+
+def not_a_number(where: str, column: str, cell: str) -> str:
+    """The sentence for a cell that must hold a number."""
+    return f"{where} must hold a number in {column}, but it holds {cell!r}."

@@ -1,0 +1,64 @@
+"""Examples of text files, one each, and of CSV files with texts, a row each."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.readers.table_reader import TEXT, TableColumn, TableReader
+from kscale.data.sources.tables.csv_file import (
+    SUFFIXES,
+    decoded,
+    is_table,
+    opened,
+    told,
+)
+from kscale.errors import DataError
+
+
+def text_of_file(path: Path) -> str:
+    """All of a text file; it may be compressed with gzip.
+
+    Raises:
+        DataError: It cannot be read, or is no UTF-8.
+    """
+    with told(path), opened(path) as file:
+        data = file.read()
+    return decoded(data, path).strip()
+
+
+@dataclass(frozen=True)
+class TextReader(Reader):
+    """Texts by raw input: of CSV files by column, or a whole text file each.
+
+    Args:
+        columns: What is read of a CSV file. A text file is the first of them, and the
+            others are empty.
+    """
+
+    kind: ClassVar[str] = "texts"
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".txt.gz", *SUFFIXES)
+
+    columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
+
+    def examples(self, path: Path) -> Iterator[Example]:
+        """The text of a file, or the rows of a CSV file."""
+        if is_table(path):
+            yield from TableReader(self.columns).examples(path)
+            return
+        try:
+            text = text_of_file(existing(path))
+        except DataError as error:
+            yield Example(str(path), None, str(error))
+            return
+        raw = {column.name: np.array("", TEXT) for column in self.columns}
+        raw[self.columns[0].name] = np.array(text, TEXT)
+        yield Example(str(path), raw)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "TextReader":
+        """What `to_json` described."""
+        return cls(tuple(TableColumn(**column) for column in data["columns"]))

@@ -1,0 +1,204 @@
+"""Folders of images, sounds and texts: a sub-folder a class, as Keras reads them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kscale.data.dataset import PartName
+from kscale.data.fit_preprocessing import RawData
+from kscale.data.load_options import Options
+from kscale.data.raw import RawArray, RawPart
+from kscale.data.sources.folders.base import FolderKind, Understood
+from kscale.data.sources.folders.image_folders import IMAGES
+from kscale.data.sources.folders.scanning import (
+    File,
+    Layout,
+    count_suffixes,
+    expected,
+    layout_of,
+    listed_classes,
+    missing_classes,
+)
+from kscale.data.sources.folders.sound_folders import SOUNDS
+from kscale.data.sources.folders.text_folders import TEXTS
+from kscale.data.sources.folders.walking import Names, Walk, walk
+from kscale.errors import DataError
+from kscale.task.tasks import InputKind
+
+FOLDER_KINDS: Mapping[InputKind, FolderKind] = {
+    "image": IMAGES,
+    "spectrogram": SOUNDS,
+    "tokens": TEXTS,
+}
+"""Kinds of files, by the kind of input that networks read of them."""
+
+_MAJORITY = 0.9  # of the files that are of some kind
+
+__all__ = ["FOLDER_KINDS", "raw_data_of_folder"]
+
+
+def raw_data_of_folder(path: Path, options: Options) -> RawData:
+    """What a folder holds that has a sub-folder a class.
+
+    Such folders may lie in folders `train`, `validation` (`val`, `valid`) and `test`.
+    Links are followed; hidden files, READMEs and what systems leave are passed over.
+
+    Args:
+        path: The folder.
+        options: Its `kind` is told from the ends of the files' names, if not given.
+            With `split_by`, a regular expression that is searched in each file's path
+            below the folder, all files of one match (its first group, if it has one)
+            come into one part, whatever part they lie in.
+
+    Raises:
+        DataError: The folder is not of this form, cannot be read, or does not suit the
+            options; the text says what was found.
+    """
+    found = walk(path)
+    kind, notes = _kind_of(found, options.kind)
+    options.refuse_except(f"a folder of {kind.word}", *kind.options)
+    files = [names for names in found.files if _is_of(names, kind)]
+    layout = layout_of(found, files, kind.word)
+    if options.split_by is None:
+        missing = missing_classes(layout, kind.word)
+        groups: dict[PartName, RawArray] = {}
+    else:
+        layout, missing = _joined(layout), []
+        groups = {"train": _groups(layout, options.split_by)}
+    paths = {
+        part: [path.joinpath(*file.names) for file in mine]
+        for part, mine in layout.parts.items()
+    }
+    understood = kind.understand(paths, options)
+    return RawData(
+        {part: _part(layout, part, understood, paths[part]) for part in layout.parts},
+        understood.fits,
+        understood.reader,
+        groups=groups,
+        warnings=(*found.warnings, *layout.warnings, *missing, *understood.warnings),
+        notes=(*_counted(layout, kind.word), *understood.notes, *notes),
+    )
+
+
+def _is_of(names: Names, kind: FolderKind) -> bool:
+    return names[-1].lower().endswith(kind.suffixes)
+
+
+def _kind_of(found: Walk, asked: InputKind | None) -> tuple[FolderKind, list[str]]:
+    """The kind of most files, and notes on the others."""
+    counts = {
+        kind: sum(_is_of(names, row) for names in found.files)
+        for kind, row in FOLDER_KINDS.items()
+    }
+    kind = _asked(asked) if asked else max(counts, key=lambda kind: counts[kind])
+    row = FOLDER_KINDS[kind]
+    if not counts[kind]:
+        raise DataError(_nothing(found, row.word if asked else ""))
+    if not asked and counts[kind] < _MAJORITY * sum(counts.values()):
+        words = [
+            f"{count:,} {FOLDER_KINDS[other].word} (kind={other!r})"
+            for other, count in counts.items()
+            if count
+        ]
+        raise DataError(
+            f"{found.root} holds {' and '.join(words)}; say by `kind` which of them "
+            "are the examples."
+        )
+    return row, _others(found, row)
+
+
+def _asked(kind: InputKind) -> InputKind:
+    if kind not in FOLDER_KINDS:
+        words = [f"{name!r} for {row.word}" for name, row in FOLDER_KINDS.items()]
+        raise DataError(
+            f"`kind` of a folder is {', '.join(words)}, but got kind={kind!r}."
+        )
+    return kind
+
+
+def _nothing(found: Walk, word: str) -> str:
+    """The sentence for a folder without examples."""
+    kinds = ", ".join(
+        f"{row.word} ({' '.join(row.suffixes)})" for row in FOLDER_KINDS.values()
+    )
+    suffixes = count_suffixes(found.files).most_common(3)
+    has = ", ".join(f"{count:,} {end or 'without one'}" for end, count in suffixes)
+    held = f"files that end otherwise: {has}" if has else "no files"
+    return f"{found.root} has no {word or kinds}, but {held}. {expected(found.root)}"
+
+
+def _others(found: Walk, row: FolderKind) -> list[str]:
+    others = [names for names in found.files if not _is_of(names, row)]
+    others += found.passed_over
+    if not others:
+        return []
+    is_one = len(others) == 1
+    return [
+        f"{len(others):,} other file{'' if is_one else 's'} "
+        f"{'was' if is_one else 'were'} passed over, the first {'/'.join(others[0])}."
+    ]
+
+
+def _joined(layout: Layout) -> Layout:
+    """All parts as one."""
+    if len(layout.parts) == 1:
+        return layout
+    every = [file for files in layout.parts.values() for file in files]
+    warning = (
+        f"The parts of {layout.root} ({', '.join(layout.parts)}) were joined, and cut "
+        "anew by `split_by`."
+    )
+    return replace(
+        layout,
+        folders={"train": layout.root},
+        parts={"train": every},
+        warnings=(warning, *layout.warnings),
+    )
+
+
+def _groups(layout: Layout, pattern: str) -> RawArray:
+    try:
+        searched = re.compile(pattern)
+    except re.error as error:
+        raise DataError(
+            f"`split_by` must be a regular expression, but '{pattern}' is none: "
+            f"{error}."
+        ) from error
+    keys = [_key(searched, file, layout.root) for file in layout.parts["train"]]
+    return RawArray.of(f"split_by='{pattern}'", keys)
+
+
+def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:
+    name = "/".join(file.names)
+    match = pattern.search(name)
+    key = match and match.group(1 if pattern.groups else 0)
+    if not key:
+        raise DataError(
+            f"`split_by` must be found in the path of each file below {root}, but "
+            f"'{pattern.pattern}' finds nothing in {name}."
+        )
+    return key
+
+
+def _part(
+    layout: Layout, part: PartName, understood: Understood, paths: Sequence[Path]
+) -> RawPart:
+    label = str(layout.folders[part])
+    classes = [file.label for file in layout.parts[part]]
+    return RawPart(
+        {understood.name: understood.array(label, paths)},
+        {"label": RawArray.of(label, classes)},
+    )
+
+
+def _counted(layout: Layout, word: str) -> list[str]:
+    counts = {part: len(files) for part, files in layout.parts.items()}
+    notes = [
+        f"A folder of {sum(counts.values()):,} {word} in "
+        f"{listed_classes(layout.classes)}."
+    ]
+    if len(counts) > 1:
+        parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
+        notes.append(f"Its parts are taken as they are: {parts}.")
+    return notes

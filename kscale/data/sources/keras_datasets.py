@@ -1,0 +1,242 @@
+"""The data sets of `keras.datasets`, read by Keras' own loaders when they are used."""
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.fit_preprocessing import RawData, ScaledFit
+from kscale.data.load_options import Options
+from kscale.data.raw import RawArray, RawPart
+from kscale.data.readers import ArrayReader
+from kscale.data.sources import class_names
+from kscale.errors import DataError, reason_of
+from kscale.task.tasks import Input, InputKind, Target, Task
+
+_GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
+_VOCABULARY = 20_000
+_LENGTH = 256
+_FIRST_WORD = 3  # 0 is padding, 1 the start of a text, 2 every word left out
+_UNKNOWN = 2
+
+_Pairs = tuple[tuple[Any, Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class KerasDataset:
+    """One data set of `keras.datasets`; its task is known before it is loaded.
+
+    Args:
+        module: Module of `keras.datasets` that loads it.
+        kind: What an example is.
+        shape: Shape of one example; of texts, what is taken unless told otherwise.
+        target: What is predicted.
+        files: The files in Keras' cache folder, and where each comes from.
+        arguments: For the loader.
+        note: A sentence for whoever uses it.
+    """
+
+    module: str
+    kind: InputKind
+    shape: tuple[int, ...]
+    target: Target
+    files: dict[str, str]
+    arguments: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    def task(self, options: Options) -> Task:
+        """The task, without loading anything."""
+        return Task((self.input(options),), (self.target,))
+
+    def input(self, options: Options) -> Input:
+        """What a network reads.
+
+        Raises:
+            DataError: An option is of no use here, or of no sensible size.
+        """
+        if self.kind != "tokens":
+            options.refuse_except(f"the data set {self.module}", "kind")
+            if options.kind in (None, self.kind):
+                return Input("x", self.kind, self.shape)
+            raise DataError(
+                f"The examples of {self.module} are of the kind {self.kind}, not "
+                f"{options.kind}; leave out `kind`."
+            )
+        options.refuse_except(f"the data set {self.module}", "vocabulary", "length")
+        words = _at_least(_FIRST_WORD + 1, "vocabulary", options.vocabulary)
+        length = _at_least(1, "length", options.length)
+        shape = self.shape if length is None else (length,)
+        return Input("x", self.kind, shape, words or _VOCABULARY, _UNKNOWN)
+
+    def load(self, options: Options) -> RawData:
+        """Its training and its test part.
+
+        Raises:
+            DataError: Its files are neither in Keras' cache nor to be downloaded.
+        """
+        item = self.input(options)
+        arguments = dict(self.arguments)
+        if self.kind == "tokens":
+            arguments["num_words"] = item.vocabulary
+        (x, y), (x_test, y_test) = self._loaded(arguments)
+        names = {self.target.name: self.target.class_names}
+        return RawData(
+            {
+                "train": self._part(item, x, y, "train"),
+                "test": self._part(item, x_test, y_test, "test"),
+            },
+            {"x": ScaledFit(item)},
+            reader=ArrayReader("x", item.shape),
+            class_names=names if self.target.class_names else {},
+            warnings=(self.note,) if self.note else (),
+            notes=_notes(item),
+        )
+
+    def _part(self, item: Input, x: Any, y: Any, part: str) -> RawPart:
+        inputs = cut(x, item.shape[0]) if item.kind == "tokens" else x
+        if item.kind == "vector":
+            inputs, y = x.astype(np.float32), y.astype(np.float32)
+        array = RawArray.of(f"x_{part}", inputs.reshape(len(inputs), *item.shape))
+        return RawPart({"x": array}, {self.target.name: RawArray.of(f"y_{part}", y)})
+
+    def _loaded(self, arguments: dict[str, Any]) -> _Pairs:
+        import keras  # seconds; needed only here
+
+        loader: Callable[..., _Pairs] = getattr(keras.datasets, self.module).load_data
+        try:
+            with redirect_stdout(sys.stderr):  # what it says while it downloads
+                return loader(**arguments)
+        # keras/src/utils/file_utils.py raises a bare Exception without internet.
+        except Exception as error:
+            raise self._unavailable(keras, error) from error
+
+    def _unavailable(self, keras: Any, error: Exception) -> DataError:
+        folder = Path(keras.src.backend.config.keras_home()).expanduser()
+        needed = ", ".join(
+            f"{origin} as {folder / name}" for name, origin in self.files.items()
+        )
+        return DataError(
+            f"{self.module} can be neither read from Keras' cache nor downloaded "
+            f"({reason_of(error)}). Download it elsewhere and save a copy of {needed} "
+            "(Keras removes files there that fail its checksum); the environment "
+            "variable KERAS_HOME names another folder."
+        )
+
+
+def cut(texts: Any, length: int) -> NDArray[np.int32]:
+    """Token ids of texts `(examples, length)`, cut or padded with 0 at the end.
+
+    Example:
+
+    >>> cut([[1, 5], [1, 6, 7, 8]], 3).tolist()
+    [[1, 5, 0], [1, 6, 7]]
+    """
+    ids = np.zeros((len(texts), length), np.int32)
+    for row, text in zip(ids, texts, strict=True):
+        kept = text[:length]
+        row[: len(kept)] = kept
+    return ids
+
+
+def _at_least(least: int, name: str, value: int | None) -> int | None:
+    if value is not None and value < least:
+        raise DataError(f"`{name} >= {least}` must hold, but got {name}={value}.")
+    return value
+
+
+def _notes(item: Input) -> tuple[str, ...]:
+    if item.kind != "tokens":
+        return ()
+    return (
+        f"Texts are ids of words by frequency, {item.vocabulary:,} in all, cut or "
+        f"padded to {item.shape[0]} at the end: 0 is padding, 1 the start, {_UNKNOWN} "
+        "every other word.",
+        "The model that ships takes such ids, not texts.",
+    )
+
+
+def _labels(names: tuple[str, ...]) -> Target:
+    return Target("label", "classes", len(names), names)
+
+
+def _google(*names: str) -> dict[str, str]:
+    return {f"datasets/{name}": _GOOGLE + name.split("/")[-1] for name in names}
+
+
+def _toronto(name: str, origin: str) -> dict[str, str]:
+    return {f"datasets/{name}": _TORONTO + origin}
+
+
+_FASHION_FILES = _google(
+    "fashion-mnist/train-labels-idx1-ubyte.gz",
+    "fashion-mnist/train-images-idx3-ubyte.gz",
+    "fashion-mnist/t10k-labels-idx1-ubyte.gz",
+    "fashion-mnist/t10k-images-idx3-ubyte.gz",
+)
+_MNIST = KerasDataset(
+    "mnist", "image", (28, 28, 1), _labels(class_names.MNIST), _google("mnist.npz")
+)
+_CIFAR10 = KerasDataset(
+    "cifar10",
+    "image",
+    (32, 32, 3),
+    _labels(class_names.CIFAR10),
+    _toronto("cifar-10-batches-py-target_archive", "cifar-10-python.tar.gz"),
+)
+_CIFAR100 = KerasDataset(
+    "cifar100",
+    "image",
+    (32, 32, 3),
+    _labels(class_names.CIFAR100),
+    _toronto("cifar-100-python-target_archive", "cifar-100-python.tar.gz"),
+)
+_IMDB = KerasDataset(
+    "imdb", "tokens", (_LENGTH,), _labels(class_names.IMDB), _google("imdb.npz")
+)
+_HOUSES = KerasDataset(
+    "california_housing",
+    "vector",
+    (8,),
+    Target("value", "real", 1),
+    _google("california_housing.npz"),
+)
+
+KERAS_DATASETS: dict[str, KerasDataset] = {
+    "boston_housing": replace(
+        _HOUSES,
+        module="boston_housing",
+        shape=(13,),
+        files=_google("boston_housing.npz"),
+        note="boston_housing takes the race of residents for a feature of a house's "
+        "price; california_housing does not.",
+    ),
+    "california_housing": _HOUSES,
+    "cifar10": _CIFAR10,
+    "cifar100": _CIFAR100,
+    "cifar100_coarse": replace(
+        _CIFAR100,
+        target=_labels(class_names.CIFAR100_COARSE),
+        arguments={"label_mode": "coarse"},
+    ),
+    "fashion_mnist": replace(
+        _MNIST,
+        module="fashion_mnist",
+        target=_labels(class_names.FASHION_MNIST),
+        files=_FASHION_FILES,
+    ),
+    "imdb": _IMDB,
+    "mnist": _MNIST,
+    "reuters": replace(
+        _IMDB,
+        module="reuters",
+        target=_labels(class_names.REUTERS),
+        files=_google("reuters.npz"),
+    ),
+}
+"""Data sets that Keras downloads, by name."""

@@ -1,0 +1,235 @@
+"""What a column of a table holds: found in one pass, of which counts are kept."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from kscale.data.sources.tables.csv_file import (
+    BLANKS,
+    CsvFile,
+    Row,
+    all_numbers,
+    is_huge,
+    is_number,
+)
+from kscale.errors import DataError
+
+Role = Literal["number", "category", "text", "left out"]
+
+_CHUNK = 4096  # rows
+_MOST_VALUES = 10_000  # different values that are told apart
+_TEXT_WORDS = 5  # a name of a person has up to four
+_LEAST_WORDS = 1.5  # of a text in a language with spaces
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
+_COMMA = re.compile(r"-?\d+,\d+")
+_INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
+
+
+@dataclass
+class Column:
+    """Counts over the cells of a column.
+
+    Args:
+        name: Its name in the file.
+        filled: Cells that are not blank.
+        blanks: Cells that are.
+        numbers: Cells that hold a number.
+        dates: Cells that hold a date.
+        commas: Cells that hold a number with a decimal comma.
+        huge: Cells that hold a number which is too large for float32.
+        words: Words of all cells, split at spaces.
+        odd: First cell that holds no number, with its line.
+        values: Different cells, up to some number.
+        told: Filled cells when the last of `values` were told apart.
+        is_counter: Whether each cell is one more than the cell above.
+        title: What messages call it.
+    """
+
+    name: str
+    filled: int = 0
+    blanks: int = 0
+    numbers: int = 0
+    dates: int = 0
+    commas: int = 0
+    huge: int = 0
+    words: int = 0
+    odd: tuple[str, int] | None = None
+    values: set[str] = field(default_factory=set)
+    told: int = 0
+    is_counter: bool = True
+    title: str = ""
+    _last: str = ""
+
+    def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """Count further cells."""
+        self._follow(cells)
+        if all_numbers(cells) is not None:
+            self.filled += len(cells)
+            self.words += len(cells)
+            self.numbers += len(cells)
+        else:
+            self._count(cells, lines)
+        if len(self.values) < _MOST_VALUES:
+            self.values.update(cell for cell in cells if cell not in BLANKS)
+            self.told = self.filled
+
+    def _count(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        for cell, count in Counter(cells).items():
+            if cell in BLANKS:
+                self.blanks += count
+                continue
+            self.filled += count
+            self.words += count * (cell.count(" ") + 1)
+            if is_number(cell):
+                self.numbers += count
+                continue
+            self.dates += count * bool(_DATE.fullmatch(cell))
+            self.commas += count * bool(_COMMA.fullmatch(cell))
+            self.huge += count * is_huge(cell)
+            if self.odd is None:
+                self.odd = cell, lines[cells.index(cell)]
+
+    def _follow(self, cells: Sequence[str]) -> None:
+        for cell in cells if self.is_counter else ():
+            follows = not self._last or (
+                self._last.isdecimal() and cell == str(int(self._last) + 1)
+            )
+            self.is_counter = cell.isdecimal() and follows
+            self._last = cell
+            if not self.is_counter:
+                return
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all cells hold numbers, but for blank ones."""
+        return self.filled == self.numbers > 0
+
+    @property
+    def share(self) -> float:
+        """Share of the cells that differ from all others before them."""
+        return len(self.values) / max(1, self.told)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds sentences, most of which differ."""
+        words = self.words / max(1, self.filled)
+        return not self.is_numeric and words >= _TEXT_WORDS and self.share > 0.5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What to do with a column, and a sentence on it that is a warning or a note."""
+
+    role: Role
+    sentence: str = ""
+    is_warning: bool = False
+
+
+def judged(column: Column, is_text: bool = False) -> Judged:
+    """What to do with a column.
+
+    Args:
+        column: Counts of the training part.
+        is_text: Whether the user said that it holds text.
+    """
+    name = column.title or f"Column {column.name!r}"
+    if is_text:
+        return _of_text(column, name)
+    if len(column.values) < 2 and not (column.values and column.blanks):
+        what = f"only {min(column.values)!r}" if column.values else "nothing"
+        return Judged("left out", f"{name} is left out: it holds {what}.")
+    if column.is_numeric:
+        if column.is_counter and _INDEX.fullmatch(column.name):
+            sentence = f"{name} is left out: it counts the rows."
+            return Judged("left out", sentence, is_warning=True)
+        return Judged("number")
+    if column.is_text:
+        return Judged("text")
+    return _of_words(column, name)
+
+
+def _of_text(column: Column, name: str) -> Judged:
+    words = column.words / max(1, column.filled)
+    if words >= _LEAST_WORDS:
+        return Judged("text")
+    return Judged(
+        "text",
+        f"{name} has {words:.1f} words a text: they end at spaces, and a language "
+        "without spaces is not read well.",
+        is_warning=True,
+    )
+
+
+def _of_words(column: Column, name: str) -> Judged:
+    """A column of words or identifiers."""
+    if column.odd and column.huge and column.numbers + column.huge == column.filled:
+        cell, line = column.odd
+        sentence = (
+            f"{name} is left out: networks read numbers up to 3.4e38 (float32), and it "
+            f"holds {cell} in line {line}. Give it in another unit, or its logarithm."
+        )
+        return Judged("left out", sentence, is_warning=True)
+    hint = _hint(column)
+    if column.share > 0.5:
+        sentence = f"{name} is left out: most of its values occur once{hint}."
+        return Judged("left out", sentence, is_warning=True)
+    if hint:
+        sentence = f"{name} is read as categories{hint}."
+        return Judged("category", sentence, is_warning=True)
+    return Judged("category")
+
+
+def _hint(column: Column) -> str:
+    """What a user may mend in a column that is no category by nature."""
+    if column.dates > column.filled / 2:
+        return "; it holds dates, of which years or months would be of more use"
+    if column.commas + column.numbers > column.filled / 2 and column.commas:
+        return "; it holds numbers with a decimal comma, which must be a point"
+    if column.numbers > column.filled / 2 and column.odd:
+        cell, line = column.odd
+        return f"; it holds numbers, but {cell!r} in line {line}"
+    if column.share > 0.5 and column.words >= 2 * column.filled:
+        return f"; if it is text, say text={column.name} (--text {column.name})"
+    return ""
+
+
+def survey(file: CsvFile) -> dict[str, Column]:
+    """Counts over all columns of a file.
+
+    Raises:
+        DataError: A row cannot be read, or there is none.
+    """
+    columns = {name: Column(name) for name in file.columns}
+    for name in file.unnamed:
+        columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
+    for lines, cells in chunks_of_cells(file):
+        for column, below in zip(columns.values(), cells, strict=True):
+            column.add(below, lines)
+    first = next(iter(columns.values()))
+    if first.filled + first.blanks == 0:
+        raise DataError(f"{file.path} has no rows below the names of its columns.")
+    return columns
+
+
+def chunks_of_cells(
+    file: CsvFile,
+) -> Iterator[tuple[tuple[int, ...], list[tuple[str, ...]]]]:
+    """Lines of some rows and, a column at a time, their cells.
+
+    Raises:
+        DataError: A row cannot be read.
+    """
+    rows = iter(_checked(file.rows()))
+    while chunk := list(islice(rows, _CHUNK)):
+        lines = tuple(row.line for row in chunk)
+        yield lines, list(zip(*(row.cells for row in chunk), strict=True))
+
+
+def _checked(rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        if row.error:
+            raise DataError(row.error)
+        yield row

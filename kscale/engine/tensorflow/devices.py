@@ -1,0 +1,41 @@
+"""Devices by name: a `tf.distribute` strategy, made once a process."""
+
+from functools import cache
+from typing import Any
+
+import tensorflow as tf
+
+from kscale.engine.base import STRATEGIES
+from kscale.errors import SpecError, unknown_name
+
+
+@cache
+def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """The strategy of a name.
+
+    `auto` mirrors over several GPUs, takes the one there is, or changes nothing; `one`
+    is the first GPU or the CPU; `mirrored` copies the network to every GPU, or to every
+    logical CPU device where there is no GPU; `none` changes nothing.
+
+    A process must not have two mirrored strategies (the second fails on the next model,
+    seen with TensorFlow 2.21), so each is made once and kept.
+
+    Raises:
+        SpecError: There is no strategy of that name.
+    """
+    if name not in STRATEGIES:
+        raise SpecError(unknown_name("strategy", name, STRATEGIES))
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "auto":
+        name = "mirrored" if len(gpus) > 1 else "one" if gpus else "none"
+    if name == "none":
+        return tf.distribute.get_strategy()
+    devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
+    if name == "one":
+        return tf.distribute.OneDeviceStrategy(devices[0])
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def replicas_of(strategy: Any) -> int:
+    """Number of copies of the network that train in step."""
+    return int(strategy.num_replicas_in_sync)

@@ -1,0 +1,239 @@
+"""A family as a plain `keras_tuner.HyperModel`, for a KerasTuner script at hand."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from kscale.building.models import build_model
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.epochs import WarmupSteadyCooldown, make_adamw
+from kscale.errors import BudgetError, SpecError
+from kscale.naming import layer_name
+from kscale.networks.budget import Budget
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec, Value, head_names
+from kscale.networks.sizing import Size, size_of
+from kscale.search.contract import derived_seed
+from kscale.search.pool import Pool, Space
+from kscale.task.tasks import Target, Task
+from kscale.tuning.plan import searched_knobs
+
+
+def as_hypermodel(
+    family: str,
+    task: Task,
+    *,
+    search: str | Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+) -> "FamilyHyperModel":
+    """A family as a `keras_tuner.HyperModel`, for any tuner of KerasTuner.
+
+    Its hyperparameters are the knobs that `kscale.tune` would search, with the same
+    names and values. `build` gives a compiled model: classes come as logits, the loss
+    knows, and the metric is the task's usual one, so the objective is `val_accuracy` or
+    `val_root_mean_squared_error`. A task of several targets takes and gives dicts by
+    output layer.
+
+    KerasTuner has no way to refuse a proposal, so what does not fit the budget still
+    costs a trial there, and so does a combination of knobs that makes no network (such
+    as a pattern of other stages than those set): it fails before anything is built.
+    Three failed trials in a row end KerasTuner's search unless
+    `max_consecutive_failed_trials` is raised. `kscale.tune` never proposes either.
+
+    Args:
+        family: Name of a family.
+        task: What the networks must take in and put out, as `kscale.peek_task` gives.
+        search: Knobs to vary besides depth, width and learning rate.
+        settings: Values of knobs that are not to be varied, `learning_rate` included.
+        budget: Limits on sizes that fail a trial before it is built; `max_memory` is of
+            a step of `memory_batch` examples.
+        steps: Steps of a whole training. With them the learning rate rises and falls
+            over a training as in `kscale.tune`; without them it stays.
+        seed: Decides the initial weights: each build draws its own, in order.
+
+    Raises:
+        BudgetError: Nothing fits the budget, or it limits latency.
+        SpecError: The family, a knob or a value is unknown or does not suit the task.
+
+    Example:
+
+    >>> hypermodel = as_hypermodel("mlp", Task.of("vector", (20,), classes=3))
+    >>> hp = keras_tuner.HyperParameters()
+    >>> hypermodel.build(hp).count_params(), hypermodel.size(hp).params
+    (6083, 6083)
+    >>> hp.values
+    {'depth': 2, 'width': 64, 'learning_rate': 0.0032}
+    """
+    chosen = find_family(family)
+    if not isinstance(task, Task):
+        raise SpecError(
+            f"`task` must be a Task, as kscale.peek_task gives, but got {task!r}."
+        )
+    if budget is not None and not isinstance(budget, Budget):
+        raise SpecError(f"`budget` must be a Budget, but got {budget!r}.")
+    if budget is not None and budget.max_latency_ms is not None:
+        raise BudgetError(
+            "A HyperModel cannot keep `max_latency_ms`, which is measured; use "
+            "kscale.tune."
+        )
+    chosen.check_task(task)
+    if not task.targets:
+        raise SpecError("A model to train needs a target, but the task has none.")
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
+        raise SpecError(f"`steps >= 1` must hold, but got steps={steps}.")
+    fixed = tuple((settings or {}).items())
+    space = Space((chosen,), task, budget or Budget(), searched_knobs(search), fixed)
+    return FamilyHyperModel(space, steps, seed)
+
+
+class FamilyHyperModel(keras_tuner.HyperModel):
+    """What `as_hypermodel` gives.
+
+    Args:
+        space: One family, with what may vary and the budget.
+        steps: Steps of a whole training, or None for a constant learning rate.
+        seed: Decides the initial weights.
+    """
+
+    def __init__(self, space: Space, steps: int | None, seed: int) -> None:
+        super().__init__(name=space.families[0].name)
+        self.space = space
+        self.family = space.families[0]
+        self.steps = steps
+        self.seed = seed
+        knobs = (*self.family.all_knobs.values(), self.family.learning_rate)
+        self._choices = {knob.name: space.values(self.family, knob) for knob in knobs}
+        self._defaults = self._fitting_defaults()
+        self._builds = count()
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """The compiled model of some hyperparameters.
+
+        Raises:
+            keras_tuner.errors.FailedTrialError: They make no network, or one that does
+                not fit the budget; nothing was built.
+        """
+        spec, rate = self.spec(hp), self._value(hp, "learning_rate")
+        task, budget = self.space.task, self.space.budget
+        try:
+            blueprint = self.family.blueprint(spec, task)
+            size = size_of(blueprint)
+        except SpecError as error:
+            raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        if not budget.allows(size):
+            raise keras_tuner.errors.FailedTrialError(_over(budget, spec, size))
+        seed = derived_seed(self.seed, "build", next(self._builds))
+        model = build_model(blueprint, seed)
+        knobs = dict(spec.knobs)
+        optimizer = make_adamw(
+            self._schedule(float(rate)), float(knobs["weight_decay"])
+        )
+        _compile(model, task, optimizer, float(knobs["label_smoothing"]))
+        # Hyperband loads a checkpoint into this model; an optimizer without variables
+        # would lose its moments and its step there (Keras only warns).
+        optimizer.build(model.trainable_variables)
+        return model
+
+    def spec(self, hp: keras_tuner.HyperParameters) -> Spec:
+        """The spec of some hyperparameters; those not set yet take their defaults."""
+        names = self.family.all_knobs
+        return self.family.spec(**{name: self._value(hp, name) for name in names})
+
+    def size(self, hp: keras_tuner.HyperParameters) -> Size:
+        """Exact size of some hyperparameters' network, which is not built for it."""
+        return self.family.size(self.spec(hp), self.space.task)
+
+    def _value(self, hp: keras_tuner.HyperParameters, name: str) -> Any:
+        values = self._choices[name]
+        if len(values) == 1:
+            return values[0]
+        if isinstance(values[0], bool):  # a Choice would give 0 and 1
+            return hp.Boolean(name, default=self._defaults[name])
+        return hp.Choice(name, list(values), default=self._defaults[name])
+
+    def _schedule(self, rate: float) -> Any:
+        if self.steps is None:
+            return rate
+        recipe = Recipe(1, 1)
+        return WarmupSteadyCooldown(rate, self.steps, recipe.warmup, recipe.cooldown)
+
+    def _fitting_defaults(self) -> dict[str, Value]:
+        """Where every tuner starts: the family's defaults, or the largest that fits.
+
+        A tuner builds them when it is made, so they must not fail.
+        """
+        knobs = {**self.family.all_knobs, "learning_rate": self.family.learning_rate}
+        usual = {
+            name: knobs[name].default
+            if knobs[name].default in values
+            else values[len(values) // 2]
+            for name, values in self._choices.items()
+        }
+        named = {name: usual[name] for name in self.family.all_knobs}
+        try:
+            size = self.family.size(self.family.spec(**named), self.space.task)
+            fits = bool(self.space.budget.allows(size))
+        except SpecError:
+            fits = False
+        if fits:
+            return usual
+        pool = Pool(self.space)
+        largest = pool.spec(int(np.argmax(pool.share)))
+        shaping = {n: v for n, v in largest.knobs if self.family.all_knobs[n].shapes}
+        return {**usual, **shaping}
+
+
+def _over(budget: Budget, spec: Spec, size: Size) -> str:
+    knobs = ", ".join(f"{name}={value}" for name, value in spec.knobs)
+    over = " and ".join(
+        f"{name.removeprefix('max_')}={used:,}"
+        for name, used in budget.used(size).items()
+        if (limit := getattr(budget, name)) is not None and used > limit
+    )
+    return f"{spec.family} ({knobs}) has {over}, and the budget is {budget}: not built."
+
+
+def _compile(
+    model: keras.Model, task: Task, optimizer: keras.Optimizer, smoothing: float
+) -> None:
+    heads = [layer_name(name) for name in head_names(task)]
+    losses = [_loss(target, smoothing) for target in task.targets]
+    metrics = [_metric(target) for target in task.targets]
+    if len(heads) == 1:
+        model.compile(optimizer, loss=losses[0], metrics=metrics)
+        return
+    model.compile(
+        optimizer,
+        loss=dict(zip(heads, losses, strict=True)),
+        loss_weights=dict.fromkeys(heads, 1 / len(heads)),
+        metrics={head: [item] for head, item in zip(heads, metrics, strict=True)},
+    )
+
+
+def _loss(target: Target, smoothing: float) -> Any:
+    if target.kind == "real":
+        return keras.losses.MeanSquaredError()
+    if not smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def smoothed(wanted: Any, given: Any) -> Any:
+        """Keras' sparse crossentropy takes no label smoothing."""
+        labels = keras.ops.one_hot(keras.ops.reshape(wanted, (-1,)), target.outputs)
+        return keras.losses.categorical_crossentropy(
+            labels, given, from_logits=True, label_smoothing=smoothing
+        )
+
+    return smoothed
+
+
+def _metric(target: Target) -> keras.Metric:
+    if target.kind == "real":
+        return keras.metrics.RootMeanSquaredError(name=target.metric)
+    return keras.metrics.SparseCategoricalAccuracy(name=target.metric)

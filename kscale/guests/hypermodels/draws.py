@@ -1,0 +1,69 @@
+"""Hyperparameters that are drawn when a model asks for them, as KerasTuner would."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from kscale.networks.families.base import Value
+from kscale.search.contract import derived_seed
+
+Values = tuple[tuple[str, Value], ...]
+"""Names and values in the order in which they were asked for."""
+
+
+class DrawingHyperParameters(keras_tuner.HyperParameters):
+    """Hyperparameters of which each is drawn when it is first asked for.
+
+    So the values are those that the model depends on, and no others: neither inactive
+    conditional ones nor those of a layer that this model does not have. Each is drawn
+    by its own law (`linear`, `log`, ...), from a seed of its own.
+
+    Args:
+        seed: Decides what is drawn, with the name; None for the defaults.
+        values: Values that are decided already.
+    """
+
+    def __init__(
+        self, seed: int | None = None, values: Mapping[str, Value] | None = None
+    ) -> None:
+        super().__init__()
+        self.seed = seed
+        self.values.update(values or {})
+        self.asked: list[Any] = []
+
+    def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
+        """As KerasTuner does, which takes the default of what has no value."""
+        name = hyperparameter.name
+        is_active = self.is_active(hyperparameter)
+        if is_active and name not in self.values:
+            self.values[name] = self.drawn(hyperparameter)
+        if is_active and all(name != other.name for other in self.asked):
+            self.asked.append(hyperparameter)
+        return super()._register(hyperparameter, overwrite)
+
+    def drawn(self, hyperparameter: Any) -> Value:
+        """What a hyperparameter gets where nothing else decides it."""
+        if self.seed is None:
+            return plain(hyperparameter.default)
+        seed = derived_seed(self.seed, "hyperparameter", hyperparameter.name)
+        return plain(hyperparameter.random_sample(seed))
+
+    @property
+    def in_order(self) -> Values:
+        """What was asked for, with its values."""
+        return tuple((each.name, plain(self.values[each.name])) for each in self.asked)
+
+
+def plain(value: Any) -> Value:
+    """A value without NumPy's types, which JSON does not know."""
+    found: Value = value.item() if hasattr(value, "item") else value
+    return found
+
+
+def domain_of(hyperparameter: Any) -> list[Value]:
+    """What a hyperparameter may be: all values, or both ends of a range."""
+    config = hyperparameter.get_config()
+    if "min_value" in config:
+        return [plain(config["min_value"]), plain(config["max_value"])]
+    return [plain(value) for value in hyperparameter.values]

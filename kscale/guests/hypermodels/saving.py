@@ -1,0 +1,74 @@
+"""A user's model to take home, with class names where there are classes."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kscale.building.models import alone
+from kscale.data.dataset import Dataset
+from kscale.errors import ExportError, reason_of
+from kscale.guests.hypermodels.outputs import Heads, shares_of
+from kscale.naming import layer_name
+from kscale.ship.opening import opens_alone
+from kscale.ship.packaging import named_classes, raw_tensors, save_model
+from kscale.ship.preprocessing_layers import apply_layers, rescaled
+
+
+def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> str:
+    """Write a user's model with its preprocessing around it.
+
+    What is not of stock layers opens only where the user's code is imported; what Keras
+    cannot save at all leaves its weights.
+
+    Returns:
+        What the user must know of the file; empty where there is nothing.
+
+    Raises:
+        ExportError: Nothing could be written.
+    """
+    try:
+        save_model(_packaged(model, heads, dataset), path)
+        return opens_alone(path)
+    except Exception as error:  # a user's layers may fail in any way
+        reason = reason_of(error)
+    weights = path.with_suffix(".weights.h5")
+    try:
+        model.save_weights(weights)
+    except Exception as error:
+        raise ExportError(
+            f"{weights} could not be written: {reason_of(error)}."
+        ) from error
+    return f"{path.name} could not be written ({reason}); {weights} has its weights."
+
+
+def _forget_training(model: keras.Model) -> None:
+    """Undo `compile`: Keras would save the optimizer of a nested model, but not be able
+    to read it back, nor any loss or metric of the user's own."""
+    model.compiled = False
+    for name in ("optimizer", "_compile_loss", "_compile_metrics"):
+        setattr(model, name, None)
+
+
+def _packaged(model: keras.Model, heads: Heads, dataset: Dataset) -> keras.Model:
+    """As `package_model` does it for a family."""
+    raw = raw_tensors(dataset.preprocessing)
+    read = {
+        item.name: apply_layers(dataset.preprocessing[item.name], raw, item.name)
+        for item in dataset.task.inputs
+    }
+    are_logits = heads.are_logits(model)
+    _forget_training(model)
+    given = heads.split(model(alone(read)))
+    outputs: dict[str, Any] = {}
+    for target in dataset.task.targets:
+        found = given[target.name]
+        if target.kind == "classes":
+            shares = shares_of(target, found, are_logits[target.name])
+            outputs |= named_classes(target, shares, shares)
+        elif target.name in heads.scalings:
+            scaling, name = heads.scalings[target.name], layer_name(target.name)
+            outputs[target.name] = rescaled(found, scaling, f"{name}.value")
+        else:
+            outputs[target.name] = found
+    return keras.Model(alone(raw), alone(outputs), name="packaged")

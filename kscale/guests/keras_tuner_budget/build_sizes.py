@@ -1,0 +1,107 @@
+"""Sizes of what a user's hypermodel builds, by the values of its hyperparameters."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras_tuner
+
+from kscale.errors import SpecError
+from kscale.guests.family_hypermodel import FamilyHyperModel
+from kscale.guests.sizes.abstract import count_build
+from kscale.networks.budget import Budget
+from kscale.networks.sizing import Size
+from kscale.task.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+_WITHOUT_FLOPS = ("max_params", "max_bytes")
+
+
+class BuildSizes:
+    """Counts each model once, without its weights.
+
+    Args:
+        hypermodel: A function of hyperparameters, or a `keras_tuner.HyperModel`.
+        task: Inputs of models that have no shapes until they are called.
+
+    Attributes:
+        last_error: Why the last model that could not be built could not.
+
+    Raises:
+        SpecError: The hypermodel is neither, or the task is none.
+    """
+
+    def __init__(
+        self,
+        hypermodel: Callable[..., Any] | keras_tuner.HyperModel,
+        task: Task | None = None,
+    ) -> None:
+        build = getattr(hypermodel, "build", hypermodel)
+        if isinstance(hypermodel, type) or not callable(build):
+            raise SpecError(
+                "`hypermodel` must be a function of hyperparameters or a HyperModel, "
+                f"but got {hypermodel!r}."
+            )
+        if task is not None and not isinstance(task, Task):
+            raise SpecError(f"`task` must be a Task or None, but got {task!r}.")
+        self._hypermodel = hypermodel
+        self._build = build
+        self._task = task
+        self._known: dict[str, tuple[Size | SpecError, dict[str, Any]]] = {}
+        self._said: set[str] = set()
+        self.last_error = ""
+
+    def size(
+        self, hp: keras_tuner.HyperParameters, budget: Budget | None = None
+    ) -> Size:
+        """Exact size of the model of some values, all of which `hp` then has.
+
+        Args:
+            hp: Hyperparameters with their values.
+            budget: What the size is wanted for. If it limits what some layers are not
+                known to use, a warning says so.
+
+        Raises:
+            SpecError: It cannot be built.
+        """
+        key = _key(hp.values)
+        if key not in self._known:
+            self._known[key] = self._count(hp, budget or Budget()), dict(hp.values)
+        found, values = self._known[key]
+        # KerasTuner would draw what is missing, and that may have another size.
+        hp.values = {**values, **hp.values}
+        if isinstance(found, SpecError):
+            self.last_error = str(found)
+            raise found
+        return found
+
+    def _count(
+        self, hp: keras_tuner.HyperParameters, budget: Budget
+    ) -> Size | SpecError:
+        try:
+            if isinstance(self._hypermodel, FamilyHyperModel):
+                return self._hypermodel.size(hp)
+            counted = count_build(lambda: self._build(hp), self._task)
+        except SpecError as error:
+            if str(error) not in self._said:
+                logger.warning("Some values make no model. %s", error)
+            self._said.add(str(error))
+            return error
+        limited = sorted(set(budget.limits) - set(_WITHOUT_FLOPS))
+        if counted.unknown and limited and "unknown" not in self._said:
+            self._said.add("unknown")
+            logger.warning(
+                "%s cannot count what all layers compute and hold, so they are not "
+                "limited; the first is %r.",
+                " and ".join(limited),
+                counted.unknown[0],
+            )
+        return counted.size
+
+
+def _key(values: Mapping[str, Any]) -> str:
+    """Name of a model; what Hyperband adds does not change it."""
+    own = {n: v for n, v in values.items() if not n.startswith("tuner/")}
+    return json.dumps(own, sort_keys=True, default=str)

@@ -1,0 +1,356 @@
+"""Projects of KerasTuner: a search that was made without kscale, read as a run."""
+
+import json
+import math
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kscale.errors import DataError, ResultsError, SpecError
+from kscale.guests.hypermodels.hyperparameters import digest_of
+from kscale.guests.hypermodels.user_code import load_hypermodel
+from kscale.guests.keras_tuner_budget.build_sizes import BuildSizes
+from kscale.guests.keras_tuner_projects.trials import Trial, read_trials
+from kscale.networks.families.base import Spec, Value
+from kscale.networks.sizing import Size
+from kscale.reports.board_logs import LOGS
+from kscale.runs.results import (
+    FORMAT,
+    RESULTS_FILE,
+    RUN_FILE,
+    UNCOUNTED,
+    Result,
+    ResultsWriter,
+    read_run,
+    write_atomically,
+)
+from kscale.task.objectives import find_objective, metric_names, task_objective
+from kscale.task.tasks import Target, Task
+
+_BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
+_ENDED = ("COMPLETED", "FAILED")  # what is invalid is to be tried again
+_NO_METRICS = ("multi_objective", "default_objective")  # what KerasTuner makes of them
+_RESERVED = ("family", "depth", "width")
+
+
+def import_project(
+    directory: str | Path,
+    hypermodel: Any,
+    run: str | Path | None = None,
+    *,
+    task: Task | None = None,
+) -> Path:
+    """A finished project of KerasTuner as a run: its front, and exact sizes.
+
+    Only the project's JSON files are read. Each model is built abstractly, without its
+    weights, to be counted; one that cannot be built is a failed training with its
+    reason. The scores are those of the objective, of one training each; an objective
+    that is no metric of kscale's is shown without a unit. The project is the truth:
+    each call counts anew, and the run's folder then says what was found.
+
+    Args:
+        directory: Folder of the project, with `oracle.json` and `trial_*` in it.
+        hypermodel: What the models were built from: `module:name`, a function of
+            hyperparameters or a `keras_tuner.HyperModel`.
+        run: Folder of the run; by default one in `runs`, named after the project.
+        task: Inputs of models that have no shapes until they are called, and what is
+            predicted.
+
+    Raises:
+        ResultsError: The folder holds no ended trial, or none with a score, or the
+            run's folder holds something else.
+        SpecError: There is no such hypermodel, or an argument is of a wrong type.
+    """
+    _refuse_no_paths(directory=directory, run=run or "")
+    folder = Path(directory)
+    found = list(read_trials(folder))
+    trials = [trial for trial in found if trial.status in _ENDED]
+    if not trials:
+        raise ResultsError(_no_project(folder))
+    code = load_hypermodel(hypermodel)
+    name, model = code.name, code.hypermodel
+    watched = _Watched(model)
+    with code.importable():
+        counted = list(_sizes(watched, trials, task))
+    metric = _metric(trials)
+    known = task if task is not None and task.targets else watched.task(trials, metric)
+    description = _description(folder, name, known, metric, trials, digest_of(model))
+    left_out = Counter(t.status.lower() for t in found if t.status not in _ENDED)
+    description["left_out"] = dict(sorted(left_out.items()))
+    path = Path(run) if run is not None else _default_folder(folder, description)
+    pairs = zip(trials, counted, strict=True)
+    _write(path, description, [_result(*pair, name, known, metric) for pair in pairs])
+    return path
+
+
+class _Watched(keras_tuner.HyperModel):
+    """A hypermodel, with the shapes of the first model that it built.
+
+    Attributes:
+        called: Shapes to call the next model with, if it has none until it is called.
+    """
+
+    def __init__(self, hypermodel: keras_tuner.HyperModel) -> None:
+        super().__init__()
+        self.called: Mapping[str, Any] = {}
+        self._hypermodel = hypermodel
+        self._shapes: tuple[list[Any], list[Any]] | None = None
+
+    def build(self, hp: keras_tuner.HyperParameters) -> Any:
+        model = self._hypermodel.build(hp)
+        sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
+        if self.called and isinstance(model, keras.Model) and not model.built:
+            given = {name: _inputs(item) for name, item in self.called.items()}
+            sides[0] = keras.tree.flatten(given)
+            first = [given.pop("")] if "" in given else []
+            sides[1] = keras.tree.flatten(model(*first, **given))
+        if self._shapes is None:
+            inputs, outputs = ([tuple(t.shape[1:]) for t in s] for s in sides)
+            self._shapes = inputs, outputs
+        return model
+
+    def task(self, trials: Sequence[Trial], metric: str) -> Task:
+        """What the models take in and put out, as far as a report says it."""
+        inputs, outputs = self._shapes or ([], [])
+        sides = [side or 1 for side in (inputs or [()])[0]]
+        last = ((outputs or [()])[0] or (1,))[-1] or 1
+        names = {name for trial in trials for name in trial.metrics}
+        kind = _kind(metric, names)
+        task = Task.of("vector", (max(math.prod(sides), 1),), values=1)
+        if kind == "classes":
+            return Task(task.inputs, (Target("label", "classes", max(last, 2)),))
+        return Task(task.inputs, (Target("value", "real", last),))
+
+
+def _inputs(item: Any) -> Any:
+    """Symbolic inputs of some shapes with their batches."""
+    if isinstance(item, dict):
+        return {name: _inputs(shape) for name, shape in item.items()}
+    if isinstance(item[0], list | dict):
+        return [_inputs(shape) for shape in item]
+    return keras.Input(tuple(item[1:]))
+
+
+def _kind(metric: str, names: set[str]) -> Any:
+    """Whether classes or real values are predicted, told by the metrics."""
+    for name in (metric, *sorted(names)):
+        kinds = [
+            kind
+            for kind in ("classes", "real")
+            if _known_name(name, Target("y", kind, 10)) is not None
+        ]
+        if len(kinds) == 1:
+            return kinds[0]
+    return "real"
+
+
+def _known_name(
+    metric: str, target: Target, direction: str | None = None
+) -> str | None:
+    """The name by which kscale knows a metric of Keras, if it has this direction."""
+    try:
+        found = find_objective(metric.removeprefix("val_"), target)
+    except DataError:
+        return None
+    usual = "max" if found.higher_is_better else "min"
+    return found.name if direction in (None, usual) else None
+
+
+def _metric(trials: Sequence[Trial]) -> str:
+    """The metric whose best value is the score of every trial: KerasTuner names it not.
+
+    Raises:
+        ResultsError: There is none.
+    """
+    scored = [trial for trial in trials if trial.score is not None]
+    if not scored:
+        raise ResultsError(f"No trial of the project has a score: {trials[0].reason}.")
+    names = sorted({name for trial in scored for name in trial.metrics})
+    found = [
+        name
+        for name in names
+        if all(trial.metrics.get(name) == trial.score for trial in scored)
+    ]
+    if not found:
+        raise ResultsError(
+            "No metric of the project is its objective; known are "
+            f"{', '.join(names) or 'none'}."
+        )
+    return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
+
+
+def _sizes(
+    watched: _Watched, trials: Sequence[Trial], task: Task | None
+) -> Iterator[Size | str]:
+    """The size of each model, called as in its training or as the first one was."""
+    sizes = BuildSizes(watched, task)
+    first = next((trial.shapes for trial in trials if trial.shapes), {})
+    for trial in trials:
+        watched.called = (trial.shapes or first) if task is None else {}
+        yield _size(sizes, trial)
+
+
+def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
+    """The size of a trial's model, or why there is none."""
+    hp = keras_tuner.HyperParameters()
+    hp.values = trial.own_values
+    try:
+        size = sizes.size(hp)
+    except SpecError as error:
+        hint = "give the task (--input on the command line)"
+        return UNCOUNTED + str(error).replace("give the task", hint)
+    missing = sorted(set(hp.values) - set(trial.values))
+    if missing and trial.status == "COMPLETED":
+        return (
+            f"{UNCOUNTED}The hypermodel asks for {missing[0]!r}, which the trial did "
+            "not have."
+        )
+    return size
+
+
+def _description(
+    folder: Path,
+    name: str,
+    task: Task,
+    metric: str,
+    trials: Sequence[Trial],
+    digest: str,
+) -> dict[str, Any]:
+    domains: dict[str, list[Value]] = {}
+    for trial in trials:
+        for knob, value in _knobs(trial).items():
+            domains.setdefault(knob, []).append(value)
+    return {
+        "format": FORMAT,
+        "identity": {
+            "data": folder.resolve().name,
+            "families": [name],
+            "set": {},
+            "search": [],
+            "budget": {},
+            **_objective(metric, task, trials),
+            "epochs": max(trial.epochs("epochs", trial.step + 1) for trial in trials),
+            "seed": 0,
+            "code": digest,
+            "keras_tuner": str(folder.resolve()),
+        },
+        "task": task.to_json(),
+        "data": {"name": folder.resolve().name},
+        "hyperparameters": domains,
+    }
+
+
+def _objective(metric: str, task: Task, trials: Sequence[Trial]) -> dict[str, str]:
+    """A metric that kscale knows, or one of the user's own with its direction."""
+    way = next(t.directions[metric] for t in trials if metric in t.directions)
+    known = _known_name(metric, task.targets[0], way)
+    if known is not None:
+        return {"objective": known}
+    own = "max" if way == "max" else "min"
+    return {"objective": metric.removeprefix("val_"), "direction": own}
+
+
+def _knobs(trial: Trial) -> dict[str, Value]:
+    """Hyperparameters as a spec has them, where depth and width are whole numbers."""
+    knobs: dict[str, Value] = {}
+    for name, value in trial.own_values.items():
+        is_whole = name != "family" and type(value) is int
+        plain = value if isinstance(value, int | float | str) else str(value)
+        knobs[f"{name}_" if name in _RESERVED and not is_whole else name] = plain
+    return knobs
+
+
+def _result(
+    trial: Trial, size: Size | str, name: str, task: Task, metric: str
+) -> Result:
+    knobs = _knobs(trial)
+    rate = knobs.get("learning_rate")
+    is_rate = isinstance(rate, float) and 0 < rate < math.inf
+    reason = _reason(trial, size)
+    counts = size if isinstance(size, Size) else Size(0, 0, 0, 0, 0)
+    return Result(
+        stage="search",
+        job=trial.number,
+        spec=Spec(name, tuple(sorted(knobs.items()))),
+        learning_rate=float(rate) if is_rate else 0.0,  # type: ignore[arg-type]
+        params=counts.params,
+        trainable=counts.trainable,
+        flops=counts.flops,
+        bytes=counts.weight_bytes(),
+        memory=counts.training_bytes(_BATCH),
+        epochs_from=trial.epochs("initial_epoch", 0),
+        epochs=trial.epochs("epochs", trial.step + 1),
+        status="failed" if reason else "ok",
+        reason=reason,
+        score=None if reason else trial.score,
+        metrics={} if reason else _further(trial, task, metric),
+    )
+
+
+def _reason(trial: Trial, size: Size | str) -> str:
+    """Why a trial counts as failed; empty if it does not."""
+    if trial.status != "COMPLETED" or trial.score is None:
+        return trial.reason
+    return size if isinstance(size, str) else ""
+
+
+def _further(trial: Trial, task: Task, metric: str) -> dict[str, float]:
+    """Other metrics on the validation part that kscale knows."""
+    wanted = metric_names(task, task_objective(None, task))
+    named = {
+        _known_name(name, task.targets[0]): value
+        for name, value in trial.metrics.items()
+        if name.startswith("val_") and name != metric and math.isfinite(value)
+    }
+    return {name: named[name] for name in wanted if name in named}
+
+
+def _default_folder(folder: Path, description: Mapping[str, Any]) -> Path:
+    text = json.dumps(_which(description))
+    digest = blake2b(text.encode(), digest_size=4).hexdigest()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", folder.resolve().name).lstrip(".-")
+    return Path("runs") / f"{name}-keras_tuner-{digest}"
+
+
+def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
+    """What a run is of: its code, trials and objective may change meanwhile."""
+    identity = description["identity"]
+    return identity.get("keras_tuner"), identity.get("families")
+
+
+def _write(path: Path, description: dict[str, Any], results: Sequence[Result]) -> None:
+    """Make a folder say this and nothing else, unless another search is in it."""
+    there = read_run(path) if (path / RUN_FILE).exists() else description
+    is_same = _which(there) == _which(description)
+    claimed = {**description, "identity": there["identity"]} if is_same else description
+    lines = "".join(result.to_line() for result in results).encode()
+    about = json.dumps({**description, "sessions": []}, indent=2).encode() + b"\n"
+    contents = {RESULTS_FILE: lines, RUN_FILE: about}
+    with ResultsWriter(path, claimed):
+        if any((path / n).read_bytes() != content for n, content in contents.items()):
+            shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
+            for name, content in contents.items():
+                write_atomically(path / name, content)
+
+
+def _refuse_no_paths(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, str | PathLike):
+            raise SpecError(f"`{name}` must be the path of a folder, not {value!r}.")
+
+
+def _no_project(folder: Path) -> str:
+    inside = sorted(path.parent.name for path in folder.glob("*/oracle.json"))
+    hint = f" Did you mean {folder / inside[0]}?" if inside else ""
+    return (
+        f"{folder} is no project of KerasTuner with a trial that has ended: it has no "
+        f"such trial_*/trial.json.{hint}"
+    )

@@ -1,0 +1,275 @@
+"""The user's present model trained anew, with the loop and recipe of a search."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from kscale.building.models import alone
+from kscale.data.class_weights import class_weights_of
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.scaling import Scaling
+from kscale.engine.tensorflow.epochs import (
+    DeviceData,
+    EpochLoop,
+    predict_batch_for,
+)
+from kscale.errors import SpecError, sentence_of
+from kscale.guests.present_model.feeding import Feeder, named_tensors
+from kscale.guests.present_model.scoring import Present, output_names, scored
+from kscale.guests.sizes.layers import graph_of
+from kscale.naming import layer_name
+from kscale.networks.families.base import head_names
+from kscale.networks.sizing import Size
+from kscale.runs.results import RETRAINED, Result
+from kscale.search.contract import Job, derived_seed
+from kscale.ship.preprocessing_layers import rescaled
+from kscale.task.tasks import Target
+from kscale.tuning.plan import Plan
+from kscale.tuning.trainer import Trainer
+
+_RATE = 1e-3  # Adam's usual one
+_DECAY = 0.004  # as the knob of every family
+_LEAST = 1e-7  # a probability, as Keras clips them
+
+
+def check_retrainable(present: Present) -> None:
+    """Raise unless a present model can be trained anew.
+
+    Raises:
+        SpecError: It is no graph of layers, or reads what networks do not get; its
+            weights are not made to be trained, or a layer cannot be made anew.
+    """
+    feeder = present.feeder
+    if graph_of(feeder.model) is None:
+        raise SpecError(
+            f"{present.name} has a call of its own, so it cannot be built with new "
+            "weights: leave out --retrain-baseline."
+        )
+    kinds = feeder.dataset.preprocessing.values()
+    if feeder.feeding.is_raw and not all(
+        isinstance(item, Scaled | Unchanged) for item in kinds
+    ):
+        raise SpecError(
+            f"{present.name} reads texts, sounds or columns of a table itself, which "
+            "are not kept for training: leave out --retrain-baseline."
+        )
+    _refuse_untrained_kernels(present)
+    try:
+        as_network(replace(feeder, model=fresh_clone(feeder.model, 0)), present)
+    except Exception as error:  # layers of a stranger may fail in any way
+        raise SpecError(
+            f"{present.name} cannot be built with new weights ({sentence_of(error)}): "
+            "leave out --retrain-baseline."
+        ) from error
+
+
+def _refuse_untrained_kernels(present: Present) -> None:
+    """New weights of theirs would stay as they are drawn, or as they are packed."""
+    for layer in present.feeder.model._flatten_layers():
+        quantized = getattr(layer, "quantization_mode", None)
+        if quantized or getattr(layer, "lora_enabled", False):
+            what = f"quantized to {quantized}" if quantized else "adapted by LoRA"
+            raise SpecError(
+                f"{present.name} has layers {what}, whose kernels are not trained: "
+                "leave out --retrain-baseline, or give the model from before."
+            )
+
+
+def retrained_results(
+    present: Present, plan: Plan, recorded: Sequence[Result], usual: Trainer
+) -> Iterator[Result]:
+    """Validation and test result of the training, unless they are recorded.
+
+    One that was interrupted goes on from its checkpoint, as that of any network.
+
+    Args:
+        present: The model.
+        plan: What the search does.
+        recorded: What is known.
+        usual: Trains the search's networks; where and until when is as it says.
+
+    Raises:
+        TimeUp: The deadline came first.
+    """
+    trainer, job = _Retrainer.like(usual, plan, present), _job(plan, present)
+    path = trainer.checkpoint_path(job, 0)
+    known = [result for result in recorded if result.spec == job.spec]
+    if not any(r.stage == "test" or r.status == "failed" for r in known):
+        trained = trainer.train(job, 0)
+        if not known:
+            yield trained
+        if trained.status == "ok":
+            found = trainer.evaluate(job, 0, plan.dataset.test)
+            blank = replace(trained, stage="test", curve={}, undertrained=False)
+            yield scored(blank, found, seconds=0.0)
+    path.unlink(missing_ok=True)
+
+
+def _job(plan: Plan, present: Present) -> Job:
+    seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
+    rate = float(dict(plan.request.settings).get("learning_rate", _RATE))
+    spec = present.spec(RETRAINED)
+    return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
+
+
+@dataclass
+class _Retrainer(Trainer):
+    """Trains the present model from new weights."""
+
+    present: Present = field(kw_only=True)
+
+    @classmethod
+    def like(cls, usual: Trainer, plan: Plan, present: Present) -> "_Retrainer":
+        """One that trains where, and for as long as, another does."""
+        names = ("objective", "recipe", "strategy", "folder", "checkpoint_seconds")
+        more = ("deadline", "on_epoch", "class_weights")
+        shared = {name: getattr(usual, name) for name in (*names, *more)}
+        return cls(plan.dataset, **shared, present=present)
+
+    def describe(self, job: Job, member: int) -> Result:
+        """As `Trainer.describe`."""
+        unknown = len(self.present.size.unknown)
+        return replace(super().describe(job, member), unknown_flops=unknown)
+
+    def size_of(self, job: Job) -> Size:
+        """Exact size of the present model."""
+        return self.present.size.size
+
+    def _loop(self, job: Job, member: int) -> EpochLoop:
+        present = self.present
+        self._data = self._data or DeviceData(self.dataset)
+        with self.strategy.scope():
+            clone = fresh_clone(present.feeder.model, job.seeds[member])
+            model = as_network(replace(present.feeder, model=clone), present)
+            optimizer = self._optimizer(job, member, _DECAY)
+        return EpochLoop(
+            model,
+            optimizer,
+            self.dataset.task,
+            self._data,
+            self.strategy,
+            class_weights=class_weights_of(self.dataset, self.class_weights),
+            predict_batch=predict_batch_for(present.size.size.activation_bytes),
+        )
+
+
+def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
+    """The same layers with new weights, which the seed decides.
+
+    Frozen layers and fitted preprocessing keep theirs: they were never trained here.
+    """
+    rng = np.random.default_rng(seed)
+    pairs: list[tuple[Any, Any]] = []
+
+    def again(layer: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            return layer.__class__.from_config(layer.get_config())
+        made = layer.__class__.from_config(_seeded(layer.get_config(), rng))
+        pairs.append((layer, made))
+        return made
+
+    clone = keras.models.clone_model(model, clone_function=again, recursive=True)
+    for old, new in pairs:
+        is_fitted = isinstance(old, keras.layers.Normalization)
+        if getattr(old, "weights", None) and (is_fitted or not old.trainable):
+            new.set_weights(old.get_weights())
+        if is_fitted:
+            new.finalize_state()
+    return clone
+
+
+def _seeded(config: Any, rng: np.random.Generator) -> Any:
+    """A layer's config in which everything random has a seed."""
+    if isinstance(config, list | tuple):
+        return type(config)(_seeded(item, rng) for item in config)
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: int(rng.integers(2**31)) if key == "seed" else _seeded(value, rng)
+        for key, value in config.items()
+    }
+
+
+def as_network(feeder: Feeder, present: Present) -> keras.Model:
+    """A model that reads and gives what kscale's networks do, around another.
+
+    It turns inputs back into what the other model is fed, and what that gives into
+    logits and scaled values.
+    """
+    dataset = feeder.dataset
+    inputs = {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=layer_name(item.name))
+        for item in dataset.task.inputs
+    }
+    outputs = feeder.model(feeder.packed(_fed(feeder, inputs)))
+    tensors = {
+        name: tensor
+        for name, tensor in named_tensors(feeder.model, outputs).items()
+        if tensor.dtype != "string"
+    }
+    names = output_names(dataset.task, tensors, present.name)
+    heads = {
+        layer_name(head): _head(target, name, tensors[name], feeder, present)
+        for target, head, name in zip(
+            dataset.task.targets, head_names(dataset.task), names, strict=True
+        )
+    }
+    return keras.Model(alone(inputs), alone(heads))
+
+
+def _fed(feeder: Feeder, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What the model is fed, from what networks read, as Keras tensors."""
+    feeding = feeder.feeding
+    if not feeding.is_raw:
+        return inputs
+    fed = {}
+    for name, item in feeder.dataset.preprocessing.items():
+        raw = item.raw_inputs[0].name
+        fed[raw] = inputs[name]
+        if isinstance(item, Scaled):
+            back = _inverse(item.scaling)
+            fed[raw] = rescaled(inputs[name], back, f"{layer_name(name)}_raw")
+            if feeding.factor != 1.0 or feeding.offset:
+                fed[raw] = fed[raw] * feeding.factor + feeding.offset
+    return fed
+
+
+def _inverse(scaling: Scaling) -> Scaling:
+    pairs = list(zip(scaling.scale, scaling.offset, strict=True))
+    return Scaling(
+        tuple(1 / scale for scale, _ in pairs),
+        tuple(-offset / scale for scale, offset in pairs),
+    )
+
+
+def _head(
+    target: Target, name: str, given: Any, feeder: Feeder, present: Present
+) -> Any:
+    """An output as a network gives it: logits, or values of mean 0 and deviation 1."""
+    if len(given.shape) == 1:
+        given = keras.ops.expand_dims(given, -1)
+    if target.kind == "real":
+        return _scaled_values(target, name, given, feeder)
+    form = present.forms[target.name]
+    if given.shape[-1] == 1:
+        if form.startswith("the logit"):
+            return keras.ops.concatenate([0 * given, given], axis=-1)
+        given = keras.ops.concatenate([1 - given, given], axis=-1)
+    elif form == "logits":
+        return given
+    return keras.ops.log(keras.ops.clip(given, _LEAST, 1.0))
+
+
+def _scaled_values(target: Target, name: str, given: Any, feeder: Feeder) -> Any:
+    """A last layer that is linear learns the scaled values at once, any other gives
+    the user's unit."""
+    made = named_tensors(feeder.model, graph_of(feeder.model).output)[name]
+    last = made._keras_history.operation
+    is_linear = getattr(last, "activation", None) is keras.activations.linear
+    scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
+    if is_linear or scaling is None or feeder.unscales:
+        return given
+    return rescaled(given, _inverse(scaling), f"{layer_name(target.name)}_scaled")

@@ -1,0 +1,319 @@
+"""What one layer of a Keras model computes, from its weights and its shapes.
+
+The definitions are those of `kscale.networks.sizing`, and the figures those of
+`kscale.networks.layer_costs` where both know a layer. Only exactly the classes listed
+here are known: nothing is guessed of a subclass, which may compute anything.
+"""
+
+from collections.abc import Callable
+from math import log2, prod
+from typing import Any
+
+import keras
+from keras.src.applications.convnext import LayerScale, StochasticDepth
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+from keras.src.models.functional import Functional
+
+from kscale.guests.sizes.operations import Shape, Work, work_of_operation
+
+
+def graph_of(model: Any) -> Any:
+    """The graph of a model that Keras runs as one, or None.
+
+    A model with a `call` of its own may compute anything, and has none.
+    """
+    is_plain = isinstance(model, Functional | keras.Sequential) and type(
+        model
+    ).call in (Functional.call, keras.Sequential.call)
+    if not is_plain:
+        return None
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    """What a layer or operation computes for one example; None if that is unknown.
+
+    Args:
+        layer: A Keras layer or operation.
+        read: Shapes of the tensors that it reads, without the batch.
+        made: Shapes of those that it gives, without the batch.
+    """
+    kind = type(layer)
+    is_open = any(None in shape for shape in (*read, *made))
+    if not kind.__module__.startswith("keras."):
+        return None
+    if not isinstance(layer, keras.layers.Layer):
+        return work_of_operation(layer, read, made)
+    # What does not multiply costs nothing at any length.
+    work = Work() if kind in _ELEMENTWISE else None
+    if kind in _RULES and not is_open:
+        work = _RULES[kind](layer, read, made)
+    return work and _with_lora(layer, work)
+
+
+def _kernel(layer: Any) -> Shape:
+    """Shape of a kernel; it may be stored packed, or `kernel` would compute it."""
+    if hasattr(layer, "original_kernel_shape"):
+        return tuple(layer.original_kernel_shape)
+    return tuple((layer._kernel if hasattr(layer, "_kernel") else layer.kernel).shape)
+
+
+def packed_values(layer: Any) -> dict[int, int]:
+    """How many values the int4 weights of a layer hold, two to a byte, by identity."""
+    parts = layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else []
+    found = {}
+    for part in parts:
+        if getattr(part, "quantization_mode", None) != "int4":
+            continue
+        if hasattr(part, "original_kernel_shape"):
+            found[id(part._kernel)] = prod(part.original_kernel_shape)
+        elif hasattr(part, "_orig_input_dim"):
+            found[id(part._kernel)] = part._orig_input_dim * part._orig_output_dim
+        elif hasattr(part, "_embeddings"):
+            tables = (part._embeddings, getattr(part, "reverse_embeddings", None))
+            count = part.input_dim * part.output_dim
+            found.update(dict.fromkeys(map(id, tables), count))
+    return found
+
+
+def _with_lora(layer: Any, work: Work) -> Work | None:
+    """Work with what LoRA adds to the kernel, which Keras computes at every call."""
+    if not getattr(layer, "lora_enabled", False):
+        return work
+    if layer.quantization_mode is not None:
+        return None  # a product with the inputs
+    name = "kernel" if hasattr(layer, "lora_kernel_a") else "embeddings"
+    narrow, wide = (getattr(layer, f"lora_{name}_{part}").shape for part in "ab")
+    return work._replace(flops=work.flops + 2 * prod(narrow) * wide[-1])
+
+
+def _dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    return Work(2 * prod(read[0]) * made[0][-1])
+
+
+def _einsum_dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    inputs, outputs = layer.equation.split("->")
+    letters = inputs.split(",")[1]
+    sides = zip(letters, _kernel(layer), strict=True)
+    summed = prod(side for letter, side in sides if letter not in outputs)
+    return Work(2 * prod(made[0]) * summed)
+
+
+def einsum_shape(layer: Any, read: Shape) -> Shape:
+    """What an `EinsumDense` gives; Keras itself leaves sides open that are known."""
+    inputs, outputs = (side.replace("...", "") for side in layer.equation.split("->"))
+    first, second = inputs.split(",")
+    has_batch = "..." not in layer.equation
+    letters, given = first[has_batch:], outputs[has_batch:]
+    leading = read[: len(read) - len(letters)]
+    sides = dict(zip(letters, read[len(leading) :], strict=True))
+    sides.update(zip(second, _kernel(layer), strict=True))
+    return (*leading, *(sides[letter] for letter in given))
+
+
+def _positions(layer: Any, shape: Shape) -> int:
+    is_last = layer.data_format == "channels_last"
+    return prod(shape[:-1] if is_last else shape[1:])
+
+
+def _convolution(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    return Work(2 * _positions(layer, made[0]) * prod(_kernel(layer)))
+
+
+def _transposed(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    # Every position that is read writes through the whole kernel.
+    return Work(2 * _positions(layer, read[0]) * prod(_kernel(layer)))
+
+
+def _separable(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    positions = _positions(layer, made[0])
+    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+    between = positions * layer.pointwise_kernel.shape[-2]
+    return Work(2 * positions * sum(prod(k.shape) for k in kernels), 4 * between)
+
+
+def _attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    if len(read) < 2 or len(read[0]) != len(read[1]):
+        return None
+    length, memory = (prod(shape[:-1]) for shape in read[:2])
+    uses = dict.fromkeys(("query", "gate", "output"), length)
+    uses |= dict.fromkeys(("key", "value"), memory)
+    works = [
+        _with_lora(dense, Work(2 * positions * prod(_kernel(dense))))
+        for part, positions in uses.items()
+        if (dense := getattr(layer, f"_{part}_dense", None)) is not None
+    ]
+    if None in works:
+        return None
+    heads, width, attended = _heads(layer, read[1])
+    scores = length * attended * heads
+    projections = sum(work.flops for work in works if work)
+    # Queries, keys and values, context; then the scores.
+    inner = heads * (length + memory) * width + scores
+    return Work(projections + 2 * scores * width, 4 * inner)
+
+
+def _heads(layer: Any, memory: Shape) -> tuple[int, int, int]:
+    """How many heads; width of a key and a value; positions that a query looks at."""
+    if type(layer) is keras.layers.GroupQueryAttention:
+        return layer.num_query_heads, 2 * layer.head_dim, memory[0]
+    # The axes count the batch.
+    attended = prod(memory[axis - 1] for axis in layer._attention_axes)
+    return layer.num_heads, layer.key_dim + layer.value_dim, attended
+
+
+def _dot_attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    if any(len(shape) != 2 for shape in read[:2]) or len(read) < 2:
+        return None
+    length, features = read[0]
+    scores = length * read[1][0]
+    is_sum = getattr(layer, "score_mode", "") == "concat"
+    if is_sum or type(layer) is keras.layers.AdditiveAttention:
+        # Its scores are sums over every query plus every key.
+        return Work(2 * scores * made[0][-1], 4 * scores * (features + 1))
+    return Work(2 * scores * (features + made[0][-1]), 4 * scores)
+
+
+def _dot(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    axes = layer.axes if isinstance(layer.axes, int) else layer.axes[0]
+    # The axes count the batch.
+    summed = read[0][axes - 1 if axes > 0 else axes]
+    return Work(2 * prod(made[0]) * summed)
+
+
+_GATES_AND_STATES = {
+    keras.layers.LSTMCell: (4, 2),
+    keras.layers.GRUCell: (3, 1),
+    keras.layers.SimpleRNNCell: (1, 1),
+}
+
+
+def _recurrent(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    length, cell = read[0][0], layer.cell
+    cells = cell.cells if type(cell) is keras.layers.StackedRNNCells else [cell]
+    if any(type(item) not in _GATES_AND_STATES for item in cells):
+        return None
+    kernels = sum(
+        prod(item.kernel.shape) + prod(item.recurrent_kernel.shape) for item in cells
+    )
+    kept = sum(sum(_GATES_AND_STATES[type(item)]) * item.units for item in cells)
+    return Work(2 * length * kernels, 4 * length * kept)
+
+
+def _recurrent_convolution(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    length, cell = read[0][0], layer.cell
+    positions = _positions(cell, made[0][-cell.rank - 1 :])
+    kernels = prod(cell.kernel.shape) + prod(cell.recurrent_kernel.shape)
+    kept = sum(_GATES_AND_STATES[keras.layers.LSTMCell]) * cell.filters
+    return Work(2 * length * positions * kernels, 4 * length * positions * kept)
+
+
+def _bidirectional(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    ways = (layer.forward_layer, layer.backward_layer)
+    works = [work_of(way, read, made) for way in ways]
+    if None in works:
+        return None
+    return Work(*map(sum, zip(*filter(None, works), strict=True)))
+
+
+def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    if graph_of(layer.layer) is not None:
+        return Work()  # the walk goes through that model
+    at_once = [[shape[1:] for shape in shapes] for shapes in (read, made)]
+    work = work_of(layer.layer, *at_once)
+    return work and Work(work.flops * read[0][0], work.inner)
+
+
+def _inner_layer(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    return work_of(layer.layer, read, made)
+
+
+def _pipeline(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    # What lies between its layers is not known, and so only those of no cost are.
+    return Work() if all(type(item) in _ELEMENTWISE for item in layer.layers) else None
+
+
+def _reversible_embedding(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    is_reverse = len(read[0]) == len(made[0])
+    return Work(2 * prod(read[0]) * made[0][-1]) if is_reverse else Work()
+
+
+def _spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    # Convolutions with waves, which are its weights.
+    values = prod(made[0]) // (2 if layer.mode == "stft" else 1)
+    waves = [weight.shape for weight in layer.weights]
+    return Work(2 * values * sum(wave[0] for wave in waves), 4 * values * len(waves))
+
+
+def _mel_spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
+    windows, length = prod(made[0]) // layer.num_mel_bins, layer.fft_length
+    bins = length // 2 + 1
+    # A transform of real numbers, as FFTs are usually counted; then the bands.
+    transform = round(2.5 * length * log2(length))
+    flops = windows * (transform + 2 * bins * layer.num_mel_bins)
+    # Windows, real and imaginary parts, and their size.
+    return Work(flops, 4 * windows * (length + 3 * bins))
+
+
+_Rule = Callable[[Any, list[Shape], list[Shape]], Work | None]
+_NAMES: dict[_Rule, str] = {
+    _dense: "Dense",
+    _einsum_dense: "EinsumDense",
+    _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D",
+    _transposed: "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+    _separable: "SeparableConv1D SeparableConv2D",
+    _attention: "MultiHeadAttention GroupQueryAttention",
+    _dot_attention: "Attention AdditiveAttention",
+    _dot: "Dot",
+    _recurrent: "LSTM GRU SimpleRNN RNN",
+    _recurrent_convolution: "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+    _bidirectional: "Bidirectional",
+    _time_distributed: "TimeDistributed",
+    _inner_layer: "SpectralNormalization",
+    _pipeline: "Pipeline",
+    _reversible_embedding: "ReversibleEmbedding",
+    _spectrogram: "STFTSpectrogram",
+    _mel_spectrogram: "MelSpectrogram",
+}
+_RULES: dict[type, _Rule] = {
+    getattr(keras.layers, name): rule
+    for rule, names in _NAMES.items()
+    for name in names.split()
+}
+
+VIEWS: tuple[type, ...] = (
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.Identity,
+)
+"""Layers that give their input back, as `kscale.networks.sizing` defines."""
+
+# Activations, norms, pooling, padding, merging, look-ups, and what is made to train:
+# element-wise work, which `kscale.networks.sizing` does not count.
+_ELEMENTWISE = {
+    getattr(keras.layers, name)
+    for name in """
+    Activation ELU LeakyReLU PReLU ReLU Softmax Identity Masking InputLayer
+    Embedding BatchNormalization LayerNormalization GroupNormalization
+    RMSNormalization UnitNormalization Normalization Rescaling
+    AveragePooling1D AveragePooling2D AveragePooling3D
+    MaxPooling1D MaxPooling2D MaxPooling3D
+    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    UpSampling1D UpSampling2D UpSampling3D Flatten Reshape Permute RepeatVector
+    Add Average Concatenate Maximum Minimum Multiply Subtract
+    ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D
+    AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment
+    RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+    RandomElasticTransform RandomErasing RandomFlip RandomGrayscale RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
+    RandomSharpness RandomShear RandomTranslation RandomZoom Resizing Solarization
+    CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
+    TextVectorization
+    """.split()  # noqa: SIM905  (a name a line would be a page)
+} | {LayerScale, StochasticDepth, CustomScaleLayer}

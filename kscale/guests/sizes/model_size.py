@@ -1,0 +1,202 @@
+"""Sizes of any Keras model: the table of its layers, by the definitions of `sizing`.
+
+A model is walked as a graph, nested models inside it; its weights need no values. What
+a layer of an unknown class computes is never guessed: its parameters count, its FLOPs
+are unknown, and the total says so.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kscale.building.traces import no_trace
+from kscale.errors import SpecError
+from kscale.guests.sizes.graphs import Walk, tensor_bytes
+from kscale.guests.sizes.layers import graph_of
+from kscale.guests.sizes.operations import Shape
+from kscale.networks.sizing import Size, SizeRow
+from kscale.reports.size_tables import size_json, size_table, unknown_flops
+from kscale.ship.model_files import cause_of, read_model
+from kscale.text import plain_text
+
+_MOST_INPUTS = 3  # whose sides the title names
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a Keras model costs, and where it sits.
+
+    Args:
+        title: What the model is.
+        size: The figures; what unknown layers compute and need inside is missing.
+        rows: A row for each layer; its FLOPs are None where they are unknown.
+        stored_bytes: Bytes of the weights in their own types, int8 if quantized.
+    """
+
+    title: str
+    size: Size
+    rows: tuple[SizeRow, ...]
+    stored_bytes: int
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Paths of the layers whose FLOPs are unknown."""
+        return tuple(unknown_flops(self.rows))
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw integers, under `params`, `flops` and so on."""
+        figures = size_json(self.title, self.size, self.rows)
+        return {**figures, "stored_bytes": self.stored_bytes}
+
+    def to_text(self, width: int = 100) -> str:
+        """A table for people."""
+        stored = self.stored_bytes
+        shown = size_table(self.title, self.size, self.rows, stored=stored)
+        return plain_text(shown, width)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def count_model(
+    model: keras.Model | str | Path,
+    shape: tuple[int, ...] | Sequence[tuple[int, ...]] | None = None,
+) -> ModelSize:
+    """Count any Keras model, layer by layer, for one example.
+
+    Args:
+        model: A model, or the path of a `.keras` file, of which no code is run.
+        shape: Shape of one example, for inputs that leave sides open: one for all of
+            them, or a list with one for each.
+
+    Raises:
+        ExportError: The file cannot be read as a model of stock Keras layers.
+        SpecError: A side of an input is not determined, or `shape` does not suit it, or
+            the model is not built.
+    """
+    if not isinstance(model, keras.Model | str | Path):
+        raise SpecError(
+            "A Keras model or the path of a .keras file can be counted, but got "
+            f"{type(model).__name__}; a layer goes into a keras.Sequential first."
+        )
+    given = _given_shapes(shape)
+    title = model.name if isinstance(model, keras.Model) else Path(model).name
+    if not isinstance(model, keras.Model):
+        model = read_model(Path(model), given[0] if len(given) == 1 else None)
+    if not model.built:
+        raise SpecError(f"Model {title!r} is not built: call it once on an example.")
+    shapes = _input_shapes(model, given)
+    walk = Walk()
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            walk.model(model, shapes)
+    except Exception as error:
+        if not given:
+            raise
+        text = f"The model cannot take {_all_sides(given)}: {cause_of(error)}."
+        raise SpecError(text) from error
+    rows = tuple(walk.rows.values())
+    trainable = {id(weight): weight for weight in model.trainable_weights}
+    size = Size(
+        params=sum(row.params for row in rows),
+        trainable=sum(prod(weight.shape) for weight in trainable.values()),
+        flops=sum(row.flops or 0 for row in rows),
+        activation_bytes=walk.peak(),
+        training_activation_bytes=walk.held,
+    )
+    return ModelSize(
+        f"{title}: Keras model of {_all_sides(shapes)}", size, rows, stored_bytes(model)
+    )
+
+
+def stored_bytes(model: keras.Model) -> int:
+    """Bytes of all weights, each in its own type."""
+    weights = {id(weight): weight for weight in model.weights}.values()
+    return sum(tensor_bytes(weight.shape, weight.dtype) for weight in weights)
+
+
+def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
+    """Shapes of the inputs without the batch, open sides as those given have them."""
+    graph = graph_of(model)
+    if graph is None:
+        return []
+    declared = [tuple(item.shape[1:]) for item in graph.inputs]
+    is_open = [None in item for item in declared]
+    if given:
+        places = [place for place in range(len(declared)) if is_open[place]]
+        if len(given) == len(declared) or not places:
+            places = list(range(len(declared)))
+        return _filled(
+            declared, places, given * len(places) if len(given) == 1 else given
+        )
+    if any(is_open):
+        several = len(declared) > 1
+        raise SpecError(
+            f"The model leaves sides of its input{'s' * several} open, "
+            f"{' and '.join(map(_sides, declared))}: give the shape of one example, "
+            f"{_example(item for item in declared if None in item)}."
+        )
+    return declared
+
+
+def _filled(
+    declared: list[Shape], places: list[int], given: list[Shape]
+) -> list[Shape]:
+    """The declared shapes with the given ones at these places, if they suit."""
+    wanted = [declared[place] for place in places]
+    if len(given) != len(wanted) or not all(map(_suits, given, wanted)):
+        known = " and ".join(map(_sides, declared))
+        raise SpecError(
+            f"The model takes {known}, not {' and '.join(map(_sides, given))}: give a "
+            f"shape as {_example(wanted)}."
+        )
+    filled = dict(zip(places, given, strict=True))
+    return [filled.get(place, shape) for place, shape in enumerate(declared)]
+
+
+def _example(shapes: Iterable[Shape]) -> str:
+    """Options that would fill what is open: images of 224 x 224, else 128 steps."""
+    likely = [
+        _sides((224 if len(shape) == 3 else 128) if n is None else n for n in shape)
+        for shape in shapes
+    ]
+    likely = likely if len(set(likely)) > 1 else likely[:1]
+    return " ".join(f"--input {sides}" for sides in likely)
+
+
+def _given_shapes(shape: Any) -> list[Shape]:
+    """Shapes of one example as a list; refuses what is none."""
+    if shape is None:
+        return []
+    is_list = isinstance(shape, tuple | list)
+    has_several = is_list and shape and all(isinstance(n, tuple | list) for n in shape)
+    shapes: Any = shape if has_several else [shape if is_list else [None]]
+    sides: list[Any] = [side for item in shapes for side in item]
+    if not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
+        raise SpecError(
+            "A shape has a positive whole number for each side, as (32, 32, 3), not "
+            f"{shape!r}."
+        )
+    return [tuple(map(int, item)) for item in shapes]
+
+
+def _suits(shape: Shape, declared: Shape) -> bool:
+    if len(shape) != len(declared):
+        return False
+    return all(d in (None, s) for s, d in zip(shape, declared, strict=True))
+
+
+def _all_sides(shapes: list[Shape]) -> str:
+    """Sides of all inputs, or how many there are of them."""
+    if len(shapes) > _MOST_INPUTS:
+        return f"{len(shapes)} inputs"
+    return " and ".join(map(_sides, shapes)) or "an unknown input"
+
+
+def _sides(shape: Iterable[int | None]) -> str:
+    return "x".join("?" if side is None else str(side) for side in shape) or "1"

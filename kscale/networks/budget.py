@@ -1,0 +1,148 @@
+"""Budget: what a user can afford."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any, Protocol
+
+from kscale.errors import BudgetError
+from kscale.networks.sizing import Size
+from kscale.units import format_count
+
+
+class Costed(Protocol):
+    """Something whose costs are recorded: a result, an entry, a row of a report."""
+
+    @property
+    def params(self) -> int: ...
+    @property
+    def flops(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def memory(self) -> int: ...
+    @property
+    def latency_ms(self) -> float | None: ...
+
+
+def used_by(item: Costed) -> dict[str, int | float | None]:
+    """What something uses, by the names of a budget's limits; None if not known."""
+    return {
+        "max_params": item.params,
+        "max_flops": item.flops,
+        "max_bytes": item.bytes,
+        "max_memory": item.memory,
+        "max_latency_ms": item.latency_ms,
+    }
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Upper limits on what a network costs; a limit that is None does not count.
+
+    Args:
+        max_params: Most weights, as `Size.params`.
+        max_flops: Most FLOPs of one example forward, as `Size.flops`.
+        max_bytes: Most bytes of the weights in float32, as `Size.weight_bytes()`.
+        max_memory: Most bytes that training holds, as `Size.training_bytes`.
+        max_latency_ms: Most milliseconds of a forward pass, measured on the device at
+            hand; known only of networks that were built.
+        memory_batch: Examples of the training step that `max_memory` limits.
+        latency_batch: Examples of the forward pass that `max_latency_ms` limits.
+
+    Raises:
+        BudgetError: A limit or a batch is not a whole number of at least 1, or the
+            latency is not a number above 0.
+
+    Example:
+
+    >>> Budget(max_params=1000).allows(Size(1000, 1000, 0, 0, 0))
+    True
+    """
+
+    max_params: int | None = None
+    max_flops: int | None = None
+    max_bytes: int | None = None
+    max_memory: int | None = None
+    max_latency_ms: float | None = None
+    memory_batch: int = 32
+    latency_batch: int = 1
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            limit = getattr(self, item.name)
+            if limit is None:
+                continue
+            number = isinstance(limit, Real) and not isinstance(limit, bool)
+            if item.name == "max_latency_ms":
+                if not (number and 0 < limit < math.inf):
+                    raise BudgetError(
+                        f"`{item.name}` must be a number above 0, but got {limit!r}."
+                    )
+                object.__setattr__(self, item.name, float(limit))
+                continue
+            if not (number and limit >= 1 and limit == limit // 1):
+                raise BudgetError(
+                    f"`{item.name}` must be a whole number of at least 1, "
+                    f"but got {limit!r}."
+                )
+            object.__setattr__(self, item.name, int(limit))
+
+    @property
+    def limits(self) -> dict[str, int | float]:
+        """The limits that count, by name."""
+        return {
+            name: limit
+            for name, limit in vars(self).items()
+            if name.startswith("max_") and limit is not None
+        }
+
+    def allows(self, size: Size) -> Any:
+        """Whether a size is within every limit on sizes; an array for arrays."""
+        return self.allows_used(self.used(size))
+
+    def allows_used(self, used: Mapping[str, Any]) -> Any:
+        """Whether what is used, by the names of the limits, is within all of them.
+
+        What is not known (a latency that was not measured) is within any limit.
+        """
+        fits: Any = True
+        for name, limit in self.limits.items():
+            if used.get(name) is not None:
+                fits = fits & (used[name] <= limit)
+        return fits
+
+    def share(self, size: Size) -> float:
+        """The largest part of any limit on sizes that a size uses; 0 without any."""
+        return self.share_of(self.used(size))
+
+    def share_of(self, used: Mapping[str, Any]) -> float:
+        """The largest part of any limit that is used, by the names of the limits."""
+        parts = [
+            used[name] / limit
+            for name, limit in self.limits.items()
+            if used.get(name) is not None
+        ]
+        return float(max(parts, default=0.0))
+
+    def used(self, size: Size) -> dict[str, Any]:
+        """What a size uses of each limit on sizes."""
+        return {
+            "max_params": size.params,
+            "max_flops": size.flops,
+            "max_bytes": size.weight_bytes(),
+            "max_memory": size.training_bytes(self.memory_batch),
+        }
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        return bool(self.limits)
+
+    def __str__(self) -> str:
+        shown = []
+        for name, limit in self.limits.items():
+            text = f"{limit:g}" if name == "max_latency_ms" else format_count(limit)
+            shown.append(f"{name}={text}")
+        return ", ".join(shown) or "no limit"

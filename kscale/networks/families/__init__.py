@@ -1,0 +1,38 @@
+"""The table of families: a new family is a file and a row here."""
+
+from kscale.errors import SpecError, unknown_name
+from kscale.networks.families import (
+    cnn,
+    linear,
+    mlp,
+    mobilenet,
+    pretrained,
+    resnet,
+    rnn,
+    transformer,
+    vit,
+)
+from kscale.networks.families.base import Family
+
+FAMILIES: dict[str, Family] = {
+    "linear": linear.FAMILY,
+    "mlp": mlp.FAMILY,
+    "cnn": cnn.FAMILY,
+    "resnet": resnet.FAMILY,
+    "mobilenet": mobilenet.FAMILY,
+    "rnn": rnn.FAMILY,
+    "transformer": transformer.FAMILY,
+    "vit": vit.FAMILY,
+    "pretrained": pretrained.FAMILY,
+}
+
+
+def find_family(name: str) -> Family:
+    """A family by name, in capitals or not.
+
+    Raises:
+        SpecError: There is no such family; the text names the nearest.
+    """
+    if str(name).lower() not in FAMILIES:
+        raise SpecError(unknown_name("family", str(name), FAMILIES))
+    return FAMILIES[str(name).lower()]

@@ -1,0 +1,96 @@
+"""Networks of `keras.applications` with a new head: transfer learning.
+
+Depth is fixed at 0 and there is no width: both come with the `backbone`, which a search
+varies instead. The backbone ends in the average over all positions; dropout and the
+output layer follow. With `tuned=head` the backbone keeps its weights, and its norms
+work as in inference; with `tuned=all` everything is trained.
+
+The network resizes images itself, to squares of `side` pixels, repeats grey ones in
+three channels and gives the backbone the pixels that it was trained on: 0 to 255 as
+they were before the data was scaled. `side=0` is the smallest of 96, 128, 160, 192 and
+224 that shows all pixels of an image.
+
+`weights=imagenet` starts from those of Keras, which downloads them once; `weights=none`
+from random ones; anything else is the path of a file that Keras wrote for the backbone
+without its top.
+
+Example:
+
+>>> from kscale.task.tasks import Task
+>>> task = Task.of("image", (28, 28, 1), classes=10)
+>>> size = FAMILY.size(FAMILY.spec(backbone="mobilenet_v2_1.0"), task)
+>>> size.params == 2_257_984 + 1280 * 10 + 10, size.trainable
+(True, 12810)
+"""
+
+from kscale.networks.backbones import NETWORKS, SIDES, counts_of, side_for
+from kscale.networks.blueprint import Blueprint, Dropout, Layer
+from kscale.networks.families.base import Family, Knob, learning_rate_knob, with_heads
+from kscale.networks.families.images import DROPOUT, image_shape
+from kscale.networks.pretrained_record import Backbone
+from kscale.task.tasks import Task
+
+
+def _network(
+    task: Task, *, backbone: str, tuned: str, side: int, weights: str, dropout: float
+) -> Blueprint:
+    shape = image_shape(task, "pretrained")
+    side = side_for(backbone, side, shape)
+    counts = counts_of(backbone)
+    flops, peak, held = counts.costs[side]
+    output = 4 * counts.features
+    layers: list[Layer] = [
+        Backbone(
+            backbone,
+            side,
+            tuned == "all",
+            weights,
+            task.inputs[0].scale,
+            task.inputs[0].offset,
+            features=counts.features,
+            params=counts.params,
+            flops=flops,
+            statistics=counts.statistics,
+            inner=peak - output,
+            kept=held - output,
+            name="backbone",
+        )
+    ]
+    if dropout:
+        layers.append(Dropout(dropout, name="dropout"))
+    return with_heads(task, layers)
+
+
+FAMILY = Family(
+    name="pretrained",
+    summary="keras.applications with a new head; few images",
+    depth_counts="nothing (0): the backbone has it",
+    width_counts="nothing: the backbone has it",
+    kinds=("image",),
+    knobs=(
+        Knob(
+            "backbone",
+            "mobilenet_v2_1.0",
+            tuple(NETWORKS),
+            "network of keras.applications, with its alpha",
+        ),
+        Knob("tuned", "head", ("head", "all"), "what is trained"),
+        Knob(
+            "side",
+            0,
+            (0, *SIDES),
+            "pixels of a side that images are resized to; 0 suits the image",
+        ),
+        Knob(
+            "weights",
+            "imagenet",
+            ("imagenet", "none"),
+            "where the backbone starts: imagenet, none or a file",
+            shapes=False,
+            is_open=True,
+        ),
+        DROPOUT,
+    ),
+    learning_rate=learning_rate_knob(1e-3, 1e-4, 1e-2),
+    network=_network,
+)

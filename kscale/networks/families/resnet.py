@@ -1,0 +1,270 @@
+"""Residual networks (He et al. 2015), for images and sound.
+
+Depth counts the residual blocks of a stage, width the channels of the first stage. Each
+stage halves the image of the one before and doubles its channels. `block="basic"` is
+two 3x3 convolutions, `"bottleneck"` a 1x1, a 3x3 and a 1x1 to four times the channels.
+`depth=1` is the stem, one block a stage, the average over all positions, and the output
+layer.
+
+`stages=0` takes as many as leave the last one 4 pixels or more, at most 4. `pattern`
+makes stages differ as in published networks: depth then counts the blocks of the first,
+and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is ResNet-34.
+`stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a quarter of the
+side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96 pixels on.
+
+`norm="pre"` normalizes and activates what enters each convolution and leaves the sums
+alone, which trains deep networks best (He et al. 2016). `norm="post"` normalizes after
+each convolution and adds before the last activation, as ResNet50 and its like do in
+`keras.applications`: stride in the first convolution of a block, epsilon 1.001e-5. With
+`zero_init` each residual branch starts as nothing: its last convolution starts from 0,
+or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A spectrogram is
+an image of one channel. `augment` changes images at random in training.
+
+Example:
+
+>>> from kscale.task.tasks import Task
+>>> task = Task.of("image", (8, 8, 1), classes=10)
+>>> FAMILY.size(FAMILY.spec(depth=1, width=16, stages=1), task).trainable
+5018
+>>> norm = 2 * 16
+>>> 3 * 3 * 1 * 16 + 2 * (norm + 3 * 3 * 16 * 16) + norm + 16 * 10 + 10
+5018
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from kscale.networks.blueprint import (
+    BODY_INPUT,
+    Activation,
+    Add,
+    BatchNorm,
+    Blueprint,
+    Conv2D,
+    Count,
+    Dropout,
+    GlobalAveragePool,
+    Layer,
+    MaxPool2D,
+    ZeroPad2D,
+)
+from kscale.networks.families.base import (
+    Family,
+    Knob,
+    depth_knob,
+    learning_rate_knob,
+    width_knob,
+    with_heads,
+)
+from kscale.networks.families.images import (
+    AUGMENT,
+    DROPOUT,
+    STAGES,
+    ZERO_INIT,
+    check_stages,
+    image_layers,
+    image_shape,
+    is_large,
+    stage_blocks,
+    stages_for,
+)
+from kscale.task.tasks import Task
+
+_MOST_STAGES = 4
+_PATTERNS = ("equal", "3-4-6-3", "3-4-23-3", "3-8-36-3")
+_EPSILON = 1.001e-5
+
+
+class _Style(NamedTuple):
+    """What all blocks of a network share."""
+
+    block: str
+    norm: str
+    activation: str
+    bias: bool
+    zero_init: bool
+
+    def convolution(
+        self,
+        filters: Count,
+        kernel: int,
+        strides: int,
+        name: str,
+        inputs: tuple[str, ...] = (),
+        initializer: str = "he_normal",
+    ) -> Conv2D:
+        return Conv2D(
+            filters,
+            kernel,
+            strides,
+            use_bias=self.bias,
+            initializer=initializer,
+            name=name,
+            inputs=inputs,
+        )
+
+
+def _network(
+    task: Task,
+    *,
+    depth: int,
+    width: Count,
+    block: str,
+    norm: str,
+    stages: int,
+    pattern: str,
+    stem: str,
+    activation: str,
+    bias: bool,
+    zero_init: bool,
+    dropout: float,
+    augment: str,
+) -> Blueprint:
+    shape = image_shape(task, "resnet")
+    style = _Style(block, norm, activation, bias, zero_init)
+    if stem == "auto":
+        stem = "imagenet" if is_large(shape) else "small"
+    side = min(shape[:2]) // (4 if stem == "imagenet" else 1)
+    if pattern == "equal":
+        depths = [depth] * (stages or stages_for(side, _MOST_STAGES))
+    else:
+        depths = blocks_in_proportion(depth, pattern)
+        check_stages(stages, len(depths), f"pattern={pattern}")
+    layers = image_layers(task, augment) + _stem(width, stem, style)
+    for stage, blocks in enumerate(depths):
+        # A basic block of the first stage finds the shape that it leaves.
+        projects = stage > 0 or block == "bottleneck"
+        filters, strides = width * 2**stage, 2 if stage else 1
+        first = _block(filters, strides, projects, style)
+        rest = _block(filters, 1, False, style)
+        layers += stage_blocks(f"stage{stage + 1}", first, rest, blocks)
+    if norm == "pre":
+        layers += _normalized("features/norm", "features/activation", style)
+    layers.append(GlobalAveragePool(name="pool"))
+    if dropout:
+        layers.append(Dropout(dropout, name="dropout"))
+    return with_heads(task, layers)
+
+
+def blocks_in_proportion(depth: int, pattern: str) -> list[int]:
+    """Blocks of each stage of a pattern whose first stage has `depth` of them.
+
+    Halves are rounded up.
+
+    Example:
+
+    >>> [blocks_in_proportion(depth, "3-4-6-3") for depth in (1, 2, 3, 6)]
+    [[1, 1, 2, 1], [2, 3, 4, 2], [3, 4, 6, 3], [6, 8, 12, 6]]
+    """
+    parts = [int(part) for part in pattern.split("-")]
+    return [(2 * depth * part + parts[0]) // (2 * parts[0]) for part in parts]
+
+
+def _stem(width: Count, stem: str, style: _Style) -> list[Layer]:
+    if stem == "small":
+        layers: list[Layer] = [style.convolution(width, 3, 1, "stem/conv")]
+    else:
+        convolution = style.convolution(width, 7, 2, "stem/conv")
+        layers = [ZeroPad2D(3, name="stem/pad"), replace(convolution, padding="valid")]
+    if style.norm == "post":
+        layers += _normalized("stem/norm", "stem/activation", style)
+    if stem == "imagenet":
+        layers.append(ZeroPad2D(1, name="stem/pool_pad"))
+        layers.append(MaxPool2D(3, strides=2, name="stem/pool"))
+    return layers
+
+
+def _normalized(norm: str, activation: str, style: _Style) -> list[Layer]:
+    return [
+        BatchNorm(epsilon=_EPSILON, name=norm),
+        Activation(style.activation, name=activation),
+    ]
+
+
+def _block(
+    filters: Count, strides: int, projects: bool, style: _Style
+) -> tuple[Layer, ...]:
+    """A residual block; what is added is projected where the shape changes."""
+    if style.block == "basic":
+        kernels: list[tuple[Count, int]] = [(filters, 3), (filters, 3)]
+    else:
+        kernels = [(filters, 1), (filters, 3), (4 * filters, 1)]
+    make = _post_block if style.norm == "post" else _pre_block
+    return make(kernels, strides, projects, style)
+
+
+def _post_block(
+    kernels: list[tuple[Count, int]], strides: int, projects: bool, style: _Style
+) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    shortcut, entry = BODY_INPUT, (BODY_INPUT,)
+    if projects:
+        shortcut = "shortcut/norm"
+        layers = [
+            style.convolution(kernels[-1][0], 1, strides, "shortcut/conv", entry),
+            BatchNorm(epsilon=_EPSILON, name=shortcut),
+        ]
+    last = len(kernels)
+    for i, (filters, kernel) in enumerate(kernels, 1):
+        inputs, step = (entry, strides) if i == 1 else ((), 1)
+        layers.append(style.convolution(filters, kernel, step, f"conv{i}", inputs))
+        if i < last:
+            layers += _normalized(f"norm{i}", f"activation{i}", style)
+    start = "zeros" if style.zero_init else "ones"
+    return (
+        *layers,
+        BatchNorm(epsilon=_EPSILON, initializer=start, name=f"norm{last}"),
+        Add(name="add", inputs=(shortcut, f"norm{last}")),
+        Activation(style.activation, name="activation"),
+    )
+
+
+def _pre_block(
+    kernels: list[tuple[Count, int]], strides: int, projects: bool, style: _Style
+) -> tuple[Layer, ...]:
+    layers = _normalized("norm1", "activation1", style)
+    shortcut, entry = BODY_INPUT, ("activation1",)
+    if projects:
+        shortcut = "shortcut/conv"
+        layers.append(style.convolution(kernels[-1][0], 1, strides, shortcut, entry))
+    last = len(kernels)
+    for i, (filters, kernel) in enumerate(kernels, 1):
+        if i > 1:
+            layers += _normalized(f"norm{i}", f"activation{i}", style)
+        inputs, step = (entry, strides) if i == 1 else ((), 1)
+        start = "zeros" if i == last and style.zero_init else "he_normal"
+        layers.append(
+            style.convolution(filters, kernel, step, f"conv{i}", inputs, start)
+        )
+    return (*layers, Add(name="add", inputs=(shortcut, f"conv{last}")))
+
+
+FAMILY = Family(
+    name="resnet",
+    summary="residual networks; images, sound",
+    depth_counts="blocks of a stage",
+    width_counts="channels of the first stage",
+    kinds=("image", "spectrogram"),
+    knobs=(
+        depth_knob(2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"),
+        width_knob(32, 512, "channels of the first stage"),
+        Knob("block", "basic", ("basic", "bottleneck"), "what a block consists of"),
+        Knob("norm", "pre", ("pre", "post"), "where blocks normalize"),
+        STAGES,
+        Knob("pattern", "equal", _PATTERNS, "blocks of the stages in proportion"),
+        Knob("stem", "auto", ("auto", "small", "imagenet"), "what reads the image"),
+        Knob(
+            "activation",
+            "relu",
+            ("relu", "gelu", "silu"),
+            "function after each norm",
+            shapes=False,
+        ),
+        Knob("bias", False, (False, True), "whether convolutions have biases"),
+        ZERO_INIT,
+        DROPOUT,
+        AUGMENT,
+    ),
+    learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
+    network=_network,
+)

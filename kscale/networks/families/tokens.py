@@ -1,0 +1,124 @@
+"""What families for tokens share: how many ids are known, and their embedding."""
+
+from typing import Any
+
+from kscale.errors import SpecError
+from kscale.networks.blueprint import Count, Embedding, KnownTokens, Layer
+from kscale.networks.families.base import Knob, Value
+from kscale.task.tasks import Input, Task
+
+_VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)
+
+
+def vocabularies_for(task: Task) -> tuple[Value, ...]:
+    """Vocabularies that a search tries: 0, all ids, and those that leave some out.
+
+    Where ids are in no order of frequency none can be left out.
+
+    Example:
+
+    >>> from kscale.task.tasks import Input
+    >>> text = Input("x", "tokens", (9,), vocabulary=3000, unknown=1)
+    >>> vocabularies_for(Task((text,), ()))
+    (500, 1000, 2000, 0)
+    """
+    cut = [item for item in task.inputs if item.unknown]
+    kept = [item.vocabulary for item in task.inputs if not item.unknown]
+    low = max([*kept, *(item.unknown + 1 for item in cut)], default=0)
+    high = max((item.vocabulary for item in cut), default=0)
+    return (*(n for n in _VOCABULARIES if low <= n < high), 0)
+
+
+VOCABULARY = Knob(
+    "vocabulary",
+    0,
+    (*_VOCABULARIES, 0),
+    "most frequent ids that are told apart; 0 is all of the data's",
+    low=0,
+    suited=vocabularies_for,
+)
+
+EMBEDDING_WIDTH = Knob(
+    "embedding_width",
+    0,
+    (0, 8, 16, 32, 64, 128),
+    "features of a token; 0 is the width",
+    low=0,
+)
+
+TOKEN_DROPOUT = Knob(
+    "token_dropout",
+    0.3,
+    (0.0, 0.1, 0.3, 0.5),
+    "share of tokens dropped in training, all their features at once",
+    low=0.0,
+    high=0.95,
+    shapes=False,
+)
+
+
+def known_ids(item: Input, vocabulary: int, family: str) -> int:
+    """How many ids of an input are told apart.
+
+    Raises:
+        SpecError: Ids cannot be left out, or the one that stands for them would be.
+    """
+    if not vocabulary or vocabulary >= item.vocabulary:
+        return item.vocabulary
+    if not item.unknown:
+        raise SpecError(
+            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
+            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
+            "are in no order of frequency and none stands for those left out."
+        )
+    if vocabulary <= item.unknown:
+        raise SpecError(
+            f"`vocabulary > {item.unknown}`, the id that stands for those left out, "
+            f"must hold, but got vocabulary={vocabulary}."
+        )
+    return vocabulary
+
+
+def embedded(
+    item: Input,
+    vocabulary: int,
+    width: Count,
+    name: str,
+    family: str,
+    **settings: Any,
+) -> list[Layer]:
+    """Layers from an input's ids to `(length, width)`; the last has the name.
+
+    Args:
+        item: The input of tokens.
+        vocabulary: Ids that are told apart; 0 is all.
+        width: Features of a token.
+        name: Name of the embedding.
+        family: Named in errors.
+        settings: More settings of the embedding.
+
+    Raises:
+        SpecError: As `known_ids`.
+    """
+    rows = known_ids(item, vocabulary, family)
+    ids = item.name
+    layers: list[Layer] = []
+    if rows < item.vocabulary:
+        ids = f"{name}/known"
+        layers.append(KnownTokens(rows, item.unknown, name=ids, inputs=(item.name,)))
+    return [*layers, Embedding(rows, width, name=name, inputs=(ids,), **settings)]
+
+
+def refuse_knobs_of_tokens(task: Task, **knobs: int) -> None:
+    """Raise unless knobs that are for tokens alone are 0 for other inputs.
+
+    Raises:
+        SpecError: One of them is not.
+    """
+    kind = task.inputs[0].kind
+    for name, value in knobs.items():
+        if kind != "tokens" and value:
+            raise SpecError(
+                f"`{name}` is for tokens: it must be 0 for the kind {kind}, but got "
+                f"{name}={value}."
+            )

@@ -1,0 +1,283 @@
+"""What one layer costs: its output, weights, FLOPs and inner bytes, from its inputs.
+
+Here stands one rule a record of `kscale.networks.blueprint`; `kscale.networks.sizing`
+adds the rules up over a whole network and defines the words.
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kscale.networks import augmentation
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Layer
+from kscale.networks.pretrained_record import Backbone
+
+
+class Tensor(NamedTuple):
+    """What a layer puts out: its shape without the batch, and bytes of one example."""
+
+    shape: tuple[Any, ...]
+    bytes: Any
+
+
+class Cost(NamedTuple):
+    """What one layer adds; `inner` are the bytes it needs only while it runs.
+
+    Training holds them for the backward pass, or `kept` of them unless that is None.
+    """
+
+    output: Tensor
+    params: Any = 0
+    frozen: Any = 0
+    flops: Any = 0
+    inner: Any = 0
+    kept: Any = None
+
+
+def tensor(shape: tuple[Any, ...], itemsize: int = 4) -> Tensor:
+    """A tensor of a shape, with so many bytes an element."""
+    return Tensor(shape, prod(shape, start=itemsize))
+
+
+def same_shape(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
+    """Whether two shapes are equal, in every element where they hold arrays."""
+    return len(left) == len(right) and all(map(_is_equal, left, right))
+
+
+def _is_equal(left: Any, right: Any) -> bool:
+    if type(left) is int and type(right) is int:
+        return left == right
+    return left is right or bool(np.all(left == right))
+
+
+class Misfit(Exception):
+    """A layer cannot take its input; the text says what it needs."""
+
+
+def _need(read: list[Tensor], rank: int, what: str) -> tuple[Any, ...]:
+    if len(read[0].shape) != rank:
+        raise Misfit(what)
+    return read[0].shape
+
+
+def _dense(layer: bp.Dense, read: list[Tensor]) -> Cost:
+    *leading, features = read[0].shape
+    weights = features * layer.units
+    return Cost(
+        tensor((*leading, layer.units)),
+        params=weights + layer.units if layer.use_bias else weights,
+        flops=2 * prod(leading) * weights,
+    )
+
+
+def _windows(
+    read: list[Tensor], side: int, strides: int, padding: str
+) -> tuple[Any, Any, Any]:
+    """How many windows slide down and across an image, and its channels."""
+    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    if padding == "same":
+        return -(-height // strides), -(-width // strides), channels
+    rows, columns = (height - side) // strides + 1, (width - side) // strides + 1
+    if rows < 1 or columns < 1:
+        raise Misfit(f"an image of at least {side}x{side}")
+    return rows, columns, channels
+
+
+def _conv2d(layer: bp.Conv2D, read: list[Tensor]) -> Cost:
+    rows, columns, channels = _windows(read, layer.kernel, layer.strides, layer.padding)
+    weights = layer.kernel * layer.kernel * channels * layer.filters
+    return Cost(
+        tensor((rows, columns, layer.filters)),
+        params=weights + layer.filters if layer.use_bias else weights,
+        flops=2 * rows * columns * weights,
+    )
+
+
+def _max_pool2d(layer: bp.MaxPool2D, read: list[Tensor]) -> Cost:
+    strides = layer.strides or layer.pool
+    return Cost(tensor(_windows(read, layer.pool, strides, layer.padding)))
+
+
+def _global_average_pool(layer: Layer, read: list[Tensor]) -> Cost:
+    if len(read[0].shape) not in (2, 3):
+        raise Misfit("an image or a sequence")
+    return Cost(tensor(read[0].shape[-1:]))
+
+
+def _same_image(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 3, "an image (height, width, channels)")))
+
+
+def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor((prod(read[0].shape),)))
+
+
+def _first(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 2, "a sequence (length, features)")[1:]))
+
+
+def _same(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(read[0])
+
+
+def _batch_norm(layer: Layer, read: list[Tensor]) -> Cost:
+    channels = read[0].shape[-1]
+    return Cost(read[0], params=4 * channels, frozen=2 * channels)
+
+
+def _layer_norm(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(read[0], params=2 * read[0].shape[-1])
+
+
+def _embedding(layer: bp.Embedding, read: list[Tensor]) -> Cost:
+    length = _need(read, 1, "ids (length,)")[0]
+    return Cost(tensor((length, layer.width)), params=layer.vocabulary * layer.width)
+
+
+def _known_tokens(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 1, "ids (length,)")))
+
+
+def _mask(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_need(read, 1, "ids (length,)"), itemsize=1))
+
+
+def _positions(layer: Layer, read: list[Tensor]) -> Cost:
+    if len(read[0].shape) not in (1, 2):
+        raise Misfit("ids (length,) or a sequence (length, features)")
+    return Cost(tensor(read[0].shape[:1]))
+
+
+def _attention(layer: bp.Attention, read: list[Tensor]) -> Cost:
+    if len(read) < 2 or len(read[1].shape) != 2:
+        raise Misfit("queries and a memory, both (length, features)")
+    length, features = _need(read, 2, "queries (length, features)")
+    memory, source = read[1].shape
+    queries, keys = features * layer.width, source * layer.width
+    projections = length * queries + memory * keys
+    scores = length * memory
+    return Cost(
+        tensor((length, features)),
+        params=2 * (queries + keys) + 3 * layer.width + features,
+        # Queries, output, keys and values; then scores and context.
+        flops=4 * (projections + scores * layer.width),
+        inner=4 * (2 * (length + memory) * layer.width + scores * layer.heads),
+    )
+
+
+def _add(layer: Layer, read: list[Tensor]) -> Cost:
+    if not all(same_shape(item.shape, read[0].shape) for item in read):
+        raise Misfit("inputs of one shape")
+    return Cost(read[0])
+
+
+def _concatenate(layer: Layer, read: list[Tensor]) -> Cost:
+    if not all(same_shape(item.shape[:-1], read[0].shape[:-1]) for item in read):
+        raise Misfit("inputs that differ in the last side only")
+    width = sum(item.shape[-1] for item in read)
+    return Cost(tensor((*read[0].shape[:-1], width)))
+
+
+def _depthwise_conv2d(layer: bp.DepthwiseConv2D, read: list[Tensor]) -> Cost:
+    rows, columns, channels = _windows(read, layer.kernel, layer.strides, layer.padding)
+    weights = layer.kernel * layer.kernel * channels
+    return Cost(
+        tensor((rows, columns, channels)),
+        params=weights + channels if layer.use_bias else weights,
+        flops=2 * rows * columns * weights,
+    )
+
+
+def _zero_pad2d(layer: bp.ZeroPad2D, read: list[Tensor]) -> Cost:
+    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    both = 2 * layer.padding
+    return Cost(tensor((height + both, width + both, channels)))
+
+
+def _multiply(layer: Layer, read: list[Tensor]) -> Cost:
+    whole = read[0].shape
+    fits = (whole, whole[-1:])
+    if not all(any(same_shape(item.shape, fit) for fit in fits) for item in read):
+        raise Misfit("inputs of the first one's shape, or of a factor for each channel")
+    return Cost(read[0])
+
+
+def _reshape(layer: bp.Reshape, read: list[Tensor]) -> Cost:
+    elements, known = prod(read[0].shape), prod(s for s in layer.shape if s != -1)
+    rest = elements // known
+    if not same_shape((rest * known if -1 in layer.shape else known,), (elements,)):
+        sides = "x".join(str(side) for side in layer.shape)
+        raise Misfit(f"as many elements as its output of {sides}")
+    shape = tuple(rest if side == -1 else side for side in layer.shape)
+    return Cost(Tensor(shape, read[0].bytes))
+
+
+def _prepend(layer: Layer, read: list[Tensor]) -> Cost:
+    length, features = _need(read, 2, "a sequence (length, features)")
+    return Cost(tensor((length + 1, features)), params=features)
+
+
+def _recurrent(layer: bp.Recurrent, read: list[Tensor]) -> Cost:
+    length, features = _need(read, 2, "a sequence (length, features)")
+    units, directions = layer.units, 1 + layer.bidirectional
+    # Gates, their biases, and states: an LSTM has a cell beside its output, Keras' GRU
+    # (`reset_after`) one bias for what is read and one for the state.
+    gates, biases, states = (4, 4, 2) if layer.cell == "lstm" else (3, 6, 1)
+    kernels = gates * units * (features + units)
+    shape = (length, directions * units) if layer.sequences else (directions * units,)
+    return Cost(
+        tensor(shape),
+        params=directions * (kernels + biases * units),
+        # At every position, the products with both kernels.
+        flops=2 * length * directions * kernels,
+        inner=4 * length * directions * (gates + states) * units,
+    )
+
+
+def _backbone(layer: Backbone, read: list[Tensor]) -> Cost:
+    channels = _need(read, 3, "an image (height, width, channels)")[-1]
+    if channels not in (1, 3):
+        raise Misfit("an image of 1 or 3 channels")
+    return Cost(
+        tensor((layer.features,)),
+        params=layer.params,
+        frozen=layer.statistics if layer.is_tuned else layer.params,
+        flops=layer.flops,
+        inner=layer.inner,
+        kept=layer.kept if layer.is_tuned else 0,
+    )
+
+
+RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
+    bp.Dense: _dense,
+    bp.Conv2D: _conv2d,
+    bp.MaxPool2D: _max_pool2d,
+    bp.GlobalAveragePool: _global_average_pool,
+    bp.Flatten: _flatten,
+    bp.First: _first,
+    bp.Activation: _same,
+    bp.BatchNorm: _batch_norm,
+    bp.LayerNorm: _layer_norm,
+    bp.Dropout: _same,
+    augmentation.RandomShift: _same_image,
+    augmentation.RandomFlip: _same_image,
+    augmentation.RandomErase: _same_image,
+    bp.Embedding: _embedding,
+    bp.KnownTokens: _known_tokens,
+    bp.Positions: _positions,
+    bp.PaddingMask: _mask,
+    bp.Attention: _attention,
+    bp.Add: _add,
+    bp.Concatenate: _concatenate,
+    bp.DepthwiseConv2D: _depthwise_conv2d,
+    bp.ZeroPad2D: _zero_pad2d,
+    bp.Multiply: _multiply,
+    bp.Rescale: _same,
+    bp.Reshape: _reshape,
+    bp.Prepend: _prepend,
+    bp.Recurrent: _recurrent,
+    Backbone: _backbone,
+}

@@ -1,0 +1,376 @@
+"""Exact size of a blueprint, without building it.
+
+Definitions, used wherever kscale prints or limits a size:
+
+- `params`: all weights, as Keras `count_params()`: moving statistics included, shared
+  weights once, the preprocessing around the network not. `trainable` leaves out the
+  moving statistics of `BatchNorm`.
+- `flops`: one example forward. One multiply-add is 2. Counted are matrix products and
+  convolutions (dense, convolution, attention with its scores, and at every position
+  the two products of a recurrent layer); element-wise work (biases, activations, norms,
+  gates, pooling, softmax, look-ups) is not, as in the tables of the ResNet, MobileNet
+  and EfficientNet papers (which print multiply-adds, half of it).
+- `weight_bytes(dtype)`: `params` in that type.
+- `activation_bytes`: the most bytes alive at once in a forward pass of one example.
+  While a layer runs, alive are its inputs, its output, what it computes inside
+  (attention: queries, keys, values, scores and context; recurrent layers: gates and
+  states of every position) and whatever a later layer still reads; the network's own
+  inputs throughout. `Flatten` and `Reshape`, and `Dropout` outside training, give their
+  input back.
+- `training_activation_bytes`: inputs, outputs and insides of all layers for one
+  example, which is what the backward pass reads; it reads no insides of a backbone that
+  is not trained.
+
+Activations are float32, token ids int32, masks one byte. A width may be an array: then
+every figure is an int64 array, one element a width. The rules for single layers are in
+`kscale.networks.layer_costs`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kscale.errors import SpecError
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
+
+_BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
+_VIEWS = (bp.Flatten, bp.Dropout, bp.Reshape)
+_MOST_IN_ARRAYS = 2**58  # so that even the bits of float32 weights fit into int64
+_FLOPS_A_BYTE = 10
+_BACKWARD_COPIES = 4  # weight, gradient, and Adam's two moments
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a network costs; exact, as defined at the top of `kscale.networks.sizing`.
+
+    Fields are `int`, or int64 arrays if a width of the blueprint was an array.
+    """
+
+    params: Any
+    trainable: Any
+    flops: Any
+    activation_bytes: Any
+    training_activation_bytes: Any
+
+    def weight_bytes(self, dtype: str = "float32") -> Any:
+        """Bytes of the weights in a type.
+
+        Raises:
+            SpecError: The type is not float32, float16, bfloat16, int8 or int4.
+
+        Example:
+
+        >>> Size(1001, 1001, 0, 0, 0).weight_bytes("int4")
+        501
+        """
+        if dtype not in _BITS:
+            raise SpecError(f"Unknown type {dtype!r}. Known: {', '.join(_BITS)}.")
+        return -(-self.params * _BITS[dtype] // 8)
+
+    @property
+    def training_work(self) -> Any:
+        """Cost of a training step for one example, in FLOPs; orders networks by time.
+
+        The backward pass costs twice the forward one. Every byte of an activation is
+        moved about as often, and counts as 10 FLOPs: what a core computes while it
+        moves a byte (Williams et al. 2009, the roofline's ridge).
+        """
+        return 3 * self.flops + _FLOPS_A_BYTE * self.training_activation_bytes
+
+    def training_bytes(self, batch_size: int) -> Any:
+        """Bytes held by training with Adam in float32, with a batch's activations."""
+        weights = self.params * 4 + self.trainable * 4 * (_BACKWARD_COPIES - 1)
+        return weights + batch_size * self.training_activation_bytes
+
+
+class SizeRow(NamedTuple):
+    """One line of the per-layer table; `params` and `flops` are of all its copies."""
+
+    path: str
+    kind: str
+    shape: tuple[Any, ...]
+    params: Any
+    flops: Any
+    copies: int
+
+
+class _Totals:
+    """Running sums of one fold; never changed in place where arrays are inside."""
+
+    __slots__ = ("flops", "frozen", "held", "params", "peak", "rows")
+
+    def __init__(self, rows: list[SizeRow] | None) -> None:
+        self.params: Any = 0
+        self.frozen: Any = 0
+        self.flops: Any = 0
+        self.held: Any = 0
+        self.peak: Any = 0
+        self.rows = rows
+
+    def see(self, alive: Any) -> None:
+        """Raise the peak to what is alive now."""
+        if isinstance(alive, int) and isinstance(self.peak, int):
+            self.peak = max(alive, self.peak)
+        else:
+            self.peak = np.maximum(self.peak, alive)
+
+    def add(self, other: "_Totals", weight_copies: int, copies: int) -> None:
+        """Add a body counted once, for all its copies."""
+        self.params = self.params + other.params * weight_copies
+        self.frozen = self.frozen + other.frozen * weight_copies
+        self.flops = self.flops + other.flops * copies
+        self.held = self.held + other.held * copies
+        self.see(other.peak)
+        if self.rows is not None and other.rows is not None:
+            self.rows += [
+                row._replace(
+                    params=row.params * weight_copies,
+                    flops=row.flops * copies,
+                    copies=row.copies * copies,
+                )
+                for row in other.rows
+            ]
+
+
+def size_of(blueprint: Blueprint) -> Size:
+    """Exact size of a network.
+
+    Raises:
+        SpecError: A layer's input has a shape it cannot take, or a width of an array
+            makes a figure too large for int64.
+    """
+    try:
+        totals = _count(blueprint, rows=None)
+        if not isinstance(totals.peak, int):
+            _check_range(blueprint)
+    except OverflowError as error:
+        raise SpecError(
+            "A figure is too large for arrays; give smaller widths or inputs, or count "
+            "one width at a time."
+        ) from error
+    return Size(
+        params=totals.params,
+        trainable=totals.params - totals.frozen,
+        flops=totals.flops,
+        activation_bytes=totals.peak,
+        training_activation_bytes=totals.held,
+    )
+
+
+def _check_range(blueprint: Blueprint) -> None:
+    """Raise if an array may have wrapped around: no figure falls as a width grows."""
+    layers = tuple(map(_widest, blueprint.layers))
+    widest = _count(replace(blueprint, layers=layers), rows=None)
+    most = max(widest.params, widest.flops, widest.held, widest.peak)
+    if most > _MOST_IN_ARRAYS:
+        raise SpecError(
+            f"A figure of up to {most:.1e} is too large for arrays; give smaller "
+            "widths, or count one width at a time."
+        )
+
+
+def _widest(layer: Layer) -> Layer:
+    """A layer with the largest element of every array, or more."""
+    if isinstance(layer, Repeat):
+        return replace(layer, body=tuple(map(_widest, layer.body)))
+    if isinstance(layer, bp.Attention):
+        width = int(np.max(layer.width))
+        return replace(layer, width=width, heads=width)
+    changes: dict[str, Any] = {
+        name: int(value.max())
+        for name, value in vars(layer).items()
+        if isinstance(value, np.ndarray | np.integer)
+    }
+    return replace(layer, **changes) if changes else layer
+
+
+def size_rows(blueprint: Blueprint) -> list[SizeRow]:
+    """Where the size sits: a row for each layer, equal copies of a `Repeat` in one row.
+
+    Params and FLOPs of the rows add up to those of `size_of`. Copies 2 to 12 of `block`
+    stand in the row of path `block2-12/...`.
+    """
+    rows: list[SizeRow] = []
+    _count(blueprint, rows)
+    return rows
+
+
+def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
+    scope = Scope()
+    for item in blueprint.inputs:
+        scope[item.name] = tensor(item.shape)
+    inputs = sum(scope[item.name].bytes for item in blueprint.inputs)
+    totals = _Totals(rows)
+    totals.held = inputs
+    # Network inputs and outputs belong to the caller: they are alive throughout.
+    body = _body(blueprint.layers, blueprint.inputs[0].name, blueprint.outputs)
+    _walk(body, None, inputs, scope, "", totals)
+    return totals
+
+
+class _Step(NamedTuple):
+    """A layer with what can be known before any shape is.
+
+    `buffer` is the one behind its first input; `dying` are those nothing reads later;
+    `body` is what a `Repeat` repeats.
+    """
+
+    layer: Layer
+    reads: tuple[str, ...]
+    is_view: bool
+    buffer: str
+    dying: list[str]
+    body: "_Body | None"
+
+
+class _Body(NamedTuple):
+    """Layers ready to be walked; `outside` are the names they read from around them."""
+
+    steps: list[_Step]
+    outside: set[str]
+
+
+def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> _Body:
+    """Resolve who reads whose buffer, and when each buffer is read for the last time.
+
+    Args:
+        layers: Layers of the network, or of one copy of a `Repeat`.
+        entry: What the first layer reads unless it names something else.
+        kept: Names that stay alive; empty means the last one.
+    """
+    buffers = {entry: entry}
+    last_read: dict[str, int] = {}
+    steps: list[_Step] = []
+    outside: set[str] = set()
+    before = entry
+    for index, layer in enumerate(layers):
+        reads = layer.inputs or (before,)
+        body = _body(layer.body, BODY_INPUT) if isinstance(layer, Repeat) else None
+        for name in (*reads, *body.outside) if body else reads:
+            if name not in buffers:
+                outside.add(name)
+            last_read[buffers.get(name, name)] = index
+        is_view = isinstance(layer, _VIEWS)
+        buffer = buffers.get(reads[0], reads[0])
+        buffers[layer.name] = buffer if is_view else layer.name
+        last_read.setdefault(buffers[layer.name], index)
+        steps.append(_Step(layer, reads, is_view, buffer, [], body))
+        before = layer.name
+    stay = {buffers.get(name, name) for name in kept or (before,)}
+    for name, index in last_read.items():
+        if name not in stay:
+            steps[index].dying.append(name)
+    return _Body(steps, outside)
+
+
+def _walk(
+    body: _Body,
+    owned: Tensor | None,
+    live: Any,
+    scope: Scope,
+    prefix: str,
+    totals: _Totals,
+) -> Tensor:
+    """Count one copy of a body and return its output.
+
+    Args:
+        body: What to walk.
+        owned: What enters, if nothing outside reads it later: then it may die inside.
+        live: Bytes alive when the walk begins, those of `owned` among them.
+        scope: Tensors by name; the layers' outputs are added.
+        prefix: Path of the copy.
+        totals: Where the layers are counted.
+    """
+    alive = {BODY_INPUT: owned.bytes} if owned else {}
+    for step in body.steps:
+        read = [scope[name] for name in step.reads]
+        if step.body:
+            is_last = step.buffer in alive and step.buffer in step.dying
+            output = _walk_repeat(step, read[0], is_last, live, scope, prefix, totals)
+        else:
+            output = _add_layer(step, read, live, prefix, totals)
+        scope[step.layer.name] = output
+        if not step.is_view:
+            alive[step.layer.name] = output.bytes
+            live = live + output.bytes
+        for name in step.dying:
+            if name in alive:
+                live = live - alive.pop(name)
+    return output
+
+
+def _add_layer(
+    step: _Step, read: list[Tensor], live: Any, prefix: str, totals: _Totals
+) -> Tensor:
+    layer = step.layer
+    try:
+        cost = RULES[type(layer)](layer, read)
+    except Misfit as misfit:
+        shapes = ", ".join(str(item.shape) for item in read)
+        raise SpecError(
+            f"Layer '{prefix}{layer.name}' needs {misfit}, but got {shapes}."
+        ) from misfit
+    output, params, frozen, flops, inner, kept = cost
+    totals.params = totals.params + params
+    totals.frozen = totals.frozen + frozen
+    totals.flops = totals.flops + flops
+    totals.held = totals.held + output.bytes + (inner if kept is None else kept)
+    totals.see(live + inner if step.is_view else live + output.bytes + inner)
+    if totals.rows is not None:
+        path, kind = prefix + layer.name, type(layer).__name__
+        totals.rows.append(SizeRow(path, kind, output.shape, params, flops, 1))
+    return output
+
+
+def _walk_repeat(
+    step: _Step,
+    entry: Tensor,
+    owned: bool,
+    live: Any,
+    scope: Scope,
+    prefix: str,
+    totals: _Totals,
+) -> Tensor:
+    """Walk copies until one is sure to equal all that follow; count those at once."""
+    repeat, body = step.layer, step.body
+    assert isinstance(repeat, Repeat) and body is not None
+    around = live - entry.bytes if owned else live
+    copy = 1
+    while True:
+        inside = Scope(scope)
+        inside[BODY_INPUT] = entry
+        counted = _Totals([] if totals.rows is not None else None)
+        path = repeat.copy_path(prefix, copy)
+        output = _walk(body, entry if owned else None, live, inside, path, counted)
+        settled = same_shape(output.shape, entry.shape)
+        if repeat.shared and repeat.times > 1 and not settled:
+            raise SpecError(
+                f"Shared copies of {repeat.name!r} must keep the shape, but got "
+                f"{entry.shape} in and {output.shape} out."
+            )
+        # From the second copy on, what enters belongs to the Repeat alone.
+        copies = repeat.times - copy + 1 if settled and (owned or copy > 1) else 1
+        _name_copies(counted, repeat, prefix, path, copies)
+        totals.add(counted, int(copy == 1) if repeat.shared else copies, copies)
+        copy += copies
+        if copy > repeat.times:
+            return output
+        entry, owned, live = output, True, around + output.bytes
+
+
+def _name_copies(
+    counted: _Totals, repeat: Repeat, prefix: str, path: str, copies: int
+) -> None:
+    """Give the rows that stand for several copies a path that says so."""
+    if counted.rows and copies > 1 and not repeat.shared:
+        # The walk that counted for all of them was that of the first of them.
+        last = repeat.start + repeat.times - 1
+        several = f"{prefix}{repeat.name}{last - copies + 1}-{last}/"
+        counted.rows = [
+            row._replace(path=several + row.path.removeprefix(path))
+            for row in counted.rows
+        ]

@@ -1,0 +1,185 @@
+"""TensorBoard: the logs of a run, written without TensorFlow."""
+
+import contextlib
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from kscale.reports.hparams import (
+    end_summary,
+    experiment_summary,
+    is_trained,
+    metrics_of,
+    shape_name,
+    start_summary,
+)
+from kscale.reports.measures import density
+from kscale.runs.entries import trained_epochs
+from kscale.runs.recorded import RecordedRun
+from kscale.runs.results import MAJORITY, TRAINED, Result
+from kscale.search.contract import result_key
+
+LOGS = "logs"
+"""Folder of a run that TensorBoard reads: `tensorboard --logdir RUN/logs`."""
+
+
+class LogWriter:
+    """Keeps the logs of a run in step with its results.
+
+    A training is one session of HParams in a folder of its own, written when it has
+    ended: the curves, the hyperparameters, final metrics and the status. Sessions that
+    differ in nothing but the seed are one group; a failed one is in another, with its
+    reason. A score on the test part is a metric of the training it is of.
+
+    The files follow from `run.json` and `results.jsonl` alone. Each is there whole or
+    not at all, and one that is there is left alone: a search that is killed and goes on
+    doubles nothing. Wall times are those of a search without breaks, for results hold
+    how long they took, not when.
+
+    TensorBoard keeps scalars in 32 bits and hyperparameters in 64: so the exact sizes
+    are hyperparameters.
+
+    Args:
+        run: The run; what is missing for its results is written at once.
+    """
+
+    def __init__(self, run: RecordedRun) -> None:
+        self.folder = run.folder / LOGS
+        self._objective = run.objective
+        self._meanings = {tag: meaning for tag, (_, meaning) in metrics_of(run).items()}
+        self._chance: float | None = None
+        self._now = _started(run.description)
+        self._tested: dict[str, str] = {}
+        # Its domains hold the size of a present model, which may be another later.
+        present = dict(run.description.get("baseline") or {})
+        top = self._path("", f"experiment{_plain(str(present.get('digest', '')))}")
+        if not top.exists():
+            for old in self.folder.glob("*.experiment*"):
+                old.unlink()
+            summary = experiment_summary(run, self._now)
+            _write_events(top, [Event(wall_time=self._now, summary=summary)])
+        for result in run.results:
+            self.record(result)
+
+    def record(self, result: Result) -> None:
+        """Write what is missing of a result; to be called in their order."""
+        if result.stage == "test":
+            self._record_test(result)
+        elif result.stage in TRAINED:
+            self._record_training(result)
+        self._now += result.seconds
+
+    def _record_training(self, result: Result) -> None:
+        if result.spec.family == MAJORITY:
+            self._chance = result.score
+        name = _folder_name(result)
+        self._tested[result_key(replace(result, stage="test"))] = name
+        path = self._path(name, "training")
+        if not path.exists():
+            _write_events(path, self._training_events(result))
+
+    def _record_test(self, result: Result) -> None:
+        name = self._tested.get(result_key(result))
+        if name is None or result.score is None:
+            return
+        path = self._path(name, "test")
+        if not path.exists():
+            tag = "summary/test_score"
+            _write_events(path, [self._scalar(result, tag, result.score)])
+
+    def _training_events(self, result: Result) -> Iterable[Event]:
+        start, end = self._now, self._now + result.seconds
+        yield Event(wall_time=start, summary=start_summary(result, start))
+        yield from self._curve_events(result)
+        for tag, value in self._final_values(result).items():
+            yield self._scalar(result, tag, value)
+        yield Event(wall_time=end, summary=end_summary(result, end))
+
+    def _curve_events(self, result: Result) -> Iterable[Event]:
+        """A point for each epoch; the last of the score is not that of the curve."""
+        for tag, values in result.curve.items():
+            shown = values[:-1] if tag == "score" else values
+            first = 1 + trained_epochs(result) - len(values)
+            for epoch, value in enumerate(shown, start=first):
+                yield self._scalar(result, tag, value, epoch)
+
+    def _final_values(self, result: Result) -> dict[str, float]:
+        """The score in all its digits (a curve is rounded) and what follows from it."""
+        if result.score is None:
+            return {}
+        values: dict[str, float | None] = {
+            "score": result.score,
+            "summary/stderr": result.stderr,
+            "summary/latency_ms": result.latency_ms,
+            "summary/density": density(
+                self._objective, result.score, self._chance, result.params
+            ),
+        }
+        further = {f"metrics/{name}": value for name, value in result.metrics.items()}
+        values |= {tag: v for tag, v in further.items() if tag in self._meanings}
+        if is_trained(result):
+            values["summary/seconds"] = result.seconds
+            values["summary/undertrained"] = float(result.undertrained)
+        return {tag: value for tag, value in values.items() if value is not None}
+
+    def _scalar(
+        self, result: Result, tag: str, value: float | None, epoch: int | None = None
+    ) -> Event:
+        """A point at an epoch, or at the last."""
+        epochs = trained_epochs(result)
+        step = epochs if epoch is None else epoch
+        share = step / epochs if epochs else 1.0
+        number = math.nan if value is None else value
+        return Event(
+            step=step,
+            wall_time=self._now + share * result.seconds,
+            summary=scalar_pb(tag, number, description=self._meanings.get(tag)),
+        )
+
+    def _path(self, name: str, part: str) -> Path:
+        return self.folder / name / f"events.out.tfevents.{part}"
+
+
+def _started(description: Mapping[str, Any]) -> float:
+    """Seconds since 1970 at which the first session of a run began; 0 if not known."""
+    for session in description.get("sessions") or ():
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return datetime.fromisoformat(session["started"]).timestamp()
+    return 0.0
+
+
+def _folder_name(result: Result) -> str:
+    """Name of a session's folder, of letters that no file system takes amiss."""
+    key = result_key(result).rsplit("-", 1)[-1][:8]
+    text = f"{result.stage}-{shape_name(result)}-seed{result.seed}-{key}"
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)
+
+
+def _write_events(path: Path, events: Iterable[Event]) -> None:
+    """Write an event file so that TensorBoard sees all of it or nothing.
+
+    The partial file has a name that TensorBoard does not read. Its `EventFileWriter`
+    would write piece by piece, and through TensorFlow.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        records = RecordWriter(file)
+        first = Event(wall_time=0.0, file_version="brain.Event:2")
+        for event in chain([first], events):
+            records.write(event.SerializeToString())
+    os.replace(partial, path)

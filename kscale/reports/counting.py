@@ -1,0 +1,258 @@
+"""Answers of `kscale size`: what one network costs, or which ones fit a budget."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kscale.errors import BudgetError, SpecError, unknown_name
+from kscale.networks.budget import Budget
+from kscale.networks.families import FAMILIES, find_family
+from kscale.networks.families.base import Spec
+from kscale.networks.named import NAMED, Named, find_named
+from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
+from kscale.reports.size_tables import (
+    fitting_json,
+    fitting_table,
+    size_json,
+    size_table,
+)
+from kscale.search.pool import Pool, Space
+from kscale.task.tasks import InputKind, Target, Task
+from kscale.text import plain_text
+
+_CLASSES = 10
+_KINDS: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """The exact size of one network, and where it sits.
+
+    Args:
+        title: What the network is.
+        spec: Its family and knobs.
+        task: What it takes in and puts out.
+        size: The figures.
+        rows: A row for each layer, equal copies in one.
+    """
+
+    title: str
+    spec: Spec
+    task: Task
+    size: Size
+    rows: tuple[SizeRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw integers, under `params`, `flops` and so on."""
+        depth, width = self.spec.depth, self.spec.width
+        figures = size_json(self.title, self.size, self.rows, depth, width)
+        return {**figures, "spec": self.spec.to_json(), "task": self.task.to_json()}
+
+    def to_text(self, width: int = 100) -> str:
+        """A table for people."""
+        spec = self.spec
+        shown = size_table(self.title, self.size, self.rows, spec.depth, spec.width)
+        return plain_text(shown, width)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+@dataclass(frozen=True)
+class FittingSpecs:
+    """Specs that fit a budget.
+
+    Args:
+        title: What was asked.
+        budget: The limits.
+        specs: Every spec of the listed knobs that fits, with its exact size.
+    """
+
+    title: str
+    budget: Budget
+    specs: tuple[tuple[Spec, Size], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw integers; of each family and depth the largest spec."""
+        return {
+            "budget": vars(self.budget).copy(),
+            "fitting": len(self.specs),
+            "largest": fitting_json(self.specs, self.budget),
+        }
+
+    def to_text(self, width: int = 100) -> str:
+        """A table for people; of each family and depth the largest spec."""
+        return plain_text(fitting_table(self.title, self.specs, self.budget), width)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def count_network(
+    name: str, task: Task | None = None, knobs: Mapping[str, Any] | None = None
+) -> NetworkSize:
+    """Count one network exactly, without building it.
+
+    Args:
+        name: A family, or a published network in any spelling (`vgg16`, `BERT base`).
+        task: What it takes in and puts out; a published network has a task of its own.
+        knobs: Knobs that differ from the defaults, or from the published network's.
+
+    Raises:
+        SpecError: The name or a knob is unknown, or the task does not suit the family.
+
+    Example:
+
+    >>> count_network("VGG16").size.params
+    138357544
+    """
+    if name.lower() in FAMILIES:
+        name = name.lower()
+        family, own, source = FAMILIES[name], {}, ""
+        if task is None:
+            raise SpecError(f"Family {name} needs a task: the input and the classes.")
+    else:
+        known, named = _named(name)
+        family, own = find_family(named.family), dict(named.knobs)
+        task, source = task or named.task, f" ({named.source})"
+        name = known
+    spec = family.spec(**{**own, **(knobs or {})})
+    if source and spec != family.spec(**own):
+        source = " changed"
+    blueprint = family.blueprint(spec, task)
+    title = f"{name}{source}: {_point(spec)}, {_describe(task)}"
+    return NetworkSize(
+        title, spec, task, size_of(blueprint), tuple(size_rows(blueprint))
+    )
+
+
+def _named(name: str) -> tuple[str, Named]:
+    try:
+        return find_named(name)
+    except SpecError as error:
+        known = [*FAMILIES, *NAMED]
+        raise SpecError(unknown_name("family or network", name, known)) from error
+
+
+def published_task(name: str) -> Task:
+    """What a published network takes in and puts out.
+
+    Raises:
+        SpecError: Neither a family nor a published network has that name.
+
+    Example:
+
+    >>> published_task("vgg16").inputs[0].shape
+    (224, 224, 3)
+    """
+    return _named(name)[1].task
+
+
+def task_of_shape(
+    shape: tuple[int, ...], classes: int | None = None, vocabulary: int | None = None
+) -> Task:
+    """A task of one input, its kind told by the number of sides.
+
+    Args:
+        shape: `(features,)`, `(length, features)` or `(height, width, channels)`; with
+            a vocabulary `(length,)`.
+        classes: Number of classes; 10 unless given.
+        vocabulary: Number of token ids.
+
+    Raises:
+        SpecError: There are more sides.
+        DataError: A vocabulary is given with more sides than one.
+
+    Example:
+
+    >>> task_of_shape((32, 32, 3)).inputs[0].kind
+    'image'
+    """
+    if len(shape) not in _KINDS:
+        raise SpecError(f"An input has 1 to 3 sides, but got {len(shape)}.")
+    kind = "tokens" if vocabulary else _KINDS[len(shape)]
+    return Task.of(kind, shape, classes=classes or _CLASSES, vocabulary=vocabulary or 0)
+
+
+def change_task(
+    task: Task,
+    shape: tuple[int, ...] | None = None,
+    classes: int | None = None,
+    vocabulary: int | None = None,
+) -> Task:
+    """A task with another shape of its inputs, other classes or another vocabulary.
+
+    Args:
+        task: What to change.
+        shape: Shape of one example of every input.
+        classes: Number of classes, of one target instead of the task's own.
+        vocabulary: Number of token ids of the first input.
+
+    Raises:
+        DataError: The inputs' kind does not take the shape or a vocabulary.
+
+    Example:
+
+    >>> change_task(published_task("vgg16"), (32, 32, 3), classes=10).targets[0].outputs
+    10
+    """
+    inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]
+    if vocabulary is not None:
+        inputs[0] = replace(inputs[0], vocabulary=vocabulary)
+    targets = task.targets
+    if classes is not None:
+        targets = (Target("label", "classes", classes),)
+    return Task(tuple(inputs), targets)
+
+
+def _point(spec: Spec) -> str:
+    if spec.width is None:
+        backbone = f", backbone {spec.backbone}" if spec.backbone else ""
+        return f"family {spec.family}{backbone}"
+    return f"family {spec.family}, depth {spec.depth}, width {spec.width}"
+
+
+def _describe(task: Task) -> str:
+    inputs = " and ".join(
+        f"{item.kind} {'x'.join(map(str, item.shape))}"
+        + (f" of {item.vocabulary:,} ids" if item.vocabulary else "")
+        for item in task.inputs
+    )
+    outputs = ", ".join(
+        f"{target.outputs} {'classes' if target.kind == 'classes' else 'values'}"
+        for target in task.targets
+    )
+    return f"{inputs} to {outputs or 'features'}"
+
+
+def list_fitting(
+    task: Task,
+    budget: Budget,
+    families: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> FittingSpecs:
+    """Specs that fit a budget, over the depths and widths a search would try.
+
+    Args:
+        task: What the networks take in and put out.
+        budget: The limits, at least one.
+        families: Names of families; without any, all that take the task's inputs.
+        settings: Values of knobs other than the defaults.
+
+    Raises:
+        BudgetError: There is no limit, or nothing fits.
+        SpecError: A family or knob is unknown, or does not suit the task.
+    """
+    if not budget.is_limited:
+        raise BudgetError(
+            "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
+        )
+    kinds = {item.kind for item in task.inputs}
+    chosen = [find_family(name) for name in families] or [
+        family for family in FAMILIES.values() if kinds <= set(family.kinds)
+    ]
+    fixed = tuple((settings or {}).items())
+    pool = Pool(Space(tuple(chosen), task, budget, fixed=fixed))
+    specs = [(spec, find_family(spec.family).size(spec, task)) for spec in pool.specs()]
+    title = f"{len(specs):,} specs fit {budget}; the largest of each depth:"
+    return FittingSpecs(f"{_describe(task)}. {title}", budget, tuple(specs))

@@ -1,0 +1,251 @@
+"""HParams: what TensorBoard is told of a run's hyperparameters and metrics."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, summary_v2
+from tensorboard.plugins.hparams.plugin_data_pb2 import (
+    HParamsPluginData,
+    SessionEndInfo,
+)
+
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Value, is_own
+from kscale.runs.entries import trained_epochs
+from kscale.runs.recorded import RecordedRun
+from kscale.runs.results import COMPARED, MAJORITY, Result
+from kscale.search.pool import Pool, Space
+from kscale.task.objectives import metric_name, metric_names
+
+_SIZES = ("params", "trainable", "flops", "bytes")
+_NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
+_FIRST = ("depth", "width", "learning_rate", "params")
+_ANY = 10**12  # beyond any figure, where nothing limits it
+_ANY_RATE = (1e-9, 10.0)  # of a user's own optimizer
+_STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
+
+
+def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
+    """By tag, the name and the meaning of each metric, in the order of the columns.
+
+    TensorBoard shows five at first, and draws no line among the parallel coordinates
+    for a row that lacks one: so those that only some trainings have come last.
+    """
+    name = metric_name(run.objective)
+    metrics = {
+        "score": (name, f"{name} on the validation part"),
+        "summary/density": (
+            "density",
+            "points above the majority class for each million params",
+        ),
+        "loss": ("training loss", "the loss that was trained on"),
+        "summary/seconds": ("seconds", "time of building, training and scoring"),
+        "summary/undertrained": (
+            "undertrained",
+            "1 if the score was still improving when training ended",
+        ),
+        "summary/stderr": (
+            "standard error",
+            f"standard error of the {name} over the examples",
+        ),
+        **_further_metrics(run),
+        "summary/test_score": (
+            f"test {name}",
+            f"{name} on the test part, for answers and baselines only",
+        ),
+    }
+    if run.budget.max_latency_ms is not None:
+        metrics["summary/latency_ms"] = (
+            "latency ms",
+            f"median of a forward pass with a batch of {run.budget.latency_batch}",
+        )
+    if not run.objective.is_share:
+        del metrics["summary/density"]
+    return metrics
+
+
+def _further_metrics(run: RecordedRun) -> dict[str, tuple[str, str]]:
+    return {
+        f"metrics/{name}": (
+            name.replace("_", " "),
+            f"{name.replace('_', ' ')} on the validation part",
+        )
+        for name in metric_names(run.task, run.objective)
+        if name != run.objective.name
+    }
+
+
+def experiment_summary(run: RecordedRun, started: float) -> Summary:
+    """What hyperparameters and metrics there are, with the values they may have."""
+    identity = run.description["identity"]
+    own = any(map(is_own, identity["families"]))
+    domains = {
+        **(_own_domains(run) if own else _family_domains(run)),
+        "epochs": _domain([1, identity["epochs"]]),
+        "family": _domain([*identity["families"], "linear", *_compared(run)]),
+        "stage": _domain(["baseline", "search", "finalist"]),
+        "status": _domain(list(_STATUS)),
+        "reason": summary_v2.Discrete([], dtype=str),
+    }
+    summary = summary_v2.hparams_config_pb(
+        [
+            summary_v2.HParam(name, domain, _NAMES.get(name, name.replace("_", " ")))
+            for name, domain in domains.items()
+        ],
+        [
+            summary_v2.Metric(tag, display_name=name)
+            for tag, (name, _) in metrics_of(run).items()
+        ],
+        time_created_secs=started,
+    )
+    content = summary.value[0].metadata.plugin_data.content
+    experiment = metadata.parse_experiment_plugin_data(content)
+    # TensorBoard shows five at first: of those said to differ, the first by name.
+    fifth = "family" if len(identity["families"]) > 1 else "stage"
+    for info in experiment.hparam_infos:
+        info.differs = info.name in (*_FIRST, fifth)
+    return _summary(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
+
+
+def start_summary(result: Result, started: float) -> Summary:
+    """The session of a training: its hyperparameters, and the group it is in."""
+    values = session_values(result)
+    group = _group_name(result, values)
+    return summary_v2.hparams_pb(values, trial_id=group, start_time_secs=started)
+
+
+def end_summary(result: Result, ended: float) -> Summary:
+    """How the session of a training ended."""
+    info = SessionEndInfo(status=_STATUS[result.status], end_time_secs=ended)
+    data = HParamsPluginData(session_end_info=info)
+    return _summary(metadata.SESSION_END_INFO_TAG, data)
+
+
+def session_values(result: Result) -> dict[str, Value]:
+    """The hyperparameters of a training: all that decides it but the seed, its exact
+    size and what became of it.
+
+    What a baseline has none of (a depth, a size) is left out: with a 0 among its values
+    TensorBoard offers no logarithmic axis.
+    """
+    values: dict[str, Value | None] = {
+        **dict(result.spec.knobs),
+        "family": result.spec.family,
+        "stage": result.stage,
+        "learning_rate": result.learning_rate or None,
+        "status": result.status,
+    }
+    if is_trained(result):
+        values["epochs"] = trained_epochs(result)
+    if result.params:
+        values |= {name: getattr(result, name) for name in _SIZES}
+    if result.status == "failed":
+        values["reason"] = result.reason
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def is_trained(result: Result) -> bool:
+    """Whether it is of a training: not that of the majority class, nor of a model that
+    the user has trained."""
+    return result.learning_rate is not None
+
+
+def shape_name(result: Result) -> str:
+    """Family, depth and width in a few letters."""
+    spec = result.spec
+    return f"{spec.family} {spec.depth}x{spec.width}" if spec.width else spec.family
+
+
+def _group_name(result: Result, values: Mapping[str, Value]) -> str:
+    """A name for sessions of equal hyperparameters; about 15 letters of it are seen."""
+    digest = blake2b(repr(sorted(values.items())).encode(), digest_size=4).hexdigest()
+    failed = "failed " if result.status == "failed" else ""
+    rate = f" lr={result.learning_rate:g}" if result.learning_rate else ""
+    return f"{failed}{shape_name(result)}{rate} {result.stage} ({digest})"
+
+
+def _family_domains(run: RecordedRun) -> dict[str, Any]:
+    """Values of knobs and sizes of a search in families."""
+    identity = run.description["identity"]
+    space = Space(
+        tuple(find_family(name) for name in identity["families"]),
+        run.task,
+        run.budget,
+        tuple(identity["search"]),
+        tuple(identity["set"].items()),
+    )
+    sizes = _size_domains(space, identity["seed"], _present(run))
+    return {**_knob_domains(space), **sizes}
+
+
+def _own_domains(run: RecordedRun) -> dict[str, Any]:
+    """Values of a user's hyperparameters, and sizes up to the limits."""
+    linear = find_family("linear")
+    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
+    flops = run.budget.max_flops or _ANY
+    if len(run.task.inputs) == 1:  # else there is no linear baseline
+        size = linear.size(linear.spec(), run.task)
+        params, flops = max(params, size.params), max(flops, size.flops)
+    present = _present(run)
+    params = max(params, int(present.get("params", 0)))
+    flops = max(flops, int(present.get("flops", 0)))
+    most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
+    known: dict[str, list[Value]] = {"learning_rate": [*_ANY_RATE]}
+    for knob in linear.all_knobs.values():
+        known[knob.name] = [knob.default]
+    for name, values in dict(run.description.get("hyperparameters") or {}).items():
+        known.setdefault(name, []).extend(values)
+    return {name: _domain(values) for name, values in known.items()} | {
+        name: _domain([1, most[name]]) for name in _SIZES
+    }
+
+
+def _knob_domains(space: Space) -> dict[str, Any]:
+    """Values of each knob, over all families and the linear baseline."""
+    linear = find_family("linear")
+    values: dict[str, list[Value]] = {
+        knob.name: [knob.default]
+        for knob in (*linear.all_knobs.values(), linear.learning_rate)
+    }
+    for family in space.families:
+        for knob in (*family.all_knobs.values(), family.learning_rate):
+            values.setdefault(knob.name, []).extend(space.values(family, knob))
+    return {name: _domain(found) for name, found in values.items()}
+
+
+def _present(run: RecordedRun) -> dict[str, Any]:
+    """What a run says of the user's present model; empty without one."""
+    return dict(run.description.get("baseline") or {})
+
+
+def _compared(run: RecordedRun) -> list[str]:
+    return list(COMPARED) if _present(run) else [MAJORITY]
+
+
+def _size_domains(
+    space: Space, seed: int, present: Mapping[str, Any]
+) -> dict[str, Any]:
+    """From 1 to the largest size inside the budget, or of a baseline."""
+    linear = find_family("linear")
+    size, pool = linear.size(linear.spec(), space.task), Pool(space, seed)
+    params = max(int(pool.params.max()), size.params, int(present.get("params", 0)))
+    flops = max(int(pool.flops.max()), size.flops, int(present.get("flops", 0)))
+    most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
+    return {name: _domain([1, most[name]]) for name in _SIZES}
+
+
+def _domain(values: Iterable[Value]) -> Any:
+    """An interval for numbers, a list for everything else."""
+    found = set(values)
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in found):
+        return summary_v2.RealInterval(float(min(found)), float(max(found)))
+    return summary_v2.Discrete(found)
+
+
+def _summary(tag: str, data: HParamsPluginData) -> Summary:
+    """As `tensorboard.plugins.hparams.summary` makes them, which imports TensorFlow."""
+    about = metadata.create_summary_metadata(data)
+    value = Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)
+    return Summary(value=[value])

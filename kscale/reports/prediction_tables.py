@@ -1,0 +1,121 @@
+"""Predictions for people, spreadsheets and programs, written while they are made."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from kscale.reports.run_tables import spreadsheet_cell
+from kscale.ship.prediction import Prediction
+from kscale.task.tasks import Task
+from kscale.text import printable
+
+_LINES = 256  # that are laid out together
+
+Writer = Callable[[Iterable[Prediction], Task, int], Iterator[str]]
+
+
+def predictions_text(
+    predictions: Iterable[Prediction], task: Task, top: int = 1
+) -> Iterator[str]:
+    """Aligned columns; examples that could not be read are left out.
+
+    Args:
+        predictions: What to write; read no further than needed.
+        task: Says which columns there are.
+        top: Most classes of a target that are named.
+    """
+    read = (prediction for prediction in predictions if not prediction.error)
+    rows = (_cells(prediction, task, top) for prediction in read)
+    header = [name.replace("_", " ") for name in _header(task, top)]
+    widths = [len(name) for name in header]
+    above = [header]
+    while lines := [_shown(row) for row in islice(rows, _LINES)]:
+        widths = [
+            max(width, *(len(line[place]) for line in lines))
+            for place, width in enumerate(widths)
+        ]
+        yield "".join(_line(line, widths) for line in (*above, *lines))
+        above = []
+
+
+def predictions_csv(
+    predictions: Iterable[Prediction], task: Task, top: int = 1
+) -> Iterator[str]:
+    """Comma-separated raw numbers, with the reason where there is no prediction."""
+    header = [*_header(task, top), "error"]
+    yield _csv_line(header)
+    for prediction in predictions:
+        cells: Sequence[Any] = [""] * (len(header) - 2)
+        if not prediction.error:
+            cells = _cells(prediction, task, top)[1:]
+        yield _csv_line([prediction.source, *cells, prediction.error])
+
+
+def predictions_json(
+    predictions: Iterable[Prediction], task: Task, top: int = 1
+) -> Iterator[str]:
+    """One JSON document: a list with one line a prediction."""
+    before = "[\n"
+    for prediction in predictions:
+        yield before + json.dumps(prediction.to_json(), allow_nan=False)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+FORMS: dict[str, Writer] = {
+    "table": predictions_text,
+    "csv": predictions_csv,
+    "json": predictions_json,
+}
+
+
+def _header(task: Task, top: int) -> list[str]:
+    names = ["source"]
+    for target in task.targets:
+        if target.kind == "classes":
+            for place in range(1, min(top, target.outputs) + 1):
+                name = target.name if place == 1 else f"{target.name}_{place}"
+                names += [name, f"{name}_probability"]
+        elif target.outputs == 1:
+            names.append(target.name)
+        else:
+            names += [f"{target.name}_{i}" for i in range(1, target.outputs + 1)]
+    return names
+
+
+def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
+    """What `_header` names, for an example that could be read."""
+    cells: list[Any] = [prediction.source]
+    for target in task.targets:
+        if target.kind == "classes":
+            for pair in prediction.classes[target.name][:top]:
+                cells += pair
+        else:
+            cells += prediction.values[target.name]
+    return cells
+
+
+def _shown(cells: Sequence[Any]) -> list[str]:
+    return [
+        _number(cell) if isinstance(cell, float) else printable(str(cell))
+        for cell in cells
+    ]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip() + "\n"
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerow(map(spreadsheet_cell, cells))
+    return file.getvalue()
+
+
+def _number(value: float) -> str:
+    """Four digits of a share, seven, as many as float32 has, of what is larger."""
+    return f"{value:.4g}" if abs(value) <= 1 else f"{value:.7g}"

@@ -1,0 +1,310 @@
+"""Sizes for people and programs: one network with where its size sits, or many."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size, SizeRow
+from kscale.text import printable
+from kscale.units import format_bytes, format_count
+
+WEIGHT_TYPES = ("float32", "float16", "int8", "int4")
+"""Types in which the bytes of the weights are shown."""
+
+_NUMBERED = re.compile(r"(.*?)(\d+)(?:-(\d+))?")
+_FEW_ROWS = 8
+
+
+class Part(NamedTuple):
+    """A top-level piece of a network, such as all blocks of one kind."""
+
+    name: str
+    params: int
+    flops: int
+    copies: int
+
+
+def shortcut_params(depth: int | None, width: int | None) -> int | None:
+    """The often-quoted estimate depth x width^2; None where either is missing.
+
+    Example:
+
+    >>> shortcut_params(24, 1024)
+    25165824
+    """
+    return depth * width**2 if depth and width else None
+
+
+def parts_of(rows: Iterable[SizeRow]) -> list[Part]:
+    """Params and FLOPs by the first piece of the paths; equal neighbours as one.
+
+    Example:
+
+    >>> rows = [
+    ...     SizeRow("ids", "Embedding", (4, 8), 80, 0, 1),
+    ...     SizeRow("block1/dense", "Dense", (4, 8), 72, 512, 1),
+    ...     SizeRow("block2-3/dense", "Dense", (4, 8), 144, 1024, 2),
+    ... ]
+    >>> [(part.name, part.params, part.copies) for part in parts_of(rows)]
+    [('ids', 80, 1), ('block1-3', 216, 3)]
+    """
+    sums: dict[str, Part] = {}
+    for row in rows:
+        name = row.path.split("/")[0]
+        before = sums.get(name, Part(name, 0, 0, _copies(name)))
+        sums[name] = before._replace(
+            params=before.params + row.params, flops=before.flops + (row.flops or 0)
+        )
+    parts: list[Part] = []
+    for part in sums.values():
+        merged = _merged(parts[-1], part) if parts else None
+        parts[-1:] = [merged] if merged else [*parts[-1:], part]
+    return parts
+
+
+def _copies(name: str) -> int:
+    match = _NUMBERED.fullmatch(name)
+    return int(match[3]) - int(match[2]) + 1 if match and match[3] else 1
+
+
+def _merged(left: Part, right: Part) -> Part | None:
+    """Two neighbours as one if their names go on and their copies are equal."""
+    ends = [_NUMBERED.fullmatch(part.name) for part in (left, right)]
+    first, second = ends
+    if not (first and second) or first[1] != second[1]:
+        return None
+    follows = int(second[2]) == int(first[3] or first[2]) + 1
+    if not follows or left.params * right.copies != right.params * left.copies:
+        return None
+    return Part(
+        f"{first[1]}{first[2]}-{second[3] or second[2]}",
+        left.params + right.params,
+        left.flops + right.flops,
+        left.copies + right.copies,
+    )
+
+
+def size_table(
+    title: str,
+    size: Size,
+    rows: Sequence[SizeRow],
+    depth: int | None = None,
+    width: int | None = None,
+    stored: int | None = None,
+) -> Group:
+    """One network's exact size, where it sits and what each layer adds, for `rich`.
+
+    Args:
+        title: What the network is.
+        size: What `kscale.networks.sizing.size_of` gives.
+        rows: What `size_rows` gives; FLOPs may be None, which is unknown.
+        depth, width: As the family counts them, for the shortcut depth x width^2.
+        stored: Bytes of the weights as they are, if they need not be float32.
+    """
+    head = _headline(size, rows, stored or size.weight_bytes())
+    items: list[Any] = [Text(printable(title), style="bold"), head]
+    shortcut = shortcut_params(depth, width)
+    if shortcut is not None:
+        items.append(Text(_shortcut_text(size, shortcut)))
+    parts = parts_of(rows)
+    if len(parts) < max(len(rows), _FEW_ROWS):  # else they would say the same twice
+        items += [Text(), Text("Where it sits", style="bold")]
+        items.append(_parts_table(size, parts, width))
+    items += [Text(), Text("Layers", style="bold"), _layers_table(size, rows)]
+    return Group(*items)
+
+
+def unknown_flops(rows: Iterable[SizeRow]) -> list[str]:
+    """Paths of the layers whose FLOPs are unknown: the total is without them."""
+    return [row.path for row in rows if row.flops is None]
+
+
+def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
+    table = _plain_table("", "")
+    weights = ", ".join(
+        f"{format_bytes(size.weight_bytes(dtype))} {dtype}" for dtype in WEIGHT_TYPES
+    )
+    trainable = "all" if size.trainable == size.params else f"{size.trainable:,}"
+    table.add_row("params", f"{size.params:,} ({trainable} trainable)")
+    table.add_row("FLOPs", f"{size.flops:,} for one example forward")
+    unknown = unknown_flops(rows)
+    if unknown:
+        several = f"{len(unknown)} layers" if len(unknown) > 1 else "a layer"
+        names = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
+        table.add_row(
+            "", Text(printable(f"without {several} of unknown cost: {names}"))
+        )
+    table.add_row("weights", weights)
+    if stored != size.weight_bytes():
+        table.add_row("", f"{format_bytes(stored)} as they are")
+    least = "at least " if any(None in row.shape for row in rows) else ""
+    table.add_row(
+        "activations",
+        f"{least}{format_bytes(size.activation_bytes)} at most at once; training holds "
+        f"{format_bytes(size.training_activation_bytes)} an example",
+    )
+    return table
+
+
+def _shortcut_text(size: Size, shortcut: int) -> str:
+    share = f"{_percent(shortcut, size.params)} of the params" if size.params else ""
+    return f"The shortcut depth x width^2 gives {shortcut:,}: {share}."
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else ""
+
+
+def _plain_table(*headers: str) -> Table:
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(headers)
+    )
+    for header in headers:
+        is_number = header in ("params", "FLOPs", "share", "bytes", "copies")
+        is_number = is_number or header in ("depth", "width", "of budget")
+        table.add_column(header, justify="right" if is_number else "left")
+    return table
+
+
+def _parts_table(size: Size, parts: Sequence[Part], width: int | None) -> Table:
+    table = _plain_table("part", "params", "share", "FLOPs", "")
+    for part in parts:
+        if not (part.params or part.flops):
+            continue
+        table.add_row(
+            Text(printable(part.name)),
+            f"{part.params:,}",
+            _percent(part.params, size.params),
+            format_count(part.flops),
+            _per_copy(part, width),
+        )
+    total = (f"{size.params:,}", _percent(1, 1), format_count(size.flops), "")
+    table.add_row("all", *total, style="bold")
+    return table
+
+
+def _per_copy(part: Part, width: int | None) -> str:
+    """What one of several copies has, in squares of the width if that is known."""
+    if part.copies < 2:
+        return ""
+    each = part.params / part.copies
+    squares = f" = {each / width**2:.3g} width^2" if width else ""
+    return f"{part.copies} x {format_count(round(each))}{squares}"
+
+
+def _layers_table(size: Size, rows: Sequence[SizeRow]) -> Table:
+    table = _plain_table("layer", "kind", "output", "copies", "params", "FLOPs")
+    for row in rows:
+        table.add_row(
+            Text(printable(row.path)),
+            Text(row.kind),
+            " x ".join("?" if n is None else str(n) for n in row.shape) or "1",
+            f"x {row.copies}" if row.copies > 1 else "",
+            f"{row.params:,}",
+            "unknown" if row.flops is None else f"{row.flops:,}",
+        )
+    least = "at least " if unknown_flops(rows) else ""
+    total = (f"{size.params:,}", f"{least}{size.flops:,}")
+    table.add_row("all", "", "", "", *total, style="bold")
+    return table
+
+
+def size_json(
+    title: str,
+    size: Size,
+    rows: Sequence[SizeRow],
+    depth: int | None = None,
+    width: int | None = None,
+) -> dict[str, Any]:
+    """What `size_table` shows as plain data for `json`, in raw integers.
+
+    Example:
+
+    >>> size_json("tiny", Size(10, 10, 16, 8, 8), [])["weight_bytes"]
+    {'float32': 40, 'float16': 20, 'int8': 10, 'int4': 5}
+    """
+    return {
+        "name": title,
+        "depth": depth,
+        "width": width,
+        "params": size.params,
+        "trainable": size.trainable,
+        "flops": size.flops,
+        "unknown_flops": unknown_flops(rows),
+        "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
+        "activation_bytes": size.activation_bytes,
+        "training_activation_bytes": size.training_activation_bytes,
+        "shortcut_params": shortcut_params(depth, width),
+        "parts": [part._asdict() for part in parts_of(rows)],
+        "layers": [{**row._asdict(), "shape": list(row.shape)} for row in rows],
+    }
+
+
+def largest_fitting(
+    sized: Iterable[tuple[Spec, Size]], budget: Budget
+) -> list[tuple[Spec, Size]]:
+    """The largest spec within a budget for each family and depth, in that order.
+
+    Of equal params the one with more FLOPs counts as the larger.
+    """
+    largest: dict[tuple[str, int], tuple[Spec, Size]] = {}
+    for spec, size in sized:
+        key = (spec.family, spec.depth)
+        rank = (size.params, size.flops)
+        there = largest.get(key)
+        if budget.allows(size) and (
+            there is None or rank > (there[1].params, there[1].flops)
+        ):
+            largest[key] = (spec, size)
+    return [largest[key] for key in sorted(largest)]
+
+
+def fitting_table(
+    title: str, sized: Iterable[tuple[Spec, Size]], budget: Budget
+) -> Group:
+    """What fits a budget: the largest spec of each family and depth, for `rich`.
+
+    Args:
+        title: What was asked.
+        sized: Specs with their exact sizes, also such that do not fit.
+        budget: The limits.
+    """
+    headers = ["family", "depth", "width", "params", "FLOPs", "bytes"]
+    table = _plain_table(*headers, *["of budget"] * budget.is_limited)
+    for spec, size in largest_fitting(sized, budget):
+        cells = [
+            printable(f"{spec.family} {spec.backbone}".strip()),
+            str(spec.depth or ""),
+            str(spec.width or ""),
+            f"{size.params:,}",
+            format_count(size.flops),
+            format_bytes(size.weight_bytes()),
+        ]
+        share = f"{100 * budget.share(size):.0f} %"
+        table.add_row(*map(Text, [*cells, *[share] * budget.is_limited]))
+    return Group(Text(printable(title), style="bold"), table)
+
+
+def fitting_json(
+    sized: Iterable[tuple[Spec, Size]], budget: Budget
+) -> list[dict[str, Any]]:
+    """What `fitting_table` shows as plain data for `json`, in raw integers."""
+    return [
+        {
+            "family": spec.family,
+            "depth": spec.depth,
+            "width": spec.width,
+            "knobs": dict(spec.knobs),
+            "params": size.params,
+            "trainable": size.trainable,
+            "flops": size.flops,
+            "bytes": size.weight_bytes(),
+        }
+        for spec, size in largest_fitting(sized, budget)
+    ]

@@ -1,0 +1,100 @@
+"""Format: how a model is written for others, wholly or not at all."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kscale.errors import ExportError, sentence_of
+from kscale.task.tasks import Task
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Format:
+    """A form in which a trained model leaves a run.
+
+    Args:
+        suffix: End of the default name.
+        is_mine: Whether a path holds such a model, which may be written over.
+        write: Writes a model, as `kscale.ship.packaging.package_model` gives it for a
+            task, to a path that does not exist.
+        check: Raises an `ExportError` for a path that cannot be of this form.
+    """
+
+    suffix: str
+    is_mine: Callable[[Path], bool]
+    write: Callable[["keras.Model", Task, Path], None]
+    check: Callable[[Path], None] = lambda path: None
+
+
+def export_model(
+    model: "keras.Model",
+    task: Task,
+    path: Path,
+    form: Format,
+    overwrite: bool = False,
+) -> None:
+    """Write a model so that a reader sees all of it or none.
+
+    Args:
+        model: What to write.
+        task: What it was trained for.
+        path: A file or a folder, as the format has it.
+        form: How to write it.
+        overwrite: Whether a model of this format that is there may go.
+
+    Raises:
+        ExportError: Something is there already, or it cannot be written.
+    """
+    check_target(path, form, overwrite)
+    # Keras knows the form of a file by the end of its name.
+    partial, old = (
+        path.with_name(f".{what}-{os.getpid()}-{path.name}")
+        for what in ("partial", "old")
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        form.write(model, task, partial)
+        if path.is_dir():
+            path.rename(old)  # a folder with content is not replaced
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path} cannot be written: {sentence_of(error)}.") from error
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        _remove(partial)
+        _remove(old)
+
+
+def check_target(path: Path, form: Format, overwrite: bool) -> None:
+    """Raise unless a model may be written to a path.
+
+    Raises:
+        ExportError: It may not; the text says why.
+    """
+    form.check(path)
+    if not (path.exists() or path.is_symlink()):
+        return
+    if not overwrite:
+        raise ExportError(
+            f"{path} exists already; choose another path, or overwrite it "
+            "(--overwrite)."
+        )
+    if not form.is_mine(path):
+        raise ExportError(
+            f"{path} holds something else, which is not written over; choose another "
+            "path."
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""TensorFlow's SavedModel: a folder that TensorFlow Serving and others open.
+
+Names of a signature are more restricted than those of Keras: every character but
+letters, digits and underscores becomes one underscore. What they stand for is written
+beside the model, in `assets.extra/kscale.json`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kscale.ship.formats.base import Format
+from kscale.task.tasks import Task
+
+if TYPE_CHECKING:
+    import keras
+
+NAMES_FILE = "assets.extra/kscale.json"  # a folder that TensorFlow leaves to others
+
+
+def signature_names(names: Iterable[str]) -> dict[str, str]:
+    """Names that a signature may have by those of a model, no two the same.
+
+    Example:
+
+    >>> signature_names(["age", "hours-per-week", "hours per week", "1st"])
+    {'age': 'age', 'hours-per-week': 'hours_per_week', 'hours per week': \
+'hours_per_week_2', '1st': 'x_1st'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
+        plain = plain if plain[:1].isalpha() else f"x_{plain}".rstrip("_")
+        number, chosen = 1, plain
+        while chosen in found.values():
+            number += 1
+            chosen = f"{plain}_{number}"
+        found[name] = chosen
+    return found
+
+
+def _write(model: "keras.Model", task: Task, path: Path) -> None:
+    """Inputs and outputs by name, also where there is one; `serve` does the same."""
+    import keras  # seconds; the table of formats is read without it
+
+    tensors = {tensor.name: tensor for tensor in model.inputs}
+    inputs = signature_names(tensors)
+    is_alone, alone = not isinstance(model.input, dict), task.targets[0].name
+    outputs = signature_names(
+        model.output if isinstance(model.output, dict) else [alone]
+    )
+
+    def serve(given: Any) -> dict[str, Any]:
+        raw = {name: given[inputs[name]] for name in tensors}
+        answers = model(*raw.values() if is_alone else (raw,), training=False)
+        answers = answers if isinstance(answers, dict) else {alone: answers}
+        return {outputs[name]: answer for name, answer in answers.items()}
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    signature = {
+        inputs[name]: keras.InputSpec(tensor.dtype, tensor.shape, name=inputs[name])
+        for name, tensor in tensors.items()
+    }
+    archive.add_endpoint("serve", serve, [signature])
+    archive.write_out(path, verbose=False)
+    _write_names(path, inputs, outputs, task)
+
+
+def _write_names(
+    path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], task: Task
+) -> None:
+    classes = {
+        target.name: target.class_names
+        for target in task.targets
+        if target.kind == "classes"
+    }
+    about = {"inputs": inputs, "outputs": outputs, "classes": classes}
+    file = path / NAMES_FILE
+    file.parent.mkdir()
+    file.write_text(json.dumps(about, indent=2) + "\n")
+
+
+def _is_mine(path: Path) -> bool:
+    return (path / NAMES_FILE).is_file()
+
+
+FORMAT = Format("-saved-model", _is_mine, _write)

@@ -1,0 +1,211 @@
+"""Reads saved Keras models, with or without their weights, and runs no code."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kscale.building.traces import no_trace
+from kscale.errors import ExportError, reason_of, sentence_of
+
+_LARGEST_CONFIG = 10**8
+_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
+_SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
+# Where Keras' own layers, operations and what they are made with live. Its other
+# modules hold functions that fetch or open files, which a layer must not be made of.
+_STOCK = re.compile(
+    r"keras(\.(src\.)?(layers|ops|models|initializers|regularizers|constraints"
+    r"|activations|dtype_policies|quantizers|random)(\..*)?)?"
+)
+# Where Keras looks for a function that has only a name.
+_FUNCTIONS = (
+    keras.activations,
+    keras.constraints,
+    keras.initializers,
+    keras.regularizers,
+)
+# Layers that hold code, or the path of some.
+_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+# Layers that two networks of `keras.applications` bring along.
+_THEIRS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
+
+
+def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
+    """The model of a `.keras` file, with weights that have shapes but no values.
+
+    Args:
+        path: What `model.save` wrote.
+        shape: Shape of one example, for a model saved before it had one.
+
+    Raises:
+        ExportError: There is no such file, it is damaged or no Keras model, or the
+            model has code of its own: a Lambda layer or a class that is not Keras'.
+    """
+    config = _without_training(_config(path))
+    _check_stock(config, path.name)
+    model = _built(config, path.name)
+    if not model.built and shape is None:
+        raise ExportError(
+            f"{path.name} was saved before it had an input: give its shape with "
+            "--input, or call it once before saving."
+        )
+    if not model.built:
+        _build(model, shape or (), path.name)
+    return model
+
+
+def load_trained(path: Path) -> keras.Model:
+    """The model of a `.keras` file with its weights, not compiled.
+
+    Args:
+        path: What `model.save` wrote.
+
+    Raises:
+        ExportError: As `read_model`, or its weights are missing or damaged.
+    """
+    # A loss or a metric of the user's own is not asked for.
+    config = {**_config(path), "compile_config": None}
+    _check_stock(config, path.name)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a file from a stranger may fail in any way
+        text = f"{path.name} cannot be loaded from Keras' own layers: "
+        raise ExportError(f"{text}{cause_of(error)}.") from error
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
+    if not model.built:
+        raise ExportError(
+            f"{path.name} was saved before it had weights: call the model once on an "
+            "example before saving it."
+        )
+    return model
+
+
+def cause_of(error: Exception) -> str:
+    """What Keras says at the end of a long error, in one line, and of which layer.
+
+    Example:
+
+    >>> cause_of(TypeError("config={...}.\\n\\nException encountered: units=-5"))
+    'units=-5'
+    """
+    text = reason_of(error) if isinstance(error, LookupError) else str(error)
+    *around, text = text.split("Exception encountered: ")
+    marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+    said = sentence_of(marked[1] if marked else text)
+    named = _LAYER.search(around[-1]) if around else None
+    return f"{named[1]} {named[2]!r}: {said}" if named else said
+
+
+def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            model.build((None, *shape))
+    except Exception as error:  # layers refuse a shape in many ways
+        sides = "x".join(map(str, shape))
+        raise ExportError(f"{name} cannot take {sides}: {cause_of(error)}") from error
+
+
+def _config(path: Path) -> dict[str, Any]:
+    if path.is_dir() or path.name.lower().endswith(".weights.h5"):
+        what = "a folder, as of a SavedModel" if path.is_dir() else "weights alone"
+        raise ExportError(
+            f"{path} is {what}: give a model saved with model.save('name.keras')."
+        )
+    if not path.is_file():
+        raise ExportError(f"{path} is no file: give a model saved as .keras.")
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        raise ExportError(
+            f"{path} is in Keras' old format, which may hold code: open it where you "
+            "trust it and save it anew with model.save('name.keras')."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
+                raise ExportError(f"{path} is damaged: its config is too large.")
+            config = json.loads(archive.read("config.json"))
+            _without_training(config)  # fails if it is nested too deeply
+    except ExportError:
+        raise
+    except Exception as error:  # each way to compress fails in its own way
+        raise ExportError(_no_model(path)) from error
+    if not (isinstance(config, dict) and {"class_name", "config"} <= config.keys()):
+        raise ExportError(_no_model(path))
+    return config
+
+
+def _no_model(path: Path) -> str:
+    return (
+        f"{path} is no Keras model, or a damaged one: save it anew with "
+        "model.save('name.keras')."
+    )
+
+
+def _without_training(config: Any) -> Any:
+    """A config without losses, metrics and optimizers, which may be the user's own."""
+    if isinstance(config, dict):
+        kept = config.items()
+        return {k: _without_training(v) for k, v in kept if k != "compile_config"}
+    if isinstance(config, list):
+        return [_without_training(item) for item in config]
+    return config
+
+
+def _check_stock(config: Any, name: str) -> None:
+    """Refuse whatever is not made of Keras' own classes, before any is looked up."""
+    if isinstance(config, list):
+        for item in config:
+            _check_stock(item, name)
+    if not isinstance(config, dict):
+        return
+    if "class_name" in config:
+        _check_class(config, name)
+    for value in config.values():
+        _check_stock(value, name)
+
+
+def _check_class(config: dict[str, Any], name: str) -> None:
+    kind, module = str(config["class_name"]), config.get("module")
+    if kind in (*_CODE, "__lambda__"):
+        layer = kind.strip("_").replace("lambda", "Lambda")
+        raise ExportError(
+            f"{name} has a {layer} layer, whose code is not run: replace it by "
+            "keras.ops or a stock layer."
+        )
+    # What an older Keras wrote has no module; a class of the main program has None.
+    if _SPECIAL.fullmatch(kind) or "module" not in config:
+        return
+    function = str(config.get("config")) if kind == "function" else ""
+    if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
+        return
+    is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
+    if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
+        return
+    own = f"{module}.{kind}" if module else kind
+    what = f"function, {function}" if function else f"class, {own}"
+    raise ExportError(
+        f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
+        "can be counted from a file."
+    )
+
+
+def _is_registered(config: dict[str, Any]) -> bool:
+    """Whether the caller's own program has registered a class under its name."""
+    found = keras.saving.get_registered_object(config.get("registered_name"))
+    return found is not None
+
+
+def _built(config: dict[str, Any], name: str) -> keras.Model:
+    try:
+        with no_trace(), keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except Exception as error:  # a config from a stranger may fail in any way
+        raise ExportError(
+            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}."
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")
+    return model

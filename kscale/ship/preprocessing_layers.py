@@ -1,0 +1,140 @@
+"""From a preprocessing to stock Keras layers: its second reading."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.column_features import Category, TableColumns
+from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.text import TextTokens
+from kscale.data.scaling import Scaling
+
+Tensors = Mapping[str, Any]
+
+_NEVER_REACHED = 1e3  # dB; float32 holds a range of 760
+
+
+def apply_layers(preprocessing: Preprocessing, raw: Tensors, name: str) -> Any:
+    """The network's input for raw inputs, as Keras tensors.
+
+    Args:
+        preprocessing: What to compute.
+        raw: Raw inputs by name.
+        name: Name of the network's input; names of the layers begin with it.
+    """
+    return LAYERS[type(preprocessing)](preprocessing, raw, name)
+
+
+def rescaled(tensor: Any, scaling: Scaling, name: str) -> Any:
+    """A tensor after `keras.layers.Rescaling`."""
+    scale, offset = list(scaling.scale), list(scaling.offset)
+    if len(scale) == 1:
+        return keras.layers.Rescaling(scale[0], offset[0], name=name)(tensor)
+    return keras.layers.Rescaling(scale, offset, name=name)(tensor)
+
+
+def _scaled(item: Scaled, raw: Tensors, name: str) -> Any:
+    return rescaled(raw[item.raw.name], item.scaling, f"{name}_scaling")
+
+
+def _unchanged(item: Unchanged, raw: Tensors, name: str) -> Any:
+    return raw[item.raw.name]
+
+
+def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
+    heard = keras.layers.MelSpectrogram(
+        fft_length=item.fft_length,
+        sequence_stride=item.step,
+        sequence_length=item.window,
+        sampling_rate=item.rate,
+        num_mel_bins=item.bands,
+        min_freq=LOWEST_HERTZ,
+        max_freq=item.rate / 2,
+        min_power=item.least_power,
+        ref_power=item.least_power,
+        top_db=_NEVER_REACHED,
+        dtype="float32",
+        name=f"{name}_log_mel",
+    )(raw[item.raw.name])
+    turned = keras.layers.Permute((2, 1), name=f"{name}_turned")(heard)
+    return rescaled(turned, item.scaling, f"{name}_scaling")
+
+
+def _text(item: TextTokens, raw: Tensors, name: str) -> Any:
+    text = raw[item.names[0]]
+    for other in item.names[1:]:
+        text = keras.ops.add(keras.ops.add(text, " "), raw[other])
+    ids = keras.layers.TextVectorization(
+        standardize="lower_and_strip_punctuation",
+        split="whitespace",
+        output_sequence_length=item.length,
+        vocabulary=list(item.words),
+        name=f"{name}.words",
+    )
+    return keras.ops.cast(ids(text), "int32")
+
+
+def _columns(item: TableColumns, raw: Tensors, name: str) -> Any:
+    parts = [
+        _one_hot(raw[each.name], each, f"{name}.{each.name}")
+        for each in item.categories
+    ]
+    if item.numbers:
+        parts = [*_numbers(item, raw, f"{name}.numbers"), *parts]
+    if len(parts) == 1:
+        return parts[0]
+    return keras.layers.Concatenate(name=f"{name}.together")(parts)
+
+
+def _numbers(item: TableColumns, raw: Tensors, name: str) -> list[Any]:
+    """All numbers scaled, and where some of them are missing."""
+    numbers = keras.ops.stack([raw[each.name] for each in item.numbers], axis=1)
+    is_blank = keras.ops.isnan(numbers)
+    units = np.array([each.unit for each in item.numbers], np.float32)
+    curved = numbers
+    if units.any():
+        sizes = keras.ops.abs(numbers) / np.where(units > 0, units, np.float32(1))
+        logs = keras.ops.sign(numbers) * keras.ops.log1p(sizes)
+        curved = keras.ops.where(units > 0, logs, numbers)
+    scaled = rescaled(curved, item.scaling, name)
+    known = keras.ops.where(is_blank, 0.0, scaled)
+    if not item.telling:
+        return [known]
+    told = keras.ops.take(is_blank, list(item.telling), axis=1)
+    return [known, keras.ops.cast(told, "float32")]
+
+
+def _one_hot(words: Any, item: Category, name: str) -> Any:
+    found = keras.layers.StringLookup(
+        vocabulary=list(item.values),
+        oov_token=_other_than(item.values),
+        output_mode="one_hot",
+        name=name,
+    )(words)
+    known = found if item.has_others else found[:, 1:]
+    return keras.ops.cast(known, "float32")
+
+
+def _other_than(words: Sequence[str]) -> str:
+    """A word for the unknown that is none of the column's.
+
+    Keras takes a first word that equals it for the unknown's own place, and compares as
+    NumPy does, to which "" and "\\0" are one.
+    """
+    other = "[UNK]"
+    while other in words:
+        other += "]"
+    return other
+
+
+LAYERS: dict[type[Preprocessing], Callable[[Any, Tensors, str], Any]] = {
+    LogMel: _log_mel,
+    Scaled: _scaled,
+    Unchanged: _unchanged,
+    TableColumns: _columns,
+    TextTokens: _text,
+}

@@ -1,0 +1,183 @@
+"""Evaluation: score, further metrics and confusions of a network on a part."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.task.metrics import confusion_of, metrics_of
+from kscale.task.objectives import METRICS, Objective
+from kscale.task.scores import (
+    Mask,
+    jackknife,
+    score_of,
+    share_error,
+    without_groups,
+)
+from kscale.task.tasks import Target, Task
+
+_MOST_GROUPS = 100
+_MANY = 10**6  # numbers given, above which fewer groups must do
+
+Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+"""By target name, what was wanted and what was given, as `score_of` takes them."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network reaches on a part; the fields are those of `Result`.
+
+    Args:
+        score, stderr: Objective with its standard error over the examples.
+        examples: Number of examples.
+        metrics, metric_errors, confusion, left_out: As in `Result`.
+    """
+
+    score: float
+    stderr: float
+    examples: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    metric_errors: Mapping[str, float] = field(default_factory=dict)
+    confusion: Mapping[str, list[list[int]]] = field(default_factory=dict)
+    left_out: list[float] = field(default_factory=list)
+
+
+def mean_score(objective: Objective, task: Task, answers: Answers) -> float:
+    """The objective: of the target, or the mean over several."""
+    scores = [
+        score_of(part, target, *answers[target.name])
+        for target, part in _heads(objective, task)
+    ]
+    return math.fsum(scores) / len(scores)
+
+
+def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
+    """Standard error of the objective over the examples.
+
+    All targets are of the same examples, so their errors are not independent: both ways
+    (`share_error` where all are accuracies, else `jackknife`) leave out or count an
+    example with all its targets.
+    """
+    heads = _heads(objective, task)
+    if all(part.name == "accuracy" for _, part in heads):
+        pairs = [answers[target.name] for target, _ in heads]
+        right = [given.argmax(axis=-1) == wanted for wanted, given in pairs]
+        return share_error(np.mean(right, axis=0))
+    error = jackknife(
+        lambda kept: mean_score(objective, task, _kept(answers, kept)), _count(answers)
+    )
+    # Left-out groups say nothing of a head that is right everywhere.
+    right = [
+        answers[target.name][1].argmax(axis=-1) == answers[target.name][0]
+        for target, part in heads
+        if part.name == "accuracy"
+    ]
+    share = len(right) / len(heads)
+    least = share * share_error(np.mean(right, axis=0)) if right else 0.0
+    return max(float(error), least)
+
+
+def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
+    """Score and further metrics."""
+    return Evaluation(
+        mean_score(objective, task, answers),
+        mean_error(objective, task, answers),
+        _count(answers),
+        _defined(_all_metrics(objective, task, answers)),
+    )
+
+
+def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluation:
+    """As `evaluate`, with standard errors of all metrics, and with confusions.
+
+    Also with what a comparison on the same examples needs.
+    """
+    done = evaluate(objective, task, answers)
+
+    def without(kept: Mask) -> list[float]:
+        return [*_all_metrics(objective, task, _kept(answers, kept)).values()]
+
+    names = _all_metrics(objective, task, answers)
+    jackknifed = jackknife(without, done.examples).tolist()
+    errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, answers)
+    confusion = {
+        target.name: confusion_of(*answers[target.name])
+        for target in task.targets
+        if target.kind == "classes"
+    }
+    return Evaluation(
+        done.score,
+        done.stderr,
+        done.examples,
+        done.metrics,
+        _defined(errors),
+        confusion,
+        left_out_scores(objective, task, answers),
+    )
+
+
+def left_out_scores(objective: Objective, task: Task, answers: Answers) -> list[float]:
+    """The objective without each group of examples; empty where it is not defined."""
+    numbers = sum(given.size for _, given in answers.values())
+    scores = without_groups(
+        lambda kept: mean_score(objective, task, _kept(answers, kept)),
+        _count(answers),
+        _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5,
+    )
+    return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
+
+
+def _heads(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
+    """Each target with its metric."""
+    if not objective.parts:
+        return [(task.targets[0], objective)]
+    parts = dict(objective.parts)
+    return [(target, parts[target.name]) for target in task.targets]
+
+
+def _all_metrics(
+    objective: Objective, task: Task, answers: Answers
+) -> dict[str, float]:
+    """Metrics of all targets by the names of `kscale.task.objectives.metric_names`."""
+    if len(task.targets) == 1:
+        target = task.targets[0]
+        return metrics_of(target, *answers[target.name])
+    found: dict[str, float] = {}
+    for target, part in _heads(objective, task):
+        own = {part.name: score_of(part, target, *answers[target.name])}
+        known = metrics_of(target, *answers[target.name])
+        chosen = {name: known[name] for name in METRICS[target.kind]}
+        found |= {f"{target.name}/{n}": v for n, v in {**own, **chosen}.items()}
+    return found
+
+
+def _share_errors(task: Task, answers: Answers) -> dict[str, float]:
+    """Those of accuracies, which need no jackknife."""
+    errors = {}
+    for target in task.targets:
+        if target.kind == "classes":
+            wanted, given = answers[target.name]
+            name = "accuracy" if len(task.targets) == 1 else f"{target.name}/accuracy"
+            errors[name] = share_error(given.argmax(axis=-1) == wanted)
+    return errors
+
+
+def _kept(answers: Answers, kept: Mask) -> Answers:
+    return {n: (wanted[kept], given[kept]) for n, (wanted, given) in answers.items()}
+
+
+def _count(answers: Answers) -> int:
+    return len(next(iter(answers.values()))[0])
+
+
+def _defined(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The finite ones, in the six digits that are written."""
+    return {n: short(value) for n, value in metrics.items() if math.isfinite(value)}
+
+
+def short(value: float) -> float:
+    """A number in six digits, as it is written to a file."""
+    return float(np.format_float_positional(value, 6, fractional=False))

@@ -1,0 +1,103 @@
+"""Which families a search takes: those named, or those that suit the data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kscale.errors import SpecError
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Family
+from kscale.search.pool import Pool, Space
+from kscale.task.tasks import Task
+
+AUTO = "auto"
+
+_SMALL_IMAGE = 12
+_SUITED = {
+    "vector": ("mlp",),
+    "tokens": ("mlp", "transformer"),
+    "sequence": ("rnn",),
+    "spectrogram": ("cnn", "rnn"),
+    "image": ("cnn", "resnet"),
+}
+# Of 5 million parameters dense layers train in minutes, convolutions in hours.
+_SUITED_TO_SMALL_IMAGES = ("mlp",)
+
+
+def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
+    """Families by name; `auto` are those that suit the task's first input.
+
+    `auto` is `mlp` for vectors, `mlp` and `transformer` for tokens, `rnn` for
+    sequences, `cnn` and `rnn` for spectrograms, `cnn` and `resnet` for images of 12
+    pixels a side or more, `mlp` for smaller ones; of these, the ones that take all
+    inputs.
+
+    Raises:
+        SpecError: There is no such family, or it does not take the inputs.
+    """
+    chosen: list[str] = []
+    for name in names:
+        chosen += _automatic(task) if name == AUTO else [name]
+    families = {family.name: family for family in map(find_family, chosen)}
+    for family in families.values():
+        family.check_task(task)
+    return tuple(families.values())
+
+
+def _automatic(task: Task) -> Sequence[str]:
+    first = task.inputs[0]
+    if first.kind == "image" and min(first.shape[:2]) < _SMALL_IMAGE:
+        return _SUITED_TO_SMALL_IMAGES
+    if len(task.inputs) > 1 and first.kind == "tokens":
+        return ("transformer",)  # the only family that takes several
+    return _SUITED[first.kind]
+
+
+def checked_value(families: Sequence[Family], name: str, value: Any) -> Any:
+    """A knob's value in its type, by the first family that takes it."""
+    having = [f for f in families if name == "learning_rate" or name in f.all_knobs]
+    refused: SpecError | None = None
+    for family in having or families[:1]:
+        try:
+            return family.knob(name).check(value)
+        except SpecError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def check_missing(pool: Pool, names: Sequence[str]) -> None:
+    """Raise if nothing fits of a family that was named.
+
+    Raises:
+        BudgetError: All of it is too large.
+        SpecError: The knobs make no network of it.
+    """
+    for name in names:
+        if name.lower() in pool.missing:
+            raise pool.missing[name.lower()]
+
+
+def notes_on_families(pool: Pool, space: Space, names: Sequence[str]) -> list[str]:
+    """What `auto` took and why, and what of it was left out; nothing without `auto`."""
+    if AUTO not in names:
+        return []
+    named = [name.lower() for name in names]
+    taken = [family.name for family in space.families if family.name not in named]
+    first = f"Family auto: {' and '.join(taken)}, for {_described(space.task)}."
+    return [
+        first,
+        *(f"Family {name} is left out: {why}" for name, why in pool.missing.items()),
+    ]
+
+
+def _described(task: Task) -> str:
+    """The first input in a few words: `images of 28 x 28`."""
+    first = task.inputs[0]
+    sides = " x ".join(str(side) for side in first.shape[:2])
+    return {
+        "vector": f"vectors of {sides} numbers",
+        "tokens": f"texts of {sides} tokens",
+        "sequence": f"sequences of {sides}",
+        "spectrogram": f"spectrograms of {sides}",
+        "image": f"images of {sides}",
+    }[first.kind]

@@ -1,0 +1,381 @@
+"""Latency: the time of a forward pass, measured on the device at hand.
+
+Only a network that is built can be measured, so this limit comes last, and three facts
+keep the builds few and small. Among networks of one family with equal FLOPs those of
+the fewest layers are the fastest, so the widest of a depth that is fast enough bounds
+the FLOPs of all that are deeper: it is looked for from the narrowest up, in steps that
+double, and then by bisection. A network that differs from one that is too slow only by
+a larger width is too slow as well. And what a search does not come to propose is not
+measured.
+"""
+
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kscale.building.models import alone, build_model
+from kscale.data.memory import free_bytes
+from kscale.engine.tensorflow.checkpoints import Attempts
+from kscale.errors import BudgetError, TrialError, reason_of
+from kscale.networks.families import find_family
+from kscale.networks.families.base import TRAINING_KNOBS, Spec, is_own
+from kscale.networks.families.images import AUGMENT
+from kscale.networks.sizing import Size
+from kscale.runs.results import Result
+from kscale.search.contract import training_key
+from kscale.search.pool import Pool
+from kscale.task.tasks import Task
+from kscale.tuning.plan import Plan
+from kscale.tuning.trainer import TimeUp
+from kscale.units import format_bytes, format_value
+
+logger = logging.getLogger(__name__)
+
+_WARM_CALLS = 5
+_FEWEST_CALLS, _MOST_CALLS = 30, 300
+_MOST_SECONDS = 1.0
+_CHEAP_FLOPS = 10**8  # of a network that is built and measured within a second
+_DOUBTED = 1.25  # times the limit: medians up to it are measured once more
+_MOST_ATTEMPTS = 2
+_LATENCY_FREE = {knob.name for knob in (*TRAINING_KNOBS, AUGMENT)}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of a forward pass in milliseconds.
+
+    Args:
+        median: Half of the passes took no longer.
+        low, high: First and last decile.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+def measure_latency(model: keras.Model, task: Task, batch: int = 1) -> Latency:
+    """Time forward passes of a model, its outputs brought to the host each time.
+
+    After five passes that are not counted at least 30 are timed, at most 300, for about
+    a second.
+
+    Args:
+        model: A built model of the task's inputs.
+        task: What it takes in.
+        batch: Examples of a pass.
+    """
+    inputs = {
+        item.name: tf.ones((batch, *item.shape), item.dtype) for item in task.inputs
+    }
+    given = alone(inputs)
+    forward = tf.function(lambda x: model(x, training=False))
+
+    def run() -> float:
+        start = time.perf_counter()
+        tf.nest.map_structure(np.asarray, forward(given))
+        return (time.perf_counter() - start) * 1e3
+
+    for _ in range(_WARM_CALLS):
+        run()
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < _MOST_CALLS and (
+        len(times) < _FEWEST_CALLS or time.perf_counter() - begun < _MOST_SECONDS
+    ):
+        times.append(run())
+    low, median, high = (float(q) for q in np.quantile(times, [0.1, 0.5, 0.9]))
+    return Latency(median, low, high)
+
+
+def settled_latency(measure: Callable[[], Latency], limit: float) -> Latency:
+    """A measurement, or the lower of two where the first is little above the limit.
+
+    Other processes only ever slow a network down, so the lower median is the truer.
+    """
+    found = measure()
+    if limit < found.median <= _DOUBTED * limit:
+        found = min(found, measure(), key=lambda latency: latency.median)
+    return found
+
+
+class LatencyGate:
+    """Lets through the networks that are fast enough; each is measured once at most.
+
+    What cannot be measured (its memory is not there, building it fails, it took the
+    process down twice) is recorded as failed and not let through.
+
+    Args:
+        plan: The search, whose budget has `max_latency_ms`.
+        folder: Folder of the run.
+        recorded: Results of earlier sessions; what they measured is not measured again.
+        record: Takes each new measurement, a result of the stage `latency`.
+        deadline: `time.monotonic()` from which nothing is measured to be let through.
+
+    Attributes:
+        measurements: How many networks this gate measured or failed to.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        recorded: Iterable[Result],
+        record: Callable[[Result], None],
+        deadline: float = math.inf,
+    ) -> None:
+        self.plan = plan
+        self.task = plan.dataset.task
+        self.budget = plan.space.budget
+        self.folder = folder
+        self.record = record
+        self.deadline = deadline
+        self.measurements = 0
+        self._limit = self.budget.max_latency_ms or math.inf
+        self._known: dict[Spec, dict[int, Result]] = defaultdict(dict)
+        for result in recorded:
+            if result.stage == "latency":
+                self._known[_without_width(result.spec)][_width(result.spec)] = result
+
+    def admits(self, spec: Spec) -> bool:
+        """Whether a network is fast enough; builds and measures it if need be.
+
+        Its own measurement decides. Without one it is refused unbuilt where a narrower
+        network, all else equal, was too slow and none at least as wide was fast: one
+        measurement that something disturbed must not rule out what is known to be fast.
+        An answer once given is given ever after, in later sessions too.
+
+        Raises:
+            TimeUp: It would have to be measured, and the deadline has passed.
+        """
+        same = self._known[_without_width(spec)]
+        width = _width(spec)
+        if width not in same:
+            fast = {other for other in same if self._is_fast(same[other])}
+            slow = same.keys() - fast
+            if min(slow, default=width) < width > max(fast, default=0):
+                return False
+            if time.monotonic() >= self.deadline:
+                raise TimeUp
+        return self._is_fast(self.measured(spec))
+
+    def measured(self, spec: Spec) -> Result:
+        """What was measured of a network, now or before, whatever the deadline."""
+        same = self._known[_without_width(spec)]
+        width = _width(spec)
+        if width not in same:
+            same[width] = self._measure(spec)
+            self.measurements += 1
+            self.record(same[width])
+        return same[width]
+
+    def with_latency(self, result: Result) -> Result:
+        """A result of a training, with what was measured of its network."""
+        found = self.measured(result.spec)
+        names = ("latency_ms", "latency_low", "latency_high")
+        return replace(result, **{name: getattr(found, name) for name in names})
+
+    def attempts(self, spec: Spec) -> Attempts:
+        """How often measuring a network was begun and killed the process."""
+        name = training_key("latency", _network_of(spec), None, 0, 0)
+        return Attempts(self.folder / "models" / f"{name}.attempts.json")
+
+    def _is_fast(self, result: Result) -> bool:
+        return result.latency_ms is not None and result.latency_ms <= self._limit
+
+    def _measure(self, spec: Spec) -> Result:
+        """A measurement; a failure is a result with its reason, not an error."""
+        start = time.monotonic()
+        size = self.plan.size(spec)
+        result = Result(
+            "latency",
+            sum(map(len, self._known.values())),
+            spec,
+            size.params,
+            size.trainable,
+            size.flops,
+            size.weight_bytes(),
+            memory=size.training_bytes(self.budget.memory_batch),
+        )
+        attempts = self.attempts(spec)
+        try:
+            if attempts.begin(0) >= _MOST_ATTEMPTS:
+                raise TrialError("the process died twice while measuring it")
+            self._check_memory(size)
+            result = replace(result, **self._timed(spec))
+        except Exception as error:
+            logger.debug("a latency could not be measured", exc_info=True)
+            result = replace(result, status="failed", reason=reason_of(error))
+        finally:
+            attempts.end()
+            keras.utils.clear_session(free_memory=False)
+        return replace(result, seconds=round(time.monotonic() - start, 3))
+
+    def _check_memory(self, size: Size) -> None:
+        """Refuse what would not fit before it takes the process down."""
+        if tf.config.list_physical_devices("GPU"):
+            return  # the device raises an error of its own
+        # Initial weights are computed and then copied into the variables.
+        passed = self.budget.latency_batch * size.activation_bytes
+        needed = 2 * size.weight_bytes() + passed
+        free = free_bytes()
+        if needed > free:
+            raise TrialError(
+                f"measuring it would hold about {format_bytes(needed)} and "
+                f"{format_bytes(free)} of memory are free"
+            )
+
+    def _timed(self, spec: Spec) -> dict[str, Any]:
+        """Figures of a latency, by their names in a result."""
+        batch, own = self.budget.latency_batch, self.plan.own
+        if own is not None and is_own(spec.family):
+            model, _ = own.models.build(spec, seed=1)
+        else:
+            model = build_model(find_family(spec.family).blueprint(spec, self.task))
+        with own.models.importable() if own is not None else nullcontext():
+            found = settled_latency(
+                lambda: measure_latency(model, self.task, batch), self._limit
+            )
+        return {
+            "latency_ms": found.median,
+            "latency_low": found.low,
+            "latency_high": found.high,
+        }
+
+    def narrow(self, pool: Pool) -> Pool:
+        """The pool without what has too many FLOPs for any depth.
+
+        From the deadline on nothing is measured: what is not known then stays.
+
+        Raises:
+            BudgetError: No family has a network that is fast enough; the text names the
+                fastest that was measured.
+        """
+        inside = np.ones(len(pool), bool)
+        for family in pool.space.families:
+            own = np.flatnonzero(pool.by_family({family.name: 1}))
+            inside[self._too_slow(pool, own)] = False
+        if not inside.any():
+            raise BudgetError(self.nothing_fits())
+        return pool.within(inside)
+
+    def _too_slow(self, pool: Pool, own: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What of a family has too many FLOPs: for its depth, and so for any deeper.
+
+        A depth of which all is fast enough bounds nothing; then the next one is asked.
+        """
+        depths = np.array([pool.spec(i).depth for i in own.tolist()], np.int64)
+        if self._all_fast(pool, own, depths):
+            return own[:0]
+        fast = 0.0
+        for depth in np.unique(depths):
+            deep = own[depths >= depth]
+            least = own[depths == depth]
+            group = np.flatnonzero(pool.at_least(least[np.argmin(pool.flops[least])]))
+            line = group[np.argsort(pool.flops[group], kind="stable")]
+            flops = pool.flops[line]
+            start = max(int(np.searchsorted(flops, fast, "right")) - 1, 0)
+            slow = self._first_slow(pool, line.tolist(), start)
+            if slow < len(line):
+                most = flops[slow - 1] if slow else -1
+                return deep[pool.flops[deep] > most]
+            fast = float(flops[-1])
+        return own[:0]
+
+    def _first_slow(self, pool: Pool, line: Sequence[int], start: int) -> int:
+        """How many of a line, from its narrowest up, are not known to be too slow.
+
+        Args:
+            pool: The specs.
+            line: Positions in it, the narrowest first.
+            start: Where in the line to begin.
+        """
+        fast, slow, step, at = -1, len(line), 1, start
+        while slow - fast > 1:
+            admitted = self._admits_now(pool, line[at])
+            if admitted is None:
+                break
+            if admitted:
+                fast = at
+            else:
+                slow = at
+            if slow < len(line):
+                at = (fast + slow) // 2
+            else:
+                at, step = min(start + step, slow - 1), 2 * step
+        return slow
+
+    def _all_fast(
+        self, pool: Pool, own: NDArray[np.int64], depths: NDArray[np.int64]
+    ) -> bool:
+        """Whether the largest and the deepest of a family are fast, so that the limit
+        is not likely to bind; networks too large to be asked in passing are not."""
+        if not len(own) or pool.flops[own].max() > _CHEAP_FLOPS:
+            return False
+        deepest = own[depths == depths.max()]
+        ends = [group[np.argmax(pool.flops[group])] for group in (deepest, own)]
+        return all(self._admits_now(pool, int(index)) for index in ends)
+
+    def _admits_now(self, pool: Pool, index: int) -> bool | None:
+        """Whether a spec of the pool is admitted; None where there is no time left."""
+        try:
+            return self.admits(pool.spec(index))
+        except TimeUp:
+            return None
+
+    def nothing_fits(self) -> str:
+        """What to say where no network of the search was fast enough."""
+        names = {family.name for family in self.plan.space.families}
+        tried = [
+            result
+            for same in self._known.values()
+            for result in same.values()
+            if result.spec.family in names
+        ]
+        fastest = min(tried, key=lambda result: result.latency_ms or math.inf)
+        spec, took = fastest.spec, fastest.latency_ms
+        shown = dict(spec.knobs) if is_own(spec.family) else ("depth", "width")
+        shape = [f"{n}={format_value(v)}" for n, v in spec.knobs if n in shown]
+        network = f"{spec.family} ({', '.join(shape)})"
+        if took is None:
+            found = f"{network} could not be measured: {fastest.reason}"
+        else:
+            found = f"the fastest measured, {network}, takes {took:.3g} ms for a batch "
+            found += f"of {self.budget.latency_batch}"
+        return (
+            f"Nothing fits max_latency_ms={self._limit:g}: {found}. Raise the limit or "
+            "choose another family."
+        )
+
+
+def _network_of(spec: Spec) -> Spec:
+    """What decides a network's latency: all knobs but those of training; of a user's
+    own it is not known which do."""
+    if is_own(spec.family):
+        return spec
+    knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
+    return Spec(spec.family, knobs)
+
+
+def _without_width(spec: Spec) -> Spec:
+    """What networks share that differ in their width alone; all of a user's own."""
+    if is_own(spec.family):
+        return spec
+    knobs = tuple(item for item in _network_of(spec).knobs if item[0] != "width")
+    return Spec(spec.family, knobs)
+
+
+def _width(spec: Spec) -> int:
+    """A width, or 0 where the family has none, or what it means is not known."""
+    return 0 if is_own(spec.family) else spec.width or 0

@@ -1,0 +1,85 @@
+"""Exports are whole or not there, and write over nothing that is not theirs."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kscale import ExportError, Run
+from kscale.cli import main
+from kscale.ship.formats import FORMATS, Format, export_model
+
+
+def test_an_exported_file_is_the_model_of_the_run(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    path = tiny_run.export(tmp_path / "new" / "digits.keras", which="best")
+    x = np.ones((2, 8, 8, 1))
+    given, wanted = (
+        model.predict(x, verbose=0)["label"]
+        for model in (keras.saving.load_model(path), tiny_run.load_model("best"))
+    )
+    np.testing.assert_array_equal(given, wanted)
+
+
+def test_what_is_there_stays_unless_it_may_go(tiny_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "digits.keras"
+    path.write_text("mine")
+    for overwrite, text in ((False, "exists already"), (True, "something else")):
+        with pytest.raises(ExportError, match=text):
+            tiny_run.export(path, overwrite=overwrite)
+    with pytest.raises(ExportError, match="something else, which is not written over"):
+        tiny_run.export(tmp_path, "saved-model", overwrite=True)
+    assert path.read_text() == "mine"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_model_that_is_there_may_be_replaced(tiny_run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "served"
+    tiny_run.export(path, "saved-model")
+    (path / "old").touch()
+    tiny_run.export(path, "saved-model", overwrite=True)
+    assert (path / "saved_model.pb").exists() and not (path / "old").exists()
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_name_without_the_suffix_and_an_unknown_format_are_refused(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=r"must end with \.keras, but got digits\.h5"):
+        tiny_run.export(tmp_path / "digits.h5")
+    with pytest.raises(ExportError, match="Did you mean 'saved-model'"):
+        tiny_run.export(tmp_path / "digits", "saved_model")
+
+
+def test_half_a_folder_is_not_left_and_the_old_one_stays(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    """A disk that is full while the second file is written."""
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").touch()
+
+    def write(model: keras.Model, task: object, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "first").touch()
+        raise OSError("No space left on device")
+
+    full = Format("", lambda path: True, write)
+    with pytest.raises(ExportError, match="model cannot be written: No space left"):
+        export_model(tiny_run.load_model(), tiny_run.task, path, full, True)
+    assert [item.name for item in tmp_path.iterdir()] == ["model"]
+    assert (path / "old").exists()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_command_prints_the_path(tiny_run: Run, tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"digits{FORMATS[form].suffix}"
+    words = ["export", str(tiny_run.folder), "--format", form, "-o", str(path), "-q"]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, done.stdout) == (0, f"{path}\n")
+    assert FORMATS[form].is_mine(path)
+    again = CliRunner().invoke(main, words)
+    assert again.exit_code == 1 and "exists already" in again.stderr

@@ -29,7 +29,7 @@ from kscale.task.evaluation import (
     mean_error,
     mean_score,
 )
-from kscale.task.scores import probabilities
+from kscale.task.heads.classes import softmax
 from kscale.task.tasks import Target, Task
 from kscale.tuning.majority import majority_answers
 from kscale.tuning.plan import Plan
@@ -333,9 +333,7 @@ def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any],
 def _of_two(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
     """Of one number: the chance of the second class, or its logit."""
     is_chance = _are_chances(given)
-    second = (
-        given if is_chance else probabilities(np.stack([0 * given, given], -1))[:, 1]
-    )
+    second = given if is_chance else softmax(np.stack([0 * given, given], -1))[:, 1]
     form = "the probability" if is_chance else "the logit"
     return np.stack([1 - second, second], axis=-1), f"{form} of the second class"
 
@@ -343,7 +341,7 @@ def _of_two(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
 def _shares(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
     sums = given.sum(axis=-1, keepdims=True)
     if not _are_chances(given):
-        return probabilities(given), "logits"
+        return softmax(given), "logits"
     if np.allclose(sums, 1.0, atol=_SUM):
         return given, "probabilities"
     return given / np.maximum(sums, 1e-7), "probabilities that do not sum up to 1"

@@ -9,8 +9,8 @@ from typing import Any
 from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec, is_own
-from kscale.task.objectives import Objective
 from kscale.runs.results import COMPARED, TRAINED, Result
+from kscale.task.objectives import Objective
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
     best_of,
     entries_of,
@@ -13,10 +15,8 @@ from kscale.runs.entries import (
     is_tied,
     recommended_of,
 )
-from kscale.networks.budget import Budget
-from kscale.networks.families.base import Spec
-from kscale.task.objectives import OBJECTIVES
 from kscale.runs.results import Result
+from kscale.task.objectives import OBJECTIVES
 
 ACCURACY = OBJECTIVES["classes"]["accuracy"]
 ERROR = OBJECTIVES["real"]["mean_absolute_error"]

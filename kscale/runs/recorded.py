@@ -1,0 +1,89 @@
+"""What a run folder holds, and the answer that follows from its results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kscale.errors import ResultsError
+from kscale.networks.budget import Budget
+from kscale.runs.entries import (
+    Entry,
+    answers_of,
+    best_of,
+    entries_of,
+    front_of,
+    names_one,
+    recommended_of,
+)
+from kscale.runs.results import Result, read_results, read_run
+from kscale.task.objectives import Objective, asked_objective
+from kscale.task.tasks import Task
+
+
+class RecordedRun:
+    """The records of one search, read from its folder.
+
+    Everything is rebuilt from `run.json` and `results.jsonl`; reading a folder runs
+    none of its content.
+
+    Args:
+        folder: A run folder.
+        results: Its results, where they have been read already.
+
+    Raises:
+        ResultsError: It is none.
+    """
+
+    def __init__(
+        self, folder: str | Path, results: Sequence[Result] | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        self.description: Mapping[str, Any] = read_run(self.folder)
+        self.results: list[Result] = list(
+            read_results(self.folder) if results is None else results
+        )
+
+    @property
+    def task(self) -> Task:
+        """What the networks take in and put out."""
+        return Task.from_json(self.description["task"])
+
+    @property
+    def budget(self) -> Budget:
+        """What a network may cost."""
+        return Budget(**self.description["identity"]["budget"])
+
+    @property
+    def objective(self) -> Objective:
+        """What the search improves."""
+        return asked_objective(self.description["identity"], self.task)
+
+    def entries(self) -> list[Entry]:
+        """Networks within the budget, baselines included; or the only one asked for."""
+        is_one = names_one(self.description["identity"])
+        return answers_of(entries_of(self.results), self.budget, is_one)
+
+    def front(self) -> list[Entry]:
+        """Entries that no other beats in both size and score, smallest first."""
+        return front_of(self.entries(), self.objective)
+
+    def best(self) -> Entry:
+        """The entry of the best score.
+
+        Raises:
+            ResultsError: No training has finished yet.
+        """
+        return self._found(best_of(self.entries(), self.objective))
+
+    def recommended(self) -> Entry:
+        """The smallest entry that is statistically tied with the best.
+
+        Raises:
+            ResultsError: No training has finished yet.
+        """
+        return self._found(recommended_of(self.entries(), self.objective))
+
+    def _found(self, entry: Entry | None) -> Entry:
+        if entry is None:
+            raise ResultsError(f"{self.folder} has no finished training yet.")
+        return entry

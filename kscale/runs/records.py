@@ -1,0 +1,282 @@
+"""Records: what a run folder holds, one JSON line each, by kind.
+
+A line names its kind. Four kinds are written: a training, the evaluation of a finished
+training on the test part, the measured latency of a network, and the score of a
+reference that is no candidate of the search. Each has only its own fields; msgspec
+checks the type and the range of each.
+"""
+
+import math
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Spec
+
+Stage = Literal["baseline", "search", "finalist"]
+"""Why a network was trained: to compare with, to choose, or to prove a choice."""
+
+Status = Literal["ok", "failed"]
+
+# Far beyond any figure, and the square is still finite.
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[float, msgspec.Meta(gt=-1e100, lt=1e100)]
+Amount = Annotated[float, msgspec.Meta(ge=0, lt=1e100)]
+Triple = Annotated[list[Count], msgspec.Meta(min_length=3, max_length=3)]
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """A score on examples that no training saw.
+
+    Args:
+        score: Objective after the last epoch; None if there is none.
+        stderr: Standard error of the score over the examples.
+        examples: Number of examples the score was computed on.
+        metrics: Further metrics on the same examples, by the names that
+            `kscale.task.objectives.metric_names` gives; undefined ones are left out.
+    """
+
+    score: Number | None = None
+    stderr: Amount | None = None
+    examples: Count = 0
+    metrics: dict[str, Number] = {}
+
+
+class ScoredNetwork(Scored, frozen=True, kw_only=True):
+    """A network of exact size with a score on the validation part.
+
+    Args:
+        params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
+        memory: Bytes that a training was predicted to hold.
+        unknown_flops: Layers whose FLOPs nobody knows, which `flops` is without.
+    """
+
+    params: Count
+    trainable: Count
+    flops: Count
+    bytes: Count
+    memory: Count = 0
+    unknown_flops: Count = 0
+
+
+class Training(ScoredNetwork, frozen=True, kw_only=True, tag="training"):
+    """What one training left behind.
+
+    Args:
+        key: Name of the training, from all that decides it; see `training_key`.
+        stage: Why the network was trained.
+        job: Index of the job within the stage.
+        member: Index of the network within the job.
+        spec: What was trained.
+        learning_rate: Largest learning rate, or the first one of a model that a user
+            compiled; 0 where it is not known.
+        seed: Seed of initial weights, dropout and order of examples.
+        epochs_from: Epochs the weights had been trained before this job.
+        epochs: Epochs the weights have been trained after this job.
+        full_epochs: Epochs of a training of full length; 0 if `epochs` are.
+        status: How the training ended.
+        reason: Why it failed, in one line.
+        undertrained: Whether the score was still improving when training ended.
+        seconds: Wall-clock time of building, training and scoring in this job.
+        curve: For each epoch since the first, under `loss` and `score`.
+        parent: Index of the job whose weights this job went on from.
+        latency_ms, latency_low, latency_high: Median, first and last decile of the time
+            of a forward pass; None if it was not measured.
+    """
+
+    key: str
+    stage: Stage
+    job: Count
+    member: Count = 0
+    spec: Spec
+    learning_rate: Amount | None = None
+    seed: Count = 0
+    epochs_from: Count = 0
+    epochs: Count = 0
+    full_epochs: Count = 0
+    status: Status = "ok"
+    reason: str = ""
+    undertrained: bool = False
+    seconds: Amount = 0.0
+    curve: dict[str, list[Number | None]] = {}
+    parent: Count | None = None
+    latency_ms: Amount | None = None
+    latency_low: Amount | None = None
+    latency_high: Amount | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the training had its full length, so that its score competes."""
+        return self.epochs >= self.full_epochs
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the training ended well, with a score that is a number."""
+        score = self.score
+        return self.status == "ok" and score is not None and math.isfinite(score)
+
+    @property
+    def trained_epochs(self) -> int:
+        """Epochs that were trained: a user's `fit` may train others than asked."""
+        return len(self.curve.get("loss", ())) or self.epochs
+
+
+class Evaluation(Scored, frozen=True, kw_only=True, tag="evaluation"):
+    """What a finished training reaches on the test part.
+
+    Args:
+        spec, learning_rate, seed, epochs: Of the training.
+        metric_errors: Standard errors of some of the metrics.
+        confusion: By target of classes, how often each class was taken for which:
+            `[class, answer, examples]` for all that occur.
+        left_out: The score without each of up to 100 groups of the test examples, by
+            which two networks are compared on the same examples: see
+            `kscale.reports.pairs`. Empty where it is not known.
+    """
+
+    spec: Spec
+    learning_rate: Amount | None = None
+    seed: Count = 0
+    epochs: Count = 0
+    metric_errors: dict[str, Number] = {}
+    confusion: dict[str, list[Triple]] = {}
+    left_out: list[Number] = []
+
+    def is_of(self, training: Training) -> bool:
+        """Whether a training is the one that was evaluated."""
+        names = ("spec", "learning_rate", "seed", "epochs")
+        return all(getattr(self, name) == getattr(training, name) for name in names)
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
+    """The time of a forward pass of one network, measured before it is trained.
+
+    Args:
+        spec: The network.
+        status, reason: Whether it could be measured, and why not.
+        latency_ms, latency_low, latency_high: Median, first and last decile.
+        seconds: Time of building and measuring.
+    """
+
+    spec: Spec
+    status: Status = "ok"
+    reason: str = ""
+    latency_ms: Amount | None = None
+    latency_low: Amount | None = None
+    latency_high: Amount | None = None
+    seconds: Amount = 0.0
+
+
+class Reference(ScoredNetwork, frozen=True, kw_only=True, tag="reference"):
+    """The score of what a search compares with and never answers with.
+
+    Args:
+        name: `majority` always answers the largest class, or the mean; `present` is the
+            user's present model as it is, `retrained` that model trained anew.
+        part: The part that was scored.
+        status, reason: Whether it could be scored, and why not.
+        metric_errors, confusion, left_out: As in `Evaluation`, of the test part.
+        seed, learning_rate, epochs, seconds, curve, undertrained: As in `Training`,
+            where it was trained anew.
+    """
+
+    name: Literal["majority", "present", "retrained"]
+    part: Literal["validation", "test"] = "validation"
+    status: Status = "ok"
+    reason: str = ""
+    metric_errors: dict[str, Number] = {}
+    confusion: dict[str, list[Triple]] = {}
+    left_out: list[Number] = []
+    seed: Count = 0
+    learning_rate: Amount | None = None
+    epochs: Count = 0
+    seconds: Amount = 0.0
+    curve: dict[str, list[Number | None]] = {}
+    undertrained: bool = False
+
+
+Record = Training | Evaluation | Measurement | Reference
+
+
+def to_line(record: Record) -> str:
+    """One line of JSON, with its newline; what is no number is null."""
+    data = msgspec.to_builtins(record)
+    if "spec" in data:
+        data["spec"] = record.spec.to_json()  # type: ignore[union-attr]
+    return msgspec.json.encode(data).decode() + "\n"
+
+
+def from_line(line: str | bytes) -> Record:
+    """The record that `to_line` wrote, or a line of format 2 says.
+
+    Raises:
+        ValueError: The line is not a whole record.
+    """
+    try:
+        data = msgspec.json.decode(line)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+        data = data if "type" in data else _of_format_2(data)
+        if "spec" in data:
+            data["spec"] = _spec(data["spec"])
+        record: Record = msgspec.convert(data, Record)
+        return record
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _spec(data: Any) -> Any:
+    """A spec as msgspec reads it, of a family that is known."""
+    knobs = dict(data)
+    family = knobs.pop("family")
+    if family not in FAMILIES and ":" not in family:
+        raise ValueError(f"unknown family {str(family)[:80]!r}")
+    whole = all(type(knobs.get(name, 0)) is int for name in ("depth", "width"))
+    if not whole or not all(isinstance(v, int | float | str) for v in knobs.values()):
+        raise ValueError(f"{str(data)[:80]} is no spec")
+    return Spec(family, tuple(sorted(knobs.items())))
+
+
+_REFERENCES = ("majority", "present", "retrained")
+
+
+def _of_format_2(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of format 2, in which every kind had all fields, as one of its kind."""
+    family, stage = data["spec"]["family"], data["stage"]
+    if family in _REFERENCES:
+        part = "test" if stage == "test" else "validation"
+        return _fields(Reference, data) | {"name": family, "part": part}
+    if stage == "test":
+        return _fields(Evaluation, data)
+    if stage == "latency":
+        return _fields(Measurement, data)
+    rate = None if ":" in family else data.get("learning_rate")
+    knobs = tuple(sorted((k, v) for k, v in data["spec"].items() if k != "family"))
+    numbers = data.get("seed", 0), data.get("epochs", 0)
+    key = training_key(stage, Spec(family, knobs), rate, *numbers)
+    return _fields(Training, data) | {"key": key}
+
+
+def _fields(kind: type[msgspec.Struct], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a kind that a line has."""
+    known = {name: data[name] for name in kind.__struct_fields__ if name in data}
+    return {"type": kind.__struct_config__.tag, **known}
+
+
+def training_key(
+    stage: str, spec: Spec, learning_rate: float | None, seed: int, epochs: int
+) -> str:
+    """A name for one training, from everything that decides it.
+
+    Args:
+        stage: Why the network is trained.
+        spec: What is trained.
+        learning_rate: The one asked for; None where the code of a user's model decides.
+        seed: Seed of the training.
+        epochs: Epochs the weights have been trained at its end.
+    """
+    text = repr((stage, spec.family, spec.knobs, learning_rate, seed, epochs))
+    return f"{stage}-{blake2b(text.encode(), digest_size=8).hexdigest()}"

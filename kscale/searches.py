@@ -13,8 +13,8 @@ from kscale.errors import BudgetError, ResultsError
 from kscale.guests.keras_tuner_projects.project import import_project
 from kscale.guests.present_model.retraining import check_retrainable
 from kscale.guests.present_model.scoring import load_present
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import flat_layers
-from kscale.networks.pretrained_record import Backbone
 from kscale.run import Run
 from kscale.runs.results import Result, ResultsWriter, read_results
 from kscale.search.pool import Pool

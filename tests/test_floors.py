@@ -70,7 +70,6 @@ MODULES = {
     for path in sorted(HOUSE.rglob("*.py"))
 }
 KNOWN = {
-    "kscale.data.describing -> kscale.data.dataset",
     "kscale.guests.hypermodels.user_fit -> kscale.guests.hypermodels.watching",
     "kscale.guests.hypermodels.watching -> kscale.guests.hypermodels.training",
     "kscale.tuning.driver -> kscale.guests.hypermodels.training",

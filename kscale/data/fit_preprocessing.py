@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from kscale.data.dataset import PartName
 from kscale.data.kinds import as_raw_input, input_of
+from kscale.data.parts import PartName
 from kscale.data.preprocessing import Preprocessing, RawInput
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.raw import RawArray, RawParts

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.errors import DataError
 from kscale.units import format_count

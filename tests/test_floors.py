@@ -75,8 +75,6 @@ KNOWN = {
     "kscale.tuning.driver -> kscale.guests.hypermodels.training",
     "kscale.tuning.driver -> kscale.guests.present_model.retraining",
     "kscale.tuning.driver -> kscale.guests.present_model.scoring",
-    "kscale.tuning.plan -> kscale.guests.hypermodels.search_plan",
-    "kscale.tuning.plan -> kscale.guests.present_model.baseline_file",
 }
 """Arrows that are still to be cut."""
 

@@ -160,7 +160,7 @@ def tune(
         replicas=replicas_of(devices),
     )
     check_weights(_backbones(plan))
-    present = load_present(plan)
+    present = load_present(plan.baseline, plan.dataset, plan.objective)
     if present is not None and retrain_baseline:
         check_retrainable(present)
     about = {} if present is None else {"baseline": present.to_json()}

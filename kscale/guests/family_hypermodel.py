@@ -20,7 +20,7 @@ from kscale.networks.sizing import Size, size_of
 from kscale.search.contract import derived_seed
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Target, Task
-from kscale.tuning.plan import searched_knobs
+from kscale.tuning.request import searched_knobs
 
 
 def as_hypermodel(

@@ -12,8 +12,8 @@ import numpy as np
 
 from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import Layer
-from kscale.networks.pretrained_record import Backbone
 
 
 class Tensor(NamedTuple):

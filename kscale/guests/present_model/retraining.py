@@ -110,7 +110,7 @@ def retrained_results(
 
 def _job(plan: Plan, present: Present) -> Job:
     seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
-    rate = float(dict(plan.request.settings).get("learning_rate", _RATE))
+    rate = float(plan.request.settings.get("learning_rate", _RATE))
     spec = present.spec(RETRAINED)
     return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 

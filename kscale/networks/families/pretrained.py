@@ -23,11 +23,10 @@ Example:
 (True, 12810)
 """
 
-from kscale.networks.backbones import NETWORKS, SIDES, counts_of, side_for
+from kscale.networks.backbones import NETWORKS, SIDES, Backbone, counts_of, side_for
 from kscale.networks.blueprint import Blueprint, Dropout, Layer
 from kscale.networks.families.base import Family, Knob, learning_rate_knob, with_heads
 from kscale.networks.families.images import DROPOUT, image_shape
-from kscale.networks.pretrained_record import Backbone
 from kscale.task.tasks import Task
 
 

@@ -38,9 +38,9 @@ from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.reports.present import compared
 from kscale.runs.results import Result
+from kscale.searches import plan_search
 from kscale.task.scores import probabilities
 from kscale.tuning.driver import make_trainer
-from kscale.tuning.plan import plan_search
 from kscale.tuning.trainer import TimeUp
 
 SMALL: dict[str, Any] = {

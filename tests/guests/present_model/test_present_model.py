@@ -63,8 +63,9 @@ def pixels(data: Dataset, part: str) -> np.ndarray:
 def mine() -> keras.Model:
     """A classifier of flat pixels of 0 to 1, trained a few steps."""
     keras.utils.set_random_seed(3)
-    layers = [keras.layers.Rescaling(2.0, -1.0), keras.layers.Dense(16, "tanh")]
-    model = keras.Sequential([keras.Input((64,)), *layers, keras.layers.Dense(10, "softmax")], name="mine")
+    first = [keras.Input((64,)), keras.layers.Rescaling(2.0, -1.0)]
+    layers = [keras.layers.Dense(16, "tanh"), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential([*first, *layers], name="mine")
     model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
     x = pixels(digits(), "train").reshape(-1, 64) / 16
     model.fit(x, digits().train.targets["label"], epochs=2, verbose=0)

@@ -70,14 +70,11 @@ MODULES = {
     for path in sorted(HOUSE.rglob("*.py"))
 }
 KNOWN = {
-    "kscale.data.describing -> kscale.data.dataset",
     "kscale.guests.hypermodels.user_fit -> kscale.guests.hypermodels.watching",
     "kscale.guests.hypermodels.watching -> kscale.guests.hypermodels.training",
     "kscale.tuning.driver -> kscale.guests.hypermodels.training",
     "kscale.tuning.driver -> kscale.guests.present_model.retraining",
     "kscale.tuning.driver -> kscale.guests.present_model.scoring",
-    "kscale.tuning.plan -> kscale.guests.hypermodels.search_plan",
-    "kscale.tuning.plan -> kscale.guests.present_model.baseline_file",
 }
 """Arrows that are still to be cut."""
 

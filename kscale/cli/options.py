@@ -9,7 +9,7 @@ import click
 from kscale.cli.output import start_tensorflow
 from kscale.data.loading import KERAS_DATASETS, Dataset, Options, load_dataset
 from kscale.networks.families import FAMILIES, find_family
-from kscale.task.tasks import INPUT_RANKS
+from kscale.task.inputs import INPUT_RANKS
 from kscale.units import parse_bytes, parse_count, parse_seconds
 
 Command = TypeVar("Command", bound=Callable[..., Any])

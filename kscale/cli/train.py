@@ -5,10 +5,8 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import start_tensorflow
-from kscale.cli.progress import progress_listener
-from kscale.cli.tune import check_search, show_run
-from kscale.tuning.single_point import single_point
+from kscale.cli.tune import run_search
+from kscale.tuning.request import single_request
 
 
 @click.command()
@@ -31,7 +29,10 @@ from kscale.tuning.single_point import single_point
 @options.run_option
 @options.json_option
 @options.quiet_option
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     family: str,
     depth: int | None,
     width: int | None,
@@ -53,9 +54,5 @@ def train(
     settings = options.with_weights(settings, weights)
     knobs = options.knobs_of(settings, depth, width)
     asked["data"] = options.load_asked(asked["data"], asked, quiet)
-    check_search({**asked, **single_point(family, knobs, asked["data"])})
-    start_tensorflow(quiet)
-    from kscale import train as train_one
-
-    run = train_one(family, knobs, listener=progress_listener(quiet), **asked)
-    show_run(run, as_json, all_rows=True)
+    request = single_request(family, knobs, **asked)
+    run_search(ctx, request, as_json, quiet, all_rows=True)

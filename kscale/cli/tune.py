@@ -11,7 +11,9 @@ from kscale.cli import options
 from kscale.cli.output import is_terminal, output_width, print_json, start_tensorflow
 from kscale.cli.progress import progress_listener
 from kscale.reports.run_tables import report_table, report_text
-from kscale.tuning.plan import plan_search
+from kscale.search import SEARCHERS
+from kscale.searches import SearchInterrupted, plan_search, search
+from kscale.tuning.request import SearchRequest
 
 
 @click.command(short_help="Search depth and width within a budget.")
@@ -21,7 +23,6 @@ from kscale.tuning.plan import plan_search
 @options.data_options
 @click.option(
     "--family",
-    "families",
     type=options.FamilyName("auto"),
     multiple=True,
     default=("auto",),
@@ -37,6 +38,13 @@ from kscale.tuning.plan import plan_search
 @options.settings_option
 @options.weights_option
 @options.hypermodel_options
+@click.option(
+    "--searcher",
+    type=click.Choice(list(SEARCHERS)),
+    default="random",
+    show_default=True,
+    help="How networks are proposed.",
+)
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
@@ -96,31 +104,15 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
       kscale tune --max-params 50k --data people.csv --label income
       kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
-    check_knobs(asked)
     as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
+    _refuse_knobs_of_no_hypermodel(asked)
     settings = options.with_weights(asked["settings"], asked.pop("weights"))
     asked["settings"] = dict(settings)
-    asked["family"] = asked.pop("families")
     asked["data"] = options.load_asked(asked["data"], asked, quiet)
-    if asked["hypermodel"] is None:
-        check_search(asked)
-    start_tensorflow(quiet)
-    from kscale import SearchInterrupted
-    from kscale import tune as search
-
-    try:
-        # What a user's code prints is no part of the answer.
-        with redirect_stdout(sys.stderr):
-            run = search(listener=progress_listener(quiet), **asked)
-    except SearchInterrupted as interrupted:
-        click.echo("Interrupted; the same command goes on from here.", err=True)
-        show_run(interrupted.run, as_json)
-        ctx.exit(130)
-    show_run(run, as_json)
+    run_search(ctx, SearchRequest(**asked), as_json, quiet)
 
 
-def check_knobs(asked: dict[str, Any]) -> None:
-    """Refuse names of hyperparameters where no hypermodel has any."""
+def _refuse_knobs_of_no_hypermodel(asked: dict[str, Any]) -> None:
     for what in ("depth", "width"):
         if asked[f"{what}_knob"] is not None and asked["hypermodel"] is None:
             raise click.UsageError(
@@ -129,9 +121,32 @@ def check_knobs(asked: dict[str, Any]) -> None:
             )
 
 
-def check_search(asked: dict[str, Any]) -> None:
-    """Refuse a search of loaded data while TensorFlow has not taken its seconds."""
-    plan_search(**{name: value for name, value in asked.items() if name != "run"})
+def run_search(
+    ctx: click.Context,
+    request: SearchRequest,
+    as_json: bool,
+    quiet: bool,
+    all_rows: bool = False,
+) -> None:
+    """Plan a search, run it, and print its answer.
+
+    A search of families is planned, and refused, before TensorFlow takes its seconds.
+    """
+    if request.hypermodel is not None:
+        start_tensorflow(quiet)
+    # What a user's code prints is no part of the answer.
+    with redirect_stdout(sys.stderr):
+        plan = plan_search(request)
+    if request.hypermodel is None:
+        start_tensorflow(quiet)
+    try:
+        with redirect_stdout(sys.stderr):
+            run = search(plan, progress_listener(quiet))
+    except SearchInterrupted as interrupted:
+        click.echo("Interrupted; the same command goes on from here.", err=True)
+        show_run(interrupted.run, as_json, all_rows=all_rows)
+        ctx.exit(130)
+    show_run(run, as_json, all_rows=all_rows)
 
 
 def show_run(

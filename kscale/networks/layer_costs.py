@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import Layer
 from kscale.networks.counts import are_equal
-from kscale.networks.pretrained_record import Backbone
 
 
 class Tensor(NamedTuple):

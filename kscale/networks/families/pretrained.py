@@ -23,7 +23,7 @@ Example:
 (True, 12810)
 """
 
-from kscale.networks.backbones import NETWORKS, SIDES, counts_of, side_for
+from kscale.networks.backbones import NETWORKS, SIDES, Backbone, counts_of, side_for
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families.base import (
     Family,
@@ -33,7 +33,6 @@ from kscale.networks.families.base import (
     with_heads,
 )
 from kscale.networks.families.images import DROPOUT, image_shape
-from kscale.networks.pretrained_record import Backbone
 from kscale.task.tasks import Task
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         TrialError,
     )
     from kscale.guests.family_hypermodel import as_hypermodel
-    from kscale.guests.keras_tuner_budget.oracle import BudgetedOracle
+    from kscale.guests.keras_tuner_budget.budgeted_oracle import BudgetedOracle
     from kscale.guests.sizes.model_size import ModelSize, count_model
     from kscale.networks.blueprint import Blueprint
     from kscale.networks.budget import Budget
@@ -54,7 +54,7 @@ _HOMES = {
     "Blueprint": "networks.blueprint",
     "Budget": "networks.budget",
     "BudgetError": "errors",
-    "BudgetedOracle": "guests.keras_tuner_budget.oracle",
+    "BudgetedOracle": "guests.keras_tuner_budget.budgeted_oracle",
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Entry": "runs.entries",

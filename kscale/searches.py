@@ -162,7 +162,7 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     plan = _suited(plan, replicas_of(devices))
     request = plan.request
     check_weights(_backbones(plan))
-    present = load_present(plan)
+    present = load_present(plan.baseline, plan.dataset, plan.objective)
     if present is not None and request.retrain_baseline:
         check_retrainable(present)
     about = {} if present is None else {"baseline": present.to_json()}

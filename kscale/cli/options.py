@@ -10,7 +10,7 @@ import click
 from kscale.cli.output import start_tensorflow
 from kscale.data.load_options import Options
 from kscale.networks.families import find_family
-from kscale.task.tasks import INPUT_RANKS
+from kscale.task.inputs import INPUT_RANKS
 from kscale.text import argument_texts
 from kscale.units import parse_bytes, parse_count, parse_seconds
 

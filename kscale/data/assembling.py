@@ -107,8 +107,8 @@ def _understood(
         same = part.inputs.keys() == first.inputs.keys()
         if not (same and part.targets.keys() == first.targets.keys()):
             raise DataError(
-                f"The {part_name} part must have the inputs and targets of the training "
-                f"part, {[*first.inputs, *first.targets]}, but it has "
+                f"The {part_name} part must have the inputs and targets of the "
+                f"training part, {[*first.inputs, *first.targets]}, but it has "
                 f"{[*part.inputs, *part.targets]}."
             )
     raw = with_fits(raw, options.kind, options.vocabulary)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kscale.reports.counting import count_network, list_fitting
     from kscale.run import Run
     from kscale.runs.entries import Entry
-    from kscale.runs.results import Result
+    from kscale.runs.records import Evaluation, Measurement, Reference, Training
     from kscale.searches import SearchInterrupted, read_keras_tuner, train, tune
     from kscale.ship.prediction import Prediction
     from kscale.task.tasks import Input, Target, Task
@@ -52,6 +52,7 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Entry": "runs.entries",
+    "Evaluation": "runs.records",
     "ExportError": "errors",
     "FAMILIES": "networks.families",
     "Family": "networks.families.base",
@@ -59,12 +60,13 @@ _HOMES = {
     "Knob": "networks.families.base",
     "KscaleError": "errors",
     "Listener": "tuning.listeners",
+    "Measurement": "runs.records",
     "MissingPackageError": "errors",
     "ModelSize": "guests.sizes.model_size",
     "NAMED": "networks.named",
     "Plan": "tuning.plan",
     "Prediction": "ship.prediction",
-    "Result": "runs.results",
+    "Reference": "runs.records",
     "ResultsError": "errors",
     "Run": "run",
     "SearchInterrupted": "searches",
@@ -73,6 +75,7 @@ _HOMES = {
     "SpecError": "errors",
     "Target": "task.tasks",
     "Task": "task.tasks",
+    "Training": "runs.records",
     "TrialError": "errors",
     "as_hypermodel": "guests.family_hypermodel",
     "build_model": "building.models",
@@ -103,17 +106,19 @@ __all__ = [
     "DataError",
     "Dataset",
     "Entry",
+    "Evaluation",
     "ExportError",
     "Family",
     "Input",
     "Knob",
     "KscaleError",
     "Listener",
+    "Measurement",
     "MissingPackageError",
     "ModelSize",
     "Plan",
     "Prediction",
-    "Result",
+    "Reference",
     "ResultsError",
     "Run",
     "SearchInterrupted",
@@ -122,6 +127,7 @@ __all__ = [
     "SpecError",
     "Target",
     "Task",
+    "Training",
     "TrialError",
     "as_hypermodel",
     "build_model",

@@ -16,7 +16,8 @@ from kscale.guests.present_model.scoring import load_present
 from kscale.networks.blueprint import flat_layers
 from kscale.networks.pretrained_record import Backbone
 from kscale.run import Run
-from kscale.runs.results import Result, ResultsWriter, read_results
+from kscale.runs.folder import RecordsWriter, read_records
+from kscale.runs.records import Record
 from kscale.search.pool import Pool
 from kscale.task.tasks import Task
 from kscale.tuning.driver import Session
@@ -173,14 +174,14 @@ def tune(
     deadline = math.inf if time_limit is None else started + time_limit
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
-    with ResultsWriter(folder, plan.description()) as writer:
+    with RecordsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session(), about)
         if plan.own is not None:
             plan.own.keep(folder)
         gate: LatencyGate | None = None
         pool: AnyPool = plan.pool
         if plan.space.budget.max_latency_ms is not None:
-            recorded = read_results(folder)
+            recorded = read_records(folder)
             gate = LatencyGate(plan, folder, recorded, writer.append, deadline)
         if gate is not None and isinstance(pool, Pool):
             try:
@@ -283,7 +284,7 @@ def _run(session: Session) -> None:
         raise SearchInterrupted(Run(session.folder, session.recorded)) from error
 
 
-def _write_page(folder: Path, results: Sequence[Result]) -> None:
+def _write_page(folder: Path, results: Sequence[Record]) -> None:
     Run(folder, results).write(folder / "report.html")
 
 

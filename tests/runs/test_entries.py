@@ -16,11 +16,11 @@ from kscale.runs.entries import (
     recommended_of,
 )
 from kscale.runs.records import Evaluation, Reference, Training
-from kscale.task.objectives import OBJECTIVES
+from kscale.task.heads import HEADS
 
-ACCURACY = OBJECTIVES["classes"]["accuracy"]
+ACCURACY = HEADS["classes"].objectives["accuracy"]
+ERROR = HEADS["real"].objectives["mean_absolute_error"]
 SIZES: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
-ERROR = OBJECTIVES["real"]["mean_absolute_error"]
 
 
 def result(width: int, score: float | None, **changes: Any) -> Training:

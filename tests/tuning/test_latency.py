@@ -21,6 +21,7 @@ from kscale.networks.families.base import Spec
 from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.records import Measurement, Record
 from kscale.search.random_search import RandomSearcher
+from kscale.searches import plan_search
 from kscale.task.tasks import Input, Task
 from kscale.tuning.driver import Session
 from kscale.tuning.latency_limit import (
@@ -30,7 +31,7 @@ from kscale.tuning.latency_limit import (
     settled_latency,
 )
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plan import Plan, plan_search
+from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 
 FAST: dict[str, Any] = {

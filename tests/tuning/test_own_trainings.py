@@ -22,8 +22,9 @@ from kscale.guests.hypermodels.training import OwnTrainer
 from kscale.reports.hparams import session_values
 from kscale.runs.records import Measurement, Training
 from kscale.search.contract import Job
+from kscale.searches import plan_search
 from kscale.tuning.driver import make_trainer
-from kscale.tuning.plan import Plan, plan_search
+from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 
 

@@ -24,7 +24,7 @@ from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.runs.folder import RecordsWriter
 from kscale.runs.records import training_key
-from kscale.tuning.plan import plan_search
+from kscale.searches import plan_search
 
 DENSITY, TEST = "summary/density", "summary/test_score"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         TrialError,
     )
     from kscale.guests.family_hypermodel import as_hypermodel
-    from kscale.guests.keras_tuner_budget.oracle import BudgetedOracle
+    from kscale.guests.keras_tuner_budget.budgeted_oracle import BudgetedOracle
     from kscale.guests.sizes.model_size import ModelSize, count_model
     from kscale.networks.blueprint import Blueprint
     from kscale.networks.budget import Budget
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from kscale.networks.families.base import Family, Knob, Spec
     from kscale.networks.named import NAMED, find_named
     from kscale.networks.sizing import Size, size_of, size_rows
-    from kscale.reports.counting import count_network, list_fitting
+    from kscale.reports.counting import count_network
+    from kscale.reports.fitting_specs import list_fitting
     from kscale.run import Run
     from kscale.runs.entries import Entry
     from kscale.runs.results import Result
@@ -54,7 +55,7 @@ _HOMES = {
     "Blueprint": "networks.blueprint",
     "Budget": "networks.budget",
     "BudgetError": "errors",
-    "BudgetedOracle": "guests.keras_tuner_budget.oracle",
+    "BudgetedOracle": "guests.keras_tuner_budget.budgeted_oracle",
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Entry": "runs.entries",
@@ -88,7 +89,7 @@ _HOMES = {
     "find_family": "networks.families",
     "find_named": "networks.named",
     "fit_model": "tuning.fit_model",
-    "list_fitting": "reports.counting",
+    "list_fitting": "reports.fitting_specs",
     "load_dataset": "data.loading",
     "peek_task": "data.loading",
     "plan_search": "searches",

@@ -30,7 +30,7 @@ tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from tuning.made_data import digits, made_loop, weights_of
-from kscale.data import load_dataset
+from kscale.data.loading import load_dataset
 from kscale.networks.families import find_family
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import make_strategy, replicas_of

@@ -82,7 +82,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])
             for target in targets
-            if target.kind == "real"
+            if target.head.is_scaled
         },
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(

@@ -16,7 +16,6 @@ SHARE = 0.15
 """Share of the examples that a part gets which the source does not have."""
 
 _MOST_VALIDATION = 10_000  # each epoch ends with a pass over this part
-_QUANTILES = 10
 _LEAST_TOGETHER = 7  # one in each part cut is then no more than the part's share
 
 Indices = NDArray[np.int64]
@@ -53,8 +52,7 @@ def rows_of_parts(
         return rows, ""
     given = raw.parts["train"].targets.values()
     for target, array in zip(targets, given, strict=True):
-        if target.kind == "classes":
-            check_counts(array.label, target, train[target.name], 1 + len(missing))
+        check_counts(array.label, target, train[target.name], 1 + len(missing))
     if not missing:
         return rows, ""
     strata, note = _strata(targets, train)
@@ -77,25 +75,26 @@ def _check_classes(
     train: Indices | None,
 ) -> None:
     for target in targets:
-        ids = labels[target.name]
-        lost = np.setdiff1d(ids, ids[train])
-        if target.kind == "classes" and len(lost):
+        if target.head.counts is None:
+            continue
+        counts = target.head.counts(labels[target.name][train], target.outputs)
+        if not counts.all():
             raise DataError(
                 f"With parts cut by {groups.label}, the training part has no "
-                f"{target.class_names[lost[0]]!r}; cut by another column, or give "
-                "parts."
+                f"{target.class_names[counts.argmin()]!r}; cut by another column, or "
+                "give parts."
             )
 
 
 def _strata(
     targets: Sequence[Target], labels: Mapping[str, NDArray[Any]]
 ) -> tuple[NDArray[Any], str]:
-    """Groups that every part has its share of: combinations of classes, or where some
-    are rare the first classes, with a note; without classes ranges of values."""
-    names = [target.name for target in targets if target.kind == "classes"]
-    if not names:
-        return quantiles(labels[targets[0].name][:, 0]), ""
-    ids = np.stack([labels[name] for name in names])
+    """Groups that every part has its share of: combinations of the strata of all named
+    targets, or where some are rare those of the first, with a note; without named
+    targets the strata of the first one."""
+    named = [target for target in targets if target.head.is_named] or targets[:1]
+    names = [target.name for target in named]
+    ids = np.stack([target.head.strata(labels[target.name]) for target in named])
     _, places, counts = np.unique(ids, axis=1, return_inverse=True, return_counts=True)
     if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
         return places.reshape(-1), ""
@@ -114,7 +113,7 @@ def cut_parts(
     Every part has about its share of each stratum, and at least one example of it.
 
     Args:
-        strata: Whole numbers from 0, `(examples,)`: class ids, or `quantiles`. Each
+        strata: Whole numbers from 0, `(examples,)`, as `Head.strata` gives them. Each
             occurs more often than parts are cut.
         wanted: Parts to cut.
         seed: Decides which examples go where.
@@ -179,14 +178,6 @@ def _allot(counts: NDArray[Any], total: int) -> NDArray[Any]:
     left = max(0, total - int(given.sum()))
     given[np.argsort(given - exact, kind="stable")[:left]] += 1
     return given
-
-
-def quantiles(values: NDArray[Any]) -> NDArray[Any]:
-    """Strata for real values `(examples,)`: up to ten of nearly the same size."""
-    bins = max(1, min(_QUANTILES, len(values) // _QUANTILES))
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return rank * bins // len(values)
 
 
 def _shuffled(count: int, seed: int) -> NDArray[np.uint64]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of `_HOMES`
     from kscale.reports.fitting_specs import list_fitting
     from kscale.run import Run
     from kscale.runs.entries import Entry
-    from kscale.runs.results import Result
+    from kscale.runs.records import Evaluation, Measurement, Reference, Training
     from kscale.searches import (
         SearchInterrupted,
         plan_search,
@@ -60,6 +60,7 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Entry": "runs.entries",
+    "Evaluation": "runs.records",
     "ExportError": "errors",
     "FAMILIES": "networks.families",
     "Family": "networks.families.base",
@@ -67,12 +68,13 @@ _HOMES = {
     "Knob": "networks.families.base",
     "KscaleError": "errors",
     "Listener": "tuning.listeners",
+    "Measurement": "runs.records",
     "MissingPackageError": "errors",
     "ModelSize": "guests.sizes.model_size",
     "NAMED": "networks.named",
     "Plan": "tuning.plan",
     "Prediction": "ship.prediction",
-    "Result": "runs.results",
+    "Reference": "runs.records",
     "ResultsError": "errors",
     "Run": "run",
     "SearchInterrupted": "searches",
@@ -81,6 +83,7 @@ _HOMES = {
     "SpecError": "errors",
     "Target": "task.tasks",
     "Task": "task.tasks",
+    "Training": "runs.records",
     "TrialError": "errors",
     "as_hypermodel": "guests.family_hypermodel",
     "build_model": "building.models",

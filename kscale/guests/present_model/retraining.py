@@ -19,7 +19,7 @@ from kscale.engine.tensorflow.epochs import (
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.present_model.feeding import Feeder, named_tensors
 from kscale.guests.present_model.scoring import Present, output_names, scored
-from kscale.guests.sizes.layers import graph_of
+from kscale.guests.sizes.layer_work import graph_of
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.networks.sizing import Size

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from kscale.networks.families.base import Family, Knob, Spec
     from kscale.networks.named import NAMED, find_named
     from kscale.networks.sizing import Size, size_of, size_rows
-    from kscale.reports.counting import count_network, list_fitting
+    from kscale.reports.counting import count_network
+    from kscale.reports.fitting_specs import list_fitting
     from kscale.run import Run
     from kscale.runs.entries import Entry
     from kscale.runs.results import Result
@@ -88,7 +89,7 @@ _HOMES = {
     "find_family": "networks.families",
     "find_named": "networks.named",
     "fit_model": "tuning.fit_model",
-    "list_fitting": "reports.counting",
+    "list_fitting": "reports.fitting_specs",
     "load_dataset": "data.loading",
     "peek_task": "data.loading",
     "plan_search": "searches",

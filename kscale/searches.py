@@ -23,8 +23,8 @@ from kscale.task.tasks import Task
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import AnyPool, Plan, make_plan
 from kscale.tuning.request import (
+    OF_ONE_NETWORK,
     OPTIONS,
-    OPTIONS_OF_ONE,
     SearchRequest,
     single_request,
     with_options,
@@ -74,7 +74,7 @@ def tune(
     return search(plan_search(SearchRequest(data, **options)), listener)
 
 
-@with_options(OPTIONS_OF_ONE)
+@with_options(OF_ONE_NETWORK)
 def train(
     family: str,
     knobs: Mapping[str, Any] | None = None,

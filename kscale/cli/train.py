@@ -5,7 +5,13 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.tune import run_search
+from kscale.cli.search_options import (
+    asked,
+    outcome_options,
+    run_search,
+    training_options,
+    weights_option,
+)
 from kscale.tuning.request import single_request
 
 
@@ -13,20 +19,12 @@ from kscale.tuning.request import single_request
 @click.argument("family", type=options.FamilyName())
 @options.shape_options
 @options.settings_option
-@options.weights_option
+@weights_option
 @options.data_option
 @options.data_options
-@options.training_options
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=1,
-    show_default=True,
-    help="Trainings, each from another seed.",
-)
-@options.baseline_options
-@options.run_option
+@training_options
+@asked("seeds", help="Trainings, each from another seed.")
+@outcome_options
 @options.json_option
 @options.quiet_option
 @click.pass_context
@@ -34,13 +32,13 @@ def train(
     ctx: click.Context,
     /,
     family: str,
+    settings: tuple[tuple[str, str], ...],
     depth: int | None,
     width: int | None,
-    settings: tuple[tuple[str, str], ...],
     weights: str | None,
     as_json: bool,
     quiet: bool,
-    **asked: Any,
+    **given: Any,
 ) -> None:
     """Train one network of FAMILY and score it on the test part.
 
@@ -51,8 +49,7 @@ def train(
       kscale train mlp --depth 2 --width 64
       kscale train mlp --depth 2 --width 64 --baseline my_model.keras
     """
-    settings = options.with_weights(settings, weights)
-    knobs = options.knobs_of(settings, depth, width)
-    asked["data"] = options.load_asked(asked["data"], asked, quiet)
-    request = single_request(family, knobs, **asked)
+    knobs = options.knobs_of(settings, depth=depth, width=width, weights=weights)
+    given["data"] = options.load_asked(given["data"], given, quiet)
+    request = single_request(family, knobs, **given)
     run_search(ctx, request, as_json, quiet, all_rows=True)

@@ -22,7 +22,7 @@ from kscale.data.raw import RawArray, RawData, RawParts
 from kscale.data.readers import ArrayReader
 from kscale.data.rows import ChosenRows, ComputedRows, Rows, chunks_of
 from kscale.data.scaling import fit_target_scaling
-from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
+from kscale.data.splitting import Indices, cut_groups, cut_parts
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 
@@ -82,7 +82,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])
             for target in targets
-            if target.kind == "real"
+            if target.head.is_scaled
         },
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
@@ -166,14 +166,15 @@ def _grouped_rows(
         )
     parts = cut_groups(groups, missing, seed)
     for target in targets:
-        ids = labels[target.name]["train"]
-        if target.kind == "classes" and len(np.unique(ids[parts["train"]])) < len(
-            target.class_names
-        ):
-            lost = np.setdiff1d(ids, ids[parts["train"]])[0]
+        if target.head.counts is None:
+            continue
+        given = labels[target.name]["train"][parts["train"]]
+        counts = target.head.counts(given, target.outputs)
+        if not counts.all():
             raise DataError(
                 f"With parts cut by {array.label}, the training part has no "
-                f"{target.class_names[lost]!r}; cut by another column, or give parts."
+                f"{target.class_names[counts.argmin()]!r}; cut by another column, or "
+                "give parts."
             )
     return parts
 
@@ -183,8 +184,7 @@ def _check_counts(
 ) -> None:
     arrays = parts["train"].targets.values()
     for target, raw in zip(targets, arrays, strict=True):
-        if target.kind == "classes":
-            check_counts(raw.label, target, labels[target.name]["train"], least)
+        check_counts(raw.label, target, labels[target.name]["train"], least)
 
 
 def _strata(
@@ -192,10 +192,10 @@ def _strata(
 ) -> tuple[NDArray[Any], str]:
     """Groups that every part has its share of: combinations of classes, or where some
     are rare the first classes, with a note; without classes ranges of values."""
-    names = [target.name for target in targets if target.kind == "classes"]
-    if not names:
-        return quantiles(labels[targets[0].name]["train"][:, 0]), ""
-    ids = np.stack([labels[name]["train"] for name in names])
+    named = [target for target in targets if target.head.is_named] or targets[:1]
+    names = [target.name for target in named]
+    strata = [target.head.strata(labels[target.name]["train"]) for target in named]
+    ids = np.stack(strata)
     _, places, counts = np.unique(ids, axis=1, return_inverse=True, return_counts=True)
     if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
         return places.reshape(-1), ""

@@ -117,9 +117,7 @@ def _check_part(name: str, part: Part, task: Task) -> None:
             f"but got {found}."
         )
     outputs = {
-        target.name: ((), "int32")
-        if target.kind == "classes"
-        else ((target.outputs,), "float32")
+        target.name: (target.head.label_shape(target.outputs), target.head.dtype)
         for target in task.targets
     }
     given = {

@@ -11,7 +11,6 @@ SHARE = 0.15
 """Share of the examples that a part gets which the source does not have."""
 
 _MOST_VALIDATION = 10_000  # each epoch ends with a pass over this part
-_QUANTILES = 10
 
 Indices = NDArray[np.int64]
 
@@ -24,8 +23,8 @@ def cut_parts(
     Every part has about its share of each stratum, and at least one example of it.
 
     Args:
-        strata: Whole numbers from 0, `(examples,)`: class ids, or `quantiles`. Each
-            occurs more often than parts are cut.
+        strata: Whole numbers from 0, `(examples,)`: as `Head.strata` gives them.
+            Each occurs more often than parts are cut.
         wanted: Parts to cut.
         seed: Decides which examples go where.
     """
@@ -89,14 +88,6 @@ def _allot(counts: NDArray[Any], total: int) -> NDArray[Any]:
     left = max(0, total - int(given.sum()))
     given[np.argsort(given - exact, kind="stable")[:left]] += 1
     return given
-
-
-def quantiles(values: NDArray[Any]) -> NDArray[Any]:
-    """Strata for real values `(examples,)`: up to ten of nearly the same size."""
-    bins = max(1, min(_QUANTILES, len(values) // _QUANTILES))
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return rank * bins // len(values)
 
 
 def _shuffled(count: int, seed: int) -> NDArray[np.uint64]:

@@ -202,9 +202,8 @@ def make_plan(
         name: checked_value(families, name, value)
         for name, value in sorted(request.settings.items())
     }
-    space = Space(
-        families, dataset.task, budget, request.search, tuple(settings.items())
-    )
+    searched = tuple(request.search)
+    space = Space(families, dataset.task, budget, searched, tuple(settings.items()))
     pool = Pool(space, request.seed)
     check_missing(pool, request.family)
     notes = tuple(notes_on_families(pool, space, request.family))

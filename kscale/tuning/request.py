@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
 from pathlib import Path
 from textwrap import fill
@@ -17,47 +17,85 @@ from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.search import SEARCHERS
 from kscale.search.pool import ALWAYS_SEARCHED
+from kscale.text import argument_texts
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_OPTIONS = "        {options}\n"
-_WIDTH = 88
+LEAST = {
+    "trials": 1,
+    "seed": 0,
+    "seeds": 1,
+    "finalist_seeds": 0,
+    "most_finalists": 2,
+    "epochs": 1,
+    "batch_size": 1,
+    "time_limit": 1e-3,
+}
+"""The smallest values of numbers; whole numbers where the smallest is whole."""
 
-
-def option(
-    default: Any,
-    doc: str,
-    *,
-    least: float | None = None,
-    choices: Mapping[str, Any] | Sequence[str] = (),
-    accepts: Any = None,
-    of_one: bool = False,
-) -> Any:
-    """A field of a request.
-
-    Args:
-        default: Its value where none is given.
-        doc: What it is for, in sentences.
-        least: Smallest value of a number.
-        choices: The names it may be.
-        accepts: Type of what may be given, where the field holds it in another form.
-        of_one: Whether it is an option of training a single network, too.
-    """
-    about = {
-        "doc": doc,
-        "least": least,
-        "choices": choices,
-        "accepts": accepts,
-        "of_one": of_one,
-    }
-    return field(default=default, metadata=about)
+OF_ONE_NETWORK = (
+    *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
+    *("strategy", "baseline", "retrain_baseline", "run"),
+)
+"""The options that training a single network has, too."""
 
 
 @dataclass(frozen=True, eq=False)
 class SearchRequest:
     """What a search is asked to do: the options of `kscale.tune`, checked.
 
-    `OPTIONS` describes each of them.
+    The docstring of `tune` and the help of `kscale tune` are made of this one.
+
+    Args:
+        data: Anything `kscale.load_dataset` takes.
+        max_params: Most parameters.
+        max_flops: Most FLOPs of one example forward; a multiply-add is 2.
+        max_bytes: Most bytes of the float32 weights.
+        max_memory: Most bytes that training holds, predicted before the network is
+            built; see `Size.training_bytes`.
+        max_latency_ms: Most milliseconds of a forward pass, measured on this device
+            before a network is trained.
+        latency_batch: Examples in that forward pass.
+        family: Name of a family or several; `auto` takes what suits the data.
+        search: Knobs to vary besides depth, width and learning rate.
+        settings: Values of knobs that are not to be varied, `learning_rate` included.
+        class_weights: `balanced` if every class shall count the same in the loss,
+            however rare it is, or `none`.
+        objective: A metric by its Keras name, such as accuracy, recall, auc, f1 or
+            rmse; without one, accuracy for classes and rmse for real values. For
+            several targets, its mean over them; without one, or with `mean`, the mean
+            of accuracy for classes and R2 for real values.
+        searcher: How the networks to try are proposed.
+        trials: Most specs to try, before the finalists.
+        time_limit: Most seconds; planning and the finalists are part of it.
+        epochs: Epochs of each training; without it, enough for about 1,600 steps.
+        batch_size: Examples in a step; without it 32, 64 or 128, as suits the data.
+        seed: Decides every random choice.
+        seeds: Trainings of each spec tried, each from another seed.
+        finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
+        most_finalists: Most finalists.
+        hypermodel: Your `keras_tuner.HyperModel` or function `build(hp)` to search
+            instead of a family, or `module:name` of one, which is imported. It is given
+            the data as they are: images and numbers unscaled, class ids, values in
+            their unit. Models that it compiles are trained by its own `fit`.
+        depth_knob: Integer hyperparameter of the hypermodel that is shown as depth;
+            without it, the hyperparameter named depth.
+        width_knob: Integer hyperparameter of the hypermodel that is shown as width;
+            without it, the hyperparameter named width.
+        strategy: Devices: `mirrored` copies the network to every device, `one` takes a
+            single device, `none` leaves the choice to TensorFlow, and `auto` takes
+            what suits the GPUs there are.
+        baseline: Your present model to compare with, a `keras.Model` or the path of a
+            `.keras` file: it is counted, and scored as it is on the same validation and
+            test parts. It gets the raw inputs or, where it scores clearly better with
+            them, inputs divided by their largest value or as networks read them; a note
+            says which. Its classes must be in the order of the data's, its values in
+            your unit.
+        retrain_baseline: Whether the baseline is also trained anew with the same
+            recipe, at a learning rate of 0.001 unless `settings` has another.
+        run: Folder of the run; without it, a folder in `runs/` whose name is made from
+            the options.
+        checkpoint_seconds: Least time between two checkpoints of one training.
 
     Raises:
         BudgetError: There is no limit, or one is no number above 0.
@@ -65,139 +103,51 @@ class SearchRequest:
         SpecError: A number is too small or of a wrong type, or a name is unknown.
     """
 
-    data: Any = option("digits", "Anything `kscale.load_dataset` takes.", of_one=True)
-    max_params: float | None = option(None, "Most weights.")
-    max_flops: float | None = option(None, "Most FLOPs of one example forward.")
-    max_bytes: float | None = option(None, "Most bytes of the float32 weights.")
-    max_memory: float | None = option(
-        None,
-        "Most bytes that training holds, predicted before the network is built; see "
-        "`Size.training_bytes`.",
-    )
-    max_latency_ms: float | None = option(
-        None,
-        "Most milliseconds of a forward pass, measured on this device before a network "
-        "is trained.",
-    )
-    latency_batch: int = option(1, "Examples of that forward pass.")
-    family: tuple[str, ...] = option(
-        "auto",
-        "Name of a family or several; `auto` takes what suits the data.",
-        accepts=str | Sequence[str],
-    )
-    search: tuple[str, ...] = option(
-        (),
-        "Knobs to vary besides depth, width and learning rate.",
-        accepts=str | Sequence[str],
-    )
-    settings: Mapping[str, Any] = option(
-        None,
-        "Values of knobs that are not to be varied, `learning_rate` included.",
-        accepts=Mapping[str, Any] | None,
-    )
-    class_weights: str = option(
-        "none",
-        "`balanced` for every class to count the same in the loss, however rare it is, "
-        "or `none`.",
-        of_one=True,
-    )
-    objective: str | None = option(
-        None,
-        "A metric by its Keras name; without one accuracy, or the root mean squared "
-        "error of real values. Of several targets it is the mean of that metric over "
-        "them; without one, and for `mean`, of accuracy for classes and R2 for real "
-        "values.",
-        of_one=True,
-    )
-    searcher: str = option(
-        "random",
-        f"How networks are proposed: {', '.join(SEARCHERS)}.",
-        choices=SEARCHERS,
-    )
-    trials: int = option(20, "Most specs to try, before the finalists.", least=1)
-    time_limit: float | None = option(
-        None, "Most seconds; planning and the finalists are part of it.", least=1e-3
-    )
-    epochs: int | None = option(
-        None,
-        "Epochs of each training; without it enough for about 1,600 steps.",
-        least=1,
-        of_one=True,
-    )
-    batch_size: int | None = option(
-        None,
-        "Examples a step; without it 32, 64 or 128, as suits the data.",
-        least=1,
-        of_one=True,
-    )
-    seed: int = option(
-        0, "Decides every proposal and every training.", least=0, of_one=True
-    )
-    seeds: int = option(1, "Trainings of each spec tried.", least=1, of_one=True)
-    finalist_seeds: int = option(
-        3, "New trainings of each finalist; 0 leaves finalists out.", least=0
-    )
-    most_finalists: int = option(5, "Most finalists.", least=2)
-    hypermodel: Any = option(
-        None,
-        "Your own `keras_tuner.HyperModel` or function `build(hp)` to search instead "
-        "of a family, or `module:name` of one, which is imported. It is given the data "
-        "as it is: images and numbers unscaled, class ids, values in their unit. "
-        "Models that it compiles are trained by its own `fit`.",
-    )
-    depth_knob: str | None = option(
-        None,
-        "Whole hyperparameter of the hypermodel that reports show as depth; without it "
-        "the one named depth.",
-    )
-    width_knob: str | None = option(
-        None,
-        "Whole hyperparameter of the hypermodel that reports show as width; without it "
-        "the one named width.",
-    )
-    strategy: str = option(
-        "auto",
-        "`auto`, `one`, `mirrored` or `none`; see `make_strategy`.",
-        choices=STRATEGIES,
-        of_one=True,
-    )
-    baseline: Any = option(
-        None,
-        "Your present model to compare with, a `keras.Model` or the path of a `.keras` "
-        "file: it is counted, and scored as it is on the same validation and test "
-        "parts. It gets the raw inputs or, where it scores clearly better with them, "
-        "inputs divided by their largest value or as networks read them; a note says "
-        "which. Its classes must be in the order of the data's, its values in your "
-        "unit.",
-        of_one=True,
-    )
-    retrain_baseline: bool = option(
-        False,
-        "Whether the present model is also trained anew with the same recipe, at a "
-        "learning rate of 0.001 unless `settings` has another.",
-        of_one=True,
-    )
-    run: str | Path | None = option(
-        None,
-        "Folder of the run; without it `runs/` and a name made from the options.",
-        of_one=True,
-    )
-    checkpoint_seconds: float = option(
-        15.0, "Least time between two checkpoints of one training."
-    )
+    data: Any = "digits"
+    max_params: float | None = None
+    max_flops: float | None = None
+    max_bytes: float | None = None
+    max_memory: float | None = None
+    max_latency_ms: float | None = None
+    latency_batch: int = 1
+    family: str | Sequence[str] = "auto"
+    search: str | Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    class_weights: str = "none"
+    objective: str | None = None
+    searcher: str = "random"
+    trials: int = 20
+    time_limit: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    seeds: int = 1
+    finalist_seeds: int = 3
+    most_finalists: int = 5
+    hypermodel: Any = None
+    depth_knob: str | None = None
+    width_knob: str | None = None
+    strategy: str = "auto"
+    baseline: Any = None
+    retrain_baseline: bool = False
+    run: str | Path | None = None
+    checkpoint_seconds: float = 15.0
 
     def __post_init__(self) -> None:
-        family, search = self.family, self.search
+        family = self.family
         for name, value in {
             "family": (family,) if isinstance(family, str) else tuple(family),
-            "search": searched_knobs(search),
+            "search": searched_knobs(self.search),
             "settings": dict(self.settings or {}),
         }.items():
             object.__setattr__(self, name, value)
-        for item in fields(self):
-            _check(item, getattr(self, item.name))
+        for name, least in LEAST.items():
+            _check_number(name, getattr(self, name), least)
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
+        for name, known in {"searcher": SEARCHERS, "strategy": STRATEGIES}.items():
+            if getattr(self, name) not in known:
+                raise SpecError(unknown_name(name, getattr(self, name), known))
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         if not self.budget().is_limited:
@@ -218,18 +168,14 @@ class SearchRequest:
 
 
 OPTIONS: Mapping[str, Field[Any]] = {item.name: item for item in fields(SearchRequest)}
-"""The options of a search by name; `metadata["doc"]` says what each is for."""
+"""The options of a search by name."""
 
-OPTIONS_OF_ONE = tuple(n for n, item in OPTIONS.items() if item.metadata["of_one"])
-"""Names of the options that training a single network has, too."""
+TEXTS = argument_texts(SearchRequest)
+"""What each option is for."""
 
 
-def _check(item: Field[Any], value: Any) -> None:
-    """Refuse a number that is too small or of a wrong type, and an unknown name."""
-    name, least, choices = item.name, item.metadata["least"], item.metadata["choices"]
-    if choices and value not in choices:
-        raise SpecError(unknown_name(name, value, choices))
-    if least is None or (value is None and item.default is None):
+def _check_number(name: str, value: Any, least: float) -> None:
+    if value is None and OPTIONS[name].default is None:
         return
     is_whole = isinstance(least, int)
     kind: Any = (int, np.integer) if is_whole else (int, float)
@@ -282,53 +228,50 @@ def single_request(
 
 
 def with_options(names: Sequence[str]) -> Callable[[Function], Function]:
-    """A decorator that describes the `**options` of a function.
+    """A decorator that says what the `**options` of a function are.
 
-    The options stand in its signature, and in its docstring in place of `{options}`.
-    Others are refused with the nearest name.
+    They stand in its signature, and in its docstring in place of `{options}`; an option
+    that is none of them is refused with the nearest name.
 
     Args:
-        names: Options of a request; those that are parameters of the function already
-            stay as they are.
+        names: Names of options; those that are parameters of the function, too, stay
+            as they are.
     """
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
         named = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
-        known = [parameter.name for parameter in named]
-        rest = [_parameter(OPTIONS[name]) for name in names if name not in known]
+        allowed = dict.fromkeys([*(p.name for p in named), *names])
+        others = [_parameter(OPTIONS[name]) for name in [*allowed][len(named) :]]
 
         @wraps(function)
         def checked(*arguments: Any, **options: Any) -> Any:
-            for name in options:
-                if name not in (*known, *names):
-                    text = unknown_name("option", name, {*known, *names})
-                    raise TypeError(f"{function.__name__}(): {text}")
+            for name in options.keys() - allowed.keys():
+                text = unknown_name("option", name, allowed)
+                raise TypeError(f"{function.__name__}(): {text}")
             return function(*arguments, **options)
 
-        order = sorted([*named, *rest], key=lambda parameter: parameter.kind)
-        checked.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=order
-        )
-        text = "".join(map(_described, names))
-        checked.__doc__ = (function.__doc__ or "").replace(_OPTIONS, text)
+        parameters = sorted([*others, *named], key=lambda each: each.kind)
+        checked.__dict__["__signature__"] = signature.replace(parameters=parameters)
+        described = "\n".join(map(_entry, names)).strip()
+        checked.__doc__ = (function.__doc__ or "").replace("{options}", described)
         return checked  # type: ignore[return-value]
 
     return decorate
 
 
 def _parameter(item: Field[Any]) -> inspect.Parameter:
+    default = {} if item.default is MISSING else item.default
     return inspect.Parameter(
         item.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=item.default,
-        annotation=item.metadata["accepts"] or item.type,
+        default=default,
+        annotation=item.type,
     )
 
 
-def _described(name: str) -> str:
+def _entry(name: str) -> str:
     """An option as an entry of `Args:`."""
-    text = f"{name}: {OPTIONS[name].metadata['doc']}"
     margin, hanging = 8 * " ", 12 * " "
-    lines = fill(text, _WIDTH, initial_indent=margin, subsequent_indent=hanging)
-    return f"{lines}\n"
+    text = f"{name}: {TEXTS[name]}"
+    return fill(text, 88, initial_indent=margin, subsequent_indent=hanging)

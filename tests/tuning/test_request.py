@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import kscale
-from kscale.cli import main
+from kscale.cli import load_command
 from kscale.errors import BudgetError, ResultsError, SpecError
 from kscale.networks.families import find_family
 from kscale.searches import search
 from kscale.tuning.request import (
+    OF_ONE_NETWORK,
     OPTIONS,
-    OPTIONS_OF_ONE,
     SearchRequest,
     single_request,
 )
@@ -27,7 +27,7 @@ OF_PYTHON = {"checkpoint_seconds"}
 
 def options_of(command: str) -> set[str]:
     """Names of the options of a command that reach the library as they are."""
-    params = main.commands[command].params
+    params = load_command(command).params
     return {str(item.name) for item in params} - OF_THE_COMMAND_LINE
 
 
@@ -44,14 +44,14 @@ def test_python_the_command_line_and_the_request_have_the_same_options() -> None
 
 def test_training_one_network_has_the_options_it_needs() -> None:
     named = {"family", "knobs"}
-    assert {*OPTIONS_OF_ONE} | named == parameters_of(kscale.train).keys()
-    assert {*OPTIONS_OF_ONE} | {"family", "depth", "width", "settings"} == options_of(
+    assert {*OF_ONE_NETWORK} | named == parameters_of(kscale.train).keys()
+    assert {*OF_ONE_NETWORK} | {"family", "depth", "width", "settings"} == options_of(
         "train"
     )
 
 
 def test_defaults_are_the_same_in_python_and_on_the_command_line() -> None:
-    given = main.commands["tune"].make_context("tune", ["--max-params", "9"]).params
+    given = load_command("tune").make_context("tune", ["--max-params", "9"]).params
     options = {name: value for name, value in given.items() if name in OPTIONS}
     assert vars(SearchRequest(**options)) == vars(SearchRequest(max_params=9))
 

@@ -19,6 +19,7 @@ from kscale.building.models import alone
 from kscale.data.dataset import Dataset, Part
 from kscale.data.rows import Rows, row_bytes
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.losses import example_losses
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
@@ -304,12 +305,7 @@ class EpochLoop:
         return tf.add_n(losses) / (len(losses) * replicas)
 
     def _target_loss(self, target: Target, output: Any, wanted: Any) -> Any:
-        if target.kind == "real":
-            return tf.reduce_mean(tf.square(output - wanted))
-        labels = tf.one_hot(wanted, target.outputs)
-        losses = keras.losses.categorical_crossentropy(
-            labels, output, from_logits=True, label_smoothing=self.label_smoothing
-        )
+        losses = example_losses(target, wanted, output, self.label_smoothing)
         weights = self.class_weights.get(target.name)
         if weights is not None:
             losses *= tf.gather(tf.constant(weights), wanted)

@@ -27,8 +27,8 @@ from kscale.task.evaluation import (
     mean_error,
     mean_score,
 )
+from kscale.task.heads.classes import softmax
 from kscale.task.objectives import Objective
-from kscale.task.scores import probabilities
 from kscale.task.tasks import Target, Task
 from kscale.tuning.majority import majority_answers
 from kscale.tuning.plan import Plan
@@ -240,12 +240,12 @@ def _of_two(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
         shares = np.stack([1 - given, given], axis=-1)
         return shares, "the probability of the second class"
     logits = np.stack([0 * given, given], axis=-1)
-    return probabilities(logits), "the logit of the second class"
+    return softmax(logits), "the logit of the second class"
 
 
 def _shares(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
     if not _are_chances(given):
-        return probabilities(given), "logits"
+        return softmax(given), "logits"
     sums = given.sum(axis=-1, keepdims=True)
     if np.allclose(sums, 1.0, atol=_SUM):
         return given, "probabilities"

@@ -39,7 +39,7 @@ from kscale.reports.measures import density
 from kscale.reports.present import compared
 from kscale.runs.results import Result
 from kscale.searches import plan_search
-from kscale.task.scores import probabilities
+from kscale.task.heads.classes import softmax
 from kscale.tuning.driver import make_trainer
 from kscale.tuning.trainer import TimeUp
 
@@ -395,7 +395,7 @@ def test_as_a_network_it_gives_the_same(activation: str) -> None:
     network = as_network(found.feeder, found)
     logits = network.predict(digits().test.inputs["x"], verbose=0)
     given = found.answers(digits().test)["label"][1]
-    np.testing.assert_allclose(probabilities(logits), given, atol=1e-4)
+    np.testing.assert_allclose(softmax(logits), given, atol=1e-4)
 
 
 def mixed() -> tuple[Dataset, keras.Model]:
@@ -426,7 +426,7 @@ def test_each_of_several_outputs_has_a_form_of_its_own() -> None:
     given = network.predict(data.test.inputs["x"], verbose=0)
     answers = found.answers(data.test)
     for name in ("kind", "side"):
-        chances = probabilities(given[f"head.{name}"])
+        chances = softmax(given[f"head.{name}"])
         np.testing.assert_allclose(chances, answers[name][1], atol=1e-4)
     # A linear output learns scaled values, whichever layer is the model's last.
     np.testing.assert_allclose(given["head.size"], answers["size"][1], rtol=1e-4)

@@ -5,12 +5,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from msgspec.structs import replace
 
 from kscale.building.models import build_model
 from kscale.data.class_weights import class_weights_of
@@ -35,7 +36,7 @@ from kscale.engine.tensorflow.epochs import (
 from kscale.errors import ResultsError, TrialError, reason_of
 from kscale.networks.families import find_family
 from kscale.networks.sizing import Size
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.ship.packaging import package_model, save_model
 from kscale.task.evaluation import (
@@ -89,7 +90,7 @@ class Trainer:
     _data: DeviceData | None = None
     _trained: int = field(default=0, init=False)
 
-    def train(self, job: Job, member: int) -> Result:
+    def train(self, job: Job, member: int) -> Training:
         """Train one member; a failure is a result with its reason, not an error.
 
         Raises:
@@ -116,10 +117,11 @@ class Trainer:
             attempts.end()
             self._tidy()
 
-    def describe(self, job: Job, member: int) -> Result:
+    def describe(self, job: Job, member: int) -> Training:
         """The result of a member as far as it is known before training."""
         size = self.size_of(job)
-        return Result(
+        return Training(
+            key=job.member_key(member),
             stage=job.stage,
             job=job.index,
             member=member,
@@ -132,6 +134,7 @@ class Trainer:
             learning_rate=job.learning_rates[member],
             epochs_from=job.epochs_from,
             epochs=job.epochs_to,
+            full_epochs=self.recipe.epochs,
             parent=job.parent,
             memory=size.training_bytes(self.recipe.batch_size),
         )
@@ -149,8 +152,8 @@ class Trainer:
         return epochs_in(self.checkpoint_path(job, member))
 
     def _train(
-        self, job: Job, member: int, result: Result, attempts: Attempts, start: float
-    ) -> Result:
+        self, job: Job, member: int, result: Training, attempts: Attempts, start: float
+    ) -> Training:
         loop = self._loop(job, member)
         progress = self._resume(job, member, loop)
         before = progress.seconds
@@ -245,8 +248,8 @@ class Trainer:
             self.on_epoch(job, member, progress.epochs, score)
 
     def _finished(
-        self, result: Result, progress: Progress, outputs: dict[str, Any]
-    ) -> Result:
+        self, result: Training, progress: Progress, outputs: dict[str, Any]
+    ) -> Training:
         answers = answers_of(self.dataset, self.dataset.validation, outputs)
         done = evaluate(self.objective, self.dataset.task, answers)
         sign = 1.0 if self.objective.higher_is_better else -1.0
@@ -254,7 +257,10 @@ class Trainer:
         steady = self.recipe.steady_epochs()
         return replace(
             result,
-            **vars(done),
+            score=done.score,
+            stderr=done.stderr,
+            examples=done.examples,
+            metrics=dict(done.metrics),
             undertrained=is_undertrained(gains, steady, done.stderr),
             seconds=round(progress.seconds, 3),
             curve=progress.curve,
@@ -320,6 +326,6 @@ class Trainer:
             gc.collect()
 
 
-def _failed(result: Result, reason: str, start: float) -> Result:
+def _failed(result: Training, reason: str, start: float) -> Training:
     seconds = round(time.monotonic() - start, 3)
     return replace(result, status="failed", reason=reason, seconds=seconds)

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 
-from kscale.runs.results import write_atomically
+from kscale.runs.folder import write_atomically
 
 _UNREADABLE = (OSError, ValueError, BadZipFile, KeyError, EOFError)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from kscale.building.models import alone
@@ -33,7 +34,7 @@ from kscale.guests.hypermodels.user_models import OwnModels
 from kscale.guests.hypermodels.watching import Watch
 from kscale.networks.families.base import is_own
 from kscale.networks.sizing import Size
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import Evaluation, evaluate_test
 from kscale.tuning.trainer import TimeUp, Trainer
@@ -58,7 +59,7 @@ class OwnTrainer(Trainer):
     usual: Trainer = field(kw_only=True)
     models: OwnModels = field(kw_only=True)
 
-    def train(self, job: Job, member: int) -> Result:
+    def train(self, job: Job, member: int) -> Training:
         """As `Trainer.train`."""
         trains = super().train if is_own(job.spec.family) else self.usual.train
         return trains(job, member)
@@ -81,11 +82,11 @@ class OwnTrainer(Trainer):
         model, heads = self._loaded(job)
         return save_own(model, heads, self.dataset, path)
 
-    def describe(self, job: Job, member: int) -> Result:
+    def describe(self, job: Job, member: int) -> Training:
         """As `Trainer.describe`."""
         result = super().describe(job, member)
         unknown = self.models.unknown.get(job.spec, ())
-        return replace(result, unknown_flops=len(unknown))
+        return structs.replace(result, unknown_flops=len(unknown))
 
     def size_of(self, job: Job) -> Size:
         """Exact size of what a job trains."""
@@ -102,8 +103,8 @@ class OwnTrainer(Trainer):
         return self._path(job, member, ".part.npz")
 
     def _train(
-        self, job: Job, member: int, result: Result, attempts: Attempts, start: float
-    ) -> Result:
+        self, job: Job, member: int, result: Training, attempts: Attempts, start: float
+    ) -> Training:
         """Train, or go on; what cannot go on begins again, once."""
         part = self.part_path(job, member)
         is_continued = part.exists()
@@ -119,8 +120,8 @@ class OwnTrainer(Trainer):
         return self._fitted(job, member, result, attempts, start)
 
     def _fitted(
-        self, job: Job, member: int, result: Result, attempts: Attempts, start: float
-    ) -> Result:
+        self, job: Job, member: int, result: Training, attempts: Attempts, start: float
+    ) -> Training:
         asked = job.learning_rates[member]
         with self.strategy.scope():
             model, hp, heads = self._built(job, member, result)
@@ -142,7 +143,7 @@ class OwnTrainer(Trainer):
         self.part_path(job, member).unlink(missing_ok=True)
         done = self._finished(result, progress, given)
         undertrained = done.undertrained and is_heard
-        return replace(done, undertrained=undertrained, learning_rate=rate)
+        return structs.replace(done, undertrained=undertrained, learning_rate=rate)
 
     def _watched(
         self, watch: Watch, model: keras.Model, hp: Any, heads: Heads
@@ -170,7 +171,7 @@ class OwnTrainer(Trainer):
             raise ResultsError(f"{path} cannot be written: {error}.") from error
 
     def _built(
-        self, job: Job, member: int, result: Result
+        self, job: Job, member: int, result: Training
     ) -> tuple[keras.Model, Any, Heads]:
         """A model with all its weights that is what was counted, its hyperparameters
         and its outputs.
@@ -190,7 +191,7 @@ class OwnTrainer(Trainer):
         self._check_count(model, result)
         return model, hp, heads
 
-    def _check_count(self, model: keras.Model, result: Result) -> None:
+    def _check_count(self, model: keras.Model, result: Training) -> None:
         """Raise unless a model is of the size that the budget allowed."""
         if model.count_params() != result.params:
             raise TrialError(

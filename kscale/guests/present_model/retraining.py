@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
+from msgspec import structs
 
 from kscale.building.models import alone
 from kscale.data.class_weights import class_weights_of
@@ -21,14 +22,13 @@ from kscale.guests.present_model.feeding import Feeder, named_tensors
 from kscale.guests.present_model.scoring import (
     Present,
     output_names,
-    scored,
     takes_one,
 )
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.naming import layer_name
-from kscale.networks.families.base import head_names
+from kscale.networks.families.base import Spec, head_names
 from kscale.networks.sizing import Size
-from kscale.runs.results import RETRAINED, Result
+from kscale.runs.records import RETRAINED, Ended, Record, Reference, Training
 from kscale.search.contract import Job, derived_seed
 from kscale.ship.preprocessing_layers import rescaled
 from kscale.task.tasks import Target
@@ -84,9 +84,9 @@ def _refuse_untrained_kernels(present: Present) -> None:
 
 
 def retrained_results(
-    present: Present, plan: Plan, recorded: Sequence[Result], usual: Trainer
-) -> Iterator[Result]:
-    """Validation and test result of the training, unless they are recorded.
+    present: Present, plan: Plan, recorded: Sequence[Record], usual: Trainer
+) -> Iterator[Reference]:
+    """The training's record on both parts, unless they are recorded.
 
     One that was interrupted goes on from its checkpoint, as that of any network.
 
@@ -101,22 +101,32 @@ def retrained_results(
     """
     trainer, job = _Retrainer.like(usual, plan, present), _job(plan, present)
     path = trainer.checkpoint_path(job, 0)
-    known = [result for result in recorded if result.spec == job.spec]
-    if not any(r.stage == "test" or r.status == "failed" for r in known):
-        trained = trainer.train(job, 0)
+    known = [
+        item
+        for item in recorded
+        if isinstance(item, Reference)
+        and (item.name, item.model) == (RETRAINED, present.digest)
+    ]
+    if not any(item.part == "test" or item.status == "failed" for item in known):
+        trained = _reference(trainer.train(job, 0), present)
         if not known:
             yield trained
         if trained.status == "ok":
-            found = trainer.evaluate(job, 0, plan.dataset.test)
-            blank = replace(trained, stage="test", curve={}, undertrained=False)
-            yield scored(blank, found, seconds=0.0)
+            found = vars(trainer.evaluate(job, 0, plan.dataset.test))
+            blank = {"part": "test", "curve": {}, "undertrained": False, "seconds": 0.0}
+            yield structs.replace(trained, **blank, **found)
     path.unlink(missing_ok=True)
+
+
+def _reference(training: Training, present: Present) -> Reference:
+    fields = {name: getattr(training, name) for name in Ended.__struct_fields__}
+    return Reference(name=RETRAINED, model=present.digest, **fields)
 
 
 def _job(plan: Plan, present: Present) -> Job:
     seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
     rate = float(plan.request.settings.get("learning_rate", _RATE))
-    spec = present.spec(RETRAINED)
+    spec = Spec(RETRAINED, (("model", present.digest),))
     return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
 
@@ -134,10 +144,11 @@ class _Retrainer(Trainer):
         shared = {name: getattr(usual, name) for name in (*names, *more)}
         return cls(plan.dataset, **shared, present=present)
 
-    def describe(self, job: Job, member: int) -> Result:
+    def describe(self, job: Job, member: int) -> Training:
         """As `Trainer.describe`."""
         unknown = len(self.present.size.unknown)
-        return replace(super().describe(job, member), unknown_flops=unknown)
+        described = super().describe(job, member)
+        return structs.replace(described, unknown_flops=unknown)
 
     def size_of(self, job: Job) -> Size:
         """Exact size of the present model."""

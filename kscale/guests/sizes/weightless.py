@@ -13,9 +13,9 @@ import keras
 import tensorflow as tf
 
 from kscale.building.models import alone
-from kscale.building.traces import no_trace
 from kscale.errors import SpecError, reason_of
 from kscale.guests.sizes.model_size import ModelSize, count_model, count_weights
+from kscale.ship.traces import no_trace
 from kscale.task.tasks import Task
 
 Build = Callable[[], Any]

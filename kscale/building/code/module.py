@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kscale.building.code.layout import assignment, expression, lines_of
+from kscale.building.code.layout import statement
 from kscale.building.code.network import network_code
 from kscale.building.code.training import Training
 from kscale.building.code.words import (
@@ -152,4 +152,4 @@ def _quotable(text: str) -> str:
 
 
 def _constant(name: str, value: Any) -> str:
-    return "\n".join(lines_of(assignment(name, expression(value))))
+    return "\n".join(statement(f"{name} = ", value))

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from kscale.reports.run_tables import spreadsheet_cell
@@ -73,29 +73,17 @@ FORMS: dict[str, Writer] = {
 
 
 def _header(task: Task, top: int) -> list[str]:
-    names = ["source"]
-    for target in task.targets:
-        if target.kind == "classes":
-            for place in range(1, min(top, target.outputs) + 1):
-                name = target.name if place == 1 else f"{target.name}_{place}"
-                names += [name, f"{name}_probability"]
-        elif target.outputs == 1:
-            names.append(target.name)
-        else:
-            names += [f"{target.name}_{i}" for i in range(1, target.outputs + 1)]
-    return names
+    columns = (
+        target.head.columns(target.name, target.outputs, top) for target in task.targets
+    )
+    return ["source", *chain(*columns)]
 
 
 def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
     """What `_header` names, for an example that could be read."""
-    cells: list[Any] = [prediction.source]
-    for target in task.targets:
-        if target.kind == "classes":
-            for pair in prediction.classes[target.name][:top]:
-                cells += pair
-        else:
-            cells += prediction.values[target.name]
-    return cells
+    given = {**prediction.classes, **prediction.values}
+    cells = (target.head.cells(given[target.name], top) for target in task.targets)
+    return [prediction.source, *chain(*cells)]
 
 
 def _shown(cells: Sequence[Any]) -> list[str]:

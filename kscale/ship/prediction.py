@@ -1,6 +1,6 @@
 """Prediction: what a trained model says of one example."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,13 @@ class Prediction:
     """What a trained model says of one example, or why it says nothing.
 
     Args:
-        source: The file, and the row in it where it has several: `a.csv:17`.
-        classes: By target of classes, names with their probabilities, likeliest first.
-        values: By real target, its values in the user's unit.
+        source: The file, and the row in a file of several examples: `a.csv:17`.
+        classes: By target whose outputs have names, names with their probabilities,
+            likeliest first.
+        values: By target of numbers, the values in the unit of the user.
         error: Why there is no prediction; empty if there is one.
+        several: Targets of which any number of names may be right: `classes` holds just
+            the names that the model finds right.
 
     Example:
 
@@ -27,28 +30,32 @@ class Prediction:
     classes: Mapping[str, Ranking] = field(default_factory=dict)
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     error: str = ""
+    several: Collection[str] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; each target under its name, `null` where there is no answer."""
-        targets: dict[str, Any] = {
-            name: {
-                "class": ranking[0][0],
-                "probability": ranking[0][1],
-                "ranking": [{"class": c, "probability": p} for c, p in ranking],
-            }
-            for name, ranking in self.classes.items()
-        }
+        """Plain data; each target under its name, `null` without a prediction."""
+        targets = {name: self._ranked(name) for name in self.classes}
         targets |= {name: {"values": list(v)} for name, v in self.values.items()}
-        error = self.error or None
         return {
             "source": self.source,
-            "targets": None if error else targets,
-            "error": error,
+            "targets": None if self.error else targets,
+            "error": self.error or None,
         }
+
+    def _ranked(self, name: str) -> dict[str, Any]:
+        ranking = [{"class": c, "probability": p} for c, p in self.classes[name]]
+        if name in self.several:
+            return {"classes": [each["class"] for each in ranking], "ranking": ranking}
+        return {**ranking[0], "ranking": ranking}
 
     def __str__(self) -> str:
         if self.error:
             return f"{self.source}: {self.error}"
-        said = [f"{r[0][0]} ({100 * r[0][1]:.1f} %)" for r in self.classes.values()]
-        said += [" ".join(f"{x:.6g}" for x in v) for v in self.values.values()]
-        return f"{self.source}: {', '.join(said)}"
+        texts = [self._named(name) for name in self.classes]
+        texts += [" ".join(f"{x:.6g}" for x in v) for v in self.values.values()]
+        return f"{self.source}: {', '.join(texts)}"
+
+    def _named(self, name: str) -> str:
+        ranking = self.classes[name]
+        shown = ranking if name in self.several else ranking[:1]
+        return " and ".join(f"{c} ({100 * p:.1f} %)" for c, p in shown) or "none"

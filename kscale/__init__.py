@@ -7,7 +7,8 @@ nor Keras.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+# ruff: noqa: F401
+if TYPE_CHECKING:  # what type checkers and editors see of `_HOMES`
     from kscale.building.models import build_model
     from kscale.data.dataset import Dataset
     from kscale.data.loading import load_dataset, peek_task
@@ -103,57 +104,7 @@ _HOMES = {
     "tune": "searches",
 }
 
-__all__ = [
-    "FAMILIES",
-    "NAMED",
-    "Blueprint",
-    "Budget",
-    "BudgetError",
-    "BudgetedOracle",
-    "DataError",
-    "Dataset",
-    "Entry",
-    "Evaluation",
-    "ExportError",
-    "Family",
-    "Input",
-    "Knob",
-    "KscaleError",
-    "Listener",
-    "Measurement",
-    "MissingPackageError",
-    "ModelSize",
-    "Plan",
-    "Prediction",
-    "Reference",
-    "ResultsError",
-    "Run",
-    "SearchInterrupted",
-    "Size",
-    "Spec",
-    "SpecError",
-    "Target",
-    "Task",
-    "Training",
-    "TrialError",
-    "as_hypermodel",
-    "build_model",
-    "check_environment",
-    "count_model",
-    "count_network",
-    "find_family",
-    "find_named",
-    "fit_model",
-    "list_fitting",
-    "load_dataset",
-    "peek_task",
-    "plan_search",
-    "read_keras_tuner",
-    "size_of",
-    "size_rows",
-    "train",
-    "tune",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -102,7 +102,7 @@ def _model_size(ctx: click.Context) -> Any:
                 f"{option.opts[0]} does not go with a file; --input and --json do."
             )
     start_tensorflow(quiet=True)
-    from kscale import count_model
+    from kscale.guests.sizes.model_size import count_model
 
     return count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
 

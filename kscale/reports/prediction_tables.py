@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from kscale.reports.run_tables import spreadsheet_cell
@@ -73,17 +73,19 @@ FORMS: dict[str, Writer] = {
 
 
 def _header(task: Task, top: int) -> list[str]:
-    columns = (
-        target.head.columns(target.name, target.outputs, top) for target in task.targets
-    )
-    return ["source", *chain(*columns)]
+    names = ["source"]
+    for target in task.targets:
+        names += target.head.columns(target.name, target.outputs, top)
+    return names
 
 
 def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
     """What `_header` names, for an example that could be read."""
-    given = {**prediction.classes, **prediction.values}
-    cells = (target.head.cells(given[target.name], top) for target in task.targets)
-    return [prediction.source, *chain(*cells)]
+    cells: list[Any] = [prediction.source]
+    for target in task.targets:
+        answers = getattr(prediction, target.head.nouns[1])
+        cells += target.head.cells(answers[target.name], top)
+    return cells
 
 
 def _shown(cells: Sequence[Any]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kscale.building.models import alone, build_model
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
@@ -17,6 +18,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names
 from kscale.ship.formats.base import write_whole
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
+from kscale.task.heads.labels import THRESHOLD
 from kscale.task.tasks import Target, Task
 
 
@@ -87,8 +89,10 @@ def target_outputs(
 ) -> dict[str, Any]:
     """What a model gives for a target, by name.
 
-    `<target>` are probabilities or values, `(batch, outputs)`. Where exactly one output
-    is right, `<target>_class` is the name of the likeliest, `(batch,)`.
+    `<target>` are probabilities or values, `(batch, outputs)`. `<target>_class` is the
+    name of the likeliest class, `(batch,)`. `<target>_labels` are the names of labels
+    with a probability of at least a half, and empty texts for others,
+    `(batch, outputs)`.
 
     Args:
         target: The target.
@@ -97,23 +101,30 @@ def target_outputs(
         is_activated: Whether the network gives probabilities already.
     """
     # Layers of one name are refused, and an input may be called like a target.
-    head, layer = target.head, layer_name(target.name)
-    shown = given
-    if scaling is not None:
-        shown = rescaled(given, scaling, f"{layer}.value")
-    elif head.is_named and not is_activated:
-        name = f"{layer}.probabilities"
-        shown = keras.layers.Activation(head.activation, name=name)(given)
-    if not head.is_exclusive:
-        return {target.name: shown}
-    names = keras.layers.StringLookup(
-        vocabulary=list(target.class_names),
-        num_oov_indices=0,
-        invert=True,
-        name=f"{layer}.class",
+    name, layer, head = target.name, layer_name(target.name), target.head
+    if not head.is_named:
+        if scaling is not None:
+            given = rescaled(given, scaling, f"{layer}.value")
+        return {name: given}
+    shares = given
+    if not is_activated:
+        activation = keras.layers.Activation(
+            head.activation, name=f"{layer}.probabilities"
+        )
+        shares = activation(given)
+    words = list(target.class_names)
+    if head.is_exclusive:
+        lookup = keras.layers.StringLookup(
+            vocabulary=words, num_oov_indices=0, invert=True, name=f"{layer}.class"
+        )
+        likeliest = lookup(keras.ops.argmax(given, axis=-1))
+        return {name: shares, f"{name}_class": likeliest}
+    lookup = keras.layers.StringLookup(
+        vocabulary=words, oov_token="", invert=True, name=f"{layer}.labels"
     )
-    likeliest = names(keras.ops.argmax(given, axis=-1))
-    return {target.name: shown, f"{target.name}_class": likeliest}
+    is_likely = keras.ops.cast(shares >= THRESHOLD, "int32")
+    places = np.arange(1, len(words) + 1, dtype=np.int32)  # 0 is no label
+    return {name: shares, f"{name}_labels": lookup(is_likely * places)}
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Predictions for files as users have them, a batch of examples at a time."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from kscale.data.preprocessing import RawInput
 from kscale.data.readers import Example, Reader
 from kscale.naming import input_names
 from kscale.ship.prediction import Prediction, Ranking
-from kscale.task.tasks import Task
+from kscale.task.tasks import Target, Task
 
 _MOST_EXAMPLES = 256
 _MOST_BYTES = 2**26
@@ -98,19 +99,19 @@ def _prediction(
     if not all(np.isfinite(numbers).all() for numbers in given.values()):
         what = "the model gives no finite number; a number may be missing or too large"
         return Prediction(source, error=f"{what}.")
-    classes: dict[str, Ranking] = {}
-    values: dict[str, tuple[float, ...]] = {}
-    several: list[str] = []
+    found: dict[str, Any] = defaultdict(dict)
     for target in task.targets:
-        numbers = given[target.name].astype(float).tolist()
-        if target.head.chosen is None:
-            values[target.name] = tuple(numbers)
-            continue
-        chosen = target.head.chosen(given[target.name])
-        if target.head.is_exclusive:
-            chosen = chosen[:top]
-        else:
-            several.append(target.name)
-        names = target.class_names
-        classes[target.name] = tuple((names[i], numbers[i]) for i in chosen)
-    return Prediction(source, classes, values, several=several)
+        shown = _shown(target, given[target.name], top)
+        found[target.head.nouns[1]][target.name] = shown
+    return Prediction(source, **found)
+
+
+def _shown(
+    target: Target, given: NDArray[Any], top: int | None
+) -> Ranking | tuple[float, ...]:
+    """Names with their probabilities, or values."""
+    numbers = given.astype(float).tolist()
+    if target.head.chosen is None:
+        return tuple(numbers)
+    chosen = target.head.chosen(given, top)
+    return tuple((target.class_names[place], numbers[place]) for place in chosen)

@@ -13,7 +13,9 @@ from tuning.made_data import digits, small_spec
 
 from kscale import tune
 from kscale.building.models import build_model
+from kscale.engine.base import Latency
 from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.latency import measure_latency
 from kscale.errors import BudgetError, ResultsError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
@@ -21,12 +23,7 @@ from kscale.runs.results import Result, ResultsWriter, read_results
 from kscale.search.random_search import RandomSearcher
 from kscale.task.tasks import Input, Task
 from kscale.tuning.driver import Session
-from kscale.tuning.latency_limit import (
-    Latency,
-    LatencyGate,
-    measure_latency,
-    settled_latency,
-)
+from kscale.tuning.latency_limit import LatencyGate, settled_latency
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import Plan, plan_search
 from kscale.tuning.trainer import TimeUp

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         TrialError,
     )
     from kscale.guests.family_hypermodel import as_hypermodel
-    from kscale.guests.keras_tuner_budget.oracle import BudgetedOracle
+    from kscale.guests.keras_tuner_budget.budgeted_oracle import BudgetedOracle
     from kscale.guests.sizes.model_size import ModelSize, count_model
     from kscale.networks.blueprint import Blueprint
     from kscale.networks.budget import Budget
@@ -35,12 +35,18 @@ if TYPE_CHECKING:
     from kscale.run import Run
     from kscale.runs.entries import Entry
     from kscale.runs.results import Result
-    from kscale.searches import SearchInterrupted, read_keras_tuner, train, tune
+    from kscale.searches import (
+        SearchInterrupted,
+        plan_search,
+        read_keras_tuner,
+        train,
+        tune,
+    )
     from kscale.ship.prediction import Prediction
     from kscale.task.tasks import Input, Target, Task
     from kscale.tuning.fit_model import fit_model
     from kscale.tuning.listeners import Listener
-    from kscale.tuning.plan import Plan, plan_search
+    from kscale.tuning.plan import Plan
 
 __version__ = "0.1.0"
 
@@ -48,7 +54,7 @@ _HOMES = {
     "Blueprint": "networks.blueprint",
     "Budget": "networks.budget",
     "BudgetError": "errors",
-    "BudgetedOracle": "guests.keras_tuner_budget.oracle",
+    "BudgetedOracle": "guests.keras_tuner_budget.budgeted_oracle",
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Entry": "runs.entries",
@@ -85,7 +91,7 @@ _HOMES = {
     "list_fitting": "reports.counting",
     "load_dataset": "data.loading",
     "peek_task": "data.loading",
-    "plan_search": "tuning.plan",
+    "plan_search": "searches",
     "read_keras_tuner": "searches",
     "size_of": "networks.sizing",
     "size_rows": "networks.sizing",

@@ -1,29 +1,40 @@
-"""The whole path of one search: from data and a budget to a run with an answer."""
+"""The Python door: a search from data and a budget to a run with an answer."""
 
 import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kscale.building.backbone_weights import check_weights
-from kscale.engine.tensorflow.devices import make_strategy, replicas_of
-from kscale.errors import BudgetError, ResultsError
-from kscale.guests.keras_tuner_projects.project import import_project
-from kscale.guests.present_model.retraining import check_retrainable
-from kscale.guests.present_model.scoring import load_present
+from kscale.data.class_weights import check_class_weights
+from kscale.data.loading import load_dataset
+from kscale.engine.recipe import Recipe
+from kscale.errors import BudgetError
+from kscale.guests.present_model.baseline_file import find_baseline
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import flat_layers
-from kscale.networks.pretrained_record import Backbone
 from kscale.run import Run
 from kscale.runs.results import Result, ResultsWriter, read_results
 from kscale.search.pool import Pool
+from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
-from kscale.tuning.driver import Session
-from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plan import AnyPool, Plan, plan_search
-from kscale.tuning.single_point import single_point
+from kscale.tuning.plan import AnyPool, Plan, make_plan
+from kscale.tuning.request import (
+    OF_ONE_NETWORK,
+    OPTIONS,
+    SearchRequest,
+    single_request,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from kscale.tuning.latency_limit import LatencyGate
+
+# Imports inside functions: planning and its errors must not wait for TensorFlow, which
+# takes seconds to start.
 
 
 class SearchInterrupted(KeyboardInterrupt):
@@ -34,85 +45,17 @@ class SearchInterrupted(KeyboardInterrupt):
         self.run = run
 
 
+@with_options([*OPTIONS])
 def tune(
-    data: Any = "digits",
-    *,
-    max_params: float | None = None,
-    max_flops: float | None = None,
-    max_bytes: float | None = None,
-    max_memory: float | None = None,
-    max_latency_ms: float | None = None,
-    latency_batch: int = 1,
-    family: str | Sequence[str] = "auto",
-    search: str | Sequence[str] = (),
-    settings: Mapping[str, Any] | None = None,
-    class_weights: str = "none",
-    objective: str | None = None,
-    trials: int = 20,
-    time_limit: float | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    finalist_seeds: int = 3,
-    most_finalists: int = 5,
-    hypermodel: Any = None,
-    depth_knob: str | None = None,
-    width_knob: str | None = None,
-    strategy: str = "auto",
-    baseline: Any = None,
-    retrain_baseline: bool = False,
-    run: str | Path | None = None,
-    checkpoint_seconds: float = 15.0,
-    listener: Listener | None = None,
+    data: Any = "digits", *, listener: Listener | None = None, **options: Any
 ) -> Run:
     """Search how deep and how wide a network should be within a budget.
 
-    Called again with the same arguments it goes on where it was stopped; nothing that
-    was finished is trained again.
+    Called again with the same options it goes on where it was stopped; no finished
+    training is repeated.
 
     Args:
-        data: Anything `kscale.load_dataset` takes.
-        max_params: Most weights.
-        max_flops: Most FLOPs of one example forward.
-        max_bytes: Most bytes of the float32 weights.
-        max_memory: Most bytes that training holds, predicted before the network is
-            built; see `Size.training_bytes`.
-        max_latency_ms: Most milliseconds of a forward pass, measured on this device
-            before a network is trained.
-        latency_batch: Examples of that forward pass.
-        family: Name of a family or several; `auto` takes what suits the data.
-        search: Knobs to vary besides depth, width and learning rate.
-        settings: Values of knobs that are not to be varied, `learning_rate` included.
-        class_weights: `balanced` for every class to count the same in the loss,
-            however rare it is, or `none`.
-        objective: A metric by its Keras name; accuracy, or the root mean squared error.
-            Of several targets it is the mean over them, each by that metric: without
-            one, and for `mean`, accuracy of classes and R2 of real values.
-        trials: Most specs to try, before the finalists.
-        time_limit: Most seconds; the finalists are part of it.
-        epochs: Epochs of each training; without it enough for about 1,600 steps.
-        batch_size: Examples a step.
-        seed: Decides every proposal and every training.
-        seeds: Trainings of each spec tried.
-        finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
-        most_finalists: Most finalists.
-        hypermodel: A `keras_tuner.HyperModel` or function `build(hp)` of your own to
-            search instead of a family, or `module:name` of one, which is imported. It
-            is given the data as it is: images and numbers unscaled, class ids, values
-            in their unit. Models that it compiles are trained by its own `fit`.
-        depth_knob, width_knob: Its hyperparameters that reports show as depth and
-            width, if they are whole; without them those of the names depth and width.
-        strategy: `auto`, `one`, `mirrored` or `none`; see `make_strategy`.
-        baseline: Your present model to compare with, a `keras.Model` or the path of a
-            `.keras` file: it is counted, and scored as it is on the same validation and
-            test parts. It gets the raw inputs, or where it does better with them, those
-            divided by their largest value or as networks read them; a note says which.
-            It gives classes in the order of the data's, or values in your unit.
-        retrain_baseline: Whether it is also trained anew with the same recipe, at a
-            learning rate of 0.001 unless `settings` has another.
-        run: Folder of the run; without it `runs/` and a name made from the arguments.
-        checkpoint_seconds: Least time between two checkpoints of one training.
+        {options}
         listener: Hears of progress.
 
     Returns:
@@ -128,102 +71,17 @@ def tune(
             or the file of the baseline cannot be read.
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
-    started = time.monotonic()
-    devices = make_strategy(strategy)
-    plan = plan_search(
-        data,
-        max_params=max_params,
-        max_flops=max_flops,
-        max_bytes=max_bytes,
-        max_memory=max_memory,
-        max_latency_ms=max_latency_ms,
-        latency_batch=latency_batch,
-        family=family,
-        search=search,
-        settings=settings,
-        class_weights=class_weights,
-        objective=objective,
-        trials=trials,
-        time_limit=time_limit,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        seeds=seeds,
-        finalist_seeds=finalist_seeds,
-        most_finalists=most_finalists,
-        hypermodel=hypermodel,
-        depth_knob=depth_knob,
-        width_knob=width_knob,
-        strategy=strategy,
-        baseline=baseline,
-        retrain_baseline=retrain_baseline,
-        replicas=replicas_of(devices),
-    )
-    check_weights(_backbones(plan))
-    present = load_present(plan)
-    if present is not None and retrain_baseline:
-        check_retrainable(present)
-    about = {} if present is None else {"baseline": present.to_json()}
-    folder = Path("runs") / plan.name if run is None else Path(run)
-    if run is not None and not str(run).strip():
-        raise ResultsError("The name of the run folder is empty; give another one.")
-    listener = listener or Listener()
-    if plan.own is not None:
-        plan.own.read(folder, listener.note, trials)
-    deadline = math.inf if time_limit is None else started + time_limit
-    existed = folder.is_dir()
-    is_new = not existed or not any(folder.iterdir())
-    with ResultsWriter(folder, plan.description()) as writer:
-        writer.add_session(plan.session(), about)
-        if plan.own is not None:
-            plan.own.keep(folder)
-        gate: LatencyGate | None = None
-        pool: AnyPool = plan.pool
-        if plan.space.budget.max_latency_ms is not None:
-            recorded = read_results(folder)
-            gate = LatencyGate(plan, folder, recorded, writer.append, deadline)
-        if gate is not None and isinstance(pool, Pool):
-            try:
-                pool = _narrowed(gate, pool, listener)
-            except BudgetError:
-                if is_new:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    if existed:
-                        folder.mkdir()
-                raise
-        session = Session(
-            plan,
-            folder,
-            writer,
-            devices,
-            listener,
-            deadline,
-            checkpoint_seconds,
-            gate,
-            pool,
-            present,
-            _write_page,
-        )
-        _run(session)
-    return Run(folder, session.recorded)
+    return search(plan_search(SearchRequest(data, **options)), listener)
 
 
+@with_options(OF_ONE_NETWORK)
 def train(
     family: str,
     knobs: Mapping[str, Any] | None = None,
     data: Any = "digits",
     *,
-    class_weights: str = "none",
-    objective: str | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    strategy: str = "auto",
-    baseline: Any = None,
-    retrain_baseline: bool = False,
-    run: str | Path | None = None,
     listener: Listener | None = None,
+    **options: Any,
 ) -> Run:
     """Train one network and score it on the test part.
 
@@ -235,27 +93,126 @@ def train(
         family: Name of a family.
         knobs: Values of its knobs, `learning_rate` included; the others keep their
             defaults.
-        data: Anything `kscale.load_dataset` takes.
-        class_weights, objective, epochs, batch_size, seed, seeds, strategy, baseline,
-            retrain_baseline, run, listener: As `tune`.
+        {options}
+        listener: Hears of progress.
 
     Raises:
         KscaleError: As `tune`.
     """
-    return tune(
-        **single_point(family, knobs, data),
-        class_weights=class_weights,
-        objective=objective,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        seeds=seeds,
-        strategy=strategy,
-        baseline=baseline,
-        retrain_baseline=retrain_baseline,
-        run=run,
-        listener=listener,
+    return search(plan_search(single_request(family, knobs, data, **options)), listener)
+
+
+@with_options([*OPTIONS])
+def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> Plan:
+    """What `kscale.tune` would do with the same options.
+
+    It starts no TensorFlow, unless a hypermodel does.
+
+    Args:
+        {options}
+        replicas: Copies of the network that train in step.
+
+    Raises:
+        BudgetError: There is no limit, or nothing fits it.
+        DataError: The data cannot be read, or cannot be trained on.
+        ExportError: There is no file of the baseline.
+        SpecError: A family, knob, value or strategy is unknown or impossible.
+    """
+    begun = time.monotonic()
+    is_made = isinstance(data, SearchRequest)
+    request = data if is_made else SearchRequest(data, **options)
+    present = find_baseline(request.baseline, request.retrain_baseline)
+    dataset = load_dataset(request.data)
+    recipe = Recipe.for_examples(
+        len(dataset.train), request.epochs, request.batch_size, replicas
     )
+    objective = task_objective(request.objective, dataset.task)
+    check_class_weights(request.class_weights, dataset.task)
+    found = (request, dataset, request.budget(recipe.batch_size), objective, recipe)
+    if request.hypermodel is None:
+        plan = make_plan(*found)
+    else:
+        from kscale.guests.hypermodels.search_plan import plan_own
+
+        names = (request.depth_knob, request.width_knob)
+        plan = plan_own(request.hypermodel, *found, *names)
+    return replace(plan, baseline=present, seconds=time.monotonic() - begun)
+
+
+def search(plan: Plan, listener: Listener | None = None) -> Run:
+    """Run a search that is planned, or go on with it.
+
+    Args:
+        plan: As `plan_search` makes it.
+        listener: Hears of progress.
+
+    Raises:
+        KscaleError: As `tune`.
+        SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
+    """
+    started = time.monotonic() - plan.seconds
+    from kscale.building.backbone_weights import check_weights
+    from kscale.engine.tensorflow.devices import make_strategy, replicas_of
+    from kscale.guests.present_model.retraining import check_retrainable
+    from kscale.guests.present_model.scoring import load_present
+    from kscale.tuning.driver import Session
+
+    listener = listener or Listener()
+    devices = make_strategy(plan.request.strategy)
+    plan = _suited(plan, replicas_of(devices))
+    request = plan.request
+    check_weights(_backbones(plan))
+    present = load_present(plan.baseline, plan.dataset, plan.objective)
+    if present is not None and request.retrain_baseline:
+        check_retrainable(present)
+    about = {} if present is None else {"baseline": present.to_json()}
+    folder = Path("runs") / plan.name if request.run is None else Path(request.run)
+    if plan.own is not None:
+        plan.own.read(folder, listener.note, request.trials)
+    limit = request.time_limit
+    deadline = math.inf if limit is None else started + limit
+    existed = folder.is_dir()
+    is_new = not existed or not any(folder.iterdir())
+    with ResultsWriter(folder, plan.description()) as writer:
+        writer.add_session(plan.session(), about)
+        if plan.own is not None:
+            plan.own.keep(folder)
+        gate = _gate_of(plan, folder, writer, deadline)
+        try:
+            pool = _narrowed(gate, plan.pool, listener)
+        except BudgetError:
+            if is_new:
+                shutil.rmtree(folder, ignore_errors=True)
+                if existed:
+                    folder.mkdir()
+            raise
+        session = Session(
+            plan,
+            folder,
+            writer,
+            devices,
+            listener,
+            deadline,
+            request.checkpoint_seconds,
+            gate,
+            pool,
+            present,
+            _write_page,
+        )
+        try:
+            session.run()
+        except KeyboardInterrupt as error:
+            raise SearchInterrupted(Run(folder, session.recorded)) from error
+    return Run(folder, session.recorded)
+
+
+def _suited(plan: Plan, replicas: int) -> Plan:
+    """The plan, or another one if batches must be of another size for the replicas."""
+    data, request = plan.dataset, plan.request
+    sizes = (request.epochs, request.batch_size, replicas)
+    if Recipe.for_examples(len(data.train), *sizes) == plan.recipe:
+        return plan
+    return plan_search(replace(request, data=data), replicas=replicas)
 
 
 def read_keras_tuner(
@@ -273,14 +230,9 @@ def read_keras_tuner(
     Raises:
         ResultsError, SpecError: As `import_project`.
     """
+    from kscale.guests.keras_tuner_projects.project import import_project
+
     return Run(import_project(directory, hypermodel, run, task=task))
-
-
-def _run(session: Session) -> None:
-    try:
-        session.run()
-    except KeyboardInterrupt as error:
-        raise SearchInterrupted(Run(session.folder, session.recorded)) from error
 
 
 def _write_page(folder: Path, results: Sequence[Result]) -> None:
@@ -298,8 +250,21 @@ def _backbones(plan: Plan) -> Iterator[Backbone]:
                     yield layer
 
 
-def _narrowed(gate: LatencyGate, pool: Pool, listener: Listener) -> Pool:
-    """What of a pool may be fast enough; says so if that had to be measured."""
+def _gate_of(
+    plan: Plan, folder: Path, writer: ResultsWriter, deadline: float
+) -> "LatencyGate | None":
+    """What measures latencies, where they are limited."""
+    if plan.space.budget.max_latency_ms is None:
+        return None
+    from kscale.tuning.latency_limit import LatencyGate
+
+    return LatencyGate(plan, folder, read_results(folder), writer.append, deadline)
+
+
+def _narrowed(gate: "LatencyGate | None", pool: AnyPool, listener: Listener) -> AnyPool:
+    """What of a pool may be fast enough; the listener hears what had to be measured."""
+    if gate is None or not isinstance(pool, Pool):
+        return pool
     narrow = gate.narrow(pool)
     if gate.measurements:
         networks = (

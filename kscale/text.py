@@ -1,6 +1,8 @@
 """Text as it is safe to show: on one line, or as `rich` would print it."""
 
+import inspect
 import io
+import re
 from typing import Any
 
 
@@ -14,6 +16,27 @@ def printable(text: object) -> str:
     """
     spaced = " ".join(str(text).split())
     return "".join(letter if letter.isprintable() else "?" for letter in spaced)
+
+
+def argument_texts(documented: Any) -> dict[str, str]:
+    """What the `Args:` of a docstring say of each argument, by name, on one line.
+
+    Example:
+
+    >>> argument_texts(argument_texts)
+    {'documented': 'A class or a function.'}
+
+    Args:
+        documented: A class or a function.
+    """
+    _, _, arguments = (inspect.getdoc(documented) or "").partition("Args:\n")
+    section = re.split(r"\n(?=\S)", arguments, maxsplit=1)[0]
+    entries = re.findall(r"^    (\w[\w, ]*): ((?:.*\n?)(?: {8}.*\n?)*)", section, re.M)
+    return {
+        name: " ".join(text.split())
+        for names, text in entries
+        for name in names.split(", ")
+    }
 
 
 def plain_text(renderable: Any, width: int, colour: bool = False) -> str:

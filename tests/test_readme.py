@@ -5,7 +5,7 @@ import pytest
 from readme import README, fresh_readme
 
 import kscale
-from kscale.cli import main
+from kscale.cli import COMMANDS, load_command
 
 
 def test_generated_blocks_are_fresh() -> None:
@@ -13,17 +13,23 @@ def test_generated_blocks_are_fresh() -> None:
     assert fresh_readme(text) == text
 
 
-@pytest.mark.parametrize("name", main.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_stands_in_the_readme(name: str) -> None:
     text = README.read_text()
     assert f"kscale {name}" in text
-    for option in main.commands[name].params:
+    for option in load_command(name).params:
         if isinstance(option, click.Option):
             assert any(f"`{word}" in text for word in option.opts), option.opts
 
 
+def test_the_table_says_of_each_command_what_its_help_begins_with() -> None:
+    for name, text in COMMANDS.items():
+        command = load_command(name)
+        assert command.get_short_help_str(200).startswith(text.rstrip("."))
+
+
 def test_every_option_has_help_that_says_what_it_does() -> None:
-    for command in main.commands.values():
+    for command in map(load_command, COMMANDS):
         assert command.help
         for option in command.params:
             if isinstance(option, click.Option):

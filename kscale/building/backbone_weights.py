@@ -14,11 +14,11 @@ from keras.src.backend.config import keras_home
 from kscale.errors import ExportError, SpecError
 from kscale.networks.backbones import (
     NETWORKS,
+    Backbone,
     counts_of,
     has_blue_first,
     pixel_scaling,
 )
-from kscale.networks.pretrained_record import Backbone
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from kscale.building.backbone_weights import make_backbone
 from kscale.naming import input_names, layer_name
 from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-from kscale.networks.pretrained_record import Backbone
 
 
 def build_model(

@@ -2,27 +2,57 @@
 
 import errno
 import logging
+from importlib import import_module
 from typing import Any
 
 import click
 
 from kscale import __version__
-from kscale.cli.board import board
-from kscale.cli.data import data
-from kscale.cli.doctor import doctor
-from kscale.cli.export import export
-from kscale.cli.families import families
 from kscale.cli.output import WarningLines
-from kscale.cli.predict import predict
-from kscale.cli.report import report
-from kscale.cli.size import size
-from kscale.cli.train import train
-from kscale.cli.tune import tune
 from kscale.errors import KscaleError
+
+COMMANDS = {
+    "data": "Show what kscale understands of data; nothing is trained.",
+    "tune": "Search depth and width within a budget.",
+    "report": "Show the front, the best and the recommended network of RUN.",
+    "predict": "Predict each example of raw FILEs with the trained model of RUN.",
+    "export": "Write the trained model of RUN for use without kscale.",
+    "board": "Show RUN in TensorBoard until Ctrl-C.",
+    "size": "Count a network exactly, or list what fits a budget.",
+    "families": "List the families; with NAME, the knobs of one.",
+    "train": "Train one network of FAMILY and score it on the test part.",
+    "doctor": "Show versions, devices and memory, and what is missing.",
+}
+"""The commands, in the order in which one needs them, and what each does.
+
+The module of a command has its name, and is imported when it is called: listing the
+commands must not wait for what they need.
+"""
+
+
+def load_command(name: str) -> click.Command:
+    """A command of the table, imported."""
+    command: click.Command = getattr(import_module(f"kscale.cli.{name}"), name)
+    return command
 
 
 class _Group(click.Group):
-    """Makes one line of what kscale raises on purpose, or what the system refuses."""
+    """Imports commands; makes one line of an error that kscale raises on purpose."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; None if there is none."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """The table, without importing a command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -36,10 +66,6 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which one needs them."""
-        return list(self.commands)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,19 +82,3 @@ def main() -> None:
     logger = logging.getLogger("kscale")
     if not any(isinstance(handler, WarningLines) for handler in logger.handlers):
         logger.addHandler(WarningLines())
-
-
-COMMANDS = (
-    data,
-    tune,
-    report,
-    predict,
-    export,
-    board,
-    size,
-    families,
-    train,
-    doctor,
-)
-for command in COMMANDS:
-    main.add_command(command)

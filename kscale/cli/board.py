@@ -4,12 +4,12 @@ from threading import Event
 
 import click
 
+from kscale.cli.options import opened, run_argument
 from kscale.cli.output import quiet_start
-from kscale.run import Run
 
 
 @click.command()
-@click.argument("run", type=click.Path(file_okay=False), required=False)
+@run_argument
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -29,9 +29,9 @@ def board(run: str | None, port: int) -> None:
       kscale board
       kscale board runs/demo --port 6006
     """
-    opened = Run(run) if run is not None else Run.latest()
+    chosen = opened(run)
     with quiet_start():
-        address = opened.serve_board(port)
+        address = chosen.serve_board(port)
     click.echo(address)
     try:
         Event().wait()

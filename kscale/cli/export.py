@@ -7,12 +7,11 @@ import click
 from kscale.cli import options
 from kscale.cli.custom_code import known_code
 from kscale.cli.output import start_tensorflow
-from kscale.run import Run
 from kscale.ship.formats import FORMATS
 
 
 @click.command()
-@click.argument("run", type=click.Path(file_okay=False), required=False)
+@options.run_argument
 @options.model_option
 @click.option(
     "--format",
@@ -52,7 +51,7 @@ def export(
       kscale export -o digits.keras
       kscale export runs/demo --format saved-model -o served/digits/1
     """
-    opened = Run(run) if run is not None else Run.latest()
+    chosen = options.opened(run)
     start_tensorflow(quiet)
     with known_code(hypermodel):
-        click.echo(opened.export(output, form, which, overwrite))
+        click.echo(chosen.export(output, form, which, overwrite))

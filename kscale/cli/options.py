@@ -1,22 +1,29 @@
 """Options that several commands share: one meaning each, defined once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from kscale.cli.output import start_tensorflow
-from kscale.data.loading import KERAS_DATASETS, Dataset, Options, load_dataset
-from kscale.networks.families import FAMILIES, find_family
-from kscale.task.tasks import INPUT_RANKS
+from kscale.data.load_options import Options
+from kscale.networks.families import find_family
+from kscale.task.inputs import INPUT_RANKS
+from kscale.text import argument_texts
 from kscale.units import parse_bytes, parse_count, parse_seconds
 
+if TYPE_CHECKING:
+    from kscale.data.dataset import Dataset
+    from kscale.run import Run
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]
-    """A number as people write it."""
+    """What people write, in the form that a function makes of it."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
@@ -49,19 +56,11 @@ class FamilyName(click.ParamType[str]):
         return str(value) if value in self.others else find_family(value).name
 
 
-COUNT = Parsed("count", parse_count)
-BYTES = Parsed("bytes", parse_bytes)
-SECONDS = Parsed("time", parse_seconds)
-
-
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name.strip() and equals and value.strip()):
         raise ValueError(f"a setting is NAME=VALUE, not {text!r}.")
     return name.strip().replace("-", "_"), value.strip()
-
-
-SETTING = Parsed("name=value", _setting)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -71,10 +70,22 @@ def _size(text: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
+def _shape(text: str) -> tuple[int, ...]:
+    sides = text.split("x")
+    if not all(side.isdecimal() and side[0] != "0" for side in sides):
+        raise ValueError(f"a shape is written 32x32x3, not {text!r}.")
+    return tuple(map(int, sides))
+
+
+COUNT = Parsed("count", parse_count)
+BYTES = Parsed("bytes", parse_bytes)
+SECONDS = Parsed("time", parse_seconds)
+SETTING = Parsed("name=value", _setting)
 SIZE = Parsed("size", _size)
+SHAPE = Parsed("shape", _shape)
 
 
-def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def together(*options: Decorator) -> Callable[[Command], Command]:
     """One decorator of several options, shown in their order."""
 
     def decorate(command: Command) -> Command:
@@ -102,23 +113,6 @@ budget_options = together(
     ),
 )
 
-latency_options = together(
-    click.option(
-        "--max-latency-ms",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="MS",
-        help="Most milliseconds of a forward pass, measured on this device.",
-    ),
-    click.option(
-        "--latency-batch",
-        type=click.IntRange(min=1),
-        metavar="N",
-        default=1,
-        show_default=True,
-        help="Examples of that forward pass.",
-    ),
-)
-
 settings_option = click.option(
     "--set",
     "settings",
@@ -126,49 +120,6 @@ settings_option = click.option(
     multiple=True,
     help="Fix a knob that kscale families NAME lists; may be repeated.",
 )
-
-hypermodel_options = together(
-    click.option(
-        "--hypermodel",
-        metavar="MODULE:NAME",
-        help="Search your own keras_tuner.HyperModel or function build(hp) instead of "
-        "a family.",
-    ),
-    click.option(
-        "--depth-knob",
-        metavar="NAME",
-        help="Its whole hyperparameter that is shown as depth.  [default: depth]",
-    ),
-    click.option(
-        "--width-knob",
-        metavar="NAME",
-        help="Its whole hyperparameter that is shown as width.  [default: width]",
-    ),
-)
-
-code_option = click.option(
-    "--hypermodel",
-    metavar="MODULE:NAME",
-    help="Run your own code first, of which a model of your own is made.",
-)
-
-weights_option = click.option(
-    "--weights",
-    metavar="imagenet|none|FILE",
-    help="Where pretrained networks start: --set weights=...  [default: imagenet]",
-)
-
-
-def with_weights(
-    settings: Iterable[tuple[str, str]], weights: str | None
-) -> tuple[tuple[str, str], ...]:
-    """The knobs named by `--set`, and the one that `--weights` stands for."""
-    if weights is None:
-        return tuple(settings)
-    if "weights" in dict(settings):
-        raise click.UsageError("--weights and --set weights=... exclude each other.")
-    return (*settings, ("weights", weights))
-
 
 shape_options = together(
     click.option(
@@ -185,10 +136,9 @@ shape_options = together(
 
 
 def knobs_of(
-    settings: Iterable[tuple[str, str]], depth: int | None, width: int | None
+    settings: Iterable[tuple[str, str]], **named: int | str | None
 ) -> dict[str, Any]:
-    """The knobs named by `--set`, `--depth` and `--width`, each once."""
-    named = {"depth": depth, "width": width}
+    """The knobs that `--set` gives, and those that have options of their names."""
     given = {name: value for name, value in named.items() if value is not None}
     for name in given:
         if name in dict(settings):
@@ -204,136 +154,68 @@ data_option = click.option(
     help="A name, as digits or diabetes, or the path of a folder, a CSV or NPZ file.",
 )
 
+
+def described(
+    name: str, texts: Mapping[str, str], flag: str = "", **about: Any
+) -> Decorator:
+    """An option whose help stands in the docstring of a record.
+
+    Args:
+        name: Name of the field of the record.
+        texts: What the docstring says of each field.
+        flag: Name of the option, if it is another than the field's.
+        about: What `click.option` takes; a `help` here replaces the other.
+    """
+    help = about.pop("help", texts[name]).replace("`", "")
+    if about.get("multiple"):
+        help = f"{help.rstrip('.')}; may be repeated."
+    return click.option(flag or f"--{name.replace('_', '-')}", name, help=help, **about)
+
+
+_loading = partial(described, texts=argument_texts(Options))
 data_options = together(
-    click.option(
-        "--label",
-        multiple=True,
-        metavar="COLUMN",
-        help="Column to predict; may be repeated.",
-    ),
-    click.option(
-        "--text",
-        multiple=True,
-        metavar="COLUMN",
-        help="Column that is text, read word by word; may be repeated.",
-    ),
-    click.option(
-        "--ignore",
-        multiple=True,
-        metavar="COLUMN",
-        help="Column to leave out; may be repeated.",
-    ),
-    click.option(
-        "--split-by",
-        metavar="COLUMN|PATTERN",
-        help="Equal values of a column stay in one part; of files, what a regular "
-        "expression finds in their paths.",
-    ),
-    click.option(
-        "--image-size",
-        type=SIZE,
-        metavar="SIZE",
-        help="Size that images are brought to: 32, or 32x48 for height and width.",
-    ),
-    click.option(
-        "--resize",
-        type=click.Choice(["crop", "pad", "stretch"]),
-        help="How: cut off what is too much, add black, or change proportions.",
-    ),
-    click.option(
-        "--channels",
-        type=click.Choice([1, 3]),
-        help="Grey images, or images in colour.",
-    ),
-    click.option(
-        "--seconds",
-        type=SECONDS,
-        help="Length that sounds are cut or padded to: 1s.",
-    ),
-    click.option("--length", type=COUNT, help="Tokens of a text that are read."),
-    click.option("--vocabulary", type=COUNT, help="Most different tokens."),
-    click.option(
-        "--kind",
-        type=click.Choice(list(INPUT_RANKS)),
-        help="What an example is, where it should not be inferred.",
-    ),
+    _loading("label", multiple=True, metavar="COLUMN"),
+    _loading("text", multiple=True, metavar="COLUMN"),
+    _loading("ignore", multiple=True, metavar="COLUMN"),
+    _loading("split_by", metavar="COLUMN|PATTERN"),
+    _loading("image_size", type=SIZE, metavar="SIZE"),
+    _loading("resize", type=click.Choice(["crop", "pad", "stretch"])),
+    _loading("channels", type=click.Choice([1, 3])),
+    _loading("seconds", type=SECONDS),
+    _loading("length", type=COUNT),
+    _loading("vocabulary", type=COUNT),
+    _loading("kind", type=click.Choice(list(INPUT_RANKS))),
 )
 
-
 LOADING = tuple(item.name for item in fields(Options) if item.name != "memory")
-"""Names of what `data_options` give."""
+"""Names of the values that `data_options` give."""
 
 
-def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> Dataset:
+def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> "Dataset":
     """The data of a source and of `data_options`, which are taken out of `asked`."""
+    from kscale.data.loading import KERAS_DATASETS, load_dataset
+
     chosen = {name: asked.pop(name) for name in LOADING}
-    # They are read by Keras, which would say a lot while it starts.
+    # Keras reads them, and would say a lot while it starts.
     if source in KERAS_DATASETS:
         start_tensorflow(quiet)
     return load_dataset(source, **chosen)
 
 
-training_options = together(
-    click.option(
-        "--objective",
-        metavar="METRIC",
-        help="A metric by its Keras name: accuracy, recall, auc, f1, rmse, ...; of "
-        "several targets the mean over them, or mean for accuracy of classes and r2 of "
-        "real values.  [default: accuracy, or rmse for real values; mean of several]",
-    ),
-    click.option(
-        "--class-weights",
-        type=click.Choice(["none", "balanced"]),
-        default="none",
-        show_default=True,
-        help="Whether rare classes count as much as frequent ones in the loss.",
-    ),
-    click.option(
-        "--epochs",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Epochs of a training.  [default: about 1,600 steps]",
-    ),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Examples a step.  [default: 32, 64 or 128, as suits the data]",
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        metavar="N",
-        default=0,
-        show_default=True,
-        help="Decides every random choice.",
-    ),
-    click.option(
-        "--strategy",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        help="Devices: auto, one, mirrored or none.",
-    ),
-)
+run_argument = click.argument("run", type=click.Path(file_okay=False), required=False)
 
-baseline_options = together(
-    click.option(
-        "--baseline",
-        metavar="FILE",
-        help="Your present model (.keras), to compare with on the same data.",
-    ),
-    click.option(
-        "--retrain-baseline",
-        is_flag=True,
-        help="Also train that model anew, once, with the same recipe.",
-    ),
-)
 
-run_option = click.option(
-    "--run",
-    type=click.Path(file_okay=False),
-    help="Folder of the run.  [default: a name made from the options, in runs/]",
+def opened(run: str | None) -> "Run":
+    """A run by its folder, or the run in runs/ that was changed last."""
+    from kscale.run import Run
+
+    return Run(run) if run is not None else Run.latest()
+
+
+code_option = click.option(
+    "--hypermodel",
+    metavar="MODULE:NAME",
+    help="Your code that makes the models of this run, where it is your own.",
 )
 
 model_option = click.option(
@@ -350,5 +232,3 @@ json_option = click.option(
 )
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
-
-family_names = ", ".join(FAMILIES)

@@ -8,9 +8,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from kscale.run import Run
 
 _WIDTH = 120
 
@@ -18,6 +21,33 @@ _WIDTH = 120
 def print_json(document: Any) -> None:
     """One JSON document with raw numbers."""
     click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def show(found: Any, as_json: bool) -> None:
+    """An answer that has `to_json` and `to_text`, in the form asked for."""
+    if as_json:
+        print_json(found.to_json())
+    else:
+        click.echo(found.to_text(output_width()), nl=False)
+
+
+def show_run(
+    run: "Run", as_json: bool, rank_by: str = "knee", all_rows: bool = False
+) -> None:
+    """The answer of a run."""
+    if as_json:
+        print_json(run.to_json(rank_by))
+        return
+    from rich.console import Console
+
+    from kscale.reports.run_tables import report_table, report_text
+
+    report = run.report(rank_by)
+    if is_terminal():
+        Console(width=output_width()).print(report_table(report, all_rows))
+    else:
+        click.echo(report_text(report, output_width(), all_rows), nl=False)
+    click.echo(f"Files: {run.folder}")
 
 
 def is_terminal() -> bool:

@@ -7,9 +7,7 @@ from pathlib import Path
 import click
 
 from kscale.cli import options
-from kscale.cli.output import start_tensorflow
-from kscale.cli.size import SHAPE
-from kscale.cli.tune import show_run
+from kscale.cli.output import show_run, start_tensorflow
 from kscale.reports.counting import task_of_shape
 from kscale.reports.ranking import RANKINGS
 from kscale.run import Run
@@ -17,7 +15,7 @@ from kscale.task.tasks import Task
 
 
 @click.command()
-@click.argument("run", type=click.Path(file_okay=False), required=False)
+@options.run_argument
 @click.option(
     "--rank-by",
     type=click.Choice(list(RANKINGS)),
@@ -57,7 +55,7 @@ from kscale.task.tasks import Task
 @click.option(
     "--input",
     "shape",
-    type=SHAPE,
+    type=options.SHAPE,
     help="Shape of an example, 32x32x3, for models of --keras-tuner without inputs.  "
     "[default: as KerasTuner kept it]",
 )
@@ -100,17 +98,17 @@ def report(
     if shape is not None and project is None:
         raise click.UsageError("--input is for --keras-tuner.")
     if project is not None:
-        opened = _read_project(project, hypermodel, run, shape)
+        chosen = _read_project(project, hypermodel, run, shape)
     else:
-        opened = Run(run) if run is not None else Run.latest()
+        chosen = options.opened(run)
     if output is not None:
-        opened.write(output, rank_by)
+        chosen.write(output, rank_by)
     if code:
-        click.echo(opened.to_code(which), nl=False)
+        click.echo(chosen.to_code(which), nl=False)
     elif form == "table":
-        show_run(opened, as_json, rank_by, all_rows)
+        show_run(chosen, as_json, rank_by, all_rows)
     else:
-        click.echo(opened.to_text(form, rank_by, all_rows), nl=False)
+        click.echo(chosen.to_text(form, rank_by, all_rows), nl=False)
 
 
 def _read_project(

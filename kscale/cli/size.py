@@ -1,6 +1,5 @@
 """`kscale size`: what a network costs, or what fits a budget; nothing is built."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,7 @@ import click
 from click.core import ParameterSource
 
 from kscale.cli import options
-from kscale.cli.output import output_width, print_json, start_tensorflow
-from kscale.data.loading import peek_task
+from kscale.cli.output import show, start_tensorflow
 from kscale.networks.budget import Budget
 from kscale.networks.families import FAMILIES
 from kscale.reports.counting import (
@@ -23,14 +21,6 @@ from kscale.reports.counting import (
 )
 from kscale.task.tasks import Task
 
-
-def _shape(text: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
-        raise ValueError(f"a shape is written 32x32x3, not {text!r}.")
-    return tuple(int(side) for side in text.split("x"))
-
-
-SHAPE = options.Parsed("shape", _shape)
 _MODEL_FILES = (".keras", ".h5", ".hdf5")
 _OF_A_FILE = ("name", "shape", "as_json")
 
@@ -44,7 +34,7 @@ _OF_A_FILE = ("name", "shape", "as_json")
 @click.option(
     "--input",
     "shape",
-    type=SHAPE,
+    type=options.SHAPE,
     multiple=True,
     help="Shape of an example, 32x32x3, instead of --data; for a file, of what it "
     "leaves open, and may be repeated for each input.",
@@ -82,11 +72,13 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size my_model.keras
     """
     if name is not None and _is_file(name):
-        _show(_model_size(ctx), as_json)
+        show(_model_size(ctx), as_json)
         return
     limits = ("max_params", "max_flops", "max_bytes", "max_memory")
     budget = Budget(**{limit: asked[limit] for limit in limits})
-    knobs = options.knobs_of(asked["settings"], asked["depth"], asked["width"])
+    knobs = options.knobs_of(
+        asked["settings"], depth=asked["depth"], width=asked["width"]
+    )
     _refuse_conflicts(ctx, budget)
     task = _task(ctx)
     found: NetworkSize | FittingSpecs
@@ -94,14 +86,7 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
         found = list_fitting(task, budget, asked["families"], knobs)
     else:
         found = count_network(name, task, knobs)
-    _show(found, as_json)
-
-
-def _show(found: Any, as_json: bool) -> None:
-    if as_json:
-        print_json(found.to_json())
-    else:
-        click.echo(found.to_text(output_width()), nl=False)
+    show(found, as_json)
 
 
 def _is_file(name: str) -> bool:
@@ -159,6 +144,8 @@ def _task(ctx: click.Context) -> Task:
         if _is_published(ctx):
             return change_task(published_task(name), shape, *changes)
         return task_of_shape(shape, *changes)
+    from kscale.data.loading import peek_task
+
     loading = {name: ctx.params[name] for name in options.LOADING}
     task = peek_task(ctx.params["data"], **loading)
     return change_task(task, None, ctx.params["classes"], None)

@@ -5,41 +5,40 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import start_tensorflow
-from kscale.cli.progress import progress_listener
-from kscale.cli.tune import check_search, show_run
-from kscale.tuning.single_point import single_point
+from kscale.cli.search_options import (
+    asked,
+    outcome_options,
+    run_search,
+    training_options,
+    weights_option,
+)
+from kscale.tuning.request import single_request
 
 
 @click.command()
 @click.argument("family", type=options.FamilyName())
 @options.shape_options
 @options.settings_option
-@options.weights_option
+@weights_option
 @options.data_option
 @options.data_options
-@options.training_options
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=1,
-    show_default=True,
-    help="Trainings, each from another seed.",
-)
-@options.baseline_options
-@options.run_option
+@training_options
+@asked("seeds", help="Trainings, each from another seed.")
+@outcome_options
 @options.json_option
 @options.quiet_option
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     family: str,
+    settings: tuple[tuple[str, str], ...],
     depth: int | None,
     width: int | None,
-    settings: tuple[tuple[str, str], ...],
     weights: str | None,
     as_json: bool,
     quiet: bool,
-    **asked: Any,
+    **given: Any,
 ) -> None:
     """Train one network of FAMILY and score it on the test part.
 
@@ -50,12 +49,7 @@ def train(
       kscale train mlp --depth 2 --width 64
       kscale train mlp --depth 2 --width 64 --baseline my_model.keras
     """
-    settings = options.with_weights(settings, weights)
-    knobs = options.knobs_of(settings, depth, width)
-    asked["data"] = options.load_asked(asked["data"], asked, quiet)
-    check_search({**asked, **single_point(family, knobs, asked["data"])})
-    start_tensorflow(quiet)
-    from kscale import train as train_one
-
-    run = train_one(family, knobs, listener=progress_listener(quiet), **asked)
-    show_run(run, as_json, all_rows=True)
+    knobs = options.knobs_of(settings, depth=depth, width=width, weights=weights)
+    given["data"] = options.load_asked(given["data"], given, quiet)
+    request = single_request(family, knobs, **given)
+    run_search(ctx, request, as_json, quiet, all_rows=True)

@@ -1,88 +1,63 @@
 """`kscale tune`: search depth and width within a budget."""
 
-import sys
-from contextlib import redirect_stdout
 from typing import Any
 
 import click
-from rich.console import Console
 
 from kscale.cli import options
-from kscale.cli.output import is_terminal, output_width, print_json, start_tensorflow
-from kscale.cli.progress import progress_listener
-from kscale.reports.run_tables import report_table, report_text
-from kscale.tuning.plan import plan_search
+from kscale.cli.search_options import (
+    asked,
+    outcome_options,
+    run_search,
+    training_options,
+    weights_option,
+)
+from kscale.networks.families import FAMILIES
+from kscale.search import SEARCHERS
+from kscale.tuning.request import SearchRequest
 
 
 @click.command(short_help="Search depth and width within a budget.")
 @options.budget_options
-@options.latency_options
+@asked("max_latency_ms", type=click.FloatRange(min=0, min_open=True), metavar="MS")
+@asked("latency_batch", type=click.IntRange(min=1), metavar="N")
 @options.data_option
 @options.data_options
-@click.option(
-    "--family",
-    "families",
+@asked(
+    "family",
     type=options.FamilyName("auto"),
     multiple=True,
     default=("auto",),
-    show_default=True,
-    help=f"{options.family_names}, or auto; may be repeated.",
+    help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
 )
-@click.option(
-    "--search",
-    multiple=True,
-    metavar="KNOB",
-    help="Vary a knob besides depth, width and learning rate; may be repeated.",
-)
+@asked("search", multiple=True, metavar="KNOB")
 @options.settings_option
-@options.weights_option
-@options.hypermodel_options
-@click.option(
-    "--trials",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=20,
-    show_default=True,
-    help="Most specs to try before the finalists.",
+@weights_option
+@asked(
+    "hypermodel",
+    metavar="MODULE:NAME",
+    help="Search your own keras_tuner.HyperModel or function build(hp) instead of a "
+    "family.",
 )
-@click.option(
-    "--time",
+@asked("depth_knob", metavar="NAME")
+@asked("width_knob", metavar="NAME")
+@asked("searcher", type=click.Choice(list(SEARCHERS)))
+@asked("trials")
+@asked(
     "time_limit",
+    "--time",
     type=options.SECONDS,
     help="Most time, finalists included: 90s, 10m, 2h.  [default: no limit]",
 )
-@options.training_options
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=1,
-    show_default=True,
-    help="Trainings of each spec tried.",
-)
-@click.option(
-    "--finalist-seeds",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=3,
-    show_default=True,
-    help="New trainings of each finalist; 0 for no finalists.",
-)
-@click.option(
-    "--finalists",
-    "most_finalists",
-    type=click.IntRange(min=2),
-    metavar="N",
-    default=5,
-    show_default=True,
-    help="Most finalists.",
-)
-@options.baseline_options
-@options.run_option
+@training_options
+@asked("seeds")
+@asked("finalist_seeds")
+@asked("most_finalists", "--finalists")
+@outcome_options
 @options.json_option
 @options.quiet_option
 @click.pass_context
-def tune(ctx: click.Context, /, **asked: Any) -> None:
+def tune(ctx: click.Context, /, as_json: bool, quiet: bool, **given: Any) -> None:
     """Search how deep and how wide a network should be within a budget.
 
     Give a limit, or several. Ends with the front of score against size, the best and
@@ -96,54 +71,17 @@ def tune(ctx: click.Context, /, **asked: Any) -> None:
       kscale tune --max-params 50k --data people.csv --label income
       kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
-    check_knobs(asked)
-    as_json, quiet = asked.pop("as_json"), asked.pop("quiet")
-    settings = options.with_weights(asked["settings"], asked.pop("weights"))
-    asked["settings"] = dict(settings)
-    asked["family"] = asked.pop("families")
-    asked["data"] = options.load_asked(asked["data"], asked, quiet)
-    if asked["hypermodel"] is None:
-        check_search(asked)
-    start_tensorflow(quiet)
-    from kscale import SearchInterrupted
-    from kscale import tune as search
-
-    try:
-        # What a user's code prints is no part of the answer.
-        with redirect_stdout(sys.stderr):
-            run = search(listener=progress_listener(quiet), **asked)
-    except SearchInterrupted as interrupted:
-        click.echo("Interrupted; the same command goes on from here.", err=True)
-        show_run(interrupted.run, as_json)
-        ctx.exit(130)
-    show_run(run, as_json)
+    _refuse_knobs_of_no_hypermodel(given)
+    weights = given.pop("weights")
+    given["settings"] = options.knobs_of(given["settings"], weights=weights)
+    given["data"] = options.load_asked(given["data"], given, quiet)
+    run_search(ctx, SearchRequest(**given), as_json, quiet)
 
 
-def check_knobs(asked: dict[str, Any]) -> None:
-    """Refuse names of hyperparameters where no hypermodel has any."""
+def _refuse_knobs_of_no_hypermodel(given: dict[str, Any]) -> None:
     for what in ("depth", "width"):
-        if asked[f"{what}_knob"] is not None and asked["hypermodel"] is None:
+        if given[f"{what}_knob"] is not None and given["hypermodel"] is None:
             raise click.UsageError(
                 f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
                 f"given; the {what} of a family is set with --set {what}=N."
             )
-
-
-def check_search(asked: dict[str, Any]) -> None:
-    """Refuse a search of loaded data while TensorFlow has not taken its seconds."""
-    plan_search(**{name: value for name, value in asked.items() if name != "run"})
-
-
-def show_run(
-    run: Any, as_json: bool, rank_by: str = "knee", all_rows: bool = False
-) -> None:
-    """The answer of a run on standard output."""
-    report = run.report(rank_by)
-    if as_json:
-        print_json(run.to_json(rank_by))
-        return
-    if is_terminal():
-        Console(width=output_width()).print(report_table(report, all_rows))
-    else:
-        click.echo(report_text(report, output_width(), all_rows), nl=False)
-    click.echo(f"Files: {run.folder}")

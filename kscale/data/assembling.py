@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.dataset import PART_NAMES, Dataset, Part, PartName
+from kscale.data.array_inputs import with_fits
+from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
-from kscale.data.fit_preprocessing import RawData, with_fits
 from kscale.data.holding import Holder, bytes_needed
 from kscale.data.labels import Labels, check_counts, encode_target
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
+from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import PADDING, TextTokens
-from kscale.data.raw import RawArray, RawParts
+from kscale.data.raw import RawArray, RawData, RawParts
 from kscale.data.readers import ArrayReader
 from kscale.data.rows import ChosenRows, ComputedRows, Rows, chunks_of
+from kscale.data.scaling import fit_target_scaling
 from kscale.data.splitting import Indices, cut_groups, cut_parts, quantiles
-from kscale.data.standardizing import fit_target_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 

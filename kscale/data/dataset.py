@@ -1,63 +1,21 @@
 """What every source gives: three fixed parts, and the preprocessing that ships."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
-from numpy.typing import NDArray
-
-from kscale.data.describing import describe_dataset
+from kscale.data import describing
 from kscale.data.description_text import dataset_text
+from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.data.readers.array_reader import ArrayReader
 from kscale.data.readers.base import Reader
-from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Task
 
-PartName = Literal["train", "validation", "test"]
-PART_NAMES: tuple[PartName, ...] = get_args(PartName)
-
-_Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One part of a data set.
-
-    Args:
-        inputs: By input name, what the network takes: float32 (already scaled) or int32
-            token ids, `(examples, *Input.shape)`; arrays, or `Rows` of data that is too
-            large for memory.
-        targets: By target name, int32 class ids `(examples,)`, or float32
-            `(examples, outputs)` in the user's unit.
-        raw: By name, raw inputs that cannot be had back from `inputs`, for models that
-            read them: fractions, and but for the training part texts, sounds and the
-            columns of a table.
-
-    Raises:
-        DataError: There are no inputs, or arrays of different length.
-    """
-
-    inputs: Mapping[str, Rows]
-    targets: Mapping[str, _Array]
-    raw: Mapping[str, Rows] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        lengths = {len(array) for array in self._arrays()}
-        if not self.inputs or len(lengths) != 1:
-            raise DataError(
-                "All arrays of a part must have one length, but got lengths "
-                f"{sorted(lengths)}."
-            )
-
-    def _arrays(self) -> Iterable[Rows]:
-        return (*self.inputs.values(), *self.targets.values())
-
-    def __len__(self) -> int:
-        return len(next(iter(self.inputs.values())))
+__all__ = ["PART_NAMES", "Dataset", "Part", "PartName"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +70,26 @@ class Dataset:
 
     def describe(self) -> dict[str, Any]:
         """What was understood of the data, as plain data; `str` gives it as text."""
-        return describe_dataset(self)
+        parts = self.parts
+        return {
+            "name": self.name,
+            "examples": sum(map(len, parts.values())),
+            "inputs": [
+                describing.input_facts(item, self.preprocessing[item.name])
+                for item in self.task.inputs
+            ],
+            "targets": [
+                describing.target_facts(target, parts) for target in self.task.targets
+            ],
+            "parts": {
+                name: {"examples": len(part), "cut": name in self.cut}
+                for name, part in parts.items()
+            },
+            "cut_by": self.cut_by or None,
+            "memory": describing.memory_facts(parts),
+            "notes": list(self.notes),
+            "warnings": [*self.warnings, *describing.cautions(self.task, parts)],
+        }
 
     @property
     def parts(self) -> dict[PartName, Part]:
@@ -140,9 +117,7 @@ def _check_part(name: str, part: Part, task: Task) -> None:
             f"but got {found}."
         )
     outputs = {
-        target.name: ((), "int32")
-        if target.kind == "classes"
-        else ((target.outputs,), "float32")
+        target.name: (target.head.label_shape(target.outputs), target.head.dtype)
         for target in task.targets
     }
     given = {

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset, Part
 from kscale.task.evaluation import Answers
-from kscale.task.scores import probabilities
 
 
 def answers_of(
@@ -22,11 +21,9 @@ def answers_of(
     """
     answers = {}
     for target in dataset.task.targets:
-        given = outputs[target.name]
+        given = target.head.activate(outputs[target.name])
         scaling = dataset.target_scaling.get(target.name)
-        if target.kind == "classes":
-            given = probabilities(given)
-        elif scaling is not None:
+        if scaling is not None:
             given = scaling.apply(given)
         answers[target.name] = part.targets[target.name], given
     return answers

@@ -1,60 +1,44 @@
 """What was understood of data, to be read before anything is trained."""
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.parts import Part, PartName
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.rows import row_bytes
-from kscale.task.tasks import Target
+from kscale.task.tasks import Input, Target, Task
 
-if TYPE_CHECKING:
-    from kscale.data.dataset import Dataset
+Parts = Mapping[PartName, Part]
+
+_SCORED: tuple[PartName, ...] = ("validation", "test")
 
 _UNBALANCED = 4  # times as many examples of one class as of another
 _FEW = 20  # training examples of a class
 _FEW_SCORED = 500  # examples that a score is computed on
 
 
-def describe_dataset(data: "Dataset") -> dict[str, Any]:
-    """Inputs, targets, parts, memory, a baseline, notes and warnings of a data set."""
+def input_facts(item: Input, preprocessing: Preprocessing) -> dict[str, Any]:
+    """An input of the network, and the raw inputs that it is made from."""
     return {
-        "name": data.name,
-        "examples": sum(len(part) for part in data.parts.values()),
-        "inputs": _inputs(data),
-        "targets": [_target(data, target) for target in data.task.targets],
-        "parts": {
-            name: {"examples": len(part), "cut": name in data.cut}
-            for name, part in data.parts.items()
-        },
-        "cut_by": data.cut_by or None,
-        "memory": _memory(data),
-        "notes": list(data.notes),
-        "warnings": [*data.warnings, *_cautions(data)],
+        "name": item.name,
+        "kind": item.kind,
+        "shape": list(item.shape),
+        "vocabulary": item.vocabulary or None,
+        "preprocessing": preprocessing.kind,
+        "raw": [
+            {"name": raw.name, "shape": list(raw.shape), "type": raw.dtype}
+            for raw in preprocessing.raw_inputs
+        ],
     }
 
 
-def _inputs(data: "Dataset") -> list[dict[str, Any]]:
-    return [
-        {
-            "name": item.name,
-            "kind": item.kind,
-            "shape": list(item.shape),
-            "vocabulary": item.vocabulary or None,
-            "preprocessing": data.preprocessing[item.name].kind,
-            "raw": [
-                {"name": raw.name, "shape": list(raw.shape), "type": raw.dtype}
-                for raw in data.preprocessing[item.name].raw_inputs
-            ],
-        }
-        for item in data.task.inputs
-    ]
-
-
-def _target(data: "Dataset", target: Target) -> dict[str, Any]:
-    known = {name: part.targets[target.name] for name, part in data.parts.items()}
+def target_facts(target: Target, parts: Parts) -> dict[str, Any]:
+    """Classes or values of a target, and what a constant answer scores."""
+    known = {name: part.targets[target.name] for name, part in parts.items()}
     common = {"name": target.name, "kind": target.kind}
     if target.kind == "real":
         return {
@@ -105,27 +89,28 @@ def _errors(known: dict[Any, NDArray[Any]]) -> dict[str, float]:
     }
 
 
-def _memory(data: "Dataset") -> dict[str, Any]:
-    rows = [rows for part in data.parts.values() for rows in part.inputs.values()]
+def memory_facts(parts: Parts) -> dict[str, Any]:
+    """Bytes of what networks read, and whether they lie on disk."""
+    rows = [rows for part in parts.values() for rows in part.inputs.values()]
     return {
         "bytes": sum(len(each) * row_bytes(each) for each in rows),
         "streamed": not all(isinstance(each, np.ndarray) for each in rows),
     }
 
 
-def _cautions(data: "Dataset") -> Iterator[str]:
+def cautions(task: Task, parts: Parts) -> Iterator[str]:
     """What makes scores say less than they seem to."""
-    for target in data.task.targets:
+    for target in task.targets:
         if target.kind == "classes":
-            yield from _class_cautions(target, data.train.targets[target.name])
-    count = min(len(data.validation), len(data.test))
+            yield from _class_cautions(target, parts["train"].targets[target.name])
+    name = min(_SCORED, key=lambda part: len(parts[part]))
+    count = len(parts[name])
     if count < _FEW_SCORED:
         # Of a share p: sqrt(p (1 - p) / n); of a root mean square: 1 / sqrt(2 n).
-        first = data.task.targets[0]
+        first = task.targets[0]
         error = f"an accuracy of 90 % by {100 * math.sqrt(0.09 / count):.1f} points"
         if first.kind == "real":
             error = f"an error by about {100 / math.sqrt(2 * count):.0f} %"
-        name = "validation" if count == len(data.validation) else "test"
         yield (
             f"The {name} part has {count} examples, so scores on it are uncertain: "
             f"{error} (one standard error)."

@@ -16,7 +16,7 @@ Described = Mapping[str, Any]
 
 
 def dataset_text(described: Described, width: int = 110) -> str:
-    """What `kscale.data.describing.describe_dataset` says, as text.
+    """What `Dataset.describe` gives, as text.
 
     Args:
         described: That, with `families` if they are known.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 from kscale.data.raw import RawArray, to_float32
 from kscale.errors import DataError
 from kscale.task.tasks import Target

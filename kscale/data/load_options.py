@@ -13,16 +13,16 @@ class Options:
     Args:
         kind: Kind of the inputs, where it should not be inferred.
         vocabulary: Most token ids, padding and unknown tokens included.
-        label: Columns to predict.
-        text: Columns that are text, read word by word.
-        ignore: Columns to leave out.
-        split_by: Column whose equal values stay in one part; for folders a regular
-            expression over a file's path, whose first group (or whole match) does.
-        image_size: Height and width that images are brought to.
-        resize: How: `crop` cuts off what is too much, `pad` adds black, `stretch`
-            keeps all and changes proportions.
+        label: Column to predict.
+        text: Column of text, read word by word.
+        ignore: Column to leave out.
+        split_by: Column whose equal values stay in one part; for files, a regular
+            expression whose first group, or whole match, in their paths is that value.
+        image_size: Size that images are brought to: 32, or 32x48 for height and width.
+        resize: How images are brought to the size: `crop` cuts off what is too much,
+            `pad` adds black, `stretch` changes proportions.
         channels: 1 for grey images, 3 for colour.
-        seconds: Length that sounds are cut or padded to.
+        seconds: Length that sounds are cut or padded to, as 1s.
         length: Tokens of a text that are read.
         memory: Most bytes of data to hold in memory; what is larger is streamed.
     """

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kscale.data.array_inputs import input_of
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.dataset import PART_NAMES, Dataset, Part, PartName
-from kscale.data.fit_preprocessing import RawData
-from kscale.data.kinds import input_of
 from kscale.data.load_options import Options
+from kscale.data.raw import RawData
 from kscale.data.scaling import Scaling
 from kscale.data.sources import embedded, tfds
 from kscale.data.sources.arrays import parts_of_mapping, parts_of_pair

@@ -1,13 +1,15 @@
 """Arrays as a user gave them, by the names the user knows, read when needed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.base import Fit
+from kscale.data.readers.base import Reader
 from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.errors import DataError
 from kscale.units import format_count
@@ -149,6 +151,30 @@ class RawPart:
 
 RawParts = Mapping[PartName, RawPart]
 """What a source holds: a training part, and others if it has them."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawData:
+    """What a source found: raw arrays by part, and how a network reads them.
+
+    Args:
+        parts: Raw inputs and labels of each part that the source has.
+        fits: By name of a network's input; without any, each array is an input.
+        reader: Reads such files again for predictions.
+        class_names: By target name, what the classes 0, 1, ... are called where labels
+            are numbers.
+        groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
+        warnings: One sentence each, for the user.
+        notes: What was understood, one sentence each, for `kscale data`.
+    """
+
+    parts: RawParts
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+    reader: Reader | None = None
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[PartName, RawArray] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _by_name(label: str, values: Any) -> dict[str, RawArray]:

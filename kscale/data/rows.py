@@ -6,9 +6,10 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from kscale.errors import DataError
@@ -18,6 +19,10 @@ CHUNK_BYTES = 2**24
 
 _GAP_BYTES = 2**14  # read through rather than left out
 _MOST_READ = 2**30  # a system reads at most 2 GiB at once
+_NPY_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
 _LASTING = Path("/var/tmp")  # on disk where /tmp may be held in memory
 
 
@@ -60,34 +65,39 @@ def chunks_of(rows: Rows, most_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any
         yield rows[start : start + step]
 
 
-class StoredRows:
-    """Rows in a temporary file, which is gone when nobody reads it any more.
+class FileRows:
+    """Rows that follow each other in a file, read when they are needed.
 
     Args:
-        chunks: The rows in order; each chunk is in memory only while it is written.
-        row_shape: Shape of one row.
+        file: The file, which is closed when nobody reads the rows any more.
+        start: Bytes before the first row.
+        shape: `(examples, ...)`.
         dtype: Type of the numbers.
-
-    Raises:
-        DataError: The disk is full, or cannot be written.
     """
 
     def __init__(
-        self,
-        chunks: Iterable[NDArray[Any]],
-        row_shape: tuple[int, ...],
-        dtype: Any,
+        self, file: BinaryIO, start: int, shape: tuple[int, ...], dtype: Any
     ) -> None:
         self.dtype = np.dtype(dtype)
+        self._count, *row_shape = shape
         self._row_shape = tuple(row_shape)
-        self._row_bytes = self.dtype.itemsize * int(np.prod(row_shape, dtype=np.int64))
-        self._count = 0
-        with _telling():
-            # Open as long as the rows are read, and gone with the process.
-            self._file = tempfile.TemporaryFile(dir=_folder(), prefix="kscale-")  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
-        for chunk in chunks:
-            self.append(chunk)
+        self._row_bytes = row_bytes(self)
+        self._file = file
+        self._start = start
+        weakref.finalize(self, file.close)
+
+    @classmethod
+    def of_npy(cls, path: Path) -> "FileRows":
+        """The rows of an NPY file.
+
+        Raises:
+            ValueError: It is no NPY file, or its rows lie in another order.
+        """
+        file = path.open("rb")
+        shape, in_columns, dtype = npy_header(file)
+        if in_columns or dtype.hasobject:
+            raise ValueError(f"{path} does not hold one row after the other")
+        return cls(file, file.tell(), shape, dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -96,17 +106,6 @@ class StoredRows:
 
     def __len__(self) -> int:
         return self._count
-
-    def append(self, chunk: NDArray[Any]) -> None:
-        """Write further rows, `(rows, *row_shape)`.
-
-        Raises:
-            DataError: The disk is full.
-        """
-        with _telling():
-            self._file.write(np.ascontiguousarray(chunk, self.dtype).tobytes())
-            self._file.flush()
-        self._count += len(chunk)
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
         if isinstance(chosen, slice):
@@ -145,14 +144,64 @@ class StoredRows:
 
     def _fill(self, rest: memoryview, start: int) -> None:
         """Read bytes that begin with a row."""
-        place = start * self._row_bytes
+        place = self._start + start * self._row_bytes
         while len(rest):
             # Not mapped: pages of a mapped file would count as memory of this process.
             data = os.pread(self._file.fileno(), min(len(rest), _MOST_READ), place)
             if not data:
-                raise DataError("The temporary file of the data was cut short.")
+                raise DataError("A file of the data was cut short.")
             rest[: len(data)] = data
             rest, place = rest[len(data) :], place + len(data)
+
+
+class StoredRows(FileRows):
+    """Rows in a temporary file, which is gone when nobody reads it any more.
+
+    Args:
+        chunks: The rows in order; each chunk is in memory only while it is written.
+        row_shape: Shape of one row.
+        dtype: Type of the numbers.
+
+    Raises:
+        DataError: The disk is full, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterable[NDArray[Any]],
+        row_shape: tuple[int, ...],
+        dtype: Any,
+    ) -> None:
+        with _telling():
+            # Open as long as the rows are read, and gone with the process.
+            file = tempfile.TemporaryFile(dir=_folder(), prefix="kscale-")  # noqa: SIM115
+        super().__init__(cast(BinaryIO, file), 0, (0, *row_shape), dtype)
+        for chunk in chunks:
+            self.append(chunk)
+
+    def append(self, chunk: NDArray[Any]) -> None:
+        """Write further rows, `(rows, *row_shape)`.
+
+        Raises:
+            DataError: The disk is full.
+        """
+        with _telling():
+            self._file.write(np.ascontiguousarray(chunk, self.dtype).tobytes())
+            self._file.flush()
+        self._count += len(chunk)
+
+
+def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns follow each other, and type of an NPY file's array.
+
+    Raises:
+        ValueError: It is no NPY file of version 1 or 2.
+    """
+    version = npy.read_magic(file)
+    if version not in _NPY_HEADERS:
+        raise ValueError(f"NPY files of version {version} are not read")
+    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = _NPY_HEADERS[version](file)
+    return header
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
@@ -240,7 +289,7 @@ class ComputedRows:
     ) -> None:
         self.dtype = np.dtype(dtype)
         self._make = make
-        self._raw = raw
+        self.raw = raw
         self._row_shape = tuple(row_shape)
 
     @property
@@ -249,7 +298,7 @@ class ComputedRows:
         return (len(self), *self._row_shape)
 
     def __len__(self) -> int:
-        return len(next(iter(self._raw.values())))
+        return len(next(iter(self.raw.values())))
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
-        return self._make({name: rows[chosen] for name, rows in self._raw.items()})
+        return self._make({name: rows[chosen] for name, rows in self.raw.items()})

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 
 SHARE = 0.15
 """Share of the examples that a part gets which the source does not have."""

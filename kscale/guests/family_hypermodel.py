@@ -10,6 +10,7 @@ import numpy as np
 
 from kscale.building.models import build_model
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.losses import loss_for_fit, metric_for_fit
 from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown, make_adamw
 from kscale.errors import BudgetError, SpecError
 from kscale.naming import layer_name
@@ -19,8 +20,8 @@ from kscale.networks.families.base import Spec, Value, head_names
 from kscale.networks.sizing import Size, size_of
 from kscale.search.contract import derived_seed
 from kscale.search.pool import Pool, Space
-from kscale.task.tasks import Target, Task
-from kscale.tuning.plan import searched_knobs
+from kscale.task.tasks import Task
+from kscale.tuning.request import searched_knobs
 
 
 def as_hypermodel(
@@ -204,8 +205,8 @@ def _compile(
     model: keras.Model, task: Task, optimizer: keras.Optimizer, smoothing: float
 ) -> None:
     heads = [layer_name(name) for name in head_names(task)]
-    losses = [_loss(target, smoothing) for target in task.targets]
-    metrics = [_metric(target) for target in task.targets]
+    losses = [loss_for_fit(target, smoothing) for target in task.targets]
+    metrics = [metric_for_fit(target) for target in task.targets]
     if len(heads) == 1:
         model.compile(optimizer, loss=losses[0], metrics=metrics)
         return
@@ -215,25 +216,3 @@ def _compile(
         loss_weights=dict.fromkeys(heads, 1 / len(heads)),
         metrics={head: [item] for head, item in zip(heads, metrics, strict=True)},
     )
-
-
-def _loss(target: Target, smoothing: float) -> Any:
-    if target.kind == "real":
-        return keras.losses.MeanSquaredError()
-    if not smoothing:
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    def smoothed(wanted: Any, given: Any) -> Any:
-        """Keras' sparse crossentropy takes no label smoothing."""
-        labels = keras.ops.one_hot(keras.ops.reshape(wanted, (-1,)), target.outputs)
-        return keras.losses.categorical_crossentropy(
-            labels, given, from_logits=True, label_smoothing=smoothing
-        )
-
-    return smoothed
-
-
-def _metric(target: Target) -> keras.Metric:
-    if target.kind == "real":
-        return keras.metrics.RootMeanSquaredError(name=target.metric)
-    return keras.metrics.SparseCategoricalAccuracy(name=target.metric)

@@ -1,14 +1,18 @@
-"""The networks of `keras.applications` that can be a backbone, by name.
+"""The networks of `keras.applications` that can be a backbone, and their layer record.
 
-What they cost stands in `kscale.networks.backbone_table`, which the test of that name
-makes from Keras itself.
+What each of them costs stands in `backbones.json`, counted on Keras' own networks:
+`pytest tests/networks/test_backbones.py -m slow --overwrite` writes the file.
 """
 
-from typing import NamedTuple
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 from kscale.errors import SpecError
-from kscale.networks.backbone_table import COUNTS, Counts
-from kscale.networks.pretrained_record import Backbone
+from kscale.networks.blueprint import Layer
 
 SIDES = (32, 64, 96, 128, 160, 192, 224)
 """Sides of the square images that backbones are counted for."""
@@ -28,6 +32,38 @@ _PIXELS = {
         tuple(-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)),
     ),
 }
+
+
+@dataclass(frozen=True)
+class Backbone(Layer):
+    """A network of `keras.applications` without its head: an image to `(features,)`.
+
+    The image, grey or RGB, is resized to a square and scaled as the network wants it.
+
+    Args:
+        network: Its name in `NETWORKS`.
+        side: Pixels of a side of that square.
+        is_tuned: Whether it is trained; if not, its norms work as in inference.
+        weights: `imagenet`, `none`, or the path of a file of weights.
+        scale, offset: Those of the task's `Input`.
+        features, params, flops: What it gives, holds and computes.
+        statistics: Params that no training changes.
+        inner: Bytes that it needs while it runs, its output left out.
+        kept: Bytes of its insides that the backward pass reads.
+    """
+
+    network: str
+    side: int
+    is_tuned: bool
+    weights: str
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+    features: int
+    params: int
+    flops: int
+    statistics: int
+    inner: int
+    kept: int
 
 
 class Network(NamedTuple):
@@ -98,9 +134,43 @@ def side_for(network: str, side: int, shape: tuple[int, ...]) -> int:
     return min(enough, default=max(sides))
 
 
+class Counts(NamedTuple):
+    """What a network costs without its top, average over all positions included.
+
+    Args:
+        features: Number of outputs.
+        params: Weights.
+        statistics: Weights that no training changes.
+        file: Name of its ImageNet weights at Keras; `{side}` is one of `trained`.
+        trained: Sides with weights of their own; others take those of the largest.
+        costs: By the side of the image: FLOPs, the most bytes of activations alive at
+            once, and those that training holds.
+    """
+
+    features: int
+    params: int
+    statistics: int
+    file: str
+    trained: Sequence[int]
+    costs: dict[int, tuple[int, int, int]]
+
+    def file_of(self, side: int) -> str:
+        """Name of the file of ImageNet weights for a side."""
+        with_weights = side if side in self.trained else max(self.trained, default=side)
+        return self.file.format(side=with_weights)
+
+
 def counts_of(network: str) -> Counts:
     """What a network costs."""
-    return COUNTS[network]
+    row = _table()[network]
+    costs = {int(side): tuple(values) for side, values in row["costs"].items()}
+    return Counts(**{**row, "costs": costs})
+
+
+@cache
+def _table() -> dict[str, dict[str, Any]]:
+    text = files("kscale.networks").joinpath("backbones.json").read_text("utf-8")
+    return dict(json.loads(text))
 
 
 def has_blue_first(record: Backbone) -> bool:

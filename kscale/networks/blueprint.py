@@ -14,13 +14,9 @@ from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kscale.errors import SpecError
+from kscale.networks.counts import Count, has_any
 from kscale.task.tasks import Input
-
-Count = int | NDArray[np.int64]
 
 BODY_INPUT = "@in"
 """Name, inside a `Repeat`, of the tensor that enters the copy."""
@@ -201,7 +197,7 @@ class Attention(Layer):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if np.any(self.width % self.heads):
+        if has_any(self.width % self.heads != 0):
             raise SpecError(
                 f"The heads of {self.name!r} must divide its width, but got "
                 f"heads={self.heads}, width={self.width}."

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import Layer
-from kscale.networks.pretrained_record import Backbone
+from kscale.networks.counts import are_equal
 
 
 class Tensor(NamedTuple):
@@ -44,13 +43,7 @@ def tensor(shape: tuple[Any, ...], itemsize: int = 4) -> Tensor:
 
 def same_shape(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
     """Whether two shapes are equal, in every element where they hold arrays."""
-    return len(left) == len(right) and all(map(_is_equal, left, right))
-
-
-def _is_equal(left: Any, right: Any) -> bool:
-    if type(left) is int and type(right) is int:
-        return left == right
-    return left is right or bool(np.all(left == right))
+    return len(left) == len(right) and all(map(are_equal, left, right))
 
 
 class Misfit(Exception):

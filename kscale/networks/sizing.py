@@ -29,11 +29,10 @@ every figure is an int64 array, one element a width. The rules for single layers
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.counts import greatest, larger
 from kscale.networks.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
@@ -113,10 +112,7 @@ class _Totals:
 
     def see(self, alive: Any) -> None:
         """Raise the peak to what is alive now."""
-        if isinstance(alive, int) and isinstance(self.peak, int):
-            self.peak = max(alive, self.peak)
-        else:
-            self.peak = np.maximum(self.peak, alive)
+        self.peak = larger(self.peak, alive)
 
     def add(self, other: "_Totals", weight_copies: int, copies: int) -> None:
         """Add a body counted once, for all its copies."""
@@ -178,12 +174,12 @@ def _widest(layer: Layer) -> Layer:
     if isinstance(layer, Repeat):
         return replace(layer, body=tuple(map(_widest, layer.body)))
     if isinstance(layer, bp.Attention):
-        width = int(np.max(layer.width))
+        width = greatest(layer.width)
         return replace(layer, width=width, heads=width)
     changes: dict[str, Any] = {
-        name: int(value.max())
+        name: greatest(value)
         for name, value in vars(layer).items()
-        if isinstance(value, np.ndarray | np.integer)
+        if hasattr(value, "max")
     }
     return replace(layer, **changes) if changes else layer
 

@@ -62,7 +62,7 @@ def objective_text(objective: Objective) -> str:
     """
     if not objective.parts:
         return metric_name(objective)
-    if objective.keras_class:
+    if len({part.name for _, part in objective.parts}) == 1:
         targets = " and ".join(printable(name) for name, _ in objective.parts)
         return f"{metric_name(objective)} (mean over {targets})"
     parts = [

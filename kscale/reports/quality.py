@@ -7,7 +7,6 @@ from typing import Any
 from kscale.reports.confusion import Confusion
 from kscale.reports.measures import score_interval
 from kscale.reports.report import Report, Row
-from kscale.task.objectives import OBJECTIVES
 from kscale.task.tasks import Target
 from kscale.text import printable
 
@@ -112,7 +111,7 @@ def _quality(name: str, row: Row, target: Target, report: Report) -> Quality:
 
 def _measure(row: Row, key: str, value: float, target: Target, prefix: str) -> Measure:
     name = key.removeprefix(prefix)
-    objective = OBJECTIVES[target.kind].get(name)
+    objective = target.head.objectives.get(name)
     if objective is None:
         return Measure(name, value, False)
     interval = _interval(row, name, value, target, row.test_errors.get(key))
@@ -134,7 +133,7 @@ def _interval(
             return counted[name]
     examples = sum(score.support for score in confusion.scores) if confusion else 0
     return score_interval(
-        OBJECTIVES[target.kind][name], value, error or None, examples if error else 0
+        target.head.objectives[name], value, error or None, examples if error else 0
     )
 
 

@@ -8,22 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.task.metrics import confusion_of, metrics_of
-from kscale.task.objectives import METRICS, Objective
-from kscale.task.scores import (
-    Mask,
-    jackknife,
-    score_of,
-    share_error,
-    without_groups,
-)
+from kscale.task.heads.base import Array, Objective
+from kscale.task.standard_errors import Mask, jackknife, share_error, without_groups
 from kscale.task.tasks import Target, Task
 
 _MOST_GROUPS = 100
 _MANY = 10**6  # numbers given, above which fewer groups must do
 
 Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
-"""By target name, what was wanted and what was given, as `score_of` takes them."""
+"""By target name, what was wanted and what was given: `labels` and `given` of
+`kscale.task.heads.base`."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +42,7 @@ class Evaluation:
 def mean_score(objective: Objective, task: Task, answers: Answers) -> float:
     """The objective: of the target, or the mean over several."""
     scores = [
-        score_of(part, target, *answers[target.name])
-        for target, part in _heads(objective, task)
+        _score(part, *answers[target.name]) for target, part in _parts(objective, task)
     ]
     return math.fsum(scores) / len(scores)
 
@@ -58,25 +51,21 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     """Standard error of the objective over the examples.
 
     All targets are of the same examples, so their errors are not independent: both ways
-    (`share_error` where all are accuracies, else `jackknife`) leave out or count an
-    example with all its targets.
+    (`share_error` where all scores are means of shares, else `jackknife`) leave out or
+    count an example with all its targets.
     """
-    heads = _heads(objective, task)
-    if all(part.name == "accuracy" for _, part in heads):
-        pairs = [answers[target.name] for target, _ in heads]
-        right = [given.argmax(axis=-1) == wanted for wanted, given in pairs]
-        return share_error(np.mean(right, axis=0))
+    parts = _parts(objective, task)
+    shares = [
+        part.shares(*answers[target.name]) for target, part in parts if part.shares
+    ]
+    if len(shares) == len(parts):
+        return share_error(np.mean(shares, axis=0))
     error = jackknife(
         lambda kept: mean_score(objective, task, _kept(answers, kept)), _count(answers)
     )
-    # Left-out groups say nothing of a head that is right everywhere.
-    right = [
-        answers[target.name][1].argmax(axis=-1) == answers[target.name][0]
-        for target, part in heads
-        if part.name == "accuracy"
-    ]
-    share = len(right) / len(heads)
-    least = share * share_error(np.mean(right, axis=0)) if right else 0.0
+    # Left-out groups say nothing of a target that is right everywhere.
+    weight = len(shares) / len(parts)
+    least = weight * share_error(np.mean(shares, axis=0)) if shares else 0.0
     return max(float(error), least)
 
 
@@ -104,9 +93,9 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
     jackknifed = jackknife(without, done.examples).tolist()
     errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, answers)
     confusion = {
-        target.name: confusion_of(*answers[target.name])
+        target.name: target.head.confusion(*answers[target.name])
         for target in task.targets
-        if target.kind == "classes"
+        if target.head.confusion
     }
     return Evaluation(
         done.score,
@@ -130,12 +119,17 @@ def left_out_scores(objective: Objective, task: Task, answers: Answers) -> list[
     return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
 
 
-def _heads(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
+def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     """Each target with its metric."""
     if not objective.parts:
         return [(task.targets[0], objective)]
     parts = dict(objective.parts)
     return [(target, parts[target.name]) for target in task.targets]
+
+
+def _score(objective: Objective, labels: Array, given: Array) -> float:
+    assert objective.score is not None, f"{objective.name} is no metric of a target"
+    return objective.score(labels, given)
 
 
 def _all_metrics(
@@ -144,24 +138,23 @@ def _all_metrics(
     """Metrics of all targets by the names of `kscale.task.objectives.metric_names`."""
     if len(task.targets) == 1:
         target = task.targets[0]
-        return metrics_of(target, *answers[target.name])
+        return target.head.measure(*answers[target.name])
     found: dict[str, float] = {}
-    for target, part in _heads(objective, task):
-        own = {part.name: score_of(part, target, *answers[target.name])}
-        known = metrics_of(target, *answers[target.name])
-        chosen = {name: known[name] for name in METRICS[target.kind]}
-        found |= {f"{target.name}/{n}": v for n, v in {**own, **chosen}.items()}
+    for target, part in _parts(objective, task):
+        improved = {part.name: _score(part, *answers[target.name])}
+        shown = target.head.measure(*answers[target.name])
+        found |= {f"{target.name}/{n}": v for n, v in {**improved, **shown}.items()}
     return found
 
 
 def _share_errors(task: Task, answers: Answers) -> dict[str, float]:
-    """Those of accuracies, which need no jackknife."""
+    """Those of means of shares, which need no jackknife."""
     errors = {}
     for target in task.targets:
-        if target.kind == "classes":
-            wanted, given = answers[target.name]
-            name = "accuracy" if len(task.targets) == 1 else f"{target.name}/accuracy"
-            errors[name] = share_error(given.argmax(axis=-1) == wanted)
+        for name in target.head.shown:
+            if shares := target.head.objectives[name].shares:
+                whole = name if len(task.targets) == 1 else f"{target.name}/{name}"
+                errors[whole] = share_error(shares(*answers[target.name]))
     return errors
 
 

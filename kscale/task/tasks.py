@@ -1,116 +1,13 @@
-"""What a network must take in and put out, without any data."""
+"""A task: what a network must take in and put out, without any data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from kscale.errors import DataError
+from kscale.task.inputs import INPUT_RANKS, Input, InputKind
+from kscale.task.targets import Target
 
-InputKind = Literal["vector", "image", "tokens", "sequence", "spectrogram"]
-TargetKind = Literal["classes", "real"]
-
-INPUT_RANKS: dict[str, int] = {
-    "vector": 1,
-    "image": 3,
-    "tokens": 1,
-    "sequence": 2,
-    "spectrogram": 2,
-}
-
-
-@dataclass(frozen=True)
-class Input:
-    """One named input of a task.
-
-    Args:
-        name: Key of the input's array, and name of the Keras input.
-        kind: `vector` `(features,)`, `image` `(height, width, channels)`, `tokens`
-            `(length,)` of ids where 0 is padding, `sequence` `(length, features)`,
-            `spectrogram` `(frames, bands)` of sound.
-        shape: Shape of one example, without the batch.
-        vocabulary: Number of token ids, padding included; 0 if not `tokens`.
-        unknown: Id that stands for every token above the vocabulary of a network which
-            keeps the first ids only, the most frequent ones; 0 if ids are in no order
-            of frequency, so that all must be kept.
-        scale, offset: `raw * scale + offset` is what the network gets, on the last
-            axis, for a network that wants the raw values back; empty if it gets them.
-
-    Raises:
-        DataError: The kind is unknown, or the shape does not suit it.
-    """
-
-    name: str
-    kind: InputKind
-    shape: tuple[int, ...]
-    vocabulary: int = 0
-    unknown: int = 0
-    scale: tuple[float, ...] = field(default=(), compare=False)
-    offset: tuple[float, ...] = field(default=(), compare=False)
-
-    def __post_init__(self) -> None:
-        rank = INPUT_RANKS.get(self.kind)
-        if rank is None:
-            raise DataError(
-                f"Unknown kind {self.kind!r}. Known: {', '.join(INPUT_RANKS)}."
-            )
-        if len(self.shape) != rank or any(side < 1 for side in self.shape):
-            raise DataError(
-                f"An input of kind {self.kind} has {rank} sides of at least 1, "
-                f"but got shape={self.shape}."
-            )
-        if (self.kind == "tokens") != (self.vocabulary > 0):
-            raise DataError(
-                "`vocabulary >= 1` must hold for tokens and 0 for other kinds, but "
-                f"got kind={self.kind}, vocabulary={self.vocabulary}."
-            )
-        if not 0 <= self.unknown <= max(self.vocabulary - 1, 0):
-            raise DataError(
-                "`0 <= unknown < vocabulary` must hold, but got "
-                f"unknown={self.unknown}, vocabulary={self.vocabulary}."
-            )
-
-    @property
-    def dtype(self) -> str:
-        """Type of the network's input: `int32` for tokens, else `float32`."""
-        return "int32" if self.kind == "tokens" else "float32"
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing to predict.
-
-    Args:
-        name: Key of the target's array, and name of the network's output.
-        kind: `classes` (one of several) or `real` (numbers).
-        outputs: Number of classes, or of real values.
-        class_names: A name for each class, in the order of the outputs; may be empty.
-    """
-
-    name: str
-    kind: TargetKind
-    outputs: int
-    class_names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("classes", "real"):
-            raise DataError(f"Unknown kind {self.kind!r}. Known: classes, real.")
-        if self.outputs < (2 if self.kind == "classes" else 1):
-            raise DataError(
-                f"`outputs >= {2 if self.kind == 'classes' else 1}` must hold for "
-                f"target {self.name!r} of kind {self.kind}, but got {self.outputs}."
-            )
-
-    @property
-    def loss(self) -> str:
-        """The Keras loss trained on, by its usual name; classes come as logits."""
-        if self.kind == "classes":
-            return "sparse_categorical_crossentropy"
-        return "mean_squared_error"
-
-    @property
-    def metric(self) -> str:
-        """Name of the metric reported unless another objective is asked for."""
-        return "accuracy" if self.kind == "classes" else "root_mean_squared_error"
+__all__ = ["INPUT_RANKS", "Input", "InputKind", "Target", "Task"]
 
 
 @dataclass(frozen=True)

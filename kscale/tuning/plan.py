@@ -2,22 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from kscale.data.class_weights import check_class_weights, class_counts
+from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
-from kscale.data.loading import load_dataset
-from kscale.engine.base import STRATEGIES
 from kscale.engine.recipe import Recipe
-from kscale.errors import BudgetError, SpecError, unknown_name
-from kscale.guests.present_model.baseline_file import Baseline, find_baseline
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, is_own
@@ -26,92 +20,19 @@ from kscale.runs.results import FORMAT
 from kscale.search import SEARCHERS
 from kscale.search.contract import Searcher
 from kscale.search.drawn import DrawnPool, DrawnSearcher
-from kscale.search.pool import ALWAYS_SEARCHED, Pool, Space
+from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
-from kscale.task.objectives import Objective, task_objective
+from kscale.task.objectives import Objective
 from kscale.tuning.auto_families import (
-    AUTO,
     check_missing,
     checked_value,
     families_for,
     notes_on_families,
 )
+from kscale.tuning.request import SearchRequest
 from kscale.units import format_count
 
-if TYPE_CHECKING:
-    from kscale.guests.hypermodels.search_plan import OwnSearch
-
 AnyPool = Pool | DrawnPool
-
-_LEAST = {
-    "trials": 1,
-    "seed": 0,
-    "seeds": 1,
-    "finalist_seeds": 0,
-    "most_finalists": 2,
-    "epochs": 1,
-    "batch_size": 1,
-    "time_limit": 1e-3,
-}
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a search was asked, beside its data and its budget.
-
-    Args:
-        families: Names of families, or `auto`.
-        search: Knobs to vary besides depth, width and learning rate.
-        settings: Values of knobs that are not to be varied.
-        trials: Most specs to try.
-        seed: Decides every proposal and every training.
-        seeds: Trainings of each spec tried.
-        finalist_seeds: New trainings of each finalist; 0 for no finalists.
-        most_finalists: Most finalists.
-        epochs, batch_size: As `Recipe`; None for what suits the data.
-        time_limit: Most seconds of a session.
-        searcher: Name of a searcher.
-        strategy: Name of the devices.
-        class_weights: `balanced` or `none`.
-        retrain_baseline: Whether the user's present model is trained anew, too.
-
-    Raises:
-        SpecError: A number is too small, or the searcher or the strategy is unknown.
-    """
-
-    families: tuple[str, ...] = (AUTO,)
-    search: tuple[str, ...] = ()
-    settings: tuple[tuple[str, Any], ...] = ()
-    trials: int = 20
-    seed: int = 0
-    seeds: int = 1
-    finalist_seeds: int = 3
-    most_finalists: int = 5
-    epochs: int | None = None
-    batch_size: int | None = None
-    time_limit: float | None = None
-    searcher: str = "random"
-    strategy: str = "auto"
-    class_weights: str = "none"
-    retrain_baseline: bool = False
-
-    def __post_init__(self) -> None:
-        for name, low in _LEAST.items():
-            value = getattr(self, name)
-            if value is None and name in ("epochs", "batch_size", "time_limit"):
-                continue
-            kind: Any = (int, float) if name == "time_limit" else (int, np.integer)
-            if isinstance(value, bool) or not isinstance(value, kind):
-                what = "a number of seconds" if name == "time_limit" else "whole"
-                raise SpecError(f"`{name}` must be {what}, but got {value!r}.")
-            if not value >= low:
-                raise SpecError(f"`{name} >= {low}` must hold, but got {name}={value}.")
-        if not self.families:
-            raise SpecError("A search needs a family; give a name, or 'auto'.")
-        if self.searcher not in SEARCHERS:
-            raise SpecError(unknown_name("searcher", self.searcher, SEARCHERS))
-        if self.strategy not in STRATEGIES:
-            raise SpecError(unknown_name("strategy", self.strategy, STRATEGIES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,19 +47,21 @@ class Plan:
         space: What may vary.
         pool: The specs inside the budget.
         notes: What `auto` took and left out, a sentence each.
-        baseline: The user's present model, to compare with.
-        own: What a search of the user's own models needs.
+        baseline: The user's present model, to compare with; None for none.
+        own: What a search of the user's own models needs; None for none.
+        seconds: Time that planning took, a part of the time limit.
     """
 
-    request: Request
+    request: SearchRequest
     dataset: Dataset
     objective: Objective
     recipe: Recipe
     space: Space
     pool: AnyPool
     notes: tuple[str, ...] = ()
-    baseline: Baseline | None = None
-    own: "OwnSearch | None" = None
+    baseline: Any = None
+    own: Any = None
+    seconds: float = 0.0
 
     def searcher(
         self, pool: AnyPool | None = None, admits: Callable[[Spec], bool] | None = None
@@ -202,7 +125,7 @@ class Plan:
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
             "families": [family.name for family in self.space.families],
-            "set": {name: value for name, value in request.settings},
+            "set": dict(request.settings),
             "search": list(request.search),
             "budget": vars(self.space.budget).copy(),
             "objective": self.objective.name,
@@ -261,115 +184,28 @@ class Plan:
         }
 
 
-def plan_search(
-    data: Any = "digits",
-    *,
-    max_params: float | None = None,
-    max_flops: float | None = None,
-    max_bytes: float | None = None,
-    max_memory: float | None = None,
-    max_latency_ms: float | None = None,
-    latency_batch: int = 1,
-    family: str | Sequence[str] = "auto",
-    settings: Mapping[str, Any] | None = None,
-    search: str | Sequence[str] = (),
-    objective: str | None = None,
-    baseline: Any = None,
-    hypermodel: Any = None,
-    depth_knob: str | None = None,
-    width_knob: str | None = None,
-    replicas: int = 1,
-    **asked: Any,
-) -> Plan:
-    """What `kscale.tune` would do with the same arguments.
-
-    It starts no TensorFlow, unless a hypermodel does.
-
-    Args:
-        data, family, settings, search, objective, hypermodel, depth_knob, width_knob,
-            baseline: As `tune`.
-        max_params, max_flops, max_bytes, max_memory, max_latency_ms, latency_batch: As
-            `tune`.
-        replicas: Copies of the network that train in step.
-        asked: Further arguments of `tune` that `Request` takes.
-
-    Raises:
-        BudgetError: There is no limit, or nothing fits it.
-        DataError: The data cannot be read, or cannot be trained on.
-        ExportError: There is no file of the baseline.
-        SpecError: A family, knob, value or strategy is unknown or impossible.
-    """
-    request = Request(
-        families=(family,) if isinstance(family, str) else tuple(family),
-        search=searched_knobs(search),
-        settings=tuple((settings or {}).items()),
-        **asked,
-    )
-    budget = Budget(
-        max_params,  # type: ignore[arg-type]
-        max_flops,  # type: ignore[arg-type]
-        max_bytes,  # type: ignore[arg-type]
-        max_memory,  # type: ignore[arg-type]
-        max_latency_ms,
-        latency_batch=latency_batch,
-    )
-    _check_limited(budget)
-    present = find_baseline(baseline, request.retrain_baseline)
-    dataset = load_dataset(data)
-    recipe = Recipe.for_examples(
-        len(dataset.train), request.epochs, request.batch_size, replicas
-    )
-    budget = replace(budget, memory_batch=recipe.batch_size)
-    wanted = task_objective(objective, dataset.task)
-    check_class_weights(request.class_weights, dataset.task)
-    if hypermodel is None:
-        plan = make_plan(request, dataset, budget, wanted, recipe)
-        return replace(plan, baseline=present)
-    # It builds models, and Keras is heavy.
-    from kscale.guests.hypermodels.search_plan import plan_own
-
-    found = (request, dataset, budget, wanted, recipe)
-    plan = plan_own(hypermodel, *found, depth_knob, width_knob)
-    return replace(plan, baseline=present)
-
-
-def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Knobs to vary, each once and in one order, without those that always are."""
-    named = {names} if isinstance(names, str) else set(names)
-    return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))
-
-
-def _check_limited(budget: Budget) -> None:
-    if not budget.is_limited:
-        raise BudgetError(
-            "A search needs a limit; give one or more of max_params, max_flops, "
-            "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
-        )
-
-
 def make_plan(
-    request: Request,
+    request: SearchRequest,
     dataset: Dataset,
     budget: Budget,
     objective: Objective,
     recipe: Recipe,
 ) -> Plan:
-    """A plan, or the reason why there is none.
+    """A plan to search families, or the reason why there is none.
 
     Raises:
-        BudgetError: There is no limit, or nothing fits it.
+        BudgetError: Nothing fits the budget.
         SpecError: A family, knob or value is unknown or does not suit the data.
     """
-    _check_limited(budget)
-    families = families_for(request.families, dataset.task)
+    families = families_for(request.family, dataset.task)
     settings = {
-        name: checked_value(families, name, value) for name, value in request.settings
+        name: checked_value(families, name, value)
+        for name, value in sorted(request.settings.items())
     }
-    space = Space(
-        families, dataset.task, budget, request.search, tuple(settings.items())
-    )
-    settled = replace(request, settings=tuple(sorted(settings.items())))
+    searched = tuple(request.search)
+    space = Space(families, dataset.task, budget, searched, tuple(settings.items()))
     pool = Pool(space, request.seed)
-    check_missing(pool, request.families)
-    notes = tuple(notes_on_families(pool, space, request.families))
+    check_missing(pool, request.family)
+    notes = tuple(notes_on_families(pool, space, request.family))
+    settled = replace(request, settings=settings)
     return Plan(settled, dataset, objective, recipe, pool.space, pool, notes)

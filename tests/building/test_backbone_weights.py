@@ -17,8 +17,8 @@ import kscale
 from kscale.building.backbone_weights import check_weights, prepare_image, weights_path
 from kscale.building.models import build_model
 from kscale.errors import ExportError, SpecError
+from kscale.networks.backbones import Backbone
 from kscale.networks.families.pretrained import FAMILY
-from kscale.networks.pretrained_record import Backbone
 from kscale.task.tasks import Input, Target, Task
 
 GREY = Task.of("image", (9, 7, 1), classes=3)

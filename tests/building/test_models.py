@@ -20,6 +20,7 @@ from kscale.errors import SpecError
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
 from kscale.networks.augmentation import AUGMENTATIONS
+from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import (
     BODY_INPUT,
     Add,
@@ -43,7 +44,6 @@ from kscale.networks.blueprint import (
 )
 from kscale.networks.families import FAMILIES
 from kscale.networks.layer_costs import RULES
-from kscale.networks.pretrained_record import Backbone
 from kscale.networks.sizing import size_of, size_rows
 from kscale.task.tasks import Input
 

@@ -12,7 +12,7 @@ from kscale.data.loading import Dataset, PartName, load_dataset, peek_task
 
 Check = Callable[["Checked"], None]
 
-_LOAD = "from kscale.data import load_dataset; import sys; "
+_LOAD = "from kscale.data.loading import load_dataset; import sys; "
 _PRINT = "print(load_dataset(sys.argv[1]).fingerprint)"
 
 

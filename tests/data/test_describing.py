@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from kscale.data.assembling import dataset_of
-from kscale.data.fit_preprocessing import RawData
 from kscale.data.load_options import Options
 from kscale.data.loading import Dataset, load_dataset
-from kscale.data.raw import RawArray, RawPart
+from kscale.data.raw import RawArray, RawData, RawPart
 
 Y = np.array(["common"] * 180 + ["rare"] * 12 + ["other"] * 60)
 X = np.random.default_rng(0).normal(size=(len(Y), 2)).astype(np.float32)

@@ -11,10 +11,10 @@ import tensorflow as tf
 from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
-from kscale.data.fit_preprocessing import RawData, ScaledFit
 from kscale.data.load_options import Options
 from kscale.data.loading import PART_NAMES, Dataset, load_dataset
-from kscale.data.raw import RawArray, RawPart
+from kscale.data.preprocessing.scaled import ScaledFit
+from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.rows import ComputedRows, StoredRows
 from kscale.engine.recipe import Recipe
 from kscale.errors import DataError
@@ -194,7 +194,8 @@ import psutil
 import tensorflow as tf
 import kscale
 from kscale.data.assembling import dataset_of
-from kscale.data.fit_preprocessing import RawData, ScaledFit
+from kscale.data.raw import RawData
+from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.load_options import Options
 from kscale.data.raw import RawArray, RawPart
 from kscale.task.tasks import Input

@@ -22,7 +22,7 @@ def made_run(task: Task = IMAGES, **identity: Any) -> dict[str, Any]:
             "search": [],
             "budget": {"max_params": 20_000, "max_flops": None, "max_bytes": None},
             "seed": 0,
-            "objective": task.targets[0].metric,
+            "objective": task.targets[0].head.metric,
             "epochs": 20,
             "batch_size": 64,
             "seeds": 3,

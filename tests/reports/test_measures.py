@@ -11,12 +11,12 @@ from kscale.reports.measures import (
     score_interval,
     wilson_interval,
 )
-from kscale.task.objectives import OBJECTIVES
+from kscale.task.heads import HEADS
 
-ACCURACY = OBJECTIVES["classes"]["accuracy"]
-AUC = OBJECTIVES["classes"]["auc"]
-LOSS = OBJECTIVES["classes"]["loss"]
-ERROR = OBJECTIVES["real"]["root_mean_squared_error"]
+ACCURACY = HEADS["classes"].objectives["accuracy"]
+AUC = HEADS["classes"].objectives["auc"]
+LOSS = HEADS["classes"].objectives["loss"]
+ERROR = HEADS["real"].objectives["root_mean_squared_error"]
 
 
 def test_density_is_points_above_chance_per_million_params() -> None:

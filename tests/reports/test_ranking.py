@@ -6,10 +6,10 @@ from made_runs import cnn
 from kscale.errors import ResultsError
 from kscale.reports.ranking import RANKINGS, knee_of, ranked_front
 from kscale.reports.report import Row
-from kscale.task.objectives import OBJECTIVES
+from kscale.task.heads import HEADS
 
-ACCURACY = OBJECTIVES["classes"]["accuracy"]
-ERROR = OBJECTIVES["real"]["mean_absolute_error"]
+ACCURACY = HEADS["classes"].objectives["accuracy"]
+ERROR = HEADS["real"].objectives["mean_absolute_error"]
 
 
 def row(params: int, score: float, stderr: float = 0.0, **figures: float) -> Row:

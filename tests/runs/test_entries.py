@@ -16,10 +16,10 @@ from kscale.runs.entries import (
     recommended_of,
 )
 from kscale.runs.results import Result
-from kscale.task.objectives import OBJECTIVES
+from kscale.task.heads import HEADS
 
-ACCURACY = OBJECTIVES["classes"]["accuracy"]
-ERROR = OBJECTIVES["real"]["mean_absolute_error"]
+ACCURACY = HEADS["classes"].objectives["accuracy"]
+ERROR = HEADS["real"].objectives["mean_absolute_error"]
 
 
 def result(width: int, score: float | None, **changes: Any) -> Result:

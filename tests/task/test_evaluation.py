@@ -11,8 +11,10 @@ from kscale.task.evaluation import (
     mean_error,
     mean_score,
 )
-from kscale.task.objectives import METRICS, metric_names, task_objective
-from kscale.task.scores import share_error, stderr_of
+from kscale.task.heads import HEADS
+from kscale.task.heads.base import Objective
+from kscale.task.objectives import metric_names, task_objective
+from kscale.task.standard_errors import share_error
 from kscale.task.tasks import Target, Task
 
 KIND, OTHER = Target("kind", "classes", 3), Target("other", "classes", 2)
@@ -30,6 +32,13 @@ def made(target: Target, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     given = rng.dirichlet(np.ones(target.outputs), EXAMPLES)
     given[np.arange(EXAMPLES), wanted] += 0.6
     return wanted, given
+
+
+def stderr_of(
+    objective: Objective, target: Target, wanted: np.ndarray, given: np.ndarray
+) -> float:
+    answers = {target.name: (wanted, given)}
+    return mean_error(objective, Task((), (target,)), answers)
 
 
 def made_task(*targets: Target) -> tuple[Task, Answers]:
@@ -57,7 +66,7 @@ def test_one_target_is_scored_as_ever() -> None:
         answers["kind"][1].argmax(axis=1) == answers["kind"][0]
     )
     assert done.stderr == stderr_of(objective, KIND, *answers["kind"])
-    assert tuple(done.metrics) == METRICS["classes"]
+    assert tuple(done.metrics) == HEADS["classes"].shown
 
 
 def test_the_error_of_a_share_is_binomial_with_two_of_each_added() -> None:

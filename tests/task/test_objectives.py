@@ -1,16 +1,10 @@
 """Metrics are found by any of their names, and know which way is better."""
 
-import keras
 import pytest
 
 from kscale.errors import DataError
-from kscale.task.objectives import (
-    METRICS,
-    OBJECTIVES,
-    find_objective,
-    metric_names,
-    task_objective,
-)
+from kscale.task.heads import HEADS
+from kscale.task.objectives import find_objective, metric_names, task_objective
 from kscale.task.tasks import Target, Task
 
 CLASSES = Target("y", "classes", 6)
@@ -58,18 +52,13 @@ def test_unknown_metrics_get_the_nearest(name: str, target: Target, says: str) -
         find_objective(name, target)
 
 
-@pytest.mark.parametrize("kind", OBJECTIVES)
+@pytest.mark.parametrize("kind", HEADS)
 def test_gains_and_better_agree(kind: str) -> None:
-    for objective in OBJECTIVES[kind].values():  # type: ignore[index]
+    for objective in HEADS[kind].objectives.values():
         good, bad = (0.9, 0.1) if objective.higher_is_better else (0.1, 0.9)
         assert objective.better(good, bad) and not objective.better(bad, good)
         assert not objective.better(good, good)
         assert objective.gain(good, over=bad) == pytest.approx(0.8)
-
-
-def test_every_metric_is_a_keras_class_of_that_name() -> None:
-    named = [o.keras_class for known in OBJECTIVES.values() for o in known.values()]
-    assert all(hasattr(keras.metrics, name) for name in named if name)
 
 
 def test_the_top_five_of_five_classes_are_no_metric() -> None:
@@ -121,6 +110,6 @@ def test_a_metric_that_one_target_lacks_is_refused_with_its_name() -> None:
 def test_metrics_of_each_target_hold_its_objective() -> None:
     task = Task((), (KIND, PRICE))
     assert metric_names(task, task_objective("loss", task)) == [
-        *(f"kind/{name}" for name in ("loss", *METRICS["classes"])),
-        *(f"price/{name}" for name in ("loss", *METRICS["real"])),
+        *(f"kind/{name}" for name in ("loss", *HEADS["classes"].shown)),
+        *(f"price/{name}" for name in ("loss", *HEADS["real"].shown)),
     ]

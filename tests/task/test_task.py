@@ -46,12 +46,12 @@ def test_only_tokens_are_whole_numbers() -> None:
 
 def test_loss_and_metric_follow_the_kind_of_target() -> None:
     classes, real = Target("a", "classes", 3), Target("b", "real", 1)
-    assert (classes.loss, classes.metric) == (
-        "sparse_categorical_crossentropy",
+    assert (classes.head.loss.name, classes.head.metric) == (
+        "SparseCategoricalCrossentropy",
         "accuracy",
     )
-    assert (real.loss, real.metric) == (
-        "mean_squared_error",
+    assert (real.head.loss.name, real.head.metric) == (
+        "MeanSquaredError",
         "root_mean_squared_error",
     )
 

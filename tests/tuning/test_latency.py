@@ -21,11 +21,12 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.results import Result, ResultsWriter, read_results
 from kscale.search.random_search import RandomSearcher
+from kscale.searches import plan_search
 from kscale.task.tasks import Input, Task
 from kscale.tuning.driver import Session
 from kscale.tuning.latency_limit import LatencyGate, settled_latency
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plan import Plan, plan_search
+from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 
 FAST: dict[str, Any] = {

@@ -29,8 +29,8 @@ from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.hypermodels.user_models import OwnModels
 from kscale.runs.results import RESULTS_FILE, Result
 from kscale.search.contract import result_key
+from kscale.searches import plan_search
 from kscale.task.tasks import Target, Task
-from kscale.tuning.plan import plan_search
 
 SMALL: dict[str, Any] = {
     "max_params": 1500,

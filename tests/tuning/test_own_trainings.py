@@ -21,9 +21,10 @@ from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.reports.hparams import session_values
 from kscale.runs.results import Result
 from kscale.search.contract import Job
+from kscale.searches import plan_search
 from kscale.tuning.attempts import Attempts, MemberWeights
 from kscale.tuning.driver import make_trainer, training_setup
-from kscale.tuning.plan import Plan, plan_search
+from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 
 

@@ -10,16 +10,12 @@ from tuning.made_data import digits
 from kscale.data.loading import Dataset, load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.errors import BudgetError, SpecError
-from kscale.networks.budget import Budget
+from kscale.searches import plan_search
 from kscale.task.objectives import find_objective
 from kscale.task.tasks import Input, Task
-from kscale.tuning.plan import (
-    Plan,
-    Request,
-    families_for,
-    make_plan,
-    plan_search,
-)
+from kscale.tuning.auto_families import families_for
+from kscale.tuning.plan import Plan, make_plan
+from kscale.tuning.request import SearchRequest
 
 
 def larger_images() -> Dataset:
@@ -28,13 +24,12 @@ def larger_images() -> Dataset:
     return load_dataset((np.kron(x.reshape(-1, 8, 8), np.ones((1, 2, 2))), y))
 
 
-def made_plan(
-    budget: Budget | None = None, data: Dataset | None = None, **asked: Any
-) -> Plan:
+def made_plan(data: Dataset | None = None, **options: Any) -> Plan:
+    request = SearchRequest(**{"max_params": 50_000, **options})
     return make_plan(
-        Request(**asked),
+        request,
         data or digits(),
-        budget or Budget(max_params=50_000),
+        request.budget(),
         find_objective(None, digits().task.targets[0]),
         Recipe(2, 64),
     )
@@ -44,13 +39,13 @@ def test_the_name_comes_from_the_identity_alone() -> None:
     assert made_plan().name == made_plan(trials=99, finalist_seeds=1).name
     assert made_plan().name.startswith("digits-mlp-50kparams-")
     assert made_plan().name != made_plan(seed=1).name
-    assert made_plan().name != made_plan(settings=(("depth", 2),)).name
-    assert made_plan().name != made_plan(Budget(max_params=50_001)).name
+    assert made_plan().name != made_plan(settings={"depth": 2}).name
+    assert made_plan().name != made_plan(max_params=50_001).name
 
 
 def test_settings_are_the_same_however_they_are_written() -> None:
-    first = made_plan(settings=(("depth", "2"), ("norm", "none")))
-    second = made_plan(settings=(("norm", "none"), ("depth", 2)))
+    first = made_plan(settings={"depth": "2", "norm": "none"})
+    second = made_plan(settings={"norm": "none", "depth": 2})
     assert first.identity == second.identity
 
 
@@ -79,7 +74,7 @@ def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
     images = larger_images()
     first = "Family auto: cnn and resnet, for images of 16 x 16."
     assert made_plan(data=images).notes == (first,)
-    plan = made_plan(Budget(max_params=500), images)
+    plan = made_plan(images, max_params=500)
     assert [family.name for family in plan.space.families] == ["cnn"]
     assert {spec.family for spec in plan.pool.specs()} == {"cnn"}
     assert plan.notes[0] == first
@@ -88,35 +83,35 @@ def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
 
 
 def test_auto_leaves_out_a_family_that_a_setting_does_not_suit() -> None:
-    plan = made_plan(data=larger_images(), settings=(("norm", "none"),))
+    plan = made_plan(data=larger_images(), settings={"norm": "none"})
     assert [family.name for family in plan.space.families] == ["cnn"]
     assert "resnet is left out: `norm` is one of pre, post, not 'none'" in plan.notes[1]
 
 
 def test_a_family_that_was_named_must_fit() -> None:
     named = ("mlp", "cnn")
-    assert made_plan(families=named).notes == ()
+    assert made_plan(family=named).notes == ()
     with pytest.raises(BudgetError, match="No mlp fits max_params=500"):
-        made_plan(Budget(max_params=500), families=named)
+        made_plan(max_params=500, family=named)
     with pytest.raises(SpecError, match="`norm` is one of none, batch, not 'layer'"):
-        made_plan(families=named, settings=(("norm", "layer"),))
+        made_plan(family=named, settings={"norm": "layer"})
     with pytest.raises(BudgetError, match="No cnn or resnet fits max_params=10: the"):
-        made_plan(Budget(max_params=10), larger_images())
+        made_plan(larger_images(), max_params=10)
 
 
 @pytest.mark.parametrize(
     ("asked", "text"),
     [
-        ({"families": ("resnt",)}, "Unknown family 'resnt'"),
+        ({"family": ("resnt",)}, "Unknown family 'resnt'"),
         (
-            {"families": ("transformer",)},
+            {"family": ("transformer",)},
             "transformer takes tokens inputs, but the data",
         ),
         (
-            {"settings": (("dept", 1),)},
+            {"settings": {"dept": 1}},
             "Unknown knob of mlp 'dept'. Did you mean 'depth'",
         ),
-        ({"settings": (("depth", 0),)}, "depth=0"),
+        ({"settings": {"depth": 0}}, "depth=0"),
         ({"search": ("dropot",)}, "Did you mean 'dropout'"),
         ({"trials": 0}, "`trials >= 1` must hold, but got trials=0."),
         ({"seed": -1}, "`seed >= 0` must hold"),
@@ -130,13 +125,13 @@ def test_what_cannot_be_is_refused(asked: dict[str, Any], text: str) -> None:
 
 def test_a_search_needs_a_limit_that_something_fits() -> None:
     with pytest.raises(BudgetError, match="needs a limit"):
-        made_plan(Budget())
+        made_plan(max_params=None)
     with pytest.raises(BudgetError, match=r"smallest mlp \(depth=1, width=8\)"):
-        made_plan(Budget(max_params=10))
+        made_plan(max_params=10)
 
 
 def test_one_learning_rate_may_be_set() -> None:
-    plan = made_plan(settings=(("learning_rate", "0.002"),))
+    plan = made_plan(settings={"learning_rate": "0.002"})
     assert plan.space.learning_rates(plan.space.families[0]) == (0.002,)
 
 
@@ -145,9 +140,7 @@ def test_the_fingerprint_of_the_data_is_part_of_the_identity() -> None:
     fewer = load_dataset(
         (data.train.inputs["x"][:400], data.train.targets["label"][:400])
     )
-    objective = find_objective(None, data.task.targets[0])
-    budget, recipe = Budget(50_000), Recipe(2, 64)
-    plans = [make_plan(Request(), d, budget, objective, recipe) for d in (data, fewer)]
+    plans = [made_plan(each) for each in (data, fewer)]
     assert plans[0].identity != plans[1].identity
 
 

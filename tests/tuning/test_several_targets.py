@@ -12,8 +12,8 @@ from kscale.building.models import build_model
 from kscale.errors import DataError
 from kscale.networks.families import find_family
 from kscale.runs.results import RESULTS_FILE
+from kscale.searches import plan_search
 from kscale.tuning.fit_model import fit_model
-from kscale.tuning.plan import plan_search
 
 SMALL: dict[str, Any] = {
     "max_params": 1200,

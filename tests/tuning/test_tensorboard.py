@@ -23,7 +23,7 @@ from kscale.cli import main
 from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.runs.results import ResultsWriter
-from kscale.tuning.plan import plan_search
+from kscale.searches import plan_search
 
 DENSITY, TEST = "summary/density", "summary/test_score"
 

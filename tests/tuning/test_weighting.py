@@ -12,7 +12,7 @@ from kscale.engine.engines import make_engine
 from kscale.engine.recipe import Recipe
 from kscale.errors import DataError, SpecError
 from kscale.networks.families import find_family
-from kscale.task.scores import probabilities
+from kscale.task.heads.classes import softmax
 from kscale.tuning.fit_model import fit_model
 
 
@@ -48,7 +48,7 @@ def test_the_loss_is_the_mean_of_weighted_losses() -> None:
     order = np.arange(10, dtype=np.int32)
     wanted = data.train.targets["label"][order]
     logits = model(data.train.inputs["x"][order], training=True).numpy()
-    chosen = probabilities(logits)[np.arange(10), wanted]
+    chosen = softmax(logits)[np.arange(10), wanted]
     expected = np.mean(weights["label"][wanted] * -np.log(chosen))
     assert program.run_epoch([order[None]])[0] == pytest.approx(expected, rel=1e-4)
 

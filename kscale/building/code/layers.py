@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 from kscale.building.code.source import Call, Keyword, literal
 from kscale.networks import blueprint as bp
 from kscale.networks.augmentation import RandomErase, RandomFlip, RandomShift
-from kscale.networks.backbones import NETWORKS, has_blue_first, pixel_scaling
+from kscale.networks.backbones import NETWORKS, Backbone, has_blue_first, pixel_scaling
 from kscale.networks.blueprint import Layer
-from kscale.networks.pretrained_record import Backbone
 
 
 class Place(NamedTuple):

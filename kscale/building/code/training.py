@@ -7,6 +7,7 @@ from typing import Any
 from kscale.building.code.source import Name, literal
 from kscale.building.code.words import constant_names
 from kscale.networks.families.base import head_names
+from kscale.task.heads.base import KerasCall
 from kscale.task.tasks import Target, Task
 
 _SCHEDULE = '''\
@@ -138,12 +139,14 @@ class Training:
         )
 
     def _smooths(self, task: Task) -> bool:
-        has_classes = any(target.kind == "classes" for target in task.targets)
-        return bool(self.label_smoothing) and has_classes
+        takes = any(target.head.one_hot_loss for target in task.targets)
+        return bool(self.label_smoothing) and takes
 
     def _losses(self, task: Task) -> str:
         losses = [self._loss(target) for target in task.targets]
-        metrics = [f"[{_metric(target)}]" for target in task.targets]
+        metrics = [
+            f"[{_made('metrics', target.head.watched)}]" for target in task.targets
+        ]
         if len(losses) == 1:
             return (
                 f"    loss = {losses[0]}\n"
@@ -163,11 +166,13 @@ class Training:
         )
 
     def _loss(self, target: Target) -> str:
-        if target.kind == "real":
-            return "keras.losses.MeanSquaredError()"
-        if self.label_smoothing:
+        head = target.head
+        if self.label_smoothing and head.one_hot_loss:
             return "smoothed"
-        return "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+        extra = {}
+        if self.label_smoothing and head.smooths:
+            extra = {"label_smoothing": self.label_smoothing}
+        return _made("losses", head.loss, **extra)
 
 
 def _weight_names(task: Task) -> dict[str, str]:
@@ -180,10 +185,11 @@ def _weight_names(task: Task) -> dict[str, str]:
     return {target: f"{prefix}_CLASS_WEIGHT" for target, prefix in pairs}
 
 
-def _metric(target: Target) -> str:
-    if target.kind == "real":
-        return "keras.metrics.RootMeanSquaredError()"
-    return f"keras.metrics.SparseCategoricalAccuracy(name={literal(target.metric)})"
+def _made(module: str, call: KerasCall, **extra: Any) -> str:
+    """The line that makes a loss or a metric of Keras."""
+    arguments = {**call.arguments, **extra}
+    shown = ", ".join(f"{name}={literal(value)}" for name, value in arguments.items())
+    return f"keras.{module}.{call.name}({shown})"
 
 
 def _by_head(heads: list[str], values: list[str]) -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kscale.data.by_kind import record_from_json
 from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import TextTokens
-from kscale.errors import ResultsError
 
 PREPROCESSINGS: dict[str, type[Preprocessing]] = {
     item.kind: item for item in (LogMel, Scaled, Unchanged, TableColumns, TextTokens)
@@ -28,7 +28,7 @@ def preprocessing_from_json(data: Mapping[str, Any]) -> Preprocessing:
     """The preprocessing that `Preprocessing.to_json` described.
 
     Raises:
-        ResultsError: It is of no known kind, or something is missing in it.
+        ResultsError: The kind is unknown, or a field is missing or wrong.
 
     Example:
 
@@ -36,13 +36,7 @@ def preprocessing_from_json(data: Mapping[str, Any]) -> Preprocessing:
     >>> preprocessing_from_json(item.to_json()) == item
     True
     """
-    try:
-        given = {key: value for key, value in data.items() if key != "kind"}
-        return PREPROCESSINGS[data["kind"]].from_json(given)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(
-            f"A preprocessing of kind {data.get('kind')!r} cannot be read: {error!r}."
-        ) from error
+    return record_from_json(PREPROCESSINGS, data, "preprocessing")
 
 
 def preprocessings_from_json(data: Mapping[str, Any]) -> dict[str, Preprocessing]:

@@ -1,10 +1,14 @@
 """Preprocessing: what stands between raw inputs and a network, as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
 from numpy.typing import NDArray
+
+from kscale.data.by_kind import ByKind
+from kscale.data.rows import Rows
+from kscale.task.tasks import Input
 
 RawType = Literal["float32", "int32", "string"]
 
@@ -23,23 +27,15 @@ class RawInput:
     shape: tuple[int, ...]
     dtype: RawType = "float32"
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "RawInput":
-        """The raw input that `dataclasses.asdict` described."""
-        return cls(data["name"], tuple(data["shape"]), data["dtype"])
-
 
 @dataclass(frozen=True)
-class Preprocessing:
+class Preprocessing(ByKind):
     """From raw inputs to one input of the network, fitted on the training part.
 
     It is read twice, as a blueprint is: `apply` computes it in NumPy for training,
     `kscale.ship.preprocessing_layers` makes stock Keras layers of it for the model that
     ships. Both give the same numbers.
     """
-
-    kind: ClassVar[str]
-    """Name in `run.json`, and in `kscale.data.preprocessing.PREPROCESSINGS`."""
 
     is_cheap: ClassVar[bool] = False
     """Whether it may be computed again whenever a batch is read."""
@@ -53,11 +49,23 @@ class Preprocessing:
         """Inputs of the network for raw examples by name, `(examples, *shape)`."""
         raise NotImplementedError
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that `from_json` of the same kind reads back."""
-        return {"kind": self.kind, **asdict(self)}
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Preprocessing":
-        """What `to_json` described, `kind` left out."""
-        raise NotImplementedError
+class Fit(Protocol):
+    """How one input of the network is made from raw inputs.
+
+    Args:
+        raw: Names of the raw arrays that are read.
+    """
+
+    @property
+    def raw(self) -> tuple[str, ...]: ...
+
+    def known_input(self) -> Input | None:
+        """The input, if it is known without the training part."""
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
+        """The input and its preprocessing, fitted on the raw training part by name.
+
+        Raises:
+            DataError: There is nothing to learn from.
+        """

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.rows import Rows
-from kscale.data.scaling import Scaling
-from kscale.data.standardizing import fit_input_scaling
+from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 
@@ -115,17 +114,6 @@ class TableColumns(Preprocessing):
         return Scaling(
             tuple(item.scale for item in self.numbers),
             tuple(item.offset for item in self.numbers),
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "TableColumns":
-        """What `to_json` described."""
-        return cls(
-            tuple(Number(**item) for item in data["numbers"]),
-            tuple(
-                Category(item["name"], tuple(item["values"]), item["has_others"])
-                for item in data["categories"]
-            ),
         )
 
 

@@ -119,18 +119,6 @@ class LogMel(Preprocessing):
         weights = _mel_weights(self.rate, self.fft_length // 2 + 1, self.bands)
         return np.asarray(power @ weights, np.float32)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "LogMel":
-        """What `to_json` described."""
-        scaling = data["scaling"]
-        return cls(
-            **{
-                **data,
-                "raw": RawInput.from_json(data["raw"]),
-                "scaling": Scaling(tuple(scaling["scale"]), tuple(scaling["offset"])),
-            }
-        )
-
 
 def _hann(length: int) -> NDArray[np.float32]:
     turns = np.arange(length) / length

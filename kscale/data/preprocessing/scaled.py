@@ -1,14 +1,16 @@
 """Numbers that are scaled, and token ids that stay as they are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.scaling import Scaling
+from kscale.data.rows import Rows
+from kscale.data.scaling import Scaling, fit_input_scaling
+from kscale.task.tasks import Input
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,6 @@ class Scaled(Preprocessing):
         """Scaled numbers, float32."""
         return self.scaling.apply(raw[self.raw.name])
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Scaled":
-        """What `to_json` described."""
-        scaling = data["scaling"]
-        return cls(
-            RawInput.from_json(data["raw"]),
-            Scaling(tuple(scaling["scale"]), tuple(scaling["offset"])),
-        )
-
 
 @dataclass(frozen=True)
 class Unchanged(Preprocessing):
@@ -58,7 +51,27 @@ class Unchanged(Preprocessing):
         """The ids, int32."""
         return raw[self.raw.name].astype(np.int32, copy=False)
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Unchanged":
-        """What `to_json` described."""
-        return cls(RawInput.from_json(data["raw"]))
+
+@dataclass(frozen=True)
+class ScaledFit:
+    """Numbers of a known shape, standardized; or token ids as they are."""
+
+    input: Input
+
+    @property
+    def raw(self) -> tuple[str, ...]:
+        """The one array of the input's name."""
+        return (self.input.name,)
+
+    def known_input(self) -> Input:
+        """The input as it was given."""
+        return self.input
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
+        """Mean 0 and standard deviation 1, a feature (last axis) at a time."""
+        item = self.input
+        if item.kind == "tokens":
+            return item, Unchanged(RawInput(item.name, item.shape, "int32"))
+        scaling = fit_input_scaling(train[item.name])
+        fitted = replace(item, scale=scaling.scale, offset=scaling.offset)
+        return fitted, Scaled(RawInput(item.name, item.shape), scaling)

@@ -73,11 +73,6 @@ class TextTokens(Preprocessing):
             row[: len(words)] = [self._ids.get(word, UNKNOWN) for word in words]
         return found
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "TextTokens":
-        """What `to_json` described."""
-        return cls(tuple(data["names"]), tuple(data["words"]), int(data["length"]))
-
 
 @dataclass(frozen=True)
 class TextFit:

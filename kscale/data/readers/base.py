@@ -1,12 +1,13 @@
 """Reader: how files become raw inputs, the same in training and in predictions."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from kscale.data.by_kind import ByKind
 from kscale.errors import DataError
 
 
@@ -26,11 +27,8 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Reader:
+class Reader(ByKind):
     """How the files of one data set are read."""
-
-    kind: ClassVar[str]
-    """Name in `run.json`, and in `kscale.data.readers.READERS`."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Ends, in small letters, of the files in a folder that are read; all if empty."""
@@ -52,17 +50,6 @@ class Reader:
     def examples(self, path: Path) -> Iterator[Example]:
         """The examples of a file, one after the other; what is unreadable is told."""
         raise NotImplementedError
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that `from_json` of the same kind reads back."""
-        return {"kind": self.kind, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Reader":
-        """What `to_json` described, `kind` left out."""
-        return cls(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        )
 
 
 def existing(path: Path) -> Path:

@@ -1,6 +1,6 @@
 """Examples of CSV files: a row each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -105,11 +105,6 @@ class TableReader(Reader):
             except ValueError:
                 return Example(source, None, not_a_number(source, column.column, cell))
         return Example(source, raw)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "TableReader":
-        """What `to_json` described."""
-        return cls(tuple(TableColumn(**column) for column in data["columns"]))
 
 
 def not_a_number(where: str, column: str, cell: str) -> str:

@@ -1,9 +1,9 @@
 """Examples of text files, one each, and of CSV files with texts, a row each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,8 +57,3 @@ class TextReader(Reader):
         raw = {column.name: np.array("", TEXT) for column in self.columns}
         raw[self.columns[0].name] = np.array(text, TEXT)
         yield Example(str(path), raw)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "TextReader":
-        """What `to_json` described."""
-        return cls(tuple(TableColumn(**column) for column in data["columns"]))

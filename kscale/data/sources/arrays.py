@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kscale.data.dataset import PART_NAMES, PartName
+from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import RawPart, RawParts
 from kscale.errors import DataError
 

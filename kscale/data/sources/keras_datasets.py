@@ -3,25 +3,22 @@
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.fit_preprocessing import RawData, ScaledFit
 from kscale.data.load_options import Options
-from kscale.data.raw import RawArray, RawPart
+from kscale.data.preprocessing.scaled import ScaledFit
+from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.readers import ArrayReader
-from kscale.data.sources import class_names
 from kscale.errors import DataError, reason_of
 from kscale.task.tasks import Input, InputKind, Target, Task
 
-_GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-_TORONTO = "https://www.cs.toronto.edu/~kriz/"
 _VOCABULARY = 20_000
-_LENGTH = 256
 _FIRST_WORD = 3  # 0 is padding, 1 the start of a text, 2 every word left out
 _UNKNOWN = 2
 
@@ -35,9 +32,9 @@ class KerasDataset:
     Args:
         module: Module of `keras.datasets` that loads it.
         kind: What an example is.
-        shape: Shape of one example; of texts, what is taken unless told otherwise.
-        target: What is predicted.
+        shape: Shape of one example; of texts, the length where none is asked for.
         files: The files in Keras' cache folder, and where each comes from.
+        classes: Names of the classes 0, 1, ..., as published; real values without any.
         arguments: For the loader.
         note: A sentence for whoever uses it.
     """
@@ -45,10 +42,17 @@ class KerasDataset:
     module: str
     kind: InputKind
     shape: tuple[int, ...]
-    target: Target
     files: dict[str, str]
+    classes: tuple[str, ...]
     arguments: dict[str, Any] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        if self.classes:
+            return Target("label", "classes", len(self.classes), self.classes)
+        return Target("value", "real", 1)
 
     def task(self, options: Options) -> Task:
         """The task, without loading anything."""
@@ -70,9 +74,8 @@ class KerasDataset:
             )
         options.refuse_except(f"the data set {self.module}", "vocabulary", "length")
         words = _at_least(_FIRST_WORD + 1, "vocabulary", options.vocabulary)
-        length = _at_least(1, "length", options.length)
-        shape = self.shape if length is None else (length,)
-        return Input("x", self.kind, shape, words or _VOCABULARY, _UNKNOWN)
+        length = _at_least(1, "length", options.length) or self.shape[0]
+        return Input("x", self.kind, (length,), words or _VOCABULARY, _UNKNOWN)
 
     def load(self, options: Options) -> RawData:
         """Its training and its test part.
@@ -85,7 +88,6 @@ class KerasDataset:
         if self.kind == "tokens":
             arguments["num_words"] = item.vocabulary
         (x, y), (x_test, y_test) = self._loaded(arguments)
-        names = {self.target.name: self.target.class_names}
         return RawData(
             {
                 "train": self._part(item, x, y, "train"),
@@ -93,7 +95,7 @@ class KerasDataset:
             },
             {"x": ScaledFit(item)},
             reader=ArrayReader("x", item.shape),
-            class_names=names if self.target.class_names else {},
+            class_names={self.target.name: self.classes} if self.classes else {},
             warnings=(self.note,) if self.note else (),
             notes=_notes(item),
         )
@@ -161,82 +163,7 @@ def _notes(item: Input) -> tuple[str, ...]:
     )
 
 
-def _labels(names: tuple[str, ...]) -> Target:
-    return Target("label", "classes", len(names), names)
-
-
-def _google(*names: str) -> dict[str, str]:
-    return {f"datasets/{name}": _GOOGLE + name.split("/")[-1] for name in names}
-
-
-def _toronto(name: str, origin: str) -> dict[str, str]:
-    return {f"datasets/{name}": _TORONTO + origin}
-
-
-_FASHION_FILES = _google(
-    "fashion-mnist/train-labels-idx1-ubyte.gz",
-    "fashion-mnist/train-images-idx3-ubyte.gz",
-    "fashion-mnist/t10k-labels-idx1-ubyte.gz",
-    "fashion-mnist/t10k-images-idx3-ubyte.gz",
+KERAS_DATASETS: dict[str, KerasDataset] = msgspec.json.decode(
+    Path(__file__).with_suffix(".json").read_bytes(), type=dict[str, KerasDataset]
 )
-_MNIST = KerasDataset(
-    "mnist", "image", (28, 28, 1), _labels(class_names.MNIST), _google("mnist.npz")
-)
-_CIFAR10 = KerasDataset(
-    "cifar10",
-    "image",
-    (32, 32, 3),
-    _labels(class_names.CIFAR10),
-    _toronto("cifar-10-batches-py-target_archive", "cifar-10-python.tar.gz"),
-)
-_CIFAR100 = KerasDataset(
-    "cifar100",
-    "image",
-    (32, 32, 3),
-    _labels(class_names.CIFAR100),
-    _toronto("cifar-100-python-target_archive", "cifar-100-python.tar.gz"),
-)
-_IMDB = KerasDataset(
-    "imdb", "tokens", (_LENGTH,), _labels(class_names.IMDB), _google("imdb.npz")
-)
-_HOUSES = KerasDataset(
-    "california_housing",
-    "vector",
-    (8,),
-    Target("value", "real", 1),
-    _google("california_housing.npz"),
-)
-
-KERAS_DATASETS: dict[str, KerasDataset] = {
-    "boston_housing": replace(
-        _HOUSES,
-        module="boston_housing",
-        shape=(13,),
-        files=_google("boston_housing.npz"),
-        note="boston_housing takes the race of residents for a feature of a house's "
-        "price; california_housing does not.",
-    ),
-    "california_housing": _HOUSES,
-    "cifar10": _CIFAR10,
-    "cifar100": _CIFAR100,
-    "cifar100_coarse": replace(
-        _CIFAR100,
-        target=_labels(class_names.CIFAR100_COARSE),
-        arguments={"label_mode": "coarse"},
-    ),
-    "fashion_mnist": replace(
-        _MNIST,
-        module="fashion_mnist",
-        target=_labels(class_names.FASHION_MNIST),
-        files=_FASHION_FILES,
-    ),
-    "imdb": _IMDB,
-    "mnist": _MNIST,
-    "reuters": replace(
-        _IMDB,
-        module="reuters",
-        target=_labels(class_names.REUTERS),
-        files=_google("reuters.npz"),
-    ),
-}
 """Data sets that Keras downloads, by name."""

@@ -2,23 +2,18 @@
 
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
+from kscale.data.rows import npy_header
 from kscale.data.sources.arrays import part_keys
 from kscale.errors import DataError
 
 _SUFFIX = ".npy"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
-_HEADERS: dict[tuple[int, int], Callable[..., tuple[Any, ...]]] = {
-    (1, 0): npy.read_array_header_1_0,
-    (2, 0): npy.read_array_header_2_0,
-}
 
 
 def parts_of_file(path: Path) -> RawParts:
@@ -52,7 +47,7 @@ def _damaged(path: Path, error: Exception) -> DataError:
 def _lazy(path: Path, key: str) -> RawArray:
     try:
         with zipfile.ZipFile(path) as file, file.open(key + _SUFFIX) as member:
-            shape, _, dtype = _HEADERS[npy.read_magic(member)](member)
+            shape, _, dtype = npy_header(member)
     except _DAMAGED as error:
         raise _damaged(path, error) from error
     return RawArray(key, shape, dtype, lambda: _read(path, key))

@@ -5,9 +5,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from kscale.data.dataset import PART_NAMES
-from kscale.data.fit_preprocessing import RawData
 from kscale.data.load_options import Options
+from kscale.data.parts import PART_NAMES
+from kscale.data.raw import RawData
 from kscale.data.sources.streams import parts_of_streams
 from kscale.errors import DataError, MissingPackageError, reason_of
 

@@ -21,6 +21,7 @@ from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
+from kscale.engine.tensorflow.losses import example_losses
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
 from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.naming import layer_name
@@ -213,13 +214,8 @@ class EpochProgram:
         return tf.add_n(losses) / (len(losses) * replicas)
 
     def _target_loss(self, target: Target, output: Any, wanted: Any) -> Any:
-        if target.kind == "real":
-            return tf.reduce_mean(tf.square(output - wanted))
-        labels = tf.one_hot(wanted, target.outputs)
         smoothing = self.network.label_smoothing
-        losses = keras.losses.categorical_crossentropy(
-            labels, output, from_logits=True, label_smoothing=smoothing
-        )
+        losses = example_losses(target, wanted, output, smoothing)
         weights = self.data.class_weights.get(target.name)
         if weights is not None:
             losses *= tf.gather(tf.constant(weights), wanted)

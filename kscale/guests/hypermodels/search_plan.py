@@ -19,7 +19,8 @@ from kscale.search.drawn import DrawnPool
 from kscale.search.pool import Space
 from kscale.task.objectives import Objective
 from kscale.tuning.auto_families import AUTO
-from kscale.tuning.plan import Plan, Request
+from kscale.tuning.plan import Plan
+from kscale.tuning.request import SearchRequest
 
 _FIRST = 20  # specs looked for before a search begins
 _MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
@@ -94,7 +95,7 @@ class _Teller:
 
 def plan_own(
     hypermodel: Any,
-    request: Request,
+    request: SearchRequest,
     dataset: Dataset,
     budget: Budget,
     objective: Objective,
@@ -130,18 +131,18 @@ def plan_own(
     return Plan(request, dataset, objective, recipe, space, pool, own=own)
 
 
-def _check(request: Request, dataset: Dataset) -> None:
+def _check(request: SearchRequest, dataset: Dataset) -> None:
     if request.class_weights != "none" and len(dataset.task.targets) > 1:
         raise SpecError(
             "Keras takes class weights of one target alone, but the data has "
             f"{len(dataset.task.targets)}; train with none."
         )
-    if request.families != (AUTO,):
+    if request.family != (AUTO,):
         raise SpecError(
-            f"Give a hypermodel or a family, not both (`{request.families[0]}`)."
+            f"Give a hypermodel or a family, not both (`{request.family[0]}`)."
         )
     if request.settings or request.search:
-        name = dict(request.settings) or request.search
+        name = request.settings or request.search
         raise SpecError(
             f"`{next(iter(name))}` cannot be set or searched: the hyperparameters of a "
             "hypermodel are its code's."

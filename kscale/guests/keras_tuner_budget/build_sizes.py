@@ -1,4 +1,4 @@
-"""Sizes of what a user's hypermodel builds, by the values of its hyperparameters."""
+"""Sizes of the models that a user's hypermodel builds, by their hyperparameters."""
 
 import json
 import logging
@@ -27,10 +27,10 @@ class BuildSizes:
         task: Inputs of models that have no shapes until they are called.
 
     Attributes:
-        last_error: Why the last model that could not be built could not.
+        last_error: Why the last model that could not be built could not be.
 
     Raises:
-        SpecError: The hypermodel is neither, or the task is none.
+        SpecError: An argument is of a wrong type.
     """
 
     def __init__(
@@ -50,21 +50,22 @@ class BuildSizes:
         self._build = build
         self._task = task
         self._known: dict[str, tuple[Size | SpecError, dict[str, Any]]] = {}
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self.last_error = ""
 
     def size(
         self, hp: keras_tuner.HyperParameters, budget: Budget | None = None
     ) -> Size:
-        """Exact size of the model of some values, all of which `hp` then has.
+        """Exact size of the model of some hyperparameters.
 
         Args:
-            hp: Hyperparameters with their values.
-            budget: What the size is wanted for. If it limits what some layers are not
-                known to use, a warning says so.
+            hp: Hyperparameters with their values; values that the model asks for and
+                that are missing are filled in.
+            budget: What the size is wanted for. If the budget limits FLOPs or memory,
+                and some layers have unknown ones, a warning says so.
 
         Raises:
-            SpecError: It cannot be built.
+            SpecError: The model cannot be built.
         """
         key = _key(hp.values)
         if key not in self._known:
@@ -85,13 +86,13 @@ class BuildSizes:
                 return self._hypermodel.size(hp)
             counted = count_build(lambda: self._build(hp), self._task)
         except SpecError as error:
-            if str(error) not in self._said:
+            if str(error) not in self._warned:
                 logger.warning("Some values make no model. %s", error)
-            self._said.add(str(error))
+            self._warned.add(str(error))
             return error
         limited = sorted(set(budget.limits) - set(_WITHOUT_FLOPS))
-        if counted.unknown and limited and "unknown" not in self._said:
-            self._said.add("unknown")
+        if counted.unknown and limited and "unknown" not in self._warned:
+            self._warned.add("unknown")
             logger.warning(
                 "%s cannot count what all layers compute and hold, so they are not "
                 "limited; the first is %r.",
@@ -103,5 +104,5 @@ class BuildSizes:
 
 def _key(values: Mapping[str, Any]) -> str:
     """Name of a model; what Hyperband adds does not change it."""
-    own = {n: v for n, v in values.items() if not n.startswith("tuner/")}
-    return json.dumps(own, sort_keys=True, default=str)
+    tuned = {n: v for n, v in values.items() if not n.startswith("tuner/")}
+    return json.dumps(tuned, sort_keys=True, default=str)

@@ -1,8 +1,9 @@
-"""Baseline: the model a user has now, named and told from others without Keras."""
+"""Baseline: the model a user has now, with a name and a digest, not loaded yet."""
 
 import json
+import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, file_digest
 from io import BufferedReader
@@ -17,8 +18,9 @@ from kscale.errors import ExportError, SpecError
 if TYPE_CHECKING:
     import h5py
 
-_DIGEST_BYTES = 8
 _OF_SAVING = ("build_config", "compile_config", "shared_object_id")
+# Of a layer, not of a policy of types: there a name is a setting.
+_NAME = re.compile(r'(?<!Policy", "config": \{)"name": "([^"]+)"')
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +29,8 @@ class Baseline:
 
     Args:
         name: What reports call it: the name of the file, or of the model.
-        digest: Same layers with the same settings and weights, same value: also where
-            they were saved anew. That of a file is not that of the model it holds.
+        digest: The same for the same layers with the same settings and weights, also if
+            a file was saved anew. A file and the model in it have different digests.
         source: Path of a `.keras` file, or a `keras.Model`.
     """
 
@@ -42,11 +44,12 @@ def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
 
     Args:
         given: Path of a `.keras` file, a `keras.Model`, or None.
-        is_retrained: Whether it shall be trained anew.
+        is_retrained: Whether the model shall be trained anew.
 
     Raises:
         ExportError: There is no such file.
-        SpecError: It is neither, or None although it shall be trained anew.
+        SpecError: `given` is of a wrong type, or None although a model shall be trained
+            anew.
     """
     if given is None:
         if is_retrained:
@@ -75,7 +78,7 @@ def _of_file(path: Path) -> Baseline:
 
 
 def _digest_of_file(file: BufferedReader) -> str:
-    """Of what it holds; of its bytes where that is no model, as loading it will say."""
+    """Digest of the model in a file; of the bytes of a file that holds no model."""
     import h5py  # that every command would wait for
 
     try:
@@ -101,16 +104,16 @@ def _saved(file: "h5py.File") -> Iterator[NDArray[Any]]:
 
 
 def _digest_of_model(model: Any) -> str:
-    """Of its settings too: where it does not tell them, of those of its layers."""
+    """Digest of a model, or of its layers where the model hides its settings."""
     kinds = [type(layer).__name__ for layer in model.layers]
     config = _settings(model)
     if "layers" not in config:
         config["layers"] = list(map(_settings, model._flatten_layers()))
-    return _digest([kinds, {"config": config}], model.get_weights())
+    return _digest([kinds, config], model.get_weights())
 
 
 def _settings(layer: Any) -> dict[str, Any]:
-    """As far as it can tell them: a class of a user's own need not."""
+    """Settings of a layer; none of a user's class that does not give them."""
     try:
         return dict(layer.get_config())
     except Exception:
@@ -118,11 +121,8 @@ def _settings(layer: Any) -> dict[str, Any]:
 
 
 def _digest(config: Any, weights: Iterable[NDArray[Any]]) -> str:
-    """Of settings and weights in their order, not of names: they differ from one
-    process to the next."""
-    names = dict.fromkeys(_names(config))
-    plain = _renamed(config, {name: f"#{place}" for place, name in enumerate(names)})
-    digest = _blake(json.dumps(plain, sort_keys=True, default=_kind).encode())
+    """Digest of settings and of weights in their order."""
+    digest = _blake(_plain(config).encode())
     for weight in weights:
         array = np.ascontiguousarray(weight)
         digest.update(repr((array.shape, str(array.dtype))).encode())
@@ -130,37 +130,20 @@ def _digest(config: Any, weights: Iterable[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
+def _plain(config: Any) -> str:
+    """Settings as text, without what only building and saving add.
+
+    Names of layers differ from one process to the next, so their places stand for them.
+    """
+    text = json.dumps(config, default=lambda item: type(item).__name__, skipkeys=True)
+    kept = json.loads(
+        text, object_hook=lambda d: {k: d[k] for k in d if k not in _OF_SAVING}
+    )
+    text = json.dumps(kept)
+    for place, name in enumerate(dict.fromkeys(_NAME.findall(text))):
+        text = text.replace(f'"{name}"', f'"#{place}"')
+    return text
+
+
 def _blake(content: bytes = b"") -> blake2b:
-    return blake2b(content, digest_size=_DIGEST_BYTES)
-
-
-def _kind(item: object) -> str:
-    return type(item).__name__
-
-
-def _names(config: Any) -> Iterator[str]:
-    """Names of layers, in order; that of a policy of dtypes says something."""
-    if isinstance(config, list | tuple):
-        for item in config:
-            yield from _names(item)
-    if not isinstance(config, dict) or "Policy" in str(config.get("class_name")):
-        return
-    if isinstance(config.get("name"), str):
-        yield config["name"]
-    for value in config.values():
-        yield from _names(value)
-
-
-def _renamed(config: Any, places: Mapping[str, str]) -> Any:
-    """Settings with places for names, without what building and saving add."""
-    if isinstance(config, str):
-        return places.get(config, config)
-    if isinstance(config, list | tuple):
-        return [_renamed(item, places) for item in config]
-    if not isinstance(config, dict):
-        return config
-    return {
-        str(key): _renamed(value, places)
-        for key, value in config.items()
-        if key not in _OF_SAVING
-    }
+    return blake2b(content, digest_size=8)

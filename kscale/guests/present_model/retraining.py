@@ -1,5 +1,6 @@
 """The user's present model trained anew, with the loop and recipe of a search."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kscale.building.models import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
@@ -119,7 +119,7 @@ def retrained_results(
 
 def _job(plan: Plan, present: Present) -> Job:
     seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
-    rate = float(dict(plan.request.settings).get("learning_rate", _RATE))
+    rate = float(plan.request.settings.get("learning_rate", _RATE))
     spec = present.spec(RETRAINED)
     return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
@@ -138,38 +138,23 @@ def _network(present: Present) -> Network:
 def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
     """The same layers with new weights, which the seed decides.
 
-    Frozen layers and fitted preprocessing keep theirs: they were never trained here.
+    Frozen layers and fitted normalizations keep their weights: a training does not
+    change these.
     """
-    rng = np.random.default_rng(seed)
-    pairs: list[tuple[Any, Any]] = []
-
-    def again(layer: Any) -> Any:
-        if isinstance(layer, keras.Model):
-            return layer.__class__.from_config(layer.get_config())
-        made = layer.__class__.from_config(_seeded(layer.get_config(), rng))
-        pairs.append((layer, made))
-        return made
-
-    clone = keras.models.clone_model(model, clone_function=again, recursive=True)
+    before = random.getstate()
+    random.seed(seed)  # from which Keras draws the seeds of layers and initializers
+    try:
+        clone = keras.models.clone_model(model)
+    finally:
+        random.setstate(before)
+    pairs = zip(model._flatten_layers(), clone._flatten_layers(), strict=True)
     for old, new in pairs:
         is_fitted = isinstance(old, keras.layers.Normalization)
-        if getattr(old, "weights", None) and (is_fitted or not old.trainable):
+        if old.weights and (is_fitted or not old.trainable):
             new.set_weights(old.get_weights())
         if is_fitted:
             new.finalize_state()
     return clone
-
-
-def _seeded(config: Any, rng: np.random.Generator) -> Any:
-    """A layer's config in which everything random has a seed."""
-    if isinstance(config, list | tuple):
-        return type(config)(_seeded(item, rng) for item in config)
-    if not isinstance(config, dict):
-        return config
-    return {
-        key: int(rng.integers(2**31)) if key == "seed" else _seeded(value, rng)
-        for key, value in config.items()
-    }
 
 
 def as_network(feeder: Feeder, present: Present) -> keras.Model:
@@ -184,11 +169,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
         for item in dataset.task.inputs
     }
     outputs = feeder.model(feeder.packed(_fed(feeder, inputs)))
-    tensors = {
-        name: tensor
-        for name, tensor in named_tensors(feeder.model, outputs).items()
-        if tensor.dtype != "string"
-    }
+    tensors = named_tensors(feeder.model, outputs)
     names = output_names(dataset.task, tensors, present.name)
     heads = {
         layer_name(head): _head(target, name, tensors[name], feeder, present)
@@ -211,8 +192,8 @@ def _fed(feeder: Feeder, inputs: dict[str, Any]) -> dict[str, Any]:
         if isinstance(item, Scaled):
             back = _inverse(item.scaling)
             fed[raw] = rescaled(inputs[name], back, f"{layer_name(name)}_raw")
-            if feeding.factor != 1.0 or feeding.offset:
-                fed[raw] = fed[raw] * feeding.factor + feeding.offset
+            if feeding.divisor != 1.0:
+                fed[raw] = fed[raw] / feeding.divisor
     return fed
 
 
@@ -249,6 +230,6 @@ def _scaled_values(target: Target, name: str, given: Any, feeder: Feeder) -> Any
     last = made._keras_history.operation
     is_linear = getattr(last, "activation", None) is keras.activations.linear
     scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
-    if is_linear or scaling is None or feeder.unscales:
+    if is_linear or scaling is None:
         return given
     return rescaled(given, _inverse(scaling), f"{layer_name(target.name)}_scaled")

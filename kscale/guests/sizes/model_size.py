@@ -138,7 +138,7 @@ def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
         several = len(declared) > 1
         raise SpecError(
             f"The model leaves sides of its input{'s' * several} open, "
-            f"{' and '.join(map(_sides, declared))}: give the shape of one example, "
+            f"{' and '.join(map(sides_of, declared))}: give the shape of one example, "
             f"{_example(item for item in declared if None in item)}."
         )
     return declared
@@ -150,10 +150,10 @@ def _filled(
     """The declared shapes with the given ones at these places, if they suit."""
     wanted = [declared[place] for place in places]
     if len(given) != len(wanted) or not all(map(_suits, given, wanted)):
-        known = " and ".join(map(_sides, declared))
+        known = " and ".join(map(sides_of, declared))
         raise SpecError(
-            f"The model takes {known}, not {' and '.join(map(_sides, given))}: give a "
-            f"shape as {_example(wanted)}."
+            f"The model takes {known}, not {' and '.join(map(sides_of, given))}: give "
+            f"a shape as {_example(wanted)}."
         )
     filled = dict(zip(places, given, strict=True))
     return [filled.get(place, shape) for place, shape in enumerate(declared)]
@@ -162,7 +162,7 @@ def _filled(
 def _example(shapes: Iterable[Shape]) -> str:
     """Options that would fill what is open: images of 224 x 224, else 128 steps."""
     likely = [
-        _sides((224 if len(shape) == 3 else 128) if n is None else n for n in shape)
+        sides_of((224 if len(shape) == 3 else 128) if n is None else n for n in shape)
         for shape in shapes
     ]
     likely = likely if len(set(likely)) > 1 else likely[:1]
@@ -195,8 +195,9 @@ def _all_sides(shapes: list[Shape]) -> str:
     """Sides of all inputs, or how many there are of them."""
     if len(shapes) > _MOST_INPUTS:
         return f"{len(shapes)} inputs"
-    return " and ".join(map(_sides, shapes)) or "an unknown input"
+    return " and ".join(map(sides_of, shapes)) or "an unknown input"
 
 
-def _sides(shape: Iterable[int | None]) -> str:
+def sides_of(shape: Iterable[int | None]) -> str:
+    """Sides of a shape in words, such as `28x28x1`; a side that is open is `?`."""
     return "x".join("?" if side is None else str(side) for side in shape) or "1"

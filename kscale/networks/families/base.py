@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
-from kscale.networks.blueprint import Blueprint, Dense, Layer
+from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
 from kscale.networks.sizing import Size, size_of
-from kscale.task.tasks import InputKind, Task
+from kscale.task.tasks import Input, InputKind, Task
 
 Value = int | float | str | bool
 
@@ -21,19 +21,19 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Knob:
-    """One setting of a family, with what a search tries.
+    """One setting of a family, with the values that a search tries.
 
     Args:
         name: Name in specs, on the command line and in reports.
-        default: Value unless it is named.
-        values: Values a search tries, in ascending order where there is one.
+        default: Value of a spec that does not name the knob.
+        values: Values that a search tries, in ascending order where there is one.
         meaning: What the knob does, in half a sentence.
-        low: Least number that makes sense; None if `values` are all there are.
-        high: Greatest number that makes sense.
-        shapes: Whether it can change the size; such knobs are listed with exact sizes,
-            others are only drawn.
-        suited: Values that a search tries for a task, where they depend on it.
-        is_open: Whether any other name will do, such as the path of a file.
+        low: Least number allowed; None where only `values` are allowed.
+        high: Greatest number allowed.
+        shapes: Whether the size may depend on the knob. Such knobs are listed with
+            exact sizes, the others are only drawn.
+        suited: Values that a search tries for a task, where they depend on the task.
+        is_open: Whether any other text is allowed as well, such as the path of a file.
     """
 
     name: str
@@ -44,19 +44,17 @@ class Knob:
     high: float = 1e9
     shapes: bool = True
     suited: Callable[[Task], tuple[Value, ...]] | None = None
+    is_open: bool = False
 
     def values_for(self, task: Task) -> tuple[Value, ...]:
         """Values that a search tries for a task."""
         return self.values if self.suited is None else self.suited(task)
 
-    is_open: bool = False
-
     def check(self, value: Any) -> Value:
-        """The value in the knob's type.
+        """A value for the knob, in the type of the default.
 
         Raises:
-            SpecError: It is of another type, not from `low` to `high`, or not among
-                `values`.
+            SpecError: The value is of another type, or is not allowed.
         """
         converted = self._convert(value)
         if self.low is None:
@@ -86,38 +84,6 @@ class Knob:
             ) from error
 
 
-TRAINING_KNOBS = (
-    Knob(
-        "weight_decay",
-        0.004,
-        (0.0, 0.001, 0.004, 0.016, 0.064),
-        "AdamW's decoupled weight decay; not on biases and norms",
-        low=0.0,
-        high=10.0,
-        shapes=False,
-    ),
-    Knob(
-        "label_smoothing",
-        0.0,
-        (0.0, 0.05, 0.1, 0.2),
-        "share of the label spread over all classes",
-        low=0.0,
-        high=0.95,
-        shapes=False,
-    ),
-)
-
-
-def learning_rate_knob(default: float, low: float, high: float) -> Knob:
-    """A learning rate searched over seven values, evenly spaced in its logarithm."""
-    step = (high / low) ** (1 / 6)
-    values = tuple(float(f"{low * step**i:.2g}") for i in range(7))
-    meaning = "Adam's largest learning rate"
-    return Knob(
-        "learning_rate", default, values, meaning, low=1e-9, high=10.0, shapes=False
-    )
-
-
 def depth_knob(default: int, values: tuple[int, ...], meaning: str) -> Knob:
     """The depth of a family."""
     return Knob("depth", default, values, meaning, low=1, high=10_000)
@@ -134,14 +100,55 @@ def width_knob(default: int, high: int, meaning: str) -> Knob:
     return Knob("width", default, fitting, meaning, low=1, high=1_000_000)
 
 
+def learning_rate_knob(default: float, low: float, high: float) -> Knob:
+    """A learning rate with seven values, evenly spaced in its logarithm."""
+    step = (high / low) ** (1 / 6)
+    values = tuple(float(f"{low * step**i:.2g}") for i in range(7))
+    meaning = "Adam's largest learning rate"
+    return Knob(
+        "learning_rate", default, values, meaning, low=1e-9, high=10.0, shapes=False
+    )
+
+
+def share_knob(
+    name: str, default: float, values: tuple[float, ...], meaning: str
+) -> Knob:
+    """A share of something that training leaves out; the size is the same for all."""
+    return Knob(name, default, values, meaning, low=0.0, high=0.95, shapes=False)
+
+
+def activation_knob(functions: tuple[str, ...], meaning: str) -> Knob:
+    """An activation function by its Keras name; the first one is the default."""
+    return Knob("activation", functions[0], functions, meaning, shapes=False)
+
+
+TRAINING_KNOBS = (
+    Knob(
+        "weight_decay",
+        0.004,
+        (0.0, 0.001, 0.004, 0.016, 0.064),
+        "AdamW's decoupled weight decay; not on biases and norms",
+        low=0.0,
+        high=10.0,
+        shapes=False,
+    ),
+    share_knob(
+        "label_smoothing",
+        0.0,
+        (0.0, 0.05, 0.1, 0.2),
+        "share of the label spread over all classes",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Spec:
     """One point of a family: everything that decides the network and its training,
-    but for the learning rate and the seed.
+    except the learning rate and the seed.
 
     Args:
         family: Name of the family.
-        knobs: Names and values of all its knobs, sorted by name.
+        knobs: Names and values of all knobs of the family, sorted by name.
     """
 
     family: str
@@ -152,35 +159,45 @@ class Spec:
 
     @property
     def depth(self) -> int:
-        """Depth, as the family counts it; 0 where it has none."""
+        """Depth as the family counts it; 0 for a family without depth."""
         return int(dict(self.knobs).get("depth", 0))
 
     @property
     def width(self) -> int | None:
-        """Width, as the family counts it; None where it has none."""
+        """Width as the family counts it; None for a family without width."""
         width = dict(self.knobs).get("width")
         return None if width is None else int(width)
 
     @property
-    def label(self) -> str:
-        """Family, depth and width in a few characters: `mlp 3 x 64`."""
-        if is_own(self.family) and not (self.depth and self.width):
-            parts = {"depth": self.depth, "width": self.width}
-            shown = [f"{name} {value}" for name, value in parts.items() if value]
-            return " ".join([self.family, *shown])
-        if self.width is None:
-            return f"{self.family} {self.backbone}".strip()
-        return f"{self.family} {self.depth} x {self.width}"
-
-    def with_knobs(self, **knobs: Value) -> "Spec":
-        """This spec with other values of some knobs, which are not checked."""
-        changed = {**dict(self.knobs), **knobs}
-        return Spec(self.family, tuple(sorted(changed.items())))
+    def backbone(self) -> str:
+        """Name of the pretrained network that is trained on; empty without one."""
+        return str(dict(self.knobs).get("backbone", ""))
 
     @property
-    def backbone(self) -> str:
-        """Name of the network it starts from; empty where there is none."""
-        return str(dict(self.knobs).get("backbone", ""))
+    def label(self) -> str:
+        """Family, depth and width in a few characters: `mlp 3 x 64`.
+
+        A spec without a depth or without a width shows what it has.
+
+        Example:
+
+        >>> Spec("mlp", (("depth", 3), ("width", 64))).label
+        'mlp 3 x 64'
+        >>> Spec("pretrained", (("backbone", "vgg16"),)).label
+        'pretrained vgg16'
+        >>> Spec("my_models:build", (("depth", 2),)).label
+        'my_models:build depth 2'
+        """
+        if self.depth and self.width:
+            return f"{self.family} {self.depth} x {self.width}"
+        depth = f"depth {self.depth}" if self.depth else ""
+        width = f"width {self.width}" if self.width else ""
+        return " ".join(filter(None, (self.family, self.backbone, depth, width)))
+
+    def with_knobs(self, **knobs: Value) -> "Spec":
+        """The same spec with other values of some knobs, which are not checked."""
+        changed = {**dict(self.knobs), **knobs}
+        return Spec(self.family, tuple(sorted(changed.items())))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
@@ -199,13 +216,13 @@ class Family:
 
     Args:
         name: Name on the command line and in specs.
-        summary: What it is and is for, in one line.
+        summary: What the networks are and what they are for, in one line.
         depth_counts: What one step of depth adds.
         width_counts: What the width is the number of.
-        kinds: Kinds of input it takes.
-        knobs: What can be set, the depth and the width first.
-        learning_rate: Adam's learning rate, with the values a search tries.
-        network: From a task and the knobs (by name) to a blueprint.
+        kinds: Kinds of input that the networks take.
+        knobs: Settings, the depth and the width first.
+        learning_rate: Adam's learning rate, with the values that a search tries.
+        network: A function from a task, and the knobs by name, to a blueprint.
     """
 
     name: str
@@ -219,7 +236,7 @@ class Family:
 
     @property
     def all_knobs(self) -> dict[str, Knob]:
-        """Knobs by name, those of training included, the learning rate not."""
+        """Knobs by name: those of the network and of training, no learning rate."""
         return {knob.name: knob for knob in (*self.knobs, *TRAINING_KNOBS)}
 
     def knob(self, name: str) -> Knob:
@@ -250,28 +267,28 @@ class Family:
         """The network of a spec for a task.
 
         Raises:
-            SpecError: The family cannot take the task's inputs.
+            SpecError: The family does not take the inputs of the task.
         """
         return self.blueprint_of(dict(spec.knobs), task)
 
     def blueprint_of(self, knobs: Mapping[str, Any], task: Task) -> Blueprint:
-        """The network of knobs given by name; the width may be an int64 array.
+        """The network for knobs by name; the width may be an int64 array.
 
-        Those that a spec of an earlier version lacks have their default.
+        A knob that is missing, as in a spec of an earlier version, has its default.
         """
         self.check_task(task)
-        own = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
-        return self.network(task, **own)
+        values = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
+        return self.network(task, **values)
 
     def size(self, spec: Spec, task: Task) -> Size:
         """Exact size of a spec's network for a task."""
         return size_of(self.blueprint(spec, task))
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the task's inputs.
+        """Raise unless the family takes the inputs of a task.
 
         Raises:
-            SpecError: It does not; the text names the kinds it takes.
+            SpecError: An input is of another kind; the text names the kinds taken.
         """
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
@@ -282,7 +299,7 @@ class Family:
 
 
 def is_own(family: str) -> bool:
-    """Whether a family's name, `module:name`, is of models that the user wrote.
+    """Whether the name of a family, `module:name`, is that of models of the user.
 
     Example:
 
@@ -293,10 +310,9 @@ def is_own(family: str) -> bool:
 
 
 def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
-    """A blueprint that ends in one dense layer a target, or in the last layer's output.
+    """A blueprint of layers with heads: for each target a dense layer on the last one.
 
-    Classes come as logits. The layer is named `head`, or `head/<target>` if there are
-    several.
+    Classes come as logits. A task without targets gets the output of the last layer.
     """
     if not task.targets:
         return Blueprint(task.inputs, tuple(layers), (layers[-1].name,))
@@ -310,7 +326,25 @@ def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
 
 
 def head_names(task: Task) -> list[str]:
-    """Names of the output layers, in the order of the targets."""
+    """Names of the output layers: `head`, or `head/<target>` for several targets."""
     if len(task.targets) == 1:
         return ["head"]
     return [f"head/{target.name}" for target in task.targets]
+
+
+def only_input(task: Task, family: str) -> Input:
+    """The input of a task, for a family whose networks take one.
+
+    Raises:
+        SpecError: The task has several inputs.
+    """
+    if len(task.inputs) != 1:
+        raise SpecError(
+            f"Family {family} takes one input, but the data has {len(task.inputs)}."
+        )
+    return task.inputs[0]
+
+
+def dropped(rate: float, name: str = "dropout", positions: bool = False) -> list[Layer]:
+    """A `Dropout` layer; none where the rate is 0."""
+    return [Dropout(rate, positions, name=name)] if rate else []

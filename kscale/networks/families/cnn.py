@@ -1,15 +1,16 @@
-"""Convolutional networks in VGG's manner, for images and sound.
+"""Convolutional networks in the manner of VGG, for images and sound.
 
-Depth counts 3x3 convolutions, width the channels of the first stage. The layers are
-spread over stages: each halves the image of the one before and doubles its channels, up
-to eight times the first (Simonyan & Zisserman 2014, table 1, column D). What does not
-divide goes to the last stages, so 13 layers in 5 stages are 2-2-3-3-3. `depth=1` is one
-convolution, the average over all positions, and the output layer.
+Depth counts 3x3 convolutions, width the channels of the first stage. The convolutions
+are spread over stages. Each stage halves the image of the stage before and doubles its
+channels, up to eight times those of the first (Simonyan & Zisserman 2014, table 1,
+column D). A remainder of the division goes to the last stages: 13 convolutions in 5
+stages are 2-2-3-3-3. `depth=1` builds one convolution, the average over all positions,
+and the output layer.
 
-`stages=0` takes as many as leave the last one 4 pixels or more, at most 5.
-`head_units=0` averages over positions; above 0 the last stage is pooled and flattened,
-and two dense layers of that many units follow, as in VGG. A spectrogram is an image of
-one channel. `augment` changes images at random in training.
+`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5. With
+`head_units=0` the last stage is averaged over all positions. Otherwise the last stage
+is pooled and flattened, and two dense layers of so many units follow, as in VGG. A
+spectrogram is an image of one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -21,35 +22,21 @@ Example:
 330
 """
 
-from kscale.networks.blueprint import (
-    Activation,
-    BatchNorm,
-    Blueprint,
-    Conv2D,
-    Count,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    MaxPool2D,
-    Repeat,
-)
+from dataclasses import replace
+
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Blueprint, Layer, Repeat
+from kscale.networks.counts import Count
+from kscale.networks.families import images
 from kscale.networks.families.base import (
     Family,
     Knob,
+    activation_knob,
     depth_knob,
+    dropped,
     learning_rate_knob,
     width_knob,
     with_heads,
-)
-from kscale.networks.families.images import (
-    AUGMENT,
-    DROPOUT,
-    STAGES,
-    image_layers,
-    image_shape,
-    stages_for,
 )
 from kscale.task.tasks import Task
 
@@ -69,31 +56,27 @@ def _network(
     dropout: float,
     augment: str,
 ) -> Blueprint:
-    side = min(image_shape(task, "cnn")[:2])
-    depths = stage_depths(depth, stages or stages_for(side, _MOST_STAGES))
-    layers = image_layers(task, augment)
+    side = min(images.image_shape(task, "cnn")[:2])
+    depths = stage_depths(depth, stages or images.stages_for(side, _MOST_STAGES))
+    layers = images.image_layers(task, augment)
     for stage, convolutions in enumerate(depths):
         if stage:
-            layers.append(MaxPool2D(name=f"stage{stage}/pool"))
+            layers.append(bp.MaxPool2D(name=f"stage{stage}/pool"))
         body = _convolution(width * min(2**stage, _MOST_GROWTH), activation, norm)
         layers.append(Repeat(body, convolutions, name=f"stage{stage + 1}/layer"))
-    if head_units:
-        layers.append(MaxPool2D(name=f"stage{len(depths)}/pool"))
-        layers.append(Flatten(name="flat"))
-        hidden = (
-            Dense(
-                head_units, name="dense", activation=activation, initializer="he_normal"
-            ),
-            *_dropout(dropout),
-        )
-        layers.append(Repeat(hidden, 2, name="hidden"))
-    else:
-        layers += [GlobalAveragePool(name="pool"), *_dropout(dropout)]
+    if not head_units:
+        return images.averaged(task, layers, dropout)
+    dense = bp.Dense(head_units, activation, initializer="he_normal", name="dense")
+    layers += [
+        bp.MaxPool2D(name=f"stage{len(depths)}/pool"),
+        bp.Flatten(name="flat"),
+        Repeat((dense, *dropped(dropout)), 2, name="hidden"),
+    ]
     return with_heads(task, layers)
 
 
 def stage_depths(depth: int, stages: int) -> list[int]:
-    """Layers of each stage; the rest of the division goes to the last stages.
+    """Convolutions of each stage; a remainder goes to the last stages.
 
     Example:
 
@@ -106,25 +89,10 @@ def stage_depths(depth: int, stages: int) -> list[int]:
 
 
 def _convolution(filters: Count, activation: str, norm: str) -> tuple[Layer, ...]:
+    plain = bp.Conv2D(filters, 3, initializer="he_normal", name="conv")
     if norm == "none":
-        return (
-            Conv2D(
-                filters,
-                3,
-                name="conv",
-                activation=activation,
-                initializer="he_normal",
-            ),
-        )
-    return (
-        Conv2D(filters, 3, name="conv", use_bias=False, initializer="he_normal"),
-        BatchNorm(name="norm"),
-        Activation(activation, name="activation"),
-    )
-
-
-def _dropout(rate: float) -> tuple[Layer, ...]:
-    return (Dropout(rate, name="dropout"),) if rate else ()
+        return (replace(plain, activation=activation),)
+    return (replace(plain, use_bias=False), *images.normalized(activation))
 
 
 FAMILY = Family(
@@ -136,15 +104,9 @@ FAMILY = Family(
     knobs=(
         depth_knob(4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"),
         width_knob(32, 512, "channels of the first stage"),
-        Knob(
-            "activation",
-            "relu",
-            ("relu", "gelu", "silu"),
-            "function after each convolution",
-            shapes=False,
-        ),
+        activation_knob(("relu", "gelu", "silu"), "function after each convolution"),
         Knob("norm", "batch", ("none", "batch"), "what is normalized"),
-        STAGES,
+        images.STAGES,
         Knob(
             "head_units",
             0,
@@ -152,8 +114,8 @@ FAMILY = Family(
             "units of VGG's two dense layers; 0 averages instead",
             low=0,
         ),
-        DROPOUT,
-        AUGMENT,
+        images.DROPOUT,
+        images.AUGMENT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

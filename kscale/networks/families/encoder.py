@@ -1,117 +1,107 @@
-"""Encoder blocks of `transformer` and `vit`, and the knobs that both give them."""
-
-import numpy as np
+"""Encoder blocks of `transformer` and `vit`, and the knobs of both."""
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import (
-    BODY_INPUT,
-    Add,
-    Attention,
-    Count,
-    Dense,
-    Dropout,
-    Layer,
-    LayerNorm,
-)
-from kscale.networks.families.base import Knob
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat
+from kscale.networks.counts import Count, has_any
+from kscale.networks.families.base import Knob, activation_knob, dropped, share_knob
 
 _HEAD_SIZES = tuple(range(64, 0, -8))
 
 HEADS = Knob("heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
 MLP_RATIO = Knob("mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1)
-ACTIVATION = Knob(
-    "activation",
-    "gelu",
-    ("gelu", "relu", "silu"),
-    "function inside the dense layers",
-    shapes=False,
+ACTIVATION = activation_knob(
+    ("gelu", "relu", "silu"), "function inside the dense layers"
 )
-DROPOUT = Knob(
+DROPOUT = share_knob(
     "dropout",
     0.1,
     (0.0, 0.1, 0.2, 0.3),
     "share dropped in attention and before each sum",
-    low=0.0,
-    high=0.95,
-    shapes=False,
 )
 
 
-def encoder_block(
+def encoder(
+    depth: int,
     width: Count,
     heads: int,
     mlp_ratio: int,
     activation: str,
     dropout: float,
     norm: str = "pre",
+    shared: bool = False,
     mask: tuple[str, ...] = (),
-) -> tuple[Layer, ...]:
-    """Body of a `Repeat`: attention and two dense layers, each added to what entered.
+) -> list[Layer]:
+    """A stack of encoder blocks; their output is normalized.
+
+    A block is attention and two dense layers. Each of both is added to its input.
 
     Args:
+        depth: Number of blocks.
         width: Features of a position.
         heads: Attention heads, as `heads_for` takes them.
-        mlp_ratio: Inner dense width over the width.
+        mlp_ratio: Units between the dense layers over the width.
         activation: Function between the dense layers.
         dropout: Share dropped in attention and before each sum.
-        norm: `pre` normalizes what enters attention and the dense layers, `post` the
-            sums.
-        mask: Name of the layer that says which positions may be read, if one does.
+        norm: `pre` normalizes the inputs of attention and of the dense layers, and the
+            output of the stack; `post` normalizes the sums.
+        shared: Whether all blocks have the same weights.
+        mask: Name of the layer, if any, that is false where nothing may be read.
 
     Raises:
         SpecError: The heads do not divide the width.
     """
     read = "norm1" if norm == "pre" else BODY_INPUT
-    attention = Attention(
-        width,
-        heads_for(width, heads),
-        dropout=dropout,
-        name="attention",
-        inputs=(read, read, *mask),
-    )
-    dense: list[Layer] = [
-        Dense(mlp_ratio * width, name="expand", activation=activation),
-        Dense(width, name="project"),
+    attention = [
+        bp.Attention(
+            width,
+            heads_for(width, heads),
+            dropout=dropout,
+            name="attention",
+            inputs=(read, read, *mask),
+        ),
+        *dropped(dropout, "dropout1"),
     ]
-    first = _dropped(attention, "dropout1", dropout)
-    second = _dropped(dense[-1], "dropout2", dropout)
-    add1 = Add(name="add1", inputs=(BODY_INPUT, first[-1].name))
-    norm1, norm2 = LayerNorm(name="norm1"), LayerNorm(name="norm2")
+    dense = [
+        bp.Dense(mlp_ratio * width, activation, name="expand"),
+        bp.Dense(width, name="project"),
+        *dropped(dropout, "dropout2"),
+    ]
+    add1 = bp.Add(name="add1", inputs=(BODY_INPUT, attention[-1].name))
+    norm1, norm2 = bp.LayerNorm(name="norm1"), bp.LayerNorm(name="norm2")
+    before = "add1" if norm == "pre" else "norm1"
+    add2 = bp.Add(name="add2", inputs=(before, dense[-1].name))
     if norm == "pre":
-        add2 = Add(name="add2", inputs=("add1", second[-1].name))
-        return (norm1, *first, add1, norm2, dense[0], *second, add2)
-    add2 = Add(name="add2", inputs=("norm1", second[-1].name))
-    return (*first, add1, norm1, dense[0], *second, add2, norm2)
-
-
-def _dropped(layer: Layer, name: str, rate: float) -> tuple[Layer, ...]:
-    return (layer, Dropout(rate, name=name)) if rate else (layer,)
+        body = (norm1, *attention, add1, norm2, *dense, add2)
+    else:
+        body = (*attention, add1, norm1, *dense, add2, norm2)
+    last = [bp.LayerNorm(name="norm")] if norm == "pre" else []
+    return [Repeat(body, depth, shared, name="block"), *last]
 
 
 def heads_for(width: Count, heads: int = 0) -> Count:
     """Number of heads that divides a width.
 
     Args:
-        width: Model width, or an array of them.
-        heads: A wish; 0 takes heads of 64 features as BERT does, smaller ones where 64
-            does not divide the width or would leave a single head.
+        width: Features of a position.
+        heads: The number asked for; 0 takes heads of 64 features as BERT does, smaller
+            ones where 64 does not divide the width or would leave a single head.
 
     Raises:
-        SpecError: The wish does not divide the width.
+        SpecError: The number asked for does not divide the width.
 
     Example:
 
     >>> [heads_for(width) for width in (768, 200, 64, 8, 7)]
     [12, 5, 2, 1, 1]
     """
-    widths = np.asarray(width)
     if heads:
-        if np.any(widths % heads):
-            odd = int(widths[widths % heads != 0].flat[0])
+        if has_any(width % heads != 0):
+            odd = width if isinstance(width, int) else width[width % heads != 0][0]
             raise SpecError(f"`heads` (={heads}) must divide `width` (={odd}).")
-        return heads if isinstance(width, int) else np.full_like(widths, heads)
-    found = np.ones_like(widths)
+        return heads + 0 * width  # for each width
+    found: Count = 1
     for size in reversed(_HEAD_SIZES):
-        fits = (widths % size == 0) & (widths >= 2 * size)
-        found = np.where(fits, widths // size, found)
-    return int(found) if isinstance(width, int) else found
+        fits = (width % size == 0) & (width >= 2 * size)
+        found = found + fits * (width // size - found)
+    return found

@@ -1,37 +1,21 @@
-"""What families for images share: the image, its augmentation, stages, some knobs."""
+"""What families for images share: the image, its augmentation, stages, the output."""
 
 from kscale.errors import SpecError
+from kscale.networks import blueprint as bp
 from kscale.networks.augmentation import RandomErase, RandomFlip, RandomShift
-from kscale.networks.blueprint import Layer, Repeat, Reshape
-from kscale.networks.families.base import Knob, Value
+from kscale.networks.blueprint import Blueprint, Layer, Repeat
+from kscale.networks.families.base import (
+    Knob,
+    Value,
+    dropped,
+    only_input,
+    share_knob,
+    with_heads,
+)
 from kscale.task.tasks import Task
 
 _LEAST_SIDE = 4
 _LARGE_SIDE = 96
-
-STAGES = Knob(
-    "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
-)
-
-ZERO_INIT = Knob(
-    "zero_init",
-    True,
-    (False, True),
-    "whether residual branches start as nothing",
-    shapes=False,
-)
-
-DROPOUT = Knob(
-    "dropout",
-    0.0,
-    (0.0, 0.1, 0.2, 0.3, 0.5),
-    "share of features dropped before the output",
-    low=0.0,
-    high=0.95,
-    shapes=False,
-)
-
-
 _AUGMENTS: dict[str, tuple[str, ...]] = {
     "image": ("none", "shift", "flip", "shift+flip"),
     "spectrogram": ("none", "shift", "erase", "shift+erase"),
@@ -51,6 +35,22 @@ def augments_for(task: Task) -> tuple[Value, ...]:
     return _AUGMENTS.get(task.inputs[0].kind, ("none",))
 
 
+STAGES = Knob(
+    "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
+)
+ZERO_INIT = Knob(
+    "zero_init",
+    True,
+    (False, True),
+    "whether residual branches start as nothing",
+    shapes=False,
+)
+DROPOUT = share_knob(
+    "dropout",
+    0.0,
+    (0.0, 0.1, 0.2, 0.3, 0.5),
+    "share of features dropped before the output",
+)
 AUGMENT = Knob(
     "augment",
     "none",
@@ -62,21 +62,17 @@ AUGMENT = Knob(
 
 
 def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task; a spectrogram is one of a single channel.
+    """Shape of the one image of a task; a spectrogram is an image of one channel.
 
     Raises:
         SpecError: The task has several inputs.
     """
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family {family} takes one input, but the data has {len(task.inputs)}."
-        )
-    item = task.inputs[0]
+    item = only_input(task, family)
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
 
 def image_layers(task: Task, augment: str) -> list[Layer]:
-    """What stands before the first convolution: a spectrogram's shape, augmentation.
+    """Layers before the first convolution: a spectrogram's shape, augmentation.
 
     `shift` moves an image by at most a tenth of its sides, a spectrogram in time only;
     `flip` mirrors half of the images; `erase` sets a rectangle of at most a fifth of a
@@ -95,7 +91,7 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
     is_sound = item.kind == "spectrogram"
     layers: list[Layer] = []
     if is_sound:
-        layers.append(Reshape((*item.shape, 1), name="image"))
+        layers.append(bp.Reshape((*item.shape, 1), name="image"))
     if "shift" in augment:
         across = 0.0 if is_sound else _MOST_SHIFT
         layers.append(RandomShift(_MOST_SHIFT, across, name="augment/shift"))
@@ -107,12 +103,12 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
-    """Whether the stem may shrink an image: its shorter side has 96 pixels or more."""
+    """Whether the stem may shrink an image: both sides have 96 pixels or more."""
     return min(shape[:2]) >= _LARGE_SIDE
 
 
 def stages_for(side: int, most: int) -> int:
-    """Stages, each half as large, that leave the last one 4 pixels or more.
+    """Number of stages, each half as large, that leave 4 pixels or more to the last.
 
     Example:
 
@@ -126,10 +122,10 @@ def stages_for(side: int, most: int) -> int:
 
 
 def check_stages(stages: int, given: int, what: str) -> None:
-    """Raise unless a number of stages is the one that another knob gives.
+    """Raise unless a number of stages is the number that another knob decides, or 0.
 
     Raises:
-        SpecError: It is neither that number nor 0.
+        SpecError: The number is another one.
     """
     if stages not in (0, given):
         raise SpecError(f"`stages` must be 0 or {given} with {what}, not {stages}.")
@@ -142,8 +138,30 @@ def stage_blocks(
 
     Their paths are `<stage>/block1` to `<stage>/block<times>`.
     """
-    # A lone copy that shares its weights with nobody has the name for its path.
+    # A single copy that shares its weights with none has its name for a path.
     layers: list[Layer] = [Repeat(first, 1, shared=True, name=f"{stage}/block1")]
     if times > 1:
         layers.append(Repeat(rest, times - 1, start=2, name=f"{stage}/block"))
     return layers
+
+
+def normalized(
+    function: str, before: str = "", after: str = "", epsilon: float = 1e-3
+) -> list[Layer]:
+    """Batch normalization and an activation function.
+
+    Args:
+        function: Name of the function.
+        before, after: What stands around the names `norm` and `activation` of both.
+        epsilon: Added to the variance.
+    """
+    return [
+        bp.BatchNorm(epsilon=epsilon, name=f"{before}norm{after}"),
+        bp.Activation(function, name=f"{before}activation{after}"),
+    ]
+
+
+def averaged(task: Task, layers: list[Layer], dropout: float) -> Blueprint:
+    """A blueprint whose heads read the average over all positions of the last layer."""
+    pool = bp.GlobalAveragePool(name="pool")
+    return with_heads(task, [*layers, pool, *dropped(dropout)])

@@ -1,9 +1,10 @@
 """Linear models: logistic or linear regression, the baseline for everything.
 
-Depth is fixed at 0 and there is no width: the inputs are flattened and read by one
-dense layer. Token ids get one weight a token and output, ten times their average over
-the tokens that are not padding is the output, which is logistic regression on a bag of
-words. `vocabulary` tells the first ids apart, and all others are one.
+There is no depth (it is shown as 0) and no width: the inputs are flattened and read by
+one dense layer. Every token id has one weight for each output; the output is ten times
+the average of the weights of all tokens that are not padding, which is logistic
+regression on a bag of words. `vocabulary` is the number of the most frequent ids that
+have weights of their own; all others share one id.
 
 Example:
 
@@ -13,21 +14,16 @@ Example:
 """
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import (
-    Blueprint,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    PaddingMask,
-    Rescale,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Blueprint, Layer
+from kscale.networks.families import tokens
 from kscale.networks.families.base import (
     Family,
     head_names,
     learning_rate_knob,
+    only_input,
     with_heads,
 )
-from kscale.networks.families.tokens import VOCABULARY, embedded, refuse_knobs_of_tokens
 from kscale.task.tasks import Task
 
 # Adam moves a weight by about the learning rate a step, whatever the gradient, and the
@@ -36,29 +32,26 @@ _TENFOLD = 10.0
 
 
 def _network(task: Task, *, vocabulary: int) -> Blueprint:
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family linear takes one input, but the data has {len(task.inputs)}."
-        )
+    item = only_input(task, "linear")
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
-    if task.inputs[0].kind == "tokens":
+    if item.kind == "tokens":
         return _bag_of_words(task, vocabulary)
-    refuse_knobs_of_tokens(task, vocabulary=vocabulary)
-    flat: list[Layer] = [Flatten(name="flat")] if len(task.inputs[0].shape) > 1 else []
+    tokens.refuse_knobs_of_tokens(task, vocabulary=vocabulary)
+    flat: list[Layer] = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
     return with_heads(task, flat)
 
 
 def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
     ids = task.inputs[0]
-    layers: list[Layer] = [PaddingMask(name="mask", inputs=(ids.name,))]
+    layers: list[Layer] = [bp.PaddingMask(name="mask", inputs=(ids.name,))]
     heads = head_names(task)
     for target, head in zip(task.targets, heads, strict=True):
         weights = f"{head}/tokens"
         layers += [
-            *embedded(ids, vocabulary, target.outputs, weights, "linear"),
-            GlobalAveragePool(name=f"{head}/average", inputs=(weights, "mask")),
-            Rescale(_TENFOLD, name=head),
+            *tokens.embedded(ids, vocabulary, target.outputs, weights, "linear"),
+            bp.GlobalAveragePool(name=f"{head}/average", inputs=(weights, "mask")),
+            bp.Rescale(_TENFOLD, name=head),
         ]
     return Blueprint(task.inputs, tuple(layers), tuple(heads))
 
@@ -69,7 +62,7 @@ FAMILY = Family(
     depth_counts="nothing (0)",
     width_counts="nothing",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
-    knobs=(VOCABULARY,),
+    knobs=(tokens.VOCABULARY,),
     learning_rate=learning_rate_knob(3e-3, 1e-3, 3e-2),
     network=_network,
 )

@@ -1,15 +1,16 @@
 """Multi-layer perceptrons, for tables of numbers, small images and text.
 
-Depth counts hidden dense layers, width their units. Images are flattened. With
-`depth=1` the network is one hidden layer and the output layer; `depth=2` adds one
-`width x width` layer. Hidden layers start from He initialization (He et al. 2015,
+Depth counts hidden dense layers, width their units. Images are flattened. `depth=1`
+builds one hidden layer and the output layer; every step of depth adds a layer of
+`width x width` weights. Hidden layers start from He initialization (He et al. 2015,
 equation 10).
 
-Tokens are embedded, and the hidden layers read the average over those that are not
+Tokens are embedded, and the hidden layers read the average over all tokens that are not
 padding: the deep averaging network (Iyyer et al. 2015), with one layer much as fastText
-(Joulin et al. 2016). Most weights are the embedding's: `vocabulary` tells the first ids
-apart, and all others are one; `embedding_width` is the features of each. Whole tokens
-and features of the average are dropped in training, or few texts are learned by heart.
+(Joulin et al. 2016). Most weights are in the embedding: `vocabulary` is the number of
+the most frequent ids that have features of their own, and all others share one id;
+`embedding_width` is the number of features of an id. Training drops whole tokens and
+features of the average, or few texts are learned by heart.
 
 Example:
 
@@ -26,34 +27,21 @@ Example:
 16306
 """
 
-from kscale.errors import SpecError
-from kscale.networks.blueprint import (
-    Activation,
-    BatchNorm,
-    Blueprint,
-    Count,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    PaddingMask,
-    Repeat,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Blueprint, Layer, Repeat
+from kscale.networks.counts import Count
+from kscale.networks.families import tokens
 from kscale.networks.families.base import (
     Family,
     Knob,
+    activation_knob,
     depth_knob,
+    dropped,
     learning_rate_knob,
+    only_input,
+    share_knob,
     width_knob,
     with_heads,
-)
-from kscale.networks.families.tokens import (
-    EMBEDDING_WIDTH,
-    VOCABULARY,
-    embedded,
-    refuse_knobs_of_tokens,
 )
 from kscale.task.tasks import Input, Task
 
@@ -75,46 +63,38 @@ def _network(
     embedding_width: int,
     token_dropout: float,
 ) -> Blueprint:
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family mlp takes one input, but the data has {len(task.inputs)}."
-        )
-    hidden: list[Layer] = [
-        Dense(width, name="dense", use_bias=norm != "batch", initializer="he_normal")
-    ]
-    if norm == "batch":
-        hidden.append(BatchNorm(name="norm"))
-    elif norm == "layer":
-        hidden.append(LayerNorm(name="norm"))
-    hidden.append(Activation(activation, name="activation"))
-    if dropout:
-        hidden.append(Dropout(dropout, name="dropout"))
-    layers: list[Layer] = []
-    if task.inputs[0].kind == "tokens":
+    item = only_input(task, "mlp")
+    if item.kind == "tokens":
         narrow = embedding_width or width
-        layers += _average(task.inputs[0], vocabulary, narrow, token_dropout)
+        layers = _average(item, vocabulary, narrow, token_dropout)
     else:
-        knobs = {"vocabulary": vocabulary, "embedding_width": embedding_width}
-        refuse_knobs_of_tokens(task, **knobs)
-    if len(task.inputs[0].shape) > 1:
-        layers.append(Flatten(name="flat"))
-    layers.append(Repeat(tuple(hidden), depth, name="hidden"))
+        tokens.refuse_knobs_of_tokens(
+            task, vocabulary=vocabulary, embedding_width=embedding_width
+        )
+        layers = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
+    dense = bp.Dense(
+        width, use_bias=norm != "batch", initializer="he_normal", name="dense"
+    )
+    norms: dict[str, list[Layer]] = {
+        "none": [],
+        "batch": [bp.BatchNorm(name="norm")],
+        "layer": [bp.LayerNorm(name="norm")],
+    }
+    function = bp.Activation(activation, name="activation")
+    hidden = (dense, *norms[norm], function, *dropped(dropout))
+    layers.append(Repeat(hidden, depth, name="hidden"))
     return with_heads(task, layers)
 
 
 def _average(ids: Input, vocabulary: int, width: Count, dropout: float) -> list[Layer]:
     """The average of the embeddings of all tokens that are not padding."""
-    layers: list[Layer] = [
-        PaddingMask(name="mask", inputs=(ids.name,)),
-        *embedded(ids, vocabulary, width, "embeddings", "mlp", stddev=_EMBEDDINGS),
+    layers = [
+        bp.PaddingMask(name="mask", inputs=(ids.name,)),
+        *tokens.embedded(ids, vocabulary, width, "embeddings", "mlp", _EMBEDDINGS),
+        *dropped(dropout, "embeddings/dropout", positions=True),
     ]
-    if dropout:
-        layers.append(Dropout(dropout, positions=True, name="embeddings/dropout"))
-    average = (layers[-1].name, "mask")
-    layers.append(GlobalAveragePool(name="average", inputs=average))
-    if dropout:
-        layers.append(Dropout(dropout, name="average/dropout"))
-    return layers
+    average = bp.GlobalAveragePool(name="average", inputs=(layers[-1].name, "mask"))
+    return [*layers, average, *dropped(dropout, "average/dropout")]
 
 
 FAMILY = Family(
@@ -126,33 +106,23 @@ FAMILY = Family(
     knobs=(
         depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
         width_knob(64, 8192, "units of a hidden layer"),
-        Knob(
-            "activation",
-            "relu",
-            ("relu", "gelu", "silu", "tanh"),
-            "function after each hidden layer",
-            shapes=False,
+        activation_knob(
+            ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
         ),
         Knob("norm", "batch", ("none", "batch", "layer"), "what is normalized"),
-        Knob(
+        share_knob(
             "dropout",
             0.0,
             (0.0, 0.1, 0.2, 0.3, 0.5),
             "share of hidden units dropped in training",
-            low=0.0,
-            high=0.95,
-            shapes=False,
         ),
-        VOCABULARY,
-        EMBEDDING_WIDTH,
-        Knob(
+        tokens.VOCABULARY,
+        tokens.EMBEDDING_WIDTH,
+        share_knob(
             "token_dropout",
             0.5,
             (0.0, 0.3, 0.5, 0.6, 0.7),
             "share of tokens, and of features of their average, dropped in training",
-            low=0.0,
-            high=0.95,
-            shapes=False,
         ),
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),

@@ -2,24 +2,25 @@
 
 Depth counts the inverted bottlenecks of a stage, width the channels of the first stage.
 An inverted bottleneck is a 1x1 convolution to `expansion` times its channels, a
-depthwise convolution, and a 1x1 convolution back, each normalized; the last has no
-activation. What entered is added where the shape is the same. Each stage halves the
-image of the one before and doubles its channels, up to eight times the first. `depth=1`
-is a 3x3 convolution, one inverted bottleneck a stage, a 1x1 convolution to `head_width`
-channels, the average over all positions, and the output layer.
+depthwise convolution, and a 1x1 convolution back. Each is normalized, and all but the
+last have an activation function. The input of the block is added where it has the shape
+of the output. Each stage halves the image of the stage before and doubles its channels,
+up to eight times those of the first. `depth=1` builds a 3x3 convolution, one inverted
+bottleneck a stage, a 1x1 convolution to `head_width` channels, the average over all
+positions, and the output layer.
 
 `squeeze` adds squeeze-and-excitation before the last convolution of a block (Hu et al.
-2017): every channel is scaled by a factor that two dense layers read off the averages
-of all channels, with a `squeeze`-th of the channels between them, in multiples of 8.
+2017): two dense layers read the averages of all channels and give a factor for each
+channel. Between both layers are the channels divided by `squeeze`, in multiples of 8.
 
-`stages=0` takes as many as leave the last one 4 pixels or more, at most 5.
-`stem_stride=0` halves images from 96 pixels on. `layout="v2"` takes the stages from the
-paper's table 2 instead: its numbers of blocks times the depth, its channels times
-`width` / 16 in multiples of 8, twice the width in the stem, no expansion in the first
-stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24 are those of
-alpha 0.5, 0.75 and 1.5. With `zero_init` blocks that add start as nothing: the scale of
-their last norm starts from 0 (Goyal et al. 2017). A spectrogram is an image of one
-channel. `augment` changes images at random in training.
+`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5.
+`stem_stride=0` halves images from 96 pixels on. `layout="v2"` takes the stages from
+table 2 of the paper: its numbers of blocks times the depth, its channels times
+`width` / 16 in multiples of 8, twice the width in the first convolution, no expansion
+in the first stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24
+are those of alpha 0.5, 0.75 and 1.5. With `zero_init` a block that adds its input
+starts as that input: the scale of its last norm starts from 0 (Goyal et al. 2017). A
+spectrogram is an image of one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -34,44 +35,19 @@ Example:
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from kscale.networks.blueprint import (
-    BODY_INPUT,
-    Activation,
-    Add,
-    BatchNorm,
-    Blueprint,
-    Conv2D,
-    Count,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    GlobalAveragePool,
-    Layer,
-    Multiply,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
+from kscale.networks.counts import Count, larger
+from kscale.networks.families import images
 from kscale.networks.families.base import (
     Family,
     Knob,
+    activation_knob,
     depth_knob,
     learning_rate_knob,
     width_knob,
-    with_heads,
-)
-from kscale.networks.families.images import (
-    AUGMENT,
-    DROPOUT,
-    STAGES,
-    ZERO_INIT,
-    check_stages,
-    image_layers,
-    image_shape,
-    is_large,
-    stage_blocks,
-    stages_for,
 )
 from kscale.task.tasks import Task
 
@@ -104,17 +80,17 @@ def _network(
     dropout: float,
     augment: str,
 ) -> Blueprint:
-    shape = image_shape(task, "mobilenet")
-    halving = stem_stride or (2 if is_large(shape) else 1)
+    shape = images.image_shape(task, "mobilenet")
+    halving = stem_stride or (2 if images.is_large(shape) else 1)
     if layout == "v2":
         plan = _paper_stages(depth, width, expansion)
-        check_stages(stages, len(plan), f"layout={layout}")
+        images.check_stages(stages, len(plan), f"layout={layout}")
         entry, leave = round_channels(2 * width), _paper_head(width)
     else:
-        number = stages or stages_for(min(shape[:2]) // halving, _MOST_STAGES)
+        number = stages or images.stages_for(min(shape[:2]) // halving, _MOST_STAGES)
         plan = _doubling_stages(depth, width, expansion, number)
         entry, leave = width, 4 * plan[-1].channels
-    layers = image_layers(task, augment)
+    layers = images.image_layers(task, augment)
     layers += _convolution("stem", entry, 3, halving, activation)
     for number, stage in enumerate(plan, 1):
         block = partial(
@@ -129,13 +105,10 @@ def _network(
         keeps = layout == "doubling" and number == 1
         first = block(entry, strides=stage.strides, shortcut=keeps)
         rest = block(stage.channels, shortcut=True)
-        layers += stage_blocks(f"stage{number}", first, rest, stage.blocks)
+        layers += images.stage_blocks(f"stage{number}", first, rest, stage.blocks)
         entry = stage.channels
     layers += _convolution("features", head_width or leave, 1, 1, activation)
-    layers.append(GlobalAveragePool(name="pool"))
-    if dropout:
-        layers.append(Dropout(dropout, name="dropout"))
-    return with_heads(task, layers)
+    return images.averaged(task, layers, dropout)
 
 
 def _doubling_stages(
@@ -165,12 +138,11 @@ def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:
 
 
 def _paper_head(width: Count) -> Count:
-    """Channels before the average: they grow with the width and never shrink."""
-    scaled = _PAPER_HEAD * width // _PAPER_WIDTH
-    return round_channels(np.maximum(scaled, _PAPER_HEAD))
+    """Channels before the average: the paper's, or more for a greater width."""
+    return round_channels(larger(_PAPER_HEAD, _PAPER_HEAD * width // _PAPER_WIDTH))
 
 
-def round_channels(channels: Any) -> Count:
+def round_channels(channels: Count) -> Count:
     """The nearest multiple of 8, of 8 or more, that takes away at most a tenth.
 
     Example:
@@ -178,15 +150,14 @@ def round_channels(channels: Any) -> Count:
     >>> [round_channels(channels) for channels in (3, 12, 18, 42)]
     [8, 16, 24, 40]
     """
-    nearest = np.maximum(8, (channels + 4) // 8 * 8)
-    rounded = np.where(10 * nearest < 9 * channels, nearest + 8, nearest)
-    return rounded if rounded.ndim else int(rounded)
+    nearest: Count = larger(8, (channels + 4) // 8 * 8)
+    return nearest + 8 * (10 * nearest < 9 * channels)
 
 
 def _convolution(
     name: str, filters: Count, kernel: int, strides: int, activation: str
 ) -> list[Layer]:
-    convolution = Conv2D(
+    convolution = bp.Conv2D(
         filters,
         kernel,
         strides,
@@ -194,14 +165,7 @@ def _convolution(
         initializer="he_normal",
         name=f"{name}/conv",
     )
-    return [convolution, *_normalized(name, activation)]
-
-
-def _normalized(name: str, activation: str) -> list[Layer]:
-    return [
-        BatchNorm(name=f"{name}/norm"),
-        Activation(activation, name=f"{name}/activation"),
-    ]
+    return [convolution, *images.normalized(activation, f"{name}/")]
 
 
 def inverted_bottleneck(
@@ -222,47 +186,52 @@ def inverted_bottleneck(
     `keras.applications` gives.
 
     Args:
-        read: Channels that enter.
-        wrote: Channels that leave.
+        read: Channels of the input.
+        wrote: Channels of the output.
         expansion: Inner channels over `read`; 1 omits the convolution that expands.
         kernel: Side of the depthwise kernels.
         strides: Step of the depthwise convolution.
-        squeeze: Inner channels over those that the squeeze leaves; 0 is no squeeze.
+        squeeze: Inner channels over the channels between the dense layers of a squeeze;
+            0 is no squeeze.
         activation: Function after the first two norms.
         zero_init: Whether the scale of the last norm starts from 0 before an addition.
-        shortcut: Whether what entered is added; then it has the shape of what leaves.
+        shortcut: Whether the input, which has the shape of the output, is added.
     """
     inner = expansion * read
     layers: list[Layer] = []
     if expansion > 1:
         layers += _convolution("expand", inner, 1, 1, activation)
-    layers.append(
-        DepthwiseConv2D(kernel, strides, use_bias=False, name="depthwise/conv")
-    )
-    layers += _normalized("depthwise", activation)
+    layers += [
+        bp.DepthwiseConv2D(kernel, strides, use_bias=False, name="depthwise/conv"),
+        *images.normalized(activation, "depthwise/"),
+    ]
     if squeeze:
         layers += _squeeze(inner, squeeze, activation)
     start = "zeros" if shortcut and zero_init else "ones"
     layers += [
-        Conv2D(wrote, 1, use_bias=False, initializer="he_normal", name="project/conv"),
-        BatchNorm(initializer=start, name="project/norm"),
+        bp.Conv2D(
+            wrote, 1, use_bias=False, initializer="he_normal", name="project/conv"
+        ),
+        bp.BatchNorm(initializer=start, name="project/norm"),
     ]
     if shortcut:
-        layers.append(Add(name="add", inputs=(BODY_INPUT, "project/norm")))
+        layers.append(bp.Add(name="add", inputs=(BODY_INPUT, "project/norm")))
     return tuple(layers)
 
 
 def _squeeze(inner: Count, squeeze: int, activation: str) -> list[Layer]:
     return [
-        GlobalAveragePool(name="squeeze/pool"),
-        Dense(
+        bp.GlobalAveragePool(name="squeeze/pool"),
+        bp.Dense(
             round_channels(inner // squeeze),
-            activation=activation,
+            activation,
             initializer="he_normal",
             name="squeeze/reduce",
         ),
-        Dense(inner, activation="sigmoid", name="squeeze/gate"),
-        Multiply(name="squeeze/scale", inputs=("depthwise/activation", "squeeze/gate")),
+        bp.Dense(inner, "sigmoid", name="squeeze/gate"),
+        bp.Multiply(
+            name="squeeze/scale", inputs=("depthwise/activation", "squeeze/gate")
+        ),
     ]
 
 
@@ -290,7 +259,7 @@ FAMILY = Family(
             ("doubling", "v2"),
             "channels and blocks of the stages; v2 is MobileNetV2's table",
         ),
-        STAGES,
+        images.STAGES,
         Knob(
             "stem_stride",
             0,
@@ -306,16 +275,12 @@ FAMILY = Family(
             "channels before the average; 0 is four times the last stage's",
             low=0,
         ),
-        Knob(
-            "activation",
-            "relu6",
-            ("relu6", "relu", "silu", "hard_silu"),
-            "function after each inner norm",
-            shapes=False,
+        activation_knob(
+            ("relu6", "relu", "silu", "hard_silu"), "function after each inner norm"
         ),
-        ZERO_INIT,
-        DROPOUT,
-        AUGMENT,
+        images.ZERO_INIT,
+        images.DROPOUT,
+        images.AUGMENT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

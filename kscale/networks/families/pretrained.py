@@ -1,18 +1,18 @@
 """Networks of `keras.applications` with a new head: transfer learning.
 
-Depth is fixed at 0 and there is no width: both come with the `backbone`, which a search
-varies instead. The backbone ends in the average over all positions; dropout and the
-output layer follow. With `tuned=head` the backbone keeps its weights, and its norms
-work as in inference; with `tuned=all` everything is trained.
+There is no depth (it is shown as 0) and no width: both come with the `backbone`, which
+a search varies instead. The backbone ends in the average over all positions; dropout
+and the output layer follow. With `tuned=head` the backbone keeps its weights, and its
+norms work as in inference; with `tuned=all` everything is trained.
 
-The network resizes images itself, to squares of `side` pixels, repeats grey ones in
-three channels and gives the backbone the pixels that it was trained on: 0 to 255 as
-they were before the data was scaled. `side=0` is the smallest of 96, 128, 160, 192 and
-224 that shows all pixels of an image.
+The network resizes images to squares of `side` pixels, repeats the channel of grey
+images three times and gives the backbone pixels on the scale that it was trained on,
+whatever scaling the data has. `side=0` is the smallest of 96, 128, 160, 192 and 224
+that shows all pixels of an image.
 
-`weights=imagenet` starts from those of Keras, which downloads them once; `weights=none`
-from random ones; anything else is the path of a file that Keras wrote for the backbone
-without its top.
+`weights=imagenet` starts from the weights of Keras, which are downloaded once;
+`weights=none` starts from random weights; anything else is the path of a file that
+Keras wrote for the backbone without its top.
 
 Example:
 
@@ -23,11 +23,16 @@ Example:
 (True, 12810)
 """
 
-from kscale.networks.backbones import NETWORKS, SIDES, counts_of, side_for
-from kscale.networks.blueprint import Blueprint, Dropout, Layer
-from kscale.networks.families.base import Family, Knob, learning_rate_knob, with_heads
+from kscale.networks.backbones import NETWORKS, SIDES, Backbone, counts_of, side_for
+from kscale.networks.blueprint import Blueprint
+from kscale.networks.families.base import (
+    Family,
+    Knob,
+    dropped,
+    learning_rate_knob,
+    with_heads,
+)
 from kscale.networks.families.images import DROPOUT, image_shape
-from kscale.networks.pretrained_record import Backbone
 from kscale.task.tasks import Task
 
 
@@ -39,26 +44,22 @@ def _network(
     counts = counts_of(backbone)
     flops, peak, held = counts.costs[side]
     output = 4 * counts.features
-    layers: list[Layer] = [
-        Backbone(
-            backbone,
-            side,
-            tuned == "all",
-            weights,
-            task.inputs[0].scale,
-            task.inputs[0].offset,
-            features=counts.features,
-            params=counts.params,
-            flops=flops,
-            statistics=counts.statistics,
-            inner=peak - output,
-            kept=held - output,
-            name="backbone",
-        )
-    ]
-    if dropout:
-        layers.append(Dropout(dropout, name="dropout"))
-    return with_heads(task, layers)
+    trunk = Backbone(
+        backbone,
+        side,
+        tuned == "all",
+        weights,
+        task.inputs[0].scale,
+        task.inputs[0].offset,
+        features=counts.features,
+        params=counts.params,
+        flops=flops,
+        statistics=counts.statistics,
+        inner=peak - output,
+        kept=held - output,
+        name="backbone",
+    )
+    return with_heads(task, [trunk, *dropped(dropout)])
 
 
 FAMILY = Family(

@@ -1,24 +1,25 @@
 """Residual networks (He et al. 2015), for images and sound.
 
 Depth counts the residual blocks of a stage, width the channels of the first stage. Each
-stage halves the image of the one before and doubles its channels. `block="basic"` is
-two 3x3 convolutions, `"bottleneck"` a 1x1, a 3x3 and a 1x1 to four times the channels.
-`depth=1` is the stem, one block a stage, the average over all positions, and the output
-layer.
+stage halves the image of the stage before and doubles its channels. A block of
+`block="basic"` is two 3x3 convolutions; of `"bottleneck"` a 1x1, a 3x3 and a 1x1 to
+four times the channels. `depth=1` builds the stem (the first convolution), one block a
+stage, the average over all positions, and the output layer.
 
-`stages=0` takes as many as leave the last one 4 pixels or more, at most 4. `pattern`
-makes stages differ as in published networks: depth then counts the blocks of the first,
-and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is ResNet-34.
-`stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a quarter of the
-side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96 pixels on.
+`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 4. With a
+`pattern` the stages differ as in published networks: depth counts the blocks of the
+first stage, and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is
+ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a
+quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96
+pixels on.
 
-`norm="pre"` normalizes and activates what enters each convolution and leaves the sums
-alone, which trains deep networks best (He et al. 2016). `norm="post"` normalizes after
-each convolution and adds before the last activation, as ResNet50 and its like do in
-`keras.applications`: stride in the first convolution of a block, epsilon 1.001e-5. With
-`zero_init` each residual branch starts as nothing: its last convolution starts from 0,
-or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A spectrogram is
-an image of one channel. `augment` changes images at random in training.
+`norm="pre"` normalizes and activates the input of each convolution and leaves the sums
+as they are, which trains deep networks best (He et al. 2016). `norm="post"` normalizes
+after each convolution and adds before the last activation, as the ResNets of
+`keras.applications` do: stride in the first convolution of a block, epsilon 1.001e-5.
+With `zero_init` each residual branch starts as nothing: its last convolution starts
+from 0, or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A
+spectrogram is an image of one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -34,39 +35,17 @@ Example:
 from dataclasses import replace
 from typing import NamedTuple
 
-from kscale.networks.blueprint import (
-    BODY_INPUT,
-    Activation,
-    Add,
-    BatchNorm,
-    Blueprint,
-    Conv2D,
-    Count,
-    Dropout,
-    GlobalAveragePool,
-    Layer,
-    MaxPool2D,
-    ZeroPad2D,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
+from kscale.networks.counts import Count
+from kscale.networks.families import images
 from kscale.networks.families.base import (
     Family,
     Knob,
+    activation_knob,
     depth_knob,
     learning_rate_knob,
     width_knob,
-    with_heads,
-)
-from kscale.networks.families.images import (
-    AUGMENT,
-    DROPOUT,
-    STAGES,
-    ZERO_INIT,
-    check_stages,
-    image_layers,
-    image_shape,
-    is_large,
-    stage_blocks,
-    stages_for,
 )
 from kscale.task.tasks import Task
 
@@ -92,8 +71,8 @@ class _Style(NamedTuple):
         name: str,
         inputs: tuple[str, ...] = (),
         initializer: str = "he_normal",
-    ) -> Conv2D:
-        return Conv2D(
+    ) -> bp.Conv2D:
+        return bp.Conv2D(
             filters,
             kernel,
             strides,
@@ -102,6 +81,9 @@ class _Style(NamedTuple):
             name=name,
             inputs=inputs,
         )
+
+    def normalized(self, before: str = "", after: str = "") -> list[Layer]:
+        return images.normalized(self.activation, before, after, _EPSILON)
 
 
 def _network(
@@ -120,34 +102,31 @@ def _network(
     dropout: float,
     augment: str,
 ) -> Blueprint:
-    shape = image_shape(task, "resnet")
+    shape = images.image_shape(task, "resnet")
     style = _Style(block, norm, activation, bias, zero_init)
     if stem == "auto":
-        stem = "imagenet" if is_large(shape) else "small"
+        stem = "imagenet" if images.is_large(shape) else "small"
     side = min(shape[:2]) // (4 if stem == "imagenet" else 1)
     if pattern == "equal":
-        depths = [depth] * (stages or stages_for(side, _MOST_STAGES))
+        depths = [depth] * (stages or images.stages_for(side, _MOST_STAGES))
     else:
         depths = blocks_in_proportion(depth, pattern)
-        check_stages(stages, len(depths), f"pattern={pattern}")
-    layers = image_layers(task, augment) + _stem(width, stem, style)
+        images.check_stages(stages, len(depths), f"pattern={pattern}")
+    layers = images.image_layers(task, augment) + _stem(width, stem, style)
     for stage, blocks in enumerate(depths):
-        # A basic block of the first stage finds the shape that it leaves.
+        # A basic block of the first stage has an input of the shape of its output.
         projects = stage > 0 or block == "bottleneck"
         filters, strides = width * 2**stage, 2 if stage else 1
         first = _block(filters, strides, projects, style)
         rest = _block(filters, 1, False, style)
-        layers += stage_blocks(f"stage{stage + 1}", first, rest, blocks)
+        layers += images.stage_blocks(f"stage{stage + 1}", first, rest, blocks)
     if norm == "pre":
-        layers += _normalized("features/norm", "features/activation", style)
-    layers.append(GlobalAveragePool(name="pool"))
-    if dropout:
-        layers.append(Dropout(dropout, name="dropout"))
-    return with_heads(task, layers)
+        layers += style.normalized("features/")
+    return images.averaged(task, layers, dropout)
 
 
 def blocks_in_proportion(depth: int, pattern: str) -> list[int]:
-    """Blocks of each stage of a pattern whose first stage has `depth` of them.
+    """Blocks of each stage of a pattern whose first stage has `depth` blocks.
 
     Halves are rounded up.
 
@@ -165,26 +144,22 @@ def _stem(width: Count, stem: str, style: _Style) -> list[Layer]:
         layers: list[Layer] = [style.convolution(width, 3, 1, "stem/conv")]
     else:
         convolution = style.convolution(width, 7, 2, "stem/conv")
-        layers = [ZeroPad2D(3, name="stem/pad"), replace(convolution, padding="valid")]
+        layers = [
+            bp.ZeroPad2D(3, name="stem/pad"),
+            replace(convolution, padding="valid"),
+        ]
     if style.norm == "post":
-        layers += _normalized("stem/norm", "stem/activation", style)
+        layers += style.normalized("stem/")
     if stem == "imagenet":
-        layers.append(ZeroPad2D(1, name="stem/pool_pad"))
-        layers.append(MaxPool2D(3, strides=2, name="stem/pool"))
+        layers.append(bp.ZeroPad2D(1, name="stem/pool_pad"))
+        layers.append(bp.MaxPool2D(3, strides=2, name="stem/pool"))
     return layers
-
-
-def _normalized(norm: str, activation: str, style: _Style) -> list[Layer]:
-    return [
-        BatchNorm(epsilon=_EPSILON, name=norm),
-        Activation(style.activation, name=activation),
-    ]
 
 
 def _block(
     filters: Count, strides: int, projects: bool, style: _Style
 ) -> tuple[Layer, ...]:
-    """A residual block; what is added is projected where the shape changes."""
+    """A residual block; the input is projected where the shape changes, then added."""
     if style.block == "basic":
         kernels: list[tuple[Count, int]] = [(filters, 3), (filters, 3)]
     else:
@@ -202,27 +177,27 @@ def _post_block(
         shortcut = "shortcut/norm"
         layers = [
             style.convolution(kernels[-1][0], 1, strides, "shortcut/conv", entry),
-            BatchNorm(epsilon=_EPSILON, name=shortcut),
+            bp.BatchNorm(epsilon=_EPSILON, name=shortcut),
         ]
     last = len(kernels)
     for i, (filters, kernel) in enumerate(kernels, 1):
         inputs, step = (entry, strides) if i == 1 else ((), 1)
         layers.append(style.convolution(filters, kernel, step, f"conv{i}", inputs))
         if i < last:
-            layers += _normalized(f"norm{i}", f"activation{i}", style)
+            layers += style.normalized(after=f"{i}")
     start = "zeros" if style.zero_init else "ones"
     return (
         *layers,
-        BatchNorm(epsilon=_EPSILON, initializer=start, name=f"norm{last}"),
-        Add(name="add", inputs=(shortcut, f"norm{last}")),
-        Activation(style.activation, name="activation"),
+        bp.BatchNorm(epsilon=_EPSILON, initializer=start, name=f"norm{last}"),
+        bp.Add(name="add", inputs=(shortcut, f"norm{last}")),
+        bp.Activation(style.activation, name="activation"),
     )
 
 
 def _pre_block(
     kernels: list[tuple[Count, int]], strides: int, projects: bool, style: _Style
 ) -> tuple[Layer, ...]:
-    layers = _normalized("norm1", "activation1", style)
+    layers = style.normalized(after="1")
     shortcut, entry = BODY_INPUT, ("activation1",)
     if projects:
         shortcut = "shortcut/conv"
@@ -230,13 +205,13 @@ def _pre_block(
     last = len(kernels)
     for i, (filters, kernel) in enumerate(kernels, 1):
         if i > 1:
-            layers += _normalized(f"norm{i}", f"activation{i}", style)
+            layers += style.normalized(after=f"{i}")
         inputs, step = (entry, strides) if i == 1 else ((), 1)
         start = "zeros" if i == last and style.zero_init else "he_normal"
         layers.append(
             style.convolution(filters, kernel, step, f"conv{i}", inputs, start)
         )
-    return (*layers, Add(name="add", inputs=(shortcut, f"conv{last}")))
+    return (*layers, bp.Add(name="add", inputs=(shortcut, f"conv{last}")))
 
 
 FAMILY = Family(
@@ -250,20 +225,14 @@ FAMILY = Family(
         width_knob(32, 512, "channels of the first stage"),
         Knob("block", "basic", ("basic", "bottleneck"), "what a block consists of"),
         Knob("norm", "pre", ("pre", "post"), "where blocks normalize"),
-        STAGES,
+        images.STAGES,
         Knob("pattern", "equal", _PATTERNS, "blocks of the stages in proportion"),
         Knob("stem", "auto", ("auto", "small", "imagenet"), "what reads the image"),
-        Knob(
-            "activation",
-            "relu",
-            ("relu", "gelu", "silu"),
-            "function after each norm",
-            shapes=False,
-        ),
+        activation_knob(("relu", "gelu", "silu"), "function after each norm"),
         Knob("bias", False, (False, True), "whether convolutions have biases"),
-        ZERO_INIT,
-        DROPOUT,
-        AUGMENT,
+        images.ZERO_INIT,
+        images.DROPOUT,
+        images.AUGMENT,
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

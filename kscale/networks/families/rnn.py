@@ -1,19 +1,19 @@
 """Recurrent networks (Hochreiter & Schmidhuber 1997; Cho et al. 2014), for sequences.
 
-Depth counts stacked LSTM or GRU layers, width the units of one layer, in one direction.
-With `depth=1` one layer stands between the input and the output layer. A sequence is
+Depth counts stacked LSTM or GRU layers, width the units of a layer in one direction.
+`depth=1` builds one such layer between the input and the output layer. A sequence is
 read as it is, a spectrogram frame by frame, tokens through an embedding, an image row
-by row, a row's pixels being the features of one step. Padding is id 0; there a state
-stays as it is, and it is never averaged. `vocabulary` tells the first ids apart, and
-all others are one.
+by row: the pixels of a row are the features of one step. Padding is id 0; it changes no
+state and is never averaged. `vocabulary` is the number of the most frequent ids that
+have features of their own; all others share one id.
 
 `bidirectional` reads from both ends and joins the two outputs. `pooling="mean"`
-averages the states of all positions, `pooling="last"` takes the one after the whole
+averages the states of all positions, `pooling="last"` takes the state after the whole
 input, of both directions. With `residual` every layer from the second on reads its
-input normalized (Ba et al. 2016) and is added to it, so that deep stacks train; the
-output is normalized then. The last layer of `pooling="last"` has nothing to be added
-to. Kernels start as in Keras: recurrent ones orthogonal, an LSTM's forget bias at 1
-(Jozefowicz et al. 2015).
+input normalized (Ba et al. 2016) and its output is added to the input, so that deep
+stacks train; the sum of the last one is normalized. With `pooling="last"` the last
+layer is not added to anything. Kernels start as in Keras: recurrent ones orthogonal, an
+LSTM's forget bias at 1 (Jozefowicz et al. 2015).
 
 Example:
 
@@ -27,35 +27,20 @@ Example:
 
 from dataclasses import replace
 
-from kscale.errors import SpecError
-from kscale.networks.blueprint import (
-    BODY_INPUT,
-    Add,
-    Blueprint,
-    Count,
-    Dropout,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    PaddingMask,
-    Recurrent,
-    Repeat,
-    Reshape,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat
+from kscale.networks.counts import Count
+from kscale.networks.families import tokens
 from kscale.networks.families.base import (
     Family,
     Knob,
     depth_knob,
+    dropped,
     learning_rate_knob,
+    only_input,
+    share_knob,
     width_knob,
     with_heads,
-)
-from kscale.networks.families.tokens import (
-    EMBEDDING_WIDTH,
-    TOKEN_DROPOUT,
-    VOCABULARY,
-    embedded,
-    refuse_knobs_of_tokens,
 )
 from kscale.task.tasks import Task
 
@@ -74,61 +59,55 @@ def _network(
     token_dropout: float,
     pooling: str,
 ) -> Blueprint:
-    layers = _sequence(task, width, vocabulary, embedding_width)
-    if token_dropout and task.inputs[0].kind == "tokens":
-        whole = Dropout(token_dropout, positions=True, name="embeddings/dropout")
-        layers.append(whole)
-    mask = ("mask",) if task.inputs[0].kind == "tokens" else ()
-    layer = Recurrent(width, cell, bidirectional, name="recurrent")
-    entry = layers[-1].name if layers else task.inputs[0].name
+    item = only_input(task, "rnn")
+    if item.kind == "tokens":
+        mask: tuple[str, ...] = ("mask",)
+        narrow = embedding_width or width
+        layers = [
+            bp.PaddingMask(name="mask"),
+            *tokens.embedded(item, vocabulary, narrow, "embeddings", "rnn"),
+            *dropped(token_dropout, "embeddings/dropout", positions=True),
+        ]
+    else:
+        mask = ()
+        tokens.refuse_knobs_of_tokens(
+            task, vocabulary=vocabulary, embedding_width=embedding_width
+        )
+        is_image = item.kind == "image"
+        rows = bp.Reshape((item.shape[0], -1), name="rows")
+        layers = [rows] if is_image else []
+    layer = bp.Recurrent(width, cell, bidirectional, name="recurrent")
+    entry = layers[-1].name if layers else item.name
     rest = depth if pooling == "mean" else depth - 1
     if rest:
-        layers += _dropped(replace(layer, inputs=(entry, *mask)), dropout)
+        layers += _with_dropout(replace(layer, inputs=(entry, *mask)), dropout)
     if rest > 1:
         body = _body(layer, mask, residual, dropout)
         layers.append(Repeat(body, rest - 1, name="deeper"))
     if residual and depth > 1:
-        layers.append(LayerNorm(name="norm"))
+        layers.append(bp.LayerNorm(name="norm"))
     entry = layers[-1].name if layers else entry
     if pooling == "mean":
-        layers.append(GlobalAveragePool(name="pool", inputs=(entry, *mask)))
+        layers.append(bp.GlobalAveragePool(name="pool", inputs=(entry, *mask)))
     else:
         last = replace(layer, sequences=False, name="last", inputs=(entry, *mask))
-        layers += _dropped(last, dropout)
+        layers += _with_dropout(last, dropout)
     return with_heads(task, layers)
 
 
-def _sequence(
-    task: Task, width: Count, vocabulary: int, embedding_width: int
-) -> list[Layer]:
-    """What turns the input into `(length, features)`, and says where padding is."""
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family rnn takes one input, but the data has {len(task.inputs)}."
-        )
-    item = task.inputs[0]
-    if item.kind == "tokens":
-        narrow: Count = embedding_width or width
-        layers = embedded(item, vocabulary, narrow, "embeddings", "rnn")
-        return [PaddingMask(name="mask"), *layers]
-    refuse_knobs_of_tokens(task, vocabulary=vocabulary, embedding_width=embedding_width)
-    if item.kind == "image":
-        return [Reshape((item.shape[0], -1), name="rows")]
-    return []
-
-
 def _body(
-    layer: Recurrent, mask: tuple[str, ...], residual: bool, dropout: float
+    layer: bp.Recurrent, mask: tuple[str, ...], residual: bool, dropout: float
 ) -> tuple[Layer, ...]:
+    read = "norm" if residual else BODY_INPUT
+    layers = _with_dropout(replace(layer, inputs=(read, *mask)), dropout)
     if not residual:
-        return _dropped(replace(layer, inputs=(BODY_INPUT, *mask)), dropout)
-    inside = _dropped(replace(layer, inputs=("norm", *mask)), dropout)
-    add = Add(name="add", inputs=(BODY_INPUT, inside[-1].name))
-    return (LayerNorm(name="norm"), *inside, add)
+        return tuple(layers)
+    add = bp.Add(name="add", inputs=(BODY_INPUT, layers[-1].name))
+    return (bp.LayerNorm(name="norm"), *layers, add)
 
 
-def _dropped(layer: Layer, rate: float) -> tuple[Layer, ...]:
-    return (layer, Dropout(rate, name=f"{layer.name}/dropout")) if rate else (layer,)
+def _with_dropout(layer: Layer, rate: float) -> list[Layer]:
+    return [layer, *dropped(rate, f"{layer.name}/dropout")]
 
 
 FAMILY = Family(
@@ -148,18 +127,15 @@ FAMILY = Family(
             (False, True),
             "whether layers from the second on are normalized and added to",
         ),
-        Knob(
+        share_knob(
             "dropout",
             0.1,
             (0.0, 0.1, 0.2, 0.3, 0.5),
             "share of each layer's outputs dropped in training",
-            low=0.0,
-            high=0.95,
-            shapes=False,
         ),
-        VOCABULARY,
-        EMBEDDING_WIDTH,
-        TOKEN_DROPOUT,
+        tokens.VOCABULARY,
+        tokens.EMBEDDING_WIDTH,
+        tokens.TOKEN_DROPOUT,
         Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
     ),
     learning_rate=learning_rate_knob(3e-3, 5e-4, 1e-2),

@@ -1,19 +1,18 @@
 """What families for tokens share: how many ids are known, and their embedding."""
 
-from typing import Any
-
 from kscale.errors import SpecError
-from kscale.networks.blueprint import Count, Embedding, KnownTokens, Layer
-from kscale.networks.families.base import Knob, Value
+from kscale.networks.blueprint import Embedding, KnownTokens, Layer
+from kscale.networks.counts import Count
+from kscale.networks.families.base import Knob, Value, share_knob
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)
 
 
 def vocabularies_for(task: Task) -> tuple[Value, ...]:
-    """Vocabularies that a search tries: 0, all ids, and those that leave some out.
+    """Vocabularies that a search tries: 0, which is all ids, and smaller ones.
 
-    Where ids are in no order of frequency none can be left out.
+    Where ids are in no order of frequency there are no smaller ones.
 
     Example:
 
@@ -46,22 +45,19 @@ EMBEDDING_WIDTH = Knob(
     low=0,
 )
 
-TOKEN_DROPOUT = Knob(
+TOKEN_DROPOUT = share_knob(
     "token_dropout",
     0.3,
     (0.0, 0.1, 0.3, 0.5),
     "share of tokens dropped in training, all their features at once",
-    low=0.0,
-    high=0.95,
-    shapes=False,
 )
 
 
 def known_ids(item: Input, vocabulary: int, family: str) -> int:
-    """How many ids of an input are told apart.
+    """Number of ids of an input that have features of their own.
 
     Raises:
-        SpecError: Ids cannot be left out, or the one that stands for them would be.
+        SpecError: No ids can be left out, or the id for those left out would be.
     """
     if not vocabulary or vocabulary >= item.vocabulary:
         return item.vocabulary
@@ -85,17 +81,17 @@ def embedded(
     width: Count,
     name: str,
     family: str,
-    **settings: Any,
+    stddev: float = Embedding.stddev,
 ) -> list[Layer]:
-    """Layers from an input's ids to `(length, width)`; the last has the name.
+    """Layers from the ids of an input to `(length, width)`; the last is an embedding.
 
     Args:
         item: The input of tokens.
-        vocabulary: Ids that are told apart; 0 is all.
+        vocabulary: Most frequent ids that have features of their own; 0 is all ids.
         width: Features of a token.
         name: Name of the embedding.
-        family: Named in errors.
-        settings: More settings of the embedding.
+        family: Name of the family, for errors.
+        stddev: Spread that the embedding starts with.
 
     Raises:
         SpecError: As `known_ids`.
@@ -106,14 +102,14 @@ def embedded(
     if rows < item.vocabulary:
         ids = f"{name}/known"
         layers.append(KnownTokens(rows, item.unknown, name=ids, inputs=(item.name,)))
-    return [*layers, Embedding(rows, width, name=name, inputs=(ids,), **settings)]
+    return [*layers, Embedding(rows, width, stddev, name=name, inputs=(ids,))]
 
 
 def refuse_knobs_of_tokens(task: Task, **knobs: int) -> None:
-    """Raise unless knobs that are for tokens alone are 0 for other inputs.
+    """Raise unless knobs that only tokens have are 0 for inputs of another kind.
 
     Raises:
-        SpecError: One of them is not.
+        SpecError: A knob is not 0.
     """
     kind = task.inputs[0].kind
     for name, value in knobs.items():

@@ -1,18 +1,20 @@
 """Transformer encoders (Vaswani et al. 2017), for text as token ids.
 
-Depth counts encoder blocks, width is the model width (features of every position). A
-block is self-attention and two dense layers with `mlp_ratio` times the width between
-them, each added to what entered it: about 12 width^2 weights. With `depth=1` one block
-stands between the embeddings and the average over all tokens that are not padding.
+Depth counts encoder blocks, width the features of every position. A block is
+self-attention and two dense layers with `mlp_ratio` times the width between them; each
+of both is added to its input. A block has about 12 width^2 weights. `depth=1` builds
+one block between the embeddings and the average over all tokens that are not padding,
+and the output layer.
 
-Every input of tokens is embedded; the sum, with an embedding of the positions, enters
-the first block. Padding is id 0 of the first input; it is never read. `vocabulary`
-tells the first ids of each input apart, and all others are one. `norm="pre"`
-normalizes what enters attention and the dense layers, and once at the end (Xiong et al.
-2020); `norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all
-blocks the same weights and `embedding_width` makes token embeddings narrower, as in
-ALBERT (Lan et al. 2019): then depth adds FLOPs and no weights. `pooling="first"` reads
-the first position through a dense tanh layer, BERT's pooler (Devlin et al. 2018).
+Every input of tokens is embedded; the sum of the embeddings and of those of the
+positions enters the first block. Padding is id 0 of the first input; it is never read.
+`vocabulary` is the number of the most frequent ids of each input that have features of
+their own; all others share one id. `norm="pre"` normalizes the inputs of attention and
+of the dense layers, and the output of the last block (Xiong et al. 2020);
+`norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all blocks
+the same weights and `embedding_width` makes token embeddings narrower, as in ALBERT
+(Lan et al. 2019): then depth adds FLOPs and no weights. `pooling="first"` reads the
+first position through a dense tanh layer, BERT's pooler (Devlin et al. 2018).
 
 Example:
 
@@ -24,44 +26,19 @@ Example:
 46882
 """
 
-from typing import Any
-
 from kscale.errors import SpecError
-from kscale.networks.blueprint import (
-    Add,
-    Blueprint,
-    Count,
-    Dense,
-    Dropout,
-    Embedding,
-    First,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    PaddingMask,
-    Positions,
-    Repeat,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Blueprint, Layer
+from kscale.networks.counts import Count
+from kscale.networks.families import encoder, tokens
 from kscale.networks.families.base import (
     Family,
     Knob,
     depth_knob,
+    dropped,
     learning_rate_knob,
     width_knob,
     with_heads,
-)
-from kscale.networks.families.encoder import (
-    ACTIVATION,
-    DROPOUT,
-    HEADS,
-    MLP_RATIO,
-    encoder_block,
-)
-from kscale.networks.families.tokens import (
-    EMBEDDING_WIDTH,
-    TOKEN_DROPOUT,
-    VOCABULARY,
-    embedded,
 )
 from kscale.task.tasks import Task
 
@@ -94,67 +71,43 @@ def _network(
             f"`positions >= {length}`, the length of the input, must hold, but got "
             f"positions={positions}."
         )
-    body = encoder_block(
-        width, heads, mlp_ratio, activation, dropout, norm, mask=("mask",)
+    narrow = embedding_width or width
+    layers = _embeddings(task, narrow, vocabulary, positions or length)
+    if norm == "post":
+        layers.append(bp.LayerNorm(name="embeddings/norm"))
+    layers += dropped(dropout, "embeddings/dropout")
+    layers += dropped(token_dropout, "embeddings/whole_dropout", positions=True)
+    if embedding_width:
+        layers.append(bp.Dense(width, name="embeddings/project"))
+    layers += encoder.encoder(
+        depth, width, heads, mlp_ratio, activation, dropout, norm, shared, ("mask",)
     )
-    layers = [
-        *_embeddings(
-            task,
-            width,
-            vocabulary,
-            embedding_width,
-            positions or length,
-            norm,
-            dropout,
-            token_dropout,
-        ),
-        Repeat(body, depth, shared=shared, name="block"),
-    ]
-    if norm == "pre":
-        layers.append(LayerNorm(name="norm"))
     if pooling == "mean":
         pooled = (layers[-1].name, "mask")
-        layers.append(GlobalAveragePool(name="pool", inputs=pooled))
+        layers.append(bp.GlobalAveragePool(name="pool", inputs=pooled))
     else:
-        layers += [First(name="first"), Dense(width, activation="tanh", name="pooler")]
+        layers += [bp.First(name="first"), bp.Dense(width, "tanh", name="pooler")]
     return with_heads(task, layers)
 
 
 def _embeddings(
-    task: Task,
-    width: Count,
-    vocabulary: int,
-    embedding_width: int,
-    positions: int,
-    norm: str,
-    dropout: float,
-    token_dropout: float,
+    task: Task, width: Count, vocabulary: int, positions: int
 ) -> list[Layer]:
-    narrow: Any = embedding_width or width
+    """The sum of the embeddings of all inputs and of the positions; the mask."""
     ids = task.inputs[0].name
     layers: list[Layer] = [
-        PaddingMask(name="mask", inputs=(ids,)),
-        Positions(name="positions", inputs=(ids,)),
+        bp.PaddingMask(name="mask", inputs=(ids,)),
+        bp.Positions(name="positions", inputs=(ids,)),
     ]
-    summands = []
-    for item in task.inputs:
-        summands.append(f"embeddings/{item.name}")
-        layers += embedded(item, vocabulary, narrow, summands[-1], "transformer")
+    summands = [f"embeddings/{item.name}" for item in task.inputs]
+    for item, name in zip(task.inputs, summands, strict=True):
+        layers += tokens.embedded(item, vocabulary, width, name, "transformer")
     summands.append("embeddings/positions")
-    layers.append(
-        Embedding(positions, narrow, name=summands[-1], inputs=("positions",))
-    )
-    layers.append(Add(name="embeddings/sum", inputs=tuple(summands)))
-    if norm == "post":
-        layers.append(LayerNorm(name="embeddings/norm"))
-    if dropout:
-        layers.append(Dropout(dropout, name="embeddings/dropout"))
-    if token_dropout:
-        whole = Dropout(token_dropout, positions=True, name="embeddings/whole_dropout")
-        layers.append(whole)
-    if embedding_width:
-        layers.append(Dense(width, name="embeddings/project"))
-    return layers
+    return [
+        *layers,
+        bp.Embedding(positions, width, name=summands[-1], inputs=("positions",)),
+        bp.Add(name="embeddings/sum", inputs=tuple(summands)),
+    ]
 
 
 FAMILY = Family(
@@ -166,15 +119,15 @@ FAMILY = Family(
     knobs=(
         depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
         width_knob(64, 2048, "features of a position"),
-        HEADS,
-        MLP_RATIO,
-        ACTIVATION,
+        encoder.HEADS,
+        encoder.MLP_RATIO,
+        encoder.ACTIVATION,
         Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
-        DROPOUT,
+        encoder.DROPOUT,
         Knob("shared", False, (False, True), "whether all blocks share weights"),
-        VOCABULARY,
-        EMBEDDING_WIDTH,
-        TOKEN_DROPOUT,
+        tokens.VOCABULARY,
+        tokens.EMBEDDING_WIDTH,
+        tokens.TOKEN_DROPOUT,
         Knob(
             "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
         ),

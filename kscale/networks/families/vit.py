@@ -1,10 +1,10 @@
 """Vision transformers (Dosovitskiy et al. 2020), for images and sound as patches.
 
-Depth counts encoder blocks, width is the model width (features of a patch). A dense
-layer reads every `patch` x `patch` square of pixels, a learned table adds its position,
-and the blocks are those of `transformer`, normalized before attention and before the
-dense layers: about 12 width^2 weights each. With `depth=1` one block stands between the
-patches and the average over them, which is normalized first.
+Depth counts encoder blocks, width the features of a patch. A dense layer reads every
+square of `patch` x `patch` pixels, and a learned table adds the position of the patch.
+The blocks are those of `transformer`, normalized before attention and before the dense
+layers: about 12 width^2 weights each. `depth=1` builds one block between the patches
+and the normalized average over them, and the output layer.
 
 `patch=0` takes the smallest of 2, 4, 8, ... that leaves at most 64 patches: 2 for 8
 pixels a side, 4 for 28 or 32. An image that the patch does not divide gets zeros at its
@@ -25,38 +25,19 @@ Example:
 """
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import (
-    Add,
-    Blueprint,
-    Conv2D,
-    Count,
-    Dropout,
-    Embedding,
-    First,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    Positions,
-    Prepend,
-    Repeat,
-    Reshape,
-)
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import Blueprint, Layer
+from kscale.networks.counts import Count
+from kscale.networks.families import encoder, images
 from kscale.networks.families.base import (
     Family,
     Knob,
     depth_knob,
+    dropped,
     learning_rate_knob,
     width_knob,
     with_heads,
 )
-from kscale.networks.families.encoder import (
-    ACTIVATION,
-    DROPOUT,
-    HEADS,
-    MLP_RATIO,
-    encoder_block,
-)
-from kscale.networks.families.images import AUGMENT, image_layers, image_shape
 from kscale.task.tasks import Task
 
 _MOST_PATCHES = 64
@@ -79,20 +60,19 @@ def _network(
     pooling: str,
     augment: str,
 ) -> Blueprint:
-    shape = image_shape(task, "vit")
+    shape = images.image_shape(task, "vit")
     if patch > max(shape[:2]):
         raise SpecError(
             f"`patch <= {max(shape[:2])}`, the longer side of the image, must hold, "
             f"but got patch={patch}."
         )
-    body = encoder_block(width, heads, mlp_ratio, activation, dropout)
+    is_token = pooling == "token"
     layers = [
-        *image_layers(task, augment),
-        *_patches(shape, width, patch or patch_for(shape), pooling == "token"),
-        *((Dropout(dropout, name="dropout"),) if dropout else ()),
-        Repeat(body, depth, name="block"),
-        LayerNorm(name="norm"),
-        First(name="first") if pooling == "token" else GlobalAveragePool(name="pool"),
+        *images.image_layers(task, augment),
+        *_patches(shape, width, patch or patch_for(shape), is_token),
+        *dropped(dropout),
+        *encoder.encoder(depth, width, heads, mlp_ratio, activation, dropout),
+        bp.First(name="first") if is_token else bp.GlobalAveragePool(name="pool"),
     ]
     return with_heads(task, layers)
 
@@ -102,19 +82,17 @@ def _patches(
 ) -> list[Layer]:
     number = _patches_in(shape, patch)
     layers: list[Layer] = [
-        Conv2D(width, patch, strides=patch, name="patches/project"),
-        Reshape((number, -1), name="patches"),
+        bp.Conv2D(width, patch, strides=patch, name="patches/project"),
+        bp.Reshape((number, -1), name="patches"),
     ]
     if has_token:
-        layers.append(Prepend(name="token"))
-    sequence = layers[-1].name
+        layers.append(bp.Prepend(name="token"))
+    summands = (layers[-1].name, "patches/positions")
     return [
         *layers,
-        Positions(name="positions"),
-        Embedding(
-            number + has_token, width, stddev=_POSITIONS, name="patches/positions"
-        ),
-        Add(name="patches/sum", inputs=(sequence, "patches/positions")),
+        bp.Positions(name="positions"),
+        bp.Embedding(number + has_token, width, _POSITIONS, name=summands[-1]),
+        bp.Add(name="patches/sum", inputs=summands),
     ]
 
 
@@ -155,12 +133,12 @@ FAMILY = Family(
             "side of a patch in pixels; 0 suits the image",
             low=0,
         ),
-        HEADS,
-        MLP_RATIO,
-        ACTIVATION,
-        DROPOUT,
+        encoder.HEADS,
+        encoder.MLP_RATIO,
+        encoder.ACTIVATION,
+        encoder.DROPOUT,
         Knob("pooling", "mean", ("mean", "token"), "how patches become one vector"),
-        AUGMENT,
+        images.AUGMENT,
     ),
     learning_rate=learning_rate_knob(2e-3, 2e-4, 5e-3),
     network=_network,

@@ -7,7 +7,7 @@ from kscale.errors import BudgetError, SpecError
 from kscale.networks.backbones import NETWORKS, SIDES
 from kscale.networks.families.pretrained import FAMILY
 from kscale.search.pool import Pool, Space
-from kscale.tuning.plan import searched_knobs
+from kscale.tuning.request import searched_knobs
 
 PHOTOS = Task.of("image", (100, 80, 3), classes=5)
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kscale.data.dataset import PartName
-from kscale.data.fit_preprocessing import RawData
 from kscale.data.load_options import Options
-from kscale.data.raw import RawArray, RawPart
+from kscale.data.parts import PartName
+from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.sources.folders.base import FolderKind, Understood
 from kscale.data.sources.folders.image_folders import IMAGES
 from kscale.data.sources.folders.scanning import (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from kscale.data.dataset import PartName
-from kscale.data.fit_preprocessing import Fit
 from kscale.data.load_options import Options
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.base import Fit
 from kscale.data.raw import RawArray
 from kscale.data.readers.base import Reader
 from kscale.errors import DataError

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.fit_preprocessing import ScaledFit
 from kscale.data.load_options import Options
+from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray
 from kscale.data.readers.image_reader import (
     RESIZES,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kscale.data.dataset import PART_NAMES, PartName
+from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.sources.folders.walking import Names, Walk
 from kscale.errors import DataError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
 from kscale.data.sources.tables.csv_file import BLANKS, is_number
 from kscale.errors import DataError, unknown_name

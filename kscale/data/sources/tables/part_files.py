@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from kscale.data.dataset import PART_NAMES, PartName
+from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.sources.tables.csv_file import is_table, told
 from kscale.errors import DataError
 

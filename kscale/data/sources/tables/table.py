@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.dataset import PartName
-from kscale.data.fit_preprocessing import Fit, RawData
 from kscale.data.load_options import Options
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.column_features import TableFit
 from kscale.data.preprocessing.text import TextFit
-from kscale.data.raw import RawArray, RawPart
+from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.readers.base import Reader
 from kscale.data.readers.table_reader import (
     TableColumn,

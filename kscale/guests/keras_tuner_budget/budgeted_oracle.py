@@ -1,4 +1,4 @@
-"""KerasTuner's own oracles inside a budget: what does not fit is never proposed."""
+"""The oracles of KerasTuner inside a budget: what does not fit is never proposed."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.hyperparameters import Fixed
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
     GridSearchOracle,
@@ -23,15 +24,16 @@ _Values = dict[str, Any]
 _Response = dict[str, Any]
 _ALIKE = 20  # proposals that fail alike, after which none is expected to be counted
 _TASK = ' Such as task=kscale.Task.of("image", (28, 28, 1), classes=10).'
-_RUNNING, _IDLE, _STOPPED = "RUNNING", "IDLE", "STOPPED"
+_RUNNING = "RUNNING"
 
 
 class BudgetedOracle(keras_tuner.Oracle):
     """A KerasTuner oracle that proposes only what fits a budget.
 
-    A proposal is built abstractly, without its weights; what does not fit, or cannot be
-    built, is not trained, costs no trial and is no failure: the oracle proposes anew.
-    The oracle takes the place of the one that it is made from, with its trials::
+    Each proposal is counted without its weights. A proposal that does not fit, or that
+    cannot be built, is not trained, costs no trial and is no failure: the oracle
+    proposes anew.
+    The oracle takes the place of the one it is made from, with all trials of that::
 
         tuner = keras_tuner.RandomSearch(build, "val_accuracy", max_trials=20)
         tuner.oracle = kscale.BudgetedOracle(
@@ -64,7 +66,7 @@ class BudgetedOracle(keras_tuner.Oracle):
     """
 
     def __new__(cls, oracle: Any, *args: Any, **kwargs: Any) -> "BudgetedOracle":
-        """An instance of the oracle's own class too, so that all else is as it was."""
+        """An instance of the wrapped oracle's class as well, so that all else stays."""
         if isinstance(oracle, BudgetedOracle):
             raise BudgetError("The oracle has a budget already: wrap the one inside.")
         if not isinstance(oracle, keras_tuner.Oracle):
@@ -73,8 +75,8 @@ class BudgetedOracle(keras_tuner.Oracle):
                 f"{type(oracle).__name__}."
             )
         kind = type(oracle)
-        ours = next((own for base, own in _OWN if isinstance(oracle, base)), cls)
-        return object.__new__(type(f"Budgeted{kind.__name__}", (ours, kind), {}))
+        within = next((new for old, new in _KINDS if isinstance(oracle, old)), cls)
+        return object.__new__(type(f"Budgeted{kind.__name__}", (within, kind), {}))
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class BudgetedOracle(keras_tuner.Oracle):
         max_draws: int = 1000,
     ) -> None:
         _check(budget, max_draws)
-        # One state under both names: a tuner may still hold the oracle itself.
+        # One state under both names: a tuner may still hold the wrapped oracle.
         self.__dict__ = oracle.__dict__
         self.budget = budget
         self.max_draws = max_draws
@@ -94,7 +96,7 @@ class BudgetedOracle(keras_tuner.Oracle):
         self._reasons: list[str] | None = []
 
     def populate_space(self, trial_id: str) -> _Response:
-        """The oracle's next proposal that fits; KerasTuner calls it."""
+        """The next proposal that fits; KerasTuner calls this method."""
         for _ in range(self.max_draws):
             response: _Response = super().populate_space(trial_id)
             if response["status"] != _RUNNING or self._fits(response["values"]):
@@ -104,15 +106,14 @@ class BudgetedOracle(keras_tuner.Oracle):
 
     def create_trial(self, tuner_id: str) -> Any:
         """The next trial; one that a killed session left is run again if it fits."""
-        waiting = [self.trials[trial_id] for trial_id in self._retry_queue]
-        for trial in waiting:
-            if not self._fits(trial.hyperparameters.values):
-                self._retry_queue.remove(trial.trial_id)
-                trial.status = "FAILED"
-                trial.message = f"It does not fit the budget, {self.budget}."
-                self.end_order.append(trial.trial_id)
-                self._save_trial(trial)
-        return super().create_trial(tuner_id)
+        earlier = set(self.trials)
+        trial = super().create_trial(tuner_id)
+        while trial.trial_id in earlier and not self._fits(_values_of(trial)):
+            trial.status = "FAILED"
+            trial.message = f"The model does not fit the budget, {self.budget}."
+            self.end_trial(trial)
+            trial = super().create_trial(tuner_id)
+        return trial
 
     def get_state(self) -> dict[str, Any]:
         """State of the oracle, with the budget and what was passed over."""
@@ -125,7 +126,7 @@ class BudgetedOracle(keras_tuner.Oracle):
         self.passed_over = int(state.get("kscale", {}).get("passed_over", 0))
 
     def _fits(self, values: _Values) -> bool:
-        """Whether the model of some values fits, which are completed for it."""
+        """Whether the model of some values fits; missing values are filled in."""
         hp = self.get_space()
         hp.values = dict(values)
         try:
@@ -140,12 +141,13 @@ class BudgetedOracle(keras_tuner.Oracle):
         return fits
 
     def _withdraw(self, trial_id: str) -> None:
-        """Forget the proposal for a trial."""
+        """Forget what was proposed for a trial."""
 
     def _refuse_uncounted(self, reason: str = "") -> None:
         """Raise if no proposal at all could be counted, and there is no hope for one.
 
-        That is where many failed and all alike, or without a reason, at the end.
+        There is none after many proposals that failed alike, nor at the end, where no
+        reason is given.
         """
         if self._reasons is None or self.trials:
             return
@@ -159,122 +161,133 @@ class BudgetedOracle(keras_tuner.Oracle):
             )
 
     def _exhausted(self) -> _Response:
+        """The end of the search; trials that still run may change what is known."""
+        if self.ongoing_trials:
+            return {"status": "IDLE", "values": None}
         self._refuse_uncounted()
-        said = self._sizes.last_error
+        error = self._sizes.last_error
         logger.warning(
             "The search ends as exhausted: none of %d proposals in a row fits %s, after"
             " %d trials.%s",
             self.max_draws,
             self.budget,
             len(self.trials),
-            f" Some cannot be built. {said}" if said else "",
+            f" Some cannot be built. {error}" if error else "",
         )
-        return {"status": _STOPPED, "values": None}
+        return {"status": "STOPPED", "values": None}
 
 
-class _Hyperband(BudgetedOracle):
-    def populate_space(self, trial_id: str) -> _Response:
-        response = super().populate_space(trial_id)
-        # What runs may still go on to a later round.
-        is_over = response["status"] == _STOPPED and self.ongoing_trials
-        return {"status": _IDLE} if is_over else response
-
+class _BudgetedHyperband(BudgetedOracle):
     def _fits(self, values: _Values) -> bool:
         # Later rounds go on with what fitted in the first one.
         return "tuner/trial_id" in values or super()._fits(values)
 
     def _withdraw(self, trial_id: str) -> None:
-        for bracket in self._brackets:
+        """Free the place of a trial in the first round of its bracket."""
+        state = self.get_state()
+        for bracket in state["brackets"]:
             first = bracket["rounds"][0]
             first[:] = [info for info in first if info["id"] != trial_id]
+        self.set_state(state)
 
 
-class _GridSearch(BudgetedOracle):
+class _BudgetedGrid(BudgetedOracle):
+    """Goes over the whole grid in one order, which the trials alone determine."""
+
     def populate_space(self, trial_id: str) -> _Response:
-        self._remember_order()
-        response: _Response = super(BudgetedOracle, self).populate_space(trial_id)
-        is_first = not self.start_order and response["status"] == _RUNNING
-        if not is_first or self._fits(response["values"]):
-            return response
-        values = self._get_next_combination(response["values"])
+        tried = [_values_of(trial) for trial in self.trials.values()]
+        if tried:
+            values = self._next_point(max(tried, key=self._place))
+        else:
+            values = self.hyperparameters.copy().values
+        while values is not None and not self._fits(values):
+            values = self._next_point(values)
         if values is not None:
             return {"status": _RUNNING, "values": values}
         self._refuse_uncounted()
-        logger.warning("Nothing on the grid fits %s: no trial is run.", self.budget)
-        return {"status": _STOPPED, "values": None}
-
-    def _get_next_combination(self, values: _Values) -> _Values | None:
-        """The next point of the grid that fits, or None at its end."""
-        found: _Values | None = super()._get_next_combination(values)
-        while found is not None and not self._fits(found):
-            found = super()._get_next_combination(found)
-        return found
-
-    def _remember_order(self) -> None:
-        """Order the trials of an earlier session, which KerasTuner does not save."""
-        if self._ordered_ids._memory or not self.start_order:
-            return
-        places = {
-            trial_id: self._place(self.trials[trial_id].hyperparameters.values)
-            for trial_id in self.start_order
-        }
-        for trial_id in sorted(places, key=lambda item: places[item]):
-            self._ordered_ids.insert(trial_id)
-            self._populate_next.append(trial_id)
+        if not self.trials:
+            logger.warning("Nothing on the grid fits %s: no trial is run.", self.budget)
+        return {"status": "STOPPED", "values": None}
 
     def _place(self, values: _Values) -> list[int]:
         """Where a point stands on the grid: the default of each value comes first."""
-        place = []
-        for hp in self.get_space().space:
-            others = [value for value in hp.values if value != hp.default]
-            ordered = [hp.default, *others]
-            place.append(ordered.index(values[hp.name]) if hp.name in values else 0)
-        return place
+        hps = self.get_space()
+        hps.values = values
+        return [
+            hps.is_active(hp) and _ordered(hp).index(values.get(hp.name, hp.default))
+            for hp in hps.space
+        ]
+
+    def _next_point(self, values: _Values) -> _Values | None:
+        """The next point of the grid, or None after the last one."""
+        hps = self.get_space()
+        hps.values = dict(values)
+        for hp in reversed(hps.space):
+            if hps.is_active(hp):
+                points = _ordered(hp)
+                following = points.index(hps.values.get(hp.name, hp.default)) + 1
+                if following < len(points):
+                    hps.values[hp.name] = points[following]
+                    hps.ensure_active_values()
+                    return dict(hps.values)
+            hps.values[hp.name] = hp.default
+        return None
 
 
-class _BayesianOptimization(BudgetedOracle):
+def _values_of(trial: Any) -> _Values:
+    values: _Values = trial.hyperparameters.values
+    return values
+
+
+def _ordered(hp: Any) -> list[Any]:
+    """Values of a hyperparameter on a grid, the default first."""
+    return [hp.default, *(value for value in hp.values if value != hp.default)]
+
+
+class _BudgetedBayesian(BudgetedOracle):
+    """Takes, of points drawn at random, the one that fits and promises most."""
+
     def populate_space(self, trial_id: str) -> _Response:
-        seed = self._seed_state
         response: _Response = super(BudgetedOracle, self).populate_space(trial_id)
         if response["status"] != _RUNNING or self._fits(response["values"]):
             return response
-        # Only points drawn at random, before there is a surrogate, use up seeds.
-        if self._seed_state != seed:
+        hps = self.get_space()
+        free = [hp for hp in hps.space if not isinstance(hp, Fixed)]
+        # No surrogate yet, or one of a space with fewer hyperparameters.
+        if getattr(self.gpr, "n_features_in_", 0) != len(free):
             return super().populate_space(trial_id)
-        return self._best_fitting()
-
-    def _best_fitting(self) -> _Response:
-        """Of points drawn at random, the one that fits and promises most."""
-        drawn = [self._random_values() for _ in range(self.max_draws)]
-        points = [values for values in drawn if values is not None]
-        if points:
-            mean, deviation = self.gpr.predict(self._vectors(points), return_std=True)
-            for index in np.argsort(mean - self.beta * deviation, kind="stable"):
-                if self._fits(points[index]):
-                    return {"status": _RUNNING, "values": points[index]}
+        tried = [_values_of(trial) for trial in self.trials.values()]
+        rng = np.random.default_rng([self.seed, len(tried)])
+        points = [self._drawn(rng) for _ in range(self.max_draws)]
+        vectors = []
+        for hps.values in points:
+            known = [
+                hps.values[h.name] if hps.is_active(h) else h.default for h in free
+            ]
+            vectors.append(
+                [h.value_to_prob(v) for h, v in zip(free, known, strict=True)]
+            )
+        mean, deviation = self.gpr.predict(np.array(vectors), return_std=True)
+        for index in np.argsort(mean - self.beta * deviation, kind="stable"):
+            values = points[index]
+            if self._fits(values) and values not in tried:
+                return {"status": _RUNNING, "values": values}
         return self._exhausted()
 
-    def _vectors(self, points: list[_Values]) -> Any:
-        """Points as the surrogate sees them, between 0 and 1."""
-        hps, vectors = self.get_space(), []
-        for hps.values in points:
-            vectors.append(
-                [
-                    hp.value_to_prob(
-                        hps.values[hp.name]
-                        if hps.is_active(hp) and hp.name in hps.values
-                        else hp.default
-                    )
-                    for hp in self._nonfixed_space()
-                ]
-            )
-        return np.array(vectors)
+    def _drawn(self, rng: np.random.Generator) -> _Values:
+        """A point of the space, drawn at random."""
+        hps = keras_tuner.HyperParameters()
+        for hp in self.hyperparameters.space:
+            hps.merge([hp])
+            if hps.is_active(hp):
+                hps.values[hp.name] = hp.random_sample(int(rng.integers(2**31)))
+        return dict(hps.values)
 
 
-_OWN: tuple[tuple[type, type[BudgetedOracle]], ...] = (
-    (HyperbandOracle, _Hyperband),
-    (GridSearchOracle, _GridSearch),
-    (BayesianOptimizationOracle, _BayesianOptimization),
+_KINDS: tuple[tuple[type, type[BudgetedOracle]], ...] = (
+    (HyperbandOracle, _BudgetedHyperband),
+    (GridSearchOracle, _BudgetedGrid),
+    (BayesianOptimizationOracle, _BudgetedBayesian),
 )
 
 

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 from sklearn import metrics as known
 
-from kscale.task.metrics import (
+from kscale.task.heads import HEADS
+from kscale.task.heads.classes import (
     area_under_curve,
     class_metrics,
     confusion_of,
-    metrics_of,
-    value_metrics,
+    softmax,
 )
-from kscale.task.objectives import METRICS
-from kscale.task.scores import probabilities
-from kscale.task.tasks import Target
+from kscale.task.heads.real import value_metrics
 
 
 def made_answers(classes: int, examples: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +20,7 @@ def made_answers(classes: int, examples: int = 400) -> tuple[np.ndarray, np.ndar
     wanted = rng.integers(0, classes, examples)
     logits = np.round(rng.normal(size=(examples, classes)), 1)
     logits[np.arange(examples), wanted] += 1
-    return wanted, probabilities(logits)
+    return wanted, softmax(logits)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 30])
@@ -30,11 +28,11 @@ def test_metrics_of_classes_are_those_of_scikit_learn(classes: int) -> None:
     wanted, given = made_answers(classes)
     chosen = given.argmax(axis=1)
     how = {"average": "binary" if classes == 2 else "macro", "zero_division": 0}
-    found = metrics_of(Target("y", "classes", classes), wanted, given)
+    found = HEADS["classes"].measure(wanted, given)
     auc = known.roc_auc_score(
         wanted, given[:, 1] if classes == 2 else given, multi_class="ovr"
     )
-    assert tuple(found) == METRICS["classes"]
+    assert tuple(found) == HEADS["classes"].shown
     assert found == pytest.approx(
         {
             "accuracy": known.accuracy_score(wanted, chosen),
@@ -51,8 +49,8 @@ def test_metrics_of_values_are_those_of_scikit_learn(outputs: int) -> None:
     rng = np.random.default_rng(0)
     wanted = rng.normal(5.0, 2.0, (200, outputs)).astype(np.float32)
     given = wanted + rng.normal(0.0, 1.0, wanted.shape).astype(np.float32)
-    found = metrics_of(Target("y", "real", outputs), wanted, given)
-    assert tuple(found) == METRICS["real"]
+    found = HEADS["real"].measure(wanted, given)
+    assert tuple(found) == HEADS["real"].shown
     assert found == pytest.approx(
         {
             "root_mean_squared_error": np.sqrt(known.mean_squared_error(wanted, given)),

@@ -14,7 +14,7 @@ from keras_tuner import oracles
 
 import kscale
 from kscale.errors import BudgetError, SpecError
-from kscale.guests.keras_tuner_budget.oracle import BudgetedOracle
+from kscale.guests.keras_tuner_budget.budgeted_oracle import BudgetedOracle
 from kscale.networks.budget import Budget
 from kscale.task.tasks import Task
 

@@ -1,52 +1,13 @@
-"""Makes the table of backbones from Keras: the text of `backbone_table.py`."""
+"""Makes the table of backbones from Keras: the text of `backbones.json`."""
 
+import json
 from typing import Any
 from unittest import mock
 
 import keras
 
 from kscale import count_model
-from kscale.networks.backbone_table import Counts
-from kscale.networks.backbones import NETWORKS
-
-HEAD = '''\
-"""What the backbones of `kscale.networks.backbones` cost, counted on Keras' own.
-
-Written by `pytest tests/families/test_backbone_table.py -m slow --overwrite`.
-"""
-
-from typing import NamedTuple
-
-
-class Counts(NamedTuple):
-    """What a network costs without its top, average over all positions included.
-
-    Args:
-        features: Number of outputs.
-        params: Weights.
-        statistics: Weights that no training changes.
-        costs: By the side of the image: FLOPs, the most bytes of activations alive at
-            once, and those that training holds.
-        file: Name of its ImageNet weights at Keras; `{side}` is one of `trained`.
-        trained: Sides with weights of their own; others take those of the largest.
-    """
-
-    features: int
-    params: int
-    statistics: int
-    costs: dict[int, tuple[int, int, int]]
-    file: str
-    trained: tuple[int, ...] = ()
-
-    def file_of(self, side: int) -> str:
-        """Name of the file of ImageNet weights for a side."""
-        own = side if side in self.trained else max(self.trained, default=side)
-        return self.file.format(side=own)
-
-
-# fmt: off
-COUNTS = {
-'''
+from kscale.networks.backbones import NETWORKS, Counts
 
 
 class _Asked(Exception):
@@ -98,7 +59,7 @@ def counts(network: str) -> Counts:
     fixed = {figures for figures, _ in found.values()}
     assert len(fixed) == 1, network
     costs = {side: cost for side, (_, cost) in found.items()}
-    return Counts(*fixed.pop(), costs, *files(network))  # type: ignore[call-arg]
+    return Counts(*fixed.pop(), *files(network), costs)  # type: ignore[call-arg]
 
 
 def files(network: str) -> tuple[str, tuple[int, ...]]:
@@ -112,17 +73,15 @@ def files(network: str) -> tuple[str, tuple[int, ...]]:
 
 
 def entry(network: str, counts: Counts) -> str:
-    """The lines of one row."""
-    lines = [
-        f'    "{network}": Counts('
-        f"{counts.features:_}, {counts.params:_}, {counts.statistics:_}, {{"
+    """The lines of one row: what holds for all sides, then a line for each side."""
+    row = counts._asdict()
+    sides = [
+        f'  "{side}": {json.dumps(cost)}' for side, cost in row.pop("costs").items()
     ]
-    for side, (flops, peak, held) in counts.costs.items():
-        lines.append(f"        {side}: ({flops:_}, {peak:_}, {held:_}),")
-    trained = f",\n        {counts.trained}" if counts.trained else ""
-    return "\n".join([*lines, "    },", f'        "{counts.file}"{trained}),', ""])
+    start = json.dumps(row).removesuffix("}")
+    return f' "{network}": {start}, "costs": {{\n' + ",\n".join(sides) + "\n }}"
 
 
 def text(rows: dict[str, Counts]) -> str:
-    """The whole module."""
-    return HEAD + "".join(entry(*row) for row in rows.items()) + "}\n"
+    """The whole file."""
+    return "{\n" + ",\n".join(entry(*row) for row in rows.items()) + "\n}\n"

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.raw import RawArray, to_float32
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.base import Fit
+from kscale.data.preprocessing.scaled import ScaledFit
+from kscale.data.raw import RawArray, RawData, to_float32
+from kscale.data.readers import ArrayReader
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 
@@ -167,3 +171,30 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
         read=lambda: converted(array.read()),
         take=take and (lambda rows: converted(take(rows))),
     )
+
+
+def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:
+    """Raw data whose arrays have been understood, where the source did not do it.
+
+    Raises:
+        DataError: Arrays are of no known form, or do not go together.
+    """
+    if raw.fits:
+        return raw
+    fits: dict[str, Fit] = {}
+    inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
+    for name in raw.parts["train"].inputs:
+        arrays = [part.inputs[name] for part in raw.parts.values()]
+        # Texts (`dtype.kind == "T"`) come here as soon as a fit reads them.
+        item = input_of(name or "x", arrays, kind, vocabulary)
+        fits[item.name] = ScaledFit(item)
+        are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
+        for part, array in zip(raw.parts, arrays, strict=True):
+            inputs[part][item.name] = as_raw_input(item, array, are_bytes)
+    parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
+    reader = raw.reader
+    if reader is None and len(fits) == 1:
+        (name,) = fits
+        known = fits[name].known_input()
+        reader = ArrayReader(name, known.shape if known else ())
+    return replace(raw, parts=parts, fits=fits, reader=reader)

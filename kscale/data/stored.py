@@ -1,0 +1,219 @@
+"""A data set laid in a folder, from which another process can open it."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part, PartName
+from kscale.data.preprocessing import Preprocessing, preprocessings_from_json
+from kscale.data.readers import reader_from_json
+from kscale.data.rows import ComputedRows, FileRows, Rows, chunks_of
+from kscale.data.scaling import scalings_from_json
+from kscale.errors import DataError, ResultsError
+from kscale.task.tasks import Input, Task
+
+_DESCRIPTION = "dataset.json"
+_FORMAT = 1
+_TEXTS = np.dtypes.StringDType()
+
+Place = dict[str, Any]
+"""Where rows lie: the `file`, and its `form`; or what they are `computed` from."""
+
+
+def store_dataset(dataset: Dataset, folder: Path) -> None:
+    """Lay a data set in a folder, once.
+
+    Arrays become NPY files, texts JSON lists, all else a description in JSON, which is
+    written last: a folder with a description is complete. Nothing is written where the
+    same data set lies already; several processes may store it at the same time.
+
+    Args:
+        dataset: Any data set. What it holds on disk is copied a piece at a time.
+        folder: Where; made if it is not there. Another data set in it is replaced.
+
+    Raises:
+        DataError: The folder cannot be written.
+    """
+    files: dict[str, Rows] = {}
+    text = json.dumps(_described(dataset, files), indent=1) + "\n"
+    path = folder / _DESCRIPTION
+    try:
+        if path.is_file() and path.read_text("utf-8") == text:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        for name, rows in files.items():
+            with _replaced(folder / name) as file:
+                _write(file, rows)
+        with _replaced(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise DataError(
+            f"The data cannot be stored in {folder}: {error.strerror or error}."
+        ) from error
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """The data set that `store_dataset` laid in a folder.
+
+    Arrays that were in memory are mapped, so that processes on one machine share them;
+    rows that were on disk are read when they are needed.
+
+    Raises:
+        DataError: No data set lies there, or a file of it is damaged.
+    """
+    path = folder / _DESCRIPTION
+    if not path.is_file():
+        raise DataError(f"{folder} holds no stored data set: {path} does not exist.")
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        if data["format"] != _FORMAT:
+            raise ValueError(f"its format is {data['format']}, not {_FORMAT}")
+        return _opened(folder, data)
+    except (OSError, ValueError, KeyError, TypeError, ResultsError) as error:
+        raise DataError(
+            f"The data set stored in {folder} cannot be opened: {error}."
+        ) from error
+
+
+def _described(dataset: Dataset, files: dict[str, Rows]) -> dict[str, Any]:
+    """A data set without its rows, which are put into `files` by the name of a file."""
+    return {
+        "format": _FORMAT,
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "task": dataset.task.to_json(),
+        "preprocessing": {
+            name: item.to_json() for name, item in dataset.preprocessing.items()
+        },
+        "target_scaling": {
+            name: vars(scaling) for name, scaling in dataset.target_scaling.items()
+        },
+        "reader": dataset.reader.to_json(),
+        "warnings": dataset.warnings,
+        "notes": dataset.notes,
+        "cut": dataset.cut,
+        "cut_by": dataset.cut_by,
+        "parts": {
+            name: _described_part(name, part, dataset.preprocessing, files)
+            for name, part in dataset.parts.items()
+        },
+    }
+
+
+def _described_part(
+    name: PartName,
+    part: Part,
+    preprocessing: Mapping[str, Preprocessing],
+    files: dict[str, Rows],
+) -> dict[str, dict[str, Place]]:
+    """Places of a part's rows; of rows that are computed, what they are computed from.
+
+    Raw rows that are kept beside such inputs are the same rows, and lie there once.
+    """
+
+    def placed(rows: Rows) -> Place:
+        form = "texts" if rows.dtype.kind == "T" else "rows"
+        form = "array" if form == "rows" and isinstance(rows, np.ndarray) else form
+        file = f"{name}-{len(files)}.{'json' if form == 'texts' else 'npy'}"
+        files[file] = rows
+        return {"form": form, "file": file}
+
+    sources: dict[str, Place] = {}
+    inputs: dict[str, Place] = {}
+    for key, rows in part.inputs.items():
+        if isinstance(rows, ComputedRows) and preprocessing[key].is_cheap:
+            read = {raw: placed(each) for raw, each in rows.raw.items()}
+            sources.update(read)
+            inputs[key] = {"form": "computed", "computed": read}
+        else:
+            inputs[key] = placed(rows)
+    return {
+        "inputs": inputs,
+        "targets": {key: placed(rows) for key, rows in part.targets.items()},
+        "raw": {
+            key: sources.get(key) or placed(rows) for key, rows in part.raw.items()
+        },
+    }
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of another when it is complete."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, rows: Rows) -> None:
+    if rows.dtype.kind == "T":
+        file.write(json.dumps(rows[:].tolist()).encode())
+        return
+    header = {
+        "descr": npy.dtype_to_descr(rows.dtype),
+        "fortran_order": False,
+        "shape": rows.shape,
+    }
+    npy.write_array_header_1_0(file, header)
+    for chunk in chunks_of(rows):
+        file.write(np.ascontiguousarray(chunk).tobytes())
+
+
+def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:
+    task = Task.from_json(data["task"])
+    preprocessing = preprocessings_from_json(data["preprocessing"])
+    others: dict[str, Any] = {
+        name: _opened_part(folder, part, task.inputs, preprocessing)
+        for name, part in data["parts"].items()
+    }
+    others |= {key: tuple(data[key]) for key in ("warnings", "notes", "cut")}
+    return Dataset(
+        name=data["name"],
+        task=task,
+        preprocessing=preprocessing,
+        target_scaling=scalings_from_json(data["target_scaling"]),
+        fingerprint=data["fingerprint"],
+        reader=reader_from_json(data["reader"]),
+        cut_by=data["cut_by"],
+        **others,
+    )
+
+
+def _opened_part(
+    folder: Path,
+    places: Mapping[str, Mapping[str, Place]],
+    inputs: tuple[Input, ...],
+    preprocessing: Mapping[str, Preprocessing],
+) -> Part:
+    def opened(place: Place) -> Any:
+        path = folder / place["file"]
+        if place["form"] == "texts":
+            return np.array(json.loads(path.read_text("utf-8")), _TEXTS)
+        if place["form"] == "array":
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        return FileRows.of_npy(path)
+
+    def read(item: Input) -> Rows:
+        place = places["inputs"][item.name]
+        if place["form"] != "computed":
+            return opened(place)  # type: ignore[no-any-return]
+        raw = {name: opened(each) for name, each in place["computed"].items()}
+        make = preprocessing[item.name].apply
+        return ComputedRows(make, raw, item.shape, item.dtype)
+
+    return Part(
+        {item.name: read(item) for item in inputs},
+        {name: opened(place) for name, place in places["targets"].items()},
+        {name: opened(place) for name, place in places["raw"].items()},
+    )

@@ -1,0 +1,9 @@
+"""Kinds of targets: one record each. A new kind is a new file and a row here."""
+
+from kscale.task.heads.base import Head
+from kscale.task.heads.classes import CLASSES
+from kscale.task.heads.real import REAL
+
+__all__ = ["HEADS", "Head"]
+
+HEADS: dict[str, Head] = {head.kind: head for head in (CLASSES, REAL)}

@@ -1,0 +1,237 @@
+"""Classes: exactly one of several names is right."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.task.heads.base import (
+    Array,
+    Head,
+    KerasCall,
+    Objective,
+    Prediction,
+    table_of,
+)
+
+_ACCURACIES = (
+    "acc",
+    "sparse_categorical_accuracy",
+    "categorical_accuracy",
+    "binary_accuracy",
+)
+_TOP_5 = "sparse_top_k_categorical_accuracy"
+_CROSSENTROPIES = ("crossentropy", "sparse_categorical_crossentropy")
+LEAST_SHARE = 1e-7  # as in Keras, so that no logarithm is infinite
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities of logits, over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _logits(given: Array) -> Array:
+    return np.log(np.maximum(given, LEAST_SHARE))
+
+
+def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:
+    return np.bincount(labels, minlength=outputs)
+
+
+def _shares_of_classes(labels: Array, outputs: int) -> NDArray[np.float32]:
+    return (_counts(labels, outputs) / len(labels)).astype(np.float32)
+
+
+def _ranked(given: Array) -> list[int]:
+    order: list[int] = np.argsort(-given, kind="stable").tolist()
+    return order
+
+
+def class_metrics(labels: Array, given: Array) -> dict[str, float]:
+    """Accuracy, recall, precision and F1 score of the most probable class.
+
+    Of two classes they are those of the second, of more the mean over the classes that
+    occur (macro). A share of nothing is 0, as in Keras.
+
+    Example:
+
+    >>> given = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
+    >>> class_metrics(np.array([0, 1, 1]), given)["recall"]
+    0.5
+    """
+    outputs = given.shape[1]
+    chosen = given.argmax(axis=1)
+    right = _counts(labels[chosen == labels], outputs)
+    support, answers = _counts(labels, outputs), _counts(chosen, outputs)
+    counted = _counted(support)
+    shares = shares_of_counts(right[counted], support[counted], answers[counted])
+    return {"accuracy": float((chosen == labels).mean()), **shares}
+
+
+def shares_of_counts(
+    right: Array, support: Array, answers: Array, axis: int = -1
+) -> dict[str, float]:
+    """Recall, precision and F1 score, the means over outputs; 0 of nothing."""
+    return {
+        "recall": float((right / np.maximum(support, 1)).mean(axis)),
+        "precision": float((right / np.maximum(answers, 1)).mean(axis)),
+        "f1_score": float((2 * right / np.maximum(support + answers, 1)).mean(axis)),
+    }
+
+
+def _counted(support: Array) -> NDArray[np.int64]:
+    """The classes that a metric is the mean over."""
+    return np.array([1]) if len(support) == 2 else np.flatnonzero(support)
+
+
+def area_under_curve(labels: Array, given: Array) -> float:
+    """Area under the ROC curve: how often an example of a class has more of the class.
+
+    Exact, where Keras' `AUC` sums over 200 thresholds. Of two classes the area is that
+    of the second, of more the mean over those that occur, each against all others.
+
+    Example:
+
+    >>> chances = np.array([0.2, 0.9, 0.6, 0.4, 0.7, 0.8])
+    >>> labels = np.array([0, 1, 1, 1, 0, 1])
+    >>> area_under_curve(labels, np.stack([1 - chances, chances], axis=1))
+    0.75
+    """
+    support = _counts(labels, given.shape[1])
+    ends = np.cumsum(support)
+    order = np.argsort(labels, kind="stable")
+    counted = _counted(support)
+    columns = np.sort(np.ascontiguousarray(given[:, counted].T), axis=1)
+    return mean_area(
+        area_of(column, np.sort(given[order[ends[c] - support[c] : ends[c]], c]))
+        for c, column in zip(counted, columns, strict=True)
+    )
+
+
+def mean_area(areas: Any) -> float:
+    """The mean of the areas that are defined; NaN if there are none."""
+    defined = [area for area in areas if np.isfinite(area)]
+    return float(np.mean(defined)) if defined else float("nan")
+
+
+def area_of(everyone: Array, positives: Array) -> float:
+    """Share of pairs in order, ties half, of sorted chances of all and of positives."""
+    pairs = len(positives) * (len(everyone) - len(positives))
+    if not pairs:
+        return float("nan")
+    below = sum(
+        np.searchsorted(everyone, positives, side).sum()
+        - np.searchsorted(positives, positives, side).sum()
+        for side in ("left", "right")
+    )
+    return float(below / 2 / pairs)
+
+
+def _measure(labels: Array, given: Array) -> dict[str, float]:
+    return {
+        **class_metrics(labels, given),
+        "auc": area_under_curve(labels, given),
+    }
+
+
+def _is_right(labels: Array, given: Array) -> Array:
+    return np.asarray(given.argmax(axis=-1) == labels)
+
+
+def _accuracy(labels: Array, given: Array) -> float:
+    return float(_is_right(labels, given).mean())
+
+
+def _top_5(labels: Array, given: Array) -> float:
+    chosen = np.take_along_axis(given, labels[:, None].astype(int), axis=1)
+    return float(((given > chosen).sum(axis=1) < 5).mean())
+
+
+def _recall(labels: Array, given: Array) -> float:
+    return class_metrics(labels, given)["recall"]
+
+
+def _precision(labels: Array, given: Array) -> float:
+    return class_metrics(labels, given)["precision"]
+
+
+def _f1_score(labels: Array, given: Array) -> float:
+    return class_metrics(labels, given)["f1_score"]
+
+
+def _crossentropy(labels: Array, given: Array) -> float:
+    chosen = np.take_along_axis(given, labels[:, None].astype(int), axis=1)
+    return float(-np.log(np.maximum(chosen, LEAST_SHARE)).mean())
+
+
+def confusion_of(labels: Array, given: Array) -> list[list[int]]:
+    """How often each class was taken for which: `[class, answer, examples]`.
+
+    Example:
+
+    >>> confusion_of(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.3, 0.7], [1, 0]]))
+    [[0, 0, 1], [1, 0, 1], [1, 1, 1]]
+    """
+    pairs = np.stack([labels, given.argmax(axis=1)], axis=1)
+    cells, counts = np.unique(pairs, axis=0, return_counts=True)
+    found: list[list[int]] = np.column_stack([cells, counts]).astype(int).tolist()
+    return found
+
+
+def _averaged(names: Sequence[str]) -> str:
+    return f"of class {names[1]!r}" if len(names) == 2 else "means over the classes"
+
+
+def _columns(name: str, outputs: int, top: int) -> list[str]:
+    ranks = ["", *(f"_{rank}" for rank in range(2, min(top, outputs) + 1))]
+    return [
+        f"{name}{rank}{what}" for rank in ranks[:top] for what in ("", "_probability")
+    ]
+
+
+def _cells(prediction: Prediction, top: int) -> list[Any]:
+    return [cell for pair in prediction[:top] for cell in pair]
+
+
+CLASSES = Head(
+    kind="classes",
+    title="classes",
+    nouns=("class", "classes"),
+    constant_words="the most frequent class",
+    least_outputs=2,
+    dtype="int32",
+    has_columns=False,
+    is_scaled=False,
+    is_exclusive=True,
+    counts=_counts,
+    strata=np.asarray,
+    loss=KerasCall("SparseCategoricalCrossentropy", {"from_logits": True}),
+    one_hot_loss=KerasCall("CategoricalCrossentropy", {"from_logits": True}),
+    smooths=True,
+    watched=KerasCall("SparseCategoricalAccuracy", {"name": "accuracy"}),
+    activation="softmax",
+    activate=softmax,
+    deactivate=_logits,
+    constant=_shares_of_classes,
+    chosen=_ranked,
+    metric="accuracy",
+    mean_metric="accuracy",
+    shown=("accuracy", "recall", "precision", "f1_score", "auc"),
+    measure=_measure,
+    objectives=table_of(
+        Objective("accuracy", True, True, _accuracy, _is_right, _ACCURACIES),
+        Objective("top_5_accuracy", True, True, _top_5, None, (_TOP_5,), 6),
+        Objective("recall", True, True, _recall),
+        Objective("precision", True, True, _precision),
+        Objective("f1_score", True, True, _f1_score, None, ("f1",)),
+        Objective("auc", True, True, area_under_curve, None, ("roc_auc",)),
+        Objective("loss", False, False, _crossentropy, None, _CROSSENTROPIES),
+        Objective("categorical_crossentropy", False, False, _crossentropy),
+    ),
+    averaged=_averaged,
+    confusion=confusion_of,
+    columns=_columns,
+    cells=_cells,
+)

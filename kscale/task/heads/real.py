@@ -1,0 +1,150 @@
+"""Real values: numbers, in the unit of the data."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.task.heads.base import (
+    Array,
+    Head,
+    KerasCall,
+    Objective,
+    Prediction,
+    table_of,
+)
+
+_LEAST = 1e-7  # as in Keras, so that nothing is divided by 0
+_QUANTILES = 10
+
+
+def quantiles(values: Array) -> NDArray[np.int64]:
+    """Strata for real values `(examples,)`: up to ten of nearly the same size."""
+    bins = max(1, min(_QUANTILES, len(values) // _QUANTILES))
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return rank * bins // len(values)
+
+
+def _strata(labels: Array) -> NDArray[np.int64]:
+    return quantiles(labels[:, 0])
+
+
+def _mean(labels: Array, outputs: int) -> NDArray[np.float32]:
+    return np.asarray(labels.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def value_metrics(labels: Array, given: Array) -> dict[str, float]:
+    """Errors over all values, and R2: the mean over the outputs.
+
+    An output that is always the same has an R2 of 0, as in Keras.
+    """
+    errors = _errors(labels, given)
+    spread = np.square(labels - np.mean(labels, axis=0, dtype=np.float64)).sum(axis=0)
+    left = np.square(errors).sum(axis=0) / np.where(spread > 0, spread, 1.0)
+    return {
+        "root_mean_squared_error": float(np.sqrt(np.square(errors).mean())),
+        "mean_absolute_error": float(np.abs(errors).mean()),
+        "r2_score": float(np.where(spread > 0, 1 - left, 0.0).mean()),
+    }
+
+
+def _errors(labels: Array, given: Array) -> NDArray[np.float64]:
+    return np.asarray(labels, np.float64) - np.asarray(given, np.float64)
+
+
+def _root_mean_squared(labels: Array, given: Array) -> float:
+    return float(np.sqrt(_mean_squared(labels, given)))
+
+
+def _mean_squared(labels: Array, given: Array) -> float:
+    return float(np.square(_errors(labels, given)).mean())
+
+
+def _mean_absolute(labels: Array, given: Array) -> float:
+    return float(np.abs(_errors(labels, given)).mean())
+
+
+def _mean_percentage(labels: Array, given: Array) -> float:
+    relative = _errors(labels, given) / np.maximum(np.abs(labels), _LEAST)
+    return float(100 * np.abs(relative).mean())
+
+
+def _mean_squared_logarithmic(labels: Array, given: Array) -> float:
+    wanted, found = (
+        np.log1p(np.maximum(np.asarray(each, np.float64), _LEAST))
+        for each in (labels, given)
+    )
+    return float(np.square(wanted - found).mean())
+
+
+def _log_cosh(labels: Array, given: Array) -> float:
+    errors = np.abs(_errors(labels, given))
+    return float((errors + np.log1p(np.exp(-2 * errors)) - np.log(2)).mean())
+
+
+def _r2_score(labels: Array, given: Array) -> float:
+    return value_metrics(labels, given)["r2_score"]
+
+
+def _error(
+    name: str, score: Callable[[Array, Array], float], *aliases: str
+) -> Objective:
+    return Objective(name, False, False, score, aliases=aliases)
+
+
+def _averaged(names: Sequence[str]) -> str:
+    return ""
+
+
+def _columns(name: str, outputs: int, top: int) -> list[str]:
+    if outputs == 1:
+        return [name]
+    return [f"{name}_{place}" for place in range(1, outputs + 1)]
+
+
+def _cells(prediction: Prediction, top: int) -> list[Any]:
+    return list(prediction)
+
+
+REAL = Head(
+    kind="real",
+    title="real values",
+    nouns=("value", "values"),
+    constant_words="the mean",
+    least_outputs=1,
+    dtype="float32",
+    has_columns=True,
+    is_scaled=True,
+    is_exclusive=False,
+    counts=None,
+    strata=_strata,
+    loss=KerasCall("MeanSquaredError"),
+    one_hot_loss=None,
+    smooths=False,
+    watched=KerasCall("RootMeanSquaredError"),
+    activation="linear",
+    activate=np.asarray,
+    deactivate=np.asarray,
+    constant=_mean,
+    chosen=None,
+    metric="root_mean_squared_error",
+    mean_metric="r2_score",
+    shown=("root_mean_squared_error", "mean_absolute_error", "r2_score"),
+    measure=value_metrics,
+    objectives=table_of(
+        _error("root_mean_squared_error", _root_mean_squared, "rmse"),
+        _error("mean_squared_error", _mean_squared, "mse"),
+        _error("mean_absolute_error", _mean_absolute, "mae"),
+        _error("mean_absolute_percentage_error", _mean_percentage, "mape"),
+        _error("mean_squared_logarithmic_error", _mean_squared_logarithmic, "msle"),
+        _error("log_cosh_error", _log_cosh),
+        _error("loss", _mean_squared),
+        Objective("r2_score", True, False, _r2_score, aliases=("r2",)),
+    ),
+    averaged=_averaged,
+    confusion=None,
+    columns=_columns,
+    cells=_cells,
+)

@@ -1,0 +1,277 @@
+"""SearchRequest: what a user asks of a search, each option described once."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import wraps
+from pathlib import Path
+from textwrap import fill
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kscale.data.loading import load_dataset
+from kscale.engine.base import STRATEGIES
+from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
+from kscale.networks.budget import Budget
+from kscale.networks.families import find_family
+from kscale.search import SEARCHERS
+from kscale.search.pool import ALWAYS_SEARCHED
+from kscale.text import argument_texts
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LEAST = {
+    "trials": 1,
+    "seed": 0,
+    "seeds": 1,
+    "finalist_seeds": 0,
+    "most_finalists": 2,
+    "epochs": 1,
+    "batch_size": 1,
+    "time_limit": 1e-3,
+}
+"""The smallest values of numbers; whole numbers where the smallest is whole."""
+
+OF_ONE_NETWORK = (
+    *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
+    *("strategy", "baseline", "retrain_baseline", "run"),
+)
+"""The options that training a single network has, too."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRequest:
+    """What a search is asked to do: the options of `kscale.tune`, checked.
+
+    The docstring of `tune` and the help of `kscale tune` are made of this one.
+
+    Args:
+        data: Anything `kscale.load_dataset` takes.
+        max_params: Most parameters.
+        max_flops: Most FLOPs of one example forward; a multiply-add is 2.
+        max_bytes: Most bytes of the float32 weights.
+        max_memory: Most bytes that training holds, predicted before the network is
+            built; see `Size.training_bytes`.
+        max_latency_ms: Most milliseconds of a forward pass, measured on this device
+            before a network is trained.
+        latency_batch: Examples in that forward pass.
+        family: Name of a family or several; `auto` takes what suits the data.
+        search: Knobs to vary besides depth, width and learning rate.
+        settings: Values of knobs that are not to be varied, `learning_rate` included.
+        class_weights: `balanced` if every class shall count the same in the loss,
+            however rare it is, or `none`.
+        objective: A metric by its Keras name, such as accuracy, recall, auc, f1 or
+            rmse; without one, accuracy for classes and rmse for real values. For
+            several targets, its mean over them; without one, or with `mean`, the mean
+            of accuracy for classes and R2 for real values.
+        searcher: How the networks to try are proposed.
+        trials: Most specs to try, before the finalists.
+        time_limit: Most seconds; planning and the finalists are part of it.
+        epochs: Epochs of each training; without it, enough for about 1,600 steps.
+        batch_size: Examples in a step; without it 32, 64 or 128, as suits the data.
+        seed: Decides every random choice.
+        seeds: Trainings of each spec tried, each from another seed.
+        finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
+        most_finalists: Most finalists.
+        hypermodel: Your `keras_tuner.HyperModel` or function `build(hp)` to search
+            instead of a family, or `module:name` of one, which is imported. It is given
+            the data as they are: images and numbers unscaled, class ids, values in
+            their unit. Models that it compiles are trained by its own `fit`.
+        depth_knob: Integer hyperparameter of the hypermodel that is shown as depth;
+            without it, the hyperparameter named depth.
+        width_knob: Integer hyperparameter of the hypermodel that is shown as width;
+            without it, the hyperparameter named width.
+        strategy: Devices: `mirrored` copies the network to every device, `one` takes a
+            single device, `none` leaves the choice to TensorFlow, and `auto` takes
+            what suits the GPUs there are.
+        baseline: Your present model to compare with, a `keras.Model` or the path of a
+            `.keras` file: it is counted, and scored as it is on the same validation and
+            test parts. It gets the raw inputs or, where it scores clearly better with
+            them, inputs divided by their largest value or as networks read them; a note
+            says which. Its classes must be in the order of the data's, its values in
+            your unit.
+        retrain_baseline: Whether the baseline is also trained anew with the same
+            recipe, at a learning rate of 0.001 unless `settings` has another.
+        run: Folder of the run; without it, a folder in `runs/` whose name is made from
+            the options.
+        checkpoint_seconds: Least time between two checkpoints of one training.
+
+    Raises:
+        BudgetError: There is no limit, or one is no number above 0.
+        ResultsError: The name of the run folder is empty.
+        SpecError: A number is too small or of a wrong type, or a name is unknown.
+    """
+
+    data: Any = "digits"
+    max_params: float | None = None
+    max_flops: float | None = None
+    max_bytes: float | None = None
+    max_memory: float | None = None
+    max_latency_ms: float | None = None
+    latency_batch: int = 1
+    family: str | Sequence[str] = "auto"
+    search: str | Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    class_weights: str = "none"
+    objective: str | None = None
+    searcher: str = "random"
+    trials: int = 20
+    time_limit: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    seeds: int = 1
+    finalist_seeds: int = 3
+    most_finalists: int = 5
+    hypermodel: Any = None
+    depth_knob: str | None = None
+    width_knob: str | None = None
+    strategy: str = "auto"
+    baseline: Any = None
+    retrain_baseline: bool = False
+    run: str | Path | None = None
+    checkpoint_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        family = self.family
+        for name, value in {
+            "family": (family,) if isinstance(family, str) else tuple(family),
+            "search": searched_knobs(self.search),
+            "settings": dict(self.settings or {}),
+        }.items():
+            object.__setattr__(self, name, value)
+        for name, least in LEAST.items():
+            _check_number(name, getattr(self, name), least)
+        if not self.family:
+            raise SpecError("A search needs a family; give a name, or 'auto'.")
+        for name, known in {"searcher": SEARCHERS, "strategy": STRATEGIES}.items():
+            if getattr(self, name) not in known:
+                raise SpecError(unknown_name(name, getattr(self, name), known))
+        if self.run is not None and not str(self.run).strip():
+            raise ResultsError("The name of the run folder is empty; give another one.")
+        if not self.budget().is_limited:
+            raise BudgetError(
+                "A search needs a limit; give one or more of max_params, max_flops, "
+                "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
+            )
+
+    def budget(self, memory_batch: int = 32) -> Budget:
+        """The limits.
+
+        Args:
+            memory_batch: Examples of a training step.
+        """
+        names = [item.name for item in fields(Budget) if item.name in OPTIONS]
+        limits = {name: getattr(self, name) for name in names}
+        return Budget(**limits, memory_batch=memory_batch)
+
+
+OPTIONS: Mapping[str, Field[Any]] = {item.name: item for item in fields(SearchRequest)}
+"""The options of a search by name."""
+
+TEXTS = argument_texts(SearchRequest)
+"""What each option is for."""
+
+
+def _check_number(name: str, value: Any, least: float) -> None:
+    if value is None and OPTIONS[name].default is None:
+        return
+    is_whole = isinstance(least, int)
+    kind: Any = (int, np.integer) if is_whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kind):
+        what = "whole" if is_whole else "a number of seconds"
+        raise SpecError(f"`{name}` must be {what}, but got {value!r}.")
+    if not value >= least:
+        raise SpecError(f"`{name} >= {least}` must hold, but got {name}={value}.")
+
+
+def searched_knobs(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Knobs to vary, each once and in one order, without those that always are."""
+    named = {names} if isinstance(names, str) else set(names)
+    return tuple(sorted(named - {*ALWAYS_SEARCHED, "learning_rate"}))
+
+
+def single_request(
+    family: str,
+    knobs: Mapping[str, Any] | None = None,
+    data: Any = "digits",
+    **options: Any,
+) -> SearchRequest:
+    """A search whose space is one network, and whose budget is the size of that one.
+
+    Args:
+        family: Name of a family.
+        knobs: Values of its knobs, `learning_rate` included; the others keep their
+            defaults.
+        data: Anything `kscale.load_dataset` takes.
+        options: Further options, by name.
+
+    Raises:
+        DataError: The data cannot be read, or cannot be trained on.
+        SpecError: The family or a knob is unknown, or does not suit the data.
+    """
+    chosen = find_family(family)
+    dataset = load_dataset(data)
+    given = dict(knobs or {})
+    rate = given.pop("learning_rate", chosen.learning_rate.default)
+    spec = chosen.spec(**given)
+    return SearchRequest(
+        dataset,
+        max_params=max(chosen.size(spec, dataset.task).params, 1),
+        family=(family,),
+        settings={**dict(spec.knobs), "learning_rate": rate},
+        trials=1,
+        finalist_seeds=0,
+        **options,
+    )
+
+
+def with_options(names: Sequence[str]) -> Callable[[Function], Function]:
+    """A decorator that says what the `**options` of a function are.
+
+    They stand in its signature, and in its docstring in place of `{options}`; an option
+    that is none of them is refused with the nearest name.
+
+    Args:
+        names: Names of options; those that are parameters of the function, too, stay
+            as they are.
+    """
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        named = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+        allowed = dict.fromkeys([*(p.name for p in named), *names])
+        others = [_parameter(OPTIONS[name]) for name in [*allowed][len(named) :]]
+
+        @wraps(function)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            for name in options.keys() - allowed.keys():
+                text = unknown_name("option", name, allowed)
+                raise TypeError(f"{function.__name__}(): {text}")
+            return function(*arguments, **options)
+
+        parameters = sorted([*others, *named], key=lambda each: each.kind)
+        checked.__dict__["__signature__"] = signature.replace(parameters=parameters)
+        described = "\n".join(map(_entry, names)).strip()
+        checked.__doc__ = (function.__doc__ or "").replace("{options}", described)
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+def _parameter(item: Field[Any]) -> inspect.Parameter:
+    default = {} if item.default is MISSING else item.default
+    return inspect.Parameter(
+        item.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=item.type,
+    )
+
+
+def _entry(name: str) -> str:
+    """An option as an entry of `Args:`."""
+    margin, hanging = 8 * " ", 12 * " "
+    text = f"{name}: {TEXTS[name]}"
+    return fill(text, 88, initial_indent=margin, subsequent_indent=hanging)

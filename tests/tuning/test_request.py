@@ -1,0 +1,123 @@
+"""A request is described once, and checked before anything is read or trained."""
+
+import inspect
+import pickle
+from typing import Any
+
+import pytest
+
+import kscale
+from kscale.cli import load_command
+from kscale.errors import BudgetError, ResultsError, SpecError
+from kscale.networks.families import find_family
+from kscale.searches import search
+from kscale.tuning.request import (
+    OF_ONE_NETWORK,
+    OPTIONS,
+    SearchRequest,
+    single_request,
+)
+
+OF_LOADING = {"label", "text", "ignore", "split_by", "image_size", "resize"} | {
+    *("channels", "seconds", "length", "vocabulary", "kind")
+}
+OF_THE_COMMAND_LINE = OF_LOADING | {"weights", "as_json", "quiet"}
+OF_PYTHON = {"checkpoint_seconds"}
+
+
+def options_of(command: str) -> set[str]:
+    """Names of the options of a command that reach the library as they are."""
+    params = load_command(command).params
+    return {str(item.name) for item in params} - OF_THE_COMMAND_LINE
+
+
+def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
+    found = dict(inspect.signature(function).parameters)
+    del found["listener"]
+    return found
+
+
+def test_python_the_command_line_and_the_request_have_the_same_options() -> None:
+    assert [*OPTIONS] == [*parameters_of(kscale.tune)]
+    assert OPTIONS.keys() - OF_PYTHON == options_of("tune")
+
+
+def test_training_one_network_has_the_options_it_needs() -> None:
+    named = {"family", "knobs"}
+    assert {*OF_ONE_NETWORK} | named == parameters_of(kscale.train).keys()
+    assert {*OF_ONE_NETWORK} | {"family", "depth", "width", "settings"} == options_of(
+        "train"
+    )
+
+
+def test_defaults_are_the_same_in_python_and_on_the_command_line() -> None:
+    given = load_command("tune").make_context("tune", ["--max-params", "9"]).params
+    options = {name: value for name, value in given.items() if name in OPTIONS}
+    assert vars(SearchRequest(**options)) == vars(SearchRequest(max_params=9))
+
+
+def test_signature_and_docstring_come_from_the_options() -> None:
+    parameters = inspect.signature(kscale.tune).parameters
+    assert parameters["data"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert parameters["trials"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["trials"].default == 20
+    assert parameters["max_params"].annotation == float | None
+    text = str(kscale.tune.__doc__)
+    assert "\n        trials: Most specs to try, before the finalists.\n" in text
+    assert "{options}" not in text
+    assert max(map(len, text.splitlines())) <= 88
+    for name in OPTIONS:
+        assert f"\n        {name}: " in text
+
+
+@pytest.mark.parametrize("function", [kscale.tune, kscale.train, kscale.plan_search])
+def test_an_unknown_option_names_the_nearest(function: Any) -> None:
+    with pytest.raises(TypeError, match="Did you mean 'batch_size'"):
+        function("mlp", batchsize=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({}, BudgetError, "A search needs a limit"),
+        ({"max_params": 0}, BudgetError, "`max_params` must be a whole number"),
+        ({"max_params": 9, "family": ()}, SpecError, "needs a family"),
+        ({"max_params": 9, "run": " "}, ResultsError, "run folder is empty"),
+        ({"max_params": 9, "strategy": "on"}, SpecError, "Did you mean 'one'"),
+        ({"max_params": 9, "searcher": "randm"}, SpecError, "Did you mean 'random'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_data_is_read(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        SearchRequest("no such data", **options)
+
+
+def test_options_are_the_same_however_they_are_written() -> None:
+    one = SearchRequest(max_params=9, family="mlp", search="norm")
+    two = SearchRequest(max_params=9, family=["mlp"], search=["depth", "norm"])
+    assert (one.family, one.search) == (two.family, two.search) == (("mlp",), ("norm",))
+    assert one.settings == {}
+
+
+def test_a_request_travels_to_another_process() -> None:
+    request = SearchRequest(max_params=9, settings={"depth": 2})
+    assert vars(pickle.loads(pickle.dumps(request))) == vars(request)
+
+
+def test_training_one_network_is_a_search_of_its_size() -> None:
+    request = single_request("mlp", {"depth": 2, "learning_rate": 0.01}, seed=3)
+    family = find_family("mlp")
+    spec = family.spec(depth=2)
+    assert request.budget().limits == {
+        "max_params": family.size(spec, request.data.task).params
+    }
+    assert request.settings == {**dict(spec.knobs), "learning_rate": 0.01}
+    assert (request.trials, request.finalist_seeds, request.seed) == (1, 0, 3)
+
+
+def test_the_time_of_planning_is_part_of_the_time_limit() -> None:
+    plan = kscale.plan_search(max_params=9_000, family="mlp")
+    assert plan.seconds > 0
+    assert list(inspect.signature(search).parameters) == ["plan", "listener"]

@@ -7,7 +7,8 @@ nor Keras.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+# ruff: noqa: F401
+if TYPE_CHECKING:  # what type checkers and editors see of `_HOMES`
     from kscale.building.models import build_model
     from kscale.data.dataset import Dataset
     from kscale.data.loading import load_dataset, peek_task
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from kscale.networks.families.base import Family, Knob, Spec
     from kscale.networks.named import NAMED, find_named
     from kscale.networks.sizing import Size, size_of, size_rows
-    from kscale.reports.counting import count_network, list_fitting
+    from kscale.reports.counting import count_network
+    from kscale.reports.fitting_specs import list_fitting
     from kscale.run import Run
     from kscale.runs.entries import Entry
-    from kscale.runs.results import Result
+    from kscale.runs.records import Evaluation, Measurement, Reference, Training
     from kscale.searches import (
         SearchInterrupted,
         plan_search,
@@ -58,6 +60,7 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data.dataset",
     "Entry": "runs.entries",
+    "Evaluation": "runs.records",
     "ExportError": "errors",
     "FAMILIES": "networks.families",
     "Family": "networks.families.base",
@@ -65,12 +68,13 @@ _HOMES = {
     "Knob": "networks.families.base",
     "KscaleError": "errors",
     "Listener": "tuning.listeners",
+    "Measurement": "runs.records",
     "MissingPackageError": "errors",
     "ModelSize": "guests.sizes.model_size",
     "NAMED": "networks.named",
     "Plan": "tuning.plan",
     "Prediction": "ship.prediction",
-    "Result": "runs.results",
+    "Reference": "runs.records",
     "ResultsError": "errors",
     "Run": "run",
     "SearchInterrupted": "searches",
@@ -79,6 +83,7 @@ _HOMES = {
     "SpecError": "errors",
     "Target": "task.tasks",
     "Task": "task.tasks",
+    "Training": "runs.records",
     "TrialError": "errors",
     "as_hypermodel": "guests.family_hypermodel",
     "build_model": "building.models",
@@ -88,7 +93,7 @@ _HOMES = {
     "find_family": "networks.families",
     "find_named": "networks.named",
     "fit_model": "tuning.fit_model",
-    "list_fitting": "reports.counting",
+    "list_fitting": "reports.fitting_specs",
     "load_dataset": "data.loading",
     "peek_task": "data.loading",
     "plan_search": "searches",
@@ -99,54 +104,7 @@ _HOMES = {
     "tune": "searches",
 }
 
-__all__ = [
-    "FAMILIES",
-    "NAMED",
-    "Blueprint",
-    "Budget",
-    "BudgetError",
-    "BudgetedOracle",
-    "DataError",
-    "Dataset",
-    "Entry",
-    "ExportError",
-    "Family",
-    "Input",
-    "Knob",
-    "KscaleError",
-    "Listener",
-    "MissingPackageError",
-    "ModelSize",
-    "Plan",
-    "Prediction",
-    "Result",
-    "ResultsError",
-    "Run",
-    "SearchInterrupted",
-    "Size",
-    "Spec",
-    "SpecError",
-    "Target",
-    "Task",
-    "TrialError",
-    "as_hypermodel",
-    "build_model",
-    "check_environment",
-    "count_model",
-    "count_network",
-    "find_family",
-    "find_named",
-    "fit_model",
-    "list_fitting",
-    "load_dataset",
-    "peek_task",
-    "plan_search",
-    "read_keras_tuner",
-    "size_of",
-    "size_rows",
-    "train",
-    "tune",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -32,13 +32,8 @@ from kscale.reports.run_tables import (
 from kscale.runs.entries import (
     Entry,
 )
+from kscale.runs.folder import RESULTS_FILE, RUN_FILE, write_atomically
 from kscale.runs.recorded import RecordedRun
-from kscale.runs.results import (
-    RESULTS_FILE,
-    RUN_FILE,
-    write_atomically,
-)
-from kscale.search.contract import result_key
 from kscale.ship.formats import FORMATS, Format, check_target, export_model
 from kscale.ship.prediction import Prediction
 
@@ -298,7 +293,7 @@ class Run(RecordedRun):
         return target
 
     def _default_export(self, which: str | Entry, form: Format) -> Path:
-        name = result_key(which.results[0]) if isinstance(which, Entry) else which
+        name = which.results[0].key if isinstance(which, Entry) else which
         return self.folder / "exports" / f"{name}{form.suffix}"
 
     def __repr__(self) -> str:

@@ -16,7 +16,8 @@ from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import flat_layers
 from kscale.run import Run
-from kscale.runs.results import Result, ResultsWriter, read_results
+from kscale.runs.folder import RecordsWriter, read_records
+from kscale.runs.records import Record
 from kscale.search.pool import Pool
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
@@ -173,7 +174,7 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     deadline = math.inf if limit is None else started + limit
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
-    with ResultsWriter(folder, plan.description()) as writer:
+    with RecordsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session(), about)
         if plan.own is not None:
             plan.own.keep(folder)
@@ -235,7 +236,7 @@ def read_keras_tuner(
     return Run(import_project(directory, hypermodel, run, task=task))
 
 
-def _write_page(folder: Path, results: Sequence[Result]) -> None:
+def _write_page(folder: Path, results: Sequence[Record]) -> None:
     Run(folder, results).write(folder / "report.html")
 
 
@@ -251,14 +252,14 @@ def _backbones(plan: Plan) -> Iterator[Backbone]:
 
 
 def _gate_of(
-    plan: Plan, folder: Path, writer: ResultsWriter, deadline: float
+    plan: Plan, folder: Path, writer: RecordsWriter, deadline: float
 ) -> "LatencyGate | None":
     """What measures latencies, where they are limited."""
     if plan.space.budget.max_latency_ms is None:
         return None
     from kscale.tuning.latency_limit import LatencyGate
 
-    return LatencyGate(plan, folder, read_results(folder), writer.append, deadline)
+    return LatencyGate(plan, folder, read_records(folder), writer.append, deadline)
 
 
 def _narrowed(gate: "LatencyGate | None", pool: AnyPool, listener: Listener) -> AnyPool:

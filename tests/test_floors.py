@@ -17,6 +17,7 @@ import pytest
 from reports.made_runs import digits_results, made_run
 
 import kscale
+from kscale.runs.records import to_line
 
 HOUSE = Path(kscale.__file__).parent
 FLOORS: dict[str, int] = {
@@ -186,6 +187,6 @@ def assert_light(arguments: list[str]) -> None:
 
 def test_the_code_of_a_run_is_light(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(made_run()))
-    lines = "".join(result.to_line() for result in digits_results())
+    lines = "".join(map(to_line, digits_results()))
     (tmp_path / "results.jsonl").write_text(lines)
     assert_light(["report", str(tmp_path), "--code"])

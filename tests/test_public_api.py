@@ -1,5 +1,6 @@
 """The public names are complete, sorted, documented, and resolve."""
 
+import ast
 import inspect
 
 import pytest
@@ -7,11 +8,17 @@ import pytest
 import kscale
 
 
-def test_all_is_complete_and_sorted() -> None:
-    assert set(kscale.__all__) == set(kscale._HOMES)
-    constants = [name for name in kscale.__all__ if name.isupper()]
-    others = [name for name in kscale.__all__ if not name.isupper()]
-    assert kscale.__all__ == sorted(constants) + sorted(others)
+def test_what_type_checkers_see_is_what_is_imported() -> None:
+    tree = ast.parse(inspect.getsource(kscale))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = [
+        (alias.name, str(line.module).removeprefix("kscale."))
+        for line in block.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    ]
+    assert sorted(seen) == sorted(kscale._HOMES.items())
     assert dir(kscale) == sorted({*kscale.__all__, "__version__"})
 
 

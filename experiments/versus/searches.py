@@ -131,8 +131,8 @@ def _run_kscale(
     class Stamps(kscale.Listener):
         tried = 0
 
-        def result_recorded(self, result: kscale.Result) -> None:
-            if result.spec.family != FAMILY:
+        def result_recorded(self, result: kscale.Training | kscale.Reference) -> None:
+            if isinstance(result, kscale.Reference) or result.family != FAMILY:
                 return
             self.tried += result.stage == "search"
             point = [result.spec.depth, result.spec.width, result.learning_rate]

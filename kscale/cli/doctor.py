@@ -19,7 +19,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
       kscale doctor
     """
     with quiet_start():
-        from kscale import check_environment
+        from kscale.engine.environment import check_environment
 
         found = check_environment()
     if as_json:

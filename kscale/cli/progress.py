@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import click
 from kscale.data.class_weights import class_counts
 from kscale.reports.notes import imbalance_notes
 from kscale.runs.entries import answers_of, best_of, entries_of, names_one
-from kscale.runs.results import TRAINED, Result
+from kscale.runs.records import Record, Reference, Training
 from kscale.search.contract import Job
 from kscale.tuning.listeners import Listener
 from kscale.units import format_count, format_seconds
@@ -33,15 +33,15 @@ class LineListener(Listener):
     """One plain line for everything that happens."""
 
     def __init__(self) -> None:
-        self._results: list[Result] = []
+        self._results: list[Training | Reference] = []
         self._before = 0
         self._expected = 0
         self._seconds_left: float | None = None
         self._told = time.monotonic()
 
-    def started(self, plan: "Plan", folder: Path, recorded: Sequence[Result]) -> None:
+    def started(self, plan: "Plan", folder: Path, recorded: Sequence[Record]) -> None:
         self._plan = plan
-        self._results = [result for result in recorded if _is_training(result)]
+        self._results = list(_trained(recorded))
         self._before = len(self._results)
         members = plan.trials_of(plan.pool) * plan.request.seeds
         compared = len(plan.baselines()) + plan.request.retrain_baseline
@@ -71,7 +71,7 @@ class LineListener(Listener):
         if self._before:
             self.say(f"Going on: {self._before} trainings are recorded.")
 
-    def result_recorded(self, result: Result) -> None:
+    def result_recorded(self, result: Training | Reference) -> None:
         self._results.append(result)
         done = len(self._results)
         self._expected = max(done, self._expected)
@@ -93,9 +93,9 @@ class LineListener(Listener):
         """One line on standard error."""
         click.echo(text, err=True)
 
-    def describe(self, result: Result) -> str:
+    def describe(self, result: Training | Reference) -> str:
         """A result, the best so far and the time left, in one line."""
-        what = f"{result.stage} {result.spec.label}"
+        what = f"{result.stage} {result.label}"
         size = f"{format_count(result.params)} params"
         if result.status == "failed":
             return f"{what}, {size}: failed, {result.reason}"
@@ -126,8 +126,14 @@ class LineListener(Listener):
         return format_seconds(max(self._seconds_left - passed, 0.0))
 
 
-def _is_training(result: Result) -> bool:
-    return result.stage in TRAINED and result.learning_rate is not None
+def _trained(records: Sequence[Record]) -> Iterator[Training | Reference]:
+    """Trainings, that of the user's present model included."""
+    for item in records:
+        if isinstance(item, Reference):
+            if item.part == "validation" and item.learning_rate is not None:
+                yield item
+        elif isinstance(item, Training):
+            yield item
 
 
 class BarListener(LineListener):
@@ -138,7 +144,7 @@ class BarListener(LineListener):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def started(self, plan: "Plan", folder: Path, recorded: Sequence[Result]) -> None:
+    def started(self, plan: "Plan", folder: Path, recorded: Sequence[Record]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -155,7 +161,7 @@ class BarListener(LineListener):
             f"{self._score(score)}; best {self._best()}; {self._left()} left"
         )
 
-    def result_recorded(self, result: Result) -> None:
+    def result_recorded(self, result: Training | Reference) -> None:
         super().result_recorded(result)
         self._show("next")
 

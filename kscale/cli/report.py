@@ -118,7 +118,7 @@ def _read_project(
     shape: tuple[int, ...] | None,
 ) -> Run:
     start_tensorflow(quiet=True)
-    from kscale import read_keras_tuner
+    from kscale.searches import read_keras_tuner
 
     task = None if shape is None else Task(task_of_shape(shape).inputs, ())
     # What a user's code prints is no part of the answer.

@@ -11,11 +11,8 @@ from kscale.cli.output import show, start_tensorflow
 from kscale.networks.budget import Budget
 from kscale.networks.families import FAMILIES
 from kscale.reports.counting import (
-    FittingSpecs,
-    NetworkSize,
     change_task,
     count_network,
-    list_fitting,
     published_task,
     task_of_shape,
 )
@@ -81,12 +78,12 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
     )
     _refuse_conflicts(ctx, budget)
     task = _task(ctx)
-    found: NetworkSize | FittingSpecs
-    if name is None:
-        found = list_fitting(task, budget, asked["families"], knobs)
-    else:
-        found = count_network(name, task, knobs)
-    show(found, as_json)
+    if name is not None:
+        show(count_network(name, task, knobs), as_json)
+        return
+    from kscale.reports.fitting_specs import list_fitting
+
+    show(list_fitting(task, budget, asked["families"], knobs), as_json)
 
 
 def _is_file(name: str) -> bool:
@@ -105,7 +102,7 @@ def _model_size(ctx: click.Context) -> Any:
                 f"{option.opts[0]} does not go with a file; --input and --json do."
             )
     start_tensorflow(quiet=True)
-    from kscale import count_model
+    from kscale.guests.sizes.model_size import count_model
 
     return count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
 

@@ -23,10 +23,11 @@ def check_class_weights(name: str, task: Task) -> None:
     """
     if name not in CLASS_WEIGHTS:
         raise SpecError(unknown_name("class weights", name, CLASS_WEIGHTS))
-    if name != "none" and all(target.kind != "classes" for target in task.targets):
+    if name != "none" and not any(target.head.is_exclusive for target in task.targets):
+        titles = " and ".join({target.head.title: 0 for target in task.targets})
         raise DataError(
-            f"`class_weights={name}` needs a target of classes, but the data has real "
-            "values only; leave it out."
+            f"`class_weights={name}` needs a target of classes, but the data has "
+            f"{titles} only; leave it out."
         )
 
 
@@ -69,7 +70,7 @@ def class_counts(dataset: Dataset) -> Mapping[str, list[int]]:
             dataset.train.targets[target.name], minlength=target.outputs
         ).tolist()
         for target in dataset.task.targets
-        if target.kind == "classes"
+        if target.head.is_exclusive
     }
 
 

@@ -38,38 +38,37 @@ def input_facts(item: Input, preprocessing: Preprocessing) -> dict[str, Any]:
 
 def target_facts(target: Target, parts: Parts) -> dict[str, Any]:
     """Classes or values of a target, and what a constant answer scores."""
+    head = target.head
     known = {name: part.targets[target.name] for name, part in parts.items()}
-    common = {"name": target.name, "kind": target.kind}
-    if target.kind == "real":
-        return {
-            **common,
-            "values": [_summary(column) for column in known["train"].T],
-            "baseline": {
-                "answer": known["train"].mean(axis=0, dtype=float).tolist(),
-                "metric": "root_mean_squared_error",
-                **_errors(known),
-            },
-        }
-    counts = {
-        name: np.bincount(ids, minlength=target.outputs).tolist()
-        for name, ids in known.items()
-    }
-    most = int(np.argmax(counts["train"]))
+    constant = head.constant(known["train"], target.outputs)
+    score = head.objectives[head.metric].score
+    assert score is not None, "the usual metric of a head has a score"
     return {
-        **common,
-        "classes": [
-            {"name": name, **{part: counts[part][place] for part in counts}}
-            for place, name in enumerate(target.class_names)
-        ],
+        "name": target.name,
+        "kind": target.kind,
+        head.nouns[1]: [*_output_facts(target, known)],
         "baseline": {
-            "answer": target.class_names[most],
-            "metric": "accuracy",
+            "answer": head.answer(constant, target.class_names),
+            "metric": head.metric,
             **{
-                name: counts[name][most] / sum(counts[name])
-                for name in ("validation", "test")
+                part: score(known[part], np.tile(constant, (len(known[part]), 1)))
+                for part in _SCORED
             },
         },
     }
+
+
+def _output_facts(
+    target: Target, known: Mapping[PartName, NDArray[Any]]
+) -> Iterator[dict[str, Any]]:
+    """Of each output, how often it is right in each part, or the range of values."""
+    count = target.head.counts
+    if count is None:
+        yield from map(_summary, known["train"].T)
+        return
+    counts = {part: count(labels, target.outputs) for part, labels in known.items()}
+    for place, name in enumerate(target.class_names):
+        yield {"name": name} | {p: int(each[place]) for p, each in counts.items()}
 
 
 def _summary(column: NDArray[Any]) -> dict[str, float]:
@@ -77,15 +76,6 @@ def _summary(column: NDArray[Any]) -> dict[str, float]:
         "least": float(column.min()),
         "mean": float(column.mean(dtype=float)),
         "most": float(column.max()),
-    }
-
-
-def _errors(known: dict[Any, NDArray[Any]]) -> dict[str, float]:
-    """Of always giving the training part's mean, as a root mean square."""
-    mean = known["train"].mean(axis=0, dtype=float)
-    return {
-        name: math.sqrt(((known[name] - mean) ** 2).mean())
-        for name in ("validation", "test")
     }
 
 
@@ -101,15 +91,16 @@ def memory_facts(parts: Parts) -> dict[str, Any]:
 def cautions(task: Task, parts: Parts) -> Iterator[str]:
     """What makes scores say less than they seem to."""
     for target in task.targets:
-        if target.kind == "classes":
-            yield from _class_cautions(target, parts["train"].targets[target.name])
+        if counts_of := target.head.counts:
+            labels = parts["train"].targets[target.name]
+            yield from _count_cautions(target, counts_of(labels, target.outputs))
     name = min(_SCORED, key=lambda part: len(parts[part]))
     count = len(parts[name])
     if count < _FEW_SCORED:
         # Of a share p: sqrt(p (1 - p) / n); of a root mean square: 1 / sqrt(2 n).
         first = task.targets[0]
         error = f"an accuracy of 90 % by {100 * math.sqrt(0.09 / count):.1f} points"
-        if first.kind == "real":
+        if not first.head.is_named:
             error = f"an error by about {100 / math.sqrt(2 * count):.0f} %"
         yield (
             f"The {name} part has {count} examples, so scores on it are uncertain: "
@@ -117,11 +108,10 @@ def cautions(task: Task, parts: Parts) -> Iterator[str]:
         )
 
 
-def _class_cautions(target: Target, ids: NDArray[Any]) -> Iterator[str]:
-    counts = np.bincount(ids, minlength=target.outputs)
+def _count_cautions(target: Target, counts: NDArray[np.int64]) -> Iterator[str]:
     most, least = int(counts.argmax()), int(counts.argmin())
     names = target.class_names
-    if counts[most] >= _UNBALANCED * counts[least]:
+    if target.head.is_exclusive and counts[most] >= _UNBALANCED * counts[least]:
         yield (
             f"The classes of {target.name} are unbalanced: {counts[most]:,} training "
             f"examples of {names[most]!r}, {counts[least]:,} of {names[least]!r}. "
@@ -129,7 +119,7 @@ def _class_cautions(target: Target, ids: NDArray[Any]) -> Iterator[str]:
         )
     few = int((counts < _FEW).sum())
     if few:
-        what = "1 class" if few == 1 else f"{few} classes"
+        what = target.head.count_text(few)
         yield (
             f"{what} of {target.name} {'has' if few == 1 else 'have'} fewer than "
             f"{_FEW} training examples; the fewest, {names[least]!r}, "

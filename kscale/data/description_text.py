@@ -6,6 +6,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from kscale.task.heads import HEADS
+from kscale.task.objectives import metric_name
 from kscale.text import plain_text, printable
 from kscale.units import format_bytes
 
@@ -63,16 +65,15 @@ def _origin(described: Described) -> str:
 
 
 def _target(target: Described, width: int) -> str:
-    name = printable(target["name"])
-    if target["kind"] == "real":
-        values = target["values"]
-        what = "1 real value" if len(values) == 1 else f"{len(values)} real values"
-        table = _table(["value", "least", "mean", "most"], _real_rows(values))
+    name, head = printable(target["name"]), HEADS[target["kind"]]
+    one, many = head.nouns
+    outputs = target[many]
+    if head.is_named:
+        parts = [part for part in outputs[0] if part != "name"]
+        table = _table([one, *parts], _class_rows(outputs, parts))
     else:
-        what = f"{len(target['classes'])} classes"
-        parts = [part for part in target["classes"][0] if part != "name"]
-        rows = _class_rows(target["classes"], parts)
-        table = _table(["class", *parts], rows)
+        table = _table([one, "least", "mean", "most"], _real_rows(outputs))
+    what = f"{len(outputs)} {head.title if len(outputs) > 1 else head.title[:-1]}"
     heading = plain_text(Text(f"Target {name}: {what}"), width)
     indented = "".join(
         f"  {line}\n" for line in plain_text(table, width - 2).splitlines()
@@ -109,16 +110,20 @@ def _table(header: Sequence[str], rows: Iterator[list[str]]) -> Table:
 
 
 def _baseline(target: Described) -> str:
-    found = target["baseline"]
-    if target["kind"] == "real":
-        return (
-            f"Always its mean: root mean squared error {found['validation']:.4g} on "
-            f"validation, {found['test']:.4g} on test"
-        )
+    found, head = target["baseline"], HEADS[target["kind"]]
+    answer = "its mean"
+    if head.is_named:
+        names = [found["answer"]] if head.is_exclusive else found["answer"]
+        quoted = [repr(printable(name)) for name in names]
+        answer = " and ".join(quoted) or f"no {head.nouns[0]}"
+    metric = head.objectives[found["metric"]]
+    shown = [
+        f"{100 * found[part]:.1f} %" if metric.is_share else f"{found[part]:.4g}"
+        for part in ("validation", "test")
+    ]
     return (
-        f"Always {printable(found['answer'])!r}: accuracy "
-        f"{100 * found['validation']:.1f} % on validation, "
-        f"{100 * found['test']:.1f} % on test"
+        f"Always {answer}: {metric_name(metric)} {shown[0]} on validation, "
+        f"{shown[1]} on test"
     )
 
 

@@ -1,4 +1,4 @@
-"""Labels as users have them (names, numbers, one-hot rows), as class ids or reals."""
+"""Labels as users have them (names, numbers, rows of 0 and 1), as targets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,16 +22,17 @@ def encode_target(
     """The target that labels hold, and the labels as a network's.
 
     Text, true and false, whole numbers and one-hot rows are classes; so are real
-    numbers if all are whole and at most 20 different ones occur. Other real numbers are
-    real targets. Classes are sorted; those of the training part count.
+    numbers if all are whole and at most 20 different ones occur. Rows of the integers 0
+    and 1 with any number of ones are labels of which several may be true. Other real
+    numbers are real targets. Classes are sorted; those of the training part count.
 
     Args:
         name: Name of the target; unnamed ones are called `label` or `value`.
-        arrays: Labels by part, `(examples,)`, `(examples, classes)` of 0 and 1, or
+        arrays: Labels by part, `(examples,)`, `(examples, outputs)` of 0 and 1, or
             `(examples, values)`.
 
     Returns:
-        The target; by part int32 ids `(examples,)` or float32 `(examples, outputs)`.
+        The target; labels by part, of the type and shape that its head says.
 
     Raises:
         DataError: Labels are missing, of no known form or all the same, or a part has
@@ -39,9 +40,12 @@ def encode_target(
     """
     labels = {part: _plain(raw) for part, raw in arrays.items()}
     _check_alike(arrays, labels)
-    if all(_is_one_hot(array) for array in labels.values()):
+    kind = arrays["train"].target_kind
+    if not kind and all(_is_one_hot(array) for array in labels.values()):
         labels = {part: array.argmax(axis=1) for part, array in labels.items()}
-    if not arrays["train"].is_real and _are_classes(labels):
+    if kind == "labels" or all(_is_indicator(array) for array in labels.values()):
+        return _several_labels(name or "labels", labels)
+    if not kind and _are_classes(labels):
         return _classes(name or "label", arrays, labels)
     return _reals(name or "value", arrays, labels)
 
@@ -85,6 +89,18 @@ def _is_one_hot(labels: NDArray[Any]) -> bool:
     if labels.ndim != 2 or labels.dtype.kind == "U":
         return False
     return bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
+def _is_indicator(labels: NDArray[Any]) -> bool:
+    """Whether rows say of each label if it is true; floats are values instead."""
+    is_whole = labels.ndim == 2 and labels.dtype.kind in "bui"
+    return is_whole and bool(np.isin(labels, (0, 1)).all())
+
+
+def _several_labels(name: str, labels: Labels) -> tuple[Target, Labels]:
+    outputs = labels["train"].shape[1]
+    target = Target(name, "labels", outputs, tuple(map(str, range(outputs))))
+    return target, {part: array.astype(np.int32) for part, array in labels.items()}
 
 
 def _are_classes(labels: Labels) -> bool:
@@ -150,16 +166,19 @@ def _reals(
 
 
 def check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
-    """Raise unless each class occurs often enough to be in every part cut from it.
+    """Raise unless each output with a name is right often enough for every part.
 
     Raises:
         DataError: A class has fewer than `least` examples; the text names it.
     """
-    counts = np.bincount(ids, minlength=target.outputs)
+    if target.head.counts is None:
+        return
+    counts = target.head.counts(ids, target.outputs)
     rare = int(counts.argmin())
     if counts[rare] < least:
         raise DataError(
-            f"Each class of {label} must have at least {least} examples, one for each "
-            f"part, but {target.class_names[rare]!r} has {counts[rare]}. Remove it; if "
-            "the labels are numbers to predict, give them as floats."
+            f"Each {target.head.nouns[0]} of {label} must have at least {least} "
+            f"examples, one for each part, but {target.class_names[rare]!r} has "
+            f"{counts[rare]}. Remove it; if the labels are numbers to predict, give "
+            "them as floats."
         )

@@ -31,7 +31,8 @@ class RawArray:
             the array may then be larger than memory, and `read` need not be called.
         is_stored: Whether rows may be taken again and again, as from a disk that holds
             them as they are: then nobody need store them.
-        is_real: Whether labels are numbers to predict, though few and whole.
+        target_kind: Kind of target that labels are told to be; empty if their values
+            decide.
 
     Raises:
         DataError: It has no examples, or holds Python objects.
@@ -43,7 +44,7 @@ class RawArray:
     read: Callable[[], NDArray[Any]]
     take: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None
     is_stored: bool = False
-    is_real: bool = False
+    target_kind: str = ""
 
     def __post_init__(self) -> None:
         if not self.shape or 0 in self.shape:

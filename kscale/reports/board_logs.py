@@ -5,7 +5,6 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -24,10 +23,15 @@ from kscale.reports.hparams import (
     start_summary,
 )
 from kscale.reports.measures import density
-from kscale.runs.entries import trained_epochs
 from kscale.runs.recorded import RecordedRun
-from kscale.runs.results import MAJORITY, TRAINED, Result
-from kscale.search.contract import result_key
+from kscale.runs.records import (
+    MAJORITY,
+    Evaluation,
+    Measurement,
+    Record,
+    Reference,
+    Training,
+)
 
 LOGS = "logs"
 """Folder of a run that TensorBoard reads: `tensorboard --logdir RUN/logs`."""
@@ -59,7 +63,7 @@ class LogWriter:
         self._meanings = {tag: meaning for tag, (_, meaning) in metrics_of(run).items()}
         self._chance: float | None = None
         self._now = _started(run.description)
-        self._tested: dict[str, str] = {}
+        self._tested: dict[Any, str] = {}
         # Its domains hold the size of a present model, which may be another later.
         present = dict(run.description.get("baseline") or {})
         top = self._path("", f"experiment{_plain(str(present.get('digest', '')))}")
@@ -71,49 +75,53 @@ class LogWriter:
         for result in run.results:
             self.record(result)
 
-    def record(self, result: Result) -> None:
-        """Write what is missing of a result; to be called in their order."""
-        if result.stage == "test":
-            self._record_test(result)
-        elif result.stage in TRAINED:
-            self._record_training(result)
-        self._now += result.seconds
+    def record(self, record: Record) -> None:
+        """Write what is missing of a record; to be called in their order."""
+        if isinstance(record, Evaluation):
+            self._record_test(record)
+            return
+        if isinstance(record, Reference) and record.part == "test":
+            self._record_test(record)
+        elif not isinstance(record, Measurement):
+            self._record_training(record)
+        self._now += record.seconds
 
-    def _record_training(self, result: Result) -> None:
-        if result.spec.family == MAJORITY:
+    def _record_training(self, result: Training | Reference) -> None:
+        if result.family == MAJORITY:
             self._chance = result.score
         name = _folder_name(result)
-        self._tested[result_key(replace(result, stage="test"))] = name
+        self._tested[_tested_key(result)] = name
         path = self._path(name, "training")
         if not path.exists():
             _write_events(path, self._training_events(result))
 
-    def _record_test(self, result: Result) -> None:
-        name = self._tested.get(result_key(result))
-        if name is None or result.score is None:
+    def _record_test(self, test: Evaluation | Reference) -> None:
+        name = self._tested.get(_tested_key(test))
+        if name is None or test.score is None:
             return
         path = self._path(name, "test")
         if not path.exists():
             tag = "summary/test_score"
-            _write_events(path, [self._scalar(result, tag, result.score)])
+            _write_events(path, [self._scalar(tag, test.score, test.epochs)])
 
-    def _training_events(self, result: Result) -> Iterable[Event]:
+    def _training_events(self, result: Training | Reference) -> Iterable[Event]:
         start, end = self._now, self._now + result.seconds
         yield Event(wall_time=start, summary=start_summary(result, start))
         yield from self._curve_events(result)
         for tag, value in self._final_values(result).items():
-            yield self._scalar(result, tag, value)
+            yield self._scalar(tag, value, result.trained_epochs, result.seconds)
         yield Event(wall_time=end, summary=end_summary(result, end))
 
-    def _curve_events(self, result: Result) -> Iterable[Event]:
+    def _curve_events(self, result: Training | Reference) -> Iterable[Event]:
         """A point for each epoch; the last of the score is not that of the curve."""
+        epochs = result.trained_epochs
         for tag, values in result.curve.items():
             shown = values[:-1] if tag == "score" else values
-            first = 1 + trained_epochs(result) - len(values)
-            for epoch, value in enumerate(shown, start=first):
-                yield self._scalar(result, tag, value, epoch)
+            for epoch, value in enumerate(shown, start=1 + epochs - len(values)):
+                seconds = result.seconds * epoch / epochs
+                yield self._scalar(tag, value, epoch, seconds)
 
-    def _final_values(self, result: Result) -> dict[str, float]:
+    def _final_values(self, result: Training | Reference) -> dict[str, float]:
         """The score in all its digits (a curve is rounded) and what follows from it."""
         if result.score is None:
             return {}
@@ -133,16 +141,13 @@ class LogWriter:
         return {tag: value for tag, value in values.items() if value is not None}
 
     def _scalar(
-        self, result: Result, tag: str, value: float | None, epoch: int | None = None
+        self, tag: str, value: float | None, epoch: int, seconds: float = 0.0
     ) -> Event:
-        """A point at an epoch, or at the last."""
-        epochs = trained_epochs(result)
-        step = epochs if epoch is None else epoch
-        share = step / epochs if epochs else 1.0
+        """A point at an epoch, so many seconds from now."""
         number = math.nan if value is None else value
         return Event(
-            step=step,
-            wall_time=self._now + share * result.seconds,
+            step=epoch,
+            wall_time=self._now + seconds,
             summary=scalar_pb(tag, number, description=self._meanings.get(tag)),
         )
 
@@ -158,9 +163,16 @@ def _started(description: Mapping[str, Any]) -> float:
     return 0.0
 
 
-def _folder_name(result: Result) -> str:
+def _tested_key(record: Training | Evaluation | Reference) -> Any:
+    """What a training and the evaluation of that training have in common."""
+    if isinstance(record, Reference):
+        return record.name, record.model
+    return record.spec, record.learning_rate, record.seed, record.epochs
+
+
+def _folder_name(result: Training | Reference) -> str:
     """Name of a session's folder, of letters that no file system takes amiss."""
-    key = result_key(result).rsplit("-", 1)[-1][:8]
+    key = result.key.rsplit("-", 1)[-1][:8]
     text = f"{result.stage}-{shape_name(result)}-seed{result.seed}-{key}"
     return _plain(text)
 

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from kscale.networks.families.base import is_own
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
-from kscale.runs.results import PRESENT, RETRAINED
+from kscale.runs.records import PRESENT, RETRAINED
 from kscale.task.objectives import Objective, metric_name
 from kscale.text import printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
@@ -18,6 +17,7 @@ MARKS = {
     "recommended": ">",
     "undertrained": "!",
     "over budget": "x",
+    "short": "~",
 }
 """What stands before a row, by what it says."""
 
@@ -149,14 +149,14 @@ def _latency(row: Row) -> str:
 def _varying(rows: Sequence[Row]) -> list[str]:
     """Knobs, besides depth and width, that differ between rows that have them."""
     values: dict[str, set[object]] = {}
-    for name, value in chain.from_iterable(row.knobs for row in rows):
+    for name, value in chain.from_iterable(row.shown_knobs for row in rows):
         values.setdefault(name, set()).add(value)
     return [name for name, seen in values.items() if len(seen) > 1]
 
 
 def _knob_column(name: str) -> Column:
     def text(row: Row) -> str:
-        return printable(format_value(dict(row.knobs).get(name, "")))
+        return printable(format_value(dict(row.shown_knobs).get(name, "")))
 
     return Column(printable(name), text, importance=5)
 
@@ -191,6 +191,7 @@ def mark_of(row: Row) -> str:
         "recommended": row.is_recommended,
         "undertrained": row.undertrained,
         "over budget": row.over_budget,
+        "short": not row.is_full,
     }
     return "".join(MARKS[name] for name, holds in marks.items() if holds)
 
@@ -226,11 +227,7 @@ def headline(report: Report) -> str:
 
 def name_of(row: Row) -> str:
     """What a row is, in a few words: `cnn 4 x 32`."""
-    if is_own(row.family):
-        return printable(row.spec.label)
-    if not row.depth and row.width is None:
-        return printable(f"{row.family} {row.spec.backbone}".strip())
-    return f"{printable(row.family)} {row.depth} x {row.width}"
+    return printable(row.label)
 
 
 def answer_lines(report: Report) -> list[tuple[str, str]]:
@@ -250,7 +247,7 @@ def _answer(report: Report, row: Row) -> str:
     depth = f" depth={row.depth}" if row.depth else ""
     width = f" width={row.width}" if row.width else ""
     knobs = "".join(
-        f" {printable(k)}={printable(format_value(v))}" for k, v in row.knobs
+        f" {printable(k)}={printable(format_value(v))}" for k, v in row.shown_knobs
     )
     return f"{printable(row.family)}{depth}{width}{knobs}: {row_text(report, row)}"
 
@@ -284,6 +281,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         "recommended": "recommended: smallest that is statistically tied with the best",
         "undertrained": "still improving when training ended",
         "over budget": "over the budget",
+        "short": "a shorter training than others had, so no answer",
     }
     figures = {
         "memory": "bytes that training holds, predicted from the size",

@@ -1,22 +1,18 @@
-"""Answers of `kscale size`: what one network costs, or which ones fit a budget."""
+"""The exact size of one network, by the name of a family or of a published network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kscale.errors import BudgetError, SpecError, unknown_name
-from kscale.networks.budget import Budget
+from kscale.errors import SpecError, unknown_name
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.named import NAMED, Named, find_named
 from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
 from kscale.reports.size_tables import (
-    fitting_json,
-    fitting_table,
     size_json,
     size_table,
 )
-from kscale.search.pool import Pool, Space
 from kscale.task.tasks import InputKind, Target, Task
 from kscale.text import plain_text
 
@@ -58,36 +54,6 @@ class NetworkSize:
         return self.to_text()
 
 
-@dataclass(frozen=True)
-class FittingSpecs:
-    """Specs that fit a budget.
-
-    Args:
-        title: What was asked.
-        budget: The limits.
-        specs: Every spec of the listed knobs that fits, with its exact size.
-    """
-
-    title: str
-    budget: Budget
-    specs: tuple[tuple[Spec, Size], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Raw integers; of each family and depth the largest spec."""
-        return {
-            "budget": vars(self.budget).copy(),
-            "fitting": len(self.specs),
-            "largest": fitting_json(self.specs, self.budget),
-        }
-
-    def to_text(self, width: int = 100) -> str:
-        """A table for people; of each family and depth the largest spec."""
-        return plain_text(fitting_table(self.title, self.specs, self.budget), width)
-
-    def __str__(self) -> str:
-        return self.to_text()
-
-
 def count_network(
     name: str, task: Task | None = None, knobs: Mapping[str, Any] | None = None
 ) -> NetworkSize:
@@ -120,7 +86,7 @@ def count_network(
     if source and spec != family.spec(**own):
         source = " changed"
     blueprint = family.blueprint(spec, task)
-    title = f"{name}{source}: {_point(spec)}, {_describe(task)}"
+    title = f"{name}{source}: {_point(spec)}, {describe_task(task)}"
     return NetworkSize(
         title, spec, task, size_of(blueprint), tuple(size_rows(blueprint))
     )
@@ -212,7 +178,8 @@ def _point(spec: Spec) -> str:
     return f"family {spec.family}, depth {spec.depth}, width {spec.width}"
 
 
-def _describe(task: Task) -> str:
+def describe_task(task: Task) -> str:
+    """Inputs and outputs of a task in a few words: `image 8x8x1 to 10 classes`."""
     inputs = " and ".join(
         f"{item.kind} {'x'.join(map(str, item.shape))}"
         + (f" of {item.vocabulary:,} ids" if item.vocabulary else "")
@@ -223,36 +190,3 @@ def _describe(task: Task) -> str:
         for target in task.targets
     )
     return f"{inputs} to {outputs or 'features'}"
-
-
-def list_fitting(
-    task: Task,
-    budget: Budget,
-    families: Sequence[str] = (),
-    settings: Mapping[str, Any] | None = None,
-) -> FittingSpecs:
-    """Specs that fit a budget, over the depths and widths a search would try.
-
-    Args:
-        task: What the networks take in and put out.
-        budget: The limits, at least one.
-        families: Names of families; without any, all that take the task's inputs.
-        settings: Values of knobs other than the defaults.
-
-    Raises:
-        BudgetError: There is no limit, or nothing fits.
-        SpecError: A family or knob is unknown, or does not suit the task.
-    """
-    if not budget.is_limited:
-        raise BudgetError(
-            "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
-        )
-    kinds = {item.kind for item in task.inputs}
-    chosen = [find_family(name) for name in families] or [
-        family for family in FAMILIES.values() if kinds <= set(family.kinds)
-    ]
-    fixed = tuple((settings or {}).items())
-    pool = Pool(Space(tuple(chosen), task, budget, fixed=fixed))
-    specs = [(spec, find_family(spec.family).size(spec, task)) for spec in pool.specs()]
-    title = f"{len(specs):,} specs fit {budget}; the largest of each depth:"
-    return FittingSpecs(f"{_describe(task)}. {title}", budget, tuple(specs))

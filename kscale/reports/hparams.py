@@ -13,9 +13,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Value, is_own
-from kscale.runs.entries import trained_epochs
 from kscale.runs.recorded import RecordedRun
-from kscale.runs.results import COMPARED, MAJORITY, Result
+from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training
 from kscale.search.pool import Pool, Space
 from kscale.task.objectives import metric_name, metric_names
 
@@ -109,21 +108,21 @@ def experiment_summary(run: RecordedRun, started: float) -> Summary:
     return _summary(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
 
 
-def start_summary(result: Result, started: float) -> Summary:
+def start_summary(result: Training | Reference, started: float) -> Summary:
     """The session of a training: its hyperparameters, and the group it is in."""
     values = session_values(result)
     group = _group_name(result, values)
     return summary_v2.hparams_pb(values, trial_id=group, start_time_secs=started)
 
 
-def end_summary(result: Result, ended: float) -> Summary:
+def end_summary(result: Training | Reference, ended: float) -> Summary:
     """How the session of a training ended."""
     info = SessionEndInfo(status=_STATUS[result.status], end_time_secs=ended)
     data = HParamsPluginData(session_end_info=info)
     return _summary(metadata.SESSION_END_INFO_TAG, data)
 
 
-def session_values(result: Result) -> dict[str, Value]:
+def session_values(result: Training | Reference) -> dict[str, Value]:
     """The hyperparameters of a training: all that decides it but the seed, its exact
     size and what became of it.
 
@@ -131,14 +130,16 @@ def session_values(result: Result) -> dict[str, Value]:
     TensorBoard offers no logarithmic axis.
     """
     values: dict[str, Value | None] = {
-        **dict(result.spec.knobs),
-        "family": result.spec.family,
+        **result.knobs,
+        "family": result.family,
         "stage": result.stage,
         "learning_rate": result.learning_rate or None,
         "status": result.status,
     }
+    if isinstance(result, Reference) and result.model:
+        values["model"] = result.model
     if is_trained(result):
-        values["epochs"] = trained_epochs(result)
+        values["epochs"] = result.trained_epochs
     if result.params:
         values |= {name: getattr(result, name) for name in _SIZES}
     if result.status == "failed":
@@ -146,19 +147,19 @@ def session_values(result: Result) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def is_trained(result: Result) -> bool:
+def is_trained(result: Training | Reference) -> bool:
     """Whether it is of a training: not that of the majority class, nor of a model that
     the user has trained."""
     return result.learning_rate is not None
 
 
-def shape_name(result: Result) -> str:
+def shape_name(result: Training | Reference) -> str:
     """Family, depth and width in a few letters."""
-    spec = result.spec
-    return f"{spec.family} {spec.depth}x{spec.width}" if spec.width else spec.family
+    depth, width = result.knobs.get("depth", 0), result.knobs.get("width")
+    return f"{result.family} {depth}x{width}" if width else result.family
 
 
-def _group_name(result: Result, values: Mapping[str, Value]) -> str:
+def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> str:
     """A name for sessions of equal hyperparameters; about 15 letters of it are seen."""
     digest = blake2b(repr(sorted(values.items())).encode(), digest_size=4).hexdigest()
     failed = "failed " if result.status == "failed" else ""
@@ -221,7 +222,7 @@ def _present(run: RecordedRun) -> dict[str, Any]:
 
 
 def _compared(run: RecordedRun) -> list[str]:
-    return list(COMPARED) if _present(run) else [MAJORITY]
+    return list(REFERENCES) if _present(run) else [MAJORITY]
 
 
 def _size_domains(

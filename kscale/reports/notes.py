@@ -5,9 +5,8 @@ from typing import Any
 
 from kscale.networks.budget import used_by
 from kscale.networks.families import FAMILIES
-from kscale.networks.families.base import is_own
 from kscale.reports.report import Report, Row
-from kscale.runs.results import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
+from kscale.runs.records import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
 
@@ -172,7 +171,9 @@ def _baselines(report: Report) -> list[str]:
     best = report.best
     if best is None:
         return []
-    others = any(row.depth or is_own(row.family) for row in report.rows)
+    others = any(
+        not row.is_reference and row.family != best.family for row in report.rows
+    )
     if others and best.is_baseline:
         return [f"No searched network is better than the {best.family} baseline."]
     matched = [
@@ -205,7 +206,7 @@ def _edges(report: Report) -> list[str]:
 def _edge(best: Row, name: str) -> list[str]:
     knob = FAMILIES[best.family].all_knobs[name]
     values = [float(value) for value in knob.values]
-    value = float(best.spec[name])
+    value = float(best.knobs[name])
     if value >= max(values):
         which, beyond, where = "largest", 2 * value, "above"
     elif value <= min(values) and min(values) > (knob.low or 0):
@@ -259,6 +260,7 @@ def _lucky(report: Report) -> list[str]:
         return []
     above = sum(
         row.stage != "finalist"
+        and row.is_full
         and not row.over_budget
         and report.objective.better(row.score, best.score)
         for row in report.rows

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from kscale.errors import ResultsError
 from kscale.reports.cells import name_of, score_text
 from kscale.reports.report import Report, Row
-from kscale.runs.results import PRESENT
+from kscale.runs.records import PRESENT
 from kscale.task.objectives import metric_name
 from kscale.text import printable
 from kscale.units import format_count

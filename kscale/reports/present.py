@@ -8,7 +8,7 @@ from typing import Any
 from kscale.reports.cells import name_of, row_text, score_decimals
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
-from kscale.runs.results import COMPARED, PRESENT, RETRAINED
+from kscale.runs.records import PRESENT, RETRAINED
 from kscale.text import printable
 
 _LEAST_OF_SIZE, _MOST_OF_SIZE = 0.5, 1.1  # of the present model's parameters
@@ -95,7 +95,8 @@ def _of_that_size(report: Report, least: float) -> list[Row]:
         for row in report.rows
         if present is not None
         and least <= row.params / max(present.params, 1) <= _MOST_OF_SIZE
-        and row.family not in COMPARED
+        and row.is_full
+        and not row.is_reference
         and not row.over_budget
     ]
 
@@ -233,7 +234,7 @@ def _json(item: Comparison | None) -> dict[str, Any] | None:
         return None
     return {
         "family": item.row.family,
-        "knobs": dict(item.row.spec.knobs),
+        "knobs": item.row.knobs,
         "params": item.row.params,
         "flops": _known_flops(item.row),
         "score": item.row.score,

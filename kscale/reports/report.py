@@ -2,67 +2,44 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 from kscale.networks.budget import Budget
-from kscale.networks.families.base import Spec, Value
+from kscale.networks.families.base import Value
 from kscale.reports.confusion import Confusion
+from kscale.runs.entries import Outcome
+from kscale.runs.records import Evaluation, Reference
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
 
 
 @dataclass(frozen=True)
-class Row:
-    """All finished trainings of one spec at one learning rate.
+class Row(Outcome):
+    """A network or a reference in a report: its outcome and what a report makes of it.
 
     Args:
-        spec: What was trained.
-        knobs: Its knobs that were searched or set, without depth and width.
-        learning_rate: Largest learning rate; None where nothing is trained.
-        params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
-        unknown_flops: Layers whose FLOPs nobody knows, which `flops` is without.
-        memory: Bytes that training was predicted to hold.
-        latency_ms, latency_low, latency_high: Median time of a forward pass, with its
-            first and last decile; None if it was not measured.
-        score: Objective on the validation part, the mean over the seeds.
-        stderr: Standard error of the score.
-        seeds: Number of trainings the score is the mean of.
-        stage: Stage of those trainings.
-        epochs: Epochs each of them took.
-        undertrained: Whether most of them were still improving at the end.
+        results: The records that the score is the mean of.
+        tests: Records on the test part, one a seed; empty where nothing was tested.
+        shown_knobs: Knobs that were searched or set, without depth and width.
         is_front: Whether no other row within the budget beats it in size and score.
         is_best, is_recommended: Whether it is the answer of that name.
         is_tied: Whether it has as much evidence as the best row and is within one
             standard error of it, as the best row itself is.
-        is_baseline: Whether it was trained to compare with.
+        is_baseline: Whether it is there to compare with.
         over_budget: Whether it exceeds a limit.
         density: Points (per cent) above chance for each million params.
         net_score: NetScore, as `kscale.reports.measures` defines it.
         gain: Score gained for each doubling of params since the next smaller front row
             that is smaller by a tenth, in points for shares; above 0 is better, also
             where a low score is. None if there is no such row.
-        test_score: Objective on the test part.
         test_low, test_high: 95 % interval of the test score.
-        metrics: Further metrics on the validation part, the mean over the seeds.
-        test_metrics, test_errors: Metrics on the test part with standard errors.
         confusions: By target of classes, its confusion on the test part.
-        left_out: The test score without each group of examples, the mean over the
-            seeds tested; empty where it is not known.
     """
 
-    spec: Spec
-    knobs: tuple[tuple[str, Value], ...]
-    learning_rate: float | None
-    params: int
-    trainable: int
-    flops: int
-    bytes: int
-    score: float
-    stderr: float
-    seeds: int
-    stage: str
-    epochs: int
-    undertrained: bool = False
+    tests: tuple[Evaluation | Reference, ...] = ()
+    shown_knobs: tuple[tuple[str, Value], ...] = ()
     is_front: bool = False
     is_best: bool = False
     is_recommended: bool = False
@@ -72,34 +49,64 @@ class Row:
     density: float | None = None
     net_score: float | None = None
     gain: float | None = None
-    test_score: float | None = None
     test_low: float | None = None
     test_high: float | None = None
-    unknown_flops: int = 0
-    memory: int = 0
-    latency_ms: float | None = None
-    latency_low: float | None = None
-    latency_high: float | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
-    test_metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
-    test_errors: Mapping[str, float] = field(default_factory=dict, hash=False)
     confusions: Mapping[str, Confusion] = field(default_factory=dict, hash=False)
-    left_out: tuple[float, ...] = ()
 
     @property
-    def family(self) -> str:
-        """Name of the family."""
-        return self.spec.family
+    def is_reference(self) -> bool:
+        """Whether it is no network of the search: majority, or the present model."""
+        return isinstance(self.results[0], Reference)
 
     @property
     def depth(self) -> int:
         """Depth, as the family counts it; 0 where it has none."""
-        return self.spec.depth
+        return int(self.knobs.get("depth", 0))
 
     @property
     def width(self) -> int | None:
         """Width, as the family counts it; None where it has none."""
-        return self.spec.width
+        width = self.knobs.get("width")
+        return None if width is None else int(width)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Further metrics on the validation part, the mean over the seeds."""
+        return _mean_of([result.metrics for result in self.results])
+
+    @cached_property
+    def test_score(self) -> float | None:
+        """Objective on the test part, the mean over the seeds tested."""
+        scores = [test.score for test in self.tests if test.score is not None]
+        return fmean(scores) if scores else None
+
+    @cached_property
+    def test_metrics(self) -> dict[str, float]:
+        """Metrics on the test part, the mean over the seeds tested."""
+        return _mean_of([test.metrics for test in self.tests])
+
+    @cached_property
+    def test_errors(self) -> dict[str, float]:
+        """Standard errors of some metrics on the test part."""
+        return _mean_of([test.metric_errors for test in self.tests])
+
+    @cached_property
+    def left_out(self) -> tuple[float, ...]:
+        """The test score without each group of examples, the mean over the seeds
+        tested; empty where it is not known of all of them."""
+        if len({len(test.left_out) for test in self.tests}) > 1:
+            return ()
+        columns = zip(*(test.left_out for test in self.tests), strict=True)
+        return tuple(map(fmean, columns))
+
+
+def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each metric that all have."""
+    return {
+        name: fmean(item[name] for item in items)
+        for name in (items[0] if items else ())
+        if all(name in item for item in items)
+    }
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from kscale.errors import ResultsError
 from kscale.networks.budget import Budget, used_by
-from kscale.networks.families.base import Spec, is_own
+from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Spec
 from kscale.reports.confusion import confusion_from
 from kscale.reports.measures import (
     density,
@@ -21,24 +22,25 @@ from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
 from kscale.reports.report import Report, Row
 from kscale.runs.entries import (
-    Entry,
     answers_of,
     best_of,
     entries_of,
     front_of,
-    is_scored,
     is_tied,
     names_one,
     recommended_of,
 )
-from kscale.runs.results import MAJORITY, PRESENT, RETRAINED, TRAINED, Result
+from kscale.runs.records import (
+    MAJORITY,
+    RETRAINED,
+    Evaluation,
+    Record,
+    Reference,
+    Training,
+)
 from kscale.search.pool import always_searched
 from kscale.task.objectives import Objective, asked_objective
 from kscale.task.tasks import Target, Task
-
-__all__ = ["MAJORITY", "Report", "Row", "make_report"]
-
-_Key = tuple[Spec, float | None]
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,13 @@ class _Asked:
 
 
 def make_report(
-    run: Mapping[str, Any], results: Sequence[Result], rank_by: str = "knee"
+    run: Mapping[str, Any], records: Sequence[Record], rank_by: str = "knee"
 ) -> Report:
     """The report of a run.
 
     Args:
         run: What `read_run` gives.
-        results: What `read_results` gives.
+        records: What `read_records` gives.
         rank_by: Order of the front, one of `kscale.reports.ranking.RANKINGS`.
 
     Raises:
@@ -72,17 +74,13 @@ def make_report(
     """
     check_ranking(rank_by)
     asked = _asked(run)
-    results = list(_compared(results, str(asked.present.get("digest", ""))))
-    rows = _rows(results, asked)
+    records = _compared(records, str(asked.present.get("digest", "")))
+    rows = _rows(records, asked)
     smallest_first = _with_gains([row for row in rows if row.is_front], asked)
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = sorted((row for row in rows if not row.is_front), key=_order(asked))
     ordered = (*front, *others)
-    trained = [
-        result
-        for result in results
-        if result.stage in TRAINED and result.spec.family not in (MAJORITY, PRESENT)
-    ]
+    trained = _trained(records)
     report = Report(
         rows=ordered,
         front=front,
@@ -91,14 +89,14 @@ def make_report(
         baselines=tuple(
             sorted((r for r in ordered if r.is_baseline), key=lambda row: row.params)
         ),
-        failures=_failures(results),
+        failures=_failures(trained),
         notes=(),
         objective=asked.objective,
         budget=asked.budget,
         data=asked.data,
         rank_by=rank_by,
         chance=next((row.score for row in rows if row.family == MAJORITY), None),
-        training_seconds=math.fsum(result.seconds for result in trained),
+        training_seconds=math.fsum(item.seconds for item in trained),
         trainings=len(trained),
         searched=asked.searched,
         fixed=asked.fixed,
@@ -132,151 +130,126 @@ def _asked(run: Mapping[str, Any]) -> _Asked:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
 
 
-def _compared(results: Sequence[Result], digest: str) -> Iterator[Result]:
-    """Results without those of present models that came before the one of a digest."""
-    for result in results:
-        if result.spec.family not in (PRESENT, RETRAINED):
-            yield result
-        elif dict(result.spec.knobs).get("model", "") == digest:
-            yield replace(result, spec=Spec(result.spec.family, ()))
+def _compared(records: Sequence[Record], digest: str) -> list[Record]:
+    """Records without those of present models that came before the one of a digest."""
+    return [
+        item
+        for item in records
+        if not isinstance(item, Reference)
+        or item.name == MAJORITY
+        or item.model == digest
+    ]
+
+
+def _trained(records: Sequence[Record]) -> list[Training | Reference]:
+    """Trainings, that of the user's present model included."""
+    return [
+        item
+        for item in records
+        if isinstance(item, Training)
+        or (
+            isinstance(item, Reference)
+            and item.name == RETRAINED
+            and item.part == "validation"
+        )
+    ]
 
 
 def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
     return {name: [int(count) for count in counts] for name, counts in data.items()}
 
 
-def _rows(results: Sequence[Result], asked: _Asked) -> list[Row]:
-    """A row for each entry, the smallest first; gains are not known yet."""
-    entries = sorted(entries_of(results), key=lambda entry: entry.params)
+def _rows(records: Sequence[Record], asked: _Asked) -> list[Row]:
+    """A row for each reference and entry, the smallest first; gains come later."""
+    entries = sorted(entries_of(records), key=lambda entry: entry.params)
     answers = answers_of(entries, asked.budget, asked.is_one)
     objective = asked.objective
     best = best_of(answers, objective)
     recommended = recommended_of(answers, objective)
-    front = {_key(entry) for entry in front_of(answers, objective)}
-    fitting = {_key(entry) for entry in answers}
-    chance = next((e.score for e in entries if e.spec.family == MAJORITY), None)
-    tests = _tests(results)
-    return [
+    front = front_of(answers, objective)
+    scored = [r for r in records if isinstance(r, Reference) and r.is_scored]
+    references = [item for item in scored if item.part == "validation"]
+    chance = next((r.score for r in references if r.name == MAJORITY), None)
+    tests = _tests(records)
+    rows = [
         _row(
-            entry,
+            Row(
+                (item,),
+                tests=tuple(
+                    t for t in scored if t.part == "test" and t.key == item.key
+                ),
+                is_baseline=True,
+            ),
             asked,
             chance,
-            tests.get(_key(entry), []),
-            is_front=_key(entry) in front,
-            is_best=entry is best,
-            is_recommended=entry is recommended,
-            is_tied=best is not None
-            and _key(entry) in fitting
-            and entry.stage == best.stage
-            and is_tied(entry, best, objective),
+        )
+        for item in references
+    ]
+    rows += [
+        _row(
+            Row(
+                entry.results,
+                tests=tests.get((entry.spec, entry.learning_rate), ()),
+                is_front=entry in front,
+                is_best=entry is best,
+                is_recommended=entry is recommended,
+                is_tied=best is not None
+                and entry in answers
+                and entry.stage == best.stage
+                and is_tied(entry, best, objective),
+                is_baseline=entry.is_baseline,
+            ),
+            asked,
+            chance,
         )
         for entry in entries
     ]
+    return sorted(rows, key=lambda row: row.params)
 
 
-def _key(item: Entry | Result) -> _Key:
-    return item.spec, item.learning_rate
+def _tests(
+    records: Sequence[Record],
+) -> dict[tuple[Spec, float | None], tuple[Evaluation, ...]]:
+    """Evaluations by what they are of; of one seed, the last counts."""
+    by_seed: dict[tuple[Spec, float | None], dict[int, Evaluation]] = {}
+    for item in records:
+        if isinstance(item, Evaluation) and item.is_scored:
+            key = item.spec, item.learning_rate
+            by_seed.setdefault(key, {})[item.seed] = item
+    return {key: tuple(tests.values()) for key, tests in by_seed.items()}
 
 
-def _row(
-    entry: Entry,
-    asked: _Asked,
-    chance: float | None,
-    tests: Sequence[Result],
-    **answers: Any,
-) -> Row:
-    score, objective = entry.score, asked.objective
+def _row(row: Row, asked: _Asked, chance: float | None) -> Row:
+    """A row with all that follows from its records.
+
+    The interval of the test score is that of one test part: more seeds do not add
+    examples. Confusions are those of the last seed.
+    """
+    objective, tests = asked.objective, row.tests
     # Depth, width and learning rate have columns of their own.
     shown = {*asked.searched, *asked.fixed}
-    if is_own(entry.spec.family):
-        shown = set(dict(entry.spec.knobs))
+    if row.family not in FAMILIES:
+        shown = set(row.knobs)
     shown -= {"depth", "width", "learning_rate"}
-    row = Row(
-        spec=entry.spec,
-        knobs=tuple(item for item in entry.spec.knobs if item[0] in shown),
-        learning_rate=entry.learning_rate,
-        params=entry.params,
-        trainable=entry.trainable,
-        flops=entry.flops,
-        unknown_flops=entry.unknown_flops,
-        bytes=entry.bytes,
-        memory=entry.memory,
-        latency_ms=entry.latency_ms,
-        latency_low=entry.results[0].latency_low,
-        latency_high=entry.results[0].latency_high,
-        score=score,
-        stderr=entry.stderr,
-        seeds=len(entry.results),
-        stage=entry.stage,
-        epochs=entry.epochs,
-        undertrained=entry.undertrained,
-        is_baseline=entry.is_baseline,
-        over_budget=not asked.budget.allows_used(used_by(entry)),
-        density=density(objective, score, chance, entry.params),
-        net_score=net_score(
-            objective, score, entry.params, 0 if entry.unknown_flops else entry.flops
-        ),
-        metrics=_mean_of([result.metrics for result in entry.results]),
-        **answers,
-    )
-    return _with_test(row, tests, asked)
-
-
-def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each metric that all have."""
-    return {
-        name: fmean(item[name] for item in items)
-        for name in items[0]
-        if all(name in item for item in items)
-    }
-
-
-def _mean_left_out(tests: Sequence[Result]) -> tuple[float, ...]:
-    """Scores without each group; empty unless all that were tested have as many."""
-    if len({len(result.left_out) for result in tests}) > 1:
-        return ()
-    columns = zip(*(result.left_out for result in tests), strict=True)
-    return tuple(map(fmean, columns))
-
-
-def _tests(results: Sequence[Result]) -> dict[_Key, list[Result]]:
-    """Results on the test part by what they are of; of one seed, the last counts."""
-    by_seed = {
-        (*_key(result), result.seed): result
-        for result in results
-        if result.stage == "test" and is_scored(result)
-    }
-    tests: dict[_Key, list[Result]] = {}
-    for result in by_seed.values():
-        tests.setdefault(_key(result), []).append(result)
-    return tests
-
-
-def _with_test(row: Row, tests: Sequence[Result], asked: _Asked) -> Row:
-    """A row with its score on the test part, the mean over the seeds tested.
-
-    The interval is that of one test part: more seeds do not add examples. Confusions
-    are those of the last seed.
-    """
-    if not tests:
-        return row
-    score = fmean(result.score for result in tests if result.score is not None)
-    errors = [result.stderr for result in tests if result.stderr is not None]
-    stderr = fmean(errors) if errors else None
-    interval = score_interval(asked.objective, score, stderr, tests[0].examples)
+    errors = [test.stderr for test in tests if test.stderr is not None]
+    interval = None
+    if row.test_score is not None:
+        stderr = fmean(errors) if errors else None
+        interval = score_interval(objective, row.test_score, stderr, tests[0].examples)
     low, high = interval or (None, None)
+    flops = 0 if row.unknown_flops else row.flops
     return replace(
         row,
-        test_score=score,
+        shown_knobs=tuple(item for item in row.knobs.items() if item[0] in shown),
+        over_budget=not asked.budget.allows_used(used_by(row)),
+        density=density(objective, row.score, chance, row.params),
+        net_score=net_score(objective, row.score, row.params, flops),
         test_low=low,
         test_high=high,
-        test_metrics=_mean_of([result.metrics for result in tests]),
-        test_errors=_mean_of([result.metric_errors for result in tests]),
-        left_out=_mean_left_out(tests),
         confusions={
             target.name: confusion_from(target, tests[-1].confusion[target.name])
             for target in asked.targets
-            if target.name in tests[-1].confusion
+            if tests and target.name in tests[-1].confusion
         },
     )
 
@@ -301,10 +274,10 @@ def _order(asked: _Asked) -> Callable[[Row], tuple[float, int]]:
     return lambda row: (-asked.objective.gain(row.score, 0.0), row.params)
 
 
-def _failures(results: Sequence[Result]) -> tuple[tuple[str, int], ...]:
+def _failures(trained: Sequence[Training | Reference]) -> tuple[tuple[str, int], ...]:
     reasons = Counter(
-        " ".join(result.reason.split()) or "no reason recorded"
-        for result in results
-        if result.status == "failed" and result.stage in TRAINED
+        " ".join(item.reason.split()) or "no reason recorded"
+        for item in trained
+        if item.status == "failed"
     )
     return tuple(reasons.most_common())

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -34,7 +35,6 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.runs.results import finite
 from kscale.text import plain_text, printable
 
 _GAP = 2  # spaces between columns
@@ -207,7 +207,7 @@ def _escaped(text: str) -> str:
 
 def report_csv(report: Report) -> str:
     """All rows as comma-separated raw numbers; None is an empty cell, flags 0 or 1."""
-    knobs = sorted({name for row in report.rows for name, _ in row.spec.knobs})
+    knobs = sorted({name for row in report.rows for name in row.knobs})
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     metrics = _names(row.metrics for row in report.rows)
@@ -220,11 +220,10 @@ def report_csv(report: Report) -> str:
         ]
     )
     for row in report.rows:
-        values = dict(row.spec.knobs)
         writer.writerow(
             [
                 spreadsheet_cell(row.family),
-                *(spreadsheet_cell(values.get(name)) for name in knobs),
+                *(spreadsheet_cell(row.knobs.get(name)) for name in knobs),
                 *(_figure(row, name) for name in _PLAIN),
                 *(int(getattr(row, name)) for name in _FLAGS),
                 *(row.metrics.get(name) for name in metrics),
@@ -268,7 +267,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "data": dict(report.data),
         "budget": asdict(report.budget),
         "rank_by": report.rank_by,
-        "chance": finite(report.chance),
+        "chance": _finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
         "present": present_json(report),
@@ -289,8 +288,19 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
     named = ("family", "depth", "width")
     return {
         **{name: getattr(row, name) for name in named},
-        "knobs": dict(row.spec.knobs),
-        **{name: finite(_figure(row, name)) for name in (*_PLAIN, *_FLAGS)},
+        "knobs": row.knobs,
+        **{name: _finite(_figure(row, name)) for name in (*_PLAIN, *_FLAGS)},
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),
     }
+
+
+def _finite(data: Any) -> Any:
+    """Plain data for JSON, in which a number that is not finite is None."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return data

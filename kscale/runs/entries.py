@@ -8,39 +8,35 @@ from typing import Any
 
 from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
-from kscale.networks.families.base import Spec, is_own
-from kscale.runs.results import COMPARED, TRAINED, Result
+from kscale.networks.families.base import Spec, Value
+from kscale.runs.records import Record, Reference, Training
 from kscale.task.objectives import Objective
 
 
 @dataclass(frozen=True)
-class Entry:
-    """All finished trainings of one spec at one learning rate.
-
-    Its score is the mean over its finalist seeds if it has any, because the seed of the
-    search was part of why it was chosen; else over the seeds of the search.
+class Outcome:
+    """What the trainings of one network came to, or one reference.
 
     Args:
-        results: The results counted, of one stage, each with another seed.
-        others: Results of the same spec that are not counted.
+        results: The records counted, of one stage, each of another seed.
     """
 
-    results: tuple[Result, ...]
-    others: tuple[Result, ...] = ()
-
-    def __repr__(self) -> str:
-        spec = self.spec
-        shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
-        shape = f" {spec.backbone}" if spec.backbone else shape
-        return (
-            f"Entry({spec.family}{shape}, {self.params:,} params, score "
-            f"{self.score:.4g} +- {self.stderr:.2g}, {len(self.results)} trained)"
-        )
+    results: tuple[Training | Reference, ...]
 
     @property
-    def spec(self) -> Spec:
-        """What was trained."""
-        return self.results[0].spec
+    def family(self) -> str:
+        """Name of the family, or of the reference."""
+        return self.results[0].family
+
+    @property
+    def knobs(self) -> dict[str, Value]:
+        """Values of all knobs by name; none of a reference."""
+        return self.results[0].knobs
+
+    @property
+    def label(self) -> str:
+        """What it is, in a few characters."""
+        return self.results[0].label
 
     @property
     def learning_rate(self) -> float | None:
@@ -83,19 +79,34 @@ class Entry:
         return self.results[0].latency_ms
 
     @property
+    def latency_low(self) -> float | None:
+        """First decile of the times of a forward pass."""
+        return self.results[0].latency_low
+
+    @property
+    def latency_high(self) -> float | None:
+        """Last decile of the times of a forward pass."""
+        return self.results[0].latency_high
+
+    @property
     def epochs(self) -> int:
         """Epochs that each of the trainings counted took."""
-        return trained_epochs(self.results[0])
+        return self.results[0].trained_epochs
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the trainings counted had their full length."""
+        return self.results[0].is_full
 
     @property
     def stage(self) -> str:
-        """Stage of the results counted."""
+        """Stage of the records counted."""
         return self.results[0].stage
 
     @property
-    def is_baseline(self) -> bool:
-        """Whether it was trained to compare with, whatever became of it later."""
-        return any(r.stage == "baseline" for r in (*self.results, *self.others))
+    def seeds(self) -> int:
+        """Number of trainings that the score is the mean of."""
+        return len(self.results)
 
     @property
     def score(self) -> float:
@@ -119,29 +130,58 @@ class Entry:
         return sum(r.undertrained for r in self.results) * 2 > len(self.results)
 
 
-def _scores(results: Iterable[Result]) -> list[float]:
+@dataclass(frozen=True, repr=False)
+class Entry(Outcome):
+    """All finished trainings of one spec at one learning rate.
+
+    Its score is the mean over its finalist seeds if it has any, because the seed of the
+    search was part of why it was chosen; else over the seeds of the search.
+
+    Args:
+        results: The trainings counted, of one stage, each with another seed.
+        others: Trainings of the same spec that are not counted.
+    """
+
+    results: tuple[Training, ...]
+    others: tuple[Training, ...] = ()
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
+        shape = f" {spec.backbone}" if spec.backbone else shape
+        return (
+            f"Entry({spec.family}{shape}, {self.params:,} params, score "
+            f"{self.score:.4g} +- {self.stderr:.2g}, {len(self.results)} trained)"
+        )
+
+    @property
+    def spec(self) -> Spec:
+        """What was trained."""
+        return self.results[0].spec
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it was trained to compare with, whatever became of it later."""
+        return any(r.stage == "baseline" for r in (*self.results, *self.others))
+
+
+def _scores(results: Iterable[Training | Reference]) -> list[float]:
     return [result.score for result in results if result.score is not None]
 
 
-def is_scored(result: Result) -> bool:
-    """Whether a result ended well, with a score that is a number."""
-    score = result.score
-    return result.status == "ok" and score is not None and math.isfinite(score)
+def entries_of(records: Iterable[Record]) -> list[Entry]:
+    """Finished trainings grouped by spec and learning rate, in order of appearance.
 
-
-def entries_of(results: Iterable[Result]) -> list[Entry]:
-    """Finished results grouped by spec and learning rate, in order of first appearance.
-
-    Where a training was continued, only its longest result counts.
+    Where a training was continued, only the longest one counts.
     """
-    groups: dict[tuple[Spec, float | None], list[Result]] = {}
-    for result in results:
-        if is_scored(result) and result.stage in TRAINED:
-            groups.setdefault((result.spec, result.learning_rate), []).append(result)
+    groups: dict[tuple[Spec, float | None], list[Training]] = {}
+    for record in records:
+        if isinstance(record, Training) and record.is_scored:
+            groups.setdefault((record.spec, record.learning_rate), []).append(record)
     return [_entry(group) for group in groups.values()]
 
 
-def _entry(group: list[Result]) -> Entry:
+def _entry(group: list[Training]) -> Entry:
     finalists = [result for result in group if result.stage == "finalist"]
     counted = finalists or group
     longest = max(result.epochs for result in counted)
@@ -150,17 +190,9 @@ def _entry(group: list[Result]) -> Entry:
     return Entry(chosen, tuple(result for result in group if result not in chosen))
 
 
-def trained_epochs(result: Result) -> int:
-    """Epochs that were trained: a user's own `fit` may train others than asked."""
-    heard = len(result.curve.get("loss", ())) if is_own(result.spec.family) else 0
-    return heard or result.epochs
-
-
 def is_answer(entry: Entry, budget: Budget) -> bool:
-    """Whether an entry is a trained network of a family, within the budget."""
-    if entry.learning_rate is None or entry.spec.family in COMPARED:
-        return False
-    return bool(budget.allows_used(used_by(entry)))
+    """Whether an entry is a network of full training, within the budget."""
+    return entry.is_full and bool(budget.allows_used(used_by(entry)))
 
 
 def answers_of(entries: Iterable[Entry], budget: Budget, is_one: bool) -> list[Entry]:

@@ -15,7 +15,8 @@ from kscale.runs.entries import (
     names_one,
     recommended_of,
 )
-from kscale.runs.results import Result, read_results, read_run
+from kscale.runs.folder import read_records, read_run
+from kscale.runs.records import Evaluation, Record, Reference, Training
 from kscale.task.objectives import Objective, asked_objective
 from kscale.task.tasks import Task
 
@@ -28,20 +29,35 @@ class RecordedRun:
 
     Args:
         folder: A run folder.
-        results: Its results, where they have been read already.
+        results: The records of the folder, where they have been read already.
 
     Raises:
         ResultsError: It is none.
     """
 
     def __init__(
-        self, folder: str | Path, results: Sequence[Result] | None = None
+        self, folder: str | Path, results: Sequence[Record] | None = None
     ) -> None:
         self.folder = Path(folder)
         self.description: Mapping[str, Any] = read_run(self.folder)
-        self.results: list[Result] = list(
-            read_results(self.folder) if results is None else results
+        self.results: list[Record] = list(
+            read_records(self.folder) if results is None else results
         )
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Records of trainings, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Training)]
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Records of finished trainings on the test part, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Evaluation)]
+
+    @property
+    def references(self) -> list[Reference]:
+        """Records of what is no network of the search, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Reference)]
 
     @property
     def task(self) -> Task:

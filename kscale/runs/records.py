@@ -2,8 +2,8 @@
 
 A line names its kind. Four kinds are written: a training, the evaluation of a finished
 training on the test part, the measured latency of a network, and the score of a
-reference that is no candidate of the search. Each has only its own fields; msgspec
-checks the type and the range of each.
+reference that is no candidate of the search. Each has fields of its kind only; msgspec
+checks the type and the range of each value.
 """
 
 import math
@@ -14,12 +14,22 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from kscale.networks.families import FAMILIES
-from kscale.networks.families.base import Spec
+from kscale.networks.families.base import Spec, Value
 
 Stage = Literal["baseline", "search", "finalist"]
 """Why a network was trained: to compare with, to choose, or to prove a choice."""
 
 Status = Literal["ok", "failed"]
+ReferenceName = Literal["majority", "present", "retrained"]
+
+MAJORITY: ReferenceName = "majority"
+PRESENT: ReferenceName = "present"
+RETRAINED: ReferenceName = "retrained"
+REFERENCES: tuple[ReferenceName, ...] = (MAJORITY, PRESENT, RETRAINED)
+
+UNCOUNTED = "not counted: "
+"""Start of the reason of a training that went well elsewhere, of a network that could
+not be counted here."""
 
 # Far beyond any figure, and the square is still finite.
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -62,7 +72,43 @@ class ScoredNetwork(Scored, frozen=True, kw_only=True):
     unknown_flops: Count = 0
 
 
-class Training(ScoredNetwork, frozen=True, kw_only=True, tag="training"):
+class Ended(ScoredNetwork, frozen=True, kw_only=True):
+    """A network that was trained, or a reference that was scored, well or not.
+
+    Args:
+        status: Whether the work ended well.
+        reason: Why it failed, in one line.
+        learning_rate: Largest learning rate, or the first one of a model that a user
+            compiled; 0 where it is not known, None where nothing was trained.
+        seed: Seed of initial weights, dropout and order of examples.
+        epochs: Epochs the weights have been trained.
+        undertrained: Whether the score was still improving when training ended.
+        seconds: Wall-clock time of building, training and scoring.
+        curve: For each epoch since the first, under `loss` and `score`.
+    """
+
+    status: Status = "ok"
+    reason: str = ""
+    learning_rate: Amount | None = None
+    seed: Count = 0
+    epochs: Count = 0
+    undertrained: bool = False
+    seconds: Amount = 0.0
+    curve: dict[str, list[Number | None]] = {}
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the work ended well, with a score that is a number."""
+        score = self.score
+        return self.status == "ok" and score is not None and math.isfinite(score)
+
+    @property
+    def trained_epochs(self) -> int:
+        """Epochs that were trained: a user's `fit` may train others than asked."""
+        return len(self.curve.get("loss", ())) or self.epochs
+
+
+class Training(Ended, frozen=True, kw_only=True, tag="training"):
     """What one training left behind.
 
     Args:
@@ -71,20 +117,12 @@ class Training(ScoredNetwork, frozen=True, kw_only=True, tag="training"):
         job: Index of the job within the stage.
         member: Index of the network within the job.
         spec: What was trained.
-        learning_rate: Largest learning rate, or the first one of a model that a user
-            compiled; 0 where it is not known.
-        seed: Seed of initial weights, dropout and order of examples.
         epochs_from: Epochs the weights had been trained before this job.
-        epochs: Epochs the weights have been trained after this job.
         full_epochs: Epochs of a training of full length; 0 if `epochs` are.
-        status: How the training ended.
-        reason: Why it failed, in one line.
-        undertrained: Whether the score was still improving when training ended.
-        seconds: Wall-clock time of building, training and scoring in this job.
-        curve: For each epoch since the first, under `loss` and `score`.
         parent: Index of the job whose weights this job went on from.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
+        seconds: Time of this job alone, without that of the job it went on from.
     """
 
     key: str
@@ -92,20 +130,15 @@ class Training(ScoredNetwork, frozen=True, kw_only=True, tag="training"):
     job: Count
     member: Count = 0
     spec: Spec
-    learning_rate: Amount | None = None
-    seed: Count = 0
     epochs_from: Count = 0
-    epochs: Count = 0
     full_epochs: Count = 0
-    status: Status = "ok"
-    reason: str = ""
-    undertrained: bool = False
-    seconds: Amount = 0.0
-    curve: dict[str, list[Number | None]] = {}
     parent: Count | None = None
     latency_ms: Amount | None = None
     latency_low: Amount | None = None
     latency_high: Amount | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.job, self.member))
 
     @property
     def is_full(self) -> bool:
@@ -113,15 +146,19 @@ class Training(ScoredNetwork, frozen=True, kw_only=True, tag="training"):
         return self.epochs >= self.full_epochs
 
     @property
-    def is_scored(self) -> bool:
-        """Whether the training ended well, with a score that is a number."""
-        score = self.score
-        return self.status == "ok" and score is not None and math.isfinite(score)
+    def family(self) -> str:
+        """Name of the family."""
+        return self.spec.family
 
     @property
-    def trained_epochs(self) -> int:
-        """Epochs that were trained: a user's `fit` may train others than asked."""
-        return len(self.curve.get("loss", ())) or self.epochs
+    def knobs(self) -> dict[str, Value]:
+        """Values of all knobs by name."""
+        return dict(self.spec.knobs)
+
+    @property
+    def label(self) -> str:
+        """Family, depth and width in a few characters."""
+        return self.spec.label
 
 
 class Evaluation(Scored, frozen=True, kw_only=True, tag="evaluation"):
@@ -144,6 +181,11 @@ class Evaluation(Scored, frozen=True, kw_only=True, tag="evaluation"):
     metric_errors: dict[str, Number] = {}
     confusion: dict[str, list[Triple]] = {}
     left_out: list[Number] = []
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there is a score that is a number."""
+        return self.score is not None and math.isfinite(self.score)
 
     def is_of(self, training: Training) -> bool:
         """Whether a training is the one that was evaluated."""
@@ -170,32 +212,61 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="latency"):
     seconds: Amount = 0.0
 
 
-class Reference(ScoredNetwork, frozen=True, kw_only=True, tag="reference"):
+class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
     """The score of what a search compares with and never answers with.
 
     Args:
         name: `majority` always answers the largest class, or the mean; `present` is the
             user's present model as it is, `retrained` that model trained anew.
+        model: Digest of the present model; empty for `majority`.
         part: The part that was scored.
-        status, reason: Whether it could be scored, and why not.
         metric_errors, confusion, left_out: As in `Evaluation`, of the test part.
-        seed, learning_rate, epochs, seconds, curve, undertrained: As in `Training`,
-            where it was trained anew.
     """
 
-    name: Literal["majority", "present", "retrained"]
+    name: ReferenceName
+    model: str = ""
     part: Literal["validation", "test"] = "validation"
-    status: Status = "ok"
-    reason: str = ""
     metric_errors: dict[str, Number] = {}
     confusion: dict[str, list[Triple]] = {}
     left_out: list[Number] = []
-    seed: Count = 0
-    learning_rate: Amount | None = None
-    epochs: Count = 0
-    seconds: Amount = 0.0
-    curve: dict[str, list[Number | None]] = {}
-    undertrained: bool = False
+
+    @property
+    def key(self) -> str:
+        """A name for what was scored, whatever the part."""
+        model = (("model", self.model),) if self.model else ()
+        rate = self.learning_rate
+        return _digest(self.stage, self.name, model, rate, self.seed, self.epochs)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of what a search compares with."""
+        return "baseline"
+
+    @property
+    def family(self) -> str:
+        """The name, where tables show a family."""
+        return self.name
+
+    @property
+    def knobs(self) -> dict[str, Value]:
+        """None: a reference is no point of a family."""
+        return {}
+
+    @property
+    def label(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def is_full(self) -> bool:
+        """A reference is trained in full length, or not at all."""
+        return True
+
+    @property
+    def latency_ms(self) -> None:
+        """None: the time of a reference is not measured."""
+
+    latency_low = latency_high = latency_ms
 
 
 Record = Training | Evaluation | Measurement | Reference
@@ -203,14 +274,14 @@ Record = Training | Evaluation | Measurement | Reference
 
 def to_line(record: Record) -> str:
     """One line of JSON, with its newline; what is no number is null."""
-    data = msgspec.to_builtins(record)
+    data = msgspec.to_builtins(record, enc_hook=float)
     if "spec" in data:
         data["spec"] = record.spec.to_json()  # type: ignore[union-attr]
     return msgspec.json.encode(data).decode() + "\n"
 
 
 def from_line(line: str | bytes) -> Record:
-    """The record that `to_line` wrote, or a line of format 2 says.
+    """The record that `to_line` wrote, or that a line of format 2 holds.
 
     Raises:
         ValueError: The line is not a whole record.
@@ -228,35 +299,33 @@ def from_line(line: str | bytes) -> Record:
         raise ValueError(str(error)) from error
 
 
-def _spec(data: Any) -> Any:
-    """A spec as msgspec reads it, of a family that is known."""
-    knobs = dict(data)
-    family = knobs.pop("family")
-    if family not in FAMILIES and ":" not in family:
-        raise ValueError(f"unknown family {str(family)[:80]!r}")
-    whole = all(type(knobs.get(name, 0)) is int for name in ("depth", "width"))
-    if not whole or not all(isinstance(v, int | float | str) for v in knobs.values()):
+def _spec(data: Any) -> Spec:
+    """A spec of plain data, of a family that is known or of a user's code."""
+    if not isinstance(data, dict) or not isinstance(data["family"], str):
         raise ValueError(f"{str(data)[:80]} is no spec")
-    return Spec(family, tuple(sorted(knobs.items())))
-
-
-_REFERENCES = ("majority", "present", "retrained")
+    spec = Spec.from_json(data)
+    if spec.family not in FAMILIES and ":" not in spec.family:
+        raise ValueError(f"unknown family {spec.family[:80]!r}")
+    whole = all(type(data.get(name, 0)) is int for name in ("depth", "width"))
+    if not whole or not all(isinstance(v, int | float | str) for _, v in spec.knobs):
+        raise ValueError(f"{str(data)[:80]} is no spec")
+    return spec
 
 
 def _of_format_2(data: Mapping[str, Any]) -> dict[str, Any]:
     """A line of format 2, in which every kind had all fields, as one of its kind."""
     family, stage = data["spec"]["family"], data["stage"]
-    if family in _REFERENCES:
+    if family in REFERENCES:
         part = "test" if stage == "test" else "validation"
-        return _fields(Reference, data) | {"name": family, "part": part}
+        model = data["spec"].get("model", "")
+        return _fields(Reference, data) | {"name": family, "part": part, "model": model}
     if stage == "test":
         return _fields(Evaluation, data)
     if stage == "latency":
         return _fields(Measurement, data)
     rate = None if ":" in family else data.get("learning_rate")
-    knobs = tuple(sorted((k, v) for k, v in data["spec"].items() if k != "family"))
     numbers = data.get("seed", 0), data.get("epochs", 0)
-    key = training_key(stage, Spec(family, knobs), rate, *numbers)
+    key = training_key(stage, Spec.from_json(data["spec"]), rate, *numbers)
     return _fields(Training, data) | {"key": key}
 
 
@@ -278,5 +347,10 @@ def training_key(
         seed: Seed of the training.
         epochs: Epochs the weights have been trained at its end.
     """
-    text = repr((stage, spec.family, spec.knobs, learning_rate, seed, epochs))
-    return f"{stage}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return _digest(stage, spec.family, spec.knobs, learning_rate, seed, epochs)
+
+
+def _digest(stage: str, *parts: Any) -> str:
+    return (
+        f"{stage}-{blake2b(repr((stage, *parts)).encode(), digest_size=8).hexdigest()}"
+    )

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from kscale.networks.families.base import Spec, is_own
-from kscale.runs.results import Result, Stage
+from kscale.runs.records import Stage, Training, training_key
 
 
 class Signal(Enum):
@@ -58,33 +58,10 @@ class Job:
         Two jobs that train the same spec with the same seed, learning rate, stage and
         epochs have the same key, so a finished one is never trained again.
         """
-        return training_key(
-            self.stage,
-            self.spec,
-            self.learning_rates[member],
-            self.seeds[member],
-            self.epochs_to if epochs is None else epochs,
-        )
-
-
-def training_key(
-    stage: str, spec: Spec, learning_rate: float | None, seed: int, epochs: int
-) -> str:
-    """A name for one training, from everything that decides it.
-
-    The learning rate of a user's own model follows from its knobs, and is known only
-    when it was trained.
-    """
-    rate = None if is_own(spec.family) else learning_rate
-    text = repr((stage, spec.family, spec.knobs, rate, seed, epochs))
-    return f"{stage}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
-
-
-def result_key(result: Result) -> str:
-    """The key of the training a result is of."""
-    return training_key(
-        result.stage, result.spec, result.learning_rate, result.seed, result.epochs
-    )
+        # The code of a user's model decides the rate, which is known after training.
+        rate = None if is_own(self.spec.family) else self.learning_rates[member]
+        epochs = self.epochs_to if epochs is None else epochs
+        return training_key(self.stage, self.spec, rate, self.seeds[member], epochs)
 
 
 def derived_seed(*parts: object) -> int:
@@ -128,6 +105,6 @@ class Searcher(Protocol):
         """Propose a planned job next; the others keep their order."""
         ...
 
-    def tell(self, job: Job, results: Sequence[Result]) -> None:
+    def tell(self, job: Job, results: Sequence[Training]) -> None:
         """Take the results of a job: one for each member, in order."""
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from kscale.networks.families.base import Spec
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.search.contract import Job, derived_seed
 
 ROUND = 20
@@ -48,7 +48,7 @@ class Rounds:
         self._round.remove(job)
         self._round.insert(0, job)
 
-    def tell(self, job: Job, results: Sequence[Result]) -> None:
+    def tell(self, job: Job, results: Sequence[Training]) -> None:
         """Nothing is learned."""
 
     def _begin_round(self, work: Mapping[Job, int]) -> None:

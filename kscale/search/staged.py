@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import Entry, best_of, entries_of, front_of, is_answer, is_tied
-from kscale.runs.results import Result, Stage
+from kscale.runs.records import Stage, Training
 from kscale.search.contract import DONE, WAIT, Job, Searcher, Signal, derived_seed
 from kscale.task.objectives import Objective
 
@@ -48,7 +48,7 @@ class StagedSearcher:
         self.seed = seed
         self.finalist_seeds = finalist_seeds
         self.most_finalists = most_finalists
-        self.results: list[Result] = []
+        self.results: list[Training] = []
         self._waiting: set[tuple[str, int]] = set()
         self._queue = [
             self._job("baseline", index, spec, rate, count=1)
@@ -114,7 +114,7 @@ class StagedSearcher:
         """Jobs of the finalists, once they are decided; empty before."""
         return list(self._finals or [])
 
-    def tell(self, job: Job, results: Sequence[Result]) -> None:
+    def tell(self, job: Job, results: Sequence[Training]) -> None:
         """Take the results of a job."""
         self._waiting.discard((job.stage, job.index))
         self.results += results
@@ -153,7 +153,7 @@ class StagedSearcher:
         order = [best, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
 
-    def _answers(self, results: Sequence[Result]) -> list[Entry]:
+    def _answers(self, results: Sequence[Training]) -> list[Entry]:
         return [e for e in entries_of(results) if is_answer(e, self.budget)]
 
     def _final(self, index: int, entry: Entry) -> Job:

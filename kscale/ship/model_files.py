@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from kscale.building.traces import no_trace
 from kscale.errors import ExportError, reason_of, sentence_of
+from kscale.ship.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
 _LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")

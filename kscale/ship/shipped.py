@@ -11,7 +11,6 @@ from kscale.data.scaling import scalings_from_json
 from kscale.errors import ResultsError
 from kscale.networks.families.base import is_own
 from kscale.runs.entries import Entry
-from kscale.search.contract import result_key
 from kscale.ship.opening import open_model
 from kscale.ship.packaging import package_model
 from kscale.task.tasks import Task
@@ -70,8 +69,8 @@ def _missing(folder: Path, which: str) -> str:
 
 
 def _weights(folder: Path, entry: Entry) -> Path:
-    for result in entry.results:
-        path = folder / "models" / f"{result_key(result)}.npz"
+    for training in entry.results:
+        path = folder / "models" / f"{training.key}.npz"
         if path.exists():
             return path
     raise ResultsError(

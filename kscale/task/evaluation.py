@@ -22,12 +22,12 @@ Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network reaches on a part; the fields are those of `Result`.
+    """What a network reaches on a part; the fields are those of a record.
 
     Args:
         score, stderr: Objective with its standard error over the examples.
         examples: Number of examples.
-        metrics, metric_errors, confusion, left_out: As in `Result`.
+        metrics, metric_errors, confusion, left_out: As in a record.
     """
 
     score: float

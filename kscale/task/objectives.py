@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from kscale.errors import DataError, unknown_name
+from kscale.task.heads import HEADS
 from kscale.task.heads.base import Objective
 from kscale.task.targets import Target
 from kscale.task.tasks import Task
@@ -90,8 +91,14 @@ def _part(name: str | None, target: Target) -> Objective:
     except DataError as error:
         raise DataError(
             f"The objective must suit each of several targets. Of {target.name!r}: "
-            f"{error} Or take mean: accuracy of classes and r2_score of real values."
+            f"{error} Or take mean: {_means()}."
         ) from error
+
+
+def _means() -> str:
+    """`accuracy of classes and r2_score of real values`, of all kinds."""
+    *others, last = (f"{head.mean_metric} of {head.title}" for head in HEADS.values())
+    return f"{', '.join(others)} and {last}"
 
 
 def asked_objective(identity: Mapping[str, Any], task: Task) -> Objective:

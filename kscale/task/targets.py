@@ -12,10 +12,11 @@ class Target:
 
     Args:
         name: Key of the target's array, and name of the network's output.
-        kind: A key of `kscale.task.heads.HEADS`: `classes` (one of several) or `real`
-            (numbers).
-        outputs: Number of classes, or of real values.
-        class_names: A name for each class, in the order of the outputs; may be empty.
+        kind: A key of `kscale.task.heads.HEADS`: `classes` (one of several), `labels`
+            (any of several) or `real` (numbers).
+        outputs: Number of classes, labels or real values.
+        class_names: A name for each class or label, in the order of the outputs; may be
+            empty.
 
     Raises:
         DataError: The kind is unknown, or there are too few outputs.

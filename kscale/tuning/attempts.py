@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kscale.engine.progress import epochs_in, progress_in
 from kscale.networks.sizing import Size
-from kscale.runs.results import Result, write_atomically
+from kscale.runs.folder import write_atomically
+from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.tuning.trainer import (
     Assignment,
@@ -109,13 +110,13 @@ class MemberWeights:
 
 
 def train_member(
-    train: Callable[[Assignment, EpochSeen | None], Result],
+    train: Callable[[Assignment, EpochSeen | None], Training],
     setup: TrainingSetup,
     size: Size,
     weights: MemberWeights,
     seconds: float = math.inf,
     on_epoch: EpochSeen | None = None,
-) -> Result:
+) -> Training:
     """Make an attempt at one member, unless its process died twice at one epoch.
 
     Args:

@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.runs.results import COMPARED, TRAINED, Result
+from kscale.runs.records import Record, Training
 from kscale.search.contract import Job
 from kscale.task.tasks import Task
 
@@ -40,15 +40,12 @@ class CostModel:
         self.size = size or (lambda spec: find_family(spec.family).size(spec, task))
         self.examples = examples
         self.batch_size = batch_size
-        self._seen: list[Result] = []
+        self._seen: list[Training] = []
 
-    def see(self, result: Result) -> None:
-        """Take what a training took; failed ones and evaluations do not count, nor does
-        what is of no family."""
-        if result.status != "ok" or result.spec.family in COMPARED:
-            return
-        if result.seconds and result.stage in TRAINED:
-            self._seen.append(result)
+    def see(self, record: Record) -> None:
+        """Take what a training took; failed ones and other records do not count."""
+        if isinstance(record, Training) and record.status == "ok" and record.seconds:
+            self._seen.append(record)
 
     def seconds(self, jobs: Iterable[Job]) -> float:
         """Seconds that jobs will take together; 0 while nothing was measured."""

@@ -23,10 +23,11 @@ from kscale.runs.entries import (
     names_one,
     recommended_of,
 )
+from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.recorded import RecordedRun
-from kscale.runs.results import COMPARED, MAJORITY, Result, ResultsWriter, read_results
-from kscale.search.contract import Job, result_key
-from kscale.task.evaluation import Evaluation, evaluate, evaluate_test
+from kscale.runs.records import MAJORITY, Evaluation, Record, Reference, Training
+from kscale.search.contract import Job
+from kscale.task.evaluation import evaluate, evaluate_test
 from kscale.tuning.attempts import MemberWeights, train_member
 from kscale.tuning.costs import CostModel
 from kscale.tuning.family_trainer import FamilyTrainer
@@ -40,7 +41,7 @@ from kscale.tuning.trainer import TimeUp, Trainer, TrainingSetup
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one training
 
 
-def _no_page(folder: Path, results: Sequence[Result]) -> None:
+def _no_page(folder: Path, results: Sequence[Record]) -> None:
     """A search that nobody reads a page of."""
 
 
@@ -65,7 +66,7 @@ class Session:
         self,
         plan: Plan,
         folder: Path,
-        writer: ResultsWriter,
+        writer: RecordsWriter,
         strategy: Any,
         listener: Listener,
         deadline: float = math.inf,
@@ -73,7 +74,7 @@ class Session:
         gate: LatencyGate | None = None,
         pool: AnyPool | None = None,
         present: Present | None = None,
-        write_page: Callable[[Path, Sequence[Result]], None] = _no_page,
+        write_page: Callable[[Path, Sequence[Record]], None] = _no_page,
     ) -> None:
         self.plan = plan
         self.write_page = write_page
@@ -81,7 +82,7 @@ class Session:
         self.writer = writer
         self.listener = listener
         self.deadline = deadline
-        self.recorded = read_results(folder)
+        self.recorded = read_records(folder)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
         self.gate = gate
         self.pool = pool or plan.pool
@@ -144,11 +145,19 @@ class Session:
 
     def _raise_if_all_slow(self) -> None:
         """Own models are measured one by one, so this is known at the end only."""
-        is_tried = any(result.stage == "search" for result in self.recorded)
-        if self.plan.own is not None and self.gate is not None and not is_tried:
+        if self.plan.own is not None and self.gate is not None and not self._searched:
             raise BudgetError(self.gate.nothing_fits())
 
-    def _record(self, job: Job, result: Result) -> None:
+    @property
+    def _searched(self) -> list[Training]:
+        """Trainings of the search, without baselines and finalists."""
+        return [
+            item
+            for item in self.recorded
+            if isinstance(item, Training) and item.stage == "search"
+        ]
+
+    def _record(self, job: Job, result: Training) -> None:
         if self.gate is not None and result.status == "ok":
             result = self.gate.with_latency(result)
         self._append(result)
@@ -158,11 +167,11 @@ class Session:
         if not job.keep:
             self._drop_weights()
 
-    def _append(self, result: Result) -> None:
-        """Every result goes to disk first, then to whatever is made of it."""
-        self.writer.append(result)
-        self.recorded.append(result)
-        self.logs.record(result)
+    def _append(self, record: Record) -> None:
+        """Every record goes to disk first, then to whatever is made of it."""
+        self.writer.append(record)
+        self.recorded.append(record)
+        self.logs.record(record)
 
     def _seconds_left(self, job: Job, member: int) -> float:
         """Seconds after a member of a job: its others, what is planned, finalists."""
@@ -178,21 +187,21 @@ class Session:
         return min(seconds, max(self.deadline - time.monotonic(), 0.0))
 
     def _trials_left(self) -> int:
-        tried = {r.job for r in self.recorded if r.stage == "search"}
+        tried = {training.job for training in self._searched}
         return self.plan.trials_of(self.pool) - len(tried)
 
     def _drop_weights(self) -> None:
         """Keep the weights of the front, of baselines and of finalists only."""
-        done = [r for r in self.recorded if r.stage == "search"]
+        done = self._searched
         front = {
-            result_key(result)
+            training.key
             for entry in front_of(entries_of(done), self.plan.objective)
-            for result in entry.results
+            for training in entry.results
         }
-        for result in done:
-            key = result_key(result)
-            if key not in front:
-                (self.folder / "models" / f"{key}.npz").unlink(missing_ok=True)
+        for training in done:
+            if training.key not in front:
+                weights = self.folder / "models" / f"{training.key}.npz"
+                weights.unlink(missing_ok=True)
 
     def _before_ask(self) -> None:
         """With a time limit: propose what it allows, and keep time for finalists.
@@ -234,7 +243,7 @@ class Session:
         fits = (job for job, cost in zip(jobs, costs, strict=True) if cost <= seconds)
         return next(fits, jobs[costs.index(min(costs))])
 
-    def _train(self, job: Job, member: int) -> Result:
+    def _train(self, job: Job, member: int) -> Training:
         """Train a member; before the first finalist, say what they will cost."""
         if job.stage == "finalist" and not self._announced:
             self._announced = True
@@ -242,7 +251,7 @@ class Session:
             self.listener.finalists_planned(jobs, self.costs.seconds(jobs))
         return self._attempt(job, member)
 
-    def _attempt(self, job: Job, member: int) -> Result:
+    def _attempt(self, job: Job, member: int) -> Training:
         return train_member(
             self._trainer_of(job.stage).train,
             self.setup,
@@ -257,7 +266,7 @@ class Session:
         return self.family_trainer if stage == "baseline" else self.trainer
 
     def _raise_if_all_failed(self) -> None:
-        tried = [result for result in self.recorded if result.stage == "search"]
+        tried = self._searched
         if tried and all(result.status == "failed" for result in tried):
             reasons = [result.reason for result in tried]
             most = max(set(reasons), key=reasons.count)
@@ -278,25 +287,35 @@ class Session:
             shipped = self._shipped(entry)
             self._test(shipped)
             self._write_model(name, shipped)
-        for result in [r for r in self.recorded if r.stage == "baseline"]:
-            is_known = result.spec.family not in COMPARED
-            if result.status == "ok" and is_known and not self._is_tested(result.spec):
-                self._test(result)
+        trainings = [item for item in self.recorded if isinstance(item, Training)]
+        for training in trainings:
+            is_due = training.stage == "baseline" and training.status == "ok"
+            if is_due and not self._is_tested(training.spec):
+                self._test(training)
         self.write_page(self.folder, self.recorded)
 
-    def _shipped(self, entry: Entry) -> Result:
+    def _shipped(self, entry: Entry) -> Training:
         """The training of an entry that is shipped: its best on validation."""
         gain = self.plan.objective.gain
         return max(entry.results, key=lambda result: gain(result.score or 0.0, 0.0))
 
-    def _test(self, result: Result) -> None:
-        if any(_is_test_of(other, result) for other in self.recorded):
+    def _test(self, training: Training) -> None:
+        tests = [item for item in self.recorded if isinstance(item, Evaluation)]
+        if any(test.is_of(training) for test in tests):
             return
-        weights = self._weights_of(result)
-        trainer = self._trainer_of(result.stage)
-        self._append_test(result, trainer.evaluate(result, weights, "test"))
+        weights = self._weights_of(training)
+        trainer = self._trainer_of(training.stage)
+        found = trainer.evaluate(training, weights, "test")
+        evaluation = Evaluation(
+            spec=training.spec,
+            learning_rate=training.learning_rate,
+            seed=training.seed,
+            epochs=training.epochs,
+            **vars(found),
+        )
+        self._append(evaluation)
 
-    def _weights_of(self, result: Result) -> Path:
+    def _weights_of(self, result: Training) -> Path:
         """The weights of one training, trained again if they were deleted."""
         job = Job(
             result.stage,
@@ -317,14 +336,10 @@ class Session:
         return weights.path
 
     def _is_tested(self, spec: Spec) -> bool:
-        return any(r.stage == "test" and r.spec == spec for r in self.recorded)
+        tests = [item for item in self.recorded if isinstance(item, Evaluation)]
+        return any(test.spec == spec for test in tests)
 
-    def _append_test(self, result: Result, done: Evaluation) -> None:
-        changes: dict[str, Any] = {"stage": "test", "curve": {}, "seconds": 0.0}
-        changes |= {"undertrained": False, **vars(done)}
-        self._append(replace(result, **changes))
-
-    def _write_model(self, name: str, result: Result) -> None:
+    def _write_model(self, name: str, result: Training) -> None:
         path = self.folder / "models" / f"{name}.keras"
         trainer = self._trainer_of(result.stage)
         said = trainer.ship(result, self._weights_of(result), path)
@@ -332,18 +347,18 @@ class Session:
             self.listener.note(said)
 
     def _record_majority(self) -> None:
-        majority = Spec(MAJORITY, ())
-        there = {r.stage for r in self.recorded if r.spec == majority}
+        known = [item for item in self.recorded if isinstance(item, Reference)]
+        there = {item.part for item in known if item.name == MAJORITY}
         data, objective = self.plan.dataset, self.plan.objective
-        result = Result("baseline", 0, majority, 0, 0, 0, 0)
-        if "baseline" not in there:
+        nothing: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
+        if "validation" not in there:
             answers = majority_answers(data, data.validation)
             found = vars(evaluate(objective, data.task, answers))
-            self._append(replace(result, **found))
+            self._append(Reference(name=MAJORITY, **nothing, **found))
         if "test" not in there:
             answers = majority_answers(data, data.test)
-            tested = vars(evaluate_test(objective, data.task, answers))
-            self._append(replace(result, stage="test", **tested))
+            found = vars(evaluate_test(objective, data.task, answers))
+            self._append(Reference(name=MAJORITY, part="test", **nothing, **found))
 
     def _record_present(self) -> None:
         """The user's model as it is, and trained anew where that was asked for."""
@@ -362,7 +377,7 @@ class Session:
                 self.listener.epoch_done,
             ):
                 self._append(result)
-                if result.stage != "test":
+                if result.part != "test":
                     self.listener.result_recorded(result)
         except TimeUp:
             self.listener.note(
@@ -388,10 +403,3 @@ def make_trainer(plan: Plan, setup: TrainingSetup) -> Trainer:
     if plan.own is None:
         return FamilyTrainer(setup)
     return UserTrainer(setup, plan.own.models, plan.own.dataset)
-
-
-def _is_test_of(test: Result, result: Result) -> bool:
-    same = ("spec", "learning_rate", "seed", "epochs")
-    return test.stage == "test" and all(
-        getattr(test, name) == getattr(result, name) for name in same
-    )

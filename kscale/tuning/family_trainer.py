@@ -10,7 +10,7 @@ from kscale.engine.engines import make_engine
 from kscale.errors import TrialError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.ship.packaging import package_model, save_model
 from kscale.task.evaluation import Evaluation
 from kscale.task.tasks import Task
@@ -51,7 +51,7 @@ class NetworkTrainer:
 
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
-    ) -> Result:
+    ) -> Training:
         """As `Trainer.train`."""
         network = self.network(assignment.job.spec, self.setup.dataset.task)
         training = RunningTraining(
@@ -61,7 +61,7 @@ class NetworkTrainer:
             lambda: self._trained(training, network), self.engine.devices()
         )
 
-    def _trained(self, training: RunningTraining, network: Network) -> Result:
+    def _trained(self, training: RunningTraining, network: Network) -> Training:
         setup, epochs = self.setup, training.job.epochs_to
         program = self._started(network, training.seed, training.learning_rate)
         training.begin(program.load)
@@ -89,7 +89,7 @@ class NetworkTrainer:
         program.start([seed], [rate])
         return program
 
-    def evaluate(self, training: Result, weights: Path, part: PartName) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
         """As `Trainer.evaluate`."""
         data = self.setup.dataset
         network = self.network(training.spec, data.task)
@@ -110,7 +110,7 @@ class FamilyTrainer(NetworkTrainer):
     def __init__(self, setup: TrainingSetup) -> None:
         super().__init__(setup, family_network)
 
-    def ship(self, training: Result, weights: Path, path: Path) -> str:
+    def ship(self, training: Training, weights: Path, path: Path) -> str:
         """As `Trainer.ship`."""
         data = self.setup.dataset
         model = package_model(

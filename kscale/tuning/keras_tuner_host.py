@@ -14,8 +14,8 @@ import keras_tuner
 from keras_tuner import synchronized
 
 from kscale.errors import ResultsError
-from kscale.runs.results import Result
-from kscale.search.contract import WAIT, Job, Searcher, result_key
+from kscale.runs.records import Record, Training
+from kscale.search.contract import WAIT, Job, Searcher
 from kscale.task.objectives import Objective
 from kscale.tuning.trainer import TimeUp
 
@@ -23,7 +23,7 @@ _NEVER = 10**9
 _WORST = 1e30
 _IDLE_SECONDS = 0.05
 
-TrainMember = Callable[[Job, int], Result]
+TrainMember = Callable[[Job, int], Training]
 
 
 class SearcherOracle(keras_tuner.Oracle):
@@ -40,7 +40,7 @@ class SearcherOracle(keras_tuner.Oracle):
         self,
         searcher: Searcher,
         objective: Objective,
-        recorded: Sequence[Result] = (),
+        recorded: Sequence[Record] = (),
         before_ask: Callable[[], None] | None = None,
     ) -> None:
         direction = "max" if objective.higher_is_better else "min"
@@ -51,9 +51,10 @@ class SearcherOracle(keras_tuner.Oracle):
         )
         self.hyperparameters.Fixed("spec", "")
         self.searcher = searcher
-        self.recorded = {result_key(result): result for result in recorded}
+        trainings = [item for item in recorded if isinstance(item, Training)]
+        self.recorded = {training.key: training for training in trainings}
         self.jobs: dict[str, Job] = {}
-        self.results: dict[str, list[Result]] = {}
+        self.results: dict[str, list[Training]] = {}
         self._before_ask = before_ask
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class SearcherOracle(keras_tuner.Oracle):
                 return {"status": "RUNNING", "values": {"spec": spec}}
             self.searcher.tell(job, [known[member] for member in range(len(job.seeds))])
 
-    def recorded_of(self, job: Job) -> dict[int, Result]:
+    def recorded_of(self, job: Job) -> dict[int, Training]:
         """Members of a job that earlier sessions trained."""
         found = {
             member: self.recorded.get(job.member_key(member))
@@ -109,7 +110,7 @@ class JobTuner(keras_tuner.Tuner):
         self,
         oracle: SearcherOracle,
         train: TrainMember,
-        record: Callable[[Job, Result], None],
+        record: Callable[[Job, Training], None],
         folder: Path,
         strategy: Any = None,
     ) -> None:
@@ -143,7 +144,7 @@ class JobTuner(keras_tuner.Tuner):
         score = sum(scores) / len(scores) if scores else worst
         return {self.oracle.objective.name: score}
 
-    def _run_member(self, job: Job, member: int) -> Result:
+    def _run_member(self, job: Job, member: int) -> Training:
         try:
             result = self._train(job, member)
             self._record(job, result)

@@ -15,11 +15,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from kscale.building.models import build_model
@@ -31,8 +31,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec, is_own
 from kscale.networks.families.images import AUGMENT
 from kscale.networks.sizing import Size
-from kscale.runs.results import Result
-from kscale.search.contract import training_key
+from kscale.runs.records import Measurement, Record, Training, training_key
 from kscale.search.pool import Pool
 from kscale.tuning.attempts import Attempts
 from kscale.tuning.plan import Plan
@@ -68,7 +67,7 @@ class LatencyGate:
         plan: The search, whose budget has `max_latency_ms`.
         folder: Folder of the run.
         recorded: Results of earlier sessions; what they measured is not measured again.
-        record: Takes each new measurement, a result of the stage `latency`.
+        record: Takes each new measurement.
         deadline: `time.monotonic()` from which nothing is measured to be let through.
 
     Attributes:
@@ -79,8 +78,8 @@ class LatencyGate:
         self,
         plan: Plan,
         folder: Path,
-        recorded: Iterable[Result],
-        record: Callable[[Result], None],
+        recorded: Iterable[Record],
+        record: Callable[[Measurement], None],
         deadline: float = math.inf,
     ) -> None:
         self.plan = plan
@@ -92,9 +91,9 @@ class LatencyGate:
         self.deadline = deadline
         self.measurements = 0
         self._limit = self.budget.max_latency_ms or math.inf
-        self._known: dict[Spec, dict[int, Result]] = defaultdict(dict)
+        self._known: dict[Spec, dict[int, Measurement]] = defaultdict(dict)
         for result in recorded:
-            if result.stage == "latency":
+            if isinstance(result, Measurement):
                 self._known[_without_width(result.spec)][_width(result.spec)] = result
 
     def admits(self, spec: Spec) -> bool:
@@ -119,7 +118,7 @@ class LatencyGate:
                 raise TimeUp
         return self._is_fast(self.measured(spec))
 
-    def measured(self, spec: Spec) -> Result:
+    def measured(self, spec: Spec) -> Measurement:
         """What was measured of a network, now or before, whatever the deadline."""
         same = self._known[_without_width(spec)]
         width = _width(spec)
@@ -129,7 +128,7 @@ class LatencyGate:
             self.record(same[width])
         return same[width]
 
-    def with_latency(self, result: Result) -> Result:
+    def with_latency(self, result: Training) -> Training:
         """A result of a training, with what was measured of its network."""
         found = self.measured(result.spec)
         names = ("latency_ms", "latency_low", "latency_high")
@@ -140,23 +139,14 @@ class LatencyGate:
         name = training_key("latency", _network_of(spec), None, 0, 0)
         return Attempts(self.folder / "models" / f"{name}.attempts.json")
 
-    def _is_fast(self, result: Result) -> bool:
+    def _is_fast(self, result: Measurement) -> bool:
         return result.latency_ms is not None and result.latency_ms <= self._limit
 
-    def _measure(self, spec: Spec) -> Result:
+    def _measure(self, spec: Spec) -> Measurement:
         """A measurement; a failure is a result with its reason, not an error."""
         start = time.monotonic()
         size = self.plan.size(spec)
-        result = Result(
-            "latency",
-            sum(map(len, self._known.values())),
-            spec,
-            size.params,
-            size.trainable,
-            size.flops,
-            size.weight_bytes(),
-            memory=size.training_bytes(self.budget.memory_batch),
-        )
+        result = Measurement(spec=spec)
         attempts = self.attempts(spec)
         try:
             if attempts.begin(0) >= _MOST_ATTEMPTS:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kscale.runs.results import Result
+    from kscale.runs.records import Record, Reference, Training
     from kscale.search.contract import Job
     from kscale.tuning.plan import Plan
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Listener:
     """Hears what a search does; every method may be left as it is."""
 
-    def started(self, plan: Plan, folder: Path, recorded: Sequence[Result]) -> None:
+    def started(self, plan: Plan, folder: Path, recorded: Sequence[Record]) -> None:
         """The search begins, or goes on where results are recorded already."""
 
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
@@ -24,7 +24,7 @@ class Listener:
     def time_left(self, seconds: float) -> None:
         """About so many seconds are left, finalists included; told before a result."""
 
-    def result_recorded(self, result: Result) -> None:
+    def result_recorded(self, result: Training | Reference) -> None:
         """A training ended, well or not, and is on disk."""
 
     def finalists_planned(self, jobs: Sequence[Job], seconds: float) -> None:

@@ -17,7 +17,7 @@ def majority_answers(dataset: Dataset, part: Part) -> Answers:
             np.tile(
                 target.head.constant(
                     dataset.train.targets[target.name], target.outputs
-                ),
+                ).astype(np.float32),
                 (len(part), 1),
             ),
         )

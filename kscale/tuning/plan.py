@@ -16,7 +16,7 @@ from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, is_own
 from kscale.networks.sizing import Size
-from kscale.runs.results import FORMAT
+from kscale.runs.folder import FORMAT
 from kscale.search import SEARCHERS
 from kscale.search.contract import Searcher
 from kscale.search.drawn import DrawnPool, DrawnSearcher

@@ -4,9 +4,11 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from kscale.data.dataset import Dataset, PartName
 from kscale.data.decoding import answers_of
@@ -16,7 +18,7 @@ from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
 from kscale.errors import ResultsError, TrialError, reason_of
 from kscale.networks.sizing import Size
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import (
     Answers,
@@ -96,7 +98,7 @@ class Trainer(Protocol):
 
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
-    ) -> Result:
+    ) -> Training:
         """Train a member; a failure is a record with its reason, not an error.
 
         The finished weights are in `assignment.target`.
@@ -106,14 +108,14 @@ class Trainer(Protocol):
             TimeUp: The time was over first; a checkpoint is in `assignment.target`.
         """
 
-    def evaluate(self, training: Result, weights: Path, part: PartName) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
         """What a finished training reaches on a part, with all that is tested.
 
         Raises:
             TrialError: The weights are missing or damaged.
         """
 
-    def ship(self, training: Result, weights: Path, path: Path) -> str:
+    def ship(self, training: Training, weights: Path, path: Path) -> str:
         """Write the model of a finished training, with its preprocessing.
 
         Returns:
@@ -158,7 +160,8 @@ class RunningTraining:
         self.progress = Progress()
         self._began = self._saved = time.monotonic()
         self._seconds_before = 0.0
-        self.record = Result(
+        self.record = Training(
+            key=self.job.member_key(assignment.member),
             stage=self.job.stage,
             job=self.job.index,
             member=assignment.member,
@@ -171,6 +174,7 @@ class RunningTraining:
             learning_rate=self.learning_rate,
             epochs_from=self.job.epochs_from,
             epochs=self.job.epochs_to,
+            full_epochs=setup.recipe.epochs,
             parent=self.job.parent,
             unknown_flops=unknown_flops,
             memory=size.training_bytes(setup.recipe.batch_size),
@@ -191,7 +195,7 @@ class RunningTraining:
         """Time spent on the job until now, in all attempts."""
         return self._seconds_before + time.monotonic() - self._began
 
-    def run(self, train: Callable[[], Result], devices: Devices) -> Result:
+    def run(self, train: Callable[[], Training], devices: Devices) -> Training:
         """What a function returns that trains, or the record of its failure.
 
         Raises:
@@ -206,7 +210,7 @@ class RunningTraining:
             logger.debug("a training failed", exc_info=True)
             return self.failed(reason_of(error))
 
-    def failed(self, reason: str) -> Result:
+    def failed(self, reason: str) -> Training:
         """The record of a training that failed."""
         seconds = round(self.seconds, 3)
         return replace(self.record, status="failed", reason=reason, seconds=seconds)
@@ -312,7 +316,7 @@ class RunningTraining:
             raise ResultsError(f"{path} cannot be written: {error}.") from error
         self._saved = time.monotonic()
 
-    def finished(self, outputs: Outputs, **changes: Any) -> Result:
+    def finished(self, outputs: Outputs, **changes: Any) -> Training:
         """The record of the training, which is finished and saved.
 
         Args:
@@ -325,7 +329,10 @@ class RunningTraining:
         sign = 1.0 if setup.objective.higher_is_better else -1.0
         gains = [sign * value for value in self.progress.curve["score"]]
         found = {
-            **vars(done),
+            "score": done.score,
+            "stderr": done.stderr,
+            "examples": done.examples,
+            "metrics": dict(done.metrics),
             "undertrained": is_undertrained(
                 gains, setup.recipe.steady_epochs(), done.stderr
             ),

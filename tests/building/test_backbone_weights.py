@@ -14,8 +14,9 @@ from keras.src.legacy.saving import legacy_h5_format
 from keras.src.utils import file_utils
 
 import kscale
-from kscale.building.backbone_weights import check_weights, prepare_image, weights_path
-from kscale.building.models import build_model
+from kscale.building.backbone_weights import check_weights, weights_path
+from kscale.building.keras_calls import KERAS_CALLS
+from kscale.building.models import build_model, pretrained
 from kscale.errors import ExportError, SpecError
 from kscale.networks.backbones import Backbone
 from kscale.networks.families.pretrained import FAMILY
@@ -44,6 +45,14 @@ def scaled_task(shape: tuple[int, ...], scale: Any = (), offset: Any = ()) -> Ta
     return Task((image,), (Target("label", "classes", 3),))
 
 
+def prepare_image(image: Any, layer: Backbone) -> Any:
+    """An image as the network of a backbone reads it."""
+    pixels = keras.Input((32, 32, 3))
+    network = keras.Model(pixels, keras.layers.Identity()(pixels))
+    options = dict(KERAS_CALLS[Backbone](layer, image).function.options)
+    return pretrained(network, **{**options, "name": "b"})(image)
+
+
 @pytest.mark.parametrize("name", OWN_PREPROCESSING)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [32, 40])
@@ -56,7 +65,7 @@ def test_raw_pixels_are_had_back_and_preprocessed_as_keras_does(
     raw = np.random.default_rng(0).integers(0, 256, (2, side, side, channels))
     given = (raw * np.array(scale) + np.array(offset)).astype("float32")
     image = keras.Input((side, side, channels))
-    prepared = keras.Model(image, prepare_image(image, layer, "b"))(given)
+    prepared = keras.Model(image, prepare_image(image, layer))(given)
     resized = keras.layers.Resizing(32, 32)(raw.astype("float32"))
     colour = np.repeat(np.asarray(resized), 3 // channels, axis=-1)
     expected = OWN_PREPROCESSING[name](colour.copy())
@@ -66,7 +75,11 @@ def test_raw_pixels_are_had_back_and_preprocessed_as_keras_does(
 def test_pixels_of_a_task_that_says_nothing_are_taken_as_they_are() -> None:
     layer = record(scaled_task((32, 32, 3)), backbone="efficientnet_b0")
     image = keras.Input((32, 32, 3))
-    assert prepare_image(image, layer, "b") is image
+    model = keras.Model(image, prepare_image(image, layer))
+    assert [type(item).__name__ for item in model.layers] == [
+        "InputLayer",
+        "Functional",
+    ]
 
 
 @pytest.mark.parametrize("tuned", ["head", "all"])

@@ -15,7 +15,8 @@ from contracts.family import (
 )
 from warm_python import WarmPython
 
-from kscale.building.models import MAKERS, build_model
+from kscale.building.keras_calls import KERAS_CALLS
+from kscale.building.models import build_model
 from kscale.errors import SpecError
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
@@ -56,7 +57,7 @@ def test_every_record_is_counted_and_built() -> None:
         for cls in (*vars(bp).values(), *AUGMENTATIONS, Backbone)
         if isinstance(cls, type) and issubclass(cls, Layer)
     } - {Layer, Repeat}
-    assert records == RULES.keys() == MAKERS.keys()
+    assert records == RULES.keys() == KERAS_CALLS.keys()
 
 
 def train_one_step(model: keras.Model, x: Any, y: Any, loss: Any) -> None:

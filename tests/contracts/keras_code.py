@@ -1,4 +1,4 @@
-"""What the code of a network promises; `tests/codegen` asks it of all families."""
+"""What the code of a network promises; `tests/building/code` asks it of families."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +20,7 @@ START = "import keras\nfrom keras import layers\n\n\n"
 
 def code_of(blueprint: Blueprint) -> str:
     """A module of the network alone."""
-    functions, build = network_code(blueprint)
-    return START + "\n\n\n".join((*functions, build)) + "\n"
+    return START + "\n\n\n".join(network_code(blueprint)) + "\n"
 
 
 def run_code(code: str) -> dict[str, Any]:
@@ -71,17 +70,12 @@ def inside_of(layer: Any) -> Any:
 
 
 def settings_of(config: Any) -> Any:
-    """A configuration without seeds, and without names that Keras made.
-
-    An attention's kernels start with the spread that kscale draws itself.
-    """
+    """A configuration without seeds, and without names that Keras made."""
     if isinstance(config, list | tuple):
         return [settings_of(item) for item in config]
     if not isinstance(config, dict):
         return config
     left_out = {"seed", "build_config"}
-    if "num_heads" in config:
-        left_out.add("kernel_initializer")
     if "backward_layer" in config:
         left_out.add("backward_layer")
         config = {**config, "layer": {**config["layer"]["config"], "name": ""}}

@@ -9,7 +9,7 @@ import numpy as np
 
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.search import SEARCHERS
 from kscale.search.contract import DONE, Job, Searcher
 from kscale.search.pool import Pool, Space
@@ -29,10 +29,11 @@ def made_searcher(name: str, pool: Pool, trials: int = 50, seed: int = 0) -> Sea
     return SEARCHERS[name](pool, trials=trials, epochs=3, seed=seed)
 
 
-def made_result(job: Job, member: int, score: float | None) -> Result:
+def made_result(job: Job, member: int, score: float | None) -> Training:
     """A result of a training that did not happen."""
     size = find_family(job.spec.family).size(job.spec, TASK)
-    return Result(
+    return Training(
+        key=job.member_key(member),
         stage=job.stage,
         job=job.index,
         member=member,

@@ -13,13 +13,13 @@ from contracts.source import (
     check_target_scaling_is_fitted_on_the_training_part,
 )
 from data.tables import sentences, table, write_csv, write_text
+from shared_data import SHARED, needs
 
 from kscale.data.loading import Dataset, dataset_name, load_dataset
 from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.text import TextTokens
 from kscale.errors import DataError
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 CHECKS = [
     check_parts_agree_with_task,
     check_labels_are_in_range,
@@ -316,15 +316,15 @@ def test_text_beside_a_table_is_read_alone(tmp_path: Path) -> None:
     assert names(table_alone) == ["stars"]
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="no data beside the project")
+@needs("data")
 def test_real_tables_are_understood() -> None:
-    adult = load_dataset(SHARED / "adult_train.csv.gz", label="income")
+    adult = load_dataset(SHARED / "data" / "adult_train.csv.gz", label="income")
     assert len(adult.test) == 16_281 and len(names(adult)) == 14
     housing = load_dataset(
-        SHARED / "california_housing.csv.gz", label="median_house_value"
+        SHARED / "data" / "california_housing.csv.gz", label="median_house_value"
     )
     assert housing.task.targets[0].kind == "real" and len(names(housing)) == 9
-    reviews = load_dataset(SHARED / "sst2_train.csv.gz")
+    reviews = load_dataset(SHARED / "data" / "sst2_train.csv.gz")
     assert [len(part) for part in reviews.parts.values()] == [6920, 872, 1821]
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts.source import CHECKS, Check, Checked
+from shared_data import SHARED, needs
 
 from kscale.data.loading import SOURCES, load_dataset
 
-MNIST = Path(__file__).parents[2].parent / "shared" / "data" / "mnist.npz"
+MNIST = SHARED / "data" / "mnist.npz"
 MADE = ["images", "vectors", "tokens"]
 
 
@@ -45,7 +46,7 @@ def test_an_npz_file_keeps_the_contract(made: Checked, check: Check) -> None:
     check(made)
 
 
-@pytest.mark.skipif(not MNIST.exists(), reason="mnist.npz is not beside the project")
+@needs("data/mnist.npz")
 def test_mnist_keeps_the_contract_and_its_own_test_part() -> None:
     with np.load(MNIST) as file:
         x, y_test = np.concatenate([file["x_train"], file["x_test"]]), file["y_test"]
@@ -73,8 +74,7 @@ def test_looking_at_tasks_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import pkgutil, sys, kscale.data\n"
         "for module in pkgutil.walk_packages(kscale.data.__path__, 'kscale.data.'):\n"
-        "    if not module.name.endswith('.decoding'):  # scores need Keras\n"
-        "        __import__(module.name)\n"
+        "    __import__(module.name)\n"
         "from kscale.data import loading as data\n"
         "for source in (*data.SOURCES, *data.KERAS_DATASETS, sys.argv[1]):\n"
         "    data.peek_task(source)\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
-from kscale.runs.results import Result
+from kscale.runs.records import Evaluation, Record, Reference, Training, training_key
 from kscale.task.tasks import Task
 
 IMAGES = Task.of("image", (8, 8, 1), classes=10)
@@ -41,7 +41,7 @@ def cnn(depth: int, width: int, **knobs: Any) -> Spec:
 
 def made_result(
     spec: Spec, score: float | None, stage: Any = "search", **changes: Any
-) -> Result:
+) -> Training:
     """A finished training of a spec on 288 images, with its exact size."""
     size = None
     if spec.family in FAMILIES:
@@ -53,30 +53,54 @@ def made_result(
         "flops": size.flops if size else 0,
         "bytes": size.weight_bytes() if size else 0,
         "seed": 1,
-        "learning_rate": 0.003 if size else None,
-        "epochs": 20 if size else 0,
+        "learning_rate": 0.003,
+        "epochs": 20,
         "score": score,
         "stderr": 0.01,
         "examples": 288,
         "seconds": 2.0,
     }
-    return Result(stage=stage, spec=spec, **{**given, **changes})
+    given |= changes
+    decided = (given[name] for name in ("learning_rate", "seed", "epochs"))
+    return Training(
+        key=training_key(stage, spec, *decided), stage=stage, spec=spec, **given
+    )
 
 
-def majority(score: float = 0.1, **changes: Any) -> Result:
-    """The baseline that always answers the most frequent class, or the mean."""
-    return made_result(Spec("majority", ()), score, "baseline", **changes)
+def made_test(spec: Spec, score: float | None, **changes: Any) -> Evaluation:
+    """The test of a training that `made_result` gives, on 360 images."""
+    given = {"learning_rate": 0.003, "seed": 1, "epochs": 20, "stderr": 0.01}
+    return Evaluation(spec=spec, score=score, **{**given, "examples": 360, **changes})
 
 
-def linear(score: float = 0.9, **changes: Any) -> Result:
+def reference(name: Any, score: float, params: int = 0, **changes: Any) -> Reference:
+    """The score of a reference on 288 images."""
+    given: dict[str, Any] = {
+        "params": params,
+        "trainable": params,
+        "flops": 0,
+        "bytes": 4 * params,
+        "stderr": 0.01,
+        "examples": 288,
+        "seconds": 2.0,
+    }
+    return Reference(name=name, score=score, **{**given, **changes})
+
+
+def majority(score: float = 0.1, **changes: Any) -> Reference:
+    """The reference that always answers the most frequent class, or the mean."""
+    return reference("majority", score, **changes)
+
+
+def linear(score: float = 0.9, **changes: Any) -> Training:
     """The trained linear baseline."""
     return made_result(FAMILIES["linear"].spec(), score, "baseline", **changes)
 
 
-def digits_results() -> list[Result]:
+def digits_results() -> list[Record]:
     """Two baselines, six specs searched (one failed), two finalists, tests of both."""
     small, middle, large = cnn(2, 8), cnn(3, 8), cnn(4, 8)
-    results = [majority(), linear()]
+    results: list[Record] = [majority(), linear()]
     results += [
         made_result(spec, score, job=job)
         for job, (spec, score) in enumerate(
@@ -97,6 +121,5 @@ def digits_results() -> list[Result]:
             made_result(spec, score, "finalist", seed=10 + member, member=member)
             for member, score in enumerate(scores)
         ]
-    results.append(made_result(large, 0.96, "test", seed=10, examples=360))
-    results.append(made_result(middle, 0.95, "test", seed=10, examples=360))
-    return results
+    tests = (made_test(large, 0.96, seed=10), made_test(middle, 0.95, seed=10))
+    return [*results, *tests]

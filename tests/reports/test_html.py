@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 from made_runs import cnn, digits_results, made_result, made_run
+from msgspec.structs import replace
 
 from kscale.networks.families.base import Spec
 from kscale.reports.html import report_html
@@ -81,7 +82,7 @@ def test_text_of_strangers_is_escaped_everywhere() -> None:
     result = made_result(cnn(2, 8), 0.99)
     results = [
         *digits_results(),
-        type(result)(**{**vars(result), "spec": spec}),
+        replace(result, spec=spec),
         made_result(cnn(2, 12), None, status="failed", reason=evil, seed=9),
         made_result(cnn(2, 12), None, status="failed", reason=evil, seed=10),
     ]

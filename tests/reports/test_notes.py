@@ -1,5 +1,6 @@
 """Notes: each appears when it should, and only then."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from made_runs import (
@@ -14,12 +15,12 @@ from made_runs import (
 
 from kscale.networks.families import FAMILIES
 from kscale.reports.rows import make_report
-from kscale.runs.results import Result
+from kscale.runs.records import Record, Training
 
 BINDING = {"max_params": 5000}
 
 
-def notes(results: list[Result], **identity: Any) -> list[str]:
+def notes(results: Sequence[Record], **identity: Any) -> list[str]:
     return list(make_report(made_run(**identity), results).notes)
 
 
@@ -27,7 +28,7 @@ def has(found: list[str], text: str) -> bool:
     return any(text in note for note in found)
 
 
-def searched(*scores: float, **changes: Any) -> list[Result]:
+def searched(*scores: float, **changes: Any) -> list[Training]:
     """Results of cnns of depth 2, 3, 4 and width 16, the budget binding, no edge."""
     return [
         made_result(cnn(depth, 16), score, **changes)

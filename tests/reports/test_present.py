@@ -1,19 +1,17 @@
 """Lines and plain data on the user's present model beside a search."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_runs import cnn, digits_results, made_result, made_run
+from made_runs import cnn, digits_results, made_run, made_test, reference
 
-from kscale.networks.families.base import Spec
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_data
 from kscale.reports.present import best_of_that_size, compared, present_lines
 from kscale.reports.rows import Report, make_report
 from kscale.reports.run_tables import report_json, report_markdown, report_text
-from kscale.runs.results import Result
+from kscale.runs.records import Evaluation, Record, Reference
 
 ABOUT = {
     "name": "mine.keras",
@@ -26,28 +24,21 @@ ABOUT = {
 }
 
 
-def present(score: float, params: int, family: str = "present", **changes: Any) -> Any:
-    size = {
-        "params": params,
-        "trainable": params,
-        "flops": 100_000,
-        "bytes": 4 * params,
-    }
-    stage = changes.pop("stage", "baseline")
-    return made_result(Spec(family, ()), score, stage, **{**size, **changes})
+def present(score: float, params: int, name: str = "present", **changes: Any) -> Any:
+    return reference(name, score, params, **{"flops": 100_000, **changes})
 
 
-def beside(*rows: Result, **about: Any) -> Report:
+def beside(*rows: Record, **about: Any) -> Report:
     run = {**made_run(), "baseline": {**ABOUT, **about}}
     return make_report(run, [*digits_results(), *rows])
 
 
-def trained_anew() -> Result:
+def trained_anew() -> Reference:
     return present(0.94, 9000, "retrained", learning_rate=0.001, epochs=20)
 
 
 def whole() -> Report:
-    tested = present(0.91, 9000, stage="test", examples=360)
+    tested = present(0.91, 9000, part="test", examples=360)
     return beside(present(0.92, 9000), tested, trained_anew())
 
 
@@ -78,23 +69,23 @@ def test_a_difference_within_its_error_may_be_chance() -> None:
     assert "chance" not in dict(present_lines(whole()))["smaller and better by"]
 
 
-def answered(trained: Result, wrong: range) -> Result:
-    """The test of a training that answers some of 360 examples wrong."""
+def answered(wrong: range) -> dict[str, Any]:
+    """What a test gives that answers some of 360 examples wrong."""
     right = [index not in wrong for index in range(360)]
     left_out = [(sum(right) - item) / 359 for item in right]
-    score = sum(right) / 360
-    changes: dict[str, Any] = {"score": score, "examples": 360, "left_out": left_out}
-    return replace(trained, stage="test", **changes)
+    return {"score": sum(right) / 360, "examples": 360, "left_out": left_out}
 
 
 def on_the_same(mine: range, best: range, recommended: range) -> Report:
     """What the present model and the answers get wrong of the same examples."""
-    trained = [present(0.92, 9000), *digits_results()]
-    trained = [result for result in trained if result.stage != "test"]
-    wrong = {Spec("present", ()): mine, cnn(4, 8): best, cnn(3, 8): recommended}
-    last = {result.spec: result for result in trained if result.spec in wrong}
-    tests = [answered(last[spec], wrong[spec]) for spec in wrong]
-    return make_report({**made_run(), "baseline": ABOUT}, [*trained, *tests])
+    trained = [r for r in digits_results() if not isinstance(r, Evaluation)]
+    tests = [
+        present(params=9000, part="test", **answered(mine)),
+        made_test(cnn(4, 8), seed=12, **answered(best)),
+        made_test(cnn(3, 8), seed=12, **answered(recommended)),
+    ]
+    records = [present(0.92, 9000), *trained, *tests]
+    return make_report({**made_run(), "baseline": ABOUT}, records)
 
 
 def test_on_the_same_test_examples_the_difference_is_paired() -> None:
@@ -166,7 +157,7 @@ def test_it_is_no_answer_however_good_it_is(family: str) -> None:
     best = present(0.999, 700, family, learning_rate=0.001)
     report, alone = beside(present(0.9, 9000), best), beside()
     assert report.best == alone.best and report.recommended == alone.recommended
-    assert [row.spec for row in report.front] == [row.spec for row in alone.front]
+    assert [row.label for row in report.front] == [row.label for row in alone.front]
 
 
 def test_over_the_budget_it_is_still_a_row() -> None:

@@ -9,7 +9,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from made_runs import IMAGES, TABLE, cnn, linear, made_result, made_run, majority
+from made_runs import (
+    IMAGES,
+    TABLE,
+    cnn,
+    linear,
+    made_result,
+    made_run,
+    made_test,
+    majority,
+)
 from sklearn.metrics import precision_recall_fscore_support
 
 from kscale.reports.confusion import Confusion, confusion_from
@@ -24,7 +33,7 @@ from kscale.reports.run_tables import (
     report_markdown,
     report_text,
 )
-from kscale.runs.results import Result
+from kscale.runs.records import Evaluation
 from kscale.task.tasks import Target, Task
 
 ANIMAL = Target("animal", "classes", 3, ("cat", "dog", "emu"))
@@ -44,8 +53,8 @@ METRICS = {
 COUNTS = [[0, 0, 40], [0, 1, 10], [1, 1, 35], [1, 0, 5], [2, 2, 5], [2, 0, 5]]
 
 
-def on_test(spec: Any, score: float, task: Task, **changes: Any) -> Result:
-    return made_result(spec, score, "test", task=task, examples=100, **changes)
+def on_test(spec: Any, score: float, **changes: Any) -> Evaluation:
+    return made_test(spec, score, examples=100, **changes)
 
 
 def two_targets() -> Report:
@@ -60,12 +69,11 @@ def two_targets() -> Report:
         on_test(
             small,
             0.68,
-            ANIMALS,
             metrics=METRICS,
             metric_errors=errors,
             confusion={"animal": COUNTS},
         ),
-        on_test(large, 0.7, ANIMALS, metrics=METRICS, metric_errors=errors),
+        on_test(large, 0.7, metrics=METRICS, metric_errors=errors),
     ]
     run = made_run(ANIMALS, objective="mean")
     return make_report(run, results)
@@ -76,7 +84,6 @@ def binary(counts: list[list[int]], **metrics: float) -> Report:
     test = on_test(
         cnn(2, 8),
         0.9,
-        task,
         metrics=metrics,
         metric_errors=dict.fromkeys(metrics, 0.0),
         confusion={"spam": counts},
@@ -175,7 +182,7 @@ def test_names_of_strangers_are_only_text() -> None:
     metrics = {"recall": 0.8}
     results = [
         made_result(cnn(2, 8), 0.9, task=task),
-        on_test(cnn(2, 8), 0.9, task, metrics=metrics, confusion={"animal": COUNTS}),
+        on_test(cnn(2, 8), 0.9, metrics=metrics, confusion={"animal": COUNTS}),
     ]
     report = make_report(made_run(task), results)
     assert "<script>" not in report_html(report)
@@ -217,7 +224,7 @@ def test_a_regression_has_intervals_of_its_errors() -> None:
     spec = linear(task=TABLE).spec
     results = [
         made_result(spec, 55.0, task=TABLE),
-        on_test(spec, 50.0, TABLE, metrics=metrics, metric_errors={"r2_score": 0.1}),
+        on_test(spec, 50.0, metrics=metrics, metric_errors={"r2_score": 0.1}),
     ]
     text = report_text(make_report(made_run(TABLE), results), 100)
     assert "R2 0.5 (0.304 to 0.696); 95 % intervals in brackets" in text

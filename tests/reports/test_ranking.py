@@ -1,7 +1,7 @@
 """Orders of a front, and its knee, on rows of round numbers."""
 
 import pytest
-from made_runs import cnn
+from made_runs import cnn, made_result
 
 from kscale.errors import ResultsError
 from kscale.reports.ranking import RANKINGS, knee_of, ranked_front
@@ -13,21 +13,9 @@ ERROR = HEADS["real"].objectives["mean_absolute_error"]
 
 
 def row(params: int, score: float, stderr: float = 0.0, **figures: float) -> Row:
-    return Row(
-        spec=cnn(1, 8),
-        knobs=(),
-        learning_rate=0.01,
-        params=params,
-        trainable=params,
-        flops=params,
-        bytes=4 * params,
-        score=score,
-        stderr=stderr,
-        seeds=1,
-        stage="search",
-        epochs=1,
-        **figures,  # type: ignore[arg-type]
-    )
+    size = {"params": params, "trainable": params, "flops": params, "bytes": 4 * params}
+    training = made_result(cnn(1, 8), score, stderr=stderr, **size)
+    return Row((training,), **figures)  # type: ignore[arg-type]
 
 
 def test_the_knee_is_where_doublings_stop_removing_a_twentieth_of_the_error() -> None:

@@ -11,6 +11,7 @@ from made_runs import (
     linear,
     made_result,
     made_run,
+    made_test,
     majority,
 )
 
@@ -18,6 +19,8 @@ from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
 from kscale.reports.measures import wilson_interval
 from kscale.reports.rows import Report, Row, make_report
+from kscale.reports.run_tables import report_text
+from kscale.runs.records import Reference
 
 
 def digits_report(rank_by: str = "knee") -> Report:
@@ -117,7 +120,7 @@ def test_a_test_score_has_wilsons_interval_over_the_test_part() -> None:
 def test_a_test_of_several_seeds_is_their_mean_and_a_repeated_one_the_last() -> None:
     results = digits_results()
     results += [
-        made_result(cnn(4, 8), score, "test", seed=seed, examples=360)
+        made_test(cnn(4, 8), score, seed=seed)
         for seed, score in ((10, 0.90), (11, 0.94))
     ]
     best = make_report(made_run(), results).best
@@ -137,7 +140,7 @@ def test_a_row_over_the_budget_is_no_answer_and_not_on_the_front() -> None:
 
 def test_chance_is_the_majority_row_and_density_needs_it() -> None:
     assert digits_report().chance == 0.1
-    without = [r for r in digits_results() if r.spec.family != "majority"]
+    without = [r for r in digits_results() if not isinstance(r, Reference)]
     report = make_report(made_run(), without)
     assert report.chance is None
     assert all(row.density is None for row in report.rows)
@@ -151,7 +154,7 @@ def test_only_knobs_that_were_searched_or_set_are_shown() -> None:
     run = made_run(search=["dropout"], set={"norm": "none"})
     spec = cnn(2, 8, dropout=0.3, norm="none")
     (row,) = make_report(run, [made_result(spec, 0.9)]).rows
-    assert dict(row.knobs) == {"dropout": 0.3, "norm": "none"}
+    assert dict(row.shown_knobs) == {"dropout": 0.3, "norm": "none"}
 
 
 def test_costs_and_failures_are_added_up() -> None:
@@ -169,7 +172,7 @@ def test_of_a_regression_the_lowest_error_is_best() -> None:
         linear(4.0, task=TABLE, stderr=0.2),
         made_result(mlp.spec(depth=1, width=8), 3.5, task=TABLE, stderr=0.2),
         made_result(mlp.spec(depth=2, width=16), 3.0, task=TABLE, stderr=0.2),
-        made_result(mlp.spec(depth=2, width=16), 3.2, "test", task=TABLE, stderr=0.2),
+        made_test(mlp.spec(depth=2, width=16), 3.2, stderr=0.2, examples=288),
     ]
     report = make_report(run, results)
     best = report.best
@@ -206,3 +209,20 @@ def test_an_unknown_ranking_is_refused() -> None:
 def test_a_file_that_describes_no_run_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ResultsError, match="run.json does not describe a run"):
         make_report({**made_run(), **change}, digits_results())
+
+
+def test_a_training_of_less_than_full_length_is_marked_and_no_answer() -> None:
+    short = made_result(cnn(1, 16), 0.999, epochs=1, full_epochs=20)
+    before, report = (
+        digits_report(),
+        make_report(made_run(), [*digits_results(), short]),
+    )
+    assert report.front == before.front and report.best == before.best
+    assert report.recommended == before.recommended
+    row = found(report, 1, 16)
+    assert not (row.is_front or row.is_tied or row.is_full)
+    text = report_text(report, 100, all_rows=True)
+    assert any(line.split()[:4] == ["~", "cnn", "1", "16"] for line in text.split("\n"))
+    assert "~ a shorter training than others had, so no answer" in text
+    assert "~" not in report_text(before, 100, all_rows=True)
+    assert not any("scored above the best" in note for note in report.notes)

@@ -16,6 +16,7 @@ from made_runs import (
     made_run,
     majority,
 )
+from msgspec.structs import replace
 from rich.console import Console
 
 from kscale.networks.families import FAMILIES
@@ -117,7 +118,7 @@ def test_csv_has_raw_numbers_of_every_row() -> None:
 def test_csv_gives_a_spreadsheet_no_formula() -> None:
     spec = Spec("cnn", (("activation", "=2+3"), ("depth", 2), ("width", -8)))
     result = made_result(cnn(2, 8), 0.9)
-    evil = type(result)(**{**vars(result), "spec": spec})
+    evil = replace(result, spec=spec)
     (row,) = csv.DictReader(io.StringIO(report_csv(make_report(made_run(), [evil]))))
     assert row["activation"] == "'=2+3"
     assert row["width"] == "-8"

@@ -15,16 +15,18 @@ from kscale.runs.entries import (
     is_tied,
     recommended_of,
 )
-from kscale.runs.results import Result
+from kscale.runs.records import Evaluation, Reference, Training
 from kscale.task.heads import HEADS
 
 ACCURACY = HEADS["classes"].objectives["accuracy"]
 ERROR = HEADS["real"].objectives["mean_absolute_error"]
+SIZES: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
 
 
-def result(width: int, score: float | None, **changes: Any) -> Result:
+def result(width: int, score: float | None, **changes: Any) -> Training:
     """A finished training of an mlp with 100 params for each unit of width."""
     given: dict[str, Any] = {
+        "key": f"{width}-{changes}",
         "stage": "search",
         "job": 0,
         "spec": Spec("mlp", (("depth", 1), ("width", width))),
@@ -37,7 +39,7 @@ def result(width: int, score: float | None, **changes: Any) -> Result:
         "score": score,
         "stderr": 0.01,
     }
-    return Result(**{**given, **changes})
+    return Training(**{**given, **changes})
 
 
 def widths(entries: list[Any]) -> list[int]:
@@ -55,7 +57,8 @@ def test_failed_unscored_and_test_results_are_no_entries() -> None:
             result(8, None, status="failed", reason="out of memory"),
             result(8, None),
             result(8, math.nan),
-            result(8, 0.9, stage="test"),
+            Evaluation(spec=result(8, 0.9).spec, score=0.9),
+            Reference(name="majority", score=0.9, **SIZES),
         ]
     )
 
@@ -185,6 +188,15 @@ def test_an_answer_is_within_every_limit(budget: Budget, fits: bool) -> None:
     assert is_answer(entry, budget) is fits
 
 
-def test_what_was_not_trained_is_no_answer() -> None:
-    (entry,) = entries_of([result(8, 0.9, learning_rate=None)])
-    assert not is_answer(entry, Budget())
+def test_a_training_that_was_not_of_full_length_is_no_answer() -> None:
+    short, full = entries_of(
+        [result(8, 0.99, full_epochs=6), result(16, 0.9, full_epochs=5)]
+    )
+    assert not is_answer(short, Budget())
+    assert is_answer(full, Budget())
+
+
+def test_an_entry_with_a_training_of_full_length_is_of_full_length() -> None:
+    short = result(8, 0.99, epochs=1, full_epochs=5)
+    (entry,) = entries_of([short, result(8, 0.9, full_epochs=5)])
+    assert entry.is_full and entry.score == 0.9 and entry.others == (short,)

@@ -31,7 +31,7 @@ def test_inputs_that_cannot_be_are_refused(
     [
         ("classes", 1, "outputs >= 2.*'y'"),
         ("real", 0, "outputs >= 1.*'y'"),
-        ("rank", 3, "Known: classes, real"),
+        ("rank", 3, "Known: classes, labels, real"),
     ],
 )
 def test_targets_that_cannot_be_are_refused(kind: Any, outputs: int, says: str) -> None:

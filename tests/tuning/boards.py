@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 
 from tuning.made_data import digits
 
-from kscale import Listener, Result, Run, tune
+from kscale import Listener, Reference, Run, Training, tune
 from kscale.search.contract import Job
 
 SMALL: dict[str, Any] = {
@@ -43,9 +43,10 @@ def small_run(folder: Path) -> Run:
     return tune(digits(), run=folder, listener=Failing(), **SMALL)
 
 
-def trainings(run: Run) -> list[Result]:
-    """Results that are sessions."""
-    return [result for result in run.results if result.stage != "test"]
+def trainings(run: Run) -> list[Training | Reference]:
+    """Records that are sessions."""
+    references = [item for item in run.references if item.part == "validation"]
+    return [*references, *run.trainings]
 
 
 class Board:

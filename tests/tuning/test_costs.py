@@ -4,7 +4,7 @@ import pytest
 
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
-from kscale.runs.results import Result
+from kscale.runs.records import Evaluation, Record, Training
 from kscale.search.contract import Job
 from kscale.task.tasks import Task
 from kscale.tuning.costs import CostModel
@@ -17,11 +17,19 @@ def spec(width: int) -> Spec:
     return MLP.spec(depth=2, width=width)
 
 
-def result(width: int, seconds: float, **changes: object) -> Result:
+def result(width: int, seconds: float, **changes: object) -> Training:
     size = MLP.size(spec(width), TASK)
     facts = {"epochs": 10, "learning_rate": 1e-3, "seconds": seconds, **changes}
-    return Result(
-        "search", 0, spec(width), size.params, size.params, size.flops, 0, **facts
+    return Training(
+        key="made",
+        stage="search",
+        job=0,
+        spec=spec(width),
+        params=size.params,
+        trainable=size.params,
+        flops=size.flops,
+        bytes=0,
+        **facts,
     )
 
 
@@ -30,7 +38,7 @@ def job(width: int, members: int = 1, epochs_from: int = 0) -> Job:
     return Job("search", 0, spec(width), seeds, rates, 10, epochs_from)
 
 
-def made_model(*results: Result) -> CostModel:
+def made_model(*results: Record) -> CostModel:
     model = CostModel(TASK, examples=1000, batch_size=10)
     for item in results:
         model.see(item)
@@ -66,5 +74,5 @@ def test_with_two_measured_their_mean_is_taken() -> None:
 
 def test_failures_and_evaluations_are_not_measured() -> None:
     failed = result(8, 1.0, status="failed")
-    tested = Result(**{**vars(result(64, 9.0)), "stage": "test"})
+    tested = Evaluation(spec=spec(64), score=0.9)
     assert made_model(failed, tested).seconds([job(64)]) == 0.0

@@ -27,8 +27,8 @@ from kscale.guests.hypermodels.outputs import Heads, logits_of
 from kscale.guests.hypermodels.raw_dataset import raw_dataset
 from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.hypermodels.user_models import OwnModels
-from kscale.runs.results import RESULTS_FILE, Result
-from kscale.search.contract import result_key
+from kscale.runs.folder import RESULTS_FILE
+from kscale.runs.records import Training
 from kscale.searches import plan_search
 from kscale.task.tasks import Target, Task
 
@@ -52,8 +52,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
 
 
-def own_results(run: Run) -> list[Result]:
-    return [r for r in run.results if r.spec.family.endswith(":functional")]
+def own_results(run: Run) -> list[Training]:
+    return [r for r in run.trainings if r.spec.family.endswith(":functional")]
 
 
 def plan_of(hypermodel: Any, **asked: Any) -> Any:
@@ -78,7 +78,7 @@ def test_a_spec_holds_only_what_makes_the_model(finished: Run) -> None:
 
 
 def test_it_has_baselines_finalists_and_scores_like_a_family(finished: Run) -> None:
-    stages = [result.stage for result in finished.results]
+    stages = [training.stage for training in finished.trainings]
     assert stages.count("search") == 3
     assert stages.count("finalist") == 2
     assert {row.family for row in finished.report().baselines} == {"linear", "majority"}
@@ -110,7 +110,7 @@ def test_the_same_call_adds_nothing_and_more_trials_go_on(
     lines = (finished.folder / SIZES_FILE).read_text().splitlines()
     assert all(json.loads(line)["values"] for line in lines)
     more = tune(digits(), **asked, **{**SMALL, "trials": 4, "finalist_seeds": 0})
-    keys = [result_key(r) for r in more.results if r.stage == "search"]
+    keys = [r.key for r in more.trainings if r.stage == "search"]
     assert len(keys) == len(set(keys)) == 4
 
 
@@ -130,7 +130,7 @@ def test_another_hypermodel_is_refused_in_the_same_folder(finished: Run) -> None
 )
 def test_models_of_every_kind_train(build: Any, tmp_path: Path) -> None:
     run = tune(digits(), hypermodel=build, run=tmp_path / "run", **ONE)
-    (result,) = [r for r in run.results if r.stage == "search"]
+    (result,) = [r for r in run.trainings if r.stage == "search"]
     assert result.status == "ok", result.reason
     assert len(result.curve["score"]) == len(result.curve["loss"]) == 2
     assert result.curve["score"][-1] == pytest.approx(result.score, abs=1e-5)
@@ -154,7 +154,7 @@ def test_the_winner_gives_class_names_and_the_reported_score(tmp_path: Path) -> 
     assert best.spec.family.endswith("functional")
     outputs = run.load_model("best").predict(raw_images("test"), verbose=0)
     wanted = digits().test.targets["label"]
-    tested = [r for r in run.results if r.stage == "test" and r.spec == best.spec]
+    tested = [r for r in run.evaluations if r.spec == best.spec]
     assert (outputs["label"].argmax(axis=1) == wanted).mean() == tested[0].score
     names = [b"%d" % c for c in outputs["label"].argmax(axis=1)]
     assert outputs["label_class"].tolist() == names
@@ -166,7 +166,7 @@ def test_the_winner_gives_class_names_and_the_reported_score(tmp_path: Path) -> 
 
 def test_an_own_fit_trains_with_its_own_hyperparameters(tmp_path: Path) -> None:
     run = tune(digits(), hypermodel=Conditional(), run=tmp_path / "run", **ONE)
-    (result,) = [r for r in run.results if r.stage == "search"]
+    (result,) = [r for r in run.trainings if r.stage == "search"]
     assert result.status == "ok", result.reason
     assert dict(result.spec.knobs) == {"kind": "plain", "batch": 128}
     assert len(result.curve["score"]) == 2

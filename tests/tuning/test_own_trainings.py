@@ -19,7 +19,7 @@ from kscale.errors import BudgetError
 from kscale.guests.hypermodels.raw_dataset import raw_dataset
 from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.reports.hparams import session_values
-from kscale.runs.results import Result
+from kscale.runs.records import Measurement, Training
 from kscale.search.contract import Job
 from kscale.searches import plan_search
 from kscale.tuning.attempts import Attempts, MemberWeights
@@ -174,7 +174,7 @@ def test_the_time_limit_keeps_an_epoch_and_lets_the_last_one_end(
     (left, seen) = trained(plan, tmp_path, **late)
     assert (len(left), seen) == (1, [1])
     result, seen = trained(plan, tmp_path, **late)
-    assert isinstance(result, Result)
+    assert isinstance(result, Training)
     assert (result.status, seen) == ("ok", [2])
     assert result.seconds > 0
 
@@ -303,12 +303,12 @@ def test_several_inputs_and_real_values_are_searched(tmp_path: Path) -> None:
     asked: dict[str, Any] = {"max_params": 100, "trials": 1, "finalist_seeds": 0}
     run = tune(data, hypermodel=two_inputs, run=tmp_path / "run", epochs=1, **asked)
     best = run.best()
-    (tested,) = (r for r in run.results if r.stage == "test" and r.spec == best.spec)
+    (tested,) = (r for r in run.evaluations if r.spec == best.spec)
     test = raw_dataset(data).test
     values = run.load_model("best").predict(dict(test.inputs), verbose=0)
     errors = values.reshape(-1) - np.reshape(*test.targets.values(), -1)
     assert np.sqrt((errors**2).mean()) == pytest.approx(tested.score, rel=1e-4)
-    assert session_values(tested)["learning_rate"] == 0.001
+    assert session_values(best.results[0])["learning_rate"] == 0.001
 
 
 def two_heads(form: str, compiled: bool) -> Any:
@@ -381,9 +381,10 @@ def test_models_that_are_too_slow_are_never_trained(tmp_path: Path) -> None:
     asked: dict[str, Any] = {"trials": 2, "finalist_seeds": 0, "epochs": 1}
     asked |= {"hypermodel": sleepy, "run": tmp_path / "run", "max_latency_ms": 15}
     run = tune(digits(), **asked)
-    own = [r for r in run.results if r.spec.family.endswith(":sleepy")]
-    assert [r.latency_ms for r in own if r.stage == "search"] == [own[0].latency_ms]
-    slept = {r.spec["sleeps"]: r.latency_ms for r in own if r.stage == "latency"}
+    measured = [r for r in run.results if isinstance(r, Measurement)]
+    slept = {r.spec["sleeps"]: r.latency_ms for r in measured if len(r.spec.knobs) == 1}
+    searched = [r.latency_ms for r in run.trainings if r.stage == "search"]
+    assert searched == [slept[False]]
     assert slept[False] <= 15 < slept[True]
     assert len(tune(digits(), **asked).results) == len(run.results)
     with pytest.raises(BudgetError, match=r"fastest measured, .*\(sleeps=False\)"):

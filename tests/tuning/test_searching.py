@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,15 @@ from kscale.errors import (
     SpecError,
     TrialError,
 )
-from kscale.runs.results import RESULTS_FILE, RUN_FILE, ResultsWriter, read_results
-from kscale.search.contract import Job, result_key
+from kscale.runs.folder import (
+    FORMAT,
+    RESULTS_FILE,
+    RUN_FILE,
+    RecordsWriter,
+    read_records,
+)
+from kscale.runs.records import Evaluation, Record, Reference, Training
+from kscale.search.contract import Job
 from kscale.searches import SearchInterrupted
 
 SMALL: dict[str, Any] = {
@@ -41,30 +49,40 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tune(digits(), run=tmp_path_factory.mktemp("runs") / "whole", **SMALL)
 
 
+def names_of(records: Sequence[Record]) -> list[str]:
+    """A name for what each record is of."""
+    names = []
+    for item in records:
+        if isinstance(item, Training):
+            names.append(item.key)
+        elif isinstance(item, Reference):
+            names.append(f"{item.key} {item.part}")
+        elif isinstance(item, Evaluation):
+            names.append(f"test {item.spec} {item.learning_rate} {item.seed}")
+    return names
+
+
 def test_every_training_is_one_line_with_all_its_facts(finished: Run) -> None:
     lines = (finished.folder / RESULTS_FILE).read_text().splitlines()
     assert len(lines) == len(finished.results)
     needed = {
-        "spec",
-        "params",
-        "trainable",
-        "flops",
-        "bytes",
-        "seed",
-        "stage",
-        "epochs",
+        "training": {"key", "spec", "seed", "stage", "epochs", "status", "reason"}
+        | {"params", "trainable", "flops", "bytes", "score", "seconds", "curve"}
+        | {"learning_rate", "full_epochs"},
+        "evaluation": {"spec", "seed", "learning_rate", "epochs", "score", "left_out"},
+        "reference": {"name", "part", "params", "score", "stderr", "metrics"},
     }
-    needed |= {"score", "status", "reason", "seconds", "curve", "learning_rate"}
-    for line in lines:
-        assert needed <= json.loads(line).keys()
-    stages = [result.stage for result in finished.results]
+    for line in map(json.loads, lines):
+        assert needed[line["type"]] <= line.keys()
+    stages = [training.stage for training in finished.trainings]
     assert stages.count("search") == 3
     assert stages.count("finalist") == 4
-    assert stages.count("baseline") == 2  # majority and linear
+    assert stages.count("baseline") == 1  # the linear one
+    assert {item.name for item in finished.references} == {"majority"}
 
 
 def test_nothing_exceeds_the_budget(finished: Run) -> None:
-    assert all(r.params <= 1000 for r in finished.results if r.stage != "baseline")
+    assert all(r.params <= 1000 for r in finished.trainings if r.stage != "baseline")
 
 
 def test_majority_and_linear_are_rows_with_a_test_score(finished: Run) -> None:
@@ -77,7 +95,7 @@ def test_majority_and_linear_are_rows_with_a_test_score(finished: Run) -> None:
 
 
 def test_the_test_part_is_scored_once_for_each_answer(finished: Run) -> None:
-    tested = [r for r in finished.results if r.stage == "test"]
+    tested = finished.evaluations
     keys = [(r.spec, r.learning_rate, r.seed) for r in tested]
     assert len(keys) == len(set(keys))
     answers = {finished.best().spec, finished.recommended().spec}
@@ -123,12 +141,29 @@ def test_more_trials_go_on_where_fewer_ended(tmp_path: Path, finished: Run) -> N
     grown = tune(digits(), run=few.folder, **{**SMALL, "trials": 3})
     assert grown.results[: len(few.results)] == few.results
     searched = [
-        [result_key(r) for r in run.results if r.stage == "search"]
+        [r.key for r in run.trainings if r.stage == "search"]
         for run in (grown, finished)
     ]
     assert searched[0] == searched[1]
-    keys = [result_key(result) for result in grown.results]
+    keys = names_of(grown.results)
     assert len(keys) == len(set(keys))
+
+
+def test_a_search_goes_on_in_a_folder_of_format_2(tmp_path: Path) -> None:
+    """Nothing is trained again, and what is new stands behind what was there."""
+    old = Path(__file__).parent.parent / "golden" / "format_2"
+    folder = shutil.copytree(old, tmp_path / "run")
+    known = read_records(folder)
+    asked: dict[str, Any] = {"max_params": 3000, "finalist_seeds": 2, "epochs": 6}
+    run = tune("digits", run=folder, **asked, trials=3)
+    assert run.results == known
+    assert run.description["format"] == FORMAT == 3
+    run = tune("digits", run=folder, **asked, trials=4)
+    assert run.results[: len(known)] == known
+    assert [item.stage for item in run.trainings[8:]][0] == "search"
+    assert len({item.key for item in run.trainings}) == len(run.trainings)
+    lines = (folder / RESULTS_FILE).read_text().splitlines()
+    assert all('"type"' not in line for line in lines[: len(known)])
 
 
 def test_a_folder_of_another_search_is_refused_and_left_alone(finished: Run) -> None:
@@ -142,7 +177,7 @@ def test_a_folder_of_another_search_is_refused_and_left_alone(finished: Run) -> 
 
 def test_a_folder_in_use_is_refused(finished: Run) -> None:
     with (
-        ResultsWriter(finished.folder, finished.description),
+        RecordsWriter(finished.folder, finished.description),
         pytest.raises(ResultsError, match="in use by another kscale process"),
     ):
         tune(digits(), run=finished.folder, **SMALL)
@@ -178,8 +213,8 @@ def test_when_every_training_fails_the_search_says_why(tmp_path: Path) -> None:
         TrialError, match=r"All 2 trainings failed, .* would hold about"
     ):
         tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
-    results = read_results(tmp_path / "run")
-    assert [r.status for r in results if r.stage == "search"] == ["failed"] * 2
+    trainings = Run(tmp_path / "run").trainings
+    assert [r.status for r in trainings if r.stage == "search"] == ["failed"] * 2
 
 
 def test_one_failed_training_does_not_end_the_search(tmp_path: Path) -> None:
@@ -193,7 +228,7 @@ def test_one_failed_training_does_not_end_the_search(tmp_path: Path) -> None:
     (folder / RESULTS_FILE).write_text("".join(lines))
     run = tune(digits(), run=folder, **{**SMALL, "finalist_seeds": 0})
     assert ("it burned", 1) in run.report().failures
-    assert sum(r.stage == "search" for r in run.results) == 3
+    assert sum(r.stage == "search" for r in run.trainings) == 3
 
 
 class Interrupting(Listener):
@@ -211,36 +246,32 @@ class Interrupting(Listener):
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path, finished: Run) -> None:
     with pytest.raises(SearchInterrupted) as caught:
         tune(digits(), run=tmp_path / "run", listener=Interrupting(5), **SMALL)
-    assert [r.stage for r in caught.value.run.results].count("search") == 1
+    assert [r.stage for r in caught.value.run.trainings].count("search") == 1
     run = tune(digits(), run=tmp_path / "run", **SMALL)
-    assert [result_key(r) for r in run.results] == [
-        result_key(r) for r in finished.results
-    ]
+    assert names_of(run.results) == names_of(finished.results)
 
 
 def test_the_time_limit_ends_the_search_and_the_rest_comes_later(
     tmp_path: Path, finished: Run
 ) -> None:
     tune(digits(), run=tmp_path / "run", time_limit=0.01, **SMALL)
-    first = read_results(tmp_path / "run")
+    first = read_records(tmp_path / "run")
     assert len(first) < len(finished.results)
     run = tune(digits(), run=tmp_path / "run", **SMALL)
-    keys = [result_key(result) for result in run.results]
-    assert sorted(keys) == sorted(result_key(r) for r in finished.results)
+    assert sorted(names_of(run.results)) == sorted(names_of(finished.results))
 
 
 def test_a_generous_time_limit_changes_nothing_but_the_order(
     tmp_path: Path, finished: Run
 ) -> None:
     run = tune(digits(), run=tmp_path / "run", time_limit=3600, **SMALL)
-    keys = [result_key(result) for result in run.results]
-    assert sorted(keys) == sorted(result_key(r) for r in finished.results)
+    assert sorted(names_of(run.results)) == sorted(names_of(finished.results))
     assert run.best().spec == finished.best().spec
 
 
 def test_train_gives_the_asked_network_and_nothing_else(tmp_path: Path) -> None:
     run = train("mlp", {"depth": 1, "width": 8}, digits(), epochs=1, run=tmp_path / "r")
-    searched = [r for r in run.results if r.stage == "search"]
+    searched = [r for r in run.trainings if r.stage == "search"]
     assert len(searched) == 1
     assert (searched[0].spec.depth, searched[0].spec.width) == (1, 8)
     assert run.load_model("best").count_params() == searched[0].params
@@ -251,12 +282,12 @@ def test_train_answers_with_the_asked_network_though_the_linear_one_is_better(
 ) -> None:
     knobs = {"depth": 1, "width": 8, "learning_rate": 1e-4}
     run = train("mlp", knobs, digits(), epochs=1, run=tmp_path / "r")
-    asked = next(r for r in run.results if r.stage == "search")
-    rival = next(r for r in run.results if r.spec.family == "linear")
+    asked = next(r for r in run.trainings if r.stage == "search")
+    rival = next(r for r in run.trainings if r.spec.family == "linear")
     assert (rival.score or 0) > (asked.score or 0)
     report = run.report()
     assert report.best is report.recommended
-    assert report.best is not None and report.best.spec == asked.spec
+    assert report.best is not None and report.best.results == (asked,)
     assert report.best.test_score is not None
     assert report.baselines[-1].test_score is not None  # to compare with
     assert any("no better than the" in note for note in report.notes)
@@ -273,7 +304,7 @@ def test_train_of_the_linear_network_answers_with_it(tmp_path: Path) -> None:
 def test_regression_is_scored_in_the_users_unit(tmp_path: Path) -> None:
     changes = {"epochs": 10, "batch_size": 32, "finalist_seeds": 0}
     run = tune("diabetes", run=tmp_path / "run", **{**SMALL, **changes})
-    majority = next(r for r in run.results if r.learning_rate is None)
+    majority = run.references[0]
     assert run.objective.name == "root_mean_squared_error"
     assert 50 < (majority.score or 0) < 110  # the spread of the 442 patients is 77
     assert run.best().score < (majority.score or 0)
@@ -285,7 +316,10 @@ def test_recall_may_be_the_objective(tmp_path: Path) -> None:
     changes = {"objective": "Recall", "finalist_seeds": 0, "trials": 1}
     run = tune(digits(), run=tmp_path / "run", **{**SMALL, **changes})
     assert run.objective.name == "recall"
-    assert all(0 <= (r.score or 0) <= 1 and r.stderr for r in run.results)
+    assert all(
+        0 <= (r.score or 0) <= 1 and r.stderr
+        for r in (*run.trainings, *run.evaluations)
+    )
 
 
 def test_several_families_share_one_front(tmp_path: Path) -> None:
@@ -296,7 +330,7 @@ def test_several_families_share_one_front(tmp_path: Path) -> None:
         run=tmp_path / "run",
         **{**SMALL, **changes, "finalist_seeds": 0, "epochs": 1},
     )
-    searched = {r.spec.family for r in run.results if r.stage == "search"}
+    searched = {r.spec.family for r in run.trainings if r.stage == "search"}
     assert searched == {"mlp", "cnn"}
 
 
@@ -307,9 +341,7 @@ def test_deleted_models_are_trained_again_as_they_were(
     shutil.copytree(finished.folder, folder)
     shutil.rmtree(folder / "models")
     run = tune(digits(), run=folder, **SMALL)
-    assert [result_key(r) for r in run.results] == [
-        result_key(r) for r in finished.results
-    ]
+    assert names_of(run.results) == names_of(finished.results)
     x = np.zeros((2, 8, 8, 1))
     again, before = (
         r.load_model("best").predict(x, verbose=0)["label"] for r in (run, finished)
@@ -337,7 +369,7 @@ def test_a_folder_that_cannot_be_written_fails_no_training(
     assert done.returncode == 0, done.stderr
     assert "ResultsError" in done.stdout.splitlines()[-1]
     assert "cannot be written" in done.stdout.splitlines()[-1]
-    assert all(result.status == "ok" for result in read_results(folder))
+    assert all(training.status == "ok" for training in Run(folder).trainings)
     assert tune(digits(), run=folder, **SMALL).best().score > 0
 
 

@@ -11,7 +11,7 @@ from kscale import Dataset, Run, load_dataset, tune
 from kscale.building.models import build_model
 from kscale.errors import DataError
 from kscale.networks.families import find_family
-from kscale.runs.results import RESULTS_FILE
+from kscale.runs.folder import RESULTS_FILE
 from kscale.searches import plan_search
 from kscale.tuning.fit_model import fit_model
 
@@ -43,8 +43,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_the_score_is_the_mean_over_both_heads(run: Run) -> None:
     assert run.objective.name == "accuracy"
-    scored = [result for result in run.results if result.score is not None]
-    assert {r.stage for r in scored} == {"baseline", "search", "finalist", "test"}
+    scored = [*run.trainings, *run.evaluations, *run.references]
+    assert {r.stage for r in run.trainings} == {"baseline", "search", "finalist"}
+    assert run.evaluations and run.references
     for result in scored:
         heads = [result.metrics[f"{name}/accuracy"] for name in ("digit", "odd")]
         assert result.score == pytest.approx(np.mean(heads), abs=1e-5)
@@ -52,7 +53,7 @@ def test_the_score_is_the_mean_over_both_heads(run: Run) -> None:
 
 
 def test_the_majority_row_answers_both_targets(run: Run) -> None:
-    majority = next(r for r in run.results if r.spec.family == "majority")
+    majority = run.references[0]
     labels, known = (two_labels().parts[name] for name in ("validation", "train"))
     for name, wanted in labels.targets.items():
         most = np.bincount(known.targets[name]).argmax()

@@ -18,11 +18,12 @@ from tuning.boards import SMALL, Board, board_on, small_run, trainings
 from tuning.made_data import digits
 from tuning.made_models import functional
 
-from kscale import FAMILIES, Result, Run, Spec, tune
+from kscale import FAMILIES, Reference, Run, Spec, Training, tune
 from kscale.cli import main
 from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
-from kscale.runs.results import ResultsWriter
+from kscale.runs.folder import RecordsWriter
+from kscale.runs.records import training_key
 from kscale.searches import plan_search
 
 DENSITY, TEST = "summary/density", "summary/test_score"
@@ -44,13 +45,13 @@ def board(run: Run) -> Iterator[Board]:
         yield shown
 
 
-def name_of(run: Run, result: Result) -> str:
+def name_of(run: Run, result: Training | Reference) -> str:
     """The session of a result: the only one of its stage and seed."""
     names = [path.name for path in (run.folder / "logs").iterdir() if path.is_dir()]
     (name,) = [
         name
         for name in names
-        if name.startswith(f"{result.stage}-{result.spec.family}")
+        if name.startswith(f"{result.stage}-{result.family}")
         and f"-seed{result.seed}-" in name
     ]
     return name
@@ -81,7 +82,7 @@ def test_every_training_is_one_session_with_its_numbers(run: Run, board: Board) 
         if result.status == "ok" and result.learning_rate is not None:
             for size in ("params", "trainable", "flops", "bytes"):
                 assert group["hparams"][size] == getattr(result, size)
-            for name, value in (*result.spec.knobs, ("epochs", 2)):
+            for name, value in (*result.knobs.items(), ("epochs", 2)):
                 assert group["hparams"][name] == value
             assert group["hparams"]["learning_rate"] == result.learning_rate
             assert found["summary/seconds"] == single(result.seconds)
@@ -91,7 +92,7 @@ def test_every_training_is_one_session_with_its_numbers(run: Run, board: Board) 
 def test_density_is_points_above_the_majority_class_per_million(
     run: Run, board: Board
 ) -> None:
-    majority = next(r for r in run.results if r.learning_rate is None)
+    majority = run.references[0]
     sessions = board.sessions()
     trained = [r for r in trainings(run) if r.params and r.score is not None]
     assert len(trained) == 6
@@ -116,9 +117,9 @@ def test_further_metrics_are_columns_of_the_table(run: Run, board: Board) -> Non
 def test_seeds_of_one_spec_and_learning_rate_are_one_group(
     run: Run, board: Board
 ) -> None:
-    expected: dict[Any, list[Result]] = {}
+    expected: dict[Any, list[Training | Reference]] = {}
     for result in trainings(run):
-        key = (result.stage, result.spec, result.learning_rate, result.status)
+        key = (result.stage, result.label, result.learning_rate, result.status)
         expected.setdefault(key, []).append(result)
     groups = board.groups()
     assert len({group["name"] for group in groups}) == len(groups) == len(expected)
@@ -195,14 +196,13 @@ def test_scalars_have_one_point_an_epoch(run: Run, board: Board) -> None:
 def test_a_test_score_is_a_metric_of_the_training_it_is_of(
     run: Run, board: Board
 ) -> None:
-    tested = {
-        (r.spec, r.seed): r.score for r in run.results if r.stage == "test" and r.score
-    }
+    tested = {(r.spec.label, r.learning_rate, r.seed): r.score for r in run.evaluations}
+    tested[("majority", None, 0)] = run.references[1].score
     assert len(tested) >= 3
     sessions = board.sessions()
     for result in trainings(run):
         found = metrics(sessions[name_of(run, result)][0]).get(TEST)
-        score = tested.get((result.spec, result.seed))
+        score = tested.get((result.label, result.learning_rate, result.seed))
         assert found == (None if score is None else single(score))
 
 
@@ -282,7 +282,7 @@ def described(tmp_path: Path, present: Any = None, **asked: Any) -> Run:
     """The run of a search that has not begun."""
     plan = plan_search(**asked)
     about = {} if present is None else {"baseline": present}
-    ResultsWriter(tmp_path / "run", {**plan.description(), **about}).close()
+    RecordsWriter(tmp_path / "run", {**plan.description(), **about}).close()
     return Run(tmp_path / "run")
 
 
@@ -336,7 +336,18 @@ def test_a_regression_has_no_density(tmp_path: Path) -> None:
 def test_a_run_from_a_stranger_writes_below_its_logs_only(tmp_path: Path) -> None:
     run = described(tmp_path, data=digits(), max_params=9000)
     evil = Spec("../../../evil", ())
-    result = Result("search", 0, evil, 1, 1, 1, 1, learning_rate=0.1, epochs=1)
+    result = Training(
+        key=training_key("search", evil, 0.1, 0, 1),
+        stage="search",
+        job=0,
+        spec=evil,
+        params=1,
+        trainable=1,
+        flops=1,
+        bytes=1,
+        learning_rate=0.1,
+        epochs=1,
+    )
     Run(run.folder, [result]).write_logs()
     (name,) = [path.name for path in (run.folder / "logs").iterdir() if path.is_dir()]
     assert name.startswith("search--evil-seed0-")

@@ -12,7 +12,7 @@ from tuning.made_data import digits, small_spec, train_in
 from kscale.engine.recipe import Recipe
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.runs.results import Result
+from kscale.runs.records import Training, from_line, to_line
 from kscale.search.contract import Job
 from kscale.task.objectives import find_objective
 from kscale.tuning.attempts import MemberWeights
@@ -27,9 +27,9 @@ def made_trainer() -> FamilyTrainer:
     return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE))
 
 
-def trained(folder: Path, job: Job | None = None, **more: Any) -> Result:
+def trained(folder: Path, job: Job | None = None, **more: Any) -> Training:
     """The record of a job, made by a trainer that knows nothing of others."""
-    result: Result = train_in(folder, made_trainer(), job or made_job(), **more)
+    result: Training = train_in(folder, made_trainer(), job or made_job(), **more)
     return result
 
 
@@ -105,7 +105,7 @@ def test_a_result_says_everything_about_the_training(tmp_path: Path) -> None:
         "score": 4,
     }
     assert result.seconds > 0
-    assert Result.from_line(result.to_line()) == result
+    assert from_line(to_line(result)) == result
 
 
 def test_equal_seeds_give_equal_results(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_exploding_loss_is_a_failed_result_with_its_reason(tmp_path: Path) ->
     result = trained(tmp_path, job)
     assert result.status == "failed" and result.score is None
     assert result.reason.startswith("the loss became")
-    assert json.loads(result.to_line())["score"] is None
+    assert json.loads(to_line(result))["score"] is None
 
 
 def test_what_cannot_be_built_is_a_failed_result(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kscale.building.code.source import Variable
+from kscale.building.code.layout import Code
 from kscale.networks.blueprint import (
     BODY_INPUT,
     Conv2D,
@@ -31,7 +31,7 @@ class Block:
 
     Args:
         name: Wish for the function's name.
-        body: The layers, with a `Variable` where a number differs between uses.
+        body: The layers, with `Code` where a number differs between uses.
         arguments: Names of those variables.
         values: Values of the arguments for each `Repeat` that uses it, by its name.
     """
@@ -47,13 +47,16 @@ def blocks_of(layers: tuple[Layer, ...], ranks: dict[str, int]) -> list[Block]:
 
     Args:
         layers: Layers of a network, outside of any `Repeat`.
-        ranks: By the name of a `Repeat`, sides of what enters it.
+        ranks: By path, how many sides the first input of each layer has.
     """
     groups: dict[Any, list[Repeat]] = {}
     for layer in layers:
         if isinstance(layer, Repeat) and _stands_alone(layer):
-            shape = tuple(map(_fixed, layer.body))
-            groups.setdefault((ranks[layer.name], shape), []).append(layer)
+            form = tuple(
+                (_fixed(inner), ranks[f"{layer.name}/{inner.name}"])
+                for inner in layer.body
+            )
+            groups.setdefault(form, []).append(layer)
     return [_block(group) for group in groups.values() if len(group) > 1]
 
 
@@ -86,7 +89,7 @@ def _block(group: list[Repeat]) -> Block:
             longer = re.sub(r"\W", "_", f"{layer.name}_{field}")
             is_taken = field in arguments.values()
             arguments[field, values] = longer if is_taken else field
-        changed = {field: Variable(arguments[field, values])}
+        changed = {field: Code(arguments[field, values])}
         body[index] = replace(layer, **changed)  # type: ignore[arg-type]
     by_repeat = zip(*(values for _, values in arguments), strict=True)
     given = list(by_repeat) or [()] * len(group)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kscale.building.code.layout import assignment, expression, lines_of
 from kscale.building.code.network import network_code
-from kscale.building.code.source import Call, literal
 from kscale.building.code.training import Training
 from kscale.building.code.words import (
     Words,
@@ -59,14 +59,12 @@ def module_code(subject: Subject) -> str:
     """
     task, spec = subject.task, subject.entry.spec
     words = _words(subject)
-    network = network_code(find_family(spec.family).blueprint(spec, task))
     start = (
         f"{_docstring(subject, words)}\n\nimport keras\nfrom keras import layers\n\n"
         f"{_constants(subject, words)}"
     )
     definitions = (
-        *network.functions,
-        network.build_model,
+        *network_code(find_family(spec.family).blueprint(spec, task)),
         *subject.training.code(task),
     )
     return "\n\n\n".join((start, *definitions)) + "\n"
@@ -154,7 +152,4 @@ def _quotable(text: str) -> str:
 
 
 def _constant(name: str, value: Any) -> str:
-    if not isinstance(value, tuple):
-        return f"{name} = {literal(value)}"
-    items = Call("", tuple(map(literal, value)))
-    return "\n".join(items.lines(f"{name} = ", "", ""))
+    return "\n".join(lines_of(assignment(name, expression(value))))

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kscale.building.code.source import Name, literal
+from kscale.building.code.layout import literal
 from kscale.building.code.words import constant_names
+from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.task.heads.base import KerasCall
 from kscale.task.tasks import Target, Task
@@ -124,7 +125,7 @@ class Training:
 
     def _sample_weight(self, task: Task) -> str:
         """Keras takes `class_weight` for one output only."""
-        heads = [str(Name() + name) for name in head_names(task)]
+        heads = [literal(layer_name(name)) for name in head_names(task)]
         names = _weight_names(task)
         values = [
             f"keras.ops.take({names[target.name]}, y[{head}])"
@@ -154,7 +155,7 @@ class Training:
                 "    model.compile(optimizer, loss=loss, metrics=metrics)\n"
                 "    return model"
             )
-        heads = [str(Name() + name) for name in head_names(task)]
+        heads = [literal(layer_name(name)) for name in head_names(task)]
         return (
             f"    loss = {_by_head(heads, losses)}\n"
             f"    weights = dict.fromkeys(loss, 1 / {len(heads)})\n"

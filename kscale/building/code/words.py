@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from kscale.building.code.source import literal
+from kscale.building.code.layout import literal
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.log_mel import LogMel

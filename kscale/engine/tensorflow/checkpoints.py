@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kscale.engine.progress import Progress, arrays_in
-from kscale.runs.results import write_atomically
+from kscale.runs.folder import write_atomically
 
 
 def save_checkpoint(

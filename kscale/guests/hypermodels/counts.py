@@ -9,7 +9,7 @@ from typing import Any
 
 from kscale.guests.hypermodels.draws import Values
 from kscale.networks.sizing import Size
-from kscale.runs.results import write_atomically
+from kscale.runs.folder import write_atomically
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from kscale.guests.hypermodels.user_fit import compile_own, fit_own, is_usual_fi
 from kscale.guests.hypermodels.user_models import OwnModels
 from kscale.guests.hypermodels.watching import Watch, first_rate
 from kscale.networks.families.base import Spec
-from kscale.runs.results import Result
+from kscale.runs.records import Training
 from kscale.task.evaluation import Evaluation
 from kscale.tuning.trainer import (
     Assignment,
@@ -56,14 +56,14 @@ class UserTrainer:
 
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
-    ) -> Result:
+    ) -> Training:
         """As `Trainer.train`; an interrupted training goes on as `Watch` has it."""
         spec = assignment.job.spec
         size, unknown = self.models.size(spec), len(self.models.unknown.get(spec, ()))
         training = RunningTraining(self.setup, assignment, size, unknown, on_epoch)
         return training.run(lambda: self._trained(training), self._devices)
 
-    def _trained(self, training: RunningTraining) -> Result:
+    def _trained(self, training: RunningTraining) -> Training:
         """Train, or go on; what cannot go on begins again, once."""
         try:
             return self._fitted(training)
@@ -76,7 +76,7 @@ class UserTrainer:
         training.assignment = replace(training.assignment, start=None)
         return self._fitted(training)
 
-    def _fitted(self, training: RunningTraining) -> Result:
+    def _fitted(self, training: RunningTraining) -> Training:
         asked = training.learning_rate
         with self.strategy.scope():
             model, hp, heads = self._built(training.job.spec, training.seed)
@@ -140,17 +140,17 @@ class UserTrainer:
                 f"but {counted:,} were counted"
             )
 
-    def evaluate(self, training: Result, weights: Path, part: PartName) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
         """As `Trainer.evaluate`."""
         model, heads = self._loaded(training, weights)
         return self.setup.test_score(part, self._outputs(model, heads, part))
 
-    def ship(self, training: Result, weights: Path, path: Path) -> str:
+    def ship(self, training: Training, weights: Path, path: Path) -> str:
         """As `Trainer.ship`; where a model cannot be saved, its weights are."""
         model, heads = self._loaded(training, weights)
         return save_own(model, heads, self.setup.dataset, path)
 
-    def _loaded(self, training: Result, weights: Path) -> tuple[keras.Model, Heads]:
+    def _loaded(self, training: Training, weights: Path) -> tuple[keras.Model, Heads]:
         model, _, heads = self._built(training.spec, training.seed)
         if load_checkpoint(weights, model, None) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")

@@ -22,16 +22,15 @@ from kscale.guests.keras_tuner_projects.trials import Trial, read_trials
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
 from kscale.reports.board_logs import LOGS
-from kscale.runs.results import (
+from kscale.runs.folder import (
     FORMAT,
     RESULTS_FILE,
     RUN_FILE,
-    UNCOUNTED,
-    Result,
-    ResultsWriter,
+    RecordsWriter,
     read_run,
     write_atomically,
 )
+from kscale.runs.records import UNCOUNTED, Training, to_line, training_key
 from kscale.task.objectives import find_objective, metric_names, task_objective
 from kscale.task.tasks import Target, Task
 
@@ -270,16 +269,19 @@ def _knobs(trial: Trial) -> dict[str, Value]:
 
 def _result(
     trial: Trial, size: Size | str, name: str, task: Task, metric: str
-) -> Result:
+) -> Training:
     knobs = _knobs(trial)
     rate = knobs.get("learning_rate")
     is_rate = isinstance(rate, float) and 0 < rate < math.inf
     reason = _reason(trial, size)
     counts = size if isinstance(size, Size) else Size(0, 0, 0, 0, 0)
-    return Result(
+    spec = Spec(name, tuple(sorted(knobs.items())))
+    epochs = trial.epochs("epochs", trial.step + 1)
+    return Training(
+        key=training_key("search", spec, None, 0, epochs),
         stage="search",
         job=trial.number,
-        spec=Spec(name, tuple(sorted(knobs.items()))),
+        spec=spec,
         learning_rate=float(rate) if is_rate else 0.0,  # type: ignore[arg-type]
         params=counts.params,
         trainable=counts.trainable,
@@ -287,7 +289,7 @@ def _result(
         bytes=counts.weight_bytes(),
         memory=counts.training_bytes(_BATCH),
         epochs_from=trial.epochs("initial_epoch", 0),
-        epochs=trial.epochs("epochs", trial.step + 1),
+        epochs=epochs,
         status="failed" if reason else "ok",
         reason=reason,
         score=None if reason else trial.score,
@@ -326,15 +328,17 @@ def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
     return identity.get("keras_tuner"), identity.get("families")
 
 
-def _write(path: Path, description: dict[str, Any], results: Sequence[Result]) -> None:
+def _write(
+    path: Path, description: dict[str, Any], results: Sequence[Training]
+) -> None:
     """Make a folder say this and nothing else, unless another search is in it."""
     there = read_run(path) if (path / RUN_FILE).exists() else description
     is_same = _which(there) == _which(description)
     claimed = {**description, "identity": there["identity"]} if is_same else description
-    lines = "".join(result.to_line() for result in results).encode()
+    lines = "".join(map(to_line, results)).encode()
     about = json.dumps({**description, "sessions": []}, indent=2).encode() + b"\n"
     contents = {RESULTS_FILE: lines, RUN_FILE: about}
-    with ResultsWriter(path, claimed):
+    with RecordsWriter(path, claimed):
         if any((path / n).read_bytes() != content for n, content in contents.items()):
             shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
             for name, content in contents.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from msgspec import structs
 
 from kscale.building.models import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
@@ -15,11 +16,11 @@ from kscale.data.scaling import Scaling
 from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.present_model.feeding import Feeder, named_tensors
-from kscale.guests.present_model.scoring import Present, output_names, scored
+from kscale.guests.present_model.scoring import Present, output_names
 from kscale.guests.sizes.layers import graph_of
 from kscale.naming import layer_name
-from kscale.networks.families.base import head_names
-from kscale.runs.results import RETRAINED, Result
+from kscale.networks.families.base import Spec, head_names
+from kscale.runs.records import RETRAINED, Ended, Record, Reference, Training
 from kscale.search.contract import Job, derived_seed
 from kscale.ship.preprocessing_layers import rescaled
 from kscale.task.tasks import Target
@@ -79,13 +80,13 @@ def _refuse_untrained_kernels(present: Present) -> None:
 def retrained_results(
     present: Present,
     plan: Plan,
-    recorded: Sequence[Result],
+    recorded: Sequence[Record],
     setup: TrainingSetup,
     folder: Path,
     seconds: float,
     epoch_done: Callable[[Job, int, int, float], None],
-) -> Iterator[Result]:
-    """Validation and test result of the training, unless they are recorded.
+) -> Iterator[Reference]:
+    """The training's record on both parts, unless they are recorded.
 
     One that was interrupted goes on from its checkpoint, as that of any network.
 
@@ -104,23 +105,34 @@ def retrained_results(
     job, size = _job(plan, present), present.size.size
     trainer = NetworkTrainer(setup, lambda spec, task: _network(present))
     weights = MemberWeights(folder, job, 0)
-    known = [result for result in recorded if result.spec == job.spec]
-    if not any(r.stage == "test" or r.status == "failed" for r in known):
+    known = [
+        item
+        for item in recorded
+        if isinstance(item, Reference)
+        and (item.name, item.model) == (RETRAINED, present.digest)
+    ]
+    if not any(item.part == "test" or item.status == "failed" for item in known):
         on_epoch = partial(epoch_done, job, 0)
-        trained = train_member(trainer.train, setup, size, weights, seconds, on_epoch)
+        training = train_member(trainer.train, setup, size, weights, seconds, on_epoch)
+        trained = _reference(training, present)
         if not known:
             yield trained
         if trained.status == "ok":
-            found = trainer.evaluate(trained, weights.path, "test")
-            blank = replace(trained, stage="test", curve={}, undertrained=False)
-            yield scored(blank, found, seconds=0.0)
+            found = vars(trainer.evaluate(training, weights.path, "test"))
+            blank = {"part": "test", "curve": {}, "undertrained": False, "seconds": 0.0}
+            yield structs.replace(trained, **blank, **found)
     weights.path.unlink(missing_ok=True)
+
+
+def _reference(training: Training, present: Present) -> Reference:
+    fields = {name: getattr(training, name) for name in Ended.__struct_fields__}
+    return Reference(name=RETRAINED, model=present.digest, **fields)
 
 
 def _job(plan: Plan, present: Present) -> Job:
     seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
     rate = float(plan.request.settings.get("learning_rate", _RATE))
-    spec = present.spec(RETRAINED)
+    spec = Spec(RETRAINED, (("model", present.digest),))
     return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import keras
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset, Part
@@ -16,12 +17,11 @@ from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, fed_shapes, feeders_of
 from kscale.guests.sizes.model_size import ModelSize, count_model
 from kscale.naming import layer_name
-from kscale.networks.families.base import Spec, head_names
-from kscale.runs.results import PRESENT, Result
+from kscale.networks.families.base import head_names
+from kscale.runs.records import PRESENT, Record, Reference
 from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import (
     Answers,
-    Evaluation,
     evaluate,
     evaluate_test,
     mean_error,
@@ -71,10 +71,6 @@ class Present:
     def form(self) -> str:
         """What its outputs are, in words."""
         return " and ".join(dict.fromkeys(self.forms.values()))
-
-    def spec(self, family: str) -> Spec:
-        """Spec of its rows, another than that of another model in the same run."""
-        return Spec(family, (("model", self.digest),))
 
     def to_json(self) -> dict[str, Any]:
         """What run.json says of the model."""
@@ -257,38 +253,33 @@ def _are_chances(given: NDArray[Any]) -> bool:
 
 
 def present_results(
-    present: Present | None, plan: Plan, recorded: Sequence[Result]
-) -> Iterator[Result]:
+    present: Present | None, plan: Plan, recorded: Sequence[Record]
+) -> Iterator[Reference]:
     """What the present model reaches on both parts, as far as it is not recorded."""
     if present is None:
         return
     task, objective, data = plan.dataset.task, plan.objective, plan.dataset
-    blank = _blank_result(present, plan)
-    done = {result.stage for result in recorded if result.spec == blank.spec}
-    if "baseline" not in done:
+    blank = _unscored(present, plan)
+    known = [item for item in recorded if isinstance(item, Reference)]
+    done = {item.part for item in known if item.key == blank.key}
+    if "validation" not in done:
         found = evaluate(objective, task, present.answers(data.validation))
-        yield scored(blank, found)
+        yield structs.replace(blank, **vars(found))
     if "test" not in done:
         tested = evaluate_test(objective, task, present.answers(data.test))
-        yield scored(replace(blank, stage="test"), tested)
+        yield structs.replace(blank, part="test", **vars(tested))
 
 
-def _blank_result(present: Present, plan: Plan) -> Result:
-    """A result of the present model's size, without a score."""
+def _unscored(present: Present, plan: Plan) -> Reference:
+    """A record of the present model's size, without a score."""
     size = present.size.size
-    return Result(
-        "baseline",
-        0,
-        present.spec(PRESENT),
-        size.params,
-        size.trainable,
-        size.flops,
-        size.weight_bytes(),
+    return Reference(
+        name=PRESENT,
+        model=present.digest,
+        params=size.params,
+        trainable=size.trainable,
+        flops=size.flops,
+        bytes=size.weight_bytes(),
         unknown_flops=len(present.size.unknown),
         memory=size.training_bytes(plan.recipe.batch_size),
     )
-
-
-def scored(result: Result, found: Evaluation, **changes: Any) -> Result:
-    """A result with what it reached."""
-    return replace(result, **vars(found), **changes)

@@ -11,10 +11,10 @@ from typing import Any
 
 import keras
 
-from kscale.building.traces import no_trace
 from kscale.errors import SpecError, reason_of
 from kscale.guests.sizes.model_size import ModelSize, count_model, stored_bytes
 from kscale.networks.sizing import Size, SizeRow
+from kscale.ship.traces import no_trace
 from kscale.task.tasks import Task
 
 Build = Callable[[], Any]

@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 
-from kscale.building.traces import no_trace
 from kscale.errors import SpecError
 from kscale.guests.sizes.graphs import Walk, tensor_bytes
 from kscale.guests.sizes.layers import graph_of
@@ -22,6 +21,7 @@ from kscale.guests.sizes.operations import Shape
 from kscale.networks.sizing import Size, SizeRow
 from kscale.reports.size_tables import size_json, size_table, unknown_flops
 from kscale.ship.model_files import cause_of, read_model
+from kscale.ship.traces import no_trace
 from kscale.text import plain_text
 
 _MOST_INPUTS = 3  # whose sides the title names

@@ -2,8 +2,9 @@
 
 from kscale.task.heads.base import Head
 from kscale.task.heads.classes import CLASSES
+from kscale.task.heads.labels import LABELS
 from kscale.task.heads.real import REAL
 
 __all__ = ["HEADS", "Head"]
 
-HEADS: dict[str, Head] = {head.kind: head for head in (CLASSES, REAL)}
+HEADS: dict[str, Head] = {head.kind: head for head in (CLASSES, LABELS, REAL)}

@@ -81,8 +81,8 @@ class Head:
         dtype: Type of `labels`.
         has_columns: Whether each output has its label: `(examples, outputs)`.
         is_scaled: Whether a network learns labels of mean 0 and deviation 1.
-        is_exclusive: Whether exactly one output is right: only then can the examples of
-            rare classes be weighted.
+        is_exclusive: Whether exactly one output is right: only then do examples have a
+            class, by which they can be weighted.
         counts: Of `labels` and the number of outputs, how often each output is right;
             None if outputs have no names.
         strata: Of `labels`, groups of examples of which every part gets its share.
@@ -101,6 +101,8 @@ class Head:
             baseline gives for any example, `(outputs,)`.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first;
             None if the numbers are the answer.
+        answer: Of a row of `given` and the names of the outputs, what a person calls
+            the answer: a name, names, or numbers.
 
     Scores:
         metric: Name of the usual objective.
@@ -141,8 +143,9 @@ class Head:
     activation: str
     activate: Callable[[Array], Array]
     deactivate: Callable[[Array], Array]
-    constant: Callable[[Array, int], NDArray[np.float32]]
+    constant: Callable[[Array, int], NDArray[np.float64]]
     chosen: Callable[[Array], list[int]] | None
+    answer: Callable[[Array, Sequence[str]], Any]
 
     metric: str
     mean_metric: str

@@ -40,13 +40,17 @@ def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:
     return np.bincount(labels, minlength=outputs)
 
 
-def _shares_of_classes(labels: Array, outputs: int) -> NDArray[np.float32]:
-    return (_counts(labels, outputs) / len(labels)).astype(np.float32)
+def _shares_of_classes(labels: Array, outputs: int) -> NDArray[np.float64]:
+    return _counts(labels, outputs) / len(labels)
 
 
 def _ranked(given: Array) -> list[int]:
     order: list[int] = np.argsort(-given, kind="stable").tolist()
     return order
+
+
+def _likeliest(given: Array, names: Sequence[str]) -> str:
+    return names[int(given.argmax())]
 
 
 def class_metrics(labels: Array, given: Array) -> dict[str, float]:
@@ -70,14 +74,12 @@ def class_metrics(labels: Array, given: Array) -> dict[str, float]:
     return {"accuracy": float((chosen == labels).mean()), **shares}
 
 
-def shares_of_counts(
-    right: Array, support: Array, answers: Array, axis: int = -1
-) -> dict[str, float]:
+def shares_of_counts(right: Array, support: Array, answers: Array) -> dict[str, float]:
     """Recall, precision and F1 score, the means over outputs; 0 of nothing."""
     return {
-        "recall": float((right / np.maximum(support, 1)).mean(axis)),
-        "precision": float((right / np.maximum(answers, 1)).mean(axis)),
-        "f1_score": float((2 * right / np.maximum(support + answers, 1)).mean(axis)),
+        "recall": float((right / np.maximum(support, 1)).mean()),
+        "precision": float((right / np.maximum(answers, 1)).mean()),
+        "f1_score": float((2 * right / np.maximum(support + answers, 1)).mean()),
     }
 
 
@@ -216,6 +218,7 @@ CLASSES = Head(
     deactivate=_logits,
     constant=_shares_of_classes,
     chosen=_ranked,
+    answer=_likeliest,
     metric="accuracy",
     mean_metric="accuracy",
     shown=("accuracy", "recall", "precision", "f1_score", "auc"),

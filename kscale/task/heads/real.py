@@ -31,8 +31,13 @@ def _strata(labels: Array) -> NDArray[np.int64]:
     return quantiles(labels[:, 0])
 
 
-def _mean(labels: Array, outputs: int) -> NDArray[np.float32]:
-    return np.asarray(labels.mean(axis=0, dtype=np.float64), np.float32)
+def _mean(labels: Array, outputs: int) -> NDArray[np.float64]:
+    return np.asarray(labels.mean(axis=0, dtype=np.float64))
+
+
+def _numbers(given: Array, names: Sequence[str]) -> list[float]:
+    numbers: list[float] = given.astype(float).tolist()
+    return numbers
 
 
 def value_metrics(labels: Array, given: Array) -> dict[str, float]:
@@ -129,6 +134,7 @@ REAL = Head(
     deactivate=np.asarray,
     constant=_mean,
     chosen=None,
+    answer=_numbers,
     metric="root_mean_squared_error",
     mean_metric="r2_score",
     shown=("root_mean_squared_error", "mean_absolute_error", "r2_score"),

@@ -19,6 +19,7 @@ from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
 from kscale.run import Run
+from kscale.runs.records import to_line
 from kscale.task.tasks import Input, Target, Task
 
 
@@ -27,7 +28,7 @@ def saved_run(
 ) -> Run:
     """A run folder made by hand."""
     (folder / "run.json").write_text(json.dumps({**made_run(task), **changes}))
-    lines = "".join(result.to_line() for result in results)
+    lines = "".join(map(to_line, results))
     (folder / "results.jsonl").write_text(lines)
     return Run(folder)
 

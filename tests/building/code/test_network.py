@@ -11,9 +11,8 @@ import pytest
 from contracts import keras_code as contract
 from contracts.family import SMALLEST, TASKS, example_inputs
 
-from kscale.building.code.layers import HELPERS, WRITERS
-from kscale.building.code.source import Name
-from kscale.building.models import MAKERS, layer_name
+from kscale.building.code.network import layer_functions, name_code
+from kscale.naming import layer_name
 from kscale.networks.blueprint import (
     BODY_INPUT,
     Add,
@@ -27,6 +26,7 @@ from kscale.networks.blueprint import (
     Embedding,
     First,
     GlobalAveragePool,
+    KnownTokens,
     Layer,
     MaxPool2D,
     PaddingMask,
@@ -45,10 +45,6 @@ PAIRS = [
     for family in FAMILIES.values()
     for kind in family.kinds
 ]
-
-
-def test_every_record_that_is_built_is_written() -> None:
-    assert WRITERS.keys() == MAKERS.keys()
 
 
 @pytest.mark.parametrize(("family", "kind"), PAIRS)
@@ -121,9 +117,9 @@ def test_copies_are_loops_and_equal_bodies_are_one_function() -> None:
 
 def test_names_are_those_of_keras_layers() -> None:
     for path in ("stage1/block2/conv", 'a"{b}\\', "é\n"):
-        assert eval(str(Name() + path)) == layer_name(path)
-        varying = Name("f").with_variable("n") + path
-        assert eval(str(varying), {"n": 3}) == f"f3{layer_name(path)}"
+        name = layer_name(path)
+        assert eval(name_code(name)) == name
+        assert eval(name_code(f"f{{n}}{name}"), {"n": 3}) == f"f3{name}"
 
 
 def graphs() -> dict[str, tuple[Blueprint, Any]]:
@@ -158,7 +154,8 @@ def graphs() -> dict[str, tuple[Blueprint, Any]]:
     )
     tokens: tuple[Layer, ...] = (
         PaddingMask(name="mask"),
-        Embedding(7, 8, name="memory", inputs=("x",)),
+        KnownTokens(6, 1, name="known", inputs=("x",)),
+        Embedding(6, 8, name="memory"),
         Positions(name="p", inputs=("memory",)),
         Embedding(5, 8, name="q"),
         Add(name="0", inputs=("q", "memory")),
@@ -199,14 +196,16 @@ def test_attention_starts_with_glorots_spread_and_four_different_kernels() -> No
         assert kernel.std() == pytest.approx(0.125, rel=0.05)
 
 
-def test_every_helper_is_some_layers() -> None:
-    written = "".join(
-        contract.code_of(family.blueprint(spec, TASKS[kind]))
+def test_every_function_that_may_be_printed_is_printed() -> None:
+    of_families = [
+        family.blueprint(spec, TASKS[kind])
         for family in FAMILIES.values()
         for kind in family.kinds
         for spec in contract.settings(family, TASKS[kind])
-    )
-    assert all(f"def {name}(" in written for name in HELPERS)
+    ]
+    networks = [*of_families, *(blueprint for blueprint, _ in graphs().values())]
+    written = "".join(map(contract.code_of, networks))
+    assert all(f"def {name}(" in written for name in layer_functions())
 
 
 def test_the_code_is_formatted(tmp_path: Path) -> None:

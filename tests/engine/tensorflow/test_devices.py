@@ -12,10 +12,10 @@ def test_a_strategy_is_made_once() -> None:
     assert replicas_of(make_strategy("one")) == 1
 
 
-def test_without_gpus_auto_changes_nothing() -> None:
-    if tf.config.list_logical_devices("GPU"):
-        assert replicas_of(make_strategy("auto")) >= 1
-    else:
+def test_auto_mirrors_over_all_gpus_and_changes_nothing_without_any() -> None:
+    gpus = tf.config.list_logical_devices("GPU")
+    assert replicas_of(make_strategy("auto")) == max(len(gpus), 1)
+    if not gpus:
         assert make_strategy("auto") is tf.distribute.get_strategy()
 
 

@@ -36,7 +36,7 @@ from kscale.guests.present_model.scoring import (
 from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.reports.present import compared
-from kscale.runs.results import Result
+from kscale.runs.records import Reference, to_line
 from kscale.searches import plan_search
 from kscale.task.heads.classes import softmax
 from kscale.tuning.driver import training_setup
@@ -86,8 +86,8 @@ def run(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tune(digits(), run=folder, baseline=path, retrain_baseline=True, **SMALL)
 
 
-def of_family(run: Run, family: str) -> dict[str, Result]:
-    return {r.stage: r for r in run.results if r.spec.family == family}
+def parts_of(run: Run, name: str) -> dict[str, Reference]:
+    return {item.part: item for item in run.references if item.name == name}
 
 
 def present(model: Any, data: Any = None) -> Present:
@@ -100,15 +100,15 @@ def present(model: Any, data: Any = None) -> Present:
 
 
 def test_it_is_counted_and_scored_on_both_parts(run: Run, mine: keras.Model) -> None:
-    found = of_family(run, "present")
-    assert found.keys() == {"baseline", "test"}
-    assert found["baseline"].params == mine.count_params() == 65 * 16 + 17 * 10
-    assert found["baseline"].flops == 2 * (64 * 16 + 16 * 10)
-    for part, stage in (("validation", "baseline"), ("test", "test")):
+    found = parts_of(run, "present")
+    assert found.keys() == {"validation", "test"}
+    assert found["validation"].params == mine.count_params() == 65 * 16 + 17 * 10
+    assert found["validation"].flops == 2 * (64 * 16 + 16 * 10)
+    for part in ("validation", "test"):
         x = pixels(digits(), part).reshape(-1, 64) / 16
         chosen = mine.predict(x, verbose=0).argmax(axis=1)
         wanted = digits().parts[part].targets["label"]
-        assert found[stage].score == pytest.approx((chosen == wanted).mean())
+        assert found[part].score == pytest.approx((chosen == wanted).mean())
 
 
 def test_it_is_over_the_budget_and_never_an_answer(run: Run) -> None:
@@ -128,9 +128,9 @@ def test_a_note_says_what_it_was_fed(run: Run) -> None:
 
 
 def test_it_is_trained_anew_once(run: Run, path: Path) -> None:
-    found = of_family(run, "retrained")
-    assert found.keys() == {"baseline", "test"}
-    training = found["baseline"]
+    found = parts_of(run, "retrained")
+    assert found.keys() == {"validation", "test"}
+    training = found["validation"]
     assert training.status == "ok", training.reason
     assert len(training.curve["loss"]) == training.epochs == 2
     assert training.curve["loss"][1] < training.curve["loss"][0]
@@ -157,9 +157,9 @@ def test_its_training_goes_on_where_it_was_interrupted(
         list(retrained_results(found, plan, [], *made, 0.0, epoch_done))
     seen.clear()
     results = list(retrained_results(found, plan, [], *made, math.inf, epoch_done))
-    assert seen == [2] and [result.stage for result in results] == ["baseline", "test"]
-    whole = of_family(run, "retrained")
-    assert results[0].curve == whole["baseline"].curve
+    assert seen == [2] and [item.part for item in results] == ["validation", "test"]
+    whole = parts_of(run, "retrained")
+    assert results[0].curve == whole["validation"].curve
     assert results[1].left_out == whole["test"].left_out
     assert not list(retrained_results(found, plan, results, *made, 0.0, epoch_done))
     assert not list(tmp_path.iterdir())
@@ -270,7 +270,7 @@ def test_a_finished_run_takes_a_baseline_and_then_another(
 ) -> None:
     """Nothing is trained again for it, and no row of the first is that of the other."""
     folder = tmp_path / "run"
-    lines = [r.to_line() for r in tune(digits(), run=folder, **SMALL).results]
+    lines = [to_line(r) for r in tune(digits(), run=folder, **SMALL).results]
     other = headed(keras.layers.Dense(10, "softmax"))
     for baseline, retrain, families in (
         (path, False, ["present"] * 2),
@@ -279,9 +279,9 @@ def test_a_finished_run_takes_a_baseline_and_then_another(
     ):
         asked = {"baseline": baseline, "retrain_baseline": retrain}
         run = tune(digits(), run=folder, **asked, **SMALL)
-        assert [r.to_line() for r in run.results[: len(lines)]] == lines
-        assert [r.spec.family for r in run.results[len(lines) :]] == families
-        lines = [r.to_line() for r in run.results]
+        assert [to_line(r) for r in run.results[: len(lines)]] == lines
+        assert [r.name for r in run.results[len(lines) :]] == families
+        lines = [to_line(r) for r in run.results]
         rows = [r for r in run.report().rows if r.family in ("present", "retrained")]
         params = 650 if baseline is other else 1210
         assert [row.params for row in rows] == [params] * (1 + retrain)
@@ -335,7 +335,7 @@ def test_the_page_and_the_plot_show_it(run: Run, tmp_path: Path) -> None:
 
 
 def test_hparams_have_its_row_with_its_size(run: Run) -> None:
-    values = session_values(of_family(run, "present")["baseline"])
+    values = session_values(parts_of(run, "present")["validation"])
     assert (values["family"], values["params"]) == ("present", 1210)
     names = [path.name for path in (run.folder / "logs").iterdir()]
     assert any(name.startswith("baseline-present-") for name in names)
@@ -345,11 +345,12 @@ def test_hparams_have_its_row_with_its_size(run: Run) -> None:
 
 
 def test_density_is_above_the_majority_class_and_no_other_baseline(run: Run) -> None:
-    chance = of_family(run, "majority")["baseline"].score
+    chance = parts_of(run, "majority")["validation"].score
     assert chance is not None
-    for family, stage in (("present", "baseline"), ("mlp", "search")):
-        result = of_family(run, family)[stage]
-        (log,) = (run.folder / "logs").glob(f"{stage}-{family}*/*.training")
+    searched = [item for item in run.trainings if item.stage == "search"]
+    for result in (parts_of(run, "present")["validation"], searched[-1]):
+        name = f"{result.stage}-{result.family}*{result.key[-16:][:8]}"
+        (log,) = (run.folder / "logs").glob(f"{name}/*.training")
         values = [
             value for e in EventFileLoader(str(log)).Load() for value in e.summary.value
         ]
@@ -525,8 +526,8 @@ def test_values_are_in_the_users_unit(tmp_path: Path) -> None:
         retrain_baseline=True,
         **{**SMALL, "max_params": 100, "batch_size": 8},
     )
-    assert of_family(run, "present")["test"].score == pytest.approx(0.0, abs=1e-3)
-    assert (of_family(run, "retrained")["test"].score or 0.0) > 1.0
+    assert parts_of(run, "present")["test"].score == pytest.approx(0.0, abs=1e-3)
+    assert (parts_of(run, "retrained")["test"].score or 0.0) > 1.0
     assert "worse by" in run.to_text()
 
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
+from shared_data import SHARED, needs
 
 from kscale.networks.blueprint import (
     BatchNorm,
@@ -26,7 +26,7 @@ from kscale.networks.sizing import size_of
 from kscale.task.tasks import Input
 
 SLICE = Path(__file__).with_name("nas_bench_macro_slice.json")
-WHOLE = Path(__file__).parents[3] / "shared/tables/nas-bench-macro_cifar10.json.gz"
+WHOLE = "tables/nas-bench-macro_cifar10.json.gz"
 EXPANSION_AND_KERNEL = {"1": (3, 3), "2": (6, 5)}
 STAGES = {0: 64, 2: 128, 5: 256}
 """Channels by the first layer of a stage, which halves the image."""
@@ -81,9 +81,9 @@ def test_a_slice_of_the_table_is_counted_exactly() -> None:
     check_rows(rows)
 
 
-@pytest.mark.skipif(not WHOLE.exists(), reason="the table is not at hand")
+@needs(WHOLE)
 def test_all_rows_of_the_table_are_counted_exactly() -> None:
-    rows = json.loads(gzip.decompress(WHOLE.read_bytes()))
+    rows = json.loads(gzip.decompress((SHARED / WHOLE).read_bytes()))
     assert len(rows) == 6561
     check_rows(rows)
     part = json.loads(SLICE.read_text())["networks"]

@@ -35,6 +35,7 @@ from kscale.data.sources.tables.columns import (
 from kscale.data.sources.tables.csv_file import CsvFile
 from kscale.data.sources.tables.label_columns import (
     Label,
+    LabelArrays,
     chosen_labels,
     label_arrays,
     listed,
@@ -75,11 +76,11 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     plan = _planned(files["train"], survey(files["train"]), options)
     _check_options(plan, options)
     read = {part: _Read.of(file, plan) for part, file in files.items()}
-    targets, notes = _targets(plan, read, files)
+    targets = _targets(plan, read, files)
     parts = {
         part: RawPart(
             {c.name: _array(files[part], c, each) for c, each in _paired(plan, found)},
-            {name: arrays[part] for name, arrays in targets.items()},
+            {name: each.arrays[part] for name, each in targets.items()},
         )
         for part, found in read.items()
     }
@@ -87,9 +88,14 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         parts,
         fits=_fits(plan, options),
         reader=_reader(plan),
+        class_names={name: each.names for name, each in targets.items()},
         groups=_groups(plan, read),
         warnings=(*lacking, *plan.warnings),
-        notes=(*_told_parts(files), *notes, *plan.notes),
+        notes=(
+            *_told_parts(files),
+            *(each.note for each in targets.values()),
+            *plan.notes,
+        ),
     )
 
 
@@ -107,7 +113,8 @@ def _with_labels(
     warnings = []
     for part in [part for part in files if part != "train"]:
         file = files[part]
-        missing = [each.column for each in labels if each.column not in file.columns]
+        asked = [column for label in labels for column in label.columns]
+        missing = [column for column in asked if column not in file.columns]
         if missing:
             warnings.append(
                 f"{file.path.name} is not used as the {part} part, which is cut from "
@@ -145,7 +152,8 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
 
 def _not_inputs(labels: Sequence[Label], options: Options) -> list[str]:
     groups = [options.split_by] if options.split_by else []
-    return [*(label.column for label in labels), *options.ignore, *groups]
+    asked = [column for label in labels for column in label.columns]
+    return [*asked, *options.ignore, *groups]
 
 
 def _used(
@@ -221,7 +229,8 @@ class _Read:
     def of(cls, file: CsvFile, plan: _Plan) -> "_Read":
         """The columns of a plan, read in one pass."""
         places = places_of(plan.columns, file)
-        chosen = [file.columns.index(each.column) for each in plan.labels]
+        asked = [column for label in plan.labels for column in label.columns]
+        chosen = [*map(file.columns.index, asked)]
         grouped = file.columns.index(plan.group) if plan.group in file.columns else None
         pieces: list[list[NDArray[Any]]] = [[] for _ in places]
         read = cls([], [[] for _ in chosen], [], [])
@@ -264,16 +273,18 @@ def _array(file: CsvFile, column: TableColumn, values: NDArray[Any]) -> RawArray
 
 def _targets(
     plan: _Plan, read: Mapping[PartName, _Read], files: Mapping[PartName, CsvFile]
-) -> tuple[dict[str, dict[PartName, RawArray]], list[str]]:
-    """Labels by target and part, and a note on each target."""
+) -> dict[str, LabelArrays]:
+    """Labels by target."""
     names: dict[PartName, str] = {part: str(file.path) for part, file in files.items()}
-    targets, notes = {}, []
-    for place, label in enumerate(plan.labels):
-        cells = {part: each.labels[place] for part, each in read.items()}
-        lines = {part: each.lines for part, each in read.items()}
-        targets[label.column], note = label_arrays(label, cells, lines, names)
-        notes.append(note)
-    return targets, notes
+    lines = {part: each.lines for part, each in read.items()}
+    targets: dict[str, LabelArrays] = {}
+    start = 0
+    for label in plan.labels:
+        end = start + len(label.columns)
+        cells = {part: each.labels[start:end] for part, each in read.items()}
+        targets[label.name] = label_arrays(label, cells, lines, names)
+        start = end
+    return targets
 
 
 def _groups(plan: _Plan, read: Mapping[PartName, _Read]) -> dict[PartName, RawArray]:

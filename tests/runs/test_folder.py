@@ -9,28 +9,42 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
-from kscale.runs.results import (
+from kscale.runs.folder import (
+    FORMAT,
     RESULTS_FILE,
     RUN_FILE,
-    Result,
-    ResultsWriter,
-    read_results,
+    RecordsWriter,
+    read_records,
     read_run,
     write_atomically,
 )
+from kscale.runs.records import (
+    Evaluation,
+    Measurement,
+    Record,
+    Reference,
+    Training,
+    to_line,
+)
 
 DESCRIPTION: dict[str, Any] = {
+    "format": FORMAT,
     "identity": {"data": "digits", "seed": 0, "budget": {"max_params": 1000}},
     "task": {"inputs": [], "targets": []},
     "data": {"name": "digits", "train": 3, "validation": 2, "test": 2},
 }
 
 
-def made(score: float | None = 0.9, **changes: Any) -> Result:
+SIZES: dict[str, Any] = {"params": 9, "trainable": 9, "flops": 18, "bytes": 36}
+
+
+def made(score: float | None = 0.9, **changes: Any) -> Training:
     given: dict[str, Any] = {
+        "key": "search-1",
         "stage": "search",
         "job": 3,
         "spec": FAMILIES["mlp"].spec(depth=2, width=16),
@@ -42,44 +56,55 @@ def made(score: float | None = 0.9, **changes: Any) -> Result:
         "score": score,
         "curve": {"loss": [1.5, 0.25], "score": [0.5, 0.9]},
     }
-    return Result(**{**given, **changes})
+    return Training(**{**given, **changes})
 
 
-def written(folder: Path, *results: Result) -> None:
-    with ResultsWriter(folder, DESCRIPTION) as writer:
-        for result in results:
-            writer.append(result)
-
-
-def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
-    results = [made(), made(None, status="failed", reason="out of\nmemory \u2028 é")]
-    written(tmp_path, *results)
-    assert read_results(tmp_path) == results
-    lines = (tmp_path / RESULTS_FILE).read_bytes().splitlines()
-    assert len(lines) == 2
-
-
-def test_metrics_and_confusions_are_read_back(tmp_path: Path) -> None:
-    result = made(
+def made_evaluation() -> Evaluation:
+    return Evaluation(
+        spec=made().spec,
+        learning_rate=0.003,
+        score=0.875,
         metrics={"y/r2_score": -3.5, "y/auc": 0.75},
         metric_errors={"y/auc": 0.01},
         confusion={"y": [[0, 1, 7], [1, 1, 12]]},
         left_out=[0.5, -0.25],
     )
-    written(tmp_path, result)
-    assert read_results(tmp_path) == [result]
 
 
-def test_a_line_of_an_older_version_without_metrics_is_read(tmp_path: Path) -> None:
-    data = json.loads(made().to_line())
-    for name in ("metrics", "metric_errors", "confusion", "left_out"):
-        del data[name]
-    (tmp_path / RESULTS_FILE).write_text(json.dumps(data) + "\n")
-    assert read_results(tmp_path) == [made()]
+def written(folder: Path, *records: Record) -> None:
+    with RecordsWriter(folder, DESCRIPTION) as writer:
+        for record in records:
+            writer.append(record)
+
+
+def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    results = [made(), made(None, status="failed", reason="out of\nmemory \u2028 é")]
+    written(tmp_path, *results)
+    assert read_records(tmp_path) == results
+    lines = (tmp_path / RESULTS_FILE).read_bytes().splitlines()
+    assert len(lines) == 2
+
+
+def test_metrics_and_confusions_are_read_back(tmp_path: Path) -> None:
+    written(tmp_path, made_evaluation())
+    assert read_records(tmp_path) == [made_evaluation()]
+
+
+def test_records_of_every_kind_are_read_back(tmp_path: Path) -> None:
+    spec = made().spec
+    records = [
+        Reference(name="present", model="a1", part="test", score=0.5, **SIZES),
+        Measurement(spec=spec, latency_ms=2.5, latency_low=2.0, latency_high=3.0),
+        made(),
+        made_evaluation(),
+    ]
+    written(tmp_path, *records)
+    assert read_records(tmp_path) == records
+    assert records[-1].is_of(replace(made(), learning_rate=0.003))  # type: ignore
 
 
 def test_a_folder_without_results_has_none(tmp_path: Path) -> None:
-    assert read_results(tmp_path) == []
+    assert read_records(tmp_path) == []
 
 
 def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
@@ -88,7 +113,7 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
     text = (tmp_path / RESULTS_FILE).read_text()
     assert "NaN" not in text
     assert "Infinity" not in text
-    (result,) = read_results(tmp_path)
+    (result,) = read_records(tmp_path)
     assert (result.score, result.stderr) == (None, None)
     assert result.curve == {"loss": [1.0, None], "score": [None]}
 
@@ -99,7 +124,7 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
         b"[" * 100_000,
         *(b'{"stage":"sea', b"[1, 2]", b'"text"', b'{"stage":"search"}', b"\xff\xfe"),
         *(
-            made().to_line().strip().replace(right, wrong).encode()
+            to_line(made()).strip().replace(right, wrong).encode()
             for right, wrong in (
                 ('"params":659', '"params":"many"'),
                 ('"params":659', '"params":659.5'),
@@ -118,12 +143,19 @@ def test_no_nan_or_infinity_is_written(tmp_path: Path) -> None:
                 ('"curve":{"loss":[1.5', '"curve":{"loss":["1.5"'),
                 ('"metrics":{}', '"metrics":[]'),
                 ('"metrics":{}', '"metrics":{"auc":null}'),
-                ('"metric_errors":{}', '"metric_errors":{"auc":"0"}'),
-                ('"confusion":{}', '"confusion":{"y":[[0,1]]}'),
-                ('"confusion":{}', '"confusion":{"y":[[0,-1,2]]}'),
-                ('"confusion":{}', '"confusion":{"y":5}'),
-                ('"left_out":[]', '"left_out":[null]'),
-                ('"left_out":[]', '"left_out":0.5'),
+                ('"type":"training"', '"type":"train"'),
+                ('"key":"search-1"', '"key":1'),
+            )
+        ),
+        *(
+            to_line(made_evaluation()).strip().replace(right, wrong).encode()
+            for right, wrong in (
+                ('"metric_errors":{"y/auc":0.01', '"metric_errors":{"auc":"0"'),
+                ('"confusion":{"y":[[0,1,7]', '"confusion":{"y":[[0,1]'),
+                ('"confusion":{"y":[[0,1,7]', '"confusion":{"y":[[0,-1,2]'),
+                ('"confusion":{"y":[[0,1,7],[1,1,12]]}', '"confusion":{"y":5}'),
+                ('"left_out":[0.5', '"left_out":[null'),
+                ('"left_out":[0.5,-0.25]', '"left_out":0.5'),
             )
         ),
     ],
@@ -132,10 +164,10 @@ def test_a_damaged_line_is_left_out_and_named_by_its_number(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: bytes
 ) -> None:
     first, last = made(job=1), made(job=2)
-    content = first.to_line().encode() + damage + b"\n" + last.to_line().encode()
+    content = to_line(first).encode() + damage + b"\n" + to_line(last).encode()
     (tmp_path / RESULTS_FILE).write_bytes(content)
     with caplog.at_level(logging.WARNING):
-        assert read_results(tmp_path) == [first, last]
+        assert read_records(tmp_path) == [first, last]
     assert "line 2 is damaged" in caplog.text
 
 
@@ -144,35 +176,35 @@ def test_a_line_that_a_killed_process_left_half_spoils_no_other(
 ) -> None:
     written(tmp_path, made(job=1))
     with (tmp_path / RESULTS_FILE).open("a") as file:
-        file.write(made(job=2).to_line()[:40])
+        file.write(to_line(made(job=2))[:40])
     written(tmp_path, made(job=3))
     with caplog.at_level(logging.WARNING):
-        assert [result.job for result in read_results(tmp_path)] == [1, 3]
+        assert read_records(tmp_path) == [made(job=1), made(job=3)]
     assert "line 2 is damaged" in caplog.text
 
 
 def test_a_second_writer_is_refused_while_the_first_is_open(tmp_path: Path) -> None:
     with (
-        ResultsWriter(tmp_path, DESCRIPTION),
+        RecordsWriter(tmp_path, DESCRIPTION),
         pytest.raises(ResultsError, match="in use by another kscale process"),
     ):
-        ResultsWriter(tmp_path, DESCRIPTION)
+        RecordsWriter(tmp_path, DESCRIPTION)
     written(tmp_path, made())
-    assert len(read_results(tmp_path)) == 1
+    assert len(read_records(tmp_path)) == 1
 
 
 def test_a_writer_in_another_process_is_refused_too(tmp_path: Path) -> None:
     program = (
         "import sys, json, pathlib\n"
         "from kscale.errors import ResultsError\n"
-        "from kscale.runs.results import ResultsWriter\n"
+        "from kscale.runs.folder import RecordsWriter\n"
         "try:\n"
-        "    ResultsWriter(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
+        "    RecordsWriter(pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
         "except ResultsError as error:\n"
         "    print(error)\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path), json.dumps(DESCRIPTION)]
-    with ResultsWriter(tmp_path, DESCRIPTION):
+    with RecordsWriter(tmp_path, DESCRIPTION):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "in use by another kscale process" in done.stdout
 
@@ -181,26 +213,26 @@ def test_another_search_is_refused_with_what_differs(tmp_path: Path) -> None:
     written(tmp_path, made())
     identity = {**DESCRIPTION["identity"], "seed": 7}
     with pytest.raises(ResultsError, match="its seed is 0, not 7.*--run"):
-        ResultsWriter(tmp_path, {**DESCRIPTION, "identity": identity})
-    assert len(read_results(tmp_path)) == 1
+        RecordsWriter(tmp_path, {**DESCRIPTION, "identity": identity})
+    assert len(read_records(tmp_path)) == 1
 
 
 def test_a_refused_writer_does_not_keep_the_folder(tmp_path: Path) -> None:
     written(tmp_path, made())
     with pytest.raises(ResultsError):
-        ResultsWriter(tmp_path, {**DESCRIPTION, "identity": {}})
+        RecordsWriter(tmp_path, {**DESCRIPTION, "identity": {}})
     written(tmp_path, made())
-    assert len(read_results(tmp_path)) == 2
+    assert len(read_records(tmp_path)) == 2
 
 
 def test_results_without_a_description_are_refused(tmp_path: Path) -> None:
-    (tmp_path / RESULTS_FILE).write_text(made().to_line())
+    (tmp_path / RESULTS_FILE).write_text(to_line(made()))
     with pytest.raises(ResultsError, match="has results but no run.json"):
-        ResultsWriter(tmp_path, DESCRIPTION)
+        RecordsWriter(tmp_path, DESCRIPTION)
 
 
 def test_a_description_is_read_back_with_its_sessions(tmp_path: Path) -> None:
-    with ResultsWriter(tmp_path, DESCRIPTION) as writer:
+    with RecordsWriter(tmp_path, DESCRIPTION) as writer:
         writer.add_session({"trials": 20})
         writer.add_session({"trials": 5})
     run = read_run(tmp_path)
@@ -231,7 +263,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tuner").mkdir()
     (tmp_path / "tuner" / "mine.txt").write_text("precious")
     with pytest.raises(ResultsError, match="no run folder and holds 'tuner'"):
-        ResultsWriter(tmp_path, DESCRIPTION)
+        RecordsWriter(tmp_path, DESCRIPTION)
     assert [path.name for path in tmp_path.iterdir()] == ["tuner"]
 
 
@@ -239,7 +271,7 @@ def test_a_folder_that_a_killed_search_had_just_made_is_taken(tmp_path: Path) ->
     (tmp_path / RESULTS_FILE).touch()
     (tmp_path / ".run.json.17.partial").write_text("{")
     written(tmp_path, made())
-    assert read_results(tmp_path) == [made()]
+    assert read_records(tmp_path) == [made()]
 
 
 def test_a_folder_with_a_damaged_description_gets_no_results_file(
@@ -247,7 +279,7 @@ def test_a_folder_with_a_damaged_description_gets_no_results_file(
 ) -> None:
     (tmp_path / RUN_FILE).write_text("{")
     with pytest.raises(ResultsError, match="cannot be read"):
-        ResultsWriter(tmp_path, DESCRIPTION)
+        RecordsWriter(tmp_path, DESCRIPTION)
     assert not (tmp_path / RESULTS_FILE).exists()
 
 
@@ -255,25 +287,25 @@ def test_a_folder_with_a_damaged_description_gets_no_results_file(
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResultsError, match="cannot be written") as caught:
-        ResultsWriter(tmp_path / name, DESCRIPTION)
+        RecordsWriter(tmp_path / name, DESCRIPTION)
     assert "\n" not in str(caught.value)
 
 
 def test_results_that_are_a_folder_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / RESULTS_FILE).mkdir()
     with pytest.raises(ResultsError, match="cannot be read"):
-        read_results(tmp_path)
+        read_records(tmp_path)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     content = {**DESCRIPTION, "format": 99}
     (tmp_path / RUN_FILE).write_text(json.dumps(content))
-    with pytest.raises(ResultsError, match="format 99, and this kscale reads 2"):
+    with pytest.raises(ResultsError, match="format 99, and this kscale reads 2 and 3"):
         read_run(tmp_path)
 
 
 def test_another_limit_is_named_alone(tmp_path: Path) -> None:
-    ResultsWriter(tmp_path, DESCRIPTION).close()
+    RecordsWriter(tmp_path, DESCRIPTION).close()
     asked = {**DESCRIPTION["identity"], "budget": {"max_params": 2000}}
     with pytest.raises(ResultsError, match="its max_params is 1000, not 2000"):
-        ResultsWriter(tmp_path, {**DESCRIPTION, "identity": asked})
+        RecordsWriter(tmp_path, {**DESCRIPTION, "identity": asked})

@@ -1,0 +1,299 @@
+"""What each layer record is in Keras, as data: one table, which is built and printed.
+
+`kscale.building.models` makes the calls, `kscale.building.code` prints them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from kscale.networks import augmentation
+from kscale.networks import blueprint as bp
+from kscale.networks.backbones import (
+    NETWORKS,
+    Backbone,
+    has_blue_first,
+    pixel_scaling,
+)
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as data.
+
+    Args:
+        function: What is called: a path such as `layers.Dense`, the name of one of the
+            `PRINTED` functions of `kscale.building.models`, or a call that makes it.
+        arguments: Values by position; a value may be a call itself.
+        options: Values by keyword.
+    """
+
+    function: "str | Call"
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any]
+
+    def __call__(self, *arguments: Any, **options: Any) -> "Call":
+        """A call of what this call makes."""
+        return Call(self, arguments, options)
+
+
+@dataclass(frozen=True)
+class LayerName:
+    """The Keras name of the layer, with an ending for a layer inside the layer."""
+
+    ending: str = ""
+
+
+class Setting(Enum):
+    """What a model has beside its blueprint: a seed for each layer, and replicas."""
+
+    SEED = "seed"
+    SYNCHRONIZED = "synchronized"
+
+
+LEFT_OUT = ("seed", "synchronized", "backward_layer")
+"""Options of which printed code takes what Keras chooses."""
+
+_DEFAULTS: dict[str, Any] = {
+    "activation": "linear",
+    "blue_first": False,
+    "dropout": 0.0,
+    "epsilon": 1e-3,
+    "gamma_initializer": "ones",
+    "kernel_initializer": "glorot_uniform",
+    "layers.MaxPooling2D strides": None,
+    "mask": None,
+    "momentum": 0.99,
+    "noise_shape": None,
+    "offset": 0.0,
+    "padding": "valid",
+    "recurrent_initializer": "orthogonal",
+    "return_sequences": False,
+    "scale": 1.0,
+    "strides": 1,
+    "use_bias": True,
+    "use_causal_mask": False,
+    "use_cudnn": "auto",
+    "value_mask": None,
+}
+
+
+def is_default(function: str, option: str, value: Any) -> bool:
+    """Whether an option has the value that it has when nobody gives it."""
+    default = _DEFAULTS.get(f"{function} {option}", _DEFAULTS.get(option, ...))
+    return bool(value == default)
+
+
+def call(function: str, *arguments: Any, **options: Any) -> Call:
+    """A call of a function by its path."""
+    return Call(function, arguments, options)
+
+
+def _layer(function: str, *arguments: Any, **options: Any) -> Call:
+    """What makes a layer of `keras.layers`."""
+    return call(f"layers.{function}", *arguments, **options, name=LayerName())
+
+
+def _convolution(record: bp.Conv2D | bp.DepthwiseConv2D) -> dict[str, Any]:
+    return {
+        "strides": record.strides,
+        "padding": record.padding,
+        "activation": record.activation,
+        "use_bias": record.use_bias,
+    }
+
+
+def _global_average_pool(r: bp.GlobalAveragePool, x: Any, mask: Any = None) -> Call:
+    if r.positions:
+        return _layer("GlobalAveragePooling1D")(x, mask=mask)
+    return _layer("GlobalAveragePooling2D")(x)
+
+
+def _recurrent(record: bp.Recurrent, x: Any, mask: Any = None) -> Call:
+    options = {
+        "kernel_initializer": "glorot_uniform",
+        "recurrent_initializer": "orthogonal",
+        "return_sequences": record.sequences,
+        # With a mask cuDNN refuses whatever is not padded at the end.
+        "use_cudnn": "auto" if mask is None else False,
+    }
+    cell = record.cell.upper()
+    if not record.bidirectional:
+        return _layer(cell, record.units, **options)(x, mask=mask)
+    forward, backward = (
+        call(f"layers.{cell}", record.units, **options, **more)
+        for more in (
+            {"name": LayerName(".forward")},
+            # Keras would give the second one the seeds of the first.
+            {"name": LayerName(".backward"), "go_backwards": True},
+        )
+    )
+    return _layer("Bidirectional", forward, backward_layer=backward)(x, mask=mask)
+
+
+def network_call(record: Backbone) -> Call:
+    """What makes the network of a backbone."""
+    network = NETWORKS[record.network]
+    return call(
+        f"keras.applications.{network.maker}",
+        include_top=False,
+        weights=None if record.weights == "none" else record.weights,
+        input_shape=(record.side, record.side, 3),
+        pooling="avg",
+        **({"alpha": network.alpha} if network.alpha else {}),
+    )
+
+
+def _backbone(record: Backbone, image: Any) -> Call:
+    scale, offset = (
+        values[0] if len(set(values)) == 1 else tuple(values)
+        for values in pixel_scaling(record)
+    )
+    return call(
+        "pretrained",
+        network_call(record),
+        tuned=record.is_tuned,
+        blue_first=has_blue_first(record),
+        scale=scale,
+        offset=offset,
+        name=LayerName(),
+    )(image)
+
+
+KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
+    bp.Dense: lambda r, x: _layer(
+        "Dense",
+        r.units,
+        activation=r.activation,
+        use_bias=r.use_bias,
+        kernel_initializer=r.initializer,
+    )(x),
+    bp.Conv2D: lambda r, x: _layer(
+        "Conv2D",
+        r.filters,
+        r.kernel,
+        **_convolution(r),
+        kernel_initializer=r.initializer,
+    )(x),
+    bp.DepthwiseConv2D: lambda r, x: _layer(
+        "DepthwiseConv2D",
+        r.kernel,
+        **_convolution(r),
+        depthwise_initializer=call("depthwise_start", r.kernel, seed=Setting.SEED),
+    )(x),
+    bp.MaxPool2D: lambda r, x: _layer(
+        "MaxPooling2D", r.pool, strides=r.strides or None, padding=r.padding
+    )(x),
+    bp.GlobalAveragePool: _global_average_pool,
+    bp.ZeroPad2D: lambda r, x: _layer("ZeroPadding2D", r.padding)(x),
+    bp.Flatten: lambda r, x: _layer("Flatten")(x),
+    bp.Reshape: lambda r, x: _layer("Reshape", r.shape)(x),
+    bp.Rescale: lambda r, x: _layer("Rescaling", r.factor)(x),
+    bp.Activation: lambda r, x: _layer("Activation", r.function)(x),
+    bp.BatchNorm: lambda r, x: _layer(
+        "BatchNormalization",
+        momentum=r.momentum,
+        epsilon=r.epsilon,
+        gamma_initializer=r.initializer,
+        synchronized=Setting.SYNCHRONIZED,
+    )(x),
+    bp.LayerNorm: lambda r, x: _layer("LayerNormalization", epsilon=r.epsilon)(x),
+    bp.Dropout: lambda r, x: _layer(
+        "Dropout",
+        r.rate,
+        noise_shape=(None, None, 1) if r.positions else None,
+        seed=Setting.SEED,
+    )(x),
+    augmentation.RandomShift: lambda r, x: _layer(
+        "RandomTranslation",
+        r.down,
+        r.across,
+        fill_mode="nearest",
+        interpolation="nearest",
+        seed=Setting.SEED,
+    )(x),
+    augmentation.RandomFlip: lambda r, x: _layer(
+        "RandomFlip", "horizontal", seed=Setting.SEED
+    )(x),
+    augmentation.RandomErase: lambda r, x: _layer(
+        "RandomErasing",
+        factor=(1.0, 1.0),
+        scale=(0.0, r.most),
+        fill_value=0.0,
+        seed=Setting.SEED,
+    )(x),
+    bp.Embedding: lambda r, ids: _layer(
+        "Embedding",
+        r.vocabulary,
+        r.width,
+        embeddings_initializer=call(
+            "keras.initializers.TruncatedNormal", stddev=r.stddev, seed=Setting.SEED
+        ),
+    )(ids),
+    bp.KnownTokens: lambda r, ids: call(
+        "known_tokens", ids, vocabulary=r.vocabulary, unknown=r.unknown
+    ),
+    bp.Positions: lambda r, x: call("position_ids", x),
+    bp.PaddingMask: lambda r, ids: call("padding_mask", ids),
+    bp.First: lambda r, x: call("getitem", x, (slice(None), 0)),
+    bp.Prepend: lambda r, x: call("prepend_token", x, name=LayerName()),
+    bp.Attention: lambda r, queries, memory, mask=None: call(
+        "attention",
+        r.width,
+        r.heads,
+        dropout=r.dropout,
+        seed=Setting.SEED,
+        name=LayerName(),
+    )(queries, memory, value_mask=mask, use_causal_mask=r.causal),
+    bp.Recurrent: _recurrent,
+    bp.Add: lambda r, *tensors: _layer("Add")([*tensors]),
+    bp.Concatenate: lambda r, *tensors: _layer("Concatenate")([*tensors]),
+    bp.Multiply: lambda r, *tensors: _layer("Multiply")([*tensors]),
+    Backbone: _backbone,
+}
+"""By record, the call that gives its output, from the record and what it reads.
+
+What is read has a `shape`, with the batch: tensors of Keras, or `Code` for them.
+"""
+
+
+def compute_layers(
+    blueprint: Blueprint,
+    inputs: Mapping[str, Any],
+    compute: Callable[[Layer, str, list[Any]], Any],
+) -> Mapping[str, Any]:
+    """What the layers of a network give, by name, one after the other.
+
+    Args:
+        blueprint: The network.
+        inputs: What enters, by the name of the input.
+        compute: From a record, its path and what it reads to what it gives.
+    """
+    scope = Scope()
+    scope.update(inputs)
+    _compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "", compute)
+    return scope
+
+
+def _compute(
+    layers: tuple[Layer, ...],
+    output: Any,
+    scope: Scope,
+    prefix: str,
+    compute: Callable[[Layer, str, list[Any]], Any],
+) -> Any:
+    for layer in layers:
+        reads = [scope[name] for name in layer.inputs] if layer.inputs else [output]
+        if isinstance(layer, Repeat):
+            output = reads[0]
+            for copy in range(1, layer.times + 1):
+                inside = Scope(scope)
+                inside[BODY_INPUT] = output
+                path = layer.copy_path(prefix, copy)
+                output = _compute(layer.body, output, inside, path, compute)
+        else:
+            output = compute(layer, prefix + layer.name, reads)
+        scope[layer.name] = output
+    return output

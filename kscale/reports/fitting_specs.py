@@ -1,0 +1,79 @@
+"""Which networks fit a budget, over the depths and widths that a search would try."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kscale.errors import BudgetError
+from kscale.networks.budget import Budget
+from kscale.networks.families import FAMILIES, find_family
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
+from kscale.reports.counting import describe_task
+from kscale.reports.size_tables import fitting_json, fitting_table
+from kscale.search.pool import Pool, Space
+from kscale.task.tasks import Task
+from kscale.text import plain_text
+
+
+@dataclass(frozen=True)
+class FittingSpecs:
+    """Specs that fit a budget.
+
+    Args:
+        title: What was asked.
+        budget: The limits.
+        specs: Every spec of the listed knobs that fits, with its exact size.
+    """
+
+    title: str
+    budget: Budget
+    specs: tuple[tuple[Spec, Size], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw integers; of each family and depth the largest spec."""
+        return {
+            "budget": vars(self.budget).copy(),
+            "fitting": len(self.specs),
+            "largest": fitting_json(self.specs, self.budget),
+        }
+
+    def to_text(self, width: int = 100) -> str:
+        """A table for people; of each family and depth the largest spec."""
+        return plain_text(fitting_table(self.title, self.specs, self.budget), width)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+
+def list_fitting(
+    task: Task,
+    budget: Budget,
+    families: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> FittingSpecs:
+    """Specs that fit a budget, over the depths and widths that a search would try.
+
+    Args:
+        task: What the networks take in and put out.
+        budget: The limits, at least one.
+        families: Names of families; without any, all that take the task's inputs.
+        settings: Values of knobs other than the defaults.
+
+    Raises:
+        BudgetError: There is no limit, or nothing fits.
+        SpecError: A family or knob is unknown, or does not suit the task.
+    """
+    if not budget.is_limited:
+        raise BudgetError(
+            "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
+        )
+    kinds = {item.kind for item in task.inputs}
+    chosen = [find_family(name) for name in families] or [
+        family for family in FAMILIES.values() if kinds <= set(family.kinds)
+    ]
+    fixed = tuple((settings or {}).items())
+    pool = Pool(Space(tuple(chosen), task, budget, fixed=fixed))
+    specs = [(spec, find_family(spec.family).size(spec, task)) for spec in pool.specs()]
+    title = f"{len(specs):,} specs fit {budget}; the largest of each depth:"
+    return FittingSpecs(f"{describe_task(task)}. {title}", budget, tuple(specs))

@@ -1,0 +1,194 @@
+"""The folder of a run: `run.json`, `results.jsonl`, and who may write them."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kscale.errors import ResultsError
+from kscale.runs.identity import difference_of
+from kscale.runs.records import Record, from_line, to_line
+
+logger = logging.getLogger(__name__)
+
+RESULTS_FILE = "results.jsonl"
+RUN_FILE = "run.json"
+FORMAT = 3
+"""What `run.json` says of the form of a run folder."""
+
+READABLE = (2, FORMAT)
+"""Formats that are read, and in whose folders a search may go on."""
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records of a run folder, in the order in which they were written.
+
+    A damaged line (a process was killed while it wrote, or the file was edited) is left
+    out and named in a warning.
+
+    Raises:
+        ResultsError: The file cannot be read.
+    """
+    path = folder / RESULTS_FILE
+    try:
+        return list(_read_lines(path)) if path.exists() else []
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _read_lines(path: Path) -> Iterator[Record]:
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield from_line(line)
+        except ValueError as error:
+            logger.warning(
+                "%s, line %d is damaged and left out: %s", path, number, error
+            )
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What a run folder says of itself: identity, task, data, sessions.
+
+    Raises:
+        ResultsError: The folder holds no run.
+    """
+    path = folder / RUN_FILE
+    try:
+        data = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ResultsError(
+            f"{folder} is no run folder: it has no {RUN_FILE}."
+        ) from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise ResultsError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(data, dict) or not {"identity", "task", "data"} <= data.keys():
+        raise ResultsError(f"{path} does not describe a run.")
+    if data.get("format", FORMAT) not in READABLE:
+        formats = " and ".join(map(str, READABLE))
+        raise ResultsError(
+            f"{path} is of format {data['format']!r}, and this kscale reads {formats}: "
+            "use the version that wrote it."
+        )
+    return data
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees all of it or the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+class RecordsWriter:
+    """The only writer of a run folder, for as long as it is open.
+
+    Raises:
+        ResultsError: Another process has the folder open, it holds another search or
+            files of somebody else, or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
+        self.folder = folder
+        path = folder / RESULTS_FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_foreign()
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except (OSError, UnicodeError, ValueError) as error:
+            if isinstance(error, ResultsError):
+                raise
+            raise ResultsError(f"{folder} cannot be written: {error}.") from error
+        try:
+            self._lock()
+            self._claim(description)
+            self._end_partial_line(path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _refuse_foreign(self) -> None:
+        """A search empties folders of its own, so it begins in an empty one."""
+        if (self.folder / RUN_FILE).exists():
+            read_run(self.folder)
+            return
+        for path in self.folder.iterdir():
+            is_ours = path.name == RESULTS_FILE or path.name.endswith(".partial")
+            if not is_ours:
+                raise ResultsError(
+                    f"{self.folder} is no run folder and holds {path.name!r}; choose a "
+                    "new folder with --run."
+                )
+
+    def _lock(self) -> None:
+        try:
+            import fcntl  # missing on Windows, where two writers are not kept apart
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResultsError(
+                f"{self.folder} is in use by another kscale process; wait for it, or "
+                "choose another folder with --run."
+            ) from error
+
+    def _claim(self, description: Mapping[str, Any]) -> None:
+        """Write run.json for a new folder; check that an old one is the same search."""
+        if not (self.folder / RUN_FILE).exists():
+            if os.fstat(self._fd).st_size:
+                raise ResultsError(
+                    f"{self.folder} has results but no {RUN_FILE}; choose another "
+                    "folder with --run."
+                )
+            self._write({**description, "sessions": []})
+            return
+        there = read_run(self.folder)
+        asked = json.loads(json.dumps(description["identity"]))
+        if different := difference_of(there["identity"], asked):
+            raise ResultsError(f"{self.folder} {different}")
+
+    def _end_partial_line(self, path: Path) -> None:
+        """A killed process may have left half a line; what follows starts a new one."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+
+    def _write(self, data: Mapping[str, Any]) -> None:
+        content = json.dumps(data, indent=2).encode() + b"\n"
+        write_atomically(self.folder / RUN_FILE, content)
+
+    def add_session(self, session: Mapping[str, Any], about: Any = ()) -> None:
+        """Append to run.json what this session was asked; `about` replaces items."""
+        data = {**read_run(self.folder), "format": FORMAT, **dict(about)}
+        self._write({**data, "sessions": [*data.get("sessions", []), dict(session)]})
+
+    def append(self, record: Record) -> None:
+        """Append a record; when this returns, the record survives a crash.
+
+        Raises:
+            ResultsError: The file cannot be written.
+        """
+        try:
+            os.write(self._fd, to_line(record).encode())
+            os.fsync(self._fd)
+        except OSError as error:
+            raise ResultsError(f"{self.folder} cannot be written: {error}.") from error
+
+    def close(self) -> None:
+        """Give the folder free."""
+        os.close(self._fd)
+
+    def __enter__(self) -> "RecordsWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -216,7 +216,7 @@ class Run(RecordedRun):
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
-        from kscale.ship.shipped import shipped_model
+        from kscale.ship.opening import shipped_model
 
         return shipped_model(
             self.folder, self.description, which, custom_objects, safe_mode
@@ -245,7 +245,7 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
-        from kscale.ship.predicting import predict_files
+        from kscale.ship.predict_files import predict_files
 
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])

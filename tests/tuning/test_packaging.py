@@ -22,9 +22,8 @@ from kscale.guests.hypermodels.saving import save_own
 from kscale.naming import layer_name
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names
-from kscale.ship.opening import open_model
+from kscale.ship.opening import open_model, shipped_model
 from kscale.ship.packaging import package_model, save_model
-from kscale.ship.shipped import shipped_model
 
 EXAMPLES = 60
 RNG = np.random.default_rng(0)

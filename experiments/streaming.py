@@ -4,8 +4,7 @@ Command: `python experiments/streaming.py` (`--smoke`: few examples, 15 s). The 
 network is trained from the same weights on the same random images, held in memory and
 streamed in chunks from the temporary folder; the files fit into the system's cache, as
 they do where data is somewhat larger than memory. An epoch is the least of several,
-after one that is not counted. Also: rows of a chunk read one by one, as it was done
-before, and in spans. Seed 0. Rows: `experiments/results/streaming.jsonl`.
+after one that is not counted. Seed 0. Rows: `experiments/results/streaming.jsonl`.
 
 Result, on 2 CPU cores with TensorFlow 2.21 and Keras 3.15.1 (2 minutes, six to ten
 other processes running, so that a figure may be off by half and more):
@@ -17,19 +16,9 @@ other processes running, so that a figure may be off by half and more):
     linear        32 x 32 x 3       0.15 s     0.54 s    3.63
     cnn 2 16      32 x 32 x 3       3.64 s     3.74 s    1.03
 
-    bytes a row  wanted    one by one      in spans
-             64      5%       22 MB/s      397 MB/s
-             64     50%       22 MB/s    1,210 MB/s
-            784      5%      333 MB/s      465 MB/s
-            784     50%      211 MB/s    1,157 MB/s
-          3,072      5%    1,213 MB/s      416 MB/s
-          3,072     50%      663 MB/s    2,629 MB/s
-
 So an epoch streamed takes up to four times as long where the network does next to
 nothing (images are read and scaled again each time), and 1.0 to 1.5 times with
-convolutions, behind which the next chunk is read. Spans are several times as fast where
-rows are small or many. Where they are large and few (3,072 bytes, 5 %) both do the same
-reads: two other runs gave 1,153 against 1,134 and 228 against 1,081 MB/s.
+convolutions, behind which the next chunk is read.
 """
 
 import argparse
@@ -46,7 +35,6 @@ import tensorflow as tf  # noqa: E402
 
 from kscale import build_model, find_family, load_dataset  # noqa: E402
 from kscale.data.loading import Dataset
-from kscale.data.rows import StoredRows  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402
 from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer  # noqa: E402
 
@@ -65,7 +53,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    """Measure, print the tables, write the rows."""
+    """Measure, print the table, write the rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="few examples")
     smoke = parser.parse_args().smoke
@@ -78,13 +66,8 @@ def main() -> None:
             f"{row['network']:<14}{row['images']:<13}{row['memory_s']:>9.2f} s"
             f"{row['streamed_s']:>9.2f} s{ratio:>8.2f}"
         )
-    reads = [read(width, share) for width in (64, 784, 3072) for share in (0.05, 0.5)]
-    print(f"\n{'bytes a row':>11}{'wanted':>8}{'one by one':>14}{'in spans':>14}")
-    for row in reads:
-        print(f"{row['width']:>11,}{row['share']:>8.0%}", end="")
-        print(f"{row['single_mb_s']:>9,.0f} MB/s{row['spans_mb_s']:>9,.0f} MB/s")
     if not smoke:
-        OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows + reads))
+        OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def epochs(
@@ -120,30 +103,6 @@ def epoch(family: str, knobs: dict[str, Any], dataset: Dataset) -> float:
         loop.run_epoch(order)
         times.append(time.perf_counter() - start)
     return min(times[1:])
-
-
-def read(width: int, share: float) -> Row:
-    """Speed of reading a share of the rows of a file in ascending order, best of 3."""
-    rng = np.random.default_rng(0)
-    count = 5 * 10**7 // width
-    rows = StoredRows([rng.integers(0, 256, (count, width), np.uint8)], (width,), "u1")
-    wanted = np.flatnonzero(rng.random(count) < share)
-    single = spans = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        for row in wanted.tolist():
-            rows[row : row + 1]
-        single = min(single, time.perf_counter() - start)
-        start = time.perf_counter()
-        rows[wanted]
-        spans = min(spans, time.perf_counter() - start)
-    megabytes = len(wanted) * width / 1e6
-    return {
-        "width": width,
-        "share": share,
-        "single_mb_s": megabytes / single,
-        "spans_mb_s": megabytes / spans,
-    }
 
 
 if __name__ == "__main__":

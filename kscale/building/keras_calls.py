@@ -105,10 +105,10 @@ def _convolution(record: bp.Conv2D | bp.DepthwiseConv2D) -> dict[str, Any]:
     }
 
 
-def _global_average_pool(record: Layer, x: Any, mask: Any = None) -> Call:
-    if len(x.shape) == 4:
-        return _layer("GlobalAveragePooling2D")(x)
-    return _layer("GlobalAveragePooling1D")(x, mask=mask)
+def _global_average_pool(r: bp.GlobalAveragePool, x: Any, mask: Any = None) -> Call:
+    if r.positions:
+        return _layer("GlobalAveragePooling1D")(x, mask=mask)
+    return _layer("GlobalAveragePooling2D")(x)
 
 
 def _recurrent(record: bp.Recurrent, x: Any, mask: Any = None) -> Call:

@@ -1,4 +1,8 @@
-"""From what a source found to a task, and to a data set of three parts."""
+"""The path of data: from what a source holds to a task, and to a data set.
+
+Raw arrays of each part become labels, are cut into the parts that are missing, held in
+memory or on disk, and prepared by what is fitted on the training part.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,7 +15,7 @@ from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.holding import Holder, bytes_needed
-from kscale.data.labels import Labels, check_counts, encode_target
+from kscale.data.labels import Labels, encode_target
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, Part, PartName
@@ -20,17 +24,13 @@ from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text import PADDING, TextTokens
 from kscale.data.raw import RawArray, RawData, RawParts
 from kscale.data.readers import ArrayReader
-from kscale.data.rows import ChosenRows, ComputedRows, Rows, chunks_of
+from kscale.data.rows import ChosenRows, Rows, chunks_of
 from kscale.data.scaling import fit_target_scaling
-from kscale.data.splitting import Indices, cut_groups, cut_parts
+from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 
 _LEAST_EXAMPLES = 10
-_LEAST_TOGETHER = 7  # one in each part cut is then no more than the part's share
-
-_Rows = dict[PartName, Indices | None]
-_Held = dict[PartName, dict[str, Rows]]
 
 
 def peeked_task(raw: RawData, options: Options) -> Task | None:
@@ -39,13 +39,10 @@ def peeked_task(raw: RawData, options: Options) -> Task | None:
     Raises:
         DataError: Arrays are of no known form, or do not go together.
     """
-    _check_names(raw.parts)
-    raw = with_fits(raw, options.kind, options.vocabulary)
+    raw, targets, _ = _understood(raw, options)
     inputs = [fit.known_input() for fit in raw.fits.values()]
-    if None in inputs:
-        return None
-    targets = [target for target, _ in _encoded_targets(raw)]
-    return Task(tuple(item for item in inputs if item), tuple(targets))
+    known = tuple(item for item in inputs if item)
+    return Task(known, targets) if len(known) == len(inputs) else None
 
 
 def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Dataset:
@@ -54,29 +51,32 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     Raises:
         DataError: The arrays cannot be trained on; the text says why.
     """
-    _check_names(raw.parts)
-    raw = with_fits(raw, options.kind, options.vocabulary)
-    encoded = _encoded_targets(raw)
-    targets = tuple(target for target, _ in encoded)
-    labels = {target.name: values for target, values in encoded}
-    if len(raw.parts["train"]) < _LEAST_EXAMPLES:
+    raw, targets, labels = _understood(raw, options)
+    train = raw.parts["train"]
+    if len(train) < _LEAST_EXAMPLES:
+        label = next(iter(train.inputs.values())).label
         raise DataError(
-            f"At least {_LEAST_EXAMPLES} examples are needed, but "
-            f"{_first_label(raw.parts)} has {len(raw.parts['train'])}."
+            f"At least {_LEAST_EXAMPLES} examples are needed, but {label} has "
+            f"{len(train)}."
         )
-    strata, note = _strata(targets, labels)
-    rows = _rows(targets, labels, raw, strata, split_seed)
+    rows, note = rows_of_parts(raw, targets, labels, split_seed)
     is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
-    held = _hold(raw, rows, options.memory)
-    inputs, preprocessing = _fit(raw, held["train"])
+    placed = _placed(labels, rows)
+    held = _held(raw, rows, options.memory)
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
-    placed = _place(rows, labels)
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
-    parts = _parts(raw, inputs, preprocessing, held, placed, options.memory)
-    parts = _with_originals(parts, raw, rows, preprocessing)
+    inputs, preprocessing = _fitted(raw, held["train"])
+    holder = Holder(options.memory, _needed(raw, inputs))
+    parts: dict[PartName, Part] = {}
+    for part in PART_NAMES:
+        # What is held raw of the largest part is let go as soon as it is encoded.
+        arrays = held.pop(part)
+        encoded = _encoded(holder, inputs, preprocessing, arrays)
+        kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
+        parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
         name=name,
-        task=Task(inputs, targets),
+        task=Task(tuple(inputs), targets),
         **parts,
         preprocessing=preprocessing,
         target_scaling={
@@ -92,129 +92,63 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *duplicate_warnings(digests),
         ),
         reader=raw.reader or ArrayReader(),
-        notes=(*raw.notes, *([note] if note and is_cut else [])),
+        notes=(*raw.notes, *([note] if note else [])),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
 
 
-def _check_names(parts: RawParts) -> None:
-    first = parts["train"]
-    for part, raw in parts.items():
-        same = raw.inputs.keys() == first.inputs.keys()
-        if not (same and raw.targets.keys() == first.targets.keys()):
+def _understood(
+    raw: RawData, options: Options
+) -> tuple[RawData, tuple[Target, ...], dict[str, Labels]]:
+    """Raw data with a fit of each input, its targets, and its labels by target."""
+    first = raw.parts["train"]
+    for part_name, part in raw.parts.items():
+        same = part.inputs.keys() == first.inputs.keys()
+        if not (same and part.targets.keys() == first.targets.keys()):
             raise DataError(
-                f"The {part} part must have the inputs and targets of the training "
-                f"part, {[*first.inputs, *first.targets]}, but it has "
-                f"{[*raw.inputs, *raw.targets]}."
+                f"The {part_name} part must have the inputs and targets of the "
+                f"training part, {[*first.inputs, *first.targets]}, but it has "
+                f"{[*part.inputs, *part.targets]}."
             )
-
-
-def _encoded_targets(raw: RawData) -> list[tuple[Target, Labels]]:
-    found = []
-    for name in raw.parts["train"].targets:
+    raw = with_fits(raw, options.kind, options.vocabulary)
+    targets, labels = [], {}
+    for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
-        target, labels = encode_target(name, arrays)
-        found.append((_named(target, raw.class_names.get(target.name)), labels))
-    return found
+        target, values = encode_target(name, arrays)
+        names = raw.class_names.get(target.name)
+        if names:
+            called = tuple(names[int(number)] for number in target.class_names)
+            target = replace(target, class_names=called)
+        targets.append(target)
+        labels[target.name] = values
+    return raw, tuple(targets), labels
 
 
-def _named(target: Target, names: tuple[str, ...] | None) -> Target:
-    """The target with names for its numbers."""
-    if not names:
-        return target
-    called = (names[int(number)] for number in target.class_names)
-    return replace(target, class_names=tuple(called))
+def _placed(
+    labels: Mapping[str, Labels], rows: PartRows
+) -> dict[PartName, dict[str, NDArray[Any]]]:
+    """Labels by part and target."""
+    return {
+        part: {
+            name: given[part] if chosen is None else given["train"][chosen]
+            for name, given in labels.items()
+        }
+        for part, chosen in rows.items()
+    }
 
 
-def _first_label(parts: RawParts) -> str:
-    return next(iter(parts["train"].inputs.values())).label
-
-
-def _rows(
-    targets: tuple[Target, ...],
-    labels: dict[str, Labels],
-    raw: RawData,
-    strata: NDArray[Any],
-    seed: int,
-) -> _Rows:
-    """Rows of the training arrays in each part cut from them; None for a given part."""
-    rows: _Rows = dict.fromkeys(raw.parts)
-    missing = tuple(part for part in PART_NAMES if part not in raw.parts)
-    if raw.groups and missing:
-        rows.update(_grouped_rows(targets, labels, raw, missing, seed))
-        return rows
-    _check_counts(targets, labels, raw.parts, 1 + len(missing))
-    if missing:
-        rows.update(cut_parts(strata, missing, seed))
-    return rows
-
-
-def _grouped_rows(
-    targets: tuple[Target, ...],
-    labels: dict[str, Labels],
-    raw: RawData,
-    missing: tuple[PartName, ...],
-    seed: int,
-) -> dict[PartName, Indices]:
-    array = raw.groups["train"]
-    names, groups = np.unique(array.read(), return_inverse=True)
-    if len(names) <= len(missing):
-        raise DataError(
-            f"{array.label} must have at least {len(missing) + 1} different values, "
-            f"one for each part, but it has {len(names)}."
-        )
-    parts = cut_groups(groups, missing, seed)
-    for target in targets:
-        if target.head.counts is None:
-            continue
-        given = labels[target.name]["train"][parts["train"]]
-        counts = target.head.counts(given, target.outputs)
-        if not counts.all():
-            raise DataError(
-                f"With parts cut by {array.label}, the training part has no "
-                f"{target.class_names[counts.argmin()]!r}; cut by another column, or "
-                "give parts."
-            )
-    return parts
-
-
-def _check_counts(
-    targets: tuple[Target, ...], labels: dict[str, Labels], parts: RawParts, least: int
-) -> None:
-    arrays = parts["train"].targets.values()
-    for target, raw in zip(targets, arrays, strict=True):
-        check_counts(raw.label, target, labels[target.name]["train"], least)
-
-
-def _strata(
-    targets: tuple[Target, ...], labels: dict[str, Labels]
-) -> tuple[NDArray[Any], str]:
-    """Groups that every part has its share of: combinations of classes, or where some
-    are rare the first classes, with a note; without classes ranges of values."""
-    named = [target for target in targets if target.head.is_named] or targets[:1]
-    names = [target.name for target in named]
-    strata = [target.head.strata(labels[target.name]["train"]) for target in named]
-    ids = np.stack(strata)
-    _, places, counts = np.unique(ids, axis=1, return_inverse=True, return_counts=True)
-    if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
-        return places.reshape(-1), ""
-    note = (
-        f"Parts have the same share of each class of {names[0]} only: of some classes "
-        f"of {' and '.join(names)} fewer than {_LEAST_TOGETHER} examples are together."
-    )
-    return ids[0], note if len(names) > 1 else ""
-
-
-def _hold(raw: RawData, rows: _Rows, memory: int | None) -> _Held:
+def _held(
+    raw: RawData, rows: PartRows, memory: int | None
+) -> dict[PartName, dict[str, Rows]]:
     """Raw rows by part and name."""
     known = [fit.known_input() for fit in raw.fits.values()]
     holder = Holder(memory, _needed(raw, [item for item in known if item]))
-    held: _Held = {part: {} for part in rows}
+    held: dict[PartName, dict[str, Rows]] = {part: {} for part in rows}
     for name in raw.parts["train"].inputs:
-        for part, cut in rows.items():
+        for part, chosen in rows.items():
             given = raw.parts.get(part, raw.parts["train"])
-            held[part][name] = holder.raw(given.inputs[name], cut)
+            held[part][name] = holder.raw(given.inputs[name], chosen)
     return held
 
 
@@ -223,42 +157,62 @@ def _needed(raw: RawData, inputs: list[Input]) -> int:
     return bytes_needed(raw.parts["train"].inputs, examples, inputs)
 
 
-def _fit(
+def _fitted(
     raw: RawData, train: Mapping[str, Rows]
-) -> tuple[tuple[Input, ...], dict[str, Preprocessing]]:
+) -> tuple[list[Input], dict[str, Preprocessing]]:
     inputs, preprocessing = [], {}
     for fit in raw.fits.values():
         item, fitted = fit.fit({name: train[name] for name in fit.raw})
         inputs.append(item)
         preprocessing[item.name] = fitted
-    return tuple(inputs), preprocessing
+    return inputs, preprocessing
 
 
-def _parts(
-    raw: RawData,
-    inputs: tuple[Input, ...],
+def _encoded(
+    holder: Holder,
+    inputs: list[Input],
     preprocessing: Mapping[str, Preprocessing],
-    held: _Held,
-    targets: Mapping[PartName, dict[str, NDArray[Any]]],
-    memory: int | None,
-) -> dict[PartName, Part]:
-    """The three parts; what is held raw of the largest one, and can be worked out of
-    the others, is let go as soon as it has been encoded."""
-    holder = Holder(memory, _needed(raw, list(inputs)))
-    parts: dict[PartName, Part] = {}
-    for part in PART_NAMES:
-        arrays = held.pop(part)
-        encoded = {
-            item.name: holder.encoded(
-                item,
-                preprocessing[item.name],
-                {r.name: arrays[r.name] for r in preprocessing[item.name].raw_inputs},
-            )
-            for item in inputs
-        }
-        kept = {} if part == "train" else _irrecoverable(arrays, preprocessing)
-        parts[part] = Part(encoded, targets[part], kept)
-    return parts
+    arrays: Mapping[str, Rows],
+) -> dict[str, Rows]:
+    """What networks read of raw rows."""
+    found = {}
+    for item in inputs:
+        prepared = preprocessing[item.name]
+        raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
+        found[item.name] = holder.encoded(item, prepared, raw)
+    return found
+
+
+def _kept(
+    part: PartName,
+    given: RawParts,
+    chosen: Indices | None,
+    arrays: Mapping[str, Rows],
+    preprocessing: Mapping[str, Preprocessing],
+) -> dict[str, Rows]:
+    """Raw rows of a part that nobody can work out of what networks read.
+
+    Fractions that are scaled cannot be turned back to the bit, and a 0 that became 1e-8
+    is none to a mask or a root. Texts, sounds and columns are large; those of the
+    training part are not kept.
+    """
+    source, kept = given.get(part, given["train"]).inputs, {}
+    for item in preprocessing.values():
+        if not isinstance(item, Scaled | Unchanged):
+            names = [raw.name for raw in item.raw_inputs if part != "train"]
+            kept.update({name: arrays[name] for name in names})
+        elif isinstance(item, Scaled) and not item.scaling.is_identity:
+            array = source[item.raw.name]
+            if array.dtype.kind == "f":
+                kept[item.raw.name] = _chosen(array, chosen)
+    return kept
+
+
+def _chosen(array: RawArray, chosen: Indices | None) -> Rows:
+    """Rows of a source's array, which is not copied."""
+    rows = np.arange(len(array)) if chosen is None else chosen
+    take = array.take or array.read().__getitem__
+    return ChosenRows(take, rows, array.shape[1:], array.dtype)
 
 
 def _empty_texts(
@@ -273,64 +227,3 @@ def _empty_texts(
                 f"{sum(empty):,} of {sum(map(len, texts)):,} texts hold no words: "
                 "nothing can be learned of them. Fill in or remove them."
             )
-
-
-def _irrecoverable(
-    arrays: Mapping[str, Rows], preprocessing: Mapping[str, Preprocessing]
-) -> dict[str, Rows]:
-    """Raw rows that nobody can work out of what networks read."""
-    return {
-        raw.name: arrays[raw.name]
-        for item in preprocessing.values()
-        if not isinstance(item, Scaled | Unchanged)
-        for raw in item.raw_inputs
-    }
-
-
-def _with_originals(
-    parts: Mapping[PartName, Part],
-    raw: RawData,
-    rows: _Rows,
-    preprocessing: Mapping[str, Preprocessing],
-) -> dict[PartName, Part]:
-    """Parts with their fractions as the source has them: what was scaled cannot be
-    turned back to the bit, and a 0 that became 1e-8 is none to a mask or a root."""
-    found = {}
-    for part, item in parts.items():
-        given, chosen = raw.parts.get(part, raw.parts["train"]), rows[part]
-        fractions = {
-            name: _original(given.inputs[each.raw.name], chosen, item.inputs[name])
-            for name, each in preprocessing.items()
-            if isinstance(each, Scaled)
-            and not each.scaling.is_identity
-            and given.inputs[each.raw.name].dtype.kind == "f"
-        }
-        found[part] = replace(item, raw={**item.raw, **fractions})
-    return found
-
-
-def _original(array: RawArray, chosen: Indices | None, like: Rows) -> Rows:
-    """Rows of a source's array, which is not copied, in the shape of others."""
-    rows = np.arange(len(array)) if chosen is None else chosen
-    take = array.take or array.read().__getitem__
-    given = ChosenRows(take, rows, array.shape[1:], array.dtype)
-    shape = like.shape[1:]
-    return ComputedRows(
-        lambda raw: raw[""].reshape(-1, *shape).astype(np.float32, copy=False),
-        {"": given},
-        shape,
-        np.float32,
-    )
-
-
-def _place(
-    rows: _Rows, arrays: Mapping[str, Labels]
-) -> dict[PartName, dict[str, NDArray[Any]]]:
-    """Arrays by part and name, instead of by name and given part."""
-    return {
-        part: {
-            name: given[part] if cut is None else given["train"][cut]
-            for name, given in arrays.items()
-        }
-        for part, cut in rows.items()
-    }

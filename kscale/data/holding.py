@@ -44,7 +44,7 @@ class Holder:
 
     def raw(self, array: RawArray, rows: Indices | None) -> Rows:
         """The chosen rows of a raw array, or all; those on disk stay there."""
-        if array.take is None:
+        if array.take is None or array.dtype.kind == "T":  # texts are never on disk
             return self._of_whole(array.read(), rows)
         chosen = np.arange(len(array)) if rows is None else rows
         shape, chunks = array.shape[1:], array.chunks(chosen)

@@ -82,7 +82,11 @@ class RawArray:
     @classmethod
     def of_texts(cls, label: str, texts: Sequence[str]) -> "RawArray":
         """Texts of any length, `(examples,)`."""
-        array = np.array(texts, dtype=np.dtypes.StringDType())
+        return cls.held(label, np.array(texts, dtype=np.dtypes.StringDType()))
+
+    @classmethod
+    def held(cls, label: str, array: NDArray[Any]) -> "RawArray":
+        """An array that is in memory already."""
         return cls(label, array.shape, array.dtype, lambda: array)
 
     @classmethod
@@ -94,7 +98,7 @@ class RawArray:
             raise DataError(f"{label} has rows of different length.") from error
         if array.dtype.hasobject or array.dtype.kind == "T":
             array = _without_objects(array)
-        return cls(label, array.shape, array.dtype, lambda: array)
+        return cls.held(label, array)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -17,8 +17,6 @@ from kscale.errors import DataError
 CHUNK_BYTES = 2**24
 """Bytes of the largest array that a pass over rows holds, but for a single row."""
 
-_GAP_BYTES = 2**14  # read through rather than left out
-_MOST_READ = 2**30  # a system reads at most 2 GiB at once
 _NPY_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
     (1, 0): npy.read_array_header_1_0,
     (2, 0): npy.read_array_header_2_0,
@@ -78,10 +76,8 @@ class FileRows:
     def __init__(
         self, file: BinaryIO, start: int, shape: tuple[int, ...], dtype: Any
     ) -> None:
+        self.shape = shape
         self.dtype = np.dtype(dtype)
-        self._count, *row_shape = shape
-        self._row_shape = tuple(row_shape)
-        self._row_bytes = row_bytes(self)
         self._file = file
         self._start = start
         weakref.finalize(self, file.close)
@@ -99,59 +95,18 @@ class FileRows:
             raise ValueError(f"{path} does not hold one row after the other")
         return cls(file, file.tell(), shape, dtype)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(examples, ...)`."""
-        return (self._count, *self._row_shape)
-
     def __len__(self) -> int:
-        return self._count
+        return self.shape[0]
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
-        if isinstance(chosen, slice):
-            start, stop, step = chosen.indices(self._count)
-            if step == 1:
-                return self._read(start, max(0, stop - start))
-            chosen = np.arange(start, stop, step)
-        rows = np.asarray(chosen, np.int64)
-        rows = np.where(rows < 0, rows + self._count, rows)
-        if (np.diff(rows) >= 0).all():
-            return self._gather(rows)
-        order = np.argsort(rows, kind="stable")
-        found = np.empty((len(rows), *self._row_shape), self.dtype)
-        found[order] = self._gather(rows[order])
-        return found
-
-    def _gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Rows in ascending order, neighbours in one read."""
-        found = np.empty((len(rows), *self._row_shape), self.dtype)
-        if len(rows) and (rows[0] < 0 or rows[-1] >= self._count):
-            raise IndexError(f"Rows {rows[0]} to {rows[-1]} of {self._count}.")
-        data, width = _bytes_of(found), self._row_bytes
-        for start, stop in _spans(rows, max(1, width)):
-            first, last = int(rows[start]), int(rows[stop - 1])
-            if stop - start == 1:
-                self._fill(data[start * width : stop * width], first)
-            else:
-                block = self._read(first, last - first + 1)
-                np.take(block, rows[start:stop] - first, axis=0, out=found[start:stop])
-        return found
-
-    def _read(self, start: int, count: int) -> NDArray[Any]:
-        found = np.empty((count, *self._row_shape), self.dtype)
-        self._fill(_bytes_of(found), start)
-        return found
-
-    def _fill(self, rest: memoryview, start: int) -> None:
-        """Read bytes that begin with a row."""
-        place = self._start + start * self._row_bytes
-        while len(rest):
-            # Not mapped: pages of a mapped file would count as memory of this process.
-            data = os.pread(self._file.fileno(), min(len(rest), _MOST_READ), place)
-            if not data:
-                raise DataError("A file of the data was cut short.")
-            rest[: len(data)] = data
-            rest, place = rest[len(data) :], place + len(data)
+        # Mapped anew for each read: the pages of a lasting map count as memory of this
+        # process. An empty file cannot be mapped.
+        whole: NDArray[Any]
+        if 0 in self.shape:
+            whole = np.empty(self.shape, self.dtype)
+        else:
+            whole = np.memmap(self._file, self.dtype, "r", self._start, self.shape)
+        return np.array(whole[chosen])
 
 
 class StoredRows(FileRows):
@@ -188,7 +143,7 @@ class StoredRows(FileRows):
         with _telling():
             self._file.write(np.ascontiguousarray(chunk, self.dtype).tobytes())
             self._file.flush()
-        self._count += len(chunk)
+        self.shape = (len(self) + len(chunk), *self.shape[1:])
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -202,23 +157,6 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         raise ValueError(f"NPY files of version {version} are not read")
     header: tuple[tuple[int, ...], bool, np.dtype[Any]] = _NPY_HEADERS[version](file)
     return header
-
-
-def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
-
-
-def _spans(rows: NDArray[np.int64], width: int) -> Iterator[tuple[int, int]]:
-    """Pieces of ascending rows to read in one go, with what lies between them.
-
-    One more read takes as long as copying some thousand bytes, and a disk gives whole
-    pages (`experiments/streaming.py`).
-    """
-    is_far = np.diff(rows) * width > width + _GAP_BYTES
-    is_long = np.diff(rows // max(1, CHUNK_BYTES // width)) > 0
-    cuts = (np.flatnonzero(is_far | is_long) + 1).tolist()
-    ends = [*cuts, len(rows)] if len(rows) else []
-    return zip([0, *cuts], ends, strict=False)
 
 
 def _folder() -> Path:
@@ -237,7 +175,7 @@ def _telling() -> Iterator[None]:
 
 
 class ChosenRows:
-    """Some of the rows that lie somewhere, in an order of their own.
+    """Some of the rows that lie somewhere, in any order.
 
     Args:
         take: Gives the rows of some indices.
@@ -253,18 +191,13 @@ class ChosenRows:
         row_shape: tuple[int, ...],
         dtype: Any,
     ) -> None:
+        self.shape = (len(chosen), *row_shape)
         self.dtype = np.dtype(dtype)
         self._take = take
         self._chosen = chosen
-        self._row_shape = tuple(row_shape)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(examples, ...)`."""
-        return (len(self._chosen), *self._row_shape)
 
     def __len__(self) -> int:
-        return len(self._chosen)
+        return self.shape[0]
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
         return self._take(self._chosen[chosen])
@@ -287,18 +220,13 @@ class ComputedRows:
         row_shape: tuple[int, ...],
         dtype: Any,
     ) -> None:
+        self.shape = (len(next(iter(raw.values()))), *row_shape)
         self.dtype = np.dtype(dtype)
-        self._make = make
         self.raw = raw
-        self._row_shape = tuple(row_shape)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """`(examples, ...)`."""
-        return (len(self), *self._row_shape)
+        self._make = make
 
     def __len__(self) -> int:
-        return len(next(iter(self.raw.values())))
+        return self.shape[0]
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
         return self._make({name: rows[chosen] for name, rows in self.raw.items()})

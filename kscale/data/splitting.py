@@ -1,18 +1,108 @@
-"""Parts cut from examples: seeded, stratified, and the same with every NumPy."""
+"""Which examples go to which part: seeded, stratified, the same with every NumPy."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.parts import PartName
+from kscale.data.labels import Labels, check_counts
+from kscale.data.parts import PART_NAMES, PartName
+from kscale.data.raw import RawArray, RawData
+from kscale.errors import DataError
+from kscale.task.tasks import Target
 
 SHARE = 0.15
 """Share of the examples that a part gets which the source does not have."""
 
 _MOST_VALIDATION = 10_000  # each epoch ends with a pass over this part
+_LEAST_TOGETHER = 7  # one in each part cut is then no more than the part's share
 
 Indices = NDArray[np.int64]
+PartRows = dict[PartName, Indices | None]
+"""By part, rows of the source's training part; None for a part that the source has."""
+
+
+def rows_of_parts(
+    raw: RawData, targets: Sequence[Target], labels: Mapping[str, Labels], seed: int
+) -> tuple[PartRows, str]:
+    """Rows of each part: those the source lacks are cut from its training part.
+
+    Args:
+        raw: Its parts, and the groups of examples that must stay together.
+        targets: What is predicted.
+        labels: By target, the labels as a network learns them.
+        seed: Decides which examples go where.
+
+    Returns:
+        The rows, and a note on what parts have the same share of; empty if all is as
+        usual.
+
+    Raises:
+        DataError: There are too few examples of a class, or too few groups.
+    """
+    rows: PartRows = dict.fromkeys(raw.parts)
+    missing = tuple(part for part in PART_NAMES if part not in raw.parts)
+    train = {name: given["train"] for name, given in labels.items()}
+    if raw.groups and missing:
+        _, groups = np.unique(raw.groups["train"].read(), return_inverse=True)
+        _check_groups(raw.groups["train"], int(groups.max()) + 1, len(missing))
+        rows |= cut_groups(groups, missing, seed)
+        _check_classes(raw.groups["train"], targets, train, rows["train"])
+        return rows, ""
+    given = raw.parts["train"].targets.values()
+    for target, array in zip(targets, given, strict=True):
+        check_counts(array.label, target, train[target.name], 1 + len(missing))
+    if not missing:
+        return rows, ""
+    strata, note = _strata(targets, train)
+    rows |= cut_parts(strata, missing, seed)
+    return rows, note
+
+
+def _check_groups(array: RawArray, count: int, missing: int) -> None:
+    if count <= missing:
+        raise DataError(
+            f"{array.label} must have at least {missing + 1} different values, "
+            f"one for each part, but it has {count}."
+        )
+
+
+def _check_classes(
+    groups: RawArray,
+    targets: Sequence[Target],
+    labels: Mapping[str, NDArray[Any]],
+    train: Indices | None,
+) -> None:
+    for target in targets:
+        if target.head.counts is None:
+            continue
+        counts = target.head.counts(labels[target.name][train], target.outputs)
+        if not counts.all():
+            raise DataError(
+                f"With parts cut by {groups.label}, the training part has no "
+                f"{target.class_names[counts.argmin()]!r}; cut by another column, or "
+                "give parts."
+            )
+
+
+def _strata(
+    targets: Sequence[Target], labels: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[Any], str]:
+    """Groups that every part has its share of: combinations of the strata of all named
+    targets, or where some are rare those of the first, with a note; without named
+    targets the strata of the first one."""
+    named = [target for target in targets if target.head.is_named] or targets[:1]
+    names = [target.name for target in named]
+    ids = np.stack([target.head.strata(labels[target.name]) for target in named])
+    _, places, counts = np.unique(ids, axis=1, return_inverse=True, return_counts=True)
+    if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
+        return places.reshape(-1), ""
+    note = (
+        f"Parts have the same share of each class of {names[0]} only: of some classes "
+        f"of {' and '.join(names)} fewer than {_LEAST_TOGETHER} examples are together."
+    )
+    return ids[0], note if len(names) > 1 else ""
 
 
 def cut_parts(
@@ -23,8 +113,8 @@ def cut_parts(
     Every part has about its share of each stratum, and at least one example of it.
 
     Args:
-        strata: Whole numbers from 0, `(examples,)`: as `Head.strata` gives them.
-            Each occurs more often than parts are cut.
+        strata: Whole numbers from 0, `(examples,)`, as `Head.strata` gives them. Each
+            occurs more often than parts are cut.
         wanted: Parts to cut.
         seed: Decides which examples go where.
     """

@@ -76,11 +76,14 @@ class MaxPool2D(Layer):
 
 @dataclass(frozen=True)
 class GlobalAveragePool(Layer):
-    """Average over all positions.
+    """Average over the pixels of an image, or over the positions of a sequence.
 
-    Reads `(height, width, channels)`, or `(length, features)` with an optional second
-    input, a mask `(length,)`: then only positions where it is true are averaged.
+    Args:
+        positions: Whether the input is `(length, features)`, not an image. A second
+            input may then be a mask `(length,)`, true at the positions that count.
     """
+
+    positions: bool = False
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,10 @@ def _max_pool2d(layer: bp.MaxPool2D, read: list[Tensor]) -> Cost:
     return Cost(tensor(_windows(read, layer.pool, strides, layer.padding)))
 
 
-def _global_average_pool(layer: Layer, read: list[Tensor]) -> Cost:
-    if len(read[0].shape) not in (2, 3):
-        raise Misfit("an image or a sequence")
-    return Cost(tensor(read[0].shape[-1:]))
+def _global_average_pool(layer: bp.GlobalAveragePool, read: list[Tensor]) -> Cost:
+    if layer.positions:
+        return Cost(tensor(_need(read, 2, "a sequence (length, features)")[-1:]))
+    return Cost(tensor(_need(read, 3, "an image (height, width, channels)")[-1:]))
 
 
 def _same_image(layer: Layer, read: list[Tensor]) -> Cost:

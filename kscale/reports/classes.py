@@ -29,7 +29,7 @@ Cells = list[list[str]]
 
 def score_cells(confusion: Confusion, with_intervals: bool = True) -> Cells:
     """Header and rows of the table of the classes that are shown."""
-    header = ["class", "support", "precision %", "recall %", "F1 %"]
+    header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
     scores = [confusion.scores[index] for index in shown_classes(confusion)]
     return [header, *(_score_row(score, with_intervals) for score in scores)]
 
@@ -103,7 +103,8 @@ def _fitting(
     full, plain = (score_cells(confusion, intervals) for intervals in (True, False))
     choices = [(full, False), (plain, False)]
     names = confusion.class_names
-    if len(names) <= MOST_CLASSES and max(map(len, names)) <= _LONGEST_COLUMN:
+    is_small = len(names) <= MOST_CLASSES and max(map(len, names)) <= _LONGEST_COLUMN
+    if is_small and confusion.is_exclusive:
         choices.insert(0, (_with_matrix(plain, confusion), True))
         choices.insert(0, (_with_matrix(full, confusion), True))
     wide = options.update(width=10_000)

@@ -1,4 +1,4 @@
-"""Confusion: how often each class was taken for which, and scores of each class."""
+"""Confusion: how often each name was the answer for which, and scores of each."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,13 +11,13 @@ from kscale.task.tasks import Target
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class.
+    """Scores of one class or label.
 
     Args:
-        name: Name of the class.
-        support: Examples of it.
-        answers: Examples that were taken for it.
-        right: Examples of it that were taken for it.
+        name: Its name.
+        support: Examples of which the name is true.
+        answers: Examples of which the name was the answer.
+        right: Examples of which both hold.
     """
 
     name: str
@@ -60,8 +60,11 @@ class Confusion:
     """How often each class was taken for which.
 
     Args:
-        class_names: Names of all classes.
-        counts: `(class, answer, examples)` for all that occur, each once.
+        class_names: Names of all classes or labels.
+        counts: `(class, answer, examples)` for all that occur, each once. Where several
+            may be true, the number of labels stands for no label.
+        nouns: What one name and several are called.
+        is_exclusive: Whether exactly one name is true of an example.
 
     Example:
 
@@ -72,6 +75,8 @@ class Confusion:
 
     class_names: tuple[str, ...]
     counts: tuple[tuple[int, int, int], ...]
+    nouns: tuple[str, str] = ("class", "classes")
+    is_exclusive: bool = True
 
     @cached_property
     def scores(self) -> tuple[ClassScore, ...]:
@@ -104,10 +109,12 @@ class Confusion:
 
 def confusion_from(target: Target, rows: Iterable[Sequence[int]]) -> Confusion:
     """The confusion that a line of results holds; what is no class is left out."""
-    names = target.class_names or tuple(map(str, range(target.outputs)))
+    names, head = target.shown_names, target.head
     cells = {(wanted, given): number for wanted, given, number in rows if number}
-    known = range(len(names))
+    known = range(len(names) + (not head.is_exclusive))
     return Confusion(
         names,
         tuple((w, g, n) for (w, g), n in cells.items() if w in known and g in known),
+        head.nouns,
+        head.is_exclusive,
     )

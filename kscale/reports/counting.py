@@ -186,7 +186,6 @@ def describe_task(task: Task) -> str:
         for item in task.inputs
     )
     outputs = ", ".join(
-        f"{target.outputs} {'classes' if target.kind == 'classes' else 'values'}"
-        for target in task.targets
+        f"{target.outputs} {target.head.nouns[1]}" for target in task.targets
     )
     return f"{inputs} to {outputs or 'features'}"

@@ -152,7 +152,7 @@ def _quality(quality: Quality) -> Iterable[str]:
     confusion = quality.confusion
     if confusion is None:
         return
-    if len(confusion.class_names) <= MOST_HEAT:
+    if confusion.is_exclusive and len(confusion.class_names) <= MOST_HEAT:
         heat = confusion_svg(confusion, f"Confusion of {quality_name(quality)}")
         yield f"<figure>\n{heat}\n</figure>"
     yield _classes(confusion)

@@ -13,7 +13,7 @@ nearly equal sizes both grow without limit, and luck looks like the best bargain
 From a tenth on the factor is 7.3 at most.
 """
 
-_COUNTED = ("accuracy", "top_5_accuracy")
+_COUNTED = ("accuracy", "top_5_accuracy", "subset_accuracy")
 
 
 def density(

@@ -7,6 +7,7 @@ from kscale.networks.budget import used_by
 from kscale.networks.families import FAMILIES
 from kscale.reports.report import Report, Row
 from kscale.runs.records import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
+from kscale.task.heads import HEADS
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
 
@@ -154,9 +155,8 @@ def _constant(report: Report) -> list[str]:
     """A constant answer is no row of the front, so nothing else says that it wins."""
     if not _is_constant_best(report):
         return []
-    kinds = {target.kind for target in report.targets}
-    names = {"classes": "the most frequent class", "real": "the mean"}
-    what = " and ".join(name for kind, name in names.items() if kind in kinds)
+    heads = {target.kind: target.head for target in report.targets}
+    what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
     return [f"Nothing is better than always answering {what}."]
 
 

@@ -75,14 +75,7 @@ FORMS: dict[str, Writer] = {
 def _header(task: Task, top: int) -> list[str]:
     names = ["source"]
     for target in task.targets:
-        if target.kind == "classes":
-            for place in range(1, min(top, target.outputs) + 1):
-                name = target.name if place == 1 else f"{target.name}_{place}"
-                names += [name, f"{name}_probability"]
-        elif target.outputs == 1:
-            names.append(target.name)
-        else:
-            names += [f"{target.name}_{i}" for i in range(1, target.outputs + 1)]
+        names += target.head.columns(target.name, target.outputs, top)
     return names
 
 
@@ -90,11 +83,8 @@ def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
     """What `_header` names, for an example that could be read."""
     cells: list[Any] = [prediction.source]
     for target in task.targets:
-        if target.kind == "classes":
-            for pair in prediction.classes[target.name][:top]:
-                cells += pair
-        else:
-            cells += prediction.values[target.name]
+        answers = getattr(prediction, target.head.nouns[1])
+        cells += target.head.cells(answers[target.name], top)
     return cells
 
 

@@ -1,6 +1,6 @@
 """Quality: what the answers reach by further metrics, for each target and class."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ _SHORT = {
     "mean_absolute_error": "MAE",
     "r2_score": "R2",
 }
-_OF_CLASSES = ("recall", "precision", "f1_score", "auc")
+_OF_OUTPUTS = ("recall", "precision", "f1_score", "auc")
 MOST_CLASSES = 10
 """Classes of which a text shows all; of more, so many of the worst."""
 _MOST_MISTAKES = 5
@@ -124,14 +124,16 @@ def _interval(
 ) -> tuple[float, float] | None:
     """Wilson's for what is counted; of others, none where no example made an error."""
     confusion = row.confusions.get(target.name)
-    if confusion is not None and target.outputs == 2:
+    if confusion is not None and confusion.is_exclusive and target.outputs == 2:
         counted = {
             "recall": confusion.scores[1].recall_interval,
             "precision": confusion.scores[1].precision_interval,
         }
         if name in counted:
             return counted[name]
-    examples = sum(score.support for score in confusion.scores) if confusion else 0
+    examples = 0
+    if confusion is not None and confusion.is_exclusive:
+        examples = sum(score.support for score in confusion.scores)
     return score_interval(
         target.head.objectives[name], value, error or None, examples if error else 0
     )
@@ -148,20 +150,14 @@ def quality_text(quality: Quality) -> str:
     text = ", ".join(map(_measure_text, quality.said))
     names = [measure.name for measure in quality.said]
     notes = []
-    if any(name in _OF_CLASSES for name in names):
-        all_but = "all but accuracy are " if "accuracy" in names else ""
-        notes.append(f"{all_but}{_averaged(quality.target)}")
+    if any(name in _OF_OUTPUTS for name in names):
+        others = [n.replace("_", " ") for n in names if n not in _OF_OUTPUTS]
+        all_but = f"all but {' and '.join(others)} are " if others else ""
+        outputs = [*map(printable, quality.target.shown_names)]
+        notes.append(f"{all_but}{quality.target.head.averaged(outputs)}")
     if any(measure.low is not None for measure in quality.said):
         notes.append("95 % intervals in brackets")
     return f"{text}; {', '.join(notes)}" if notes else text
-
-
-def _averaged(target: Target) -> str:
-    """What recall, precision, F1 and AUC are of."""
-    if target.outputs > 2:
-        return "means over the classes"
-    second = target.class_names[1] if len(target.class_names) == 2 else "1"
-    return f"of class {printable(second)!r}"
 
 
 def _measure_text(measure: Measure) -> str:
@@ -183,11 +179,25 @@ def number_text(value: float | None, is_share: bool = True) -> str:
 
 def mistakes_text(confusion: Confusion) -> str:
     """The largest confusions in one line; empty if there are none."""
+    if not confusion.is_exclusive:
+        return "; ".join(_label_mistakes(confusion))
     items = [
         f"{printable(wanted)} for {printable(given)} ({examples})"
         for wanted, given, examples in confusion.mistakes(_MOST_MISTAKES)
     ]
     return f"taken for another most often: {', '.join(items)}" if items else ""
+
+
+def _label_mistakes(confusion: Confusion) -> Iterator[str]:
+    """Which labels were missed, and which were given where they are not true."""
+    wrong = {
+        "missed": {s.name: s.support - s.right for s in confusion.scores},
+        "given wrongly": {s.name: s.answers - s.right for s in confusion.scores},
+    }
+    for what, counts in wrong.items():
+        most = sorted(counts.items(), key=lambda item: -item[1])[:_MOST_MISTAKES]
+        if items := [f"{printable(name)} ({n})" for name, n in most if n]:
+            yield f"{what} most often: {', '.join(items)}"
 
 
 def shown_classes(confusion: Confusion) -> list[int]:
@@ -200,8 +210,8 @@ def shown_classes(confusion: Confusion) -> list[int]:
 def classes_heading(confusion: Confusion) -> str:
     """What the table of classes shows."""
     number = len(confusion.class_names)
-    which = f"The worst {MOST_CLASSES} of {number} classes, by F1"
-    start = which if number > MOST_CLASSES else "Classes"
+    which = f"The worst {MOST_CLASSES} of {number} {confusion.nouns[1]}, by F1"
+    start = which if number > MOST_CLASSES else confusion.nouns[1].capitalize()
     return f"{start}; 95 % intervals (Wilson) in brackets"
 
 
@@ -223,20 +233,20 @@ def _measure_json(measure: Measure) -> Mapping[str, float | None]:
 
 
 def _confusion_json(confusion: Confusion) -> dict[str, Any]:
-    return {
-        "class_names": list(confusion.class_names),
-        "counts": [list(cell) for cell in confusion.counts],
-        "classes": [
-            {
-                "name": score.name,
-                "support": score.support,
-                "answers": score.answers,
-                "precision": score.precision,
-                "precision_interval": score.precision_interval,
-                "recall": score.recall,
-                "recall_interval": score.recall_interval,
-                "f1_score": score.f1_score,
-            }
-            for score in confusion.scores
-        ],
-    }
+    document: dict[str, Any] = {"class_names": list(confusion.class_names)}
+    if confusion.is_exclusive:
+        document["counts"] = [list(cell) for cell in confusion.counts]
+    document[confusion.nouns[1]] = [
+        {
+            "name": score.name,
+            "support": score.support,
+            "answers": score.answers,
+            "precision": score.precision,
+            "precision_interval": score.precision_interval,
+            "recall": score.recall,
+            "recall_interval": score.recall_interval,
+            "f1_score": score.f1_score,
+        }
+        for score in confusion.scores
+    ]
+    return document

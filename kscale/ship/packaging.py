@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kscale.building.models import alone, build_model
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
@@ -16,6 +17,7 @@ from kscale.networks.augmentation import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
+from kscale.task.heads.labels import THRESHOLD
 from kscale.task.tasks import Target, Task
 
 
@@ -32,8 +34,9 @@ def package_model(
     not installed. A single raw input is taken as it is, several as a dict by name, in
     which a slash is a dot. For classes it gives a dict: `<target>` are the
     probabilities `(batch, classes)`, and `<target>_class` the names of the likeliest,
-    `(batch,)`. A single real target comes as it is, `(batch, values)`, in the user's
-    unit.
+    `(batch,)`. For labels `<target>_labels` are the names of those with a probability
+    of at least a half, `(batch, labels)`, and empty texts for others. A single real
+    target comes as it is, `(batch, values)`, in the user's unit.
 
     Args:
         spec: What was trained.
@@ -83,30 +86,36 @@ def _finished(target: Target, given: Any, scaling: Scaling | None) -> dict[str, 
     """What the model gives for a target, by name."""
     # Layers of one name are refused, and an input may be called like a target.
     name, layer = target.name, layer_name(target.name)
-    if target.kind == "real":
+    if not target.head.is_named:
         if scaling is None:
             return {name: given}
         return {name: rescaled(given, scaling, f"{layer}.value")}
-    shares = keras.layers.Softmax(name=f"{layer}.probabilities")(given)
-    return named_classes(target, shares, given)
+    activation = target.head.activation
+    shares = keras.layers.Activation(activation, name=f"{layer}.probabilities")(given)
+    return named_answers(target, shares, given)
 
 
-def named_classes(target: Target, shares: Any, scores: Any) -> dict[str, Any]:
-    """Probabilities with the name of the likeliest class, by name.
+def named_answers(target: Target, shares: Any, scores: Any) -> dict[str, Any]:
+    """Probabilities with the name of the likeliest class, or of each likely label.
 
     Args:
-        target: The target of classes.
-        shares: Probabilities `(batch, classes)`.
+        target: A target with names.
+        shares: Probabilities `(batch, outputs)`.
         scores: What is largest for the likeliest class, of the same shape.
     """
-    names = keras.layers.StringLookup(
-        vocabulary=list(target.class_names),
-        num_oov_indices=0,
-        invert=True,
-        name=f"{layer_name(target.name)}.class",
+    names, layer = list(target.class_names), layer_name(target.name)
+    if target.head.is_exclusive:
+        lookup = keras.layers.StringLookup(
+            vocabulary=names, num_oov_indices=0, invert=True, name=f"{layer}.class"
+        )
+        likeliest = lookup(keras.ops.argmax(scores, axis=-1))
+        return {target.name: shares, f"{target.name}_class": likeliest}
+    lookup = keras.layers.StringLookup(
+        vocabulary=names, oov_token="", invert=True, name=f"{layer}.labels"
     )
-    likeliest = names(keras.ops.argmax(scores, axis=-1))
-    return {target.name: shares, f"{target.name}_class": likeliest}
+    is_likely = keras.ops.cast(shares >= THRESHOLD, "int32")
+    places = np.arange(1, len(names) + 1, dtype=np.int32)  # 0 is no label
+    return {target.name: shares, f"{target.name}_labels": lookup(is_likely * places)}
 
 
 def save_model(model: keras.Model, path: Path) -> None:

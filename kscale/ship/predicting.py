@@ -1,5 +1,6 @@
 """From files as users have them to predictions, some examples at a time."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ _MOST_EXAMPLES = 256
 _MOST_BYTES = 2**26
 
 _Outputs = Mapping[str, NDArray[Any]]
+Values = tuple[float, ...]
 
 
 def predict_files(
@@ -115,21 +117,19 @@ def _prediction(
     if not all(np.isfinite(answer).all() for answer in answers.values()):
         what = "the model gives no finite number; a number may be missing or too large"
         return Prediction(source, error=f"{what}.")
-    return Prediction(
-        source,
-        {
-            target.name: _ranking(target, answers[target.name], top)
-            for target in task.targets
-            if target.kind == "classes"
-        },
-        {
-            target.name: tuple(answers[target.name].astype(float).tolist())
-            for target in task.targets
-            if target.kind == "real"
-        },
+    found: dict[str, Any] = defaultdict(dict)
+    for target in task.targets:
+        found[target.head.nouns[1]][target.name] = _answer(
+            target, answers[target.name], top
+        )
+    return Prediction(source, **found)
+
+
+def _answer(target: Target, given: NDArray[Any], top: int | None) -> Ranking | Values:
+    """Names with their probabilities, or values."""
+    if target.head.chosen is None:
+        return tuple(given.astype(float).tolist())
+    return tuple(
+        (target.class_names[place], float(given[place]))
+        for place in target.head.chosen(given, top)
     )
-
-
-def _ranking(target: Target, shares: NDArray[Any], top: int | None) -> Ranking:
-    order = np.argsort(-shares, kind="stable")[:top].tolist()
-    return tuple((target.class_names[i], float(shares[i])) for i in order)

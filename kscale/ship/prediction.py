@@ -16,6 +16,8 @@ class Prediction:
         classes: By target of classes, names with their probabilities, likeliest first.
         values: By real target, its values in the user's unit.
         error: Why there is no prediction; empty if there is one.
+        labels: By target of which several labels may be true, the names of those that
+            are more likely true than not with their probabilities, likeliest first.
 
     Example:
 
@@ -27,6 +29,7 @@ class Prediction:
     classes: Mapping[str, Ranking] = field(default_factory=dict)
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     error: str = ""
+    labels: Mapping[str, Ranking] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; each target under its name, `null` where there is no answer."""
@@ -37,6 +40,10 @@ class Prediction:
                 "ranking": [{"class": c, "probability": p} for c, p in ranking],
             }
             for name, ranking in self.classes.items()
+        }
+        targets |= {
+            name: {"labels": [{"label": n, "probability": p} for n, p in pairs]}
+            for name, pairs in self.labels.items()
         }
         targets |= {name: {"values": list(v)} for name, v in self.values.items()}
         error = self.error or None
@@ -49,6 +56,11 @@ class Prediction:
     def __str__(self) -> str:
         if self.error:
             return f"{self.source}: {self.error}"
-        said = [f"{r[0][0]} ({100 * r[0][1]:.1f} %)" for r in self.classes.values()]
-        said += [" ".join(f"{x:.6g}" for x in v) for v in self.values.values()]
-        return f"{self.source}: {', '.join(said)}"
+        rankings = [ranking[:1] for ranking in self.classes.values()]
+        texts = [
+            ", ".join(f"{name} ({100 * share:.1f} %)" for name, share in ranking)
+            or "no label"
+            for ranking in (*rankings, *self.labels.values())
+        ]
+        texts += [" ".join(f"{x:.6g}" for x in v) for v in self.values.values()]
+        return f"{self.source}: {', '.join(texts)}"

@@ -13,7 +13,8 @@ from kscale.data.load_options import Options
 from kscale.data.loading import Dataset, load_dataset, peek_task
 from kscale.data.readers import ImageReader, SoundReader
 from kscale.data.sources.folders import FOLDER_KINDS, raw_data_of_folder
-from kscale.data.sources.folders.text_folders import texts_of_files
+from kscale.data.sources.folders.folder_kinds import examples_of
+from kscale.data.sources.folders.text_folders import TEXTS
 from kscale.errors import DataError
 
 
@@ -182,7 +183,8 @@ def test_sounds_of_several_minutes_are_cut_to_ten_seconds(tmp_path: Path) -> Non
 def test_texts_are_read_when_they_are_needed(tmp_path: Path) -> None:
     write_tree(tmp_path, {"0.txt": "\ufeffGrüße\n", "1.txt": ""})
     files = [tmp_path / "0.txt", tmp_path / "1.txt"]
-    array = texts_of_files("texts", files)
+    reading = TEXTS.reading({"train": files}, Options())
+    array = examples_of(reading, files, TEXTS.word, "texts")
     (tmp_path / "1.txt").write_text("later")
     assert array.read().tolist() == ["Grüße", "later"]
     (tmp_path / "1.txt").write_bytes("naïve".encode("latin-1"))

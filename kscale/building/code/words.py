@@ -58,8 +58,8 @@ def words_of_target(
         output: What the code calls it: its name where there are several.
     """
     name = printable(output)
-    if target.kind == "real":
-        what = "1 value" if target.outputs == 1 else f"{target.outputs} values"
+    what = target.head.count_text(target.outputs)
+    if not target.head.is_named:
         if scaling is None or scaling.is_identity:
             return Words(f"`{name}` is {what} in the unit of the data.", {})
         text, constants = _scaled(scaling, prefix, "output")
@@ -67,7 +67,7 @@ def words_of_target(
     names = [printable(item) for item in target.class_names[:_MOST_CLASSES]]
     more = ", ..." if len(target.class_names) > _MOST_CLASSES else ""
     listed = f": {', '.join(names)}{more}" if names else ""
-    return Words(f"`{name}` is logits of {target.outputs:,} classes{listed}.", {})
+    return Words(f"`{name}` is logits of {what}{listed}.", {})
 
 
 def _of_scaled(item: Scaled, prefix: str) -> Words:

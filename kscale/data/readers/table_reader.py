@@ -55,8 +55,8 @@ def values_of(holds: str, cells: Sequence[str]) -> NDArray[Any]:
     return np.array(cells, TEXT)
 
 
-def places_of(columns: Sequence[TableColumn], file: CsvFile) -> list[int]:
-    """Where columns stand in a file.
+def check_columns(columns: Sequence[TableColumn], file: CsvFile) -> None:
+    """Raise unless a file has all columns that are read.
 
     Raises:
         DataError: Some are missing.
@@ -67,7 +67,6 @@ def places_of(columns: Sequence[TableColumn], file: CsvFile) -> list[int]:
             f"{file.path} must have the columns of the training data, but it lacks "
             f"{', '.join(map(repr, missing[:8]))}{'...' if missing[8:] else ''}."
         )
-    return [file.columns.index(each.column) for each in columns]
 
 
 @dataclass(frozen=True)
@@ -87,21 +86,21 @@ class TableReader(Reader):
         """The rows of a file, with their lines; what is unreadable is told."""
         try:
             file = CsvFile.of(existing(path))
-            places = places_of(self.columns, file)
+            check_columns(self.columns, file)
             for row in file.rows():
-                yield self._example(file, row, places)
+                yield self._example(file, row)
         except DataError as error:
             yield Example(str(path), None, str(error))
 
-    def _example(self, file: CsvFile, row: Row, places: Sequence[int]) -> Example:
+    def _example(self, file: CsvFile, row: Row) -> Example:
         source = f"{file.path}:{row.line}"
         if row.error:
             return Example(source, None, row.error)
-        raw = {}
-        for column, place in zip(self.columns, places, strict=True):
-            cell = row.cells[place]
+        raw, cells = {}, dict(zip(file.columns, row.cells, strict=True))
+        for column in self.columns:
+            cell = cells[column.column]
             try:
-                raw[column.name] = values_of(column.holds, [cell])[0:1].reshape(())
+                raw[column.name] = values_of(column.holds, [cell]).reshape(())
             except ValueError:
                 return Example(source, None, not_a_number(source, column.column, cell))
         return Example(source, raw)

@@ -14,7 +14,6 @@ from kscale.data.sources.tables.csv_file import (
     decoded,
     is_table,
     opened,
-    told,
 )
 from kscale.errors import DataError
 
@@ -25,7 +24,7 @@ def text_of_file(path: Path) -> str:
     Raises:
         DataError: It cannot be read, or is no UTF-8.
     """
-    with told(path), opened(path) as file:
+    with opened(path) as file:
         data = file.read()
     return decoded(data, path).strip()
 

@@ -19,12 +19,12 @@ _READ_BYTES = 8  # of a number as a network reads it, there twice, as float32 or
 
 
 def is_stream(source: Any) -> bool:
-    """Whether it is a `tf.data.Dataset`."""
+    """Whether a source is a `tf.data.Dataset`."""
     return hasattr(source, "as_numpy_iterator")
 
 
 def are_streams(source: Any) -> bool:
-    """Whether it is one, or a dict or tuple of some."""
+    """Whether a source is a `tf.data.Dataset`, or a dict or tuple of some."""
     if is_stream(source) or not isinstance(source, Mapping | tuple):
         return is_stream(source)
     parts = source.values() if isinstance(source, Mapping) else source
@@ -44,36 +44,35 @@ def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
         DataError: One never ends, is empty, its elements are not pairs or differ in
             shape, or there is no training part.
     """
-    allowance = Allowance(most_bytes(memory))
+    allowance = _Allowance(most_bytes(memory))
     return {
         part: _part_of(stream, part if name else "", allowance)
         for part, (name, stream) in _by_part(source).items()
     }
 
 
-class Allowance:
-    """Bytes of memory that all arrays of a source share."""
+class _Allowance:
+    """Bytes of memory that all inputs of a source share."""
 
     def __init__(self, most: int) -> None:
         self.left = most
 
 
-class Spool:
-    """One array of a stream, as it comes.
+class _Spool:
+    """One array of a stream, as its chunks come.
 
     Args:
         label: What the user calls it.
-        row_shape: Shape of an example.
-        dtype: Its type.
-        allowance: Is asked for memory until it is empty; then all goes to disk.
+        first: The first chunk; all have its type and its shape of an example.
+        allowance: Gives memory until none is left; then all goes to disk.
     """
 
     def __init__(
-        self, label: str, row_shape: tuple[int, ...], dtype: Any, allowance: Allowance
+        self, label: str, first: NDArray[Any], allowance: _Allowance | None
     ) -> None:
-        self.label = label
-        self.row_shape = row_shape
-        self.dtype = np.dtype(dtype)
+        self._label = label
+        self._shape = first.shape[1:]
+        self._dtype = first.dtype
         self._allowance = allowance
         self._chunks: list[NDArray[Any]] = []
         self._rows: StoredRows | None = None
@@ -84,45 +83,43 @@ class Spool:
         Raises:
             DataError: They are of another form than the first one, or the disk is full.
         """
-        if chunk.shape[1:] != self.row_shape:
+        if chunk.shape[1:] != self._shape:
             raise DataError(
-                f"{self.label} has examples of different shape, {self.row_shape} and "
+                f"{self._label} has examples of different shape, {self._shape} and "
                 f"{chunk.shape[1:]}."
             )
-        self._allowance.left -= chunk.nbytes + _READ_BYTES * chunk.size
         if self._rows is not None:
             self._rows.append(chunk)
             return
         self._chunks.append(chunk)
-        if self._allowance.left < 0 and not self.dtype.hasobject:
-            self._rows = StoredRows(_consumed(self._chunks), self.row_shape, self.dtype)
+        if self._allowance is not None:
+            self._allowance.left -= chunk.nbytes + _READ_BYTES * chunk.size
+            if self._allowance.left < 0 and not self._dtype.hasobject:
+                self._rows = StoredRows(self._consumed(), self._shape, self._dtype)
 
-    def array(self) -> RawArray:
-        """All numbers, or bytes as labels have them."""
+    def array(self, are_texts: bool) -> RawArray:
+        """All examples.
+
+        Args:
+            are_texts: Whether bytes are texts in UTF-8, as TensorFlow gives them.
+        """
         if self._rows is not None:
-            return RawArray.stored(self.label, self._rows)
-        count = sum(map(len, self._chunks))
-        chunks = _consumed(self._chunks)
-        whole = filled(chunks, (count, *self.row_shape), self.dtype)
-        return RawArray.of(self.label, whole)
+            return RawArray.stored(self._label, self._rows)
+        if are_texts and self._dtype.hasobject and not self._shape:
+            texts = [
+                text.decode("utf-8", "replace")
+                for chunk in self._consumed()
+                for text in chunk
+            ]
+            return RawArray.of_texts(self._label, texts)
+        shape = (sum(map(len, self._chunks)), *self._shape)
+        return RawArray.of(self._label, filled(self._consumed(), shape, self._dtype))
 
-    def input(self) -> RawArray:
-        """All numbers; or texts, which TensorFlow gives as bytes of UTF-8."""
-        if not self.dtype.hasobject or self.row_shape:
-            return self.array()
-        texts = [
-            text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-            for chunk in _consumed(self._chunks)
-            for text in chunk
-        ]
-        return RawArray.of_texts(self.label, texts)
-
-
-def _consumed(chunks: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Chunks in order, each let go before the next is asked for."""
-    chunks.reverse()
-    while chunks:
-        yield chunks.pop()
+    def _consumed(self) -> Iterator[NDArray[Any]]:
+        """Chunks in order, each let go before the next is asked for."""
+        self._chunks.reverse()
+        while self._chunks:
+            yield self._chunks.pop()
 
 
 def _by_part(source: Any) -> dict[PartName, tuple[str, Any]]:
@@ -135,11 +132,8 @@ def _by_part(source: Any) -> dict[PartName, tuple[str, Any]]:
                 "A tuple of tf.data.Datasets is (train, test) or (train, validation, "
                 f"test), but it has {len(source)}."
             )
-        names: tuple[PartName, ...] = PART_NAMES
-        names = names if len(source) == 3 else ("train", "test")
-        return {
-            part: (part, stream) for part, stream in zip(names, source, strict=True)
-        }
+        names = PART_NAMES if len(source) == 3 else ("train", "test")
+        source = dict(zip(names, source, strict=True))
     if not {"train"} <= source.keys() <= set(PART_NAMES):
         raise DataError(
             f"A dict of tf.data.Datasets has the keys {', '.join(PART_NAMES)}, of "
@@ -148,65 +142,62 @@ def _by_part(source: Any) -> dict[PartName, tuple[str, Any]]:
     return {part: (part, source[part]) for part in PART_NAMES if part in source}
 
 
-def _part_of(stream: Any, name: str, allowance: Allowance) -> RawPart:
+def _part_of(stream: Any, name: str, allowance: _Allowance) -> RawPart:
     where = f"The tf.data.Dataset{' ' + name if name else ''}"
     cardinality = getattr(stream, "cardinality", None)
     if cardinality is not None and int(cardinality()) == _INFINITE:
         raise DataError(f"{where} never ends; leave out `repeat()`.")
     ending = f"_{name}" if name else ""
-    x: dict[str, Spool] = {}
-    y: dict[str, Spool] = {}
+    x: dict[str, _Spool] = {}
+    y: dict[str, _Spool] = {}
     for x_chunks, y_chunks in _chunks_of(stream):
         _keep(x, x_chunks, f"x{ending}", allowance)
-        # Labels are few bytes, and are read whole in any case.
-        _keep(y, y_chunks, f"y{ending}", Allowance(2**63))
+        _keep(y, y_chunks, f"y{ending}", None)  # labels are few bytes, and read whole
     if not x:
         raise DataError(f"{where} is empty.")
     return RawPart(
-        {key: spool.input() for key, spool in x.items()},
-        {key: spool.array() for key, spool in y.items()},
+        {key: spool.array(are_texts=True) for key, spool in x.items()},
+        {key: spool.array(are_texts=False) for key, spool in y.items()},
     )
 
 
 def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
-    """Inputs and targets by name, several examples at a time."""
+    """Inputs and targets by name, several examples at a time.
+
+    An element holds several examples if all its arrays agree in length. An example
+    whose features are as many as its real targets looks the same, and is taken for
+    several.
+    """
     is_batched: bool | None = None
     for element in stream.as_numpy_iterator():
         if not (isinstance(element, tuple) and len(element) == 2):
             raise DataError("The elements of a tf.data.Dataset must be pairs (x, y).")
-        x, y = (_leaves(side) for side in element)
+        x, y = map(_by_name, element)
         if is_batched is None:
-            is_batched = _is_batched([*x.values(), *y.values()])
+            shapes = [array.shape for array in (*x.values(), *y.values())]
+            is_batched = all(shapes) and len({shape[0] for shape in shapes}) == 1
         if not is_batched:
             x, y = ({key: a[np.newaxis] for key, a in side.items()} for side in (x, y))
         yield x, y
 
 
-def _leaves(values: Any) -> _Arrays:
-    leaves = values if isinstance(values, Mapping) else {UNNAMED: values}
-    return {str(name): _as_array(leaf) for name, leaf in leaves.items()}
-
-
-def _as_array(leaf: Any) -> NDArray[Any]:
-    """An array; a text stays of any length."""
-    return np.asarray(leaf, object if isinstance(leaf, bytes) else None)
-
-
-def _is_batched(leaves: list[NDArray[Any]]) -> bool:
-    """Whether one element holds several examples: then all its arrays agree in length.
-
-    An example whose features are as many as its real targets looks the same, and is
-    taken for a batch.
-    """
-    shapes = [leaf.shape for leaf in leaves]
-    return all(shapes) and len({shape[0] for shape in shapes}) == 1
+def _by_name(values: Any) -> _Arrays:
+    """Arrays by name; texts stay of any length."""
+    named = values if isinstance(values, Mapping) else {UNNAMED: values}
+    return {
+        str(name): np.asarray(value, object if isinstance(value, bytes) else None)
+        for name, value in named.items()
+    }
 
 
 def _keep(
-    spools: dict[str, Spool], chunks: _Arrays, label: str, allowance: Allowance
+    spools: dict[str, _Spool],
+    chunks: _Arrays,
+    label: str,
+    allowance: _Allowance | None,
 ) -> None:
     for name, chunk in chunks.items():
         if name not in spools:
             called = f"{label}[{name!r}]" if name else label
-            spools[name] = Spool(called, chunk.shape[1:], chunk.dtype, allowance)
+            spools[name] = _Spool(called, chunk, allowance)
         spools[name].add(chunk)

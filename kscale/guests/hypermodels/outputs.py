@@ -120,10 +120,12 @@ class Heads:
             targets: By name, ids of classes or values in the user's unit.
         """
         found = {}
+        exclusive = {each.name: each.head.is_exclusive for each in self.task.targets}
         for place, name in enumerate(self.names):
             found[name] = targets[name]
             loss, sides = _letters_of(self._loss(model, place)), self.sides[name]
-            if loss in _OF_SHARES or (loss in _OF_EACH and sides > 1):
+            of_shares = loss in _OF_SHARES or (loss in _OF_EACH and sides > 1)
+            if of_shares and exclusive[name]:
                 found[name] = np.eye(sides, dtype=np.float32)[targets[name]]
             elif name in self.scalings:
                 found[name] = self.scalings[name].invert(targets[name])
@@ -135,7 +137,7 @@ class Heads:
         given = {}
         for target in self.task.targets:
             name, array = target.name, np.asarray(found[target.name])
-            if target.kind == "classes":
+            if target.head.is_named:
                 given[name] = logits_of(target, array, are_logits[name])
             else:
                 values = array.reshape(len(array), -1)
@@ -220,11 +222,11 @@ def _last_of(model: Any) -> Any:
 
 
 def logits_of(target: Target, given: Any, is_logits: bool) -> NDArray[np.float32]:
-    """Outputs as logits, one a class, of which the softmax gives the probabilities.
+    """Outputs as logits, of which the activation of the head gives probabilities.
 
     Args:
-        target: The target of classes.
-        given: What the model gave: one column a class, or one for the second of two.
+        target: A target with names.
+        given: What the model gave: one column a name, or one for the second of two.
         is_logits: Whether they are logits.
 
     Raises:
@@ -235,7 +237,7 @@ def logits_of(target: Target, given: Any, is_logits: bool) -> NDArray[np.float32
     if found.shape[1] == 1 and target.outputs == 2:
         return _of_two(found, is_logits)
     check_outputs(target, found.shape)
-    return found if is_logits else np.log(np.maximum(found, _LEAST))
+    return found if is_logits else np.asarray(target.head.deactivate(found))
 
 
 def _of_two(given: NDArray[np.float32], is_logits: bool) -> NDArray[np.float32]:
@@ -252,13 +254,12 @@ def check_outputs(target: Target, shape: tuple[int | None, ...]) -> None:
     Raises:
         TrialError: They are not.
     """
-    least = 1 if target.kind == "classes" and target.outputs == 2 else target.outputs
+    least = target.head.fewest_numbers(target.outputs)
     if shape[1:] in ((target.outputs,), (least,)) or (least == 1 and len(shape) == 1):
         return
-    what = "classes" if target.kind == "classes" else "values"
     raise TrialError(
         f"the model gives {shape[-1] if len(shape) == 2 else shape} outputs, but "
-        f"{target.name} has {target.outputs} {what}"
+        f"{target.name} has {target.head.count_text(target.outputs)}"
     )
 
 
@@ -268,7 +269,9 @@ def shares_of(target: Target, given: Any, is_logits: bool) -> Any:
     if given.shape[1] == 1 and target.outputs == 2:
         second = ops.sigmoid(given) if is_logits else given
         return ops.concatenate([1 - second, second], axis=1)
-    return keras.layers.Softmax()(given) if is_logits else given
+    return (
+        keras.layers.Activation(target.head.activation)(given) if is_logits else given
+    )
 
 
 def only(given: Any) -> Any:

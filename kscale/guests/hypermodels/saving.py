@@ -11,7 +11,7 @@ from kscale.errors import ExportError, reason_of
 from kscale.guests.hypermodels.outputs import Heads, shares_of
 from kscale.naming import layer_name
 from kscale.ship.opening import opens_alone
-from kscale.ship.packaging import named_classes, raw_tensors, save_model
+from kscale.ship.packaging import named_answers, raw_tensors, save_model
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
 
 
@@ -63,9 +63,9 @@ def _packaged(model: keras.Model, heads: Heads, dataset: Dataset) -> keras.Model
     outputs: dict[str, Any] = {}
     for target in dataset.task.targets:
         found = given[target.name]
-        if target.kind == "classes":
+        if target.head.is_named:
             shares = shares_of(target, found, are_logits[target.name])
-            outputs |= named_classes(target, shares, shares)
+            outputs |= named_answers(target, shares, shares)
         elif target.name in heads.scalings:
             scaling, name = heads.scalings[target.name], layer_name(target.name)
             outputs[target.name] = rescaled(found, scaling, f"{name}.value")

@@ -56,11 +56,12 @@ def compile_own(
 
 
 def _loss_of(target: Target, outputs: int, is_logits: bool) -> keras.Loss:
-    if target.kind == "real":
-        return keras.losses.MeanSquaredError()
-    if outputs == 1:
+    if outputs == 1 and target.head.is_named:
         return keras.losses.BinaryCrossentropy(from_logits=is_logits)
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=is_logits)
+    loss = target.head.loss
+    logits = {"from_logits": is_logits} if target.head.is_named else {}
+    made: keras.Loss = getattr(keras.losses, loss.name)(**{**loss.arguments, **logits})
+    return made
 
 
 def first_rate(optimizer: Any, asked: float) -> float:

@@ -10,7 +10,7 @@ from kscale.guests.hypermodels.counts import Counted, Counts
 from kscale.guests.hypermodels.draws import DrawingHyperParameters, Values, domain_of
 from kscale.guests.hypermodels.hyperparameters import digest_of
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
-from kscale.guests.sizes.abstract import count_build
+from kscale.guests.sizes.weightless import count_build
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
 from kscale.search.contract import derived_seed

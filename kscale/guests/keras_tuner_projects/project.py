@@ -31,8 +31,10 @@ from kscale.runs.folder import (
     write_atomically,
 )
 from kscale.runs.records import UNCOUNTED, Training, to_line, training_key
+from kscale.task.heads import HEADS, Head
+from kscale.task.heads.real import REAL
 from kscale.task.objectives import find_objective, metric_names, task_objective
-from kscale.task.tasks import Target, Task
+from kscale.task.tasks import Input, Target, Task
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
 _ENDED = ("COMPLETED", "FAILED")  # what is invalid is to be tried again
@@ -122,11 +124,10 @@ class _Watched(keras_tuner.HyperModel):
         sides = [side or 1 for side in (inputs or [()])[0]]
         last = ((outputs or [()])[0] or (1,))[-1] or 1
         names = {name for trial in trials for name in trial.metrics}
-        kind = _kind(metric, names)
-        task = Task.of("vector", (max(math.prod(sides), 1),), values=1)
-        if kind == "classes":
-            return Task(task.inputs, (Target("label", "classes", max(last, 2)),))
-        return Task(task.inputs, (Target("value", "real", last),))
+        head = _head(metric, names)
+        name = "label" if head.is_named else "value"
+        target = Target(name, head.kind, max(last, head.least_outputs))
+        return Task((Input("x", "vector", (max(math.prod(sides), 1),)),), (target,))
 
 
 def _inputs(item: Any) -> Any:
@@ -138,17 +139,15 @@ def _inputs(item: Any) -> Any:
     return keras.Input(tuple(item[1:]))
 
 
-def _kind(metric: str, names: set[str]) -> Any:
-    """Whether classes or real values are predicted, told by the metrics."""
+def _head(metric: str, names: set[str]) -> Head:
+    """What is predicted, by the metrics that only some kinds of targets have."""
     for name in (metric, *sorted(names)):
-        kinds = [
-            kind
-            for kind in ("classes", "real")
-            if _known_name(name, Target("y", kind, 10)) is not None
+        heads = [
+            h for h in HEADS.values() if _known_name(name, Target("y", h.kind, 10))
         ]
-        if len(kinds) == 1:
-            return kinds[0]
-    return "real"
+        if 0 < len(heads) < len(HEADS):
+            return heads[0]
+    return REAL
 
 
 def _known_name(

@@ -15,7 +15,7 @@ from kscale.data.dataset import Dataset, Part
 from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import SpecError
-from kscale.guests.sizes.layers import graph_of
+from kscale.guests.sizes.layer_work import graph_of
 from kscale.guests.sizes.model_size import sides_of
 from kscale.naming import layer_name
 

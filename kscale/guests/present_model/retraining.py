@@ -19,8 +19,12 @@ from kscale.engine.tensorflow.epochs import (
 )
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.present_model.feeding import Feeder, named_tensors
-from kscale.guests.present_model.scoring import Present, output_names
-from kscale.guests.sizes.layers import graph_of
+from kscale.guests.present_model.scoring import (
+    Present,
+    output_names,
+    takes_one,
+)
+from kscale.guests.sizes.layer_work import graph_of
 from kscale.naming import layer_name
 from kscale.networks.families.base import Spec, head_names
 from kscale.networks.sizing import Size
@@ -244,16 +248,18 @@ def _head(
     """An output as a network gives it: logits, or values of mean 0 and deviation 1."""
     if len(given.shape) == 1:
         given = keras.ops.expand_dims(given, -1)
-    if target.kind == "real":
+    if not target.head.is_named:
         return _scaled_values(target, name, given, feeder)
-    form = present.forms[target.name]
-    if given.shape[-1] == 1:
-        if form.startswith("the logit"):
-            return keras.ops.concatenate([0 * given, given], axis=-1)
-        given = keras.ops.concatenate([1 - given, given], axis=-1)
-    elif form == "logits":
+    is_logit = "logit" in present.forms[target.name]
+    if takes_one(target) and given.shape[-1] == 1:
+        first = 0 * given if is_logit else 1 - given
+        given = keras.ops.concatenate([first, given], axis=-1)
+    if is_logit:
         return given
-    return keras.ops.log(keras.ops.clip(given, _LEAST, 1.0))
+    logits = keras.ops.log(keras.ops.clip(given, _LEAST, 1.0))
+    if target.head.is_exclusive:
+        return logits
+    return logits - keras.ops.log(keras.ops.clip(1 - given, _LEAST, 1.0))
 
 
 def _scaled_values(target: Target, name: str, given: Any, feeder: Feeder) -> Any:

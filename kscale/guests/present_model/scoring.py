@@ -27,7 +27,6 @@ from kscale.task.evaluation import (
     mean_error,
     mean_score,
 )
-from kscale.task.heads.classes import softmax
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
 from kscale.tuning.majority import majority_answers
@@ -213,39 +212,34 @@ def output_names(task: Task, outputs: Mapping[str, Any], name: str) -> list[str]
 
 
 def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
-    """Probabilities of classes, or values in the user's unit; and what came."""
+    """What a target's head calls `given`; and what the outputs are, in words."""
+    head = target.head
     columns = given[:, None] if given.ndim == 1 else given
-    is_single = target.kind == "classes" and target.outputs == 2
-    if columns.ndim == 2 and columns.shape[1] == 1 and is_single:
-        return _of_two(columns[:, 0])
+    is_chance = _are_chances(columns)
+    form = "probabilities" if is_chance else "logits"
+    if takes_one(target) and columns.shape[1:] == (1,):
+        first = 1 - columns if is_chance else 0 * columns
+        columns = np.concatenate([first, columns], axis=-1)
+        form = f"the {'probability' if is_chance else 'logit'} of the second class"
     if columns.ndim != 2 or columns.shape[1] != target.outputs:
-        what = "classes" if target.kind == "classes" else "values"
         sides = "x".join(str(side) for side in columns.shape[1:])
         raise SpecError(
             f"{name} gives {sides} numbers for each example, but {target.name!r} of "
-            f"the data has {target.outputs} {what}."
+            f"the data has {head.count_text(target.outputs)}."
         )
-    if target.kind == "real":
-        return columns, "values"
-    return _shares(columns)
+    if not head.is_named:
+        return columns, head.nouns[1]
+    if not is_chance:
+        return head.activate(columns), form
+    sums = columns.sum(axis=-1, keepdims=True)
+    if not head.is_exclusive or np.allclose(sums, 1.0, atol=_SUM):
+        return columns, form
+    return columns / np.maximum(sums, 1e-7), f"{form} that do not sum up to 1"
 
 
-def _of_two(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """Of one number: the chance of the second class, or its logit."""
-    if _are_chances(given):
-        shares = np.stack([1 - given, given], axis=-1)
-        return shares, "the probability of the second class"
-    logits = np.stack([0 * given, given], axis=-1)
-    return softmax(logits), "the logit of the second class"
-
-
-def _shares(given: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    if not _are_chances(given):
-        return softmax(given), "logits"
-    sums = given.sum(axis=-1, keepdims=True)
-    if np.allclose(sums, 1.0, atol=_SUM):
-        return given, "probabilities"
-    return given / np.maximum(sums, 1e-7), "probabilities that do not sum up to 1"
+def takes_one(target: Target) -> bool:
+    """Whether one number is enough: that of the second of two classes."""
+    return target.head.is_exclusive and target.outputs == 2
 
 
 def _are_chances(given: NDArray[Any]) -> bool:

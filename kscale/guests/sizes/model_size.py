@@ -15,9 +15,9 @@ from typing import Any
 import keras
 
 from kscale.errors import SpecError
-from kscale.guests.sizes.graphs import Walk, tensor_bytes
-from kscale.guests.sizes.layers import graph_of
-from kscale.guests.sizes.operations import Shape
+from kscale.guests.sizes.graph_walk import Walk, tensor_bytes
+from kscale.guests.sizes.layer_work import graph_of
+from kscale.guests.sizes.operation_work import Shape
 from kscale.networks.sizing import Size, SizeRow
 from kscale.reports.size_tables import size_json, size_table, unknown_flops
 from kscale.ship.model_files import cause_of, read_model
@@ -101,23 +101,41 @@ def count_model(
         text = f"The model cannot take {_all_sides(given)}: {cause_of(error)}."
         raise SpecError(text) from error
     rows = tuple(walk.rows.values())
-    trainable = {id(weight): weight for weight in model.trainable_weights}
     size = Size(
         params=sum(row.params for row in rows),
-        trainable=sum(prod(weight.shape) for weight in trainable.values()),
+        trainable=_trainable(model),
         flops=sum(row.flops or 0 for row in rows),
         activation_bytes=walk.peak(),
         training_activation_bytes=walk.held,
     )
     return ModelSize(
-        f"{title}: Keras model of {_all_sides(shapes)}", size, rows, stored_bytes(model)
+        f"{title}: Keras model of {_all_sides(shapes)}",
+        size,
+        rows,
+        _stored_bytes(model),
     )
 
 
-def stored_bytes(model: keras.Model) -> int:
+def count_weights(model: keras.Model) -> ModelSize:
+    """Count the weights alone, which do not depend on sides that inputs leave open."""
+    params = sum(prod(weight.shape) for weight in _each(model.weights))
+    row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
+    size = Size(params, _trainable(model), 0, 0, 0)
+    return ModelSize(f"{model.name}: Keras model", size, (row,), _stored_bytes(model))
+
+
+def _each(weights: Iterable[Any]) -> Iterable[Any]:
+    """Each weight once, although layers may share weights."""
+    return {id(weight): weight for weight in weights}.values()
+
+
+def _trainable(model: keras.Model) -> int:
+    return sum(prod(weight.shape) for weight in _each(model.trainable_weights))
+
+
+def _stored_bytes(model: keras.Model) -> int:
     """Bytes of all weights, each in its own type."""
-    weights = {id(weight): weight for weight in model.weights}.values()
-    return sum(tensor_bytes(weight.shape, weight.dtype) for weight in weights)
+    return sum(tensor_bytes(w.shape, w.dtype) for w in _each(model.weights))
 
 
 def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:

@@ -50,7 +50,9 @@ def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
         weights = f"{head}/tokens"
         layers += [
             *tokens.embedded(ids, vocabulary, target.outputs, weights, "linear"),
-            bp.GlobalAveragePool(name=f"{head}/average", inputs=(weights, "mask")),
+            bp.GlobalAveragePool(
+                positions=True, name=f"{head}/average", inputs=(weights, "mask")
+            ),
             bp.Rescale(_TENFOLD, name=head),
         ]
     return Blueprint(task.inputs, tuple(layers), tuple(heads))

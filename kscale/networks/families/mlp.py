@@ -93,7 +93,9 @@ def _average(ids: Input, vocabulary: int, width: Count, dropout: float) -> list[
         *tokens.embedded(ids, vocabulary, width, "embeddings", "mlp", _EMBEDDINGS),
         *dropped(dropout, "embeddings/dropout", positions=True),
     ]
-    average = bp.GlobalAveragePool(name="average", inputs=(layers[-1].name, "mask"))
+    average = bp.GlobalAveragePool(
+        positions=True, name="average", inputs=(layers[-1].name, "mask")
+    )
     return [*layers, average, *dropped(dropout, "average/dropout")]
 
 

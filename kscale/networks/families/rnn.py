@@ -88,7 +88,9 @@ def _network(
         layers.append(bp.LayerNorm(name="norm"))
     entry = layers[-1].name if layers else entry
     if pooling == "mean":
-        layers.append(bp.GlobalAveragePool(name="pool", inputs=(entry, *mask)))
+        layers.append(
+            bp.GlobalAveragePool(positions=True, name="pool", inputs=(entry, *mask))
+        )
     else:
         last = replace(layer, sequences=False, name="last", inputs=(entry, *mask))
         layers += _with_dropout(last, dropout)

@@ -84,7 +84,7 @@ def _network(
     )
     if pooling == "mean":
         pooled = (layers[-1].name, "mask")
-        layers.append(bp.GlobalAveragePool(name="pool", inputs=pooled))
+        layers.append(bp.GlobalAveragePool(positions=True, name="pool", inputs=pooled))
     else:
         layers += [bp.First(name="first"), bp.Dense(width, "tanh", name="pooler")]
     return with_heads(task, layers)

@@ -72,7 +72,9 @@ def _network(
         *_patches(shape, width, patch or patch_for(shape), is_token),
         *dropped(dropout),
         *encoder.encoder(depth, width, heads, mlp_ratio, activation, dropout),
-        bp.First(name="first") if is_token else bp.GlobalAveragePool(name="pool"),
+        bp.First(name="first")
+        if is_token
+        else bp.GlobalAveragePool(positions=True, name="pool"),
     ]
     return with_heads(task, layers)
 

@@ -75,7 +75,7 @@ def _write_names(
     classes = {
         target.name: target.class_names
         for target in task.targets
-        if target.kind == "classes"
+        if target.head.is_named
     }
     about = {"inputs": inputs, "outputs": outputs, "classes": classes}
     file = path / NAMES_FILE

@@ -99,8 +99,8 @@ class Head:
         deactivate: From `given` back to a network's outputs.
         constant: Of `labels` of the training part and the number of outputs, what the
             baseline gives for any example, `(outputs,)`.
-        chosen: Of a row of `given`, the outputs that are the answer, likeliest first;
-            None if the numbers are the answer.
+        chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
+            and of a ranking no more than asked for; None if the numbers are the answer.
         answer: Of a row of `given` and the names of the outputs, what a person calls
             the answer: a name, names, or numbers.
 
@@ -144,7 +144,7 @@ class Head:
     activate: Callable[[Array], Array]
     deactivate: Callable[[Array], Array]
     constant: Callable[[Array, int], NDArray[np.float64]]
-    chosen: Callable[[Array], list[int]] | None
+    chosen: Callable[[Array, int | None], list[int]] | None
     answer: Callable[[Array, Sequence[str]], Any]
 
     metric: str
@@ -166,6 +166,10 @@ class Head:
     def count_text(self, outputs: int) -> str:
         """So many outputs, in words: `1 value`, `10 classes`."""
         return f"{outputs:,} {self.nouns[outputs != 1]}"
+
+    def fewest_numbers(self, outputs: int) -> int:
+        """Numbers that a model must give for an example: of two classes one will do."""
+        return 1 if self.is_exclusive and outputs == 2 else outputs
 
     def label_shape(self, outputs: int) -> tuple[int, ...]:
         """Shape of the label of one example."""

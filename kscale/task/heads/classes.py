@@ -44,8 +44,8 @@ def _shares_of_classes(labels: Array, outputs: int) -> NDArray[np.float64]:
     return _counts(labels, outputs) / len(labels)
 
 
-def _ranked(given: Array) -> list[int]:
-    order: list[int] = np.argsort(-given, kind="stable").tolist()
+def _ranked(given: Array, most: int | None) -> list[int]:
+    order: list[int] = np.argsort(-given, kind="stable")[:most].tolist()
     return order
 
 

@@ -24,7 +24,7 @@ from kscale.task.heads.classes import (
 SEPARATOR = "|"
 """Stands between the labels of one example, in tables that are read and written."""
 
-_THRESHOLD = 0.5  # of a probability, from which on a label is an answer
+THRESHOLD = 0.5  # of a probability, from which on a label is an answer
 
 
 def _sigmoid(outputs: Array) -> Array:
@@ -57,14 +57,14 @@ def rarest_labels(labels: Array) -> NDArray[np.int64]:
     return np.asarray(np.where(labels.any(axis=1), first, labels.shape[1]))
 
 
-def _chosen(given: Array) -> list[int]:
+def _chosen(given: Array, most: int | None = None) -> list[int]:
     order = np.argsort(-given, kind="stable")
-    likely: list[int] = order[given[order] >= _THRESHOLD].tolist()
+    likely: list[int] = order[given[order] >= THRESHOLD].tolist()
     return likely
 
 
 def _answers(given: Array) -> NDArray[np.bool_]:
-    return np.asarray(given >= _THRESHOLD)
+    return np.asarray(given >= THRESHOLD)
 
 
 def label_metrics(labels: Array, given: Array) -> dict[str, float]:

@@ -399,6 +399,22 @@ def test_as_a_network_it_gives_the_same(activation: str) -> None:
     np.testing.assert_allclose(softmax(logits), given, atol=1e-4)
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_each_of_several_true_labels_has_a_chance_of_its_own(activation: str) -> None:
+    x = made("classes")["x"]
+    data = load_dataset((x, (x[:, :2] > 0).astype(int)))
+    assert data.task.targets[0].kind == "labels"
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Activation(activation)(9 * inputs[:, :2]))
+    found = present(model, data)
+    assert found.form == {"sigmoid": "probabilities", "linear": "logits"}[activation]
+    ((wanted, given),) = found.answers(data.test).values()
+    np.testing.assert_array_equal(given > 0.5, wanted)
+    network = as_network(found.feeder, found)
+    logits = network.predict(data.test.inputs["x"], verbose=0)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), given, atol=1e-4)
+
+
 def mixed() -> tuple[Dataset, keras.Model]:
     """Two heads of classes and one of values, each output of another form."""
     arrays = made("classes")

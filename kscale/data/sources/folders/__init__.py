@@ -1,16 +1,16 @@
 """Folders of images, sounds and texts: a sub-folder a class, as Keras reads them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.sources.folders.base import FolderKind, Understood
+from kscale.data.sources.folders.folder_kinds import FolderKind, examples_of
 from kscale.data.sources.folders.image_folders import IMAGES
-from kscale.data.sources.folders.scanning import (
+from kscale.data.sources.folders.layout import (
     File,
     Layout,
     count_suffixes,
@@ -57,8 +57,8 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
     found = walk(path)
     kind, notes = _kind_of(found, options.kind)
     options.refuse_except(f"a folder of {kind.word}", *kind.options)
-    files = [names for names in found.files if _is_of(names, kind)]
-    layout = layout_of(found, files, kind.word)
+    chosen = [names for names in found.files if _is_of(names, kind)]
+    layout = layout_of(found, chosen, kind.word)
     if options.split_by is None:
         missing = missing_classes(layout, kind.word)
         groups: dict[PartName, RawArray] = {}
@@ -69,14 +69,20 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
         part: [path.joinpath(*file.names) for file in mine]
         for part, mine in layout.parts.items()
     }
-    understood = kind.understand(paths, options)
+    reading = kind.reading(paths, options)
+    parts = {}
+    for part, files in layout.parts.items():
+        label = str(layout.folders[part])
+        examples = examples_of(reading, paths[part], kind.word, label)
+        classes = RawArray.of(label, [file.label for file in files])
+        parts[part] = RawPart({reading.name: examples}, {"label": classes})
     return RawData(
-        {part: _part(layout, part, understood, paths[part]) for part in layout.parts},
-        understood.fits,
-        understood.reader,
+        parts,
+        reading.fits,
+        reading.reader,
         groups=groups,
-        warnings=(*found.warnings, *layout.warnings, *missing, *understood.warnings),
-        notes=(*_counted(layout, kind.word), *understood.notes, *notes),
+        warnings=(*found.warnings, *layout.warnings, *missing),
+        notes=(*_counted(layout, kind.word), *reading.notes, *notes),
     )
 
 
@@ -178,17 +184,6 @@ def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:
             f"'{pattern.pattern}' finds nothing in {name}."
         )
     return key
-
-
-def _part(
-    layout: Layout, part: PartName, understood: Understood, paths: Sequence[Path]
-) -> RawPart:
-    label = str(layout.folders[part])
-    classes = [file.label for file in layout.parts[part]]
-    return RawPart(
-        {understood.name: understood.array(label, paths)},
-        {"label": RawArray.of(label, classes)},
-    )
 
 
 def _counted(layout: Layout, word: str) -> list[str]:

@@ -1,23 +1,21 @@
 """Folders of images: which size and how many channels a network sees."""
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.load_options import Options
+from kscale.data.parts import PartName
 from kscale.data.preprocessing.scaled import ScaledFit
-from kscale.data.raw import RawArray
 from kscale.data.readers.image_reader import (
     RESIZES,
     ImageHeader,
     ImageReader,
     image_header,
 )
-from kscale.data.sources.folders.base import FolderKind, Paths, Understood, read_each
+from kscale.data.sources.folders.folder_kinds import FolderKind, Reading
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import Input
 
@@ -26,7 +24,9 @@ _MOST = 224  # sides of others: what most published networks are trained on
 _MULTIPLE = 8
 
 
-def _understand(paths: Paths, options: Options) -> Understood:
+def _decide(
+    headers: Mapping[PartName, Sequence[ImageHeader]], options: Options
+) -> Reading:
     """One size for all images, from those of the training part.
 
     Images that are all of one size up to 256 pixels a side keep it. Others are brought
@@ -34,9 +34,6 @@ def _understand(paths: Paths, options: Options) -> Understood:
     where they exceed it, and rounded to multiples of 8. They are grey if all are.
     """
     _check_options(options)
-    headers = {
-        part: read_each(files, image_header, "images") for part, files in paths.items()
-    }
     every = [header for found in headers.values() for header in found]
     height, width = options.image_size or _size(headers["train"])
     reader = ImageReader(
@@ -46,12 +43,14 @@ def _understand(paths: Paths, options: Options) -> Understood:
         resize=_resize(options.resize),
     )
     item = Input(reader.name, "image", (height, width, reader.channels))
-    return Understood(
+    return Reading(
         reader.name,
-        partial(_array, reader),
+        item.shape,
+        np.uint8,
+        reader.array,
         {reader.name: ScaledFit(item)},
         reader,
-        notes=tuple(_notes(reader, every)),
+        tuple(_notes(reader, every)),
     )
 
 
@@ -115,21 +114,10 @@ def _notes(reader: ImageReader, headers: Sequence[ImageHeader]) -> list[str]:
     return notes
 
 
-def _array(reader: ImageReader, label: str, files: Sequence[Path]) -> RawArray:
-    shape = (reader.height, reader.width, reader.channels)
-
-    # No threads: two are no faster, neither with small images nor with photos.
-    def take(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        chosen = [files[row] for row in rows.tolist()]
-        taken = read_each(chosen, reader.array, "images")
-        return np.array(taken, np.uint8).reshape(len(rows), *shape)
-
-    return RawArray.lazy(label, (len(files), *shape), np.uint8, take)
-
-
 IMAGES = FolderKind(
     "images",
     ImageReader.suffixes,
     ("kind", "split_by", "image_size", "resize", "channels"),
-    _understand,
+    image_header,
+    _decide,
 )

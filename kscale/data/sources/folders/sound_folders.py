@@ -1,18 +1,15 @@
 """Folders of sounds: which rate and length a network hears."""
 
 from collections import Counter
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kscale.data.load_options import Options
+from kscale.data.parts import PartName
 from kscale.data.preprocessing.log_mel import LogMelFit, fft_length_of, step_of
-from kscale.data.raw import RawArray
 from kscale.data.readers.sound_reader import SoundHeader, SoundReader, sound_header
-from kscale.data.sources.folders.base import FolderKind, Paths, Understood, read_each
+from kscale.data.sources.folders.folder_kinds import FolderKind, Reading
 from kscale.errors import DataError
 
 _PERCENTILE = 95
@@ -21,31 +18,30 @@ _LEAST_RATE = 1_000
 _INPUT = "spectrogram"
 
 
-def _understand(paths: Paths, options: Options) -> Understood:
+def _decide(
+    headers: Mapping[PartName, Sequence[SoundHeader]], options: Options
+) -> Reading:
     """One rate and one length for all sounds, from those of the training part.
 
     The rate is the most frequent one. The length is that which 95 % of the sounds do
     not exceed, 10 seconds at most, in whole steps of a spectrogram; longer sounds are
     cut at the end.
     """
-    headers = {
-        part: read_each(files, sound_header, "sounds") for part, files in paths.items()
-    }
     every = [header for found in headers.values() for header in found]
     rate = _rate(headers["train"])
     samples = _samples(headers["train"], rate, options.seconds)
     reader = SoundReader(rate=rate, samples=samples)
     fit = LogMelFit(_INPUT, reader.name, rate, samples)
     frames, bands = fit.known_input().shape
-    return Understood(
+    read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."
+    return Reading(
         reader.name,
-        partial(_array, reader),
+        (samples,),
+        np.float32,
+        reader.array,
         {_INPUT: fit},
         reader,
-        notes=(
-            *_notes(reader, every),
-            f"Networks read log-mel spectrograms of {frames} frames and {bands} bands.",
-        ),
+        (*_notes(reader, every), read),
     )
 
 
@@ -94,18 +90,10 @@ def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> list[str]:
     return notes
 
 
-def _array(reader: SoundReader, label: str, files: Sequence[Path]) -> RawArray:
-    def take(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        chosen = [files[row] for row in rows.tolist()]
-        taken = read_each(chosen, reader.array, "sounds")
-        return np.array(taken, np.float32).reshape(len(rows), reader.samples)
-
-    return RawArray.lazy(label, (len(files), reader.samples), np.float32, take)
-
-
 SOUNDS = FolderKind(
     "sounds",
     SoundReader.suffixes,
     ("kind", "split_by", "seconds"),
-    _understand,
+    sound_header,
+    _decide,
 )

@@ -1,9 +1,10 @@
-"""The files below a folder, with what is in the way: links, loops, what is no data."""
+"""The files below a folder; links, loops and what is no data are sorted out."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from kscale.errors import DataError
 
@@ -52,59 +53,44 @@ def walk(root: Path) -> Walk:
         DataError: A folder cannot be read, or a name is no text.
     """
     found = Walk(root)
-    _walk(found, (), frozenset())
+    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
+        _meet(found, Path(folder), folders, files)
+    for names in (found.files, found.folders, found.passed_over):
+        names.sort()
     return found
 
 
-def _walk(found: Walk, names: Names, above: frozenset[tuple[int, int]]) -> None:
-    folder = found.root.joinpath(*names)
+def _meet(found: Walk, folder: Path, folders: list[str], files: list[str]) -> None:
+    """Sort what a folder holds; of `folders` those stay that are entered."""
+    above, place = folder.relative_to(found.root).parts, folder.resolve()
+    inside, folders[:] = {*folders}, []
+    for name in sorted((*inside, *files)):
+        path, names = folder / name, (*above, name)
+        _check_name(path)
+        if _is_passed_over(name):
+            found.passed_over.append(names)
+        elif name not in inside:
+            (found.files if path.is_file() else found.broken).append(names)
+        elif place.is_relative_to(path.resolve()):
+            found.loops.append(names)
+        else:
+            found.folders.append(names)
+            folders.append(name)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(
+        f"The folder {error.filename} cannot be read: {error.strerror}. Change its "
+        "permissions or remove it."
+    ) from error
+
+
+def _check_name(path: Path) -> None:
     try:
-        stat = folder.stat()
-        with os.scandir(folder) as entries:
-            inside = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(
-            f"The folder {folder} cannot be read: {error.strerror}. Change its "
-            "permissions or remove it."
-        ) from error
-    above |= {(stat.st_dev, stat.st_ino)}
-    for entry in inside:
-        _meet(found, (*names, entry.name), entry, above)
-
-
-def _meet(
-    found: Walk,
-    names: Names,
-    entry: os.DirEntry[str],
-    above: frozenset[tuple[int, int]],
-) -> None:
-    _check_name(entry)
-    if _is_passed_over(entry.name):
-        found.passed_over.append(names)
-        return
-    try:
-        is_folder, is_file = entry.is_dir(), entry.is_file()
-        stat = entry.stat() if is_folder else None
-    except OSError:  # a link to itself
-        found.broken.append(names)
-        return
-    if is_file:
-        found.files.append(names)
-    elif stat is None:
-        found.broken.append(names)
-    elif (stat.st_dev, stat.st_ino) in above:
-        found.loops.append(names)
-    else:
-        found.folders.append(names)
-        _walk(found, names, above)
-
-
-def _check_name(entry: os.DirEntry[str]) -> None:
-    try:
-        entry.name.encode()
+        str(path).encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"The name {os.fsencode(entry.path)!r} is not UTF-8; rename it."
+            f"The name {os.fsencode(path)!r} is not UTF-8; rename it."
         ) from error
 
 

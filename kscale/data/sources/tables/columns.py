@@ -2,24 +2,20 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Literal
 
 from kscale.data.sources.tables.csv_file import (
     BLANKS,
     CsvFile,
-    Row,
     all_numbers,
     is_huge,
     is_number,
 )
-from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
 
-_CHUNK = 4096  # rows
 _MOST_VALUES = 10_000  # different values that are told apart
 _TEXT_WORDS = 5  # a name of a person has up to four
 _LEAST_WORDS = 1.5  # of a text in a language with spaces
@@ -205,31 +201,7 @@ def survey(file: CsvFile) -> dict[str, Column]:
     columns = {name: Column(name) for name in file.columns}
     for name in file.unnamed:
         columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
-    for lines, cells in chunks_of_cells(file):
-        for column, below in zip(columns.values(), cells, strict=True):
-            column.add(below, lines)
-    first = next(iter(columns.values()))
-    if first.filled + first.blanks == 0:
-        raise DataError(f"{file.path} has no rows below the names of its columns.")
+    for lines, cells in file.chunks():
+        for name, below in cells.items():
+            columns[name].add(below, lines)
     return columns
-
-
-def chunks_of_cells(
-    file: CsvFile,
-) -> Iterator[tuple[tuple[int, ...], list[tuple[str, ...]]]]:
-    """Lines of some rows and, a column at a time, their cells.
-
-    Raises:
-        DataError: A row cannot be read.
-    """
-    rows = iter(_checked(file.rows()))
-    while chunk := list(islice(rows, _CHUNK)):
-        lines = tuple(row.line for row in chunk)
-        yield lines, list(zip(*(row.cells for row in chunk), strict=True))
-
-
-def _checked(rows: Iterable[Row]) -> Iterator[Row]:
-    for row in rows:
-        if row.error:
-            raise DataError(row.error)
-        yield row

@@ -1,11 +1,13 @@
-"""CSV files, read strictly: whatever cannot be read is told by file and line."""
+"""CSV files, read strictly: an error names the file and the line."""
 
 import csv
 import gzip
+import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,6 +25,7 @@ BLANKS = frozenset(
 """Cells that hold nothing."""
 
 _DELIMITERS = ",;\t|"
+_CHUNK = 4096  # rows
 _MOST = 3.4e38  # in float32
 _GZIP = b"\x1f\x8b"
 
@@ -40,6 +43,10 @@ class Row:
     line: int
     cells: tuple[str, ...]
     error: str = ""
+
+
+Chunk = tuple[tuple[int, ...], dict[str, tuple[str, ...]]]
+"""Lines of some rows and, by column, their cells."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +88,7 @@ class CsvFile:
         Raises:
             DataError: The file is damaged, no UTF-8 or quotes do not close.
         """
-        rows = _rows(self.path, self.delimiter)
-        next(rows)
-        for line, cells in rows:
+        for line, cells in islice(_rows(self.path, self.delimiter), 1, None):
             error = ""
             if len(cells) != len(self.columns):
                 error = (
@@ -91,6 +96,24 @@ class CsvFile:
                     f"each column of the first line, but it has {len(cells)}."
                 )
             yield Row(line, cells, error)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows, some thousand at a time.
+
+        Raises:
+            DataError: A row cannot be read, or there is none.
+        """
+        rows, line = self.rows(), 0
+        while chunk := list(islice(rows, _CHUNK)):
+            for row in chunk:
+                line = row.line
+                if row.error:
+                    raise DataError(row.error)
+            cells = zip(*(row.cells for row in chunk), strict=True)
+            by_column = dict(zip(self.columns, cells, strict=True))
+            yield tuple(row.line for row in chunk), by_column
+        if not line:
+            raise DataError(f"{self.path} has no rows below the names of its columns.")
 
 
 def is_table(path: Path) -> bool:
@@ -132,7 +155,7 @@ def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
 def is_number(cell: str) -> bool:
     """Whether a cell holds a number."""
     try:
-        return cell not in BLANKS and numbered(cell) == numbered(cell)
+        return not math.isnan(numbered(cell))
     except ValueError:
         return False
 
@@ -168,8 +191,21 @@ def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Errors of the system and of gzip, as ours."""
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file opened for reading, as it was before gzip compressed it.
+
+    Raises:
+        DataError: It is not there, or cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        is_compressed = file.read(2) == _GZIP
+        file.seek(0)
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_compressed else file
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Errors of the system and of gzip, as errors of the data at a path."""
     try:
         yield
     except FileNotFoundError as error:
@@ -179,15 +215,8 @@ def told(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {reason}.") from error
 
 
-def opened(path: Path) -> BinaryIO:
-    """A file opened for reading, as it was before gzip compressed it."""
-    with path.open("rb") as file:
-        is_compressed = file.read(2) == _GZIP
-    return cast(BinaryIO, gzip.open(path)) if is_compressed else path.open("rb")
-
-
 def _lines(path: Path) -> Iterator[str]:
-    with told(path), opened(path) as file:
+    with opened(path) as file:
         before = 0
         for number, line in enumerate(file, 1):
             yield decoded(line, path, number, before)
@@ -204,15 +233,10 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
                 yield line, tuple(map(str.strip, cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(
-            f"{path}:{line} cannot be read: {error}. {_remedy(error)}"
-        ) from error
-
-
-def _remedy(error: csv.Error) -> str:
-    if "new-line character" in str(error):
-        return "Save the file with line ends of LF or CRLF; a CR alone is none."
-    return "A quote may be missing, or one in a cell may not be doubled."
+        remedy = "A quote may be missing, or one in a cell may not be doubled."
+        if "new-line character" in str(error):
+            remedy = "Save the file with line ends of LF or CRLF; a CR alone is none."
+        raise DataError(f"{path}:{line} cannot be read: {error}. {remedy}") from error
 
 
 def _header(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -226,15 +250,14 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
             errors.append(error)
     if not found:
         raise errors[0]
-    best = max(found, key=lambda each: len(found[each]))
-    return best, found[best]
+    return max(found.items(), key=lambda item: len(item[1]))
 
 
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
-    twice = _first_twice(columns)
-    if twice is not None:
+    twice = [name for place, name in enumerate(columns) if name in columns[:place]]
+    if twice:
         raise DataError(
-            f"The first line of {path} names the column {twice!r} twice; rename one."
+            f"The first line of {path} names the column {twice[0]!r} twice; rename one."
         )
     places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
     if all(map(is_number, columns)) and columns not in places:
@@ -242,12 +265,3 @@ def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
             f"The first line of {path} must name the columns, but it holds only "
             f"numbers: {', '.join(columns[:4])}... Write a line of names above it."
         )
-
-
-def _first_twice(names: Iterable[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None

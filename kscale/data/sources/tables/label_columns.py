@@ -8,6 +8,7 @@ import numpy as np
 
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
+from kscale.data.readers.table_reader import not_a_number
 from kscale.data.sources.tables.csv_file import BLANKS, is_number
 from kscale.data.sources.tables.label_sets import (
     are_label_sets,
@@ -38,6 +39,24 @@ class Label:
     name: str
     columns: tuple[str, ...]
     kind: str = ""
+
+
+@dataclass(frozen=True)
+class LabelCells:
+    """Cells of the columns to predict, of one file.
+
+    Args:
+        path: The file, for messages.
+        columns: Cells by column.
+        lines: The line of each row.
+    """
+
+    path: str
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+
+LabelParts = Mapping[PartName, LabelCells]
 
 
 class LabelArrays(NamedTuple):
@@ -110,58 +129,47 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     return ", ".join(names[:most]) + more
 
 
-def label_arrays(
-    label: Label,
-    cells: Mapping[PartName, Sequence[Sequence[str]]],
-    lines: Mapping[PartName, Sequence[int]],
-    files: Mapping[PartName, str],
-) -> LabelArrays:
+def label_arrays(label: Label, parts: LabelParts) -> LabelArrays:
     """Labels of each part, and what they were taken for.
 
     Args:
         label: What to predict.
-        cells: The cells of its columns, by part.
-        lines: The line of each row.
-        files: By part, the file they are in.
+        parts: Cells of each part.
 
     Raises:
-        DataError: Labels are missing, or are not what they were said to be.
+        DataError: Labels are missing, or are not of the kind that was asked for.
     """
-    first = {part: columns[0] for part, columns in cells.items()}
     if len(label.columns) > 1:
-        return _of_columns(label, cells, lines, files)
-    if label.kind == "labels" or (not label.kind and are_label_sets(first["train"])):
-        return _of_sets(label, first, files)
-    return _of_column(label, first, lines, files)
+        return _of_columns(label, parts)
+    cells = parts["train"].columns[label.name]
+    if label.kind == "labels" or (not label.kind and are_label_sets(cells)):
+        return _of_sets(label, parts)
+    return _of_column(label, parts)
 
 
-def _of_columns(
-    label: Label,
-    cells: Mapping[PartName, Sequence[Sequence[str]]],
-    lines: Mapping[PartName, Sequence[int]],
-    files: Mapping[PartName, str],
-) -> LabelArrays:
+def _of_columns(label: Label, parts: LabelParts) -> LabelArrays:
     """Several columns of 0 and 1."""
     sets = {
         part: true_columns(
-            dict(zip(label.columns, columns, strict=True)), files[part], lines[part]
+            {name: each.columns[name] for name in label.columns}, each.path, each.lines
         )
-        for part, columns in cells.items()
+        for part, each in parts.items()
     }
-    arrays = indicator_arrays(label.name, label.columns, sets, files)
+    paths = {part: each.path for part, each in parts.items()}
+    arrays = indicator_arrays(label.name, label.columns, sets, paths)
     note = f"{label.name} are the columns {listed(label.columns)}: several may be 1."
     return LabelArrays(arrays, note, label.columns)
 
 
-def _of_sets(
-    label: Label,
-    cells: Mapping[PartName, Sequence[str]],
-    files: Mapping[PartName, str],
-) -> LabelArrays:
+def _of_sets(label: Label, parts: LabelParts) -> LabelArrays:
     """A column of labels with a stroke between them; a blank cell has none."""
-    sets = {part: [*map(label_set, column)] for part, column in cells.items()}
+    sets = {
+        part: [*map(label_set, each.columns[label.name])]
+        for part, each in parts.items()
+    }
     names = tuple(sorted(frozenset().union(*sets["train"])))
-    arrays = indicator_arrays(label.name, names, sets, files)
+    paths = {part: each.path for part, each in parts.items()}
+    arrays = indicator_arrays(label.name, names, sets, paths)
     blank = sum(not each for each in sets["train"])
     note = (
         f"{label.name} holds {len(names):,} labels, of which several may be true"
@@ -171,57 +179,39 @@ def _of_sets(
     return LabelArrays(arrays, note, names)
 
 
-def _of_column(
-    label: Label,
-    cells: Mapping[PartName, Sequence[str]],
-    lines: Mapping[PartName, Sequence[int]],
-    files: Mapping[PartName, str],
-) -> LabelArrays:
+def _of_column(label: Label, parts: LabelParts) -> LabelArrays:
     """A column of classes or numbers."""
-    for part, column in cells.items():
-        _check_filled(label, column, lines[part], files[part])
-    is_numeric = all(is_number(each) for column in cells.values() for each in column)
-    if label.kind == "numbers" and not is_numeric:
-        raise _no_number(label, cells, lines, files)
-    values = [float(each) for each in cells["train"]] if is_numeric else []
+    is_numeric = True
+    for each in parts.values():
+        _check_filled(label, each)
+        rows = zip(each.columns[label.name], each.lines, strict=True)
+        cell, line = next((row for row in rows if not is_number(row[0])), ("", 0))
+        is_numeric = is_numeric and not line
+        if line and label.kind == "numbers":
+            raise DataError(not_a_number(f"{each.path}:{line}", label.name, cell))
+    train = parts["train"].columns[label.name]
+    values = [float(each) for each in train] if is_numeric else []
     is_real = is_numeric and (
         label.kind == "numbers" or (label.kind != "classes" and not _are_ids(values))
     )
     arrays = {
-        part: _array(f"{files[part]}: {label.name}", column, is_numeric, is_real)
-        for part, column in cells.items()
-    }
-    return LabelArrays(arrays, _note(label, cells["train"], is_numeric, is_real))
-
-
-def _check_filled(
-    label: Label, column: Sequence[str], lines: Sequence[int], file: str
-) -> None:
-    blank = [line for cell, line in zip(column, lines, strict=True) if cell in BLANKS]
-    if blank:
-        shown = listed([str(line) for line in blank], _SHOWN)
-        raise DataError(
-            f"{file} has no {label.name} in {len(blank):,} of {len(column):,} rows "
-            f"(line {shown}). Fill in or remove these rows."
+        part: _array(
+            f"{each.path}: {label.name}", each.columns[label.name], is_numeric, is_real
         )
+        for part, each in parts.items()
+    }
+    return LabelArrays(arrays, _note(label, train, is_numeric, is_real))
 
 
-def _no_number(
-    label: Label,
-    cells: Mapping[PartName, Sequence[str]],
-    lines: Mapping[PartName, Sequence[int]],
-    files: Mapping[PartName, str],
-) -> DataError:
-    part, place = next(
-        (part, place)
-        for part, column in cells.items()
-        for place, cell in enumerate(column)
-        if not is_number(cell)
-    )
-    return DataError(
-        f"{files[part]}:{lines[part][place]} must hold a number in {label.name}, but "
-        f"it holds {cells[part][place]!r}."
-    )
+def _check_filled(label: Label, cells: LabelCells) -> None:
+    column = cells.columns[label.name]
+    rows = zip(column, cells.lines, strict=True)
+    blank = [str(line) for cell, line in rows if cell in BLANKS]
+    if blank:
+        raise DataError(
+            f"{cells.path} has no {label.name} in {len(blank):,} of {len(column):,} "
+            f"rows (line {listed(blank, _SHOWN)}). Fill in or remove these rows."
+        )
 
 
 def _are_ids(values: Sequence[float]) -> bool:

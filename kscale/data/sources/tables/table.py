@@ -16,26 +16,24 @@ from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.column_features import TableFit
 from kscale.data.preprocessing.text import TextFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.readers.base import Reader
 from kscale.data.readers.table_reader import (
     TableColumn,
     TableReader,
+    check_columns,
     not_a_number,
-    places_of,
     values_of,
 )
 from kscale.data.readers.text_reader import TextReader
 from kscale.data.sources.tables.columns import (
     Column,
     Judged,
-    chunks_of_cells,
     judged,
     survey,
 )
-from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.data.sources.tables.csv_file import BLANKS, CsvFile, is_number
 from kscale.data.sources.tables.label_columns import (
     Label,
-    LabelArrays,
+    LabelCells,
     chosen_labels,
     label_arrays,
     listed,
@@ -75,24 +73,28 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     files, lacking = _with_labels(paths, options)
     plan = _planned(files["train"], survey(files["train"]), options)
     _check_options(plan, options)
-    read = {part: _Read.of(file, plan) for part, file in files.items()}
-    targets = _targets(plan, read, files)
-    parts = {
-        part: RawPart(
-            {c.name: _array(files[part], c, each) for c, each in _paired(plan, found)},
-            {name: each.arrays[part] for name, each in targets.items()},
-        )
-        for part, found in read.items()
-    }
+    read = {part: _read(file, plan) for part, file in files.items()}
+    cells = {part: each.labels for part, each in read.items()}
+    targets = {label.name: label_arrays(label, cells) for label in plan.labels}
+    group = f"Column {plan.group!r}"
     return RawData(
-        parts,
+        {
+            part: RawPart(
+                each.inputs, {name: t.arrays[part] for name, t in targets.items()}
+            )
+            for part, each in read.items()
+        },
         fits=_fits(plan, options),
-        reader=_reader(plan),
+        reader=TextReader(plan.columns) if plan.is_text else TableReader(plan.columns),
         class_names={name: each.names for name, each in targets.items()},
-        groups=_groups(plan, read),
+        groups={
+            part: RawArray.of(group, each.groups)
+            for part, each in read.items()
+            if each.groups
+        },
         warnings=(*lacking, *plan.warnings),
         notes=(
-            *_told_parts(files),
+            *_notes_on_parts(files),
             *(each.note for each in targets.values()),
             *plan.notes,
         ),
@@ -126,7 +128,9 @@ def _with_labels(
 
 def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> _Plan:
     labels = chosen_labels(file.columns, options.label, file.path.name)
-    left_out = _not_inputs(labels, options)
+    groups = [options.split_by] if options.split_by else []
+    asked = [column for label in labels for column in label.columns]
+    left_out = [*asked, *options.ignore, *groups]
     for name in (*options.text, *left_out):
         if name not in columns:
             raise DataError(unknown_name("column", name, columns))
@@ -138,22 +142,20 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
     used, others = _used(found, options)
     if not used:
         what = f"has no column to learn from besides {listed(left_out)}."
-        told = [each.sentence for each in found.values()]
-        raise DataError(" ".join((f"{file.path} {what}", *told)))
-    named = _named(used, found)
+        why = [each.sentence for each in found.values()]
+        raise DataError(" ".join((f"{file.path} {what}", *why)))
+    named = tuple(
+        TableColumn(column, name, found[column].role)
+        for column, name in zip(used, safe_names(used), strict=True)
+    )
+    sentences = [each for each in found.values() if each.sentence]
     return _Plan(
         labels,
         named,
         options.split_by,
-        (*others, *(e.sentence for e in found.values() if e.is_warning)),
-        (*_told_columns(named), *_told_left_out(found)),
+        (*others, *(e.sentence for e in sentences if e.is_warning)),
+        (*_notes_on(named), *(e.sentence for e in sentences if not e.is_warning)),
     )
-
-
-def _not_inputs(labels: Sequence[Label], options: Options) -> list[str]:
-    groups = [options.split_by] if options.split_by else []
-    asked = [column for label in labels for column in label.columns]
-    return [*asked, *options.ignore, *groups]
 
 
 def _used(
@@ -170,14 +172,6 @@ def _used(
         f"Only the text of {' and '.join(texts)} is read, and not {listed(others, 8)}: "
         "a network takes text or a table. To learn from the table, leave the text out "
         "with ignore=... (--ignore).",
-    )
-
-
-def _named(used: Sequence[str], found: Mapping[str, Judged]) -> tuple[TableColumn, ...]:
-    names = safe_names(used)
-    return tuple(
-        TableColumn(column, name, found[column].role)
-        for column, name in zip(used, names, strict=True)
     )
 
 
@@ -218,33 +212,33 @@ def _check_options(plan: _Plan, options: Options) -> None:
 
 @dataclass(frozen=True)
 class _Read:
-    """What a file holds, a column at a time."""
+    """What a file holds: inputs by raw name, labels, and a key of each row's group."""
 
-    columns: list[NDArray[Any]]
-    labels: list[list[str]]
+    inputs: dict[str, RawArray]
+    labels: LabelCells
     groups: list[str]
-    lines: list[int]
 
-    @classmethod
-    def of(cls, file: CsvFile, plan: _Plan) -> "_Read":
-        """The columns of a plan, read in one pass."""
-        places = places_of(plan.columns, file)
-        asked = [column for label in plan.labels for column in label.columns]
-        chosen = [*map(file.columns.index, asked)]
-        grouped = file.columns.index(plan.group) if plan.group in file.columns else None
-        pieces: list[list[NDArray[Any]]] = [[] for _ in places]
-        read = cls([], [[] for _ in chosen], [], [])
-        for lines, cells in chunks_of_cells(file):
-            for column, place, into in zip(plan.columns, places, pieces, strict=True):
-                into.append(_values(file, column, cells[place], lines))
-            for label, place in zip(read.labels, chosen, strict=True):
-                label.extend(map(sys.intern, cells[place]))
-            read.groups.extend(cells[grouped] if grouped is not None else ())
-            read.lines.extend(lines)
-        if not read.lines:
-            raise DataError(f"{file.path} has no rows below the names of its columns.")
-        read.columns.extend(map(np.concatenate, pieces))
-        return read
+
+def _read(file: CsvFile, plan: _Plan) -> _Read:
+    """The columns of a plan, read in one pass."""
+    check_columns(plan.columns, file)
+    asked = [column for label in plan.labels for column in label.columns]
+    labels = LabelCells(str(file.path), {column: [] for column in asked}, [])
+    pieces: dict[str, list[NDArray[Any]]] = {each.name: [] for each in plan.columns}
+    groups: list[str] = []
+    for lines, cells in file.chunks():
+        for each in plan.columns:
+            pieces[each.name].append(_values(file, each, cells[each.column], lines))
+        for column, into in labels.columns.items():
+            into.extend(map(sys.intern, cells[column]))
+        groups.extend(cells.get(plan.group or "", ()))
+        labels.lines.extend(lines)
+    inputs = {}
+    for each in plan.columns:
+        whole = np.concatenate(pieces.pop(each.name))
+        label = f"{file.path.name}: {each.column}"
+        inputs[each.name] = RawArray.held(label, whole)
+    return _Read(inputs, labels, groups)
 
 
 def _values(
@@ -252,50 +246,10 @@ def _values(
 ) -> NDArray[Any]:
     try:
         return values_of(column.holds, cells)
-    except ValueError:
-        for cell, line in zip(cells, lines, strict=True):
-            try:
-                values_of(column.holds, [cell])
-            except ValueError as error:
-                where = f"{file.path}:{line}"
-                raise DataError(not_a_number(where, column.column, cell)) from error
-        raise
-
-
-def _paired(plan: _Plan, read: _Read) -> Sequence[tuple[TableColumn, NDArray[Any]]]:
-    return list(zip(plan.columns, read.columns, strict=True))
-
-
-def _array(file: CsvFile, column: TableColumn, values: NDArray[Any]) -> RawArray:
-    label = f"{file.path.name}: {column.column}"
-    return RawArray(label, values.shape, values.dtype, lambda: values)
-
-
-def _targets(
-    plan: _Plan, read: Mapping[PartName, _Read], files: Mapping[PartName, CsvFile]
-) -> dict[str, LabelArrays]:
-    """Labels by target."""
-    names: dict[PartName, str] = {part: str(file.path) for part, file in files.items()}
-    lines = {part: each.lines for part, each in read.items()}
-    targets: dict[str, LabelArrays] = {}
-    start = 0
-    for label in plan.labels:
-        end = start + len(label.columns)
-        cells = {part: each.labels[start:end] for part, each in read.items()}
-        targets[label.name] = label_arrays(label, cells, lines, names)
-        start = end
-    return targets
-
-
-def _groups(plan: _Plan, read: Mapping[PartName, _Read]) -> dict[PartName, RawArray]:
-    if plan.group is None:
-        return {}
-    name = f"Column {plan.group!r}"
-    return {
-        part: RawArray.of(name, each.groups)
-        for part, each in read.items()
-        if each.groups
-    }
+    except ValueError as error:
+        odd = [not (cell in BLANKS or is_number(cell)) for cell in cells].index(True)
+        where = f"{file.path}:{lines[odd]}"
+        raise DataError(not_a_number(where, column.column, cells[odd])) from error
 
 
 def _fits(plan: _Plan, options: Options) -> dict[str, Fit]:
@@ -309,32 +263,24 @@ def _fits(plan: _Plan, options: Options) -> dict[str, Fit]:
     return {table.name: table}
 
 
-def _reader(plan: _Plan) -> Reader:
-    return TextReader(plan.columns) if plan.is_text else TableReader(plan.columns)
-
-
-def _told_parts(files: Mapping[PartName, CsvFile]) -> list[str]:
+def _notes_on_parts(files: Mapping[PartName, CsvFile]) -> list[str]:
     given = [f"{file.path.name} ({part})" for part, file in files.items()]
-    told = [f"The parts are {', '.join(given)}."] if len(given) > 1 else []
+    notes = [f"The parts are {', '.join(given)}."] if len(given) > 1 else []
     if unnamed := files["train"].unnamed:
-        told.append(f"Columns without a name are called {listed(unnamed)}.")
-    return told
+        notes.append(f"Columns without a name are called {listed(unnamed)}.")
+    return notes
 
 
-def _told_columns(columns: Sequence[TableColumn]) -> list[str]:
-    told = []
+def _notes_on(columns: Sequence[TableColumn]) -> list[str]:
+    notes = []
     for holds, what in (("number", "Numbers"), ("category", "Categories")):
         names = [each.column for each in columns if each.holds == holds]
-        told += [f"{what}: {listed(names)}."] if names else []
+        notes += [f"{what}: {listed(names)}."] if names else []
     names = [each.column for each in columns if each.holds == "text"]
     if names:
         after = ", joined in this order" if len(names) > 1 else ""
-        told.append(f"Text: {listed(names)}{after}.")
+        notes.append(f"Text: {listed(names)}{after}.")
     renamed = [f"{c.column!r} is {c.name}" for c in columns if c.column != c.name]
     if renamed:
-        told.append(f"Inputs of the model have plainer names: {listed(renamed)}.")
-    return told
-
-
-def _told_left_out(found: Mapping[str, Judged]) -> list[str]:
-    return [e.sentence for e in found.values() if e.sentence and not e.is_warning]
+        notes.append(f"Inputs of the model have plainer names: {listed(renamed)}.")
+    return notes

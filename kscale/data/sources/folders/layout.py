@@ -63,15 +63,24 @@ def layout_of(walk: Walk, files: Sequence[Names], word: str) -> Layout:
     Raises:
         DataError: The folder is not of the form; the text says what was found.
     """
-    folders = _part_folders(walk, files)
-    if not folders:
-        return _of_classes(walk, files, word)
-    if "train" not in folders:
+    tops = _part_folders(walk, files)
+    if tops and "train" not in tops:
         raise DataError(
-            f"{walk.root} has the parts {', '.join(folders.values())}, but no folder "
+            f"{walk.root} has the parts {', '.join(tops.values())}, but no folder "
             f"train. {expected(walk.root)}"
         )
-    return _of_parts(walk, files, folders, word)
+    above: dict[PartName, Names] = {part: (top,) for part, top in tops.items()}
+    above = above or {"train": ()}
+    parts, warnings = _examples(walk, files, above, word)
+    if tops:
+        others = {names[0] for names in files if len(names) > 1} - {*tops.values()}
+        if others:
+            both = "is no part", "are no part"
+            warnings.append(_left_out(walk.root, sorted(others), *both))
+        warnings += _beside(walk.root, sum(len(names) == 1 for names in files), word)
+    warnings += _empty(walk, parts, above, word)
+    folders = {part: walk.root.joinpath(*above[part]) for part in parts}
+    return Layout(walk.root, folders, parts, tuple(warnings))
 
 
 def expected(root: Path) -> str:
@@ -88,16 +97,15 @@ def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
     They are parts where they alone are there, or where most files of the training part
     lie deeper, in folders of their class.
     """
-    depths = {names[0]: [0, 0] for names in files if len(names) > 1}
-    for names in files:
-        if len(names) > 1:
-            depths[names[0]][len(names) > 2] += 1
-    named = {top: _PARTS[top.lower()] for top in depths if top.lower() in _PARTS}
-    beside, deeper = (
-        sum(depths[top][is_deep] for top, part in named.items() if part == "train")
-        for is_deep in (0, 1)
-    )
-    if not named or (deeper <= beside and len(named) < len(depths)):
+    tops = sorted({names[0] for names in files if len(names) > 1})
+    named = {top: _PARTS[top.lower()] for top in tops if top.lower() in _PARTS}
+    are_deep = [
+        len(names) > 2
+        for names in files
+        if len(names) > 1 and named.get(names[0]) == "train"
+    ]
+    is_deep = 2 * sum(are_deep) > len(are_deep)
+    if not named or (not is_deep and len(named) < len(tops)):
         return {}
     chosen: dict[PartName, str] = {}
     for top, part in named.items():
@@ -110,49 +118,26 @@ def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
     return {part: chosen[part] for part in PART_NAMES if part in chosen}
 
 
-def _of_classes(walk: Walk, files: Sequence[Names], word: str) -> Layout:
-    examples = [File(names, names[0]) for names in files if len(names) > 1]
-    if not examples:
-        raise DataError(
-            f"{walk.root} has {len(files):,} {word}, but none in a folder of its "
-            f"class. {expected(walk.root)}"
-        )
-    warnings = _beside(walk.root, len(files) - len(examples), word)
-    return Layout(
-        walk.root,
-        {"train": walk.root},
-        {"train": examples},
-        (*warnings, *_empty(walk, examples, 1, word)),
-    )
-
-
-def _of_parts(
-    walk: Walk, files: Sequence[Names], folders: Mapping[PartName, str], word: str
-) -> Layout:
+def _examples(
+    walk: Walk, files: Sequence[Names], above: Mapping[PartName, Names], word: str
+) -> tuple[dict[PartName, list[File]], list[str]]:
+    """By part, the files in folders of classes, which lie in the folder `above`."""
     parts: dict[PartName, list[File]] = {}
     warnings: list[str] = []
-    for part, top in folders.items():
-        mine = [names for names in files if names[0] == top and len(names) > 1]
-        parts[part] = [File(names, names[1]) for names in mine if len(names) > 2]
-        warnings += _beside(walk.root / top, len(mine) - len(parts[part]), word)
-    if not parts["train"]:
-        raise DataError(
-            f"{walk.root / folders['train']} has {word}, but none in a folder of its "
-            f"class. {expected(walk.root)}"
-        )
-    parts = {part: examples for part, examples in parts.items() if examples}
-    read = {*folders.values()}
-    others = {names[0] for names in files if len(names) > 1} - read
-    if others:
-        warnings.append(
-            f"{_listed(sorted(others))} in {walk.root} {_is(others)} no part, and "
-            f"{'was' if len(others) == 1 else 'were'} left out."
-        )
-    warnings += _beside(walk.root, sum(len(names) == 1 for names in files), word)
-    every = [file for examples in parts.values() for file in examples]
-    warnings += _empty(walk, every, 2, word, read)
-    paths = {part: walk.root / folders[part] for part in parts}
-    return Layout(walk.root, paths, parts, tuple(warnings))
+    for part, top in above.items():
+        depth, folder = len(top), walk.root.joinpath(*top)
+        mine = [n for n in files if n[:depth] == top and len(n) > depth]
+        examples = [File(n, n[depth]) for n in mine if len(n) > depth + 1]
+        if part == "train" and not examples:
+            count = "" if top else f"{len(files):,} "
+            raise DataError(
+                f"{folder} has {count}{word}, but none in a folder of its class. "
+                f"{expected(walk.root)}"
+            )
+        warnings += _beside(folder, len(mine) - len(examples), word)
+        if examples:
+            parts[part] = examples
+    return parts, warnings
 
 
 def _beside(folder: Path, count: int, word: str) -> list[str]:
@@ -163,25 +148,29 @@ def _beside(folder: Path, count: int, word: str) -> list[str]:
 
 def _empty(
     walk: Walk,
-    files: Iterable[File],
-    depth: int,
+    parts: Mapping[PartName, Sequence[File]],
+    above: Mapping[PartName, Names],
     word: str,
-    tops: set[str] | None = None,
 ) -> list[str]:
     """A sentence if folders where classes are have no file."""
-    used = {file.names[:depth] for file in files}
+    depth = len(above["train"]) + 1
+    used = {file.names[:depth] for files in parts.values() for file in files}
     empty = [
         "/".join(names)
         for names in walk.folders
-        if len(names) == depth and names not in used and names[0] in (tops or names)
+        if len(names) == depth and names not in used and names[:-1] in above.values()
     ]
-    if not empty:
-        return []
-    is_one = len(empty) == 1
-    return [
-        f"{_listed(empty)} in {walk.root} {'has' if is_one else 'have'} no {word}, and "
-        f"{'was' if is_one else 'were'} left out."
-    ]
+    both = f"has no {word}", f"have no {word}"
+    return [_left_out(walk.root, empty, *both)] if empty else []
+
+
+def _left_out(root: Path, folders: Sequence[str], *is_or_are: str) -> str:
+    """The sentence for folders, with what is true of one of them and of several."""
+    several = len(folders) > 1
+    return (
+        f"{_listed(folders)} in {root} {is_or_are[several]}, and "
+        f"{'were' if several else 'was'} left out."
+    )
 
 
 def missing_classes(layout: Layout, word: str) -> list[str]:
@@ -204,10 +193,6 @@ def missing_classes(layout: Layout, word: str) -> list[str]:
             missing = _listed(sorted(map(repr, known - found)))
             warnings.append(f"{folder} has no {word} of the class {missing}.")
     return warnings
-
-
-def _is(items: set[str]) -> str:
-    return "is" if len(items) == 1 else "are"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,7 +14,12 @@ from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 from keras.src.models.functional import Functional
 
-from kscale.guests.sizes.operations import Shape, Work, work_of_operation
+from kscale.guests.sizes.operation_work import (
+    COSTLESS,
+    Shape,
+    Work,
+    work_of_operation,
+)
 
 
 def graph_of(model: Any) -> Any:
@@ -45,7 +50,7 @@ def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     if not isinstance(layer, keras.layers.Layer):
         return work_of_operation(layer, read, made)
     # What does not multiply costs nothing at any length.
-    work = Work() if kind in _ELEMENTWISE else None
+    work = Work() if kind in _COSTLESS else None
     if kind in _RULES and not is_open:
         work = _RULES[kind](layer, read, made)
     return work and _with_lora(layer, work)
@@ -117,12 +122,10 @@ def _positions(layer: Any, shape: Shape) -> int:
 
 
 def _convolution(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
-    return Work(2 * _positions(layer, made[0]) * prod(_kernel(layer)))
-
-
-def _transposed(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
-    # Every position that is read writes through the whole kernel.
-    return Work(2 * _positions(layer, read[0]) * prod(_kernel(layer)))
+    # Each position that a transposed one reads is written through the whole kernel.
+    is_transposed = type(layer).__name__.endswith("Transpose")
+    shape = read[0] if is_transposed else made[0]
+    return Work(2 * _positions(layer, shape) * prod(_kernel(layer)))
 
 
 def _separable(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -230,7 +233,7 @@ def _inner_layer(layer: Any, read: list[Shape], made: list[Shape]) -> Work | Non
 
 def _pipeline(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     # What lies between its layers is not known, and so only those of no cost are.
-    return Work() if all(type(item) in _ELEMENTWISE for item in layer.layers) else None
+    return Work() if all(type(item) in _COSTLESS for item in layer.layers) else None
 
 
 def _reversible_embedding(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -259,8 +262,8 @@ _Rule = Callable[[Any, list[Shape], list[Shape]], Work | None]
 _NAMES: dict[_Rule, str] = {
     _dense: "Dense",
     _einsum_dense: "EinsumDense",
-    _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D",
-    _transposed: "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+    _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D "
+    "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
     _separable: "SeparableConv1D SeparableConv2D",
     _attention: "MultiHeadAttention GroupQueryAttention",
     _dot_attention: "Attention AdditiveAttention",
@@ -289,31 +292,7 @@ VIEWS: tuple[type, ...] = (
 )
 """Layers that give their input back, as `kscale.networks.sizing` defines."""
 
-# Activations, norms, pooling, padding, merging, look-ups, and what is made to train:
-# element-wise work, which `kscale.networks.sizing` does not count.
-_ELEMENTWISE = {
-    getattr(keras.layers, name)
-    for name in """
-    Activation ELU LeakyReLU PReLU ReLU Softmax Identity Masking InputLayer
-    Embedding BatchNormalization LayerNormalization GroupNormalization
-    RMSNormalization UnitNormalization Normalization Rescaling
-    AveragePooling1D AveragePooling2D AveragePooling3D
-    MaxPooling1D MaxPooling2D MaxPooling3D
-    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D
-    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
-    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
-    Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
-    UpSampling1D UpSampling2D UpSampling3D Flatten Reshape Permute RepeatVector
-    Add Average Concatenate Maximum Minimum Multiply Subtract
-    ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
-    SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    AugMix AutoContrast CenterCrop CutMix Equalization MixUp RandAugment
-    RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
-    RandomElasticTransform RandomErasing RandomFlip RandomGrayscale RandomHue
-    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
-    RandomSharpness RandomShear RandomTranslation RandomZoom Resizing Solarization
-    CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup
-    TextVectorization
-    """.split()  # noqa: SIM905  (a name a line would be a page)
-} | {LayerScale, StochasticDepth, CustomScaleLayer}
+_COSTLESS = {
+    *(getattr(keras.layers, name) for name in COSTLESS["layers"]),
+    *(LayerScale, StochasticDepth, CustomScaleLayer),
+}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kscale.errors import SpecError
-from kscale.guests.sizes.abstract import count_build, size_of_build
+from kscale.guests.sizes.weightless import count_build
 from kscale.task.tasks import Input, Task
 
 FOUR = Task.of("vector", (4,), classes=2)
@@ -98,7 +98,7 @@ BUILDS = [
 def test_a_count_is_that_of_the_model_that_is_built(
     build: Callable[[], keras.Model],
 ) -> None:
-    size, model = size_of_build(build), build()
+    size, model = count_build(build).size, build()
     trainable = sum(np.prod(weight.shape) for weight in model.trainable_weights)
     assert size.params == model.count_params()
     assert size.trainable == trainable
@@ -126,9 +126,9 @@ def test_a_subclassed_model_is_called_on_the_task() -> None:
         model.compile("adam", "mse")
         return model
 
-    assert size_of_build(build, FOUR).params == 4 * 5 + 5 + 5 * 2 + 2
+    assert count_build(build, FOUR).size.params == 4 * 5 + 5 + 5 * 2 + 2
     with pytest.raises(SpecError, match="until it is called: give the task"):
-        size_of_build(build)
+        count_build(build)
 
 
 @pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer:UserWarning")
@@ -138,9 +138,9 @@ def test_a_model_that_only_says_it_is_built_is_not_counted_as_empty() -> None:
         model.build((None, 4))
         return model
 
-    assert size_of_build(build, FOUR).params == 37
+    assert count_build(build, FOUR).size.params == 37
     with pytest.raises(SpecError, match="no weights until it is called"):
-        size_of_build(build)
+        count_build(build)
 
 
 def test_open_sides_are_those_of_the_task() -> None:
@@ -148,7 +148,7 @@ def test_open_sides_are_those_of_the_task() -> None:
         return keras.Sequential([keras.Input((None, 3)), keras.layers.Dense(2)])
 
     task = Task((Input("frames", "sequence", (7, 3)),), ())
-    size = size_of_build(build, task)
+    size = count_build(build, task).size
     assert (size.params, size.flops) == (8, 7 * 2 * 3 * 2)
     counted = count_build(build)
     assert counted.size.params == 8 and counted.unknown
@@ -166,10 +166,10 @@ def test_what_no_machine_could_hold_is_counted_at_once() -> None:
         of_texts()
         return build()
 
-    size_of_build(sequential)  # TensorFlow is awake
+    count_build(sequential)  # TensorFlow is awake
     start = time.perf_counter()
-    assert size_of_build(build).params == 300_000 * 300_001
-    assert size_of_build(of_texts_too).params == 300_000 * 300_001
+    assert count_build(build).size.params == 300_000 * 300_001
+    assert count_build(of_texts_too).size.params == 300_000 * 300_001
     assert time.perf_counter() - start < 2
     # Nothing waits to be given values by the next model that is built for real.
     assert sequential()(np.zeros((1, 8, 8, 1))).shape == (1, 2)
@@ -182,7 +182,7 @@ def test_a_model_that_is_called_on_numbers_is_not_allocated_either() -> None:
         model.compile("adam", "mse")
         return model
 
-    assert size_of_build(build).params == 300_000 * 300_001
+    assert count_build(build).size.params == 300_000 * 300_001
 
 
 def test_counting_leaves_no_trace() -> None:
@@ -194,7 +194,7 @@ def test_counting_leaves_no_trace() -> None:
     keras.utils.set_random_seed(3)
     keras.backend.clear_session()
     for build in (sequential, of_texts):
-        size_of_build(build)
+        count_build(build)
     found = [sequential().layers[-1].name, random.random(), np.random.random()]
     assert found == expected and found[1:] == first[1:]
 
@@ -207,14 +207,14 @@ def test_what_fails_says_why_and_is_not_tried_for_real() -> None:
         raise ValueError("kernel of 0 sides")
 
     with pytest.raises(SpecError, match="cannot be built: ValueError: kernel of 0"):
-        size_of_build(build)
+        count_build(build)
     assert len(tries) == 2
 
 
 @pytest.mark.parametrize("made", [None, "model"])
 def test_what_is_no_model_is_refused(made: object) -> None:
     with pytest.raises(SpecError, match="must be returned, but got"):
-        size_of_build(lambda: made)
+        count_build(lambda: made)
 
 
 def test_what_works_only_for_real_is_built_for_real() -> None:
@@ -224,4 +224,4 @@ def test_what_works_only_for_real_is_built_for_real() -> None:
         model.predict(np.zeros((1, 8, 8, 1)), verbose=0)
         return model
 
-    assert size_of_build(build).params == sequential().count_params()
+    assert count_build(build).size.params == sequential().count_params()

@@ -1,15 +1,25 @@
 """What one operation of `keras.ops` computes, from the shapes that it reads and gives.
 
-Only the operations listed here are known. The shape of a constant that one reads is
-whole, for it has no batch.
+Only the operations listed here and in `costless.json` are known. The shape of a
+constant that an operation reads is whole, for a constant has no batch.
 """
 
+import json
 from collections.abc import Callable
+from importlib.resources import files
 from math import prod
 from typing import Any, NamedTuple
 
 Shape = tuple[Any, ...]
 """Sides of a tensor without the batch; None is a side that depends on the values."""
+
+
+COSTLESS: dict[str, list[str]] = json.loads(
+    files("kscale.guests.sizes").joinpath("costless.json").read_text("utf-8")
+)
+"""Layers and operations that only move, compare, sum or change values one by one,
+look values up, or are made to train: `kscale.networks.sizing` counts nothing of them.
+"""
 
 
 class Work(NamedTuple):
@@ -27,14 +37,10 @@ def work_of_operation(
     is_open = any(None in shape for shape in (*read, *made))
     if kind in _PRODUCTS and not is_open:
         return _PRODUCTS[kind](operation, read, made)
-    return Work() if kind in _ELEMENTWISE else None
+    return Work() if kind in COSTLESS["operations"] else None
 
 
-def _matmul(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    return Work(2 * prod(made[0]) * read[0][-1]) if len(read) == 2 else None
-
-
-def _dot(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+def _product(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     is_usual = len(read) == 2 and read[0] and read[1]
     return Work(2 * prod(made[0]) * read[0][-1]) if is_usual else None
 
@@ -80,44 +86,11 @@ def _attention(operation: Any, read: list[Shape], made: list[Shape]) -> Work | N
 
 
 _PRODUCTS: dict[str, Callable[[Any, list[Shape], list[Shape]], Work | None]] = {
-    "Matmul": _matmul,
-    "Dot": _dot,
-    "Inner": _dot,
+    "Matmul": _product,
+    "Dot": _product,
+    "Inner": _product,
     "Tensordot": _tensordot,
     "Conv": _convolution,
     "Einsum": _einsum,
     "DotProductAttention": _attention,
 }
-
-# Element by element, comparisons, sums and the like, and what only moves values:
-# nothing that `kscale.networks.sizing` counts.
-_ELEMENTWISE = frozenset(
-    """
-    Relu Relu6 Sigmoid SparseSigmoid Softplus Softsign SoftShrink SparsePlus Silu
-    Squareplus LogSigmoid LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu Glu
-    TanhShrink HardTanh HardShrink Threshold Softmax LogSoftmax Sparsemax
-    MaxPool AveragePool AdaptiveMaxPool AdaptiveAveragePool OneHot MultiHot Moments
-    BatchNorm LayerNorm RMSNorm Normalize DepthToSpace SpaceToDepth
-    Abs Absolute Fabs Add Arccos Arccosh Arcsin Arcsinh Arctan Arctan2 Arctanh Cbrt
-    Ceil Clip Copy Cos Cosh Deg2rad Rad2deg Divide DivideNoNan Exp Exp2 Expm1 Floor
-    FloorDivide Fmax Fmin Fmod Heaviside Hypot Log Log10 Log1p Log2 Logaddexp
-    Logaddexp2 Maximum Minimum Mod Multiply NanToNum Negative Power Reciprocal Round
-    Rsqrt Sign Signbit Sin Sinc Sinh Sqrt Square Subtract Tan Tanh TrueDivide Trunc
-    Erf Erfc Erfinv
-    BitwiseAnd BitwiseInvert BitwiseNot BitwiseOr BitwiseXor BitwiseLeftShift LeftShift
-    BitwiseRightShift RightShift Equal Greater GreaterEqual Isclose Isfinite IsIn Isinf
-    Isnan Isneginf Isposinf Less LessEqual LogicalAnd LogicalNot LogicalOr LogicalXor
-    NotEqual Select Where
-    All Amax Amin Any Argmax Argmin Average Bincount CountNonzero Cumprod Cumsum
-    Logsumexp Max Mean Median Min Nanargmax Nanargmin Nancumprod Nancumsum Nanmax
-    Nanmean Nanmin Nanprod Nanstd Nansum Nanvar Prod Ptp SegmentMax SegmentMin Std
-    SegmentSum Sum Var
-    Argpartition Argsort Digitize InTopK SearchSorted Sort TopK
-    Append Array ArraySplit BroadcastTo Concatenate Diag Diagflat Diagonal Diff Dsplit
-    Dstack EmptyLike ExpandDims Flip Fliplr Flipud Full FullLike GetItem Hsplit Hstack
-    Moveaxis OnesLike Pad Ravel Rearrange Repeat Reshape Roll Rot90 Split Squeeze Stack
-    Swapaxes Take TakeAlongAxis Tile Trace Transpose Tril Triu Vsplit Vstack ZerosLike
-    Cast ConvertToTensor SaturateCast Scatter ScatterUpdate Slice SliceUpdate
-    StopGradient Unstack CropImages ExtractPatches PadImages Resize RGBToGrayscale
-    """.split()  # noqa: SIM905  (a name a line would be a page)
-)

@@ -7,14 +7,14 @@ from typing import Any
 
 import keras
 
-from kscale.guests.sizes.layers import (
+from kscale.guests.sizes.layer_work import (
     VIEWS,
     einsum_shape,
     graph_of,
     packed_values,
     work_of,
 )
-from kscale.guests.sizes.operations import Shape, Work
+from kscale.guests.sizes.operation_work import Shape, Work
 from kscale.networks.sizing import SizeRow
 
 _BYTES = {"bool": 1, "string": 0}

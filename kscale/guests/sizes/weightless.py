@@ -1,0 +1,150 @@
+"""Sizes of models that a user's code builds, counted without allocating a weight.
+
+The code runs as it is, in a place where the variables of Keras have shapes only.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from math import prod
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kscale.building.models import alone
+from kscale.errors import SpecError, reason_of
+from kscale.guests.sizes.model_size import ModelSize, count_model, count_weights
+from kscale.ship.traces import no_trace
+from kscale.task.tasks import Task
+
+Build = Callable[[], Any]
+
+_MOST_VALUES = 10**5  # that a weight may have where it is computed with
+
+
+def count_build(build: Build, task: Task | None = None) -> ModelSize:
+    """Count the model that some code builds, layer by layer, without its weights.
+
+    The code runs where variables have no values. Code that fails there, such as code
+    that calls a large model on numbers, runs in a TensorFlow graph, where a number is a
+    promise; code that fails there too, in another way, runs for real. The names and
+    seeds of Keras and the seeds of Python and NumPy stay as they were.
+
+    Args:
+        build: Returns a Keras model, compiled or not. The code may run three times.
+        task: Inputs for a model that has no shapes until it is called, or leaves sides
+            of an input open.
+
+    Raises:
+        SpecError: The code fails, or gives no model, or one without any weight or
+            without a shape.
+
+    Example:
+
+    >>> def build():
+    ...     inputs = keras.Input((100_000,))
+    ...     return keras.Model(inputs, keras.layers.Dense(100_000)(inputs))
+    >>> count_build(build).size.params
+    10000100000
+    """
+    errors: list[Exception] = []
+    # The fastest place first; the last one allocates.
+    for place in (_shapes_only, tf.Graph().as_default, ExitStack):
+        try:
+            with no_trace(), place():
+                return _count(build(), task)
+        except SpecError:
+            raise
+        except Exception as error:  # a user's code may fail in any way
+            errors.append(error)
+            if repr(error) in map(repr, errors[:-1]):
+                break  # the code fails wherever it runs
+    reason = reason_of(errors[-1])
+    raise SpecError(f"The model cannot be built: {reason}.") from errors[-1]
+
+
+@contextmanager
+def _shapes_only() -> Iterator[None]:
+    """A place where no variable gets a value, nor those of optimizers and metrics."""
+    usual = keras.Variable.__init__
+    keras.Variable.__init__ = _promising(usual)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        keras.Variable.__init__ = usual
+
+
+def _promising(usual: Callable[..., None]) -> Callable[..., None]:
+    """How to make a variable, also from a value, which Keras refuses in that place."""
+
+    @wraps(usual)
+    def init(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(initializer, str):
+            initializer = keras.initializers.get(initializer)
+        if callable(initializer):
+            usual(self, _on_paper(initializer), *args, **kwargs)
+            return
+        value = keras.ops.convert_to_tensor(initializer, kwargs.get("dtype"))
+        kwargs.setdefault("dtype", keras.backend.standardize_dtype(value.dtype))
+        kwargs["shape"] = value.shape
+        usual(self, lambda shape, dtype: value, *args[1:], **kwargs)
+
+    return init
+
+
+def _on_paper(initializer: Callable[..., Any]) -> Callable[..., Any]:
+    """An initializer that refuses to make large values outside of a graph."""
+
+    def initialize(shape: Any, *args: Any, **kwargs: Any) -> Any:
+        if prod(shape) > _MOST_VALUES and tf.executing_eagerly():
+            raise RuntimeError(f"a weight of {prod(shape):,} values is computed with")
+        return initializer(shape, *args, **kwargs)
+
+    return initialize
+
+
+def _count(model: Any, task: Task | None) -> ModelSize:
+    if not isinstance(model, keras.Model):
+        raise SpecError(
+            f"A Keras model must be returned, but got {type(model).__name__}: end the "
+            "function with `return model`."
+        )
+    inputs = {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=item.name)
+        for item in (task.inputs if task is not None else ())
+    }
+    if not all(layer.built for layer in (model, *model._flatten_layers())):
+        _call(model, inputs)
+    try:
+        counted = count_model(model)
+    except SpecError:
+        counted = _filled(model, inputs) or count_weights(model)
+    if counted.size.params == 0:
+        raise SpecError(
+            f"Model {model.name!r} has no weights until it is called: give the task, "
+            "or end with `model.build(...)` that builds every layer."
+        )
+    return counted
+
+
+def _call(model: keras.Model, inputs: dict[str, Any]) -> None:
+    """Let a model build itself, as its first batch would."""
+    if inputs:
+        model(alone(inputs))
+    elif not model.built:
+        raise SpecError(
+            f"Model {model.name!r} has no shapes until it is called: give the task, or "
+            "begin it with keras.Input."
+        )
+
+
+def _filled(model: keras.Model, inputs: dict[str, Any]) -> ModelSize | None:
+    """A model that leaves sides open, on the inputs of a task that suit it."""
+    if len(inputs) != len(model.inputs):
+        return None
+    is_named = {item.name for item in model.inputs} == inputs.keys()
+    given = [*inputs.values()]
+    outputs = model(alone(inputs) if is_named else given)
+    return count_model(keras.Model(given, outputs))

@@ -97,15 +97,15 @@ def reason_of(error: Exception) -> str:
 
 
 def sentence_of(error: BaseException | str) -> str:
-    """What an error, or its text, says is wrong, in one line.
+    """What is wrong, by an error or its text, in one line.
 
-    It is the first paragraph that says so. It ends with a whole sentence, or a whole
-    word and an ellipsis, but with no dot.
+    The line is the first paragraph that says what is wrong. It ends with a whole
+    sentence, or a whole word and an ellipsis, without a dot.
     """
     plain = re.split(r"\n\s*\n", _MARKS.sub("", str(error)))
     paragraphs = [" ".join(each.split()) for each in plain if each.strip()]
-    said = [each for each in paragraphs if not each.startswith(_AROUND)]
-    text = (said or paragraphs or [""])[0]
+    causes = [each for each in paragraphs if not each.startswith(_AROUND)]
+    text = (causes or paragraphs or [""])[0]
     if len(text) > _LONGEST:
         end = text.rfind(". ", 0, _LONGEST)
         text = text[:end] if end > 0 else shorten(text, _LONGEST, placeholder=" ...")

@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscale.building.code.module import Subject, module_code
+from kscale.building.code.module import module_code
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import ArrayReader, reader_from_json
-from kscale.data.scaling import scalings_from_json
 from kscale.errors import (
     DataError,
     ExportError,
@@ -18,7 +17,7 @@ from kscale.errors import (
 )
 from kscale.networks.families.base import is_own
 from kscale.reports.html import report_html
-from kscale.reports.network_code import training_of
+from kscale.reports.network_code import subject_of
 from kscale.reports.notes import left_out_notes, model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
@@ -126,17 +125,8 @@ class Run(RecordedRun):
                 f"The code of {which.spec.family} is your own: build it with "
                 f"{dict(which.spec.knobs)}."
             )
-        description = self.description
         return module_code(
-            Subject(
-                which,
-                self.task,
-                self.objective,
-                training_of(description, which),
-                str(description["data"].get("name", "data")),
-                preprocessings_from_json(description.get("preprocessing", {})),
-                scalings_from_json(description.get("target_scaling", {})),
-            )
+            subject_of(self.description, which, self.task, self.objective)
         )
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
@@ -216,7 +206,7 @@ class Run(RecordedRun):
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
-        from kscale.ship.shipped import shipped_model
+        from kscale.ship.opening import shipped_model
 
         return shipped_model(
             self.folder, self.description, which, custom_objects, safe_mode
@@ -245,7 +235,7 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
-        from kscale.ship.predicting import predict_files
+        from kscale.ship.predict_files import predict_files
 
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])

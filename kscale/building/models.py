@@ -17,16 +17,10 @@ import keras
 from keras import layers
 
 from kscale.building.backbone_weights import draw_kernels, make_network
-from kscale.building.keras_calls import (
-    KERAS_CALLS,
-    Call,
-    LayerName,
-    Setting,
-    compute_layers,
-)
+from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, Setting
 from kscale.naming import input_names, layer_name
 from kscale.networks.backbones import Backbone
-from kscale.networks.blueprint import Blueprint, Layer
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
 
 def attention(width, heads, **options):
@@ -125,9 +119,11 @@ def build_model(
         item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
         for item in blueprint.inputs
     }
+    scope = Scope()
+    scope.update(inputs)
     build = _Build(seed, synchronized)
-    tensors = compute_layers(blueprint, inputs, build.output)
-    outputs = {layer_name(name): tensors[name] for name in blueprint.outputs}
+    build.compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "")
+    outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
     model = keras.Model(alone(inputs), alone(outputs))
     for layer in model.layers:
         if isinstance(layer, layers.MultiHeadAttention):
@@ -148,7 +144,25 @@ class _Build:
         self.synchronized = synchronized
         self.made: dict[str, Any] = {}
 
-    def output(self, record: Layer, path: str, reads: list[Any]) -> Any:
+    def compute(
+        self, records: tuple[Layer, ...], tensor: Any, scope: Scope, prefix: str
+    ) -> Any:
+        """What the last of the layers gives, from what enters the first."""
+        for record in records:
+            reads = [scope[name] for name in record.inputs] or [tensor]
+            if isinstance(record, Repeat):
+                tensor = reads[0]
+                for copy in range(1, record.times + 1):
+                    inside = Scope(scope)
+                    inside[BODY_INPUT] = tensor
+                    path = record.copy_path(prefix, copy)
+                    tensor = self.compute(record.body, tensor, inside, path)
+            else:
+                tensor = self._output(record, prefix + record.name, reads)
+            scope[record.name] = tensor
+        return tensor
+
+    def _output(self, record: Layer, path: str, reads: list[Any]) -> Any:
         """What the layer at a path gives; the layer is made when it is first read."""
         call, name = KERAS_CALLS[type(record)](record, *reads), layer_name(path)
         if isinstance(call.function, str):

@@ -1,8 +1,9 @@
-"""Reads saved Keras models, with or without their weights, and runs no code."""
+"""Reads Keras models from files of strangers, and runs no code in them."""
 
 import json
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from kscale.ship.traces import no_trace
 _LARGEST_CONFIG = 10**8
 _LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
-# Where Keras' own layers, operations and what they are made with live. Its other
-# modules hold functions that fetch or open files, which a layer must not be made of.
+# Where Keras' layers, operations and what they are made with live. Its other modules
+# hold functions that fetch or open files, which a layer must not be made of.
 _STOCK = re.compile(
     r"keras(\.(src\.)?(layers|ops|models|initializers|regularizers|constraints"
     r"|activations|dtype_policies|quantizers|random)(\..*)?)?"
@@ -29,24 +30,27 @@ _FUNCTIONS = (
 )
 # Layers that hold code, or the path of some.
 _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-# Layers that two networks of `keras.applications` bring along.
-_THEIRS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
+# Layers that come with two networks of `keras.applications`.
+_OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 
 
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
     Args:
-        path: What `model.save` wrote.
-        shape: Shape of one example, for a model saved before it had one.
+        path: A file that `model.save` wrote.
+        shape: Shape of one example, for a model saved before it had an input.
 
     Raises:
         ExportError: There is no such file, it is damaged or no Keras model, or the
-            model has code of its own: a Lambda layer or a class that is not Keras'.
+            model has custom code: a Lambda layer or a class that is not Keras'.
     """
     config = _without_training(_config(path))
     _check_stock(config, path.name)
-    model = _built(config, path.name)
+    with no_trace(), keras.StatelessScope(initialize_variables=False):
+        model = _model_of(
+            lambda: keras.saving.deserialize_keras_object(config, safe_mode=True), path
+        )
     if not model.built and shape is None:
         raise ExportError(
             f"{path.name} was saved before it had an input: give its shape with "
@@ -61,21 +65,17 @@ def load_trained(path: Path) -> keras.Model:
     """The model of a `.keras` file with its weights, not compiled.
 
     Args:
-        path: What `model.save` wrote.
+        path: A file that `model.save` wrote.
 
     Raises:
-        ExportError: As `read_model`, or its weights are missing or damaged.
+        ExportError: As `read_model`, or the weights are missing or damaged.
     """
-    # A loss or a metric of the user's own is not asked for.
+    # The loss and the metrics, which may be the user's, are not read.
     config = {**_config(path), "compile_config": None}
     _check_stock(config, path.name)
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a file from a stranger may fail in any way
-        text = f"{path.name} cannot be loaded from Keras' own layers: "
-        raise ExportError(f"{text}{cause_of(error)}.") from error
-    if not isinstance(model, keras.Model):
-        raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
+    model = _model_of(
+        lambda: keras.saving.load_model(path, compile=False, safe_mode=True), path
+    )
     if not model.built:
         raise ExportError(
             f"{path.name} was saved before it had weights: call the model once on an "
@@ -84,8 +84,20 @@ def load_trained(path: Path) -> keras.Model:
     return model
 
 
+def _model_of(make: Callable[[], Any], path: Path) -> keras.Model:
+    try:
+        model = make()
+    except Exception as error:  # a file from a stranger may fail in any way
+        raise ExportError(
+            f"{path.name} cannot be rebuilt from Keras' own layers: {cause_of(error)}."
+        ) from error
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
+    return model
+
+
 def cause_of(error: Exception) -> str:
-    """What Keras says at the end of a long error, in one line, and of which layer.
+    """The cause that Keras names at the end of a long error, and the layer it is in.
 
     Example:
 
@@ -95,9 +107,9 @@ def cause_of(error: Exception) -> str:
     text = reason_of(error) if isinstance(error, LookupError) else str(error)
     *around, text = text.split("Exception encountered: ")
     marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
-    said = sentence_of(marked[1] if marked else text)
-    named = _LAYER.search(around[-1]) if around else None
-    return f"{named[1]} {named[2]!r}: {said}" if named else said
+    cause = sentence_of(marked[1] if marked else text)
+    layer = _LAYER.search(around[-1]) if around else None
+    return f"{layer[1]} {layer[2]!r}: {cause}" if layer else cause
 
 
 def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
@@ -145,7 +157,7 @@ def _no_model(path: Path) -> str:
 
 
 def _without_training(config: Any) -> Any:
-    """A config without losses, metrics and optimizers, which may be the user's own."""
+    """A config without losses, metrics and optimizers, which may be the user's."""
     if isinstance(config, dict):
         kept = config.items()
         return {k: _without_training(v) for k, v in kept if k != "compile_config"}
@@ -155,7 +167,7 @@ def _without_training(config: Any) -> Any:
 
 
 def _check_stock(config: Any, name: str) -> None:
-    """Refuse whatever is not made of Keras' own classes, before any is looked up."""
+    """Refuse a config with a class that is not Keras', before any is looked up."""
     if isinstance(config, list):
         for item in config:
             _check_stock(item, name)
@@ -181,11 +193,13 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     function = str(config.get("config")) if kind == "function" else ""
     if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
         return
-    is_theirs = str(module).startswith("keras.src.applications.") and kind in _THEIRS
-    if _STOCK.fullmatch(str(module)) or is_theirs or _is_registered(config):
+    is_of_applications = (
+        str(module).startswith("keras.src.applications.") and kind in _OF_APPLICATIONS
+    )
+    if _STOCK.fullmatch(str(module)) or is_of_applications or _is_registered(config):
         return
-    own = f"{module}.{kind}" if module else kind
-    what = f"function, {function}" if function else f"class, {own}"
+    path = f"{module}.{kind}" if module else kind
+    what = f"function, {function}" if function else f"class, {path}"
     raise ExportError(
         f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
         "can be counted from a file."
@@ -193,19 +207,6 @@ def _check_class(config: dict[str, Any], name: str) -> None:
 
 
 def _is_registered(config: dict[str, Any]) -> bool:
-    """Whether the caller's own program has registered a class under its name."""
+    """Whether the program that calls this has registered the class."""
     found = keras.saving.get_registered_object(config.get("registered_name"))
     return found is not None
-
-
-def _built(config: dict[str, Any], name: str) -> keras.Model:
-    try:
-        with no_trace(), keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    except Exception as error:  # a config from a stranger may fail in any way
-        raise ExportError(
-            f"{name} cannot be rebuilt from Keras' own layers: {cause_of(error)}."
-        ) from error
-    if not isinstance(model, keras.Model):
-        raise ExportError(f"{name} holds a {type(model).__name__}, not a model.")
-    return model

@@ -1,4 +1,7 @@
-"""Opening a saved model, and what to do where Keras does not open it by itself."""
+"""Opens the trained models of a run folder, with their preprocessing.
+
+Where Keras does not open a model, the error says what does.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +11,79 @@ from zipfile import is_zipfile
 
 import keras
 
-from kscale.errors import ExportError
+from kscale.data.preprocessing import preprocessings_from_json
+from kscale.data.scaling import scalings_from_json
+from kscale.errors import ExportError, ResultsError
+from kscale.networks.families import FAMILIES
+from kscale.runs.entries import Entry
 from kscale.ship.model_files import cause_of
+from kscale.ship.packaging import package_model
+from kscale.task.tasks import Task
 
-_OWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+_CUSTOM = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+
+
+def shipped_model(
+    folder: Path,
+    description: Mapping[str, Any],
+    which: str | Entry,
+    custom_objects: Mapping[str, Any] | None = None,
+    safe_mode: bool = True,
+) -> keras.Model:
+    """A trained model of a run, with its preprocessing.
+
+    Args:
+        folder: The run folder.
+        description: The content of its `run.json`.
+        which: `best`, `recommended`, or an entry of the front.
+        custom_objects, safe_mode: As in `open_model`.
+
+    Raises:
+        ExportError: The file or the weights are damaged.
+        ResultsError: There is no such model in the folder.
+    """
+    if isinstance(which, Entry):
+        if which.spec.family not in FAMILIES:
+            raise ResultsError(
+                f"Of {which.spec.family}, best and recommended can be loaded; the "
+                "others need your own code to build them."
+            )
+        return package_model(
+            which.spec,
+            Task.from_json(description["task"]),
+            _weights(folder, which),
+            preprocessings_from_json(description["preprocessing"]),
+            scalings_from_json(description["target_scaling"]),
+        )
+    path = folder / "models" / f"{which}.keras"
+    if which not in ("best", "recommended") or not path.exists():
+        raise ResultsError(_missing(folder, which))
+    return open_model(path, custom_objects, safe_mode)
+
+
+def _missing(folder: Path, which: str) -> str:
+    weights = folder / "models" / f"{which}.weights.h5"
+    if which in ("best", "recommended") and weights.exists():
+        return (
+            f"Keras could not save the {which} model of {folder} as a whole: build it "
+            f"by your own code and load {weights} in Python with model.load_weights, "
+            "or give its class a get_config, search again and it is saved."
+        )
+    return (
+        f"{folder} has no model {which!r}; there are best and recommended once a "
+        "search has ended."
+    )
+
+
+def _weights(folder: Path, entry: Entry) -> Path:
+    for training in entry.results:
+        path = folder / "models" / f"{training.key}.npz"
+        if path.exists():
+            return path
+    raise ResultsError(
+        f"The weights of {entry.spec.family} with {entry.params:,} parameters were "
+        "not kept: only those of the front and of finalists are."
+    )
 
 
 def open_model(
@@ -20,12 +92,12 @@ def open_model(
     """The model of a file in the folder of a run's models, not compiled.
 
     Args:
-        path: What `save_model` wrote.
-        custom_objects: Classes and functions of the user's own that it has, by name.
+        path: A file that `save_model` wrote.
+        custom_objects: Classes and functions of the user that the model has, by name.
         safe_mode: Whether the code of Lambda layers, which the file holds, is refused.
 
     Raises:
-        ExportError: It does not open; the text says what does.
+        ExportError: The file does not open; the text says how it does.
     """
     objects = dict(custom_objects or {})
     try:
@@ -35,14 +107,14 @@ def open_model(
     except Exception as error:  # a user's layers may fail in any way
         known = (*objects, *keras.saving.get_custom_objects())
         has_some = any(">" not in name for name in known)  # the others are registered
-        raise ExportError(_not_opened(path, error, has_some)) from error
+        raise ExportError(_reason_not_opened(path, error, has_some)) from error
 
 
-def opens_alone(path: Path) -> str:
-    """What is needed to open a model where nothing of the user's own is registered.
+def what_opening_needs(path: Path) -> str:
+    """How a model opens in a program that has registered no classes of the user.
 
     Returns:
-        A sentence; empty if nothing is needed.
+        A sentence; empty if the model opens without more.
     """
     registered = keras.saving.get_custom_objects()
     kept = dict(registered)
@@ -56,16 +128,16 @@ def opens_alone(path: Path) -> str:
     return ""
 
 
-def _not_opened(path: Path, error: Exception, has_some: bool) -> str:
+def _reason_not_opened(path: Path, error: Exception, has_some: bool) -> str:
     text = str(error)
     load = f"Run({str(path.parents[1])!r}).load_model({path.stem!r}"
     # What was given already is needed beside what is missing.
     others, given = ("..., ", "custom_objects={...}, ") if has_some else ("", "")
-    if own := _OWN.search(text):
+    if custom := _CUSTOM.search(text):
         return (
-            f"{path} has {own[1]}, code of your own: give kscale predict and export "
+            f"{path} has {custom[1]}, code of your own: give kscale predict and export "
             f"--hypermodel MODULE:NAME, or open it in Python with {load}, "
-            f"custom_objects={{{others}{own[1]!r}: {own[1]}}})."
+            f"custom_objects={{{others}{custom[1]!r}: {custom[1]}}})."
         )
     if "`safe_mode=False`" in text:
         return (

@@ -12,12 +12,12 @@ class Prediction:
     """What a trained model says of one example, or why it says nothing.
 
     Args:
-        source: The file, and the row in it where it has several: `a.csv:17`.
+        source: The file, and the row in a file of several examples: `a.csv:17`.
         classes: By target of classes, names with their probabilities, likeliest first.
-        values: By real target, its values in the user's unit.
+        values: By target of real values, the values in the unit of the user.
         error: Why there is no prediction; empty if there is one.
-        labels: By target of which several labels may be true, the names of those that
-            are more likely true than not with their probabilities, likeliest first.
+        labels: By target of labels, the names of those that are more likely true than
+            not, with their probabilities, likeliest first.
 
     Example:
 
@@ -32,25 +32,20 @@ class Prediction:
     labels: Mapping[str, Ranking] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; each target under its name, `null` where there is no answer."""
-        targets: dict[str, Any] = {
-            name: {
-                "class": ranking[0][0],
-                "probability": ranking[0][1],
-                "ranking": [{"class": c, "probability": p} for c, p in ranking],
-            }
-            for name, ranking in self.classes.items()
-        }
+        """Plain data; each target under its name, `null` without a prediction."""
+        targets: dict[str, Any] = {}
+        for name, pairs in self.classes.items():
+            ranking = [{"class": c, "probability": p} for c, p in pairs]
+            targets[name] = {**ranking[0], "ranking": ranking}
         targets |= {
             name: {"labels": [{"label": n, "probability": p} for n, p in pairs]}
             for name, pairs in self.labels.items()
         }
         targets |= {name: {"values": list(v)} for name, v in self.values.items()}
-        error = self.error or None
         return {
             "source": self.source,
-            "targets": None if error else targets,
-            "error": error,
+            "targets": None if self.error else targets,
+            "error": self.error or None,
         }
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""From a preprocessing to stock Keras layers: its second reading."""
+"""A preprocessing as stock Keras layers, for the model that is shipped."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ _NEVER_REACHED = 1e3  # dB; float32 holds a range of 760
 
 
 def apply_layers(preprocessing: Preprocessing, raw: Tensors, name: str) -> Any:
-    """The network's input for raw inputs, as Keras tensors.
+    """An input of the network from raw inputs, as Keras tensors.
 
     Args:
-        preprocessing: What to compute.
+        preprocessing: From the raw inputs to the input.
         raw: Raw inputs by name.
-        name: Name of the network's input; names of the layers begin with it.
+        name: Name of the input, with which the names of the layers begin.
     """
     return LAYERS[type(preprocessing)](preprocessing, raw, name)
 
@@ -46,7 +46,7 @@ def _unchanged(item: Unchanged, raw: Tensors, name: str) -> Any:
 
 
 def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
-    heard = keras.layers.MelSpectrogram(
+    spectrum = keras.layers.MelSpectrogram(
         fft_length=item.fft_length,
         sequence_stride=item.step,
         sequence_length=item.window,
@@ -60,8 +60,8 @@ def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
         dtype="float32",
         name=f"{name}_log_mel",
     )(raw[item.raw.name])
-    turned = keras.layers.Permute((2, 1), name=f"{name}_turned")(heard)
-    return rescaled(turned, item.scaling, f"{name}_scaling")
+    frames = keras.layers.Permute((2, 1), name=f"{name}_turned")(spectrum)
+    return rescaled(frames, item.scaling, f"{name}_scaling")
 
 
 def _text(item: TextTokens, raw: Tensors, name: str) -> Any:
@@ -104,14 +104,14 @@ def _numbers(item: TableColumns, raw: Tensors, name: str) -> list[Any]:
     known = keras.ops.where(is_blank, 0.0, scaled)
     if not item.telling:
         return [known]
-    told = keras.ops.take(is_blank, list(item.telling), axis=1)
-    return [known, keras.ops.cast(told, "float32")]
+    blanks = keras.ops.take(is_blank, list(item.telling), axis=1)
+    return [known, keras.ops.cast(blanks, "float32")]
 
 
 def _one_hot(words: Any, item: Category, name: str) -> Any:
     found = keras.layers.StringLookup(
         vocabulary=list(item.values),
-        oov_token=_other_than(item.values),
+        oov_token=_word_for_unknown(item.values),
         output_mode="one_hot",
         name=name,
     )(words)
@@ -119,11 +119,11 @@ def _one_hot(words: Any, item: Category, name: str) -> Any:
     return keras.ops.cast(known, "float32")
 
 
-def _other_than(words: Sequence[str]) -> str:
-    """A word for the unknown that is none of the column's.
+def _word_for_unknown(words: Sequence[str]) -> str:
+    """A word for unknown words that is no word of the column.
 
-    Keras takes a first word that equals it for the unknown's own place, and compares as
-    NumPy does, to which "" and "\\0" are one.
+    Keras gives the place of unknown words to a first word that equals it, and compares
+    as NumPy does, for which "" and "\\0" are the same.
     """
     other = "[UNK]"
     while other in words:

@@ -9,10 +9,9 @@ from kscale.building.models import alone
 from kscale.data.dataset import Dataset
 from kscale.errors import ExportError, reason_of
 from kscale.guests.hypermodels.outputs import Heads, shares_of
-from kscale.naming import layer_name
-from kscale.ship.opening import opens_alone
-from kscale.ship.packaging import named_answers, raw_tensors, save_model
-from kscale.ship.preprocessing_layers import apply_layers, rescaled
+from kscale.ship.opening import what_opening_needs
+from kscale.ship.packaging import raw_tensors, save_model, target_outputs
+from kscale.ship.preprocessing_layers import apply_layers
 
 
 def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> str:
@@ -29,7 +28,7 @@ def save_own(model: keras.Model, heads: Heads, dataset: Dataset, path: Path) -> 
     """
     try:
         save_model(_packaged(model, heads, dataset), path)
-        return opens_alone(path)
+        return what_opening_needs(path)
     except Exception as error:  # a user's layers may fail in any way
         reason = reason_of(error)
     weights = path.with_suffix(".weights.h5")
@@ -64,11 +63,7 @@ def _packaged(model: keras.Model, heads: Heads, dataset: Dataset) -> keras.Model
     for target in dataset.task.targets:
         found = given[target.name]
         if target.head.is_named:
-            shares = shares_of(target, found, are_logits[target.name])
-            outputs |= named_answers(target, shares, shares)
-        elif target.name in heads.scalings:
-            scaling, name = heads.scalings[target.name], layer_name(target.name)
-            outputs[target.name] = rescaled(found, scaling, f"{name}.value")
-        else:
-            outputs[target.name] = found
+            found = shares_of(target, found, are_logits[target.name])
+        scaling = heads.scalings.get(target.name)
+        outputs |= target_outputs(target, found, scaling, is_activated=True)
     return keras.Model(alone(raw), alone(outputs), name="packaged")

@@ -1,4 +1,4 @@
-"""Format: how a model is written for others, wholly or not at all."""
+"""Format: a form in which a trained model leaves a run, as one file or one folder."""
 
 import os
 import shutil
@@ -20,10 +20,10 @@ class Format:
 
     Args:
         suffix: End of the default name.
-        is_mine: Whether a path holds such a model, which may be written over.
-        write: Writes a model, as `kscale.ship.packaging.package_model` gives it for a
+        is_mine: Whether a path holds a model of this form, which may be overwritten.
+        write: Writes a model, as `kscale.ship.packaging.package_model` makes it for a
             task, to a path that does not exist.
-        check: Raises an `ExportError` for a path that cannot be of this form.
+        check: Raises an `ExportError` for a path that does not suit the form.
     """
 
     suffix: str
@@ -39,19 +39,32 @@ def export_model(
     form: Format,
     overwrite: bool = False,
 ) -> None:
-    """Write a model so that a reader sees all of it or none.
+    """Write a model in a form, wholly or not at all.
 
     Args:
         model: What to write.
-        task: What it was trained for.
-        path: A file or a folder, as the format has it.
-        form: How to write it.
-        overwrite: Whether a model of this format that is there may go.
+        task: The task that the model was trained for.
+        path: A file or a folder, as the form has it.
+        form: How to write the model.
+        overwrite: Whether a model of this form at the path is replaced.
 
     Raises:
-        ExportError: Something is there already, or it cannot be written.
+        ExportError: Something is at the path, or the model cannot be written.
     """
     check_target(path, form, overwrite)
+    write_whole(path, lambda partial: form.write(model, task, partial))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file or a folder so that a reader sees all of it or none.
+
+    Args:
+        path: Where the file or folder is afterwards; what was there is replaced.
+        write: Writes to another path with the same end of the name.
+
+    Raises:
+        ExportError: The path cannot be written; what was there is there still.
+    """
     # Keras knows the form of a file by the end of its name.
     partial, old = (
         path.with_name(f".{what}-{os.getpid()}-{path.name}")
@@ -59,7 +72,7 @@ def export_model(
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        form.write(model, task, partial)
+        write(partial)
         if path.is_dir():
             path.rename(old)  # a folder with content is not replaced
         partial.replace(path)
@@ -76,7 +89,7 @@ def check_target(path: Path, form: Format, overwrite: bool) -> None:
     """Raise unless a model may be written to a path.
 
     Raises:
-        ExportError: It may not; the text says why.
+        ExportError: The path does not suit the form, or something is there.
     """
     form.check(path)
     if not (path.exists() or path.is_symlink()):

@@ -1,8 +1,8 @@
 """TensorFlow's SavedModel: a folder that TensorFlow Serving and others open.
 
-Names of a signature are more restricted than those of Keras: every character but
-letters, digits and underscores becomes one underscore. What they stand for is written
-beside the model, in `assets.extra/kscale.json`.
+Names of a signature have letters, digits and underscores only: every other character of
+a Keras name becomes an underscore. The Keras name of each is written beside the model,
+in `assets.extra/kscale.json`.
 """
 
 import json
@@ -21,7 +21,7 @@ NAMES_FILE = "assets.extra/kscale.json"  # a folder that TensorFlow leaves to ot
 
 
 def signature_names(names: Iterable[str]) -> dict[str, str]:
-    """Names that a signature may have by those of a model, no two the same.
+    """Names that a signature may have, by the names of a model; no two are the same.
 
     Example:
 
@@ -42,21 +42,22 @@ def signature_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _write(model: "keras.Model", task: Task, path: Path) -> None:
-    """Inputs and outputs by name, also where there is one; `serve` does the same."""
+    """Write a signature `serve` with inputs and outputs by name, be it only one."""
     import keras  # seconds; the table of formats is read without it
 
     tensors = {tensor.name: tensor for tensor in model.inputs}
     inputs = signature_names(tensors)
-    is_alone, alone = not isinstance(model.input, dict), task.targets[0].name
+    target = task.targets[0].name  # the only one, if the output is no dict
     outputs = signature_names(
-        model.output if isinstance(model.output, dict) else [alone]
+        model.output if isinstance(model.output, dict) else [target]
     )
 
-    def serve(given: Any) -> dict[str, Any]:
-        raw = {name: given[inputs[name]] for name in tensors}
-        answers = model(*raw.values() if is_alone else (raw,), training=False)
-        answers = answers if isinstance(answers, dict) else {alone: answers}
-        return {outputs[name]: answer for name, answer in answers.items()}
+    def serve(named: Any) -> dict[str, Any]:
+        raw = {name: named[inputs[name]] for name in tensors}
+        takes_names = isinstance(model.input, dict)
+        given = model(raw if takes_names else raw[model.input.name], training=False)
+        given = given if isinstance(given, dict) else {target: given}
+        return {outputs[name]: tensor for name, tensor in given.items()}
 
     archive = keras.export.ExportArchive()
     archive.track(model)

@@ -15,7 +15,7 @@ from kscale import DataError, ResultsError, Run
 from kscale.cli import main
 from kscale.data.preprocessing import RawInput
 from kscale.data.readers import Example, Reader
-from kscale.ship.predicting import predict_files
+from kscale.ship.predict_files import predict_files
 from kscale.task.tasks import Task
 
 

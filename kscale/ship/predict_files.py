@@ -1,7 +1,8 @@
-"""From files as users have them to predictions, some examples at a time."""
+"""Predictions for files as users have them, a batch of examples at a time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,6 @@ from kscale.task.tasks import Target, Task
 _MOST_EXAMPLES = 256
 _MOST_BYTES = 2**26
 
-_Outputs = Mapping[str, NDArray[Any]]
-Values = tuple[float, ...]
-
 
 def predict_files(
     model: keras.Model,
@@ -33,25 +31,27 @@ def predict_files(
 ) -> Iterator[Prediction]:
     """A prediction for each example of some files, in their order.
 
-    A batch of examples is in memory at a time.
-
     Args:
         model: What `package_model` gives.
-        task: What it was trained for.
-        raw: Its inputs.
-        reader: Reads a file as those of training were read.
+        task: The task that it was trained for.
+        raw: The inputs of the model.
+        reader: Reads a file as the files of the training were read.
         paths: Files, and folders of them.
         top: Most classes of a ranking; all of them if not given.
     """
     examples = (each for path in paths for each in _examples(reader, Path(path)))
-    for batch in _batches(examples, _batch_size(raw)):
+    size = _batch_size(raw)
+    while batch := list(islice(examples, size)):
         readable = [example for example in batch if example.raw is not None]
-        answers = iter(_predict(model, task, raw, readable, top) if readable else ())
+        outputs = _outputs(model, task, raw, readable) if readable else {}
+        row = 0
         for example in batch:
             if example.raw is None:
                 yield Prediction(example.source, error=example.error)
-            else:
-                yield next(answers)
+                continue
+            given = {target.name: outputs[target.name][row] for target in task.targets}
+            yield _prediction(example.source, task, given, top)
+            row += 1
 
 
 def _examples(reader: Reader, path: Path) -> Iterator[Example]:
@@ -67,37 +67,19 @@ def _examples(reader: Reader, path: Path) -> Iterator[Example]:
 
 
 def _batch_size(raw: Sequence[RawInput]) -> int:
-    """Examples whose raw numbers are of a bounded size together."""
+    """Examples of a batch, whose raw numbers together have a bounded size."""
     numbers = sum(int(np.prod(item.shape, dtype=np.int64)) for item in raw)
     return max(1, min(_MOST_EXAMPLES, _MOST_BYTES // (4 * max(1, numbers))))
 
 
-def _batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
-    batch: list[Example] = []
-    for example in examples:
-        batch.append(example)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _predict(
-    model: keras.Model,
-    task: Task,
-    raw: Sequence[RawInput],
-    examples: Sequence[Example],
-    top: int | None,
-) -> Iterator[Prediction]:
+def _outputs(
+    model: keras.Model, task: Task, raw: Sequence[RawInput], examples: Sequence[Example]
+) -> Mapping[str, NDArray[Any]]:
+    """What a model gives for some examples, by target; `(examples, outputs)` each."""
     names = input_names(item.name for item in raw)
     inputs = {names[item.name]: _stacked(item, examples) for item in raw}
     given = model.predict_on_batch(alone(inputs))
-    outputs: _Outputs = (
-        given if isinstance(given, dict) else {task.targets[0].name: given}
-    )
-    for row, example in enumerate(examples):
-        yield _prediction(example.source, task, outputs, row, top)
+    return given if isinstance(given, dict) else {task.targets[0].name: given}
 
 
 def _stacked(item: RawInput, examples: Sequence[Example]) -> NDArray[Any]:
@@ -111,25 +93,25 @@ def _stacked(item: RawInput, examples: Sequence[Example]) -> NDArray[Any]:
 
 
 def _prediction(
-    source: str, task: Task, outputs: _Outputs, row: int, top: int | None
+    source: str, task: Task, given: Mapping[str, NDArray[Any]], top: int | None
 ) -> Prediction:
-    answers = {target.name: outputs[target.name][row] for target in task.targets}
-    if not all(np.isfinite(answer).all() for answer in answers.values()):
+    """A prediction from what the model gives for one example, `(outputs,)` a target."""
+    if not all(np.isfinite(numbers).all() for numbers in given.values()):
         what = "the model gives no finite number; a number may be missing or too large"
         return Prediction(source, error=f"{what}.")
     found: dict[str, Any] = defaultdict(dict)
     for target in task.targets:
-        found[target.head.nouns[1]][target.name] = _answer(
-            target, answers[target.name], top
-        )
+        shown = _shown(target, given[target.name], top)
+        found[target.head.nouns[1]][target.name] = shown
     return Prediction(source, **found)
 
 
-def _answer(target: Target, given: NDArray[Any], top: int | None) -> Ranking | Values:
+def _shown(
+    target: Target, given: NDArray[Any], top: int | None
+) -> Ranking | tuple[float, ...]:
     """Names with their probabilities, or values."""
+    numbers = given.astype(float).tolist()
     if target.head.chosen is None:
-        return tuple(given.astype(float).tolist())
-    return tuple(
-        (target.class_names[place], float(given[place]))
-        for place in target.head.chosen(given, top)
-    )
+        return tuple(numbers)
+    chosen = target.head.chosen(given, top)
+    return tuple((target.class_names[place], numbers[place]) for place in chosen)

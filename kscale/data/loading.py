@@ -1,4 +1,4 @@
-"""Data of any source as a task and three fixed parts; loading is all that is heavy."""
+"""Data of any source as a data set: each form of data has a row or a line here."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -63,7 +63,7 @@ def load_dataset(
             tuple of them by part; or a `Dataset`, returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
-        options: What the data does not say itself, see `Options`.
+        options: What the data itself does not show, see `Options`.
 
     Raises:
         DataError: The data cannot be read, or cannot be trained on.
@@ -103,7 +103,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 
 def peek_task(source: Any, **options: Any) -> Task:
-    """The task of a source, without loading more of it than that takes.
+    """The task of a source, of which only what is needed is loaded.
 
     Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
     of images and sounds only headers.
@@ -162,7 +162,7 @@ _IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
 
 
 def _raw_data(source: Any, options: Options) -> RawData:
-    """What a source holds: each form of data has a row or a line here."""
+    """The raw data of any source."""
     if _is_known(source, KERAS_DATASETS):
         return KERAS_DATASETS[source].load(options)
     if _is_known(source, SOURCES):
@@ -196,7 +196,7 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
 
 
 def _path_of(source: str | Path) -> Path:
-    """The path; a bare word that is no file is a name that nobody knows."""
+    """The path; a bare word that is no file is taken for an unknown name."""
     path = Path(source)
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, (*SOURCES, *KERAS_DATASETS))

@@ -37,14 +37,14 @@ _KEYS: dict[PartName, tuple[tuple[str, str], ...]] = {
 
 
 def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]]:
-    """Which keys hold inputs and targets of each part that is there.
+    """The keys of inputs and targets, by part.
 
     Args:
         keys: All keys found.
-        where: What holds them, for the message.
+        where: Name of what holds the keys, for the message.
 
     Raises:
-        DataError: No training part is there, or half of a part is.
+        DataError: The training part, or half of a part, is missing.
     """
     found = set(keys)
     chosen: dict[PartName, tuple[str, str]] = {}
@@ -93,8 +93,10 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyEr
 def parts_of_file(path: Path) -> RawParts:
     """Parts of an NPZ file with the arrays `x_train`, `y_train`, ... or `x` and `y`.
 
+    Headers and names are read at once, arrays when they are needed, never a pickle.
+
     Raises:
-        DataError: There is no such file, it is damaged, or arrays are missing in it.
+        DataError: The file is missing, damaged, or lacks arrays.
     """
     if not path.exists():
         raise DataError(f"There is no file {path}.")

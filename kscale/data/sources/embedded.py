@@ -34,7 +34,7 @@ class Embedded:
         return RawArray("x", self.shape, np.dtype(np.float32), lambda: self.read()[0])
 
     def parts(self) -> RawParts:
-        """The whole set, as a training part to cut others from."""
+        """All examples as a training part, from which the other parts are cut."""
         y = RawArray.of("y", self.read()[1])
         return {"train": RawPart({UNNAMED: self.x}, {UNNAMED: y})}
 

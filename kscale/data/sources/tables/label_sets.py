@@ -19,10 +19,10 @@ Labels = frozenset[str]
 
 
 def are_label_sets(cells: Sequence[str]) -> bool:
-    """Whether cells of a column look like labels with a stroke between them.
+    """Whether cells of a column are combinations of labels with a stroke between them.
 
     Then some cells have several labels, and there are fewer labels than different
-    cells: labels occur in combinations.
+    cells.
 
     Example:
 
@@ -39,7 +39,7 @@ def are_label_sets(cells: Sequence[str]) -> bool:
 
 
 def label_set(cell: str) -> Labels:
-    """The labels of a cell, without blanks around them; none in a blank cell."""
+    """The labels of a cell, without spaces around them; none in a blank cell."""
     if cell in BLANKS:
         return frozenset()
     return frozenset(filter(None, (label.strip() for label in cell.split(SEPARATOR))))
@@ -52,7 +52,7 @@ def true_columns(
 
     Args:
         columns: Cells of 0 and 1 by the name of the column.
-        file: The file they are in, for the message.
+        file: Name of the file, for the message.
         lines: The line of each row.
 
     Raises:
@@ -77,7 +77,7 @@ def indicator_arrays(
     sets: Mapping[PartName, Sequence[Labels]],
     files: Mapping[PartName, str],
 ) -> dict[PartName, RawArray]:
-    """By part, a row of 0 and 1 for each example: one number for each name.
+    """By part, a row of 0 and 1 for each example: a number for each name.
 
     Raises:
         DataError: There are fewer than two labels, or a part has others.

@@ -24,8 +24,8 @@ class Call:
     """A call as data.
 
     Args:
-        function: What is called: a path such as `layers.Dense`, the name of one of the
-            `PRINTED` functions of `kscale.building.models`, or a call that makes it.
+        function: What is called: a path such as `layers.Dense`, the name of a function
+            at the top of `kscale.building.models`, or a call that makes the function.
         arguments: Values by position; a value may be a call itself.
         options: Values by keyword.
     """

@@ -6,9 +6,8 @@ they stand, and therefore without types.
 # mypy: disallow-untyped-defs=False
 
 import math
-from collections.abc import Mapping
+import operator
 from dataclasses import replace
-from operator import attrgetter, getitem
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -18,7 +17,7 @@ from keras import layers
 
 from kscale.building.backbone_weights import draw_kernels, make_network
 from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, Setting
-from kscale.naming import input_names, layer_name
+from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
@@ -84,18 +83,7 @@ def pretrained(network, name, tuned, blue_first=False, scale=1.0, offset=0.0):
     return apply
 
 
-_FUNCTIONS = SimpleNamespace(
-    keras=keras,
-    layers=layers,
-    getitem=getitem,
-    attention=attention,
-    depthwise_start=depthwise_start,
-    known_tokens=known_tokens,
-    padding_mask=padding_mask,
-    position_ids=position_ids,
-    prepend_token=prepend_token,
-    pretrained=pretrained,
-)
+_FUNCTIONS = SimpleNamespace(**globals(), getitem=operator.getitem)
 """What paths of `Call.function` start from."""
 
 
@@ -124,16 +112,11 @@ def build_model(
     build = _Build(seed, synchronized)
     build.compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "")
     outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
-    model = keras.Model(alone(inputs), alone(outputs))
+    model = keras.Model(single_or_named(inputs), single_or_named(outputs))
     for layer in model.layers:
         if isinstance(layer, layers.MultiHeadAttention):
             build.draw_projections(layer)
     return model
-
-
-def alone(tensors: Mapping[str, Any]) -> Any:
-    """A single tensor as itself, several by name: as Keras models take and give."""
-    return tensors if len(tensors) > 1 else next(iter(tensors.values()))
 
 
 class _Build:
@@ -185,7 +168,9 @@ class _Build:
             else self._value(value, name)
             for option, value in call.options.items()
         }
-        return attrgetter(str(call.function))(_FUNCTIONS)(*arguments, **options)
+        return operator.attrgetter(str(call.function))(_FUNCTIONS)(
+            *arguments, **options
+        )
 
     def _value(self, value: Any, name: str) -> Any:
         if isinstance(value, LayerName):

@@ -63,19 +63,19 @@ def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]
     return chosen
 
 
-def parts_of_mapping(source: Mapping[str, Any]) -> RawParts:
-    """Parts of a dict of arrays with the keys of an NPZ file: `x_train`, `y_train`."""
-    return {
-        part: RawPart.of(source[x], source[y], x, y)
-        for part, (x, y) in part_keys(source, "The dict").items()
-    }
+def parts_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawParts:
+    """Parts of arrays in memory.
 
-
-def parts_of_pair(source: tuple[Any, Any]) -> RawParts:
-    """Parts of `(x, y)`, or of `(x_train, y_train), (x_test, y_test)` as Keras gives.
-
-    `x` and `y` are arrays, or dicts of arrays by input and by target name.
+    Args:
+        source: A dict with the keys of an NPZ file, `x_train`, `y_train`, ...; `(x, y)`;
+            or `(x_train, y_train), (x_test, y_test)` as Keras gives. In a pair, `x` and
+            `y` are arrays, or dicts of arrays by input and by target name.
     """
+    if isinstance(source, Mapping):
+        return {
+            part: RawPart.of(source[x], source[y], x, y)
+            for part, (x, y) in part_keys(source, "The dict").items()
+        }
     if all(isinstance(item, tuple) and len(item) == 2 for item in source):
         (x_train, y_train), (x_test, y_test) = source
         return {
@@ -84,10 +84,6 @@ def parts_of_pair(source: tuple[Any, Any]) -> RawParts:
         }
     x, y = source
     return {"train": RawPart.of(x, y)}
-
-
-_SUFFIX = ".npy"
-_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
 
 
 def parts_of_file(path: Path) -> RawParts:

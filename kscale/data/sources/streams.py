@@ -64,7 +64,7 @@ class _Spool:
     Args:
         label: Name of the array, for messages.
         first: The first chunk, which decides type and shape of examples.
-        allowance: Memory for the array, beyond which rows go to disk; None for no limit.
+        allowance: Memory for the array; more rows go to disk. None for no limit.
     """
 
     def __init__(

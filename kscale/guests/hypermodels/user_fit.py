@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kscale.building.models import alone
 from kscale.data.dataset import Dataset, Part
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.schedule import make_optimizer
@@ -16,6 +15,7 @@ from kscale.guests.hypermodels.draws import DrawingHyperParameters
 from kscale.guests.hypermodels.outputs import Heads
 from kscale.guests.hypermodels.user_models import OwnModels
 from kscale.guests.hypermodels.watching import Watch
+from kscale.naming import single_or_named
 from kscale.task.tasks import Target
 
 _REFUSED = re.compile(
@@ -93,8 +93,10 @@ def fit_own(
         """Inputs, an array or arrays by name, and what the model is to give."""
         targets = {name: rows[:most] for name, rows in part.targets.items()}
         inputs = {name: rows[:most] for name, rows in part.inputs.items()}
-        wanted = alone(targets) if heads is None else heads.wanted(model, targets)
-        return alone(inputs), wanted
+        wanted = (
+            single_or_named(targets) if heads is None else heads.wanted(model, targets)
+        )
+        return single_or_named(inputs), wanted
 
     weights = list((class_weights or {}).values())
     given: dict[str, Any] = {

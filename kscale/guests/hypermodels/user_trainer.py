@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kscale.building.models import alone
 from kscale.data.class_weights import class_weights_of
 from kscale.data.dataset import Dataset, PartName
 from kscale.engine.base import Outputs
@@ -20,6 +19,7 @@ from kscale.guests.hypermodels.saving import save_own
 from kscale.guests.hypermodels.user_fit import compile_own, fit_own, is_usual_fit
 from kscale.guests.hypermodels.user_models import OwnModels
 from kscale.guests.hypermodels.watching import Watch, first_rate
+from kscale.naming import single_or_named
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.task.evaluation import Evaluation
@@ -124,7 +124,7 @@ class UserTrainer:
         model, hp = self.models.build(spec, seed)
         first = {n: rows[:2] for n, rows in data.train.inputs.items()}
         with self.models.importable():
-            given = model(alone(first))
+            given = model(single_or_named(first))
         heads = Heads.of(model, given, data.task)
         if not model.compiled and is_usual_fit(self.models):
             heads = replace(heads, scalings=self._scalings)
@@ -160,4 +160,6 @@ class UserTrainer:
         """What a model gives for a part, as networks give it."""
         rows = self.setup.dataset.parts[part].inputs
         batch = min(_PREDICT_BATCH, len(next(iter(rows.values()))))
-        return heads.read(model, model.predict(alone(dict(rows)), batch, verbose=0))
+        return heads.read(
+            model, model.predict(single_or_named(dict(rows)), batch, verbose=0)
+        )

@@ -10,7 +10,6 @@ from typing import Any
 import keras
 from msgspec import structs
 
-from kscale.building.models import alone
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.scaling import Scaling
 from kscale.engine.base import Network
@@ -22,7 +21,7 @@ from kscale.guests.present_model.scoring import (
     takes_one,
 )
 from kscale.guests.sizes.layer_work import graph_of
-from kscale.naming import layer_name
+from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
 from kscale.runs.records import RETRAINED, Ended, Record, Reference, Training
 from kscale.search.contract import Job, derived_seed
@@ -193,7 +192,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
             dataset.task.targets, head_names(dataset.task), names, strict=True
         )
     }
-    return keras.Model(alone(inputs), alone(heads))
+    return keras.Model(single_or_named(inputs), single_or_named(heads))
 
 
 def _fed(feeder: Feeder, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.scaling import Scaling
 from kscale.data.sources import tfds
-from kscale.data.sources.arrays import parts_of_file, parts_of_arrays
-from kscale.data.sources.folders import raw_data_of_folder
+from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
 from kscale.data.sources.embedded import SOURCES, Embedded
+from kscale.data.sources.folders import raw_data_of_folder
 from kscale.data.sources.keras_datasets import KERAS_DATASETS, KerasDataset
 from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table

@@ -36,8 +36,11 @@ import tensorflow as tf  # noqa: E402
 
 from kscale import build_model, find_family, load_dataset  # noqa: E402
 from kscale.data.loading import Part
+from kscale.engine.base import Network  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402
-from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer  # noqa: E402
+from kscale.engine.tensorflow.epochs import EpochProgram  # noqa: E402
+from kscale.engine.tensorflow.placing import PlacedData  # noqa: E402
+from kscale.engine.tensorflow.schedule import make_optimizer  # noqa: E402
 
 OUTPUT = Path(__file__).parent / "results" / "epoch_loop.jsonl"
 CASES = (
@@ -75,9 +78,11 @@ def measured(name: str, knobs: dict[str, Any]) -> Row:
     """An epoch of one network, in the three ways."""
     dataset = load_dataset("digits")
     family = find_family(name)
-    blueprint = family.blueprint(family.spec(**knobs), dataset.task)
+    spec = family.spec(**knobs)
+    blueprint = family.blueprint(spec, dataset.task)
+    network = Network(blueprint, family.size(spec, dataset.task), weight_decay=0.004)
     recipe = Recipe(epochs=EPOCHS, batch_size=32)
-    data = DeviceData(dataset)
+    data = PlacedData(dataset)
     row: Row = {"case": f"{name} {knobs['depth']} x {knobs['width']}"}
     for way in ("fit", "graph", "xla"):
         model = build_model(blueprint)
@@ -87,10 +92,9 @@ def measured(name: str, knobs: dict[str, Any]) -> Row:
             run = fit_epoch(model, optimizer, dataset.train)
         else:
             strategy = tf.distribute.get_strategy()
-            loop = EpochLoop(
-                model, optimizer, dataset.task, data, strategy, compiled=way == "xla"
-            )
-            run = graph_epoch(loop, recipe, data.examples)
+            program = EpochProgram(network, data, recipe, strategy, way == "xla")
+            program.start([0], [1e-3])
+            run = graph_epoch(program, recipe, data.examples)
         times = [timed(run, epoch) for epoch in range(EPOCHS)]
         row |= {f"{way}_first_ms": times[0], f"{way}_ms": min(times[1:])}
     return row
@@ -104,9 +108,9 @@ def fit_epoch(model: Any, optimizer: Any, part: Part) -> Epoch:
     return lambda epoch: model.fit(x, y, batch_size=32, verbose=0)
 
 
-def graph_epoch(loop: EpochLoop, recipe: Recipe, examples: int) -> Epoch:
+def graph_epoch(program: EpochProgram, recipe: Recipe, examples: int) -> Epoch:
     """kscale's loop."""
-    return lambda epoch: loop.run_epoch(recipe.order(examples, 0, epoch))
+    return lambda epoch: program.run_epoch([recipe.order(examples, 0, epoch)])
 
 
 def timed(run: Epoch, epoch: int) -> float:

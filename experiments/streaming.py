@@ -33,10 +33,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kscale import build_model, find_family, load_dataset  # noqa: E402
+from kscale import find_family, load_dataset  # noqa: E402
 from kscale.data.loading import Dataset
+from kscale.engine.base import Network  # noqa: E402
+from kscale.engine.engines import make_engine  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402
-from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer  # noqa: E402
 
 OUTPUT = Path(__file__).parent / "results" / "streaming.jsonl"
 EXAMPLES = 40_000
@@ -90,17 +91,18 @@ def epochs(
 def epoch(family: str, knobs: dict[str, Any], dataset: Dataset) -> float:
     """Seconds of the fastest epoch but for the first."""
     found = find_family(family)
-    model = build_model(found.blueprint(found.spec(**knobs), dataset.task))
-    data = DeviceData(dataset)
-    recipe = Recipe.for_examples(data.examples, EPOCHS)
-    optimizer = make_optimizer(recipe, data.examples, 1e-3, 0.004)
-    strategy = tf.distribute.get_strategy()
-    loop = EpochLoop(model, optimizer, dataset.task, data, strategy)
+    spec, task, examples = found.spec(**knobs), dataset.task, len(dataset.train)
+    recipe = Recipe.for_examples(examples, EPOCHS)
+    engine = make_engine("none")
+    blueprint, size = found.blueprint(spec, task), found.size(spec, task)
+    network = Network(blueprint, size, weight_decay=0.004)
+    program = engine.program(network, engine.place(dataset), recipe)
+    program.start([0], [1e-3])
     times = []
     for number in range(EPOCHS):
-        order = recipe.order(data.examples, 0, number)
+        order = recipe.order(examples, 0, number)
         start = time.perf_counter()
-        loop.run_epoch(order)
+        program.run_epoch([order])
         times.append(time.perf_counter() - start)
     return min(times[1:])
 

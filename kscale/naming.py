@@ -1,7 +1,8 @@
 """Names of columns and layers, as Keras and TensorFlow allow them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from zlib import crc32
 
 
@@ -40,3 +41,14 @@ def input_names(names: Iterable[str]) -> dict[str, str]:
             chosen += "_"
         found[name] = chosen
     return found
+
+
+def single_or_named(values: Mapping[str, Any]) -> Any:
+    """A single value as it is, several by name: as Keras models take and give them.
+
+    Example:
+
+    >>> single_or_named({"x": 1}), single_or_named({"x": 1, "y": 2})
+    (1, {'x': 1, 'y': 2})
+    """
+    return values if len(values) > 1 else next(iter(values.values()))

@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscale.building.code.module import Subject, module_code
+from kscale.building.code.module import module_code
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import ArrayReader, reader_from_json
-from kscale.data.scaling import scalings_from_json
 from kscale.errors import (
     DataError,
     ExportError,
@@ -18,7 +17,7 @@ from kscale.errors import (
 )
 from kscale.networks.families.base import is_own
 from kscale.reports.html import report_html
-from kscale.reports.network_code import training_of
+from kscale.reports.network_code import subject_of
 from kscale.reports.notes import left_out_notes, model_notes
 from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
@@ -126,17 +125,8 @@ class Run(RecordedRun):
                 f"The code of {which.spec.family} is your own: build it with "
                 f"{dict(which.spec.knobs)}."
             )
-        description = self.description
         return module_code(
-            Subject(
-                which,
-                self.task,
-                self.objective,
-                training_of(description, which),
-                str(description["data"].get("name", "data")),
-                preprocessings_from_json(description.get("preprocessing", {})),
-                scalings_from_json(description.get("target_scaling", {})),
-            )
+            subject_of(self.description, which, self.task, self.objective)
         )
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:

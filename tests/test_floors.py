@@ -56,9 +56,8 @@ MAY_IMPORT = {
         "tuning",
         "guests",
         "run",
-        "cli",
     ),
-    "tensorflow": ("engine", "ship", "tuning", "guests", "cli"),
+    "tensorflow": ("engine", "ship", "tuning", "guests"),
     "keras_tuner": ("tuning", "guests"),
     "tensorboard": ("reports",),
 }
@@ -71,9 +70,7 @@ MODULES = {
     for path in sorted(HOUSE.rglob("*.py"))
 }
 KNOWN = {
-    "kscale.guests.hypermodels.user_fit -> kscale.guests.hypermodels.watching",
-    "kscale.guests.hypermodels.watching -> kscale.guests.hypermodels.training",
-    "kscale.tuning.driver -> kscale.guests.hypermodels.training",
+    "kscale.tuning.driver -> kscale.guests.hypermodels.user_trainer",
     "kscale.tuning.driver -> kscale.guests.present_model.retraining",
     "kscale.tuning.driver -> kscale.guests.present_model.scoring",
 }

@@ -6,11 +6,11 @@ from typing import Any
 
 from kscale.data import describing
 from kscale.data.description_text import dataset_text
+from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.data.readers.array_reader import ArrayReader
-from kscale.data.readers.base import Reader
 from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Task

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.readers.base import Reader
+from kscale.data.examples import Reader
 from kscale.data.readers.table_reader import TableReader
 from kscale.data.rows import Rows
 

@@ -13,7 +13,9 @@ class Options:
     Args:
         kind: Kind of the inputs, where it should not be inferred.
         vocabulary: Most token ids, padding and unknown tokens included.
-        label: Column to predict.
+        label: Column to predict, as a name or with what it holds: NAME:classes,
+            NAME:numbers, NAME:labels if several may be true; A,B,C:labels are columns
+            of 0 and 1 that are one target.
         text: Column of text, read word by word.
         ignore: Column to leave out.
         split_by: Column whose equal values stay in one part; for files, a regular

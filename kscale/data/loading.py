@@ -12,10 +12,9 @@ from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.scaling import Scaling
 from kscale.data.sources import embedded, tfds
-from kscale.data.sources.arrays import parts_of_mapping, parts_of_pair
+from kscale.data.sources.arrays import parts_of_file, parts_of_mapping, parts_of_pair
 from kscale.data.sources.folders import raw_data_of_folder
 from kscale.data.sources.keras_datasets import KERAS_DATASETS
-from kscale.data.sources.npz import parts_of_file
 from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name

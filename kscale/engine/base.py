@@ -1,4 +1,149 @@
-"""What of training depends on the library that computes."""
+"""The engine: the few operations of training that a numerical library computes.
+
+What trains, resumes, fails and scores stands above it (`kscale.tuning.trainer`). A
+faster loop, several networks in one program or another library is a new `Engine`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from kscale.data.dataset import Dataset
+from kscale.data.rows import Rows
+from kscale.engine.progress import Progress
+from kscale.engine.recipe import Recipe
+from kscale.networks.blueprint import Blueprint
+from kscale.networks.sizing import Size
+from kscale.task.tasks import Task
 
 STRATEGIES = ("auto", "one", "mirrored", "none")
 """Names of devices; see `kscale.engine.tensorflow.devices.make_strategy`."""
+
+Outputs = dict[str, NDArray[Any]]
+"""By target name, what a network gives: logits of classes, or scaled values."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a program trains.
+
+    Args:
+        layers: A blueprint, or a function that makes a Keras model from a seed.
+        size: Exact size.
+        unknown_flops: Layers whose FLOPs nobody knows, which `size` is without.
+        weight_decay: Share of a weight that an optimizer's step takes away.
+        label_smoothing: Share of a label that is spread over all classes.
+    """
+
+    layers: Blueprint | Callable[[int], Any]
+    size: Size
+    unknown_flops: int = 0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where an engine trains.
+
+    Args:
+        names: Names of the devices.
+        replicas: Copies of a network that train in step.
+        are_gpus: Whether the devices are GPUs. A GPU whose memory is full raises an
+            error, which fails one training; a CPU's ends the process.
+    """
+
+    names: tuple[str, ...]
+    replicas: int
+    are_gpus: bool
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of a forward pass in milliseconds.
+
+    Args:
+        median: Half of the passes took no longer.
+        low, high: First and last decile.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+class Program(Protocol):
+    """A network, once or several times with other weights, ready to be trained.
+
+    Lists hold an item for each member, in one order.
+    """
+
+    def start(
+        self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
+    ) -> None:
+        """Make new weights and a new optimizer.
+
+        Args:
+            seeds: Decide the initial weights and what is random in training.
+            rates: Largest learning rates.
+            epochs: Epochs of the schedule that are over already.
+        """
+
+    def load(self, path: Path, member: int = 0) -> Progress | None:
+        """Take weights and optimizer from a checkpoint; None if it is unusable."""
+
+    def save(self, path: Path, progress: Progress, member: int = 0) -> None:
+        """Write a checkpoint, which appears whole or not at all.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+
+    def run_epoch(self, orders: Sequence[NDArray[Any]]) -> list[float]:
+        """Train an epoch; the mean losses.
+
+        Args:
+            orders: Examples of each step, `(steps, batch_size)`.
+        """
+
+    def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
+        """Outputs for examples given by input name; nothing is trained."""
+
+
+class Engine(Protocol):
+    """Places data, makes programs, measures."""
+
+    def place(self, dataset: Dataset, class_weights: str = "none") -> Any:
+        """The training part where the device finds it, for `program`.
+
+        Args:
+            dataset: The data set.
+            class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
+        """
+
+    def program(
+        self, network: Network, placed: Any, recipe: Recipe, members: int = 1
+    ) -> Program:
+        """A program that must be started.
+
+        Args:
+            network: What is trained.
+            placed: What `place` gave.
+            recipe: Batches and schedule.
+            members: How many networks train at once.
+        """
+
+    def devices(self) -> Devices:
+        """Where programs run."""
+
+    def latency(self, model: Any, task: Task, batch: int = 1) -> Latency:
+        """Times of forward passes, the outputs brought to the host each time.
+
+        Args:
+            model: A built Keras model of the task's inputs.
+            task: What the model takes in.
+            batch: Examples of a pass.
+        """

@@ -10,8 +10,8 @@ import numpy as np
 
 from kscale.building.models import build_model
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.epochs import WarmupSteadyCooldown, make_adamw
 from kscale.engine.tensorflow.losses import loss_for_fit, metric_for_fit
+from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown, make_adamw
 from kscale.errors import BudgetError, SpecError
 from kscale.naming import layer_name
 from kscale.networks.budget import Budget

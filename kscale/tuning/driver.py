@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kscale.errors import BudgetError, ResultsError, TrialError
-from kscale.guests.hypermodels.training import OwnTrainer
+from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.guests.present_model.retraining import retrained_results
 from kscale.guests.present_model.scoring import Present, present_results
 from kscale.networks.families.base import Spec
@@ -27,13 +28,15 @@ from kscale.runs.recorded import RecordedRun
 from kscale.runs.records import MAJORITY, Evaluation, Record, Reference, Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import evaluate, evaluate_test
+from kscale.tuning.attempts import MemberWeights, train_member
 from kscale.tuning.costs import CostModel
+from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.keras_tuner_host import JobTuner, SearcherOracle, StopSearch
 from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.listeners import Listener
 from kscale.tuning.majority import majority_answers
 from kscale.tuning.plan import AnyPool, Plan
-from kscale.tuning.trainer import TimeUp, Trainer
+from kscale.tuning.trainer import TimeUp, Trainer, TrainingSetup
 
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one training
 
@@ -86,14 +89,9 @@ class Session:
         self.searcher = plan.searcher(self.pool, gate.admits if gate else None)
         self.present = present
         self.strategy = strategy
-        self.trainer = make_trainer(
-            plan,
-            strategy=strategy,
-            folder=folder / "models",
-            checkpoint_seconds=checkpoint_seconds,
-            deadline=deadline,
-            on_epoch=listener.epoch_done,
-        )
+        self.setup = training_setup(plan, checkpoint_seconds)
+        self.family_trainer = FamilyTrainer(self.setup)
+        self.trainer = make_trainer(plan, self.setup)
         self.costs = CostModel(
             plan.dataset.task,
             len(plan.dataset.train),
@@ -251,7 +249,21 @@ class Session:
             self._announced = True
             jobs = self.searcher.planned_finals
             self.listener.finalists_planned(jobs, self.costs.seconds(jobs))
-        return self.trainer.train(job, member)
+        return self._attempt(job, member)
+
+    def _attempt(self, job: Job, member: int) -> Training:
+        return train_member(
+            self._trainer_of(job.stage).train,
+            self.setup,
+            self.plan.size(job.spec),
+            MemberWeights(self.folder / "models", job, member),
+            self.deadline - time.monotonic(),
+            partial(self.listener.epoch_done, job, member),
+        )
+
+    def _trainer_of(self, stage: str) -> Trainer:
+        """Baselines are families, whatever is searched."""
+        return self.family_trainer if stage == "baseline" else self.trainer
 
     def _raise_if_all_failed(self) -> None:
         tried = self._searched
@@ -291,8 +303,9 @@ class Session:
         tests = [item for item in self.recorded if isinstance(item, Evaluation)]
         if any(test.is_of(training) for test in tests):
             return
-        job = self._with_weights(training)
-        found = self.trainer.evaluate(job, 0, self.plan.dataset.test)
+        weights = self._weights_of(training)
+        trainer = self._trainer_of(training.stage)
+        found = trainer.evaluate(training, weights, "test")
         evaluation = Evaluation(
             spec=training.spec,
             learning_rate=training.learning_rate,
@@ -302,8 +315,8 @@ class Session:
         )
         self._append(evaluation)
 
-    def _with_weights(self, result: Training) -> Job:
-        """The job of one training, trained again if its weights were deleted."""
+    def _weights_of(self, result: Training) -> Path:
+        """The weights of one training, trained again if they were deleted."""
         job = Job(
             result.stage,
             result.job,
@@ -312,14 +325,15 @@ class Session:
             (result.learning_rate or 0.0,),
             result.epochs,
         )
-        if not self.trainer.has_weights(job, 0):
+        weights = MemberWeights(self.folder / "models", job, 0)
+        if not weights.are_finished:
             self.listener.note(
                 f"The weights of a {result.stage} training are gone; it is repeated."
             )
-            again = self.trainer.train(job, 0)
+            again = self._attempt(job, 0)
             if again.status == "failed":
                 raise TrialError(f"A training to answer with failed: {again.reason}.")
-        return job
+        return weights.path
 
     def _is_tested(self, spec: Spec) -> bool:
         tests = [item for item in self.recorded if isinstance(item, Evaluation)]
@@ -327,7 +341,8 @@ class Session:
 
     def _write_model(self, name: str, result: Training) -> None:
         path = self.folder / "models" / f"{name}.keras"
-        said = self.trainer.ship(self._with_weights(result), path)
+        trainer = self._trainer_of(result.stage)
+        said = trainer.ship(result, self._weights_of(result), path)
         if said:
             self.listener.note(said)
 
@@ -353,7 +368,13 @@ class Session:
             return
         try:
             for result in retrained_results(
-                self.present, self.plan, self.recorded, self.trainer
+                self.present,
+                self.plan,
+                self.recorded,
+                self.setup,
+                self.folder / "models",
+                self.deadline - time.monotonic(),
+                self.listener.epoch_done,
             ):
                 self._append(result)
                 if result.part != "test":
@@ -365,22 +386,20 @@ class Session:
             )
 
 
-def make_trainer(plan: Plan, **more: Any) -> Trainer:
-    """What trains the networks of a plan.
-
-    Args:
-        plan: What is trained.
-        more: Further arguments of `Trainer`.
-    """
-    shared = {"class_weights": plan.request.class_weights, **more}
-    usual = Trainer(plan.dataset, plan.objective, plan.recipe, **shared)
-    if plan.own is None:
-        return usual
-    return OwnTrainer(
-        plan.own.dataset,
+def training_setup(plan: Plan, checkpoint_seconds: float = 15.0) -> TrainingSetup:
+    """What all trainings of a plan share."""
+    return TrainingSetup(
+        plan.dataset,
         plan.objective,
         plan.recipe,
-        **shared,
-        usual=usual,
-        models=plan.own.models,
+        plan.request.strategy,
+        plan.request.class_weights,
+        checkpoint_seconds,
     )
+
+
+def make_trainer(plan: Plan, setup: TrainingSetup) -> Trainer:
+    """What trains the networks that a plan searches."""
+    if plan.own is None:
+        return FamilyTrainer(setup)
+    return UserTrainer(setup, plan.own.models, plan.own.dataset)

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from kscale.data.class_weights import class_weights_of
 from kscale.data.decoding import answers_of
 from kscale.data.loading import load_dataset
+from kscale.engine.base import Network
+from kscale.engine.engines import make_engine
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer
 from kscale.errors import SpecError
+from kscale.networks.sizing import Size
 from kscale.task.evaluation import mean_score
 from kscale.task.objectives import task_objective
 
@@ -82,22 +82,19 @@ def fit_model(
             f"epochs_from={epochs_from}, epochs_to={last}, epochs={recipe.epochs}."
         )
     wanted_metric = task_objective(objective, dataset.task)
-    held = DeviceData(dataset)
-    optimizer = make_optimizer(recipe, held.examples, learning_rate, weight_decay)
-    loop = EpochLoop(
-        model,
-        optimizer,
-        dataset.task,
-        held,
-        tf.distribute.get_strategy(),
-        label_smoothing,
-        class_weights=class_weights_of(dataset, class_weights),
+    engine = make_engine("none")
+    network = Network(
+        lambda _: model,
+        Size(0, 0, 0, 0, 0),
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
     )
-    optimizer.iterations.assign(epochs_from * recipe.steps_per_epoch(held.examples))
+    program = engine.program(network, engine.place(dataset, class_weights), recipe)
+    program.start([seed], [learning_rate], epochs_from)
     scores = []
     for epoch in range(epochs_from, last):
-        loop.run_epoch(recipe.order(held.examples, seed, epoch))
-        outputs = loop.predict(dataset.validation.inputs)
+        program.run_epoch([recipe.order(len(dataset.train), seed, epoch)])
+        (outputs,) = program.predict(dataset.validation.inputs)
         answers = answers_of(dataset, dataset.validation, outputs)
         scores.append(mean_score(wanted_metric, dataset.task, answers))
         if on_epoch is not None:

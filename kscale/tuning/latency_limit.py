@@ -15,19 +15,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from kscale.building.models import alone, build_model
+from kscale.building.models import build_model
 from kscale.data.memory import free_bytes
-from kscale.engine.tensorflow.checkpoints import Attempts
+from kscale.engine.base import Latency
+from kscale.engine.engines import make_engine
 from kscale.errors import BudgetError, TrialError, reason_of
 from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec, is_own
@@ -35,68 +33,17 @@ from kscale.networks.families.images import AUGMENT
 from kscale.networks.sizing import Size
 from kscale.runs.records import Measurement, Record, Training, training_key
 from kscale.search.pool import Pool
-from kscale.task.tasks import Task
+from kscale.tuning.attempts import Attempts
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 from kscale.units import format_bytes, format_value
 
 logger = logging.getLogger(__name__)
 
-_WARM_CALLS = 5
-_FEWEST_CALLS, _MOST_CALLS = 30, 300
-_MOST_SECONDS = 1.0
 _CHEAP_FLOPS = 10**8  # of a network that is built and measured within a second
 _DOUBTED = 1.25  # times the limit: medians up to it are measured once more
 _MOST_ATTEMPTS = 2
 _LATENCY_FREE = {knob.name for knob in (*TRAINING_KNOBS, AUGMENT)}
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Times of a forward pass in milliseconds.
-
-    Args:
-        median: Half of the passes took no longer.
-        low, high: First and last decile.
-    """
-
-    median: float
-    low: float
-    high: float
-
-
-def measure_latency(model: keras.Model, task: Task, batch: int = 1) -> Latency:
-    """Time forward passes of a model, its outputs brought to the host each time.
-
-    After five passes that are not counted at least 30 are timed, at most 300, for about
-    a second.
-
-    Args:
-        model: A built model of the task's inputs.
-        task: What it takes in.
-        batch: Examples of a pass.
-    """
-    inputs = {
-        item.name: tf.ones((batch, *item.shape), item.dtype) for item in task.inputs
-    }
-    given = alone(inputs)
-    forward = tf.function(lambda x: model(x, training=False))
-
-    def run() -> float:
-        start = time.perf_counter()
-        tf.nest.map_structure(np.asarray, forward(given))
-        return (time.perf_counter() - start) * 1e3
-
-    for _ in range(_WARM_CALLS):
-        run()
-    times: list[float] = []
-    begun = time.perf_counter()
-    while len(times) < _MOST_CALLS and (
-        len(times) < _FEWEST_CALLS or time.perf_counter() - begun < _MOST_SECONDS
-    ):
-        times.append(run())
-    low, median, high = (float(q) for q in np.quantile(times, [0.1, 0.5, 0.9]))
-    return Latency(median, low, high)
 
 
 def settled_latency(measure: Callable[[], Latency], limit: float) -> Latency:
@@ -137,6 +84,7 @@ class LatencyGate:
     ) -> None:
         self.plan = plan
         self.task = plan.dataset.task
+        self.engine = make_engine(plan.request.strategy)
         self.budget = plan.space.budget
         self.folder = folder
         self.record = record
@@ -210,12 +158,11 @@ class LatencyGate:
             result = replace(result, status="failed", reason=reason_of(error))
         finally:
             attempts.end()
-            keras.utils.clear_session(free_memory=False)
         return replace(result, seconds=round(time.monotonic() - start, 3))
 
     def _check_memory(self, size: Size) -> None:
         """Refuse what would not fit before it takes the process down."""
-        if tf.config.list_physical_devices("GPU"):
+        if self.engine.devices().are_gpus:
             return  # the device raises an error of its own
         # Initial weights are computed and then copied into the variables.
         passed = self.budget.latency_batch * size.activation_bytes
@@ -236,7 +183,7 @@ class LatencyGate:
             model = build_model(find_family(spec.family).blueprint(spec, self.task))
         with own.models.importable() if own is not None else nullcontext():
             found = settled_latency(
-                lambda: measure_latency(model, self.task, batch), self._limit
+                lambda: self.engine.latency(model, self.task, batch), self._limit
             )
         return {
             "latency_ms": found.median,

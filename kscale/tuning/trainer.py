@@ -1,45 +1,27 @@
-"""Trainer: trains one member of a job and says what came of it."""
+"""Trainers: one member of a job is trained, and a record says what came of it."""
 
-import gc
 import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import keras
-import tensorflow as tf
 from msgspec.structs import replace
 
-from kscale.building.models import build_model
-from kscale.data.class_weights import class_weights_of
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset, PartName
 from kscale.data.decoding import answers_of
 from kscale.data.memory import free_bytes
+from kscale.engine.base import Devices, Outputs
+from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.engine.tensorflow.checkpoints import (
-    Attempts,
-    Progress,
-    epochs_in,
-    load_checkpoint,
-    save_checkpoint,
-)
-from kscale.engine.tensorflow.epochs import (
-    DeviceData,
-    EpochLoop,
-    is_worth_compiling,
-    make_optimizer,
-    predict_batch_for,
-)
 from kscale.errors import ResultsError, TrialError, reason_of
-from kscale.networks.families import find_family
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.ship.packaging import package_model, save_model
 from kscale.task.evaluation import (
+    Answers,
     Evaluation,
     evaluate,
     evaluate_test,
@@ -51,235 +33,89 @@ from kscale.units import format_bytes
 
 logger = logging.getLogger(__name__)
 
-_MOST_ATTEMPTS = 2
-_COLLECT_EVERY = 8
-
-EpochSeen = Callable[[Job, int, int, float], None]
-"""Called after each epoch with the job, the member, the epochs done and the score."""
+EpochSeen = Callable[[int, float], None]
+"""Called after each epoch with the epochs done and the score."""
 
 
 class TimeUp(Exception):
     """The time limit ended a training; its checkpoint is on disk."""
 
 
-@dataclass
-class Trainer:
-    """Trains members of jobs, each in a checkpoint file of its own.
+@dataclass(frozen=True)
+class Assignment:
+    """One member of a job to train: plain data, for this process or another.
 
     Args:
-        dataset: What to train and validate on; the test part is not touched.
+        job: The job.
+        member: Index of the member.
+        attempt: Number of the attempt, from 1.
+        start: Checkpoint to go on from, of an earlier attempt or of the parent job;
+            None to begin anew.
+        target: Where checkpoints of this attempt are written.
+        seconds: Time that is left.
+    """
+
+    job: Job
+    member: int
+    attempt: int
+    start: Path | None
+    target: Path
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSetup:
+    """What all trainings of a search share.
+
+    Args:
+        dataset: What to train and validate on.
         objective: What the score is.
         recipe: Epochs, batches and schedule.
-        strategy: Where to train.
-        folder: Folder of the checkpoints.
-        checkpoint_seconds: Least time between two checkpoints of one training.
-        deadline: `time.monotonic()` at which a training stops with `TimeUp`.
-        on_epoch: Called after each epoch.
+        strategy: Name of the devices.
         class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
+        checkpoint_seconds: Least time between two checkpoints of one training.
     """
 
     dataset: Dataset
     objective: Objective
     recipe: Recipe
-    strategy: Any
-    folder: Path
-    checkpoint_seconds: float = 15.0
-    deadline: float = math.inf
-    on_epoch: EpochSeen | None = None
+    strategy: str = "auto"
     class_weights: str = "none"
-    _data: DeviceData | None = None
-    _trained: int = field(default=0, init=False)
+    checkpoint_seconds: float = 15.0
 
-    def train(self, job: Job, member: int) -> Training:
-        """Train one member; a failure is a result with its reason, not an error.
+    def answers(self, part: PartName, outputs: Outputs) -> Answers:
+        """Labels of a part, and what a network gave for its examples."""
+        return answers_of(self.dataset, self.dataset.parts[part], outputs)
+
+    def test_score(self, part: PartName, outputs: Outputs) -> Evaluation:
+        """What outputs for a part reach, with all that is tested."""
+        answers = self.answers(part, outputs)
+        return evaluate_test(self.objective, self.dataset.task, answers)
+
+
+class Trainer(Protocol):
+    """Trains and evaluates the networks of one kind of candidates."""
+
+    def train(
+        self, assignment: Assignment, on_epoch: EpochSeen | None = None
+    ) -> Training:
+        """Train a member; a failure is a record with its reason, not an error.
+
+        The finished weights are in `assignment.target`.
 
         Raises:
             ResultsError: A checkpoint cannot be written: no training could end well.
-            TimeUp: The deadline came first.
+            TimeUp: The time was over first; a checkpoint is in `assignment.target`.
         """
-        start = time.monotonic()
-        result = self.describe(job, member)
-        attempts = Attempts(self._path(job, member, ".attempts.json"))
-        done = self._epochs_done(job, member)
-        is_due = not self.has_weights(job, member)
-        if is_due and attempts.begin(done) >= _MOST_ATTEMPTS:
-            attempts.end()
-            return _failed(result, "the process died twice while training it", start)
-        try:
-            self._check_memory(job)
-            return self._train(job, member, result, attempts, start)
-        except (TimeUp, ResultsError):
-            raise
-        except Exception as error:
-            logger.debug("a training failed", exc_info=True)
-            return _failed(result, reason_of(error), start)
-        finally:
-            attempts.end()
-            self._tidy()
 
-    def describe(self, job: Job, member: int) -> Training:
-        """The result of a member as far as it is known before training."""
-        size = self.size_of(job)
-        return Training(
-            key=job.member_key(member),
-            stage=job.stage,
-            job=job.index,
-            member=member,
-            spec=job.spec,
-            params=size.params,
-            trainable=size.trainable,
-            flops=size.flops,
-            bytes=size.weight_bytes(),
-            seed=job.seeds[member],
-            learning_rate=job.learning_rates[member],
-            epochs_from=job.epochs_from,
-            epochs=job.epochs_to,
-            full_epochs=self.recipe.epochs,
-            parent=job.parent,
-            memory=size.training_bytes(self.recipe.batch_size),
-        )
-
-    def has_weights(self, job: Job, member: int) -> bool:
-        """Whether the weights of a finished training are there."""
-        return epochs_in(self.checkpoint_path(job, member)) == job.epochs_to
-
-    def checkpoint_path(self, job: Job, member: int) -> Path:
-        """Where the weights of a member are."""
-        return self._path(job, member, ".npz")
-
-    def _epochs_done(self, job: Job, member: int) -> int:
-        """Epochs that are on disk, from which a training goes on."""
-        return epochs_in(self.checkpoint_path(job, member))
-
-    def _train(
-        self, job: Job, member: int, result: Training, attempts: Attempts, start: float
-    ) -> Training:
-        loop = self._loop(job, member)
-        progress = self._resume(job, member, loop)
-        before = progress.seconds
-        saved = time.monotonic()
-        outputs: dict[str, Any] = {}
-        while progress.epochs < job.epochs_to or not outputs:
-            if progress.epochs < job.epochs_to:
-                self._run_epoch(job, member, loop, progress)
-            outputs = loop.predict(self.dataset.validation.inputs)
-            self._note_epoch(job, member, progress, outputs)
-            progress.seconds = before + time.monotonic() - start
-            done = progress.epochs >= job.epochs_to
-            late = time.monotonic() >= self.deadline
-            if done or late or time.monotonic() - saved >= self.checkpoint_seconds:
-                path = self.checkpoint_path(job, member)
-                try:
-                    save_checkpoint(path, loop.model, loop.optimizer, progress)
-                    attempts.begin(progress.epochs)
-                except OSError as error:
-                    raise ResultsError(f"{path} cannot be written: {error}.") from error
-                saved = time.monotonic()
-            if late and not done:
-                raise TimeUp
-        return self._finished(result, progress, outputs)
-
-    def _loop(self, job: Job, member: int) -> EpochLoop:
-        knobs = dict(job.spec.knobs)
-        blueprint = find_family(job.spec.family).blueprint(job.spec, self.dataset.task)
-        self._data = self._data or DeviceData(self.dataset)
-        steps = job.epochs_to * self.recipe.steps_per_epoch(self._data.examples)
-        size = self.size_of(job)
-        with self.strategy.scope():
-            model = build_model(
-                blueprint,
-                seed=job.seeds[member],
-                synchronized=self.strategy.num_replicas_in_sync > 1,
-            )
-            decay = float(knobs.get("weight_decay", 0.0))
-            optimizer = self._optimizer(job, member, decay)
-        return EpochLoop(
-            model,
-            optimizer,
-            self.dataset.task,
-            self._data,
-            self.strategy,
-            float(knobs.get("label_smoothing", 0.0)),
-            is_worth_compiling(blueprint, size.params, steps, self.strategy),
-            class_weights_of(self.dataset, self.class_weights),
-            predict_batch_for(size.activation_bytes),
-        )
-
-    def _optimizer(self, job: Job, member: int, weight_decay: float) -> Any:
-        """Of the recipe, at the learning rate of a member."""
-        examples, rate = len(self.dataset.train), job.learning_rates[member]
-        return make_optimizer(self.recipe, examples, rate, weight_decay)
-
-    def _resume(self, job: Job, member: int, loop: EpochLoop) -> Progress:
-        """Its own checkpoint, its parent's, or nothing: then all epochs are trained."""
-        paths = [self.checkpoint_path(job, member)]
-        if job.epochs_from:
-            parent = job.member_key(member, job.epochs_from)
-            paths.append(self.folder / f"{parent}.npz")
-        for path in paths:
-            progress = load_checkpoint(path, loop.model, loop.optimizer)
-            if progress is not None and progress.epochs <= job.epochs_to:
-                return progress
-        return Progress()
-
-    def _run_epoch(
-        self, job: Job, member: int, loop: EpochLoop, progress: Progress
-    ) -> None:
-        order = self.recipe.order(
-            len(self.dataset.train), job.seeds[member], progress.epochs
-        )
-        loss = loop.run_epoch(order)
-        progress.epochs += 1
-        if not math.isfinite(loss):
-            raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
-        progress.curve.setdefault("loss", []).append(short(loss))
-
-    def _note_epoch(
-        self, job: Job, member: int, progress: Progress, outputs: dict[str, Any]
-    ) -> None:
-        if len(progress.curve.get("score", [])) >= progress.epochs:
-            return
-        answers = answers_of(self.dataset, self.dataset.validation, outputs)
-        score = mean_score(self.objective, self.dataset.task, answers)
-        if not math.isfinite(score):
-            raise TrialError(f"the score became {score} in epoch {progress.epochs}")
-        progress.curve.setdefault("score", []).append(short(score))
-        if self.on_epoch is not None:
-            self.on_epoch(job, member, progress.epochs, score)
-
-    def _finished(
-        self, result: Training, progress: Progress, outputs: dict[str, Any]
-    ) -> Training:
-        answers = answers_of(self.dataset, self.dataset.validation, outputs)
-        done = evaluate(self.objective, self.dataset.task, answers)
-        sign = 1.0 if self.objective.higher_is_better else -1.0
-        gains = [sign * value for value in progress.curve["score"]]
-        steady = self.recipe.steady_epochs()
-        return replace(
-            result,
-            score=done.score,
-            stderr=done.stderr,
-            examples=done.examples,
-            metrics=dict(done.metrics),
-            undertrained=is_undertrained(gains, steady, done.stderr),
-            seconds=round(progress.seconds, 3),
-            curve=progress.curve,
-        )
-
-    def evaluate(self, job: Job, member: int, part: Part) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
         """What a finished training reaches on a part, with all that is tested.
 
         Raises:
-            TrialError: Its weights are not on disk any more.
+            TrialError: The weights are missing or damaged.
         """
-        loop = self._loop(job, member)
-        path = self.checkpoint_path(job, member)
-        if load_checkpoint(path, loop.model, None) is None:
-            raise TrialError(f"{path} is missing or damaged: nothing to evaluate.")
-        answers = answers_of(self.dataset, part, loop.predict(part.inputs))
-        return evaluate_test(self.objective, self.dataset.task, answers)
 
-    def ship(self, job: Job, path: Path) -> str:
+    def ship(self, training: Training, weights: Path, path: Path) -> str:
         """Write the model of a finished training, with its preprocessing.
 
         Returns:
@@ -288,44 +124,219 @@ class Trainer:
         Raises:
             ExportError: The weights are damaged, or the file cannot be written.
         """
-        data = self.dataset
-        model = package_model(
-            job.spec,
-            data.task,
-            self.checkpoint_path(job, 0),
-            data.preprocessing,
-            data.target_scaling,
-        )
-        save_model(model, path)
-        return ""
 
-    def _check_memory(self, job: Job) -> None:
+
+class RunningTraining:
+    """A training while it runs: its time, progress, checkpoints and record.
+
+    Every trainer uses it, so that going on, ending in time, failing and scoring are
+    the same for all candidates.
+
+    Args:
+        setup: What all trainings share.
+        assignment: What is trained.
+        size: Exact size of the network.
+        unknown_flops: Layers whose FLOPs nobody knows.
+        on_epoch: Called after each epoch.
+
+    Attributes:
+        progress: How far the training has come.
+        record: What is known of the training so far.
+    """
+
+    def __init__(
+        self,
+        setup: TrainingSetup,
+        assignment: Assignment,
+        size: Size,
+        unknown_flops: int = 0,
+        on_epoch: EpochSeen | None = None,
+    ) -> None:
+        self.setup = setup
+        self.assignment = assignment
+        self.job = assignment.job
+        self.size = size
+        self.on_epoch = on_epoch
+        self.progress = Progress()
+        self._began = self._saved = time.monotonic()
+        self._seconds_before = 0.0
+        self.record = Training(
+            key=self.job.member_key(assignment.member),
+            stage=self.job.stage,
+            job=self.job.index,
+            member=assignment.member,
+            spec=self.job.spec,
+            params=size.params,
+            trainable=size.trainable,
+            flops=size.flops,
+            bytes=size.weight_bytes(),
+            seed=self.seed,
+            learning_rate=self.learning_rate,
+            epochs_from=self.job.epochs_from,
+            epochs=self.job.epochs_to,
+            full_epochs=setup.recipe.epochs,
+            parent=self.job.parent,
+            unknown_flops=unknown_flops,
+            memory=size.training_bytes(setup.recipe.batch_size),
+        )
+
+    @property
+    def seed(self) -> int:
+        """Decides initial weights, dropout and order of examples."""
+        return self.job.seeds[self.assignment.member]
+
+    @property
+    def learning_rate(self) -> float:
+        """Largest learning rate."""
+        return self.job.learning_rates[self.assignment.member]
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the job until now, in all attempts."""
+        return self._seconds_before + time.monotonic() - self._began
+
+    def run(self, train: Callable[[], Training], devices: Devices) -> Training:
+        """What a function returns that trains, or the record of its failure.
+
+        Raises:
+            ResultsError, TimeUp: As `Trainer.train`.
+        """
+        try:
+            self._check_memory(devices)
+            return train()
+        except (TimeUp, ResultsError):
+            raise
+        except Exception as error:
+            logger.debug("a training failed", exc_info=True)
+            return self.failed(reason_of(error))
+
+    def failed(self, reason: str) -> Training:
+        """The record of a training that failed."""
+        seconds = round(self.seconds, 3)
+        return replace(self.record, status="failed", reason=reason, seconds=seconds)
+
+    def _check_memory(self, devices: Devices) -> None:
         """Refuse what would not fit before it takes the process down."""
-        if tf.config.list_physical_devices("GPU"):
-            return  # the device raises an error of its own, which fails one trial only
-        needed = self.size_of(job).training_bytes(self.recipe.batch_size)
-        free = free_bytes()
-        if needed > free:
+        needed, free = self.record.memory, free_bytes()
+        if needed > free and not devices.are_gpus:
             raise TrialError(
                 f"training would hold about {format_bytes(needed)} and "
                 f"{format_bytes(free)} of memory are free"
             )
 
-    def size_of(self, job: Job) -> Size:
-        """Exact size of what a job trains."""
-        return find_family(job.spec.family).size(job.spec, self.dataset.task)
+    def begin(self, load: Callable[[Path], Progress | None]) -> None:
+        """Go on from where the assignment starts, or anew where that is not possible.
 
-    def _path(self, job: Job, member: int, suffix: str) -> Path:
-        return self.folder / f"{job.member_key(member)}{suffix}"
+        The seconds of a parent job are left out: its own record has them.
 
-    def _tidy(self) -> None:
-        """Free what Keras and TensorFlow keep of the last network, not every time."""
-        self._trained += 1
-        if self._trained % _COLLECT_EVERY == 0:
-            keras.utils.clear_session(free_memory=False)
-            gc.collect()
+        Args:
+            load: Sets the weights from a checkpoint; gives None where that fails.
+        """
+        start = self.assignment.start
+        self.progress = (load(start) if start is not None else None) or Progress()
+        is_parents = self.progress.epochs <= self.job.epochs_from
+        self._seconds_before = 0.0 if is_parents else self.progress.seconds
+        if self.progress.epochs != self.job.epochs_to:
+            self.progress.is_finished = False
 
+    def add_epoch(self, loss: float | None, outputs: Outputs) -> None:
+        """Note that an epoch is done.
 
-def _failed(result: Training, reason: str, start: float) -> Training:
-    seconds = round(time.monotonic() - start, 3)
-    return replace(result, status="failed", reason=reason, seconds=seconds)
+        Args:
+            loss: Mean loss of the epoch, if known.
+            outputs: Of the network, for the validation part.
+
+        Raises:
+            TrialError: The loss or the score is not finite.
+        """
+        progress = self.progress
+        progress.epochs += 1
+        if loss is not None and not math.isfinite(loss):
+            raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
+        shown = math.nan if loss is None else short(loss)
+        progress.curve.setdefault("loss", []).append(shown)
+        self.add_score(outputs)
+
+    def add_score(self, outputs: Outputs) -> None:
+        """Note the score after the last epoch.
+
+        Raises:
+            TrialError: The score is not finite.
+        """
+        answers = self.setup.answers("validation", outputs)
+        score = mean_score(self.setup.objective, self.setup.dataset.task, answers)
+        epochs = self.progress.epochs
+        if not math.isfinite(score):
+            raise TrialError(f"the score became {score} in epoch {epochs}")
+        self.progress.curve.setdefault("score", []).append(short(score))
+        if self.on_epoch is not None:
+            self.on_epoch(epochs, score)
+
+    def keep(
+        self, write: Callable[[Path, Progress], None], is_last: bool = False
+    ) -> None:
+        """Write a checkpoint of an unfinished training when it is time to.
+
+        Args:
+            write: Writes a checkpoint.
+            is_last: Whether the training ends by itself now, whatever the time.
+
+        Raises:
+            ResultsError: The checkpoint cannot be written.
+            TimeUp: The time is over.
+        """
+        now = time.monotonic()
+        is_late = now - self._began >= self.assignment.seconds and not is_last
+        if is_late or now - self._saved >= self.setup.checkpoint_seconds:
+            self.save(write)
+        if is_late:
+            raise TimeUp
+
+    def finish(self, write: Callable[[Path, Progress], None]) -> None:
+        """Write the finished weights.
+
+        Raises:
+            ResultsError: They cannot be written.
+        """
+        self.progress.epochs = self.job.epochs_to
+        self.progress.is_finished = True
+        self.save(write)
+
+    def save(self, write: Callable[[Path, Progress], None]) -> None:
+        """Write a checkpoint now.
+
+        Raises:
+            ResultsError: It cannot be written.
+        """
+        self.progress.seconds = self.seconds
+        path = self.assignment.target
+        try:
+            write(path, self.progress)
+        except OSError as error:
+            raise ResultsError(f"{path} cannot be written: {error}.") from error
+        self._saved = time.monotonic()
+
+    def finished(self, outputs: Outputs, **changes: Any) -> Training:
+        """The record of the training, which is finished and saved.
+
+        Args:
+            outputs: Of the network, for the validation part.
+            changes: Items of the record that are otherwise.
+        """
+        setup = self.setup
+        answers = setup.answers("validation", outputs)
+        done = evaluate(setup.objective, setup.dataset.task, answers)
+        sign = 1.0 if setup.objective.higher_is_better else -1.0
+        gains = [sign * value for value in self.progress.curve["score"]]
+        found = {
+            "score": done.score,
+            "stderr": done.stderr,
+            "examples": done.examples,
+            "metrics": dict(done.metrics),
+            "undertrained": is_undertrained(
+                gains, setup.recipe.steady_epochs(), done.stderr
+            ),
+            "seconds": round(self.progress.seconds, 3),
+            "curve": self.progress.curve,
+        }
+        return replace(self.record, **{**found, **changes})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tuning.made_data import made_loop, weights_of
+from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
 from kscale.data.load_options import Options
@@ -143,7 +143,7 @@ def trained(data: Dataset, chunk_bytes: int) -> tuple[list[float], Any, Any, int
     spec = find_family("cnn").spec(depth=1, width=8)
     loop = made_loop(spec, RECIPE, data, chunk_bytes=chunk_bytes)
     orders = [RECIPE.order(len(data.train), 1, epoch) for epoch in range(3)]
-    losses = [loop.run_epoch(order) for order in orders]
+    losses = run_epochs(loop, orders)
     outputs = loop.predict(data.validation.inputs)["label"]
     return losses, weights_of(loop), outputs, len(list(loop.data.chunks(orders[0])))
 

@@ -1,18 +1,23 @@
 """Small real data and networks that the tests of training share."""
 
+from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kscale.building.models import build_model
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
+from kscale.engine.base import Network
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_optimizer
-from kscale.networks.families import find_family
+from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.engine.tensorflow.placing import PlacedData
+from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Spec
+from kscale.search.contract import Job
+from kscale.tuning.attempts import MemberWeights, train_member
 
 
 @cache
@@ -33,21 +38,35 @@ def made_loop(
     strategy: Any = None,
     seed: int = 3,
     learning_rate: float = 3e-3,
-    compiled: bool = False,
+    compiled: bool | None = None,
     chunk_bytes: int = 2**26,
-) -> EpochLoop:
-    """A network of a spec, ready to train on one device unless told otherwise."""
+) -> EpochProgram:
+    """A network of a spec, ready to train on one device unless asked otherwise."""
     data = dataset or digits()
+    family = find_family(spec.family)
+    blueprint, size = family.blueprint(spec, data.task), family.size(spec, data.task)
+    network = Network(blueprint, size, weight_decay=0.004)
+    placed = PlacedData(data, chunk_bytes=chunk_bytes)
     devices = strategy or tf.distribute.get_strategy()
-    blueprint = find_family(spec.family).blueprint(spec, data.task)
-    replicas = devices.num_replicas_in_sync
-    with devices.scope():
-        model = build_model(blueprint, seed=seed, synchronized=replicas > 1)
-        optimizer = make_optimizer(recipe, len(data.train), learning_rate, 0.004)
-    held = DeviceData(data, chunk_bytes)
-    return EpochLoop(model, optimizer, data.task, held, devices, compiled=compiled)
+    program = EpochProgram(network, placed, recipe, devices, compiled)
+    program.start([seed], [learning_rate])
+    return program
 
 
-def weights_of(loop: EpochLoop) -> np.ndarray:
+def run_epochs(program: EpochProgram, orders: Iterable[Any]) -> list[float]:
+    """The loss of each epoch."""
+    return [program.run_epoch([order])[0] for order in orders]
+
+
+def weights_of(program: EpochProgram) -> np.ndarray:
     """All weights in one vector."""
-    return np.concatenate([np.ravel(weight) for weight in loop.model.get_weights()])
+    return np.concatenate([np.ravel(weight) for weight in program.model.get_weights()])
+
+
+def train_in(folder: Path, trainer: Any, job: Job, **more: Any) -> Any:
+    """The record of the first member of a job, trained in a folder of checkpoints."""
+    task = trainer.setup.dataset.task
+    is_family = job.spec.family in FAMILIES
+    family = find_family(job.spec.family) if is_family else trainer.models
+    size, weights = family.size(job.spec, task), MemberWeights(folder, job, 0)
+    return train_member(trainer.train, trainer.setup, size, weights, **more)

@@ -3,18 +3,20 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from contracts.searcher import log_size, run_searcher
+from msgspec.structs import replace
 from tuning.made_data import digits, small_spec
 
 from kscale import tune
 from kscale.building.models import build_model
+from kscale.engine.base import Latency
 from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.latency import measure_latency
 from kscale.errors import BudgetError, ResultsError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
@@ -24,12 +26,7 @@ from kscale.search.random_search import RandomSearcher
 from kscale.searches import plan_search
 from kscale.task.tasks import Input, Task
 from kscale.tuning.driver import Session
-from kscale.tuning.latency_limit import (
-    Latency,
-    LatencyGate,
-    measure_latency,
-    settled_latency,
-)
+from kscale.tuning.latency_limit import LatencyGate, settled_latency
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp

@@ -10,20 +10,20 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from tuning.made_data import digits
+from tuning.made_data import digits, train_in
 from tuning.made_models import custom, sequential
 
 from kscale import load_dataset, tune
-from kscale.engine.tensorflow.checkpoints import Attempts, progress_in
-from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.progress import progress_in
 from kscale.errors import BudgetError
 from kscale.guests.hypermodels.raw_dataset import raw_dataset
-from kscale.guests.hypermodels.training import OwnTrainer
+from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.reports.hparams import session_values
 from kscale.runs.records import Measurement, Training
 from kscale.search.contract import Job
 from kscale.searches import plan_search
-from kscale.tuning.driver import make_trainer
+from kscale.tuning.attempts import Attempts, MemberWeights
+from kscale.tuning.driver import make_trainer, training_setup
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 
@@ -78,22 +78,33 @@ def plan_of(hypermodel: Any, epochs: int = 4, **asked: Any) -> Plan:
     return plan_search(digits(), hypermodel=hypermodel, epochs=epochs, **asked)
 
 
-def trained(plan: Plan, folder: Path, kill_at: int = 0, **more: Any) -> Any:
+def trained(
+    plan: Plan,
+    folder: Path,
+    kill_at: int = 0,
+    checkpoint_seconds: float = 0.0,
+    **more: Any,
+) -> Any:
     """The result of the first trial's training, killed after an epoch if asked to."""
     seen: list[int] = []
 
-    def on_epoch(job: Job, member: int, epochs: int, score: float) -> None:
+    def on_epoch(epochs: int, score: float) -> None:
         seen.append(epochs)
         if epochs == kill_at:
             raise Killed
 
-    more = {"checkpoint_seconds": 0.0, "strategy": make_strategy("none"), **more}
-    trainer = make_trainer(plan, folder=folder, on_epoch=on_epoch, **more)
-    assert isinstance(trainer, OwnTrainer)
+    trainer = trainer_of(plan, checkpoint_seconds)
     try:
-        return trainer.train(first_job(plan), 0), seen
+        result = train_in(folder, trainer, first_job(plan), on_epoch=on_epoch, **more)
+        return result, seen
     except (Killed, TimeUp):
         return list(folder.glob("*.npz")), seen
+
+
+def trainer_of(plan: Plan, checkpoint_seconds: float = 0.0) -> UserTrainer:
+    trainer = make_trainer(plan, training_setup(plan, checkpoint_seconds))
+    assert isinstance(trainer, UserTrainer)
+    return trainer
 
 
 def first_job(plan: Plan) -> Job:
@@ -102,8 +113,9 @@ def first_job(plan: Plan) -> Job:
 
 def shipped(plan: Plan, folder: Path) -> keras.Model:
     """What the first trial's training left in a folder, as a user opens it."""
-    trainer = make_trainer(plan, folder=folder, strategy=make_strategy("none"))
-    trainer.ship(first_job(plan), folder / "model.keras")
+    job, path = first_job(plan), folder / "model.keras"
+    trainer, weights = trainer_of(plan), MemberWeights(folder, job, 0)
+    trainer.ship(train_in(folder, trainer, job), weights.path, path)
     return keras.models.load_model(folder / "model.keras")
 
 
@@ -120,7 +132,7 @@ def test_a_killed_training_goes_on_to_as_many_epochs(
 ) -> None:
     plan = plan_of(hypermodel)
     ((part,), _) = trained(plan, tmp_path, kill_at=4)
-    assert part.name.endswith(".part.npz")
+    assert part.name.endswith(".1.npz")
     result, seen = trained(plan, tmp_path)
     assert result.status == "ok", result.reason
     assert seen == list(range(4 if goes_on else 1, epochs + 1))
@@ -158,7 +170,7 @@ def test_the_time_limit_keeps_an_epoch_and_lets_the_last_one_end(
     tmp_path: Path,
 ) -> None:
     plan = plan_of(sequential, epochs=2)
-    late = {"deadline": time.monotonic(), "checkpoint_seconds": math.inf}
+    late = {"seconds": 0.0, "checkpoint_seconds": math.inf}
     (left, seen) = trained(plan, tmp_path, **late)
     assert (len(left), seen) == (1, [1])
     result, seen = trained(plan, tmp_path, **late)
@@ -170,7 +182,7 @@ def test_the_time_limit_keeps_an_epoch_and_lets_the_last_one_end(
 def test_a_training_that_died_twice_at_one_epoch_is_given_up(tmp_path: Path) -> None:
     plan = plan_of(sequential)
     ((part,), _) = trained(plan, tmp_path, kill_at=3)
-    attempts = Attempts(tmp_path / part.name.replace(".part.npz", ".attempts.json"))
+    attempts = Attempts(tmp_path / part.name.replace(".1.npz", ".attempts.json"))
     assert [attempts.begin(2), attempts.begin(2)] == [0, 1]
     result, seen = trained(plan, tmp_path)
     assert (result.reason, seen) == ("the process died twice while training it", [])
@@ -242,10 +254,8 @@ def test_a_fit_that_ends_the_program_is_a_failed_training(tmp_path: Path) -> Non
 
 def test_what_is_unknown_of_a_model_is_recorded(tmp_path: Path) -> None:
     plan = plan_of(custom)
-    trainer = make_trainer(plan, folder=tmp_path, strategy=make_strategy("none"))
-    for job in plan.searcher().planned():
-        is_own = job.spec.family.endswith(":custom")
-        assert trainer.describe(job, 0).unknown_flops == is_own
+    result, _ = trained(plan, tmp_path)
+    assert result.unknown_flops == 1
 
 
 class Bare(Phases):
@@ -273,8 +283,8 @@ def test_a_fit_of_few_arguments_is_called_with_those(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_fit_may_compile_anew_on_mirrored_devices(tmp_path: Path) -> None:
-    plan = plan_of(Phases(), epochs=1)
-    result, _ = trained(plan, tmp_path, strategy=make_strategy("mirrored"))
+    plan = plan_of(Phases(), epochs=1, strategy="mirrored")
+    result, _ = trained(plan, tmp_path)
     assert result.status == "ok", result.reason
 
 

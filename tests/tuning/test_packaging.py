@@ -14,8 +14,9 @@ from tuning.made_models import Net
 from kscale import ExportError, ResultsError, count_model
 from kscale.building.models import build_model
 from kscale.data.loading import Dataset, load_dataset
+from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.checkpoints import Progress, save_checkpoint
+from kscale.engine.tensorflow.checkpoints import save_checkpoint
 from kscale.guests.hypermodels.outputs import Heads
 from kscale.guests.hypermodels.saving import save_own
 from kscale.naming import layer_name
@@ -131,7 +132,7 @@ def test_damaged_weights_are_told(tmp_path: Path, content: bytes) -> None:
 def test_augmentation_does_not_ship(tmp_path: Path) -> None:
     spec = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
     loop = made_loop(spec, Recipe(epochs=1, batch_size=64))
-    loop.run_epoch(np.arange(128, dtype=np.int32).reshape(2, 64))
+    loop.run_epoch([np.arange(128, dtype=np.int32).reshape(2, 64)])
     save_checkpoint(tmp_path / "a.npz", loop.model, loop.optimizer, Progress(1))
     data = digits()
     model = package_model(

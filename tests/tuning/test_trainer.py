@@ -7,29 +7,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from tuning.made_data import digits, small_spec
+from tuning.made_data import digits, small_spec, train_in
 
 from kscale.engine.recipe import Recipe
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.runs.records import from_line, to_line
+from kscale.runs.records import Training, from_line, to_line
 from kscale.search.contract import Job
 from kscale.task.objectives import find_objective
-from kscale.tuning.trainer import TimeUp, Trainer
+from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.family_trainer import FamilyTrainer
+from kscale.tuning.trainer import TimeUp, TrainingSetup
 
 RECIPE = Recipe(epochs=4, batch_size=128)
 
 
-def made_trainer(folder: Path, **settings: Any) -> Trainer:
-    return Trainer(
-        digits(),
-        find_objective(None, digits().task.targets[0]),
-        RECIPE,
-        tf.distribute.get_strategy(),
-        folder,
-        **settings,
-    )
+def made_trainer() -> FamilyTrainer:
+    objective = find_objective(None, digits().task.targets[0])
+    return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE))
+
+
+def trained(folder: Path, job: Job | None = None, **more: Any) -> Training:
+    """The record of a job, made by a trainer that knows nothing of others."""
+    result: Training = train_in(folder, made_trainer(), job or made_job(), **more)
+    return result
 
 
 def made_job(spec: Spec | None = None, epochs: int = 4, **settings: Any) -> Job:
@@ -43,37 +44,54 @@ def test_a_second_rung_goes_on_from_its_parents_weights_and_optimizer(
     """Two rungs of one and three epochs are one training of four."""
     spec = small_spec(dropout=0.2)
     seen: list[int] = []
-    trainer = made_trainer(tmp_path / "rungs")
-    trainer.on_epoch = lambda job, member, epochs, score: seen.append(epochs)
-    first = trainer.train(made_job(spec, 1, keep=True), 0)
+    noted = {"on_epoch": lambda epochs, score: seen.append(epochs)}
+    first = trained(tmp_path / "rungs", made_job(spec, 1, keep=True), **noted)
     child = Job("search", 1, spec, (11,), (0.01,), 4, epochs_from=1, parent=0)
-    second = trainer.train(child, 0)
-    whole = made_trainer(tmp_path / "whole").train(made_job(spec), 0)
+    second = trained(tmp_path / "rungs", child, **noted)
+    whole = trained(tmp_path / "whole", made_job(spec))
     assert seen == [1, 2, 3, 4]
     assert (first.epochs, second.epochs_from, second.epochs) == (1, 1, 4)
     assert second.parent == 0
     assert second.score == whole.score
     assert second.curve == whole.curve
     np.testing.assert_array_equal(
-        final_weights(trainer, child), final_weights(trainer, made_job(spec))
+        final_weights(tmp_path / "rungs", child),
+        final_weights(tmp_path / "whole", made_job(spec)),
     )
 
 
-def final_weights(trainer: Trainer, job: Job) -> np.ndarray:
-    with np.load(trainer.checkpoint_path(job, 0)) as file:
+def final_weights(folder: Path, job: Job) -> np.ndarray:
+    with np.load(MemberWeights(folder, job, 0).path) as file:
         names = sorted(name for name in file.files if name != "progress")
         return np.concatenate([np.ravel(file[name]) for name in names])
 
 
+def test_the_seconds_of_a_parent_are_counted_once(tmp_path: Path) -> None:
+    slow = {"on_epoch": lambda epochs, score: time.sleep(1.0 if epochs == 1 else 0.0)}
+    began = time.monotonic()
+    first = trained(tmp_path, made_job(epochs=1, keep=True), **slow)
+    child = Job("search", 1, small_spec(), (11,), (0.01,), 4, epochs_from=1, parent=0)
+    second = trained(tmp_path, child, **slow)
+    assert first.seconds >= 1.0
+    assert first.seconds + second.seconds < time.monotonic() - began
+
+
+def test_seconds_of_all_attempts_at_a_job_are_counted(tmp_path: Path) -> None:
+    slow = {"on_epoch": lambda epochs, score: time.sleep(1.0 if epochs == 1 else 0.0)}
+    with pytest.raises(TimeUp):
+        trained(tmp_path, seconds=0.0, **slow)
+    assert trained(tmp_path).seconds > 1.0
+
+
 def test_a_lost_parent_is_trained_again(tmp_path: Path) -> None:
     child = Job("search", 1, small_spec(), (11,), (0.01,), 4, epochs_from=1, parent=0)
-    result = made_trainer(tmp_path / "child").train(child, 0)
-    whole = made_trainer(tmp_path / "whole").train(made_job(), 0)
+    result = trained(tmp_path / "child", child)
+    whole = trained(tmp_path / "whole")
     assert (result.status, result.score) == ("ok", whole.score)
 
 
 def test_a_result_says_everything_about_the_training(tmp_path: Path) -> None:
-    result = made_trainer(tmp_path).train(made_job(), 0)
+    result = trained(tmp_path)
     assert result.status == "ok" and result.params == 64 * 8 + 4 * 8 + 8 * 10 + 10
     assert result.trainable == result.params - 16
     assert result.bytes == 4 * result.params
@@ -91,17 +109,15 @@ def test_a_result_says_everything_about_the_training(tmp_path: Path) -> None:
 
 
 def test_equal_seeds_give_equal_results(tmp_path: Path) -> None:
-    first, second = (
-        made_trainer(tmp_path / name).train(made_job(), 0) for name in "ab"
-    )
+    first, second = (trained(tmp_path / name) for name in "ab")
     assert first.curve == second.curve
     other = Job("search", 0, small_spec(), (12,), (0.01,), 4)
-    assert made_trainer(tmp_path / "c").train(other, 0).curve != first.curve
+    assert trained(tmp_path / "c", other).curve != first.curve
 
 
 def test_an_exploding_loss_is_a_failed_result_with_its_reason(tmp_path: Path) -> None:
     job = Job("search", 0, small_spec(norm="none"), (1,), (1e30,), 4)
-    result = made_trainer(tmp_path).train(job, 0)
+    result = trained(tmp_path, job)
     assert result.status == "failed" and result.score is None
     assert result.reason.startswith("the loss became")
     assert json.loads(to_line(result))["score"] is None
@@ -112,7 +128,7 @@ def test_what_cannot_be_built_is_a_failed_result(tmp_path: Path) -> None:
     wrong = Spec(
         "mlp", tuple((n, "no" if n == "activation" else v) for n, v in spec.knobs)
     )
-    result = made_trainer(tmp_path).train(made_job(wrong), 0)
+    result = trained(tmp_path, made_job(wrong))
     assert result.status == "failed"
     assert "Could not interpret activation" in result.reason
     assert "\n" not in result.reason
@@ -120,9 +136,7 @@ def test_what_cannot_be_built_is_a_failed_result(tmp_path: Path) -> None:
 
 def test_what_would_not_fit_in_memory_is_not_built(tmp_path: Path) -> None:
     began = time.monotonic()
-    result = made_trainer(tmp_path).train(
-        made_job(small_spec(depth=50, width=100_000)), 0
-    )
+    result = trained(tmp_path, made_job(small_spec(depth=50, width=100_000)))
     assert result.status == "failed"
     assert result.reason.startswith("training would hold about 7.") or (
         "TB" in result.reason
@@ -138,26 +152,23 @@ def test_training_memory_counts_weights_four_times_and_activations_by_the_batch(
     assert size.training_bytes(32) == 1000 * 4 + 900 * 12 + 32 * 70
 
 
-def test_the_deadline_ends_a_training_which_goes_on_later(tmp_path: Path) -> None:
-    trainer = made_trainer(tmp_path, deadline=time.monotonic())
+def test_the_time_limit_ends_a_training_which_goes_on_later(tmp_path: Path) -> None:
     with pytest.raises(TimeUp):
-        trainer.train(made_job(), 0)
-    trainer.deadline = float("inf")
+        trained(tmp_path, seconds=0.0)
     seen: list[int] = []
-    trainer.on_epoch = lambda job, member, epochs, score: seen.append(epochs)
-    result = trainer.train(made_job(), 0)
+    result = trained(tmp_path, on_epoch=lambda epochs, score: seen.append(epochs))
     assert seen == [2, 3, 4]
-    whole = made_trainer(tmp_path / "whole").train(made_job(), 0)
+    whole = trained(tmp_path / "whole")
     assert (result.status, result.curve) == ("ok", whole.curve)
+    assert [path.name.count(".") for path in tmp_path.glob("*.*")] == [1]
 
 
 def test_a_training_that_killed_its_process_twice_is_given_up(tmp_path: Path) -> None:
-    trainer = made_trainer(tmp_path)
-    path = tmp_path / f"{made_job().member_key(0)}.attempts.json"
-    path.write_text('{"epochs": 0, "count": 2}')
-    result = trainer.train(made_job(), 0)
+    path = MemberWeights(tmp_path, made_job(), 0).attempts.path
+    path.write_text('{"epochs": 0, "deaths": 1, "is_begun": 1}')
+    result = trained(tmp_path)
     assert result.status == "failed"
     assert result.reason == "the process died twice while training it"
-    path.write_text('{"epochs": 0, "count": 1}')
-    assert trainer.train(made_job(), 0).status == "ok"
+    path.write_text('{"epochs": 0, "deaths": 0, "is_begun": 1}')
+    assert trained(tmp_path).status == "ok"
     assert not path.exists()

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from tuning.made_data import digits, small_spec
 
 from kscale.building.models import build_model
 from kscale.data.class_weights import class_counts, class_weights_of
 from kscale.data.loading import Dataset, load_dataset
-from kscale.engine.tensorflow.epochs import DeviceData, EpochLoop, make_adamw
+from kscale.engine.base import Network
+from kscale.engine.engines import make_engine
+from kscale.engine.recipe import Recipe
 from kscale.errors import DataError, SpecError
 from kscale.networks.families import find_family
 from kscale.task.heads.classes import softmax
@@ -38,21 +39,18 @@ def test_the_loss_is_the_mean_of_weighted_losses() -> None:
     blueprint = find_family("mlp").blueprint(spec, data.task)
     model = build_model(blueprint, seed=3)
     weights = class_weights_of(data, "balanced")
-    loop = EpochLoop(
-        model,
-        make_adamw(0.0, 0.0),
-        data.task,
-        DeviceData(data),
-        tf.distribute.get_strategy(),
-        class_weights=weights,
-    )
+    network = Network(lambda _: model, find_family("mlp").size(spec, data.task))
+    engine = make_engine("none")
+    placed = engine.place(data, "balanced")
+    program = engine.program(network, placed, Recipe(1, 10))
+    program.start([3], [0.0])
     # Ten examples in one step, with the outputs that training mode gives.
     order = np.arange(10, dtype=np.int32)
     wanted = data.train.targets["label"][order]
     logits = model(data.train.inputs["x"][order], training=True).numpy()
     chosen = softmax(logits)[np.arange(10), wanted]
     expected = np.mean(weights["label"][wanted] * -np.log(chosen))
-    assert loop.run_epoch(order[None]) == pytest.approx(expected, rel=1e-4)
+    assert program.run_epoch([order[None]])[0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_weighted_training_finds_more_of_the_rare_class() -> None:

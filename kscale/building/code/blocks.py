@@ -42,20 +42,12 @@ class Block:
     values: dict[str, tuple[Any, ...]]
 
 
-def blocks_of(layers: tuple[Layer, ...], ranks: dict[str, int]) -> list[Block]:
-    """Functions for the bodies that two or more of the layers repeat.
-
-    Args:
-        layers: Layers of a network, outside of any `Repeat`.
-        ranks: By path, how many sides the first input of each layer has.
-    """
+def blocks_of(layers: tuple[Layer, ...]) -> list[Block]:
+    """Functions for the bodies that two or more layers of a network repeat."""
     groups: dict[Any, list[Repeat]] = {}
     for layer in layers:
         if isinstance(layer, Repeat) and _stands_alone(layer):
-            form = tuple(
-                (_fixed(inner), ranks[f"{layer.name}/{inner.name}"])
-                for inner in layer.body
-            )
+            form = tuple(map(_fixed, layer.body))
             groups.setdefault(form, []).append(layer)
     return [_block(group) for group in groups.values() if len(group) > 1]
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.examples import Example, Reader, existing
 from kscale.errors import DataError, reason_of
 
 _KEYS = ("x_test", "x", "X", "x_train")

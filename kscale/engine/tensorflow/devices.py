@@ -1,4 +1,4 @@
-"""Devices by name: a `tf.distribute` strategy, made once a process."""
+"""Devices by name: a `tf.distribute` strategy."""
 
 from functools import cache
 from typing import Any
@@ -9,16 +9,12 @@ from kscale.engine.base import STRATEGIES
 from kscale.errors import SpecError, unknown_name
 
 
-@cache
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """The strategy of a name.
 
-    `auto` mirrors over several GPUs, takes the one there is, or changes nothing; `one`
+    `auto` mirrors over several GPUs, takes a single GPU, or changes nothing; `one`
     is the first GPU or the CPU; `mirrored` copies the network to every GPU, or to every
     logical CPU device where there is no GPU; `none` changes nothing.
-
-    A process must not have two mirrored strategies (the second fails on the next model,
-    seen with TensorFlow 2.21), so each is made once and kept.
 
     Raises:
         SpecError: There is no strategy of that name.
@@ -31,7 +27,14 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "none":
         return tf.distribute.get_strategy()
     devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
-    if name == "one":
+    return _strategy_on(devices[0]) if name == "one" else _strategy_on(*devices)
+
+
+@cache
+def _strategy_on(*devices: str) -> tf.distribute.Strategy:
+    """One strategy a process: with a second mirrored one the next model fails (seen
+    with TensorFlow 2.21)."""
+    if len(devices) == 1:
         return tf.distribute.OneDeviceStrategy(devices[0])
     return tf.distribute.MirroredStrategy(devices)
 

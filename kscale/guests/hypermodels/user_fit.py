@@ -1,25 +1,22 @@
 """The call of a user's `fit`, as KerasTuner makes it."""
 
 import inspect
-import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import keras_tuner
 
-from kscale.building.models import alone
 from kscale.data.dataset import Dataset, Part
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.epochs import WarmupSteadyCooldown, make_optimizer
+from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.guests.hypermodels.draws import DrawingHyperParameters
 from kscale.guests.hypermodels.outputs import Heads
 from kscale.guests.hypermodels.user_models import OwnModels
+from kscale.guests.hypermodels.watching import Watch
+from kscale.naming import single_or_named
 from kscale.task.tasks import Target
-
-if TYPE_CHECKING:
-    from kscale.guests.hypermodels.watching import Watch
 
 _REFUSED = re.compile(
     r"(?:multiple values for (?:keyword )?argument|unexpected keyword argument) "
@@ -64,29 +61,13 @@ def _loss_of(target: Target, outputs: int, is_logits: bool) -> keras.Loss:
     return made
 
 
-def first_rate(optimizer: Any, asked: float) -> float:
-    """The learning rate of an optimizer before its first step.
-
-    It is the one that was asked for where it is that in 32 bits, where it cannot be
-    told, and of a schedule of kscale's, which does not start with its largest.
-    """
-    if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
-        return asked
-    try:
-        rate = float(f"{float(optimizer.learning_rate):.6g}")
-    except (AttributeError, TypeError, ValueError):
-        return asked
-    is_other = 0 < rate < math.inf and not math.isclose(rate, asked, rel_tol=1e-5)
-    return rate if is_other else asked
-
-
 def fit_own(
     models: OwnModels,
     hp: Any,
     model: Any,
     dataset: Dataset,
     recipe: Recipe,
-    watch: "Watch | None" = None,
+    watch: Watch | None = None,
     class_weights: Mapping[str, Any] | None = None,
     most: int | None = None,
     heads: Heads | None = None,
@@ -112,8 +93,10 @@ def fit_own(
         """Inputs, an array or arrays by name, and what the model is to give."""
         targets = {name: rows[:most] for name, rows in part.targets.items()}
         inputs = {name: rows[:most] for name, rows in part.inputs.items()}
-        wanted = alone(targets) if heads is None else heads.wanted(model, targets)
-        return alone(inputs), wanted
+        wanted = (
+            single_or_named(targets) if heads is None else heads.wanted(model, targets)
+        )
+        return single_or_named(inputs), wanted
 
     weights = list((class_weights or {}).values())
     given: dict[str, Any] = {
@@ -140,7 +123,7 @@ def _named(fit: Any, given: dict[str, Any]) -> dict[str, Any]:
 def _call(
     models: OwnModels,
     given: dict[str, Any],
-    watch: "Watch | None",
+    watch: Watch | None,
     hp: Any,
     model: Any,
     *data: Any,
@@ -164,7 +147,7 @@ def _call(
             return
 
 
-def _is_begun(model: Any, watch: "Watch | None") -> bool:
+def _is_begun(model: Any, watch: Watch | None) -> bool:
     """Whether a training was heard of, or its optimizer has made a step."""
     steps = getattr(getattr(model, "optimizer", None), "iterations", 0)
     return (watch is not None and watch.calls > 0) or int(steps) > 0

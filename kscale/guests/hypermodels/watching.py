@@ -1,26 +1,17 @@
 """What is heard of a user's training: its epochs, scored, and kept to go on from."""
 
 import math
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import keras
 
-from kscale.engine.tensorflow.checkpoints import (
-    Attempts,
-    Progress,
-    load_checkpoint,
-    progress_in,
-)
-from kscale.errors import TrialError
-from kscale.guests.hypermodels.outputs import Heads
-from kscale.guests.hypermodels.user_fit import first_rate
-from kscale.search.contract import Job
-from kscale.task.evaluation import short
-from kscale.tuning.trainer import TimeUp
-
-if TYPE_CHECKING:
-    from kscale.guests.hypermodels.training import OwnTrainer
+from kscale.engine.base import Outputs
+from kscale.engine.progress import Progress, progress_in
+from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
+from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown
+from kscale.tuning.trainer import RunningTraining
 
 
 class Watch(keras.callbacks.Callback):
@@ -37,54 +28,40 @@ class Watch(keras.callbacks.Callback):
     (the patience of an early stopping) begin anew.
 
     Args:
-        trainer: Scores each epoch, writes the files and knows the deadline.
-        job, member: What is trained.
-        attempts: Is told how far the training has come.
-        start: `time.monotonic()` at which this session began it.
-        heads: Outputs of the model.
+        training: Keeps scores, time and files.
+        outputs: What the model gives for the validation part.
 
     Attributes:
         calls: How often `model.fit` was called with it.
         rate: The learning rate of the first step; None as long as nothing is heard.
+        start: The checkpoint it goes on from, if any.
     """
 
     def __init__(
-        self,
-        trainer: "OwnTrainer",
-        job: Job,
-        member: int,
-        attempts: Attempts,
-        start: float,
-        heads: Heads,
+        self, training: RunningTraining, outputs: Callable[[keras.Model], Outputs]
     ) -> None:
         super().__init__()
-        self.trainer = trainer
-        self.job = job
-        self.member = member
-        self.attempts = attempts
-        self.heads = heads
-        self.path = trainer.part_path(job, member)
-        self.progress = progress_in(self.path) or Progress()
-        self.rate: float | None = None
-        self._start = start - self.progress.seconds
-        self._saved = time.monotonic()
-        self._kept = len(self.progress.fits)  # calls that are on disk
+        self.training = training
+        self.outputs = outputs
         self.calls = 0
+        self.rate: float | None = None
+        self.start = training.assignment.start or Path()
+        training.begin(progress_in)  # the weights wait for the optimizer
+        self._kept = len(training.progress.fits)  # calls that are on disk
         self._first = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Go on where the training was."""
         self.calls += 1
         if self.calls == 1:
-            asked = self.job.learning_rates[self.member]
-            self.rate = first_rate(self.model.optimizer, asked)
+            self.rate = first_rate(self.model.optimizer, self.training.learning_rate)
         self._first = self._next_epoch()
         if self._kept:
             self.model._initial_epoch = self._first or None
 
     def _next_epoch(self) -> int:
         """The first epoch that this call of `model.fit` has to train."""
-        fits = self.progress.fits
+        fits = self.training.progress.fits
         if self.calls < self._kept:
             return int(self.params["epochs"])
         if self.calls > self._kept:
@@ -93,41 +70,37 @@ class Watch(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
             optimizer.build(self.model.trainable_variables)
-        if load_checkpoint(self.path, self.model, optimizer) is None:
-            raise RuntimeError(f"{self.path} is damaged or of another model")
+        if load_checkpoint(self.start, self.model, optimizer) is None:
+            raise RuntimeError(f"{self.start} is damaged or of another model")
         return fits[-1]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Score it; end the training where the loss is lost or the time is up."""
         if epoch < self._first or self.calls < self._kept:
             raise RuntimeError(f"the training went back to epoch {epoch + 1}")
-        progress, trainer = self.progress, self.trainer
-        progress.epochs += 1
         loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
-        shown = math.nan if loss is None else short(float(loss))
-        progress.curve.setdefault("loss", []).append(shown)
-        validation = trainer.dataset.validation
-        outputs = trainer.predict(self.model, validation, self.heads)
-        trainer._note_epoch(self.job, self.member, progress, outputs)
+        outputs = self.outputs(self.model)
+        self.training.add_epoch(None if loss is None else float(loss), outputs)
         if self.calls:
-            progress.fits[-1] = epoch + 1
-            self._keep(epoch + 1 >= (self.params or {}).get("epochs", 0))
+            self.training.progress.fits[-1] = epoch + 1
+            is_last = epoch + 1 >= (self.params or {}).get("epochs", 0)
+            self.training.keep(self._write, is_last)
 
-    def _keep(self, is_last: bool) -> None:
-        """Write the checkpoint where it is time to, and end what has no time left."""
-        now = time.monotonic()
-        is_late = now >= self.trainer.deadline and not is_last
-        if is_late or now - self._saved >= self.trainer.checkpoint_seconds:
-            progress = self.ended()
-            self.trainer.save(self.path, self.model, self.model.optimizer, progress)
-            self.attempts.begin(progress.epochs)
-            self._saved = time.monotonic()
-        if is_late:
-            raise TimeUp
+    def _write(self, path: Path, progress: Progress) -> None:
+        save_checkpoint(path, self.model, self.model.optimizer, progress)
 
-    def ended(self) -> Progress:
-        """The progress, with the time that was spent until now."""
-        self.progress.seconds = time.monotonic() - self._start
-        return self.progress
+
+def first_rate(optimizer: Any, asked: float) -> float:
+    """The learning rate of an optimizer before its first step.
+
+    It is the one that was asked for where it is that in 32 bits, where it cannot be
+    told, and of a schedule of kscale's, which does not start with its largest.
+    """
+    if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
+        return asked
+    try:
+        rate = float(f"{float(optimizer.learning_rate):.6g}")
+    except (AttributeError, TypeError, ValueError):
+        return asked
+    is_other = 0 < rate < math.inf and not math.isclose(rate, asked, rel_tol=1e-5)
+    return rate if is_other else asked

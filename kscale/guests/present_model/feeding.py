@@ -10,14 +10,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kscale.building.models import alone
 from kscale.data.dataset import Dataset, Part
 from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import SpecError
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.guests.sizes.model_size import sides_of
-from kscale.naming import layer_name
+from kscale.naming import layer_name, single_or_named
 
 Shape = tuple[int | None, ...]
 
@@ -144,7 +143,9 @@ class Feeder:
     def packed(self, rows: Mapping[str, Any]) -> Any:
         """Arrays or Keras tensors as the model takes them."""
         if not self.places:
-            return alone({name: _tensor(array) for name, array in rows.items()})
+            return single_or_named(
+                {name: _tensor(array) for name, array in rows.items()}
+            )
         types = [item.dtype for item in self.model.inputs]
         flat = [
             _suited(_tensor(rows[name]), shape, dtype)

@@ -1,22 +1,18 @@
 """The user's present model trained anew, with the loop and recipe of a search."""
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
 from msgspec import structs
 
-from kscale.building.models import alone
-from kscale.data.class_weights import class_weights_of
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.scaling import Scaling
-from kscale.engine.tensorflow.epochs import (
-    DeviceData,
-    EpochLoop,
-    predict_batch_for,
-)
+from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.present_model.feeding import Feeder, named_tensors
 from kscale.guests.present_model.scoring import (
@@ -25,15 +21,16 @@ from kscale.guests.present_model.scoring import (
     takes_one,
 )
 from kscale.guests.sizes.layer_work import graph_of
-from kscale.naming import layer_name
+from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
-from kscale.networks.sizing import Size
 from kscale.runs.records import RETRAINED, Ended, Record, Reference, Training
 from kscale.search.contract import Job, derived_seed
 from kscale.ship.preprocessing_layers import rescaled
 from kscale.task.tasks import Target
+from kscale.tuning.attempts import MemberWeights, train_member
+from kscale.tuning.family_trainer import NetworkTrainer
 from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import Trainer
+from kscale.tuning.trainer import TrainingSetup
 
 _RATE = 1e-3  # Adam's usual one
 _DECAY = 0.004  # as the knob of every family
@@ -84,7 +81,13 @@ def _refuse_untrained_kernels(present: Present) -> None:
 
 
 def retrained_results(
-    present: Present, plan: Plan, recorded: Sequence[Record], usual: Trainer
+    present: Present,
+    plan: Plan,
+    recorded: Sequence[Record],
+    setup: TrainingSetup,
+    folder: Path,
+    seconds: float,
+    epoch_done: Callable[[Job, int, int, float], None],
 ) -> Iterator[Reference]:
     """The training's record on both parts, unless they are recorded.
 
@@ -94,13 +97,17 @@ def retrained_results(
         present: The model.
         plan: What the search does.
         recorded: What is known.
-        usual: Trains the search's networks; where and until when is as it says.
+        setup: What all trainings share.
+        folder: Folder of the checkpoints.
+        seconds: Time that is left.
+        epoch_done: Called after each epoch.
 
     Raises:
-        TimeUp: The deadline came first.
+        TimeUp: The time was over first.
     """
-    trainer, job = _Retrainer.like(usual, plan, present), _job(plan, present)
-    path = trainer.checkpoint_path(job, 0)
+    job, size = _job(plan, present), present.size.size
+    trainer = NetworkTrainer(setup, lambda spec, task: _network(present))
+    weights = MemberWeights(folder, job, 0)
     known = [
         item
         for item in recorded
@@ -108,14 +115,16 @@ def retrained_results(
         and (item.name, item.model) == (RETRAINED, present.digest)
     ]
     if not any(item.part == "test" or item.status == "failed" for item in known):
-        trained = _reference(trainer.train(job, 0), present)
+        on_epoch = partial(epoch_done, job, 0)
+        training = train_member(trainer.train, setup, size, weights, seconds, on_epoch)
+        trained = _reference(training, present)
         if not known:
             yield trained
         if trained.status == "ok":
-            found = vars(trainer.evaluate(job, 0, plan.dataset.test))
+            found = vars(trainer.evaluate(training, weights.path, "test"))
             blank = {"part": "test", "curve": {}, "undertrained": False, "seconds": 0.0}
             yield structs.replace(trained, **blank, **found)
-    path.unlink(missing_ok=True)
+    weights.path.unlink(missing_ok=True)
 
 
 def _reference(training: Training, present: Present) -> Reference:
@@ -130,46 +139,15 @@ def _job(plan: Plan, present: Present) -> Job:
     return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
 
-@dataclass
-class _Retrainer(Trainer):
-    """Trains the present model from new weights."""
+def _network(present: Present) -> Network:
+    """The present model from new weights."""
 
-    present: Present = field(kw_only=True)
+    def build(seed: int) -> keras.Model:
+        clone = fresh_clone(present.feeder.model, seed)
+        return as_network(replace(present.feeder, model=clone), present)
 
-    @classmethod
-    def like(cls, usual: Trainer, plan: Plan, present: Present) -> "_Retrainer":
-        """One that trains where, and for as long as, another does."""
-        names = ("objective", "recipe", "strategy", "folder", "checkpoint_seconds")
-        more = ("deadline", "on_epoch", "class_weights")
-        shared = {name: getattr(usual, name) for name in (*names, *more)}
-        return cls(plan.dataset, **shared, present=present)
-
-    def describe(self, job: Job, member: int) -> Training:
-        """As `Trainer.describe`."""
-        unknown = len(self.present.size.unknown)
-        described = super().describe(job, member)
-        return structs.replace(described, unknown_flops=unknown)
-
-    def size_of(self, job: Job) -> Size:
-        """Exact size of the present model."""
-        return self.present.size.size
-
-    def _loop(self, job: Job, member: int) -> EpochLoop:
-        present = self.present
-        self._data = self._data or DeviceData(self.dataset)
-        with self.strategy.scope():
-            clone = fresh_clone(present.feeder.model, job.seeds[member])
-            model = as_network(replace(present.feeder, model=clone), present)
-            optimizer = self._optimizer(job, member, _DECAY)
-        return EpochLoop(
-            model,
-            optimizer,
-            self.dataset.task,
-            self._data,
-            self.strategy,
-            class_weights=class_weights_of(self.dataset, self.class_weights),
-            predict_batch=predict_batch_for(present.size.size.activation_bytes),
-        )
+    size = present.size
+    return Network(build, size.size, len(size.unknown), weight_decay=_DECAY)
 
 
 def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
@@ -214,7 +192,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
             dataset.task.targets, head_names(dataset.task), names, strict=True
         )
     }
-    return keras.Model(alone(inputs), alone(heads))
+    return keras.Model(single_or_named(inputs), single_or_named(heads))
 
 
 def _fed(feeder: Feeder, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The user's present model beside a search: read, fed, scored and trained anew."""
 
 import json
+import math
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from kscale import Run, train, tune
 from kscale.cli import main
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
-from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import ExportError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.guests.present_model.feeding import feeders_of
@@ -40,7 +39,7 @@ from kscale.reports.present import compared
 from kscale.runs.records import Reference, to_line
 from kscale.searches import plan_search
 from kscale.task.heads.classes import softmax
-from kscale.tuning.driver import make_trainer
+from kscale.tuning.driver import training_setup
 from kscale.tuning.trainer import TimeUp
 
 SMALL: dict[str, Any] = {
@@ -148,20 +147,21 @@ def test_its_training_goes_on_where_it_was_interrupted(
     plan = plan_search(digits(), baseline=mine, retrain_baseline=True, **SMALL)
     found = load_present(plan.baseline, plan.dataset, plan.objective)
     assert found is not None
-    made: dict[str, Any] = {"strategy": make_strategy("none"), "folder": tmp_path}
-    trainer = make_trainer(plan, deadline=time.monotonic(), **made)
-    with pytest.raises(TimeUp):
-        list(retrained_results(found, plan, [], trainer))
     seen: list[int] = []
-    trainer = make_trainer(
-        plan, on_epoch=lambda job, member, epochs, score: seen.append(epochs), **made
-    )
-    results = list(retrained_results(found, plan, [], trainer))
+    made: tuple[Any, ...] = (training_setup(plan), tmp_path)
+
+    def epoch_done(job: Any, member: int, epochs: int, score: float) -> None:
+        seen.append(epochs)
+
+    with pytest.raises(TimeUp):
+        list(retrained_results(found, plan, [], *made, 0.0, epoch_done))
+    seen.clear()
+    results = list(retrained_results(found, plan, [], *made, math.inf, epoch_done))
     assert seen == [2] and [item.part for item in results] == ["validation", "test"]
     whole = parts_of(run, "retrained")
     assert results[0].curve == whole["validation"].curve
     assert results[1].left_out == whole["test"].left_out
-    assert not list(retrained_results(found, plan, results, trainer))
+    assert not list(retrained_results(found, plan, results, *made, 0.0, epoch_done))
     assert not list(tmp_path.iterdir())
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.sources.folders.folder_kinds import FolderKind, examples_of
-from kscale.data.sources.folders.image_folders import IMAGES
+from kscale.data.readers.file_reader import FolderKind, examples_of
+from kscale.data.readers.image_files import IMAGES
+from kscale.data.readers.sound_files import SOUNDS
+from kscale.data.readers.text_files import TEXTS
 from kscale.data.sources.folders.layout import (
     File,
     Layout,
@@ -19,8 +21,6 @@ from kscale.data.sources.folders.layout import (
     listed_classes,
     missing_classes,
 )
-from kscale.data.sources.folders.sound_folders import SOUNDS
-from kscale.data.sources.folders.text_folders import TEXTS
 from kscale.data.sources.folders.walking import Names, Walk, walk
 from kscale.errors import DataError
 from kscale.task.tasks import InputKind

@@ -21,21 +21,18 @@ Labels = frozenset[str]
 def are_label_sets(cells: Sequence[str]) -> bool:
     """Whether cells of a column look like labels with a stroke between them.
 
-    Then some cells have several labels, and there are fewer labels than different
-    cells: labels occur in combinations.
+    Then a cell has several labels, and one of them is in a different cell too.
 
     Example:
 
-    >>> are_label_sets(["red|round", "red", "round", ""])
+    >>> are_label_sets(["red|round", "red", "old", ""])
     True
     >>> are_label_sets(["a|b", "c|d"])  # two classes with odd names
     False
     """
-    different = {*cells}
-    sets = [label_set(cell) for cell in different]
-    return any(len(each) > 1 for each in sets) and len(frozenset().union(*sets)) < len(
-        different
-    )
+    sets = [label_set(cell) for cell in {*cells}]
+    different = frozenset().union(*sets)
+    return any(len(each) > 1 for each in sets) and sum(map(len, sets)) > len(different)
 
 
 def label_set(cell: str) -> Labels:

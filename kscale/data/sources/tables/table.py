@@ -23,7 +23,7 @@ from kscale.data.readers.table_reader import (
     not_a_number,
     values_of,
 )
-from kscale.data.readers.text_reader import TextReader
+from kscale.data.readers.text_files import TextReader
 from kscale.data.sources.tables.columns import (
     Column,
     Judged,

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from tuning.made_data import digits, small_spec
+from tuning.made_data import digits, small_spec, train_in
 
 from kscale.building.models import build_model
 from kscale.engine.recipe import Recipe
@@ -14,8 +13,9 @@ from kscale.errors import DataError, SpecError
 from kscale.networks.families import find_family
 from kscale.search.contract import Job
 from kscale.task.objectives import find_objective
+from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.fit_model import fit_model
-from kscale.tuning.trainer import Trainer
+from kscale.tuning.trainer import TrainingSetup
 
 HOW = {"learning_rate": 0.01, "epochs": 4, "batch_size": 128, "seed": 11}
 
@@ -26,14 +26,10 @@ def built_model(seed: int = 11) -> object:
 
 
 def test_the_scores_are_those_of_a_search(tmp_path: Path) -> None:
-    trainer = Trainer(
-        digits(),
-        find_objective(None, digits().task.targets[0]),
-        Recipe(4, 128),
-        tf.distribute.get_strategy(),
-        tmp_path,
-    )
-    result = trainer.train(Job("search", 0, small_spec(), (11,), (0.01,), 4), 0)
+    objective = find_objective(None, digits().task.targets[0])
+    trainer = FamilyTrainer(TrainingSetup(digits(), objective, Recipe(4, 128)))
+    job = Job("search", 0, small_spec(), (11,), (0.01,), 4)
+    result = train_in(tmp_path, trainer, job)
     scores = fit_model(built_model(), digits(), **HOW)
     assert scores == pytest.approx(result.curve["score"], abs=1e-6)
     assert scores[-1] == result.score

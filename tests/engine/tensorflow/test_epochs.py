@@ -6,17 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tuning.made_data import digits, made_loop, small_spec, weights_of
+from tuning.made_data import digits, made_loop, run_epochs, small_spec, weights_of
 from warm_python import WarmPython
 
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.epochs import (
-    WarmupSteadyCooldown,
-    is_worth_compiling,
-    make_optimizer,
-    network_target,
-)
+from kscale.engine.tensorflow.epochs import is_worth_compiling
+from kscale.engine.tensorflow.placing import network_target
+from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown, make_optimizer
 from kscale.networks.families import find_family
 
 RECIPE = Recipe(epochs=4, batch_size=64)
@@ -29,7 +26,7 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from tuning.made_data import digits, made_loop, weights_of
+from tuning.made_data import digits, made_loop, run_epochs, weights_of
 from kscale.data.loading import load_dataset
 from kscale.networks.families import find_family
 from kscale.engine.recipe import Recipe
@@ -40,8 +37,8 @@ recipe = Recipe(epochs=4, batch_size=64)
 found = {}
 for name in ("none", "one", "mirrored"):
     loop = made_loop(spec, recipe, strategy=make_strategy(name))
-    losses = [loop.run_epoch(recipe.order(1257, 1, epoch)) for epoch in range(2)]
-    outputs = loop.predict(digits().validation.inputs)["label"]
+    losses = run_epochs(loop, [recipe.order(1257, 1, epoch) for epoch in range(2)])
+    outputs = loop.predict(digits().validation.inputs)[0]["label"]
     found[name] = {
         "replicas": replicas_of(loop.strategy),
         "losses": losses,
@@ -54,12 +51,12 @@ loop = made_loop(
     spec, recipe, streamed, make_strategy("mirrored"), chunk_bytes=4 * 64 * 64 * 4
 )
 found["chunks"] = len(list(loop.data.chunks(recipe.order(1257, 1, 0))))
-losses = [loop.run_epoch(recipe.order(1257, 1, epoch)) for epoch in range(2)]
+losses = run_epochs(loop, [recipe.order(1257, 1, epoch) for epoch in range(2)])
 found["streamed"] = {"losses": losses, "weights": weights_of(loop).tolist()}
 # Another network under the same strategy: one instance must serve a whole search.
 changed = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
 again = made_loop(changed, recipe, strategy=make_strategy("mirrored"))
-found["again"] = again.run_epoch(recipe.order(1257, 1, 0))
+found["again"] = run_epochs(again, [recipe.order(1257, 1, 0)])[0]
 json.dump(found, sys.stdout)
 """
 
@@ -71,8 +68,8 @@ def test_a_compiled_epoch_gives_the_same_weights_within_rounding() -> None:
     )
     for epoch in range(2):
         order = RECIPE.order(len(digits().train), 1, epoch)
-        loss = plain.run_epoch(order)
-        assert compiled.run_epoch(order) == pytest.approx(loss, rel=1e-4)
+        (loss,) = plain.run_epoch([order])
+        assert compiled.run_epoch([order])[0] == pytest.approx(loss, rel=1e-4)
     np.testing.assert_allclose(weights_of(compiled), weights_of(plain), atol=1e-3)
 
 
@@ -81,7 +78,7 @@ def test_a_compiled_epoch_drops_out_and_learns() -> None:
     for rate in (0.0, 0.5):
         loop = made_loop(small_spec(dropout=rate), RECIPE, compiled=True)
         orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(4)]
-        losses.append([loop.run_epoch(order) for order in orders])
+        losses.append(run_epochs(loop, orders))
     for curve in losses:
         assert curve == sorted(curve, reverse=True)
     assert losses[0][-1] < losses[1][-1]
@@ -104,7 +101,7 @@ def test_only_large_dense_networks_on_one_device_are_compiled() -> None:
 def test_an_epoch_gives_the_weights_that_fit_gives(norm: str) -> None:
     ours, theirs = (made_loop(small_spec(norm=norm), RECIPE) for _ in range(2))
     order = RECIPE.order(len(digits().train), 1, 0)
-    loss = ours.run_epoch(order)
+    (loss,) = ours.run_epoch([order])
     model = theirs.model
     model.compile(
         make_optimizer(RECIPE, len(digits().train), 3e-3, 0.004),
@@ -152,8 +149,8 @@ def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:
 def test_training_learns_the_digits() -> None:
     loop = made_loop(small_spec(width=12), RECIPE, learning_rate=0.02)
     for epoch in range(4):
-        loop.run_epoch(RECIPE.order(len(digits().train), 1, epoch))
-    given = loop.predict(digits().validation.inputs)["label"].argmax(axis=1)
+        loop.run_epoch([RECIPE.order(len(digits().train), 1, epoch)])
+    given = loop.predict(digits().validation.inputs)[0]["label"].argmax(axis=1)
     assert (given == digits().validation.targets["label"]).mean() > 0.75
 
 
@@ -171,8 +168,8 @@ def test_recurrent_layers_with_masks_train_inside_the_graph(cell: str) -> None:
     recipe = Recipe(epochs=6, batch_size=20)
     loop = made_loop(spec, recipe, data, learning_rate=0.02)
     for epoch in range(6):
-        loop.run_epoch(recipe.order(len(data.train), 1, epoch))
-    given = loop.predict(data.validation.inputs)["label"].argmax(axis=1)
+        loop.run_epoch([recipe.order(len(data.train), 1, epoch)])
+    given = loop.predict(data.validation.inputs)[0]["label"].argmax(axis=1)
     assert (given == data.validation.targets["label"]).mean() > 0.95
 
 
@@ -182,5 +179,5 @@ def test_real_targets_are_trained_on_in_units_of_their_spread() -> None:
     scaled = network_target(data, name, data.train)
     assert abs(scaled.mean()) < 1e-3 and abs(scaled.std() - 1) < 1e-3
     loop = made_loop(find_family("mlp").spec(depth=1, width=8), RECIPE, data)
-    first = loop.run_epoch(RECIPE.order(len(data.train), 1, 0))
+    (first,) = loop.run_epoch([RECIPE.order(len(data.train), 1, 0)])
     assert first == pytest.approx(1.0, abs=1.5)

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tuning.made_data import digits, made_loop, small_spec, weights_of
+from tuning.made_data import digits, made_loop, run_epochs, small_spec, weights_of
 
+from kscale.engine.progress import Progress, epochs_in
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.checkpoints import (
-    Attempts,
-    Progress,
-    epochs_in,
-    load_checkpoint,
-    save_checkpoint,
-)
+from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 
@@ -36,14 +31,14 @@ def test_a_continued_training_equals_an_unbroken_one(
     path = tmp_path / "weights.npz"
     orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
     unbroken = made_loop(spec, RECIPE)
-    losses = [unbroken.run_epoch(order) for order in orders]
+    losses = run_epochs(unbroken, orders)
     first = made_loop(spec, RECIPE)
-    first.run_epoch(orders[0])
+    first.run_epoch([orders[0]])
     save_checkpoint(path, first.model, first.optimizer, Progress(1, {"loss": [1.0]}))
     second = made_loop(spec, RECIPE, seed=99)
     progress = load_checkpoint(path, second.model, second.optimizer)
     assert progress == Progress(1, {"loss": [1.0]})
-    assert second.run_epoch(orders[1]) == pytest.approx(losses[1], rel=1e-5)
+    assert second.run_epoch([orders[1]])[0] == pytest.approx(losses[1], rel=1e-5)
     np.testing.assert_allclose(weights_of(second), weights_of(unbroken), atol=1e-6)
 
 
@@ -52,12 +47,12 @@ def test_without_the_optimizer_a_continued_training_differs(tmp_path: Path) -> N
     path, spec = tmp_path / "weights.npz", small_spec()
     orders = [RECIPE.order(len(digits().train), 1, epoch) for epoch in range(2)]
     unbroken = made_loop(spec, RECIPE)
-    unbroken.run_epoch(orders[0])
+    unbroken.run_epoch([orders[0]])
     save_checkpoint(path, unbroken.model, unbroken.optimizer, Progress(1))
-    unbroken.run_epoch(orders[1])
+    unbroken.run_epoch([orders[1]])
     second = made_loop(spec, RECIPE)
     load_checkpoint(path, second.model, None)
-    second.run_epoch(orders[1])
+    second.run_epoch([orders[1]])
     assert np.abs(weights_of(second) - weights_of(unbroken)).max() > 1e-4
 
 
@@ -81,13 +76,3 @@ def test_a_checkpoint_of_another_network_is_refused_whole(tmp_path: Path) -> Non
     assert load_checkpoint(path, narrow.model, narrow.optimizer) is None
     np.testing.assert_array_equal(weights_of(narrow), before)
     assert epochs_in(path) == 2
-
-
-def test_attempts_count_only_those_that_came_no_further(tmp_path: Path) -> None:
-    attempts = Attempts(tmp_path / "models" / "job.attempts.json")
-    assert [attempts.begin(0), attempts.begin(0), attempts.begin(0)] == [0, 1, 2]
-    assert [attempts.begin(4), attempts.begin(4)] == [0, 1]
-    attempts.end()
-    assert attempts.begin(4) == 0
-    attempts.path.write_text("{damaged")
-    assert attempts.begin(4) == 0

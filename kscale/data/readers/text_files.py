@@ -1,13 +1,16 @@
-"""Examples of text files, one each, and of CSV files with texts, a row each."""
+"""Text files, one example each, and CSV files with texts, a row each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.examples import Example, Reader, existing
+from kscale.data.load_options import Options
+from kscale.data.preprocessing.text import TextFit
+from kscale.data.readers.file_reader import FolderKind, Reading
 from kscale.data.readers.table_reader import TEXT, TableColumn, TableReader
 from kscale.data.sources.tables.csv_file import (
     SUFFIXES,
@@ -56,3 +59,19 @@ class TextReader(Reader):
         raw = {column.name: np.array("", TEXT) for column in self.columns}
         raw[self.columns[0].name] = np.array(text, TEXT)
         yield Example(str(path), raw)
+
+
+def _decide(headers: Any, options: Options) -> Reading:
+    reader = TextReader()
+    name = reader.columns[0].name
+    fit = TextFit((name,), options.vocabulary, options.length)
+    return Reading(name, (), TEXT, text_of_file, {fit.name: fit}, reader)
+
+
+TEXTS = FolderKind(
+    "texts",
+    (".txt",),
+    ("kind", "split_by", "vocabulary", "length"),
+    lambda path: None,  # a text tells nothing before it is read
+    _decide,
+)

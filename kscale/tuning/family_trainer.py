@@ -1,0 +1,124 @@
+"""Training the networks that kscale builds, by the epochs of the engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kscale.data.dataset import PartName
+from kscale.engine.base import Network, Outputs, Program
+from kscale.engine.engines import make_engine
+from kscale.errors import TrialError
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
+from kscale.runs.records import Training
+from kscale.ship.packaging import package_model, save_model
+from kscale.task.evaluation import Evaluation
+from kscale.task.tasks import Task
+from kscale.tuning.trainer import (
+    Assignment,
+    EpochSeen,
+    RunningTraining,
+    TrainingSetup,
+)
+
+
+def family_network(spec: Spec, task: Task) -> Network:
+    """The network of a spec of a family, as it is trained."""
+    family, knobs = find_family(spec.family), dict(spec.knobs)
+    return Network(
+        family.blueprint(spec, task),
+        family.size(spec, task),
+        weight_decay=float(knobs.get("weight_decay", 0.0)),
+        label_smoothing=float(knobs.get("label_smoothing", 0.0)),
+    )
+
+
+class NetworkTrainer:
+    """Trains networks by a recipe, an epoch after the other.
+
+    Args:
+        setup: What all trainings share.
+        network: Makes the network of a spec for a task.
+    """
+
+    def __init__(
+        self, setup: TrainingSetup, network: Callable[[Spec, Task], Network]
+    ) -> None:
+        self.setup = setup
+        self.network = network
+        self.engine = make_engine(setup.strategy)
+        self._placed: Any = None
+
+    def train(
+        self, assignment: Assignment, on_epoch: EpochSeen | None = None
+    ) -> Training:
+        """As `Trainer.train`."""
+        network = self.network(assignment.job.spec, self.setup.dataset.task)
+        training = RunningTraining(
+            self.setup, assignment, network.size, network.unknown_flops, on_epoch
+        )
+        return training.run(
+            lambda: self._trained(training, network), self.engine.devices()
+        )
+
+    def _trained(self, training: RunningTraining, network: Network) -> Training:
+        setup, epochs = self.setup, training.job.epochs_to
+        program = self._started(network, training.seed, training.learning_rate)
+        training.begin(program.load)
+        progress = training.progress
+        outputs: Outputs = {}
+        while progress.epochs < epochs:
+            order = setup.recipe.order(
+                len(setup.dataset.train), training.seed, progress.epochs
+            )
+            (loss,) = program.run_epoch([order])
+            (outputs,) = program.predict(setup.dataset.validation.inputs)
+            training.add_epoch(loss, outputs)
+            if progress.epochs < epochs:
+                training.keep(program.save)
+        if not outputs:
+            (outputs,) = program.predict(setup.dataset.validation.inputs)
+        training.finish(program.save)
+        return training.finished(outputs)
+
+    def _started(self, network: Network, seed: int, rate: float) -> Program:
+        if self._placed is None:
+            setup = self.setup
+            self._placed = self.engine.place(setup.dataset, setup.class_weights)
+        program = self.engine.program(network, self._placed, self.setup.recipe)
+        program.start([seed], [rate])
+        return program
+
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
+        """As `Trainer.evaluate`."""
+        data = self.setup.dataset
+        network = self.network(training.spec, data.task)
+        program = self._started(network, training.seed, training.learning_rate or 0.0)
+        if program.load(weights) is None:
+            raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
+        (outputs,) = program.predict(data.parts[part].inputs)
+        return self.setup.test_score(part, outputs)
+
+
+class FamilyTrainer(NetworkTrainer):
+    """Trains and ships the networks of families.
+
+    Args:
+        setup: What all trainings share.
+    """
+
+    def __init__(self, setup: TrainingSetup) -> None:
+        super().__init__(setup, family_network)
+
+    def ship(self, training: Training, weights: Path, path: Path) -> str:
+        """As `Trainer.ship`."""
+        data = self.setup.dataset
+        model = package_model(
+            training.spec,
+            data.task,
+            weights,
+            data.preprocessing,
+            data.target_scaling,
+        )
+        save_model(model, path)
+        return ""

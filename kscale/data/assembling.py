@@ -34,10 +34,10 @@ _LEAST_EXAMPLES = 10
 
 
 def peeked_task(raw: RawData, options: Options) -> Task | None:
-    """The task of a source if it is known without fitting anything.
+    """The task of a source, or None if something must be fitted to know it.
 
     Raises:
-        DataError: Arrays are of no known form, or do not go together.
+        DataError: Arrays are of no known form, or differ between parts.
     """
     raw, targets, _ = _understood(raw, options)
     inputs = [fit.known_input() for fit in raw.fits.values()]
@@ -69,7 +69,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     holder = Holder(options.memory, _needed(raw, inputs))
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
-        # What is held raw of the largest part is let go as soon as it is encoded.
+        # Raw rows of the largest part leave memory as soon as they are encoded.
         arrays = held.pop(part)
         encoded = _encoded(holder, inputs, preprocessing, arrays)
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
@@ -174,7 +174,7 @@ def _encoded(
     preprocessing: Mapping[str, Preprocessing],
     arrays: Mapping[str, Rows],
 ) -> dict[str, Rows]:
-    """What networks read of raw rows."""
+    """By input, rows as a network reads them."""
     found = {}
     for item in inputs:
         prepared = preprocessing[item.name]
@@ -218,7 +218,7 @@ def _chosen(array: RawArray, chosen: Indices | None) -> Rows:
 def _empty_texts(
     parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
 ) -> Iterator[str]:
-    """How many texts hold no words; networks see nothing but padding of them."""
+    """A sentence if texts hold no words: networks see only padding of them."""
     for name, item in preprocessing.items():
         texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]

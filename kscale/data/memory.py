@@ -22,14 +22,14 @@ def free_bytes(groups: Path = _GROUPS) -> int:
     """Bytes free on this machine, or in its container where that has less.
 
     Args:
-        groups: Where Linux tells the limits of a container.
+        groups: Folder where Linux shows the limits of a container.
     """
     free = int(psutil.virtual_memory().available)
     return min(free, *(_left(groups, *names) for names in _FILES))
 
 
 def _left(groups: Path, limit: str, used: str, stat: str, returned: str) -> int:
-    """Bytes left to a container; very many if it has no limit."""
+    """Bytes left to a container; 2^63 without a limit."""
     try:
         lines = (groups / stat).read_text().splitlines()
         numbers = dict(line.split() for line in lines)

@@ -45,7 +45,7 @@ def preprocessings_from_json(data: Mapping[str, Any]) -> dict[str, Preprocessing
 
 
 def raw_inputs_of(preprocessings: Mapping[str, Preprocessing]) -> list[RawInput]:
-    """What preprocessings read, each once: the inputs of the model that ships."""
+    """All raw inputs that preprocessings read: the inputs of the model that ships."""
     found = {
         raw.name: raw for item in preprocessings.values() for raw in item.raw_inputs
     }

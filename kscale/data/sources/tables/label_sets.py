@@ -21,7 +21,7 @@ Labels = frozenset[str]
 def are_label_sets(cells: Sequence[str]) -> bool:
     """Whether cells of a column look like labels with a stroke between them.
 
-    Then a cell has several labels, and one of them is in a different cell too.
+    Then a cell has several labels, and one of the labels is in a different cell too.
 
     Example:
 
@@ -36,7 +36,7 @@ def are_label_sets(cells: Sequence[str]) -> bool:
 
 
 def label_set(cell: str) -> Labels:
-    """The labels of a cell, without blanks around them; none in a blank cell."""
+    """The labels of a cell, without spaces around them; none in a blank cell."""
     if cell in BLANKS:
         return frozenset()
     return frozenset(filter(None, (label.strip() for label in cell.split(SEPARATOR))))
@@ -49,7 +49,7 @@ def true_columns(
 
     Args:
         columns: Cells of 0 and 1 by the name of the column.
-        file: The file they are in, for the message.
+        file: Name of the file, for the message.
         lines: The line of each row.
 
     Raises:

@@ -1,4 +1,4 @@
-"""LabelSet of which several may be true: cells such as `a|b`, or columns of 0 and 1."""
+"""Labels of which several may be true: cells such as `a|b`, or columns of 0 and 1."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A family as a plain `keras_tuner.HyperModel`, for a KerasTuner script at hand."""
+"""A family as a plain `keras_tuner.HyperModel`, for scripts that use KerasTuner."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count

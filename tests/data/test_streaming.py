@@ -144,7 +144,7 @@ def trained(data: Dataset, chunk_bytes: int) -> tuple[list[float], Any, Any, int
     loop = made_loop(spec, RECIPE, data, chunk_bytes=chunk_bytes)
     orders = [RECIPE.order(len(data.train), 1, epoch) for epoch in range(3)]
     losses = run_epochs(loop, orders)
-    outputs = loop.predict(data.validation.inputs)["label"]
+    outputs = loop.predict(data.validation.inputs)[0]["label"]
     return losses, weights_of(loop), outputs, len(list(loop.data.chunks(orders[0])))
 
 

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
+from kscale.data.example_rows import ChosenRows, Rows, chunks_of
 from kscale.data.holding import Holder, bytes_needed
-from kscale.data.labels import Labels, encode_target
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
-from kscale.data.preprocessing.text import PADDING, TextTokens
+from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawArray, RawData, RawParts
 from kscale.data.readers import ArrayReader
-from kscale.data.rows import ChosenRows, Rows, chunks_of
 from kscale.data.scaling import fit_target_scaling
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
+from kscale.data.target_labels import PartLabels, encode_target
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 
@@ -100,7 +100,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
 
 def _understood(
     raw: RawData, options: Options
-) -> tuple[RawData, tuple[Target, ...], dict[str, Labels]]:
+) -> tuple[RawData, tuple[Target, ...], dict[str, PartLabels]]:
     """Raw data with a fit of each input, its targets, and its labels by target."""
     first = raw.parts["train"]
     for part_name, part in raw.parts.items():
@@ -126,7 +126,7 @@ def _understood(
 
 
 def _placed(
-    labels: Mapping[str, Labels], rows: PartRows
+    labels: Mapping[str, PartLabels], rows: PartRows
 ) -> dict[PartName, dict[str, NDArray[Any]]]:
     """Labels by part and target."""
     return {

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import row_bytes
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.rows import row_bytes
 from kscale.task.tasks import Input, Target, Task
 
 Parts = Mapping[PartName, Part]

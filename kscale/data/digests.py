@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.task.tasks import Target
 
 Digests = NDArray[np.uint64]

@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.memory import free_bytes
-from kscale.data.preprocessing import Preprocessing
-from kscale.data.raw import RawArray
-from kscale.data.rows import (
+from kscale.data.example_rows import (
     ChosenRows,
     ComputedRows,
     Rows,
@@ -17,6 +14,9 @@ from kscale.data.rows import (
     chunks_of,
     row_bytes,
 )
+from kscale.data.memory import free_bytes
+from kscale.data.preprocessing import Preprocessing
+from kscale.data.raw import RawArray
 from kscale.data.splitting import Indices
 from kscale.task.tasks import Input
 

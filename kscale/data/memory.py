@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
 _GROUPS = Path("/sys/fs/cgroup")
 # Limit, use, and the line of memory.stat of what the system gives back when needed:
 # version 2 and version 1 of control groups.
@@ -24,6 +22,8 @@ def free_bytes(groups: Path = _GROUPS) -> int:
     Args:
         groups: Folder where Linux shows the limits of a container.
     """
+    import psutil  # needed only where data is loaded or a network built
+
     free = int(psutil.virtual_memory().available)
     return min(free, *(_left(groups, *names) for names in _FILES))
 

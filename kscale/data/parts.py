@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-from kscale.data.rows import Rows
+from kscale.data.example_rows import Rows
 from kscale.errors import DataError
 
 PartName = Literal["train", "validation", "test"]

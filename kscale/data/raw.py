@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
-from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.errors import DataError
 from kscale.units import format_count
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.rows import Rows, chunks_of, row_bytes
+from kscale.data.example_rows import Rows, chunks_of, row_bytes
 from kscale.errors import DataError
 
 _CHUNK = 2**21  # numbers held in float64 at once

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
-from kscale.data.rows import Rows
+from kscale.data.example_rows import Rows
 from kscale.task.tasks import Input
 
 RawType = Literal["float32", "int32", "string"]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import CHUNK_BYTES, Rows
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.rows import CHUNK_BYTES, Rows
 from kscale.data.scaling import Scaling
 from kscale.task.tasks import Input
 

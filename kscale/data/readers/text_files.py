@@ -9,7 +9,7 @@ import numpy as np
 
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
-from kscale.data.preprocessing.text import TextFit
+from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.readers.file_reader import FolderKind, Reading
 from kscale.data.readers.table_reader import TEXT, TableColumn, TableReader
 from kscale.data.sources.tables.csv_file import (

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from kscale.data.example_rows import npy_header
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.data.rows import npy_header
 from kscale.errors import DataError
 
 # Keras' names first (`keras.datasets`), then those of MedMNIST and TensorFlow guides.

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import StoredRows
 from kscale.data.holding import filled, most_bytes
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.data.rows import StoredRows
 from kscale.errors import DataError
 
 _Arrays = dict[str, NDArray[Any]]

@@ -11,8 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset, Part
-from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.scaled import Scaled
+from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.scaling import Scaling
 from kscale.errors import SpecError
 from kscale.guests.sizes.layer_work import graph_of

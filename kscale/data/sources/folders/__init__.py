@@ -12,7 +12,7 @@ from kscale.data.readers.file_reader import FolderKind, examples_of
 from kscale.data.readers.image_files import IMAGES
 from kscale.data.readers.sound_files import SOUNDS
 from kscale.data.readers.text_files import TEXTS
-from kscale.data.sources.folders.layout import (
+from kscale.data.sources.folders.class_folders import (
     File,
     Layout,
     count_suffixes,

@@ -197,14 +197,14 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     Raises:
         DataError: The file is missing, or cannot be read.
     """
-    with reading(path), path.open("rb") as file:
+    with refusing_unreadable(path), path.open("rb") as file:
         is_compressed = file.read(2) == _GZIP
         file.seek(0)
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_compressed else file
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def refusing_unreadable(path: Path) -> Iterator[None]:
     """Raise errors of the system and of gzip as a DataError that names the path."""
     try:
         yield

@@ -14,7 +14,7 @@ from kscale.task.heads.labels import SEPARATOR
 _TRUE = frozenset({"1", "1.0", "true", "yes"})
 _FALSE = frozenset({"0", "0.0", "false", "no"})
 
-Labels = frozenset[str]
+LabelSet = frozenset[str]
 """The labels of one example."""
 
 
@@ -35,7 +35,7 @@ def are_label_sets(cells: Sequence[str]) -> bool:
     return any(len(each) > 1 for each in sets) and sum(map(len, sets)) > len(different)
 
 
-def label_set(cell: str) -> Labels:
+def label_set(cell: str) -> LabelSet:
     """The labels of a cell, without spaces around them; none in a blank cell."""
     if cell in BLANKS:
         return frozenset()
@@ -44,7 +44,7 @@ def label_set(cell: str) -> Labels:
 
 def true_columns(
     columns: Mapping[str, Sequence[str]], file: str, lines: Sequence[int]
-) -> list[Labels]:
+) -> list[LabelSet]:
     """Of each row, the names of the columns that are 1.
 
     Args:
@@ -71,7 +71,7 @@ def true_columns(
 def indicator_arrays(
     what: str,
     names: Sequence[str],
-    sets: Mapping[PartName, Sequence[Labels]],
+    sets: Mapping[PartName, Sequence[LabelSet]],
     files: Mapping[PartName, str],
 ) -> dict[PartName, RawArray]:
     """By part, a row of 0 and 1 for each example: one number for each name.

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.sources.tables.csv_file import is_table, reading
+from kscale.data.sources.tables.csv_file import is_table, refusing_unreadable
 from kscale.errors import DataError
 
 Files = dict[PartName, Path]
@@ -48,7 +48,7 @@ def csv_parts(path: Path) -> Files | None:
 
 def _parts_in(folder: Path, prefix: str, is_folder: bool) -> Files:
     files: Files = {}
-    with reading(folder):
+    with refusing_unreadable(folder):
         beside = sorted(folder.iterdir()) if folder.is_dir() else []
     for file in beside:
         known = _PART.fullmatch(file.name)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
-from kscale.data.preprocessing.column_features import TableFit
-from kscale.data.preprocessing.text import TextFit
+from kscale.data.preprocessing.table_columns import TableFit
+from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.readers.table_reader import (
     TableColumn,

@@ -13,12 +13,12 @@ from kscale.task.tasks import Target
 
 _MOST_FLOAT_CLASSES = 20
 
-Labels = dict[PartName, NDArray[Any]]
+PartLabels = dict[PartName, NDArray[Any]]
 
 
 def encode_target(
     name: str, arrays: Mapping[PartName, RawArray]
-) -> tuple[Target, Labels]:
+) -> tuple[Target, PartLabels]:
     """The target that labels are, and the labels as a network learns them.
 
     Text, true and false, whole numbers and one-hot rows are classes; so are real
@@ -73,7 +73,7 @@ def _plain(raw: RawArray) -> NDArray[Any]:
     )
 
 
-def _check_alike(arrays: Mapping[PartName, RawArray], labels: Labels) -> None:
+def _check_alike(arrays: Mapping[PartName, RawArray], labels: PartLabels) -> None:
     first = labels["train"]
     for part, array in labels.items():
         is_text = array.dtype.kind == "U"
@@ -97,13 +97,13 @@ def _is_indicator(labels: NDArray[Any]) -> bool:
     return is_whole and bool(np.isin(labels, (0, 1)).all())
 
 
-def _several_labels(name: str, labels: Labels) -> tuple[Target, Labels]:
+def _several_labels(name: str, labels: PartLabels) -> tuple[Target, PartLabels]:
     outputs = labels["train"].shape[1]
     target = Target(name, "labels", outputs, tuple(map(str, range(outputs))))
     return target, {part: array.astype(np.int32) for part, array in labels.items()}
 
 
-def _are_classes(labels: Labels) -> bool:
+def _are_classes(labels: PartLabels) -> bool:
     if any(array.ndim != 1 for array in labels.values()):
         return False
     if any(array.dtype.kind != "f" for array in labels.values()):
@@ -114,8 +114,8 @@ def _are_classes(labels: Labels) -> bool:
 
 
 def _classes(
-    name: str, arrays: Mapping[PartName, RawArray], labels: Labels
-) -> tuple[Target, Labels]:
+    name: str, arrays: Mapping[PartName, RawArray], labels: PartLabels
+) -> tuple[Target, PartLabels]:
     known = np.unique(labels["train"])
     if len(known) < 2:
         raise DataError(
@@ -144,8 +144,8 @@ def _class_name(value: Any) -> str:
 
 
 def _reals(
-    name: str, arrays: Mapping[PartName, RawArray], labels: Labels
-) -> tuple[Target, Labels]:
+    name: str, arrays: Mapping[PartName, RawArray], labels: PartLabels
+) -> tuple[Target, PartLabels]:
     for part, array in labels.items():
         if array.dtype.kind != "f":
             raise DataError(

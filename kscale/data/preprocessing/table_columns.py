@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import Rows
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input

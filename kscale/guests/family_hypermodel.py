@@ -38,8 +38,8 @@ def as_hypermodel(
 
     The hyperparameters are the knobs that `kscale.tune` would search, with the same
     names and values. `build` gives a compiled model, whose outputs are logits of
-    classes or labels, or values. The objective of a tuner is `val_accuracy` for classes,
-    `val_auc` for labels, `val_root_mean_squared_error` for values. A task of several
+    classes or labels, or values. The objective of a tuner is `val_accuracy` of classes,
+    `val_auc` of labels, or `val_root_mean_squared_error` of values. A task of several
     targets takes and gives dicts by output layer.
 
     KerasTuner cannot refuse a proposal. A network that does not fit the budget costs a

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset, Part
+from kscale.data.example_rows import Rows
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
-from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 

@@ -56,9 +56,8 @@ MAY_IMPORT = {
         "tuning",
         "guests",
         "run",
-        "cli",
     ),
-    "tensorflow": ("engine", "ship", "tuning", "guests", "cli"),
+    "tensorflow": ("engine", "ship", "tuning", "guests"),
     "keras_tuner": ("tuning", "guests"),
     "tensorboard": ("reports",),
 }

@@ -16,7 +16,7 @@ from kscale.networks.backbones import (
     has_blue_first,
     pixel_scaling,
 )
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.blueprint import Layer
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Call:
     """A call as data.
 
     Args:
-        function: What is called: a path such as `layers.Dense`, the name of one of the
-            `PRINTED` functions of `kscale.building.models`, or a call that makes it.
+        function: What is called: a path such as `layers.Dense`, the name of a function
+            at the top of `kscale.building.models`, or a call that makes the function.
         arguments: Values by position; a value may be a call itself.
         options: Values by keyword.
     """
@@ -255,45 +255,5 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
 }
 """By record, the call that gives its output, from the record and what it reads.
 
-What is read has a `shape`, with the batch: tensors of Keras, or `Code` for them.
+What is read goes into the call as it is: a tensor of Keras, or code of one.
 """
-
-
-def compute_layers(
-    blueprint: Blueprint,
-    inputs: Mapping[str, Any],
-    compute: Callable[[Layer, str, list[Any]], Any],
-) -> Mapping[str, Any]:
-    """What the layers of a network give, by name, one after the other.
-
-    Args:
-        blueprint: The network.
-        inputs: What enters, by the name of the input.
-        compute: From a record, its path and what it reads to what it gives.
-    """
-    scope = Scope()
-    scope.update(inputs)
-    _compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "", compute)
-    return scope
-
-
-def _compute(
-    layers: tuple[Layer, ...],
-    output: Any,
-    scope: Scope,
-    prefix: str,
-    compute: Callable[[Layer, str, list[Any]], Any],
-) -> Any:
-    for layer in layers:
-        reads = [scope[name] for name in layer.inputs] if layer.inputs else [output]
-        if isinstance(layer, Repeat):
-            output = reads[0]
-            for copy in range(1, layer.times + 1):
-                inside = Scope(scope)
-                inside[BODY_INPUT] = output
-                path = layer.copy_path(prefix, copy)
-                output = _compute(layer.body, output, inside, path, compute)
-        else:
-            output = compute(layer, prefix + layer.name, reads)
-        scope[layer.name] = output
-    return output

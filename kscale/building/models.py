@@ -6,9 +6,8 @@ they stand, and therefore without types.
 # mypy: disallow-untyped-defs=False
 
 import math
-from collections.abc import Mapping
+import operator
 from dataclasses import replace
-from operator import attrgetter, getitem
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -17,16 +16,10 @@ import keras
 from keras import layers
 
 from kscale.building.backbone_weights import draw_kernels, make_network
-from kscale.building.keras_calls import (
-    KERAS_CALLS,
-    Call,
-    LayerName,
-    Setting,
-    compute_layers,
-)
-from kscale.naming import input_names, layer_name
+from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, Setting
+from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
-from kscale.networks.blueprint import Blueprint, Layer
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
 
 def attention(width, heads, **options):
@@ -90,18 +83,7 @@ def pretrained(network, name, tuned, blue_first=False, scale=1.0, offset=0.0):
     return apply
 
 
-_FUNCTIONS = SimpleNamespace(
-    keras=keras,
-    layers=layers,
-    getitem=getitem,
-    attention=attention,
-    depthwise_start=depthwise_start,
-    known_tokens=known_tokens,
-    padding_mask=padding_mask,
-    position_ids=position_ids,
-    prepend_token=prepend_token,
-    pretrained=pretrained,
-)
+_FUNCTIONS = SimpleNamespace(**globals(), getitem=operator.getitem)
 """What paths of `Call.function` start from."""
 
 
@@ -125,19 +107,16 @@ def build_model(
         item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
         for item in blueprint.inputs
     }
+    scope = Scope()
+    scope.update(inputs)
     build = _Build(seed, synchronized)
-    tensors = compute_layers(blueprint, inputs, build.output)
-    outputs = {layer_name(name): tensors[name] for name in blueprint.outputs}
-    model = keras.Model(alone(inputs), alone(outputs))
+    build.compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "")
+    outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
+    model = keras.Model(single_or_named(inputs), single_or_named(outputs))
     for layer in model.layers:
         if isinstance(layer, layers.MultiHeadAttention):
             build.draw_projections(layer)
     return model
-
-
-def alone(tensors: Mapping[str, Any]) -> Any:
-    """A single tensor as itself, several by name: as Keras models take and give."""
-    return tensors if len(tensors) > 1 else next(iter(tensors.values()))
 
 
 class _Build:
@@ -148,7 +127,25 @@ class _Build:
         self.synchronized = synchronized
         self.made: dict[str, Any] = {}
 
-    def output(self, record: Layer, path: str, reads: list[Any]) -> Any:
+    def compute(
+        self, records: tuple[Layer, ...], tensor: Any, scope: Scope, prefix: str
+    ) -> Any:
+        """What the last of the layers gives, from what enters the first."""
+        for record in records:
+            reads = [scope[name] for name in record.inputs] or [tensor]
+            if isinstance(record, Repeat):
+                tensor = reads[0]
+                for copy in range(1, record.times + 1):
+                    inside = Scope(scope)
+                    inside[BODY_INPUT] = tensor
+                    path = record.copy_path(prefix, copy)
+                    tensor = self.compute(record.body, tensor, inside, path)
+            else:
+                tensor = self._output(record, prefix + record.name, reads)
+            scope[record.name] = tensor
+        return tensor
+
+    def _output(self, record: Layer, path: str, reads: list[Any]) -> Any:
         """What the layer at a path gives; the layer is made when it is first read."""
         call, name = KERAS_CALLS[type(record)](record, *reads), layer_name(path)
         if isinstance(call.function, str):
@@ -171,7 +168,9 @@ class _Build:
             else self._value(value, name)
             for option, value in call.options.items()
         }
-        return attrgetter(str(call.function))(_FUNCTIONS)(*arguments, **options)
+        return operator.attrgetter(str(call.function))(_FUNCTIONS)(
+            *arguments, **options
+        )
 
     def _value(self, value: Any, name: str) -> Any:
         if isinstance(value, LayerName):

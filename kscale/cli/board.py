@@ -5,7 +5,7 @@ from threading import Event
 import click
 
 from kscale.cli.options import opened, run_argument
-from kscale.cli.output import quiet_start
+from kscale.engine.tensorflow.starting import quiet_start
 
 
 @click.command()

@@ -8,7 +8,6 @@ from kscale.cli import options
 from kscale.cli.output import output_width, print_json
 from kscale.data.description_text import dataset_text
 from kscale.errors import SpecError
-from kscale.task.tasks import Task
 from kscale.tuning.auto_families import AUTO, families_for
 
 
@@ -30,14 +29,10 @@ def data(source: str, as_json: bool, **asked: Any) -> None:
     dataset = options.load_asked(source, asked)
     found = {"source": source, **dataset.describe(), "families": []}
     try:
-        found["families"] = _automatic(dataset.task)
+        found["families"] = [each.name for each in families_for((AUTO,), dataset.task)]
     except SpecError as error:
         found["warnings"].append(str(error))
     if as_json:
         print_json(found)
     else:
         click.echo(dataset_text(found, output_width()), nl=False)
-
-
-def _automatic(task: Task) -> list[str]:
-    return [family.name for family in families_for((AUTO,), task)]

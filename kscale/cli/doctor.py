@@ -3,7 +3,8 @@
 import click
 
 from kscale.cli import options
-from kscale.cli.output import print_json, quiet_start
+from kscale.cli.output import print_json
+from kscale.engine.tensorflow.starting import quiet_start
 
 
 @click.command()

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from kscale.cli import options
-from kscale.cli.custom_code import known_code
 from kscale.cli.output import start_tensorflow
 from kscale.ship.formats import FORMATS
 
@@ -13,14 +12,7 @@ from kscale.ship.formats import FORMATS
 @click.command()
 @options.run_argument
 @options.model_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(FORMATS)),
-    default="keras",
-    show_default=True,
-    help="A file for Keras, or a folder for TensorFlow Serving and others.",
-)
+@options.form_option(FORMATS, "A Keras file, or a folder for TensorFlow Serving.")
 @click.option(
     "-o",
     "--output",
@@ -53,5 +45,7 @@ def export(
     """
     chosen = options.opened(run)
     start_tensorflow(quiet)
-    with known_code(hypermodel):
+    from kscale.guests.hypermodels.known_objects import known_objects
+
+    with known_objects(hypermodel):
         click.echo(chosen.export(output, form, which, overwrite))

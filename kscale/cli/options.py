@@ -6,9 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from kscale.cli.output import start_tensorflow
 from kscale.data.load_options import Options
+from kscale.errors import KscaleError
 from kscale.networks.families import find_family
 from kscale.task.inputs import INPUT_RANKS
 from kscale.text import argument_texts
@@ -34,26 +36,10 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]
     ) -> Any:
         try:
             return self.parse(value)
+        except KscaleError:
+            raise
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-class FamilyName(click.ParamType[str]):
-    """A name of a family, checked at once: TensorFlow takes seconds to start.
-
-    Args:
-        others: Words that may stand for a family.
-    """
-
-    name = "family"
-
-    def __init__(self, *others: str) -> None:
-        self.others = others
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        return str(value) if value in self.others else find_family(value).name
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -77,12 +63,31 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, sides))
 
 
+def _family(name: str) -> str:
+    return find_family(name).name
+
+
 COUNT = Parsed("count", parse_count)
 BYTES = Parsed("bytes", parse_bytes)
 SECONDS = Parsed("time", parse_seconds)
 SETTING = Parsed("name=value", _setting)
 SIZE = Parsed("size", _size)
 SHAPE = Parsed("shape", _shape)
+FAMILY = Parsed("family", _family)
+FAMILY_OR_AUTO = Parsed(
+    "family", lambda name: name if name == "auto" else _family(name)
+)
+
+
+def flag_of(name: str) -> str:
+    """The option of a parameter.
+
+    Example:
+
+    >>> flag_of("max_params")
+    '--max-params'
+    """
+    return f"--{name.replace('_', '-')}"
 
 
 def together(*options: Decorator) -> Callable[[Command], Command]:
@@ -96,21 +101,22 @@ def together(*options: Decorator) -> Callable[[Command], Command]:
     return decorate
 
 
+LIMITS = {
+    "max_params": (COUNT, "Most parameters: 50k, 1.5m, 5e6."),
+    "max_flops": (COUNT, "Most FLOPs of one example forward; a multiply-add is 2."),
+    "max_bytes": (BYTES, "Most bytes of the float32 weights: 2MB."),
+    "max_memory": (
+        BYTES,
+        "Most bytes that training holds, as predicted from the size.",
+    ),
+}
+"""Limits on sizes: type and help."""
+
 budget_options = together(
-    click.option("--max-params", type=COUNT, help="Most parameters: 50k, 1.5m, 5e6."),
-    click.option(
-        "--max-flops",
-        type=COUNT,
-        help="Most FLOPs of one example forward; a multiply-add is 2.",
-    ),
-    click.option(
-        "--max-bytes", type=BYTES, help="Most bytes of the float32 weights: 2MB."
-    ),
-    click.option(
-        "--max-memory",
-        type=BYTES,
-        help="Most bytes that training holds, as predicted from the size: 500MB.",
-    ),
+    *(
+        click.option(flag_of(name), type=kind, help=text)
+        for name, (kind, text) in LIMITS.items()
+    )
 )
 
 settings_option = click.option(
@@ -121,17 +127,10 @@ settings_option = click.option(
     help="Fix a knob that kscale families NAME lists; may be repeated.",
 )
 
+_AS_COUNTED = "as the family counts it.  [default: the family's]"
 shape_options = together(
-    click.option(
-        "--depth",
-        type=COUNT,
-        help="Depth, as the family counts it.  [default: the family's]",
-    ),
-    click.option(
-        "--width",
-        type=COUNT,
-        help="Width, as the family counts it.  [default: the family's]",
-    ),
+    click.option("--depth", type=COUNT, help=f"Depth, {_AS_COUNTED}"),
+    click.option("--width", type=COUNT, help=f"Width, {_AS_COUNTED}"),
 )
 
 
@@ -141,8 +140,8 @@ def knobs_of(
     """The knobs that `--set` gives, and those that have options of their names."""
     given = {name: value for name, value in named.items() if value is not None}
     for name in given:
-        if name in dict(settings):
-            raise click.UsageError(f"--{name} and --set {name}=... exclude each other.")
+        conflict = f"--{name} and --set {name}=... exclude each other."
+        refuse_if(name in dict(settings), conflict)
     return {**dict(settings), **given}
 
 
@@ -202,6 +201,25 @@ def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> "Data
     return load_dataset(source, **chosen)
 
 
+def given_names(ctx: click.Context) -> list[str]:
+    """Names of the parameters that stand on the command line, in their order."""
+    names = [str(each.name) for each in ctx.command.params]
+    given = ParameterSource.COMMANDLINE
+    return [name for name in names if ctx.get_parameter_source(name) == given]
+
+
+def refuse_if(conflict: Any, sentence: str) -> None:
+    """Refuse options that do not go together."""
+    if conflict:
+        raise click.UsageError(sentence)
+
+
+def refuse_json_and_form(as_json: bool, form: str) -> None:
+    """Refuse another form than a table together with JSON."""
+    conflict = f"--json and --format {form} exclude each other."
+    refuse_if(as_json and form != "table", conflict)
+
+
 run_argument = click.argument("run", type=click.Path(file_okay=False), required=False)
 
 
@@ -217,6 +235,14 @@ code_option = click.option(
     metavar="MODULE:NAME",
     help="Your code that makes the models of this run, where it is your own.",
 )
+
+
+def form_option(names: Iterable[str], help: str) -> Decorator:
+    """In which form something is written; the first name is the default."""
+    choices = list(names)
+    about: dict[str, Any] = {"type": click.Choice(choices), "default": choices[0]}
+    return click.option("--format", "form", **about, show_default=True, help=help)
+
 
 model_option = click.option(
     "--model",

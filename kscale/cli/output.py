@@ -2,12 +2,10 @@
 
 import json
 import logging
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,15 +36,10 @@ def show_run(
     if as_json:
         print_json(run.to_json(rank_by))
         return
-    from rich.console import Console
+    from kscale.reports.run_tables import report_text
 
-    from kscale.reports.run_tables import report_table, report_text
-
-    report = run.report(rank_by)
-    if is_terminal():
-        Console(width=output_width()).print(report_table(report, all_rows))
-    else:
-        click.echo(report_text(report, output_width(), all_rows), nl=False)
+    report, width = run.report(rank_by), output_width()
+    click.echo(report_text(report, width, all_rows, colour=is_terminal()), nl=False)
     click.echo(f"Files: {run.folder}")
 
 
@@ -73,41 +66,17 @@ class WarningLines(logging.Handler):
         click.echo(f"{record.levelname.capitalize()}: {record.getMessage()}", err=True)
 
 
-@contextmanager
-def quiet_start() -> Iterator[None]:
-    """Import TensorFlow inside: what it says while it starts is shown only if it fails.
-
-    Its C++ part writes to the process' standard error before any of its settings count.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            os.dup2(kept, 2)
-            said.seek(0)
-            sys.stderr.write(said.read().decode(errors="replace"))
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 def start_tensorflow(quiet: bool) -> None:
-    """Import TensorFlow and find its devices; all it may say is that it starts.
-
-    Args:
-        quiet: Whether to leave out that, too.
-    """
-    # It warns of retracing whenever several networks are trained one after the other.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    """Start TensorFlow, which takes seconds; say so unless all shall be quiet."""
     if not quiet:
         click.echo("Starting TensorFlow.", err=True)
-    with quiet_start():
-        import tensorflow as tf
+    from kscale.engine.tensorflow.starting import start
 
-        tf.config.list_logical_devices()
+    start()
+
+
+@contextmanager
+def user_code() -> Iterator[None]:
+    """Run a user's code inside: what it prints is no part of the answer."""
+    with redirect_stdout(sys.stderr):
+        yield

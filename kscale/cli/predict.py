@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from kscale.cli import options
-from kscale.cli.custom_code import known_code
 from kscale.cli.output import start_tensorflow
 from kscale.data.sources.tables.label_columns import listed
 from kscale.reports.prediction_tables import FORMS
@@ -29,14 +28,7 @@ from kscale.ship.prediction import Prediction
     show_default=True,
     help="Name the N likeliest classes.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv"]),
-    default="table",
-    show_default=True,
-    help="Form of the predictions.",
-)
+@options.form_option(("table", "csv"), "Form of the predictions.")
 @options.code_option
 @options.json_option
 @options.quiet_option
@@ -61,12 +53,13 @@ def predict(
       kscale predict runs/demo new/*.npy
       kscale predict runs/demo new/ --top 3 --format csv > answers.csv
     """
-    if as_json and form != "table":
-        raise click.UsageError(f"--json and --format {form} exclude each other.")
+    options.refuse_json_and_form(as_json, form)
     opened = Run(run)
     start_tensorflow(quiet)
     failed: list[Prediction] = []
-    with known_code(hypermodel):
+    from kscale.guests.hypermodels.known_objects import known_objects
+
+    with known_objects(hypermodel):
         predictions = _told(opened.predict(files, which, top), failed)
         for text in FORMS["json" if as_json else form](predictions, opened.task, top):
             click.echo(text, nl=False)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,116 +33,97 @@ class LineListener(Listener):
     """One plain line for everything that happens."""
 
     def __init__(self) -> None:
-        self._results: list[Training | Reference] = []
-        self._before = 0
+        self._trained: list[Training | Reference] = []
         self._expected = 0
-        self._seconds_left: float | None = None
-        self._told = time.monotonic()
+        self._end: float | None = None
 
     def started(self, plan: "Plan", folder: Path, recorded: Sequence[Record]) -> None:
-        self._plan = plan
-        self._results = list(_trained(recorded))
-        self._before = len(self._results)
-        members = plan.trials_of(plan.pool) * plan.request.seeds
-        compared = len(plan.baselines()) + plan.request.retrain_baseline
-        self._expected = max(compared + members, self._before)
-        names = ", ".join(family.name for family in plan.space.families)
-        parts = plan.dataset.parts
-        self.say(
-            f"{plan.dataset.name}: {len(parts['train']):,} training, "
-            f"{len(parts['validation']):,} validation, {len(parts['test']):,} test "
-            f"examples; {plan.recipe.epochs} epochs of batches of "
-            f"{plan.recipe.batch_size}."
+        self._plan, data, request = plan, plan.dataset, plan.request
+        self._trained = list(filter(_is_trained, recorded))  # type: ignore[arg-type]
+        before = len(self._trained)
+        searched = plan.trials_of(plan.pool) * request.seeds
+        compared = len(plan.baselines()) + request.retrain_baseline
+        self._expected = max(compared + searched, before)
+        self.note(
+            f"{data.name}: {len(data.train):,} training, {len(data.validation):,} "
+            f"validation, {len(data.test):,} test examples; {plan.recipe.epochs} "
+            f"epochs of batches of {plan.recipe.batch_size}."
         )
-        for note in plan.notes:
-            self.say(note)
-        self.say(
-            f"Searching {names}: {plan.pool.found}; "
-            f"at most {plan.request.trials} are tried. Run folder: {folder}"
+        for text in plan.notes:
+            self.note(text)
+        self.note(
+            f"Searching {', '.join(family.name for family in plan.space.families)}: "
+            f"{plan.pool.found}; at most {request.trials} are tried. "
+            f"Run folder: {folder}"
         )
         uneven = imbalance_notes(
-            plan.dataset.task.targets,
-            class_counts(plan.dataset),
-            plan.objective,
-            plan.request.class_weights,
+            data.task.targets, class_counts(data), plan.objective, request.class_weights
         )
-        for warning in (*plan.dataset.warnings, *uneven):
-            self.say(f"Warning: {warning}")
-        if self._before:
-            self.say(f"Going on: {self._before} trainings are recorded.")
+        for warning in (*data.warnings, *uneven):
+            self.note(f"Warning: {warning}")
+        if before:
+            self.note(f"Going on: {before} trainings are recorded.")
 
     def result_recorded(self, result: Training | Reference) -> None:
-        self._results.append(result)
-        done = len(self._results)
+        self._trained.append(result)
+        done = len(self._trained)
         self._expected = max(done, self._expected)
-        self.say(f"[{done}/{self._expected}] {self.describe(result)}")
+        self.note(f"[{done}/{self._expected}] {self.describe(result)}")
 
     def finalists_planned(self, jobs: Sequence[Job], seconds: float) -> None:
         trainings = sum(len(job.seeds) for job in jobs)
-        recorded = sum(result.stage == "finalist" for result in self._results)
-        self._expected = len(self._results) - recorded + trainings
-        self.say(
+        recorded = sum(each.stage == "finalist" for each in self._trained)
+        self._expected = len(self._trained) - recorded + trainings
+        self.note(
             f"{len(jobs)} finalists from {len(jobs[0].seeds)} new seeds each: "
             f"{trainings} trainings, about {format_seconds(seconds)}."
         )
 
-    def note(self, text: str) -> None:
-        self.say(text)
+    def time_left(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
 
-    def say(self, text: str) -> None:
-        """One line on standard error."""
+    def note(self, text: str) -> None:
         click.echo(text, err=True)
 
     def describe(self, result: Training | Reference) -> str:
         """A result, the best so far and the time left, in one line."""
-        what = f"{result.stage} {result.label}"
         size = f"{format_count(result.params)} params"
+        what = f"{result.stage} {result.label}, {size}"
         if result.status == "failed":
-            return f"{what}, {size}: failed, {result.reason}"
-        score = self._score(result.score or 0.0)
-        text = f"{what}, {size}: {score} in {format_seconds(result.seconds)}"
-        return f"{text}; best {self._best()}; {self._left()} left"
+            return f"{what}: failed, {result.reason}"
+        score = self.score(result.score or 0.0)
+        seconds = format_seconds(result.seconds)
+        return f"{what}: {score} in {seconds}; {self.state()}"
 
-    def _score(self, score: float) -> str:
-        name = self._plan.objective.name
-        if self._plan.objective.is_share:
-            return f"{name} {100 * score:.1f} %"
-        return f"{name} {score:.4g}"
-
-    def _best(self) -> str:
-        plan, trained = self._plan, entries_of(self._results)
-        entries = answers_of(trained, plan.space.budget, names_one(plan.identity))
+    def state(self) -> str:
+        """The best so far and the time left."""
+        plan, entries = self._plan, entries_of(self._trained)
+        entries = answers_of(entries, plan.space.budget, names_one(plan.identity))
         best = best_of(entries, plan.objective)
-        return self._score(best.score) if best else "none yet"
+        left = "unknown time"
+        if self._end is not None:
+            left = format_seconds(max(self._end - time.monotonic(), 0.0))
+        return f"best {self.score(best.score) if best else 'none yet'}; {left} left"
 
-    def time_left(self, seconds: float) -> None:
-        self._seconds_left, self._told = seconds, time.monotonic()
-
-    def _left(self) -> str:
-        """The time left as the search told, less what has passed since."""
-        if self._seconds_left is None:
-            return "unknown time"
-        passed = time.monotonic() - self._told
-        return format_seconds(max(self._seconds_left - passed, 0.0))
+    def score(self, score: float) -> str:
+        """A score with the name of its metric."""
+        objective = self._plan.objective
+        shown = f"{100 * score:.1f} %" if objective.is_share else f"{score:.4g}"
+        return f"{objective.name} {shown}"
 
 
-def _trained(records: Sequence[Record]) -> Iterator[Training | Reference]:
-    """Trainings, that of the user's present model included."""
-    for item in records:
-        if isinstance(item, Reference):
-            if item.part == "validation" and item.learning_rate is not None:
-                yield item
-        elif isinstance(item, Training):
-            yield item
+def _is_trained(record: Record) -> bool:
+    """Whether a record is of a training, or of that of the user's present model."""
+    if isinstance(record, Reference):
+        return record.part == "validation" and record.learning_rate is not None
+    return isinstance(record, Training)
 
 
 class BarListener(LineListener):
     """A bar with the best so far and the time left; details scroll above it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+    _bar: "Progress | None" = None
+    _task: "TaskID"
 
     def started(self, plan: "Plan", folder: Path, recorded: Sequence[Record]) -> None:
         from rich.console import Console
@@ -156,10 +137,8 @@ class BarListener(LineListener):
         self._bar.start()
 
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
-        self._show(
-            f"{job.spec.label}: epoch {epochs}/{job.epochs_to}, "
-            f"{self._score(score)}; best {self._best()}; {self._left()} left"
-        )
+        progress = f"epoch {epochs}/{job.epochs_to}, {self.score(score)}"
+        self._show(f"{job.spec.label}: {progress}; {self.state()}")
 
     def result_recorded(self, result: Training | Reference) -> None:
         super().result_recorded(result)
@@ -170,17 +149,13 @@ class BarListener(LineListener):
             self._bar.stop()
             self._bar = None
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         if self._bar is None:
-            super().say(text)
+            super().note(text)
         else:
             self._bar.console.print(text, markup=False, highlight=False)
 
     def _show(self, text: str) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.update(
-                self._task,
-                description=text,
-                completed=len(self._results),
-                total=self._expected,
-            )
+        if self._bar is not None:
+            done, total = len(self._trained), self._expected
+            self._bar.update(self._task, description=text, completed=done, total=total)

@@ -1,13 +1,11 @@
 """`kscale report`: the answer of a run, in the form asked for."""
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show_run, start_tensorflow
+from kscale.cli.output import show_run, start_tensorflow, user_code
 from kscale.reports.counting import task_of_shape
 from kscale.reports.ranking import RANKINGS
 from kscale.run import Run
@@ -24,14 +22,7 @@ from kscale.task.tasks import Task
     help="Order of the front.",
 )
 @click.option("--all", "all_rows", is_flag=True, help="Show every network tried.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "markdown", "csv"]),
-    default="table",
-    show_default=True,
-    help="Form of the table.",
-)
+@options.form_option(("table", "markdown", "csv"), "Form of the table.")
 @click.option("--code", is_flag=True, help="Print a network as plain Keras code.")
 @options.model_option
 @options.json_option
@@ -89,14 +80,12 @@ def report(
       kscale report runs/demo --code > network.py
       kscale report --keras-tuner my_dir/my_project --hypermodel my_models:build
     """
-    if as_json and form != "table":
-        raise click.UsageError(f"--json and --format {form} exclude each other.")
-    if code and (as_json or form != "table"):
-        raise click.UsageError("--code excludes --json and --format.")
-    if (project is None) != (hypermodel is None):
-        raise click.UsageError("--keras-tuner and --hypermodel need each other.")
-    if shape is not None and project is None:
-        raise click.UsageError("--input is for --keras-tuner.")
+    options.refuse_json_and_form(as_json, form)
+    is_other = as_json or form != "table"
+    options.refuse_if(code and is_other, "--code excludes --json and --format.")
+    half = (project is None) != (hypermodel is None)
+    options.refuse_if(half, "--keras-tuner and --hypermodel need each other.")
+    options.refuse_if(shape and not project, "--input is for --keras-tuner.")
     if project is not None:
         chosen = _read_project(project, hypermodel, run, shape)
     else:
@@ -121,6 +110,5 @@ def _read_project(
     from kscale.searches import read_keras_tuner
 
     task = None if shape is None else Task(task_of_shape(shape).inputs, ())
-    # What a user's code prints is no part of the answer.
-    with redirect_stdout(sys.stderr):
+    with user_code():
         return read_keras_tuner(project, hypermodel, run, task=task)

@@ -1,14 +1,12 @@
 """What searching and training share: options, made of the fields of a request, and
 how a request is run."""
 
-import sys
-from contextlib import redirect_stdout
 from typing import Any
 
 import click
 
 from kscale.cli.options import Decorator, described, together
-from kscale.cli.output import show_run, start_tensorflow
+from kscale.cli.output import show_run, start_tensorflow, user_code
 from kscale.cli.progress import progress_listener
 from kscale.searches import SearchInterrupted, plan_search, search
 from kscale.tuning.request import LEAST, OPTIONS, TEXTS, SearchRequest
@@ -62,7 +60,6 @@ outcome_options = together(
 
 
 def run_search(
-    ctx: click.Context,
     request: SearchRequest,
     as_json: bool,
     quiet: bool,
@@ -74,16 +71,15 @@ def run_search(
     """
     if request.hypermodel is not None:
         start_tensorflow(quiet)
-    # What a user's code prints is no part of the answer.
-    with redirect_stdout(sys.stderr):
+    with user_code():
         plan = plan_search(request)
     if request.hypermodel is None:
         start_tensorflow(quiet)
     try:
-        with redirect_stdout(sys.stderr):
+        with user_code():
             run = search(plan, progress_listener(quiet))
     except SearchInterrupted as interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         show_run(interrupted.run, as_json, all_rows=all_rows)
-        ctx.exit(130)
+        click.get_current_context().exit(130)
     show_run(run, as_json, all_rows=all_rows)

@@ -1,10 +1,10 @@
 """`kscale size`: what a network costs, or what fits a budget; nothing is built."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from kscale.cli import options
 from kscale.cli.output import show, start_tensorflow
@@ -47,7 +47,7 @@ _OF_A_FILE = ("name", "shape", "as_json")
 @click.option(
     "--family",
     "families",
-    type=options.FamilyName(),
+    type=options.FAMILY,
     multiple=True,
     help="List this family only; may be repeated.  [default: all that take the input]",
 )
@@ -68,16 +68,19 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size --max-params 50k --family cnn
       kscale size my_model.keras
     """
+    given = options.given_names(ctx)
     if name is not None and _is_file(name):
-        show(_model_size(ctx), as_json)
+        show(_count_file(ctx, given), as_json)
         return
-    limits = ("max_params", "max_flops", "max_bytes", "max_memory")
-    budget = Budget(**{limit: asked[limit] for limit in limits})
+    is_known = name is None or name.lower() in FAMILIES
+    published = None if is_known or "data" in given else name
+    reads_data = not asked["shape"] and published is None
+    budget = Budget(**{limit: asked[limit] for limit in options.LIMITS})
     knobs = options.knobs_of(
         asked["settings"], depth=asked["depth"], width=asked["width"]
     )
-    _refuse_conflicts(ctx, budget)
-    task = _task(ctx)
+    _refuse_conflicts(given, reads_data, budget.is_limited, len(asked["shape"]))
+    task = _task(asked, published, reads_data)
     if name is not None:
         show(count_network(name, task, knobs), as_json)
         return
@@ -93,11 +96,10 @@ def _is_file(name: str) -> bool:
     return is_named or (name.lower() not in FAMILIES and is_there)
 
 
-def _model_size(ctx: click.Context) -> Any:
+def _count_file(ctx: click.Context, given: Sequence[str]) -> Any:
     """The size of the model in a file; the other options would have no effect."""
     for option in ctx.command.params:
-        given = option.name is not None and _is_given(ctx, option.name)
-        if given and option.name not in _OF_A_FILE:
+        if option.name in given and option.name not in _OF_A_FILE:
             raise click.UsageError(
                 f"{option.opts[0]} does not go with a file; --input and --json do."
             )
@@ -107,52 +109,39 @@ def _model_size(ctx: click.Context) -> Any:
     return count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
 
 
-def _is_given(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE
-
-
-def _refuse_conflicts(ctx: click.Context, budget: Budget) -> None:
+def _refuse_conflicts(
+    given: Sequence[str], reads_data: bool, is_limited: bool, shapes: int
+) -> None:
     """Refuse options that would have no effect."""
-    if _is_given(ctx, "data") and _is_given(ctx, "shape"):
-        raise click.UsageError("--data and --input exclude each other.")
-    if len(ctx.params["shape"]) > 1:
-        raise click.UsageError("--input may be repeated for the file of a model only.")
-    for name in options.LOADING:
-        is_of_use = name == "vocabulary" or _reads_data(ctx)
-        if _is_given(ctx, name) and not is_of_use:
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option} is for --data, which is not read here.")
-    if ctx.params["name"] is None and not budget.is_limited:
-        raise click.UsageError(
-            "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
+    both = "data" in given and "shape" in given
+    options.refuse_if(both, "--data and --input exclude each other.")
+    options.refuse_if(
+        shapes > 1, "--input may be repeated for the file of a model only."
+    )
+    for name in given:
+        is_unused = name in options.LOADING and name != "vocabulary" and not reads_data
+        options.refuse_if(
+            is_unused, f"{options.flag_of(name)} is for --data, which is not read here."
         )
-    if ctx.params["name"] and (budget.is_limited or ctx.params["families"]):
-        raise click.UsageError(
-            "Limits and --family list what fits; leave out the name for that."
-        )
+    options.refuse_if(
+        "name" not in given and not is_limited,
+        "Name a network (kscale size vgg16) or give a limit (--max-params 50k).",
+    )
+    options.refuse_if(
+        "name" in given and (is_limited or "families" in given),
+        "Limits and --family list what fits; leave out the name for that.",
+    )
 
 
-def _task(ctx: click.Context) -> Task:
+def _task(asked: Mapping[str, Any], published: str | None, reads_data: bool) -> Task:
     """The task of --data or --input, or else the published network's own, changed."""
-    name, shapes = ctx.params["name"], ctx.params["shape"]
-    shape: Any = shapes[0] if shapes else None
-    changes = (ctx.params["classes"], ctx.params["vocabulary"])
-    if not _reads_data(ctx):
-        if _is_published(ctx):
-            return change_task(published_task(name), shape, *changes)
-        return task_of_shape(shape, *changes)
-    from kscale.data.loading import peek_task
+    shape: Any = next(iter(asked["shape"]), None)
+    classes, vocabulary = asked["classes"], asked["vocabulary"]
+    if reads_data:
+        from kscale.data.loading import peek_task
 
-    loading = {name: ctx.params[name] for name in options.LOADING}
-    task = peek_task(ctx.params["data"], **loading)
-    return change_task(task, None, ctx.params["classes"], None)
-
-
-def _is_published(ctx: click.Context) -> bool:
-    """Whether the task is a published network's own."""
-    name = ctx.params["name"]
-    return bool(name) and name.lower() not in FAMILIES and not _is_given(ctx, "data")
-
-
-def _reads_data(ctx: click.Context) -> bool:
-    return not ctx.params["shape"] and not _is_published(ctx)
+        loading = {name: asked[name] for name in options.LOADING}
+        return change_task(peek_task(asked["data"], **loading), None, classes, None)
+    if published is None:
+        return task_of_shape(shape, classes, vocabulary)
+    return change_task(published_task(published), shape, classes, vocabulary)

@@ -16,7 +16,7 @@ from kscale.tuning.request import single_request
 
 
 @click.command()
-@click.argument("family", type=options.FamilyName())
+@click.argument("family", type=options.FAMILY)
 @options.shape_options
 @options.settings_option
 @weights_option
@@ -27,10 +27,7 @@ from kscale.tuning.request import single_request
 @outcome_options
 @options.json_option
 @options.quiet_option
-@click.pass_context
 def train(
-    ctx: click.Context,
-    /,
     family: str,
     settings: tuple[tuple[str, str], ...],
     depth: int | None,
@@ -52,4 +49,4 @@ def train(
     knobs = options.knobs_of(settings, depth=depth, width=width, weights=weights)
     given["data"] = options.load_asked(given["data"], given, quiet)
     request = single_request(family, knobs, **given)
-    run_search(ctx, request, as_json, quiet, all_rows=True)
+    run_search(request, as_json, quiet, all_rows=True)

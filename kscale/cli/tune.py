@@ -25,7 +25,7 @@ from kscale.tuning.request import SearchRequest
 @options.data_options
 @asked(
     "family",
-    type=options.FamilyName("auto"),
+    type=options.FAMILY_OR_AUTO,
     multiple=True,
     default=("auto",),
     help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
@@ -56,8 +56,7 @@ from kscale.tuning.request import SearchRequest
 @outcome_options
 @options.json_option
 @options.quiet_option
-@click.pass_context
-def tune(ctx: click.Context, /, as_json: bool, quiet: bool, **given: Any) -> None:
+def tune(as_json: bool, quiet: bool, **given: Any) -> None:
     """Search how deep and how wide a network should be within a budget.
 
     Give a limit, or several. Ends with the front of score against size, the best and
@@ -75,13 +74,13 @@ def tune(ctx: click.Context, /, as_json: bool, quiet: bool, **given: Any) -> Non
     weights = given.pop("weights")
     given["settings"] = options.knobs_of(given["settings"], weights=weights)
     given["data"] = options.load_asked(given["data"], given, quiet)
-    run_search(ctx, SearchRequest(**given), as_json, quiet)
+    run_search(SearchRequest(**given), as_json, quiet)
 
 
 def _refuse_knobs_of_no_hypermodel(given: dict[str, Any]) -> None:
     for what in ("depth", "width"):
-        if given[f"{what}_knob"] is not None and given["hypermodel"] is None:
-            raise click.UsageError(
-                f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
-                f"given; the {what} of a family is set with --set {what}=N."
-            )
+        options.refuse_if(
+            given[f"{what}_knob"] is not None and given["hypermodel"] is None,
+            f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
+            f"given; the {what} of a family is set with --set {what}=N.",
+        )

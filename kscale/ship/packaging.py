@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kscale.building.models import alone, build_model
+from kscale.building.models import build_model
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
 from kscale.data.scaling import Scaling
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.errors import ExportError
-from kscale.naming import input_names, layer_name
+from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.augmentation import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names
@@ -60,7 +60,7 @@ def package_model(
         item.name: apply_layers(preprocessing[item.name], raw, layer_name(item.name))
         for item in task.inputs
     }
-    outputs = network(alone(read))
+    outputs = network(single_or_named(read))
     if len(task.targets) == 1:
         outputs = {layer_name(head_names(task)[0]): outputs}
     named: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def package_model(
         given = outputs[layer_name(head)]
         named |= target_outputs(target, given, target_scaling.get(target.name))
     taken = {tensor.name: tensor for tensor in raw.values()}
-    return keras.Model(alone(taken), alone(named), name=spec.family)
+    return keras.Model(single_or_named(taken), single_or_named(named), name=spec.family)
 
 
 def raw_tensors(preprocessing: Mapping[str, Preprocessing]) -> dict[str, Any]:

@@ -10,10 +10,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.building.models import alone
 from kscale.data.preprocessing import RawInput
 from kscale.data.readers import Example, Reader
-from kscale.naming import input_names
+from kscale.naming import input_names, single_or_named
 from kscale.ship.prediction import Prediction, Ranking
 from kscale.task.tasks import Target, Task
 
@@ -78,7 +77,7 @@ def _outputs(
     """What a model gives for some examples, by target; `(examples, outputs)` each."""
     names = input_names(item.name for item in raw)
     inputs = {names[item.name]: _stacked(item, examples) for item in raw}
-    given = model.predict_on_batch(alone(inputs))
+    given = model.predict_on_batch(single_or_named(inputs))
     return given if isinstance(given, dict) else {task.targets[0].name: given}
 
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale import count_model
-from kscale.building.models import alone
 from kscale.data.preprocessing import Preprocessing, preprocessing_from_json
+from kscale.naming import single_or_named
 from kscale.ship.packaging import raw_tensors
 from kscale.ship.preprocessing_layers import apply_layers
 
@@ -48,12 +48,12 @@ class Checked:
         """The layers alone, as a model of raw inputs."""
         tensors = raw_tensors({"x": self.item})
         outputs = apply_layers(self.item, tensors, "x")
-        return keras.Model(alone(tensors), keras.layers.Identity()(outputs))
+        return keras.Model(single_or_named(tensors), keras.layers.Identity()(outputs))
 
     @property
     def fed(self) -> Any:
         """The examples as tensors of the model's types."""
-        return alone(
+        return single_or_named(
             {
                 raw.name: tf.constant(_plain(self.raw[raw.name]), dtype=raw.dtype)
                 for raw in self.item.raw_inputs

@@ -12,9 +12,9 @@ from data.made_files import tone, write_image, write_tree, write_wav
 from kscale.data.load_options import Options
 from kscale.data.loading import Dataset, load_dataset, peek_task
 from kscale.data.readers import ImageReader, SoundReader
+from kscale.data.readers.file_reader import examples_of
+from kscale.data.readers.text_files import TEXTS
 from kscale.data.sources.folders import FOLDER_KINDS, raw_data_of_folder
-from kscale.data.sources.folders.folder_kinds import examples_of
-from kscale.data.sources.folders.text_folders import TEXTS
 from kscale.errors import DataError
 
 

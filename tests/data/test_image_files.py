@@ -8,7 +8,7 @@ from data.made_files import write_image
 from PIL import Image
 
 from kscale.data.readers import ImageReader, reader_from_json
-from kscale.data.readers.image_reader import ImageHeader, image_header
+from kscale.data.readers.image_files import ImageHeader, image_header
 from kscale.errors import DataError
 
 GREY = ImageReader(height=6, width=8, channels=1)

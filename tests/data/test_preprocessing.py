@@ -7,15 +7,15 @@ import pytest
 from contracts.preprocessing import CHECKS, Check, Checked
 
 from kscale.data.preprocessing import PREPROCESSINGS, RawInput
-from kscale.data.preprocessing.column_features import (
+from kscale.data.preprocessing.log_mel import LogMelFit
+from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.table_columns import (
     Category,
     Number,
     TableColumns,
     TableFit,
 )
-from kscale.data.preprocessing.log_mel import LogMelFit
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
-from kscale.data.preprocessing.text import TextFit, TextTokens, words_of
+from kscale.data.preprocessing.text_tokens import TextFit, TextTokens, words_of
 from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 

@@ -7,7 +7,7 @@ import pytest
 from data.made_files import riff, tone, wav_format, write_wav
 
 from kscale.data.readers import SoundReader, reader_from_json
-from kscale.data.readers.sound_reader import SoundHeader, sound_header
+from kscale.data.readers.sound_files import SoundHeader, sound_header
 from kscale.errors import DataError
 
 WAVE = tone(440, 0.1)

@@ -11,11 +11,11 @@ import tensorflow as tf
 from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
+from kscale.data.example_rows import ComputedRows, StoredRows
 from kscale.data.load_options import Options
 from kscale.data.loading import PART_NAMES, Dataset, load_dataset
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.rows import ComputedRows, StoredRows
 from kscale.engine.recipe import Recipe
 from kscale.errors import DataError
 from kscale.networks.families import find_family
@@ -144,7 +144,7 @@ def trained(data: Dataset, chunk_bytes: int) -> tuple[list[float], Any, Any, int
     loop = made_loop(spec, RECIPE, data, chunk_bytes=chunk_bytes)
     orders = [RECIPE.order(len(data.train), 1, epoch) for epoch in range(3)]
     losses = run_epochs(loop, orders)
-    outputs = loop.predict(data.validation.inputs)["label"]
+    outputs = loop.predict(data.validation.inputs)[0]["label"]
     return losses, weights_of(loop), outputs, len(list(loop.data.chunks(orders[0])))
 
 

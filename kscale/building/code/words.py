@@ -6,97 +6,108 @@ from typing import Any, NamedTuple
 
 from kscale.building.code.layout import literal
 from kscale.data.preprocessing import Preprocessing
-from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
-from kscale.data.preprocessing.text import TextTokens
+from kscale.data.preprocessing.table_columns import TableColumns
+from kscale.data.preprocessing.text_tokens import TextTokens
 from kscale.data.scaling import Scaling
-from kscale.task.tasks import Input, Target
+from kscale.naming import layer_name
+from kscale.networks.families.base import head_names
+from kscale.task.tasks import Input, Target, Task
 from kscale.text import printable
 
 _MOST_NUMBERS = 16
-_MOST_CLASSES = 20
+_MOST_NAMES = 20
 
 
 class Words(NamedTuple):
-    """A sentence, and the constants that it speaks of by name.
+    """Words, and the constants that they speak of by name.
 
     Args:
-        text: The sentence.
+        text: A sentence, or the end of one.
         constants: Numbers to define in the code.
     """
 
     text: str
-    constants: Mapping[str, Any]
+    constants: Mapping[str, Any] = {}
+
+
+def words_of_task(
+    task: Task,
+    preprocessing: Mapping[str, Preprocessing],
+    scaling: Mapping[str, Scaling],
+) -> tuple[list[Words], list[Words]]:
+    """Of each input how to make the input, and of each output what the output is.
+
+    Args:
+        task: The inputs and the targets.
+        preprocessing: By input, what makes the input of raw ones, where that is known.
+        scaling: By real target, from the output to the unit of the data.
+    """
+    given = [*(item.name for item in task.inputs), *(it.name for it in task.targets)]
+    prefixes = iter(constant_names(given))
+    inputs = [
+        words_of_input(item, preprocessing.get(item.name), next(prefixes))
+        for item in task.inputs
+    ]
+    outputs = [target.name for target in task.targets]
+    if len(outputs) > 1:
+        outputs = [layer_name(name) for name in head_names(task)]
+    return inputs, [
+        _words_of_output(target, output, scaling.get(target.name), next(prefixes))
+        for target, output in zip(task.targets, outputs, strict=True)
+    ]
 
 
 def words_of_input(
     item: Input, preprocessing: Preprocessing | None, prefix: str
 ) -> Words:
-    """How to make an input of the network.
-
-    Args:
-        item: The input.
-        preprocessing: What makes it of raw inputs, if that is known.
-        prefix: What names of constants begin with.
-    """
+    """How to make an input; names of constants begin with the prefix."""
     what = f"`{printable(item.name)}` is {item.dtype} {literal((None, *item.shape))}"
-    if item.kind == "tokens":
+    if item.vocabulary:
         what += f", ids below {item.vocabulary:,} with padding 0"
     if preprocessing is None:
-        return Words(f"{what}.", {})
+        return Words(f"{what}.")
     text, constants = PREPARED[type(preprocessing)](preprocessing, prefix)
     return Words(f"{what}: {text}.", constants)
 
 
-def words_of_target(
+def _words_of_output(
     target: Target, output: str, scaling: Scaling | None, prefix: str
 ) -> Words:
-    """What an output of the network is; arguments as for `words_of_input`.
-
-    Args:
-        output: What the code calls it: its name where there are several.
-    """
-    name = printable(output)
-    what = target.head.count_text(target.outputs)
-    if not target.head.is_named:
-        if scaling is None or scaling.is_identity:
-            return Words(f"`{name}` is {what} in the unit of the data.", {})
-        text, constants = _scaled(scaling, prefix, "output")
-        return Words(f"`{name}` is {what}; in the unit of the data: {text}.", constants)
-    names = [printable(item) for item in target.class_names[:_MOST_CLASSES]]
-    more = ", ..." if len(target.class_names) > _MOST_CLASSES else ""
-    listed = f": {', '.join(names)}{more}" if names else ""
-    return Words(f"`{name}` is logits of {what}{listed}.", {})
+    name, count = printable(output), target.head.count_text(target.outputs)
+    if target.head.is_named:
+        names = [printable(item) for item in target.class_names[:_MOST_NAMES]]
+        more = ", ..." if len(target.class_names) > _MOST_NAMES else ""
+        listed = f": {', '.join(names)}{more}" if names else ""
+        return Words(f"`{name}` is logits of {count}{listed}.")
+    if scaling is None or scaling.is_identity:
+        return Words(f"`{name}` is {count} in the unit of the data.")
+    text, constants = _scaled(scaling, prefix, "output")
+    return Words(f"`{name}` is {count}; in the unit of the data: {text}.", constants)
 
 
 def _of_scaled(item: Scaled, prefix: str) -> Words:
     if item.scaling.is_identity:
-        return Words("the numbers as they are", {})
+        return _AS_THEY_ARE
     return _scaled(item.scaling, prefix, "raw")
 
 
-def _of_unchanged(item: Unchanged, prefix: str) -> Words:
-    return Words("the numbers as they are", {})
-
-
 def _of_log_mel(item: LogMel, prefix: str) -> Words:
-    text = (
+    return Words(
         f"decibels of {item.bands} mel bands of the waveform at {item.rate:,} Hz, "
         f"keras.layers.MelSpectrogram with windows of {item.window} samples and steps "
         f"of {item.step}; then each band times a factor plus an offset that were "
         "fitted on the training part, as run.json says"
     )
-    return Words(text, {})
 
 
 def _of_text(item: TextTokens, prefix: str) -> Words:
-    text = (
+    return Words(
         f"the first {item.length:,} words of the text, as "
         "keras.layers.TextVectorization makes ids of them with the "
         f"{len(item.words):,} words in run.json"
     )
-    return Words(text, {})
 
 
 def _of_columns(item: TableColumns, prefix: str) -> Words:
@@ -109,30 +120,25 @@ def _of_columns(item: TableColumns, prefix: str) -> Words:
         for count, one, many, how in kinds
         if count
     ]
-    text = f"{' and '.join(there)} in the order and with the factors of run.json"
-    return Words(text, {})
+    return Words(f"{' and '.join(there)} in the order and with the factors of run.json")
 
 
 def _scaled(scaling: Scaling, prefix: str, of: str) -> Words:
     if len(scaling.scale) > _MOST_NUMBERS:
-        text = (
+        return Words(
             f"each of the {len(scaling.scale)} features times a factor plus an offset "
             "that were fitted on the training part, as run.json says"
         )
-        return Words(text, {})
+    numbers = {"SCALE": scaling.scale, "OFFSET": scaling.offset}
     constants = {
-        f"{prefix}_SCALE": _short(scaling.scale),
-        f"{prefix}_OFFSET": _short(scaling.offset),
+        f"{prefix}_{name}": tuple(values) if len(values) > 1 else values[0]
+        for name, values in numbers.items()
     }
     return Words(f"{of} * {prefix}_SCALE + {prefix}_OFFSET", constants)
 
 
-def _short(numbers: tuple[float, ...]) -> Any:
-    return numbers[0] if len(numbers) == 1 else tuple(numbers)
-
-
 def constant_names(names: Iterable[str]) -> list[str]:
-    """Names as those of constants, each another one.
+    """Names as those of constants, no two the same.
 
     Example:
 
@@ -148,11 +154,13 @@ def constant_names(names: Iterable[str]) -> list[str]:
     return found
 
 
+_AS_THEY_ARE = Words("the numbers as they are")
+
 PREPARED: dict[type[Preprocessing], Callable[[Any, str], Words]] = {
     LogMel: _of_log_mel,
     Scaled: _of_scaled,
     TableColumns: _of_columns,
     TextTokens: _of_text,
-    Unchanged: _of_unchanged,
+    Unchanged: lambda item, prefix: _AS_THEY_ARE,
 }
-"""How each preprocessing is told; `kscale.ship.preprocessing_layers` applies it."""
+"""Words for each preprocessing; `kscale.ship.preprocessing_layers` applies it."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kscale.data.by_kind import record_from_json
+from kscale.data.examples import Example, Reader
 from kscale.data.readers.array_reader import ArrayReader
-from kscale.data.readers.base import Example, Reader
-from kscale.data.readers.image_reader import ImageReader
-from kscale.data.readers.sound_reader import SoundReader
+from kscale.data.readers.image_files import ImageReader
+from kscale.data.readers.sound_files import SoundReader
 from kscale.data.readers.table_reader import TableReader
-from kscale.data.readers.text_reader import TextReader
+from kscale.data.readers.text_files import TextReader
 
 READERS: dict[str, type[Reader]] = {
     item.kind: item

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.examples import Example, Reader, existing
 from kscale.errors import DataError, reason_of
 
 _KEYS = ("x_test", "x", "X", "x_train")
@@ -16,7 +16,7 @@ _KEYS = ("x_test", "x", "X", "x_train")
 
 @dataclass(frozen=True)
 class ArrayReader(Reader):
-    """Arrays of raw inputs, of which there is one.
+    """Arrays of one raw input.
 
     Args:
         name: Name of the raw input.

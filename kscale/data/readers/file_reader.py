@@ -1,19 +1,24 @@
-"""Files that are one example each: an image, a sound, a text."""
+"""Files that are one example each, and kinds of such files in folders."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.examples import Example, Reader, existing
+from kscale.data.load_options import Options
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.base import Fit
+from kscale.data.raw import RawArray
 from kscale.errors import DataError
 
 
 @dataclass(frozen=True)
 class FileReader(Reader):
-    """A file is an example of one raw input.
+    """Files that hold one example of one raw input.
 
     Args:
         name: Name of the raw input.
@@ -25,7 +30,7 @@ class FileReader(Reader):
         """The example, without a batch.
 
         Raises:
-            DataError: The file cannot be read; the text names it.
+            DataError: The file cannot be read; the message names the file.
         """
         raise NotImplementedError
 
@@ -42,8 +47,8 @@ def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
 
     Args:
         path: The file.
-        what: What it should be: `WAV file`.
-        error: What is wrong with it.
+        what: What the file should be: `a WAV file`.
+        error: What is wrong.
     """
     reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
@@ -51,3 +56,105 @@ def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
     elif path.is_file() and not path.stat().st_size:
         reason = "it is empty"
     return DataError(f"{path} cannot be read as {what}: {reason}. Mend or remove it.")
+
+
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How the files of one folder become examples.
+
+    Args:
+        name: Name of the raw input.
+        shape: Shape of one example.
+        dtype: NumPy type of an example.
+        read: Reads the example of a file.
+        fits: By name of a network's input.
+        reader: Reads files of the same form for predictions.
+        notes: One sentence each.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+    read: Callable[[Path], Any]
+    fits: Mapping[str, Fit]
+    reader: Reader
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """Files of one kind.
+
+    Args:
+        word: Word for several files, in messages: `images`.
+        suffixes: Ends of their names, in small letters.
+        options: Options of loading that have a use for such files.
+        header: Reads what `decide` must know of a file.
+        decide: Chooses one way of reading all files, by the headers of each part.
+    """
+
+    word: str
+    suffixes: tuple[str, ...]
+    options: tuple[str, ...]
+    header: Callable[[Path], Any]
+    decide: Callable[[Mapping[PartName, Sequence[Any]], Options], Reading]
+
+    def reading(
+        self, paths: Mapping[PartName, Sequence[Path]], options: Options
+    ) -> Reading:
+        """How the files of all parts are read; the training part is among the parts.
+
+        Raises:
+            DataError: Some are damaged, or an option does not suit them.
+        """
+        headers = {
+            part: read_each(files, self.header, self.word)
+            for part, files in paths.items()
+        }
+        return self.decide(headers, options)
+
+
+def examples_of(
+    reading: Reading, files: Sequence[Path], word: str, label: str
+) -> RawArray:
+    """The examples of files, which are opened when they are needed.
+
+    Args:
+        reading: How the files are read.
+        files: One file for each example.
+        word: Word for several files, in messages: `images`.
+        label: Name of the whole array, for messages.
+    """
+
+    # No threads: two are no faster, neither with small images nor with photos.
+    def take(rows: NDArray[np.int64]) -> NDArray[Any]:
+        found = read_each([files[row] for row in rows.tolist()], reading.read, word)
+        return np.array(found, reading.dtype).reshape(len(rows), *reading.shape)
+
+    shape = (len(files), *reading.shape)
+    return RawArray.lazy(label, shape, reading.dtype, take)
+
+
+def read_each(
+    files: Sequence[Path], read: Callable[[Path], Content], word: str
+) -> list[Content]:
+    """What `read` gives for each file.
+
+    Raises:
+        DataError: Files cannot be read; the message has their count and three names.
+    """
+    found, errors = [], []
+    for path in files:
+        try:
+            found.append(read(path))
+        except DataError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        count = f"{len(errors):,} of {len(files):,}"
+        raise DataError(f"{count} {word} are damaged: {' '.join(map(str, errors[:3]))}")
+    if errors:
+        raise errors[0]
+    return found

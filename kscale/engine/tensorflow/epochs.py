@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kscale.building.models import alone, build_model
-from kscale.data.rows import Rows, row_bytes
+from kscale.building.models import build_model
+from kscale.data.example_rows import Rows, row_bytes
 from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
@@ -24,7 +24,7 @@ from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoin
 from kscale.engine.tensorflow.losses import example_losses
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
 from kscale.engine.tensorflow.schedule import make_optimizer
-from kscale.naming import layer_name
+from kscale.naming import layer_name, single_or_named
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
 from kscale.networks.families.base import head_names
@@ -229,7 +229,7 @@ def _named_outputs(
     model: keras.Model, task: Task, inputs: Mapping[str, Any], training: bool
 ) -> dict[str, Any]:
     """What a model gives for inputs by name: outputs by target name."""
-    outputs = model(alone(inputs), training=training)
+    outputs = model(single_or_named(inputs), training=training)
     if len(task.targets) == 1:
         return {task.targets[0].name: outputs}
     return {

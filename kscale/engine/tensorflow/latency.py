@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kscale.building.models import alone
 from kscale.engine.base import Latency
+from kscale.naming import single_or_named
 from kscale.task.tasks import Task
 
 _WARM_CALLS = 5
@@ -29,7 +29,7 @@ def measure_latency(model: keras.Model, task: Task, batch: int = 1) -> Latency:
     inputs = {
         item.name: tf.ones((batch, *item.shape), item.dtype) for item in task.inputs
     }
-    given = alone(inputs)
+    given = single_or_named(inputs)
     forward = tf.function(lambda x: model(x, training=False))
 
     def run() -> float:

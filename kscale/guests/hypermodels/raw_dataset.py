@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from kscale.data.dataset import Dataset
+from kscale.data.example_rows import Rows
 from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaled
-from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 

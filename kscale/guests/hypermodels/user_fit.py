@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kscale.building.models import alone
 from kscale.data.dataset import Dataset, Part
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.schedule import make_optimizer
@@ -16,6 +15,7 @@ from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.guests.hypermodels.watching import Watch
+from kscale.naming import single_or_named
 from kscale.task.tasks import Target
 
 _REFUSED = re.compile(
@@ -95,8 +95,12 @@ def call_fit(
         """Inputs and labels of a part: an array, or arrays by name."""
         labels = {name: rows[:most] for name, rows in part.targets.items()}
         inputs = {name: rows[:most] for name, rows in part.inputs.items()}
-        wanted = alone(labels) if outputs is None else outputs.labels(model, labels)
-        return alone(inputs), wanted
+        wanted = (
+            single_or_named(labels)
+            if outputs is None
+            else outputs.labels(model, labels)
+        )
+        return single_or_named(inputs), wanted
 
     given: dict[str, Any] = {
         "epochs": recipe.epochs,

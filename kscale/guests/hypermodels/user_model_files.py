@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-from kscale.building.models import alone
 from kscale.data.dataset import Dataset
 from kscale.errors import ExportError, reason_of
 from kscale.guests.hypermodels.user_outputs import UserOutputs, probabilities_of
+from kscale.naming import single_or_named
 from kscale.ship.opening import what_opening_needs
 from kscale.ship.packaging import raw_tensors, save_model, target_outputs
 from kscale.ship.preprocessing_layers import apply_layers
@@ -62,7 +62,7 @@ def _packaged(
     }
     are_logits = user_outputs.are_logits(model)
     _forget_training(model)
-    given = user_outputs.split(model(alone(read)))
+    given = user_outputs.split(model(single_or_named(read)))
     outputs: dict[str, Any] = {}
     for target in dataset.task.targets:
         found = given[target.name]
@@ -70,4 +70,4 @@ def _packaged(
             found = probabilities_of(target, found, are_logits[target.name])
         scaling = user_outputs.scalings.get(target.name)
         outputs |= target_outputs(target, found, scaling, is_activated=True)
-    return keras.Model(alone(raw), alone(outputs), name="packaged")
+    return keras.Model(single_or_named(raw), single_or_named(outputs), name="packaged")

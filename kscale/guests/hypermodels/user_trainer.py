@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kscale.building.models import alone
 from kscale.data.class_weights import class_weights_of
 from kscale.data.dataset import Dataset, PartName
 from kscale.engine.base import Outputs
@@ -24,6 +23,7 @@ from kscale.guests.hypermodels.user_model_files import save_user_model
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.guests.hypermodels.watching import Watch, first_rate
+from kscale.naming import single_or_named
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.task.evaluation import Evaluation
@@ -133,7 +133,7 @@ class UserTrainer:
         model, hp = self.models.build(spec, seed)
         first = {n: rows[:2] for n, rows in data.train.inputs.items()}
         with self.models.importable():
-            given = model(alone(first))
+            given = model(single_or_named(first))
         outputs = UserOutputs.of(model, given, data.task)
         if not model.compiled and has_default_fit(self.models):
             outputs = replace(outputs, scalings=self._scalings)
@@ -173,4 +173,6 @@ class UserTrainer:
         """What a model gives for a part, as networks give it."""
         rows = self.setup.dataset.parts[part].inputs
         batch = min(_PREDICT_BATCH, len(next(iter(rows.values()))))
-        return outputs.read(model, model.predict(alone(dict(rows)), batch, verbose=0))
+        return outputs.read(
+            model, model.predict(single_or_named(dict(rows)), batch, verbose=0)
+        )

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
@@ -37,9 +38,7 @@ from kscale.task.objectives import find_objective, metric_names, task_objective
 from kscale.task.tasks import Input, Target, Task
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
-_ENDED = ("COMPLETED", "FAILED")  # what is invalid is to be tried again
 _NO_METRICS = ("multi_objective", "default_objective")  # what KerasTuner makes of them
-_RESERVED = ("family", "depth", "width")
 
 
 def import_project(
@@ -51,11 +50,11 @@ def import_project(
 ) -> Path:
     """A finished project of KerasTuner as a run: its front, and exact sizes.
 
-    Only the project's JSON files are read. Each model is built abstractly, without its
-    weights, to be counted; one that cannot be built is a failed training with its
-    reason. The scores are those of the objective, of one training each; an objective
-    that is no metric of kscale's is shown without a unit. The project is the truth:
-    each call counts anew, and the run's folder then says what was found.
+    Only the JSON files of the project are read. Each model is counted without its
+    weights; one that cannot be built is a failed training with its reason. The scores
+    are those of the objective, of one training each; an objective that is no metric of
+    kscale is shown without a unit. Each call reads the project anew and replaces what
+    the folder of the run held.
 
     Args:
         directory: Folder of the project, with `oracle.json` and `trial_*` in it.
@@ -70,25 +69,28 @@ def import_project(
             run's folder holds something else.
         SpecError: There is no such hypermodel, or an argument is of a wrong type.
     """
-    _refuse_no_paths(directory=directory, run=run or "")
+    for argument, given in {"directory": directory, "run": run or ""}.items():
+        if not isinstance(given, str | PathLike):
+            raise SpecError(
+                f"`{argument}` must be the path of a folder, not {given!r}."
+            )
     folder = Path(directory)
     found = list(read_trials(folder))
-    trials = [trial for trial in found if trial.status in _ENDED]
+    trials = [trial for trial in found if trial.is_ended]
     if not trials:
         raise ResultsError(_no_project(folder))
     code = load_hypermodel(hypermodel)
-    name, model = code.name, code.hypermodel
-    watched = _Watched(model)
+    watched = _Watched(code.hypermodel)
     with code.importable():
-        counted = list(_sizes(watched, trials, task))
+        counted = list(_counted(watched, trials, task))
     metric = _metric(trials)
     known = task if task is not None and task.targets else watched.task(trials, metric)
-    description = _description(folder, name, known, metric, trials, digest_of(model))
-    left_out = Counter(t.status.lower() for t in found if t.status not in _ENDED)
-    description["left_out"] = dict(sorted(left_out.items()))
-    path = Path(run) if run is not None else _default_folder(folder, description)
+    project = _Project(folder.resolve(), code.name, trials, known, metric)
+    left_out = Counter(trial.status.lower() for trial in found if not trial.is_ended)
+    description = project.description(digest_of(code.hypermodel), left_out)
+    path = Path(run) if run is not None else _default_folder(description)
     pairs = zip(trials, counted, strict=True)
-    _write(path, description, [_result(*pair, name, known, metric) for pair in pairs])
+    _write(path, description, [project.training(*pair) for pair in pairs])
     return path
 
 
@@ -185,139 +187,140 @@ def _metric(trials: Sequence[Trial]) -> str:
     return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
 
 
-def _sizes(
+def _counted(
     watched: _Watched, trials: Sequence[Trial], task: Task | None
 ) -> Iterator[Size | str]:
-    """The size of each model, called as in its training or as the first one was."""
+    """The size of each model, or why there is none.
+
+    A model is called as in its training, or as the first one was.
+    """
     sizes = BuildSizes(watched, task)
     first = next((trial.shapes for trial in trials if trial.shapes), {})
     for trial in trials:
         watched.called = (trial.shapes or first) if task is None else {}
-        yield _size(sizes, trial)
+        hp = keras_tuner.HyperParameters()
+        hp.values = trial.hyperparameters
+        try:
+            size = sizes.size(hp)
+        except SpecError as error:
+            hint = "give the task (--input on the command line)"
+            yield UNCOUNTED + str(error).replace("give the task", hint)
+            continue
+        missing = sorted(set(hp.values) - set(trial.values))
+        if missing and trial.status == "COMPLETED":
+            asked = f"The hypermodel asks for {missing[0]!r}, which the trial did not"
+            yield f"{UNCOUNTED}{asked} have."
+        else:
+            yield size
 
 
-def _size(sizes: BuildSizes, trial: Trial) -> Size | str:
-    """The size of a trial's model, or why there is none."""
-    hp = keras_tuner.HyperParameters()
-    hp.values = trial.own_values
-    try:
-        size = sizes.size(hp)
-    except SpecError as error:
-        hint = "give the task (--input on the command line)"
-        return UNCOUNTED + str(error).replace("give the task", hint)
-    missing = sorted(set(hp.values) - set(trial.values))
-    if missing and trial.status == "COMPLETED":
-        return (
-            f"{UNCOUNTED}The hypermodel asks for {missing[0]!r}, which the trial did "
-            "not have."
+@dataclass(frozen=True)
+class _Project:
+    """A finished search of KerasTuner.
+
+    Args:
+        folder: Its folder.
+        name: Name of the hypermodel.
+        trials: The trials that have ended.
+        task: What the models take in and put out.
+        metric: The metric whose best value is the score.
+    """
+
+    folder: Path
+    name: str
+    trials: Sequence[Trial]
+    task: Task
+    metric: str
+
+    def description(self, digest: str, left_out: Mapping[str, int]) -> dict[str, Any]:
+        """What run.json says.
+
+        Args:
+            digest: Digest of the hypermodel's code.
+            left_out: How many trials have not ended, by status.
+        """
+        domains: dict[str, list[Value]] = {}
+        for trial in self.trials:
+            for knob, value in trial.knobs.items():
+                domains.setdefault(knob, []).append(value)
+        data = self.folder.name
+        return {
+            "format": FORMAT,
+            "identity": {
+                "data": data,
+                "families": [self.name],
+                "set": {},
+                "search": [],
+                "budget": {},
+                **self._objective(),
+                "epochs": max(trial.last_epoch for trial in self.trials),
+                "seed": 0,
+                "code": digest,
+                "keras_tuner": str(self.folder),
+            },
+            "task": self.task.to_json(),
+            "data": {"name": data},
+            "hyperparameters": domains,
+            "left_out": dict(sorted(left_out.items())),
+        }
+
+    def _objective(self) -> dict[str, str]:
+        """A metric that kscale knows, or one of the user's with its direction."""
+        ways = (trial.directions.get(self.metric) for trial in self.trials)
+        way = "max" if next(filter(None, ways), "") == "max" else "min"
+        known = _known_name(self.metric, self.task.targets[0], way)
+        if known is not None:
+            return {"objective": known}
+        return {"objective": self.metric.removeprefix("val_"), "direction": way}
+
+    def training(self, trial: Trial, size: Size | str) -> Training:
+        """The record of a trial.
+
+        Args:
+            trial: The trial.
+            size: Size of its model, or why there is none.
+        """
+        knobs = trial.knobs
+        rate = knobs.get("learning_rate")
+        is_rate = isinstance(rate, float) and 0 < rate < math.inf
+        is_scored = trial.status == "COMPLETED" and trial.score is not None
+        reason = (size if isinstance(size, str) else "") if is_scored else trial.reason
+        counts = size if isinstance(size, Size) else Size(0, 0, 0, 0, 0)
+        spec = Spec(self.name, tuple(sorted(knobs.items())))
+        return Training(
+            key=training_key("search", spec, None, 0, trial.last_epoch),
+            stage="search",
+            job=trial.number,
+            spec=spec,
+            learning_rate=float(rate) if is_rate else 0.0,  # type: ignore[arg-type]
+            params=counts.params,
+            trainable=counts.trainable,
+            flops=counts.flops,
+            bytes=counts.weight_bytes(),
+            memory=counts.training_bytes(_BATCH),
+            epochs_from=trial.epochs("initial_epoch", 0),
+            epochs=trial.last_epoch,
+            status="failed" if reason else "ok",
+            reason=reason,
+            score=None if reason else trial.score,
+            metrics={} if reason else self._further(trial),
         )
-    return size
+
+    def _further(self, trial: Trial) -> dict[str, float]:
+        """Other metrics on the validation part that kscale knows."""
+        named = {
+            _known_name(name, self.task.targets[0]): value
+            for name, value in trial.metrics.items()
+            if name.startswith("val_") and name != self.metric and math.isfinite(value)
+        }
+        wanted = metric_names(self.task, task_objective(None, self.task))
+        return {name: named[name] for name in wanted if name in named}
 
 
-def _description(
-    folder: Path,
-    name: str,
-    task: Task,
-    metric: str,
-    trials: Sequence[Trial],
-    digest: str,
-) -> dict[str, Any]:
-    domains: dict[str, list[Value]] = {}
-    for trial in trials:
-        for knob, value in _knobs(trial).items():
-            domains.setdefault(knob, []).append(value)
-    return {
-        "format": FORMAT,
-        "identity": {
-            "data": folder.resolve().name,
-            "families": [name],
-            "set": {},
-            "search": [],
-            "budget": {},
-            **_objective(metric, task, trials),
-            "epochs": max(trial.epochs("epochs", trial.step + 1) for trial in trials),
-            "seed": 0,
-            "code": digest,
-            "keras_tuner": str(folder.resolve()),
-        },
-        "task": task.to_json(),
-        "data": {"name": folder.resolve().name},
-        "hyperparameters": domains,
-    }
-
-
-def _objective(metric: str, task: Task, trials: Sequence[Trial]) -> dict[str, str]:
-    """A metric that kscale knows, or one of the user's own with its direction."""
-    way = next(t.directions[metric] for t in trials if metric in t.directions)
-    known = _known_name(metric, task.targets[0], way)
-    if known is not None:
-        return {"objective": known}
-    own = "max" if way == "max" else "min"
-    return {"objective": metric.removeprefix("val_"), "direction": own}
-
-
-def _knobs(trial: Trial) -> dict[str, Value]:
-    """Hyperparameters as a spec has them, where depth and width are whole numbers."""
-    knobs: dict[str, Value] = {}
-    for name, value in trial.own_values.items():
-        is_whole = name != "family" and type(value) is int
-        plain = value if isinstance(value, int | float | str) else str(value)
-        knobs[f"{name}_" if name in _RESERVED and not is_whole else name] = plain
-    return knobs
-
-
-def _result(
-    trial: Trial, size: Size | str, name: str, task: Task, metric: str
-) -> Training:
-    knobs = _knobs(trial)
-    rate = knobs.get("learning_rate")
-    is_rate = isinstance(rate, float) and 0 < rate < math.inf
-    reason = _reason(trial, size)
-    counts = size if isinstance(size, Size) else Size(0, 0, 0, 0, 0)
-    spec = Spec(name, tuple(sorted(knobs.items())))
-    epochs = trial.epochs("epochs", trial.step + 1)
-    return Training(
-        key=training_key("search", spec, None, 0, epochs),
-        stage="search",
-        job=trial.number,
-        spec=spec,
-        learning_rate=float(rate) if is_rate else 0.0,  # type: ignore[arg-type]
-        params=counts.params,
-        trainable=counts.trainable,
-        flops=counts.flops,
-        bytes=counts.weight_bytes(),
-        memory=counts.training_bytes(_BATCH),
-        epochs_from=trial.epochs("initial_epoch", 0),
-        epochs=epochs,
-        status="failed" if reason else "ok",
-        reason=reason,
-        score=None if reason else trial.score,
-        metrics={} if reason else _further(trial, task, metric),
-    )
-
-
-def _reason(trial: Trial, size: Size | str) -> str:
-    """Why a trial counts as failed; empty if it does not."""
-    if trial.status != "COMPLETED" or trial.score is None:
-        return trial.reason
-    return size if isinstance(size, str) else ""
-
-
-def _further(trial: Trial, task: Task, metric: str) -> dict[str, float]:
-    """Other metrics on the validation part that kscale knows."""
-    wanted = metric_names(task, task_objective(None, task))
-    named = {
-        _known_name(name, task.targets[0]): value
-        for name, value in trial.metrics.items()
-        if name.startswith("val_") and name != metric and math.isfinite(value)
-    }
-    return {name: named[name] for name in wanted if name in named}
-
-
-def _default_folder(folder: Path, description: Mapping[str, Any]) -> Path:
+def _default_folder(description: Mapping[str, Any]) -> Path:
     text = json.dumps(_which(description))
     digest = blake2b(text.encode(), digest_size=4).hexdigest()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", folder.resolve().name).lstrip(".-")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", description["data"]["name"]).lstrip(".-")
     return Path("runs") / f"{name}-keras_tuner-{digest}"
 
 
@@ -342,12 +345,6 @@ def _write(
             shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
             for name, content in contents.items():
                 write_atomically(path / name, content)
-
-
-def _refuse_no_paths(**arguments: Any) -> None:
-    for name, value in arguments.items():
-        if not isinstance(value, str | PathLike):
-            raise SpecError(f"`{name}` must be the path of a folder, not {value!r}.")
 
 
 def _no_project(folder: Path) -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kscale.errors import sentence_of
+from kscale.networks.families.base import Value
 
 logger = logging.getLogger(__name__)
 
+_RESERVED = ("family", "depth", "width")  # in a spec
 _ERROR = re.compile(r"^([\w.]+): ", re.MULTILINE)  # as a traceback names one
 
 
@@ -44,29 +46,45 @@ class Trial:
     shapes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
-    def own_values(self) -> dict[str, Any]:
+    def is_ended(self) -> bool:
+        """Whether the trial has ended; an invalid one is to be tried again."""
+        return self.status in ("COMPLETED", "FAILED")
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
         """Hyperparameters of the model, without those that Hyperband adds."""
         return {n: v for n, v in self.values.items() if not n.startswith("tuner/")}
 
     @property
+    def knobs(self) -> dict[str, Value]:
+        """Hyperparameters as a spec has them: depth and width are whole numbers."""
+        knobs: dict[str, Value] = {}
+        for name, value in self.hyperparameters.items():
+            is_shown = name in ("depth", "width") and type(value) is int
+            plain = value if isinstance(value, int | float | str) else str(value)
+            knobs[name if is_shown or name not in _RESERVED else f"{name}_"] = plain
+        return knobs
+
+    @property
     def reason(self) -> str:
-        """Why it has no score, in a line."""
-        if self.message.strip():
-            return _raised(self.message)
-        return "its score is no number"
+        """Why the trial has no score, in a line: what its traceback ends with."""
+        message = self.message.strip()
+        if not message:
+            return "its score is no number"
+        found = list(_ERROR.finditer(message))
+        if not found:
+            return sentence_of(message.rpartition("\n")[2])
+        return f"{found[-1][1]}: {sentence_of(message[found[-1].end() :])}"
 
     def epochs(self, name: str, default: int) -> int:
         """A number of epochs that Hyperband chose."""
         found = self.values.get(f"tuner/{name}", default)
         return found if type(found) is int and found >= 0 else default
 
-
-def _raised(message: str) -> str:
-    """What a traceback ends with, in one line."""
-    found = list(_ERROR.finditer(message))
-    if not found:
-        return sentence_of(message.strip().rpartition("\n")[2])
-    return f"{found[-1][1]}: {sentence_of(message[found[-1].end() :])}"
+    @property
+    def last_epoch(self) -> int:
+        """Epochs at the end of the training, or until its best score."""
+        return self.epochs("epochs", self.step + 1)
 
 
 def read_trials(folder: Path) -> Iterator[Trial]:

@@ -1,8 +1,8 @@
 """What one layer of a Keras model computes, from its weights and its shapes.
 
 The definitions are those of `kscale.networks.sizing`, and the figures those of
-`kscale.networks.layer_costs` where both know a layer. Only exactly the classes listed
-here are known: nothing is guessed of a subclass, which may compute anything.
+`kscale.networks.layer_costs` where both know a layer. Only the classes of Keras listed
+here and in `costless.json` are known: a subclass may compute anything.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,6 @@ from math import log2, prod
 from typing import Any
 
 import keras
-from keras.src.applications.convnext import LayerScale, StochasticDepth
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 from keras.src.models.functional import Functional
 
 from kscale.guests.sizes.operation_work import (
@@ -43,16 +41,15 @@ def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
         read: Shapes of the tensors that it reads, without the batch.
         made: Shapes of those that it gives, without the batch.
     """
-    kind = type(layer)
-    is_open = any(None in shape for shape in (*read, *made))
-    if not kind.__module__.startswith("keras."):
+    name = type(layer).__name__
+    if not type(layer).__module__.startswith("keras."):
         return None
     if not isinstance(layer, keras.layers.Layer):
         return work_of_operation(layer, read, made)
     # What does not multiply costs nothing at any length.
-    work = Work() if kind in _COSTLESS else None
-    if kind in _RULES and not is_open:
-        work = _RULES[kind](layer, read, made)
+    work = Work() if name in COSTLESS["layers"] else None
+    if name in _RULES and not any(None in shape for shape in (*read, *made)):
+        work = _RULES[name](layer, read, made)
     return work and _with_lora(layer, work)
 
 
@@ -232,8 +229,9 @@ def _inner_layer(layer: Any, read: list[Shape], made: list[Shape]) -> Work | Non
 
 
 def _pipeline(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    # What lies between its layers is not known, and so only those of no cost are.
-    return Work() if all(type(item) in _COSTLESS for item in layer.layers) else None
+    # Shapes between its layers are not known: only layers that cost nothing are.
+    works = [work_of(item, [(None,)], [(None,)]) for item in layer.layers]
+    return None if None in works else Work()
 
 
 def _reversible_embedding(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -265,7 +263,7 @@ _NAMES: dict[_Rule, str] = {
     _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D "
     "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
     _separable: "SeparableConv1D SeparableConv2D",
-    _attention: "MultiHeadAttention GroupQueryAttention",
+    _attention: "MultiHeadAttention GroupedQueryAttention",
     _dot_attention: "Attention AdditiveAttention",
     _dot: "Dot",
     _recurrent: "LSTM GRU SimpleRNN RNN",
@@ -278,11 +276,7 @@ _NAMES: dict[_Rule, str] = {
     _spectrogram: "STFTSpectrogram",
     _mel_spectrogram: "MelSpectrogram",
 }
-_RULES: dict[type, _Rule] = {
-    getattr(keras.layers, name): rule
-    for rule, names in _NAMES.items()
-    for name in names.split()
-}
+_RULES = {name: rule for rule, names in _NAMES.items() for name in names.split()}
 
 VIEWS: tuple[type, ...] = (
     keras.layers.Flatten,
@@ -291,8 +285,3 @@ VIEWS: tuple[type, ...] = (
     keras.layers.Identity,
 )
 """Layers that give their input back, as `kscale.networks.sizing` defines."""
-
-_COSTLESS = {
-    *(getattr(keras.layers, name) for name in COSTLESS["layers"]),
-    *(LayerScale, StochasticDepth, CustomScaleLayer),
-}

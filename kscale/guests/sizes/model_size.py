@@ -139,42 +139,37 @@ def _stored_bytes(model: keras.Model) -> int:
 
 
 def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
-    """Shapes of the inputs without the batch, open sides as those given have them."""
+    """Shapes of the inputs without the batch; given shapes fill those with open sides.
+
+    One given shape is that of all such inputs. Shapes may be given of all inputs, too.
+    """
     graph = graph_of(model)
-    if graph is None:
-        return []
-    declared = [tuple(item.shape[1:]) for item in graph.inputs]
-    is_open = [None in item for item in declared]
-    if given:
-        places = [place for place in range(len(declared)) if is_open[place]]
-        if len(given) == len(declared) or not places:
-            places = list(range(len(declared)))
-        return _filled(
-            declared, places, given * len(places) if len(given) == 1 else given
-        )
-    if any(is_open):
-        several = len(declared) > 1
+    declared = [tuple(i.shape[1:]) for i in graph.inputs] if graph is not None else []
+    places = [place for place, shape in enumerate(declared) if None in shape]
+    if not given and places:
+        several = "s" * (len(declared) > 1)
         raise SpecError(
-            f"The model leaves sides of its input{'s' * several} open, "
-            f"{' and '.join(map(sides_of, declared))}: give the shape of one example, "
-            f"{_example(item for item in declared if None in item)}."
+            f"The model leaves sides of its input{several} open, {_all(declared)}: "
+            "give the shape of one example, "
+            f"{_example(declared[place] for place in places)}."
         )
-    return declared
-
-
-def _filled(
-    declared: list[Shape], places: list[int], given: list[Shape]
-) -> list[Shape]:
-    """The declared shapes with the given ones at these places, if they suit."""
+    if not given or not declared:
+        return declared
+    if len(given) == len(declared) or not places:
+        places = list(range(len(declared)))
+    shapes = given * len(places) if len(given) == 1 else given
     wanted = [declared[place] for place in places]
-    if len(given) != len(wanted) or not all(map(_suits, given, wanted)):
-        known = " and ".join(map(sides_of, declared))
+    if len(shapes) != len(wanted) or not all(map(_suits, shapes, wanted)):
         raise SpecError(
-            f"The model takes {known}, not {' and '.join(map(sides_of, given))}: give "
-            f"a shape as {_example(wanted)}."
+            f"The model takes {_all(declared)}, not {_all(shapes)}: give a shape as "
+            f"{_example(wanted)}."
         )
-    filled = dict(zip(places, given, strict=True))
+    filled = dict(zip(places, shapes, strict=True))
     return [filled.get(place, shape) for place, shape in enumerate(declared)]
+
+
+def _all(shapes: Iterable[Shape]) -> str:
+    return " and ".join(map(sides_of, shapes))
 
 
 def _example(shapes: Iterable[Shape]) -> str:
@@ -213,7 +208,7 @@ def _all_sides(shapes: list[Shape]) -> str:
     """Sides of all inputs, or how many there are of them."""
     if len(shapes) > _MOST_INPUTS:
         return f"{len(shapes)} inputs"
-    return " and ".join(map(sides_of, shapes)) or "an unknown input"
+    return _all(shapes) or "an unknown input"
 
 
 def sides_of(shape: Iterable[int | None]) -> str:

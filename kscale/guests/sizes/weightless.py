@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kscale.building.models import alone
 from kscale.errors import SpecError, reason_of
 from kscale.guests.sizes.model_size import ModelSize, count_model, count_weights
+from kscale.naming import single_or_named
 from kscale.ship.traces import no_trace
 from kscale.task.tasks import Task
 
@@ -132,7 +132,7 @@ def _count(model: Any, task: Task | None) -> ModelSize:
 def _call(model: keras.Model, inputs: dict[str, Any]) -> None:
     """Let a model build itself, as its first batch would."""
     if inputs:
-        model(alone(inputs))
+        model(single_or_named(inputs))
     elif not model.built:
         raise SpecError(
             f"Model {model.name!r} has no shapes until it is called: give the task, or "
@@ -146,5 +146,5 @@ def _filled(model: keras.Model, inputs: dict[str, Any]) -> ModelSize | None:
         return None
     is_named = {item.name for item in model.inputs} == inputs.keys()
     given = [*inputs.values()]
-    outputs = model(alone(inputs) if is_named else given)
+    outputs = model(single_or_named(inputs) if is_named else given)
     return count_model(keras.Model(given, outputs))

@@ -1,13 +1,16 @@
-"""Examples of text files, one each, and of CSV files with texts, a row each."""
+"""Texts: files of one example each, and CSV files of one example a row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from kscale.data.readers.base import Example, Reader, existing
+from kscale.data.examples import Example, Reader, existing
+from kscale.data.load_options import Options
+from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.readers.file_reader import FolderKind, Reading
 from kscale.data.readers.table_reader import TEXT, TableColumn, TableReader
 from kscale.data.sources.tables.csv_file import (
     SUFFIXES,
@@ -19,10 +22,10 @@ from kscale.errors import DataError
 
 
 def text_of_file(path: Path) -> str:
-    """All of a text file; it may be compressed with gzip.
+    """The whole text of a file, which may be compressed with gzip.
 
     Raises:
-        DataError: It cannot be read, or is no UTF-8.
+        DataError: The file cannot be read, or is no UTF-8.
     """
     with opened(path) as file:
         data = file.read()
@@ -31,11 +34,11 @@ def text_of_file(path: Path) -> str:
 
 @dataclass(frozen=True)
 class TextReader(Reader):
-    """Texts by raw input: of CSV files by column, or a whole text file each.
+    """Whole text files, and columns of text in CSV files.
 
     Args:
-        columns: What is read of a CSV file. A text file is the first of them, and the
-            others are empty.
+        columns: Columns that are read of a CSV file. A text file becomes the first of
+            them, and the others are empty.
     """
 
     kind: ClassVar[str] = "texts"
@@ -56,3 +59,19 @@ class TextReader(Reader):
         raw = {column.name: np.array("", TEXT) for column in self.columns}
         raw[self.columns[0].name] = np.array(text, TEXT)
         yield Example(str(path), raw)
+
+
+def _decide(headers: Any, options: Options) -> Reading:
+    reader = TextReader()
+    name = reader.columns[0].name
+    fit = TextFit((name,), options.vocabulary, options.length)
+    return Reading(name, (), TEXT, text_of_file, {fit.name: fit}, reader)
+
+
+TEXTS = FolderKind(
+    "texts",
+    (".txt",),
+    ("kind", "split_by", "vocabulary", "length"),
+    lambda path: None,  # nothing is decided by the texts themselves
+    _decide,
+)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kscale.building.code.layout import literal
+from kscale.building.code.layout import INDENT, Code, literal, statement
 from kscale.building.code.words import constant_names
+from kscale.building.keras_calls import call
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
-from kscale.task.heads.base import KerasCall
 from kscale.task.tasks import Target, Task
 
 _SCHEDULE = '''\
@@ -47,7 +47,7 @@ def compile_model(model, examples=EXAMPLES):
         var_names=["bias", "gamma", "beta", "embeddings"]
     )'''
 
-# Keras has no place for them in `compile`.
+# Keras has no place for weights of classes in `compile`.
 _WEIGHTED = """
 
     Rare classes count more: `fit` takes `%s`.
@@ -55,7 +55,7 @@ _WEIGHTED = """
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingSettings:
     """How a network was trained.
 
     Args:
@@ -79,101 +79,98 @@ class Training:
     class_weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
-    def words(self) -> str:
-        """How, in one sentence."""
+    def sentence(self) -> str:
+        """The settings in words."""
         smoothing = ""
         if self.label_smoothing:
             smoothing = f", label smoothing {self.label_smoothing:g}"
+        weighted = ", each class counting the same" if self.class_weights else ""
         return (
             f"Trained with AdamW: learning rate up to {self.learning_rate:g}, rising "
             f"over the first {100 * self.warmup:g} % of the steps and falling to 0 "
             f"over the last {100 * self.cooldown:g} %, weight decay "
             f"{self.weight_decay:g} but for biases, norms and embeddings{smoothing}; "
             f"{self.epochs} epoch{'s' * (self.epochs > 1)} of {self.examples:,} "
-            "examples in batches of "
-            f"{self.batch_size}{', each class counting the same' * self._weighs}."
+            f"examples in batches of {self.batch_size}{weighted}."
         )
 
-    @property
-    def _weighs(self) -> bool:
-        return bool(self.class_weights)
-
     def constants(self, task: Task) -> dict[str, Any]:
-        """The numbers that `code` reads."""
+        """The numbers that the code of `compile_code` reads, by name."""
         numbers = {name.upper(): value for name, value in vars(self).items()}
         del numbers["CLASS_WEIGHTS"]
-        if not self._smooths(task):
+        if not self.smooths_rows(task):
             del numbers["LABEL_SMOOTHING"]
         names = _weight_names(task)
         weights = self.class_weights.items()
         return numbers | {names[target]: value for target, value in weights}
 
-    def code(self, task: Task) -> tuple[str, ...]:
-        """The definitions that compile a network for a task."""
-        smoothed = (_SMOOTHED,) if self._smooths(task) else ()
-        several = self._weighs and len(task.targets) > 1
-        weighted = (self._sample_weight(task),) if several else ()
-        compiled = _COMPILE % self._asked_of_fit(task)
-        return (_SCHEDULE, *smoothed, *weighted, f"{compiled}\n{self._losses(task)}")
-
-    def _asked_of_fit(self, task: Task) -> str:
-        if not self._weighs:
-            return ""
-        if len(task.targets) > 1:
-            return _WEIGHTED % "sample_weight=sample_weight(y)"
-        return _WEIGHTED % "class_weight=dict(enumerate(CLASS_WEIGHT))"
-
-    def _sample_weight(self, task: Task) -> str:
-        """Keras takes `class_weight` for one output only."""
-        heads = [literal(layer_name(name)) for name in head_names(task)]
-        names = _weight_names(task)
-        values = [
-            f"keras.ops.take({names[target.name]}, y[{head}])"
-            if target.name in self.class_weights
-            else f"keras.ops.ones(len(y[{head}]))"
-            for target, head in zip(task.targets, heads, strict=True)
-        ]
-        return (
-            "def sample_weight(y):\n"
-            '    """What examples count in the loss of each output."""\n'
-            f"    return {_by_head(heads, values)}"
-        )
-
-    def _smooths(self, task: Task) -> bool:
+    def smooths_rows(self, task: Task) -> bool:
+        """Whether a target is smoothed by a loss of one-hot rows."""
         takes = any(target.head.one_hot_loss for target in task.targets)
         return bool(self.label_smoothing) and takes
 
-    def _losses(self, task: Task) -> str:
-        losses = [self._loss(target) for target in task.targets]
-        metrics = [
-            f"[{_made('metrics', target.head.watched)}]" for target in task.targets
-        ]
-        if len(losses) == 1:
-            return (
-                f"    loss = {losses[0]}\n"
-                f"    metrics = {metrics[0]}\n"
-                "    model.compile(optimizer, loss=loss, metrics=metrics)\n"
-                "    return model"
-            )
-        heads = [literal(layer_name(name)) for name in head_names(task)]
-        return (
-            f"    loss = {_by_head(heads, losses)}\n"
-            f"    weights = dict.fromkeys(loss, 1 / {len(heads)})\n"
-            f"    metrics = {_by_head(heads, metrics)}\n"
-            "    model.compile(\n"
-            "        optimizer, loss=loss, loss_weights=weights, metrics=metrics\n"
-            "    )\n"
-            "    return model"
-        )
 
-    def _loss(self, target: Target) -> str:
-        head = target.head
-        if self.label_smoothing and head.one_hot_loss:
-            return "smoothed"
-        extra = {}
-        if self.label_smoothing and head.smooths:
-            extra = {"label_smoothing": self.label_smoothing}
-        return _made("losses", head.loss, **extra)
+def compile_code(settings: TrainingSettings, task: Task) -> tuple[str, ...]:
+    """The definitions that compile a network for a task; `compile_model` is the last.
+
+    Losses and metrics are those of the heads of the targets.
+    """
+    heads = dict(zip(map(layer_name, head_names(task)), task.targets, strict=True))
+    loss: Any = {name: _loss(target, settings) for name, target in heads.items()}
+    metrics: Any = {name: [_metric(target)] for name, target in heads.items()}
+    weights, asked = {}, ""
+    if len(heads) > 1:
+        weights = {"loss_weights": Code("weights")}
+        asked = "sample_weight=sample_weight(y)"
+    else:
+        (loss,), (metrics,) = loss.values(), metrics.values()
+        asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
+    arguments = {"loss": Code("loss"), **weights, "metrics": Code("metrics")}
+    lines = [
+        _COMPILE % (_WEIGHTED % asked if settings.class_weights else ""),
+        *statement("loss = ", loss, INDENT),
+        *[f"    weights = dict.fromkeys(loss, 1 / {len(heads)})" for _ in weights],
+        *statement("metrics = ", metrics, INDENT),
+        *statement("", call("model.compile", Code("optimizer"), **arguments), INDENT),
+        "    return model",
+    ]
+    smoothed = [_SMOOTHED] if settings.smooths_rows(task) else []
+    weighted = []
+    if settings.class_weights and len(heads) > 1:
+        weighted = [_sample_weight(heads, settings, _weight_names(task))]
+    return (_SCHEDULE, *smoothed, *weighted, "\n".join(lines))
+
+
+def _loss(target: Target, settings: TrainingSettings) -> Any:
+    head, smoothing = target.head, settings.label_smoothing
+    if smoothing and head.one_hot_loss:
+        return Code("smoothed")
+    extra = {"label_smoothing": smoothing} if smoothing and head.smooths else {}
+    return call(f"keras.losses.{head.loss.name}", **head.loss.arguments, **extra)
+
+
+def _metric(target: Target) -> Any:
+    watched = target.head.watched
+    return call(f"keras.metrics.{watched.name}", **watched.arguments)
+
+
+def _sample_weight(
+    heads: Mapping[str, Target], settings: TrainingSettings, names: Mapping[str, str]
+) -> str:
+    """What weighs classes of several outputs: Keras' `class_weight` is for one only."""
+    values = {
+        name: Code(
+            f"keras.ops.take({names[target.name]}, y[{literal(name)}])"
+            if target.name in settings.class_weights
+            else f"keras.ops.ones(len(y[{literal(name)}]))"
+        )
+        for name, target in heads.items()
+    }
+    head = (
+        "def sample_weight(y):",
+        '    """What examples count in the loss of each output."""',
+    )
+    return "\n".join((*head, *statement("return ", values, INDENT)))
 
 
 def _weight_names(task: Task) -> dict[str, str]:
@@ -184,16 +181,3 @@ def _weight_names(task: Task) -> dict[str, str]:
     prefixes = constant_names(targets)
     pairs = zip(targets, prefixes, strict=True)
     return {target: f"{prefix}_CLASS_WEIGHT" for target, prefix in pairs}
-
-
-def _made(module: str, call: KerasCall, **extra: Any) -> str:
-    """The line that makes a loss or a metric of Keras."""
-    arguments = {**call.arguments, **extra}
-    shown = ", ".join(f"{name}={literal(value)}" for name, value in arguments.items())
-    return f"keras.{module}.{call.name}({shown})"
-
-
-def _by_head(heads: list[str], values: list[str]) -> str:
-    pairs = zip(heads, values, strict=True)
-    items = "".join(f"        {head}: {value},\n" for head, value in pairs)
-    return f"{{\n{items}    }}"

@@ -1,28 +1,28 @@
-"""A user's own code, run where it is asked for."""
+"""Classes and functions of a user's module, made known to Keras."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+import keras
+
+from kscale.guests.hypermodels.user_code import load_hypermodel
+
 
 @contextmanager
-def known_code(hypermodel: str | None) -> Iterator[None]:
-    """Where Keras knows the classes and functions of a module.
+def known_objects(hypermodel: str | None) -> Iterator[None]:
+    """Import a module, and let Keras know its classes and functions inside.
 
     Args:
-        hypermodel: `MODULE:NAME`, whose module is imported; None for nothing.
+        hypermodel: `MODULE:NAME`; None for no module.
 
     Raises:
-        SpecError: It cannot be imported.
+        SpecError: The module cannot be imported.
     """
     if hypermodel is None:
         yield
         return
-    import keras  # seconds
-
-    from kscale.guests.hypermodels.user_code import load_hypermodel
-
-    # What a user's code prints is no part of the answer.
+    # What a user's code prints is no part of an answer.
     with redirect_stdout(sys.stderr):
         code = load_hypermodel(hypermodel)
     known = keras.saving.get_custom_objects()

@@ -1,0 +1,262 @@
+"""Image files: how they are read, and which size and channels a network sees."""
+
+import struct
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.load_options import Options
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.scaled import ScaledFit
+from kscale.data.readers.file_reader import FileReader, FolderKind, Reading, unreadable
+from kscale.errors import DataError, unknown_name
+from kscale.task.tasks import Input
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+Resize = Literal["crop", "pad", "stretch"]
+RESIZES: tuple[Resize, ...] = get_args(Resize)
+
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Pillow's modes of images without colour."""
+
+_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})  # 16 bits a pixel
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNED = frozenset({5, 6, 7, 8})  # its values that exchange height and width
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Size and colour of an image file, known before it is decoded.
+
+    Args:
+        height, width: Size after the EXIF orientation is applied.
+        is_grey: Whether the mode has no colour.
+    """
+
+    height: int
+    width: int
+    is_grey: bool
+
+
+@dataclass(frozen=True)
+class ImageReader(FileReader):
+    """Images as bytes from 0 to 255, all of one size.
+
+    The EXIF orientation is applied, transparency is laid on white, 16 bits become 8,
+    of an animation the first frame is read.
+
+    Args:
+        height, width: Size that images are brought to.
+        channels: 1 for grey, 3 for colour.
+        resize: How images of another size are brought to it: `crop` keeps proportions
+            and cuts off both sides, `pad` keeps proportions and adds black on both
+            sides, `stretch` changes proportions.
+    """
+
+    kind: ClassVar[str] = "images"
+    suffixes: ClassVar[tuple[str, ...]] = (
+        *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    )
+
+    name: str = "image"
+    height: int = 1
+    width: int = 1
+    channels: int = 3
+    resize: Resize = "crop"
+
+    def array(self, path: Path) -> NDArray[Any]:
+        """The image, uint8 `(height, width, channels)`."""
+        from PIL import ImageOps
+
+        with _opened(path) as image:
+            # A JPEG may be decoded at half its size or less, if that is enough.
+            image.draft(None, (2 * max(self.height, self.width),) * 2)
+            turned = ImageOps.exif_transpose(image)
+            whole = self._resized(_plain(turned, path, self.channels))
+        return np.asarray(whole).reshape(self.height, self.width, self.channels)
+
+    def _resized(self, image: "Image.Image") -> "Image.Image":
+        from PIL import Image, ImageOps
+
+        size, method = (self.width, self.height), Image.Resampling.BILINEAR
+        if image.size == size:
+            return image
+        if self.resize == "crop":
+            return ImageOps.fit(image, size, method)
+        if self.resize == "pad":
+            return ImageOps.pad(image, size, method)
+        return image.resize(size, method)
+
+
+def image_header(path: Path) -> ImageHeader:
+    """The header of an image; only the first bytes of the file are read.
+
+    Raises:
+        DataError: The file is no image that can be read.
+    """
+    with _opened(path) as image:
+        is_turned = image.getexif().get(_ORIENTATION) in _TURNED
+        width, height = image.size[::-1] if is_turned else image.size
+        return ImageHeader(height, width, image.mode in GREY_MODES)
+
+
+# What the decoders of Pillow raise on damaged files; SyntaxError is for PNG.
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
+    struct.error,
+)
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image.Image]":
+    """The image; errors of Pillow become errors that name the file."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        # Of damaged EXIF data, which is not needed, and of very large images.
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                yield image
+        except DataError:
+            raise
+        except (*_BROKEN, Image.DecompressionBombError) as error:
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if type(error).__name__ == "UnidentifiedImageError":
+        return unreadable(path, "an image", "its format is unknown or it is damaged")
+    return unreadable(path, "an image", error)
+
+
+def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":
+    """The image in 8-bit grey or colour."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise DataError(
+            f"{path} holds real numbers, whose black and white are unknown. Save it "
+            "with 8 or 16 bits a pixel."
+        )
+    if image.mode in _DEEP:
+        bits = np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255)
+        image = Image.fromarray(bits.astype(np.uint8))
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        image = Image.alpha_composite(white, seen)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+_MOST_ALIKE = 256  # sides of images that are all of one size, and stay as they are
+_MOST = 224  # sides of others: what most published networks are trained on
+_MULTIPLE = 8
+
+
+def _decide(
+    headers: Mapping[PartName, Sequence[ImageHeader]], options: Options
+) -> Reading:
+    """One size for all images, from those of the training part.
+
+    Images that are all of one size up to 256 pixels a side keep it. Others are brought
+    to the median height and width, reduced in proportion to 224 for the longer side
+    where they exceed it, and rounded to multiples of 8. They are grey if all are.
+    """
+    _check_options(options)
+    every = [header for found in headers.values() for header in found]
+    height, width = options.image_size or _size(headers["train"])
+    reader = ImageReader(
+        height=height,
+        width=width,
+        channels=options.channels or (1 if all(h.is_grey for h in every) else 3),
+        resize=_resize(options.resize),
+    )
+    item = Input(reader.name, "image", (height, width, reader.channels))
+    return Reading(
+        reader.name,
+        item.shape,
+        np.uint8,
+        reader.array,
+        {reader.name: ScaledFit(item)},
+        reader,
+        tuple(_notes(reader, every)),
+    )
+
+
+def _check_options(options: Options) -> None:
+    size = options.image_size
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise DataError(
+            "`image_size` is a height and a width of at least 1, but got "
+            f"image_size={size}."
+        )
+    if options.channels not in (None, 1, 3):
+        raise DataError(
+            "`channels` is 1 for grey or 3 for colour, but got "
+            f"channels={options.channels}."
+        )
+    _resize(options.resize)
+
+
+def _resize(name: str | None) -> Any:
+    if name is not None and name not in RESIZES:
+        raise DataError(unknown_name("resize", name, RESIZES))
+    return name or RESIZES[0]
+
+
+def _sizes(headers: Sequence[ImageHeader]) -> NDArray[np.int64]:
+    return np.array([(header.height, header.width) for header in headers])
+
+
+def _size(headers: Sequence[ImageHeader]) -> tuple[int, int]:
+    sizes = _sizes(headers)
+    median = np.median(sizes, axis=0)
+    if (sizes == sizes[0]).all() and sizes.max() <= _MOST_ALIKE:
+        return int(sizes[0, 0]), int(sizes[0, 1])
+    median *= min(1.0, _MOST / median.max())
+    height, width = np.maximum(1, np.rint(median / _MULTIPLE)) * _MULTIPLE
+    return int(height), int(width)
+
+
+_HOW = {
+    "crop": "scaled in proportion and cut in the middle",
+    "pad": "scaled in proportion and padded with black",
+    "stretch": "stretched",
+}
+
+
+def _notes(reader: ImageReader, headers: Sequence[ImageHeader]) -> list[str]:
+    sizes, wanted = _sizes(headers), (reader.height, reader.width)
+    least, most = sizes.min(axis=0), sizes.max(axis=0)
+    colour = "grey" if reader.channels == 1 else "colour"
+    read = f"read as {reader.height} x {reader.width} (height x width) in {colour}"
+    if (least == most).all() and tuple(least) == wanted:
+        notes = [f"All images have one size; they are {read}."]
+    else:
+        notes = [
+            f"Images are from {least[0]} to {most[0]} high and {least[1]} to {most[1]} "
+            f"wide; they are {read}, {_HOW[reader.resize]}."
+        ]
+    greys = sum(header.is_grey for header in headers)
+    if greys % len(headers):
+        notes.append(f"{greys:,} of {len(headers):,} images are grey.")
+    return notes
+
+
+IMAGES = FolderKind(
+    "images",
+    ImageReader.suffixes,
+    ("kind", "split_by", "image_size", "resize", "channels"),
+    image_header,
+    _decide,
+)

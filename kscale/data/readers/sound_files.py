@@ -1,0 +1,213 @@
+"""WAV files: how they are read, and which rate and length a network hears."""
+
+import struct
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.load_options import Options
+from kscale.data.parts import PartName
+from kscale.data.preprocessing.log_mel import LogMelFit, fft_length_of, step_of
+from kscale.data.readers.file_reader import FileReader, FolderKind, Reading, unreadable
+from kscale.errors import DataError
+
+
+@dataclass(frozen=True)
+class SoundHeader:
+    """Rate and number of samples of a sound file."""
+
+    rate: int
+    samples: int
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.samples / self.rate
+
+
+@dataclass(frozen=True)
+class SoundReader(FileReader):
+    """Sounds of one channel, from -1 to 1, all of one rate and length.
+
+    Channels are averaged. Longer sounds are cut at the end, shorter ones padded there
+    with silence, as `keras.utils.audio_dataset_from_directory` does.
+
+    Args:
+        rate: Samples a second; sounds of another rate are resampled.
+        samples: Length that sounds are brought to.
+    """
+
+    kind: ClassVar[str] = "sounds"
+    suffixes: ClassVar[tuple[str, ...]] = (".wav",)
+
+    name: str = "sound"
+    rate: int = 16_000
+    samples: int = 16_000
+
+    def array(self, path: Path) -> NDArray[Any]:
+        """The waveform, float32 `(samples,)`."""
+        rate, given = _read(path)
+        # Samples that are cut off are not read, but for those that resampling needs.
+        wave = _mono(given[: -(-self.samples * rate // self.rate) + rate // 10])
+        if not np.isfinite(wave).all():
+            raise DataError(f"{path} holds missing or infinite samples. Remove it.")
+        if rate != self.rate:
+            wave = _resampled(wave, rate, self.rate)
+        whole = np.zeros(self.samples, np.float32)
+        whole[: len(wave)] = wave[: self.samples]
+        return whole
+
+
+def sound_header(path: Path) -> SoundHeader:
+    """The header of a WAV file; samples are not read where they can be mapped.
+
+    Raises:
+        DataError: The file is no WAV file that can be read, or has no samples.
+    """
+    rate, samples = _read(path)
+    return SoundHeader(rate, len(samples))
+
+
+def _read(path: Path) -> tuple[int, NDArray[Any]]:
+    """Rate and samples, which are mapped where they can be."""
+    try:
+        rate, samples = _parsed(path)
+    except UnboundLocalError as error:  # SciPy found no chunk of samples
+        raise unreadable(path, "a WAV file", "it has no samples") from error
+    except (struct.error, ZeroDivisionError) as error:
+        raise unreadable(path, "a WAV file", "its header is damaged") from error
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        reason = "it ends within a sample" if "reshape" in str(error) else error
+        raise unreadable(path, "a WAV file", reason) from error
+    if not len(samples):
+        raise unreadable(path, "a WAV file", "it has no samples")
+    if rate < 1:
+        raise unreadable(path, "a WAV file", "its rate is 0")
+    return rate, samples
+
+
+def _parsed(path: Path) -> tuple[int, NDArray[Any]]:
+    from scipy.io import wavfile
+
+    with warnings.catch_warnings():
+        # Chunks of other programs; and files cut short, which are read to their end.
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+        try:
+            return wavfile.read(path, mmap=True)  # type: ignore[no-any-return]
+        except ValueError:
+            pass  # 24 bits cannot be mapped; what is damaged fails again below
+        return wavfile.read(path)  # type: ignore[no-any-return]
+
+
+def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples of all channels from -1 to 1, averaged."""
+    wave = samples.astype(np.float64)
+    if samples.dtype.kind == "u":  # 8 bits are stored from 0
+        wave = (wave - 128) / 128
+    elif samples.dtype.kind == "i":
+        wave = wave / 2.0 ** (8 * samples.dtype.itemsize - 1)
+    if wave.ndim > 1:
+        wave = wave.mean(axis=1)
+    return wave.astype(np.float32)
+
+
+def _resampled(wave: NDArray[Any], rate: int, wanted: int) -> NDArray[Any]:
+    from scipy.signal import resample_poly
+
+    shared = gcd(rate, wanted)
+    found = resample_poly(wave, wanted // shared, rate // shared)
+    return np.asarray(found, np.float32)
+
+
+_PERCENTILE = 95
+_MOST_SECONDS = 10.0
+_LEAST_RATE = 1_000
+_INPUT = "spectrogram"
+
+
+def _decide(
+    headers: Mapping[PartName, Sequence[SoundHeader]], options: Options
+) -> Reading:
+    """One rate and one length for all sounds, from those of the training part.
+
+    The rate is the most frequent one. The length is that which 95 % of the sounds do
+    not exceed, 10 seconds at most, in whole steps of a spectrogram; longer sounds are
+    cut at the end.
+    """
+    every = [header for found in headers.values() for header in found]
+    rate = _rate(headers["train"])
+    samples = _samples(headers["train"], rate, options.seconds)
+    reader = SoundReader(rate=rate, samples=samples)
+    fit = LogMelFit(_INPUT, reader.name, rate, samples)
+    frames, bands = fit.known_input().shape
+    read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."
+    return Reading(
+        reader.name,
+        (samples,),
+        np.float32,
+        reader.array,
+        {_INPUT: fit},
+        reader,
+        (*_notes(reader, every), read),
+    )
+
+
+def _rate(headers: Sequence[SoundHeader]) -> int:
+    counts = Counter(header.rate for header in headers)
+    rate = min(counts, key=lambda rate: (-counts[rate], rate))
+    if rate < _LEAST_RATE:
+        raise DataError(
+            f"Sounds must have at least {_LEAST_RATE:,} samples a second, but most "
+            f"have {rate:,}. Give other data in time as arrays of kind 'sequence'."
+        )
+    return rate
+
+
+def _samples(headers: Sequence[SoundHeader], rate: int, seconds: float | None) -> int:
+    step, least = step_of(rate), fft_length_of(rate)
+    if seconds is not None:
+        if not least / rate <= seconds < float("inf"):
+            raise DataError(
+                f"`seconds >= {least / rate:.3f}` must hold at {rate:,} samples a "
+                f"second, but got seconds={seconds}."
+            )
+        return max(round(seconds * rate / step), -(-least // step)) * step
+    lasting = float(np.percentile([h.seconds for h in headers], _PERCENTILE))
+    exact = min(lasting, _MOST_SECONDS) * rate
+    return -(-max(round(exact), least) // step) * step
+
+
+def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> list[str]:
+    lasting = [header.seconds for header in headers]
+    length = reader.samples / reader.rate
+    longer = sum(seconds > length for seconds in lasting)
+    notes = [
+        f"Sounds last from {min(lasting):.2f} to {max(lasting):.2f} seconds; they are "
+        f"brought to {length:.2f}: {longer:,} of {len(headers):,} are cut at the end, "
+        "shorter ones padded with silence."
+    ]
+    others = sum(header.rate != reader.rate for header in headers)
+    if others:
+        notes.append(
+            f"{others:,} of {len(headers):,} sounds are resampled to the most frequent "
+            f"rate, {reader.rate:,} samples a second."
+        )
+    else:
+        notes.append(f"All sounds have {reader.rate:,} samples a second.")
+    return notes
+
+
+SOUNDS = FolderKind(
+    "sounds",
+    SoundReader.suffixes,
+    ("kind", "split_by", "seconds"),
+    sound_header,
+    _decide,
+)

@@ -16,7 +16,7 @@ import keras
 import keras_tuner
 
 from kscale.errors import DataError, ResultsError, SpecError
-from kscale.guests.hypermodels.hyperparameters import digest_of
+from kscale.guests.hypermodels.code_digest import digest_of
 from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.keras_tuner_budget.build_sizes import BuildSizes
 from kscale.guests.keras_tuner_projects.trials import Trial, read_trials

@@ -7,10 +7,10 @@ from zlib import crc32
 
 
 def layer_name(path: str) -> str:
-    """Keras name of the layer at a path: no slash, and only what TensorFlow allows.
+    """Keras name of the layer at a path, with the characters that TensorFlow allows.
 
-    Other letters, as columns of a user may have in their names, are left out; digits
-    made of the path's piece keep names apart then.
+    A slash becomes a dot. Other characters, as names of columns may have, become
+    underscores, and digits made from the name keep such names apart.
 
     Example:
 
@@ -27,7 +27,7 @@ def _plain(piece: str) -> str:
 
 
 def input_names(names: Iterable[str]) -> dict[str, str]:
-    """Names of Keras inputs, which may have all letters but a slash; no two the same.
+    """Names of Keras inputs: a slash becomes a dot, and no two names are the same.
 
     Example:
 

@@ -15,11 +15,11 @@ from kscale.errors import (
     ResultsError,
     unknown_name,
 )
-from kscale.networks.families.base import is_own
+from kscale.networks.families import FAMILIES
+from kscale.reports.drawings import plot_report
 from kscale.reports.html import report_html
 from kscale.reports.network_code import subject_of
 from kscale.reports.notes import left_out_notes, model_notes
-from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
 from kscale.reports.run_tables import (
@@ -51,7 +51,7 @@ class Run(RecordedRun):
         results: Its results, where they have been read already.
 
     Raises:
-        ResultsError: It is none.
+        ResultsError: The folder holds no run.
     """
 
     def report(self, rank_by: str = "knee") -> Report:
@@ -107,7 +107,7 @@ class Run(RecordedRun):
 
         The text is a Python module: `build_model()` gives the network with new weights,
         `compile_model(model)` the optimizer, schedule and loss that it was trained
-        with. Nothing is built for it, and it needs no TensorFlow.
+        with. Nothing is built, and TensorFlow is not loaded.
 
         Args:
             which: `best`, `recommended`, or an entry of the front.
@@ -120,7 +120,7 @@ class Run(RecordedRun):
             if which not in answers:
                 raise ResultsError(unknown_name("answer", which, answers))
             which = answers[which]()
-        if is_own(which.spec.family):
+        if which.spec.family not in FAMILIES:
             raise ResultsError(
                 f"The code of {which.spec.family} is your own: build it with "
                 f"{dict(which.spec.knobs)}."
@@ -170,7 +170,7 @@ class Run(RecordedRun):
     def serve_board(self, port: int = 0) -> str:
         """Start TensorBoard on this run, for as long as this process lives.
 
-        It listens on this machine only, and shows what comes later, too.
+        TensorBoard listens on this machine only, and shows later trainings, too.
 
         Args:
             port: Port to listen on; 0 for any that is free.
@@ -195,14 +195,12 @@ class Run(RecordedRun):
 
         Args:
             which: `best`, `recommended`, or an entry of the front.
-            custom_objects: Classes and functions of your own that a model of your own
-                has, by their names.
-            safe_mode: Whether the code of Lambda layers, which the file holds, is
-                refused; without it that code is run.
+            custom_objects: Your classes and functions that the model uses, by name.
+            safe_mode: Whether the code of Lambda layers in the file is refused, or run.
 
         Raises:
-            ExportError: The file or the weights are damaged, or it has code of your
-                own; the text says how it opens.
+            ExportError: The file or the weights are damaged, or the model needs your
+                code; the text says how to open it.
             ResultsError: There is no such model in the folder.
         """
         # Keras is heavy, and reading a report must stay light.
@@ -220,16 +218,16 @@ class Run(RecordedRun):
     ) -> Iterator[Prediction]:
         """What a trained model says of raw files, read as those of training were.
 
-        They are read while one goes through the predictions, some examples at a time.
-        One that cannot be read gives a prediction that says why.
+        Files are read while the predictions are iterated, some examples at a time. An
+        example that cannot be read gives a prediction whose `error` says why.
 
         Args:
             paths: Files, and folders of them.
             which: `best`, `recommended`, or an entry of the front.
-            top: Most classes of a ranking; all of them if not given.
+            top: Most classes in a ranking; without it, all of them.
 
         Raises:
-            DataError: The run was trained on what no file holds.
+            DataError: The run was trained on several arrays, which no file holds.
             ExportError: The file or the weights are damaged.
             ResultsError: There is no such model in the folder.
 
@@ -259,8 +257,8 @@ class Run(RecordedRun):
         """Write a trained model for use where kscale is not installed.
 
         Args:
-            path: A `.keras` file, or the folder of a SavedModel; without it, one in
-                the run folder, which is written over.
+            path: A `.keras` file, or the folder of a SavedModel; without it, a file or
+                folder in the run folder, which is written over.
             format: One of `kscale.ship.formats.FORMATS`: `keras` or `saved-model`.
             which: `best`, `recommended`, or an entry of the front.
             overwrite: Whether a model of this format at the path may go.
@@ -269,8 +267,8 @@ class Run(RecordedRun):
             The path.
 
         Raises:
-            ExportError: The format is unknown, something else is at the path, or it
-                cannot be written.
+            ExportError: The format is unknown, something else is at the path, or the
+                model cannot be written.
             ResultsError: There is no such model in the folder.
         """
         if format not in FORMATS:
@@ -279,7 +277,7 @@ class Run(RecordedRun):
         target = Path(path) if path is not None else self._default_export(which, form)
         overwrite = overwrite or path is None
         check_target(target, form, overwrite)
-        export_model(self.load_model(which), self.task, target, form, overwrite)
+        export_model(self.load_model(which), self.task, target, form)
         return target
 
     def _default_export(self, which: str | Entry, form: Format) -> Path:

@@ -1,4 +1,4 @@
-"""Text as it is safe to show: on one line, or as `rich` would print it."""
+"""Text: of strangers on one line, of docstrings by argument, of tables of `rich`."""
 
 import inspect
 import io

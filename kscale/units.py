@@ -81,7 +81,7 @@ def parse_seconds(text: str | float) -> float:
 
 
 def format_value(value: object) -> str:
-    """A value of a knob for people: of a number that is not whole, four digits.
+    """A value of a knob for people: four digits of a number that is not whole.
 
     Example:
 
@@ -94,7 +94,7 @@ def format_value(value: object) -> str:
 
 
 def format_count(count: float) -> str:
-    """A count with three digits and a suffix, for tables people read.
+    """A count for people: three digits and a suffix.
 
     Example:
 

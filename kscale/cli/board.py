@@ -21,8 +21,8 @@ from kscale.engine.tensorflow.starting import quiet_start
 def board(run: str | None, port: int) -> None:
     """Show RUN in TensorBoard until Ctrl-C: HParams of every training, and curves.
 
-    Without RUN it is the run in runs/ that was changed last. The address is printed; it
-    can be opened on this machine only.
+    Without RUN, the run in runs/ that was changed last is shown. The address is
+    printed; it can be opened on this machine only.
 
     \b
     Examples:

@@ -12,7 +12,9 @@ from kscale.ship.formats import FORMATS
 @click.command()
 @options.run_argument
 @options.model_option
-@options.form_option(FORMATS, "A Keras file, or a folder for TensorFlow Serving.")
+@options.choice_option(
+    "--format", "form", FORMATS, "A Keras file, or a folder for TensorFlow Serving."
+)
 @click.option(
     "-o",
     "--output",
@@ -35,8 +37,8 @@ def export(
 ) -> None:
     """Write the trained model of RUN for use without kscale; its path is printed.
 
-    Preprocessing and class names are part of it. Without RUN it is the run in runs/
-    that was changed last.
+    Preprocessing and class names are part of the model. Without RUN, the run in runs/
+    that was changed last is taken.
 
     \b
     Examples:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from kscale.data.dataset import Dataset
     from kscale.run import Run
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
 
@@ -90,25 +89,17 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def together(*options: Decorator) -> Callable[[Command], Command]:
+def together(*options: Decorator) -> Decorator:
     """One decorator of several options, shown in their order."""
 
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return lambda command: reduce(lambda made, add: add(made), options[::-1], command)
 
 
 LIMITS = {
     "max_params": (COUNT, "Most parameters: 50k, 1.5m, 5e6."),
     "max_flops": (COUNT, "Most FLOPs of one example forward; a multiply-add is 2."),
     "max_bytes": (BYTES, "Most bytes of the float32 weights: 2MB."),
-    "max_memory": (
-        BYTES,
-        "Most bytes that training holds, as predicted from the size.",
-    ),
+    "max_memory": (BYTES, "Most bytes that training is predicted to hold: 500MB."),
 }
 """Limits on sizes: type and help."""
 
@@ -168,7 +159,7 @@ def described(
     help = about.pop("help", texts[name]).replace("`", "")
     if about.get("multiple"):
         help = f"{help.rstrip('.')}; may be repeated."
-    return click.option(flag or f"--{name.replace('_', '-')}", name, help=help, **about)
+    return click.option(flag or flag_of(name), name, help=help, **about)
 
 
 _loading = partial(described, texts=argument_texts(Options))
@@ -237,20 +228,15 @@ code_option = click.option(
 )
 
 
-def form_option(names: Iterable[str], help: str) -> Decorator:
-    """In which form something is written; the first name is the default."""
+def choice_option(flag: str, name: str, names: Iterable[str], help: str) -> Decorator:
+    """An option that is one of several names, the first if it is not given."""
     choices = list(names)
     about: dict[str, Any] = {"type": click.Choice(choices), "default": choices[0]}
-    return click.option("--format", "form", **about, show_default=True, help=help)
+    return click.option(flag, name, **about, show_default=True, help=help)
 
 
-model_option = click.option(
-    "--model",
-    "which",
-    type=click.Choice(["recommended", "best"]),
-    default="recommended",
-    show_default=True,
-    help="Which trained model of the run.",
+model_option = choice_option(
+    "--model", "which", ("recommended", "best"), "Which trained model of the run."
 )
 
 json_option = click.option(

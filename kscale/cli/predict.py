@@ -1,4 +1,4 @@
-"""`kscale predict`: what a trained model says of raw files."""
+"""`kscale predict`: what a trained model predicts of raw files."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ from kscale.ship.prediction import Prediction
     show_default=True,
     help="Name the N likeliest classes.",
 )
-@options.form_option(("table", "csv"), "Form of the predictions.")
+@options.choice_option("--format", "form", ("table", "csv"), "Form of the predictions.")
 @options.code_option
 @options.json_option
 @options.quiet_option
@@ -44,9 +44,9 @@ def predict(
 ) -> None:
     """Predict each example of raw FILEs with the trained model of RUN.
 
-    Files are read as those of training were, and may be folders of such files. Labels
-    in them are not read. What cannot be read is named on standard error and the rest
-    goes on; the exit code is 1 then.
+    Files are read as the files of training were, and may be folders of such files.
+    Labels in them are not read. A file that cannot be read is named on standard error
+    and the others are predicted; the exit code is 1 then.
 
     \b
     Examples:
@@ -54,13 +54,12 @@ def predict(
       kscale predict runs/demo new/ --top 3 --format csv > answers.csv
     """
     options.refuse_json_and_form(as_json, form)
-    opened = Run(run)
+    opened, failed = Run(run), list[Prediction]()
     start_tensorflow(quiet)
-    failed: list[Prediction] = []
     from kscale.guests.hypermodels.known_objects import known_objects
 
     with known_objects(hypermodel):
-        predictions = _told(opened.predict(files, which, top), failed)
+        predictions = _reported(opened.predict(files, which, top), failed)
         for text in FORMS["json" if as_json else form](predictions, opened.task, top):
             click.echo(text, nl=False)
     if failed:
@@ -68,17 +67,17 @@ def predict(
 
 
 def _unread(sources: list[str]) -> str:
-    """How many whole files and rows of files there is no prediction of."""
+    """How many files, and rows of files, could not be read."""
     rows = sum(bool(re.search(r":\d+$", source)) for source in sources)
     counts = {"file": len(sources) - rows, "example": rows}
     what = [f"{n:,} {word}{'s' * (n > 1)}" for word, n in counts.items() if n]
     return f"{' and '.join(what)} could not be read: {listed(sources, 3)}."
 
 
-def _told(
+def _reported(
     predictions: Iterable[Prediction], failed: list[Prediction]
 ) -> Iterator[Prediction]:
-    """The predictions; each that has failed is kept, and a line on standard error."""
+    """The predictions; a failed one is kept, and is a line on standard error."""
     for prediction in predictions:
         if prediction.error:
             failed.append(prediction)

@@ -8,21 +8,16 @@ from kscale.cli import options
 from kscale.cli.output import show_run, start_tensorflow, user_code
 from kscale.reports.counting import task_of_shape
 from kscale.reports.ranking import RANKINGS
-from kscale.run import Run
 from kscale.task.tasks import Task
 
 
 @click.command()
 @options.run_argument
-@click.option(
-    "--rank-by",
-    type=click.Choice(list(RANKINGS)),
-    default="knee",
-    show_default=True,
-    help="Order of the front.",
-)
+@options.choice_option("--rank-by", "rank_by", RANKINGS, "Order of the front.")
 @click.option("--all", "all_rows", is_flag=True, help="Show every network tried.")
-@options.form_option(("table", "markdown", "csv"), "Form of the table.")
+@options.choice_option(
+    "--format", "form", ("table", "markdown", "csv"), "Form of the table."
+)
 @click.option("--code", is_flag=True, help="Print a network as plain Keras code.")
 @options.model_option
 @options.json_option
@@ -41,7 +36,7 @@ from kscale.task.tasks import Task
 @click.option(
     "--hypermodel",
     metavar="MODULE:NAME",
-    help="What the models of --keras-tuner were built from.",
+    help="Your code that built the models of --keras-tuner.",
 )
 @click.option(
     "--input",
@@ -65,11 +60,11 @@ def report(
 ) -> None:
     """Show the front, the best and the recommended network of RUN.
 
-    Without RUN it is the run in runs/ that was changed last. CSV and JSON hold every
-    network. --code prints a Python module that makes the recommended network, or with
-    --model the best, without kscale.
+    Without RUN, the run in runs/ that was changed last is shown. CSV and JSON hold
+    every network. --code prints a Python module that makes the recommended network, or
+    with --model the best, without kscale.
 
-    With --keras-tuner it is a search made by KerasTuner alone: each of its models is
+    With --keras-tuner, a search that KerasTuner made is shown: each of its models is
     counted without being built, and RUN, or a new folder in runs/, keeps the answer for
     kscale board.
 
@@ -86,10 +81,15 @@ def report(
     half = (project is None) != (hypermodel is None)
     options.refuse_if(half, "--keras-tuner and --hypermodel need each other.")
     options.refuse_if(shape and not project, "--input is for --keras-tuner.")
-    if project is not None:
-        chosen = _read_project(project, hypermodel, run, shape)
-    else:
+    if project is None:
         chosen = options.opened(run)
+    else:
+        start_tensorflow(quiet=True)
+        from kscale.searches import read_keras_tuner
+
+        task = Task(task_of_shape(shape).inputs, ()) if shape else None
+        with user_code():
+            chosen = read_keras_tuner(project, hypermodel, run, task=task)
     if output is not None:
         chosen.write(output, rank_by)
     if code:
@@ -98,17 +98,3 @@ def report(
         show_run(chosen, as_json, rank_by, all_rows)
     else:
         click.echo(chosen.to_text(form, rank_by, all_rows), nl=False)
-
-
-def _read_project(
-    project: str,
-    hypermodel: str | None,
-    run: str | None,
-    shape: tuple[int, ...] | None,
-) -> Run:
-    start_tensorflow(quiet=True)
-    from kscale.searches import read_keras_tuner
-
-    task = None if shape is None else Task(task_of_shape(shape).inputs, ())
-    with user_code():
-        return read_keras_tuner(project, hypermodel, run, task=task)

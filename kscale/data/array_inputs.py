@@ -1,4 +1,4 @@
-"""Which kind of input an array is, and the array as a network's raw input."""
+"""Inputs of arrays: which kind an array is, and the array as a model takes it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,11 +40,11 @@ def input_of(
     Args:
         name: Name of the input.
         arrays: The arrays of all parts.
-        kind: Kind of the input if it is known.
+        kind: Kind of the input if the user gave it.
         vocabulary: Number of token ids; 1 above the largest in any part if not given.
 
     Raises:
-        DataError: The arrays do not go together, or not with what was asked.
+        DataError: The arrays differ in form, or do not suit the kind or vocabulary.
     """
     for array in arrays:
         _check_numbers(array)
@@ -174,10 +174,10 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
 
 
 def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:
-    """Raw data whose arrays have been understood, where the source did not do it.
+    """Raw data with a fit for each array, where the source gives no fits.
 
     Raises:
-        DataError: Arrays are of no known form, or do not go together.
+        DataError: Arrays are of no known form, or differ between parts.
     """
     if raw.fits:
         return raw
@@ -185,7 +185,6 @@ def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> R
     inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
     for name in raw.parts["train"].inputs:
         arrays = [part.inputs[name] for part in raw.parts.values()]
-        # Texts (`dtype.kind == "T"`) come here as soon as a fit reads them.
         item = input_of(name or "x", arrays, kind, vocabulary)
         fits[item.name] = ScaledFit(item)
         are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
+from kscale.data.example_rows import ChosenRows, Rows, chunks_of
 from kscale.data.holding import Holder, bytes_needed
-from kscale.data.labels import Labels, encode_target
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
-from kscale.data.preprocessing.text import PADDING, TextTokens
+from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawArray, RawData, RawParts
 from kscale.data.readers import ArrayReader
-from kscale.data.rows import ChosenRows, Rows, chunks_of
 from kscale.data.scaling import fit_target_scaling
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
+from kscale.data.target_labels import PartLabels, encode_target
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 
@@ -34,10 +34,10 @@ _LEAST_EXAMPLES = 10
 
 
 def peeked_task(raw: RawData, options: Options) -> Task | None:
-    """The task of a source if it is known without fitting anything.
+    """The task of a source, or None if something must be fitted to know it.
 
     Raises:
-        DataError: Arrays are of no known form, or do not go together.
+        DataError: Arrays are of no known form, or differ between parts.
     """
     raw, targets, _ = _understood(raw, options)
     inputs = [fit.known_input() for fit in raw.fits.values()]
@@ -69,7 +69,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     holder = Holder(options.memory, _needed(raw, inputs))
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
-        # What is held raw of the largest part is let go as soon as it is encoded.
+        # Raw rows of the largest part leave memory as soon as they are encoded.
         arrays = held.pop(part)
         encoded = _encoded(holder, inputs, preprocessing, arrays)
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
@@ -100,7 +100,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
 
 def _understood(
     raw: RawData, options: Options
-) -> tuple[RawData, tuple[Target, ...], dict[str, Labels]]:
+) -> tuple[RawData, tuple[Target, ...], dict[str, PartLabels]]:
     """Raw data with a fit of each input, its targets, and its labels by target."""
     first = raw.parts["train"]
     for part_name, part in raw.parts.items():
@@ -126,7 +126,7 @@ def _understood(
 
 
 def _placed(
-    labels: Mapping[str, Labels], rows: PartRows
+    labels: Mapping[str, PartLabels], rows: PartRows
 ) -> dict[PartName, dict[str, NDArray[Any]]]:
     """Labels by part and target."""
     return {
@@ -174,7 +174,7 @@ def _encoded(
     preprocessing: Mapping[str, Preprocessing],
     arrays: Mapping[str, Rows],
 ) -> dict[str, Rows]:
-    """What networks read of raw rows."""
+    """By input, rows as a network reads them."""
     found = {}
     for item in inputs:
         prepared = preprocessing[item.name]
@@ -218,7 +218,7 @@ def _chosen(array: RawArray, chosen: Indices | None) -> Rows:
 def _empty_texts(
     parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
 ) -> Iterator[str]:
-    """How many texts hold no words; networks see nothing but padding of them."""
+    """A sentence if texts hold no words: networks see only padding of them."""
     for name, item in preprocessing.items():
         texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]

@@ -1,4 +1,4 @@
-"""Class weights: what an example of a rare class counts in the loss."""
+"""Class weights: how much an example of a rare class counts in the loss."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 
 
 def check_class_weights(name: str, task: Task) -> None:
-    """Raise unless weights of a name can be had for a task.
+    """Raise unless a task has classes to weigh, or the name is `none`.
 
     Raises:
         DataError: There are no classes to weigh.
@@ -51,7 +51,7 @@ def class_weights_of(dataset: Dataset, name: str) -> dict[str, NDArray[np.float3
 
 
 def balanced_weights(counts: Sequence[int]) -> NDArray[np.float32]:
-    """A weight for each class that occurs so often; 0 for one that does not occur.
+    """The weight of each class by its count; 0 for a class that does not occur.
 
     Example:
 
@@ -77,7 +77,7 @@ def class_counts(dataset: Dataset) -> Mapping[str, list[int]]:
 def weights_of_run(description: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     """By target of classes, the weights that the networks of a run were trained with.
 
-    They have the digits that a float32 needs; empty where no class was weighted.
+    Weights have the digits that a float32 needs; empty where no class was weighted.
     """
     if description["identity"].get("class_weights", "none") == "none":
         return {}

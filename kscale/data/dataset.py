@@ -1,4 +1,4 @@
-"""What every source gives: three fixed parts, and the preprocessing that ships."""
+"""A data set: a task with three fixed parts, and the preprocessing that ships."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,19 +28,19 @@ class Dataset:
         train: What weights are fitted to; everything fitted is fitted to this part.
         validation: What a search compares networks on.
         test: Touched once, at the end.
-        preprocessing: By input name, from raw inputs to the network's; fitted on the
-            training part, and a piece of the model that ships.
+        preprocessing: By input name, what makes the network's input of raw inputs;
+            fitted on the training part, and inside the model that ships.
         target_scaling: By target name, from the network's output to the user's unit;
             real targets only.
-        fingerprint: Same data and same parts, same value, in any process.
+        fingerprint: The same in any process for the same data and parts.
         warnings: One sentence each, for the user.
-        reader: How files become raw inputs, for predictions later.
+        reader: Makes raw inputs of files, for predictions.
         notes: What was understood of a source, one sentence each.
-        cut: Parts that were cut from the training examples; others were given.
-        cut_by: What names the groups they were cut by; empty without groups.
+        cut: Parts that were cut from the training examples; the source has the others.
+        cut_by: Name of the groups that the cut kept whole; empty without groups.
 
     Raises:
-        DataError: A part does not have the task's inputs and targets.
+        DataError: A part lacks inputs or targets of the task.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Dataset:
         return dataset_text(self.describe())
 
     def describe(self) -> dict[str, Any]:
-        """What was understood of the data, as plain data; `str` gives it as text."""
+        """Task, parts and warnings as plain data; `str` gives them as text."""
         parts = self.parts
         return {
             "name": self.name,
@@ -98,7 +98,7 @@ class Dataset:
 
     @property
     def input_scaling(self) -> dict[str, Scaling]:
-        """Scalings of the inputs that are scaled and nothing else."""
+        """Scalings of the inputs whose preprocessing is a scaling."""
         return {
             name: item.scaling
             for name, item in self.preprocessing.items()

@@ -1,4 +1,4 @@
-"""From what a network gives to what its score is computed on."""
+"""From a network's outputs to what scores are computed on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from kscale.task.evaluation import Answers
 def answers_of(
     dataset: Dataset, part: Part, outputs: Mapping[str, NDArray[Any]]
 ) -> Answers:
-    """What the targets of a part are, and what a network gave for them.
+    """Labels of a part, with a network's outputs as probabilities or in their unit.
 
     Args:
-        dataset: Says how the targets were scaled.
+        dataset: Has the scaling of each target.
         part: The examples.
         outputs: By target name, the network's outputs: logits, or scaled values.
     """

@@ -1,4 +1,4 @@
-"""What was understood of data, to be read before anything is trained."""
+"""Facts of a data set, to be read before anything is trained."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import row_bytes
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.rows import row_bytes
 from kscale.task.tasks import Input, Target, Task
 
 Parts = Mapping[PartName, Part]
@@ -79,7 +79,7 @@ def _summary(column: NDArray[Any]) -> dict[str, float]:
 
 
 def memory_facts(parts: Parts) -> dict[str, Any]:
-    """Bytes of what networks read, and whether they lie on disk."""
+    """Bytes of the network's inputs, and whether they lie on disk."""
     rows = [rows for part in parts.values() for rows in part.inputs.values()]
     return {
         "bytes": sum(len(each) * row_bytes(each) for each in rows),
@@ -88,7 +88,7 @@ def memory_facts(parts: Parts) -> dict[str, Any]:
 
 
 def cautions(task: Task, parts: Parts) -> Iterator[str]:
-    """What makes scores say less than they seem to."""
+    """A sentence for each reason to trust scores less."""
     for target in task.targets:
         if counts_of := target.head.counts:
             labels = parts["train"].targets[target.name]

@@ -1,4 +1,4 @@
-"""What was understood of data, as text."""
+"""The description of a data set as text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def dataset_text(described: Described, width: int = 110) -> str:
     """What `Dataset.describe` gives, as text.
 
     Args:
-        described: That, with `families` if they are known.
+        described: The description, with `families` if they are known.
         width: Characters of a line.
     """
     parts = [plain_text(Text(line), width) for line in _head(described)]

@@ -1,4 +1,4 @@
-"""Digests of examples: to tell data sets apart, and to find an example in two parts."""
+"""Digests of examples: they identify a data set, and find an example in two parts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.task.tasks import Target
 
 Digests = NDArray[np.uint64]
@@ -22,7 +22,7 @@ _ROW_BYTES = 8  # two of a million different rows agree with odds of 3e-8
 
 
 def row_digests(arrays: Sequence[Rows]) -> Digests:
-    """One number an example; examples equal in all inputs get equal ones."""
+    """A number for each example; examples equal in all inputs have the same number."""
     step = min(max(1, CHUNK_BYTES // max(1, row_bytes(array))) for array in arrays)
     found = bytearray()
     for start in range(0, len(arrays[0]), step):
@@ -59,7 +59,7 @@ def fingerprint_of(
 
 
 def duplicate_warnings(digests: Mapping[PartName, Digests]) -> tuple[str, ...]:
-    """A sentence for each part with examples that are in an earlier part too."""
+    """A sentence for each part that shares examples with an earlier part."""
     found = []
     for other, part in _PAIRS:
         count = int(np.isin(digests[part], digests[other]).sum())

@@ -1,4 +1,4 @@
-"""Reader: how files become raw inputs, the same in training and in predictions."""
+"""Examples of files: a reader makes the same raw inputs in training and predictions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from kscale.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One example of a file, or why there is none.
+    """One example of a file, or why it cannot be read.
 
     Args:
-        source: The file, and the row in it where it has several: `a.csv:17`.
-        raw: By raw input, one example without a batch; None if it cannot be read.
-        error: Why it cannot be read.
+        source: The file, with the line or row of a file of several: `a.csv:17`.
+        raw: By raw input, the example without a batch; None if there is an error.
+        error: Why the example cannot be read.
     """
 
     source: str
@@ -28,13 +28,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Reader(ByKind):
-    """How the files of one data set are read."""
+    """How files of the form of one data set are read."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """Ends, in small letters, of the files in a folder that are read; all if empty."""
+    """Ends of the names of files to read, in small letters; empty for all files."""
 
     def files(self, path: Path) -> Iterator[Path]:
-        """The file at a path; of a folder the files below it, in sorted order."""
+        """The file at a path, or the files below a folder in sorted order."""
         if not path.is_dir():
             yield path
             return
@@ -48,15 +48,15 @@ class Reader(ByKind):
         return not self.suffixes or file.name.lower().endswith(self.suffixes)
 
     def examples(self, path: Path) -> Iterator[Example]:
-        """The examples of a file, one after the other; what is unreadable is told."""
+        """The examples of a file in order; an unreadable one has an error."""
         raise NotImplementedError
 
 
 def existing(path: Path) -> Path:
-    """The path of a file that is there.
+    """The path, if a file is there.
 
     Raises:
-        DataError: It is not, or it is a folder.
+        DataError: Nothing is there, or a folder.
     """
     try:
         if path.is_file():

@@ -1,4 +1,4 @@
-"""Where examples are held: in memory, or on disk where they are too large for it."""
+"""Where examples are held: in memory, or on disk where memory is too small."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.memory import free_bytes
-from kscale.data.preprocessing import Preprocessing
-from kscale.data.raw import RawArray
-from kscale.data.rows import (
+from kscale.data.example_rows import (
     ChosenRows,
     ComputedRows,
     Rows,
@@ -17,6 +14,9 @@ from kscale.data.rows import (
     chunks_of,
     row_bytes,
 )
+from kscale.data.memory import free_bytes
+from kscale.data.preprocessing import Preprocessing
+from kscale.data.raw import RawArray
 from kscale.data.splitting import Indices
 from kscale.task.tasks import Input
 
@@ -24,26 +24,25 @@ _SHARE = 0.5  # of the memory that is free, for data
 
 
 def most_bytes(memory: int | None) -> int:
-    """Bytes of data to hold: what was asked for, or half of the memory that is free."""
+    """Most bytes of data to hold: as many as asked for, or half of the free memory."""
     if memory is not None:
         return memory
     return int(free_bytes() * _SHARE)
 
 
 class Holder:
-    """Decides for a data set, once, and holds its rows.
+    """Holds rows of a data set, all of them in memory or all on disk.
 
     Args:
-        memory: Most bytes to hold; without it half of what is free.
-        needed: Bytes of all raw arrays and of what networks read, twice: once here and
-            once on the device.
+        memory: Most bytes to hold in memory; None for half of the free memory.
+        needed: Bytes of the data set, see `bytes_needed`.
     """
 
     def __init__(self, memory: int | None, needed: int) -> None:
         self.in_memory = needed <= most_bytes(memory)
 
     def raw(self, array: RawArray, rows: Indices | None) -> Rows:
-        """The chosen rows of a raw array, or all; those on disk stay there."""
+        """The chosen rows of a raw array, or all rows; rows on disk stay there."""
         if array.take is None or array.dtype.kind == "T":  # texts are never on disk
             return self._of_whole(array.read(), rows)
         chosen = np.arange(len(array)) if rows is None else rows
@@ -64,7 +63,7 @@ class Holder:
     def encoded(
         self, item: Input, preprocessing: Preprocessing, raw: Mapping[str, Rows]
     ) -> Rows:
-        """What the network reads of raw rows."""
+        """Raw rows as the network reads them."""
         computed = ComputedRows(preprocessing.apply, dict(raw), item.shape, item.dtype)
         if preprocessing.is_cheap:
             return computed[:] if self.in_memory else computed
@@ -76,7 +75,7 @@ class Holder:
 def filled(
     chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: Any
 ) -> NDArray[Any]:
-    """Chunks as one array, never held twice."""
+    """Chunks as one array, without a second copy in memory."""
     whole = np.empty(shape, dtype)
     start = 0
     for chunk in chunks:
@@ -88,7 +87,7 @@ def filled(
 def bytes_needed(
     arrays: Mapping[str, RawArray], examples: int, inputs: list[Input]
 ) -> int:
-    """Bytes of all examples, raw and as networks read them, there twice."""
+    """Bytes of all examples: raw, and as networks read them here and on the device."""
     raw = sum(row_bytes(array) for array in arrays.values())
     read = sum(4 * int(np.prod(item.shape)) for item in inputs)
     return examples * (raw + 2 * read)

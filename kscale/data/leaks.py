@@ -1,4 +1,4 @@
-"""Columns of a table that hold the label itself, or say which rows belong together."""
+"""Columns of a table that hold the label itself, or name groups of rows."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.readers.table_reader import TableReader
-from kscale.data.rows import Rows
 
 _LEAST_ROWS = 20  # two unrelated columns of two values agree with odds of 2^-19
-_HEAD = 1000  # rows that tell most columns from a label
+_HEAD = 1000  # rows, enough to see that most columns are no label
 _EXACT = 1 - 1e-6  # correlation of float32 numbers that are one another's multiples
 _LEAST_GROUPS = 20
 _MOST_IN_GROUP = 100  # rows, on average
@@ -33,9 +33,9 @@ def leak_warnings(
     """A sentence for each column of a table that makes scores look too good.
 
     Args:
-        reader: Knows the columns, if the data is a table.
+        reader: Has the columns, if the data is a table.
         train: Raw inputs of the training part.
-        targets: Labels of it by target, as networks learn them.
+        targets: Labels of the training part by target, as networks learn them.
         is_cut: Whether a part was cut from the rows without regard to groups.
     """
     for column in reader.columns if isinstance(reader, TableReader) else ():
@@ -61,8 +61,8 @@ def leak_warnings(
 
 
 def _is_label(values: NDArray[Any], labels: NDArray[Any]) -> bool:
-    """Whether each value goes with one class and each class with one value; of numbers,
-    whether one is a multiple of the other but for an offset."""
+    """Whether values and labels determine each other: one class for each value and one
+    value for each class; for real labels, a multiple and an offset."""
     is_same = _is_one_to_one if labels.ndim == 1 else _is_multiple
     return len(values) >= _LEAST_ROWS and all(
         is_same(values[rows], labels[rows]) for rows in (slice(_HEAD), slice(None))
@@ -82,8 +82,8 @@ def _is_multiple(values: NDArray[Any], labels: NDArray[Any]) -> bool:
 
 
 def _are_groups(codes: NDArray[np.int64], labels: NDArray[Any]) -> bool:
-    """Whether the classes of rows of one value differ far less often than of any two:
-    one less the quotient is Cohen's kappa, over pairs of rows."""
+    """Whether two rows of one value have different classes far less often than any two
+    rows. Over pairs of rows, 1 less the quotient of the two is Cohen's kappa."""
     groups = int(codes.max()) + 1
     is_few = groups < _LEAST_GROUPS or len(codes) > _MOST_IN_GROUP * groups
     if is_few or labels.ndim > 1:
@@ -95,7 +95,7 @@ def _are_groups(codes: NDArray[np.int64], labels: NDArray[Any]) -> bool:
 
 
 def _pairs(codes: NDArray[Any]) -> int:
-    """How many pairs of rows have the same code."""
+    """Number of pairs of rows that have the same code."""
     counts = np.unique(codes, return_counts=True)[1]
     return int((counts * (counts - 1)).sum()) // 2
 

@@ -1,4 +1,4 @@
-"""Options of loading: what a user may say about data that it does not say itself."""
+"""Options of loading: what a user may add that the data itself does not show."""
 
 from dataclasses import dataclass, fields
 
@@ -8,7 +8,7 @@ from kscale.task.tasks import InputKind
 
 @dataclass(frozen=True)
 class Options:
-    """What to make of a source; each source refuses what it cannot use.
+    """How a source is read; each source refuses the options it has no use for.
 
     Args:
         kind: Kind of the inputs, where it should not be inferred.
@@ -50,7 +50,7 @@ class Options:
             usable: Names of options that have a use; `memory` always has.
 
         Raises:
-            DataError: One is given.
+            DataError: Such an option is given.
         """
         defaults = Options()
         for name in (item.name for item in fields(self)):

@@ -1,20 +1,20 @@
-"""Data of any source as a task and three fixed parts; loading is all that is heavy."""
+"""Data of any source as a data set: each form of data has a row or a line here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kscale.data.array_inputs import input_of
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.dataset import PART_NAMES, Dataset, Part, PartName
 from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.scaling import Scaling
-from kscale.data.sources import embedded, tfds
-from kscale.data.sources.arrays import parts_of_file, parts_of_mapping, parts_of_pair
+from kscale.data.sources import tfds
+from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
+from kscale.data.sources.embedded import SOURCES, Embedded
 from kscale.data.sources.folders import raw_data_of_folder
-from kscale.data.sources.keras_datasets import KERAS_DATASETS
+from kscale.data.sources.keras_datasets import KERAS_DATASETS, KerasDataset
 from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
@@ -22,11 +22,7 @@ from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import Task
 
-SOURCES: dict[str, embedded.Embedded] = {
-    "diabetes": embedded.DIABETES,
-    "digits": embedded.DIGITS,
-}
-"""Data sets known by name that come with kscale; `KERAS_DATASETS` are downloaded."""
+_NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 __all__ = [
     "KERAS_DATASETS",
@@ -63,7 +59,7 @@ def load_dataset(
             tuple of them by part; or a `Dataset`, returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
-        options: What the data does not say itself, see `Options`.
+        options: What the data itself does not show, see `Options`.
 
     Raises:
         DataError: The data cannot be read, or cannot be trained on.
@@ -103,7 +99,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 
 def peek_task(source: Any, **options: Any) -> Task:
-    """The task of a source, without loading more of it than that takes.
+    """The task of a source, of which only what is needed is loaded.
 
     Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
     of images and sounds only headers.
@@ -122,12 +118,8 @@ def peek_task(source: Any, **options: Any) -> Task:
     if isinstance(source, Dataset):
         return source.task
     chosen = options_of(options)
-    if _is_known(source, KERAS_DATASETS):
-        return KERAS_DATASETS[source].task(chosen)
-    if _is_known(source, SOURCES):
-        known = SOURCES[source]
-        item = input_of("x", [known.x], chosen.kind, chosen.vocabulary)
-        return Task((item,), (known.target,))
+    if isinstance(source, str) and source in _NAMED:
+        return _NAMED[source].task(chosen)
     raw = _raw_data(source, chosen)
     task = peeked_task(raw, chosen)
     return dataset_of("peeked", raw, chosen, 0).task if task is None else task
@@ -151,23 +143,10 @@ def dataset_name(source: Any) -> str:
     return "arrays"
 
 
-def _is_known(source: Any, table: Mapping[str, Any]) -> bool:
-    return isinstance(source, str) and source in table
-
-
-_IN_MEMORY: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
-    (lambda source: isinstance(source, Mapping), parts_of_mapping),
-    (lambda source: isinstance(source, tuple) and len(source) == 2, parts_of_pair),
-)
-
-
 def _raw_data(source: Any, options: Options) -> RawData:
-    """What a source holds: each form of data has a row or a line here."""
-    if _is_known(source, KERAS_DATASETS):
-        return KERAS_DATASETS[source].load(options)
-    if _is_known(source, SOURCES):
-        options.refuse_except(f"the data set {source}", "kind", "vocabulary")
-        return RawData(SOURCES[source].parts())
+    """The raw data of any source."""
+    if isinstance(source, str) and source in _NAMED:
+        return _NAMED[source].load(options)
     if tfds.is_tfds(source):
         return tfds.load(source, options)
     if isinstance(source, str | Path):
@@ -175,10 +154,9 @@ def _raw_data(source: Any, options: Options) -> RawData:
     if are_streams(source):
         options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
         return RawData(parts_of_streams(source, options.memory))
-    for suits, read in _IN_MEMORY:
-        if suits(source):
-            options.refuse_except("arrays", "kind", "vocabulary")
-            return RawData(read(source))
+    if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
+        options.refuse_except("arrays", "kind", "vocabulary")
+        return RawData(parts_of_arrays(source))
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
         f"tf.data.Dataset, not {type(source).__name__}."
@@ -196,10 +174,10 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
 
 
 def _path_of(source: str | Path) -> Path:
-    """The path; a bare word that is no file is a name that nobody knows."""
+    """The path; a bare word that is no file is taken for an unknown name."""
     path = Path(source)
     if isinstance(source, str) and path.name == source and not path.suffix:
-        known = unknown_name("data set", source, (*SOURCES, *KERAS_DATASETS))
+        known = unknown_name("data set", source, _NAMED)
         if not path.exists():
             raise DataError(f"{known} Or give the path of a file or folder.")
     return path

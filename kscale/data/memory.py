@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
 _GROUPS = Path("/sys/fs/cgroup")
 # Limit, use, and the line of memory.stat of what the system gives back when needed:
 # version 2 and version 1 of control groups.
@@ -22,14 +20,16 @@ def free_bytes(groups: Path = _GROUPS) -> int:
     """Bytes free on this machine, or in its container where that has less.
 
     Args:
-        groups: Where Linux tells the limits of a container.
+        groups: Folder where Linux shows the limits of a container.
     """
+    import psutil  # needed only where data is loaded or a network built
+
     free = int(psutil.virtual_memory().available)
     return min(free, *(_left(groups, *names) for names in _FILES))
 
 
 def _left(groups: Path, limit: str, used: str, stat: str, returned: str) -> int:
-    """Bytes left to a container; very many if it has no limit."""
+    """Bytes left to a container; 2^63 without a limit."""
     try:
         lines = (groups / stat).read_text().splitlines()
         numbers = dict(line.split() for line in lines)

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-from kscale.data.rows import Rows
+from kscale.data.example_rows import Rows
 from kscale.errors import DataError
 
 PartName = Literal["train", "validation", "test"]
@@ -23,9 +23,9 @@ class Part:
             large for memory.
         targets: By target name, int32 class ids `(examples,)`, or float32
             `(examples, outputs)` in the user's unit.
-        raw: By name, raw inputs that cannot be had back from `inputs`, for models that
-            read them: fractions, and but for the training part texts, sounds and the
-            columns of a table.
+        raw: By name, raw inputs that cannot be computed from `inputs`, for models that
+            read them: fractions of any part; texts, sounds and the columns of a table
+            of the validation and the test part.
 
     Raises:
         DataError: There are no inputs, or arrays of different length.

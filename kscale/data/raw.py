@@ -1,4 +1,4 @@
-"""Arrays as a user gave them, by the names the user knows, read when needed."""
+"""Raw arrays: the inputs and labels of a source, read when they are needed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
-from kscale.data.rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.errors import DataError
 from kscale.units import format_count
 
@@ -23,19 +23,17 @@ class RawArray:
     """One array of a source; shape and type are known before it is read.
 
     Args:
-        label: What the user calls it, for messages: `x`, `y_train`.
-        shape: Its shape, `(examples, ...)`.
-        dtype: Its NumPy type.
+        label: Name for messages, as the user knows it: `x`, `y_train`.
+        shape: `(examples, ...)`.
+        dtype: NumPy type.
         read: Gives the whole array.
-        take: Gives the rows of some indices, where that is cheaper than to read all:
-            the array may then be larger than memory, and `read` need not be called.
-        is_stored: Whether rows may be taken again and again, as from a disk that holds
-            them as they are: then nobody need store them.
-        target_kind: Kind of target that labels are told to be; empty if their values
-            decide.
+        take: Gives the rows of some indices, where that is cheaper than to read all
+            rows: the array may then be larger than memory.
+        is_stored: Whether taking rows again costs no more than reading them from disk.
+        target_kind: Kind of target that labels are; empty if their values decide.
 
     Raises:
-        DataError: It has no examples, or holds Python objects.
+        DataError: The array has no examples, or holds Python objects.
     """
 
     label: str
@@ -63,7 +61,7 @@ class RawArray:
         dtype: Any,
         take: Callable[[NDArray[np.int64]], NDArray[Any]],
     ) -> "RawArray":
-        """An array whose rows are read when they are needed, `take(indices)`."""
+        """An array whose rows `take(indices)` reads when they are needed."""
         every = np.arange(shape[0])
         return cls(label, shape, np.dtype(dtype), lambda: take(every), take)
 
@@ -86,12 +84,12 @@ class RawArray:
 
     @classmethod
     def held(cls, label: str, array: NDArray[Any]) -> "RawArray":
-        """An array that is in memory already."""
+        """A NumPy array."""
         return cls(label, array.shape, array.dtype, lambda: array)
 
     @classmethod
     def of(cls, label: str, values: Any) -> "RawArray":
-        """An array that is in memory already, or a list of numbers or strings."""
+        """An array in memory, or a list of numbers or strings."""
         try:
             array = np.asarray(values)
         except ValueError as error:
@@ -127,11 +125,7 @@ def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class RawPart:
-    """The arrays of one part, by input and by target name.
-
-    Raises:
-        DataError: They differ in length.
-    """
+    """The arrays of one part, by input and by target name, all of one length."""
 
     inputs: Mapping[str, RawArray]
     targets: Mapping[str, RawArray]
@@ -160,14 +154,14 @@ RawParts = Mapping[PartName, RawPart]
 
 @dataclass(frozen=True, eq=False)
 class RawData:
-    """What a source found: raw arrays by part, and how a network reads them.
+    """What a source holds: raw arrays by part, and how a network reads them.
 
     Args:
         parts: Raw inputs and labels of each part that the source has.
         fits: By name of a network's input; without any, each array is an input.
-        reader: Reads such files again for predictions.
-        class_names: By target name, what the classes 0, 1, ... are called where labels
-            are numbers.
+        reader: Reads files of the same form for predictions.
+        class_names: By target name, names of the outputs 0, 1, ... where labels are
+            numbers.
         groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
         warnings: One sentence each, for the user.
         notes: What was understood, one sentence each, for `kscale data`.

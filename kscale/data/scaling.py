@@ -1,4 +1,4 @@
-"""Scaling: a factor and an offset a feature, as the model that ships applies them."""
+"""Scaling: a factor and an offset for each feature, fitted on the training part."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.rows import Rows, chunks_of, row_bytes
+from kscale.data.example_rows import Rows, chunks_of, row_bytes
 from kscale.errors import DataError
 
 _CHUNK = 2**21  # numbers held in float64 at once
@@ -53,7 +53,7 @@ class Scaling:
 
     @property
     def is_identity(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether the scaling changes nothing."""
         return set(self.scale) == {1.0} and set(self.offset) == {0.0}
 
     def apply(self, array: NDArray[Any]) -> NDArray[np.float32]:
@@ -65,7 +65,7 @@ class Scaling:
         return scaled
 
     def invert(self, array: NDArray[Any]) -> NDArray[np.float32]:
-        """What `apply` was given, as new float32; shape `(..., features)`."""
+        """The array before it was scaled, as new float32; shape `(..., features)`."""
         raw = np.array(array, dtype=np.float32)
         raw -= np.asarray(self.offset, dtype=np.float32)
         raw /= np.asarray(self.scale, dtype=np.float32)
@@ -73,7 +73,7 @@ class Scaling:
 
 
 def _lines(array: NDArray[Any], features: int) -> tuple[NDArray[Any], int]:
-    """A view of an array whose last two axes are one, and the features in it.
+    """A view whose last two axes are one, and how often the features repeat in it.
 
     NumPy takes several times as long for a last axis of three colours.
     """
@@ -89,7 +89,7 @@ def scalings_from_json(data: Mapping[str, Any]) -> dict[str, Scaling]:
 
 
 def fit_input_scaling(array: Rows) -> Scaling:
-    """From raw to standardized, a feature (last axis) at a time; constants become 0."""
+    """From raw inputs to mean 0 and deviation 1, by feature; constants become 0."""
     mean, spread = _moments(array)
     return Scaling(_floats(1 / spread), _floats(-mean / spread))
 

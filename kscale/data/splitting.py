@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.labels import Labels, check_counts
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import RawArray, RawData
+from kscale.data.target_labels import PartLabels, check_counts
 from kscale.errors import DataError
 from kscale.task.tasks import Target
 
@@ -24,7 +24,7 @@ PartRows = dict[PartName, Indices | None]
 
 
 def rows_of_parts(
-    raw: RawData, targets: Sequence[Target], labels: Mapping[str, Labels], seed: int
+    raw: RawData, targets: Sequence[Target], labels: Mapping[str, PartLabels], seed: int
 ) -> tuple[PartRows, str]:
     """Rows of each part: those the source lacks are cut from its training part.
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.lib import format as npy
 
 from kscale.data.dataset import Dataset
+from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import Preprocessing, preprocessings_from_json
 from kscale.data.readers import reader_from_json
-from kscale.data.rows import ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.scaling import scalings_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.task.tasks import Input, Task

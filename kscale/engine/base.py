@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
-from kscale.data.rows import Rows
+from kscale.data.example_rows import Rows
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.networks.blueprint import Blueprint

@@ -35,13 +35,14 @@ class RandomErase(Layer):
 
 
 AUGMENTATIONS = (RandomShift, RandomFlip, RandomErase)
-"""Records that change inputs at random; the layer after each reads it, no other."""
+"""Records that change inputs at random; only the next layer reads the output."""
 
 
 def without_augmentation(blueprint: Blueprint) -> Blueprint:
-    """The network that is used once it is trained.
+    """The network as it is used after training.
 
-    Keras' layers of this kind act whenever they are not told that nothing is trained.
+    The layers of Keras change their inputs whenever a call does not say that nothing is
+    trained.
     """
     kept = tuple(r for r in blueprint.layers if not isinstance(r, AUGMENTATIONS))
     return replace(blueprint, layers=kept)

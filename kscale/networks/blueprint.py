@@ -1,11 +1,11 @@
-"""Layer records: a network as plain data, so that counting and building cannot drift.
+"""Layer records: a network as plain data, which is counted and built from one source.
 
 `kscale.networks.sizing` folds over a blueprint with shapes and counts,
 `kscale.building.models` folds over it with Keras tensors. A blueprint is a graph: a
-layer reads the output before it, or the earlier ones it names. Names are resolved like
-variables of a program: inside a `Repeat` first among the layers of the same copy, then
-outside; `BODY_INPUT` is what enters the copy. Every layer has a stable path such as
-`stage2/block3/conv1`.
+layer reads the output of the layer before it, or the earlier outputs that it names.
+Names are resolved like variables of a program: inside a `Repeat` first among the layers
+of the same copy, then outside; `BODY_INPUT` is the input of the copy. Every layer has a
+stable path such as `stage2/block3/conv1`.
 
 A width may be an `int` or a NumPy int64 array; arrays can be sized but not built.
 """
@@ -15,20 +15,20 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks.counts import Count, has_any
+from kscale.networks.whole_numbers import Count, has_any
 from kscale.task.tasks import Input
 
 BODY_INPUT = "@in"
-"""Name, inside a `Repeat`, of the tensor that enters the copy."""
+"""Name, inside a `Repeat`, of the input of the copy."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What all records share.
+    """The fields of all records.
 
     Args:
-        name: Local name; the path is the enclosing `Repeat`'s path, `/`, this name.
-        inputs: Names of what is read; empty means the output of the layer before.
+        name: Local name; the path is that of the enclosing `Repeat`, `/`, this name.
+        inputs: Names of the inputs; without any, the output of the layer before.
     """
 
     _: KW_ONLY
@@ -155,11 +155,11 @@ class Embedding(Layer):
 
 @dataclass(frozen=True)
 class KnownTokens(Layer):
-    """Ids `(length,)` with every one that a smaller vocabulary lacks as one id.
+    """Ids `(length,)` of a smaller vocabulary: one id replaces all that it lacks.
 
     Args:
-        vocabulary: Ids below it stay as they are.
-        unknown: What all others become.
+        vocabulary: Ids below this number stay as they are.
+        unknown: The id that replaces all others.
     """
 
     vocabulary: int
@@ -168,7 +168,7 @@ class KnownTokens(Layer):
 
 @dataclass(frozen=True)
 class Positions(Layer):
-    """Ids 0, 1, 2, ... of the positions of `(length,)` or `(length, features)`."""
+    """Numbers 0, 1, 2, ... of the positions of `(length,)` or `(length, features)`."""
 
 
 @dataclass(frozen=True)
@@ -180,14 +180,14 @@ class PaddingMask(Layer):
 class Attention(Layer):
     """`keras.layers.MultiHeadAttention`.
 
-    Reads two or three inputs: queries `(length, features)`, what keys and values are
-    made from `(memory length, features)`, and a mask `(memory length,)`, false where
-    nothing may be read.
+    The inputs are queries `(length, features)`, a memory `(memory length, features)`
+    for keys and values, and optionally a mask `(memory length,)`, false where nothing
+    may be read.
 
     Args:
         width: Features of queries, keys and values, all heads together.
         heads: Number of heads.
-        causal: Whether a position reads only itself and earlier ones.
+        causal: Whether a position reads only itself and earlier positions.
         dropout: Rate applied to the attention weights.
 
     Raises:
@@ -233,16 +233,16 @@ class DepthwiseConv2D(Layer):
 
 @dataclass(frozen=True)
 class ZeroPad2D(Layer):
-    """`keras.layers.ZeroPadding2D`: so many zeros at each side of an image."""
+    """`keras.layers.ZeroPadding2D`: rows and columns of zeros around an image."""
 
     padding: int
 
 
 @dataclass(frozen=True)
 class Multiply(Layer):
-    """`keras.layers.Multiply` of an input with others.
+    """`keras.layers.Multiply` of the first input with others.
 
-    The others have its shape, or are `(channels,)`: one factor for each channel.
+    The others have the shape of the first, or are `(channels,)`: a factor a channel.
     """
 
 
@@ -267,24 +267,24 @@ class Reshape(Layer):
 
 @dataclass(frozen=True)
 class Prepend(Layer):
-    """A learned position before the first of `(length, features)`: a class token."""
+    """A learned position before all others of `(length, features)`: a class token."""
 
 
 @dataclass(frozen=True)
 class Recurrent(Layer):
     """`keras.layers.LSTM` or `keras.layers.GRU`, or two of them in `Bidirectional`.
 
-    Reads `(length, features)` and, as a second input, an optional mask `(length,)`:
-    where it is false the state stays as it is.
+    The inputs are `(length, features)` and optionally a mask `(length,)`: where it is
+    false the state stays as it is.
 
     Args:
         units: Features of the state, of one direction.
         cell: `lstm` or `gru`.
-        bidirectional: Whether a second one reads from the end; outputs are joined.
-        sequences: Whether the output is the state at every position, or the last one.
+        bidirectional: Whether a second layer reads from the end; outputs are joined.
+        sequences: Whether the output is the state at every position, or the last state.
 
     Raises:
-        SpecError: The cell is neither.
+        SpecError: The cell is of another kind.
     """
 
     units: Count
@@ -305,10 +305,10 @@ class Repeat(Layer):
     from `start`. Outside, the name stands for the output of the last copy.
 
     Args:
-        body: Layers of one copy; the first reads what enters it.
+        body: Layers of one copy; the first one reads the input of the copy.
         times: Number of copies, at least 1.
         shared: Whether all copies use the same weights; the path is then the name.
-        start: Number of the first copy, where others were made before the `Repeat`.
+        start: Number of the first copy, where the numbers before it are taken.
     """
 
     body: tuple[Layer, ...]
@@ -324,7 +324,7 @@ class Repeat(Layer):
             )
 
     def copy_path(self, prefix: str, copy: int) -> str:
-        """Path of what is inside a copy, from 1 on, with its closing slash."""
+        """Path of a copy, counted from 1, with a slash at the end."""
         number = "" if self.shared else self.start + copy - 1
         return f"{prefix}{self.name}{number}/"
 
@@ -339,7 +339,7 @@ class Blueprint:
         outputs: Names of the layers whose outputs the network returns.
 
     Raises:
-        SpecError: Two layers have one name, or there is nothing to build.
+        SpecError: Two layers have one name, or inputs, layers or outputs are missing.
     """
 
     inputs: tuple[Input, ...]
@@ -370,7 +370,7 @@ class Scope(dict[str, Any]):
 
 
 def flat_layers(blueprint: Blueprint) -> Iterator[Layer]:
-    """All records of a network, those inside a `Repeat` once and in its place."""
+    """All records of a network but `Repeat`; those inside a `Repeat` come once."""
     waiting = list(blueprint.layers[::-1])
     while waiting:
         layer = waiting.pop()

@@ -1,4 +1,4 @@
-"""Budget: what a user can afford."""
+"""Budget: upper limits on what a network costs."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kscale.units import format_count
 
 
 class Costed(Protocol):
-    """Something whose costs are recorded: a result, an entry, a row of a report."""
+    """A record with the costs of a network: a training, an entry, a row of a report."""
 
     @property
     def params(self) -> int: ...
@@ -27,7 +27,7 @@ class Costed(Protocol):
 
 
 def used_by(item: Costed) -> dict[str, int | float | None]:
-    """What something uses, by the names of a budget's limits; None if not known."""
+    """The costs of a record by the names of limits; None for a cost not known."""
     return {
         "max_params": item.params,
         "max_flops": item.flops,
@@ -91,7 +91,7 @@ class Budget:
 
     @property
     def limits(self) -> dict[str, int | float]:
-        """The limits that count, by name."""
+        """The limits that are not None, by name."""
         return {
             name: limit
             for name, limit in vars(self).items()
@@ -103,9 +103,9 @@ class Budget:
         return self.allows_used(self.used(size))
 
     def allows_used(self, used: Mapping[str, Any]) -> Any:
-        """Whether what is used, by the names of the limits, is within all of them.
+        """Whether costs, by the names of limits, are within all limits.
 
-        What is not known (a latency that was not measured) is within any limit.
+        A cost that is not known (a latency that was not measured) is within any limit.
         """
         fits: Any = True
         for name, limit in self.limits.items():
@@ -114,11 +114,11 @@ class Budget:
         return fits
 
     def share(self, size: Size) -> float:
-        """The largest part of any limit on sizes that a size uses; 0 without any."""
+        """The largest part of a limit that a size uses; 0 without limits on sizes."""
         return self.share_of(self.used(size))
 
     def share_of(self, used: Mapping[str, Any]) -> float:
-        """The largest part of any limit that is used, by the names of the limits."""
+        """The largest part of a limit that costs use, by the names of limits."""
         parts = [
             used[name] / limit
             for name, limit in self.limits.items()
@@ -127,7 +127,7 @@ class Budget:
         return float(max(parts, default=0.0))
 
     def used(self, size: Size) -> dict[str, Any]:
-        """What a size uses of each limit on sizes."""
+        """The costs of a size by the names of limits."""
         return {
             "max_params": size.params,
             "max_flops": size.flops,

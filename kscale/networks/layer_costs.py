@@ -1,7 +1,7 @@
-"""What one layer costs: its output, weights, FLOPs and inner bytes, from its inputs.
+"""What one layer costs: output, weights, FLOPs and inner bytes, from its inputs.
 
-Here stands one rule a record of `kscale.networks.blueprint`; `kscale.networks.sizing`
-adds the rules up over a whole network and defines the words.
+There is one rule for each record of `kscale.networks.blueprint`. The fold over a whole
+network, and the definitions of the words, are in `kscale.networks.sizing`.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,22 @@ from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import Layer
-from kscale.networks.counts import are_equal
+from kscale.networks.whole_numbers import are_equal
 
 
 class Tensor(NamedTuple):
-    """What a layer puts out: its shape without the batch, and bytes of one example."""
+    """An output of a layer: shape without the batch, and bytes of one example."""
 
     shape: tuple[Any, ...]
     bytes: Any
 
 
 class Cost(NamedTuple):
-    """What one layer adds; `inner` are the bytes it needs only while it runs.
+    """What one layer adds to a network.
 
-    Training holds them for the backward pass, or `kept` of them unless that is None.
+    `frozen` are the params that no training changes, `inner` the bytes that the layer
+    needs only while it runs. Training holds the inner bytes for the backward pass, or
+    just `kept` of them if that is not None.
     """
 
     output: Tensor
@@ -47,13 +49,25 @@ def same_shape(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
 
 
 class Misfit(Exception):
-    """A layer cannot take its input; the text says what it needs."""
+    """A layer cannot take its input; the text says what the layer needs."""
 
 
 def _need(read: list[Tensor], rank: int, what: str) -> tuple[Any, ...]:
     if len(read[0].shape) != rank:
         raise Misfit(what)
     return read[0].shape
+
+
+def _image(read: list[Tensor]) -> tuple[Any, ...]:
+    return _need(read, 3, "an image (height, width, channels)")
+
+
+def _sequence(read: list[Tensor]) -> tuple[Any, ...]:
+    return _need(read, 2, "a sequence (length, features)")
+
+
+def _ids(read: list[Tensor]) -> tuple[Any, ...]:
+    return _need(read, 1, "ids (length,)")
 
 
 def _dense(layer: bp.Dense, read: list[Tensor]) -> Cost:
@@ -69,8 +83,8 @@ def _dense(layer: bp.Dense, read: list[Tensor]) -> Cost:
 def _windows(
     read: list[Tensor], side: int, strides: int, padding: str
 ) -> tuple[Any, Any, Any]:
-    """How many windows slide down and across an image, and its channels."""
-    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    """Places of a window down and across an image, and the channels of the image."""
+    height, width, channels = _image(read)
     if padding == "same":
         return -(-height // strides), -(-width // strides), channels
     rows, columns = (height - side) // strides + 1, (width - side) // strides + 1
@@ -101,7 +115,7 @@ def _global_average_pool(layer: bp.GlobalAveragePool, read: list[Tensor]) -> Cos
 
 
 def _same_image(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_need(read, 3, "an image (height, width, channels)")))
+    return Cost(tensor(_image(read)))
 
 
 def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
@@ -109,7 +123,7 @@ def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
 
 
 def _first(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_need(read, 2, "a sequence (length, features)")[1:]))
+    return Cost(tensor(_sequence(read)[1:]))
 
 
 def _same(layer: Layer, read: list[Tensor]) -> Cost:
@@ -126,16 +140,16 @@ def _layer_norm(layer: Layer, read: list[Tensor]) -> Cost:
 
 
 def _embedding(layer: bp.Embedding, read: list[Tensor]) -> Cost:
-    length = _need(read, 1, "ids (length,)")[0]
+    length = _ids(read)[0]
     return Cost(tensor((length, layer.width)), params=layer.vocabulary * layer.width)
 
 
 def _known_tokens(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_need(read, 1, "ids (length,)")))
+    return Cost(tensor(_ids(read)))
 
 
 def _mask(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_need(read, 1, "ids (length,)"), itemsize=1))
+    return Cost(tensor(_ids(read), itemsize=1))
 
 
 def _positions(layer: Layer, read: list[Tensor]) -> Cost:
@@ -185,7 +199,7 @@ def _depthwise_conv2d(layer: bp.DepthwiseConv2D, read: list[Tensor]) -> Cost:
 
 
 def _zero_pad2d(layer: bp.ZeroPad2D, read: list[Tensor]) -> Cost:
-    height, width, channels = _need(read, 3, "an image (height, width, channels)")
+    height, width, channels = _image(read)
     both = 2 * layer.padding
     return Cost(tensor((height + both, width + both, channels)))
 
@@ -209,12 +223,12 @@ def _reshape(layer: bp.Reshape, read: list[Tensor]) -> Cost:
 
 
 def _prepend(layer: Layer, read: list[Tensor]) -> Cost:
-    length, features = _need(read, 2, "a sequence (length, features)")
+    length, features = _sequence(read)
     return Cost(tensor((length + 1, features)), params=features)
 
 
 def _recurrent(layer: bp.Recurrent, read: list[Tensor]) -> Cost:
-    length, features = _need(read, 2, "a sequence (length, features)")
+    length, features = _sequence(read)
     units, directions = layer.units, 1 + layer.bidirectional
     # Gates, their biases, and states: an LSTM has a cell beside its output, Keras' GRU
     # (`reset_after`) one bias for what is read and one for the state.
@@ -231,7 +245,7 @@ def _recurrent(layer: bp.Recurrent, read: list[Tensor]) -> Cost:
 
 
 def _backbone(layer: Backbone, read: list[Tensor]) -> Cost:
-    channels = _need(read, 3, "an image (height, width, channels)")[-1]
+    channels = _image(read)[-1]
     if channels not in (1, 3):
         raise Misfit("an image of 1 or 3 channels")
     return Cost(

@@ -12,14 +12,14 @@ Definitions, used wherever kscale prints or limits a size:
   and EfficientNet papers (which print multiply-adds, half of it).
 - `weight_bytes(dtype)`: `params` in that type.
 - `activation_bytes`: the most bytes alive at once in a forward pass of one example.
-  While a layer runs, alive are its inputs, its output, what it computes inside
-  (attention: queries, keys, values, scores and context; recurrent layers: gates and
-  states of every position) and whatever a later layer still reads; the network's own
-  inputs throughout. `Flatten` and `Reshape`, and `Dropout` outside training, give their
-  input back.
-- `training_activation_bytes`: inputs, outputs and insides of all layers for one
-  example, which is what the backward pass reads; it reads no insides of a backbone that
-  is not trained.
+  While a layer runs, alive are its inputs, its output, its inner results (attention:
+  queries, keys, values, scores and context; recurrent layers: gates and states of every
+  position) and all that a later layer reads; the inputs of the network are alive
+  throughout. `Flatten` and `Reshape`, and `Dropout` outside training, need no bytes:
+  their output is their input.
+- `training_activation_bytes`: inputs, outputs and inner results of all layers for one
+  example. The backward pass reads them all, but no inner results of a backbone that is
+  not trained.
 
 Activations are float32, token ids int32, masks one byte. A width may be an array: then
 every figure is an int64 array, one element a width. The rules for single layers are in
@@ -32,8 +32,8 @@ from typing import Any, NamedTuple
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-from kscale.networks.counts import greatest, larger
 from kscale.networks.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
+from kscale.networks.whole_numbers import greatest, larger
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
 _VIEWS = (bp.Flatten, bp.Dropout, bp.Reshape)
@@ -87,7 +87,7 @@ class Size:
 
 
 class SizeRow(NamedTuple):
-    """One line of the per-layer table; `params` and `flops` are of all its copies."""
+    """One line of the table of layers; `params` and `flops` are those of all copies."""
 
     path: str
     kind: str
@@ -98,7 +98,7 @@ class SizeRow(NamedTuple):
 
 
 class _Totals:
-    """Running sums of one fold; never changed in place where arrays are inside."""
+    """Running sums over the layers; arrays among them are never changed in place."""
 
     __slots__ = ("flops", "frozen", "held", "params", "peak", "rows")
 
@@ -110,17 +110,17 @@ class _Totals:
         self.peak: Any = 0
         self.rows = rows
 
-    def see(self, alive: Any) -> None:
-        """Raise the peak to what is alive now."""
+    def raise_peak(self, alive: Any) -> None:
+        """Raise the peak to the bytes that are alive now, if these are more."""
         self.peak = larger(self.peak, alive)
 
     def add(self, other: "_Totals", weight_copies: int, copies: int) -> None:
-        """Add a body counted once, for all its copies."""
+        """Add the sums over one copy of a body, for all its copies."""
         self.params = self.params + other.params * weight_copies
         self.frozen = self.frozen + other.frozen * weight_copies
         self.flops = self.flops + other.flops * copies
         self.held = self.held + other.held * copies
-        self.see(other.peak)
+        self.raise_peak(other.peak)
         if self.rows is not None and other.rows is not None:
             self.rows += [
                 row._replace(
@@ -158,7 +158,10 @@ def size_of(blueprint: Blueprint) -> Size:
 
 
 def _check_range(blueprint: Blueprint) -> None:
-    """Raise if an array may have wrapped around: no figure falls as a width grows."""
+    """Raise if an array may have wrapped around.
+
+    No figure falls as a width grows, so that of the greatest widths is the greatest.
+    """
     layers = tuple(map(_widest, blueprint.layers))
     widest = _count(replace(blueprint, layers=layers), rows=None)
     most = max(widest.params, widest.flops, widest.held, widest.peak)
@@ -185,10 +188,10 @@ def _widest(layer: Layer) -> Layer:
 
 
 def size_rows(blueprint: Blueprint) -> list[SizeRow]:
-    """Where the size sits: a row for each layer, equal copies of a `Repeat` in one row.
+    """A row for each layer: its share of the size of a network.
 
-    Params and FLOPs of the rows add up to those of `size_of`. Copies 2 to 12 of `block`
-    stand in the row of path `block2-12/...`.
+    Params and FLOPs of the rows add up to those of `size_of`. Equal copies of a
+    `Repeat` have one row: `block2-12/...` are the copies 2 to 12 of `block`.
     """
     rows: list[SizeRow] = []
     _count(blueprint, rows)
@@ -209,10 +212,10 @@ def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
 
 
 class _Step(NamedTuple):
-    """A layer with what can be known before any shape is.
+    """A layer, and what is known of it before any shape.
 
-    `buffer` is the one behind its first input; `dying` are those nothing reads later;
-    `body` is what a `Repeat` repeats.
+    `buffer` holds the first input; `dying` are the buffers that no later layer reads;
+    `body` are the layers of a `Repeat`.
     """
 
     layer: Layer
@@ -224,19 +227,19 @@ class _Step(NamedTuple):
 
 
 class _Body(NamedTuple):
-    """Layers ready to be walked; `outside` are the names they read from around them."""
+    """Layers ready to be counted; `outside` are the names read that are not theirs."""
 
     steps: list[_Step]
     outside: set[str]
 
 
 def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> _Body:
-    """Resolve who reads whose buffer, and when each buffer is read for the last time.
+    """Find which layer reads which buffer, and the last layer that reads each.
 
     Args:
         layers: Layers of the network, or of one copy of a `Repeat`.
-        entry: What the first layer reads unless it names something else.
-        kept: Names that stay alive; empty means the last one.
+        entry: Name of the input of a first layer that names no inputs.
+        kept: Names of outputs that stay alive; without any, the last output does.
     """
     buffers = {entry: entry}
     last_read: dict[str, int] = {}
@@ -274,12 +277,12 @@ def _walk(
     """Count one copy of a body and return its output.
 
     Args:
-        body: What to walk.
-        owned: What enters, if nothing outside reads it later: then it may die inside.
-        live: Bytes alive when the walk begins, those of `owned` among them.
-        scope: Tensors by name; the layers' outputs are added.
+        body: The layers.
+        owned: The input of the copy, if nothing outside reads it later.
+        live: Bytes alive before the copy, those of `owned` among them.
+        scope: Tensors by name, to which the outputs of the layers are added.
         prefix: Path of the copy.
-        totals: Where the layers are counted.
+        totals: Sums to which the layers are added.
     """
     alive = {BODY_INPUT: owned.bytes} if owned else {}
     for step in body.steps:
@@ -315,7 +318,7 @@ def _add_layer(
     totals.frozen = totals.frozen + frozen
     totals.flops = totals.flops + flops
     totals.held = totals.held + output.bytes + (inner if kept is None else kept)
-    totals.see(live + inner if step.is_view else live + output.bytes + inner)
+    totals.raise_peak(live + inner if step.is_view else live + output.bytes + inner)
     if totals.rows is not None:
         path, kind = prefix + layer.name, type(layer).__name__
         totals.rows.append(SizeRow(path, kind, output.shape, params, flops, 1))
@@ -331,7 +334,7 @@ def _walk_repeat(
     prefix: str,
     totals: _Totals,
 ) -> Tensor:
-    """Walk copies until one is sure to equal all that follow; count those at once."""
+    """Count copies one by one until all that follow are equal; count these at once."""
     repeat, body = step.layer, step.body
     assert isinstance(repeat, Repeat) and body is not None
     around = live - entry.bytes if owned else live
@@ -348,7 +351,7 @@ def _walk_repeat(
                 f"Shared copies of {repeat.name!r} must keep the shape, but got "
                 f"{entry.shape} in and {output.shape} out."
             )
-        # From the second copy on, what enters belongs to the Repeat alone.
+        # From the second copy on, nothing outside the Repeat reads the input.
         copies = repeat.times - copy + 1 if settled and (owned or copy > 1) else 1
         _name_copies(counted, repeat, prefix, path, copies)
         totals.add(counted, int(copy == 1) if repeat.shared else copies, copies)
@@ -361,9 +364,9 @@ def _walk_repeat(
 def _name_copies(
     counted: _Totals, repeat: Repeat, prefix: str, path: str, copies: int
 ) -> None:
-    """Give the rows that stand for several copies a path that says so."""
+    """Give rows that are those of several copies a path with all their numbers."""
     if counted.rows and copies > 1 and not repeat.shared:
-        # The walk that counted for all of them was that of the first of them.
+        # The path was that of the first of these copies.
         last = repeat.start + repeat.times - 1
         several = f"{prefix}{repeat.name}{last - copies + 1}-{last}/"
         counted.rows = [

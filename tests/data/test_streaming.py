@@ -11,11 +11,11 @@ import tensorflow as tf
 from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
+from kscale.data.example_rows import ComputedRows, StoredRows
 from kscale.data.load_options import Options
 from kscale.data.loading import PART_NAMES, Dataset, load_dataset
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.rows import ComputedRows, StoredRows
 from kscale.engine.recipe import Recipe
 from kscale.errors import DataError
 from kscale.networks.families import find_family
@@ -113,7 +113,7 @@ def test_tensorflow_datasets_have_parts_and_named_inputs() -> None:
     assert len(two.train) + len(two.validation) == 200
 
 
-def test_what_is_wrong_with_parts_is_said() -> None:
+def test_wrong_parts_are_reported() -> None:
     stream = tf.data.Dataset.from_tensor_slices((PIXELS, Y))
     with pytest.raises(DataError, match="of which train must be there.* has test"):
         load_dataset({"test": stream})
@@ -144,7 +144,7 @@ def trained(data: Dataset, chunk_bytes: int) -> tuple[list[float], Any, Any, int
     loop = made_loop(spec, RECIPE, data, chunk_bytes=chunk_bytes)
     orders = [RECIPE.order(len(data.train), 1, epoch) for epoch in range(3)]
     losses = run_epochs(loop, orders)
-    outputs = loop.predict(data.validation.inputs)["label"]
+    outputs = loop.predict(data.validation.inputs)[0]["label"]
     return losses, weights_of(loop), outputs, len(list(loop.data.chunks(orders[0])))
 
 
@@ -237,7 +237,7 @@ print(json.dumps({"score": score, "peak": peak - rss, "size": count * side**2 * 
 
 
 def limited(count: int, side: int, room: int, memory: int) -> dict[str, Any]:
-    """What a training under a limit of memory came to, in a process of its own."""
+    """Results of a training in another process, under a limit of memory."""
     path = [entry for entry in sys.path if entry]
     script = f"import sys; sys.path[:0] = {path!r}\n{LIMITED}"
     arguments = [str(number) for number in (count, side, room, memory)]

@@ -67,7 +67,7 @@ class Killer(Listener):
         setattr(os, name, function)
 
     def _write_half(self, file: int, content: bytes) -> int:
-        if content.startswith(b'{"stage"'):
+        if content.startswith(b'{"type"'):
             self.left -= 1
             if self.left == 0:
                 self.real_write(file, content[: len(content) // 2])

@@ -1,7 +1,6 @@
 """Bodies that a network repeats with other numbers, to be written once as functions."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,34 +69,35 @@ def _fixed(layer: Layer) -> Any:
 
 
 def _block(group: list[Repeat]) -> Block:
-    body = list(group[0].body)
-    arguments: dict[tuple[str, tuple[Any, ...]], str] = {}
-    for index, field in _free_fields(group[0]):
-        layer = body[index]
-        values = tuple(getattr(repeat.body[index], field) for repeat in group)
-        if len(set(values)) == 1:
-            continue
-        if (field, values) not in arguments:
-            longer = re.sub(r"\W", "_", f"{layer.name}_{field}")
-            is_taken = field in arguments.values()
-            arguments[field, values] = longer if is_taken else field
-        changed = {field: Code(arguments[field, values])}
-        body[index] = replace(layer, **changed)  # type: ignore[arg-type]
-    by_repeat = zip(*(values for _, values in arguments), strict=True)
-    given = list(by_repeat) or [()] * len(group)
-    names = [repeat.name for repeat in group]
-    return Block(
-        _name(group),
-        tuple(body),
-        tuple(arguments.values()),
-        dict(zip(names, given, strict=True)),
-    )
-
-
-def _free_fields(repeat: Repeat) -> Iterator[tuple[int, str]]:
-    for index, layer in enumerate(repeat.body):
+    body, arguments = [], dict[str, tuple[Any, ...]]()
+    for index, layer in enumerate(group[0].body):
+        changed = {}
         for field in _FREE.get(type(layer), ()):
-            yield index, field
+            values = tuple(getattr(repeat.body[index], field) for repeat in group)
+            if len(set(values)) > 1:
+                changed[field] = _argument(arguments, layer.name, field, values)
+        body.append(replace(layer, **changed))
+    values_of = {
+        repeat.name: tuple(values[index] for values in arguments.values())
+        for index, repeat in enumerate(group)
+    }
+    return Block(_name(group), tuple(body), tuple(arguments), values_of)
+
+
+def _argument(
+    arguments: dict[str, tuple[Any, ...]],
+    layer: str,
+    field: str,
+    values: tuple[Any, ...],
+) -> Any:
+    """The argument that has the values, a new one unless there is one."""
+    longer = re.sub(r"\W", "_", f"{layer}_{field}")
+    for name in (field, *arguments):
+        if arguments.get(name) == values and name.endswith(field):
+            return Code(name)
+    name = longer if field in arguments else field
+    arguments[name] = values
+    return Code(name)
 
 
 def _name(group: list[Repeat]) -> str:

@@ -18,31 +18,48 @@ class Code(str):
     """Code that stands for a value or a tensor."""
 
 
-def literal(value: Any, name: str = "") -> str:
+def identifier(wanted: str, taken: set[str]) -> str:
+    """A name of Python that is not taken yet, as near to the wish as can be.
+
+    Example:
+
+    >>> taken = {"conv"}
+    >>> [identifier(wanted, taken) for wanted in ("conv", "conv", "1st conv")]
+    ['conv_2', 'conv_3', 'x_1st_conv']
+    """
+    base = re.sub(r"\W", "_", wanted, flags=re.ASCII)
+    base = base if base[:1].isalpha() else f"x_{base}"
+    found, number = base, 1
+    while found in taken:
+        number += 1
+        found = f"{base}_{number}"
+    taken.add(found)
+    return found
+
+
+def literal(value: Any) -> str:
     """A value as code on one line; text of strangers stays text, whatever it holds.
 
     Args:
         value: A number, text, tuple, list or dict, `Code`, or a `Call` of such values.
-        name: Code of the layer's name, where the call takes one.
 
     Example:
 
     >>> literal('a"b'), literal((8, 8)), literal(Code("filters")), literal("name")
     ('\\'a"b\\'', '(8, 8)', 'filters', '"name"')
     """
-    return _text(_expression(value, name))
+    return _text(_expression(value))
 
 
-def statement(start: str, value: Any, indent: str = "", name: str = "") -> list[str]:
+def statement(start: str, value: Any, indent: str = "") -> list[str]:
     """The lines of a statement.
 
     Args:
         start: What stands before the value, such as `x = `.
         value: As for `literal`; each item of a dict has a line.
         indent: Spaces before the first line.
-        name: As for `literal`.
     """
-    return _lines(start, _expression(value, name), "", indent)
+    return _lines(start, _expression(value), "", indent)
 
 
 def header(function: str, arguments: Sequence[str]) -> list[str]:
@@ -51,10 +68,10 @@ def header(function: str, arguments: Sequence[str]) -> list[str]:
     return _bracketed(f"def {function}(", items, "):", "")
 
 
-def _expression(value: Any, name: str = "") -> ast.expr:
+def _expression(value: Any) -> ast.expr:
     match value:
         case Call():
-            return _call(value, name)
+            return _call(value)
         case Code():
             return ast.parse(value, mode="eval").body
         case tuple():
@@ -69,29 +86,20 @@ def _expression(value: Any, name: str = "") -> ast.expr:
     return ast.Constant(value.item() if isinstance(value, np.generic) else value)
 
 
-def _call(call: Call, name: str) -> ast.expr:
-    arguments = [_expression(value) for value in call.arguments]
-    if call.function == "getitem":
+def _call(call: Call) -> ast.expr:
+    function, arguments = call.function, [_expression(item) for item in call.arguments]
+    if function == "getitem":
         read, positions = arguments
         return ast.Subscript(read, positions)
-    # A layer takes the name, and not the call of a layer; a layer inside takes none.
-    is_layer = isinstance(call.function, Call)
-    function = _expression(call.function if is_layer else Code(call.function), name)
     keywords = [
         ast.keyword(option, _expression(value))
-        for option, value in _printed_options(call, "" if is_layer else name)
-    ]
-    return ast.Call(function, arguments, keywords)
-
-
-def _printed_options(call: Call, name: str) -> list[tuple[str, Any]]:
-    given = {
-        option: Code(name) if isinstance(value, LayerName) else value
         for option, value in call.options.items()
-        if option not in LEFT_OUT and (name or not isinstance(value, LayerName))
-    }
-    function = str(call.function)
-    return [item for item in given.items() if not is_default(function, *item)]
+        # Keras names and seeds the layers inside a layer.
+        if option not in LEFT_OUT and not isinstance(value, LayerName)
+        if not is_default(str(function), option, value)
+    ]
+    made = _expression(Code(function) if isinstance(function, str) else function)
+    return ast.Call(made, arguments, keywords)
 
 
 def _text(node: ast.AST) -> str:

@@ -9,18 +9,25 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from kscale.building.code.blocks import Block, blocks_of
-from kscale.building.code.layout import INDENT, Code, header, literal, statement
-from kscale.building.keras_calls import KERAS_CALLS, Call, call
+from kscale.building.code.layout import (
+    INDENT,
+    Code,
+    header,
+    identifier,
+    literal,
+    statement,
+)
+from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, call
 from kscale.naming import input_names, layer_name
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
 
 def network_code(blueprint: Blueprint) -> tuple[str, ...]:
-    """Definitions that build the layers of a blueprint with Keras alone.
+    """Definitions that build the layers of a blueprint with nothing but Keras.
 
     `build_model` is the last; those before are functions that the definition calls.
     Layers have the names and the weights that kscale's `build_model` gives them. A
-    `Repeat` is a loop, and bodies that differ in numbers alone are one function.
+    `Repeat` is a loop, and bodies that differ in numbers only are one function.
     """
     writer = _Writer(blocks_of(blueprint.layers))
     model = "\n".join(writer.model(blueprint))
@@ -32,7 +39,7 @@ def network_code(blueprint: Blueprint) -> tuple[str, ...]:
 
 @cache
 def layer_functions() -> dict[str, str]:
-    """By name, text of the functions that layers are made with beside Keras' own."""
+    """By name, text of the functions that make layers, beside those of Keras."""
     text = files("kscale.building").joinpath("models.py").read_text("utf-8")
     return {
         node.name: str(ast.get_source_segment(text, node))
@@ -47,21 +54,6 @@ def _reserved() -> frozenset[str]:
     taken = ("keras", "layers", "range", "x", "i", "name", "inputs", "outputs")
     more = ("build_model", "compile_model", "smoothed", *keyword.kwlist)
     return frozenset({*taken, *more, *layer_functions()})
-
-
-class _Taken(set[str]):
-    """Variables in use."""
-
-    def fresh(self, wanted: str) -> str:
-        """A variable that nothing else is, as near to the wish as can be."""
-        base = re.sub(r"\W", "_", wanted, flags=re.ASCII)
-        base = base if base[:1].isalpha() else f"x_{base}"
-        found, number = base, 1
-        while found in self or found in _reserved():
-            number += 1
-            found = f"{base}_{number}"
-        self.add(found)
-        return found
 
 
 class _Frame(NamedTuple):
@@ -81,14 +73,18 @@ class _Frame(NamedTuple):
     name: str
     lines: list[str]
     indent: str
-    taken: _Taken
+    taken: set[str]
     shared: dict[str, tuple[str, Call]] | None = None
 
-    def assign(self, target: str, value: Any, name: str = "") -> str:
+    def assign(self, target: str, value: Any) -> Code:
         """Write that a variable takes a value, or is returned; give the variable."""
         start = "return " if target == "return" else f"{target} = "
-        self.lines.extend(statement(start, value, self.indent, name))
-        return target
+        self.lines.extend(statement(start, value, self.indent))
+        return Code(target)
+
+    def inside(self, **changes: Any) -> "_Frame":
+        """A frame whose variables are free again after its lines."""
+        return self._replace(taken={*self.taken}, **changes)
 
 
 def name_code(name: str) -> Code:
@@ -96,17 +92,28 @@ def name_code(name: str) -> Code:
     return Code(f'f"{name}"' if "{" in name else f'"{name}"')
 
 
+def _named(call: Call, name: str) -> Call:
+    """The call with the name of the layer, where the call takes one."""
+    if isinstance(call.function, Call):
+        return replace(call, function=_named(call.function, name))
+    options = {
+        option: name_code(name) if isinstance(value, LayerName) else value
+        for option, value in call.options.items()
+    }
+    return replace(call, options=options)
+
+
 class _Writer:
     """Writes layers one after the other, as statements of Python."""
 
     def __init__(self, blocks: list[Block]) -> None:
-        taken = _Taken()
-        self.blocks = [replace(b, name=taken.fresh(b.name)) for b in blocks]
+        taken = {*_reserved()}
+        self.blocks = [replace(b, name=identifier(b.name, taken)) for b in blocks]
         self.by_repeat = {name: b for b in self.blocks for name in b.values}
 
     def model(self, blueprint: Blueprint) -> list[str]:
         """The definition of `build_model`."""
-        taken = _Taken(block.name for block in self.blocks)
+        taken = {*_reserved(), *(block.name for block in self.blocks)}
         start = ["def build_model() -> keras.Model:"]
         start.append(f'{INDENT}"""The network, with new weights."""')
         frame = _Frame(Scope(), "", start, INDENT, taken)
@@ -141,7 +148,8 @@ class _Writer:
     def function(self, block: Block) -> list[str]:
         """The definition of a block's function."""
         lines = header(block.name, ("x", "name", *block.arguments))
-        frame = _Frame(Scope(), "{name}.", lines, INDENT, _Taken(block.arguments))
+        taken = {*_reserved(), *block.arguments}
+        frame = _Frame(Scope(), "{name}.", lines, INDENT, taken)
         frame.scope[BODY_INPUT] = Code("x")
         self._layers(block.body, Code("x"), frame, (), "return")
         return lines
@@ -165,7 +173,7 @@ class _Writer:
         """
         if entry == "x" and _is_read_later(BODY_INPUT, layers):
             # `x` changes before what entered is read again.
-            entry = Code(frame.assign(frame.taken.fresh("entry"), entry))
+            entry = frame.assign(identifier("entry", frame.taken), entry)
             frame.scope[BODY_INPUT] = entry
         output = entry
         for index, layer in enumerate(layers):
@@ -174,7 +182,7 @@ class _Writer:
             if not later and target is not None:
                 into = target
             elif _is_read_later(layer.name, later) or layer.name in kept:
-                into = frame.taken.fresh(layer.name)
+                into = identifier(layer.name, frame.taken)
             reads = [frame.scope[name] for name in layer.inputs] or [output]
             if isinstance(layer, Repeat):
                 output = self._repeat(layer, reads[0], frame, into)
@@ -185,13 +193,14 @@ class _Writer:
 
     def _layer(self, layer: Layer, reads: list[Code], frame: _Frame, into: str) -> Code:
         name = frame.name + layer_name(layer.name)
-        made = KERAS_CALLS[type(layer)](layer, *reads)
+        made = _named(KERAS_CALLS[type(layer)](layer, *reads), name)
         if frame.shared is not None and isinstance(made.function, Call):
             if name not in frame.shared:
-                variable = frame.taken.fresh(name.rsplit("}", 1)[-1].strip("."))
+                wanted = name.rsplit("}", 1)[-1].strip(".")
+                variable = identifier(wanted, frame.taken)
                 frame.shared[name] = variable, made.function
             made = replace(made, function=frame.shared[name][0])
-        return Code(frame.assign(into, made, name_code(name)))
+        return frame.assign(into, made)
 
     def _repeat(self, repeat: Repeat, entry: Code, frame: _Frame, into: str) -> Code:
         if repeat.times > 1 and frame.shared is None:
@@ -205,25 +214,22 @@ class _Writer:
     def _loop(self, repeat: Repeat, entry: Code, frame: _Frame, into: str) -> Code:
         if entry != "x":
             frame.assign("x", entry)
-        inside = frame._replace(
-            lines=[],
-            indent=frame.indent + INDENT,
-            taken=_Taken(frame.taken),
-            shared={} if repeat.shared else None,
-        )
+        inside = frame.inside(lines=[], indent=frame.indent + INDENT)
+        if repeat.shared:
+            inside = inside._replace(shared={})
         name, variable, start = frame.name + layer_name(repeat.name), "_", 0
         if not repeat.shared:
             wanted = layer_name(repeat.name.split("/")[-1])
             is_block = self._block(repeat, frame) is not None
-            variable = "i" if is_block else inside.taken.fresh(wanted)
+            variable = "i" if is_block else identifier(wanted, inside.taken)
             name, start = f"{name}{{{variable}}}", repeat.start
         self._copy(repeat, name, Code("x"), inside, "x")
-        for shared, (target, value) in (inside.shared or {}).items():
-            frame.assign(target, value, name_code(shared))
+        for target, value in (inside.shared or {}).values():
+            frame.assign(target, value)
         numbers = f"{start}, " * (start > 0) + str(start + repeat.times)
         frame.lines.append(f"{frame.indent}for {variable} in range({numbers}):")
         frame.lines.extend(inside.lines)
-        return Code("x" if into == "x" else frame.assign(into, Code("x")))
+        return Code("x") if into == "x" else frame.assign(into, Code("x"))
 
     def _copy(
         self, repeat: Repeat, name: str, entry: Code, frame: _Frame, into: str
@@ -234,10 +240,8 @@ class _Writer:
             values = [Code(literal(value)) for value in block.values[repeat.name]]
             options = dict(zip(block.arguments, values, strict=True))
             made = call(block.name, entry, name_code(name), **options)
-            return Code(frame.assign(into, made))
-        inside = frame._replace(
-            scope=Scope(frame.scope), name=f"{name}.", taken=_Taken(frame.taken)
-        )
+            return frame.assign(into, made)
+        inside = frame.inside(scope=Scope(frame.scope), name=f"{name}.")
         inside.scope[BODY_INPUT] = entry
         return self._layers(repeat.body, entry, inside, target=into)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from kscale.data.by_kind import record_from_json
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
-from kscale.data.preprocessing.text import TextTokens
+from kscale.data.preprocessing.table_columns import TableColumns
+from kscale.data.preprocessing.text_tokens import TextTokens
 
 PREPROCESSINGS: dict[str, type[Preprocessing]] = {
     item.kind: item for item in (LogMel, Scaled, Unchanged, TableColumns, TextTokens)
@@ -45,7 +45,7 @@ def preprocessings_from_json(data: Mapping[str, Any]) -> dict[str, Preprocessing
 
 
 def raw_inputs_of(preprocessings: Mapping[str, Preprocessing]) -> list[RawInput]:
-    """What preprocessings read, each once: the inputs of the model that ships."""
+    """All raw inputs that preprocessings read: the inputs of the model that ships."""
     found = {
         raw.name: raw for item in preprocessings.values() for raw in item.raw_inputs
     }

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
-from kscale.data.rows import Rows
+from kscale.data.example_rows import Rows
 from kscale.task.tasks import Input
 
 RawType = Literal["float32", "int32", "string"]
@@ -15,7 +15,7 @@ RawType = Literal["float32", "int32", "string"]
 
 @dataclass(frozen=True)
 class RawInput:
-    """One input of the model that ships, as files or users have it.
+    """One input of the model that ships, in the form that files or users have.
 
     Args:
         name: Key of the raw array, and name of the model's input.
@@ -32,17 +32,17 @@ class RawInput:
 class Preprocessing(ByKind):
     """From raw inputs to one input of the network, fitted on the training part.
 
-    It is read twice, as a blueprint is: `apply` computes it in NumPy for training,
-    `kscale.ship.preprocessing_layers` makes stock Keras layers of it for the model that
+    The record is read twice, as a blueprint is: `apply` computes in NumPy for training,
+    and `kscale.ship.preprocessing_layers` makes stock Keras layers for the model that
     ships. Both give the same numbers.
     """
 
     is_cheap: ClassVar[bool] = False
-    """Whether it may be computed again whenever a batch is read."""
+    """Whether `apply` is fast enough to run again whenever a batch is read."""
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
-        """What it reads."""
+        """The raw inputs that are read."""
         raise NotImplementedError
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
@@ -61,7 +61,7 @@ class Fit(Protocol):
     def raw(self) -> tuple[str, ...]: ...
 
     def known_input(self) -> Input | None:
-        """The input, if it is known without the training part."""
+        """The input, or None if the training part must be seen first."""
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
         """The input and its preprocessing, fitted on the raw training part by name.

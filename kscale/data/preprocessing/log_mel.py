@@ -8,13 +8,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import CHUNK_BYTES, Rows
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.rows import CHUNK_BYTES, Rows
 from kscale.data.scaling import Scaling
 from kscale.task.tasks import Input
 
 LOWEST_HERTZ = 20.0
-"""Where the first band begins: what is below cannot be heard."""
+"""Where the first band begins: lower sounds cannot be heard."""
 
 # Sainath & Parada 2015, section 2: 40 log-mel bands of 25 ms windows every 10 ms. Above
 # 16 kHz, where there is more to hear, 64: Kong et al. 2020 (PANNs), section III.
@@ -25,7 +25,7 @@ _WIDE_BANDS = 64
 _WIDE_RATE = 16_000
 
 _LEAST_SHARE = 1e-8  # 80 dB below the loudest: the range of most such spectrograms
-_LEAST_POWER = 1e-10  # where every sound is silent
+_LEAST_POWER = 1e-10  # if all sounds are silent
 _MOST_FITTED = 4096
 
 
@@ -48,20 +48,20 @@ def fft_length_of(rate: int) -> int:
 class LogMel(Preprocessing):
     """Decibels of mel bands, each band scaled to mean 0 and standard deviation 1.
 
-    It computes what `keras.layers.MelSpectrogram` does, but that what is faint is cut
-    off at one power for all sounds; the layer's `top_db` would make a sound's
-    spectrogram depend on the loudest sound of its batch.
+    The numbers are those of `keras.layers.MelSpectrogram`, but for faint sounds: they
+    are cut off at one power in all examples. The layer's `top_db` would make the
+    spectrogram of a sound depend on the loudest sound of its batch.
 
     Args:
-        raw: The waveform, `(samples,)`; the samples are whole steps, for only then
-            does Keras tell the number of frames right.
+        raw: The waveform, `(samples,)`; the samples are whole steps, for only then does
+            the Keras layer give the right number of frames.
         rate: Samples a second.
         window: Samples that a frame sees.
         step: Samples from one frame to the next.
         fft_length: Length of the Fourier transform, at least `window`.
         bands: Mel bands from `LOWEST_HERTZ` to half the rate.
-        least_power: Power that is 0 dB; what is fainter is 0 dB too.
-        scaling: From decibels to what the network reads, a band at a time.
+        least_power: Power that is 0 dB; fainter sounds are 0 dB too.
+        scaling: Of the decibels, a band at a time.
     """
 
     kind: ClassVar[str] = "log mel"

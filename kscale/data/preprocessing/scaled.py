@@ -1,4 +1,4 @@
-"""Numbers that are scaled, and token ids that stay as they are."""
+"""Numbers that are scaled, and token ids that stay unchanged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import Rows
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.task.tasks import Input
 
@@ -35,7 +35,7 @@ class Scaled(Preprocessing):
 
 @dataclass(frozen=True)
 class Unchanged(Preprocessing):
-    """Token ids, which a network takes as they are."""
+    """Token ids, which a network takes unchanged."""
 
     kind: ClassVar[str] = "unchanged"
     is_cheap: ClassVar[bool] = True
@@ -54,7 +54,7 @@ class Unchanged(Preprocessing):
 
 @dataclass(frozen=True)
 class ScaledFit:
-    """Numbers of a known shape, standardized; or token ids as they are."""
+    """Numbers of a known shape become standardized; token ids stay unchanged."""
 
     input: Input
 
@@ -64,7 +64,7 @@ class ScaledFit:
         return (self.input.name,)
 
     def known_input(self) -> Input:
-        """The input as it was given."""
+        """The input."""
         return self.input
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:

@@ -16,7 +16,7 @@ _KEYS = ("x_test", "x", "X", "x_train")
 
 @dataclass(frozen=True)
 class ArrayReader(Reader):
-    """Arrays of raw inputs, of which there is one.
+    """Arrays of one raw input.
 
     Args:
         name: Name of the raw input.

@@ -1,4 +1,4 @@
-"""Files that are one example each, and how those of a folder are read alike."""
+"""Files that are one example each, and kinds of such files in folders."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from kscale.errors import DataError
 
 @dataclass(frozen=True)
 class FileReader(Reader):
-    """A file is an example of one raw input.
+    """Files that hold one example of one raw input.
 
     Args:
         name: Name of the raw input.
@@ -30,7 +30,7 @@ class FileReader(Reader):
         """The example, without a batch.
 
         Raises:
-            DataError: The file cannot be read; the text names it.
+            DataError: The file cannot be read; the message names the file.
         """
         raise NotImplementedError
 
@@ -47,8 +47,8 @@ def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
 
     Args:
         path: The file.
-        what: What it should be: `WAV file`.
-        error: What is wrong with it.
+        what: What the file should be: `a WAV file`.
+        error: What is wrong.
     """
     reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
@@ -63,15 +63,15 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """How examples are read of the files of one folder.
+    """How the files of one folder become examples.
 
     Args:
         name: Name of the raw input.
         shape: Shape of one example.
-        dtype: NumPy type of it.
-        read: From a file to its example.
+        dtype: NumPy type of an example.
+        read: Reads the example of a file.
         fits: By name of a network's input.
-        reader: Reads such files again.
+        reader: Reads files of the same form for predictions.
         notes: One sentence each.
     """
 
@@ -89,12 +89,11 @@ class FolderKind:
     """Files of one kind.
 
     Args:
-        word: What they are, for messages: `images`.
+        word: Word for several files, in messages: `images`.
         suffixes: Ends of their names, in small letters.
-        options: Options of loading that have a use for them.
-        header: From a file to what `decide` must know of it.
-        decide: From the headers of each part, the training part among them, to one way
-            of reading all files.
+        options: Options of loading that have a use for such files.
+        header: Reads what `decide` must know of a file.
+        decide: Chooses one way of reading all files, by the headers of each part.
     """
 
     word: str
@@ -106,7 +105,7 @@ class FolderKind:
     def reading(
         self, paths: Mapping[PartName, Sequence[Path]], options: Options
     ) -> Reading:
-        """How the files of all parts are read.
+        """How the files of all parts are read; the training part is among the parts.
 
         Raises:
             DataError: Some are damaged, or an option does not suit them.
@@ -124,10 +123,10 @@ def examples_of(
     """The examples of files, which are opened when they are needed.
 
     Args:
-        reading: How they are read.
-        files: One an example.
-        word: What they are, for messages: `images`.
-        label: What a user calls all of them, for messages.
+        reading: How the files are read.
+        files: One file for each example.
+        word: Word for several files, in messages: `images`.
+        label: Name of the whole array, for messages.
     """
 
     # No threads: two are no faster, neither with small images nor with photos.
@@ -142,15 +141,10 @@ def examples_of(
 def read_each(
     files: Sequence[Path], read: Callable[[Path], Content], word: str
 ) -> list[Content]:
-    """What each file holds, or its header.
-
-    Args:
-        files: All of one kind.
-        read: Reads one.
-        word: What they are, for messages: `images`.
+    """What `read` gives for each file.
 
     Raises:
-        DataError: Some cannot be read; the text counts them and names the first three.
+        DataError: Files cannot be read; the message has their count and three names.
     """
     found, errors = [], []
     for path in files:

@@ -35,11 +35,11 @@ _TURNED = frozenset({5, 6, 7, 8})  # its values that exchange height and width
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image file says before it is decoded.
+    """Size and colour of an image file, known before it is decoded.
 
     Args:
-        height, width: Size as it is seen, its EXIF orientation applied.
-        is_grey: Whether its mode has no colour.
+        height, width: Size after the EXIF orientation is applied.
+        is_grey: Whether the mode has no colour.
     """
 
     height: int
@@ -57,9 +57,9 @@ class ImageReader(FileReader):
     Args:
         height, width: Size that images are brought to.
         channels: 1 for grey, 3 for colour.
-        resize: How, where the size differs: `crop` keeps proportions and cuts off
-            what is too much on both sides, `pad` keeps proportions and adds black on
-            both sides, `stretch` changes proportions.
+        resize: How images of another size are brought to it: `crop` keeps proportions
+            and cuts off both sides, `pad` keeps proportions and adds black on both
+            sides, `stretch` changes proportions.
     """
 
     kind: ClassVar[str] = "images"
@@ -98,10 +98,10 @@ class ImageReader(FileReader):
 
 
 def image_header(path: Path) -> ImageHeader:
-    """Size and mode of an image, of which the first bytes are read.
+    """The header of an image; only the first bytes of the file are read.
 
     Raises:
-        DataError: It is no image that can be read.
+        DataError: The file is no image that can be read.
     """
     with _opened(path) as image:
         is_turned = image.getexif().get(_ORIENTATION) in _TURNED
@@ -109,7 +109,7 @@ def image_header(path: Path) -> ImageHeader:
         return ImageHeader(height, width, image.mode in GREY_MODES)
 
 
-# What Pillow's decoders raise on damaged files; SyntaxError is theirs for PNG.
+# What the decoders of Pillow raise on damaged files; SyntaxError is for PNG.
 _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
     struct.error,
@@ -118,7 +118,7 @@ _BROKEN = (
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[Image.Image]":
-    """The image; what Pillow raises inside is told of the file."""
+    """The image; errors of Pillow become errors that name the file."""
     from PIL import Image
 
     with warnings.catch_warnings():

@@ -28,7 +28,7 @@ class SoundHeader:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Length in seconds."""
         return self.samples / self.rate
 
 
@@ -54,7 +54,7 @@ class SoundReader(FileReader):
     def array(self, path: Path) -> NDArray[Any]:
         """The waveform, float32 `(samples,)`."""
         rate, given = _read(path)
-        # What is cut off is not read, but for what resampling sees beyond the end.
+        # Samples that are cut off are not read, but for those that resampling needs.
         wave = _mono(given[: -(-self.samples * rate // self.rate) + rate // 10])
         if not np.isfinite(wave).all():
             raise DataError(f"{path} holds missing or infinite samples. Remove it.")
@@ -66,20 +66,20 @@ class SoundReader(FileReader):
 
 
 def sound_header(path: Path) -> SoundHeader:
-    """Rate and length of a WAV file, whose samples are not read if that can be.
+    """The header of a WAV file; samples are not read where they can be mapped.
 
     Raises:
-        DataError: It is no WAV file that can be read, or has no samples.
+        DataError: The file is no WAV file that can be read, or has no samples.
     """
     rate, samples = _read(path)
     return SoundHeader(rate, len(samples))
 
 
 def _read(path: Path) -> tuple[int, NDArray[Any]]:
-    """Rate and samples, which are read when they are used where that can be."""
+    """Rate and samples, which are mapped where they can be."""
     try:
         rate, samples = _parsed(path)
-    except UnboundLocalError as error:  # how SciPy finds that there is no data
+    except UnboundLocalError as error:  # SciPy found no chunk of samples
         raise unreadable(path, "a WAV file", "it has no samples") from error
     except (struct.error, ZeroDivisionError) as error:
         raise unreadable(path, "a WAV file", "its header is damaged") from error

@@ -1,4 +1,4 @@
-"""Examples of CSV files: a row each."""
+"""Examples of CSV files: one a row."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class TableColumn:
     """A column that is read.
 
     Args:
-        column: Its name in the file.
+        column: Name in the file.
         name: Name of the raw input, which Keras and TensorFlow allow.
         holds: `number`, `category` or `text`.
     """
@@ -56,11 +56,7 @@ def values_of(holds: str, cells: Sequence[str]) -> NDArray[Any]:
 
 
 def check_columns(columns: Sequence[TableColumn], file: CsvFile) -> None:
-    """Raise unless a file has all columns that are read.
-
-    Raises:
-        DataError: Some are missing.
-    """
+    """Raise a DataError unless a file has all columns that are read."""
     missing = [each.column for each in columns if each.column not in file.columns]
     if missing:
         raise DataError(
@@ -74,7 +70,7 @@ class TableReader(Reader):
     """Rows of CSV files, by the names of their columns.
 
     Args:
-        columns: What is read; other columns are not looked at.
+        columns: The columns that are read; a file may have others.
     """
 
     kind: ClassVar[str] = "tables"
@@ -83,7 +79,7 @@ class TableReader(Reader):
     columns: tuple[TableColumn, ...]
 
     def examples(self, path: Path) -> Iterator[Example]:
-        """The rows of a file, with their lines; what is unreadable is told."""
+        """The rows of a file with their lines; an unreadable row has an error."""
         try:
             file = CsvFile.of(existing(path))
             check_columns(self.columns, file)

@@ -1,4 +1,4 @@
-"""Text files, one example each, and CSV files with texts, a row each."""
+"""Texts: files of one example each, and CSV files of one example a row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
-from kscale.data.preprocessing.text import TextFit
+from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.readers.file_reader import FolderKind, Reading
 from kscale.data.readers.table_reader import TEXT, TableColumn, TableReader
 from kscale.data.sources.tables.csv_file import (
@@ -22,10 +22,10 @@ from kscale.errors import DataError
 
 
 def text_of_file(path: Path) -> str:
-    """All of a text file; it may be compressed with gzip.
+    """The whole text of a file, which may be compressed with gzip.
 
     Raises:
-        DataError: It cannot be read, or is no UTF-8.
+        DataError: The file cannot be read, or is no UTF-8.
     """
     with opened(path) as file:
         data = file.read()
@@ -34,11 +34,11 @@ def text_of_file(path: Path) -> str:
 
 @dataclass(frozen=True)
 class TextReader(Reader):
-    """Texts by raw input: of CSV files by column, or a whole text file each.
+    """Whole text files, and columns of text in CSV files.
 
     Args:
-        columns: What is read of a CSV file. A text file is the first of them, and the
-            others are empty.
+        columns: Columns that are read of a CSV file. A text file becomes the first of
+            them, and the others are empty.
     """
 
     kind: ClassVar[str] = "texts"
@@ -72,6 +72,6 @@ TEXTS = FolderKind(
     "texts",
     (".txt",),
     ("kind", "split_by", "vocabulary", "length"),
-    lambda path: None,  # a text tells nothing before it is read
+    lambda path: None,  # nothing is decided by the texts themselves
     _decide,
 )

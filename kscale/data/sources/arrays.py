@@ -2,15 +2,16 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kscale.data.example_rows import npy_header
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.data.rows import npy_header
 from kscale.errors import DataError
 
 # Keras' names first (`keras.datasets`), then those of MedMNIST and TensorFlow guides.
@@ -36,15 +37,19 @@ _KEYS: dict[PartName, tuple[tuple[str, str], ...]] = {
 }
 
 
+_SUFFIX = ".npy"  # of the arrays in an NPZ file
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
+
+
 def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]]:
-    """Which keys hold inputs and targets of each part that is there.
+    """The keys of inputs and targets, by part.
 
     Args:
         keys: All keys found.
-        where: What holds them, for the message.
+        where: Name of what holds the keys, for the message.
 
     Raises:
-        DataError: No training part is there, or half of a part is.
+        DataError: The training part, or half of a part, is missing.
     """
     found = set(keys)
     chosen: dict[PartName, tuple[str, str]] = {}
@@ -63,19 +68,19 @@ def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]
     return chosen
 
 
-def parts_of_mapping(source: Mapping[str, Any]) -> RawParts:
-    """Parts of a dict of arrays with the keys of an NPZ file: `x_train`, `y_train`."""
-    return {
-        part: RawPart.of(source[x], source[y], x, y)
-        for part, (x, y) in part_keys(source, "The dict").items()
-    }
+def parts_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawParts:
+    """Parts of arrays in memory.
 
-
-def parts_of_pair(source: tuple[Any, Any]) -> RawParts:
-    """Parts of `(x, y)`, or of `(x_train, y_train), (x_test, y_test)` as Keras gives.
-
-    `x` and `y` are arrays, or dicts of arrays by input and by target name.
+    Args:
+        source: A dict with the keys of an NPZ file, `x_train`, `y_train`, ...; or
+            `(x, y)`; or `(x_train, y_train), (x_test, y_test)` as Keras gives. In a
+            pair, `x` and `y` are arrays, or dicts of arrays by input or target name.
     """
+    if isinstance(source, Mapping):
+        return {
+            part: RawPart.of(source[x], source[y], x, y)
+            for part, (x, y) in part_keys(source, "The dict").items()
+        }
     if all(isinstance(item, tuple) and len(item) == 2 for item in source):
         (x_train, y_train), (x_test, y_test) = source
         return {
@@ -86,15 +91,13 @@ def parts_of_pair(source: tuple[Any, Any]) -> RawParts:
     return {"train": RawPart.of(x, y)}
 
 
-_SUFFIX = ".npy"
-_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
-
-
 def parts_of_file(path: Path) -> RawParts:
     """Parts of an NPZ file with the arrays `x_train`, `y_train`, ... or `x` and `y`.
 
+    Headers and names are read at once, arrays when they are needed, never a pickle.
+
     Raises:
-        DataError: There is no such file, it is damaged, or arrays are missing in it.
+        DataError: The file is missing, damaged, or lacks arrays.
     """
     if not path.exists():
         raise DataError(f"There is no file {path}.")
@@ -102,11 +105,8 @@ def parts_of_file(path: Path) -> RawParts:
         raise DataError(
             f"{path} is no NPZ file, which is a zip of arrays; numpy.savez writes one."
         )
-    try:
-        with zipfile.ZipFile(path) as file:
-            names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
-    except _DAMAGED as error:
-        raise _damaged(path, error) from error
+    with _refusing_damage(path), zipfile.ZipFile(path) as file:
+        names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
     keys = part_keys((name.removesuffix(_SUFFIX) for name in names), str(path))
     return {
         part: RawPart({UNNAMED: _lazy(path, x)}, {UNNAMED: _lazy(path, y)})
@@ -114,22 +114,24 @@ def parts_of_file(path: Path) -> RawParts:
     }
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} is damaged: {error}.")
-
-
 def _lazy(path: Path, key: str) -> RawArray:
-    try:
-        with zipfile.ZipFile(path) as file, file.open(key + _SUFFIX) as member:
-            shape, _, dtype = npy_header(member)
-    except _DAMAGED as error:
-        raise _damaged(path, error) from error
+    with (
+        _refusing_damage(path),
+        zipfile.ZipFile(path) as file,
+        file.open(key + _SUFFIX) as member,
+    ):
+        shape, _, dtype = npy_header(member)
     return RawArray(key, shape, dtype, lambda: _read(path, key))
 
 
 def _read(path: Path, key: str) -> Any:
+    with _refusing_damage(path), np.load(path, allow_pickle=False) as file:
+        return file[key]
+
+
+@contextmanager
+def _refusing_damage(path: Path) -> Iterator[None]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return file[key]
+        yield
     except _DAMAGED as error:
-        raise _damaged(path, error) from error
+        raise DataError(f"{path} is damaged: {error}.") from error

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.task.tasks import Target
+from kscale.data.array_inputs import input_of
+from kscale.data.load_options import Options
+from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
+from kscale.task.tasks import Target, Task
 
 _Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -19,24 +21,35 @@ class Embedded:
     """A data set whose task is known before it is read.
 
     Args:
+        name: Name of the data set.
         shape: Shape of the raw inputs, `(examples, ...)`.
         target: What is predicted.
         read: Gives inputs and labels.
     """
 
+    name: str
     shape: tuple[int, ...]
     target: Target
     read: Callable[[], _Pair]
 
+    def task(self, options: Options) -> Task:
+        """The task; nothing is read unless a kind needs it."""
+        self._check(options)
+        item = input_of("x", [self._x], options.kind, options.vocabulary)
+        return Task((item,), (self.target,))
+
+    def load(self, options: Options) -> RawData:
+        """All examples as a training part, from which the other parts are cut."""
+        self._check(options)
+        y = RawArray.of("y", self.read()[1])
+        return RawData({"train": RawPart({UNNAMED: self._x}, {UNNAMED: y})})
+
     @property
-    def x(self) -> RawArray:
-        """The raw inputs, not read yet."""
+    def _x(self) -> RawArray:
         return RawArray("x", self.shape, np.dtype(np.float32), lambda: self.read()[0])
 
-    def parts(self) -> RawParts:
-        """The whole set, as a training part to cut others from."""
-        y = RawArray.of("y", self.read()[1])
-        return {"train": RawPart({UNNAMED: self.x}, {UNNAMED: y})}
+    def _check(self, options: Options) -> None:
+        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
 
 
 @cache
@@ -55,12 +68,13 @@ def _diabetes() -> _Pair:
     return x.astype(np.float32), y
 
 
-# Alpaydin & Kaynak 1998: 1,797 handwritten digits, 8 x 8 pixels of 0 to 16.
-DIGITS = Embedded(
-    shape=(1797, 8, 8),
-    target=Target("label", "classes", 10, tuple("0123456789")),
-    read=_digits,
-)
+_DIGIT = Target("label", "classes", 10, tuple("0123456789"))
 
-# Efron et al. 2004: 442 patients, 10 measurements, the disease's progress in a year.
-DIABETES = Embedded(shape=(442, 10), target=Target("value", "real", 1), read=_diabetes)
+SOURCES: dict[str, Embedded] = {
+    # Efron et al. 2004: 442 patients, 10 measurements, the progress of a disease in a
+    # year.
+    "diabetes": Embedded("diabetes", (442, 10), Target("value", "real", 1), _diabetes),
+    # Alpaydin & Kaynak 1998: 1,797 handwritten digits, 8 x 8 pixels of 0 to 16.
+    "digits": Embedded("digits", (1797, 8, 8), _DIGIT, _digits),
+}
+"""Data sets that come with kscale, by name."""

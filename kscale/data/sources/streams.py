@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import StoredRows
 from kscale.data.holding import filled, most_bytes
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.data.rows import StoredRows
 from kscale.errors import DataError
 
 _Arrays = dict[str, NDArray[Any]]
@@ -41,7 +41,7 @@ def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
             lie on disk.
 
     Raises:
-        DataError: One never ends, is empty, its elements are not pairs or differ in
+        DataError: A data set never ends or is empty, elements are no pairs or differ in
             shape, or there is no training part.
     """
     allowance = _Allowance(most_bytes(memory))
@@ -59,12 +59,12 @@ class _Allowance:
 
 
 class _Spool:
-    """One array of a stream, as its chunks come.
+    """Collects the chunks of one array of a stream.
 
     Args:
-        label: What the user calls it.
-        first: The first chunk; all have its type and its shape of an example.
-        allowance: Gives memory until none is left; then all goes to disk.
+        label: Name of the array, for messages.
+        first: The first chunk, which decides type and shape of examples.
+        allowance: Memory for the array; more rows go to disk. None for no limit.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class _Spool:
         self._rows: StoredRows | None = None
 
     def add(self, chunk: NDArray[Any]) -> None:
-        """Keep further examples.
+        """Collect further examples.
 
         Raises:
-            DataError: They are of another form than the first one, or the disk is full.
+            DataError: Their shape differs from the first, or the disk is full.
         """
         if chunk.shape[1:] != self._shape:
             raise DataError(
@@ -116,14 +116,14 @@ class _Spool:
         return RawArray.of(self._label, filled(self._consumed(), shape, self._dtype))
 
     def _consumed(self) -> Iterator[NDArray[Any]]:
-        """Chunks in order, each let go before the next is asked for."""
+        """Chunks in order, which are removed one by one."""
         self._chunks.reverse()
         while self._chunks:
             yield self._chunks.pop()
 
 
 def _by_part(source: Any) -> dict[PartName, tuple[str, Any]]:
-    """Streams by part, each with the name the user knows it by."""
+    """By part, its name for messages and its stream."""
     if is_stream(source):
         return {"train": ("", source)}
     if isinstance(source, tuple):
@@ -164,9 +164,8 @@ def _part_of(stream: Any, name: str, allowance: _Allowance) -> RawPart:
 def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
     """Inputs and targets by name, several examples at a time.
 
-    An element holds several examples if all its arrays agree in length. An example
-    whose features are as many as its real targets looks the same, and is taken for
-    several.
+    An element whose arrays all have one length is taken for several examples; so is a
+    single example with as many features as real targets.
     """
     is_batched: bool | None = None
     for element in stream.as_numpy_iterator():
@@ -182,7 +181,7 @@ def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
 
 
 def _by_name(values: Any) -> _Arrays:
-    """Arrays by name; texts stay of any length."""
+    """Arrays by name; texts of any length are objects."""
     named = values if isinstance(values, Mapping) else {UNNAMED: values}
     return {
         str(name): np.asarray(value, object if isinstance(value, bytes) else None)

@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets by name, an optional package."""
+"""Data sets of TensorFlow Datasets, an optional package, by name."""
 
 import sys
 from contextlib import redirect_stdout
@@ -23,29 +23,28 @@ def is_tfds(source: Any) -> bool:
 def load(source: str, options: Options) -> RawData:
     """The splits of a data set that has a supervised form `(x, y)`.
 
-    It is downloaded and prepared by TensorFlow Datasets, which keeps it in a folder of
-    its own (`TFDS_DATA_DIR`).
+    TensorFlow Datasets downloads and prepares the files in `TFDS_DATA_DIR`.
 
     Args:
-        source: Its name after `tfds:`, with configuration and version if needed; or
-            the folder of a data set that has been prepared.
+        source: `tfds:` and a name, with configuration and version if needed; or
+            `tfds:` and the folder of a data set that has been prepared.
         options: `kind`, `vocabulary` and `memory` are of use.
 
     Raises:
         MissingPackageError: TensorFlow Datasets is not installed.
-        DataError: It has no such data set, cannot download it, or it has no supervised
+        DataError: The data set is unknown, cannot be downloaded, or has no supervised
             form or no training part.
     """
     options.refuse_except(source, "kind", "vocabulary")
     name = source.removeprefix(PREFIX)
     try:
-        with redirect_stdout(sys.stderr):  # what it says while it downloads
+        with redirect_stdout(sys.stderr):  # messages about the download
             builder = _builder(_imported(source), name)
             names = _class_names(source, builder.info)
             streams = _streams(source, builder)
     except (DataError, MissingPackageError):
         raise
-    # Its data sets are code of many authors, who raise what they like.
+    # Data sets are code of many authors, who raise anything.
     except Exception as error:
         raise DataError(
             f"{source} cannot be loaded by TensorFlow Datasets: {reason_of(error)}. "
@@ -82,7 +81,7 @@ def _class_names(source: str, info: Any) -> tuple[str, ...]:
     """Names of the classes, if there are classes.
 
     Raises:
-        DataError: What is input and what is target is not said.
+        DataError: The data set does not name one input and one target.
     """
     keys = info.supervised_keys
     if not keys or len(keys) != 2 or not all(isinstance(key, str) for key in keys):
@@ -94,7 +93,7 @@ def _class_names(source: str, info: Any) -> tuple[str, ...]:
 
 
 def _streams(source: str, builder: Any) -> dict[str, Any]:
-    """The splits that are parts, as they are."""
+    """The splits that are parts."""
     found = [part for part in PART_NAMES if part in builder.info.splits]
     if "train" not in found:
         raise DataError(

@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.building.models import build_model
-from kscale.data.rows import Rows, row_bytes
+from kscale.data.example_rows import Rows, row_bytes
 from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe

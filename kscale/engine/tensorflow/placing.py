@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kscale.data.class_weights import class_weights_of
 from kscale.data.dataset import Dataset, Part
-from kscale.data.rows import Rows, row_bytes
+from kscale.data.example_rows import Rows, row_bytes
 
 CHUNK_BYTES = 2**26
 

@@ -1,6 +1,6 @@
 """Feeding: in which form a model of a user is given the examples of a data set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -11,8 +11,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset, Part
-from kscale.data.preprocessing.column_features import TableColumns
 from kscale.data.preprocessing.scaled import Scaled
+from kscale.data.preprocessing.table_columns import TableColumns
+from kscale.data.scaling import Scaling
 from kscale.errors import SpecError
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.guests.sizes.model_size import sides_of
@@ -59,7 +60,7 @@ def feedings_of(dataset: Dataset) -> list[Feeding]:
         text = "the raw numbers of the table, its columns in order, as one matrix"
         found.append(Feeding(text, columns=numbers))
     if [item.kind for item in dataset.task.inputs] == ["image"]:
-        rows = raw_rows(dataset, dataset.validation, slice(0, 1000))
+        rows = _fed_rows(dataset, RAW, dataset.validation, slice(0, 1000))
         peak = float(max(array.max() for array in rows.values()))
         peak = _BYTE if _BYTE / 2 < peak <= _BYTE else peak
         if peak > 1:
@@ -69,33 +70,50 @@ def feedings_of(dataset: Dataset) -> list[Feeding]:
     return found
 
 
-def raw_rows(dataset: Dataset, part: Part, chosen: Any) -> dict[str, NDArray[Any]]:
-    """Raw inputs of some examples by name, restored where only scaled ones are kept."""
-    rows: dict[str, NDArray[Any]] = {}
+def fed(
+    dataset: Dataset,
+    feeding: Feeding,
+    read: Callable[[str], Any],
+    kept: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Examples in a form, by name: arrays or Keras tensors, as they are read.
+
+    Args:
+        dataset: Where the examples are from.
+        feeding: The form.
+        read: Gives what networks read, by the name of the input.
+        kept: Raw inputs that are kept, by name; the others are restored.
+    """
+    if not feeding.is_raw:
+        return {item.name: read(item.name) for item in dataset.task.inputs}
+    rows = {}
     for name, item in dataset.preprocessing.items():
         for raw in item.raw_inputs:
-            if raw.name in part.raw:
-                rows[raw.name] = part.raw[raw.name][chosen]
+            if raw.name in kept:
+                rows[raw.name] = kept[raw.name]
             elif isinstance(item, Scaled):
-                rows[raw.name] = item.scaling.invert(part.inputs[name][chosen])
+                rows[raw.name] = unscaled(read(name), item.scaling)
             else:
-                rows[raw.name] = part.inputs[name][chosen]
-    return rows
-
-
-def fed_rows(
-    dataset: Dataset, part: Part, feeding: Feeding, chosen: Any
-) -> dict[str, NDArray[Any]]:
-    """Some examples in a form, by name."""
-    if not feeding.is_raw:
-        return {name: rows[chosen] for name, rows in part.inputs.items()}
-    rows = raw_rows(dataset, part, chosen)
+                rows[raw.name] = read(name)
     if feeding.columns:
         columns = [np.asarray(rows[name], np.float32) for name in feeding.columns]
         return {_MATRIX: np.stack(columns, axis=1)}
     if feeding.divisor == 1.0:
         return rows
     return {name: rows[name] / np.float32(feeding.divisor) for name in rows}
+
+
+def _fed_rows(
+    dataset: Dataset, feeding: Feeding, part: Part, chosen: Any
+) -> dict[str, NDArray[Any]]:
+    kept = {name: rows[chosen] for name, rows in part.raw.items()}
+    return fed(dataset, feeding, lambda name: part.inputs[name][chosen], kept)
+
+
+def unscaled(scaled: Any, scaling: Scaling) -> Any:
+    """What was scaled, an array or a Keras tensor, as it was before."""
+    offset = np.asarray(scaling.offset, np.float32)
+    return (scaled - offset) / np.asarray(scaling.scale, np.float32)
 
 
 def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]:
@@ -133,7 +151,7 @@ class Feeder:
         found: dict[str, list[NDArray[Any]]] = {}
         for start in range(0, len(chosen), _CHUNK):
             some = chosen[start : start + _CHUNK]
-            rows = fed_rows(self.dataset, part, self.feeding, some)
+            rows = _fed_rows(self.dataset, self.feeding, part, some)
             given = self.model(self.packed(rows), training=False)
             for name, tensor in named_tensors(self.model, given).items():
                 array = np.asarray(tensor.numpy(), np.float32)

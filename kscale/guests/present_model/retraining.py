@@ -5,28 +5,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 from msgspec import structs
 
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
-from kscale.data.scaling import Scaling
 from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
-from kscale.guests.present_model.feeding import Feeder, named_tensors
+from kscale.guests.present_model.feeding import Feeder, fed, named_tensors, unscaled
 from kscale.guests.present_model.scoring import (
     Present,
+    network_output,
     output_names,
-    takes_one,
 )
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
 from kscale.runs.records import RETRAINED, Ended, Record, Reference, Training
 from kscale.search.contract import Job, derived_seed
-from kscale.ship.preprocessing_layers import rescaled
-from kscale.task.tasks import Target
 from kscale.tuning.attempts import MemberWeights, train_member
 from kscale.tuning.family_trainer import NetworkTrainer
 from kscale.tuning.plan import Plan
@@ -34,50 +30,43 @@ from kscale.tuning.trainer import TrainingSetup
 
 _RATE = 1e-3  # Adam's usual one
 _DECAY = 0.004  # as the knob of every family
-_LEAST = 1e-7  # a probability, as Keras clips them
 
 
 def check_retrainable(present: Present) -> None:
     """Raise unless a present model can be trained anew.
 
     Raises:
-        SpecError: It is no graph of layers, or reads what networks do not get; its
-            weights are not made to be trained, or a layer cannot be made anew.
+        SpecError: The model is no graph of layers, reads what networks do not get, or
+            has weights that are not trained or a layer that cannot be made anew.
     """
+    why = _obstacle(present)
+    if why:
+        raise SpecError(f"{present.name} {why}: leave out --retrain-baseline.")
+
+
+def _obstacle(present: Present) -> str:
+    """Why a present model cannot be trained anew; empty if it can be."""
     feeder = present.feeder
     if graph_of(feeder.model) is None:
-        raise SpecError(
-            f"{present.name} has a call of its own, so it cannot be built with new "
-            "weights: leave out --retrain-baseline."
-        )
-    kinds = feeder.dataset.preprocessing.values()
+        return "has a call of its own, so it cannot be built with new weights"
+    items = feeder.dataset.preprocessing.values()
     if feeder.feeding.is_raw and not all(
-        isinstance(item, Scaled | Unchanged) for item in kinds
+        isinstance(item, Scaled | Unchanged) for item in items
     ):
-        raise SpecError(
-            f"{present.name} reads texts, sounds or columns of a table itself, which "
-            "are not kept for training: leave out --retrain-baseline."
+        return (
+            "reads texts, sounds or columns of a table itself, which are not kept for "
+            "training"
         )
-    _refuse_untrained_kernels(present)
-    try:
-        as_network(replace(feeder, model=fresh_clone(feeder.model, 0)), present)
-    except Exception as error:  # layers of a stranger may fail in any way
-        raise SpecError(
-            f"{present.name} cannot be built with new weights ({sentence_of(error)}): "
-            "leave out --retrain-baseline."
-        ) from error
-
-
-def _refuse_untrained_kernels(present: Present) -> None:
-    """New weights of theirs would stay as they are drawn, or as they are packed."""
-    for layer in present.feeder.model._flatten_layers():
+    for layer in feeder.model._flatten_layers():
         quantized = getattr(layer, "quantization_mode", None)
         if quantized or getattr(layer, "lora_enabled", False):
             what = f"quantized to {quantized}" if quantized else "adapted by LoRA"
-            raise SpecError(
-                f"{present.name} has layers {what}, whose kernels are not trained: "
-                "leave out --retrain-baseline, or give the model from before."
-            )
+            return f"has layers {what}, whose kernels are not trained"
+    try:
+        as_network(replace(feeder, model=fresh_clone(feeder.model, 0)), present)
+    except Exception as error:  # layers of a stranger may fail in any way
+        return f"cannot be built with new weights ({sentence_of(error)})"
+    return ""
 
 
 def retrained_results(
@@ -175,78 +164,32 @@ def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
 def as_network(feeder: Feeder, present: Present) -> keras.Model:
     """A model that reads and gives what kscale's networks do, around another.
 
-    It turns inputs back into what the other model is fed, and what that gives into
-    logits and scaled values.
+    Inputs are turned back into what the other model is fed, and its outputs into logits
+    and scaled values.
     """
-    dataset = feeder.dataset
+    dataset, model = feeder.dataset, feeder.model
     inputs = {
         item.name: keras.Input(item.shape, dtype=item.dtype, name=layer_name(item.name))
         for item in dataset.task.inputs
     }
-    outputs = feeder.model(feeder.packed(_fed(feeder, inputs)))
-    tensors = named_tensors(feeder.model, outputs)
+    rows = fed(dataset, feeder.feeding, inputs.__getitem__, {})
+    tensors = named_tensors(model, model(feeder.packed(rows)))
     names = output_names(dataset.task, tensors, present.name)
-    heads = {
-        layer_name(head): _head(target, name, tensors[name], feeder, present)
-        for target, head, name in zip(
-            dataset.task.targets, head_names(dataset.task), names, strict=True
-        )
-    }
+    heads = {}
+    for target, head, name in zip(
+        dataset.task.targets, head_names(dataset.task), names, strict=True
+    ):
+        is_logit = "logit" in present.forms[target.name]
+        given = network_output(target, tensors[name], is_logit)
+        scaling = dataset.target_scaling.get(target.name)
+        if scaling is not None and not _is_linear(model, name):
+            given = unscaled(given, scaling)
+        heads[layer_name(head)] = given
     return keras.Model(single_or_named(inputs), single_or_named(heads))
 
 
-def _fed(feeder: Feeder, inputs: dict[str, Any]) -> dict[str, Any]:
-    """What the model is fed, from what networks read, as Keras tensors."""
-    feeding = feeder.feeding
-    if not feeding.is_raw:
-        return inputs
-    fed = {}
-    for name, item in feeder.dataset.preprocessing.items():
-        raw = item.raw_inputs[0].name
-        fed[raw] = inputs[name]
-        if isinstance(item, Scaled):
-            back = _inverse(item.scaling)
-            fed[raw] = rescaled(inputs[name], back, f"{layer_name(name)}_raw")
-            if feeding.divisor != 1.0:
-                fed[raw] = fed[raw] / feeding.divisor
-    return fed
-
-
-def _inverse(scaling: Scaling) -> Scaling:
-    pairs = list(zip(scaling.scale, scaling.offset, strict=True))
-    return Scaling(
-        tuple(1 / scale for scale, _ in pairs),
-        tuple(-offset / scale for scale, offset in pairs),
-    )
-
-
-def _head(
-    target: Target, name: str, given: Any, feeder: Feeder, present: Present
-) -> Any:
-    """An output as a network gives it: logits, or values of mean 0 and deviation 1."""
-    if len(given.shape) == 1:
-        given = keras.ops.expand_dims(given, -1)
-    if not target.head.is_named:
-        return _scaled_values(target, name, given, feeder)
-    is_logit = "logit" in present.forms[target.name]
-    if takes_one(target) and given.shape[-1] == 1:
-        first = 0 * given if is_logit else 1 - given
-        given = keras.ops.concatenate([first, given], axis=-1)
-    if is_logit:
-        return given
-    logits = keras.ops.log(keras.ops.clip(given, _LEAST, 1.0))
-    if target.head.is_exclusive:
-        return logits
-    return logits - keras.ops.log(keras.ops.clip(1 - given, _LEAST, 1.0))
-
-
-def _scaled_values(target: Target, name: str, given: Any, feeder: Feeder) -> Any:
-    """A last layer that is linear learns the scaled values at once, any other gives
-    the user's unit."""
-    made = named_tensors(feeder.model, graph_of(feeder.model).output)[name]
-    last = made._keras_history.operation
-    is_linear = getattr(last, "activation", None) is keras.activations.linear
-    scaling: Scaling | None = feeder.dataset.target_scaling.get(target.name)
-    if is_linear or scaling is None:
-        return given
-    return rescaled(given, _inverse(scaling), f"{layer_name(target.name)}_scaled")
+def _is_linear(model: keras.Model, name: str) -> bool:
+    """Whether a linear layer makes an output, which learns scaled values by itself."""
+    output = named_tensors(model, graph_of(model).output)[name]
+    last = output._keras_history.operation
+    return getattr(last, "activation", None) is keras.activations.linear

@@ -39,7 +39,7 @@ _DOUBT = (
     "fed otherwise than it was trained (inputs or targets scaled outside of it? "
     "classes in another order?)"
 )
-_SUM = 1e-2  # how far from 1 probabilities may sum up in float16
+_LEAST = 1e-7  # a probability, as Keras clips them
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Present:
 
     @property
     def form(self) -> str:
-        """What its outputs are, in words."""
+        """What the outputs are, in words."""
         return " and ".join(dict.fromkeys(self.forms.values()))
 
     def to_json(self) -> dict[str, Any]:
@@ -214,36 +214,42 @@ def output_names(task: Task, outputs: Mapping[str, Any], name: str) -> list[str]
 def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any], str]:
     """What a target's head calls `given`; and what the outputs are, in words."""
     head = target.head
-    columns = given[:, None] if given.ndim == 1 else given
-    is_chance = _are_chances(columns)
-    form = "probabilities" if is_chance else "logits"
-    if takes_one(target) and columns.shape[1:] == (1,):
-        first = 1 - columns if is_chance else 0 * columns
-        columns = np.concatenate([first, columns], axis=-1)
-        form = f"the {'probability' if is_chance else 'logit'} of the second class"
-    if columns.ndim != 2 or columns.shape[1] != target.outputs:
-        sides = "x".join(str(side) for side in columns.shape[1:])
+    is_chance = bool((given >= 0).all() and (given <= 1).all())
+    found = np.asarray(network_output(target, given, not is_chance))
+    if found.shape[1:] != (target.outputs,):
+        sides = "x".join(str(side) for side in given.shape[1:]) or "1"
         raise SpecError(
             f"{name} gives {sides} numbers for each example, but {target.name!r} of "
             f"the data has {head.count_text(target.outputs)}."
         )
     if not head.is_named:
-        return columns, head.nouns[1]
-    if not is_chance:
-        return head.activate(columns), form
-    sums = columns.sum(axis=-1, keepdims=True)
-    if not head.is_exclusive or np.allclose(sums, 1.0, atol=_SUM):
-        return columns, form
-    return columns / np.maximum(sums, 1e-7), f"{form} that do not sum up to 1"
+        return found, head.nouns[1]
+    forms = ("probabilities", "the probability of the second class")
+    forms = forms if is_chance else ("logits", "the logit of the second class")
+    return head.activate(found), forms[found.shape != given.shape]
 
 
-def takes_one(target: Target) -> bool:
-    """Whether one number is enough: that of the second of two classes."""
-    return target.head.is_exclusive and target.outputs == 2
+def network_output(target: Target, given: Any, is_logit: bool) -> Any:
+    """An output as a network of kscale gives it: logits, or values.
 
-
-def _are_chances(given: NDArray[Any]) -> bool:
-    return bool((given >= 0).all() and (given <= 1).all())
+    Args:
+        target: What the output is for.
+        given: The output, an array or a Keras tensor: logits, probabilities or values;
+            for two classes also one number for the second.
+        is_logit: Whether the output is logits.
+    """
+    ops, head = keras.ops, target.head
+    if len(given.shape) == 1:
+        given = ops.expand_dims(given, -1)
+    if not head.is_named:
+        return given
+    if head.is_exclusive and target.outputs == 2 and given.shape[-1] == 1:
+        first = 0 * given if is_logit else 1 - given
+        given = ops.concatenate([first, given], axis=-1)
+    if is_logit:
+        return given
+    logits = ops.log(ops.clip(given, _LEAST, 1.0))
+    return logits if head.is_exclusive else logits - ops.log(1 - given + _LEAST)
 
 
 def present_results(

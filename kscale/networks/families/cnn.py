@@ -26,18 +26,8 @@ from dataclasses import replace
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
-from kscale.networks.counts import Count
-from kscale.networks.families import images
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    activation_knob,
-    depth_knob,
-    dropped,
-    learning_rate_knob,
-    width_knob,
-    with_heads,
-)
+from kscale.networks.families import base, images
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
@@ -70,9 +60,9 @@ def _network(
     layers += [
         bp.MaxPool2D(name=f"stage{len(depths)}/pool"),
         bp.Flatten(name="flat"),
-        Repeat((dense, *dropped(dropout)), 2, name="hidden"),
+        Repeat((dense, *base.dropped(dropout)), 2, name="hidden"),
     ]
-    return with_heads(task, layers)
+    return base.with_heads(task, layers)
 
 
 def stage_depths(depth: int, stages: int) -> list[int]:
@@ -95,19 +85,21 @@ def _convolution(filters: Count, activation: str, norm: str) -> tuple[Layer, ...
     return (replace(plain, use_bias=False), *images.normalized(activation))
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="cnn",
     summary="3x3 convolutions in stages, as VGG; images, sound",
     depth_counts="3x3 convolutions",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
     knobs=(
-        depth_knob(4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"),
-        width_knob(32, 512, "channels of the first stage"),
-        activation_knob(("relu", "gelu", "silu"), "function after each convolution"),
-        Knob("norm", "batch", ("none", "batch"), "what is normalized"),
+        base.depth_knob(4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"),
+        base.width_knob(32, 512, "channels of the first stage"),
+        base.activation_knob(
+            ("relu", "gelu", "silu"), "function after each convolution"
+        ),
+        base.Knob("norm", "batch", ("none", "batch"), "what is normalized"),
         images.STAGES,
-        Knob(
+        base.Knob(
             "head_units",
             0,
             (0, 64, 256, 1024, 4096),
@@ -117,6 +109,6 @@ FAMILY = Family(
         images.DROPOUT,
         images.AUGMENT,
     ),
-    learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
+    learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

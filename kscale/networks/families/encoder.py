@@ -3,17 +3,21 @@
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat
-from kscale.networks.counts import Count, has_any
-from kscale.networks.families.base import Knob, activation_knob, dropped, share_knob
+from kscale.networks.families import base
+from kscale.networks.whole_numbers import Count, has_any
 
 _HEAD_SIZES = tuple(range(64, 0, -8))
 
-HEADS = Knob("heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
-MLP_RATIO = Knob("mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1)
-ACTIVATION = activation_knob(
+HEADS = base.Knob(
+    "heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0
+)
+MLP_RATIO = base.Knob(
+    "mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1
+)
+ACTIVATION = base.activation_knob(
     ("gelu", "relu", "silu"), "function inside the dense layers"
 )
-DROPOUT = share_knob(
+DROPOUT = base.share_knob(
     "dropout",
     0.1,
     (0.0, 0.1, 0.2, 0.3),
@@ -60,12 +64,12 @@ def encoder(
             name="attention",
             inputs=(read, read, *mask),
         ),
-        *dropped(dropout, "dropout1"),
+        *base.dropped(dropout, "dropout1"),
     ]
     dense = [
         bp.Dense(mlp_ratio * width, activation, name="expand"),
         bp.Dense(width, name="project"),
-        *dropped(dropout, "dropout2"),
+        *base.dropped(dropout, "dropout2"),
     ]
     add1 = bp.Add(name="add1", inputs=(BODY_INPUT, attention[-1].name))
     norm1, norm2 = bp.LayerNorm(name="norm1"), bp.LayerNorm(name="norm2")

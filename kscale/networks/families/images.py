@@ -4,14 +4,7 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.augmentation import RandomErase, RandomFlip, RandomShift
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
-from kscale.networks.families.base import (
-    Knob,
-    Value,
-    dropped,
-    only_input,
-    share_knob,
-    with_heads,
-)
+from kscale.networks.families import base
 from kscale.task.tasks import Task
 
 _LEAST_SIDE = 4
@@ -24,7 +17,7 @@ _MOST_SHIFT = 0.1
 _MOST_ERASED = 0.2
 
 
-def augments_for(task: Task) -> tuple[Value, ...]:
+def augments_for(task: Task) -> tuple[base.Value, ...]:
     """Values of `augment` that suit a task.
 
     Example:
@@ -35,23 +28,23 @@ def augments_for(task: Task) -> tuple[Value, ...]:
     return _AUGMENTS.get(task.inputs[0].kind, ("none",))
 
 
-STAGES = Knob(
+STAGES = base.Knob(
     "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
 )
-ZERO_INIT = Knob(
+ZERO_INIT = base.Knob(
     "zero_init",
     True,
     (False, True),
     "whether residual branches start as nothing",
     shapes=False,
 )
-DROPOUT = share_knob(
+DROPOUT = base.share_knob(
     "dropout",
     0.0,
     (0.0, 0.1, 0.2, 0.3, 0.5),
     "share of features dropped before the output",
 )
-AUGMENT = Knob(
+AUGMENT = base.Knob(
     "augment",
     "none",
     tuple(dict.fromkeys((*_AUGMENTS["image"], *_AUGMENTS["spectrogram"]))),
@@ -67,7 +60,7 @@ def image_shape(task: Task, family: str) -> tuple[int, ...]:
     Raises:
         SpecError: The task has several inputs.
     """
-    item = only_input(task, family)
+    item = base.only_input(task, family)
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
 
@@ -164,4 +157,4 @@ def normalized(
 def averaged(task: Task, layers: list[Layer], dropout: float) -> Blueprint:
     """A blueprint whose heads read the average over all positions of the last layer."""
     pool = bp.GlobalAveragePool(name="pool")
-    return with_heads(task, [*layers, pool, *dropped(dropout)])
+    return base.with_heads(task, [*layers, pool, *base.dropped(dropout)])

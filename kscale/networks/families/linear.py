@@ -16,14 +16,7 @@ Example:
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
-from kscale.networks.families import tokens
-from kscale.networks.families.base import (
-    Family,
-    head_names,
-    learning_rate_knob,
-    only_input,
-    with_heads,
-)
+from kscale.networks.families import base, tokens
 from kscale.task.tasks import Task
 
 # Adam moves a weight by about the learning rate a step, whatever the gradient, and the
@@ -32,20 +25,20 @@ _TENFOLD = 10.0
 
 
 def _network(task: Task, *, vocabulary: int) -> Blueprint:
-    item = only_input(task, "linear")
+    item = base.only_input(task, "linear")
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
     if item.kind == "tokens":
         return _bag_of_words(task, vocabulary)
     tokens.refuse_knobs_of_tokens(task, vocabulary=vocabulary)
     flat: list[Layer] = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
-    return with_heads(task, flat)
+    return base.with_heads(task, flat)
 
 
 def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
     ids = task.inputs[0]
     layers: list[Layer] = [bp.PaddingMask(name="mask", inputs=(ids.name,))]
-    heads = head_names(task)
+    heads = base.head_names(task)
     for target, head in zip(task.targets, heads, strict=True):
         weights = f"{head}/tokens"
         layers += [
@@ -58,13 +51,13 @@ def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
     return Blueprint(task.inputs, tuple(layers), tuple(heads))
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="linear",
     summary="logistic or linear regression; bag of words for tokens",
     depth_counts="nothing (0)",
     width_counts="nothing",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
     knobs=(tokens.VOCABULARY,),
-    learning_rate=learning_rate_knob(3e-3, 1e-3, 3e-2),
+    learning_rate=base.learning_rate_knob(3e-3, 1e-3, 3e-2),
     network=_network,
 )

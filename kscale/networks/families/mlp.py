@@ -29,20 +29,8 @@ Example:
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
-from kscale.networks.counts import Count
-from kscale.networks.families import tokens
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    activation_knob,
-    depth_knob,
-    dropped,
-    learning_rate_knob,
-    only_input,
-    share_knob,
-    width_knob,
-    with_heads,
-)
+from kscale.networks.families import base, tokens
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Input, Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,
@@ -63,7 +51,7 @@ def _network(
     embedding_width: int,
     token_dropout: float,
 ) -> Blueprint:
-    item = only_input(task, "mlp")
+    item = base.only_input(task, "mlp")
     if item.kind == "tokens":
         narrow = embedding_width or width
         layers = _average(item, vocabulary, narrow, token_dropout)
@@ -81,9 +69,9 @@ def _network(
         "layer": [bp.LayerNorm(name="norm")],
     }
     function = bp.Activation(activation, name="activation")
-    hidden = (dense, *norms[norm], function, *dropped(dropout))
+    hidden = (dense, *norms[norm], function, *base.dropped(dropout))
     layers.append(Repeat(hidden, depth, name="hidden"))
-    return with_heads(task, layers)
+    return base.with_heads(task, layers)
 
 
 def _average(ids: Input, vocabulary: int, width: Count, dropout: float) -> list[Layer]:
@@ -91,28 +79,28 @@ def _average(ids: Input, vocabulary: int, width: Count, dropout: float) -> list[
     layers = [
         bp.PaddingMask(name="mask", inputs=(ids.name,)),
         *tokens.embedded(ids, vocabulary, width, "embeddings", "mlp", _EMBEDDINGS),
-        *dropped(dropout, "embeddings/dropout", positions=True),
+        *base.dropped(dropout, "embeddings/dropout", positions=True),
     ]
     average = bp.GlobalAveragePool(
         positions=True, name="average", inputs=(layers[-1].name, "mask")
     )
-    return [*layers, average, *dropped(dropout, "average/dropout")]
+    return [*layers, average, *base.dropped(dropout, "average/dropout")]
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="mlp",
     summary="dense layers; tables, small images, averages of text",
     depth_counts="hidden dense layers",
     width_counts="units of a hidden layer",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
     knobs=(
-        depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
-        width_knob(64, 8192, "units of a hidden layer"),
-        activation_knob(
+        base.depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
+        base.width_knob(64, 8192, "units of a hidden layer"),
+        base.activation_knob(
             ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
         ),
-        Knob("norm", "batch", ("none", "batch", "layer"), "what is normalized"),
-        share_knob(
+        base.Knob("norm", "batch", ("none", "batch", "layer"), "what is normalized"),
+        base.share_knob(
             "dropout",
             0.0,
             (0.0, 0.1, 0.2, 0.3, 0.5),
@@ -120,13 +108,13 @@ FAMILY = Family(
         ),
         tokens.VOCABULARY,
         tokens.EMBEDDING_WIDTH,
-        share_knob(
+        base.share_knob(
             "token_dropout",
             0.5,
             (0.0, 0.3, 0.5, 0.6, 0.7),
             "share of tokens, and of features of their average, dropped in training",
         ),
     ),
-    learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
+    learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

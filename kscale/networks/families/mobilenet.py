@@ -39,16 +39,8 @@ from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
-from kscale.networks.counts import Count, larger
-from kscale.networks.families import images
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    activation_knob,
-    depth_knob,
-    learning_rate_knob,
-    width_knob,
-)
+from kscale.networks.families import base, images
+from kscale.networks.whole_numbers import Count, larger
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
@@ -235,32 +227,34 @@ def _squeeze(inner: Count, squeeze: int, activation: str) -> list[Layer]:
     ]
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="mobilenet",
     summary="inverted bottlenecks; images, sound, small budgets",
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
     knobs=(
-        depth_knob(2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"),
-        width_knob(16, 256, "channels of the first stage"),
-        Knob("expansion", 6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
-        Knob("kernel", 3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99),
-        Knob(
+        base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"),
+        base.width_knob(16, 256, "channels of the first stage"),
+        base.Knob("expansion", 6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
+        base.Knob(
+            "kernel", 3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99
+        ),
+        base.Knob(
             "squeeze",
             0,
             (0, 4, 8, 16),
             "channels over those squeezed from them; 0 is no squeeze",
             low=0,
         ),
-        Knob(
+        base.Knob(
             "layout",
             "doubling",
             ("doubling", "v2"),
             "channels and blocks of the stages; v2 is MobileNetV2's table",
         ),
         images.STAGES,
-        Knob(
+        base.Knob(
             "stem_stride",
             0,
             (0, 1, 2),
@@ -268,20 +262,20 @@ FAMILY = Family(
             low=0,
             high=2,
         ),
-        Knob(
+        base.Knob(
             "head_width",
             0,
             (0, 64, 256, 1280),
             "channels before the average; 0 is four times the last stage's",
             low=0,
         ),
-        activation_knob(
+        base.activation_knob(
             ("relu6", "relu", "silu", "hard_silu"), "function after each inner norm"
         ),
         images.ZERO_INIT,
         images.DROPOUT,
         images.AUGMENT,
     ),
-    learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
+    learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

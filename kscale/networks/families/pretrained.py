@@ -25,13 +25,7 @@ Example:
 
 from kscale.networks.backbones import NETWORKS, SIDES, Backbone, counts_of, side_for
 from kscale.networks.blueprint import Blueprint
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    dropped,
-    learning_rate_knob,
-    with_heads,
-)
+from kscale.networks.families import base
 from kscale.networks.families.images import DROPOUT, image_shape
 from kscale.task.tasks import Task
 
@@ -59,30 +53,30 @@ def _network(
         kept=held - output,
         name="backbone",
     )
-    return with_heads(task, [trunk, *dropped(dropout)])
+    return base.with_heads(task, [trunk, *base.dropped(dropout)])
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="pretrained",
     summary="keras.applications with a new head; few images",
     depth_counts="nothing (0): the backbone has it",
     width_counts="nothing: the backbone has it",
     kinds=("image",),
     knobs=(
-        Knob(
+        base.Knob(
             "backbone",
             "mobilenet_v2_1.0",
             tuple(NETWORKS),
             "network of keras.applications, with its alpha",
         ),
-        Knob("tuned", "head", ("head", "all"), "what is trained"),
-        Knob(
+        base.Knob("tuned", "head", ("head", "all"), "what is trained"),
+        base.Knob(
             "side",
             0,
             (0, *SIDES),
             "pixels of a side that images are resized to; 0 suits the image",
         ),
-        Knob(
+        base.Knob(
             "weights",
             "imagenet",
             ("imagenet", "none"),
@@ -92,6 +86,6 @@ FAMILY = Family(
         ),
         DROPOUT,
     ),
-    learning_rate=learning_rate_knob(1e-3, 1e-4, 1e-2),
+    learning_rate=base.learning_rate_knob(1e-3, 1e-4, 1e-2),
     network=_network,
 )

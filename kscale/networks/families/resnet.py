@@ -37,16 +37,8 @@ from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
-from kscale.networks.counts import Count
-from kscale.networks.families import images
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    activation_knob,
-    depth_knob,
-    learning_rate_knob,
-    width_knob,
-)
+from kscale.networks.families import base, images
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 4
@@ -214,26 +206,30 @@ def _pre_block(
     return (*layers, bp.Add(name="add", inputs=(shortcut, f"conv{last}")))
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="resnet",
     summary="residual networks; images, sound",
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
     knobs=(
-        depth_knob(2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"),
-        width_knob(32, 512, "channels of the first stage"),
-        Knob("block", "basic", ("basic", "bottleneck"), "what a block consists of"),
-        Knob("norm", "pre", ("pre", "post"), "where blocks normalize"),
+        base.depth_knob(2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"),
+        base.width_knob(32, 512, "channels of the first stage"),
+        base.Knob(
+            "block", "basic", ("basic", "bottleneck"), "what a block consists of"
+        ),
+        base.Knob("norm", "pre", ("pre", "post"), "where blocks normalize"),
         images.STAGES,
-        Knob("pattern", "equal", _PATTERNS, "blocks of the stages in proportion"),
-        Knob("stem", "auto", ("auto", "small", "imagenet"), "what reads the image"),
-        activation_knob(("relu", "gelu", "silu"), "function after each norm"),
-        Knob("bias", False, (False, True), "whether convolutions have biases"),
+        base.Knob("pattern", "equal", _PATTERNS, "blocks of the stages in proportion"),
+        base.Knob(
+            "stem", "auto", ("auto", "small", "imagenet"), "what reads the image"
+        ),
+        base.activation_knob(("relu", "gelu", "silu"), "function after each norm"),
+        base.Knob("bias", False, (False, True), "whether convolutions have biases"),
         images.ZERO_INIT,
         images.DROPOUT,
         images.AUGMENT,
     ),
-    learning_rate=learning_rate_knob(3e-3, 5e-4, 2e-2),
+    learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

@@ -29,19 +29,8 @@ from dataclasses import replace
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat
-from kscale.networks.counts import Count
-from kscale.networks.families import tokens
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    depth_knob,
-    dropped,
-    learning_rate_knob,
-    only_input,
-    share_knob,
-    width_knob,
-    with_heads,
-)
+from kscale.networks.families import base, tokens
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Task
 
 
@@ -59,14 +48,14 @@ def _network(
     token_dropout: float,
     pooling: str,
 ) -> Blueprint:
-    item = only_input(task, "rnn")
+    item = base.only_input(task, "rnn")
     if item.kind == "tokens":
         mask: tuple[str, ...] = ("mask",)
         narrow = embedding_width or width
         layers = [
             bp.PaddingMask(name="mask"),
             *tokens.embedded(item, vocabulary, narrow, "embeddings", "rnn"),
-            *dropped(token_dropout, "embeddings/dropout", positions=True),
+            *base.dropped(token_dropout, "embeddings/dropout", positions=True),
         ]
     else:
         mask = ()
@@ -94,7 +83,7 @@ def _network(
     else:
         last = replace(layer, sequences=False, name="last", inputs=(entry, *mask))
         layers += _with_dropout(last, dropout)
-    return with_heads(task, layers)
+    return base.with_heads(task, layers)
 
 
 def _body(
@@ -109,27 +98,29 @@ def _body(
 
 
 def _with_dropout(layer: Layer, rate: float) -> list[Layer]:
-    return [layer, *dropped(rate, f"{layer.name}/dropout")]
+    return [layer, *base.dropped(rate, f"{layer.name}/dropout")]
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="rnn",
     summary="LSTM or GRU layers; sequences, sound, text as token ids",
     depth_counts="stacked recurrent layers",
     width_counts="units of a layer, one way",
     kinds=("tokens", "image", "sequence", "spectrogram"),
     knobs=(
-        depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
-        width_knob(64, 2048, "units of a layer, one way"),
-        Knob("cell", "lstm", ("lstm", "gru"), "kind of recurrent layer"),
-        Knob("bidirectional", False, (False, True), "whether both ends are read from"),
-        Knob(
+        base.depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
+        base.width_knob(64, 2048, "units of a layer, one way"),
+        base.Knob("cell", "lstm", ("lstm", "gru"), "kind of recurrent layer"),
+        base.Knob(
+            "bidirectional", False, (False, True), "whether both ends are read from"
+        ),
+        base.Knob(
             "residual",
             True,
             (False, True),
             "whether layers from the second on are normalized and added to",
         ),
-        share_knob(
+        base.share_knob(
             "dropout",
             0.1,
             (0.0, 0.1, 0.2, 0.3, 0.5),
@@ -138,8 +129,8 @@ FAMILY = Family(
         tokens.VOCABULARY,
         tokens.EMBEDDING_WIDTH,
         tokens.TOKEN_DROPOUT,
-        Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
+        base.Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
     ),
-    learning_rate=learning_rate_knob(3e-3, 5e-4, 1e-2),
+    learning_rate=base.learning_rate_knob(3e-3, 5e-4, 1e-2),
     network=_network,
 )

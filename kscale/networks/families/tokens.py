@@ -2,14 +2,14 @@
 
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Embedding, KnownTokens, Layer
-from kscale.networks.counts import Count
-from kscale.networks.families.base import Knob, Value, share_knob
+from kscale.networks.families import base
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)
 
 
-def vocabularies_for(task: Task) -> tuple[Value, ...]:
+def vocabularies_for(task: Task) -> tuple[base.Value, ...]:
     """Vocabularies that a search tries: 0, which is all ids, and smaller ones.
 
     Where ids are in no order of frequency there are no smaller ones.
@@ -28,7 +28,7 @@ def vocabularies_for(task: Task) -> tuple[Value, ...]:
     return (*(n for n in _VOCABULARIES if low <= n < high), 0)
 
 
-VOCABULARY = Knob(
+VOCABULARY = base.Knob(
     "vocabulary",
     0,
     (*_VOCABULARIES, 0),
@@ -37,7 +37,7 @@ VOCABULARY = Knob(
     suited=vocabularies_for,
 )
 
-EMBEDDING_WIDTH = Knob(
+EMBEDDING_WIDTH = base.Knob(
     "embedding_width",
     0,
     (0, 8, 16, 32, 64, 128),
@@ -45,7 +45,7 @@ EMBEDDING_WIDTH = Knob(
     low=0,
 )
 
-TOKEN_DROPOUT = share_knob(
+TOKEN_DROPOUT = base.share_knob(
     "token_dropout",
     0.3,
     (0.0, 0.1, 0.3, 0.5),

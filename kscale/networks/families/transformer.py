@@ -29,17 +29,8 @@ Example:
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
-from kscale.networks.counts import Count
-from kscale.networks.families import encoder, tokens
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    depth_knob,
-    dropped,
-    learning_rate_knob,
-    width_knob,
-    with_heads,
-)
+from kscale.networks.families import base, encoder, tokens
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Task
 
 
@@ -75,8 +66,8 @@ def _network(
     layers = _embeddings(task, narrow, vocabulary, positions or length)
     if norm == "post":
         layers.append(bp.LayerNorm(name="embeddings/norm"))
-    layers += dropped(dropout, "embeddings/dropout")
-    layers += dropped(token_dropout, "embeddings/whole_dropout", positions=True)
+    layers += base.dropped(dropout, "embeddings/dropout")
+    layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
     if embedding_width:
         layers.append(bp.Dense(width, name="embeddings/project"))
     layers += encoder.encoder(
@@ -87,7 +78,7 @@ def _network(
         layers.append(bp.GlobalAveragePool(positions=True, name="pool", inputs=pooled))
     else:
         layers += [bp.First(name="first"), bp.Dense(width, "tanh", name="pooler")]
-    return with_heads(task, layers)
+    return base.with_heads(task, layers)
 
 
 def _embeddings(
@@ -110,29 +101,29 @@ def _embeddings(
     ]
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="transformer",
     summary="encoder blocks; text as token ids",
     depth_counts="encoder blocks",
     width_counts="features of a position",
     kinds=("tokens",),
     knobs=(
-        depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-        width_knob(64, 2048, "features of a position"),
+        base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
+        base.width_knob(64, 2048, "features of a position"),
         encoder.HEADS,
         encoder.MLP_RATIO,
         encoder.ACTIVATION,
-        Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
+        base.Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
         encoder.DROPOUT,
-        Knob("shared", False, (False, True), "whether all blocks share weights"),
+        base.Knob("shared", False, (False, True), "whether all blocks share weights"),
         tokens.VOCABULARY,
         tokens.EMBEDDING_WIDTH,
         tokens.TOKEN_DROPOUT,
-        Knob(
+        base.Knob(
             "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
         ),
-        Knob("pooling", "mean", ("mean", "first"), "how tokens become one vector"),
+        base.Knob("pooling", "mean", ("mean", "first"), "how tokens become one vector"),
     ),
-    learning_rate=learning_rate_knob(1e-3, 2e-4, 5e-3),
+    learning_rate=base.learning_rate_knob(1e-3, 2e-4, 5e-3),
     network=_network,
 )

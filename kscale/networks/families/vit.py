@@ -27,17 +27,8 @@ Example:
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
-from kscale.networks.counts import Count
-from kscale.networks.families import encoder, images
-from kscale.networks.families.base import (
-    Family,
-    Knob,
-    depth_knob,
-    dropped,
-    learning_rate_knob,
-    width_knob,
-    with_heads,
-)
+from kscale.networks.families import base, encoder, images
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Task
 
 _MOST_PATCHES = 64
@@ -70,13 +61,13 @@ def _network(
     layers = [
         *images.image_layers(task, augment),
         *_patches(shape, width, patch or patch_for(shape), is_token),
-        *dropped(dropout),
+        *base.dropped(dropout),
         *encoder.encoder(depth, width, heads, mlp_ratio, activation, dropout),
         bp.First(name="first")
         if is_token
         else bp.GlobalAveragePool(positions=True, name="pool"),
     ]
-    return with_heads(task, layers)
+    return base.with_heads(task, layers)
 
 
 def _patches(
@@ -119,16 +110,16 @@ def patch_for(shape: tuple[int, ...]) -> int:
     return patch
 
 
-FAMILY = Family(
+FAMILY = base.Family(
     name="vit",
     summary="encoder blocks on patches; images, sound",
     depth_counts="encoder blocks",
     width_counts="features of a patch",
     kinds=("image", "spectrogram"),
     knobs=(
-        depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-        width_knob(64, 2048, "features of a patch"),
-        Knob(
+        base.depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
+        base.width_knob(64, 2048, "features of a patch"),
+        base.Knob(
             "patch",
             0,
             (0, 2, 4, 8, 16, 32),
@@ -139,9 +130,11 @@ FAMILY = Family(
         encoder.MLP_RATIO,
         encoder.ACTIVATION,
         encoder.DROPOUT,
-        Knob("pooling", "mean", ("mean", "token"), "how patches become one vector"),
+        base.Knob(
+            "pooling", "mean", ("mean", "token"), "how patches become one vector"
+        ),
         images.AUGMENT,
     ),
-    learning_rate=learning_rate_knob(2e-3, 2e-4, 5e-3),
+    learning_rate=base.learning_rate_knob(2e-3, 2e-4, 5e-3),
     network=_network,
 )

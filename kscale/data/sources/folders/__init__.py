@@ -12,7 +12,7 @@ from kscale.data.readers.file_reader import FolderKind, examples_of
 from kscale.data.readers.image_files import IMAGES
 from kscale.data.readers.sound_files import SOUNDS
 from kscale.data.readers.text_files import TEXTS
-from kscale.data.sources.folders.layout import (
+from kscale.data.sources.folders.class_folders import (
     File,
     Layout,
     count_suffixes,
@@ -45,14 +45,14 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
 
     Args:
         path: The folder.
-        options: Its `kind` is told from the ends of the files' names, if not given.
-            With `split_by`, a regular expression that is searched in each file's path
-            below the folder, all files of one match (its first group, if it has one)
-            come into one part, whatever part they lie in.
+        options: Without `kind`, the ends of the files' names decide. `split_by` is a
+            regular expression that is searched in each file's path below the folder:
+            all files of one match (of its first group, if there is one) come into one
+            part, wherever they lie.
 
     Raises:
-        DataError: The folder is not of this form, cannot be read, or does not suit the
-            options; the text says what was found.
+        DataError: The folder has another form, cannot be read, or does not suit the
+            options.
     """
     found = walk(path)
     kind, notes = _kind_of(found, options.kind)

@@ -1,4 +1,4 @@
-"""The files below a folder; links, loops and what is no data are sorted out."""
+"""The files below a folder; links, loops and files that are no data are sorted out."""
 
 import os
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ class Walk:
 
     Args:
         root: The folder; links are followed.
-        files: Files, those passed over left out.
-        folders: Folders, those passed over left out.
-        passed_over: Hidden files and folders, and what systems and authors leave.
-        broken: Links that lead nowhere, and what is neither file nor folder.
+        files: Files, without those passed over.
+        folders: Folders, without those passed over.
+        passed_over: Hidden ones, and files of systems and authors: `Thumbs.db`, README.
+        broken: Links that lead nowhere, and sockets or devices.
         loops: Links that lead to a folder above them.
     """
 
@@ -61,7 +61,7 @@ def walk(root: Path) -> Walk:
 
 
 def _meet(found: Walk, folder: Path, folders: list[str], files: list[str]) -> None:
-    """Sort what a folder holds; of `folders` those stay that are entered."""
+    """Sort the content of a folder; `folders` keeps those to enter."""
     above, place = folder.relative_to(found.root).parts, folder.resolve()
     inside, folders[:] = {*folders}, []
     for name in sorted((*inside, *files)):

@@ -1,4 +1,4 @@
-"""What a column of a table holds: found in one pass, of which counts are kept."""
+"""What a column of a table holds, from counts of one pass over its cells."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ from kscale.data.sources.tables.csv_file import (
 
 Role = Literal["number", "category", "text", "left out"]
 
-_MOST_VALUES = 10_000  # different values that are told apart
+_MOST_VALUES = 10_000  # different values that are remembered
 _TEXT_WORDS = 5  # a name of a person has up to four
 _LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
@@ -29,19 +29,19 @@ class Column:
     """Counts over the cells of a column.
 
     Args:
-        name: Its name in the file.
+        name: Name in the file.
         filled: Cells that are not blank.
-        blanks: Cells that are.
+        blanks: Blank cells.
         numbers: Cells that hold a number.
         dates: Cells that hold a date.
         commas: Cells that hold a number with a decimal comma.
         huge: Cells that hold a number which is too large for float32.
         words: Words of all cells, split at spaces.
-        odd: First cell that holds no number, with its line.
+        odd: First cell that holds no number, and its line.
         values: Different cells, up to some number.
-        told: Filled cells when the last of `values` were told apart.
+        compared: Filled cells above the last that was looked up in `values`.
         is_counter: Whether each cell is one more than the cell above.
-        title: What messages call it.
+        title: Name in messages.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Column:
     words: int = 0
     odd: tuple[str, int] | None = None
     values: set[str] = field(default_factory=set)
-    told: int = 0
+    compared: int = 0
     is_counter: bool = True
     title: str = ""
     _last: str = ""
@@ -70,7 +70,7 @@ class Column:
             self._count(cells, lines)
         if len(self.values) < _MOST_VALUES:
             self.values.update(cell for cell in cells if cell not in BLANKS)
-            self.told = self.filled
+            self.compared = self.filled
 
     def _count(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         for cell, count in Counter(cells).items():
@@ -105,19 +105,19 @@ class Column:
 
     @property
     def share(self) -> float:
-        """Share of the cells that differ from all others before them."""
-        return len(self.values) / max(1, self.told)
+        """Share of the cells that differ from all cells above them."""
+        return len(self.values) / max(1, self.compared)
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds sentences, most of which differ."""
+        """Whether most cells are different sentences."""
         words = self.words / max(1, self.filled)
         return not self.is_numeric and words >= _TEXT_WORDS and self.share > 0.5
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What to do with a column, and a sentence on it that is a warning or a note."""
+    """The role of a column, with a note or a warning."""
 
     role: Role
     sentence: str = ""
@@ -125,11 +125,11 @@ class Judged:
 
 
 def judged(column: Column, is_text: bool = False) -> Judged:
-    """What to do with a column.
+    """The role of a column.
 
     Args:
         column: Counts of the training part.
-        is_text: Whether the user said that it holds text.
+        is_text: Whether the user named it as text.
     """
     name = column.title or f"Column {column.name!r}"
     if is_text:
@@ -179,7 +179,7 @@ def _of_words(column: Column, name: str) -> Judged:
 
 
 def _hint(column: Column) -> str:
-    """What a user may mend in a column that is no category by nature."""
+    """What a user may change in a column that is hardly a category."""
     if column.dates > column.filled / 2:
         return "; it holds dates, of which years or months would be of more use"
     if column.commas + column.numbers > column.filled / 2 and column.commas:

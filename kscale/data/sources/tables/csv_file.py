@@ -35,9 +35,9 @@ class Row:
     """The cells of one row, without the spaces around them.
 
     Args:
-        line: Line of the file it begins in, counted from 1.
+        line: Line of the file where the row begins, counted from 1.
         cells: As many as there are columns, unless there is an error.
-        error: Why it cannot be used.
+        error: Why the row cannot be used.
     """
 
     line: int
@@ -57,7 +57,7 @@ class CsvFile:
         path: The file; it may be compressed with gzip.
         delimiter: What stands between two cells.
         columns: Names of the columns, no two the same.
-        unnamed: Those that the file does not name.
+        unnamed: Columns without a name in the file, called by their place.
     """
 
     path: Path
@@ -67,12 +67,12 @@ class CsvFile:
 
     @classmethod
     def of(cls, path: Path) -> "CsvFile":
-        """The file with its delimiter and its columns, of which a line is read.
+        """The file at a path, of which the first line is read.
 
-        A column without a name is called `column1` or by another number, its place.
+        A column without a name is called by its place: `column1`.
 
         Raises:
-            DataError: It cannot be read, or its first line names no columns.
+            DataError: The file cannot be read, or its first line names no columns.
         """
         delimiter, names = _header(path)
         if not names:
@@ -86,7 +86,7 @@ class CsvFile:
         """The rows below the first, blank lines left out, one in memory at a time.
 
         Raises:
-            DataError: The file is damaged, no UTF-8 or quotes do not close.
+            DataError: The file is damaged, is no UTF-8, or a quote does not close.
         """
         for line, cells in islice(_rows(self.path, self.delimiter), 1, None):
             error = ""
@@ -122,10 +122,10 @@ def is_table(path: Path) -> bool:
 
 
 def numbered(cell: str) -> float:
-    """The number in a cell; not a number if it is blank.
+    """The number in a cell, NaN if the cell is blank.
 
     Raises:
-        ValueError: It holds something else, or a number that float32 cannot hold.
+        ValueError: The cell holds no number, or one that float32 cannot hold.
 
     Example:
 
@@ -142,12 +142,12 @@ def numbered(cell: str) -> float:
 
 
 def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """The numbers in cells, if all of them hold one; many times faster than each."""
+    """The numbers in cells if no cell is blank or a word; faster than one by one."""
     try:
         numbers = np.array(list(map(float, cells)))
     except ValueError:
         return None
-    # The same that `numbered` refuses; a comparison with NaN is never true.
+    # What `numbered` refuses; a comparison with NaN is never true.
     is_plain = (np.abs(numbers) < _MOST).all() and "_" not in "".join(cells)
     return numbers if is_plain else None
 
@@ -172,13 +172,13 @@ def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
     """UTF-8 as text, without a byte order mark at the start of a file.
 
     Args:
-        data: A line of a file, or all of it.
+        data: A line of a file, or the whole file.
         path: The file, for the message.
-        line: Its number.
-        before: Bytes of the file before it.
+        line: Number of the line.
+        before: Bytes of the file before the data.
 
     Raises:
-        DataError: It is no UTF-8.
+        DataError: The data is no UTF-8.
     """
     try:
         return data.decode("utf-8-sig" if before == 0 else "utf-8")
@@ -192,20 +192,20 @@ def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file opened for reading, as it was before gzip compressed it.
+    """A file opened for reading, decompressed if gzip compressed it.
 
     Raises:
-        DataError: It is not there, or cannot be read.
+        DataError: The file is missing, or cannot be read.
     """
-    with reading(path), path.open("rb") as file:
+    with refusing_unreadable(path), path.open("rb") as file:
         is_compressed = file.read(2) == _GZIP
         file.seek(0)
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_compressed else file
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Errors of the system and of gzip, as errors of the data at a path."""
+def refusing_unreadable(path: Path) -> Iterator[None]:
+    """Raise errors of the system and of gzip as a DataError that names the path."""
     try:
         yield
     except FileNotFoundError as error:

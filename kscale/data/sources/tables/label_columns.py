@@ -1,4 +1,4 @@
-"""Which columns of a table are labels, and which kind of target they are."""
+"""Columns of a table to predict, and the kind of target that they are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,9 +31,9 @@ class Label:
 
     Args:
         name: Name of the target.
-        columns: The column that holds it, or several of 0 and 1, one for each label.
-        kind: `classes`, `labels` (several may be true) or `numbers` if the user said
-            so.
+        columns: The column of the target, or several of 0 and 1, one for each label.
+        kind: `classes`, `labels` (several may be true) or `numbers` if the user named
+            the kind.
     """
 
     name: str
@@ -64,8 +64,8 @@ class LabelArrays(NamedTuple):
 
     Args:
         arrays: By part.
-        note: A sentence on what they were taken for.
-        names: What the outputs 0, 1, ... are called, where the arrays do not say it.
+        note: A sentence on the kind of target that was chosen.
+        names: Names of the outputs 0, 1, ..., unless the arrays hold names.
     """
 
     arrays: dict[PartName, RawArray]
@@ -76,16 +76,16 @@ class LabelArrays(NamedTuple):
 def chosen_labels(
     columns: Sequence[str], asked: Sequence[str], where: str
 ) -> tuple[Label, ...]:
-    """The columns that a user asked to predict, or the one with a usual name.
+    """The targets that a user asked for, or the one column with a usual name.
 
     Args:
         columns: All columns.
-        asked: Names of columns; `:classes`, `:labels` or `:numbers` after one says what
-            it holds. Several columns of 0 and 1 are one target as `a,b,c:labels`.
-        where: What has the columns, for the message.
+        asked: Names of columns, with `:classes`, `:labels` or `:numbers` for their
+            kind. Several columns of 0 and 1 are one target as `a,b,c:labels`.
+        where: Name of the file, for the message.
 
     Raises:
-        DataError: There is no such column, or it cannot be told which one is meant.
+        DataError: A column is missing, or no single column has a usual name.
 
     Example:
 
@@ -124,20 +124,20 @@ def _asked(columns: Sequence[str], name: str) -> Label:
 
 
 def listed(names: Sequence[str], most: int = 30) -> str:
-    """Names after each other, not too many."""
+    """The first names, and the number of the others."""
     more = f", and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def label_arrays(label: Label, parts: LabelParts) -> LabelArrays:
-    """Labels of each part, and what they were taken for.
+    """Labels of each part, and the kind of target that was chosen.
 
     Args:
         label: What to predict.
         parts: Cells of each part.
 
     Raises:
-        DataError: Labels are missing, or are not of the kind that was asked for.
+        DataError: Labels are missing, or of another kind than asked for.
     """
     if len(label.columns) > 1:
         return _of_columns(label, parts)
@@ -162,7 +162,7 @@ def _of_columns(label: Label, parts: LabelParts) -> LabelArrays:
 
 
 def _of_sets(label: Label, parts: LabelParts) -> LabelArrays:
-    """A column of labels with a stroke between them; a blank cell has none."""
+    """One column of cells such as `a|b`; a blank cell has no label."""
     sets = {
         part: [*map(label_set, each.columns[label.name])]
         for part, each in parts.items()
@@ -244,7 +244,7 @@ def _array(
 
 
 def _note(label: Label, column: Sequence[str], is_numeric: bool, is_real: bool) -> str:
-    """What was understood, and how to say otherwise where that is possible."""
+    """A sentence on the kind that was chosen, and how to choose another."""
     name, other = label.name, ""
     if is_real:
         if not label.kind and all(float(cell).is_integer() for cell in column):

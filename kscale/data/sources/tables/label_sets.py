@@ -14,14 +14,14 @@ from kscale.task.heads.base import SEPARATOR
 _TRUE = frozenset({"1", "1.0", "true", "yes"})
 _FALSE = frozenset({"0", "0.0", "false", "no"})
 
-Labels = frozenset[str]
+LabelSet = frozenset[str]
 """The labels of one example."""
 
 
 def are_label_sets(cells: Sequence[str]) -> bool:
     """Whether cells of a column look like labels with a stroke between them.
 
-    Then a cell has several labels, and one of them is in a different cell too.
+    Then a cell has several labels, and one of the labels is in a different cell too.
 
     Example:
 
@@ -35,8 +35,8 @@ def are_label_sets(cells: Sequence[str]) -> bool:
     return any(len(each) > 1 for each in sets) and sum(map(len, sets)) > len(different)
 
 
-def label_set(cell: str) -> Labels:
-    """The labels of a cell, without blanks around them; none in a blank cell."""
+def label_set(cell: str) -> LabelSet:
+    """The labels of a cell, without spaces around them; none in a blank cell."""
     if cell in BLANKS:
         return frozenset()
     return frozenset(filter(None, (label.strip() for label in cell.split(SEPARATOR))))
@@ -44,12 +44,12 @@ def label_set(cell: str) -> Labels:
 
 def true_columns(
     columns: Mapping[str, Sequence[str]], file: str, lines: Sequence[int]
-) -> list[Labels]:
+) -> list[LabelSet]:
     """Of each row, the names of the columns that are 1.
 
     Args:
         columns: Cells of 0 and 1 by the name of the column.
-        file: The file they are in, for the message.
+        file: Name of the file, for the message.
         lines: The line of each row.
 
     Raises:
@@ -71,7 +71,7 @@ def true_columns(
 def indicator_arrays(
     what: str,
     names: Sequence[str],
-    sets: Mapping[PartName, Sequence[Labels]],
+    sets: Mapping[PartName, Sequence[LabelSet]],
     files: Mapping[PartName, str],
 ) -> dict[PartName, RawArray]:
     """By part, a row of 0 and 1 for each example: one number for each name.

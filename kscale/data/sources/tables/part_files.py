@@ -1,10 +1,10 @@
-"""Which CSV files are the parts of one data set: a folder's, or a file's siblings."""
+"""CSV files that are the parts of one data set: in a folder, or beside a file."""
 
 import re
 from pathlib import Path
 
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.sources.tables.csv_file import is_table, reading
+from kscale.data.sources.tables.csv_file import is_table, refusing_unreadable
 from kscale.errors import DataError
 
 Files = dict[PartName, Path]
@@ -25,11 +25,11 @@ _END = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
 
 
 def csv_parts(path: Path) -> Files | None:
-    """Files by part, if this is a CSV file or a folder of such parts.
+    """Files by part, if the path is a CSV file or a folder of parts; else None.
 
-    A folder holds `train.csv` and may hold `validation.csv` and `test.csv`. A file
-    `NAME_train.csv` brings `NAME_validation.csv` and `NAME_test.csv` beside it; any
-    other file is alone.
+    A folder holds `train.csv` and may hold `validation.csv` and `test.csv`. Beside
+    `NAME_train.csv` may lie `NAME_validation.csv` and `NAME_test.csv`. Any other file
+    is a training part.
 
     Raises:
         DataError: A folder has several files for one part.
@@ -48,7 +48,7 @@ def csv_parts(path: Path) -> Files | None:
 
 def _parts_in(folder: Path, prefix: str, is_folder: bool) -> Files:
     files: Files = {}
-    with reading(folder):
+    with refusing_unreadable(folder):
         beside = sorted(folder.iterdir()) if folder.is_dir() else []
     for file in beside:
         known = _PART.fullmatch(file.name)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
-from kscale.data.preprocessing.column_features import TableFit
-from kscale.data.preprocessing.text import TextFit
+from kscale.data.preprocessing.table_columns import TableFit
+from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.readers.table_reader import (
     TableColumn,
@@ -61,11 +61,11 @@ class _Plan:
 
 
 def raw_data_of_tables(paths: Files, options: Options) -> RawData:
-    """Raw arrays of CSV files, one a part.
+    """Raw arrays of CSV files, one file for each part.
 
-    Files are read twice: once for counts, of which little is held, and once for the
-    columns that are used, 4 bytes a number, and 16 a text and its length if it is over
-    15 bytes. What columns hold is told by the training part.
+    Files are read twice: once to count, and once for the columns that are used. Columns
+    take 4 bytes a number; a text takes 16 bytes, and its length if that is over 15. The
+    training part decides the roles of columns.
 
     Raises:
         DataError: A file cannot be read, a label is missing, or no column is of use.
@@ -104,10 +104,9 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
 def _with_labels(
     paths: Files, options: Options
 ) -> tuple[dict[PartName, CsvFile], list[str]]:
-    """Files by part, without those that have no labels, as the test part of a contest.
+    """Files by part that have labels, and a warning for each file without labels.
 
-    Returns:
-        The files, and a warning for each that is left out.
+    The test part of a contest has none.
     """
     files = {part: CsvFile.of(path) for part, path in paths.items()}
     train = files["train"]
@@ -161,7 +160,7 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
 def _used(
     found: Mapping[str, Judged], options: Options
 ) -> tuple[list[str], tuple[str, ...]]:
-    """The columns that are read, all text or none; and a warning of what is not."""
+    """The columns that are read, all text or no text, and a warning of the others."""
     useful = [name for name, each in found.items() if each.role != "left out"]
     texts = [name for name in useful if found[name].role == "text"]
     texts = [name for name in texts if name in options.text] or texts
@@ -176,7 +175,7 @@ def _used(
 
 
 def safe_names(columns: Sequence[str]) -> list[str]:
-    """Names that Keras and a SavedModel take for inputs, no two the same.
+    """Different names that Keras and a SavedModel take for inputs.
 
     Example:
 
@@ -184,7 +183,7 @@ def safe_names(columns: Sequence[str]) -> list[str]:
     ['age', 'hours_per_week', 'Age_2', 'column_2nd', 'class_', 'gr_e']
     """
     names: list[str] = []
-    taken: set[str] = set()  # TensorFlow tells no capitals apart
+    taken: set[str] = set()  # for TensorFlow capitals are small letters
     for column in columns:
         plain = _plain_name(column)
         name, count = plain, 1

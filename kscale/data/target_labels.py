@@ -1,4 +1,4 @@
-"""Labels as users have them (names, numbers, rows of 0 and 1), as targets."""
+"""From labels (names, numbers, rows of 0 and 1) to targets of a network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,13 @@ from kscale.task.tasks import Target
 
 _MOST_FLOAT_CLASSES = 20
 
-Labels = dict[PartName, NDArray[Any]]
+PartLabels = dict[PartName, NDArray[Any]]
 
 
 def encode_target(
     name: str, arrays: Mapping[PartName, RawArray]
-) -> tuple[Target, Labels]:
-    """The target that labels hold, and the labels as a network's.
+) -> tuple[Target, PartLabels]:
+    """The target that labels are, and the labels as a network learns them.
 
     Text, true and false, whole numbers and one-hot rows are classes; so are real
     numbers if all are whole and at most 20 different ones occur. Rows of the integers 0
@@ -32,7 +32,7 @@ def encode_target(
             `(examples, values)`.
 
     Returns:
-        The target; labels by part, of the type and shape that its head says.
+        The target; labels by part, of the type and shape of its head.
 
     Raises:
         DataError: Labels are missing, of no known form or all the same, or a part has
@@ -51,7 +51,7 @@ def encode_target(
 
 
 def _plain(raw: RawArray) -> NDArray[Any]:
-    """The labels, without an axis of one; nothing missing."""
+    """The labels as numbers or text, without a last axis of length one."""
     if raw.dtype.kind not in "buifUS":
         raise DataError(
             f"{raw.label} must hold numbers or text, but its type is {raw.dtype.name}."
@@ -73,7 +73,7 @@ def _plain(raw: RawArray) -> NDArray[Any]:
     )
 
 
-def _check_alike(arrays: Mapping[PartName, RawArray], labels: Labels) -> None:
+def _check_alike(arrays: Mapping[PartName, RawArray], labels: PartLabels) -> None:
     first = labels["train"]
     for part, array in labels.items():
         is_text = array.dtype.kind == "U"
@@ -92,18 +92,18 @@ def _is_one_hot(labels: NDArray[Any]) -> bool:
 
 
 def _is_indicator(labels: NDArray[Any]) -> bool:
-    """Whether rows say of each label if it is true; floats are values instead."""
+    """Whether each row holds a 0 or 1 for each label; floats are values instead."""
     is_whole = labels.ndim == 2 and labels.dtype.kind in "bui"
     return is_whole and bool(np.isin(labels, (0, 1)).all())
 
 
-def _several_labels(name: str, labels: Labels) -> tuple[Target, Labels]:
+def _several_labels(name: str, labels: PartLabels) -> tuple[Target, PartLabels]:
     outputs = labels["train"].shape[1]
     target = Target(name, "labels", outputs, tuple(map(str, range(outputs))))
     return target, {part: array.astype(np.int32) for part, array in labels.items()}
 
 
-def _are_classes(labels: Labels) -> bool:
+def _are_classes(labels: PartLabels) -> bool:
     if any(array.ndim != 1 for array in labels.values()):
         return False
     if any(array.dtype.kind != "f" for array in labels.values()):
@@ -114,8 +114,8 @@ def _are_classes(labels: Labels) -> bool:
 
 
 def _classes(
-    name: str, arrays: Mapping[PartName, RawArray], labels: Labels
-) -> tuple[Target, Labels]:
+    name: str, arrays: Mapping[PartName, RawArray], labels: PartLabels
+) -> tuple[Target, PartLabels]:
     known = np.unique(labels["train"])
     if len(known) < 2:
         raise DataError(
@@ -144,8 +144,8 @@ def _class_name(value: Any) -> str:
 
 
 def _reals(
-    name: str, arrays: Mapping[PartName, RawArray], labels: Labels
-) -> tuple[Target, Labels]:
+    name: str, arrays: Mapping[PartName, RawArray], labels: PartLabels
+) -> tuple[Target, PartLabels]:
     for part, array in labels.items():
         if array.dtype.kind != "f":
             raise DataError(
@@ -166,7 +166,7 @@ def _reals(
 
 
 def check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
-    """Raise unless each output with a name is right often enough for every part.
+    """Raise unless each class or label is right often enough for every part.
 
     Raises:
         DataError: A class has fewer than `least` examples; the text names it.

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import Rows
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.rows import Rows
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 
@@ -28,8 +28,8 @@ _CHUNK = 4096  # texts
 def words_of(text: str) -> list[bytes]:
     """The words of a text: ASCII letters in lower case, no ASCII punctuation.
 
-    It works on bytes, as TensorFlow does: other letters stay as they are, and words
-    end at ASCII spaces only.
+    Bytes are compared, as in TensorFlow: other letters stay unchanged, and words end
+    at ASCII spaces only.
 
     Example:
 
@@ -45,7 +45,7 @@ class TextTokens(Preprocessing):
 
     Args:
         names: Raw inputs, joined with a space in this order.
-        words: Words with an id of their own, the most frequent first; the first is 2.
+        words: Known words, the most frequent first; their ids are 2, 3, ...
         length: Ids of a text; longer ones are cut at the end, shorter ones padded.
     """
 
@@ -80,10 +80,10 @@ class TextFit:
 
     Args:
         raw: Names of the raw arrays of text, joined with a space in this order.
-        vocabulary: Most ids, padding and unknown words included. Without it 20,000 at
+        vocabulary: Most ids, padding and unknown words included. If None, 20,000 at
             most, and words that occur at least twice.
-        length: Ids of a text. Without it so many that 95 % of the training texts are
-            read to their end, and 256 at most.
+        length: Ids of a text. If None, so many that 95 % of the training texts are read
+            to their end, and 256 at most.
         name: Name of the network's input.
     """
 
@@ -103,13 +103,13 @@ class TextFit:
                 )
 
     def known_input(self) -> None:
-        """Nothing: vocabulary and length are learned."""
+        """None: vocabulary and length are learned."""
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
-        """The input and its words, of the raw training part.
+        """The input, and the words of the raw training part.
 
         Raises:
-            DataError: It holds no words.
+            DataError: The training part holds no words.
         """
         counts: Counter[bytes] = Counter()
         lengths: list[int] = []
@@ -135,7 +135,7 @@ class TextFit:
 
 
 def joined(columns: Sequence[Iterable[str]]) -> Iterator[str]:
-    """The texts of one row after the other, with a space between them."""
+    """Of each row, its texts with a space between them."""
     return map(" ".join, zip(*columns, strict=True))
 
 

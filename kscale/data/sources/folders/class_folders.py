@@ -19,12 +19,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class File:
-    """One example.
-
-    Args:
-        names: Its path below the folder.
-        label: Its class.
-    """
+    """One example: its path below the folder, and its class."""
 
     names: Names
     label: str
@@ -37,7 +32,7 @@ class Layout:
     Args:
         root: The folder.
         folders: By part, the folder of its classes.
-        parts: By part, its files in sorted order; the training part first.
+        parts: By part, its files in sorted order; the training part comes first.
         warnings: One sentence each.
     """
 
@@ -57,11 +52,11 @@ def layout_of(walk: Walk, files: Sequence[Names], word: str) -> Layout:
 
     Args:
         walk: The folder.
-        files: Its files of one kind.
-        word: What they are, for messages: `images`.
+        files: Files of one kind below the folder.
+        word: Word for several files, in messages: `images`.
 
     Raises:
-        DataError: The folder is not of the form; the text says what was found.
+        DataError: The folder has another form.
     """
     tops = _part_folders(walk, files)
     if tops and "train" not in tops:
@@ -92,9 +87,9 @@ def expected(root: Path) -> str:
 
 
 def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
-    """Folders of parts by part; none if folders so called are classes.
+    """By part, the name of its folder; none if folders of such names are classes.
 
-    They are parts where they alone are there, or where most files of the training part
+    They are parts if there are no other folders, or if most files of the training part
     lie deeper, in folders of their class.
     """
     tops = sorted({names[0] for names in files if len(names) > 1})
@@ -121,7 +116,7 @@ def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
 def _examples(
     walk: Walk, files: Sequence[Names], above: Mapping[PartName, Names], word: str
 ) -> tuple[dict[PartName, list[File]], list[str]]:
-    """By part, the files in folders of classes, which lie in the folder `above`."""
+    """By part, files in folders of classes below the folder `above`; and warnings."""
     parts: dict[PartName, list[File]] = {}
     warnings: list[str] = []
     for part, top in above.items():
@@ -152,7 +147,7 @@ def _empty(
     above: Mapping[PartName, Names],
     word: str,
 ) -> list[str]:
-    """A sentence if folders where classes are have no file."""
+    """A sentence if folders of classes have no file."""
     depth = len(above["train"]) + 1
     used = {file.names[:depth] for files in parts.values() for file in files}
     empty = [
@@ -165,7 +160,7 @@ def _empty(
 
 
 def _left_out(root: Path, folders: Sequence[str], *is_or_are: str) -> str:
-    """The sentence for folders, with what is true of one of them and of several."""
+    """A sentence for folders, with the verb for one folder and for several."""
     several = len(folders) > 1
     return (
         f"{_listed(folders)} in {root} {is_or_are[several]}, and "
@@ -196,7 +191,7 @@ def missing_classes(layout: Layout, word: str) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
+    """The first names, and the number of the others."""
     more = len(names) - _SHOWN
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {more:,} more" if more > 0 else shown

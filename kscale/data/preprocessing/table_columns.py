@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import Rows
 from kscale.data.preprocessing.base import Preprocessing, RawInput
-from kscale.data.rows import Rows
 from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 
-_LEAST_ROWS = 10  # of a category with a feature of its own, in a large training part
+_LEAST_ROWS = 10  # of a word with its feature, in a large training part
 _MOST_CATEGORIES = 200
 _SKEWED = 2.0  # an exponential distribution has 2, a normal one 0
 _CHUNK = 65_536  # rows
@@ -25,7 +25,7 @@ class Number:
     """A column of numbers as one feature, or two.
 
     Args:
-        name: Raw input; a number that is missing is NaN, and becomes 0.
+        name: Raw input; a missing number is NaN, and becomes 0.
         scale, offset: From the number, or its logarithm, to mean 0 and deviation 1.
         unit: If it is not 0, `sign(x) log(1 + |x| / unit)` is scaled instead of x.
         tells_blanks: Whether a second feature is 1 where the number is missing.
@@ -45,8 +45,8 @@ class Category:
     Args:
         name: Raw input.
         values: Words in the order of their features.
-        has_others: Whether a feature before them is 1 for all other words; without it
-            they have no feature that is 1, as training says nothing of them.
+        has_others: Whether a feature before them is 1 for all other words. Without that
+            feature all features of another word are 0.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Category:
 
     @property
     def features(self) -> int:
-        """Features of this column."""
+        """Number of features."""
         return len(self.values) + self.has_others
 
 
@@ -89,7 +89,7 @@ class TableColumns(Preprocessing):
 
     @property
     def telling(self) -> tuple[int, ...]:
-        """Places of the numbers of which a feature tells where they are missing."""
+        """Places of the numbers with a second feature for missing numbers."""
         return tuple(i for i, each in enumerate(self.numbers) if each.tells_blanks)
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
@@ -148,7 +148,7 @@ class TableFit:
         return (*self.numbers, *self.categories)
 
     def known_input(self) -> None:
-        """Nothing: how many categories there are is learned."""
+        """None: the number of categories is learned."""
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TableColumns]:
         """The input and its columns, of the raw training part.
@@ -178,7 +178,7 @@ def _fit_number(name: str, rows: Rows) -> Number:
 
 
 def _unit_of(values: NDArray[np.float64]) -> float:
-    """The unit of the logarithm that makes skewed values less so; 0 for none."""
+    """Unit of the logarithm that makes values less skewed; 0 if none does."""
     skewness = _skewness(values)
     if skewness <= _SKEWED:
         return 0.0
@@ -191,7 +191,7 @@ def _logarithm(values: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
 
 
 def _skewness(values: NDArray[np.float64]) -> float:
-    """Size of the third standardized moment."""
+    """Absolute value of the third standardized moment."""
     centred = values - values.mean()
     spread = centred.std()
     return abs(float(((centred / spread) ** 3).mean())) if spread > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Rows: examples in memory or on disk, read by the same brackets."""
+"""Rows: examples in memory or on disk, indexed alike."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kscale.errors import DataError
 
 CHUNK_BYTES = 2**24
-"""Bytes of the largest array that a pass over rows holds, but for a single row."""
+"""Most bytes that a pass over rows holds at once, but one row at least."""
 
 _NPY_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
     (1, 0): npy.read_array_header_1_0,
@@ -25,7 +25,7 @@ _LASTING = Path("/var/tmp")  # on disk where /tmp may be held in memory
 
 
 class Rows(Protocol):
-    """What arrays and data on disk have in common."""
+    """Examples that an index or a slice reads: a NumPy array, or data on disk."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ class Shaped(Protocol):
 
 
 def row_bytes(rows: Shaped) -> int:
-    """Bytes of one example; text counts its fixed part."""
+    """Bytes of one example; of a text only its fixed part counts."""
     return int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
 
 
@@ -67,7 +67,7 @@ class FileRows:
     """Rows that follow each other in a file, read when they are needed.
 
     Args:
-        file: The file, which is closed when nobody reads the rows any more.
+        file: The file; it is closed when the rows are deleted.
         start: Bytes before the first row.
         shape: `(examples, ...)`.
         dtype: Type of the numbers.
@@ -110,7 +110,7 @@ class FileRows:
 
 
 class StoredRows(FileRows):
-    """Rows in a temporary file, which is gone when nobody reads it any more.
+    """Rows in a temporary file, which is gone when the rows are deleted.
 
     Args:
         chunks: The rows in order; each chunk is in memory only while it is written.
@@ -128,7 +128,7 @@ class StoredRows(FileRows):
         dtype: Any,
     ) -> None:
         with _telling():
-            # Open as long as the rows are read, and gone with the process.
+            # Open as long as the rows exist, and gone with the process.
             file = tempfile.TemporaryFile(dir=_folder(), prefix="kscale-")  # noqa: SIM115
         super().__init__(cast(BinaryIO, file), 0, (0, *row_shape), dtype)
         for chunk in chunks:
@@ -207,8 +207,8 @@ class ComputedRows:
     """Rows made from other rows whenever they are read.
 
     Args:
-        make: From some examples to what is made of them, row by row.
-        raw: What they are made from, by name.
+        make: Makes rows of raw rows by name, each row of one raw row.
+        raw: Raw rows by name.
         row_shape: Shape of one row.
         dtype: Type of the numbers.
     """

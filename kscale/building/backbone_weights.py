@@ -1,7 +1,7 @@
 """Networks of `keras.applications`, and the weights that they start from.
 
 The second file of this room that imports Keras: a search asks for weights before it
-builds anything, and where they are is known to Keras alone.
+builds anything, and Keras knows where the files are.
 """
 
 import contextlib
@@ -99,8 +99,8 @@ def draw_kernels(network: keras.Model, seed_of: Callable[[str], int]) -> None:
         for weight in layer.weights:
             if weight.name.endswith("kernel"):
                 part = weight.name.removesuffix("kernel").rstrip("_") or "kernel"
-                own = getattr(layer, f"{part}_initializer", None)
-                initializer = own or layer.depthwise_initializer
+                named = getattr(layer, f"{part}_initializer", None)
+                initializer = named or layer.depthwise_initializer
                 seed = seed_of(f"{layer.name}.{weight.name}")
                 start = type(initializer).from_config(
                     {**initializer.get_config(), "seed": seed}

@@ -35,7 +35,7 @@ def attention(width, heads, **options):
 
 
 def depthwise_start(kernel, **options):
-    """He's start of one kernel a channel: Keras' own takes all channels for the fan."""
+    """He's start of a kernel for each channel: Keras would count all the channels."""
     return keras.initializers.RandomNormal(stddev=2**0.5 / kernel, **options)
 
 

@@ -1,7 +1,12 @@
-"""Code that compiles a network as it was trained."""
+"""Code that compiles a network as it was trained.
+
+What holds for all networks stands in `compile_code.txt`: the schedule, the loss with
+label smoothing, and the beginning of `compile_model`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
 from kscale.building.code.layout import INDENT, Code, literal, statement
@@ -10,42 +15,6 @@ from kscale.building.keras_calls import call
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.task.tasks import Target, Task
-
-_SCHEDULE = '''\
-@keras.saving.register_keras_serializable("kscale")
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises to the learning rate, stays, and falls to 0 over the last steps."""
-
-    def __init__(self, steps, rate=LEARNING_RATE, warmup=WARMUP, cooldown=COOLDOWN):
-        self.steps, self.rate = steps, rate
-        self.warmup, self.cooldown = warmup, cooldown
-
-    def __call__(self, step):
-        done = (keras.ops.cast(step, "float32") + 1) / self.steps
-        rising = done / max(self.warmup, 1 / self.steps)
-        falling = (1 + 0.5 / self.steps - done) / max(self.cooldown, 1e-9)
-        return self.rate * keras.ops.clip(keras.ops.minimum(rising, falling), 0, 1)
-
-    def get_config(self):
-        return dict(vars(self))'''
-
-_SMOOTHED = '''\
-@keras.saving.register_keras_serializable("kscale")
-def smoothed(labels, logits):
-    """Crossentropy of class ids, with a share of the label spread over all classes."""
-    wanted = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), logits.shape[-1])
-    return keras.losses.categorical_crossentropy(
-        wanted, logits, from_logits=True, label_smoothing=LABEL_SMOOTHING
-    )'''
-
-_COMPILE = '''\
-def compile_model(model, examples=EXAMPLES):
-    """Compile for `fit(x, y, batch_size=BATCH_SIZE, epochs=EPOCHS)` of examples.%s"""
-    steps = max(1, examples // BATCH_SIZE) * EPOCHS
-    optimizer = keras.optimizers.AdamW(Schedule(steps), weight_decay=WEIGHT_DECAY)
-    optimizer.exclude_from_weight_decay(
-        var_names=["bias", "gamma", "beta", "embeddings"]
-    )'''
 
 # Keras has no place for weights of classes in `compile`.
 _WEIGHTED = """
@@ -94,51 +63,50 @@ class TrainingSettings:
             f"examples in batches of {self.batch_size}{weighted}."
         )
 
-    def constants(self, task: Task) -> dict[str, Any]:
-        """The numbers that the code of `compile_code` reads, by name."""
-        numbers = {name.upper(): value for name, value in vars(self).items()}
-        del numbers["CLASS_WEIGHTS"]
-        if not self.smooths_rows(task):
-            del numbers["LABEL_SMOOTHING"]
-        names = _weight_names(task)
-        weights = self.class_weights.items()
-        return numbers | {names[target]: value for target, value in weights}
 
-    def smooths_rows(self, task: Task) -> bool:
-        """Whether a target is smoothed by a loss of one-hot rows."""
-        takes = any(target.head.one_hot_loss for target in task.targets)
-        return bool(self.label_smoothing) and takes
-
-
-def compile_code(settings: TrainingSettings, task: Task) -> tuple[str, ...]:
-    """The definitions that compile a network for a task; `compile_model` is the last.
+def compile_code(
+    settings: TrainingSettings, task: Task
+) -> tuple[dict[str, Any], list[str]]:
+    """Numbers by name, and the definitions that compile a network for a task with them.
 
     Losses and metrics are those of the heads of the targets.
     """
     heads = dict(zip(map(layer_name, head_names(task)), task.targets, strict=True))
-    loss: Any = {name: _loss(target, settings) for name, target in heads.items()}
-    metrics: Any = {name: [_metric(target)] for name, target in heads.items()}
-    weights, asked = {}, ""
-    if len(heads) > 1:
-        weights = {"loss_weights": Code("weights")}
+    names = _weight_names(settings, task)
+    text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
+    schedule, smoothed, start = text.rstrip().split("\n\n\n")
+    lines = _compile_lines(heads, settings)
+    definitions = [schedule]
+    definitions += [smoothed] if any("smoothed" in line for line in lines) else []
+    asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
+    if names and len(heads) > 1:
+        definitions.append(_sample_weight(heads, names))
         asked = "sample_weight=sample_weight(y)"
-    else:
+    start = start.replace("{weighted}", _WEIGHTED % asked if names else "")
+    definitions.append("\n".join((start, *lines)))
+    numbers = {name.upper(): value for name, value in vars(settings).items()}
+    numbers |= {names[name]: settings.class_weights[name] for name in names}
+    code = "\n".join(definitions)
+    return {name: it for name, it in numbers.items() if name in code}, definitions
+
+
+def _compile_lines(
+    heads: Mapping[str, Target], settings: TrainingSettings
+) -> list[str]:
+    """The lines of `compile_model` that differ between tasks."""
+    loss: Any = {name: _loss(head, settings) for name, head in heads.items()}
+    metrics: Any = {name: [_metric(head)] for name, head in heads.items()}
+    weights = {"loss_weights": Code("weights")} if len(heads) > 1 else {}
+    if not weights:
         (loss,), (metrics,) = loss.values(), metrics.values()
-        asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
-    arguments = {"loss": Code("loss"), **weights, "metrics": Code("metrics")}
-    lines = [
-        _COMPILE % (_WEIGHTED % asked if settings.class_weights else ""),
+    options = {"loss": Code("loss"), **weights, "metrics": Code("metrics")}
+    return [
         *statement("loss = ", loss, INDENT),
         *[f"    weights = dict.fromkeys(loss, 1 / {len(heads)})" for _ in weights],
         *statement("metrics = ", metrics, INDENT),
-        *statement("", call("model.compile", Code("optimizer"), **arguments), INDENT),
+        *statement("", call("model.compile", Code("optimizer"), **options), INDENT),
         "    return model",
     ]
-    smoothed = [_SMOOTHED] if settings.smooths_rows(task) else []
-    weighted = []
-    if settings.class_weights and len(heads) > 1:
-        weighted = [_sample_weight(heads, settings, _weight_names(task))]
-    return (_SCHEDULE, *smoothed, *weighted, "\n".join(lines))
 
 
 def _loss(target: Target, settings: TrainingSettings) -> Any:
@@ -154,30 +122,27 @@ def _metric(target: Target) -> Any:
     return call(f"keras.metrics.{watched.name}", **watched.arguments)
 
 
-def _sample_weight(
-    heads: Mapping[str, Target], settings: TrainingSettings, names: Mapping[str, str]
-) -> str:
+def _sample_weight(heads: Mapping[str, Target], names: Mapping[str, str]) -> str:
     """What weighs classes of several outputs: Keras' `class_weight` is for one only."""
     values = {
-        name: Code(
-            f"keras.ops.take({names[target.name]}, y[{literal(name)}])"
-            if target.name in settings.class_weights
-            else f"keras.ops.ones(len(y[{literal(name)}]))"
+        head: Code(
+            f"keras.ops.take({names[target.name]}, y[{literal(head)}])"
+            if target.name in names
+            else f"keras.ops.ones(len(y[{literal(head)}]))"
         )
-        for name, target in heads.items()
+        for head, target in heads.items()
     }
-    head = (
+    start = (
         "def sample_weight(y):",
         '    """What examples count in the loss of each output."""',
     )
-    return "\n".join((*head, *statement("return ", values, INDENT)))
+    return "\n".join((*start, *statement("return ", values, INDENT)))
 
 
-def _weight_names(task: Task) -> dict[str, str]:
-    """By target, the constant with the weights of its classes."""
+def _weight_names(settings: TrainingSettings, task: Task) -> dict[str, str]:
+    """By target whose classes are weighted, the constant with the weights."""
     targets = [target.name for target in task.targets]
-    if len(targets) == 1:
-        return {targets[0]: "CLASS_WEIGHT"}
-    prefixes = constant_names(targets)
-    pairs = zip(targets, prefixes, strict=True)
-    return {target: f"{prefix}_CLASS_WEIGHT" for target, prefix in pairs}
+    prefixes = [f"{name}_" for name in constant_names(targets)]
+    pairs = zip(targets, prefixes if len(targets) > 1 else [""], strict=True)
+    weights = settings.class_weights
+    return {name: f"{prefix}CLASS_WEIGHT" for name, prefix in pairs if name in weights}

@@ -18,6 +18,25 @@ class Code(str):
     """Code that stands for a value or a tensor."""
 
 
+def identifier(wanted: str, taken: set[str]) -> str:
+    """A name of Python that is not taken yet, as near to the wish as can be.
+
+    Example:
+
+    >>> taken = {"conv"}
+    >>> [identifier(wanted, taken) for wanted in ("conv", "conv", "1st conv")]
+    ['conv_2', 'conv_3', 'x_1st_conv']
+    """
+    base = re.sub(r"\W", "_", wanted, flags=re.ASCII)
+    base = base if base[:1].isalpha() else f"x_{base}"
+    found, number = base, 1
+    while found in taken:
+        number += 1
+        found = f"{base}_{number}"
+    taken.add(found)
+    return found
+
+
 def literal(value: Any) -> str:
     """A value as code on one line; text of strangers stays text, whatever it holds.
 

@@ -43,14 +43,14 @@ class Subject:
 
 
 def module_code(subject: Subject) -> str:
-    """A Python module that makes a trained network anew, with Keras alone.
+    """A Python module that makes a trained network anew, with nothing but Keras.
 
     `build_model` gives the network with new weights, `compile_model` what trains it.
     Texts of the data stand in strings only, so none of them is run.
     """
     task, spec = subject.task, subject.spec
     inputs, outputs = words_of_task(task, subject.preprocessing, subject.target_scaling)
-    constants = subject.settings.constants(task)
+    constants, compiling = compile_code(subject.settings, task)
     for item in (*outputs[::-1], *inputs[::-1]):
         constants = {**item.constants, **constants}
     start = (
@@ -65,7 +65,7 @@ def module_code(subject: Subject) -> str:
     definitions = (
         "\n".join(start),
         *network_code(find_family(spec.family).blueprint(spec, task)),
-        *compile_code(subject.settings, task),
+        *compiling,
     )
     return "\n\n\n".join(definitions) + "\n"
 

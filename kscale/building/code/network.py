@@ -9,18 +9,25 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from kscale.building.code.blocks import Block, blocks_of
-from kscale.building.code.layout import INDENT, Code, header, literal, statement
+from kscale.building.code.layout import (
+    INDENT,
+    Code,
+    header,
+    identifier,
+    literal,
+    statement,
+)
 from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, call
 from kscale.naming import input_names, layer_name
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
 
 def network_code(blueprint: Blueprint) -> tuple[str, ...]:
-    """Definitions that build the layers of a blueprint with Keras alone.
+    """Definitions that build the layers of a blueprint with nothing but Keras.
 
     `build_model` is the last; those before are functions that the definition calls.
     Layers have the names and the weights that kscale's `build_model` gives them. A
-    `Repeat` is a loop, and bodies that differ in numbers alone are one function.
+    `Repeat` is a loop, and bodies that differ in numbers only are one function.
     """
     writer = _Writer(blocks_of(blueprint.layers))
     model = "\n".join(writer.model(blueprint))
@@ -32,7 +39,7 @@ def network_code(blueprint: Blueprint) -> tuple[str, ...]:
 
 @cache
 def layer_functions() -> dict[str, str]:
-    """By name, text of the functions that layers are made with beside Keras' own."""
+    """By name, text of the functions that make layers, beside those of Keras."""
     text = files("kscale.building").joinpath("models.py").read_text("utf-8")
     return {
         node.name: str(ast.get_source_segment(text, node))
@@ -69,17 +76,6 @@ class _Frame(NamedTuple):
     taken: set[str]
     shared: dict[str, tuple[str, Call]] | None = None
 
-    def fresh(self, wanted: str) -> str:
-        """A variable that nothing else is, as near to the wish as can be."""
-        base = re.sub(r"\W", "_", wanted, flags=re.ASCII)
-        base = base if base[:1].isalpha() else f"x_{base}"
-        found, number = base, 1
-        while found in self.taken:
-            number += 1
-            found = f"{base}_{number}"
-        self.taken.add(found)
-        return found
-
     def assign(self, target: str, value: Any) -> Code:
         """Write that a variable takes a value, or is returned; give the variable."""
         start = "return " if target == "return" else f"{target} = "
@@ -87,7 +83,7 @@ class _Frame(NamedTuple):
         return Code(target)
 
     def inside(self, **changes: Any) -> "_Frame":
-        """A frame in which variables are of no use after its lines."""
+        """A frame whose variables are free again after its lines."""
         return self._replace(taken={*self.taken}, **changes)
 
 
@@ -111,8 +107,8 @@ class _Writer:
     """Writes layers one after the other, as statements of Python."""
 
     def __init__(self, blocks: list[Block]) -> None:
-        module = _Frame(Scope(), "", [], "", {*_reserved()})
-        self.blocks = [replace(b, name=module.fresh(b.name)) for b in blocks]
+        taken = {*_reserved()}
+        self.blocks = [replace(b, name=identifier(b.name, taken)) for b in blocks]
         self.by_repeat = {name: b for b in self.blocks for name in b.values}
 
     def model(self, blueprint: Blueprint) -> list[str]:
@@ -177,7 +173,7 @@ class _Writer:
         """
         if entry == "x" and _is_read_later(BODY_INPUT, layers):
             # `x` changes before what entered is read again.
-            entry = frame.assign(frame.fresh("entry"), entry)
+            entry = frame.assign(identifier("entry", frame.taken), entry)
             frame.scope[BODY_INPUT] = entry
         output = entry
         for index, layer in enumerate(layers):
@@ -186,7 +182,7 @@ class _Writer:
             if not later and target is not None:
                 into = target
             elif _is_read_later(layer.name, later) or layer.name in kept:
-                into = frame.fresh(layer.name)
+                into = identifier(layer.name, frame.taken)
             reads = [frame.scope[name] for name in layer.inputs] or [output]
             if isinstance(layer, Repeat):
                 output = self._repeat(layer, reads[0], frame, into)
@@ -200,7 +196,8 @@ class _Writer:
         made = _named(KERAS_CALLS[type(layer)](layer, *reads), name)
         if frame.shared is not None and isinstance(made.function, Call):
             if name not in frame.shared:
-                variable = frame.fresh(name.rsplit("}", 1)[-1].strip("."))
+                wanted = name.rsplit("}", 1)[-1].strip(".")
+                variable = identifier(wanted, frame.taken)
                 frame.shared[name] = variable, made.function
             made = replace(made, function=frame.shared[name][0])
         return frame.assign(into, made)
@@ -224,7 +221,7 @@ class _Writer:
         if not repeat.shared:
             wanted = layer_name(repeat.name.split("/")[-1])
             is_block = self._block(repeat, frame) is not None
-            variable = "i" if is_block else inside.fresh(wanted)
+            variable = "i" if is_block else identifier(wanted, inside.taken)
             name, start = f"{name}{{{variable}}}", repeat.start
         self._copy(repeat, name, Code("x"), inside, "x")
         for target, value in (inside.shared or {}).values():

@@ -1,10 +1,9 @@
 """What the code of a network says of inputs and targets: sentences, and few numbers."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from kscale.building.code.layout import literal
+from kscale.building.code.layout import identifier, literal
 from kscale.data.preprocessing import Preprocessing
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
@@ -145,13 +144,8 @@ def constant_names(names: Iterable[str]) -> list[str]:
     >>> constant_names(["pixel values", "1st", "1ST"])
     ['PIXEL_VALUES', 'X_1ST', 'X_1ST_2']
     """
-    found: list[str] = []
-    for name in names:
-        kept = re.sub(r"\W", "_", name, flags=re.ASCII).upper()
-        base = kept if kept[:1].isalpha() else f"X_{kept}"
-        same = sum(re.sub(r"_\d+$", "", other) == base for other in found)
-        found.append(f"{base}_{same + 1}" if same else base)
-    return found
+    taken: set[str] = set()
+    return [identifier(name.upper(), taken).upper() for name in names]
 
 
 _AS_THEY_ARE = Words("the numbers as they are")

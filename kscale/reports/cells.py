@@ -74,8 +74,7 @@ def objective_text(objective: Objective) -> str:
 
 def score_decimals(report: Report) -> int:
     """Decimals that show two digits of the smallest standard error, at most four."""
-    factor = 100 if report.objective.is_share else 1
-    errors = [factor * row.stderr for row in report.front if row.stderr > 0]
+    errors = [report.factor * row.stderr for row in report.front if row.stderr > 0]
     if not errors:
         return 1 if report.objective.is_share else 4
     digits = 1 - math.floor(math.log10(min(errors)))
@@ -84,15 +83,13 @@ def score_decimals(report: Report) -> int:
 
 def score_text(report: Report, score: float) -> str:
     """A score for people: per cent for shares, without the sign."""
-    factor = 100 if report.objective.is_share else 1
-    return f"{factor * score:.{score_decimals(report)}f}"
+    return f"{report.factor * score:.{score_decimals(report)}f}"
 
 
 def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Column]:
     """The columns that say something about the rows shown."""
     metric = metric_name(report.objective)
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
-    unit = " %" if report.objective.is_share else ""
     columns = [
         Column("", mark_of, is_number=False),
         Column("family", lambda row: printable(row.family), is_number=False),
@@ -106,7 +103,7 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
         Column("params", lambda row: format_count(row.params)),
         Column("FLOPs", _flops, importance=6),
         *_measured_columns(report),
-        Column(f"{score}{unit}", lambda row: _score_cell(report, row)),
+        Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
         Column("gain", lambda row: _signed(report, row.gain), importance=8),
     ]
@@ -232,15 +229,7 @@ def name_of(row: Row) -> str:
 
 def answer_lines(report: Report) -> list[tuple[str, str]]:
     """The answers, each with its name: `best` and `recommended`."""
-    best, recommended = report.best, report.recommended
-    if best is None or recommended is None:
-        return []
-    if best is recommended:
-        return [("best and recommended", _answer(report, best))]
-    return [
-        ("best", _answer(report, best)),
-        ("recommended", _answer(report, recommended)),
-    ]
+    return [(name, _answer(report, row)) for name, row in report.answers]
 
 
 def _answer(report: Report, row: Row) -> str:
@@ -254,9 +243,8 @@ def _answer(report: Report, row: Row) -> str:
 
 def row_text(report: Report, row: Row, tested: bool = True) -> str:
     """Params and scores of a row, that on the test part last."""
-    unit = " %" if report.objective.is_share else ""
     return (
-        f"{row.params:,} params, {_score_cell(report, row)}{unit} "
+        f"{row.params:,} params, {_score_cell(report, row)}{report.unit} "
         f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
     )
 
@@ -264,8 +252,7 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
 def _test_text(report: Report, row: Row) -> str:
     if row.test_score is None:
         return ""
-    unit = " %" if report.objective.is_share else ""
-    text = f"; {score_text(report, row.test_score)}{unit} on the test part"
+    text = f"; {score_text(report, row.test_score)}{report.unit} on the test part"
     if row.test_low is None or row.test_high is None:
         return text
     low, high = (score_text(report, end) for end in (row.test_low, row.test_high))

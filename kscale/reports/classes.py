@@ -1,7 +1,6 @@
 """The table of classes of a report: their scores, and what each was taken for."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
@@ -19,7 +18,7 @@ from kscale.reports.quality import (
     quality_text,
     shown_classes,
 )
-from kscale.text import printable
+from kscale.text import cell_table, printable
 
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4
@@ -116,10 +115,4 @@ def _fitting(
 
 
 def _table(cells: Cells) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for index, header in enumerate(cells[0]):
-        justify: Any = "right" if index else "left"
-        table.add_column(Text(header), justify=justify, no_wrap=True)
-    for row in cells[1:]:
-        table.add_row(*map(Text, row))
-    return table
+    return cell_table(cells[0], [False, *[True] * (len(cells[0]) - 1)], cells[1:])

@@ -170,12 +170,11 @@ def _pair_text(report: Report, pair: Pair) -> str:
 
 
 def _points(report: Report, gain: float, stderr: float) -> str:
-    factor = 100 if report.objective.is_share else 1
     unit = " points" if report.objective.is_share else ""
     decimals = score_decimals(report)
-    error = f"{factor * stderr:.{decimals}f}{unit}"
+    error = f"{report.factor * stderr:.{decimals}f}{unit}"
     word = "better" if gain >= 0 else "worse"
-    return f"{word} by {factor * abs(gain):.{decimals}f} ± {error}"
+    return f"{word} by {report.factor * abs(gain):.{decimals}f} ± {error}"
 
 
 def _reach(report: Report) -> Iterable[tuple[str, str]]:

@@ -65,8 +65,8 @@ class Quality:
     objective: str = ""
 
     @property
-    def said(self) -> list[Measure]:
-        """The metrics that a text still has to say."""
+    def shown(self) -> list[Measure]:
+        """The metrics that a text shows, without the score beside the answer."""
         if not self.is_only:
             return list(self.measures)
         return [item for item in self.measures if item.name != self.objective]
@@ -74,15 +74,9 @@ class Quality:
 
 def qualities_of(report: Report) -> list[Quality]:
     """Each answer on each target, as far as results hold metrics."""
-    best, recommended = report.best, report.recommended
-    if best is None or recommended is None:
-        return []
-    answers = [("best", best), ("recommended", recommended)]
-    if best is recommended:
-        answers = [("best and recommended", best)]
     found = [
         _quality(name, row, target, report)
-        for name, row in answers
+        for name, row in report.answers
         for target in report.targets
     ]
     return [quality for quality in found if quality.measures]
@@ -147,15 +141,15 @@ def quality_name(quality: Quality) -> str:
 
 def quality_text(quality: Quality) -> str:
     """The metrics in one line, with what the brackets and the means are."""
-    text = ", ".join(map(_measure_text, quality.said))
-    names = [measure.name for measure in quality.said]
+    text = ", ".join(map(_measure_text, quality.shown))
+    names = [measure.name for measure in quality.shown]
     notes = []
     if any(name in _OF_OUTPUTS for name in names):
         others = [n.replace("_", " ") for n in names if n not in _OF_OUTPUTS]
         all_but = f"all but {' and '.join(others)} are " if others else ""
         outputs = [*map(printable, quality.target.shown_names)]
         notes.append(f"{all_but}{quality.target.head.averaged(outputs)}")
-    if any(measure.low is not None for measure in quality.said):
+    if any(measure.low is not None for measure in quality.shown):
         notes.append("95 % intervals in brackets")
     return f"{text}; {', '.join(notes)}" if notes else text
 

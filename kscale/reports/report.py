@@ -138,6 +138,16 @@ class Asked:
     present: Mapping[str, Any]
     is_one: bool
 
+    @property
+    def factor(self) -> int:
+        """What a score is shown times: shares are shown in per cent."""
+        return 100 if self.objective.is_share else 1
+
+    @property
+    def unit(self) -> str:
+        """What follows a score that is shown."""
+        return " %" if self.objective.is_share else ""
+
 
 @dataclass(frozen=True)
 class Report(Asked):
@@ -174,6 +184,16 @@ class Report(Asked):
     def recommended(self) -> Row | None:
         """The smallest row statistically tied with the best."""
         return next((row for row in self.rows if row.is_recommended), None)
+
+    @property
+    def answers(self) -> list[tuple[str, Row]]:
+        """`best` and `recommended` with their rows, in one where both are one row."""
+        best, recommended = self.best, self.recommended
+        if best is None or recommended is None:
+            return []
+        if best is recommended:
+            return [("best and recommended", best)]
+        return [("best", best), ("recommended", recommended)]
 
     @property
     def baselines(self) -> tuple[Row, ...]:

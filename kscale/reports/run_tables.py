@@ -35,9 +35,8 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.text import plain_text, printable
+from kscale.text import cell_table, plain_text, printable
 
-_GAP = 2  # spaces between columns
 _FLAGS = (
     "undertrained",
     "is_front",
@@ -145,15 +144,17 @@ def _fitting(
 
 
 def _table(columns: list[Column], rows: list[Row]) -> Table:
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
-    for column in columns:
-        justify: Any = "right" if column.is_number else "left"
-        table.add_column(Text(column.header), justify=justify, no_wrap=True)
-    for row in rows:
-        style = "bold" if row.is_best or row.is_recommended else ""
-        style = style or ("" if row.is_front else "dim")
-        table.add_row(*(Text(column.text(row)) for column in columns), style=style)
-    return table
+    return cell_table(
+        [column.header for column in columns],
+        [column.is_number for column in columns],
+        [[column.text(row) for column in columns] for row in rows],
+        [
+            "bold"
+            if row.is_best or row.is_recommended
+            else ("" if row.is_front else "dim")
+            for row in rows
+        ],
+    )
 
 
 def report_markdown(report: Report, all_rows: bool = False) -> str:

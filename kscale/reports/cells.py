@@ -19,9 +19,9 @@ MARKS = {
     "over budget": "x",
     "short": "~",
 }
-"""What stands before a row, by what it says."""
+"""Marks that stand before a row, by their meaning."""
 
-_OWN = {
+_REFERENCES = {
     PRESENT: "your present model as it is",
     RETRAINED: "your present model, trained anew once with the same recipe",
 }
@@ -50,7 +50,7 @@ class Column:
 
 
 def objective_text(objective: Objective) -> str:
-    """The objective in words; of several targets, what it is the mean of.
+    """The objective in words; with several targets, the scores that it is the mean of.
 
     Example:
 
@@ -87,7 +87,7 @@ def score_text(report: Report, score: float) -> str:
 
 
 def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Column]:
-    """The columns that say something about the rows shown."""
+    """Columns of the table; knobs and measures only where the rows shown need them."""
     metric = metric_name(report.objective)
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
     columns = [
@@ -144,7 +144,7 @@ def _latency(row: Row) -> str:
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
-    """Knobs, besides depth and width, that differ between rows that have them."""
+    """Knobs besides depth and width in which the rows differ."""
     values: dict[str, set[object]] = {}
     for name, value in chain.from_iterable(row.shown_knobs for row in rows):
         values.setdefault(name, set()).add(value)
@@ -159,7 +159,7 @@ def _knob_column(name: str) -> Column:
 
 
 def _rate(row: Row) -> str:
-    """The learning rate; one that a model has in its own code is recorded as 0."""
+    """The learning rate; empty where a user's code decides (recorded as 0)."""
     return f"{row.learning_rate:.2g}" if row.learning_rate else ""
 
 
@@ -194,7 +194,7 @@ def mark_of(row: Row) -> str:
 
 
 def shown_rows(report: Report, all_rows: bool = False) -> list[Row]:
-    """The rows people see: the front, the answers and the baselines, or all rows."""
+    """Rows that are shown: the front, the answers and the baselines, or all rows."""
     if all_rows:
         return list(report.rows)
     return [
@@ -228,7 +228,7 @@ def name_of(row: Row) -> str:
 
 
 def answer_lines(report: Report) -> list[tuple[str, str]]:
-    """The answers, each with its name: `best` and `recommended`."""
+    """A sentence for each answer, after the name: `best` and `recommended`."""
     return [(name, _answer(report, row)) for name, row in report.answers]
 
 
@@ -242,7 +242,7 @@ def _answer(report: Report, row: Row) -> str:
 
 
 def row_text(report: Report, row: Row, tested: bool = True) -> str:
-    """Params and scores of a row, that on the test part last."""
+    """Params and scores of a row; the score on the test part comes last."""
     return (
         f"{row.params:,} params, {_score_cell(report, row)}{report.unit} "
         f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
@@ -260,7 +260,7 @@ def _test_text(report: Report, row: Row) -> str:
 
 
 def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """What marks and columns mean, for those that are shown."""
+    """Meanings of the marks and columns that are shown."""
     best = "highest" if report.objective.higher_is_better else "lowest"
     points = "points" if report.objective.is_share else "improvement"
     marks = {
@@ -289,12 +289,12 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         ),
         f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
         *(f"{name}: {text}" for name, text in figures.items() if name in shown),
-        *(f"{name}: {text}" for name, text in _OWN.items() if name in families),
+        *(f"{name}: {text}" for name, text in _REFERENCES.items() if name in families),
     ]
 
 
 def closing(report: Report) -> str:
-    """What it cost, in one sentence."""
+    """Number and time of the trainings, in one sentence."""
     plural = "training" if report.trainings == 1 else "trainings"
     if not report.training_seconds:  # no record of a search made elsewhere
         return f"{report.trainings} {plural}."

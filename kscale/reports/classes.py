@@ -27,7 +27,7 @@ Cells = list[list[str]]
 
 
 def score_cells(confusion: Confusion, with_intervals: bool = True) -> Cells:
-    """Header and rows of the table of the classes that are shown."""
+    """Header and rows of the table of classes."""
     header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
     scores = [confusion.scores[index] for index in shown_classes(confusion)]
     return [header, *(_score_row(score, with_intervals) for score in scores)]
@@ -60,7 +60,7 @@ def class_name(name: str) -> str:
 
 
 def _with_matrix(cells: Cells, confusion: Confusion) -> Cells:
-    """Further columns, one a class: how many examples were taken for it."""
+    """A further column for each class: how many examples were taken for the class."""
     number = len(confusion.class_names)
     counts = {(wanted, given): str(n) for wanted, given, n in confusion.counts}
     header = [*cells[0], *map(printable, confusion.class_names)]
@@ -76,7 +76,7 @@ def _with_matrix(cells: Cells, confusion: Confusion) -> Cells:
 def quality_block(
     quality: Quality, console: Console, options: ConsoleOptions
 ) -> Iterable[Text | Table]:
-    """What a terminal shows of a quality: its metrics, and its classes."""
+    """Metrics of an answer and their table of classes, for a terminal."""
     yield Text.assemble((f"{quality_name(quality)}: ", "bold"), quality_text(quality))
     if quality.confusion is not None:
         yield from _class_block(quality.confusion, console, options)
@@ -98,7 +98,7 @@ def _class_block(
 def _fitting(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> tuple[Table, bool]:
-    """The table with as much as there is room for, and whether that is the matrix."""
+    """The fullest table that fits the width, and whether the matrix is part of it."""
     full, plain = (score_cells(confusion, intervals) for intervals in (True, False))
     choices = [(full, False), (plain, False)]
     names = confusion.class_names

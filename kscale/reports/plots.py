@@ -43,7 +43,7 @@ class Level(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A row that is an answer or asked for one, with what the legend says of it."""
+    """An answer or the user's present model, with a line for the legend."""
 
     params: int
     score: float

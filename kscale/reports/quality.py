@@ -1,4 +1,4 @@
-"""Quality: what the answers reach by further metrics, for each target and class."""
+"""Quality: further metrics of the answers, for each target and class."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Quality:
-    """What one answer reaches on one target.
+    """Metrics of one answer on one target.
 
     Args:
         answer: `best`, `recommended` or `best and recommended`.
@@ -73,7 +73,7 @@ class Quality:
 
 
 def qualities_of(report: Report) -> list[Quality]:
-    """Each answer on each target, as far as results hold metrics."""
+    """Metrics of each answer on each target, as far as records hold them."""
     found = [
         _quality(name, row, target, report)
         for name, row in report.answers
@@ -134,13 +134,13 @@ def _interval(
 
 
 def quality_name(quality: Quality) -> str:
-    """Which answer it is, where it was measured, and of which target."""
+    """Names of the answer and the part, and of the target among several."""
     of = "" if quality.is_only else f", {printable(quality.target.name)}"
     return f"{quality.answer} on the {quality.part} part{of}"
 
 
 def quality_text(quality: Quality) -> str:
-    """The metrics in one line, with what the brackets and the means are."""
+    """The metrics in one line, with the meaning of brackets and means."""
     text = ", ".join(map(_measure_text, quality.shown))
     names = [measure.name for measure in quality.shown]
     notes = []
@@ -172,7 +172,7 @@ def number_text(value: float | None, is_share: bool = True) -> str:
 
 
 def mistakes_text(confusion: Confusion) -> str:
-    """The largest confusions in one line; empty if there are none."""
+    """The most frequent mistakes in one line; empty if there are none."""
     if not confusion.is_exclusive:
         return "; ".join(_label_mistakes(confusion))
     items = [

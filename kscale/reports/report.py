@@ -1,4 +1,4 @@
-"""Report: what a search found, as plain records that every output format reads."""
+"""Report: what a search found, as plain records for every output format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,7 +111,7 @@ def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a search was asked, as far as a report needs it.
+    """What a search was asked for, as far as a report needs it.
 
     Args:
         objective: What was improved.

@@ -198,7 +198,7 @@ def _markdown_row(cells: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, HTML in it included."""
+    """Text that Markdown shows unchanged, HTML in the text included."""
     if set(text) <= set(":-"):
         return text
     for letter in "\\`*_[]<>|!#":
@@ -246,7 +246,7 @@ def _names(items: Iterable[Mapping[str, float]]) -> list[str]:
 
 
 def spreadsheet_cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula; `-1` is a number, not one."""
+    """A value that no spreadsheet takes for a formula; `-1` is a number."""
     if not isinstance(value, str) or value[:1] not in tuple("=+-@\t\r"):
         return value
     try:
@@ -297,7 +297,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
 
 
 def _finite(data: Any) -> Any:
-    """Plain data for JSON, in which a number that is not finite is None."""
+    """Plain data for JSON: numbers that are not finite become None."""
     if isinstance(data, float) and not math.isfinite(data):
         return None
     if isinstance(data, dict):

@@ -11,8 +11,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionEndInfo,
 )
 
-from kscale.networks.families import find_family
-from kscale.networks.families.base import Value, is_own
+from kscale.networks.families import FAMILIES, find_family
+from kscale.networks.families.base import Value
 from kscale.runs.recorded import RecordedRun
 from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training
 from kscale.search.pool import Pool, Space
@@ -79,11 +79,10 @@ def _further_metrics(run: RecordedRun) -> dict[str, tuple[str, str]]:
 def experiment_summary(run: RecordedRun, started: float) -> Summary:
     """What hyperparameters and metrics there are, with the values they may have."""
     identity = run.description["identity"]
-    own = any(map(is_own, identity["families"]))
     domains = {
-        **(_own_domains(run) if own else _family_domains(run)),
+        **_domains(run),
         "epochs": _domain([1, identity["epochs"]]),
-        "family": _domain([*identity["families"], "linear", *_compared(run)]),
+        "family": _domain([*identity["families"], "linear", *_references(run)]),
         "stage": _domain(["baseline", "search", "finalist"]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),
@@ -167,53 +166,48 @@ def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> st
     return f"{failed}{shape_name(result)}{rate} {result.stage} ({digest})"
 
 
-def _family_domains(run: RecordedRun) -> dict[str, Any]:
-    """Values of knobs and sizes of a search in families."""
-    identity = run.description["identity"]
-    space = Space(
-        tuple(find_family(name) for name in identity["families"]),
-        run.task,
-        run.budget,
-        tuple(identity["search"]),
-        tuple(identity["set"].items()),
+def _domains(run: RecordedRun) -> dict[str, Any]:
+    """Values of knobs, and sizes from 1 to the largest of the search or a baseline."""
+    linear, present = find_family("linear"), _present(run)
+    values: dict[str, list[Value]] = {
+        knob.name: [knob.default] for knob in linear.all_knobs.values()
+    }
+    is_listed = all(
+        name in FAMILIES for name in run.description["identity"]["families"]
     )
-    sizes = _size_domains(space, identity["seed"], _present(run))
-    return {**_knob_domains(space), **sizes}
-
-
-def _own_domains(run: RecordedRun) -> dict[str, Any]:
-    """Values of a user's hyperparameters, and sizes up to the limits."""
-    linear = find_family("linear")
-    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
-    flops = run.budget.max_flops or _ANY
+    more, params, flops = _listed(run) if is_listed else _drawn(run)
+    for name, found in more.items():
+        values.setdefault(name, []).extend(found)
     if len(run.task.inputs) == 1:  # else there is no linear baseline
         size = linear.size(linear.spec(), run.task)
         params, flops = max(params, size.params), max(flops, size.flops)
-    present = _present(run)
     params = max(params, int(present.get("params", 0)))
     flops = max(flops, int(present.get("flops", 0)))
     most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
-    known: dict[str, list[Value]] = {"learning_rate": [*_ANY_RATE]}
-    for knob in linear.all_knobs.values():
-        known[knob.name] = [knob.default]
-    for name, values in dict(run.description.get("hyperparameters") or {}).items():
-        known.setdefault(name, []).extend(values)
-    return {name: _domain(values) for name, values in known.items()} | {
-        name: _domain([1, most[name]]) for name in _SIZES
-    }
+    knobs = {name: _domain(found) for name, found in values.items()}
+    return {**knobs, **{name: _domain([1, most[name]]) for name in _SIZES}}
 
 
-def _knob_domains(space: Space) -> dict[str, Any]:
-    """Values of each knob, over all families and the linear baseline."""
-    linear = find_family("linear")
-    values: dict[str, list[Value]] = {
-        knob.name: [knob.default]
-        for knob in (*linear.all_knobs.values(), linear.learning_rate)
-    }
-    for family in space.families:
+def _listed(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
+    """Values of the knobs of families, most params and most FLOPs of their specs."""
+    identity = run.description["identity"]
+    families = tuple(find_family(name) for name in identity["families"])
+    searched, fixed = tuple(identity["search"]), tuple(identity["set"].items())
+    space = Space(families, run.task, run.budget, searched, fixed)
+    values = {"learning_rate": [find_family("linear").learning_rate.default]}
+    for family in families:
         for knob in (*family.all_knobs.values(), family.learning_rate):
             values.setdefault(knob.name, []).extend(space.values(family, knob))
-    return {name: _domain(found) for name, found in values.items()}
+    pool = Pool(space, identity["seed"])
+    return values, int(pool.params.max()), int(pool.flops.max())
+
+
+def _drawn(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
+    """Values of a user's hyperparameters, and the limits, for no spec is known yet."""
+    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
+    values = dict(run.description.get("hyperparameters") or {})
+    values["learning_rate"] = [*_ANY_RATE, *values.get("learning_rate", ())]
+    return values, params, run.budget.max_flops or _ANY
 
 
 def _present(run: RecordedRun) -> dict[str, Any]:
@@ -221,20 +215,8 @@ def _present(run: RecordedRun) -> dict[str, Any]:
     return dict(run.description.get("baseline") or {})
 
 
-def _compared(run: RecordedRun) -> list[str]:
+def _references(run: RecordedRun) -> list[str]:
     return list(REFERENCES) if _present(run) else [MAJORITY]
-
-
-def _size_domains(
-    space: Space, seed: int, present: Mapping[str, Any]
-) -> dict[str, Any]:
-    """From 1 to the largest size inside the budget, or of a baseline."""
-    linear = find_family("linear")
-    size, pool = linear.size(linear.spec(), space.task), Pool(space, seed)
-    params = max(int(pool.params.max()), size.params, int(present.get("params", 0)))
-    flops = max(int(pool.flops.max()), size.flops, int(present.get("flops", 0)))
-    most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
-    return {name: _domain([1, most[name]]) for name in _SIZES}
 
 
 def _domain(values: Iterable[Value]) -> Any:

@@ -277,7 +277,7 @@ class Run(RecordedRun):
         target = Path(path) if path is not None else self._default_export(which, form)
         overwrite = overwrite or path is None
         check_target(target, form, overwrite)
-        export_model(self.load_model(which), self.task, target, form, overwrite)
+        export_model(self.load_model(which), self.task, target, form)
         return target
 
     def _default_export(self, which: str | Entry, form: Format) -> Path:

@@ -133,10 +133,10 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     if request.hypermodel is None:
         plan = make_plan(*found)
     else:
-        from kscale.guests.hypermodels.search_plan import plan_own
+        from kscale.guests.hypermodels.search_plan import plan_user_models
 
         names = (request.depth_knob, request.width_knob)
-        plan = plan_own(request.hypermodel, *found, *names)
+        plan = plan_user_models(request.hypermodel, *found, *names)
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.task.heads.base import Array, Objective
+from kscale.task.heads.base import Objective
 from kscale.task.standard_errors import Mask, jackknife, share_error, without_groups
 from kscale.task.tasks import Target, Task
 
@@ -42,7 +42,7 @@ class Evaluation:
 def mean_score(objective: Objective, task: Task, answers: Answers) -> float:
     """The objective: of the target, or the mean over several."""
     scores = [
-        _score(part, *answers[target.name]) for target, part in _parts(objective, task)
+        part.compute(*answers[target.name]) for target, part in _parts(objective, task)
     ]
     return math.fsum(scores) / len(scores)
 
@@ -127,11 +127,6 @@ def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     return [(target, parts[target.name]) for target in task.targets]
 
 
-def _score(objective: Objective, labels: Array, given: Array) -> float:
-    assert objective.score is not None, f"{objective.name} is no metric of a target"
-    return objective.score(labels, given)
-
-
 def _all_metrics(
     objective: Objective, task: Task, answers: Answers
 ) -> dict[str, float]:
@@ -141,7 +136,7 @@ def _all_metrics(
         return target.head.measure(*answers[target.name])
     found: dict[str, float] = {}
     for target, part in _parts(objective, task):
-        improved = {part.name: _score(part, *answers[target.name])}
+        improved = {part.name: part.compute(*answers[target.name])}
         shown = target.head.measure(*answers[target.name])
         found |= {f"{target.name}/{n}": v for n, v in {**improved, **shown}.items()}
     return found

@@ -113,7 +113,7 @@ def test_tensorflow_datasets_have_parts_and_named_inputs() -> None:
     assert len(two.train) + len(two.validation) == 200
 
 
-def test_what_is_wrong_with_parts_is_said() -> None:
+def test_wrong_parts_are_reported() -> None:
     stream = tf.data.Dataset.from_tensor_slices((PIXELS, Y))
     with pytest.raises(DataError, match="of which train must be there.* has test"):
         load_dataset({"test": stream})
@@ -237,7 +237,7 @@ print(json.dumps({"score": score, "peak": peak - rss, "size": count * side**2 * 
 
 
 def limited(count: int, side: int, room: int, memory: int) -> dict[str, Any]:
-    """What a training under a limit of memory came to, in a process of its own."""
+    """Results of a training in another process, under a limit of memory."""
     path = [entry for entry in sys.path if entry]
     script = f"import sys; sys.path[:0] = {path!r}\n{LIMITED}"
     arguments = [str(number) for number in (count, side, room, memory)]

@@ -65,8 +65,10 @@ def weights_of(program: EpochProgram) -> np.ndarray:
 
 def train_in(folder: Path, trainer: Any, job: Job, **more: Any) -> Any:
     """The record of the first member of a job, trained in a folder of checkpoints."""
-    task = trainer.setup.dataset.task
-    is_family = job.spec.family in FAMILIES
-    family = find_family(job.spec.family) if is_family else trainer.models
-    size, weights = family.size(job.spec, task), MemberWeights(folder, job, 0)
+    spec, task = job.spec, trainer.setup.dataset.task
+    if spec.family in FAMILIES:
+        size = find_family(spec.family).size(spec, task)
+    else:
+        size = trainer.models.size(spec)
+    weights = MemberWeights(folder, job, 0)
     return train_member(trainer.train, trainer.setup, size, weights, **more)

@@ -1,31 +1,30 @@
-"""Counted models of a user by their hyperparameters, in memory and in a file."""
+"""Sizes of a user's models by draw, in memory and in a file of the run folder."""
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from kscale.guests.hypermodels.draws import Values
+import msgspec
+
+from kscale.guests.hypermodels.drawn_hyperparameters import Values
 from kscale.networks.sizing import Size
 from kscale.runs.folder import write_atomically
+from kscale.runs.records import Count
 
 logger = logging.getLogger(__name__)
 
 SIZES_FILE = "sizes.jsonl"
 
-_FIGURES = tuple(Size.__dataclass_fields__)
-
 
 @dataclass(frozen=True)
 class Counted:
-    """What came of building a model abstractly.
+    """What building a model abstractly gave.
 
     Args:
-        values: The hyperparameters it asked for, in order.
-        size: Its size; None where there is no model.
-        is_compiled: Whether the user compiled it.
+        values: The hyperparameters that the model asked for, in order.
+        size: Size of the model; None where there is no model.
+        is_compiled: Whether the user compiled the model.
         unknown: Layers of unknown FLOPs.
         reason: Why there is no model.
     """
@@ -36,43 +35,24 @@ class Counted:
     unknown: tuple[str, ...] = ()
     reason: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data that `from_json` reads back."""
-        return {
-            **asdict(self),
-            "size": None if self.size is None else asdict(self.size),
-        }
 
-    @classmethod
-    def from_json(cls, data: Any) -> "Counted":
-        """What `to_json` described.
+class _Line(msgspec.Struct):
+    """A line of the file: the seed and the index of a draw, and what it gave."""
 
-        Raises:
-            ValueError: It is something else.
-        """
-        try:
-            size = data["size"]
-            if size is not None:
-                size = Size(**{name: _whole(size[name]) for name in _FIGURES})
-            values = tuple((str(name), value) for name, value in data["values"])
-            is_compiled = data["is_compiled"] is True
-            unknown = tuple(map(str, data["unknown"]))
-            return cls(values, size, is_compiled, unknown, str(data["reason"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(str(error)) from error
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value
+    seed: Count
+    draw: Count
+    values: Values
+    size: dict[str, Count] | None
+    is_compiled: bool
+    unknown: tuple[str, ...]
+    reason: str
 
 
 class Counts:
-    """Counted models by draw and by spec, kept for the next session.
+    """Counted models by draw, kept for the next session.
 
-    The file is an aid: a damaged line is left out, counted again when it is needed, and
-    the file written anew.
+    The file is an aid: a damaged line is left out, its model is counted again when it
+    is needed, and the file is written anew.
     """
 
     def __init__(self) -> None:
@@ -83,7 +63,7 @@ class Counts:
         """Keep what a draw gave."""
         self.by_draw[seed, draw] = counted
         if self._path is not None:
-            with self._path.open("a") as file:
+            with self._path.open("ab") as file:
                 file.write(_line(seed, draw, counted))
 
     def read(self, path: Path) -> None:
@@ -94,28 +74,26 @@ class Counts:
     def keep(self, path: Path) -> None:
         """Write everything to a file now, and from now on what is added."""
         lines = [_line(*key, counted) for key, counted in self.by_draw.items()]
-        write_atomically(path, "".join(lines).encode())
+        write_atomically(path, b"".join(lines))
         self._path = path
 
 
-def _line(seed: int, draw: int, counted: Counted) -> str:
-    data = {"seed": seed, "draw": draw, **counted.to_json()}
-    return json.dumps(data, separators=(",", ":")) + "\n"
+def _line(seed: int, draw: int, counted: Counted) -> bytes:
+    data = {"seed": seed, "draw": draw, **asdict(counted)}
+    return msgspec.json.encode(data) + b"\n"
 
 
 def _lines(path: Path) -> Iterator[tuple[tuple[int, int], Counted]]:
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError:
-        return
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            data = json.loads(line)
-            key = _whole(data["seed"]), _whole(data["draw"])
-            yield key, Counted.from_json(data)
-        except (ValueError, KeyError, TypeError) as error:
+            data = msgspec.structs.asdict(msgspec.json.decode(line, type=_Line))
+            key = data.pop("seed"), data.pop("draw")
+            size = None if data["size"] is None else Size(**data["size"])
+            yield key, Counted(**{**data, "size": size})
+        except (ValueError, TypeError) as error:
             logger.warning(
                 "%s, line %d is damaged and counted again: %s", path, number, error
             )

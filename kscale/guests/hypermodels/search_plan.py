@@ -1,4 +1,4 @@
-"""A plan whose models are the user's own."""
+"""A plan whose models are a user's."""
 
 import math
 import time
@@ -13,7 +13,7 @@ from kscale.errors import SpecError
 from kscale.guests.hypermodels.counts import SIZES_FILE
 from kscale.guests.hypermodels.raw_dataset import raw_dataset
 from kscale.guests.hypermodels.user_fit import probe_fit
-from kscale.guests.hypermodels.user_models import OwnModels
+from kscale.guests.hypermodels.user_models import UserModels
 from kscale.networks.budget import Budget
 from kscale.search.drawn import DrawnPool
 from kscale.search.pool import Space
@@ -28,7 +28,7 @@ _SECONDS_BETWEEN_NOTES = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class OwnSearch:
+class UserSearch:
     """What a search of a user's models needs beside a plan.
 
     Args:
@@ -37,7 +37,7 @@ class OwnSearch:
         pool: The specs inside the budget, as far as they are drawn.
     """
 
-    models: OwnModels
+    models: UserModels
     dataset: Dataset
     pool: DrawnPool
 
@@ -93,7 +93,7 @@ class _Teller:
             self._note(f"Counting the sizes of models: {pool.found}.")
 
 
-def plan_own(
+def plan_user_models(
     hypermodel: Any,
     request: SearchRequest,
     dataset: Dataset,
@@ -108,7 +108,7 @@ def plan_own(
     Args:
         hypermodel: As `load_hypermodel` takes it.
         request, dataset, budget, objective, recipe: As `make_plan`.
-        depth_knob, width_knob: As `OwnModels`.
+        depth_knob, width_knob: As `UserModels`.
 
     Raises:
         BudgetError: Nothing fits.
@@ -118,7 +118,7 @@ def plan_own(
     """
     _check(request, dataset)
     raw = raw_dataset(dataset)
-    models = OwnModels(hypermodel, raw.task, depth_knob, width_knob)
+    models = UserModels(hypermodel, raw.task, depth_knob, width_knob)
     models.probe = probe_fit(models, raw, recipe)
     models.begin()
     seconds = math.inf if request.time_limit is None else request.time_limit
@@ -127,7 +127,7 @@ def plan_own(
     pool.at(0)
     models.check_knobs()
     space = Space(cast(Any, (models,)), dataset.task, budget)
-    own = OwnSearch(models, raw, pool)
+    own = UserSearch(models, raw, pool)
     return Plan(request, dataset, objective, recipe, space, pool, own=own)
 
 

@@ -1,11 +1,11 @@
-"""A user's code: imported by name, told where it fails, known again by its source."""
+"""A user's code: imported by name, and where it fails."""
 
 import importlib
 import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ _INSTALLED = (f"{HERE}/", sys.base_prefix)
 
 
 @dataclass(frozen=True)
-class Code:
+class UserCode:
     """A hypermodel and where it is from.
 
     Args:
@@ -34,15 +34,13 @@ class Code:
     hypermodel: keras_tuner.HyperModel
     folder: Path | None = None
 
-    @contextmanager
-    def importable(self) -> Iterator[None]:
+    def importable(self) -> AbstractContextManager[None]:
         """Modules beside an imported one are found, as they were when it was.
 
         Raises:
             TrialError: The code ended the program.
         """
-        with _found_first(self.folder), _going_on():
-            yield
+        return _running(self.folder)
 
     def objects(self) -> dict[str, Any]:
         """Classes and functions that its module knows, by the names Keras saves."""
@@ -55,7 +53,7 @@ class Code:
         }
 
 
-def load_hypermodel(source: Any) -> Code:
+def load_hypermodel(source: Any) -> UserCode:
     """A hypermodel.
 
     Args:
@@ -68,11 +66,11 @@ def load_hypermodel(source: Any) -> Code:
         SpecError: It is none, or its module cannot be imported.
     """
     if not isinstance(source, str):
-        return Code(*_hypermodel(source, ""))
+        return UserCode(*_hypermodel(source, ""))
     module, found = _imported(source)
-    with _found_first(Path.cwd()), _going_on():
+    with _running(Path.cwd()):
         name, made = _hypermodel(found, f"{module.__name__}:{source.split(':')[-1]}")
-    return Code(name, made, root_of(module.__file__, module.__name__))
+    return UserCode(name, made, root_of(module.__file__, module.__name__))
 
 
 def root_of(file: str | None, module: str) -> Path | None:
@@ -129,78 +127,51 @@ def _place(named: str) -> tuple[str, Path, Path | None]:
 
 
 def _module(name: str, folder: Path, path: Path | None) -> ModuleType:
+    usual = sys.argv  # the command line is kscale's, and not the module's
+    sys.argv = [f"{name.rpartition('.')[2]}.py"]
     try:
-        with (
-            _found_first(Path.cwd()),
-            _found_first(folder),
-            _going_on(),
-            _without_arguments(name),
-        ):
+        with _running(folder, Path.cwd()):
             module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and name in (error.name, *_below(error.name, name)):
-            raise SpecError(
-                f"There is no module {error.name!r} in {folder} or among the "
-                "installed packages."
-            ) from error
-        raise SpecError(_failed_import(name, error)) from error
     except Exception as error:  # a user's code may fail in any way
-        raise SpecError(_failed_import(name, error)) from error
-    _check_file(module, path)
-    return module
-
-
-def _check_file(module: ModuleType, path: Path | None) -> None:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and f"{name}.".startswith(f"{missing}."):
+            raise SpecError(
+                f"There is no module {missing!r} in {folder} or among the installed "
+                "packages."
+            ) from error
+        raise SpecError(
+            f"{name} cannot be imported: {reason_of(error)}{place_of(error)}."
+        ) from error
+    finally:
+        sys.argv = usual
     file = module.__file__
     if path is not None and path.is_file() and file and Path(file).resolve() != path:
         raise SpecError(
             f"{path} cannot be imported: {module.__name__} is {file} already. Rename "
             "the file."
         )
-
-
-def _below(package: str, name: str) -> list[str]:
-    """The name, if it is of a module in a package."""
-    return [name] if name.startswith(f"{package}.") else []
-
-
-def _failed_import(name: str, error: Exception) -> str:
-    return f"{name} cannot be imported: {reason_of(error)}{place_of(error)}."
+    return module
 
 
 @contextmanager
-def _found_first(folder: Path | None) -> Iterator[None]:
-    """A folder, if there is one, is where modules are looked for first."""
-    added = [str(folder)] if folder is not None else []
+def _running(*folders: Path | None) -> Iterator[None]:
+    """The user's code runs: modules are looked for in some folders first.
+
+    Raises:
+        TrialError: The code ended the program.
+    """
+    added = [str(folder) for folder in folders if folder is not None]
     sys.path[:0] = added
     importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        for each in added:
-            if each in sys.path:
-                sys.path.remove(each)
-
-
-@contextmanager
-def _going_on() -> Iterator[None]:
-    """Code that ends the program has failed."""
     try:
         yield
     except SystemExit as error:
         ended = TrialError(f"it ended the program with sys.exit({error.code!r})")
         raise ended.with_traceback(error.__traceback__) from error
-
-
-@contextmanager
-def _without_arguments(name: str) -> Iterator[None]:
-    """The command line is kscale's, and no module's that is imported by its name."""
-    usual = sys.argv
-    sys.argv = [f"{name.rpartition('.')[2]}.py"]
-    try:
-        yield
     finally:
-        sys.argv = usual
+        for each in added:
+            if each in sys.path:
+                sys.path.remove(each)
 
 
 def _instance(cls: Any) -> keras_tuner.HyperModel:

@@ -6,9 +6,13 @@ from typing import Any
 import keras
 
 from kscale.errors import SpecError, TrialError, unknown_name
+from kscale.guests.hypermodels.code_digest import digest_of
 from kscale.guests.hypermodels.counts import Counted, Counts
-from kscale.guests.hypermodels.draws import DrawingHyperParameters, Values, domain_of
-from kscale.guests.hypermodels.hyperparameters import digest_of
+from kscale.guests.hypermodels.drawn_hyperparameters import (
+    DrawnHyperParameters,
+    Values,
+    domain_of,
+)
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
 from kscale.guests.sizes.weightless import count_build
 from kscale.networks.families.base import Spec, Value
@@ -18,13 +22,11 @@ from kscale.search.drawn import Drawn
 from kscale.task.tasks import Task
 
 LEARNING_RATE = "learning_rate"
-DEFAULT_RATE = 0.001
-"""Learning rate of models that are not compiled and have none among their values."""
 
 _RESERVED = ("family", "depth", "width")
 
 
-class OwnModels:
+class UserModels:
     """The models of a hypermodel, for a task.
 
     Args:
@@ -37,9 +39,11 @@ class OwnModels:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
         unknown: Layers of unknown FLOPs of the specs whose size is known.
-        refused: Arguments that its `fit` does not take.
+        refused: Arguments that the user's `fit` does not take.
         importable: In its context the modules beside the user's are found.
     """
+
+    all_knobs: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -54,15 +58,14 @@ class OwnModels:
         self.digest = digest_of(self.hypermodel)
         self.task = task
         self.knobs = {"depth": depth_knob or "depth", "width": width_knob or "width"}
-        self.probe: Callable[[DrawingHyperParameters], None] | None = None
+        self.probe: Callable[[DrawnHyperParameters], None] | None = None
         self.counts = Counts()
-        self.all_knobs: Mapping[str, Any] = {}
-        self._tree: dict[Values, Any] = {}
+        self.unknown: dict[Spec, tuple[str, ...]] = {}
+        self.refused: set[str] = set()
+        self._tree: dict[Values, Any] = {}  # by values so far, what is asked for next
         self._counted: dict[Values, Counted] = {}
         self._sizes: dict[Spec, Size] = {}
-        self.unknown: dict[Spec, tuple[str, ...]] = {}
         self._outline: dict[str, list[Value]] = {}
-        self.refused: set[str] = set()
 
     def draw(self, seed: int, index: int) -> Drawn:
         """A draw; the first one has the default of every hyperparameter."""
@@ -71,7 +74,12 @@ class OwnModels:
             drawn = derived_seed(seed, "draw", index) if index else None
             counted = self._known(drawn) or self._count(drawn)
             self.counts.add(seed, index, counted)
-        return self._drawn(counted)
+        spec = self._spec(counted.values)
+        if counted.size is not None:
+            self._sizes[spec] = counted.size
+            self.unknown[spec] = counted.unknown
+        rate = self.learning_rate(spec, counted.is_compiled)
+        return Drawn(spec, counted.size, rate, counted.reason, counted.unknown)
 
     def begin(self) -> None:
         """Build abstractly at the defaults, whatever an earlier session counted."""
@@ -79,11 +87,11 @@ class OwnModels:
         self._outline = {each.name: domain_of(each) for each in self._tree.values()}
 
     def outline(self) -> list[list[Any]]:
-        """Hyperparameters at their defaults, with what each may be."""
+        """Hyperparameters at their defaults, with the values that each may have."""
         return [[name, values] for name, values in self._outline.items()]
 
     def domains(self) -> dict[str, list[Value]]:
-        """What every knob seen so far may be: a list, or both ends of a range."""
+        """Values that each knob seen so far may have: all, or both ends of a range."""
         found: dict[str, list[Value]] = {}
         for asked in self._tree.values():
             known = found.setdefault(self._knob(asked.name, asked.default), [])
@@ -94,10 +102,10 @@ class OwnModels:
         """Raise unless depth and width are hyperparameters, and whole.
 
         Args:
-            all_known: Whether one that no draw has asked for yet is refused.
+            all_known: Whether a name that no draw has asked for yet is refused.
 
         Raises:
-            SpecError: One of them is not; known are those of the draws so far.
+            SpecError: A name is no hyperparameter of the draws so far, or not whole.
         """
         seen = {asked.name: asked.default for asked in self._tree.values()}
         seen |= {n: v for c in self.counts.by_draw.values() for n, v in c.values}
@@ -112,11 +120,11 @@ class OwnModels:
                     f"{seen[name]!r}."
                 )
 
-    def size(self, spec: Spec, task: Task | None = None) -> Size:
+    def size(self, spec: Spec) -> Size:
         """Exact size of a spec.
 
         Raises:
-            SpecError: It makes no model.
+            SpecError: The spec makes no model.
         """
         if spec not in self._sizes:
             counted = self._count(None, self.values(spec))
@@ -126,16 +134,24 @@ class OwnModels:
             self.unknown[spec] = counted.unknown
         return self._sizes[spec]
 
+    def learning_rate(self, spec: Spec, is_compiled: bool) -> float:
+        """The hyperparameter `learning_rate`; without it 0.001, or 0 (not known) of a
+        model that the user compiles."""
+        rate = dict(spec.knobs).get(LEARNING_RATE)
+        if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
+            return float(rate)
+        return 0.0 if is_compiled else 0.001
+
     def build(self, spec: Spec, seed: int) -> tuple[keras.Model, Any]:
         """The model of a spec with new weights, and its hyperparameters.
 
         Raises:
-            SpecError: It makes no model.
+            SpecError: The spec makes no model.
         """
         keras.utils.set_random_seed(seed)
-        # What only a training asks for, though not when it was tried, is drawn too.
+        # A training may ask for hyperparameters that the probe did not come to.
         drawn = derived_seed(0, "fit", spec.knobs)
-        hp = DrawingHyperParameters(drawn, self.values(spec))
+        hp = DrawnHyperParameters(drawn, self.values(spec))
         with self.importable():
             model = self.hypermodel.build(hp)
         if not isinstance(model, keras.Model):
@@ -144,28 +160,11 @@ class OwnModels:
 
     def values(self, spec: Spec) -> dict[str, Value]:
         """Hyperparameters of a spec by the names they have in the user's code."""
-        names = {knob: name for knob, name in self.knobs.items()}
-        names |= {f"{name}_": name for name in _RESERVED}
+        names = dict(self.knobs) | {f"{name}_": name for name in _RESERVED}
         return {names.get(knob, knob): value for knob, value in spec.knobs}
 
-    def _drawn(self, counted: Counted) -> Drawn:
-        spec = self._spec(counted.values)
-        if counted.size is not None:
-            self._sizes[spec] = counted.size
-            self.unknown[spec] = counted.unknown
-        rate = dict(counted.values).get(LEARNING_RATE)
-        is_rate = isinstance(rate, int | float) and not isinstance(rate, bool)
-        usual = 0.0 if counted.is_compiled else DEFAULT_RATE
-        return Drawn(
-            spec,
-            counted.size,
-            float(rate) if is_rate and rate > 0 else usual,  # type: ignore[arg-type, operator]
-            counted.reason,
-            counted.unknown,
-        )
-
     def _spec(self, values: Values) -> Spec:
-        """A spec; what is named as its parts are, but is not meant, gets a `_`."""
+        """A spec; a hyperparameter called like a part of a spec gets a `_`."""
         knobs = {self._knob(name, value): value for name, value in values}
         return Spec(self.name, tuple(sorted(knobs.items())))
 
@@ -176,8 +175,8 @@ class OwnModels:
         return f"{name}_" if name in _RESERVED else name
 
     def _known(self, seed: int | None) -> Counted | None:
-        """What a draw gives if it goes where another went before; nothing is built."""
-        hp = DrawingHyperParameters(seed)
+        """The model of a draw that takes the way of an earlier draw; none is built."""
+        hp = DrawnHyperParameters(seed)
         values: Values = ()
         while values not in self._counted and values in self._tree:
             asked = self._tree[values]
@@ -188,29 +187,25 @@ class OwnModels:
         self, seed: int | None, values: Mapping[str, Value] | None = None
     ) -> Counted:
         """Build abstractly, and remember what was asked for on the way."""
-        built: list[tuple[DrawingHyperParameters, bool]] = []
+        hp, is_compiled = DrawnHyperParameters(seed, values), False
 
         def build() -> Any:
-            hp = DrawingHyperParameters(seed, values)
-            built.append((hp, False))
+            nonlocal hp, is_compiled
+            hp = DrawnHyperParameters(seed, values)
             model = self.hypermodel.build(hp)
-            built.append((hp, bool(getattr(model, "compiled", False))))
+            is_compiled = bool(getattr(model, "compiled", False))
             return model
 
         try:
             with self.importable():
-                counted = count_build(build, self.task)
+                found = count_build(build, self.task)
         except (SpecError, TrialError) as error:
-            hp, _ = built[-1]
             reason = f"{error}".rstrip(".") + place_of(error.__cause__)
-            return self._remember(hp, Counted(hp.in_order, reason=reason))
-        hp, is_compiled = built[-1]
-        if self.probe is not None:
-            self.probe(hp)
-        done = Counted(hp.in_order, counted.size, is_compiled, counted.unknown)
-        return self._remember(hp, done)
-
-    def _remember(self, hp: DrawingHyperParameters, counted: Counted) -> Counted:
+            counted = Counted(hp.in_order, reason=reason)
+        else:
+            if self.probe is not None:
+                self.probe(hp)
+            counted = Counted(hp.in_order, found.size, is_compiled, found.unknown)
         for place, asked in enumerate(hp.asked):
             self._tree[counted.values[:place]] = asked
         self._counted[counted.values] = counted

@@ -1,4 +1,4 @@
-"""Training a user's model as the user's code trains it, scored as every network."""
+"""Training a user's model by the user's code, scored as every network."""
 
 import logging
 from dataclasses import replace
@@ -14,10 +14,14 @@ from kscale.engine.engines import make_engine
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import ResultsError, TrialError
-from kscale.guests.hypermodels.outputs import Heads
-from kscale.guests.hypermodels.saving import save_own
-from kscale.guests.hypermodels.user_fit import compile_own, fit_own, is_usual_fit
-from kscale.guests.hypermodels.user_models import OwnModels
+from kscale.guests.hypermodels.user_fit import (
+    call_fit,
+    compile_user_model,
+    has_default_fit,
+)
+from kscale.guests.hypermodels.user_model_files import save_user_model
+from kscale.guests.hypermodels.user_models import UserModels
+from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.guests.hypermodels.watching import Watch, first_rate
 from kscale.naming import single_or_named
 from kscale.networks.families.base import Spec
@@ -46,7 +50,7 @@ class UserTrainer:
     """
 
     def __init__(
-        self, setup: TrainingSetup, models: OwnModels, dataset: Dataset
+        self, setup: TrainingSetup, models: UserModels, dataset: Dataset
     ) -> None:
         self.setup = replace(setup, dataset=dataset)
         self.models = models
@@ -77,22 +81,23 @@ class UserTrainer:
         return self._fitted(training)
 
     def _fitted(self, training: RunningTraining) -> Training:
-        asked = training.learning_rate
+        spec, setup = training.job.spec, self.setup
         with self.strategy.scope():
-            model, hp, heads = self._built(training.job.spec, training.seed)
+            model, hp, outputs = self._built(spec, training.seed)
+            asked = self.models.learning_rate(spec, model.compiled)
             if not model.compiled:
-                compile_own(model, self.setup.dataset, self.setup.recipe, asked, heads)
+                compile_user_model(model, setup.dataset, setup.recipe, asked, outputs)
         rate = first_rate(model.optimizer, asked)
-        watch = Watch(training, lambda model: self._outputs(model, heads, "validation"))
+        watch = Watch(training, lambda model: self._given(model, outputs), asked)
         if not training.progress.is_finished:
-            self._fit(watch, model, hp, heads)
+            self._fit(watch, model, hp, outputs)
             rate = watch.rate or rate
-            self._check_count(training.job.spec, model)
+            self._check_count(spec, model)
         elif load_checkpoint(watch.start, model, None) is None:
             raise RuntimeError(f"{watch.start} is damaged or of another model")
-        outputs = self._outputs(model, heads, "validation")
+        given = self._given(model, outputs)
         if not training.progress.curve:
-            training.add_score(outputs)
+            training.add_score(given)
         training.finish(
             lambda path, progress: save_checkpoint(
                 path, model, model.optimizer, progress
@@ -101,35 +106,39 @@ class UserTrainer:
         changes: dict[str, Any] = {"learning_rate": rate}
         if "loss" not in training.progress.curve:
             changes["undertrained"] = False  # no epoch was heard of
-        return training.finished(outputs, **changes)
+        return training.finished(given, **changes)
 
-    def _fit(self, watch: Watch, model: keras.Model, hp: Any, heads: Heads) -> None:
+    def _fit(
+        self, watch: Watch, model: keras.Model, hp: Any, outputs: UserOutputs
+    ) -> None:
         """Let the user's code train, which may compile anew."""
         data = self.setup.dataset
         recipe = replace(self.setup.recipe, epochs=watch.training.job.epochs_to)
         weights = class_weights_of(data, self.setup.class_weights)
         with self.strategy.scope():
-            fit_own(self.models, hp, model, data, recipe, watch, weights, heads=heads)
+            call_fit(
+                self.models, hp, model, data, recipe, watch, weights, outputs=outputs
+            )
 
-    def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, Heads]:
-        """A model with all its weights that is what was counted, its hyperparameters
-        and its outputs.
+    def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
+        """A model with all its weights, its hyperparameters and its outputs.
 
         Values are scaled for a model of which kscale decides all of its training.
 
         Raises:
-            TrialError: It is another, or gives outputs of another shape.
+            TrialError: The model is not the counted one, or has outputs of another
+                shape.
         """
         data = self.setup.dataset
         model, hp = self.models.build(spec, seed)
         first = {n: rows[:2] for n, rows in data.train.inputs.items()}
         with self.models.importable():
             given = model(single_or_named(first))
-        heads = Heads.of(model, given, data.task)
-        if not model.compiled and is_usual_fit(self.models):
-            heads = replace(heads, scalings=self._scalings)
+        outputs = UserOutputs.of(model, given, data.task)
+        if not model.compiled and has_default_fit(self.models):
+            outputs = replace(outputs, scalings=self._scalings)
         self._check_count(spec, model)
-        return model, hp, heads
+        return model, hp, outputs
 
     def _check_count(self, spec: Spec, model: keras.Model) -> None:
         """Raise unless a model is of the size that the budget allowed."""
@@ -142,24 +151,28 @@ class UserTrainer:
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
         """As `Trainer.evaluate`."""
-        model, heads = self._loaded(training, weights)
-        return self.setup.test_score(part, self._outputs(model, heads, part))
+        model, outputs = self._loaded(training, weights)
+        return self.setup.test_score(part, self._given(model, outputs, part))
 
     def ship(self, training: Training, weights: Path, path: Path) -> str:
-        """As `Trainer.ship`; where a model cannot be saved, its weights are."""
-        model, heads = self._loaded(training, weights)
-        return save_own(model, heads, self.setup.dataset, path)
+        """As `Trainer.ship`; of a model that cannot be saved, the weights are."""
+        model, outputs = self._loaded(training, weights)
+        return save_user_model(model, outputs, self.setup.dataset, path)
 
-    def _loaded(self, training: Training, weights: Path) -> tuple[keras.Model, Heads]:
-        model, _, heads = self._built(training.spec, training.seed)
+    def _loaded(
+        self, training: Training, weights: Path
+    ) -> tuple[keras.Model, UserOutputs]:
+        model, _, outputs = self._built(training.spec, training.seed)
         if load_checkpoint(weights, model, None) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
-        return model, heads
+        return model, outputs
 
-    def _outputs(self, model: keras.Model, heads: Heads, part: PartName) -> Outputs:
+    def _given(
+        self, model: keras.Model, outputs: UserOutputs, part: PartName = "validation"
+    ) -> Outputs:
         """What a model gives for a part, as networks give it."""
         rows = self.setup.dataset.parts[part].inputs
         batch = min(_PREDICT_BATCH, len(next(iter(rows.values()))))
-        return heads.read(
+        return outputs.read(
             model, model.predict(single_or_named(dict(rows)), batch, verbose=0)
         )

@@ -1,4 +1,4 @@
-"""What is heard of a user's training: its epochs, scored, and kept to go on from."""
+"""Epochs of a user's training: heard, scored, and kept to go on from."""
 
 import math
 from collections.abc import Callable
@@ -17,32 +17,36 @@ from kscale.tuning.trainer import RunningTraining
 class Watch(keras.callbacks.Callback):
     """Follows a training through the callbacks that a user's `fit` passes on.
 
-    It keeps weights, optimizer and curve in one file that is replaced at once, at most
-    every `checkpoint_seconds`. A training that was interrupted goes on from there: the
-    calls of `model.fit` that had ended train no epoch, and the one that was interrupted
-    starts at the epoch that follows, by the attribute that Keras' BackupAndRestore sets
-    too. (That callback would not do: it writes weights and epoch one after the other
-    and in place, so a kill in between repeats an epoch or leaves what cannot be read,
-    and it knows nothing of a second call.) So a training has as many epochs as one that
-    was not interrupted; the order of the examples and what other callbacks remember
-    (the patience of an early stopping) begin anew.
+    A checkpoint holds weights, optimizer and curve. A training goes on from there: the
+    calls of `model.fit` that had ended train no epoch, and the interrupted call starts
+    at the epoch that follows, by the attribute that Keras' BackupAndRestore sets too.
+    (That callback writes weights and epoch one after the other and in place, so that a
+    kill in between repeats an epoch or leaves an unreadable file, and it knows nothing
+    of a second call.) So a training has as many epochs as one that was not interrupted;
+    the order of the examples and the memory of other callbacks (the patience of an
+    early stopping) begin anew.
 
     Args:
         training: Keeps scores, time and files.
         outputs: What the model gives for the validation part.
+        asked: Learning rate that the model should begin with.
 
     Attributes:
-        calls: How often `model.fit` was called with it.
+        calls: How often `model.fit` was called with this callback.
         rate: The learning rate of the first step; None as long as nothing is heard.
-        start: The checkpoint it goes on from, if any.
+        start: The checkpoint to go on from, if any.
     """
 
     def __init__(
-        self, training: RunningTraining, outputs: Callable[[keras.Model], Outputs]
+        self,
+        training: RunningTraining,
+        outputs: Callable[[keras.Model], Outputs],
+        asked: float,
     ) -> None:
         super().__init__()
         self.training = training
         self.outputs = outputs
+        self.asked = asked
         self.calls = 0
         self.rate: float | None = None
         self.start = training.assignment.start or Path()
@@ -54,7 +58,7 @@ class Watch(keras.callbacks.Callback):
         """Go on where the training was."""
         self.calls += 1
         if self.calls == 1:
-            self.rate = first_rate(self.model.optimizer, self.training.learning_rate)
+            self.rate = first_rate(self.model.optimizer, self.asked)
         self._first = self._next_epoch()
         if self._kept:
             self.model._initial_epoch = self._first or None
@@ -75,7 +79,7 @@ class Watch(keras.callbacks.Callback):
         return fits[-1]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Score it; end the training where the loss is lost or the time is up."""
+        """Score the epoch; end a training without a finite loss, or without time."""
         if epoch < self._first or self.calls < self._kept:
             raise RuntimeError(f"the training went back to epoch {epoch + 1}")
         loss = (logs or {}).get("loss")
@@ -93,8 +97,11 @@ class Watch(keras.callbacks.Callback):
 def first_rate(optimizer: Any, asked: float) -> float:
     """The learning rate of an optimizer before its first step.
 
-    It is the one that was asked for where it is that in 32 bits, where it cannot be
-    told, and of a schedule of kscale's, which does not start with its largest.
+    Args:
+        optimizer: Any optimizer.
+        asked: The rate asked for. It is returned with all its digits where the
+            optimizer has it in 32 bits, where the optimizer does not tell, and for a
+            schedule of kscale's, whose first rate is not its largest.
     """
     if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
         return asked

@@ -33,7 +33,7 @@ class BudgetedOracle(keras_tuner.Oracle):
     Each proposal is counted without its weights. A proposal that does not fit, or that
     cannot be built, is not trained, costs no trial and is no failure: the oracle
     proposes anew.
-    The oracle takes the place of the one it is made from, with all trials of that::
+    The new oracle takes the place of the given one, with its trials::
 
         tuner = keras_tuner.RandomSearch(build, "val_accuracy", max_trials=20)
         tuner.oracle = kscale.BudgetedOracle(
@@ -60,13 +60,13 @@ class BudgetedOracle(keras_tuner.Oracle):
         max_draws: Most proposals in a row that do not fit.
 
     Raises:
-        BudgetError: There is no limit, it is one on latency, which is measured, or the
-            oracle has a budget already.
+        BudgetError: There is no limit, or one on latency, which must be measured, or
+            the oracle has a budget already.
         SpecError: An argument is of a wrong type.
     """
 
     def __new__(cls, oracle: Any, *args: Any, **kwargs: Any) -> "BudgetedOracle":
-        """An instance of the wrapped oracle's class as well, so that all else stays."""
+        """An instance of the given oracle's class as well, which does all the rest."""
         if isinstance(oracle, BudgetedOracle):
             raise BudgetError("The oracle has a budget already: wrap the one inside.")
         if not isinstance(oracle, keras_tuner.Oracle):
@@ -161,7 +161,7 @@ class BudgetedOracle(keras_tuner.Oracle):
             )
 
     def _exhausted(self) -> _Response:
-        """The end of the search; trials that still run may change what is known."""
+        """The end of the search, unless trials still run: they may change the space."""
         if self.ongoing_trials:
             return {"status": "IDLE", "values": None}
         self._refuse_uncounted()
@@ -192,7 +192,7 @@ class _BudgetedHyperband(BudgetedOracle):
 
 
 class _BudgetedGrid(BudgetedOracle):
-    """Goes over the whole grid in one order, which the trials alone determine."""
+    """Goes over the whole grid in one order, on from the last of the trials."""
 
     def populate_space(self, trial_id: str) -> _Response:
         tried = [_values_of(trial) for trial in self.trials.values()]

@@ -12,16 +12,19 @@ Values = tuple[tuple[str, Value], ...]
 """Names and values in the order in which they were asked for."""
 
 
-class DrawingHyperParameters(keras_tuner.HyperParameters):
-    """Hyperparameters of which each is drawn when it is first asked for.
+class DrawnHyperParameters(keras_tuner.HyperParameters):
+    """Hyperparameters of which each is drawn when a model first asks for it.
 
-    So the values are those that the model depends on, and no others: neither inactive
+    The values are those that the model depends on, and no others: neither inactive
     conditional ones nor those of a layer that this model does not have. Each is drawn
-    by its own law (`linear`, `log`, ...), from a seed of its own.
+    as KerasTuner samples it (`linear`, `log`, ...), from the seed and its name.
 
     Args:
-        seed: Decides what is drawn, with the name; None for the defaults.
+        seed: Decides what is drawn; None for the defaults.
         values: Values that are decided already.
+
+    Attributes:
+        asked: Hyperparameters that were asked for, in order.
     """
 
     def __init__(
@@ -33,7 +36,7 @@ class DrawingHyperParameters(keras_tuner.HyperParameters):
         self.asked: list[Any] = []
 
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
-        """As KerasTuner does, which takes the default of what has no value."""
+        """Draw a value first; KerasTuner would take the default."""
         name = hyperparameter.name
         is_active = self.is_active(hyperparameter)
         if is_active and name not in self.values:
@@ -43,7 +46,7 @@ class DrawingHyperParameters(keras_tuner.HyperParameters):
         return super()._register(hyperparameter, overwrite)
 
     def drawn(self, hyperparameter: Any) -> Value:
-        """What a hyperparameter gets where nothing else decides it."""
+        """The value of a hyperparameter that has none yet."""
         if self.seed is None:
             return plain(hyperparameter.default)
         seed = derived_seed(self.seed, "hyperparameter", hyperparameter.name)
@@ -51,7 +54,7 @@ class DrawingHyperParameters(keras_tuner.HyperParameters):
 
     @property
     def in_order(self) -> Values:
-        """What was asked for, with its values."""
+        """Names and values that were asked for."""
         return tuple((each.name, plain(self.values[each.name])) for each in self.asked)
 
 
@@ -62,7 +65,7 @@ def plain(value: Any) -> Value:
 
 
 def domain_of(hyperparameter: Any) -> list[Value]:
-    """What a hyperparameter may be: all values, or both ends of a range."""
+    """Values that a hyperparameter may have: all, or both ends of a range."""
     config = hyperparameter.get_config()
     if "min_value" in config:
         return [plain(config["min_value"]), plain(config["max_value"])]

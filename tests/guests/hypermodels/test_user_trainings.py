@@ -1,4 +1,4 @@
-"""Trainings of a user's own models: interrupted, continued, ended by the time."""
+"""Trainings of a user's models: interrupted, continued, ended by the time."""
 
 import math
 import time

@@ -17,8 +17,8 @@ from kscale.data.loading import Dataset, load_dataset
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import save_checkpoint
-from kscale.guests.hypermodels.outputs import Heads
-from kscale.guests.hypermodels.saving import save_own
+from kscale.guests.hypermodels.user_model_files import save_user_model
+from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.naming import layer_name
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names
@@ -139,7 +139,7 @@ def test_augmentation_does_not_ship(tmp_path: Path) -> None:
         spec, data.task, tmp_path / "a.npz", data.preprocessing, data.target_scaling
     )
     inputs = data.validation.inputs
-    expected = shares_of(loop.predict(inputs)["label"])
+    expected = shares_of(loop.predict(inputs)[0]["label"])
     # Called as it is, without a word on training.
     given = model(data.input_scaling["x"].invert(inputs["x"]))["label"]
     np.testing.assert_allclose(given, expected, atol=1e-5)
@@ -148,7 +148,7 @@ def test_augmentation_does_not_ship(tmp_path: Path) -> None:
 def saved_own(model: keras.Model, path: Path) -> str:
     data = digits()
     outputs = model(np.zeros((2, 8, 8, 1)))
-    return save_own(model, Heads.of(model, outputs, data.task), data, path)
+    return save_user_model(model, UserOutputs.of(model, outputs, data.task), data, path)
 
 
 def test_an_own_model_says_what_opens_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The files that a user's models are written in: what a search is known again by."""
+"""A digest of the files that a user's models are written in."""
 
 import ast
 import inspect
@@ -15,9 +15,9 @@ from kscale.guests.hypermodels.user_code import HERE, LIBRARIES, root_of
 def digest_of(hypermodel: keras_tuner.HyperModel) -> str:
     """A digest of the code of a hypermodel; empty if it has no source.
 
-    It is of the file that the hypermodel is written in and of all modules in the same
-    folder, or below it, that this one imports, and those in turn: at the top or inside
-    a function, but only where `import` names them. Installed packages do not count.
+    Digested are the file of the hypermodel and all modules in the same folder, or below
+    it, that the file imports, and those that these import: at the top or inside a
+    function, but only where `import` names them. Installed packages do not count.
     """
     item: Any = type(hypermodel)
     if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
@@ -41,7 +41,7 @@ def _sources_of(item: Any) -> list[bytes]:
 
 
 def _files_of(waiting: set[Path], root: Path) -> set[Path]:
-    """Files, and all of a folder that they import."""
+    """Files, and all files of a folder that they import."""
     found: set[Path] = set()
     while waiting:
         path = waiting.pop()
@@ -66,15 +66,15 @@ def _imports_of(file: Path, root: Path) -> Iterator[Path]:
 
 
 def _modules(base: Path, name: str) -> Iterator[Path]:
-    """Files of the user's own that importing a name executes."""
+    """Files of the user that importing a name executes."""
     folder = base
     for part in filter(None, name.split(".")):
-        yield from _own(folder / "__init__.py")
+        yield from _user_file(folder / "__init__.py")
         folder /= part
-        yield from _own(folder.with_name(f"{part}.py"))
-    yield from _own(folder / "__init__.py")
+        yield from _user_file(folder.with_name(f"{part}.py"))
+    yield from _user_file(folder / "__init__.py")
 
 
-def _own(path: Path) -> list[Path]:
+def _user_file(path: Path) -> list[Path]:
     is_library = any(part in str(path) for part in (*LIBRARIES, f"{HERE}/"))
     return [path.resolve()] if path.is_file() and not is_library else []

@@ -12,9 +12,9 @@ from tuning.made_data import digits
 
 from kscale import Run
 from kscale.cli import main
-from kscale.guests.hypermodels.outputs import Heads
-from kscale.guests.hypermodels.saving import save_own
 from kscale.guests.hypermodels.user_code import load_hypermodel
+from kscale.guests.hypermodels.user_model_files import save_user_model
+from kscale.guests.hypermodels.user_outputs import UserOutputs
 
 MODULE = """
 import keras
@@ -134,8 +134,8 @@ def test_a_model_of_own_layers_opens_with_their_code(
         shutil.copy(tiny_run.folder / name, "run")
     data, code = digits(), load_hypermodel("layer_of_a_test:build")
     model = code.hypermodel.build(None)
-    heads = Heads.of(model, model.outputs[0], data.task)
-    note = save_own(model, heads, data, Path("run/models/best.keras"))
+    heads = UserOutputs.of(model, model.outputs[0], data.task)
+    note = save_user_model(model, heads, data, Path("run/models/best.keras"))
     assert "best.keras has Third, code of your own: give kscale predict" in note
     for command in ("predict run one.npy --model best", "export run --model best"):
         done = CliRunner().invoke(main, command.split())

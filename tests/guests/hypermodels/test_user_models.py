@@ -1,4 +1,4 @@
-"""A user's own models: drawn, counted, trained by their code, reported as a family."""
+"""A user's models: drawn, counted, trained by their code, reported as a family."""
 
 import json
 import time
@@ -22,11 +22,11 @@ from tuning.made_models import (
 from kscale import Run, load_dataset, tune
 from kscale.errors import BudgetError, ResultsError, SpecError, TrialError
 from kscale.guests.hypermodels.counts import SIZES_FILE
-from kscale.guests.hypermodels.draws import DrawingHyperParameters
-from kscale.guests.hypermodels.outputs import Heads, logits_of
+from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
 from kscale.guests.hypermodels.raw_dataset import raw_dataset
 from kscale.guests.hypermodels.user_code import load_hypermodel
-from kscale.guests.hypermodels.user_models import OwnModels
+from kscale.guests.hypermodels.user_models import UserModels
+from kscale.guests.hypermodels.user_outputs import UserOutputs, logits_of
 from kscale.runs.folder import RESULTS_FILE
 from kscale.runs.records import Training
 from kscale.searches import plan_search
@@ -192,7 +192,7 @@ def test_values_follow_their_own_law() -> None:
 
     values = []
     for seed in range(300):
-        hp = DrawingHyperParameters(seed)
+        hp = DrawnHyperParameters(seed)
         build(hp)
         values.append([hp.values["log"], hp.values["step"]])
     logs, steps = np.array(values).T
@@ -207,7 +207,7 @@ def test_a_draw_that_another_went_before_builds_nothing() -> None:
         built.append(hp.Int("units", 4, 6))
         return sequential(hp)
 
-    models = OwnModels(build, digits().task)
+    models = UserModels(build, digits().task)
     drawn = [models.draw(0, index) for index in range(60)]
     assert len({each.spec for each in drawn}) == 15
     assert len(built) == 15
@@ -231,7 +231,7 @@ def test_names_that_mean_something_else_here_are_kept_apart() -> None:
         hp.Float("depth", 0.0, 1.0)
         return sequential(hp)
 
-    models = OwnModels(build, digits().task)
+    models = UserModels(build, digits().task)
     spec = models.draw(0, 1).spec
     assert [name for name, _ in spec.knobs] == ["depth_", "family_", "width"]
     assert set(models.values(spec)) == {"depth", "family", "width"}
@@ -270,7 +270,7 @@ def test_logits_are_told_by_loss_and_last_layer(
         model.compile(loss=loss)
     task = Task(digits().task.inputs, (Target("y", "classes", 3),))
     for each in (model, keras.Sequential([keras.Input((4,)), model])):
-        heads = Heads.of(each, each(np.zeros((2, 4))), task)
+        heads = UserOutputs.of(each, each(np.zeros((2, 4))), task)
         assert heads.are_logits(each) == {"y": is_logits}
 
 

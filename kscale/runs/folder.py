@@ -78,7 +78,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers, even after a crash, see all of it or the old one."""
+    """Write a file so that readers, even after a crash, see all of it or the old."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:

@@ -21,7 +21,7 @@ Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class PartScores:
     """What a network reaches on a part; the fields are those of a record.
 
     Args:
@@ -69,9 +69,9 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     return max(float(error), least)
 
 
-def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
+def evaluate(objective: Objective, task: Task, answers: Answers) -> PartScores:
     """Score and further metrics."""
-    return Evaluation(
+    return PartScores(
         mean_score(objective, task, answers),
         mean_error(objective, task, answers),
         _count(answers),
@@ -79,7 +79,7 @@ def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
     )
 
 
-def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluation:
+def evaluate_test(objective: Objective, task: Task, answers: Answers) -> PartScores:
     """As `evaluate`, with standard errors of all metrics, and with confusions.
 
     Also with what a comparison on the same examples needs.
@@ -97,7 +97,7 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
         for target in task.targets
         if target.head.confusion
     }
-    return Evaluation(
+    return PartScores(
         done.score,
         done.stderr,
         done.examples,

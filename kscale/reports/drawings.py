@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 class Dot(NamedTuple):
-    """A disc, or a ring of some width, with what pointing at it says."""
+    """A disc, or a ring of some width; pointing at the dot shows the title."""
 
     x: float
     y: float
@@ -50,7 +50,7 @@ class Dot(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text that starts, has its middle or ends at a place; turned reads upwards."""
+    """A text that starts, has its middle or ends at a place; a turned one reads up."""
 
     x: float
     y: float
@@ -117,7 +117,7 @@ def _shapes(data: PlotData) -> Iterator[Shape]:
     for point in sorted(data.points, key=lambda point: point.kind == "front"):
         if data.y_range[0] <= point.score <= data.y_range[1]:
             yield from _point(point, x(point.params), y, data)
-    for answer in data.answers:  # the legend says which is which
+    for answer in data.answers:  # named in the legend
         radius, colour = 9 if answer.kind == "best" else 7, COLOURS[answer.kind]
         yield Dot(x(answer.params), y(answer.score), radius, colour, answer.label, 3)
 
@@ -219,7 +219,7 @@ def _point(point: Point, x: float, y: Place, data: PlotData) -> Iterator[Shape]:
 
 
 def _legend(data: PlotData) -> Iterator[Shape]:
-    """Below the picture, which ring is which answer; a page says this in HTML."""
+    """Names of the rings, below the picture; a page has the names in its caption."""
     yield Dot(_LEFT, _HEIGHT + 8, 4, COLOURS["front"], "")
     yield Label(_LEFT + 14, _HEIGHT + 12, "front")
     for line, answer in enumerate(data.answers, start=1):

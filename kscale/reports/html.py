@@ -58,7 +58,7 @@ _STYLE = f"""
   user-select: all; }}
 """.strip()
 
-# The page shows text of strangers; the browser, too, is told to run and load nothing.
+# The page shows text of strangers, so the browser is to run and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 

@@ -48,7 +48,7 @@ def images(memory: int | None, taken: list[int] | None = None) -> Dataset:
     x = RawArray.lazy("files", (COUNT, 6, 5, 1), np.uint8, decoded)
     part = RawPart({"x": x}, {"": RawArray.of("folders", Y)})
     fit = ScaledFit(Input("x", "image", (6, 5, 1)))
-    raw = RawData({"train": part}, {"x": fit})
+    raw = RawData({"train": part}, (fit,))
     return dataset_of("images", raw, Options(memory=memory), 0)
 
 
@@ -211,7 +211,7 @@ def dataset(count, memory):
         )
     x = RawArray.lazy("files", (count, side, side, 3), np.uint8, decoded)
     part = RawPart({"x": x}, {"": RawArray.of("folders", labels)})
-    raw = RawData({"train": part}, {"x": ScaledFit(Input("x", "image", x.shape[1:]))})
+    raw = RawData({"train": part}, (ScaledFit(Input("x", "image", x.shape[1:])),))
     return dataset_of("images", raw, Options(memory=memory), 0)
 
 def train(data):

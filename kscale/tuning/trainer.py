@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from kscale.data.dataset import Dataset, PartName
 from kscale.data.decoding import answers_of
 from kscale.data.memory import free_bytes
+from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
@@ -83,6 +84,17 @@ class TrainingSetup:
     class_weights: str = "none"
     checkpoint_seconds: float = 15.0
 
+    def stored_in(self, folder: Path) -> "StoredSetup":
+        """The setup for another process, with the data set laid in a folder.
+
+        Raises:
+            DataError: The folder cannot be written.
+        """
+        store_dataset(self.dataset, folder)
+        shared = {item.name: getattr(self, item.name) for item in fields(self)}
+        del shared["dataset"]
+        return StoredSetup(folder, shared)
+
     def answers(self, part: PartName, outputs: Outputs) -> Answers:
         """Labels of a part, and what a network gave for its examples."""
         return answers_of(self.dataset, self.dataset.parts[part], outputs)
@@ -91,6 +103,27 @@ class TrainingSetup:
         """What outputs for a part reach, with all that is tested."""
         answers = self.answers(part, outputs)
         return evaluate_test(self.objective, self.dataset.task, answers)
+
+
+@dataclass(frozen=True)
+class StoredSetup:
+    """A setup that can be pickled; see `TrainingSetup.stored_in`.
+
+    Args:
+        folder: Where the data set lies.
+        shared: All else of the setup, by field.
+    """
+
+    folder: Path
+    shared: dict[str, Any]
+
+    def open(self) -> TrainingSetup:
+        """The setup, with the data set opened from its folder.
+
+        Raises:
+            DataError: The folder holds no data set any more.
+        """
+        return TrainingSetup(open_dataset(self.folder), **self.shared)
 
 
 class Trainer(Protocol):

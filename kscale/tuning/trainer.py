@@ -1,4 +1,4 @@
-"""Trainers: one member of a job is trained, and a record says what came of it."""
+"""Trainers: each member of a job is trained, and leaves a record."""
 
 import logging
 import math
@@ -39,7 +39,7 @@ EpochSeen = Callable[[int, float], None]
 
 
 class TimeUp(Exception):
-    """The time limit ended a training; its checkpoint is on disk."""
+    """The time limit ended a training, whose checkpoint is on disk."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,11 @@ class RunningTraining:
         return self._seconds_before + time.monotonic() - self._began
 
     def run(self, train: Callable[[], Training], devices: Devices) -> Training:
-        """What a function returns that trains, or the record of its failure.
+        """The record that a function returns, or the record of its failure.
+
+        Args:
+            train: Trains the member.
+            devices: Where it is trained.
 
         Raises:
             ResultsError, TimeUp: As `Trainer.train`.
@@ -249,7 +253,7 @@ class RunningTraining:
         return replace(self.record, status="failed", reason=reason, seconds=seconds)
 
     def _check_memory(self, devices: Devices) -> None:
-        """Refuse what would not fit before it takes the process down."""
+        """Refuse a training that would end the process for want of memory."""
         needed, free = self.record.memory, free_bytes()
         if needed > free and not devices.are_gpus:
             raise TrialError(
@@ -260,7 +264,7 @@ class RunningTraining:
     def begin(self, load: Callable[[Path], Progress | None]) -> None:
         """Go on from where the assignment starts, or anew where that is not possible.
 
-        The seconds of a parent job are left out: its own record has them.
+        The seconds of a parent job are left out, as the parent's record has them.
 
         Args:
             load: Sets the weights from a checkpoint; gives None where that fails.
@@ -312,7 +316,7 @@ class RunningTraining:
 
         Args:
             write: Writes a checkpoint.
-            is_last: Whether the training ends by itself now, whatever the time.
+            is_last: Whether the last epoch is done, so that no time is needed.
 
         Raises:
             ResultsError: The checkpoint cannot be written.
@@ -339,7 +343,7 @@ class RunningTraining:
         """Write a checkpoint now.
 
         Raises:
-            ResultsError: It cannot be written.
+            ResultsError: The checkpoint cannot be written.
         """
         self.progress.seconds = self.seconds
         path = self.assignment.target

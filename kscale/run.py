@@ -16,10 +16,10 @@ from kscale.errors import (
     unknown_name,
 )
 from kscale.networks.families import FAMILIES
+from kscale.reports.drawings import plot_report
 from kscale.reports.html import report_html
 from kscale.reports.network_code import subject_of
 from kscale.reports.notes import left_out_notes, model_notes
-from kscale.reports.plots import plot_report
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
 from kscale.reports.run_tables import (
@@ -277,7 +277,7 @@ class Run(RecordedRun):
         target = Path(path) if path is not None else self._default_export(which, form)
         overwrite = overwrite or path is None
         check_target(target, form, overwrite)
-        export_model(self.load_model(which), self.task, target, form, overwrite)
+        export_model(self.load_model(which), self.task, target, form)
         return target
 
     def _default_export(self, which: str | Entry, form: Format) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import output_width, print_json
+from kscale.cli.output import show
 from kscale.data.description_text import dataset_text
 from kscale.errors import SpecError
 from kscale.tuning.auto_families import AUTO, families_for
@@ -32,7 +32,4 @@ def data(source: str, as_json: bool, **asked: Any) -> None:
         found["families"] = [each.name for each in families_for((AUTO,), dataset.task)]
     except SpecError as error:
         found["warnings"].append(str(error))
-    if as_json:
-        print_json(found)
-    else:
-        click.echo(dataset_text(found, output_width()), nl=False)
+    show(as_json, lambda: found, lambda width: dataset_text(found, width))

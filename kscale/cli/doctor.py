@@ -3,7 +3,7 @@
 import click
 
 from kscale.cli import options
-from kscale.cli.output import print_json
+from kscale.cli.output import show
 from kscale.engine.tensorflow.starting import quiet_start
 
 
@@ -23,8 +23,5 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         from kscale.engine.environment import check_environment
 
         found = check_environment()
-    if as_json:
-        print_json(found.to_json())
-    else:
-        click.echo(str(found))
+    show(as_json, found.to_json, lambda width: f"{found}\n")
     ctx.exit(0 if found.is_ready else 1)

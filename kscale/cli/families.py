@@ -1,9 +1,11 @@
 """`kscale families`: what can be searched."""
 
+from functools import partial
+
 import click
 
 from kscale.cli import options
-from kscale.cli.output import output_width, print_json
+from kscale.cli.output import show
 from kscale.networks.families import FAMILIES, find_family
 from kscale.reports.family_tables import families_json, families_text, family_text
 
@@ -20,9 +22,7 @@ def families(name: str | None, as_json: bool) -> None:
       kscale families cnn
     """
     chosen = FAMILIES if name is None else {name: find_family(name)}
-    if as_json:
-        print_json(families_json(chosen))
-    elif name is None:
-        click.echo(families_text(chosen, output_width()), nl=False)
-    else:
-        click.echo(family_text(chosen[name], output_width()), nl=False)
+    to_text = partial(families_text, chosen)
+    if name is not None:
+        to_text = partial(family_text, chosen[name])
+    show(as_json, lambda: families_json(chosen), to_text)

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -16,31 +16,33 @@ if TYPE_CHECKING:
 _WIDTH = 120
 
 
-def print_json(document: Any) -> None:
-    """One JSON document with raw numbers."""
-    click.echo(json.dumps(document, indent=2, allow_nan=False))
+def show(
+    as_json: bool, to_json: Callable[[], Any], to_text: Callable[[int], str]
+) -> None:
+    """An answer, as one JSON document with raw numbers or as text.
 
-
-def show(found: Any, as_json: bool) -> None:
-    """An answer that has `to_json` and `to_text`, in the form asked for."""
+    Args:
+        as_json: Which of both.
+        to_json: Makes plain data.
+        to_text: Makes text of so many characters a line.
+    """
     if as_json:
-        print_json(found.to_json())
+        click.echo(json.dumps(to_json(), indent=2, allow_nan=False))
     else:
-        click.echo(found.to_text(output_width()), nl=False)
+        click.echo(to_text(output_width()), nl=False)
 
 
 def show_run(
     run: "Run", as_json: bool, rank_by: str = "knee", all_rows: bool = False
 ) -> None:
     """The answer of a run."""
-    if as_json:
-        print_json(run.to_json(rank_by))
-        return
     from kscale.reports.run_tables import report_text
 
-    report, width = run.report(rank_by), output_width()
-    click.echo(report_text(report, width, all_rows, colour=is_terminal()), nl=False)
-    click.echo(f"Files: {run.folder}")
+    def text(width: int) -> str:
+        table = report_text(run.report(rank_by), width, all_rows, colour=is_terminal())
+        return f"{table}Files: {run.folder}\n"
+
+    show(as_json, lambda: run.to_json(rank_by), text)
 
 
 def is_terminal() -> bool:

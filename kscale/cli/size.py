@@ -70,7 +70,8 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
     """
     given = options.given_names(ctx)
     if name is not None and _is_file(name):
-        show(_count_file(ctx, given), as_json)
+        counted = _count_file(ctx, given)
+        show(as_json, counted.to_json, counted.to_text)
         return
     is_known = name is None or name.lower() in FAMILIES
     published = None if is_known or "data" in given else name
@@ -82,11 +83,13 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
     _refuse_conflicts(given, reads_data, budget.is_limited, len(asked["shape"]))
     task = _task(asked, published, reads_data)
     if name is not None:
-        show(count_network(name, task, knobs), as_json)
+        network = count_network(name, task, knobs)
+        show(as_json, network.to_json, network.to_text)
         return
     from kscale.reports.fitting_specs import list_fitting
 
-    show(list_fitting(task, budget, asked["families"], knobs), as_json)
+    fitting = list_fitting(task, budget, asked["families"], knobs)
+    show(as_json, fitting.to_json, fitting.to_text)
 
 
 def _is_file(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A family as a plain `keras_tuner.HyperModel`, for a KerasTuner script at hand."""
+"""A family as a plain `keras_tuner.HyperModel`, for scripts that use KerasTuner."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -36,17 +36,16 @@ def as_hypermodel(
 ) -> "FamilyHyperModel":
     """A family as a `keras_tuner.HyperModel`, for any tuner of KerasTuner.
 
-    Its hyperparameters are the knobs that `kscale.tune` would search, with the same
-    names and values. `build` gives a compiled model: classes come as logits, the loss
-    knows, and the metric is the task's usual one, so the objective is `val_accuracy` or
-    `val_root_mean_squared_error`. A task of several targets takes and gives dicts by
-    output layer.
+    The hyperparameters are the knobs that `kscale.tune` would search, with the same
+    names and values. `build` gives a compiled model, whose outputs are logits of
+    classes or labels, or values. The objective of a tuner is `val_accuracy` of classes,
+    `val_auc` of labels, or `val_root_mean_squared_error` of values. A task of several
+    targets takes and gives dicts by output layer.
 
-    KerasTuner has no way to refuse a proposal, so what does not fit the budget still
-    costs a trial there, and so does a combination of knobs that makes no network (such
-    as a pattern of other stages than those set): it fails before anything is built.
-    Three failed trials in a row end KerasTuner's search unless
-    `max_consecutive_failed_trials` is raised. `kscale.tune` never proposes either.
+    KerasTuner cannot refuse a proposal. A network that does not fit the budget costs a
+    trial there, which fails before anything is built; so does a combination of knobs
+    that makes no network. Three failed trials in a row end KerasTuner's search, unless
+    `max_consecutive_failed_trials` is raised. `kscale.tune` proposes neither.
 
     Args:
         family: Name of a family.
@@ -118,7 +117,7 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         """The compiled model of some hyperparameters.
 
         Raises:
-            keras_tuner.errors.FailedTrialError: They make no network, or one that does
+            keras_tuner.errors.FailedTrialError: There is no such network, or it does
                 not fit the budget; nothing was built.
         """
         spec, rate = self.spec(hp), self._value(hp, "learning_rate")
@@ -143,12 +142,12 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         return model
 
     def spec(self, hp: keras_tuner.HyperParameters) -> Spec:
-        """The spec of some hyperparameters; those not set yet take their defaults."""
+        """The spec of some hyperparameters; missing ones take their defaults."""
         names = self.family.all_knobs
         return self.family.spec(**{name: self._value(hp, name) for name in names})
 
     def size(self, hp: keras_tuner.HyperParameters) -> Size:
-        """Exact size of some hyperparameters' network, which is not built for it."""
+        """Exact size of the network of some hyperparameters, without building it."""
         return self.family.size(self.spec(hp), self.space.task)
 
     def _value(self, hp: keras_tuner.HyperParameters, name: str) -> Any:
@@ -166,9 +165,9 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         return WarmupSteadyCooldown(rate, self.steps, recipe.warmup, recipe.cooldown)
 
     def _fitting_defaults(self) -> dict[str, Value]:
-        """Where every tuner starts: the family's defaults, or the largest that fits.
+        """Defaults of all knobs: those of the family, or the largest that fit.
 
-        A tuner builds them when it is made, so they must not fail.
+        Every tuner builds its first network from the defaults, so they must not fail.
         """
         knobs = {**self.family.all_knobs, "learning_rate": self.family.learning_rate}
         usual = {

@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks.counts import Count, has_any
+from kscale.networks.whole_numbers import Count, has_any
 from kscale.task.tasks import Input
 
 BODY_INPUT = "@in"

@@ -12,7 +12,7 @@ from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import Layer
-from kscale.networks.counts import are_equal
+from kscale.networks.whole_numbers import are_equal
 
 
 class Tensor(NamedTuple):

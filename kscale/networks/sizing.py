@@ -32,8 +32,8 @@ from typing import Any, NamedTuple
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-from kscale.networks.counts import greatest, larger
 from kscale.networks.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
+from kscale.networks.whole_numbers import greatest, larger
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
 _VIEWS = (bp.Flatten, bp.Dropout, bp.Reshape)

@@ -1,7 +1,6 @@
 """The table of classes of a report: their scores, and what each was taken for."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
@@ -19,7 +18,7 @@ from kscale.reports.quality import (
     quality_text,
     shown_classes,
 )
-from kscale.text import printable
+from kscale.text import cell_table, printable
 
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4
@@ -28,7 +27,7 @@ Cells = list[list[str]]
 
 
 def score_cells(confusion: Confusion, with_intervals: bool = True) -> Cells:
-    """Header and rows of the table of the classes that are shown."""
+    """Header and rows of the table of classes."""
     header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
     scores = [confusion.scores[index] for index in shown_classes(confusion)]
     return [header, *(_score_row(score, with_intervals) for score in scores)]
@@ -61,7 +60,7 @@ def class_name(name: str) -> str:
 
 
 def _with_matrix(cells: Cells, confusion: Confusion) -> Cells:
-    """Further columns, one a class: how many examples were taken for it."""
+    """A further column for each class: how many examples were taken for the class."""
     number = len(confusion.class_names)
     counts = {(wanted, given): str(n) for wanted, given, n in confusion.counts}
     header = [*cells[0], *map(printable, confusion.class_names)]
@@ -77,7 +76,7 @@ def _with_matrix(cells: Cells, confusion: Confusion) -> Cells:
 def quality_block(
     quality: Quality, console: Console, options: ConsoleOptions
 ) -> Iterable[Text | Table]:
-    """What a terminal shows of a quality: its metrics, and its classes."""
+    """Metrics of an answer and their table of classes, for a terminal."""
     yield Text.assemble((f"{quality_name(quality)}: ", "bold"), quality_text(quality))
     if quality.confusion is not None:
         yield from _class_block(quality.confusion, console, options)
@@ -99,7 +98,7 @@ def _class_block(
 def _fitting(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> tuple[Table, bool]:
-    """The table with as much as there is room for, and whether that is the matrix."""
+    """The fullest table that fits the width, and whether the matrix is part of it."""
     full, plain = (score_cells(confusion, intervals) for intervals in (True, False))
     choices = [(full, False), (plain, False)]
     names = confusion.class_names
@@ -116,10 +115,4 @@ def _fitting(
 
 
 def _table(cells: Cells) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for index, header in enumerate(cells[0]):
-        justify: Any = "right" if index else "left"
-        table.add_column(Text(header), justify=justify, no_wrap=True)
-    for row in cells[1:]:
-        table.add_row(*map(Text, row))
-    return table
+    return cell_table(cells[0], [False, *[True] * (len(cells[0]) - 1)], cells[1:])

@@ -1,4 +1,4 @@
-"""HParams: what TensorBoard is told of a run's hyperparameters and metrics."""
+"""HParams: hyperparameters and metrics of a run, as TensorBoard reads them."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
@@ -11,8 +11,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionEndInfo,
 )
 
-from kscale.networks.families import find_family
-from kscale.networks.families.base import Value, is_own
+from kscale.networks.families import FAMILIES, find_family
+from kscale.networks.families.base import Value
 from kscale.runs.recorded import RecordedRun
 from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training
 from kscale.search.pool import Pool, Space
@@ -21,8 +21,8 @@ from kscale.task.objectives import metric_name, metric_names
 _SIZES = ("params", "trainable", "flops", "bytes")
 _NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
 _FIRST = ("depth", "width", "learning_rate", "params")
-_ANY = 10**12  # beyond any figure, where nothing limits it
-_ANY_RATE = (1e-9, 10.0)  # of a user's own optimizer
+_ANY = 10**12  # beyond any figure, where nothing limits the size
+_ANY_RATE = (1e-9, 10.0)  # of an optimizer in a user's code
 _STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 
 
@@ -79,11 +79,10 @@ def _further_metrics(run: RecordedRun) -> dict[str, tuple[str, str]]:
 def experiment_summary(run: RecordedRun, started: float) -> Summary:
     """What hyperparameters and metrics there are, with the values they may have."""
     identity = run.description["identity"]
-    own = any(map(is_own, identity["families"]))
     domains = {
-        **(_own_domains(run) if own else _family_domains(run)),
+        **_domains(run),
         "epochs": _domain([1, identity["epochs"]]),
-        "family": _domain([*identity["families"], "linear", *_compared(run)]),
+        "family": _domain([*identity["families"], "linear", *_references(run)]),
         "stage": _domain(["baseline", "search", "finalist"]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),
@@ -101,7 +100,7 @@ def experiment_summary(run: RecordedRun, started: float) -> Summary:
     )
     content = summary.value[0].metadata.plugin_data.content
     experiment = metadata.parse_experiment_plugin_data(content)
-    # TensorBoard shows five at first: of those said to differ, the first by name.
+    # TensorBoard shows five at first: those marked as different, in order of names.
     fifth = "family" if len(identity["families"]) > 1 else "stage"
     for info in experiment.hparam_infos:
         info.differs = info.name in (*_FIRST, fifth)
@@ -123,10 +122,10 @@ def end_summary(result: Training | Reference, ended: float) -> Summary:
 
 
 def session_values(result: Training | Reference) -> dict[str, Value]:
-    """The hyperparameters of a training: all that decides it but the seed, its exact
-    size and what became of it.
+    """The hyperparameters of a training: whatever decides the training but the seed,
+    the exact size, and how the training ended.
 
-    What a baseline has none of (a depth, a size) is left out: with a 0 among its values
+    A depth or a size that a baseline lacks is left out: with a 0 among the values
     TensorBoard offers no logarithmic axis.
     """
     values: dict[str, Value | None] = {
@@ -148,8 +147,8 @@ def session_values(result: Training | Reference) -> dict[str, Value]:
 
 
 def is_trained(result: Training | Reference) -> bool:
-    """Whether it is of a training: not that of the majority class, nor of a model that
-    the user has trained."""
+    """Whether something was trained: not so for the majority class, nor for the user's
+    present model as it is."""
     return result.learning_rate is not None
 
 
@@ -160,81 +159,64 @@ def shape_name(result: Training | Reference) -> str:
 
 
 def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> str:
-    """A name for sessions of equal hyperparameters; about 15 letters of it are seen."""
+    """A name for sessions of equal hyperparameters; TensorBoard shows 15 letters."""
     digest = blake2b(repr(sorted(values.items())).encode(), digest_size=4).hexdigest()
     failed = "failed " if result.status == "failed" else ""
     rate = f" lr={result.learning_rate:g}" if result.learning_rate else ""
     return f"{failed}{shape_name(result)}{rate} {result.stage} ({digest})"
 
 
-def _family_domains(run: RecordedRun) -> dict[str, Any]:
-    """Values of knobs and sizes of a search in families."""
-    identity = run.description["identity"]
-    space = Space(
-        tuple(find_family(name) for name in identity["families"]),
-        run.task,
-        run.budget,
-        tuple(identity["search"]),
-        tuple(identity["set"].items()),
+def _domains(run: RecordedRun) -> dict[str, Any]:
+    """Values of knobs, and sizes from 1 to the largest of the search or a baseline."""
+    linear, present = find_family("linear"), _present(run)
+    values: dict[str, list[Value]] = {
+        knob.name: [knob.default] for knob in linear.all_knobs.values()
+    }
+    is_listed = all(
+        name in FAMILIES for name in run.description["identity"]["families"]
     )
-    sizes = _size_domains(space, identity["seed"], _present(run))
-    return {**_knob_domains(space), **sizes}
-
-
-def _own_domains(run: RecordedRun) -> dict[str, Any]:
-    """Values of a user's hyperparameters, and sizes up to the limits."""
-    linear = find_family("linear")
-    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
-    flops = run.budget.max_flops or _ANY
+    more, params, flops = _listed(run) if is_listed else _drawn(run)
+    for name, found in more.items():
+        values.setdefault(name, []).extend(found)
     if len(run.task.inputs) == 1:  # else there is no linear baseline
         size = linear.size(linear.spec(), run.task)
         params, flops = max(params, size.params), max(flops, size.flops)
-    present = _present(run)
     params = max(params, int(present.get("params", 0)))
     flops = max(flops, int(present.get("flops", 0)))
     most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
-    known: dict[str, list[Value]] = {"learning_rate": [*_ANY_RATE]}
-    for knob in linear.all_knobs.values():
-        known[knob.name] = [knob.default]
-    for name, values in dict(run.description.get("hyperparameters") or {}).items():
-        known.setdefault(name, []).extend(values)
-    return {name: _domain(values) for name, values in known.items()} | {
-        name: _domain([1, most[name]]) for name in _SIZES
-    }
+    knobs = {name: _domain(found) for name, found in values.items()}
+    return {**knobs, **{name: _domain([1, most[name]]) for name in _SIZES}}
 
 
-def _knob_domains(space: Space) -> dict[str, Any]:
-    """Values of each knob, over all families and the linear baseline."""
-    linear = find_family("linear")
-    values: dict[str, list[Value]] = {
-        knob.name: [knob.default]
-        for knob in (*linear.all_knobs.values(), linear.learning_rate)
-    }
-    for family in space.families:
+def _listed(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
+    """Values of the knobs of families, most params and most FLOPs of their specs."""
+    identity = run.description["identity"]
+    families = tuple(find_family(name) for name in identity["families"])
+    searched, fixed = tuple(identity["search"]), tuple(identity["set"].items())
+    space = Space(families, run.task, run.budget, searched, fixed)
+    values = {"learning_rate": [find_family("linear").learning_rate.default]}
+    for family in families:
         for knob in (*family.all_knobs.values(), family.learning_rate):
             values.setdefault(knob.name, []).extend(space.values(family, knob))
-    return {name: _domain(found) for name, found in values.items()}
+    pool = Pool(space, identity["seed"])
+    return values, int(pool.params.max()), int(pool.flops.max())
+
+
+def _drawn(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
+    """Values of a user's hyperparameters, and the limits, for no spec is known yet."""
+    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
+    values = dict(run.description.get("hyperparameters") or {})
+    values["learning_rate"] = [*_ANY_RATE, *values.get("learning_rate", ())]
+    return values, params, run.budget.max_flops or _ANY
 
 
 def _present(run: RecordedRun) -> dict[str, Any]:
-    """What a run says of the user's present model; empty without one."""
+    """What `run.json` holds of the user's present model; empty without one."""
     return dict(run.description.get("baseline") or {})
 
 
-def _compared(run: RecordedRun) -> list[str]:
+def _references(run: RecordedRun) -> list[str]:
     return list(REFERENCES) if _present(run) else [MAJORITY]
-
-
-def _size_domains(
-    space: Space, seed: int, present: Mapping[str, Any]
-) -> dict[str, Any]:
-    """From 1 to the largest size inside the budget, or of a baseline."""
-    linear = find_family("linear")
-    size, pool = linear.size(linear.spec(), space.task), Pool(space, seed)
-    params = max(int(pool.params.max()), size.params, int(present.get("params", 0)))
-    flops = max(int(pool.flops.max()), size.flops, int(present.get("flops", 0)))
-    most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
-    return {name: _domain([1, most[name]]) for name in _SIZES}
 
 
 def _domain(values: Iterable[Value]) -> Any:

@@ -15,6 +15,7 @@ from kscale.reports.cells import (
 )
 from kscale.reports.classes import score_cells
 from kscale.reports.confusion import Confusion
+from kscale.reports.drawings import plot_svg
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
 from kscale.reports.present import present_lines
@@ -27,7 +28,6 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.reports.svg import plot_svg
 from kscale.text import printable
 
 # Every rule is for the report alone, so that a notebook around it keeps its looks.
@@ -58,7 +58,7 @@ _STYLE = f"""
   user-select: all; }}
 """.strip()
 
-# The page shows text of strangers; the browser, too, is told to run and load nothing.
+# The page shows text of strangers, so the browser is to run and load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 

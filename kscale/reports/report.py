@@ -1,4 +1,4 @@
-"""Report: what a search found, as plain records that every output format reads."""
+"""Report: what a search found, as plain records for every output format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from kscale.networks.budget import Budget
 from kscale.networks.families.base import Value
 from kscale.reports.confusion import Confusion
 from kscale.runs.entries import Outcome
-from kscale.runs.records import Evaluation, Reference
+from kscale.runs.records import MAJORITY, Evaluation, Reference
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
 
@@ -110,25 +110,13 @@ def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a search found.
+class Asked:
+    """What a search was asked for, as far as a report needs it.
 
     Args:
-        rows: All rows: the front in the order of `rank_by`, then the others, those of
-            the best score first.
-        front: Rows that no other row within the budget beats, in the same order.
-        best: The row of the best score within the budget; None if there is none.
-        recommended: The smallest row statistically tied with the best.
-        baselines: Rows to compare with, the smallest first.
-        failures: Reasons of failed trainings with their numbers, most frequent first.
-        notes: What a reader should know, one sentence each, most important first.
         objective: What was improved.
         budget: What the networks may cost.
         data: `name` of the data, and examples in `train`, `validation` and `test`.
-        rank_by: One of `kscale.reports.ranking.RANKINGS`.
-        chance: Score of the majority class or of the mean; None if not measured.
-        training_seconds: Wall-clock time of all trainings together.
-        trainings: Number of trainings, failed ones included.
         searched: Knobs that were searched, depth and width among them.
         fixed: Knobs that were set.
         targets: What the networks predict.
@@ -136,25 +124,84 @@ class Report:
         class_weights: Weights of the classes in the loss, `none` or `balanced`.
         present: What `run.json` says of the user's present model: `name`, and how it
             was `fed`; empty without one.
+        is_one: Whether one network was asked for.
     """
 
-    rows: tuple[Row, ...]
-    front: tuple[Row, ...]
-    best: Row | None
-    recommended: Row | None
-    baselines: tuple[Row, ...]
-    failures: tuple[tuple[str, int], ...]
-    notes: tuple[str, ...]
     objective: Objective
     budget: Budget
     data: Mapping[str, Any]
-    rank_by: str
-    chance: float | None
-    training_seconds: float
-    trainings: int
     searched: tuple[str, ...]
     fixed: Mapping[str, Any]
-    targets: tuple[Target, ...] = ()
-    class_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    class_weights: str = "none"
-    present: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[Target, ...]
+    class_counts: Mapping[str, Sequence[int]]
+    class_weights: str
+    present: Mapping[str, Any]
+    is_one: bool
+
+    @property
+    def factor(self) -> int:
+        """What a score is shown times: shares are shown in per cent."""
+        return 100 if self.objective.is_share else 1
+
+    @property
+    def unit(self) -> str:
+        """What follows a score that is shown."""
+        return " %" if self.objective.is_share else ""
+
+
+@dataclass(frozen=True)
+class Report(Asked):
+    """What a search found.
+
+    Args:
+        rows: All rows: the front in the order of `rank_by`, then the others, those of
+            the best score first.
+        rank_by: One of `kscale.reports.ranking.RANKINGS`.
+        failures: Reasons of failed trainings with their numbers, most frequent first.
+        trainings: Number of trainings, failed ones included.
+        training_seconds: Wall-clock time of all trainings together.
+        notes: What a reader should know, one sentence each, most important first.
+    """
+
+    rows: tuple[Row, ...]
+    rank_by: str
+    failures: tuple[tuple[str, int], ...]
+    trainings: int
+    training_seconds: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def front(self) -> tuple[Row, ...]:
+        """Rows that no other row within the budget beats."""
+        return tuple(row for row in self.rows if row.is_front)
+
+    @property
+    def best(self) -> Row | None:
+        """The row of the best score within the budget; None if there is none."""
+        return next((row for row in self.rows if row.is_best), None)
+
+    @property
+    def recommended(self) -> Row | None:
+        """The smallest row statistically tied with the best."""
+        return next((row for row in self.rows if row.is_recommended), None)
+
+    @property
+    def answers(self) -> list[tuple[str, Row]]:
+        """`best` and `recommended` with their rows, in one where both are one row."""
+        best, recommended = self.best, self.recommended
+        if best is None or recommended is None:
+            return []
+        if best is recommended:
+            return [("best and recommended", best)]
+        return [("best", best), ("recommended", recommended)]
+
+    @property
+    def baselines(self) -> tuple[Row, ...]:
+        """Rows to compare with, the smallest first."""
+        found = (row for row in self.rows if row.is_baseline)
+        return tuple(sorted(found, key=lambda row: row.params))
+
+    @property
+    def chance(self) -> float | None:
+        """Score of the majority class or of the mean; None if not measured."""
+        return next((row.score for row in self.rows if row.family == MAJORITY), None)

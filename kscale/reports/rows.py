@@ -1,9 +1,9 @@
-"""From results to a report: which rows there are, what they say and in what order."""
+"""From records to a report: which rows there are, their figures and their order."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -20,7 +20,7 @@ from kscale.reports.measures import (
 )
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import check_ranking, ranked_front
-from kscale.reports.report import Report, Row
+from kscale.reports.report import Asked, Report, Row
 from kscale.runs.entries import (
     answers_of,
     best_of,
@@ -39,24 +39,8 @@ from kscale.runs.records import (
     Training,
 )
 from kscale.search.pool import always_searched
-from kscale.task.objectives import Objective, asked_objective
-from kscale.task.tasks import Target, Task
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a report needs of `run.json`."""
-
-    objective: Objective
-    budget: Budget
-    searched: tuple[str, ...]
-    fixed: Mapping[str, Any]
-    data: Mapping[str, Any]
-    targets: tuple[Target, ...]
-    class_counts: Mapping[str, Sequence[int]]
-    class_weights: str
-    present: Mapping[str, Any]
-    is_one: bool
+from kscale.task.objectives import asked_objective
+from kscale.task.tasks import Task
 
 
 def make_report(
@@ -79,59 +63,42 @@ def make_report(
     smallest_first = _with_gains([row for row in rows if row.is_front], asked)
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = sorted((row for row in rows if not row.is_front), key=_order(asked))
-    ordered = (*front, *others)
     trained = _trained(records)
     report = Report(
-        rows=ordered,
-        front=front,
-        best=next((row for row in ordered if row.is_best), None),
-        recommended=next((row for row in ordered if row.is_recommended), None),
-        baselines=tuple(
-            sorted((r for r in ordered if r.is_baseline), key=lambda row: row.params)
-        ),
-        failures=_failures(trained),
-        notes=(),
-        objective=asked.objective,
-        budget=asked.budget,
-        data=asked.data,
+        **vars(asked),
+        rows=(*front, *others),
         rank_by=rank_by,
-        chance=next((row.score for row in rows if row.family == MAJORITY), None),
-        training_seconds=math.fsum(item.seconds for item in trained),
+        failures=_failures(trained),
         trainings=len(trained),
-        searched=asked.searched,
-        fixed=asked.fixed,
-        targets=asked.targets,
-        class_counts=asked.class_counts,
-        class_weights=asked.class_weights,
-        present=asked.present,
+        training_seconds=math.fsum(item.seconds for item in trained),
     )
     return replace(report, notes=notes_of(report))
 
 
-def _asked(run: Mapping[str, Any]) -> _Asked:
+def _asked(run: Mapping[str, Any]) -> Asked:
     try:
         identity = run["identity"]
         task = Task.from_json(run["task"])
         fixed = dict(identity.get("set") or {})
         searched = (*always_searched(task), *(identity.get("search") or ()))
-        return _Asked(
-            asked_objective(identity, task),
-            Budget(**(identity.get("budget") or {})),
-            tuple(n for n in dict.fromkeys(searched) if n not in fixed),
-            fixed,
-            dict(run["data"]),
-            task.targets,
-            _counts(run["data"].get("class_counts") or {}),
-            str(identity.get("class_weights") or "none"),
-            dict(run.get("baseline") or {}),
-            names_one(identity),
+        return Asked(
+            objective=asked_objective(identity, task),
+            budget=Budget(**(identity.get("budget") or {})),
+            data=dict(run["data"]),
+            searched=tuple(n for n in dict.fromkeys(searched) if n not in fixed),
+            fixed=fixed,
+            targets=task.targets,
+            class_counts=_counts(run["data"].get("class_counts") or {}),
+            class_weights=str(identity.get("class_weights") or "none"),
+            present=dict(run.get("baseline") or {}),
+            is_one=names_one(identity),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
 
 
 def _compared(records: Sequence[Record], digest: str) -> list[Record]:
-    """Records without those of present models that came before the one of a digest."""
+    """Records without those of other present models than the one of a digest."""
     return [
         item
         for item in records
@@ -159,7 +126,7 @@ def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
     return {name: [int(count) for count in counts] for name, counts in data.items()}
 
 
-def _rows(records: Sequence[Record], asked: _Asked) -> list[Row]:
+def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
     """A row for each reference and entry, the smallest first; gains come later."""
     entries = sorted(entries_of(records), key=lambda entry: entry.params)
     answers = answers_of(entries, asked.budget, asked.is_one)
@@ -210,7 +177,7 @@ def _rows(records: Sequence[Record], asked: _Asked) -> list[Row]:
 def _tests(
     records: Sequence[Record],
 ) -> dict[tuple[Spec, float | None], tuple[Evaluation, ...]]:
-    """Evaluations by what they are of; of one seed, the last counts."""
+    """Evaluations by spec and learning rate; of one seed, the last counts."""
     by_seed: dict[tuple[Spec, float | None], dict[int, Evaluation]] = {}
     for item in records:
         if isinstance(item, Evaluation) and item.is_scored:
@@ -219,8 +186,8 @@ def _tests(
     return {key: tuple(tests.values()) for key, tests in by_seed.items()}
 
 
-def _row(row: Row, asked: _Asked, chance: float | None) -> Row:
-    """A row with all that follows from its records.
+def _row(row: Row, asked: Asked, chance: float | None) -> Row:
+    """A row with the figures that follow from its records.
 
     The interval of the test score is that of one test part: more seeds do not add
     examples. Confusions are those of the last seed.
@@ -254,9 +221,9 @@ def _row(row: Row, asked: _Asked, chance: float | None) -> Row:
     )
 
 
-def _with_gains(front: Sequence[Row], asked: _Asked) -> list[Row]:
-    """The front, smallest first, each row with its gain over the next smaller one, of
-    those that are smaller by enough to tell (`LEAST_RATIO`)."""
+def _with_gains(front: Sequence[Row], asked: Asked) -> list[Row]:
+    """The front, smallest first, each row with its gain over the next smaller row, of
+    rows that are smaller by `LEAST_RATIO`."""
 
     def gain(row: Row, smaller: Sequence[Row]) -> float | None:
         found = (
@@ -270,7 +237,7 @@ def _with_gains(front: Sequence[Row], asked: _Asked) -> list[Row]:
     ]
 
 
-def _order(asked: _Asked) -> Callable[[Row], tuple[float, int]]:
+def _order(asked: Asked) -> Callable[[Row], tuple[float, int]]:
     return lambda row: (-asked.objective.gain(row.score, 0.0), row.params)
 
 

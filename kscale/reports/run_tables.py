@@ -35,9 +35,8 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.text import plain_text, printable
+from kscale.text import cell_table, plain_text, printable
 
-_GAP = 2  # spaces between columns
 _FLAGS = (
     "undertrained",
     "is_front",
@@ -145,15 +144,17 @@ def _fitting(
 
 
 def _table(columns: list[Column], rows: list[Row]) -> Table:
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
-    for column in columns:
-        justify: Any = "right" if column.is_number else "left"
-        table.add_column(Text(column.header), justify=justify, no_wrap=True)
-    for row in rows:
-        style = "bold" if row.is_best or row.is_recommended else ""
-        style = style or ("" if row.is_front else "dim")
-        table.add_row(*(Text(column.text(row)) for column in columns), style=style)
-    return table
+    return cell_table(
+        [column.header for column in columns],
+        [column.is_number for column in columns],
+        [[column.text(row) for column in columns] for row in rows],
+        [
+            "bold"
+            if row.is_best or row.is_recommended
+            else ("" if row.is_front else "dim")
+            for row in rows
+        ],
+    )
 
 
 def report_markdown(report: Report, all_rows: bool = False) -> str:
@@ -197,7 +198,7 @@ def _markdown_row(cells: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, HTML in it included."""
+    """Text that Markdown shows unchanged, HTML in the text included."""
     if set(text) <= set(":-"):
         return text
     for letter in "\\`*_[]<>|!#":
@@ -245,7 +246,7 @@ def _names(items: Iterable[Mapping[str, float]]) -> list[str]:
 
 
 def spreadsheet_cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula; `-1` is a number, not one."""
+    """A value that no spreadsheet takes for a formula; `-1` is a number."""
     if not isinstance(value, str) or value[:1] not in tuple("=+-@\t\r"):
         return value
     try:
@@ -296,7 +297,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
 
 
 def _finite(data: Any) -> Any:
-    """Plain data for JSON, in which a number that is not finite is None."""
+    """Plain data for JSON: numbers that are not finite become None."""
     if isinstance(data, float) and not math.isfinite(data):
         return None
     if isinstance(data, dict):

@@ -113,7 +113,7 @@ def size_table(
     if shortcut is not None:
         items.append(Text(_shortcut_text(size, shortcut)))
     parts = parts_of(rows)
-    if len(parts) < max(len(rows), _FEW_ROWS):  # else they would say the same twice
+    if len(parts) < max(len(rows), _FEW_ROWS):  # else both tables would show the same
         items += [Text(), Text("Where it sits", style="bold")]
         items.append(_parts_table(size, parts, width))
     items += [Text(), Text("Layers", style="bold"), _layers_table(size, rows)]
@@ -190,7 +190,7 @@ def _parts_table(size: Size, parts: Sequence[Part], width: int | None) -> Table:
 
 
 def _per_copy(part: Part, width: int | None) -> str:
-    """What one of several copies has, in squares of the width if that is known."""
+    """Params of one of several copies, in squares of the width if known."""
     if part.copies < 2:
         return ""
     each = part.params / part.copies

@@ -273,7 +273,7 @@ Record = Training | Evaluation | Measurement | Reference
 
 
 def to_line(record: Record) -> str:
-    """One line of JSON, with its newline; what is no number is null."""
+    """One line of JSON, with its newline; NaN and infinity become null."""
     data = msgspec.to_builtins(record, enc_hook=float)
     if "spec" in data:
         data["spec"] = record.spec.to_json()  # type: ignore[union-attr]
@@ -313,7 +313,7 @@ def _spec(data: Any) -> Spec:
 
 
 def _of_format_2(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of format 2, in which every kind had all fields, as one of its kind."""
+    """A line of format 2, where every line had all fields, as one of its kind."""
     family, stage = data["spec"]["family"], data["stage"]
     if family in REFERENCES:
         part = "test" if stage == "test" else "validation"

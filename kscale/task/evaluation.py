@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.task.heads.base import Array, Objective
+from kscale.task.heads.base import Objective
 from kscale.task.standard_errors import Mask, jackknife, share_error, without_groups
 from kscale.task.tasks import Target, Task
 
@@ -21,7 +21,7 @@ Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Scores:
     """What a network reaches on a part; the fields are those of a record.
 
     Args:
@@ -42,7 +42,7 @@ class Evaluation:
 def mean_score(objective: Objective, task: Task, answers: Answers) -> float:
     """The objective: of the target, or the mean over several."""
     scores = [
-        _score(part, *answers[target.name]) for target, part in _parts(objective, task)
+        part.compute(*answers[target.name]) for target, part in _parts(objective, task)
     ]
     return math.fsum(scores) / len(scores)
 
@@ -69,9 +69,9 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     return max(float(error), least)
 
 
-def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
+def evaluate(objective: Objective, task: Task, answers: Answers) -> Scores:
     """Score and further metrics."""
-    return Evaluation(
+    return Scores(
         mean_score(objective, task, answers),
         mean_error(objective, task, answers),
         _count(answers),
@@ -79,11 +79,8 @@ def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
     )
 
 
-def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluation:
-    """As `evaluate`, with standard errors of all metrics, and with confusions.
-
-    Also with what a comparison on the same examples needs.
-    """
+def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Scores:
+    """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
     done = evaluate(objective, task, answers)
 
     def without(kept: Mask) -> list[float]:
@@ -92,19 +89,15 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
     names = _all_metrics(objective, task, answers)
     jackknifed = jackknife(without, done.examples).tolist()
     errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, answers)
-    confusion = {
-        target.name: target.head.confusion(*answers[target.name])
-        for target in task.targets
-        if target.head.confusion
-    }
-    return Evaluation(
-        done.score,
-        done.stderr,
-        done.examples,
-        done.metrics,
-        _defined(errors),
-        confusion,
-        left_out_scores(objective, task, answers),
+    return replace(
+        done,
+        metric_errors=_defined(errors),
+        confusion={
+            target.name: target.head.confusion(*answers[target.name])
+            for target in task.targets
+            if target.head.confusion
+        },
+        left_out=left_out_scores(objective, task, answers),
     )
 
 
@@ -127,11 +120,6 @@ def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     return [(target, parts[target.name]) for target in task.targets]
 
 
-def _score(objective: Objective, labels: Array, given: Array) -> float:
-    assert objective.score is not None, f"{objective.name} is no metric of a target"
-    return objective.score(labels, given)
-
-
 def _all_metrics(
     objective: Objective, task: Task, answers: Answers
 ) -> dict[str, float]:
@@ -141,7 +129,7 @@ def _all_metrics(
         return target.head.measure(*answers[target.name])
     found: dict[str, float] = {}
     for target, part in _parts(objective, task):
-        improved = {part.name: _score(part, *answers[target.name])}
+        improved = {part.name: part.compute(*answers[target.name])}
         shown = target.head.measure(*answers[target.name])
         found |= {f"{target.name}/{n}": v for n, v in {**improved, **shown}.items()}
     return found

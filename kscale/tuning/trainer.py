@@ -23,7 +23,7 @@ from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import (
     Answers,
-    Evaluation,
+    Scores,
     evaluate,
     evaluate_test,
     mean_score,
@@ -99,7 +99,7 @@ class TrainingSetup:
         """Labels of a part, and what a network gave for its examples."""
         return answers_of(self.dataset, self.dataset.parts[part], outputs)
 
-    def test_score(self, part: PartName, outputs: Outputs) -> Evaluation:
+    def test_score(self, part: PartName, outputs: Outputs) -> Scores:
         """What outputs for a part reach, with all that is tested."""
         answers = self.answers(part, outputs)
         return evaluate_test(self.objective, self.dataset.task, answers)
@@ -141,7 +141,7 @@ class Trainer(Protocol):
             TimeUp: The time was over first; a checkpoint is in `assignment.target`.
         """
 
-    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         """What a finished training reaches on a part, with all that is tested.
 
         Raises:

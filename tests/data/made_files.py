@@ -33,7 +33,7 @@ def riff(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def wav_format(rate: int = 8000, bits: int = 16, channels: int = 1, tag: int = 1):
-    """The chunk that says what samples are; `tag` 3 is for floats, 7 for mu-law."""
+    """The chunk with the form of samples; `tag` 3 is for floats, 7 for mu-law."""
     align = channels * bits // 8
     numbers = (tag, channels, rate, rate * align, align, bits)
     return b"fmt ", struct.pack("<HHIIHH", *numbers)

@@ -13,7 +13,7 @@ def write_csv(path: Path, columns: Sequence[str], *rows: Sequence[object]) -> Pa
 
 
 def write_text(path: Path, text: str) -> Path:
-    """A file of just this text, compressed if its name says so."""
+    """A file of a text, compressed if the name ends in `.gz`."""
     data = text.encode()
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
     return path

@@ -137,7 +137,7 @@ def test_the_type_numbers_are_stored_in_does_not_matter() -> None:
     assert len({item.fingerprint for item in data}) == 1
 
 
-def test_the_fingerprint_tells_data_labels_and_parts_apart() -> None:
+def test_the_fingerprint_depends_on_data_labels_and_parts() -> None:
     x = reals(5)
     changed = x.copy()
     changed[7, 2] += 1e-3

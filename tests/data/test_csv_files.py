@@ -57,7 +57,7 @@ def test_columns_without_a_name_have_their_place(tmp_path: Path) -> None:
     assert numbered.columns == ("0", "1", "2")
 
 
-def test_numbers_are_told_from_words() -> None:
+def test_numbers_differ_from_words() -> None:
     assert all(map(is_number, ["1", "-2.5", "1e3", ".5", "+7"]))
     assert not any(map(is_number, ["", "NaN", "?", "inf", "1_000", "1e400", "1,5"]))
 
@@ -97,7 +97,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_says_what_is_wrong_and_where(case: str, tmp_path: Path) -> None:
+def test_a_bad_file_gives_an_error_with_its_place(case: str, tmp_path: Path) -> None:
     data, match = BAD[case]
     path = tmp_path / "a.csv"
     path.write_bytes(data)
@@ -106,7 +106,7 @@ def test_a_bad_file_says_what_is_wrong_and_where(case: str, tmp_path: Path) -> N
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
 
 
-def test_a_missing_file_and_a_folder_without_parts_are_told(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_without_parts_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no file .*b.csv"):
         load_dataset(tmp_path / "b.csv")
     table(tmp_path / "train.csv"), table(tmp_path / "train.tsv")

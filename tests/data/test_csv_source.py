@@ -38,7 +38,7 @@ def names(data: Dataset) -> list[str]:
     return [raw.name for raw in item.raw_inputs]
 
 
-def said(data: Dataset, part: str) -> str:
+def sentence(data: Dataset, part: str) -> str:
     (found,) = [line for line in (*data.warnings, *data.notes) if part in line]
     return found
 
@@ -55,7 +55,7 @@ def test_a_csv_file_keeps_the_contract(make, tmp_path: Path) -> None:
     assert len(together) == 200
 
 
-def test_columns_are_told_apart(tmp_path: Path) -> None:
+def test_columns_have_roles(tmp_path: Path) -> None:
     rows = [
         [i % 5, "?" if i % 9 else 2.5, "ab"[i % 2], f"X{i}", 1, f"2024-01-{i % 28 + 1}",
          i, i + 7, ("no", "yes")[i % 3 == 0]]
@@ -65,26 +65,26 @@ def test_columns_are_told_apart(tmp_path: Path) -> None:
     data = load(tmp_path, columns, *rows)
     assert names(data) == ["n", "holes", "seven", "kind", "day"]
     assert data.task.inputs[0].kind == "vector"
-    assert "left out: most of its values occur once" in said(data, "'code'")
-    assert "left out: it holds only '1'" in said(data, "'same'")
-    assert "dates" in said(data, "'day'")
-    assert "left out: it counts the rows" in said(data, "'id'")
-    assert said(data, "Numbers") == "Numbers: n, holes, seven."
+    assert "left out: most of its values occur once" in sentence(data, "'code'")
+    assert "left out: it holds only '1'" in sentence(data, "'same'")
+    assert "dates" in sentence(data, "'day'")
+    assert "left out: it counts the rows" in sentence(data, "'id'")
+    assert sentence(data, "Numbers") == "Numbers: n, holes, seven."
     assert any("'code'" in line for line in data.warnings)
     assert any("'same'" in line for line in data.notes)
 
 
-def test_a_column_of_nearly_all_numbers_says_what_is_none(tmp_path: Path) -> None:
+def test_a_column_of_nearly_all_numbers_has_a_warning(tmp_path: Path) -> None:
     rows = [[i, "n/s" if i == 17 else i % 40, "ab"[i % 2]] for i in range(100)]
     data = load(tmp_path, ["i", "age", "y"], *rows)
-    assert said(data, "'age'") == (
+    assert sentence(data, "'age'") == (
         "Column 'age' is read as categories; it holds numbers, but 'n/s' in line 19."
     )
 
 
-def test_a_number_too_large_for_a_network_is_told(tmp_path: Path) -> None:
+def test_a_number_too_large_for_a_network_is_reported(tmp_path: Path) -> None:
     rows = [[i, f"{i}e300" if i > 7 else i, "ab"[i % 2]] for i in range(100)]
-    assert said(load(tmp_path, ["i", "mass", "y"], *rows), "'mass'") == (
+    assert sentence(load(tmp_path, ["i", "mass", "y"], *rows), "'mass'") == (
         "Column 'mass' is left out: networks read numbers up to 3.4e38 (float32), and "
         "it holds 8e300 in line 10. Give it in another unit, or its logarithm."
     )
@@ -93,11 +93,11 @@ def test_a_number_too_large_for_a_network_is_told(tmp_path: Path) -> None:
 def test_a_column_without_a_name_is_called_unnamed(tmp_path: Path) -> None:
     rows = [[i, i % 7, f"X{i}", "ab"[i % 2]] for i in range(60)]
     data = load(tmp_path, ["", "n", "", "y"], *rows)
-    assert said(data, "unnamed column 1") == (
+    assert sentence(data, "unnamed column 1") == (
         "The unnamed column 1 is left out: it counts the rows."
     )
-    assert said(data, "unnamed column 3").endswith("most of its values occur once.")
-    assert said(data, "without a name").endswith(" are called column1, column3.")
+    assert sentence(data, "unnamed column 3").endswith("most of its values occur once.")
+    assert sentence(data, "without a name").endswith(" are called column1, column3.")
     named = load_dataset(table(tmp_path / "b.csv"))
     assert not any("without a name" in note for note in named.notes)
 
@@ -116,7 +116,7 @@ def test_names_of_inputs_are_those_that_a_model_takes(tmp_path: Path) -> None:
     rows = [[i % 7, "ab"[i % 2], i % 2] for i in range(40)]
     data = load(tmp_path, columns, *rows)
     assert names(data) == ["per_week_h", "native_country"]
-    assert "'per-week/h' is per_week_h" in said(data, "plainer names")
+    assert "'per-week/h' is per_week_h" in sentence(data, "plainer names")
 
 
 LABELS = {
@@ -139,18 +139,18 @@ def test_labels_are_classes_or_numbers(case: str, tmp_path: Path) -> None:
     data = load(tmp_path, ["x", "label"], *rows, label=asked)
     (target,) = data.task.targets
     assert (target.name, target.kind, target.outputs) == ("label", kind, outputs)
-    note = said(data, "label holds")
+    note = sentence(data, "label holds")
     assert ("numbers" in note.partition(".")[0]) == (kind == "real")
 
 
-def test_how_to_say_otherwise_is_said(tmp_path: Path) -> None:
+def test_a_note_names_the_other_choice(tmp_path: Path) -> None:
     data = load(tmp_path, ["x", "y"], *([i, i % 4] for i in range(40)))
-    assert said(data, "y holds") == (
+    assert sentence(data, "y holds") == (
         "y holds 4 classes. With the label y:numbers it is predicted as a number."
     )
 
 
-def test_a_word_among_numbers_to_predict_is_told(tmp_path: Path) -> None:
+def test_a_word_among_numbers_to_predict_is_reported(tmp_path: Path) -> None:
     rows = [[i, "big" if i == 3 else i / 7] for i in range(40)]
     with pytest.raises(DataError, match=r"a.csv:5 must hold a number in y, .* 'big'"):
         load(tmp_path, ["x", "y"], *rows, label="y:numbers")
@@ -189,10 +189,12 @@ def test_a_file_for_training_brings_its_siblings(tmp_path: Path) -> None:
     table(tmp_path / "other_test.csv", 20)
     data = load_dataset(tmp_path / "ships_train.csv")
     assert [len(part) for part in data.parts.values()] == [40, 12, 14]
-    assert "ships_val.csv (validation), ships_test.csv (test)" in said(data, "parts")
+    assert "ships_val.csv (validation), ships_test.csv (test)" in sentence(
+        data, "parts"
+    )
     assert data.name == "ships"
-    alone = load_dataset(tmp_path / "ships_val.csv")
-    assert sum(map(len, alone.parts.values())) == 12
+    single = load_dataset(tmp_path / "ships_val.csv")
+    assert sum(map(len, single.parts.values())) == 12
 
 
 def test_a_folder_of_parts_is_one_data_set(tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_columns_named_as_text_are_joined(tmp_path: Path) -> None:
     rows = [[f"w{i % 5}", f"v{i % 3}", i % 2] for i in range(40)]
     data = load(tmp_path, ["b", "a", "y"], *rows, text=["a", "b"])
     assert names(data) == ["b", "a"] and data.task.inputs[0].shape == (2,)
-    assert said(data, "Text") == "Text: b, a, joined in this order."
+    assert sentence(data, "Text") == "Text: b, a, joined in this order."
 
 
 def test_columns_that_are_not_named_as_text_are_left_out(tmp_path: Path) -> None:
@@ -284,13 +286,13 @@ def test_columns_that_are_not_named_as_text_are_left_out(tmp_path: Path) -> None
     assert names(data) == ["title"] and "not body:" in data.warnings[0]
 
 
-def test_short_texts_that_are_not_named_are_told(tmp_path: Path) -> None:
+def test_short_texts_that_are_not_named_are_reported(tmp_path: Path) -> None:
     rows = [[f"very good {i}", i % 7, i % 2] for i in range(60)]
     data = load(tmp_path, ["title", "x", "y"], *rows)
-    assert "if it is text, say text=title (--text title)." in said(data, "'title'")
+    assert "if it is text, say text=title (--text title)." in sentence(data, "'title'")
 
 
-def test_text_without_spaces_is_told(tmp_path: Path) -> None:
+def test_text_without_spaces_is_reported(tmp_path: Path) -> None:
     rows = [[("好电影", "坏电影")[i % 2], i % 2] for i in range(60)]
     data = load(tmp_path, ["title", "y"], *rows, text="title")
     assert "'title' has 1.0 words a text" in data.warnings[0]
@@ -307,7 +309,7 @@ def test_what_is_larger_than_memory_is_the_same(make, tmp_path: Path) -> None:
     assert held.fingerprint == streamed.fingerprint
 
 
-def test_text_beside_a_table_is_read_alone(tmp_path: Path) -> None:
+def test_text_beside_a_table_is_read_without_the_table(tmp_path: Path) -> None:
     rows = [[f"this is the {i}th of lines", i % 7, i % 2] for i in range(60)]
     data = load(tmp_path, ["text", "stars", "y"], *rows)
     assert names(data) == ["text"]
@@ -334,6 +336,6 @@ def test_texts_without_words_are_counted(tmp_path: Path) -> None:
     texts[20] = "?!"
     rows = [[text, "ab"[i % 2]] for i, text in enumerate(texts)]
     data = load(tmp_path, ["text", "y"], *rows)
-    assert said(data, "no words").startswith("3 of 60 texts hold no words")
+    assert sentence(data, "no words").startswith("3 of 60 texts hold no words")
     whole = load_dataset(sentences(tmp_path / "whole.csv"))
     assert not any("no words" in line for line in whole.warnings)

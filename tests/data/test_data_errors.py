@@ -1,4 +1,4 @@
-"""Data that cannot be read or trained on: each says in one line what is wrong."""
+"""Data that cannot be read or trained on gives an error of one line."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_a_bad_pair_says_what_is_wrong(case: str) -> None:
+def test_a_bad_pair_gives_an_error(case: str) -> None:
     x, y, match = PAIRS[case]
     with pytest.raises(DataError, match=match) as caught:
         load_dataset((x, y))

@@ -47,7 +47,7 @@ def test_an_npz_file_keeps_the_contract(made: Checked, check: Check) -> None:
 
 
 @needs("data/mnist.npz")
-def test_mnist_keeps_the_contract_and_its_own_test_part() -> None:
+def test_mnist_keeps_the_contract_and_its_test_part() -> None:
     with np.load(MNIST) as file:
         x, y_test = np.concatenate([file["x_train"], file["x_test"]]), file["y_test"]
     mnist = Checked(str(MNIST), x, cut=("validation",))

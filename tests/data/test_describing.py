@@ -1,4 +1,4 @@
-"""The description of a data set says what is true of it."""
+"""The description of a data set is true."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_cautions_name_what_is_unbalanced_rare_or_uncertain(data: Dataset) -> No
     assert not [w for w in plenty.describe()["warnings"] if "also in" not in w]
 
 
-def test_data_on_disk_and_groups_are_told() -> None:
+def test_data_on_disk_and_groups_are_reported() -> None:
     people = RawArray.of("column 'person'", np.arange(len(Y)) // 9)
     part = RawPart.of(X, (Y == "common").astype(int))
     raw = RawData({"train": part}, groups={"train": people})

@@ -210,7 +210,7 @@ def test_all_files_of_one_match_come_into_one_part(tmp_path: Path) -> None:
     assert len(set(whole.groups["train"].read())) == 8
 
 
-def test_the_same_image_in_two_parts_is_told(tmp_path: Path) -> None:
+def test_the_same_image_in_two_parts_is_reported(tmp_path: Path) -> None:
     images(tmp_path, "train/a", "train/b")
     images(tmp_path, "validation/a", "validation/b", "test/a", "test/b", first=50)
     write_image(tmp_path / "test" / "a" / "other name.png", seed=3)
@@ -218,7 +218,7 @@ def test_the_same_image_in_two_parts_is_told(tmp_path: Path) -> None:
     assert warning == "1 of 11 test examples is also in the training part."
 
 
-def test_links_are_followed_and_bad_ones_told(tmp_path: Path) -> None:
+def test_links_are_followed_and_bad_ones_are_reported(tmp_path: Path) -> None:
     images(tmp_path / "far", "bees")
     images(tmp_path / "near", "ants", count=9)
     near = tmp_path / "near"
@@ -234,7 +234,7 @@ def test_links_are_followed_and_bad_ones_told(tmp_path: Path) -> None:
     )
 
 
-def test_empty_folders_and_files_beside_classes_are_told(tmp_path: Path) -> None:
+def test_empty_folders_and_files_beside_classes_are_reported(tmp_path: Path) -> None:
     images(tmp_path, "train/a", "train/b", "test/a")
     images(tmp_path, "extra/a", ".", "train", count=2)
     for name in ("train/none", "train/void/deep", "extra/void"):
@@ -259,7 +259,7 @@ def test_a_test_part_without_classes_is_cut_anew(tmp_path: Path) -> None:
     )
 
 
-def test_an_unreadable_folder_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("nothing is unreadable for this user")
     images(tmp_path, "a", "b")
@@ -318,7 +318,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_folder_of_another_form_is_told(tmp_path: Path, case: str) -> None:
+def test_a_folder_of_another_form_is_reported(tmp_path: Path, case: str) -> None:
     files, options, match = BAD[case]
     for seed, name in enumerate(files):
         if name.endswith("png"):
@@ -358,7 +358,7 @@ def test_images_that_are_cut_short_are_counted(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
-def test_a_truncated_image_is_told_when_it_is_loaded(tmp_path: Path) -> None:
+def test_a_truncated_image_is_reported_when_it_is_loaded(tmp_path: Path) -> None:
     images(tmp_path, "a", "b", height=40, width=60)
     path = tmp_path / "b" / "3.jpg"
     write_image(path, 40, 60)
@@ -369,7 +369,9 @@ def test_a_truncated_image_is_told_when_it_is_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.01, -1.0, float("nan"), float("inf")])
-def test_seconds_that_are_no_length_are_told(tmp_path: Path, seconds: float) -> None:
+def test_seconds_that_are_no_length_are_reported(
+    tmp_path: Path, seconds: float
+) -> None:
     sounds(tmp_path, "a", "b")
     with pytest.raises(DataError, match=r"`seconds >= 0.032` must hold at 8,000 "):
         peek_task(tmp_path, seconds=seconds)

@@ -147,7 +147,9 @@ def test_real_numbers_have_no_black_and_white(tmp_path: Path) -> None:
         COLOUR.array(tmp_path / "a.tif")
 
 
-def test_a_file_is_an_example_and_one_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_file_is_an_example_and_one_that_is_missing_is_reported(
+    tmp_path: Path,
+) -> None:
     reader = reader_from_json(COLOUR.to_json())
     assert reader == COLOUR
     path = write_image(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""Keras' own loaders read small files in the layout of their cache."""
+"""The loaders of Keras read small files in the layout of their cache."""
 
 import gzip
 import io

@@ -121,7 +121,7 @@ def test_every_part_has_each_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "label", "says"),
+    ("cells", "label", "match"),
     [
         (["a"] * 20, "tags:labels", "must hold at least two labels, but it holds 1"),
         (["a|b", "b"] * 20 + ["c"], "tags", "Each label of .* but 'c' has 1"),
@@ -130,9 +130,9 @@ def test_every_part_has_each_label() -> None:
     ],
 )
 def test_labels_that_cannot_be_are_refused(
-    tmp_path: Path, cells: list[str], label: str, says: str
+    tmp_path: Path, cells: list[str], label: str, match: str
 ) -> None:
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=match):
         load_dataset(csv_file(tmp_path, cells), label=label)
 
 

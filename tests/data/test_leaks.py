@@ -1,4 +1,4 @@
-"""Columns that hold the label, or name groups, are told; columns that help are not."""
+"""Warnings name columns that hold the label or name groups, and no others."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def warned(folder: Path, columns: list[str], *cells, **options) -> list[str]:
     return [w for w in data.warnings if "says the same" in w or "may name groups" in w]
 
 
-def test_a_column_that_is_the_label_in_other_words_is_told(tmp_path: Path) -> None:
+def test_a_column_that_is_the_label_in_other_words_is_reported(tmp_path: Path) -> None:
     label = RNG.integers(0, 3, 200)
     noise = np.where(RNG.random(200) < 0.01, 0, label + 5)
     words = ["abc"[each] for each in label]
@@ -28,7 +28,7 @@ def test_a_column_that_is_the_label_in_other_words_is_told(tmp_path: Path) -> No
     assert not warned(tmp_path, ["w", "n", "y"], words, noise, label, ignore="w")
 
 
-def test_a_column_that_is_a_number_to_predict_in_another_unit_is_told(
+def test_a_column_that_is_a_number_to_predict_in_another_unit_is_reported(
     tmp_path: Path,
 ) -> None:
     price = RNG.normal(200.0, 50.0, 200).round(3)
@@ -37,7 +37,7 @@ def test_a_column_that_is_a_number_to_predict_in_another_unit_is_told(
     assert [each[:14] for each in found] == ["Column 'cents'"]
 
 
-def test_a_column_that_names_groups_of_one_label_is_told(tmp_path: Path) -> None:
+def test_a_column_that_names_groups_of_one_label_is_reported(tmp_path: Path) -> None:
     person = RNG.permutation(np.repeat(np.arange(60), 5))
     label = RNG.integers(0, 2, 60)[person]
     codes = [f"P{each:03}" for each in person]
@@ -49,8 +49,10 @@ def test_a_column_that_names_groups_of_one_label_is_told(tmp_path: Path) -> None
     assert not warned(tmp_path, columns, *cells, split_by="patient_id")
 
 
-def test_columns_that_help_or_say_nothing_are_not_told(tmp_path: Path) -> None:
-    length = RNG.integers(10, 70, 300)  # as of petals: whole, and tells the classes
+def test_other_columns_are_not_reported(tmp_path: Path) -> None:
+    length = RNG.integers(
+        10, 70, 300
+    )  # as of petals: whole, and related to the classes
     label = length // 25
     visitor = RNG.integers(0, 60, 300)
     code = [f"C{each}" for each in RNG.integers(0, 60, 300)]

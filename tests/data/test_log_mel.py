@@ -78,9 +78,9 @@ def test_a_spectrogram_does_not_depend_on_its_batch() -> None:
     mel, sounds = fitted(8000), waves(8000)
     made, model = mel.apply({"sound": sounds}), layers_of(mel)
     for row in (0, 11):
-        alone = sounds[row : row + 1]
-        np.testing.assert_array_equal(mel.apply({"sound": alone})[0], made[row])
-        np.testing.assert_allclose(model(alone)[0], made[row], atol=TOLERANCE, rtol=0)
+        single = sounds[row : row + 1]
+        np.testing.assert_array_equal(mel.apply({"sound": single})[0], made[row])
+        np.testing.assert_allclose(model(single)[0], made[row], atol=TOLERANCE, rtol=0)
 
 
 def test_silence_is_a_finite_floor() -> None:

@@ -91,7 +91,7 @@ def test_a_table_is_numbers_then_blanks_then_categories() -> None:
     np.testing.assert_allclose(numbers, [17 * 0.1 - 4, 0, 0], rtol=1e-6)
     assert blanks.tolist() == [1, 1]
     assert job.tolist() == [0, 0, 0, 1, 0]  # others come first
-    assert town.tolist() == [0, 0]  # neither word: training says nothing of it
+    assert town.tolist() == [0, 0]  # a word that training does not know
     assert row[12:].tolist() == [0, 0]
 
 
@@ -137,7 +137,7 @@ def test_rare_categories_are_one(rows: int, rare: int) -> None:
     assert shown.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
 
 
-def test_columns_without_a_feature_are_told() -> None:
+def test_columns_without_a_feature_are_reported() -> None:
     with pytest.raises(DataError, match="no column"):
         TableFit((), ()).fit({})
 
@@ -178,7 +178,7 @@ def test_most_texts_are_read_to_their_end_but_no_book() -> None:
         (lambda: TextFit(("t",)).fit({"t": texts("", "?!")}), "hold no words"),
     ],
 )
-def test_what_cannot_be_fitted_is_told(fit, match: str) -> None:
+def test_what_cannot_be_fitted_is_reported(fit, match: str) -> None:
     with pytest.raises(DataError, match=match):
         fit()
 

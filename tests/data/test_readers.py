@@ -1,4 +1,4 @@
-"""Readers: files as raw inputs, with what is unreadable told example by example."""
+"""Readers: files as raw inputs, with an error for each unreadable example."""
 
 import json
 from pathlib import Path

@@ -87,7 +87,7 @@ def test_a_damaged_sound_names_the_file(tmp_path: Path, case: str) -> None:
     assert example.raw is None and reason in example.error
 
 
-def test_samples_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+def test_samples_that_are_no_numbers_are_reported(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.full(800, np.nan), bits=0)
     with pytest.raises(DataError, match="a.wav holds missing or infinite samples"):
         READER.array(path)

@@ -22,6 +22,7 @@ RNG = np.random.default_rng(0)
 COUNT = 60
 Y = np.arange(COUNT) % 3
 REALS = RNG.normal(5.0, 2.0, (COUNT, 4))
+LABELS = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]], np.int8)[Y]
 NAMED = {"a": REALS, "b": RNG.integers(0, 255, (COUNT, 4, 5), np.uint8)}
 
 
@@ -46,6 +47,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
         NAMED,
         {"kind": Y, "size": REALS[:, :2]},
     ),
+    "labels of which several are true": lambda folder: (REALS, LABELS),
     "token ids": lambda folder: (RNG.integers(0, 50, (COUNT, 6)), Y),
     "a table": lambda folder: table(folder / "table.csv"),
     "texts": lambda folder: sentences(folder / "sentences.csv"),

@@ -48,7 +48,7 @@ def images(memory: int | None, taken: list[int] | None = None) -> Dataset:
     x = RawArray.lazy("files", (COUNT, 6, 5, 1), np.uint8, decoded)
     part = RawPart({"x": x}, {"": RawArray.of("folders", Y)})
     fit = ScaledFit(Input("x", "image", (6, 5, 1)))
-    raw = RawData({"train": part}, {"x": fit})
+    raw = RawData({"train": part}, (fit,))
     return dataset_of("images", raw, Options(memory=memory), 0)
 
 
@@ -113,7 +113,7 @@ def test_tensorflow_datasets_have_parts_and_named_inputs() -> None:
     assert len(two.train) + len(two.validation) == 200
 
 
-def test_what_is_wrong_with_parts_is_said() -> None:
+def test_wrong_parts_are_reported() -> None:
     stream = tf.data.Dataset.from_tensor_slices((PIXELS, Y))
     with pytest.raises(DataError, match="of which train must be there.* has test"):
         load_dataset({"test": stream})
@@ -211,7 +211,7 @@ def dataset(count, memory):
         )
     x = RawArray.lazy("files", (count, side, side, 3), np.uint8, decoded)
     part = RawPart({"x": x}, {"": RawArray.of("folders", labels)})
-    raw = RawData({"train": part}, {"x": ScaledFit(Input("x", "image", x.shape[1:]))})
+    raw = RawData({"train": part}, (ScaledFit(Input("x", "image", x.shape[1:])),))
     return dataset_of("images", raw, Options(memory=memory), 0)
 
 def train(data):
@@ -237,7 +237,7 @@ print(json.dumps({"score": score, "peak": peak - rss, "size": count * side**2 * 
 
 
 def limited(count: int, side: int, room: int, memory: int) -> dict[str, Any]:
-    """What a training under a limit of memory came to, in a process of its own."""
+    """Results of a training in another process, under a limit of memory."""
     path = [entry for entry in sys.path if entry]
     script = f"import sys; sys.path[:0] = {path!r}\n{LIMITED}"
     arguments = [str(number) for number in (count, side, room, memory)]

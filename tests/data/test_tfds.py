@@ -67,7 +67,7 @@ def test_what_the_package_does_not_know_is_one_line(prepared: Path) -> None:
     assert len(str(found.value).splitlines()) == 1
 
 
-def test_without_the_package_it_is_said_how_to_install_it(
+def test_without_the_package_the_error_names_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)

@@ -10,9 +10,9 @@ import pytest
 from made_runs import TABLE, cnn, digits_results, linear, made_result, made_run
 
 from kscale.errors import ResultsError
-from kscale.reports.plots import PlotData, plot_data, plot_report, spread
+from kscale.reports.drawings import log_ticks, plot_report, round_ticks, spread
+from kscale.reports.plots import PlotData, plot_data
 from kscale.reports.rows import make_report
-from kscale.reports.svg import log_ticks, round_ticks
 
 
 def digits_plot() -> PlotData:
@@ -128,7 +128,7 @@ def test_labels_are_moved_apart_in_their_order() -> None:
 def test_importing_reports_loads_nothing_heavy() -> None:
     program = (
         "import sys\n"
-        "from kscale.reports import html, plots, rows, run_tables, size_tables, svg\n"
+        "from kscale.reports import drawings, html, rows, run_tables, size_tables\n"
         "heavy = {'matplotlib', 'tensorflow', 'keras', 'scipy', 'sklearn'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

@@ -8,6 +8,7 @@ import pytest
 
 import kscale
 from kscale.cli import load_command
+from kscale.cli.options import LOADING
 from kscale.errors import BudgetError, ResultsError, SpecError
 from kscale.networks.families import find_family
 from kscale.searches import search
@@ -18,10 +19,7 @@ from kscale.tuning.request import (
     single_request,
 )
 
-OF_LOADING = {"label", "text", "ignore", "split_by", "image_size", "resize"} | {
-    *("channels", "seconds", "length", "vocabulary", "kind")
-}
-OF_THE_COMMAND_LINE = OF_LOADING | {"weights", "as_json", "quiet"}
+OF_THE_COMMAND_LINE = {*LOADING, "weights", "as_json", "quiet"}
 OF_PYTHON = {"checkpoint_seconds"}
 
 

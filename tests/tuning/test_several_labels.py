@@ -13,8 +13,12 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 from kscale import Dataset, Run, load_dataset, tune
+from kscale.building.models import build_model
 from kscale.cli import main
 from kscale.guests.family_hypermodel import as_hypermodel
+from kscale.networks.families import find_family
+from kscale.task.heads.labels import LABELS
+from kscale.task.objectives import task_objective
 from kscale.tuning.fit_model import fit_model
 
 SMALL: dict[str, Any] = {
@@ -80,6 +84,13 @@ def test_the_report_has_figures_of_each_label(
     assert [each["support"] for each in labels.values()] == support
     page = run.write(tmp_path / "report.html").read_text()
     assert "missed most often" in page and "Confusion of" not in page
+
+
+def as_arrays(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of all parts as networks read them, and rows of 0 and 1."""
+    parts, item = data.parts.values(), data.task.inputs[0]
+    x = np.concatenate([part.inputs[item.name] for part in parts])
+    return x, np.concatenate([part.targets["tags"] for part in parts])
 
 
 def packaged_rows(path: Path) -> tuple[dict[str, tf.Tensor], np.ndarray]:
@@ -210,3 +221,53 @@ def test_a_hypermodel_of_the_user_is_searched(data: Dataset, tmp_path: Path) -> 
     assert best is not None and best.score > 0.3
     model = found.load_model("best")
     assert {"tags", "tags_labels"} == set(model.output)
+
+
+def test_labels_and_classes_are_targets_of_one_network(data: Dataset) -> None:
+    x = np.concatenate(
+        [p.inputs[data.task.inputs[0].name] for p in data.parts.values()]
+    )
+    tags = np.concatenate([p.targets["tags"] for p in data.parts.values()])
+    mixed = load_dataset((x, {"kind": tags[:, 0], "tags": tags, "size": x[:, :1] / 3}))
+    assert [t.kind for t in mixed.task.targets] == ["classes", "labels", "real"]
+    family = find_family("mlp")
+    spec = family.spec(depth=1, width=8)
+    model = build_model(family.blueprint(spec, mixed.task), seed=1)
+    scores = fit_model(model, mixed, learning_rate=0.02, epochs=4)
+    assert scores[-1] > scores[0]
+    objective = task_objective(None, mixed.task)
+    names = ["accuracy", "f1_score", "r2_score"]
+    assert [part.name for _, part in objective.parts] == names
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_a_present_model_of_labels_is_compared_with(
+    data: Dataset, tmp_path: Path, activation: str
+) -> None:
+    """From a logit of 0 and from a probability of a half on a label is an answer."""
+    data = load_dataset(as_arrays(data))
+    item = data.task.inputs[0]
+    inputs = keras.Input(item.shape, name=item.name)
+    hidden = keras.layers.Dense(8, "relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, activation)(hidden))
+    model.compile(
+        keras.optimizers.Adam(0.02),
+        keras.losses.BinaryCrossentropy(from_logits=activation == "linear"),
+    )
+    raw = {
+        name: data.input_scaling[item.name].invert(part.inputs[item.name])
+        for name, part in data.parts.items()
+    }
+    model.fit(raw["train"], data.train.targets["labels"], epochs=20, verbose=0)
+    given = model.predict(raw["validation"], verbose=0)
+    least = 0.5 if activation == "sigmoid" else 0.0
+    chances = (given >= least).astype(float)
+    score = LABELS.objectives["f1_score"].compute
+    plan = {**SMALL, "trials": 1, "finalist_seeds": 0, "epochs": 1}
+    run = tune(
+        data, baseline=model, retrain_baseline=True, run=tmp_path / "run", **plan
+    )
+    rows = {row.name: row for row in run.references if row.part == "validation"}
+    expected = score(data.validation.targets["labels"], chances)
+    assert rows["present"].score == pytest.approx(expected, abs=1e-5)
+    assert rows["retrained"].status == "ok"

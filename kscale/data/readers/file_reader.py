@@ -70,7 +70,7 @@ class Reading:
         shape: Shape of one example.
         dtype: NumPy type of an example.
         read: Reads the example of a file.
-        fits: By name of a network's input.
+        fit: Makes the network's input of the raw input.
         reader: Reads files of the same form for predictions.
         notes: One sentence each.
     """
@@ -79,7 +79,7 @@ class Reading:
     shape: tuple[int, ...]
     dtype: Any
     read: Callable[[Path], Any]
-    fits: Mapping[str, Fit]
+    fit: Fit
     reader: Reader
     notes: tuple[str, ...] = ()
 

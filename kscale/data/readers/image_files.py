@@ -187,7 +187,7 @@ def _decide(
         item.shape,
         np.uint8,
         reader.array,
-        {reader.name: ScaledFit(item)},
+        ScaledFit(item),
         reader,
         tuple(_notes(reader, every)),
     )

@@ -65,7 +65,7 @@ def _decide(headers: Any, options: Options) -> Reading:
     reader = TextReader()
     name = reader.columns[0].name
     fit = TextFit((name,), options.vocabulary, options.length)
-    return Reading(name, (), TEXT, text_of_file, {fit.name: fit}, reader)
+    return Reading(name, (), TEXT, text_of_file, fit, reader)
 
 
 TEXTS = FolderKind(

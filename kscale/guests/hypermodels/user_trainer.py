@@ -26,7 +26,7 @@ from kscale.guests.hypermodels.watching import Watch, first_rate
 from kscale.naming import single_or_named
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
-from kscale.task.evaluation import Evaluation
+from kscale.task.evaluation import Scores
 from kscale.tuning.trainer import (
     Assignment,
     EpochSeen,
@@ -149,7 +149,7 @@ class UserTrainer:
                 f"but {counted:,} were counted"
             )
 
-    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         """As `Trainer.evaluate`."""
         model, outputs = self._loaded(training, weights)
         return self.setup.test_score(part, self._given(model, outputs, part))

@@ -142,7 +142,7 @@ def _inputs(item: Any) -> Any:
 
 
 def _head(metric: str, names: set[str]) -> Head:
-    """What is predicted, by the metrics that only some kinds of targets have."""
+    """The kind of the target, by metrics that only some kinds have."""
     for name in (metric, *sorted(names)):
         heads = [
             h for h in HEADS.values() if _known_name(name, Target("y", h.kind, 10))
@@ -165,7 +165,9 @@ def _known_name(
 
 
 def _metric(trials: Sequence[Trial]) -> str:
-    """The metric whose best value is the score of every trial: KerasTuner names it not.
+    """The objective: the metric whose best value is the score of every trial.
+
+    KerasTuner does not write its name.
 
     Raises:
         ResultsError: There is none.
@@ -325,7 +327,7 @@ def _default_folder(description: Mapping[str, Any]) -> Path:
 
 
 def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What a run is of: its code, trials and objective may change meanwhile."""
+    """What makes a run this one; code, trials and objective may change meanwhile."""
     identity = description["identity"]
     return identity.get("keras_tuner"), identity.get("families")
 
@@ -333,7 +335,11 @@ def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
 def _write(
     path: Path, description: dict[str, Any], results: Sequence[Training]
 ) -> None:
-    """Make a folder say this and nothing else, unless another search is in it."""
+    """Replace what a folder holds.
+
+    Raises:
+        ResultsError: Another search is in the folder.
+    """
     there = read_run(path) if (path / RUN_FILE).exists() else description
     is_same = _which(there) == _which(description)
     claimed = {**description, "identity": there["identity"]} if is_same else description

@@ -1,4 +1,4 @@
-"""Trials of a project of KerasTuner, as its JSON files say them."""
+"""Trials of a project of KerasTuner, read from its JSON files."""
 
 import json
 import logging
@@ -31,8 +31,8 @@ class Trial:
         step: Epoch of the score, from 0.
         status: `COMPLETED` or `FAILED`, or else it has not ended.
         message: Traceback of what failed.
-        shapes: What its model was called with, batches included: a shape by argument,
-            or a list or a dict of them; empty where KerasTuner did not keep it.
+        shapes: Shapes with batches that the model was called with: by argument a shape,
+            or a list or dict of shapes; empty where KerasTuner did not keep them.
     """
 
     number: int
@@ -67,7 +67,7 @@ class Trial:
 
     @property
     def reason(self) -> str:
-        """Why the trial has no score, in a line: what its traceback ends with."""
+        """Why the trial has no score, in a line: the end of the traceback."""
         message = self.message.strip()
         if not message:
             return "its score is no number"
@@ -119,7 +119,7 @@ def _trial(data: Any, place: int) -> Trial:
 
 
 def _best(metric: Any) -> float:
-    """The best of the values reported, each the mean of its executions."""
+    """The best of the reported values, each the mean of several executions."""
     means = [
         math.fsum(item["value"]) / len(item["value"]) for item in metric["observations"]
     ]
@@ -143,7 +143,7 @@ def _shapes(path: Path) -> dict[str, Any]:
 
 
 def _are_shapes(item: Any) -> bool:
-    """Whether it is a shape with a batch, or lists or dicts of such shapes."""
+    """Whether an item is a shape with a batch, or lists or dicts of such shapes."""
     if isinstance(item, dict):
         return bool(item) and all(map(_are_shapes, item.values()))
     if not isinstance(item, list) or not item:

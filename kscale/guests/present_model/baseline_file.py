@@ -78,7 +78,7 @@ def _of_file(path: Path) -> Baseline:
 
 
 def _digest_of_file(file: BufferedReader) -> str:
-    """Digest of the model in a file; of the bytes of a file that holds no model."""
+    """Digest of the model in a file, or of the bytes of a file without a model."""
     import h5py  # that every command would wait for
 
     try:
@@ -113,7 +113,7 @@ def _digest_of_model(model: Any) -> str:
 
 
 def _settings(layer: Any) -> dict[str, Any]:
-    """Settings of a layer; none of a user's class that does not give them."""
+    """Settings of a layer; empty if the class of a user does not give them."""
     try:
         return dict(layer.get_config())
     except Exception:

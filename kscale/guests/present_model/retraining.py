@@ -36,8 +36,8 @@ def check_retrainable(present: Present) -> None:
     """Raise unless a present model can be trained anew.
 
     Raises:
-        SpecError: It is no graph of layers, or reads what networks do not get; its
-            weights are not made to be trained, or a layer cannot be made anew.
+        SpecError: The model is no graph of layers, reads what networks do not get, or
+            has weights that are not trained or a layer that cannot be made anew.
     """
     why = _obstacle(present)
     if why:

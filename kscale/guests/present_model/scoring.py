@@ -68,7 +68,7 @@ class Present:
 
     @property
     def form(self) -> str:
-        """What its outputs are, in words."""
+        """What the outputs are, in words."""
         return " and ".join(dict.fromkeys(self.forms.values()))
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Walks the graph of a Keras model with shapes of one example; computes nothing."""
+"""A walk through the graph of a Keras model with shapes of one example."""
 
 import inspect
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def tensor_bytes(shape: Shape, dtype: str) -> int:
 
 @dataclass(eq=False)
 class _Buffer:
-    """Memory behind a tensor and its views; `last_read` is the last step that reads."""
+    """Memory of a tensor and its views, from step `made` to step `last_read`."""
 
     bytes: int
     made: int
@@ -46,7 +46,7 @@ class _Buffer:
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A tensor of one example: its shape without the batch, and the memory behind."""
+    """A tensor of one example: shape without the batch, and memory."""
 
     shape: Shape
     dtype: str
@@ -54,23 +54,24 @@ class Value:
 
 
 class Walk:
-    """What was met on the way through a model, in the order in which Keras runs it.
+    """The layers and the memory of a model, in the order in which Keras runs them.
 
     Attributes:
         rows: A row for each layer and operation, by identity; a layer that is used
-            several times has one row, with `flops` of all its uses.
-        held: Bytes of all inputs, outputs and insides.
+            several times has one row, with the FLOPs of all uses.
+        held: Bytes of all inputs and outputs, and of what is needed only while a layer
+            runs.
     """
 
     def __init__(self) -> None:
         self.rows: dict[int, SizeRow] = {}
         self.held = 0
-        self._steps: list[int] = []  # bytes of the insides of each
+        self._steps: list[int] = []  # bytes needed only while each runs
         self._buffers: list[_Buffer] = []
         self._weights: set[int] = set()
 
     def model(self, model: keras.Model, shapes: list[Shape]) -> None:
-        """Walk a whole model, of which the caller keeps the inputs and the outputs."""
+        """Walk a whole model, whose inputs and outputs stay in memory to the end."""
         graph = graph_of(model)
         if graph is None:
             self._row(model, model.name, (), None)
@@ -93,7 +94,7 @@ class Walk:
         return max(alive)
 
     def _value(self, shape: Shape, dtype: str) -> Value:
-        """A tensor that needs memory of its own from the next step on."""
+        """A tensor with new memory, from the next step on."""
         size, now = tensor_bytes(shape, dtype), len(self._steps)
         buffer = _Buffer(size, now, now)
         self._buffers.append(buffer)
@@ -103,7 +104,7 @@ class Walk:
     def _graph(
         self, graph: Any, inputs: list[Value], prefix: str, times: int
     ) -> list[Value]:
-        """Walk a graph once, for `times` equal uses, and return its outputs."""
+        """The outputs of a graph, which is walked once for `times` equal uses."""
         values = {id(t): v for t, v in zip(graph.inputs, inputs, strict=True)}
         for depth in sorted(graph._nodes_by_depth, reverse=True):
             for node in graph._nodes_by_depth[depth]:
@@ -117,7 +118,7 @@ class Walk:
         self, node: Any, values: dict[int, Value], prefix: str, times: int
     ) -> list[Value]:
         operation = node.operation
-        tensors = _in_order(node)
+        tensors = [i for i in _arrays(node) if isinstance(i, keras.KerasTensor)]
         read = [values[id(tensor)] for tensor in tensors]
         path = prefix + operation.name.replace(".", "/")
         inner = graph_of(operation)
@@ -142,7 +143,11 @@ class Walk:
         operation = node.operation
         taken = [value.shape for value in read]
         if not isinstance(operation, keras.layers.Layer):
-            taken = _with_constants(node, taken)
+            rest = iter(taken)
+            taken = [
+                next(rest) if isinstance(item, keras.KerasTensor) else tuple(item.shape)
+                for item in _arrays(node)
+            ]
         work = work_of(operation, taken, shapes)
         for value in read:
             value.buffer.last_read = len(self._steps)
@@ -181,35 +186,19 @@ class Walk:
         return is_new
 
 
-def _in_order(node: Any) -> list[Any]:
-    """Tensors that a call reads, those by name in the order of the signature."""
-    flat = _arguments(node)
-    return [item for item in flat if isinstance(item, keras.KerasTensor)]
-
-
-def _arguments(node: Any) -> list[Any]:
+def _arrays(node: Any) -> list[Any]:
+    """Tensors and constants that a call reads, in the order of the signature."""
     args, kwargs = node.arguments.args, node.arguments.kwargs
     if kwargs:
         call = inspect.signature(node.operation.call)
         args = tuple(call.bind(*args, **kwargs).arguments.values())
-    flat: list[Any] = keras.tree.flatten(args)
-    return flat
-
-
-def _with_constants(node: Any, read: list[Shape]) -> list[Shape]:
-    """Shapes of what an operation reads, arrays that are no tensor of it included."""
-    rest = iter(read)
-    return [
-        next(rest) if isinstance(item, keras.KerasTensor) else tuple(item.shape)
-        for item in _arguments(node)
-        if hasattr(item, "shape")
-    ]
+    return [item for item in keras.tree.flatten(args) if hasattr(item, "shape")]
 
 
 def _output_shapes(
     node: Any, tensors: list[Any], values: dict[int, Value]
 ) -> list[Shape]:
-    """Shapes that a call gives: those recorded if it was recorded with these inputs."""
+    """Shapes that a call gives: as recorded, if these inputs were recorded, too."""
     if type(node.operation) is keras.layers.EinsumDense:
         return [einsum_shape(node.operation, values[id(tensors[0])].shape)]
     recorded = [tuple(tensor.shape[1:]) for tensor in node.outputs]

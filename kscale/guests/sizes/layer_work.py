@@ -21,9 +21,9 @@ from kscale.guests.sizes.operation_work import (
 
 
 def graph_of(model: Any) -> Any:
-    """The graph of a model that Keras runs as one, or None.
+    """The graph of a model that Keras runs layer by layer, or None.
 
-    A model with a `call` of its own may compute anything, and has none.
+    A model whose class has another `call` may compute anything, and has no graph.
     """
     is_plain = isinstance(model, Functional | keras.Sequential) and type(
         model
@@ -34,12 +34,12 @@ def graph_of(model: Any) -> Any:
 
 
 def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    """What a layer or operation computes for one example; None if that is unknown.
+    """What a layer or operation computes for one example; None if unknown.
 
     Args:
         layer: A Keras layer or operation.
-        read: Shapes of the tensors that it reads, without the batch.
-        made: Shapes of those that it gives, without the batch.
+        read: Shapes of the tensors that the layer reads, without the batch.
+        made: Shapes of the tensors that the layer gives, without the batch.
     """
     name = type(layer).__name__
     if not type(layer).__module__.startswith("keras."):
@@ -54,7 +54,7 @@ def work_of(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
 
 
 def _kernel(layer: Any) -> Shape:
-    """Shape of a kernel; it may be stored packed, or `kernel` would compute it."""
+    """Shape of a kernel, whose values may be packed; `kernel` would unpack them."""
     if hasattr(layer, "original_kernel_shape"):
         return tuple(layer.original_kernel_shape)
     return tuple((layer._kernel if hasattr(layer, "_kernel") else layer.kernel).shape)
@@ -102,7 +102,7 @@ def _einsum_dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
 
 
 def einsum_shape(layer: Any, read: Shape) -> Shape:
-    """What an `EinsumDense` gives; Keras itself leaves sides open that are known."""
+    """Shape that an `EinsumDense` gives, of which Keras leaves known sides open."""
     inputs, outputs = (side.replace("...", "") for side in layer.equation.split("->"))
     first, second = inputs.split(",")
     has_batch = "..." not in layer.equation
@@ -154,7 +154,7 @@ def _attention(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
 
 
 def _heads(layer: Any, memory: Shape) -> tuple[int, int, int]:
-    """How many heads; width of a key and a value; positions that a query looks at."""
+    """Number of heads, width of key and value together, positions of a query."""
     if type(layer) is keras.layers.GroupQueryAttention:
         return layer.num_query_heads, 2 * layer.head_dim, memory[0]
     # The axes count the batch.

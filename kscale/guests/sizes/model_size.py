@@ -1,8 +1,8 @@
 """Sizes of any Keras model: the table of its layers, by the definitions of `sizing`.
 
-A model is walked as a graph, nested models inside it; its weights need no values. What
-a layer of an unknown class computes is never guessed: its parameters count, its FLOPs
-are unknown, and the total says so.
+A model is walked as a graph, with its nested models; weights need no values. Of a
+layer of an unknown class the parameters count, and the FLOPs are unknown: nothing is
+guessed, and the total names the layer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,12 +29,12 @@ _MOST_INPUTS = 3  # whose sides the title names
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a Keras model costs, and where it sits.
+    """What a Keras model costs, layer by layer.
 
     Args:
         title: What the model is.
-        size: The figures; what unknown layers compute and need inside is missing.
-        rows: A row for each layer; its FLOPs are None where they are unknown.
+        size: The figures, without what unknown layers compute and need while they run.
+        rows: A row for each layer, with None for unknown FLOPs.
         stored_bytes: Bytes of the weights in their own types, int8 if quantized.
     """
 
@@ -141,7 +141,7 @@ def _stored_bytes(model: keras.Model) -> int:
 def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
     """Shapes of the inputs without the batch; given shapes fill those with open sides.
 
-    One given shape is that of all such inputs. Shapes may be given of all inputs, too.
+    A single shape is for all such inputs. Several may also be for all inputs.
     """
     graph = graph_of(model)
     declared = [tuple(i.shape[1:]) for i in graph.inputs] if graph is not None else []
@@ -173,7 +173,7 @@ def _all(shapes: Iterable[Shape]) -> str:
 
 
 def _example(shapes: Iterable[Shape]) -> str:
-    """Options that would fill what is open: images of 224 x 224, else 128 steps."""
+    """Options that would fill open sides: images of 224 x 224, else 128 steps."""
     likely = [
         sides_of((224 if len(shape) == 3 else 128) if n is None else n for n in shape)
         for shape in shapes
@@ -183,7 +183,11 @@ def _example(shapes: Iterable[Shape]) -> str:
 
 
 def _given_shapes(shape: Any) -> list[Shape]:
-    """Shapes of one example as a list; refuses what is none."""
+    """The shapes that a user gave, as a list.
+
+    Raises:
+        SpecError: A side is no positive whole number.
+    """
     if shape is None:
         return []
     is_list = isinstance(shape, tuple | list)
@@ -205,7 +209,7 @@ def _suits(shape: Shape, declared: Shape) -> bool:
 
 
 def _all_sides(shapes: list[Shape]) -> str:
-    """Sides of all inputs, or how many there are of them."""
+    """Sides of all inputs, or the number of many inputs."""
     if len(shapes) > _MOST_INPUTS:
         return f"{len(shapes)} inputs"
     return _all(shapes) or "an unknown input"

@@ -32,7 +32,7 @@ class Work(NamedTuple):
 def work_of_operation(
     operation: Any, read: list[Shape], made: list[Shape]
 ) -> Work | None:
-    """What an operation computes for one example; None if that is unknown."""
+    """What an operation computes for one example; None if unknown."""
     kind = type(operation).__name__
     is_open = any(None in shape for shape in (*read, *made))
     if kind in _PRODUCTS and not is_open:

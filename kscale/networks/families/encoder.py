@@ -3,8 +3,8 @@
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat
-from kscale.networks.counts import Count, has_any
 from kscale.networks.families import base
+from kscale.networks.whole_numbers import Count, has_any
 
 _HEAD_SIZES = tuple(range(64, 0, -8))
 

@@ -29,8 +29,8 @@ Example:
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
-from kscale.networks.counts import Count
 from kscale.networks.families import base, tokens
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Input, Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,

@@ -39,8 +39,8 @@ from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
-from kscale.networks.counts import Count, larger
 from kscale.networks.families import base, images
+from kscale.networks.whole_numbers import Count, larger
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5

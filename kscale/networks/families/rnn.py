@@ -29,8 +29,8 @@ from dataclasses import replace
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat
-from kscale.networks.counts import Count
 from kscale.networks.families import base, tokens
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Task
 
 

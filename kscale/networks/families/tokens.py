@@ -2,8 +2,8 @@
 
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Embedding, KnownTokens, Layer
-from kscale.networks.counts import Count
 from kscale.networks.families import base
+from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)

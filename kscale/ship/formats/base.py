@@ -37,21 +37,18 @@ def export_model(
     task: Task,
     path: Path,
     form: Format,
-    overwrite: bool = False,
 ) -> None:
     """Write a model in a form, wholly or not at all.
 
     Args:
         model: What to write.
         task: The task that the model was trained for.
-        path: A file or a folder, as the form has it.
+        path: A file or a folder that `check_target` allows.
         form: How to write the model.
-        overwrite: Whether a model of this form at the path is replaced.
 
     Raises:
-        ExportError: Something is at the path, or the model cannot be written.
+        ExportError: The model cannot be written.
     """
-    check_target(path, form, overwrite)
     write_whole(path, lambda partial: form.write(model, task, partial))
 
 
@@ -87,6 +84,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def check_target(path: Path, form: Format, overwrite: bool) -> None:
     """Raise unless a model may be written to a path.
+
+    Args:
+        path: A file or a folder, as the form has it.
+        form: How the model is written.
+        overwrite: Whether a model of this form at the path may be replaced.
 
     Raises:
         ExportError: The path does not suit the form, or something is there.

@@ -7,14 +7,19 @@ makes of a network's outputs, always `(examples, outputs)`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Prediction = Sequence[Any]
-"""Of one example: names with their probabilities, or values."""
+SEPARATOR = "|"
+"""Stands between the labels of one example, in tables that are read and written."""
+
+
+Score = Callable[[Array, Array], float]
+"""A figure of `labels` and `given`."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,10 @@ class Objective:
         name: Name in reports and of `--objective`.
         higher_is_better: Direction.
         is_share: Whether the metric lies between 0 and 1, and is printed in per cent.
-        score: The metric of `labels` and `given`; None for a mean of several metrics,
-            and for a metric that only the user's program knows.
-        shares: Of each example a share whose mean over the examples is the score; None
-            for other metrics.
+        score: The metric of one target.
+        shares: Instead of `score`, of each example a share whose mean is the metric.
+            Neither is there for a mean of several metrics, and for a metric that only
+            the user's program knows.
         aliases: Further names that a user may write.
         least_outputs: Outputs that a target must have.
         parts: Where a task has several targets, the metric of each by target name, in
@@ -38,7 +43,7 @@ class Objective:
     name: str
     higher_is_better: bool
     is_share: bool = False
-    score: Callable[[Array, Array], float] | None = None
+    score: Score | None = None
     shares: Callable[[Array, Array], Array] | None = None
     aliases: tuple[str, ...] = ()
     least_outputs: int = 0
@@ -51,6 +56,44 @@ class Objective:
     def gain(self, score: float, over: float) -> float:
         """How much better a score is than another; negative if it is worse."""
         return score - over if self.higher_is_better else over - score
+
+    def compute(self, labels: Array, given: Array) -> float:
+        """The metric of one target."""
+        if self.shares is not None:
+            return float(self.shares(labels, given).mean())
+        assert self.score is not None, f"{self.name} is no metric of one target"
+        return self.score(labels, given)
+
+
+def share(name: str, score: Score, *aliases: str) -> Objective:
+    """A metric between 0 and 1 of which more is better."""
+    return Objective(name, True, True, score, aliases=aliases)
+
+
+def share_right(
+    name: str, shares: Callable[[Array, Array], Array], *aliases: str
+) -> Objective:
+    """A metric that is the mean over shares of the examples."""
+    return Objective(name, True, True, shares=shares, aliases=aliases)
+
+
+def error(name: str, score: Score, *aliases: str) -> Objective:
+    """A metric of which less is better."""
+    return Objective(name, False, False, score, aliases=aliases)
+
+
+def one_of(measure: Callable[[Array, Array], dict[str, float]], name: str) -> Score:
+    """One of several metrics that are computed together."""
+    return partial(_one_of, measure, name)
+
+
+def _one_of(
+    measure: Callable[[Array, Array], dict[str, float]],
+    name: str,
+    labels: Array,
+    given: Array,
+) -> float:
+    return measure(labels, given)[name]
 
 
 @dataclass(frozen=True)
@@ -101,8 +144,6 @@ class Head:
             baseline gives for any example, `(outputs,)`.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer.
-        answer: Of a row of `given` and the names of the outputs, what a person calls
-            the answer: a name, names, or numbers.
 
     Scores:
         metric: Name of the usual objective.
@@ -111,15 +152,8 @@ class Head:
         shown: Names of the metrics that every result has.
         measure: The `shown` metrics of `labels` and `given`; NaN where undefined.
         objectives: All metrics by name.
-        averaged: Words for what the means over outputs are of, by the names of the
-            outputs; empty without such metrics.
         confusion: `[label, answer, examples]` for all that occur, of `labels` and
             `given`; None for numbers.
-
-    Predictions:
-        columns: Names of the columns of a table of predictions, of the name of the
-            target, the number of outputs and the most answers to show.
-        cells: What the columns hold, of one prediction and the most answers to show.
     """
 
     kind: str
@@ -145,23 +179,52 @@ class Head:
     deactivate: Callable[[Array], Array]
     constant: Callable[[Array, int], NDArray[np.float64]]
     chosen: Callable[[Array, int | None], list[int]] | None
-    answer: Callable[[Array, Sequence[str]], Any]
 
     metric: str
     mean_metric: str
     shown: tuple[str, ...]
     measure: Callable[[Array, Array], dict[str, float]]
     objectives: Mapping[str, Objective]
-    averaged: Callable[[Sequence[str]], str]
     confusion: Callable[[Array, Array], list[list[int]]] | None
-
-    columns: Callable[[str, int, int], list[str]]
-    cells: Callable[[Prediction, int], list[Any]]
 
     @property
     def is_named(self) -> bool:
         """Whether outputs have names, which are the answers."""
         return self.counts is not None
+
+    def answer(self, given: Array, names: Sequence[str]) -> Any:
+        """What a person calls a row of `given`: a name, names, or numbers."""
+        if self.chosen is None:
+            return given.astype(float).tolist()
+        found = [names[place] for place in self.chosen(given, None)]
+        return found[0] if self.is_exclusive else found
+
+    def columns(self, name: str, outputs: int, top: int) -> list[str]:
+        """Columns of a table of predictions: `top` classes, all labels, or values."""
+        if not self.is_named:
+            several = [f"{name}_{place}" for place in range(1, outputs + 1)]
+            return several if outputs > 1 else [name]
+        if not self.is_exclusive:
+            return [name, f"{name}_probabilities"]
+        ranks = ["", *(f"_{rank}" for rank in range(2, min(top, outputs) + 1))]
+        return [
+            f"{name}{rank}{what}" for rank in ranks for what in ("", "_probability")
+        ]
+
+    def cells(self, prediction: Sequence[Any], top: int) -> list[Any]:
+        """What the columns hold, of names with their probabilities or of values."""
+        if not self.is_named:
+            return list(prediction)
+        if self.is_exclusive:
+            return [cell for pair in prediction[:top] for cell in pair]
+        names, shares = [name for name, _ in prediction], [p for _, p in prediction]
+        return [SEPARATOR.join(names), SEPARATOR.join(f"{p:.4g}" for p in shares)]
+
+    def averaged(self, names: Sequence[str]) -> str:
+        """What recall, precision, F1 and AUC are of."""
+        if self.is_exclusive and len(names) == 2:
+            return f"of class {names[1]!r}"
+        return f"means over the {self.nouns[1]}"
 
     def count_text(self, outputs: int) -> str:
         """So many outputs, in words: `1 value`, `10 classes`."""

@@ -1,7 +1,6 @@
 """Classes: exactly one of several names is right."""
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +9,10 @@ from kscale.task.heads.base import (
     Array,
     Head,
     KerasCall,
-    Objective,
-    Prediction,
+    error,
+    one_of,
+    share,
+    share_right,
     table_of,
 )
 
@@ -22,7 +23,6 @@ _ACCURACIES = (
     "binary_accuracy",
 )
 _TOP_5 = "sparse_top_k_categorical_accuracy"
-_CROSSENTROPIES = ("crossentropy", "sparse_categorical_crossentropy")
 LEAST_SHARE = 1e-7  # as in Keras, so that no logarithm is infinite
 
 
@@ -47,10 +47,6 @@ def _shares_of_classes(labels: Array, outputs: int) -> NDArray[np.float64]:
 def _ranked(given: Array, most: int | None) -> list[int]:
     order: list[int] = np.argsort(-given, kind="stable")[:most].tolist()
     return order
-
-
-def _likeliest(given: Array, names: Sequence[str]) -> str:
-    return names[int(given.argmax())]
 
 
 def class_metrics(labels: Array, given: Array) -> dict[str, float]:
@@ -101,24 +97,19 @@ def area_under_curve(labels: Array, given: Array) -> float:
     >>> area_under_curve(labels, np.stack([1 - chances, chances], axis=1))
     0.75
     """
-    support = _counts(labels, given.shape[1])
-    ends = np.cumsum(support)
-    order = np.argsort(labels, kind="stable")
-    counted = _counted(support)
-    columns = np.sort(np.ascontiguousarray(given[:, counted].T), axis=1)
-    return mean_area(
-        area_of(column, np.sort(given[order[ends[c] - support[c] : ends[c]], c]))
-        for c, column in zip(counted, columns, strict=True)
-    )
+    counted = _counted(_counts(labels, given.shape[1]))
+    return mean_area(labels[:, None] == counted, given[:, counted])
 
 
-def mean_area(areas: Any) -> float:
-    """The mean of the areas that are defined; NaN if there are none."""
+def mean_area(is_true: Array, given: Array) -> float:
+    """The mean over the columns whose area is defined; NaN if there are none."""
+    columns = zip(is_true.T, np.ascontiguousarray(given.T), strict=True)
+    areas = [_area(np.sort(column), np.sort(column[true])) for true, column in columns]
     defined = [area for area in areas if np.isfinite(area)]
     return float(np.mean(defined)) if defined else float("nan")
 
 
-def area_of(everyone: Array, positives: Array) -> float:
+def _area(everyone: Array, positives: Array) -> float:
     """Share of pairs in order, ties half, of sorted chances of all and of positives."""
     pairs = len(positives) * (len(everyone) - len(positives))
     if not pairs:
@@ -132,40 +123,24 @@ def area_of(everyone: Array, positives: Array) -> float:
 
 
 def _measure(labels: Array, given: Array) -> dict[str, float]:
-    return {
-        **class_metrics(labels, given),
-        "auc": area_under_curve(labels, given),
-    }
+    return {**class_metrics(labels, given), "auc": area_under_curve(labels, given)}
 
 
 def _is_right(labels: Array, given: Array) -> Array:
     return np.asarray(given.argmax(axis=-1) == labels)
 
 
-def _accuracy(labels: Array, given: Array) -> float:
-    return float(_is_right(labels, given).mean())
-
-
-def _top_5(labels: Array, given: Array) -> float:
-    chosen = np.take_along_axis(given, labels[:, None].astype(int), axis=1)
-    return float(((given > chosen).sum(axis=1) < 5).mean())
-
-
-def _recall(labels: Array, given: Array) -> float:
-    return class_metrics(labels, given)["recall"]
-
-
-def _precision(labels: Array, given: Array) -> float:
-    return class_metrics(labels, given)["precision"]
-
-
-def _f1_score(labels: Array, given: Array) -> float:
-    return class_metrics(labels, given)["f1_score"]
+def _is_in_top_5(labels: Array, given: Array) -> Array:
+    return np.asarray((given > _of_label(labels, given)).sum(axis=1) < 5)
 
 
 def _crossentropy(labels: Array, given: Array) -> float:
-    chosen = np.take_along_axis(given, labels[:, None].astype(int), axis=1)
-    return float(-np.log(np.maximum(chosen, LEAST_SHARE)).mean())
+    return float(-np.log(np.maximum(_of_label(labels, given), LEAST_SHARE)).mean())
+
+
+def _of_label(labels: Array, given: Array) -> Array:
+    """The probability of the class that is right, `(examples, 1)`."""
+    return np.take_along_axis(given, labels[:, None].astype(int), axis=1)
 
 
 def confusion_of(labels: Array, given: Array) -> list[list[int]]:
@@ -180,21 +155,6 @@ def confusion_of(labels: Array, given: Array) -> list[list[int]]:
     cells, counts = np.unique(pairs, axis=0, return_counts=True)
     found: list[list[int]] = np.column_stack([cells, counts]).astype(int).tolist()
     return found
-
-
-def _averaged(names: Sequence[str]) -> str:
-    return f"of class {names[1]!r}" if len(names) == 2 else "means over the classes"
-
-
-def _columns(name: str, outputs: int, top: int) -> list[str]:
-    ranks = ["", *(f"_{rank}" for rank in range(2, min(top, outputs) + 1))]
-    return [
-        f"{name}{rank}{what}" for rank in ranks[:top] for what in ("", "_probability")
-    ]
-
-
-def _cells(prediction: Prediction, top: int) -> list[Any]:
-    return [cell for pair in prediction[:top] for cell in pair]
 
 
 CLASSES = Head(
@@ -218,23 +178,19 @@ CLASSES = Head(
     deactivate=_logits,
     constant=_shares_of_classes,
     chosen=_ranked,
-    answer=_likeliest,
     metric="accuracy",
     mean_metric="accuracy",
     shown=("accuracy", "recall", "precision", "f1_score", "auc"),
     measure=_measure,
     objectives=table_of(
-        Objective("accuracy", True, True, _accuracy, _is_right, _ACCURACIES),
-        Objective("top_5_accuracy", True, True, _top_5, None, (_TOP_5,), 6),
-        Objective("recall", True, True, _recall),
-        Objective("precision", True, True, _precision),
-        Objective("f1_score", True, True, _f1_score, None, ("f1",)),
-        Objective("auc", True, True, area_under_curve, None, ("roc_auc",)),
-        Objective("loss", False, False, _crossentropy, None, _CROSSENTROPIES),
-        Objective("categorical_crossentropy", False, False, _crossentropy),
+        share_right("accuracy", _is_right, *_ACCURACIES),
+        replace(share_right("top_5_accuracy", _is_in_top_5, _TOP_5), least_outputs=6),
+        share("recall", one_of(class_metrics, "recall")),
+        share("precision", one_of(class_metrics, "precision")),
+        share("f1_score", one_of(class_metrics, "f1_score"), "f1"),
+        share("auc", area_under_curve, "roc_auc"),
+        error("loss", _crossentropy, "crossentropy", "sparse_categorical_crossentropy"),
+        error("categorical_crossentropy", _crossentropy),
     ),
-    averaged=_averaged,
     confusion=confusion_of,
-    columns=_columns,
-    cells=_cells,
 )

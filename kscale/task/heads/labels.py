@@ -1,8 +1,5 @@
 """Labels: any number of several names may be right at once."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,19 +7,13 @@ from kscale.task.heads.base import (
     Array,
     Head,
     KerasCall,
-    Objective,
-    Prediction,
+    error,
+    one_of,
+    share,
+    share_right,
     table_of,
 )
-from kscale.task.heads.classes import (
-    LEAST_SHARE,
-    area_of,
-    mean_area,
-    shares_of_counts,
-)
-
-SEPARATOR = "|"
-"""Stands between the labels of one example, in tables that are read and written."""
+from kscale.task.heads.classes import LEAST_SHARE, mean_area, shares_of_counts
 
 THRESHOLD = 0.5  # of a probability, from which on a label is an answer
 
@@ -57,7 +48,7 @@ def rarest_labels(labels: Array) -> NDArray[np.int64]:
     return np.asarray(np.where(labels.any(axis=1), first, labels.shape[1]))
 
 
-def _chosen(given: Array, most: int | None = None) -> list[int]:
+def _chosen(given: Array, most: int | None) -> list[int]:
     order = np.argsort(-given, kind="stable")
     likely: list[int] = order[given[order] >= THRESHOLD].tolist()
     return likely
@@ -92,13 +83,8 @@ def _figures(labels: Array, given: Array) -> tuple[Array, Array, Array]:
     return right, labels.sum(axis=0), answers.sum(axis=0)
 
 
-def label_area(labels: Array, given: Array) -> float:
-    """Area under the ROC curve of each label, the mean over those that are defined."""
-    columns = np.sort(np.ascontiguousarray(given.T), axis=1)
-    return mean_area(
-        area_of(column, np.sort(given[labels[:, place] > 0, place]))
-        for place, column in enumerate(columns)
-    )
+def _area(labels: Array, given: Array) -> float:
+    return mean_area(labels > 0, given)
 
 
 def _all_right(labels: Array, given: Array) -> Array:
@@ -107,26 +93,6 @@ def _all_right(labels: Array, given: Array) -> Array:
 
 def _share_right(labels: Array, given: Array) -> Array:
     return np.asarray((_answers(given) == (labels > 0)).mean(axis=1))
-
-
-def _subset_accuracy(labels: Array, given: Array) -> float:
-    return float(_all_right(labels, given).mean())
-
-
-def _label_accuracy(labels: Array, given: Array) -> float:
-    return float(_share_right(labels, given).mean())
-
-
-def _recall(labels: Array, given: Array) -> float:
-    return label_metrics(labels, given)["recall"]
-
-
-def _precision(labels: Array, given: Array) -> float:
-    return label_metrics(labels, given)["precision"]
-
-
-def _f1_score(labels: Array, given: Array) -> float:
-    return label_metrics(labels, given)["f1_score"]
 
 
 def _micro_f1_score(labels: Array, given: Array) -> float:
@@ -142,9 +108,9 @@ def _crossentropy(labels: Array, given: Array) -> float:
 def _measure(labels: Array, given: Array) -> dict[str, float]:
     return {
         **label_metrics(labels, given),
-        "subset_accuracy": _subset_accuracy(labels, given),
-        "label_accuracy": _label_accuracy(labels, given),
-        "auc": label_area(labels, given),
+        "subset_accuracy": float(_all_right(labels, given).mean()),
+        "label_accuracy": float(_share_right(labels, given).mean()),
+        "auc": _area(labels, given),
     }
 
 
@@ -161,37 +127,15 @@ def label_confusion(labels: Array, given: Array) -> list[list[int]]:
     [[0, 0, 1], [0, 2, 1], [2, 0, 1], [1, 1, 1], [1, 2, 1]]
     """
     nothing = labels.shape[1]
-    cells = [
-        cell
-        for place, (right, support, answers) in enumerate(
-            np.stack(_figures(labels, given), axis=1).tolist()
-        )
-        for cell in (
+    cells = []
+    figures = np.stack(_figures(labels, given), axis=1).tolist()
+    for place, (right, support, answers) in enumerate(figures):
+        cells += [
             [place, place, right],
             [place, nothing, support - right],
             [nothing, place, answers - right],
-        )
-    ]
-    return [[int(number) for number in cell] for cell in cells if cell[2]]
-
-
-def _averaged(names: Sequence[str]) -> str:
-    return "means over the labels"
-
-
-def _answer(given: Array, names: Sequence[str]) -> list[str]:
-    return [names[place] for place in _chosen(given)]
-
-
-def _columns(name: str, outputs: int, top: int) -> list[str]:
-    return [name, f"{name}_probabilities"]
-
-
-def _cells(prediction: Prediction, top: int) -> list[Any]:
-    return [
-        SEPARATOR.join(name for name, _ in prediction),
-        SEPARATOR.join(f"{share:.4g}" for _, share in prediction),
-    ]
+        ]
+    return [cell for cell in cells if cell[2]]
 
 
 LABELS = Head(
@@ -216,7 +160,6 @@ LABELS = Head(
     deactivate=_logits,
     constant=_shares_of_labels,
     chosen=_chosen,
-    answer=_answer,
     # Of rare labels, accuracy is high where nothing is found; F1 counts what was found,
     # and the mean over labels counts a rare one as much as a frequent one.
     metric="f1_score",
@@ -231,38 +174,14 @@ LABELS = Head(
     ),
     measure=_measure,
     objectives=table_of(
-        Objective("f1_score", True, True, _f1_score, None, ("f1", "macro_f1")),
-        Objective("micro_f1_score", True, True, _micro_f1_score, None, ("micro_f1",)),
-        Objective("recall", True, True, _recall),
-        Objective("precision", True, True, _precision),
-        Objective(
-            "subset_accuracy",
-            True,
-            True,
-            _subset_accuracy,
-            _all_right,
-            ("accuracy", "exact_match"),
-        ),
-        Objective(
-            "label_accuracy",
-            True,
-            True,
-            _label_accuracy,
-            _share_right,
-            ("binary_accuracy", "hamming_accuracy"),
-        ),
-        Objective("auc", True, True, label_area, None, ("roc_auc",)),
-        Objective(
-            "loss",
-            False,
-            False,
-            _crossentropy,
-            None,
-            ("crossentropy", "binary_crossentropy"),
-        ),
+        share("f1_score", one_of(label_metrics, "f1_score"), "f1", "macro_f1"),
+        share("micro_f1_score", _micro_f1_score, "micro_f1"),
+        share("recall", one_of(label_metrics, "recall")),
+        share("precision", one_of(label_metrics, "precision")),
+        share_right("subset_accuracy", _all_right, "accuracy", "exact_match"),
+        share_right("label_accuracy", _share_right, "binary_accuracy"),
+        share("auc", _area, "roc_auc"),
+        error("loss", _crossentropy, "crossentropy", "binary_crossentropy"),
     ),
-    averaged=_averaged,
     confusion=label_confusion,
-    columns=_columns,
-    cells=_cells,
 )

@@ -1,7 +1,6 @@
 """Real values: numbers, in the unit of the data."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,8 @@ from kscale.task.heads.base import (
     Head,
     KerasCall,
     Objective,
-    Prediction,
+    error,
+    one_of,
     table_of,
 )
 
@@ -35,11 +35,6 @@ def _mean(labels: Array, outputs: int) -> NDArray[np.float64]:
     return np.asarray(labels.mean(axis=0, dtype=np.float64))
 
 
-def _numbers(given: Array, names: Sequence[str]) -> list[float]:
-    numbers: list[float] = given.astype(float).tolist()
-    return numbers
-
-
 def value_metrics(labels: Array, given: Array) -> dict[str, float]:
     """Errors over all values, and R2: the mean over the outputs.
 
@@ -59,16 +54,8 @@ def _errors(labels: Array, given: Array) -> NDArray[np.float64]:
     return np.asarray(labels, np.float64) - np.asarray(given, np.float64)
 
 
-def _root_mean_squared(labels: Array, given: Array) -> float:
-    return float(np.sqrt(_mean_squared(labels, given)))
-
-
 def _mean_squared(labels: Array, given: Array) -> float:
     return float(np.square(_errors(labels, given)).mean())
-
-
-def _mean_absolute(labels: Array, given: Array) -> float:
-    return float(np.abs(_errors(labels, given)).mean())
 
 
 def _mean_percentage(labels: Array, given: Array) -> float:
@@ -89,28 +76,8 @@ def _log_cosh(labels: Array, given: Array) -> float:
     return float((errors + np.log1p(np.exp(-2 * errors)) - np.log(2)).mean())
 
 
-def _r2_score(labels: Array, given: Array) -> float:
-    return value_metrics(labels, given)["r2_score"]
-
-
-def _error(
-    name: str, score: Callable[[Array, Array], float], *aliases: str
-) -> Objective:
-    return Objective(name, False, False, score, aliases=aliases)
-
-
-def _averaged(names: Sequence[str]) -> str:
-    return ""
-
-
-def _columns(name: str, outputs: int, top: int) -> list[str]:
-    if outputs == 1:
-        return [name]
-    return [f"{name}_{place}" for place in range(1, outputs + 1)]
-
-
-def _cells(prediction: Prediction, top: int) -> list[Any]:
-    return list(prediction)
+def _one_of(name: str, alias: str) -> Objective:
+    return error(name, one_of(value_metrics, name), alias)
 
 
 REAL = Head(
@@ -134,23 +101,19 @@ REAL = Head(
     deactivate=np.asarray,
     constant=_mean,
     chosen=None,
-    answer=_numbers,
     metric="root_mean_squared_error",
     mean_metric="r2_score",
     shown=("root_mean_squared_error", "mean_absolute_error", "r2_score"),
     measure=value_metrics,
     objectives=table_of(
-        _error("root_mean_squared_error", _root_mean_squared, "rmse"),
-        _error("mean_squared_error", _mean_squared, "mse"),
-        _error("mean_absolute_error", _mean_absolute, "mae"),
-        _error("mean_absolute_percentage_error", _mean_percentage, "mape"),
-        _error("mean_squared_logarithmic_error", _mean_squared_logarithmic, "msle"),
-        _error("log_cosh_error", _log_cosh),
-        _error("loss", _mean_squared),
-        Objective("r2_score", True, False, _r2_score, aliases=("r2",)),
+        _one_of("root_mean_squared_error", "rmse"),
+        error("mean_squared_error", _mean_squared, "mse"),
+        _one_of("mean_absolute_error", "mae"),
+        error("mean_absolute_percentage_error", _mean_percentage, "mape"),
+        error("mean_squared_logarithmic_error", _mean_squared_logarithmic, "msle"),
+        error("log_cosh_error", _log_cosh),
+        error("loss", _mean_squared),
+        replace(_one_of("r2_score", "r2"), higher_is_better=True),
     ),
-    averaged=_averaged,
     confusion=None,
-    columns=_columns,
-    cells=_cells,
 )

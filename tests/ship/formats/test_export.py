@@ -69,7 +69,7 @@ def test_half_a_folder_is_not_left_and_the_old_one_stays(
 
     full = Format("", lambda path: True, write)
     with pytest.raises(ExportError, match="model cannot be written: No space left"):
-        export_model(tiny_run.load_model(), tiny_run.task, path, full, True)
+        export_model(tiny_run.load_model(), tiny_run.task, path, full)
     assert [item.name for item in tmp_path.iterdir()] == ["model"]
     assert (path / "old").exists()
 

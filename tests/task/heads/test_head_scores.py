@@ -6,7 +6,6 @@ import pytest
 
 from kscale.task.evaluation import mean_error
 from kscale.task.heads import HEADS
-from kscale.task.heads.base import Array, Objective
 from kscale.task.heads.classes import softmax
 from kscale.task.objectives import find_objective, task_objective
 from kscale.task.tasks import Target, Task
@@ -14,11 +13,6 @@ from kscale.task.tasks import Target, Task
 BINARY = Target("y", "classes", 2)
 THREE = Target("y", "classes", 3)
 REAL = Target("y", "real", 1)
-
-
-def score_of(objective: Objective, labels: Array, given: Array) -> float:
-    assert objective.score is not None
-    return objective.score(labels, given)
 
 
 LABELS = np.array([0, 1, 1, 1, 0, 1])
@@ -41,7 +35,7 @@ ONE_HOT = np.eye(3)[[0, 0, 1, 1, 2, 2]] * 0.8 + 0.1
 )
 def test_scores_of_two_classes_are_of_the_second(name: str, score: float) -> None:
     objective = find_objective(name, BINARY)
-    assert score_of(objective, LABELS, GIVEN) == pytest.approx(score, abs=1e-6)
+    assert objective.compute(LABELS, GIVEN) == pytest.approx(score, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +49,7 @@ def test_scores_of_two_classes_are_of_the_second(name: str, score: float) -> Non
 )
 def test_scores_of_more_classes_are_means_over_them(name: str, score: float) -> None:
     objective = find_objective(name, THREE)
-    assert score_of(objective, WIDE, ONE_HOT) == pytest.approx(score, abs=1e-6)
+    assert objective.compute(WIDE, ONE_HOT) == pytest.approx(score, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +60,7 @@ def test_scores_of_real_values(name: str, score: float) -> None:
     wanted = np.array([[1.0], [2.0], [3.0], [4.0]]) * np.sqrt(1.0)
     given = wanted + np.array([[1.0], [-1.0], [2.0], [-2.0]])
     objective = find_objective(name, REAL)
-    assert score_of(objective, wanted, given) == pytest.approx(score, rel=1e-5)
+    assert objective.compute(wanted, given) == pytest.approx(score, rel=1e-5)
 
 
 TARGETS = [Target("y", kind, 7) for kind in HEADS]
@@ -89,7 +83,7 @@ def test_every_objective_gives_a_score_with_an_error(target: Target) -> None:
     labels, given = made_answers(target)
     task = Task((), (target,))
     for name, objective in target.head.objectives.items():
-        score = score_of(objective, labels, given)
+        score = objective.compute(labels, given)
         assert np.isfinite(score), name
         error = mean_error(task_objective(name, task), task, {"y": (labels, given)})
         assert 0 <= error < 10
@@ -102,7 +96,7 @@ def test_shown_metrics_are_those_of_the_objectives(target: Target) -> None:
     assert tuple(found) == target.head.shown
     for name, value in found.items():
         assert value == pytest.approx(
-            score_of(target.head.objectives[name], labels, given)
+            target.head.objectives[name].compute(labels, given)
         )
     assert {target.head.metric, target.head.mean_metric} <= {*target.head.objectives}
 
@@ -145,7 +139,7 @@ def test_scores_are_those_of_keras(kind: str, name: str, keras_class: str) -> No
     labels, given = made_answers(target)
     metric = getattr(keras.metrics, keras_class)()
     metric.update_state(labels, given)
-    score = score_of(target.head.objectives[name], labels, given)
+    score = target.head.objectives[name].compute(labels, given)
     assert score == pytest.approx(float(metric.result()), rel=1e-5)
 
 

@@ -78,7 +78,7 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
         parts[part] = RawPart({reading.name: examples}, {"label": classes})
     return RawData(
         parts,
-        reading.fits,
+        (reading.fit,),
         reading.reader,
         groups=groups,
         warnings=(*found.warnings, *layout.warnings, *missing),

@@ -9,7 +9,7 @@ from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
 from kscale.data.sources.tables.csv_file import BLANKS
 from kscale.errors import DataError
-from kscale.task.heads.labels import SEPARATOR
+from kscale.task.heads.base import SEPARATOR
 
 _TRUE = frozenset({"1", "1.0", "true", "yes"})
 _FALSE = frozenset({"0", "0.0", "false", "no"})

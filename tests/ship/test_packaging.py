@@ -139,7 +139,7 @@ def test_augmentation_does_not_ship(tmp_path: Path) -> None:
         spec, data.task, tmp_path / "a.npz", data.preprocessing, data.target_scaling
     )
     inputs = data.validation.inputs
-    expected = shares_of(loop.predict(inputs)["label"])
+    expected = shares_of(loop.predict(inputs)[0]["label"])
     # Called as it is, without a word on training.
     given = model(data.input_scaling["x"].invert(inputs["x"]))["label"]
     np.testing.assert_allclose(given, expected, atol=1e-5)

@@ -131,6 +131,9 @@ def _imbalance_note(target: Target, counts: Sequence[int], class_weights: str) -
 def _over_all(report: Report) -> list[str]:
     if report.best is not None:
         return []
+    networks = [row for row in report.rows if not row.is_reference]
+    if any(not row.is_full and not row.over_budget for row in networks):
+        return ["No training of full length has finished yet, so nothing is the best."]
     return ["Nothing trained so far is within the budget."]
 
 

@@ -23,7 +23,7 @@ from kscale.tuning.trainer import (
 
 
 def family_network(spec: Spec, task: Task) -> Network:
-    """The network of a spec of a family, as it is trained."""
+    """The network of a spec, with the knobs of its family that training needs."""
     family, knobs = find_family(spec.family), dict(spec.knobs)
     return Network(
         family.blueprint(spec, task),

@@ -43,6 +43,18 @@ def argument_texts(documented: Any) -> dict[str, str]:
     }
 
 
+def listed(names: Sequence[str], most: int = 30) -> str:
+    """The first names, and the number of the others.
+
+    Example:
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b, and 1 more'
+    """
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
     """What `rich` would show, as text without spaces at the end of lines."""
     from rich.console import Console  # 0.1 s that most imports do without

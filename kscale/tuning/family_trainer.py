@@ -63,7 +63,7 @@ class NetworkTrainer:
 
     def _trained(self, training: RunningTraining, network: Network) -> Training:
         setup, epochs = self.setup, training.job.epochs_to
-        program = self._started(network, training.seed, training.learning_rate)
+        program = self._started(network, training.seed, training.learning_rate or 0.0)
         training.begin(program.load)
         progress = training.progress
         outputs: Outputs = {}

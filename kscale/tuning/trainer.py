@@ -220,8 +220,8 @@ class RunningTraining:
         return self.job.seeds[self.assignment.member]
 
     @property
-    def learning_rate(self) -> float:
-        """Largest learning rate."""
+    def learning_rate(self) -> float | None:
+        """Largest learning rate; None where the code of a user's model decides."""
         return self.job.learning_rates[self.assignment.member]
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 from kscale.engine.base import Network, Outputs, Program
 from kscale.engine.engines import make_engine
 from kscale.errors import TrialError
@@ -63,7 +63,7 @@ class NetworkTrainer:
 
     def _trained(self, training: RunningTraining, network: Network) -> Training:
         setup, epochs = self.setup, training.job.epochs_to
-        program = self._started(network, training.seed, training.learning_rate)
+        program = self._started(network, training.seed, training.learning_rate or 0.0)
         training.begin(program.load)
         progress = training.progress
         outputs: Outputs = {}

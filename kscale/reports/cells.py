@@ -238,10 +238,10 @@ def name_of(row: Row) -> str:
 
 def answer_lines(report: Report) -> list[tuple[str, str]]:
     """A sentence for each answer, after the name: `best` and `recommended`."""
-    return [(name, _answer(report, row)) for name, row in report.answers]
+    return [(name, _answer_text(report, row)) for name, row in report.answers]
 
 
-def _answer(report: Report, row: Row) -> str:
+def _answer_text(report: Report, row: Row) -> str:
     depth = f" depth={row.depth}" if row.depth else ""
     width = f" width={row.width}" if row.width else ""
     knobs = "".join(

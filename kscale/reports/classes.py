@@ -35,8 +35,8 @@ def score_grid(confusion: Confusion, with_intervals: bool = True) -> Grid:
 def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
     precision, recall = number_text(score.precision), number_text(score.recall)
     if with_intervals:
-        precision += _interval(score.precision_interval)
-        recall += _interval(score.recall_interval)
+        precision += _interval_text(score.precision_interval)
+        recall += _interval_text(score.recall_interval)
     return [
         class_name(score.name),
         f"{score.support:,}",
@@ -46,7 +46,7 @@ def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
     ]
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
+def _interval_text(ends: tuple[float, float] | None) -> str:
     if ends is None:
         return ""
     return f" ({number_text(ends[0])} to {number_text(ends[1])})"
@@ -85,7 +85,7 @@ def quality_block(
 def _class_block(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> Iterable[Text | Table]:
-    table, has_matrix = _fitting(confusion, console, options)
+    table, has_matrix = _fitting_classes(confusion, console, options)
     right = "; at the right, how many were taken for which" if has_matrix else ""
     yield Text()
     yield table
@@ -94,7 +94,7 @@ def _class_block(
         yield Text(mistakes)
 
 
-def _fitting(
+def _fitting_classes(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> tuple[Table, bool]:
     """The fullest table that fits the width, and whether the matrix is part of it."""

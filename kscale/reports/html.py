@@ -93,9 +93,9 @@ def _content(report: Report, code: str) -> str:
     parts = [
         '<div class="kscale">',
         f"<h1>{escape(headline(report))}</h1>",
-        *_answers(report),
+        *_answer_items(report),
         *_notes(report),
-        *_figure(report),
+        *_plot_figure(report),
         *_front(report, rows),
         *chain.from_iterable(map(_quality, qualities_of(report))),
         *_rest(report, rows),
@@ -106,7 +106,7 @@ def _content(report: Report, code: str) -> str:
     return "\n".join(parts)
 
 
-def _answers(report: Report) -> Iterable[str]:
+def _answer_items(report: Report) -> Iterable[str]:
     for name, text in (*answer_lines(report), *present_lines(report)):
         kind = name.split()[0]
         yield f'<p><strong class="{kind}">{escape(name)}</strong>: {escape(text)}</p>'
@@ -120,7 +120,7 @@ def _notes(report: Report) -> Iterable[str]:
         yield f'<ul class="notes">\n{items}\n</ul>'
 
 
-def _figure(report: Report) -> Iterable[str]:
+def _plot_figure(report: Report) -> Iterable[str]:
     if any(row.params > 0 for row in report.rows):
         data = plot_data(report)
         yield f"<figure>\n{plot_svg(data)}\n{_caption(data)}</figure>"
@@ -140,7 +140,7 @@ def _front(report: Report, rows: Sequence[Row]) -> Iterable[str]:
         return
     yield "<h2>Front, answers and baselines</h2>"
     columns = columns_of(report, rows, all_rows=False)
-    yield _table(grid_of(columns, rows), list(map(_kind, rows)))
+    yield _page_table(grid_of(columns, rows), list(map(_kind, rows)))
     lines = "<br>\n".join(escape(line) for line in legend(report, rows, columns))
     yield f'<p class="quiet">{lines}</p>'
 
@@ -154,7 +154,7 @@ def _quality(quality: Quality) -> Iterable[str]:
     if confusion.is_exclusive and len(confusion.class_names) <= MOST_HEAT:
         heat = confusion_svg(confusion, f"Confusion of {quality_name(quality)}")
         yield f"<figure>\n{heat}\n</figure>"
-    yield _table(score_grid(confusion))
+    yield _page_table(score_grid(confusion))
     below = [classes_heading(confusion), mistakes_text(confusion)]
     lines = "<br>\n".join(escape(line) for line in below if line)
     yield f'<p class="quiet">{lines}</p>'
@@ -164,7 +164,7 @@ def _rest(report: Report, shown: Sequence[Row]) -> Iterable[str]:
     rows = shown_rows(report, all_rows=True)
     if len(rows) > len(shown):
         columns = columns_of(report, rows, all_rows=True)
-        table = _table(grid_of(columns, rows), list(map(_kind, rows)))
+        table = _page_table(grid_of(columns, rows), list(map(_kind, rows)))
         summary = f"All {len(rows)} rows"
         yield f"<details>\n<summary>{summary}</summary>\n{table}\n</details>"
 
@@ -178,7 +178,7 @@ def _code(code: str) -> Iterable[str]:
         )
 
 
-def _table(grid: Grid, kinds: Sequence[str] = ()) -> str:
+def _page_table(grid: Grid, kinds: Sequence[str] = ()) -> str:
     """A table; every row may be of a kind that the style knows."""
     openings = [f'<tr class="{kind}">' for kind in kinds] or ["<tr>"] * len(grid.rows)
     body = "\n".join(

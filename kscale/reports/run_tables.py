@@ -93,11 +93,11 @@ class ReportTable:
         for name, text in (*answer_lines(report), *present_lines(report)):
             yield Text.assemble((f"{name}: ", "bold green"), text)
         if rows:
-            columns = _fitting(
+            columns = _fitting_columns(
                 columns_of(report, rows, self.all_rows), rows, console, options
             )
             yield Text()
-            yield _table(columns, rows)
+            yield _row_table(columns, rows)
             yield Text()
             for line in legend(report, rows, columns):
                 yield Text(line, style="dim")
@@ -125,21 +125,21 @@ def report_text(
     return plain_text(ReportTable(report, all_rows), width, colour)
 
 
-def _fitting(
+def _fitting_columns(
     columns: list[Column], rows: list[Row], console: Console, options: ConsoleOptions
 ) -> list[Column]:
     """The columns for which there is room, without the least important ones."""
     left = list(columns)
     wide = options.update(width=10_000)
     while True:
-        needed = Measurement.get(console, wide, _table(left, rows)).maximum
+        needed = Measurement.get(console, wide, _row_table(left, rows)).maximum
         least = min(left, key=lambda column: column.importance)
         if needed <= options.max_width or least.importance == ESSENTIAL:
             return left
         left.remove(least)
 
 
-def _table(columns: list[Column], rows: list[Row]) -> Table:
+def _row_table(columns: list[Column], rows: list[Row]) -> Table:
     styles = [
         "bold" if row.is_best or row.is_recommended else "" if row.is_front else "dim"
         for row in rows

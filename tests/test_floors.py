@@ -165,9 +165,12 @@ def test_commands_that_do_not_train_are_light(arguments: list[str]) -> None:
     assert_light(arguments)
 
 
-def test_describing_data_is_light(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["data.npz", "data.csv"])
+def test_describing_data_is_light(name: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.eye(40), y=np.arange(40) % 2)
-    assert_light(["data", str(tmp_path / "data.npz")])
+    rows = "".join(f"{row % 7},{row % 2}\n" for row in range(40))
+    (tmp_path / "data.csv").write_text(f"x,y\n{rows}")
+    assert_light(["data", str(tmp_path / name)], "PIL")
 
 
 def script_of(arguments: list[str]) -> str:
@@ -179,9 +182,9 @@ def script_of(arguments: list[str]) -> str:
     )
 
 
-def assert_light(arguments: list[str]) -> None:
+def assert_light(arguments: list[str], *others: str) -> None:
     loaded = loaded_after(script_of(arguments))
-    assert not loaded & {*HEAVY, "matplotlib", "scipy", "sklearn"}
+    assert not loaded & {*HEAVY, "matplotlib", "scipy", "sklearn", *others}
 
 
 def test_the_code_of_a_run_is_light(tmp_path: Path) -> None:

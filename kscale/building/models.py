@@ -163,39 +163,36 @@ class _Build:
         name += given.ending if isinstance(given, LayerName) else ""
         arguments = [self._value(value, name) for value in call.arguments]
         options = {
-            option: self._initializer(value, name, option)
-            if option.endswith("_initializer") and isinstance(value, str)
-            else self._value(value, name)
+            option: self._value(value, name, option)
             for option, value in call.options.items()
         }
-        return operator.attrgetter(str(call.function))(_FUNCTIONS)(
-            *arguments, **options
-        )
+        function = operator.attrgetter(str(call.function))(_FUNCTIONS)
+        return function(*arguments, **options)
 
-    def _value(self, value: Any, name: str) -> Any:
-        if isinstance(value, LayerName):
-            return name
-        if isinstance(value, Call):
-            return self.make(value, name)
-        if isinstance(value, Setting):
-            settings = {
-                Setting.SEED: self.seed_of(name),
-                Setting.SYNCHRONIZED: self.synchronized,
-            }
-            return settings[value]
+    def _value(self, value: Any, name: str, option: str = "") -> Any:
+        match value:
+            case LayerName():
+                return name
+            case Setting.SEED:
+                return self.seed_of(name)
+            case Setting.SYNCHRONIZED:
+                return self.synchronized
+            case Call():
+                return self.make(value, name)
+            case str() if option.endswith("_initializer"):
+                is_state = option == "recurrent_initializer"
+                return self._initializer(value, f"{name}.state" if is_state else name)
         return value
 
     def seed_of(self, name: str) -> int:
         """A seed for the layer of a name."""
         return crc32(name.encode(), self.seed & 0xFFFFFFFF) & 0x7FFFFFFF
 
-    def _initializer(self, identifier: str, name: str, option: str) -> Any:
-        """An initializer by its Keras name, seeded for the layer of a name."""
+    def _initializer(self, identifier: str, name: str) -> keras.Initializer:
+        """An initializer by its Keras name, with the seed of a name if one is taken."""
         found = keras.initializers.get(identifier)
-        if "seed" not in found.get_config():
-            return found
-        ending = ".state" if option == "recurrent_initializer" else ""
-        return type(found)(seed=self.seed_of(name + ending))
+        is_seeded = "seed" in found.get_config()
+        return type(found)(seed=self.seed_of(name)) if is_seeded else found
 
     def network(self, record: Backbone, name: str) -> keras.Model:
         """The network of a backbone, with the weights that it starts from."""

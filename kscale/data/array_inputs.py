@@ -181,19 +181,17 @@ def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> R
     """
     if raw.fits:
         return raw
-    fits: dict[str, Fit] = {}
+    fits: list[Fit] = []
     inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
     for name in raw.parts["train"].inputs:
         arrays = [part.inputs[name] for part in raw.parts.values()]
         item = input_of(name or "x", arrays, kind, vocabulary)
-        fits[item.name] = ScaledFit(item)
+        fits.append(ScaledFit(item))
         are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
         for part, array in zip(raw.parts, arrays, strict=True):
             inputs[part][item.name] = as_raw_input(item, array, are_bytes)
     parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
     reader = raw.reader
     if reader is None and len(fits) == 1:
-        (name,) = fits
-        known = fits[name].known_input()
-        reader = ArrayReader(name, known.shape if known else ())
+        reader = ArrayReader(item.name, item.shape)
     return replace(raw, parts=parts, fits=fits, reader=reader)

@@ -40,7 +40,7 @@ def peeked_task(raw: RawData, options: Options) -> Task | None:
         DataError: Arrays are of no known form, or differ between parts.
     """
     raw, targets, _ = _understood(raw, options)
-    inputs = [fit.known_input() for fit in raw.fits.values()]
+    inputs = [fit.known_input() for fit in raw.fits]
     known = tuple(item for item in inputs if item)
     return Task(known, targets) if len(known) == len(inputs) else None
 
@@ -142,7 +142,7 @@ def _held(
     raw: RawData, rows: PartRows, memory: int | None
 ) -> dict[PartName, dict[str, Rows]]:
     """Raw rows by part and name."""
-    known = [fit.known_input() for fit in raw.fits.values()]
+    known = [fit.known_input() for fit in raw.fits]
     holder = Holder(memory, _needed(raw, [item for item in known if item]))
     held: dict[PartName, dict[str, Rows]] = {part: {} for part in rows}
     for name in raw.parts["train"].inputs:
@@ -161,8 +161,8 @@ def _fitted(
     raw: RawData, train: Mapping[str, Rows]
 ) -> tuple[list[Input], dict[str, Preprocessing]]:
     inputs, preprocessing = [], {}
-    for fit in raw.fits.values():
-        item, fitted = fit.fit({name: train[name] for name in fit.raw})
+    for fit in raw.fits:
+        item, fitted = fit.fit(train)
         inputs.append(item)
         preprocessing[item.name] = fitted
     return inputs, preprocessing

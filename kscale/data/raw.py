@@ -1,7 +1,7 @@
 """Raw arrays: the inputs and labels of a source, read when they are needed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,19 +68,8 @@ class RawArray:
     @classmethod
     def stored(cls, label: str, rows: Rows) -> "RawArray":
         """An array that lies on disk."""
-        return cls(
-            label,
-            rows.shape,
-            rows.dtype,
-            lambda: rows[:],
-            rows.__getitem__,
-            is_stored=True,
-        )
-
-    @classmethod
-    def of_texts(cls, label: str, texts: Sequence[str]) -> "RawArray":
-        """Texts of any length, `(examples,)`."""
-        return cls.held(label, np.array(texts, dtype=np.dtypes.StringDType()))
+        array = cls.lazy(label, rows.shape, rows.dtype, rows.__getitem__)
+        return replace(array, is_stored=True)
 
     @classmethod
     def held(cls, label: str, array: NDArray[Any]) -> "RawArray":
@@ -158,7 +147,7 @@ class RawData:
 
     Args:
         parts: Raw inputs and labels of each part that the source has.
-        fits: By name of a network's input; without any, each array is an input.
+        fits: One for each input of the network; if empty, each array is an input.
         reader: Reads files of the same form for predictions.
         class_names: By target name, names of the outputs 0, 1, ... where labels are
             numbers.
@@ -168,7 +157,7 @@ class RawData:
     """
 
     parts: RawParts
-    fits: Mapping[str, Fit] = field(default_factory=dict)
+    fits: Sequence[Fit] = ()
     reader: Reader | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)

@@ -45,10 +45,11 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
     text = json.dumps(_described(dataset, files), indent=1) + "\n"
     path = folder / _DESCRIPTION
     try:
-        if path.is_file() and path.read_text("utf-8") == text:
-            return
+        if path.is_file():
+            if path.read_text("utf-8") == text:
+                return
+            path.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
         for name, rows in files.items():
             with _replaced(folder / name) as file:
                 _write(file, rows)

@@ -113,7 +113,7 @@ class LogWriter:
         yield Event(wall_time=end, summary=end_summary(result, end))
 
     def _curve_events(self, result: Training | Reference) -> Iterable[Event]:
-        """A point for each epoch; the last of the score is not that of the curve."""
+        """A point for each epoch, but for the last score, which is not rounded."""
         epochs = result.trained_epochs
         for tag, values in result.curve.items():
             shown = values[:-1] if tag == "score" else values
@@ -122,7 +122,7 @@ class LogWriter:
                 yield self._scalar(tag, value, epoch, seconds)
 
     def _final_values(self, result: Training | Reference) -> dict[str, float]:
-        """The score in all its digits (a curve is rounded) and what follows from it."""
+        """The last score in all digits (curves are rounded), with further figures."""
         if result.score is None:
             return {}
         values: dict[str, float | None] = {
@@ -164,14 +164,14 @@ def _started(description: Mapping[str, Any]) -> float:
 
 
 def _tested_key(record: Training | Evaluation | Reference) -> Any:
-    """What a training and the evaluation of that training have in common."""
+    """What a training and its evaluation have in common."""
     if isinstance(record, Reference):
         return record.name, record.model
     return record.spec, record.learning_rate, record.seed, record.epochs
 
 
 def _folder_name(result: Training | Reference) -> str:
-    """Name of a session's folder, of letters that no file system takes amiss."""
+    """Name of a session's folder, in letters that every file system takes."""
     key = result.key.rsplit("-", 1)[-1][:8]
     text = f"{result.stage}-{shape_name(result)}-seed{result.seed}-{key}"
     return _plain(text)

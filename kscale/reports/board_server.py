@@ -1,4 +1,4 @@
-"""Board: the server that shows the logs of a run; a search does without it."""
+"""Board: the server that shows the logs of a run; a search needs none."""
 
 import contextlib
 import io
@@ -30,7 +30,7 @@ def serve_logs(folder: Path, port: int = 0) -> str:
         ResultsError: The port cannot be used.
     """
     board = program.TensorBoard(_PLUGINS)
-    # What it says of its loader while it starts helps nobody here.
+    # TensorBoard's messages on its loader help nobody here.
     with contextlib.redirect_stderr(io.StringIO()):
         board.configure(logdir=str(folder), host="127.0.0.1", port=port)
         try:

@@ -9,7 +9,7 @@ from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
 from kscale.runs.records import PRESENT, RETRAINED
 from kscale.task.objectives import Objective, metric_name
-from kscale.text import printable
+from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 MARKS = {
@@ -19,9 +19,9 @@ MARKS = {
     "over budget": "x",
     "short": "~",
 }
-"""What stands before a row, by what it says."""
+"""Marks that stand before a row, by their meaning."""
 
-_OWN = {
+_REFERENCES = {
     PRESENT: "your present model as it is",
     RETRAINED: "your present model, trained anew once with the same recipe",
 }
@@ -50,7 +50,7 @@ class Column:
 
 
 def objective_text(objective: Objective) -> str:
-    """The objective in words; of several targets, what it is the mean of.
+    """The objective in words; with several targets, the scores that it is the mean of.
 
     Example:
 
@@ -74,8 +74,7 @@ def objective_text(objective: Objective) -> str:
 
 def score_decimals(report: Report) -> int:
     """Decimals that show two digits of the smallest standard error, at most four."""
-    factor = 100 if report.objective.is_share else 1
-    errors = [factor * row.stderr for row in report.front if row.stderr > 0]
+    errors = [report.factor * row.stderr for row in report.front if row.stderr > 0]
     if not errors:
         return 1 if report.objective.is_share else 4
     digits = 1 - math.floor(math.log10(min(errors)))
@@ -84,15 +83,13 @@ def score_decimals(report: Report) -> int:
 
 def score_text(report: Report, score: float) -> str:
     """A score for people: per cent for shares, without the sign."""
-    factor = 100 if report.objective.is_share else 1
-    return f"{factor * score:.{score_decimals(report)}f}"
+    return f"{report.factor * score:.{score_decimals(report)}f}"
 
 
 def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Column]:
-    """The columns that say something about the rows shown."""
+    """Columns of the table; knobs and measures only where the rows shown need them."""
     metric = metric_name(report.objective)
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
-    unit = " %" if report.objective.is_share else ""
     columns = [
         Column("", mark_of, is_number=False),
         Column("family", lambda row: printable(row.family), is_number=False),
@@ -106,7 +103,7 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
         Column("params", lambda row: format_count(row.params)),
         Column("FLOPs", _flops, importance=6),
         *_measured_columns(report),
-        Column(f"{score}{unit}", lambda row: _score_cell(report, row)),
+        Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
         Column("gain", lambda row: _signed(report, row.gain), importance=8),
     ]
@@ -116,6 +113,15 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
             Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
         ]
     return columns
+
+
+def grid_of(columns: Sequence[Column], rows: Sequence[Row]) -> Grid:
+    """The cells of rows, for a table in any form."""
+    return Grid(
+        [column.header for column in columns],
+        [column.is_number for column in columns],
+        [[column.text(row) for column in columns] for row in rows],
+    )
 
 
 def _flops(row: Row) -> str:
@@ -147,7 +153,7 @@ def _latency(row: Row) -> str:
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
-    """Knobs, besides depth and width, that differ between rows that have them."""
+    """Knobs besides depth and width in which the rows differ."""
     values: dict[str, set[object]] = {}
     for name, value in chain.from_iterable(row.shown_knobs for row in rows):
         values.setdefault(name, set()).add(value)
@@ -162,7 +168,7 @@ def _knob_column(name: str) -> Column:
 
 
 def _rate(row: Row) -> str:
-    """The learning rate; one that a model has in its own code is recorded as 0."""
+    """The learning rate; empty where a user's code decides (recorded as 0)."""
     return f"{row.learning_rate:.2g}" if row.learning_rate else ""
 
 
@@ -197,7 +203,7 @@ def mark_of(row: Row) -> str:
 
 
 def shown_rows(report: Report, all_rows: bool = False) -> list[Row]:
-    """The rows people see: the front, the answers and the baselines, or all rows."""
+    """Rows that are shown: the front, the answers and the baselines, or all rows."""
     if all_rows:
         return list(report.rows)
     return [
@@ -231,19 +237,11 @@ def name_of(row: Row) -> str:
 
 
 def answer_lines(report: Report) -> list[tuple[str, str]]:
-    """The answers, each with its name: `best` and `recommended`."""
-    best, recommended = report.best, report.recommended
-    if best is None or recommended is None:
-        return []
-    if best is recommended:
-        return [("best and recommended", _answer(report, best))]
-    return [
-        ("best", _answer(report, best)),
-        ("recommended", _answer(report, recommended)),
-    ]
+    """A sentence for each answer, after the name: `best` and `recommended`."""
+    return [(name, _answer_text(report, row)) for name, row in report.answers]
 
 
-def _answer(report: Report, row: Row) -> str:
+def _answer_text(report: Report, row: Row) -> str:
     depth = f" depth={row.depth}" if row.depth else ""
     width = f" width={row.width}" if row.width else ""
     knobs = "".join(
@@ -253,10 +251,9 @@ def _answer(report: Report, row: Row) -> str:
 
 
 def row_text(report: Report, row: Row, tested: bool = True) -> str:
-    """Params and scores of a row, that on the test part last."""
-    unit = " %" if report.objective.is_share else ""
+    """Params and scores of a row; the score on the test part comes last."""
     return (
-        f"{row.params:,} params, {_score_cell(report, row)}{unit} "
+        f"{row.params:,} params, {_score_cell(report, row)}{report.unit} "
         f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
     )
 
@@ -264,8 +261,7 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
 def _test_text(report: Report, row: Row) -> str:
     if row.test_score is None:
         return ""
-    unit = " %" if report.objective.is_share else ""
-    text = f"; {score_text(report, row.test_score)}{unit} on the test part"
+    text = f"; {score_text(report, row.test_score)}{report.unit} on the test part"
     if row.test_low is None or row.test_high is None:
         return text
     low, high = (score_text(report, end) for end in (row.test_low, row.test_high))
@@ -273,7 +269,7 @@ def _test_text(report: Report, row: Row) -> str:
 
 
 def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """What marks and columns mean, for those that are shown."""
+    """Meanings of the marks and columns that are shown."""
     best = "highest" if report.objective.higher_is_better else "lowest"
     points = "points" if report.objective.is_share else "improvement"
     marks = {
@@ -302,12 +298,12 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         ),
         f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
         *(f"{name}: {text}" for name, text in figures.items() if name in shown),
-        *(f"{name}: {text}" for name, text in _OWN.items() if name in families),
+        *(f"{name}: {text}" for name, text in _REFERENCES.items() if name in families),
     ]
 
 
 def closing(report: Report) -> str:
-    """What it cost, in one sentence."""
+    """Number and time of the trainings, in one sentence."""
     plural = "training" if report.trainings == 1 else "trainings"
     if not report.training_seconds:  # no record of a search made elsewhere
         return f"{report.trainings} {plural}."

@@ -1,7 +1,6 @@
 """The table of classes of a report: their scores, and what each was taken for."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console, ConsoleOptions
 from rich.measure import Measurement
@@ -19,26 +18,25 @@ from kscale.reports.quality import (
     quality_text,
     shown_classes,
 )
-from kscale.text import printable
+from kscale.text import Grid, grid_table, printable
 
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4
 
-Cells = list[list[str]]
 
-
-def score_cells(confusion: Confusion, with_intervals: bool = True) -> Cells:
-    """Header and rows of the table of the classes that are shown."""
+def score_grid(confusion: Confusion, with_intervals: bool = True) -> Grid:
+    """The cells of the table of classes."""
     header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
     scores = [confusion.scores[index] for index in shown_classes(confusion)]
-    return [header, *(_score_row(score, with_intervals) for score in scores)]
+    rows = [_score_row(score, with_intervals) for score in scores]
+    return Grid(header, [False, True, True, True, True], rows)
 
 
 def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
     precision, recall = number_text(score.precision), number_text(score.recall)
     if with_intervals:
-        precision += _interval(score.precision_interval)
-        recall += _interval(score.recall_interval)
+        precision += _interval_text(score.precision_interval)
+        recall += _interval_text(score.recall_interval)
     return [
         class_name(score.name),
         f"{score.support:,}",
@@ -48,7 +46,7 @@ def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
     ]
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
+def _interval_text(ends: tuple[float, float] | None) -> str:
     if ends is None:
         return ""
     return f" ({number_text(ends[0])} to {number_text(ends[1])})"
@@ -60,24 +58,24 @@ def class_name(name: str) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
 
 
-def _with_matrix(cells: Cells, confusion: Confusion) -> Cells:
-    """Further columns, one a class: how many examples were taken for it."""
+def _with_matrix(grid: Grid, confusion: Confusion) -> Grid:
+    """A further column for each class: how many examples were taken for the class."""
     number = len(confusion.class_names)
     counts = {(wanted, given): str(n) for wanted, given, n in confusion.counts}
-    header = [*cells[0], *map(printable, confusion.class_names)]
-    return [
-        header,
-        *(
+    return Grid(
+        [*grid.header, *map(printable, confusion.class_names)],
+        [*grid.are_numbers, *[True] * number],
+        [
             [*row, *(counts.get((wanted, given), ".") for given in range(number))]
-            for wanted, row in enumerate(cells[1:])
-        ),
-    ]
+            for wanted, row in enumerate(grid.rows)
+        ],
+    )
 
 
 def quality_block(
     quality: Quality, console: Console, options: ConsoleOptions
 ) -> Iterable[Text | Table]:
-    """What a terminal shows of a quality: its metrics, and its classes."""
+    """Metrics of an answer and their table of classes, for a terminal."""
     yield Text.assemble((f"{quality_name(quality)}: ", "bold"), quality_text(quality))
     if quality.confusion is not None:
         yield from _class_block(quality.confusion, console, options)
@@ -87,7 +85,7 @@ def quality_block(
 def _class_block(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> Iterable[Text | Table]:
-    table, has_matrix = _fitting(confusion, console, options)
+    table, has_matrix = _fitting_classes(confusion, console, options)
     right = "; at the right, how many were taken for which" if has_matrix else ""
     yield Text()
     yield table
@@ -96,11 +94,11 @@ def _class_block(
         yield Text(mistakes)
 
 
-def _fitting(
+def _fitting_classes(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> tuple[Table, bool]:
-    """The table with as much as there is room for, and whether that is the matrix."""
-    full, plain = (score_cells(confusion, intervals) for intervals in (True, False))
+    """The fullest table that fits the width, and whether the matrix is part of it."""
+    full, plain = (score_grid(confusion, intervals) for intervals in (True, False))
     choices = [(full, False), (plain, False)]
     names = confusion.class_names
     is_small = len(names) <= MOST_CLASSES and max(map(len, names)) <= _LONGEST_COLUMN
@@ -108,18 +106,8 @@ def _fitting(
         choices.insert(0, (_with_matrix(plain, confusion), True))
         choices.insert(0, (_with_matrix(full, confusion), True))
     wide = options.update(width=10_000)
-    for cells, has_matrix in choices:
-        table = _table(cells)
+    for grid, has_matrix in choices:
+        table = grid_table(grid)
         if Measurement.get(console, wide, table).maximum <= options.max_width:
             return table, has_matrix
-    return _table(plain), False
-
-
-def _table(cells: Cells) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for index, header in enumerate(cells[0]):
-        justify: Any = "right" if index else "left"
-        table.add_column(Text(header), justify=justify, no_wrap=True)
-    for row in cells[1:]:
-        table.add_row(*map(Text, row))
-    return table
+    return grid_table(plain), False

@@ -1,4 +1,4 @@
-"""Confusion: how often each name was the answer for which, and scores of each."""
+"""Confusion: which class was taken for which how often, and scores of each class."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ class ClassScore:
     """Scores of one class or label.
 
     Args:
-        name: Its name.
+        name: Name of the class or label.
         support: Examples of which the name is true.
         answers: Examples of which the name was the answer.
         right: Examples of which both hold.
@@ -27,17 +27,17 @@ class ClassScore:
 
     @property
     def precision(self) -> float | None:
-        """Share of the answers that are right; None if it was never the answer."""
+        """Share of the answers that are right; None without answers."""
         return self.right / self.answers if self.answers else None
 
     @property
     def recall(self) -> float | None:
-        """Share of its examples that were found; None if there are none."""
+        """Share of the examples that were found; None without examples."""
         return self.right / self.support if self.support else None
 
     @property
     def f1_score(self) -> float:
-        """Harmonic mean of precision and recall; 0 where one of them is not defined."""
+        """Harmonic mean of precision and recall; 0 where either is undefined."""
         return 2 * self.right / max(self.support + self.answers, 1)
 
     @property
@@ -93,12 +93,12 @@ class Confusion:
         )
 
     def worst(self, most: int) -> list[int]:
-        """Indices of the classes of the lowest F1 score that occur, lowest first."""
+        """Indices of the classes with the lowest F1 scores, of those with examples."""
         there = [i for i, score in enumerate(self.scores) if score.support]
         return sorted(there, key=lambda i: self.scores[i].f1_score)[:most]
 
     def mistakes(self, most: int) -> list[tuple[str, str, int]]:
-        """What was most often taken for something else: class, answer, examples."""
+        """The most frequent mistakes: class, the class it was taken for, examples."""
         wrong = [cell for cell in self.counts if cell[0] != cell[1]]
         largest = sorted(wrong, key=lambda cell: (-cell[2], cell[:2]))[:most]
         return [
@@ -108,7 +108,7 @@ class Confusion:
 
 
 def confusion_from(target: Target, rows: Iterable[Sequence[int]]) -> Confusion:
-    """The confusion that a line of results holds; what is no class is left out."""
+    """The confusion in a record; indices that are no class are left out."""
     names, head = target.shown_names, target.head
     cells = {(wanted, given): number for wanted, given, number in rows if number}
     known = range(len(names) + (not head.is_exclusive))

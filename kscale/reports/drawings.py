@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 class Dot(NamedTuple):
-    """A disc, or a ring of some width, with what pointing at it says."""
+    """A disc, or a ring of some width; pointing at the dot shows the title."""
 
     x: float
     y: float
@@ -50,7 +50,7 @@ class Dot(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A text that starts, has its middle or ends at a place; turned reads upwards."""
+    """A text that starts, has its middle or ends at a place; a turned one reads up."""
 
     x: float
     y: float
@@ -105,7 +105,7 @@ def plot_report(report: Report, path: Path | str) -> None:
 def _shapes(data: PlotData) -> Iterator[Shape]:
     x, y = _scales(data)
     yield from _axes(data, x, y)
-    yield from _levels(data, y)
+    yield from _level_lines(data, y)
     if data.max_params is not None:
         place, name = x(data.max_params), f"budget {format_count(data.max_params)}"
         ends = ((place, _TOP), (place, _HEIGHT - _BOTTOM))
@@ -116,8 +116,8 @@ def _shapes(data: PlotData) -> Iterator[Shape]:
         yield Line(corners, COLOURS["front"], 1.8)
     for point in sorted(data.points, key=lambda point: point.kind == "front"):
         if data.y_range[0] <= point.score <= data.y_range[1]:
-            yield from _point(point, x(point.params), y, data)
-    for answer in data.answers:  # the legend says which is which
+            yield from _point_shapes(point, x(point.params), y, data)
+    for answer in data.answers:  # named in the legend
         radius, colour = 9 if answer.kind == "best" else 7, COLOURS[answer.kind]
         yield Dot(x(answer.params), y(answer.score), radius, colour, answer.label, 3)
 
@@ -199,7 +199,7 @@ def _axes(data: PlotData, x: Place, y: Place) -> Iterator[Shape]:
         yield Label(middle, _HEIGHT - 8, data.outside, "middle", is_quiet=True)
 
 
-def _levels(data: PlotData, y: Place) -> Iterator[Shape]:
+def _level_lines(data: PlotData, y: Place) -> Iterator[Shape]:
     """What baselines reach, named at the right without overlap."""
     heights = [-y(level.score) for level in data.levels]
     for level, place in zip(data.levels, spread(heights, _LINE), strict=True):
@@ -209,7 +209,7 @@ def _levels(data: PlotData, y: Place) -> Iterator[Shape]:
         yield Label(_WIDTH - _RIGHT + 6, 4 - place, level.label)
 
 
-def _point(point: Point, x: float, y: Place, data: PlotData) -> Iterator[Shape]:
+def _point_shapes(point: Point, x: float, y: Place, data: PlotData) -> Iterator[Shape]:
     colour = COLOURS["front" if point.kind == "front" else "row"]
     top = y(min(point.score + point.stderr, data.y_range[1]))
     bottom = y(max(point.score - point.stderr, data.y_range[0]))
@@ -219,7 +219,7 @@ def _point(point: Point, x: float, y: Place, data: PlotData) -> Iterator[Shape]:
 
 
 def _legend(data: PlotData) -> Iterator[Shape]:
-    """Below the picture, which ring is which answer; a page says this in HTML."""
+    """Names of the rings, below the picture; a page has the names in its caption."""
     yield Dot(_LEFT, _HEIGHT + 8, 4, COLOURS["front"], "")
     yield Label(_LEFT + 14, _HEIGHT + 12, "front")
     for line, answer in enumerate(data.answers, start=1):

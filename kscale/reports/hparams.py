@@ -1,4 +1,4 @@
-"""HParams: what TensorBoard is told of a run's hyperparameters and metrics."""
+"""HParams: hyperparameters and metrics of a run, as TensorBoard reads them."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
@@ -21,8 +21,8 @@ from kscale.task.objectives import metric_name, metric_names
 _SIZES = ("params", "trainable", "flops", "bytes")
 _NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
 _FIRST = ("depth", "width", "learning_rate", "params")
-_ANY = 10**12  # beyond any figure, where nothing limits it
-_ANY_RATE = (1e-9, 10.0)  # of a user's own optimizer
+_ANY = 10**12  # beyond any figure, where nothing limits the size
+_ANY_RATE = (1e-9, 10.0)  # of an optimizer in a user's code
 _STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 
 
@@ -100,7 +100,7 @@ def experiment_summary(run: RecordedRun, started: float) -> Summary:
     )
     content = summary.value[0].metadata.plugin_data.content
     experiment = metadata.parse_experiment_plugin_data(content)
-    # TensorBoard shows five at first: of those said to differ, the first by name.
+    # TensorBoard shows five at first: those marked as different, in order of names.
     fifth = "family" if len(identity["families"]) > 1 else "stage"
     for info in experiment.hparam_infos:
         info.differs = info.name in (*_FIRST, fifth)
@@ -122,10 +122,10 @@ def end_summary(result: Training | Reference, ended: float) -> Summary:
 
 
 def session_values(result: Training | Reference) -> dict[str, Value]:
-    """The hyperparameters of a training: all that decides it but the seed, its exact
-    size and what became of it.
+    """The hyperparameters of a training: whatever decides the training but the seed,
+    the exact size, and how the training ended.
 
-    What a baseline has none of (a depth, a size) is left out: with a 0 among its values
+    A depth or a size that a baseline lacks is left out: with a 0 among the values
     TensorBoard offers no logarithmic axis.
     """
     values: dict[str, Value | None] = {
@@ -147,8 +147,8 @@ def session_values(result: Training | Reference) -> dict[str, Value]:
 
 
 def is_trained(result: Training | Reference) -> bool:
-    """Whether it is of a training: not that of the majority class, nor of a model that
-    the user has trained."""
+    """Whether something was trained: not so for the majority class, nor for the user's
+    present model as it is."""
     return result.learning_rate is not None
 
 
@@ -159,7 +159,7 @@ def shape_name(result: Training | Reference) -> str:
 
 
 def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> str:
-    """A name for sessions of equal hyperparameters; about 15 letters of it are seen."""
+    """A name for sessions of equal hyperparameters; TensorBoard shows 15 letters."""
     digest = blake2b(repr(sorted(values.items())).encode(), digest_size=4).hexdigest()
     failed = "failed " if result.status == "failed" else ""
     rate = f" lr={result.learning_rate:g}" if result.learning_rate else ""
@@ -168,7 +168,7 @@ def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> st
 
 def _domains(run: RecordedRun) -> dict[str, Any]:
     """Values of knobs, and sizes from 1 to the largest of the search or a baseline."""
-    linear, present = find_family("linear"), _present(run)
+    linear, present = find_family("linear"), _present_model(run)
     values: dict[str, list[Value]] = {
         knob.name: [knob.default] for knob in linear.all_knobs.values()
     }
@@ -210,13 +210,13 @@ def _drawn(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
     return values, params, run.budget.max_flops or _ANY
 
 
-def _present(run: RecordedRun) -> dict[str, Any]:
-    """What a run says of the user's present model; empty without one."""
+def _present_model(run: RecordedRun) -> dict[str, Any]:
+    """What `run.json` holds of the user's present model; empty without one."""
     return dict(run.description.get("baseline") or {})
 
 
 def _references(run: RecordedRun) -> list[str]:
-    return list(REFERENCES) if _present(run) else [MAJORITY]
+    return list(REFERENCES) if _present_model(run) else [MAJORITY]
 
 
 def _domain(values: Iterable[Value]) -> Any:

@@ -6,11 +6,11 @@ from kscale.task.objectives import Objective
 
 _Z = 1.96  # 95 % of a normal distribution lie within so many standard errors
 LEAST_RATIO = 1.1
-"""How many times as many params a row has, at least, as the one its gain is over.
+"""Least ratio of the params of two rows for a gain to be worked out.
 
-A gain is a difference of scores times `1 / log2(ratio)`, and so is its error: of two
-nearly equal sizes both grow without limit, and luck looks like the best bargain of all.
-From a tenth on the factor is 7.3 at most.
+A gain is a difference of scores times `1 / log2(ratio)`, and so is the error of a gain:
+for nearly equal sizes both grow without limit, and luck looks like the best bargain of
+all. From this ratio on the factor is 7.3 at most.
 """
 
 _COUNTED = ("accuracy", "top_5_accuracy", "subset_accuracy")

@@ -1,4 +1,4 @@
-"""What the code of a network says of its training, from the description of a run."""
+"""Subject of the code of a network: its training, from the description of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from kscale.text import printable
 def subject_of(
     description: Mapping[str, Any], entry: Entry, task: Task, objective: Objective
 ) -> Subject:
-    """What code is written of.
+    """What the code of an entry is written from.
 
     Args:
         description: What the `run.json` of the run says.

@@ -11,8 +11,8 @@ from kscale.task.heads import HEADS
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
 
-_LEAST_SHARE = 0.5  # of a limit, below which the budget is said not to bind
-_UNEVEN = 4  # the largest class over the smallest, from which it is said
+_LEAST_SHARE = 0.5  # of a limit; below this share the budget does not bind
+_UNEVEN = 4  # the largest class over the smallest; from here on there is a note
 
 
 def notes_of(report: Report) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
         _undertrained,
         _imbalance,
         _over_all,
-        _present,
+        _present_fed,
         _constant,
         _baselines,
         _edges,
@@ -37,11 +37,11 @@ def notes_of(report: Report) -> tuple[str, ...]:
 
 
 def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
-    """A sentence on answers without a model among the files of the folder of models."""
+    """A sentence on answers whose model is not among the files of `models/`."""
     answers = {"best": report.best, "recommended": report.recommended}
     missing = [
         name
-        for name, row in answers.items()  # tested just before its model is written
+        for name, row in answers.items()  # a model is written just after its test
         if row and row.test_score is not None and f"{name}.keras" not in files
     ]
     if not missing:
@@ -56,7 +56,7 @@ def model_notes(report: Report, files: Collection[str]) -> tuple[str, ...]:
 
 
 def left_out_notes(run: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence on the trials of another tuner that had not ended when read."""
+    """A sentence on trials of another tuner that had not ended."""
     left_out = run.get("left_out")
     if not isinstance(left_out, Mapping) or not left_out:
         return ()
@@ -78,8 +78,8 @@ def _undertrained(report: Report) -> list[str]:
 
 
 def _better_than_constant(report: Report) -> tuple[Sequence[Row], str]:
-    """Rows of the front that the majority row does not beat in size and score, and what
-    they are called; all of the front where there are none."""
+    """Rows of the front above the majority row, with words for them; all of the front
+    where there are none."""
     chance, better = report.chance, report.objective.better
     rows = [r for r in report.front if chance is None or better(r.score, chance)]
     if not rows or len(rows) == len(report.front):
@@ -107,13 +107,13 @@ def imbalance_notes(
         objective: What is improved.
         class_weights: Weights of the classes in the loss.
     """
-    own = dict(objective.parts)
+    parts = dict(objective.parts)
     return [
         _imbalance_note(target, counts, class_weights)
         for target in targets
         if (counts := [n for n in class_counts.get(target.name, ()) if n > 0])
         and max(counts) >= _UNEVEN * min(counts)
-        and own.get(target.name, objective).name == "accuracy"
+        and parts.get(target.name, objective).name == "accuracy"
     ]
 
 
@@ -131,11 +131,14 @@ def _imbalance_note(target: Target, counts: Sequence[int], class_weights: str) -
 def _over_all(report: Report) -> list[str]:
     if report.best is not None:
         return []
+    networks = [row for row in report.rows if not row.is_reference]
+    if any(not row.is_full and not row.over_budget for row in networks):
+        return ["No training of full length has finished yet, so nothing is the best."]
     return ["Nothing trained so far is within the budget."]
 
 
-def _present(report: Report) -> list[str]:
-    """What the present model was fed, and what its score may owe to its training."""
+def _present_fed(report: Report) -> list[str]:
+    """How the present model was fed, and why its score may be too high."""
     if not any(row.family == PRESENT for row in report.rows):
         return []
     name, fed = report.present.get("name", PRESENT), report.present.get("fed", "")
@@ -152,7 +155,7 @@ def _present(report: Report) -> list[str]:
 
 
 def _constant(report: Report) -> list[str]:
-    """A constant answer is no row of the front, so nothing else says that it wins."""
+    """A note where a constant answer wins, which no row of the front shows."""
     if not _is_constant_best(report):
         return []
     heads = {target.kind: target.head for target in report.targets}
@@ -254,7 +257,7 @@ def _evidence(report: Report) -> list[str]:
 
 
 def _lucky(report: Report) -> list[str]:
-    """Rows above the best that were never retrained look like a contradiction."""
+    """Rows of one training above the best one, which look like a contradiction."""
     best = report.best
     if best is None or best.stage != "finalist":
         return []
@@ -274,7 +277,7 @@ def _lucky(report: Report) -> list[str]:
 
 
 def _failures(report: Report) -> list[str]:
-    """What failed, and what only could not be counted, each with its reason."""
+    """Failed trainings, and networks that could not be counted, with a reason each."""
     of = f"of {report.trainings}"
     uncounted = [
         (reason.removeprefix(UNCOUNTED), count)

@@ -12,12 +12,12 @@ _CLEAR = 2  # standard errors
 
 @dataclass(frozen=True)
 class Pair:
-    """The test score of a row against that of another on the same examples.
+    """The test scores of two rows on the same examples.
 
     Args:
-        gain: How much better it is; below 0 if it is worse.
-        stderr: Standard error of that difference, example by example.
-        examples: Number of test examples; None if it is not known.
+        gain: How much better the first row is; below 0 if worse.
+        stderr: Standard error of the difference, example by example.
+        examples: Number of test examples; None if not known.
     """
 
     gain: float

@@ -43,7 +43,7 @@ class Level(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A row that is an answer or asked for one, with what the legend says of it."""
+    """An answer or the user's present model, with a line for the legend."""
 
     params: int
     score: float
@@ -92,12 +92,11 @@ def plot_data(report: Report) -> PlotData:
     rows = [row for row in report.rows if row.params > 0]
     if not rows:
         raise ResultsError("There is nothing to plot: no training has finished yet.")
-    factor = 100 if report.objective.is_share else 1
-    points = tuple(_point(row, factor) for row in rows)
+    points = tuple(_point(row, report.factor) for row in rows)
     limit = _most_params(report)
     y_range = _y_range(report, points)
     x_range = _x_range([point.params for point in points], limit)
-    levels = _levels(report, factor)
+    levels = _levels(report)
     inside = tuple(level for level in levels if y_range[0] <= level.score <= y_range[1])
     metric = metric_name(report.objective)
     direction = "" if report.objective.higher_is_better else ", lower is better"
@@ -106,9 +105,9 @@ def plot_data(report: Report) -> PlotData:
         x_label="params",
         y_label=f"{metric}{' (%)' if report.objective.is_share else ''}{direction}",
         points=points,
-        step=_step(report, factor, limit or x_range[1]),
+        step=_step(report, limit or x_range[1]),
         levels=inside,
-        answers=_answers(report, factor),
+        answers=_answers(report),
         max_params=limit,
         x_range=x_range,
         y_range=y_range,
@@ -147,51 +146,43 @@ def _y_range(report: Report, points: Sequence[Point]) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _step(report: Report, factor: int, last: float) -> tuple[tuple[float, float], ...]:
+def _step(report: Report, last: float) -> tuple[tuple[float, float], ...]:
     corners: list[tuple[float, float]] = []
     for row in sorted(report.front, key=lambda row: row.params):
         if corners:
             corners.append((float(row.params), corners[-1][1]))
-        corners.append((float(row.params), factor * row.score))
+        corners.append((float(row.params), report.factor * row.score))
     return (*corners, (last, corners[-1][1])) if corners else ()
 
 
-def _levels(report: Report, factor: int) -> list[Level]:
+def _levels(report: Report) -> list[Level]:
     return [
         Level(
-            factor * row.score,
+            report.factor * row.score,
             f"{printable(row.family)} {score_text(report, row.score)}",
         )
         for row in report.baselines
     ]
 
 
-def _answers(report: Report, factor: int) -> tuple[Answer, ...]:
-    return (*_found(report, factor), *_present(report, factor))
-
-
-def _present(report: Report, factor: int) -> tuple[Answer, ...]:
-    """The user's present model stands beside the answers."""
-    rows = [row for row in report.baselines if row.family == PRESENT and row.params]
-    return tuple(_answer(report, row, "present", "yours", factor) for row in rows)
-
-
-def _found(report: Report, factor: int) -> tuple[Answer, ...]:
-    if report.best is None or report.recommended is None:
-        return ()
-    if report.best is report.recommended:
-        return (_answer(report, report.best, "best", "best and recommended", factor),)
-    return (
-        _answer(report, report.best, "best", "best", factor),
-        _answer(report, report.recommended, "recommended", "recommended", factor),
+def _answers(report: Report) -> tuple[Answer, ...]:
+    """The answers, and beside them the user's present model."""
+    named = [(name, name.split()[0], row) for name, row in report.answers]
+    named += [
+        ("yours", "present", row)
+        for row in report.baselines
+        if row.family == PRESENT and row.params
+    ]
+    return tuple(
+        Answer(
+            row.params,
+            report.factor * row.score,
+            kind,
+            f"{name}: {name_of(row)}, {format_count(row.params)} params, "
+            f"{score_text(report, row.score)}{report.unit}",
+        )
+        for name, kind, row in named
     )
-
-
-def _answer(report: Report, row: Row, kind: str, name: str, factor: int) -> Answer:
-    unit = " %" if report.objective.is_share else ""
-    score = f"{score_text(report, row.score)}{unit}"
-    label = f"{name}: {name_of(row)}, {format_count(row.params)} params, {score}"
-    return Answer(row.params, factor * row.score, kind, label)
 
 
 def _outside(
@@ -200,7 +191,7 @@ def _outside(
     """Nothing is left out silently."""
     low, high = y_range
     hidden = sum(not low <= point.score <= high for point in points)
-    said = [level.label for level in levels]
+    names = [level.label for level in levels]
     if hidden:
-        said.append(f"{hidden} {'row' if hidden == 1 else 'rows'}")
-    return f"not in the picture: {', '.join(said)}" if said else ""
+        names.append(f"{hidden} {'row' if hidden == 1 else 'rows'}")
+    return f"not in the picture: {', '.join(names)}" if names else ""

@@ -48,7 +48,7 @@ class Comparison:
 
 
 def present_row(report: Report, family: str = PRESENT) -> Row | None:
-    """The row of the present model, or of its new training; None without one."""
+    """The row of the present model, or of the model trained anew; None without one."""
     return next((row for row in report.rows if row.family == family), None)
 
 
@@ -125,8 +125,8 @@ def present_lines(report: Report) -> list[tuple[str, str]]:
 
 
 def _against(report: Report, item: Comparison) -> tuple[str, str]:
-    """What the recommended row is against the present model; sizes come after "better
-    by" of a smaller one alone."""
+    """The recommended row against the present model; the name says "smaller by" where
+    the row is smaller, and "better" only where that is clear."""
     label = "against it"
     if item.params is not None and item.params > 1:
         label = "smaller and better by" if item.is_better else "smaller by"
@@ -153,7 +153,7 @@ def _and_gain(report: Report, item: Comparison) -> str:
 
 
 def _gain_text(report: Report, item: Comparison) -> str:
-    """How much better or worse, with the standard error; or that nobody can tell."""
+    """How much better or worse a row is, with the standard error."""
     if item.pair is not None:
         return _pair_text(report, item.pair)
     is_tied = abs(item.gain) <= item.stderr
@@ -162,7 +162,7 @@ def _gain_text(report: Report, item: Comparison) -> str:
 
 
 def _pair_text(report: Report, pair: Pair) -> str:
-    """The difference on the test part; or that it is none, with how sure that is."""
+    """The difference on the test part, and whether the difference is clear."""
     text = _points(report, pair.gain, pair.stderr)
     number = "" if pair.examples is None else f"{pair.examples:,} "
     where = f"on the same {number}test examples"
@@ -170,12 +170,11 @@ def _pair_text(report: Report, pair: Pair) -> str:
 
 
 def _points(report: Report, gain: float, stderr: float) -> str:
-    factor = 100 if report.objective.is_share else 1
     unit = " points" if report.objective.is_share else ""
     decimals = score_decimals(report)
-    error = f"{factor * stderr:.{decimals}f}{unit}"
+    error = f"{report.factor * stderr:.{decimals}f}{unit}"
     word = "better" if gain >= 0 else "worse"
-    return f"{word} by {factor * abs(gain):.{decimals}f} ± {error}"
+    return f"{word} by {report.factor * abs(gain):.{decimals}f} ± {error}"
 
 
 def _reach(report: Report) -> Iterable[tuple[str, str]]:

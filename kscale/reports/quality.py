@@ -1,4 +1,4 @@
-"""Quality: what the answers reach by further metrics, for each target and class."""
+"""Quality: further metrics of the answers, for each target and class."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Quality:
-    """What one answer reaches on one target.
+    """Metrics of one answer on one target.
 
     Args:
         answer: `best`, `recommended` or `best and recommended`.
@@ -65,24 +65,18 @@ class Quality:
     objective: str = ""
 
     @property
-    def said(self) -> list[Measure]:
-        """The metrics that a text still has to say."""
+    def shown(self) -> list[Measure]:
+        """The metrics that a text shows, without the score beside the answer."""
         if not self.is_only:
             return list(self.measures)
         return [item for item in self.measures if item.name != self.objective]
 
 
 def qualities_of(report: Report) -> list[Quality]:
-    """Each answer on each target, as far as results hold metrics."""
-    best, recommended = report.best, report.recommended
-    if best is None or recommended is None:
-        return []
-    answers = [("best", best), ("recommended", recommended)]
-    if best is recommended:
-        answers = [("best and recommended", best)]
+    """Metrics of each answer on each target, as far as records hold them."""
     found = [
         _quality(name, row, target, report)
-        for name, row in answers
+        for name, row in report.answers
         for target in report.targets
     ]
     return [quality for quality in found if quality.measures]
@@ -140,22 +134,22 @@ def _interval(
 
 
 def quality_name(quality: Quality) -> str:
-    """Which answer it is, where it was measured, and of which target."""
+    """Names of the answer and the part, and of the target among several."""
     of = "" if quality.is_only else f", {printable(quality.target.name)}"
     return f"{quality.answer} on the {quality.part} part{of}"
 
 
 def quality_text(quality: Quality) -> str:
-    """The metrics in one line, with what the brackets and the means are."""
-    text = ", ".join(map(_measure_text, quality.said))
-    names = [measure.name for measure in quality.said]
+    """The metrics in one line, with the meaning of brackets and means."""
+    text = ", ".join(map(_measure_text, quality.shown))
+    names = [measure.name for measure in quality.shown]
     notes = []
     if any(name in _OF_OUTPUTS for name in names):
         others = [n.replace("_", " ") for n in names if n not in _OF_OUTPUTS]
         all_but = f"all but {' and '.join(others)} are " if others else ""
         outputs = [*map(printable, quality.target.shown_names)]
         notes.append(f"{all_but}{quality.target.head.averaged(outputs)}")
-    if any(measure.low is not None for measure in quality.said):
+    if any(measure.low is not None for measure in quality.shown):
         notes.append("95 % intervals in brackets")
     return f"{text}; {', '.join(notes)}" if notes else text
 
@@ -178,7 +172,7 @@ def number_text(value: float | None, is_share: bool = True) -> str:
 
 
 def mistakes_text(confusion: Confusion) -> str:
-    """The largest confusions in one line; empty if there are none."""
+    """The most frequent mistakes in one line; empty if there are none."""
     if not confusion.is_exclusive:
         return "; ".join(_label_mistakes(confusion))
     items = [

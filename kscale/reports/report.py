@@ -1,4 +1,4 @@
-"""Report: what a search found, as plain records that every output format reads."""
+"""Report: what a search found, as plain records for every output format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,7 +111,7 @@ def _mean_of(items: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a search was asked, as far as a report needs it.
+    """What a search was asked for, as far as a report needs it.
 
     Args:
         objective: What was improved.
@@ -137,6 +137,16 @@ class Asked:
     class_weights: str
     present: Mapping[str, Any]
     is_one: bool
+
+    @property
+    def factor(self) -> int:
+        """What a score is shown times: shares are shown in per cent."""
+        return 100 if self.objective.is_share else 1
+
+    @property
+    def unit(self) -> str:
+        """What follows a score that is shown."""
+        return " %" if self.objective.is_share else ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,16 @@ class Report(Asked):
     def recommended(self) -> Row | None:
         """The smallest row statistically tied with the best."""
         return next((row for row in self.rows if row.is_recommended), None)
+
+    @property
+    def answers(self) -> list[tuple[str, Row]]:
+        """`best` and `recommended` with their rows, in one where both are one row."""
+        best, recommended = self.best, self.recommended
+        if best is None or recommended is None:
+            return []
+        if best is recommended:
+            return [("best and recommended", best)]
+        return [("best", best), ("recommended", recommended)]
 
     @property
     def baselines(self) -> tuple[Row, ...]:

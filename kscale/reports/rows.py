@@ -1,4 +1,4 @@
-"""From results to a report: which rows there are, what they say and in what order."""
+"""From records to a report: which rows there are, their figures and their order."""
 
 import math
 from collections import Counter
@@ -98,7 +98,7 @@ def _asked(run: Mapping[str, Any]) -> Asked:
 
 
 def _compared(records: Sequence[Record], digest: str) -> list[Record]:
-    """Records without those of present models that came before the one of a digest."""
+    """Records without those of other present models than the one of a digest."""
     return [
         item
         for item in records
@@ -133,7 +133,7 @@ def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
     objective = asked.objective
     best = best_of(answers, objective)
     recommended = recommended_of(answers, objective)
-    front = front_of(answers, objective)
+    fitting, front = set(map(id, answers)), set(map(id, front_of(answers, objective)))
     scored = [r for r in records if isinstance(r, Reference) and r.is_scored]
     references = [item for item in scored if item.part == "validation"]
     chance = next((r.score for r in references if r.name == MAJORITY), None)
@@ -157,11 +157,11 @@ def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
             Row(
                 entry.results,
                 tests=tests.get((entry.spec, entry.learning_rate), ()),
-                is_front=entry in front,
+                is_front=id(entry) in front,
                 is_best=entry is best,
                 is_recommended=entry is recommended,
                 is_tied=best is not None
-                and entry in answers
+                and id(entry) in fitting
                 and entry.stage == best.stage
                 and is_tied(entry, best, objective),
                 is_baseline=entry.is_baseline,
@@ -177,7 +177,7 @@ def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
 def _tests(
     records: Sequence[Record],
 ) -> dict[tuple[Spec, float | None], tuple[Evaluation, ...]]:
-    """Evaluations by what they are of; of one seed, the last counts."""
+    """Evaluations by spec and learning rate; of one seed, the last counts."""
     by_seed: dict[tuple[Spec, float | None], dict[int, Evaluation]] = {}
     for item in records:
         if isinstance(item, Evaluation) and item.is_scored:
@@ -187,7 +187,7 @@ def _tests(
 
 
 def _row(row: Row, asked: Asked, chance: float | None) -> Row:
-    """A row with all that follows from its records.
+    """A row with the figures that follow from its records.
 
     The interval of the test score is that of one test part: more seeds do not add
     examples. Confusions are those of the last seed.
@@ -222,8 +222,8 @@ def _row(row: Row, asked: Asked, chance: float | None) -> Row:
 
 
 def _with_gains(front: Sequence[Row], asked: Asked) -> list[Row]:
-    """The front, smallest first, each row with its gain over the next smaller one, of
-    those that are smaller by enough to tell (`LEAST_RATIO`)."""
+    """The front, smallest first, each row with its gain over the next smaller row, of
+    rows that are smaller by `LEAST_RATIO`."""
 
     def gain(row: Row, smaller: Sequence[Row]) -> float | None:
         found = (

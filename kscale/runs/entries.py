@@ -1,4 +1,4 @@
-"""What the results say: the front, the best and the recommended entry."""
+"""Entries: the trainings of a network together, and the front and best of a run."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class Outcome:
 
     @property
     def label(self) -> str:
-        """What it is, in a few characters."""
+        """Family and shape, or the name, in a few characters."""
         return self.results[0].label
 
     @property
@@ -161,7 +161,7 @@ class Entry(Outcome):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it was trained to compare with, whatever became of it later."""
+        """Whether the network was trained as a baseline, also if a finalist later."""
         return any(r.stage == "baseline" for r in (*self.results, *self.others))
 
 

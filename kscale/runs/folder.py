@@ -52,7 +52,7 @@ def _read_lines(path: Path) -> Iterator[Record]:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """What a run folder says of itself: identity, task, data, sessions.
+    """The content of `run.json`: identity, task, data, sessions.
 
     Raises:
         ResultsError: The folder holds no run.
@@ -78,7 +78,7 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees all of it or the old one."""
+    """Write a file so that readers, even after a crash, see all of it or the old."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:
@@ -116,7 +116,7 @@ class RecordsWriter:
             raise
 
     def _refuse_foreign(self) -> None:
-        """A search empties folders of its own, so it begins in an empty one."""
+        """Refuse files of somebody else: a search empties folders inside its folder."""
         if (self.folder / RUN_FILE).exists():
             read_run(self.folder)
             return
@@ -157,7 +157,7 @@ class RecordsWriter:
             raise ResultsError(f"{self.folder} {different}")
 
     def _end_partial_line(self, path: Path) -> None:
-        """A killed process may have left half a line; what follows starts a new one."""
+        """End the half line that a killed process may have left."""
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")

@@ -1,4 +1,4 @@
-"""What makes a search this one, and how another one differs."""
+"""Identity: what makes two searches the same, and how two searches differ."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,17 @@ from typing import Any
 
 
 def difference_of(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """What the identity in a folder has that another one, as JSON has it, has not, and
-    what to do, as the end of a sentence on the folder; empty if they are the same."""
+    """How the identity in a folder differs from the one asked for, and what to do, as
+    the end of a sentence on the folder; empty if both are the same.
+
+    Args:
+        there: The identity in the folder.
+        asked: The other one, as read back from JSON.
+    """
     has, wants = _flat(there), _flat(asked)
-    keys = sorted({*has, *wants} - {"baseline"})  # which was once part of it
+    keys = sorted(
+        {*has, *wants} - {"baseline"}
+    )  # part of the identity in older folders
     other = [key for key in keys if has.get(key) != wants.get(key)]
     if not other:
         return ""
@@ -26,7 +33,7 @@ def difference_of(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What differs is named by its own key, also inside the budget and the settings."""
+    """Items by name, those inside the budget and the settings included."""
     flat: dict[str, Any] = {}
     for key, value in dict(identity).items():
         flat |= value if isinstance(value, dict) else {key: value}

@@ -1,4 +1,4 @@
-"""What a run folder holds, and the answer that follows from its results."""
+"""A recorded run: the records in a folder, and the answers that follow from them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Scores:
     """What a network reaches on a part; the fields are those of a record.
 
     Args:
@@ -69,9 +69,9 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     return max(float(error), least)
 
 
-def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
+def evaluate(objective: Objective, task: Task, answers: Answers) -> Scores:
     """Score and further metrics."""
-    return Evaluation(
+    return Scores(
         mean_score(objective, task, answers),
         mean_error(objective, task, answers),
         _count(answers),
@@ -79,11 +79,8 @@ def evaluate(objective: Objective, task: Task, answers: Answers) -> Evaluation:
     )
 
 
-def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluation:
-    """As `evaluate`, with standard errors of all metrics, and with confusions.
-
-    Also with what a comparison on the same examples needs.
-    """
+def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Scores:
+    """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
     done = evaluate(objective, task, answers)
 
     def without(kept: Mask) -> list[float]:
@@ -92,19 +89,15 @@ def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Evaluat
     names = _all_metrics(objective, task, answers)
     jackknifed = jackknife(without, done.examples).tolist()
     errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, answers)
-    confusion = {
-        target.name: target.head.confusion(*answers[target.name])
-        for target in task.targets
-        if target.head.confusion
-    }
-    return Evaluation(
-        done.score,
-        done.stderr,
-        done.examples,
-        done.metrics,
-        _defined(errors),
-        confusion,
-        left_out_scores(objective, task, answers),
+    return replace(
+        done,
+        metric_errors=_defined(errors),
+        confusion={
+            target.name: target.head.confusion(*answers[target.name])
+            for target in task.targets
+            if target.head.confusion
+        },
+        left_out=left_out_scores(objective, task, answers),
     )
 
 

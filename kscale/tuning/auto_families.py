@@ -24,7 +24,7 @@ _SUITED_TO_SMALL_IMAGES = ("mlp",)
 
 
 def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
-    """Families by name; `auto` are those that suit the task's first input.
+    """Families by name; `auto` stands for those that suit the task's first input.
 
     `auto` is `mlp` for vectors, `mlp` and `transformer` for tokens, `rnn` for
     sequences, `cnn` and `rnn` for spectrograms, `cnn` and `resnet` for images of 12
@@ -66,11 +66,11 @@ def checked_value(families: Sequence[Family], name: str, value: Any) -> Any:
 
 
 def check_missing(pool: Pool, names: Sequence[str]) -> None:
-    """Raise if nothing fits of a family that was named.
+    """Raise for a family that was named and of which nothing fits.
 
     Raises:
-        BudgetError: All of it is too large.
-        SpecError: The knobs make no network of it.
+        BudgetError: Every network of the family is too large.
+        SpecError: The knobs make no network of the family.
     """
     for name in names:
         if name.lower() in pool.missing:
@@ -78,7 +78,7 @@ def check_missing(pool: Pool, names: Sequence[str]) -> None:
 
 
 def notes_on_families(pool: Pool, space: Space, names: Sequence[str]) -> list[str]:
-    """What `auto` took and why, and what of it was left out; nothing without `auto`."""
+    """Sentences on what `auto` took and left out; none without `auto`."""
     if AUTO not in names:
         return []
     named = [name.lower() for name in names]

@@ -13,8 +13,9 @@ import pytest
 from data.made_files import tone, write_image, write_wav
 from data.tables import sentences, table
 
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import FileRows, Rows
-from kscale.data.loading import Dataset, load_dataset
+from kscale.data.loading import load_dataset
 from kscale.data.stored import open_dataset, store_dataset
 from kscale.errors import DataError
 
@@ -22,6 +23,7 @@ RNG = np.random.default_rng(0)
 COUNT = 60
 Y = np.arange(COUNT) % 3
 REALS = RNG.normal(5.0, 2.0, (COUNT, 4))
+LABELS = np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]], np.int8)[Y]
 NAMED = {"a": REALS, "b": RNG.integers(0, 255, (COUNT, 4, 5), np.uint8)}
 
 
@@ -46,6 +48,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
         NAMED,
         {"kind": Y, "size": REALS[:, :2]},
     ),
+    "labels of which several are true": lambda folder: (REALS, LABELS),
     "token ids": lambda folder: (RNG.integers(0, 50, (COUNT, 6)), Y),
     "a table": lambda folder: table(folder / "table.csv"),
     "texts": lambda folder: sentences(folder / "sentences.csv"),

@@ -11,9 +11,11 @@ import tensorflow as tf
 from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import ComputedRows, StoredRows
 from kscale.data.load_options import Options
-from kscale.data.loading import PART_NAMES, Dataset, load_dataset
+from kscale.data.loading import load_dataset
+from kscale.data.parts import PART_NAMES
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.engine.recipe import Recipe
@@ -48,7 +50,7 @@ def images(memory: int | None, taken: list[int] | None = None) -> Dataset:
     x = RawArray.lazy("files", (COUNT, 6, 5, 1), np.uint8, decoded)
     part = RawPart({"x": x}, {"": RawArray.of("folders", Y)})
     fit = ScaledFit(Input("x", "image", (6, 5, 1)))
-    raw = RawData({"train": part}, {"x": fit})
+    raw = RawData({"train": part}, (fit,))
     return dataset_of("images", raw, Options(memory=memory), 0)
 
 
@@ -211,7 +213,7 @@ def dataset(count, memory):
         )
     x = RawArray.lazy("files", (count, side, side, 3), np.uint8, decoded)
     part = RawPart({"x": x}, {"": RawArray.of("folders", labels)})
-    raw = RawData({"train": part}, {"x": ScaledFit(Input("x", "image", x.shape[1:]))})
+    raw = RawData({"train": part}, (ScaledFit(Input("x", "image", x.shape[1:])),))
     return dataset_of("images", raw, Options(memory=memory), 0)
 
 def train(data):

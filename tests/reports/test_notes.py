@@ -164,3 +164,11 @@ def test_uneven_classes_are_no_news_where_they_are_seen_to() -> None:
     assert "largest class" not in uneven_notes(uneven, objective="f1")
     weighted = uneven_notes(uneven, class_weights="balanced")
     assert "--objective f1." in weighted and "--class-weights" not in weighted
+
+
+def test_where_only_shorter_trainings_have_finished_the_note_says_so() -> None:
+    short = searched(0.7, 0.8, epochs=2, full_epochs=20)
+    found = notes(short)
+    assert has(found, "No training of full length has finished yet")
+    assert not has(found, "within the budget")
+    assert not has(notes([*short, *searched(0.7)]), "full length")

@@ -8,6 +8,7 @@ import pytest
 
 import kscale
 from kscale.cli import load_command
+from kscale.cli.options import LOADING
 from kscale.errors import BudgetError, ResultsError, SpecError
 from kscale.networks.families import find_family
 from kscale.searches import search
@@ -18,10 +19,7 @@ from kscale.tuning.request import (
     single_request,
 )
 
-OF_LOADING = {"label", "text", "ignore", "split_by", "image_size", "resize"} | {
-    *("channels", "seconds", "length", "vocabulary", "kind")
-}
-OF_THE_COMMAND_LINE = OF_LOADING | {"weights", "as_json", "quiet"}
+OF_THE_COMMAND_LINE = {*LOADING, "weights", "as_json", "quiet"}
 OF_PYTHON = {"checkpoint_seconds"}
 
 
@@ -121,3 +119,10 @@ def test_the_time_of_planning_is_part_of_the_time_limit() -> None:
     plan = kscale.plan_search(max_params=9_000, family="mlp")
     assert plan.seconds > 0
     assert list(inspect.signature(search).parameters) == ["plan", "listener"]
+
+
+def test_a_request_is_planned_as_it_is_or_with_other_options() -> None:
+    request = SearchRequest(max_params=9_000, family="mlp", trials=3)
+    plan, other = kscale.plan_search(request), kscale.plan_search(request, seed=7)
+    assert plan.request.trials == other.request.trials == 3
+    assert (plan.request.seed, other.request.seed) == (0, 7)

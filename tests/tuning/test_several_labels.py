@@ -254,9 +254,12 @@ def test_a_present_model_of_labels_is_compared_with(
         keras.optimizers.Adam(0.02),
         keras.losses.BinaryCrossentropy(from_logits=activation == "linear"),
     )
-    x, y = data.train.inputs[item.name], data.train.targets["labels"]
-    model.fit(x, y, epochs=20, verbose=0)
-    given = model.predict(data.validation.inputs[item.name], verbose=0)
+    raw = {
+        name: data.input_scaling[item.name].invert(part.inputs[item.name])
+        for name, part in data.parts.items()
+    }
+    model.fit(raw["train"], data.train.targets["labels"], epochs=20, verbose=0)
+    given = model.predict(raw["validation"], verbose=0)
     least = 0.5 if activation == "sigmoid" else 0.0
     chances = (given >= least).astype(float)
     score = LABELS.objectives["f1_score"].compute

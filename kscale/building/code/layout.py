@@ -115,8 +115,8 @@ def _lines(start: str, value: ast.expr, end: str, indent: str) -> list[str]:
     match value:
         case ast.Dict(keys=keys, values=values):
             names = [f"{_text(key)}: " for key in keys if key]
-            items = list(zip(names, values, strict=True))
-            return _bracketed(f"{start}{{", items, f"}}{end}", indent, is_open=True)
+            lines = _line_each(list(zip(names, values, strict=True)), indent + INDENT)
+            return [f"{indent}{start}{{", *lines, f"{indent}}}{end}"]
         case _ if len(whole) <= _WIDTH:
             return [whole]
         case ast.Call(func=function, args=arguments, keywords=keywords):
@@ -136,12 +136,12 @@ def _joined(items: Sequence[tuple[str, ast.expr]]) -> str:
     return ", ".join(start + _text(value) for start, value in items)
 
 
+def _line_each(items: Sequence[tuple[str, ast.expr]], indent: str) -> list[str]:
+    return [line for start, it in items for line in _lines(start, it, ",", indent)]
+
+
 def _bracketed(
-    start: str,
-    items: Sequence[tuple[str, ast.expr]],
-    end: str,
-    indent: str,
-    is_open: bool = False,
+    start: str, items: Sequence[tuple[str, ast.expr]], end: str, indent: str
 ) -> list[str]:
     """Items between brackets: on one line, on a line inside, or a line each.
 
@@ -150,12 +150,11 @@ def _bracketed(
         items: What stands before each item, and the item.
         end: What stands after the items, with the closing bracket.
         indent: Spaces before the first line.
-        is_open: Whether each item has a line wherever the items would fit.
     """
-    whole, inside = f"{indent}{start}{_joined(items)}{end}", indent + INDENT
-    if not is_open and len(whole) <= _WIDTH:
-        return [whole]
-    lines = [inside + _joined(items)]
-    if is_open or len(lines[0]) > _WIDTH:
-        lines = [line for head, it in items for line in _lines(head, it, ",", inside)]
+    joined, inside = _joined(items), indent + INDENT
+    if len(f"{indent}{start}{joined}{end}") <= _WIDTH:
+        return [f"{indent}{start}{joined}{end}"]
+    lines = [inside + joined]
+    if len(lines[0]) > _WIDTH:
+        lines = _line_each(items, inside)
     return [f"{indent}{start}", *lines, f"{indent}{end}"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 from numpy.typing import NDArray
 
@@ -50,18 +50,12 @@ class Preprocessing(ByKind):
         raise NotImplementedError
 
 
-class Fit(Protocol):
-    """How one input of the network is made from raw inputs.
-
-    Args:
-        raw: Names of the raw arrays that are read.
-    """
-
-    @property
-    def raw(self) -> tuple[str, ...]: ...
+class Fit:
+    """How one input of the network is made from raw inputs."""
 
     def known_input(self) -> Input | None:
         """The input, or None if the training part must be seen first."""
+        return None
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
         """The input and its preprocessing, fitted on the raw training part by name.
@@ -69,3 +63,4 @@ class Fit(Protocol):
         Raises:
             DataError: There is nothing to learn from.
         """
+        raise NotImplementedError

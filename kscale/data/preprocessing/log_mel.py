@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import CHUNK_BYTES, Rows
-from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
 from kscale.data.scaling import Scaling
 from kscale.task.tasks import Input
 
@@ -141,7 +141,7 @@ def _mel(hertz: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class LogMelFit:
+class LogMelFit(Fit):
     """Waveforms as log-mel spectrograms.
 
     Args:
@@ -155,11 +155,6 @@ class LogMelFit:
     raw_name: str
     rate: int
     samples: int
-
-    @property
-    def raw(self) -> tuple[str, ...]:
-        """The waveform."""
-        return (self.raw_name,)
 
     def known_input(self) -> Input:
         """The spectrogram."""

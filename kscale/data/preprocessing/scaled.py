@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
-from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
 from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.task.tasks import Input
 
@@ -53,15 +53,10 @@ class Unchanged(Preprocessing):
 
 
 @dataclass(frozen=True)
-class ScaledFit:
+class ScaledFit(Fit):
     """Numbers of a known shape become standardized; token ids stay unchanged."""
 
     input: Input
-
-    @property
-    def raw(self) -> tuple[str, ...]:
-        """The one array of the input's name."""
-        return (self.input.name,)
 
     def known_input(self) -> Input:
         """The input."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
-from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
 from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input
@@ -125,7 +125,7 @@ def _one_hot(words: NDArray[Any], item: Category) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class TableFit:
+class TableFit(Fit):
     """How columns become a vector.
 
     Numbers are standardized; those that are strongly skewed have their logarithm taken
@@ -141,14 +141,6 @@ class TableFit:
     numbers: tuple[str, ...]
     categories: tuple[str, ...]
     name: str = "columns"
-
-    @property
-    def raw(self) -> tuple[str, ...]:
-        """All columns."""
-        return (*self.numbers, *self.categories)
-
-    def known_input(self) -> None:
-        """None: the number of categories is learned."""
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TableColumns]:
         """The input and its columns, of the raw training part.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
-from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 
@@ -75,7 +75,7 @@ class TextTokens(Preprocessing):
 
 
 @dataclass(frozen=True)
-class TextFit:
+class TextFit(Fit):
     """How text becomes ids: words of the training part, the most frequent first.
 
     Args:
@@ -101,9 +101,6 @@ class TextFit:
                 raise DataError(
                     f"`{option} >= {least}` must hold for text, but got {value}."
                 )
-
-    def known_input(self) -> None:
-        """None: vocabulary and length are learned."""
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
         """The input, and the words of the raw training part.

@@ -34,12 +34,9 @@ class FileReader(Reader):
         """
         raise NotImplementedError
 
-    def examples(self, path: Path) -> Iterator[Example]:
+    def readable(self, path: Path) -> Iterator[Example]:
         """The one example of a file."""
-        try:
-            yield Example(str(path), {self.name: self.array(existing(path))})
-        except DataError as error:
-            yield Example(str(path), None, str(error))
+        yield Example(str(path), {self.name: self.array(existing(path))})
 
 
 def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
@@ -70,7 +67,7 @@ class Reading:
         shape: Shape of one example.
         dtype: NumPy type of an example.
         read: Reads the example of a file.
-        fits: By name of a network's input.
+        fit: Makes the network's input of the raw input.
         reader: Reads files of the same form for predictions.
         notes: One sentence each.
     """
@@ -79,7 +76,7 @@ class Reading:
     shape: tuple[int, ...]
     dtype: Any
     read: Callable[[Path], Any]
-    fits: Mapping[str, Fit]
+    fit: Fit
     reader: Reader
     notes: tuple[str, ...] = ()
 

@@ -153,7 +153,7 @@ def _decide(
         (samples,),
         np.float32,
         reader.array,
-        {_INPUT: fit},
+        fit,
         reader,
         (*_notes(reader, every), read),
     )

@@ -97,7 +97,7 @@ class KerasDataset:
                 "train": self._part(item, x, y, "train"),
                 "test": self._part(item, x_test, y_test, "test"),
             },
-            {"x": ScaledFit(item)},
+            (ScaledFit(item),),
             reader=ArrayReader("x", item.shape),
             class_names={self.target.name: self.classes} if self.classes else {},
             warnings=(self.note,) if self.note else (),

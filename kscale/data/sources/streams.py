@@ -111,7 +111,8 @@ class _Spool:
                 for chunk in self._consumed()
                 for text in chunk
             ]
-            return RawArray.of_texts(self._label, texts)
+            array = np.array(texts, np.dtypes.StringDType())
+            return RawArray.held(self._label, array)
         shape = (sum(map(len, self._chunks)), *self._shape)
         return RawArray.of(self._label, filled(self._consumed(), shape, self._dtype))
 

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from kscale.data.class_weights import class_weights_of
-from kscale.data.dataset import Dataset, PartName
+from kscale.data.dataset import Dataset
+from kscale.data.parts import PartName
 from kscale.engine.base import Outputs
 from kscale.engine.engines import make_engine
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
@@ -26,7 +27,7 @@ from kscale.guests.hypermodels.watching import Watch, first_rate
 from kscale.naming import single_or_named
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
-from kscale.task.evaluation import Evaluation
+from kscale.task.evaluation import Scores
 from kscale.tuning.trainer import (
     Assignment,
     EpochSeen,
@@ -61,14 +62,14 @@ class UserTrainer:
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
-        """As `Trainer.train`; an interrupted training goes on as `Watch` has it."""
+        """As `Trainer.train`; `Watch` says how an interrupted training goes on."""
         spec = assignment.job.spec
         size, unknown = self.models.size(spec), len(self.models.unknown.get(spec, ()))
         training = RunningTraining(self.setup, assignment, size, unknown, on_epoch)
         return training.run(lambda: self._trained(training), self._devices)
 
     def _trained(self, training: RunningTraining) -> Training:
-        """Train, or go on; what cannot go on begins again, once."""
+        """Train, or go on; a training that cannot go on begins again, once."""
         try:
             return self._fitted(training)
         except (TimeUp, ResultsError, TrialError):
@@ -149,7 +150,7 @@ class UserTrainer:
                 f"but {counted:,} were counted"
             )
 
-    def evaluate(self, training: Training, weights: Path, part: PartName) -> Evaluation:
+    def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         """As `Trainer.evaluate`."""
         model, outputs = self._loaded(training, weights)
         return self.setup.test_score(part, self._given(model, outputs, part))
@@ -170,7 +171,7 @@ class UserTrainer:
     def _given(
         self, model: keras.Model, outputs: UserOutputs, part: PartName = "validation"
     ) -> Outputs:
-        """What a model gives for a part, as networks give it."""
+        """Outputs of a model for a part, in the form of a network's outputs."""
         rows = self.setup.dataset.parts[part].inputs
         batch = min(_PREDICT_BATCH, len(next(iter(rows.values()))))
         return outputs.read(

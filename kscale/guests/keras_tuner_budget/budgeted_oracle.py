@@ -32,8 +32,7 @@ class BudgetedOracle(keras_tuner.Oracle):
 
     Each proposal is counted without its weights. A proposal that does not fit, or that
     cannot be built, is not trained, costs no trial and is no failure: the oracle
-    proposes anew.
-    The new oracle takes the place of the given one, with its trials::
+    proposes anew. The new oracle takes the place of the given one, with its trials::
 
         tuner = keras_tuner.RandomSearch(build, "val_accuracy", max_trials=20)
         tuner.oracle = kscale.BudgetedOracle(
@@ -52,7 +51,7 @@ class BudgetedOracle(keras_tuner.Oracle):
     One process only: KerasTuner's chief and workers would each need the hypermodel.
 
     Args:
-        oracle: Any oracle; the four of KerasTuner are each treated in their own way.
+        oracle: Any oracle.
         budget: Limits on sizes.
         hypermodel: What the tuner builds from: a function of hyperparameters or a
             `keras_tuner.HyperModel`.
@@ -199,7 +198,8 @@ class _BudgetedGrid(BudgetedOracle):
         if tried:
             values = self._next_point(max(tried, key=self._place))
         else:
-            values = self.hyperparameters.copy().values
+            hps = self.get_space()
+            values = {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
         while values is not None and not self._fits(values):
             values = self._next_point(values)
         if values is not None:
@@ -259,14 +259,7 @@ class _BudgetedBayesian(BudgetedOracle):
         tried = [_values_of(trial) for trial in self.trials.values()]
         rng = np.random.default_rng([self.seed, len(tried)])
         points = [self._drawn(rng) for _ in range(self.max_draws)]
-        vectors = []
-        for hps.values in points:
-            known = [
-                hps.values[h.name] if hps.is_active(h) else h.default for h in free
-            ]
-            vectors.append(
-                [h.value_to_prob(v) for h, v in zip(free, known, strict=True)]
-            )
+        vectors = [_vector(hps, free, values) for values in points]
         mean, deviation = self.gpr.predict(np.array(vectors), return_std=True)
         for index in np.argsort(mean - self.beta * deviation, kind="stable"):
             values = points[index]
@@ -282,6 +275,15 @@ class _BudgetedBayesian(BudgetedOracle):
             if hps.is_active(hp):
                 hps.values[hp.name] = hp.random_sample(int(rng.integers(2**31)))
         return dict(hps.values)
+
+
+def _vector(hps: Any, free: list[Any], values: _Values) -> list[float]:
+    """A point as the surrogate sees it, between 0 and 1 in every direction."""
+    hps.values = values
+    return [
+        hp.value_to_prob(values[hp.name] if hps.is_active(hp) else hp.default)
+        for hp in free
+    ]
 
 
 _KINDS: tuple[tuple[type, type[BudgetedOracle]], ...] = (

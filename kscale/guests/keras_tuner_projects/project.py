@@ -302,11 +302,17 @@ class _Project:
             memory=counts.training_bytes(_BATCH),
             epochs_from=trial.epochs("initial_epoch", 0),
             epochs=trial.last_epoch,
+            full_epochs=self._full_epochs if "tuner/epochs" in trial.values else 0,
             status="failed" if reason else "ok",
             reason=reason,
             score=None if reason else trial.score,
             metrics={} if reason else self._further(trial),
         )
+
+    @property
+    def _full_epochs(self) -> int:
+        """Epochs of Hyperband's longest trainings; 0 in projects of other tuners."""
+        return max(trial.epochs("epochs", 0) for trial in self.trials)
 
     def _further(self, trial: Trial) -> dict[str, float]:
         """Other metrics on the validation part that kscale knows."""

@@ -7,7 +7,6 @@ makes of a network's outputs, always `(examples, outputs)`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 SEPARATOR = "|"
 """Stands between the labels of one example, in tables that are read and written."""
-
 
 Score = Callable[[Array, Array], float]
 """A figure of `labels` and `given`."""
@@ -65,34 +63,30 @@ class Objective:
         return self.score(labels, given)
 
 
-def share(name: str, score: Score, *aliases: str) -> Objective:
+def share_metric(name: str, score: Score, *aliases: str) -> Objective:
     """A metric between 0 and 1 of which more is better."""
     return Objective(name, True, True, score, aliases=aliases)
 
 
-def share_right(
+def hit_metric(
     name: str, shares: Callable[[Array, Array], Array], *aliases: str
 ) -> Objective:
-    """A metric that is the mean over shares of the examples."""
+    """The mean over the examples of how right each is, between 0 and 1."""
     return Objective(name, True, True, shares=shares, aliases=aliases)
 
 
-def error(name: str, score: Score, *aliases: str) -> Objective:
+def error_metric(name: str, score: Score, *aliases: str) -> Objective:
     """A metric of which less is better."""
     return Objective(name, False, False, score, aliases=aliases)
 
 
-def one_of(measure: Callable[[Array, Array], dict[str, float]], name: str) -> Score:
-    """One of several metrics that are computed together."""
-    return partial(_one_of, measure, name)
-
-
-def _one_of(
+def figure_of(
     measure: Callable[[Array, Array], dict[str, float]],
     name: str,
     labels: Array,
     given: Array,
 ) -> float:
+    """One of several metrics that are computed together."""
     return measure(labels, given)[name]
 
 

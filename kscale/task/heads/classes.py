@@ -1,6 +1,7 @@
 """Classes: exactly one of several names is right."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,10 @@ from kscale.task.heads.base import (
     Array,
     Head,
     KerasCall,
-    error,
-    one_of,
-    share,
-    share_right,
+    error_metric,
+    figure_of,
+    hit_metric,
+    share_metric,
     table_of,
 )
 
@@ -23,6 +24,7 @@ _ACCURACIES = (
     "binary_accuracy",
 )
 _TOP_5 = "sparse_top_k_categorical_accuracy"
+_CROSSENTROPIES = ("crossentropy", "sparse_categorical_crossentropy")
 LEAST_SHARE = 1e-7  # as in Keras, so that no logarithm is infinite
 
 
@@ -183,14 +185,16 @@ CLASSES = Head(
     shown=("accuracy", "recall", "precision", "f1_score", "auc"),
     measure=_measure,
     objectives=table_of(
-        share_right("accuracy", _is_right, *_ACCURACIES),
-        replace(share_right("top_5_accuracy", _is_in_top_5, _TOP_5), least_outputs=6),
-        share("recall", one_of(class_metrics, "recall")),
-        share("precision", one_of(class_metrics, "precision")),
-        share("f1_score", one_of(class_metrics, "f1_score"), "f1"),
-        share("auc", area_under_curve, "roc_auc"),
-        error("loss", _crossentropy, "crossentropy", "sparse_categorical_crossentropy"),
-        error("categorical_crossentropy", _crossentropy),
+        hit_metric("accuracy", _is_right, *_ACCURACIES),
+        replace(hit_metric("top_5_accuracy", _is_in_top_5, _TOP_5), least_outputs=6),
+        share_metric("recall", partial(figure_of, class_metrics, "recall")),
+        share_metric("precision", partial(figure_of, class_metrics, "precision")),
+        share_metric("f1_score", partial(figure_of, class_metrics, "f1_score"), "f1"),
+        share_metric("auc", area_under_curve, "roc_auc"),
+        error_metric(
+            "loss", _crossentropy, "crossentropy", "sparse_categorical_crossentropy"
+        ),
+        error_metric("categorical_crossentropy", _crossentropy),
     ),
     confusion=confusion_of,
 )

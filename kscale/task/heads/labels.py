@@ -1,5 +1,7 @@
 """Labels: any number of several names may be right at once."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,10 +9,10 @@ from kscale.task.heads.base import (
     Array,
     Head,
     KerasCall,
-    error,
-    one_of,
-    share,
-    share_right,
+    error_metric,
+    figure_of,
+    hit_metric,
+    share_metric,
     table_of,
 )
 from kscale.task.heads.classes import LEAST_SHARE, mean_area, shares_of_counts
@@ -174,14 +176,16 @@ LABELS = Head(
     ),
     measure=_measure,
     objectives=table_of(
-        share("f1_score", one_of(label_metrics, "f1_score"), "f1", "macro_f1"),
-        share("micro_f1_score", _micro_f1_score, "micro_f1"),
-        share("recall", one_of(label_metrics, "recall")),
-        share("precision", one_of(label_metrics, "precision")),
-        share_right("subset_accuracy", _all_right, "accuracy", "exact_match"),
-        share_right("label_accuracy", _share_right, "binary_accuracy"),
-        share("auc", _area, "roc_auc"),
-        error("loss", _crossentropy, "crossentropy", "binary_crossentropy"),
+        share_metric(
+            "f1_score", partial(figure_of, label_metrics, "f1_score"), "f1", "macro_f1"
+        ),
+        share_metric("micro_f1_score", _micro_f1_score, "micro_f1"),
+        share_metric("recall", partial(figure_of, label_metrics, "recall")),
+        share_metric("precision", partial(figure_of, label_metrics, "precision")),
+        hit_metric("subset_accuracy", _all_right, "accuracy", "exact_match"),
+        hit_metric("label_accuracy", _share_right, "binary_accuracy"),
+        share_metric("auc", _area, "roc_auc"),
+        error_metric("loss", _crossentropy, "crossentropy", "binary_crossentropy"),
     ),
     confusion=label_confusion,
 )

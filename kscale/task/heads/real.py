@@ -1,6 +1,7 @@
 """Real values: numbers, in the unit of the data."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,8 @@ from kscale.task.heads.base import (
     Head,
     KerasCall,
     Objective,
-    error,
-    one_of,
+    error_metric,
+    figure_of,
     table_of,
 )
 
@@ -63,7 +64,7 @@ def _mean_percentage(labels: Array, given: Array) -> float:
     return float(100 * np.abs(relative).mean())
 
 
-def _mean_squared_logarithmic(labels: Array, given: Array) -> float:
+def _squared_logarithmic(labels: Array, given: Array) -> float:
     wanted, found = (
         np.log1p(np.maximum(np.asarray(each, np.float64), _LEAST))
         for each in (labels, given)
@@ -77,7 +78,7 @@ def _log_cosh(labels: Array, given: Array) -> float:
 
 
 def _one_of(name: str, alias: str) -> Objective:
-    return error(name, one_of(value_metrics, name), alias)
+    return error_metric(name, partial(figure_of, value_metrics, name), alias)
 
 
 REAL = Head(
@@ -107,12 +108,12 @@ REAL = Head(
     measure=value_metrics,
     objectives=table_of(
         _one_of("root_mean_squared_error", "rmse"),
-        error("mean_squared_error", _mean_squared, "mse"),
+        error_metric("mean_squared_error", _mean_squared, "mse"),
         _one_of("mean_absolute_error", "mae"),
-        error("mean_absolute_percentage_error", _mean_percentage, "mape"),
-        error("mean_squared_logarithmic_error", _mean_squared_logarithmic, "msle"),
-        error("log_cosh_error", _log_cosh),
-        error("loss", _mean_squared),
+        error_metric("mean_absolute_percentage_error", _mean_percentage, "mape"),
+        error_metric("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
+        error_metric("log_cosh_error", _log_cosh),
+        error_metric("loss", _mean_squared),
         replace(_one_of("r2_score", "r2"), higher_is_better=True),
     ),
     confusion=None,

@@ -1,5 +1,6 @@
 """KerasTuner's own oracles never leave a budget, and lose no trial to it."""
 
+import ast
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from keras_tuner import oracles
 
 import kscale
 from kscale.errors import BudgetError, SpecError
+from kscale.guests.keras_tuner_budget import budgeted_oracle
 from kscale.guests.keras_tuner_budget.budgeted_oracle import BudgetedOracle
 from kscale.networks.budget import Budget
 from kscale.task.tasks import Task
@@ -358,3 +360,18 @@ def test_what_flops_are_not_known_of_is_said(
     oracle = made("RandomSearch", tmp_path)
     BudgetedOracle(oracle, Budget(max_flops=99), build_one).populate_space("0")
     assert "max_flops cannot count" in caplog.text and "'own'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "kind", ["RandomSearch", "BayesianOptimization", "Hyperband", "GridSearch"]
+)
+def test_no_private_part_of_an_oracle_is_touched(kind: str, tmp_path: Path) -> None:
+    """Another version of KerasTuner may have others."""
+    oracle = made(kind, tmp_path)
+    private = {
+        name for name in dir(oracle) if name.startswith("_") and name[:2] != "__"
+    }
+    tree = ast.parse(Path(budgeted_oracle.__file__).read_text())
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")}
+    assert private and not private & (named | defined)

@@ -3,6 +3,7 @@
 import keyword
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,10 +37,10 @@ from kscale.data.sources.tables.label_columns import (
     LabelCells,
     chosen_labels,
     label_arrays,
-    listed,
 )
 from kscale.data.sources.tables.part_files import Files
 from kscale.errors import DataError, unknown_name
+from kscale.text import listed
 
 _TAKEN = {*keyword.kwlist, "self", "inputs", "args", "kwargs"}
 _USABLE = ("label", "ignore", "split_by", "text")
@@ -84,7 +85,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
             )
             for part, each in read.items()
         },
-        fits=_fits(plan, options),
+        fits=(_fit(plan, options),),
         reader=TextReader(plan.columns) if plan.is_text else TableReader(plan.columns),
         class_names={name: each.names for name, each in targets.items()},
         groups={
@@ -251,15 +252,13 @@ def _values(
         raise DataError(not_a_number(where, column.column, cells[odd])) from error
 
 
-def _fits(plan: _Plan, options: Options) -> dict[str, Fit]:
-    names = tuple(column.name for column in plan.columns)
+def _fit(plan: _Plan, options: Options) -> Fit:
+    names: dict[str, list[str]] = defaultdict(list)
+    for each in plan.columns:
+        names[each.holds].append(each.name)
     if plan.is_text:
-        text = TextFit(names, options.vocabulary, options.length)
-        return {text.name: text}
-    numbers = tuple(c.name for c in plan.columns if c.holds == "number")
-    words = tuple(c.name for c in plan.columns if c.holds == "category")
-    table = TableFit(numbers, words)
-    return {table.name: table}
+        return TextFit(tuple(names["text"]), options.vocabulary, options.length)
+    return TableFit(tuple(names["number"]), tuple(names["category"]))
 
 
 def _notes_on_parts(files: Mapping[PartName, CsvFile]) -> list[str]:

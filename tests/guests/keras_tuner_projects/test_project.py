@@ -177,6 +177,18 @@ def test_rounds_of_hyperband_are_one_training_that_goes_on(here: Path) -> None:
     assert max(entry.epochs for entry in run.entries()) == 6
 
 
+def test_a_short_round_of_hyperband_is_not_the_best(here: Path) -> None:
+    """A score after 2 epochs does not compete with scores after 6."""
+    for trial, epochs in enumerate((2, 6, 6)):
+        values = trials_of(here)[trial]["hyperparameters"]["values"]
+        change(
+            here, trial, hyperparameters={"values": {**values, "tuner/epochs": epochs}}
+        )
+    run = kscale.read_keras_tuner("mine", "my_search:build", "made")
+    assert [training.is_full for training in run.trainings] == [False, True, True]
+    assert {entry.epochs for entry in run.entries()} == {6}
+
+
 def test_what_is_no_project_is_said(here: Path) -> None:
     with pytest.raises(ResultsError, match=r"Did you mean mine\?"):
         kscale.read_keras_tuner(".", "my_search:build", here / "made")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 from kscale.engine.base import Network, Outputs, Program
 from kscale.engine.engines import make_engine
 from kscale.errors import TrialError

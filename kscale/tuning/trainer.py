@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from kscale.data.dataset import Dataset, PartName
+from kscale.data.dataset import Dataset
 from kscale.data.decoding import answers_of
 from kscale.data.memory import free_bytes
+from kscale.data.parts import PartName
 from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress

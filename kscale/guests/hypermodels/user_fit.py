@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters

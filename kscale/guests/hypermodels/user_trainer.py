@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from kscale.data.class_weights import class_weights_of
-from kscale.data.dataset import Dataset, PartName
+from kscale.data.dataset import Dataset
+from kscale.data.parts import PartName
 from kscale.engine.base import Outputs
 from kscale.engine.engines import make_engine
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint

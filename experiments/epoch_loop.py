@@ -35,7 +35,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kscale import build_model, find_family, load_dataset  # noqa: E402
-from kscale.data.loading import Part
+from kscale.data.parts import Part
 from kscale.engine.base import Network  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402
 from kscale.engine.tensorflow.epochs import EpochProgram  # noqa: E402

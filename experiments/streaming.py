@@ -34,7 +34,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kscale import find_family, load_dataset  # noqa: E402
-from kscale.data.loading import Dataset
+from kscale.data.dataset import Dataset
 from kscale.engine.base import Network  # noqa: E402
 from kscale.engine.engines import make_engine  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402

@@ -107,7 +107,8 @@ def train(
 def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> Plan:
     """What `kscale.tune` would do with the same options.
 
-    It starts no TensorFlow, unless a hypermodel does.
+    In place of the data a `SearchRequest` may be given, with options to change in it.
+    No TensorFlow is started, unless a hypermodel starts it.
 
     Args:
         {options}
@@ -120,8 +121,8 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
         SpecError: A family, knob, value or strategy is unknown or impossible.
     """
     begun = time.monotonic()
-    is_made = isinstance(data, SearchRequest)
-    request = data if is_made else SearchRequest(data, **options)
+    is_request = isinstance(data, SearchRequest)
+    request = replace(data, **options) if is_request else SearchRequest(data, **options)
     present = find_baseline(request.baseline, request.retrain_baseline)
     dataset = load_dataset(request.data)
     recipe = Recipe.for_examples(

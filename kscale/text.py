@@ -4,7 +4,7 @@ import inspect
 import io
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,6 +43,18 @@ def argument_texts(documented: Any) -> dict[str, str]:
     }
 
 
+def listed(names: Sequence[str], most: int = 30) -> str:
+    """The first names, and the number of the others.
+
+    Example:
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b, and 1 more'
+    """
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
     """What `rich` would show, as text without spaces at the end of lines."""
     from rich.console import Console  # 0.1 s that most imports do without
@@ -61,27 +73,34 @@ def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cell_table(
-    header: Sequence[str],
-    are_numbers: Sequence[bool],
-    rows: Sequence[Sequence[str]],
-    styles: Sequence[str] = (),
-) -> "Table":
-    """A table of `rich` without lines, whose cells are never broken.
+class Grid(NamedTuple):
+    """The cells of a table, for every form of text.
 
     Args:
         header: What stands above the columns.
         are_numbers: For each column, whether cells are aligned to the right.
         rows: Cells of each row.
+    """
+
+    header: Sequence[str]
+    are_numbers: Sequence[bool]
+    rows: Sequence[Sequence[str]]
+
+
+def grid_table(grid: Grid, styles: Sequence[str] = ()) -> "Table":
+    """A table of `rich` without lines, whose cells are never broken.
+
+    Args:
+        grid: The cells.
         styles: A style for each row; none if not given.
     """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name, is_number in zip(header, are_numbers, strict=True):
+    for name, is_number in zip(grid.header, grid.are_numbers, strict=True):
         justify: Any = "right" if is_number else "left"
         table.add_column(Text(name), justify=justify, no_wrap=True)
-    for row, style in zip(rows, styles or [""] * len(rows), strict=True):
+    for row, style in zip(grid.rows, styles or [""] * len(grid.rows), strict=True):
         table.add_row(*map(Text, row), style=style)
     return table

@@ -8,10 +8,10 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
-from kscale.data.sources.tables.label_columns import listed
 from kscale.reports.prediction_tables import FORMS
 from kscale.run import Run
 from kscale.ship.prediction import Prediction
+from kscale.text import listed
 
 
 @click.command()

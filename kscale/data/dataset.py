@@ -15,8 +15,6 @@ from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Task
 
-__all__ = ["PART_NAMES", "Dataset", "Part", "PartName"]
-
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

@@ -5,7 +5,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
 from kscale.task.evaluation import Answers
 
 

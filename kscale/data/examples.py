@@ -49,6 +49,17 @@ class Reader(ByKind):
 
     def examples(self, path: Path) -> Iterator[Example]:
         """The examples of a file in order; an unreadable one has an error."""
+        try:
+            yield from self.readable(path)
+        except DataError as error:
+            yield Example(str(path), None, str(error))
+
+    def readable(self, path: Path) -> Iterator[Example]:
+        """As `examples`, but what is wrong with the whole file is raised.
+
+        Raises:
+            DataError: The file cannot be read, or not from some row on.
+        """
         raise NotImplementedError
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from kscale.data.assembling import dataset_of, peeked_task
-from kscale.data.dataset import PART_NAMES, Dataset, Part, PartName
+from kscale.data.dataset import Dataset
 from kscale.data.load_options import Options
 from kscale.data.raw import RawData
-from kscale.data.scaling import Scaling
 from kscale.data.sources import tfds
 from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
 from kscale.data.sources.embedded import SOURCES, Embedded
@@ -23,20 +22,6 @@ from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import Task
 
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
-
-__all__ = [
-    "KERAS_DATASETS",
-    "PART_NAMES",
-    "SOURCES",
-    "Dataset",
-    "Options",
-    "Part",
-    "PartName",
-    "Scaling",
-    "dataset_name",
-    "load_dataset",
-    "peek_task",
-]
 
 
 def load_dataset(

@@ -46,7 +46,11 @@ def rows_of_parts(
     train = {name: given["train"] for name, given in labels.items()}
     if raw.groups and missing:
         _, groups = np.unique(raw.groups["train"].read(), return_inverse=True)
-        _check_groups(raw.groups["train"], int(groups.max()) + 1, len(missing))
+        if groups.max() < len(missing):
+            raise DataError(
+                f"{raw.groups['train'].label} must have at least {len(missing) + 1} "
+                f"different values, one for each part, but it has {groups.max() + 1}."
+            )
         rows |= cut_groups(groups, missing, seed)
         _check_classes(raw.groups["train"], targets, train, rows["train"])
         return rows, ""
@@ -58,14 +62,6 @@ def rows_of_parts(
     strata, note = _strata(targets, train)
     rows |= cut_parts(strata, missing, seed)
     return rows, note
-
-
-def _check_groups(array: RawArray, count: int, missing: int) -> None:
-    if count <= missing:
-        raise DataError(
-            f"{array.label} must have at least {missing + 1} different values, "
-            f"one for each part, but it has {count}."
-        )
 
 
 def _check_classes(

@@ -1,7 +1,7 @@
 """The engine: the few operations of training that a numerical library computes.
 
-What trains, resumes, fails and scores stands above it (`kscale.tuning.trainer`). A
-faster loop, several networks in one program or another library is a new `Engine`.
+Resuming, failing and scoring stand above the engine (`kscale.tuning.trainer`). A faster
+loop, several networks in one program or another library is a new `Engine`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

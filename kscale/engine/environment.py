@@ -15,7 +15,7 @@ from kscale.units import format_bytes
 
 @dataclass(frozen=True)
 class Environment:
-    """What is installed and what it runs on.
+    """Installed packages and the machine.
 
     Args:
         python: Version of Python.

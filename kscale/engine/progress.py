@@ -1,4 +1,4 @@
-"""How far a training has come, as its checkpoint says."""
+"""Progress of a training, as a checkpoint holds it."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Progress:
         seconds: Time spent on the job so far, over all attempts.
         fits: For each call of `model.fit` by a user's code, the epoch that follows, as
             Keras counts epochs.
-        is_finished: Whether the training of the job came to its end.
+        is_finished: Whether the job was trained to its end.
     """
 
     epochs: int = 0

@@ -58,8 +58,8 @@ class Recipe:
     def order(self, examples: int, seed: int, epoch: int) -> NDArray[np.int32]:
         """Examples of each step of an epoch, `(steps, batch_size)`.
 
-        It depends on seed and epoch alone, so a training that was interrupted goes on
-        as if it had not been.
+        The order depends on nothing but seed and epoch, so that an interrupted training
+        goes on like any other.
         """
         shuffled = np.random.default_rng([seed, 4, epoch]).permutation(examples)
         steps = self.steps_per_epoch(examples)
@@ -75,8 +75,8 @@ def is_undertrained(gains: list[float], steady: int, stderr: float) -> bool:
     """Whether a training would have improved further.
 
     Compared are the mean scores over the third and the last quarter of the epochs with
-    full learning rate. A gain of more than one standard error of the score says that it
-    was still improving. A single epoch shows nothing, and counts as too few.
+    full learning rate. A gain of more than one standard error says that the score was
+    still improving. A single epoch shows nothing, and counts as too few.
 
     Args:
         gains: Score after each epoch, its sign changed if lower is better.

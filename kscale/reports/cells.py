@@ -9,7 +9,7 @@ from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
 from kscale.runs.records import PRESENT, RETRAINED
 from kscale.task.objectives import Objective, metric_name
-from kscale.text import printable
+from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 MARKS = {
@@ -113,6 +113,15 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
             Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
         ]
     return columns
+
+
+def grid_of(columns: Sequence[Column], rows: Sequence[Row]) -> Grid:
+    """The cells of rows, for a table in any form."""
+    return Grid(
+        [column.header for column in columns],
+        [column.is_number for column in columns],
+        [[column.text(row) for column in columns] for row in rows],
+    )
 
 
 def _flops(row: Row) -> str:
@@ -229,10 +238,10 @@ def name_of(row: Row) -> str:
 
 def answer_lines(report: Report) -> list[tuple[str, str]]:
     """A sentence for each answer, after the name: `best` and `recommended`."""
-    return [(name, _answer(report, row)) for name, row in report.answers]
+    return [(name, _answer_text(report, row)) for name, row in report.answers]
 
 
-def _answer(report: Report, row: Row) -> str:
+def _answer_text(report: Report, row: Row) -> str:
     depth = f" depth={row.depth}" if row.depth else ""
     width = f" width={row.width}" if row.width else ""
     knobs = "".join(

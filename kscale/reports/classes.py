@@ -18,26 +18,25 @@ from kscale.reports.quality import (
     quality_text,
     shown_classes,
 )
-from kscale.text import cell_table, printable
+from kscale.text import Grid, grid_table, printable
 
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4
 
-Cells = list[list[str]]
 
-
-def score_cells(confusion: Confusion, with_intervals: bool = True) -> Cells:
-    """Header and rows of the table of classes."""
+def score_grid(confusion: Confusion, with_intervals: bool = True) -> Grid:
+    """The cells of the table of classes."""
     header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
     scores = [confusion.scores[index] for index in shown_classes(confusion)]
-    return [header, *(_score_row(score, with_intervals) for score in scores)]
+    rows = [_score_row(score, with_intervals) for score in scores]
+    return Grid(header, [False, True, True, True, True], rows)
 
 
 def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
     precision, recall = number_text(score.precision), number_text(score.recall)
     if with_intervals:
-        precision += _interval(score.precision_interval)
-        recall += _interval(score.recall_interval)
+        precision += _interval_text(score.precision_interval)
+        recall += _interval_text(score.recall_interval)
     return [
         class_name(score.name),
         f"{score.support:,}",
@@ -47,7 +46,7 @@ def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
     ]
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
+def _interval_text(ends: tuple[float, float] | None) -> str:
     if ends is None:
         return ""
     return f" ({number_text(ends[0])} to {number_text(ends[1])})"
@@ -59,18 +58,18 @@ def class_name(name: str) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
 
 
-def _with_matrix(cells: Cells, confusion: Confusion) -> Cells:
+def _with_matrix(grid: Grid, confusion: Confusion) -> Grid:
     """A further column for each class: how many examples were taken for the class."""
     number = len(confusion.class_names)
     counts = {(wanted, given): str(n) for wanted, given, n in confusion.counts}
-    header = [*cells[0], *map(printable, confusion.class_names)]
-    return [
-        header,
-        *(
+    return Grid(
+        [*grid.header, *map(printable, confusion.class_names)],
+        [*grid.are_numbers, *[True] * number],
+        [
             [*row, *(counts.get((wanted, given), ".") for given in range(number))]
-            for wanted, row in enumerate(cells[1:])
-        ),
-    ]
+            for wanted, row in enumerate(grid.rows)
+        ],
+    )
 
 
 def quality_block(
@@ -86,7 +85,7 @@ def quality_block(
 def _class_block(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> Iterable[Text | Table]:
-    table, has_matrix = _fitting(confusion, console, options)
+    table, has_matrix = _fitting_classes(confusion, console, options)
     right = "; at the right, how many were taken for which" if has_matrix else ""
     yield Text()
     yield table
@@ -95,11 +94,11 @@ def _class_block(
         yield Text(mistakes)
 
 
-def _fitting(
+def _fitting_classes(
     confusion: Confusion, console: Console, options: ConsoleOptions
 ) -> tuple[Table, bool]:
     """The fullest table that fits the width, and whether the matrix is part of it."""
-    full, plain = (score_cells(confusion, intervals) for intervals in (True, False))
+    full, plain = (score_grid(confusion, intervals) for intervals in (True, False))
     choices = [(full, False), (plain, False)]
     names = confusion.class_names
     is_small = len(names) <= MOST_CLASSES and max(map(len, names)) <= _LONGEST_COLUMN
@@ -107,12 +106,8 @@ def _fitting(
         choices.insert(0, (_with_matrix(plain, confusion), True))
         choices.insert(0, (_with_matrix(full, confusion), True))
     wide = options.update(width=10_000)
-    for cells, has_matrix in choices:
-        table = _table(cells)
+    for grid, has_matrix in choices:
+        table = grid_table(grid)
         if Measurement.get(console, wide, table).maximum <= options.max_width:
             return table, has_matrix
-    return _table(plain), False
-
-
-def _table(cells: Cells) -> Table:
-    return cell_table(cells[0], [False, *[True] * (len(cells[0]) - 1)], cells[1:])
+    return grid_table(plain), False

@@ -86,7 +86,7 @@ def count_network(
     if source and spec != family.spec(**own):
         source = " changed"
     blueprint = family.blueprint(spec, task)
-    title = f"{name}{source}: {_point(spec)}, {describe_task(task)}"
+    title = f"{name}{source}: {_spec_text(spec)}, {describe_task(task)}"
     return NetworkSize(
         title, spec, task, size_of(blueprint), tuple(size_rows(blueprint))
     )
@@ -171,7 +171,7 @@ def change_task(
     return Task(tuple(inputs), targets)
 
 
-def _point(spec: Spec) -> str:
+def _spec_text(spec: Spec) -> str:
     if spec.width is None:
         backbone = f", backbone {spec.backbone}" if spec.backbone else ""
         return f"family {spec.family}{backbone}"

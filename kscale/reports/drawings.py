@@ -105,7 +105,7 @@ def plot_report(report: Report, path: Path | str) -> None:
 def _shapes(data: PlotData) -> Iterator[Shape]:
     x, y = _scales(data)
     yield from _axes(data, x, y)
-    yield from _levels(data, y)
+    yield from _level_lines(data, y)
     if data.max_params is not None:
         place, name = x(data.max_params), f"budget {format_count(data.max_params)}"
         ends = ((place, _TOP), (place, _HEIGHT - _BOTTOM))
@@ -116,7 +116,7 @@ def _shapes(data: PlotData) -> Iterator[Shape]:
         yield Line(corners, COLOURS["front"], 1.8)
     for point in sorted(data.points, key=lambda point: point.kind == "front"):
         if data.y_range[0] <= point.score <= data.y_range[1]:
-            yield from _point(point, x(point.params), y, data)
+            yield from _point_shapes(point, x(point.params), y, data)
     for answer in data.answers:  # named in the legend
         radius, colour = 9 if answer.kind == "best" else 7, COLOURS[answer.kind]
         yield Dot(x(answer.params), y(answer.score), radius, colour, answer.label, 3)
@@ -199,7 +199,7 @@ def _axes(data: PlotData, x: Place, y: Place) -> Iterator[Shape]:
         yield Label(middle, _HEIGHT - 8, data.outside, "middle", is_quiet=True)
 
 
-def _levels(data: PlotData, y: Place) -> Iterator[Shape]:
+def _level_lines(data: PlotData, y: Place) -> Iterator[Shape]:
     """What baselines reach, named at the right without overlap."""
     heights = [-y(level.score) for level in data.levels]
     for level, place in zip(data.levels, spread(heights, _LINE), strict=True):
@@ -209,7 +209,7 @@ def _levels(data: PlotData, y: Place) -> Iterator[Shape]:
         yield Label(_WIDTH - _RIGHT + 6, 4 - place, level.label)
 
 
-def _point(point: Point, x: float, y: Place, data: PlotData) -> Iterator[Shape]:
+def _point_shapes(point: Point, x: float, y: Place, data: PlotData) -> Iterator[Shape]:
     colour = COLOURS["front" if point.kind == "front" else "row"]
     top = y(min(point.score + point.stderr, data.y_range[1]))
     bottom = y(max(point.score - point.stderr, data.y_range[0]))

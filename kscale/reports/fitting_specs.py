@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Group
+from rich.text import Text
+
 from kscale.errors import BudgetError
 from kscale.networks.budget import Budget
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.reports.counting import describe_task
-from kscale.reports.size_tables import fitting_json, fitting_table
+from kscale.reports.size_tables import figure_table
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
-from kscale.text import plain_text
+from kscale.text import plain_text, printable
+from kscale.units import format_bytes, format_count
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,55 @@ class FittingSpecs:
     budget: Budget
     specs: tuple[tuple[Spec, Size], ...]
 
+    @property
+    def largest(self) -> list[tuple[Spec, Size]]:
+        """The largest spec of each family and depth, in that order; of equal params,
+        the one with more FLOPs is the larger."""
+        found: dict[tuple[str, int], tuple[Spec, Size]] = {}
+        for spec, size in self.specs:
+            key, rank = (spec.family, spec.depth), (size.params, size.flops)
+            there = found.get(key)
+            if there is None or rank > (there[1].params, there[1].flops):
+                found[key] = (spec, size)
+        return [found[key] for key in sorted(found)]
+
     def to_json(self) -> dict[str, Any]:
         """Raw integers; of each family and depth the largest spec."""
         return {
             "budget": vars(self.budget).copy(),
             "fitting": len(self.specs),
-            "largest": fitting_json(self.specs, self.budget),
+            "largest": [
+                {
+                    "family": spec.family,
+                    "depth": spec.depth,
+                    "width": spec.width,
+                    "knobs": dict(spec.knobs),
+                    "params": size.params,
+                    "trainable": size.trainable,
+                    "flops": size.flops,
+                    "bytes": size.weight_bytes(),
+                }
+                for spec, size in self.largest
+            ],
         }
 
     def to_text(self, width: int = 100) -> str:
         """A table for people; of each family and depth the largest spec."""
-        return plain_text(fitting_table(self.title, self.specs, self.budget), width)
+        headers = ["family", "depth", "width", "params", "FLOPs", "bytes", "of budget"]
+        table = figure_table(*headers)
+        for spec, size in self.largest:
+            cells = (
+                printable(f"{spec.family} {spec.backbone}".strip()),
+                str(spec.depth or ""),
+                str(spec.width or ""),
+                f"{size.params:,}",
+                format_count(size.flops),
+                format_bytes(size.weight_bytes()),
+                f"{100 * self.budget.share(size):.0f} %",
+            )
+            table.add_row(*map(Text, cells))
+        title = Text(printable(self.title), style="bold")
+        return plain_text(Group(title, table), width)
 
     def __str__(self) -> str:
         return self.to_text()

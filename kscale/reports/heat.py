@@ -21,7 +21,7 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
     The darker a cell, the larger its share of the row; pointing at it says it in words.
     """
     side = _CELL * len(confusion.class_names)
-    body = "\n".join([*_cells(confusion), *_labels(confusion)])
+    body = "\n".join([*_heat_cells(confusion), *_labels(confusion)])
     width, height = _LEFT + side + 10, _TOP + side + 10
     return (
         f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" '
@@ -29,7 +29,7 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
     )
 
 
-def _cells(confusion: Confusion) -> Iterable[str]:
+def _heat_cells(confusion: Confusion) -> Iterable[str]:
     for wanted, given, examples in confusion.counts:
         support = confusion.scores[wanted].support
         share = examples / max(support, 1)

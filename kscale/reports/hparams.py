@@ -168,7 +168,7 @@ def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> st
 
 def _domains(run: RecordedRun) -> dict[str, Any]:
     """Values of knobs, and sizes from 1 to the largest of the search or a baseline."""
-    linear, present = find_family("linear"), _present(run)
+    linear, present = find_family("linear"), _present_model(run)
     values: dict[str, list[Value]] = {
         knob.name: [knob.default] for knob in linear.all_knobs.values()
     }
@@ -210,13 +210,13 @@ def _drawn(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
     return values, params, run.budget.max_flops or _ANY
 
 
-def _present(run: RecordedRun) -> dict[str, Any]:
+def _present_model(run: RecordedRun) -> dict[str, Any]:
     """What `run.json` holds of the user's present model; empty without one."""
     return dict(run.description.get("baseline") or {})
 
 
 def _references(run: RecordedRun) -> list[str]:
-    return list(REFERENCES) if _present(run) else [MAJORITY]
+    return list(REFERENCES) if _present_model(run) else [MAJORITY]
 
 
 def _domain(values: Iterable[Value]) -> Any:

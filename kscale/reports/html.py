@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import chain
+from itertools import chain, repeat
 
 from kscale.reports.cells import (
-    Column,
     answer_lines,
     closing,
     columns_of,
+    grid_of,
     headline,
     legend,
     shown_rows,
 )
-from kscale.reports.classes import score_cells
-from kscale.reports.confusion import Confusion
+from kscale.reports.classes import score_grid
 from kscale.reports.drawings import plot_svg
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
@@ -28,7 +27,7 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.text import printable
+from kscale.text import Grid, printable
 
 # Every rule is for the report alone, so that a notebook around it keeps its looks.
 _STYLE = f"""
@@ -94,9 +93,9 @@ def _content(report: Report, code: str) -> str:
     parts = [
         '<div class="kscale">',
         f"<h1>{escape(headline(report))}</h1>",
-        *_answers(report),
+        *_answer_items(report),
         *_notes(report),
-        *_figure(report),
+        *_plot_figure(report),
         *_front(report, rows),
         *chain.from_iterable(map(_quality, qualities_of(report))),
         *_rest(report, rows),
@@ -107,7 +106,7 @@ def _content(report: Report, code: str) -> str:
     return "\n".join(parts)
 
 
-def _answers(report: Report) -> Iterable[str]:
+def _answer_items(report: Report) -> Iterable[str]:
     for name, text in (*answer_lines(report), *present_lines(report)):
         kind = name.split()[0]
         yield f'<p><strong class="{kind}">{escape(name)}</strong>: {escape(text)}</p>'
@@ -121,7 +120,7 @@ def _notes(report: Report) -> Iterable[str]:
         yield f'<ul class="notes">\n{items}\n</ul>'
 
 
-def _figure(report: Report) -> Iterable[str]:
+def _plot_figure(report: Report) -> Iterable[str]:
     if any(row.params > 0 for row in report.rows):
         data = plot_data(report)
         yield f"<figure>\n{plot_svg(data)}\n{_caption(data)}</figure>"
@@ -141,7 +140,7 @@ def _front(report: Report, rows: Sequence[Row]) -> Iterable[str]:
         return
     yield "<h2>Front, answers and baselines</h2>"
     columns = columns_of(report, rows, all_rows=False)
-    yield _table(columns, rows)
+    yield _page_table(grid_of(columns, rows), list(map(_kind, rows)))
     lines = "<br>\n".join(escape(line) for line in legend(report, rows, columns))
     yield f'<p class="quiet">{lines}</p>'
 
@@ -155,29 +154,17 @@ def _quality(quality: Quality) -> Iterable[str]:
     if confusion.is_exclusive and len(confusion.class_names) <= MOST_HEAT:
         heat = confusion_svg(confusion, f"Confusion of {quality_name(quality)}")
         yield f"<figure>\n{heat}\n</figure>"
-    yield _classes(confusion)
+    yield _page_table(score_grid(confusion))
     below = [classes_heading(confusion), mistakes_text(confusion)]
     lines = "<br>\n".join(escape(line) for line in below if line)
     yield f'<p class="quiet">{lines}</p>'
 
 
-def _classes(confusion: Confusion) -> str:
-    header, *rows = score_cells(confusion)
-    return _page_table(
-        "".join(_cell("th", index > 0, text) for index, text in enumerate(header)),
-        "\n".join(
-            "<tr>"
-            + "".join(_cell("td", index > 0, text) for index, text in enumerate(row))
-            + "</tr>"
-            for row in rows
-        ),
-    )
-
-
 def _rest(report: Report, shown: Sequence[Row]) -> Iterable[str]:
     rows = shown_rows(report, all_rows=True)
     if len(rows) > len(shown):
-        table = _table(columns_of(report, rows, all_rows=True), rows)
+        columns = columns_of(report, rows, all_rows=True)
+        table = _page_table(grid_of(columns, rows), list(map(_kind, rows)))
         summary = f"All {len(rows)} rows"
         yield f"<details>\n<summary>{summary}</summary>\n{table}\n</details>"
 
@@ -191,18 +178,14 @@ def _code(code: str) -> Iterable[str]:
         )
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    head = "".join(_cell("th", item.is_number, item.header) for item in columns)
+def _page_table(grid: Grid, kinds: Sequence[str] = ()) -> str:
+    """A table; every row may be of a kind that the style knows."""
+    openings = [f'<tr class="{kind}">' for kind in kinds] or ["<tr>"] * len(grid.rows)
     body = "\n".join(
-        f'<tr class="{_kind(row)}">'
-        + "".join(_cell("td", item.is_number, item.text(row)) for item in columns)
-        + "</tr>"
-        for row in rows
+        opening + "".join(map(_cell, repeat("td"), grid.are_numbers, row)) + "</tr>"
+        for opening, row in zip(openings, grid.rows, strict=True)
     )
-    return _page_table(head, body)
-
-
-def _page_table(head: str, body: str) -> str:
+    head = "".join(map(_cell, repeat("th"), grid.are_numbers, grid.header))
     return (
         '<div class="scroll"><table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"

@@ -23,7 +23,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
         _undertrained,
         _imbalance,
         _over_all,
-        _present,
+        _present_fed,
         _constant,
         _baselines,
         _edges,
@@ -137,7 +137,7 @@ def _over_all(report: Report) -> list[str]:
     return ["Nothing trained so far is within the budget."]
 
 
-def _present(report: Report) -> list[str]:
+def _present_fed(report: Report) -> list[str]:
     """How the present model was fed, and why its score may be too high."""
     if not any(row.family == PRESENT for row in report.rows):
         return []

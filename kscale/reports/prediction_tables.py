@@ -28,7 +28,7 @@ def predictions_text(
         top: Most classes of a target that are named.
     """
     read = (prediction for prediction in predictions if not prediction.error)
-    rows = (_cells(prediction, task, top) for prediction in read)
+    rows = (_prediction_cells(prediction, task, top) for prediction in read)
     header = [name.replace("_", " ") for name in _header(task, top)]
     widths = [len(name) for name in header]
     above = [header]
@@ -50,7 +50,7 @@ def predictions_csv(
     for prediction in predictions:
         cells: Sequence[Any] = [""] * (len(header) - 2)
         if not prediction.error:
-            cells = _cells(prediction, task, top)[1:]
+            cells = _prediction_cells(prediction, task, top)[1:]
         yield _csv_line([prediction.source, *cells, prediction.error])
 
 
@@ -79,7 +79,7 @@ def _header(task: Task, top: int) -> list[str]:
     return names
 
 
-def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
+def _prediction_cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
     """What `_header` names, for an example that could be read."""
     cells: list[Any] = [prediction.source]
     for target in task.targets:

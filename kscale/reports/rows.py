@@ -133,7 +133,7 @@ def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
     objective = asked.objective
     best = best_of(answers, objective)
     recommended = recommended_of(answers, objective)
-    front = front_of(answers, objective)
+    fitting, front = set(map(id, answers)), set(map(id, front_of(answers, objective)))
     scored = [r for r in records if isinstance(r, Reference) and r.is_scored]
     references = [item for item in scored if item.part == "validation"]
     chance = next((r.score for r in references if r.name == MAJORITY), None)
@@ -157,11 +157,11 @@ def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
             Row(
                 entry.results,
                 tests=tests.get((entry.spec, entry.learning_rate), ()),
-                is_front=entry in front,
+                is_front=id(entry) in front,
                 is_best=entry is best,
                 is_recommended=entry is recommended,
                 is_tied=best is not None
-                and entry in answers
+                and id(entry) in fitting
                 and entry.stage == best.stage
                 and is_tied(entry, best, objective),
                 is_baseline=entry.is_baseline,

@@ -19,11 +19,12 @@ from kscale.reports.cells import (
     answer_lines,
     closing,
     columns_of,
+    grid_of,
     headline,
     legend,
     shown_rows,
 )
-from kscale.reports.classes import quality_block, score_cells
+from kscale.reports.classes import quality_block, score_grid
 from kscale.reports.present import present_json, present_lines
 from kscale.reports.quality import (
     Quality,
@@ -35,7 +36,7 @@ from kscale.reports.quality import (
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.text import cell_table, plain_text, printable
+from kscale.text import Grid, grid_table, plain_text, printable
 
 _FLAGS = (
     "undertrained",
@@ -73,7 +74,12 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A report as `rich` shows it, in as many columns as the terminal has room for."""
+    """A report as `rich` shows it, in as many columns as the terminal has room for.
+
+    Args:
+        report: What to show.
+        all_rows: Whether to show every row, or the front, answers and baselines.
+    """
 
     report: Report
     all_rows: bool = False
@@ -87,11 +93,11 @@ class ReportTable:
         for name, text in (*answer_lines(report), *present_lines(report)):
             yield Text.assemble((f"{name}: ", "bold green"), text)
         if rows:
-            columns = _fitting(
+            columns = _fitting_columns(
                 columns_of(report, rows, self.all_rows), rows, console, options
             )
             yield Text()
-            yield _table(columns, rows)
+            yield _row_table(columns, rows)
             yield Text()
             for line in legend(report, rows, columns):
                 yield Text(line, style="dim")
@@ -105,16 +111,6 @@ class ReportTable:
         yield Text(closing(report), style="dim")
 
 
-def report_table(report: Report, all_rows: bool = False) -> ReportTable:
-    """A report for a terminal; print it with `rich`.
-
-    Args:
-        report: What to show.
-        all_rows: Whether to show every row, or the front, answers and baselines.
-    """
-    return ReportTable(report, all_rows)
-
-
 def report_text(
     report: Report, width: int = 88, all_rows: bool = False, colour: bool = False
 ) -> str:
@@ -123,38 +119,32 @@ def report_text(
     Args:
         report: What to show.
         width: Characters of a line.
-        all_rows: As for `report_table`.
+        all_rows: As for `ReportTable`.
         colour: Whether to add a terminal's codes for bold and colour.
     """
     return plain_text(ReportTable(report, all_rows), width, colour)
 
 
-def _fitting(
+def _fitting_columns(
     columns: list[Column], rows: list[Row], console: Console, options: ConsoleOptions
 ) -> list[Column]:
     """The columns for which there is room, without the least important ones."""
     left = list(columns)
     wide = options.update(width=10_000)
     while True:
-        needed = Measurement.get(console, wide, _table(left, rows)).maximum
+        needed = Measurement.get(console, wide, _row_table(left, rows)).maximum
         least = min(left, key=lambda column: column.importance)
         if needed <= options.max_width or least.importance == ESSENTIAL:
             return left
         left.remove(least)
 
 
-def _table(columns: list[Column], rows: list[Row]) -> Table:
-    return cell_table(
-        [column.header for column in columns],
-        [column.is_number for column in columns],
-        [[column.text(row) for column in columns] for row in rows],
-        [
-            "bold"
-            if row.is_best or row.is_recommended
-            else ("" if row.is_front else "dim")
-            for row in rows
-        ],
-    )
+def _row_table(columns: list[Column], rows: list[Row]) -> Table:
+    styles = [
+        "bold" if row.is_best or row.is_recommended else "" if row.is_front else "dim"
+        for row in rows
+    ]
+    return grid_table(grid_of(columns, rows), styles)
 
 
 def report_markdown(report: Report, all_rows: bool = False) -> str:
@@ -164,12 +154,7 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
     parts = [_escaped(headline(report))]
     answers = [*answer_lines(report), *present_lines(report)]
     parts.append("\n".join(f"- **{name}**: {_escaped(text)}" for name, text in answers))
-    lines = [
-        _markdown_row([column.header for column in columns]),
-        _markdown_row(["---:" if column.is_number else ":---" for column in columns]),
-        *(_markdown_row([column.text(row) for column in columns]) for row in rows),
-    ]
-    parts.append("\n".join(lines) if rows else "")
+    parts.append(_markdown_table(grid_of(columns, rows)) if rows else "")
     parts.append(
         "\n".join(f"- {_escaped(line)}" for line in legend(report, rows, columns))
     )
@@ -185,16 +170,16 @@ def _markdown_quality(quality: Quality) -> str:
     text = f"**{_escaped(quality_name(quality))}**: {_escaped(quality_text(quality))}"
     if quality.confusion is None:
         return text
-    header, *rows = score_cells(quality.confusion)
-    ruler = [":---", *["---:"] * (len(header) - 1)]
-    table = "\n".join(map(_markdown_row, [header, ruler, *rows]))
+    table = _markdown_table(score_grid(quality.confusion))
     below = [classes_heading(quality.confusion), mistakes_text(quality.confusion)]
     lines = "\n".join(f"- {_escaped(line)}" for line in below if line)
     return f"{text}\n\n{table}\n\n{lines}"
 
 
-def _markdown_row(cells: list[str]) -> str:
-    return "| " + " | ".join(map(_escaped, cells)) + " |"
+def _markdown_table(grid: Grid) -> str:
+    ruler = ["---:" if is_number else ":---" for is_number in grid.are_numbers]
+    lines = (grid.header, ruler, *grid.rows)
+    return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
 
 
 def _escaped(text: str) -> str:

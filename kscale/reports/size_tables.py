@@ -1,4 +1,4 @@
-"""Sizes for people and programs: one network with where its size sits, or many."""
+"""The size of one network for people and programs, with where the size sits."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from kscale.networks.budget import Budget
-from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size, SizeRow
 from kscale.text import printable
 from kscale.units import format_bytes, format_count
@@ -126,7 +124,7 @@ def unknown_flops(rows: Iterable[SizeRow]) -> list[str]:
 
 
 def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
-    table = _plain_table("", "")
+    table = figure_table("", "")
     weights = ", ".join(
         f"{format_bytes(size.weight_bytes(dtype))} {dtype}" for dtype in WEIGHT_TYPES
     )
@@ -161,7 +159,8 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else ""
 
 
-def _plain_table(*headers: str) -> Table:
+def figure_table(*headers: str) -> Table:
+    """An empty table of `rich`, columns of figures aligned to the right."""
     table = Table(
         box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(headers)
     )
@@ -173,7 +172,7 @@ def _plain_table(*headers: str) -> Table:
 
 
 def _parts_table(size: Size, parts: Sequence[Part], width: int | None) -> Table:
-    table = _plain_table("part", "params", "share", "FLOPs", "")
+    table = figure_table("part", "params", "share", "FLOPs", "")
     for part in parts:
         if not (part.params or part.flops):
             continue
@@ -199,7 +198,7 @@ def _per_copy(part: Part, width: int | None) -> str:
 
 
 def _layers_table(size: Size, rows: Sequence[SizeRow]) -> Table:
-    table = _plain_table("layer", "kind", "output", "copies", "params", "FLOPs")
+    table = figure_table("layer", "kind", "output", "copies", "params", "FLOPs")
     for row in rows:
         table.add_row(
             Text(printable(row.path)),
@@ -244,67 +243,3 @@ def size_json(
         "parts": [part._asdict() for part in parts_of(rows)],
         "layers": [{**row._asdict(), "shape": list(row.shape)} for row in rows],
     }
-
-
-def largest_fitting(
-    sized: Iterable[tuple[Spec, Size]], budget: Budget
-) -> list[tuple[Spec, Size]]:
-    """The largest spec within a budget for each family and depth, in that order.
-
-    Of equal params the one with more FLOPs counts as the larger.
-    """
-    largest: dict[tuple[str, int], tuple[Spec, Size]] = {}
-    for spec, size in sized:
-        key = (spec.family, spec.depth)
-        rank = (size.params, size.flops)
-        there = largest.get(key)
-        if budget.allows(size) and (
-            there is None or rank > (there[1].params, there[1].flops)
-        ):
-            largest[key] = (spec, size)
-    return [largest[key] for key in sorted(largest)]
-
-
-def fitting_table(
-    title: str, sized: Iterable[tuple[Spec, Size]], budget: Budget
-) -> Group:
-    """What fits a budget: the largest spec of each family and depth, for `rich`.
-
-    Args:
-        title: What was asked.
-        sized: Specs with their exact sizes, also such that do not fit.
-        budget: The limits.
-    """
-    headers = ["family", "depth", "width", "params", "FLOPs", "bytes"]
-    table = _plain_table(*headers, *["of budget"] * budget.is_limited)
-    for spec, size in largest_fitting(sized, budget):
-        cells = [
-            printable(f"{spec.family} {spec.backbone}".strip()),
-            str(spec.depth or ""),
-            str(spec.width or ""),
-            f"{size.params:,}",
-            format_count(size.flops),
-            format_bytes(size.weight_bytes()),
-        ]
-        share = f"{100 * budget.share(size):.0f} %"
-        table.add_row(*map(Text, [*cells, *[share] * budget.is_limited]))
-    return Group(Text(printable(title), style="bold"), table)
-
-
-def fitting_json(
-    sized: Iterable[tuple[Spec, Size]], budget: Budget
-) -> list[dict[str, Any]]:
-    """What `fitting_table` shows as plain data for `json`, in raw integers."""
-    return [
-        {
-            "family": spec.family,
-            "depth": spec.depth,
-            "width": spec.width,
-            "knobs": dict(spec.knobs),
-            "params": size.params,
-            "trainable": size.trainable,
-            "flops": size.flops,
-            "bytes": size.weight_bytes(),
-        }
-        for spec, size in largest_fitting(sized, budget)
-    ]

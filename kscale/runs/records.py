@@ -55,27 +55,13 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Number] = {}
 
 
-class ScoredNetwork(Scored, frozen=True, kw_only=True):
-    """A network of exact size with a score on the validation part.
+class Ended(Scored, frozen=True, kw_only=True):
+    """A network of exact size that was trained or scored, well or not.
 
     Args:
         params, trainable, flops, bytes: Exact size; `bytes` are float32 weights.
         memory: Bytes that a training was predicted to hold.
         unknown_flops: Layers whose FLOPs nobody knows, which `flops` is without.
-    """
-
-    params: Count
-    trainable: Count
-    flops: Count
-    bytes: Count
-    memory: Count = 0
-    unknown_flops: Count = 0
-
-
-class Ended(ScoredNetwork, frozen=True, kw_only=True):
-    """A network that was trained, or a reference that was scored, well or not.
-
-    Args:
         status: Whether the work ended well.
         reason: Why it failed, in one line.
         learning_rate: Largest learning rate, or the first one of a model that a user
@@ -87,6 +73,12 @@ class Ended(ScoredNetwork, frozen=True, kw_only=True):
         curve: For each epoch since the first, under `loss` and `score`.
     """
 
+    params: Count
+    trainable: Count
+    flops: Count
+    bytes: Count
+    memory: Count = 0
+    unknown_flops: Count = 0
     status: Status = "ok"
     reason: str = ""
     learning_rate: Amount | None = None

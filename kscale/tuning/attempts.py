@@ -24,9 +24,9 @@ _MOST_DEATHS = 2
 class Attempts:
     """How often a process died without getting further, on disk.
 
-    A training that kills its process (a crash in native code, memory) would otherwise
-    be begun again by every restart. An attempt is counted before the network is built,
-    and forgotten when it ends by itself.
+    Without a count, every restart would begin a training again that kills its process
+    (a crash in native code, memory). An attempt is counted before the network is built,
+    and forgotten when it ends without killing the process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +57,8 @@ class Attempts:
 class MemberWeights:
     """The checkpoints of one member of a job in a folder.
 
-    Each attempt writes a file of its own; the one that finishes is renamed.
+    The name of a checkpoint has the number of the attempt. The checkpoint of a finished
+    training is renamed to the name of the training.
 
     Args:
         folder: Folder of all checkpoints.
@@ -88,7 +89,7 @@ class MemberWeights:
         return max((int(name) for name in names if name.isdecimal()), default=0)
 
     def start(self) -> Path | None:
-        """What the next attempt goes on from: the training's own weights, or those of
+        """The checkpoint from which the next attempt goes on: of this training, or of
         the parent job."""
         paths = [self.path, self.target(self.last_attempt())]
         if self.job.epochs_from:
@@ -117,7 +118,7 @@ def train_member(
     seconds: float = math.inf,
     on_epoch: EpochSeen | None = None,
 ) -> Training:
-    """Make an attempt at one member, unless its process died twice at one epoch.
+    """Make an attempt at one member, unless two processes died of it at one epoch.
 
     Args:
         train: Trains the member, as `Trainer.train`.

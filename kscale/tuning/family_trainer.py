@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kscale.data.dataset import PartName
+from kscale.data.parts import PartName
 from kscale.engine.base import Network, Outputs, Program
 from kscale.engine.engines import make_engine
 from kscale.errors import TrialError
@@ -23,7 +23,7 @@ from kscale.tuning.trainer import (
 
 
 def family_network(spec: Spec, task: Task) -> Network:
-    """The network of a spec of a family, as it is trained."""
+    """The network of a spec, with the knobs of its family that training needs."""
     family, knobs = find_family(spec.family), dict(spec.knobs)
     return Network(
         family.blueprint(spec, task),
@@ -63,7 +63,7 @@ class NetworkTrainer:
 
     def _trained(self, training: RunningTraining, network: Network) -> Training:
         setup, epochs = self.setup, training.job.epochs_to
-        program = self._started(network, training.seed, training.learning_rate)
+        program = self._started(network, training.seed, training.learning_rate or 0.0)
         training.begin(program.load)
         progress = training.progress
         outputs: Outputs = {}

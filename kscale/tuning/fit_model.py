@@ -1,4 +1,4 @@
-"""Training a model outside of any search, as a search would train it."""
+"""Training one model by hand, in the way of a search."""
 
 from collections.abc import Callable
 from typing import Any
@@ -103,7 +103,7 @@ def fit_model(
 
 
 def _check(name: str, value: Any, kind: Any, low: float, high: float) -> None:
-    """Raise a SpecError unless a value is a number in range; None is left alone."""
+    """Raise a SpecError unless a value is a number in range; None is in any range."""
     is_number = isinstance(value, kind) and not isinstance(value, bool)
     if value is not None and not (is_number and low <= value <= high):
         raise SpecError(f"`{low} <= {name} <= {high:g}` must hold, but got {value!r}.")

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
 from kscale.task.evaluation import Answers
 
 

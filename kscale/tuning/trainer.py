@@ -1,18 +1,20 @@
-"""Trainers: one member of a job is trained, and a record says what came of it."""
+"""Trainers: each member of a job is trained, and leaves a record."""
 
 import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from kscale.data.dataset import Dataset, PartName
+from kscale.data.dataset import Dataset
 from kscale.data.decoding import answers_of
 from kscale.data.memory import free_bytes
+from kscale.data.parts import PartName
+from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
@@ -38,7 +40,7 @@ EpochSeen = Callable[[int, float], None]
 
 
 class TimeUp(Exception):
-    """The time limit ended a training; its checkpoint is on disk."""
+    """The time limit ended a training, whose checkpoint is on disk."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,17 @@ class TrainingSetup:
     class_weights: str = "none"
     checkpoint_seconds: float = 15.0
 
+    def stored_in(self, folder: Path) -> "StoredSetup":
+        """The setup for another process, with the data set laid in a folder.
+
+        Raises:
+            DataError: The folder cannot be written.
+        """
+        store_dataset(self.dataset, folder)
+        shared = {item.name: getattr(self, item.name) for item in fields(self)}
+        del shared["dataset"]
+        return StoredSetup(folder, shared)
+
     def answers(self, part: PartName, outputs: Outputs) -> Answers:
         """Labels of a part, and what a network gave for its examples."""
         return answers_of(self.dataset, self.dataset.parts[part], outputs)
@@ -91,6 +104,27 @@ class TrainingSetup:
         """What outputs for a part reach, with all that is tested."""
         answers = self.answers(part, outputs)
         return evaluate_test(self.objective, self.dataset.task, answers)
+
+
+@dataclass(frozen=True)
+class StoredSetup:
+    """A setup that can be pickled; see `TrainingSetup.stored_in`.
+
+    Args:
+        folder: Where the data set lies.
+        shared: All else of the setup, by field.
+    """
+
+    folder: Path
+    shared: dict[str, Any]
+
+    def open(self) -> TrainingSetup:
+        """The setup, with the data set opened from its folder.
+
+        Raises:
+            DataError: The folder holds no data set any more.
+        """
+        return TrainingSetup(open_dataset(self.folder), **self.shared)
 
 
 class Trainer(Protocol):
@@ -155,7 +189,6 @@ class RunningTraining:
         self.setup = setup
         self.assignment = assignment
         self.job = assignment.job
-        self.size = size
         self.on_epoch = on_epoch
         self.progress = Progress()
         self._began = self._saved = time.monotonic()
@@ -186,8 +219,8 @@ class RunningTraining:
         return self.job.seeds[self.assignment.member]
 
     @property
-    def learning_rate(self) -> float:
-        """Largest learning rate."""
+    def learning_rate(self) -> float | None:
+        """Largest learning rate; None where the code of a user's model decides."""
         return self.job.learning_rates[self.assignment.member]
 
     @property
@@ -196,7 +229,11 @@ class RunningTraining:
         return self._seconds_before + time.monotonic() - self._began
 
     def run(self, train: Callable[[], Training], devices: Devices) -> Training:
-        """What a function returns that trains, or the record of its failure.
+        """The record that a function returns, or the record of its failure.
+
+        Args:
+            train: Trains the member.
+            devices: Where it is trained.
 
         Raises:
             ResultsError, TimeUp: As `Trainer.train`.
@@ -216,7 +253,7 @@ class RunningTraining:
         return replace(self.record, status="failed", reason=reason, seconds=seconds)
 
     def _check_memory(self, devices: Devices) -> None:
-        """Refuse what would not fit before it takes the process down."""
+        """Refuse a training that would end the process for want of memory."""
         needed, free = self.record.memory, free_bytes()
         if needed > free and not devices.are_gpus:
             raise TrialError(
@@ -227,7 +264,7 @@ class RunningTraining:
     def begin(self, load: Callable[[Path], Progress | None]) -> None:
         """Go on from where the assignment starts, or anew where that is not possible.
 
-        The seconds of a parent job are left out: its own record has them.
+        The seconds of a parent job are left out, as the parent's record has them.
 
         Args:
             load: Sets the weights from a checkpoint; gives None where that fails.
@@ -279,7 +316,7 @@ class RunningTraining:
 
         Args:
             write: Writes a checkpoint.
-            is_last: Whether the training ends by itself now, whatever the time.
+            is_last: Whether the last epoch is done, so that no time is needed.
 
         Raises:
             ResultsError: The checkpoint cannot be written.
@@ -306,7 +343,7 @@ class RunningTraining:
         """Write a checkpoint now.
 
         Raises:
-            ResultsError: It cannot be written.
+            ResultsError: The checkpoint cannot be written.
         """
         self.progress.seconds = self.seconds
         path = self.assignment.target

@@ -1,5 +1,6 @@
 """The built model is the network that was counted, and does what its records say."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from contracts.family import (
 )
 from warm_python import WarmPython
 
+from kscale import building
 from kscale.building.keras_calls import KERAS_CALLS
 from kscale.building.models import build_model
 from kscale.errors import SpecError
@@ -58,6 +60,16 @@ def test_every_record_is_counted_and_built() -> None:
         if isinstance(cls, type) and issubclass(cls, Layer)
     } - {Layer, Repeat}
     assert records == RULES.keys() == KERAS_CALLS.keys()
+
+
+def test_keras_is_imported_where_layers_are_made_and_weights_are_found() -> None:
+    room = Path(building.__file__).parent
+    found = {
+        path.name
+        for path in room.rglob("*.py")
+        if re.search(r"^\s*(import|from) keras", path.read_text(), re.MULTILINE)
+    }
+    assert found == {"models.py", "backbone_weights.py"}
 
 
 def train_one_step(model: keras.Model, x: Any, y: Any, loss: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kscale.cli import main, options
-from kscale.data.loading import Options
+from kscale.data.load_options import Options
 
 
 @pytest.fixture

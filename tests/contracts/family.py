@@ -1,6 +1,7 @@
 """What every family promises; `tests/families/test_contract.py` asks it of all."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from kscale.networks.blueprint import (
     Positions,
     Repeat,
 )
+from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.sizing import SizeRow, size_of, size_rows
 from kscale.task.tasks import InputKind, Task
@@ -54,13 +56,26 @@ def check_size_equals_keras(blueprint: Blueprint) -> keras.Model:
     return model
 
 
+@cache
+def built(spec: Spec, kind: InputKind) -> keras.Model:
+    """The model of a spec, with checked sizes; all checks share it."""
+    return check_size_equals_keras(
+        find_family(spec.family).blueprint(spec, TASKS[kind])
+    )
+
+
+def sized_spec(family: Family, depth: int, width: int) -> Spec:
+    """A cheap spec of a depth and a width, where the family has them."""
+    sizes = {"depth": depth, "width": width}
+    return small_spec(
+        family, **{n: v for n, v in sizes.items() if n in family.all_knobs}
+    )
+
+
 def check_sizes(family: Family, kind: InputKind) -> None:
     """Sizes equal Keras' on a grid of depth and width."""
-    has_depth = "depth" in family.all_knobs
-    for depth, width in ((1, 8), (3, 24)) if has_depth else ((0, 0),):
-        knobs = {"depth": depth, "width": width} if has_depth else {}
-        spec = small_spec(family, **knobs)
-        check_size_equals_keras(family.blueprint(spec, TASKS[kind]))
+    for depth, width in ((1, 8), (3, 24)):
+        built(sized_spec(family, depth, width), kind)
 
 
 def check_growth(family: Family, kind: InputKind) -> None:
@@ -81,19 +96,16 @@ def check_growth(family: Family, kind: InputKind) -> None:
 
 def check_default_trains(family: Family, kind: InputKind) -> None:
     """The default knobs build, and one step changes the weights without NaN."""
-    check_one_step(family, small_spec(family), kind, run_eagerly=True)
+    check_one_step(small_spec(family), kind, run_eagerly=True)
 
 
 def check_trains_in_a_graph(family: Family, kind: InputKind) -> None:
     """The smallest network is traced into a graph, as every training traces it."""
-    sizes = {n: v for n, v in {"depth": 1, "width": 8}.items() if n in family.all_knobs}
-    check_one_step(family, small_spec(family, **sizes), kind, run_eagerly=False)
+    check_one_step(sized_spec(family, 1, 8), kind, run_eagerly=False)
 
 
-def check_one_step(
-    family: Family, spec: Spec, kind: InputKind, run_eagerly: bool
-) -> None:
-    model = build_model(family.blueprint(spec, TASKS[kind]))
+def check_one_step(spec: Spec, kind: InputKind, run_eagerly: bool) -> None:
+    model = built(spec, kind)
     before = model.get_weights()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss=loss, run_eagerly=run_eagerly)
@@ -155,7 +167,7 @@ def check_seeds(family: Family, kind: InputKind) -> None:
 def check_names(family: Family, kind: InputKind) -> None:
     """Keras layers are named by the paths of the records, and so are size rows."""
     blueprint = family.blueprint(small_spec(family), TASKS[kind])
-    named = {layer.name for layer in build_model(blueprint).layers}
+    named = {layer.name for layer in built(small_spec(family), kind).layers}
     paths = set(paths_of(blueprint.layers))
     assert {layer_name(path) for path in paths} <= named
     nameless = {cls.__name__ for cls in NAMELESS}

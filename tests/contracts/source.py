@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.loading import Dataset, PartName, load_dataset, peek_task
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset, peek_task
+from kscale.data.parts import PartName
 
 Check = Callable[["Checked"], None]
 

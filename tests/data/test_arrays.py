@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kscale.data.dataset import PART_NAMES
 from kscale.data.loading import load_dataset, peek_task
+from kscale.data.parts import PART_NAMES
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 

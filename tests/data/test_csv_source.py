@@ -15,7 +15,8 @@ from contracts.source import (
 from data.tables import sentences, table, write_csv, write_text
 from shared_data import SHARED, needs
 
-from kscale.data.loading import Dataset, dataset_name, load_dataset
+from kscale.data.dataset import Dataset
+from kscale.data.loading import dataset_name, load_dataset
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
 from kscale.errors import DataError

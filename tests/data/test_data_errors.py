@@ -5,14 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kscale.data.loading import (
-    Dataset,
-    Part,
-    Scaling,
-    dataset_name,
-    load_dataset,
-    peek_task,
-)
+from kscale.data.dataset import Dataset
+from kscale.data.loading import dataset_name, load_dataset, peek_task
+from kscale.data.parts import Part
+from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Task
 

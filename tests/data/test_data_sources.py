@@ -10,7 +10,8 @@ import pytest
 from contracts.source import CHECKS, Check, Checked
 from shared_data import SHARED, needs
 
-from kscale.data.loading import SOURCES, load_dataset
+from kscale.data.loading import load_dataset
+from kscale.data.sources.embedded import SOURCES
 
 MNIST = SHARED / "data" / "mnist.npz"
 MADE = ["images", "vectors", "tokens"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from kscale.data.assembling import dataset_of
+from kscale.data.dataset import Dataset
 from kscale.data.load_options import Options
-from kscale.data.loading import Dataset, load_dataset
+from kscale.data.loading import load_dataset
 from kscale.data.raw import RawArray, RawData, RawPart
 
 Y = np.array(["common"] * 180 + ["rare"] * 12 + ["other"] * 60)

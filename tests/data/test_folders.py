@@ -9,8 +9,9 @@ import pytest
 from contracts.source import CHECKS, Check, Checked
 from data.made_files import tone, write_image, write_tree, write_wav
 
+from kscale.data.dataset import Dataset
 from kscale.data.load_options import Options
-from kscale.data.loading import Dataset, load_dataset, peek_task
+from kscale.data.loading import load_dataset, peek_task
 from kscale.data.readers import ImageReader, SoundReader
 from kscale.data.readers.file_reader import examples_of
 from kscale.data.readers.text_files import TEXTS

@@ -13,8 +13,9 @@ import pytest
 from data.made_files import tone, write_image, write_wav
 from data.tables import sentences, table
 
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import FileRows, Rows
-from kscale.data.loading import Dataset, load_dataset
+from kscale.data.loading import load_dataset
 from kscale.data.stored import open_dataset, store_dataset
 from kscale.errors import DataError
 

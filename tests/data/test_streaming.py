@@ -11,9 +11,11 @@ import tensorflow as tf
 from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import ComputedRows, StoredRows
 from kscale.data.load_options import Options
-from kscale.data.loading import PART_NAMES, Dataset, load_dataset
+from kscale.data.loading import load_dataset
+from kscale.data.parts import PART_NAMES
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.engine.recipe import Recipe

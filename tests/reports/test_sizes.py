@@ -10,10 +10,8 @@ from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
 from kscale.networks.named import NAMED
 from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
+from kscale.reports.fitting_specs import FittingSpecs, list_fitting
 from kscale.reports.size_tables import (
-    fitting_json,
-    fitting_table,
-    largest_fitting,
     parts_of,
     size_json,
     size_table,
@@ -117,28 +115,33 @@ def test_json_of_a_size_has_raw_integers() -> None:
     assert document["shortcut_params"] == 13 * 64**2
 
 
-def test_what_fits_is_the_largest_of_each_depth_inside_the_budget() -> None:
+def fitting() -> FittingSpecs:
     budget = Budget(max_params=20_000)
-    chosen = largest_fitting(cnns(), budget)
-    assert [(spec.depth, spec.width) for spec, _ in chosen] == [
-        (1, 32),
-        (2, 32),
-        (3, 16),
-    ]
-    assert all(budget.allows(size) for _, size in chosen)
+    specs = tuple(pair for pair in cnns() if budget.allows(pair[1]))
+    return FittingSpecs("cnn within 20k", budget, specs)
+
+
+def test_of_what_fits_the_largest_of_each_depth_is_shown() -> None:
+    shapes = [(spec.depth, spec.width) for spec, _ in fitting().largest]
+    assert shapes == [(1, 32), (2, 32), (3, 16)]
     larger = FAMILIES["cnn"].size(FAMILIES["cnn"].spec(depth=3, width=32), IMAGES)
     assert larger.params > 20_000
 
 
+def test_only_what_is_inside_the_budget_is_listed() -> None:
+    budget = Budget(max_params=20_000)
+    found = list_fitting(IMAGES, budget, ["cnn"])
+    assert found.specs and all(budget.allows(size) for _, size in found.specs)
+
+
 def test_table_of_what_fits(golden: Callable[[str], None]) -> None:
-    table = fitting_table("cnn within 20k", cnns(), Budget(max_params=20_000))
-    golden(plain_text(table, 88))
+    golden(fitting().to_text(88))
 
 
 def test_json_of_what_fits_has_raw_integers() -> None:
-    rows = fitting_json(cnns(), Budget(max_params=20_000))
+    rows = fitting().to_json()["largest"]
     assert [row["params"] for row in rows] == [
-        size.params for _, size in largest_fitting(cnns(), Budget(max_params=20_000))
+        size.params for _, size in fitting().largest
     ]
     assert rows[0]["bytes"] == 4 * rows[0]["params"]
     assert rows[0]["knobs"]["width"] == 32

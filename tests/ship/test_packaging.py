@@ -13,7 +13,8 @@ from tuning.made_models import Net
 
 from kscale import ExportError, ResultsError, count_model
 from kscale.building.models import build_model
-from kscale.data.loading import Dataset, load_dataset
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import save_checkpoint

@@ -13,10 +13,8 @@ from msgspec.structs import replace
 from tuning.made_data import digits, small_spec
 
 from kscale import tune
-from kscale.building.models import build_model
 from kscale.engine.base import Latency
 from kscale.engine.tensorflow.devices import make_strategy
-from kscale.engine.tensorflow.latency import measure_latency
 from kscale.errors import BudgetError, ResultsError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
@@ -24,7 +22,6 @@ from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.records import Measurement, Record
 from kscale.search.random_search import RandomSearcher
 from kscale.searches import plan_search
-from kscale.task.tasks import Input, Task
 from kscale.tuning.driver import Session
 from kscale.tuning.latency_limit import LatencyGate, settled_latency
 from kscale.tuning.listeners import Listener
@@ -81,21 +78,6 @@ def made_gate(
 
 def product(spec: Spec) -> int:
     return spec.depth * (spec.width or 0)
-
-
-def test_a_forward_pass_is_measured_with_its_spread() -> None:
-    dense = build_model(find_family("mlp").blueprint(small_spec(), digits().task))
-    found = measure_latency(dense, digits().task, batch=4)
-    assert 0 < found.low <= found.median <= found.high
-
-
-def test_several_inputs_are_given_by_name() -> None:
-    ids = Input("ids", "tokens", (4,), 5), Input("types", "tokens", (4,), 2)
-    task = Task(ids, digits().task.targets)
-    family = find_family("transformer")
-    spec = family.spec(depth=1, width=8)
-    model = build_model(family.blueprint(spec, task))
-    assert measure_latency(model, task).median > 0
 
 
 def test_the_limit_is_kept_by_every_proposal(tmp_path: Path) -> None:

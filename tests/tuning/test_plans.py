@@ -7,7 +7,8 @@ import pytest
 from sklearn.datasets import load_digits
 from tuning.made_data import digits
 
-from kscale.data.loading import Dataset, load_dataset
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.errors import BudgetError, SpecError
 from kscale.searches import plan_search

@@ -119,3 +119,10 @@ def test_the_time_of_planning_is_part_of_the_time_limit() -> None:
     plan = kscale.plan_search(max_params=9_000, family="mlp")
     assert plan.seconds > 0
     assert list(inspect.signature(search).parameters) == ["plan", "listener"]
+
+
+def test_a_request_is_planned_as_it_is_or_with_other_options() -> None:
+    request = SearchRequest(max_params=9_000, family="mlp", trials=3)
+    plan, other = kscale.plan_search(request), kscale.plan_search(request, seed=7)
+    assert plan.request.trials == other.request.trials == 3
+    assert (plan.request.seed, other.request.seed) == (0, 7)

@@ -1,6 +1,7 @@
 """One training: continued from its parent, failed with a reason, or stopped."""
 
 import json
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tuning.made_data import digits, small_spec, train_in
+from warm_python import WarmPython
 
 from kscale.engine.recipe import Recipe
 from kscale.networks.families.base import Spec
@@ -17,9 +19,19 @@ from kscale.search.contract import Job
 from kscale.task.objectives import find_objective
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.family_trainer import FamilyTrainer
-from kscale.tuning.trainer import TimeUp, TrainingSetup
+from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
 
 RECIPE = Recipe(epochs=4, batch_size=128)
+
+ELSEWHERE = """
+import pickle, sys
+from pathlib import Path
+from kscale.tuning.family_trainer import FamilyTrainer
+
+setup, assignment = pickle.loads(Path(sys.argv[1]).read_bytes())
+record = FamilyTrainer(setup.open()).train(assignment)
+Path(sys.argv[1]).write_bytes(pickle.dumps(record))
+"""
 
 
 def made_trainer() -> FamilyTrainer:
@@ -81,6 +93,21 @@ def test_seconds_of_all_attempts_at_a_job_are_counted(tmp_path: Path) -> None:
     with pytest.raises(TimeUp):
         trained(tmp_path, seconds=0.0, **slow)
     assert trained(tmp_path).seconds > 1.0
+
+
+def test_another_process_trains_a_member_of_stored_data(
+    tmp_path: Path, warm_python: WarmPython
+) -> None:
+    setup = made_trainer().setup.stored_in(tmp_path / "data")
+    target, message = tmp_path / "target.npz", tmp_path / "message"
+    assignment = Assignment(made_job(), 0, 1, None, target)
+    message.write_bytes(pickle.dumps((setup, assignment)))
+    done = warm_python.run_here(ELSEWHERE, str(message))
+    assert done.returncode == 0, done.stderr
+    record = pickle.loads(message.read_bytes())  # noqa: S301
+    whole = trained(tmp_path / "whole")
+    assert (record.status, record.curve, record.key) == ("ok", whole.curve, whole.key)
+    assert target.is_file()
 
 
 def test_a_lost_parent_is_trained_again(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from tuning.made_data import digits, small_spec
 
 from kscale.building.models import build_model
 from kscale.data.class_weights import class_counts, class_weights_of
-from kscale.data.loading import Dataset, load_dataset
+from kscale.data.dataset import Dataset
+from kscale.data.loading import load_dataset
 from kscale.engine.base import Network
 from kscale.engine.engines import make_engine
 from kscale.engine.recipe import Recipe

@@ -12,7 +12,7 @@ from typing import Any
 from kscale.building.code.layout import INDENT, Code, literal, statement
 from kscale.building.code.words import constant_names
 from kscale.building.keras_calls import call
-from kscale.naming import layer_name
+from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import head_names
 from kscale.task.tasks import Target, Task
 
@@ -75,35 +75,30 @@ def compile_code(
     names = _weight_names(settings, task)
     text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
     schedule, smoothed, start = text.rstrip().split("\n\n\n")
-    lines = _compile_lines(heads, settings)
+    losses = {name: _loss(target, settings) for name, target in heads.items()}
     definitions = [schedule]
-    definitions += [smoothed] if any("smoothed" in line for line in lines) else []
+    definitions += [smoothed] if "smoothed" in losses.values() else []
     asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
     if names and len(heads) > 1:
         definitions.append(_sample_weight(heads, names))
         asked = "sample_weight=sample_weight(y)"
     start = start.replace("{weighted}", _WEIGHTED % asked if names else "")
-    definitions.append("\n".join((start, *lines)))
+    definitions.append("\n".join((start, *_compile_lines(heads, losses))))
     numbers = {name.upper(): value for name, value in vars(settings).items()}
     numbers |= {names[name]: settings.class_weights[name] for name in names}
     code = "\n".join(definitions)
     return {name: it for name, it in numbers.items() if name in code}, definitions
 
 
-def _compile_lines(
-    heads: Mapping[str, Target], settings: TrainingSettings
-) -> list[str]:
+def _compile_lines(heads: Mapping[str, Target], losses: Mapping[str, Any]) -> list[str]:
     """The lines of `compile_model` that differ between tasks."""
-    loss: Any = {name: _loss(head, settings) for name, head in heads.items()}
-    metrics: Any = {name: [_metric(head)] for name, head in heads.items()}
+    metrics = {name: [_metric(target)] for name, target in heads.items()}
     weights = {"loss_weights": Code("weights")} if len(heads) > 1 else {}
-    if not weights:
-        (loss,), (metrics,) = loss.values(), metrics.values()
     options = {"loss": Code("loss"), **weights, "metrics": Code("metrics")}
     return [
-        *statement("loss = ", loss, INDENT),
+        *statement("loss = ", single_or_named(losses), INDENT),
         *[f"    weights = dict.fromkeys(loss, 1 / {len(heads)})" for _ in weights],
-        *statement("metrics = ", metrics, INDENT),
+        *statement("metrics = ", single_or_named(metrics), INDENT),
         *statement("", call("model.compile", Code("optimizer"), **options), INDENT),
         "    return model",
     ]

@@ -252,19 +252,16 @@ class _Writer:
 def _is_read_later(name: str, layers: tuple[Layer, ...]) -> bool:
     """Whether layers read a name when what was computed last may be another."""
     return any(
-        (name in layer.inputs and index > 0)
-        or (isinstance(layer, Repeat) and name in _read_around(layer))
+        name in _read_around(layer) or (index and name in layer.inputs)
         for index, layer in enumerate(layers)
     )
 
 
-def _read_around(repeat: Repeat) -> set[str]:
-    """Names that a body reads from around it."""
+def _read_around(layer: Layer) -> set[str]:
+    """Names that the body of a `Repeat` reads from around the `Repeat`."""
     read: set[str] = set()
     inside = {BODY_INPUT}
-    for layer in repeat.body:
-        read |= set(layer.inputs) - inside
-        if isinstance(layer, Repeat):
-            read |= _read_around(layer) - inside
-        inside.add(layer.name)
+    for inner in layer.body if isinstance(layer, Repeat) else ():
+        read |= {*inner.inputs, *_read_around(inner)} - inside
+        inside.add(inner.name)
     return read

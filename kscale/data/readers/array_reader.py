@@ -29,14 +29,14 @@ class ArrayReader(Reader):
     name: str = "x"
     shape: tuple[int, ...] = ()
 
-    def examples(self, path: Path) -> Iterator[Example]:
+    def readable(self, path: Path) -> Iterator[Example]:
         """The rows of an NPY file, or of `x_test` or `x` in an NPZ file."""
         try:
             array = self._array(path)
-        except (DataError, OSError, ValueError, EOFError) as error:
-            reason = str(error) if isinstance(error, DataError) else reason_of(error)
-            yield Example(str(path), None, reason)
-            return
+        except DataError:
+            raise
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(reason_of(error)) from error
         for row, values in enumerate(array):
             yield Example(f"{path}:{row}", {self.name: values})
 

@@ -34,12 +34,9 @@ class FileReader(Reader):
         """
         raise NotImplementedError
 
-    def examples(self, path: Path) -> Iterator[Example]:
+    def readable(self, path: Path) -> Iterator[Example]:
         """The one example of a file."""
-        try:
-            yield Example(str(path), {self.name: self.array(existing(path))})
-        except DataError as error:
-            yield Example(str(path), None, str(error))
+        yield Example(str(path), {self.name: self.array(existing(path))})
 
 
 def unreadable(path: Path, what: str, error: Exception | str) -> DataError:

@@ -119,7 +119,7 @@ _BROKEN = (
 @contextmanager
 def _opened(path: Path) -> "Iterator[Image.Image]":
     """The image; errors of Pillow become errors that name the file."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
         # Of damaged EXIF data, which is not needed, and of very large images.
@@ -130,13 +130,9 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
         except DataError:
             raise
         except (*_BROKEN, Image.DecompressionBombError) as error:
-            raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    if type(error).__name__ == "UnidentifiedImageError":
-        return unreadable(path, "an image", "its format is unknown or it is damaged")
-    return unreadable(path, "an image", error)
+            is_unknown = isinstance(error, UnidentifiedImageError)
+            reason = "its format is unknown or it is damaged" if is_unknown else error
+            raise unreadable(path, "an image", reason) from error
 
 
 def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":

@@ -78,15 +78,12 @@ class TableReader(Reader):
 
     columns: tuple[TableColumn, ...]
 
-    def examples(self, path: Path) -> Iterator[Example]:
+    def readable(self, path: Path) -> Iterator[Example]:
         """The rows of a file with their lines; an unreadable row has an error."""
-        try:
-            file = CsvFile.of(existing(path))
-            check_columns(self.columns, file)
-            for row in file.rows():
-                yield self._example(file, row)
-        except DataError as error:
-            yield Example(str(path), None, str(error))
+        file = CsvFile.of(existing(path))
+        check_columns(self.columns, file)
+        for row in file.rows():
+            yield self._example(file, row)
 
     def _example(self, file: CsvFile, row: Row) -> Example:
         source = f"{file.path}:{row.line}"

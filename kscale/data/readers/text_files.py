@@ -18,7 +18,6 @@ from kscale.data.sources.tables.csv_file import (
     is_table,
     opened,
 )
-from kscale.errors import DataError
 
 
 def text_of_file(path: Path) -> str:
@@ -46,18 +45,13 @@ class TextReader(Reader):
 
     columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
 
-    def examples(self, path: Path) -> Iterator[Example]:
+    def readable(self, path: Path) -> Iterator[Example]:
         """The text of a file, or the rows of a CSV file."""
         if is_table(path):
-            yield from TableReader(self.columns).examples(path)
-            return
-        try:
-            text = text_of_file(existing(path))
-        except DataError as error:
-            yield Example(str(path), None, str(error))
+            yield from TableReader(self.columns).readable(path)
             return
         raw = {column.name: np.array("", TEXT) for column in self.columns}
-        raw[self.columns[0].name] = np.array(text, TEXT)
+        raw[self.columns[0].name] = np.array(text_of_file(existing(path)), TEXT)
         yield Example(str(path), raw)
 
 

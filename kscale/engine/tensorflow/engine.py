@@ -1,4 +1,4 @@
-"""The engine of TensorFlow: every network is a program of its own."""
+"""The engine of TensorFlow: each program trains one network."""
 
 import gc
 from typing import Any

@@ -2,8 +2,8 @@
 
 `fit` leaves the graph after every few steps; on small networks that costs more than the
 training (measured by `experiments/epoch_loop.py`). Here the examples lie on the device,
-the host sends the order of an epoch, and gets its mean loss back. Data that is larger
-than memory comes in chunks of many steps, each an epoch of its own to the graph.
+the host sends the order of an epoch and gets the mean loss back. Data that is larger
+than memory comes in chunks of many steps; the graph takes each chunk for an epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,9 +53,9 @@ def is_worth_compiling(
 ) -> bool:
     """Whether XLA saves more than it costs, on one CPU.
 
-    It fuses the optimizer's passes over the weights: an epoch of a dense network takes
+    XLA fuses the optimizer's passes over the weights: an epoch of a dense network takes
     half the time. Compiling takes 0.4 s more, which some 3e8 updates of a weight repay
-    (`experiments/epoch_loop.py`). With convolutions in a loop it is far slower.
+    (`experiments/epoch_loop.py`). Convolutions in a loop are far slower with XLA.
     """
     on_one = strategy.num_replicas_in_sync == 1
     on_cpu = not tf.config.list_physical_devices("GPU")
@@ -71,7 +71,7 @@ class EpochProgram:
         data: The training part.
         recipe: Batches and schedule.
         strategy: Where to train; a batch is split evenly between its replicas.
-        compiled: Whether XLA compiles the epoch; without it `is_worth_compiling` says.
+        compiled: Whether XLA compiles the epoch; None for what is worth it.
 
     Attributes:
         model, optimizer: Made by `start`.

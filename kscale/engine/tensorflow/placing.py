@@ -9,8 +9,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.data.class_weights import class_weights_of
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import Rows, row_bytes
+from kscale.data.parts import Part
 
 CHUNK_BYTES = 2**26
 

@@ -1,1 +1,1 @@
-"""A user's own models: any `keras_tuner.HyperModel`, searched as a family is."""
+"""A user's models: any `keras_tuner.HyperModel`, searched as a family is."""

@@ -11,7 +11,7 @@ from kscale.guests.hypermodels.user_code import load_hypermodel
 
 @contextmanager
 def known_objects(hypermodel: str | None) -> Iterator[None]:
-    """Import a module, and let Keras know its classes and functions inside.
+    """A context in which Keras knows the classes and functions of a user's module.
 
     Args:
         hypermodel: `MODULE:NAME`; None for no module.
@@ -22,7 +22,7 @@ def known_objects(hypermodel: str | None) -> Iterator[None]:
     if hypermodel is None:
         yield
         return
-    # What a user's code prints is no part of an answer.
+    # Standard output is the result of a command; a user's code may print, too.
     with redirect_stdout(sys.stderr):
         code = load_hypermodel(hypermodel)
     known = keras.saving.get_custom_objects()

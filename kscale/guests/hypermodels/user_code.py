@@ -22,12 +22,12 @@ _INSTALLED = (f"{HERE}/", sys.base_prefix)
 
 @dataclass(frozen=True)
 class UserCode:
-    """A hypermodel and where it is from.
+    """A hypermodel and the place of its code.
 
     Args:
         name: `module:name`.
-        hypermodel: What builds.
-        folder: Where the module was found, if it was imported by its name.
+        hypermodel: Builds models.
+        folder: Folder in which a module that was imported by name was found.
     """
 
     name: str
@@ -35,7 +35,7 @@ class UserCode:
     folder: Path | None = None
 
     def importable(self) -> AbstractContextManager[None]:
-        """Modules beside an imported one are found, as they were when it was.
+        """A context in which modules in the folder are found.
 
         Raises:
             TrialError: The code ended the program.
@@ -43,7 +43,7 @@ class UserCode:
         return _running(self.folder)
 
     def objects(self) -> dict[str, Any]:
-        """Classes and functions that its module knows, by the names Keras saves."""
+        """Classes and functions of the module, by the names that Keras saves."""
         known = vars(sys.modules[self.name.partition(":")[0]]).values()
         return {
             each.__name__: each
@@ -59,11 +59,11 @@ def load_hypermodel(source: Any) -> UserCode:
     Args:
         source: `module:name` of something that is imported, the current folder first,
             or `path/to/file.py:name`, the folder of the file (or of its outermost
-            package) first; or that itself: a `keras_tuner.HyperModel`, a class of them
+            package) first; or an object: a `keras_tuner.HyperModel`, a class of them
             that needs no arguments, or a function `build(hp)`.
 
     Raises:
-        SpecError: It is none, or its module cannot be imported.
+        SpecError: The source is no hypermodel, or the module cannot be imported.
     """
     if not isinstance(source, str):
         return UserCode(*_hypermodel(source, ""))
@@ -74,7 +74,7 @@ def load_hypermodel(source: Any) -> UserCode:
 
 
 def root_of(file: str | None, module: str) -> Path | None:
-    """The folder that a module is looked for in, told by its file and its name."""
+    """The folder in which a module is found by its name."""
     if file is None:
         return None
     path = Path(file).resolve()
@@ -112,7 +112,7 @@ def _imported(name: str) -> tuple[ModuleType, Any]:
 
 
 def _place(named: str) -> tuple[str, Path, Path | None]:
-    """A module's name, where it is looked for, and its file if it is named by that."""
+    """The name of a module, its folder, and its file if the user named a file."""
     if "/" not in named and not named.endswith(".py"):
         return named, Path.cwd(), None
     path = Path(named).expanduser().resolve()

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
@@ -76,8 +77,8 @@ def call_fit(
 ) -> None:
     """Let the user's `fit` train a model: `fit(hp, model, x, y, **kwargs)`.
 
-    Arguments that the user's code gives itself (`model.fit(*args, epochs=20,
-    **kwargs)`), or does not take, are left out.
+    Arguments that the user's code decides (`model.fit(*args, epochs=20, **kwargs)`), or
+    does not take, are left out.
 
     Args:
         models: The user's models.
@@ -150,28 +151,15 @@ def _is_begun(model: Any, watch: Watch | None) -> bool:
     return (watch is not None and watch.calls > 0) or int(steps) > 0
 
 
-class _Stopped(Exception):
-    """A user's `fit` asked for more than the stand-in of a model can do."""
-
-
 class _NoModel:
     """Stands where a model is, for a `fit` that is to name its hyperparameters.
 
-    `fit` may compile it and the like; anything else ends the call.
+    `fit` may compile it and the like; a call of anything else ends in an error, after
+    the arguments of the call were asked for.
     """
 
-    trainable = True
-
     def __getattr__(self, name: str) -> Any:
-        return _pass if name in _BEFORE_TRAINING else _stop
-
-
-def _pass(*args: Any, **kwargs: Any) -> None:
-    """Nothing is done."""
-
-
-def _stop(*args: Any, **kwargs: Any) -> None:
-    raise _Stopped
+        return (lambda *args, **kwargs: None) if name in _BEFORE_TRAINING else None
 
 
 def has_default_fit(models: UserModels) -> bool:
@@ -193,7 +181,7 @@ def probe_fit(
     def probe(hp: DrawnHyperParameters) -> None:
         try:
             call_fit(models, hp, _NoModel(), dataset, recipe, most=_PROBED)
-        except Exception:  # noqa: S110  # a training raises it again, and records it
+        except Exception:  # noqa: S110  # a training raises the error again
             return
 
     return probe

@@ -34,8 +34,8 @@ class UserOutputs:
 
     Args:
         task: The targets.
-        names: Targets in the order of the outputs.
-        form: `dict`, `list`, or empty for a single output, however it is wrapped.
+        names: Targets in the order in which `keras.tree` flattens the outputs.
+        form: A structure like that of the outputs; a single output is not wrapped.
         numbers: How many numbers the model gives for an example, by target.
         scalings: From the outputs to the user's unit, by target; of models that are
             trained on scaled values.
@@ -43,7 +43,7 @@ class UserOutputs:
 
     task: Task
     names: tuple[str, ...]
-    form: str = ""
+    form: Any = 0
     numbers: Mapping[str, int] = field(default_factory=dict)
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
@@ -59,8 +59,9 @@ class UserOutputs:
         Raises:
             TrialError: The outputs do not suit the targets in number, names or shapes.
         """
-        names = tuple(target.name for target in task.targets)
-        outputs = cls(task, *_order_of(names, model, given))
+        names = _order_of(tuple(each.name for each in task.targets), model, given)
+        form = 0 if len(names) == 1 else keras.tree.map_structure(lambda _: 0, given)
+        outputs = cls(task, names, form)
         found = outputs.split(given)
         for target in task.targets:
             check_shape(target, tuple(found[target.name].shape))
@@ -69,19 +70,12 @@ class UserOutputs:
 
     def split(self, given: Any) -> dict[str, Any]:
         """Outputs of the model by target."""
-        if not self.form:
-            return {self.names[0]: single_output(given)}
-        if self.form == "dict":
-            return {name: given[name] for name in self.names}
-        return dict(zip(self.names, given, strict=True))
+        return dict(zip(self.names, keras.tree.flatten(given), strict=True))
 
     def join(self, items: Mapping[str, Any]) -> Any:
         """Items by target in the form of the outputs."""
-        if not self.form:
-            return items[self.names[0]]
-        if self.form == "dict":
-            return {name: items[name] for name in self.names}
-        return [items[name] for name in self.names]
+        flat = [items[name] for name in self.names]
+        return keras.tree.pack_sequence_as(self.form, flat)
 
     def are_logits(self, model: keras.Model) -> dict[str, bool]:
         """Whether the model gives logits, by target.
@@ -89,13 +83,12 @@ class UserOutputs:
         The compiled loss says so, or the last layer has no softmax. A loss on
         probabilities counts where the last layer says nothing.
         """
-        ends = _ends_of(model)
-        found = {}
-        for place, name in enumerate(self.names):
-            end = ends.get(name, _at(ends.get("", ()), place))
-            whole = None if self.form else model
-            found[name] = _is_logit(self._loss(model, place), end or whole)
-        return found
+        ends = [_maker_of(tensor) for tensor in getattr(model, "outputs", None) or ()]
+        whole = model if len(self.names) == 1 else None
+        return {
+            name: _is_logit(self._loss(model, place), _at(ends, place) or whole)
+            for place, name in enumerate(self.names)
+        }
 
     def _loss(self, model: keras.Model, place: int) -> Any:
         """The compiled loss of a target."""
@@ -153,16 +146,18 @@ def _letters_of(loss: Any) -> str:
 
 def _order_of(
     names: tuple[str, ...], model: keras.Model, given: Any
-) -> tuple[tuple[str, ...], str]:
-    """Targets in the order of a model's outputs, and the form of the outputs."""
+) -> tuple[str, ...]:
+    """Targets in the order in which `keras.tree` flattens a model's outputs."""
+    count = len(keras.tree.flatten(given))
     if len(names) == 1:
-        single_output(given)
-        return names, ""
+        if count != 1:
+            raise TrialError(f"the model gives {count} outputs, but one is needed")
+        return names
     if isinstance(given, dict) and set(given) == set(names):
-        return names, "dict"
-    if isinstance(given, list | tuple) and len(given) == len(names):
+        return tuple(sorted(names))
+    if isinstance(given, list | tuple) and count == len(names):
         named = tuple(getattr(model, "output_names", None) or ())
-        return (named if set(named) == set(names) else names), "list"
+        return named if set(named) == set(names) else names
     found = ", ".join(given) if isinstance(given, dict) else "other outputs"
     raise TrialError(
         f"the model must give a dict of {' and '.join(names)}, or {len(names)} outputs "
@@ -173,16 +168,6 @@ def _order_of(
 def _at(items: Any, place: int) -> Any:
     is_there = isinstance(items, list | tuple) and place < len(items)
     return items[place] if is_there else None
-
-
-def _ends_of(model: keras.Model) -> dict[str, Any]:
-    """What makes the outputs of a graph, by name; in their order under no name."""
-    outputs = getattr(model, "_outputs_struct", None)
-    if isinstance(outputs, dict):
-        return {name: _maker_of(tensor) for name, tensor in outputs.items()}
-    if isinstance(outputs, list | tuple):
-        return {"": tuple(map(_maker_of, outputs))}
-    return {}
 
 
 def _maker_of(tensor: Any) -> Any:
@@ -266,17 +251,3 @@ def probabilities_of(target: Target, given: Any, is_logit: bool) -> Any:
         return ops.concatenate([1 - second, second], axis=1)
     activation = keras.layers.Activation(target.head.activation)
     return activation(given) if is_logit else given
-
-
-def single_output(given: Any) -> Any:
-    """The output of a model that has one, however it is wrapped.
-
-    Raises:
-        TrialError: There are several.
-    """
-    items = list(given.values()) if isinstance(given, dict) else given
-    if not isinstance(items, list | tuple):
-        return items
-    if len(items) != 1:
-        raise TrialError(f"the model gives {len(items)} outputs, but one is needed")
-    return items[0]

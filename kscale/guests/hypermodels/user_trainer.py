@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from kscale.data.class_weights import class_weights_of
-from kscale.data.dataset import Dataset, PartName
+from kscale.data.dataset import Dataset
+from kscale.data.parts import PartName
 from kscale.engine.base import Outputs
 from kscale.engine.engines import make_engine
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
@@ -61,14 +62,14 @@ class UserTrainer:
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
-        """As `Trainer.train`; an interrupted training goes on as `Watch` has it."""
+        """As `Trainer.train`; `Watch` says how an interrupted training goes on."""
         spec = assignment.job.spec
         size, unknown = self.models.size(spec), len(self.models.unknown.get(spec, ()))
         training = RunningTraining(self.setup, assignment, size, unknown, on_epoch)
         return training.run(lambda: self._trained(training), self._devices)
 
     def _trained(self, training: RunningTraining) -> Training:
-        """Train, or go on; what cannot go on begins again, once."""
+        """Train, or go on; a training that cannot go on begins again, once."""
         try:
             return self._fitted(training)
         except (TimeUp, ResultsError, TrialError):
@@ -170,7 +171,7 @@ class UserTrainer:
     def _given(
         self, model: keras.Model, outputs: UserOutputs, part: PartName = "validation"
     ) -> Outputs:
-        """What a model gives for a part, as networks give it."""
+        """Outputs of a model for a part, in the form of a network's outputs."""
         rows = self.setup.dataset.parts[part].inputs
         batch = min(_PREDICT_BATCH, len(next(iter(rows.values()))))
         return outputs.read(

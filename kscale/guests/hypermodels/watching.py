@@ -99,9 +99,9 @@ def first_rate(optimizer: Any, asked: float) -> float:
 
     Args:
         optimizer: Any optimizer.
-        asked: The rate asked for. It is returned with all its digits where the
-            optimizer has it in 32 bits, where the optimizer does not tell, and for a
-            schedule of kscale's, whose first rate is not its largest.
+        asked: The rate asked for. This rate is returned where the optimizer has the
+            same in 32 bits, or none that is a number, and for a schedule of kscale's,
+            whose first rate is not its largest.
     """
     if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
         return asked

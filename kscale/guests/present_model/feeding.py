@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.scaling import Scaling

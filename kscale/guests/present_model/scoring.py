@@ -11,7 +11,8 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from kscale.data.dataset import Dataset, Part
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, fed_shapes, feeders_of

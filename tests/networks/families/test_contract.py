@@ -1,11 +1,21 @@
 """Every family keeps its promises for every kind of input it takes."""
 
+from collections.abc import Iterator
+
 import pytest
 from contracts import family as contract
 
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Family
 from kscale.task.tasks import InputKind, Task
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_models() -> Iterator[None]:
+    """Models that the checks share go with the last of them."""
+    yield
+    contract.built.cache_clear()
+
 
 PAIRS = [
     pytest.param(family, kind, id=f"{family.name}-{kind}")

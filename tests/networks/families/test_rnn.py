@@ -90,8 +90,13 @@ def test_padding_anywhere_changes_nothing_and_tokens_do(
         "residual": residual,
     }
     base, backwards = logits(knobs, [3, 7, 1, 9], [9, 1, 7, 3])
-    after, longer = logits(knobs, [3, 7, 1, 9, 0, 0, 0], [3, 7, 1, 9, 5, 2, 8])
-    before, between = logits(knobs, [0, 0, 3, 7, 1, 9], [3, 0, 7, 1, 0, 9])
+    after, before, between, longer = logits(
+        knobs,
+        [3, 7, 1, 9, 0, 0],
+        [0, 0, 3, 7, 1, 9],
+        [3, 0, 7, 1, 0, 9],
+        [3, 7, 1, 9, 5, 2],
+    )
     for padded in (after, before, between):
         np.testing.assert_allclose(padded, base, rtol=1e-4, atol=1e-4)
     for other in (longer, backwards):

@@ -102,21 +102,23 @@ def test_each_input_of_a_transformer_is_cut() -> None:
     check_size_equals_keras(blueprint)
 
 
-def logits(tokens: list[int], **knobs: Any) -> Any:
-    """Logits of one text from an MLP of just that length and always equal weights."""
+def logits(*texts: list[int], **knobs: Any) -> Any:
+    """Logits of texts of one length from an MLP for it, of always equal weights."""
     family = find_family("mlp")
     spec = family.spec(**{"depth": 2, "width": 8, **knobs})
-    model = build_model(family.blueprint(spec, text(11, length=len(tokens))), seed=1)
+    model = build_model(family.blueprint(spec, text(11, length=len(texts[0]))), seed=1)
     model.set_weights([weight * 5 for weight in model.get_weights()])
-    return np.asarray(model(np.array([tokens])))
+    return np.asarray(model(np.array(texts)))
 
 
 @pytest.mark.parametrize("knobs", [{}, {"embedding_width": 5, "norm": "none"}])
 def test_an_mlp_reads_the_average_of_what_is_no_padding(knobs: dict[str, Any]) -> None:
-    base = logits([3, 7, 1, 9], **knobs)
-    for same in ([3, 7, 1, 9, 0, 0], [0, 9, 0, 7, 1, 3], [3, 3, 7, 7, 1, 1, 9, 9]):
-        np.testing.assert_allclose(logits(same, **knobs), base, rtol=1e-4, atol=1e-4)
-    assert np.abs(logits([3, 7, 1, 8], **knobs) - base).max() > 1e-3
+    base, other = logits([3, 7, 1, 9], [3, 7, 1, 8], **knobs)
+    padded = logits([3, 7, 1, 9, 0, 0], [0, 9, 0, 7, 1, 3], **knobs)
+    twice = logits([3, 3, 7, 7, 1, 1, 9, 9], **knobs)
+    for same in (*padded, *twice):
+        np.testing.assert_allclose(same, base, rtol=1e-4, atol=1e-4)
+    assert np.abs(other - base).max() > 1e-3
     assert np.isfinite(logits([0, 0, 0], **knobs)).all()
 
 

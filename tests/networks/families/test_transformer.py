@@ -34,14 +34,15 @@ def test_sizes_equal_keras(task: Task, knobs: dict[str, Any]) -> None:
     check_size_equals_keras(FAMILY.blueprint(FAMILY.spec(**knobs), task))
 
 
-def logits(knobs: dict[str, Any], tokens: list[int]) -> Any:
-    """Logits of one text, from a model of just that length and always equal weights."""
+def logits(knobs: dict[str, Any], *texts: list[int]) -> Any:
+    """Logits of texts of one length, from a model of just that length and always equal
+    weights."""
     spec = FAMILY.spec(depth=2, width=16, heads=2, positions=8, **knobs)
-    task = Task.of("tokens", (len(tokens),), vocabulary=11, classes=3)
+    task = Task.of("tokens", (len(texts[0]),), vocabulary=11, classes=3)
     model = build_model(FAMILY.blueprint(spec, task), seed=1)
     # Embeddings start small; larger ones let every token matter.
     model.set_weights([weight * 5 for weight in model.get_weights()])
-    return np.asarray(model(np.array([tokens])))
+    return np.asarray(model(np.array(texts)))
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -49,15 +50,14 @@ def logits(knobs: dict[str, Any], tokens: list[int]) -> Any:
 def test_padding_changes_nothing_and_tokens_do(norm: str, pooling: str) -> None:
     knobs = {"norm": norm, "pooling": pooling}
     text = [3, 7, 1, 9]
-    base = logits(knobs, text)
-    padded = logits(knobs, [*text, 0, 0, 0])
+    (base,) = logits(knobs, text)
+    padded, longer = logits(knobs, [*text, 0, 0, 0], [*text, 5, 2, 8])
     np.testing.assert_allclose(padded, base, rtol=1e-4, atol=1e-4)
-    longer = logits(knobs, [*text, 5, 2, 8])
     assert np.abs(longer - base).max() > 1e-2
 
 
 def test_the_order_of_tokens_matters() -> None:
-    forth, back = logits({}, [3, 7, 1, 9]), logits({}, [9, 1, 7, 3])
+    forth, back = logits({}, [3, 7, 1, 9], [9, 1, 7, 3])
     assert np.abs(forth - back).max() > 1e-2
 
 

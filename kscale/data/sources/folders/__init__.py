@@ -23,9 +23,8 @@ from kscale.data.sources.folders.class_folders import (
 )
 from kscale.data.sources.folders.walking import Names, Walk, walk
 from kscale.errors import DataError
-from kscale.task.tasks import InputKind
 
-FOLDER_KINDS: Mapping[InputKind, FolderKind] = {
+FOLDER_KINDS: Mapping[str, FolderKind] = {
     "image": IMAGES,
     "spectrogram": SOUNDS,
     "tokens": TEXTS,
@@ -90,13 +89,18 @@ def _is_of(names: Names, kind: FolderKind) -> bool:
     return names[-1].lower().endswith(kind.suffixes)
 
 
-def _kind_of(found: Walk, asked: InputKind | None) -> tuple[FolderKind, list[str]]:
+def _kind_of(found: Walk, asked: str | None) -> tuple[FolderKind, list[str]]:
     """The kind of most files, and notes on the others."""
     counts = {
         kind: sum(_is_of(names, row) for names in found.files)
         for kind, row in FOLDER_KINDS.items()
     }
-    kind = _asked(asked) if asked else max(counts, key=lambda kind: counts[kind])
+    if asked and asked not in FOLDER_KINDS:
+        words = [f"{name!r} for {row.word}" for name, row in FOLDER_KINDS.items()]
+        raise DataError(
+            f"`kind` of a folder is {', '.join(words)}, but got kind={asked!r}."
+        )
+    kind = asked or max(counts, key=lambda kind: counts[kind])
     row = FOLDER_KINDS[kind]
     if not counts[kind]:
         raise DataError(_nothing(found, row.word if asked else ""))
@@ -111,15 +115,6 @@ def _kind_of(found: Walk, asked: InputKind | None) -> tuple[FolderKind, list[str
             "are the examples."
         )
     return row, _others(found, row)
-
-
-def _asked(kind: InputKind) -> InputKind:
-    if kind not in FOLDER_KINDS:
-        words = [f"{name!r} for {row.word}" for name, row in FOLDER_KINDS.items()]
-        raise DataError(
-            f"`kind` of a folder is {', '.join(words)}, but got kind={kind!r}."
-        )
-    return kind
 
 
 def _nothing(found: Walk, word: str) -> str:

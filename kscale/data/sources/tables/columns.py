@@ -57,7 +57,7 @@ class Column:
     compared: int = 0
     is_counter: bool = True
     title: str = ""
-    _last: str = ""
+    _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Count further cells."""
@@ -89,14 +89,13 @@ class Column:
                 self.odd = cell, lines[cells.index(cell)]
 
     def _follow(self, cells: Sequence[str]) -> None:
-        for cell in cells if self.is_counter else ():
-            follows = not self._last or (
-                self._last.isdecimal() and cell == str(int(self._last) + 1)
-            )
-            self.is_counter = cell.isdecimal() and follows
-            self._last = cell
-            if not self.is_counter:
-                return
+        """Find out whether further cells go on counting."""
+        if self.is_counter and cells[0].isdecimal() and self._next in ("", cells[0]):
+            first, end = int(cells[0]), int(cells[0]) + len(cells)
+            self.is_counter = [*cells] == [*map(str, range(first, end))]
+            self._next = str(end)
+        else:
+            self.is_counter = False
 
     @property
     def is_numeric(self) -> bool:

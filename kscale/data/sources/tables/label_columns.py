@@ -17,6 +17,7 @@ from kscale.data.sources.tables.label_sets import (
     true_columns,
 )
 from kscale.errors import DataError, unknown_name
+from kscale.text import listed
 
 _USUAL = ("label", "class", "target", "y")
 _KINDS = ("classes", "labels", "numbers")
@@ -121,12 +122,6 @@ def _asked(columns: Sequence[str], name: str) -> Label:
         if each not in columns:
             raise DataError(unknown_name("column", each, columns))
     return Label("labels", several, kind)
-
-
-def listed(names: Sequence[str], most: int = 30) -> str:
-    """The first names, and the number of the others."""
-    more = f", and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def label_arrays(label: Label, parts: LabelParts) -> LabelArrays:

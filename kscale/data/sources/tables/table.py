@@ -37,10 +37,10 @@ from kscale.data.sources.tables.label_columns import (
     LabelCells,
     chosen_labels,
     label_arrays,
-    listed,
 )
 from kscale.data.sources.tables.part_files import Files
 from kscale.errors import DataError, unknown_name
+from kscale.text import listed
 
 _TAKEN = {*keyword.kwlist, "self", "inputs", "args", "kwargs"}
 _USABLE = ("label", "ignore", "split_by", "text")

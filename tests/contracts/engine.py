@@ -1,0 +1,64 @@
+"""The contract of an engine; see `kscale.engine.base`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kscale.data.dataset import Dataset
+from kscale.engine.base import Engine, Network, Program
+from kscale.engine.progress import Progress, progress_in
+from kscale.engine.recipe import Recipe
+
+RECIPE = Recipe(epochs=4, batch_size=128)
+
+
+def check_engine(
+    engine: Engine, network: Network, dataset: Dataset, folder: Path
+) -> None:
+    """Whether an engine keeps its promises, with a network without random layers."""
+    placed = engine.place(dataset)
+
+    def started(seed: int = 11, rate: float = 0.01) -> Program:
+        program = engine.program(network, placed, RECIPE)
+        program.start([seed], [rate])
+        return program
+
+    def epoch(program: Program, number: int) -> float:
+        (loss,) = program.run_epoch([RECIPE.order(len(dataset.train), 11, number)])
+        return loss
+
+    def outputs(program: Program) -> np.ndarray[Any, Any]:
+        (found,) = program.predict(dataset.validation.inputs)
+        assert found.keys() == {target.name for target in dataset.task.targets}
+        (target,), count = dataset.task.targets, len(dataset.validation)
+        assert found[target.name].shape == (count, target.outputs)
+        return found[target.name]
+
+    # Seeds decide the weights, learning rates how far they move.
+    whole, same, other = started(), started(), started(seed=12)
+    np.testing.assert_array_equal(outputs(whole), outputs(same))
+    assert np.abs(outputs(whole) - outputs(other)).max() > 1e-3
+    losses = [epoch(whole, number) for number in range(3)]
+    assert losses == sorted(losses, reverse=True)
+    still = started(rate=0.0)
+    before = outputs(still)
+    epoch(still, 0)
+    np.testing.assert_array_equal(outputs(still), before)
+
+    # A checkpoint holds all that a training needs to go on.
+    path, progress = folder / "weights.npz", Progress(1, {"loss": [losses[0]]})
+    assert epoch(same, 0) == pytest.approx(losses[0], rel=1e-5)
+    same.save(path, progress)
+    assert progress_in(path) == progress
+    assert other.load(path) == progress
+    rest = [epoch(other, number) for number in (1, 2)]
+    assert rest == pytest.approx(losses[1:], rel=1e-4)
+
+    # An unusable checkpoint changes nothing.
+    (folder / "damaged.npz").write_bytes(path.read_bytes()[:-200])
+    before = outputs(other)
+    for name in ("damaged.npz", "none.npz"):
+        assert other.load(folder / name) is None
+    np.testing.assert_array_equal(outputs(other), before)

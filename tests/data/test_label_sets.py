@@ -87,6 +87,7 @@ def test_columns_that_are_named_one_by_one_stay_several_targets(tmp_path: Path) 
     path = columns_file(tmp_path, [[int(value) for value in row] for row in ROWS])
     data = load_dataset(path, label=("red", "round"), ignore=("old",))
     assert [target.kind for target in data.task.targets] == ["classes", "classes"]
+    assert "With the label red,round:labels they are one target." in data.notes
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.bool_])

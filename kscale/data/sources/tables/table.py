@@ -97,6 +97,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         notes=(
             *_notes_on_parts(files),
             *(each.note for each in targets.values()),
+            *_notes_on_targets(plan, cells["train"]),
             *plan.notes,
         ),
     )
@@ -259,6 +260,15 @@ def _fit(plan: _Plan, options: Options) -> Fit:
     if plan.is_text:
         return TextFit(tuple(names["text"]), options.vocabulary, options.length)
     return TableFit(tuple(names["number"]), tuple(names["category"]))
+
+
+def _notes_on_targets(plan: _Plan, cells: LabelCells) -> list[str]:
+    """How several targets of 0 and 1 can be labels of one target."""
+    names = [label.name for label in plan.labels]
+    are_apart = len(names) > 1 and names == list(cells.columns)
+    if not are_apart or any({*c} != {"0", "1"} for c in cells.columns.values()):
+        return []
+    return [f"With the label {','.join(names)}:labels they are one target."]
 
 
 def _notes_on_parts(files: Mapping[PartName, CsvFile]) -> list[str]:

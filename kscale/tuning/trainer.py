@@ -189,7 +189,6 @@ class RunningTraining:
         self.setup = setup
         self.assignment = assignment
         self.job = assignment.job
-        self.size = size
         self.on_epoch = on_epoch
         self.progress = Progress()
         self._began = self._saved = time.monotonic()

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,18 @@ def test_a_killed_training_goes_on_to_as_many_epochs(
     again, seen = trained(plan, tmp_path)
     assert not seen
     assert (again.score, again.curve) == (result.score, result.curve)
+
+
+def test_a_longer_rung_goes_on_from_a_shorter_one(tmp_path: Path) -> None:
+    plan, seen = plan_of(sequential), []
+    trainer, whole = trainer_of(plan), first_job(plan)
+    noted = {"on_epoch": lambda epochs, score: seen.append(epochs)}
+    short = train_in(tmp_path, trainer, replace(whole, epochs_to=1), **noted)
+    child = replace(whole, epochs_from=1, parent=whole.index)
+    result = train_in(tmp_path, trainer, child, **noted)
+    assert (result.status, seen) == ("ok", [1, 2, 3, 4])
+    assert result.curve["score"][:1] == short.curve["score"]
+    assert len(result.curve["loss"]) == 4 and result.epochs == 4
 
 
 def test_what_goes_on_has_its_weights_and_its_optimizer(tmp_path: Path) -> None:

@@ -38,9 +38,7 @@ def test_a_shipped_table_model_reads_the_rows_of_a_file(tmp_path: Path) -> None:
     named = [name.decode() for name in given["class_class"].numpy().tolist()]
     truth = np.array(data.task.targets[0].class_names)[data.test.targets["class"]]
     assert {
-        result.score
-        for result in run.results
-        if result.stage == "test" and result.spec.family == "linear"
+        result.score for result in run.evaluations if result.spec.family == "linear"
     } == {np.mean(np.array(named) == truth)}
 
     model.export(tmp_path / "exported", verbose=False)

@@ -7,6 +7,7 @@ they stand, and therefore without types.
 
 import math
 import operator
+from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,8 @@ from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, Setting
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.families.base import head_names
+from kscale.task.tasks import Task
 
 
 def attention(width, heads, **options):
@@ -214,3 +217,19 @@ class _Build:
             start = keras.initializers.GlorotUniform(seed)
             drawn = start((rows, math.prod(kernel.shape) // rows), dtype=kernel.dtype)
             kernel.assign(keras.ops.reshape(drawn, kernel.shape))
+
+
+def named_outputs(
+    model: keras.Model,
+    task: Task,
+    inputs: Mapping[str, Any],
+    training: bool | None = None,
+) -> dict[str, Any]:
+    """Outputs by target name that a model of a blueprint gives for inputs by name."""
+    outputs = model(single_or_named(inputs), training=training)
+    if len(task.targets) == 1:
+        return {task.targets[0].name: outputs}
+    return {
+        target.name: outputs[layer_name(head)]
+        for target, head in zip(task.targets, head_names(task), strict=True)
+    }

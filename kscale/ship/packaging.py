@@ -1,13 +1,13 @@
 """A trained network with its preprocessing: raw inputs in, names and values out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kscale.building.models import build_model
+from kscale.building.models import build_model, named_outputs
 from kscale.data.preprocessing import Preprocessing, raw_inputs_of
 from kscale.data.scaling import Scaling
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
@@ -15,7 +15,7 @@ from kscale.errors import ExportError
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.augmentation import without_augmentation
 from kscale.networks.families import find_family
-from kscale.networks.families.base import Spec, head_names
+from kscale.networks.families.base import Spec
 from kscale.ship.formats.base import write_whole
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
 from kscale.task.heads.labels import THRESHOLD
@@ -55,30 +55,52 @@ def package_model(
     if shipped != blueprint:
         trained, network = network, build_model(shipped)
         network.set_weights(trained.get_weights())
-    raw = raw_tensors(preprocessing)
-    read = {
-        item.name: apply_layers(preprocessing[item.name], raw, layer_name(item.name))
-        for item in task.inputs
-    }
-    outputs = network(single_or_named(read))
-    if len(task.targets) == 1:
-        outputs = {layer_name(head_names(task)[0]): outputs}
-    named: dict[str, Any] = {}
-    for target, head in zip(task.targets, head_names(task), strict=True):
-        given = outputs[layer_name(head)]
-        named |= target_outputs(target, given, target_scaling.get(target.name))
-    taken = {tensor.name: tensor for tensor in raw.values()}
-    return keras.Model(single_or_named(taken), single_or_named(named), name=spec.family)
+    return with_preprocessing(
+        spec.family,
+        lambda read: named_outputs(network, task, read),
+        task,
+        preprocessing,
+        target_scaling,
+    )
 
 
-def raw_tensors(preprocessing: Mapping[str, Preprocessing]) -> dict[str, Any]:
-    """Keras inputs for all raw inputs of preprocessings, by name."""
+def with_preprocessing(
+    name: str,
+    network: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    task: Task,
+    preprocessing: Mapping[str, Preprocessing],
+    target_scaling: Mapping[str, Scaling],
+    is_activated: bool = False,
+) -> keras.Model:
+    """A model of raw inputs, named outputs and the user's unit around a network.
+
+    Args:
+        name: Name of the model.
+        network: Gives outputs by target name for inputs by name.
+        task: The inputs and the targets.
+        preprocessing, target_scaling: As in `package_model`.
+        is_activated: As in `target_outputs`.
+    """
     found = raw_inputs_of(preprocessing)
-    names = input_names(raw.name for raw in found)
-    return {
-        raw.name: keras.Input(raw.shape, dtype=raw.dtype, name=names[raw.name])
-        for raw in found
+    names = input_names(item.name for item in found)
+    raw = {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
+        for item in found
     }
+    outputs = network(
+        {
+            item.name: apply_layers(
+                preprocessing[item.name], raw, layer_name(item.name)
+            )
+            for item in task.inputs
+        }
+    )
+    named: dict[str, Any] = {}
+    for target in task.targets:
+        given, scaling = outputs[target.name], target_scaling.get(target.name)
+        named |= target_outputs(target, given, scaling, is_activated)
+    taken = {tensor.name: tensor for tensor in raw.values()}
+    return keras.Model(single_or_named(taken), single_or_named(named), name=name)
 
 
 def target_outputs(

@@ -13,7 +13,7 @@ from kscale.data.sources.tables.csv_file import (
     BLANKS,
     SUFFIXES,
     CsvFile,
-    Row,
+    CsvRow,
     all_numbers,
     numbered,
 )
@@ -85,7 +85,7 @@ class TableReader(Reader):
         for row in file.rows():
             yield self._example(file, row)
 
-    def _example(self, file: CsvFile, row: Row) -> Example:
+    def _example(self, file: CsvFile, row: CsvRow) -> Example:
         source = f"{file.path}:{row.line}"
         if row.error:
             return Example(source, None, row.error)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kscale.building.models import build_model
+from kscale.building.models import build_model, named_outputs
 from kscale.data.example_rows import Rows, row_bytes
 from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
@@ -24,11 +24,9 @@ from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoin
 from kscale.engine.tensorflow.losses import example_losses
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
 from kscale.engine.tensorflow.schedule import make_optimizer
-from kscale.naming import layer_name, single_or_named
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
-from kscale.networks.families.base import head_names
-from kscale.task.tasks import Target, Task
+from kscale.task.tasks import Target
 
 _PREDICT_BATCH = 512
 _PREDICT_BYTES = 2**30
@@ -198,7 +196,7 @@ class EpochProgram:
         batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
         wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
         with tf.GradientTape() as tape:
-            outputs = _named_outputs(self.model, self.data.task, batch, training=True)
+            outputs = named_outputs(self.model, self.data.task, batch, training=True)
             loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -222,17 +220,4 @@ class EpochProgram:
         return tf.reduce_mean(losses)
 
     def _trace_predict(self, inputs: Any) -> Any:
-        return _named_outputs(self.model, self.data.task, inputs, training=False)
-
-
-def _named_outputs(
-    model: keras.Model, task: Task, inputs: Mapping[str, Any], training: bool
-) -> dict[str, Any]:
-    """What a model gives for inputs by name: outputs by target name."""
-    outputs = model(single_or_named(inputs), training=training)
-    if len(task.targets) == 1:
-        return {task.targets[0].name: outputs}
-    return {
-        target.name: outputs[layer_name(head)]
-        for target, head in zip(task.targets, head_names(task), strict=True)
-    }
+        return named_outputs(self.model, self.data.task, inputs, training=False)

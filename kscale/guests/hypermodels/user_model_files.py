@@ -1,5 +1,6 @@
 """The file of a user's model, with preprocessing and names around the model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,7 @@ from kscale.errors import ExportError, reason_of
 from kscale.guests.hypermodels.user_outputs import UserOutputs, probabilities_of
 from kscale.naming import single_or_named
 from kscale.ship.opening import what_opening_needs
-from kscale.ship.packaging import raw_tensors, save_model, target_outputs
-from kscale.ship.preprocessing_layers import apply_layers
+from kscale.ship.packaging import save_model, with_preprocessing
 
 
 def save_user_model(
@@ -55,19 +55,22 @@ def _packaged(
     model: keras.Model, user_outputs: UserOutputs, dataset: Dataset
 ) -> keras.Model:
     """As `package_model` does it for a family."""
-    raw = raw_tensors(dataset.preprocessing)
-    read = {
-        item.name: apply_layers(dataset.preprocessing[item.name], raw, item.name)
-        for item in dataset.task.inputs
-    }
     are_logits = user_outputs.are_logits(model)
     _forget_training(model)
-    given = user_outputs.split(model(single_or_named(read)))
-    outputs: dict[str, Any] = {}
-    for target in dataset.task.targets:
-        found = given[target.name]
-        if target.head.is_named:
-            found = probabilities_of(target, found, are_logits[target.name])
-        scaling = user_outputs.scalings.get(target.name)
-        outputs |= target_outputs(target, found, scaling, is_activated=True)
-    return keras.Model(single_or_named(raw), single_or_named(outputs), name="packaged")
+
+    def network(read: Mapping[str, Any]) -> dict[str, Any]:
+        given = user_outputs.split(model(single_or_named(read)))
+        for target in dataset.task.targets:
+            if target.head.is_named:
+                is_logit, found = are_logits[target.name], given[target.name]
+                given[target.name] = probabilities_of(target, found, is_logit)
+        return given
+
+    return with_preprocessing(
+        "packaged",
+        network,
+        dataset.task,
+        dataset.preprocessing,
+        user_outputs.scalings,
+        is_activated=True,
+    )

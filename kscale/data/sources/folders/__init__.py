@@ -13,11 +13,11 @@ from kscale.data.readers.image_files import IMAGES
 from kscale.data.readers.sound_files import SOUNDS
 from kscale.data.readers.text_files import TEXTS
 from kscale.data.sources.folders.class_folders import (
-    File,
-    Layout,
+    ClassFolders,
+    LabelledFile,
+    class_folders_of,
     count_suffixes,
     expected,
-    layout_of,
     listed_classes,
     missing_classes,
 )
@@ -57,7 +57,7 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
     kind, notes = _kind_of(found, options.kind)
     options.refuse_except(f"a folder of {kind.word}", *kind.options)
     chosen = [names for names in found.files if _is_of(names, kind)]
-    layout = layout_of(found, chosen, kind.word)
+    layout = class_folders_of(found, chosen, kind.word)
     if options.split_by is None:
         missing = missing_classes(layout, kind.word)
         groups: dict[PartName, RawArray] = {}
@@ -140,7 +140,7 @@ def _others(found: Walk, row: FolderKind) -> list[str]:
     ]
 
 
-def _joined(layout: Layout) -> Layout:
+def _joined(layout: ClassFolders) -> ClassFolders:
     """All parts as one."""
     if len(layout.parts) == 1:
         return layout
@@ -157,7 +157,7 @@ def _joined(layout: Layout) -> Layout:
     )
 
 
-def _groups(layout: Layout, pattern: str) -> RawArray:
+def _groups(layout: ClassFolders, pattern: str) -> RawArray:
     try:
         searched = re.compile(pattern)
     except re.error as error:
@@ -169,7 +169,7 @@ def _groups(layout: Layout, pattern: str) -> RawArray:
     return RawArray.of(f"split_by='{pattern}'", keys)
 
 
-def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:
+def _key(pattern: re.Pattern[str], file: LabelledFile, root: Path) -> str:
     name = "/".join(file.names)
     match = pattern.search(name)
     key = match and match.group(1 if pattern.groups else 0)
@@ -181,7 +181,7 @@ def _key(pattern: re.Pattern[str], file: File, root: Path) -> str:
     return key
 
 
-def _counted(layout: Layout, word: str) -> list[str]:
+def _counted(layout: ClassFolders, word: str) -> list[str]:
     counts = {part: len(files) for part, files in layout.parts.items()}
     notes = [
         f"A folder of {sum(counts.values()):,} {word} in "

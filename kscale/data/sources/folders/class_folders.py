@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class File:
+class LabelledFile:
     """One example: its path below the folder, and its class."""
 
     names: Names
@@ -26,7 +26,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ClassFolders:
     """The examples of a folder.
 
     Args:
@@ -38,7 +38,7 @@ class Layout:
 
     root: Path
     folders: Mapping[PartName, Path]
-    parts: Mapping[PartName, Sequence[File]]
+    parts: Mapping[PartName, Sequence[LabelledFile]]
     warnings: tuple[str, ...]
 
     @property
@@ -47,7 +47,7 @@ class Layout:
         return sorted({file.label for file in self.parts["train"]})
 
 
-def layout_of(walk: Walk, files: Sequence[Names], word: str) -> Layout:
+def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFolders:
     """Parts and classes of files.
 
     Args:
@@ -75,7 +75,7 @@ def layout_of(walk: Walk, files: Sequence[Names], word: str) -> Layout:
         warnings += _beside(walk.root, sum(len(names) == 1 for names in files), word)
     warnings += _empty(walk, parts, above, word)
     folders = {part: walk.root.joinpath(*above[part]) for part in parts}
-    return Layout(walk.root, folders, parts, tuple(warnings))
+    return ClassFolders(walk.root, folders, parts, tuple(warnings))
 
 
 def expected(root: Path) -> str:
@@ -115,14 +115,14 @@ def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
 
 def _examples(
     walk: Walk, files: Sequence[Names], above: Mapping[PartName, Names], word: str
-) -> tuple[dict[PartName, list[File]], list[str]]:
+) -> tuple[dict[PartName, list[LabelledFile]], list[str]]:
     """By part, files in folders of classes below the folder `above`; and warnings."""
-    parts: dict[PartName, list[File]] = {}
+    parts: dict[PartName, list[LabelledFile]] = {}
     warnings: list[str] = []
     for part, top in above.items():
         depth, folder = len(top), walk.root.joinpath(*top)
         mine = [n for n in files if n[:depth] == top and len(n) > depth]
-        examples = [File(n, n[depth]) for n in mine if len(n) > depth + 1]
+        examples = [LabelledFile(n, n[depth]) for n in mine if len(n) > depth + 1]
         if part == "train" and not examples:
             count = "" if top else f"{len(files):,} "
             raise DataError(
@@ -143,7 +143,7 @@ def _beside(folder: Path, count: int, word: str) -> list[str]:
 
 def _empty(
     walk: Walk,
-    parts: Mapping[PartName, Sequence[File]],
+    parts: Mapping[PartName, Sequence[LabelledFile]],
     above: Mapping[PartName, Names],
     word: str,
 ) -> list[str]:
@@ -168,7 +168,7 @@ def _left_out(root: Path, folders: Sequence[str], *is_or_are: str) -> str:
     )
 
 
-def missing_classes(layout: Layout, word: str) -> list[str]:
+def missing_classes(layout: ClassFolders, word: str) -> list[str]:
     """A sentence for each part that lacks a class of the training part.
 
     Raises:

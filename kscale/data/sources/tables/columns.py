@@ -25,7 +25,7 @@ _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECA
 
 
 @dataclass
-class Column:
+class ColumnCounts:
     """Counts over the cells of a column.
 
     Args:
@@ -115,7 +115,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ColumnRole:
     """The role of a column, with a note or a warning."""
 
     role: Role
@@ -123,7 +123,7 @@ class Judged:
     is_warning: bool = False
 
 
-def judged(column: Column, is_text: bool = False) -> Judged:
+def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     """The role of a column.
 
     Args:
@@ -135,22 +135,22 @@ def judged(column: Column, is_text: bool = False) -> Judged:
         return _of_text(column, name)
     if len(column.values) < 2 and not (column.values and column.blanks):
         what = f"only {min(column.values)!r}" if column.values else "nothing"
-        return Judged("left out", f"{name} is left out: it holds {what}.")
+        return ColumnRole("left out", f"{name} is left out: it holds {what}.")
     if column.is_numeric:
         if column.is_counter and _INDEX.fullmatch(column.name):
             sentence = f"{name} is left out: it counts the rows."
-            return Judged("left out", sentence, is_warning=True)
-        return Judged("number")
+            return ColumnRole("left out", sentence, is_warning=True)
+        return ColumnRole("number")
     if column.is_text:
-        return Judged("text")
+        return ColumnRole("text")
     return _of_words(column, name)
 
 
-def _of_text(column: Column, name: str) -> Judged:
+def _of_text(column: ColumnCounts, name: str) -> ColumnRole:
     words = column.words / max(1, column.filled)
     if words >= _LEAST_WORDS:
-        return Judged("text")
-    return Judged(
+        return ColumnRole("text")
+    return ColumnRole(
         "text",
         f"{name} has {words:.1f} words a text: they end at spaces, and a language "
         "without spaces is not read well.",
@@ -158,7 +158,7 @@ def _of_text(column: Column, name: str) -> Judged:
     )
 
 
-def _of_words(column: Column, name: str) -> Judged:
+def _of_words(column: ColumnCounts, name: str) -> ColumnRole:
     """A column of words or identifiers."""
     if column.odd and column.huge and column.numbers + column.huge == column.filled:
         cell, line = column.odd
@@ -166,18 +166,18 @@ def _of_words(column: Column, name: str) -> Judged:
             f"{name} is left out: networks read numbers up to 3.4e38 (float32), and it "
             f"holds {cell} in line {line}. Give it in another unit, or its logarithm."
         )
-        return Judged("left out", sentence, is_warning=True)
+        return ColumnRole("left out", sentence, is_warning=True)
     hint = _hint(column)
     if column.share > 0.5:
         sentence = f"{name} is left out: most of its values occur once{hint}."
-        return Judged("left out", sentence, is_warning=True)
+        return ColumnRole("left out", sentence, is_warning=True)
     if hint:
         sentence = f"{name} is read as categories{hint}."
-        return Judged("category", sentence, is_warning=True)
-    return Judged("category")
+        return ColumnRole("category", sentence, is_warning=True)
+    return ColumnRole("category")
 
 
-def _hint(column: Column) -> str:
+def _hint(column: ColumnCounts) -> str:
     """What a user may change in a column that is hardly a category."""
     if column.dates > column.filled / 2:
         return "; it holds dates, of which years or months would be of more use"
@@ -191,13 +191,13 @@ def _hint(column: Column) -> str:
     return ""
 
 
-def survey(file: CsvFile) -> dict[str, Column]:
+def survey(file: CsvFile) -> dict[str, ColumnCounts]:
     """Counts over all columns of a file.
 
     Raises:
         DataError: A row cannot be read, or there is none.
     """
-    columns = {name: Column(name) for name in file.columns}
+    columns = {name: ColumnCounts(name) for name in file.columns}
     for name in file.unnamed:
         columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
     for lines, cells in file.chunks():

@@ -31,7 +31,7 @@ _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """The cells of one row, without the spaces around them.
 
     Args:
@@ -82,7 +82,7 @@ class CsvFile:
         unnamed = tuple(c for c, name in zip(columns, names, strict=True) if not name)
         return cls(path, delimiter, columns, unnamed)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[CsvRow]:
         """The rows below the first, blank lines left out, one in memory at a time.
 
         Raises:
@@ -95,7 +95,7 @@ class CsvFile:
                     f"{self.path}:{line} must have {len(self.columns)} cells, one for "
                     f"each column of the first line, but it has {len(cells)}."
                 )
-            yield Row(line, cells, error)
+            yield CsvRow(line, cells, error)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, some thousand at a time.

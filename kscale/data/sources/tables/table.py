@@ -26,9 +26,9 @@ from kscale.data.readers.table_reader import (
 )
 from kscale.data.readers.text_files import TextReader
 from kscale.data.sources.tables.columns import (
-    Column,
-    Judged,
-    judged,
+    ColumnCounts,
+    ColumnRole,
+    role_of,
     survey,
 )
 from kscale.data.sources.tables.csv_file import BLANKS, CsvFile, is_number
@@ -127,7 +127,9 @@ def _with_labels(
     return files, warnings
 
 
-def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> _Plan:
+def _planned(
+    file: CsvFile, columns: Mapping[str, ColumnCounts], options: Options
+) -> _Plan:
     labels = chosen_labels(file.columns, options.label, file.path.name)
     groups = [options.split_by] if options.split_by else []
     asked = [column for label in labels for column in label.columns]
@@ -136,7 +138,7 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
         if name not in columns:
             raise DataError(unknown_name("column", name, columns))
     found = {
-        name: judged(column, name in options.text)
+        name: role_of(column, name in options.text)
         for name, column in columns.items()
         if name not in left_out
     }
@@ -160,7 +162,7 @@ def _planned(file: CsvFile, columns: Mapping[str, Column], options: Options) -> 
 
 
 def _used(
-    found: Mapping[str, Judged], options: Options
+    found: Mapping[str, ColumnRole], options: Options
 ) -> tuple[list[str], tuple[str, ...]]:
     """The columns that are read, all text or no text, and a warning of the others."""
     useful = [name for name, each in found.items() if each.role != "left out"]

@@ -1,9 +1,8 @@
 """The Python door: a search from data and a budget to a run with an answer."""
 
-import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +12,15 @@ from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.errors import BudgetError
 from kscale.guests.present_model.baseline_file import find_baseline
-from kscale.networks.backbones import Backbone
-from kscale.networks.blueprint import flat_layers
 from kscale.run import Run
 from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.records import Record
-from kscale.search.pool import Pool
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
+from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plan import AnyPool, Plan, make_plan
+from kscale.tuning.plan import Plan, family_plan
+from kscale.tuning.references import ReferenceSource
 from kscale.tuning.request import (
     OF_ONE_NETWORK,
     OPTIONS,
@@ -30,6 +28,7 @@ from kscale.tuning.request import (
     single_request,
     with_options,
 )
+from kscale.tuning.time_policy import TimePolicy
 
 if TYPE_CHECKING:
     from kscale.tuning.latency_limit import LatencyGate
@@ -130,14 +129,14 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     )
     objective = task_objective(request.objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
-    found = (request, dataset, request.budget(recipe.batch_size), objective, recipe)
+    budget = request.budget(recipe.batch_size)
+    found = (request, dataset, objective, recipe, budget)
     if request.hypermodel is None:
-        plan = make_plan(*found)
+        plan = family_plan(*found)
     else:
-        from kscale.guests.hypermodels.search_plan import plan_user_models
+        from kscale.guests.hypermodels.candidates import user_candidates
 
-        names = (request.depth_knob, request.width_knob)
-        plan = plan_user_models(request.hypermodel, *found, *names)
+        plan = Plan(*found, user_candidates(request, dataset, budget, recipe))
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
 
 
@@ -152,60 +151,72 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         KscaleError: As `tune`.
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
-    started = time.monotonic() - plan.seconds
-    from kscale.building.backbone_weights import check_weights
-    from kscale.engine.tensorflow.devices import make_strategy, replicas_of
-    from kscale.guests.present_model.retraining import check_retrainable
-    from kscale.guests.present_model.scoring import load_present
-    from kscale.tuning.driver import Session
+    policy = TimePolicy(plan.request.time_limit, plan.seconds)
+    from kscale.engine.engines import make_engine
+    from kscale.tuning.driver import Driver
 
     listener = listener or Listener()
-    devices = make_strategy(plan.request.strategy)
-    plan = _suited(plan, replicas_of(devices))
+    plan = _suited(plan, make_engine(plan.request.strategy).devices().replicas)
+    plan = _with_present(plan)
     request = plan.request
-    check_weights(_backbones(plan))
-    present = load_present(plan.baseline, plan.dataset, plan.objective)
-    if present is not None and request.retrain_baseline:
-        check_retrainable(present)
-    about = {} if present is None else {"baseline": present.to_json()}
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
-    if plan.own is not None:
-        plan.own.read(folder, listener.note, request.trials)
-    limit = request.time_limit
-    deadline = math.inf if limit is None else started + limit
+    plan.candidates.prepare(folder, listener.note, request.trials)
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
     with RecordsWriter(folder, plan.description()) as writer:
-        writer.add_session(plan.session(), about)
-        if plan.own is not None:
-            plan.own.keep(folder)
-        gate = _gate_of(plan, folder, writer, deadline)
+        writer.add_session(plan.session(), plan.about)
+        plan.candidates.keep(folder)
+        gate = _gate_of(plan, folder, writer, policy)
         try:
-            pool = _narrowed(gate, plan.pool, listener)
+            plan = _narrowed(plan, gate, listener)
         except BudgetError:
             if is_new:
                 shutil.rmtree(folder, ignore_errors=True)
                 if existed:
                     folder.mkdir()
             raise
-        session = Session(
+        driver = Driver(
             plan,
             folder,
             writer,
-            devices,
             listener,
-            deadline,
-            request.checkpoint_seconds,
-            gate,
-            pool,
-            present,
-            _write_page,
+            policy,
+            gate=gate,
+            write_page=_write_page,
         )
         try:
-            session.run()
+            driver.run()
         except KeyboardInterrupt as error:
-            raise SearchInterrupted(Run(folder, session.recorded)) from error
-    return Run(folder, session.recorded)
+            raise SearchInterrupted(Run(folder, driver.recorded)) from error
+    return Run(folder, driver.recorded)
+
+
+def _with_present(plan: Plan) -> Plan:
+    """The plan with the user's present model among what it is compared with.
+
+    Raises:
+        ExportError: The file cannot be read.
+        SpecError: The model does not suit the data, or cannot be trained anew.
+    """
+    request = plan.request
+    if plan.baseline is None:
+        return plan
+    from kscale.guests.present_model.retraining import (
+        RetrainedReference,
+        check_retrainable,
+    )
+    from kscale.guests.present_model.scoring import PresentReference, load_present
+
+    present = load_present(plan.baseline, plan.dataset, plan.objective)
+    references: list[ReferenceSource] = [PresentReference(present)]
+    if request.retrain_baseline:
+        check_retrainable(present)
+        rate = request.settings.get("learning_rate")
+        rates = () if rate is None else (float(rate),)
+        references.append(RetrainedReference(present, *rates))
+    about = {**plan.about, "baseline": present.to_json()}
+    references = [*plan.references, *references]
+    return replace(plan, references=tuple(references), about=about)
 
 
 def _suited(plan: Plan, replicas: int) -> Plan:
@@ -241,32 +252,23 @@ def _write_page(folder: Path, results: Sequence[Record]) -> None:
     Run(folder, results).write(folder / "report.html")
 
 
-def _backbones(plan: Plan) -> Iterator[Backbone]:
-    """The backbones of all networks that the search may train."""
-    having = {f.name: f for f in plan.space.families if "backbone" in f.all_knobs}
-    for spec in plan.pool.specs() if having else ():
-        if spec.family in having:
-            blueprint = having[spec.family].blueprint(spec, plan.dataset.task)
-            for layer in flat_layers(blueprint):
-                if isinstance(layer, Backbone):
-                    yield layer
-
-
 def _gate_of(
-    plan: Plan, folder: Path, writer: RecordsWriter, deadline: float
+    plan: Plan, folder: Path, writer: RecordsWriter, policy: TimePolicy
 ) -> "LatencyGate | None":
     """What measures latencies, where they are limited."""
-    if plan.space.budget.max_latency_ms is None:
+    if plan.budget.max_latency_ms is None:
         return None
     from kscale.tuning.latency_limit import LatencyGate
 
-    return LatencyGate(plan, folder, read_records(folder), writer.append, deadline)
+    return LatencyGate(plan, folder, read_records(folder), writer.append, policy)
 
 
-def _narrowed(gate: "LatencyGate | None", pool: AnyPool, listener: Listener) -> AnyPool:
-    """What of a pool may be fast enough; the listener hears what had to be measured."""
-    if gate is None or not isinstance(pool, Pool):
-        return pool
+def _narrowed(plan: Plan, gate: "LatencyGate | None", listener: Listener) -> Plan:
+    """The plan with what may be fast enough; the listener hears what was measured."""
+    candidates = plan.candidates
+    if gate is None or not isinstance(candidates, FamilyCandidates):
+        return plan
+    pool = candidates.pool
     narrow = gate.narrow(pool)
     if gate.measurements:
         networks = (
@@ -279,4 +281,4 @@ def _narrowed(gate: "LatencyGate | None", pool: AnyPool, listener: Listener) -> 
     for family in pool.space.families:
         if not narrow.by_family({family.name: 1}).any():
             listener.note(f"Family {family.name} is left out: all of it is too slow.")
-    return narrow
+    return replace(plan, candidates=replace(candidates, pool=narrow))

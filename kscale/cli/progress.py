@@ -41,7 +41,7 @@ class LineListener(Listener):
         self._plan, data, request = plan, plan.dataset, plan.request
         self._trained = list(filter(_is_trained, recorded))  # type: ignore[arg-type]
         before = len(self._trained)
-        searched = plan.trials_of(plan.pool) * request.seeds
+        searched = plan.candidates.most_trials(request.trials) * request.seeds
         compared = len(plan.baselines()) + request.retrain_baseline
         self._expected = max(compared + searched, before)
         self.note(
@@ -52,8 +52,8 @@ class LineListener(Listener):
         for text in plan.notes:
             self.note(text)
         self.note(
-            f"Searching {', '.join(family.name for family in plan.space.families)}: "
-            f"{plan.pool.found}; at most {request.trials} are tried. "
+            f"Searching {', '.join(plan.candidates.names)}: "
+            f"{plan.candidates.found}; at most {request.trials} are tried. "
             f"Run folder: {folder}"
         )
         uneven = imbalance_notes(
@@ -98,7 +98,7 @@ class LineListener(Listener):
     def state(self) -> str:
         """The best so far and the time left."""
         plan, entries = self._plan, entries_of(self._trained)
-        entries = answers_of(entries, plan.space.budget, names_one(plan.identity))
+        entries = answers_of(entries, plan.budget, names_one(plan.identity))
         best = best_of(entries, plan.objective)
         left = "unknown time"
         if self._end is not None:

@@ -3,6 +3,11 @@
 from collections.abc import Callable
 
 from kscale.search.contract import Searcher
+from kscale.search.draws import Settings
+from kscale.search.halving import HalvingSearcher
 from kscale.search.random_search import RandomSearcher
 
-SEARCHERS: dict[str, Callable[..., Searcher]] = {"random": RandomSearcher}
+SEARCHERS: dict[str, Callable[[Settings], Searcher]] = {
+    "halving": HalvingSearcher,
+    "random": RandomSearcher,
+}

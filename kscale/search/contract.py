@@ -1,67 +1,78 @@
-"""The contract of a searcher: `ask` for a job, `tell` its results."""
+"""The contract of a searcher: from what is known to the next job, as a function."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from hashlib import blake2b
 from typing import Protocol
 
-from kscale.networks.families.base import Spec, is_own
+from kscale.networks.families.base import Spec
 from kscale.runs.records import Stage, Training, training_key
 
 
 class Signal(Enum):
-    """What a searcher may answer instead of a job."""
+    """What a searcher may propose instead of a job."""
 
     WAIT = "wait"
     DONE = "done"
 
 
 WAIT = Signal.WAIT
-"""Results of jobs that were asked for are due before the next job can be chosen."""
+"""The next job cannot be chosen before a pending one has ended."""
 
 DONE = Signal.DONE
-"""There will be no further job."""
+"""There is no further job."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Trainings of one spec, each with a seed and a learning rate of its own.
+    """Trainings of one spec, each with a seed and a learning rate.
 
     Args:
         stage: `baseline`, `search` or `finalist`.
-        index: Number of the job within its stage, from 0.
+        index: Number of the job within the stage, from 0; other jobs have others.
         spec: What to train.
         seeds: A seed for each member.
-        learning_rates: A learning rate for each member.
+        learning_rates: A learning rate for each member; None where the code of a user's
+            model decides.
         epochs_to: Epochs the weights have been trained when the job ends.
         epochs_from: Epochs they were trained before; above 0 the job goes on from the
-            weights and the optimizer of its parent's members.
-        parent: Index of the job it goes on from, in the same stage.
-        keep: Whether the weights stay on disk: a later job may go on from them, or they
-            may become the answer.
+            weights and the optimizers of the parent's members.
+        parent: Index of the job to go on from, in the same stage.
+        keep: Whether the weights stay on disk whatever becomes of the scores.
     """
 
     stage: Stage
     index: int
     spec: Spec
     seeds: tuple[int, ...]
-    learning_rates: tuple[float, ...]
+    learning_rates: tuple[float | None, ...]
     epochs_to: int
     epochs_from: int = 0
     parent: int | None = None
     keep: bool = False
 
-    def member_key(self, member: int, epochs: int | None = None) -> str:
-        """A name for one training that says what it is, whatever its job is numbered.
+    def key(self, member: int) -> str:
+        """A name for the training of a member, whatever the job is numbered.
 
         Two jobs that train the same spec with the same seed, learning rate, stage and
-        epochs have the same key, so a finished one is never trained again.
+        epochs have the same key, so that a finished one is never trained again.
         """
-        # The code of a user's model decides the rate, which is known after training.
-        rate = None if is_own(self.spec.family) else self.learning_rates[member]
-        epochs = self.epochs_to if epochs is None else epochs
-        return training_key(self.stage, self.spec, rate, self.seeds[member], epochs)
+        return self._key(member, self.epochs_to)
+
+    def parent_key(self, member: int) -> str | None:
+        """The key of the training that a member goes on from; None if from nothing."""
+        return self._key(member, self.epochs_from) if self.epochs_from else None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all members."""
+        return tuple(self.key(member) for member in range(len(self.seeds)))
+
+    def _key(self, member: int, epochs: int) -> str:
+        rate, seed = self.learning_rates[member], self.seeds[member]
+        return training_key(self.stage, self.spec, rate, seed, epochs)
 
 
 def derived_seed(*parts: object) -> int:
@@ -78,33 +89,107 @@ def derived_seed(*parts: object) -> int:
     return 1 + int.from_bytes(digest, "big") % (2**31 - 1)
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What time is left for a search, and what a job would cost.
+
+    Args:
+        seconds: Time left.
+        cost: Seconds that a job will take.
+        most: Most seconds of all finalists together.
+        share: Part of the time left that one job should take at most.
+        began: How many trainings of the history are older than this session.
+    """
+
+    seconds: float = math.inf
+    cost: Callable[[Job], float] = lambda job: 0.0
+    most: float = math.inf
+    share: float = 0.25
+    began: int = 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether time is limited at all."""
+        return self.seconds < math.inf
+
+    def total(self, jobs: Iterable[Job]) -> float:
+        """Seconds that jobs will take one after the other."""
+        return sum(map(self.cost, jobs))
+
+    def less(self, seconds: float) -> "Allowance":
+        """The allowance when some seconds are reserved for something else."""
+        return replace(self, seconds=self.seconds - seconds)
+
+    def choose(self, jobs: Sequence[Job]) -> Job | None:
+        """The first job within the share of the time left, or else the cheapest one.
+
+        Returns:
+            None where there is no job, or time for none.
+        """
+        if not self.is_limited or not jobs:
+            return jobs[0] if jobs else None
+        fits = (job for job in jobs if self.cost(job) <= self.share * self.seconds)
+        chosen = next(fits, None) or min(jobs, key=self.cost)
+        return chosen if self.cost(chosen) <= self.seconds else None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is left of a search, as far as it is known.
+
+    Args:
+        jobs: Jobs that are known to come, pending ones left out.
+        trainings: Expected number of further trainings.
+        work: Expected work of those: the sum over them of `Size.training_work` times
+            the epochs.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    trainings: float = 0.0
+    work: float = 0.0
+
+
 class Searcher(Protocol):
-    """Proposes jobs and learns from their results.
+    """Proposes jobs from what is known.
 
     Rules, checked for every searcher in `tests/contracts/searcher.py`:
 
-    - It reads no file and no clock, prints nothing and imports no Keras. Its proposals
-      depend only on its arguments and on the results told, in the order of the jobs.
-    - It never proposes a spec beyond the budget.
-    - It answers `DONE` when nothing is left to propose, and keeps answering so.
-    - It survives failed results.
+    - A searcher reads no file and no clock, prints nothing and imports no Keras. It
+      keeps nothing but what follows from the arguments; equal calls give equal answers.
+    - Random choices depend on the seed and the index of a job alone.
+    - A job is proposed once: none whose members are all in the history or pending.
+    - No proposed spec is over the budget.
+    - `DONE` comes when nothing is left to propose, and again ever after.
+    - A failed training is history like any other.
     """
 
-    def ask(self) -> Job | Signal:
-        """The next job, `WAIT` or `DONE`."""
-        ...
+    def propose(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Job | Signal:
+        """The next job, `WAIT` or `DONE`.
 
-    def planned(self) -> Sequence[Job]:
-        """Jobs it would propose next whatever it is told; may be empty.
-
-        From them the time that is left is worked out.
+        Args:
+            history: Every finished training, failed ones too, in the order of the file.
+            pending: Jobs that are out.
+            allowance: What time is left.
         """
         ...
 
-    def prefer(self, job: Job) -> None:
-        """Propose a planned job next; the others keep their order."""
+    def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
+        """What is left, from which the time left is worked out."""
         ...
 
-    def tell(self, job: Job, results: Sequence[Training]) -> None:
-        """Take the results of a job: one for each member, in order."""
+    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
+        """Keys of finished trainings whose weights a later job may go on from."""
         ...
+
+
+def keys_of(history: Iterable[Training], pending: Iterable[Job] = ()) -> set[str]:
+    """Keys of all trainings that are finished or out."""
+    done = {training.key for training in history}
+    return done | {key for job in pending for key in job.keys}
+
+
+def is_known(job: Job, keys: set[str]) -> bool:
+    """Whether all members of a job are among the keys."""
+    return keys.issuperset(job.keys)

@@ -15,15 +15,13 @@ from kscale.errors import BudgetError, SpecError
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.search.contract import DONE, Job, Signal
-from kscale.search.rounds import ROUND, Rounds
+from kscale.search.draws import Draw
 from kscale.units import format_value
 
 MOST_MISSES = 200
 """Draws in a row without a new spec that fits, after which there is none."""
 
 _MOST_ERRORS = 20  # first draws that all make no model
-_MOST_REFUSED = 30  # in a row
 _UNKNOWN = ("max_flops", "max_memory")
 
 
@@ -34,15 +32,12 @@ class Drawn:
     Args:
         spec: What was drawn, as far as it decides the model.
         size: Exact size; None where there is no model.
-        learning_rate: The one of the model, as far as it is known before a training;
-            0 where it is not.
         reason: Why there is no model, in one line.
         unknown: Layers of unknown FLOPs and activations, which `size` lacks.
     """
 
     spec: Spec
     size: Size | None
-    learning_rate: float = 0.0
     reason: str = ""
     unknown: tuple[str, ...] = ()
 
@@ -82,6 +77,8 @@ class DrawnPool:
         tell: Called after each draw.
     """
 
+    most_refused = 30
+
     def __init__(
         self,
         source: Source,
@@ -118,20 +115,21 @@ class DrawnPool:
         """Those found so far."""
         return [drawn.spec for drawn in self._found]
 
-    def some(self, first: int, number: int) -> list[Drawn]:
-        """What fits from a position on; fewer where drawing takes longer than
-        `seconds`, but one where there is one at all.
+    def some(self, first: int, number: int) -> Sequence[Draw]:
+        """What fits from a place on; fewer where drawing takes longer than `seconds`,
+        but one where there is one at all.
 
         Raises:
             BudgetError, SpecError: As `at`.
         """
         until = time.monotonic() + self.seconds
-        found: list[Drawn] = []
+        found: list[Draw] = []
         for position in range(first, first + number):
             drawn = self.at(position, until if found else math.inf)
             if drawn is None:
                 break
-            found.append(drawn)
+            assert drawn.size is not None  # the draw fits
+            found.append(Draw(drawn.spec, None, int(drawn.size.training_work)))
         return found
 
     def at(self, position: int, until: float = math.inf) -> Drawn | None:
@@ -214,62 +212,3 @@ class DrawnPool:
             f"No {self.source.name} fits {asked}: the smallest of {self.draws} draws "
             f"({point}) has {over}. Raise the limit or allow smaller hyperparameters."
         )
-
-
-class DrawnSearcher(Rounds):
-    """Proposes what a pool draws, in rounds of 20.
-
-    A round is smaller where the pool has no time to draw more.
-
-    Args:
-        pool: Draws what fits.
-        trials: Most jobs to propose.
-        epochs: Epochs to train each.
-        seed: Decides the seeds of the trainings.
-        seeds_per_spec: Trainings a spec, each from another seed.
-        admits: Whether a spec may be proposed; one that may not is passed over, and
-            after 30 of them in a row there is no further job.
-    """
-
-    def __init__(
-        self,
-        pool: DrawnPool,
-        trials: int,
-        epochs: int,
-        seed: int = 0,
-        seeds_per_spec: int = 1,
-        admits: Callable[[Spec], bool] | None = None,
-    ) -> None:
-        super().__init__(trials, epochs, seed, seeds_per_spec, admits)
-        self.pool = pool
-        self._asked = 0
-        self._refused = 0
-
-    def ask(self) -> Job | Signal:
-        """The next job; `DONE` after `trials` jobs or when nothing new is drawn."""
-        while self.planned():
-            is_admitted = self.admits is None or self.admits(self._round[0].spec)
-            job = self._round.pop(0)
-            if is_admitted:
-                self._asked += 1
-                self._refused = 0
-                return job
-            self._refused += 1
-        return DONE
-
-    def planned(self) -> Sequence[Job]:
-        """What is left of this round."""
-        if self._refused >= _MOST_REFUSED:
-            return ()
-        if not self._round:
-            self._draw_round()
-        return tuple(self._round)
-
-    def _draw_round(self) -> None:
-        work: dict[Job, int] = {}
-        number = min(ROUND, self.trials - self._asked)
-        for index, drawn in enumerate(self.pool.some(self._drawn, number), self._drawn):
-            assert drawn.size is not None  # it fits
-            job = self._job(index, drawn.spec, drawn.learning_rate)
-            work[job] = int(drawn.size.training_work)
-        self._begin_round(work)

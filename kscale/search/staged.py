@@ -6,18 +6,32 @@ from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import Entry, best_of, entries_of, front_of, is_answer, is_tied
 from kscale.runs.records import Stage, Training
-from kscale.search.contract import DONE, WAIT, Job, Searcher, Signal, derived_seed
+from kscale.search.contract import (
+    DONE,
+    WAIT,
+    Allowance,
+    Job,
+    Outlook,
+    Searcher,
+    Signal,
+    derived_seed,
+    is_known,
+    keys_of,
+)
 from kscale.task.objectives import Objective
 
 
 class StagedSearcher:
-    """Baselines first, then another searcher's jobs, then the finalists.
+    """Baselines first, then the jobs of another searcher, then the finalists.
 
     Finalists are the specs within one standard error of the best, at least two and at
     most `most_finalists`: the best first, then those on the front from the smallest up,
-    because one of them will be recommended if it holds. Each is trained again from
-    `finalist_seeds` new seeds, so that no lucky seed wins. Where none of them keeps up
-    with the next best, that one becomes a finalist too.
+    because one of them will be recommended if the score holds. Each is trained again
+    from `finalist_seeds` new seeds, so that no lucky seed wins. Where none of them
+    keeps up with the next best spec, that spec becomes a finalist too.
+
+    Under a time limit as many finalists are reserved time for as half of the limit is
+    enough for; where that is fewer than two, all of the time is for the search.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -26,8 +40,10 @@ class StagedSearcher:
         budget: Finalists must fit it; a baseline need not.
         epochs: Epochs to train baselines and finalists.
         seed: Decides the seeds of baselines and finalists.
-        finalist_seeds: New seeds a finalist; 0 leaves the finalists out.
+        finalist_seeds: New seeds of a finalist; 0 leaves the finalists out.
         most_finalists: Most finalists.
+        sets_rates: Whether finalists are given the learning rate of the search; if not,
+            the code of a user's model decides.
     """
 
     def __init__(
@@ -40,6 +56,7 @@ class StagedSearcher:
         seed: int = 0,
         finalist_seeds: int = 3,
         most_finalists: int = 5,
+        sets_rates: bool = True,
     ) -> None:
         self.searcher = searcher
         self.objective = objective
@@ -48,101 +65,61 @@ class StagedSearcher:
         self.seed = seed
         self.finalist_seeds = finalist_seeds
         self.most_finalists = most_finalists
-        self.results: list[Training] = []
-        self._waiting: set[tuple[str, int]] = set()
-        self._queue = [
+        self.sets_rates = sets_rates
+        self.baselines = [
             self._job("baseline", index, spec, rate, count=1)
             for index, (spec, rate) in enumerate(baselines)
         ]
-        self._finals: list[Job] | None = None
-        self._stopped = False
 
-    def ask(self) -> Job | Signal:
+    def propose(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Job | Signal:
         """The next job of the run."""
-        if self._queue:
-            return self._hand_out(self._queue.pop(0))
-        if self._finals is None:
-            job = DONE if self._stopped else self.searcher.ask()
-            if isinstance(job, Job):
-                return self._hand_out(job)
-            if job is WAIT or self._waiting:
-                return WAIT
-            self._finals = self.finals()
-            self._queue = list(self._finals)
-            return self.ask()
-        if self._waiting:
+        keys = keys_of(history, pending)
+        for job in self.baselines:
+            if not is_known(job, keys):
+                return job
+        finals = self.finals(history)
+        if not self._is_closed(history, pending, allowance):
+            likely = self._likely_finals(history, pending, allowance)
+            reserved = self._affordable(finals if finals[1:] else likely, allowance)
+            within = allowance.less(allowance.total(reserved))
+            proposed = self.searcher.propose(history, pending, within)
+            if proposed is not DONE:
+                return proposed
+            finals = list(self._affordable(finals, allowance))
+        if any(job.stage != "finalist" for job in pending):
             return WAIT
-        return self._another_final() or DONE
+        due = [job for job in finals if not is_known(job, keys)]
+        if not due and pending:
+            return WAIT
+        if not due and (another := self._another_final(history, finals)):
+            due = [another] if not is_known(another, keys) else []
+        is_affordable = due and allowance.cost(due[0]) <= allowance.seconds
+        return due[0] if is_affordable else DONE
 
-    def _another_final(self) -> Job | None:
-        """A finalist more, where a score of one seed is above all the finalists' means.
+    def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
+        """Baselines, what the search expects, and the finalists of now."""
+        keys = keys_of(history, pending)
+        inner = self.searcher.outlook(history, pending)
+        jobs = (*self.baselines, *inner.jobs, *self.finals(history))
+        due = tuple(job for job in jobs if not is_known(job, keys))
+        return Outlook(due, inner.trainings, inner.work)
 
-        Retraining lowers scores that were chosen for being high; the next in line may
-        then stand above them, and must be retrained before it can be believed or not.
-        """
-        if not self._finals or len(self._finals) >= self.most_finalists:
-            return None
-        entries = self._answers(self.results)
-        best = best_of(entries, self.objective)
-        others = [entry for entry in entries if entry.stage != "finalist"]
-        next_best = best_of(others, self.objective)
-        if best is None or next_best is None:
-            return None
-        if not self.objective.better(next_best.score, best.score):
-            return None
-        job = self._final(len(self._finals), next_best)
-        self._finals.append(job)
-        return self._hand_out(job)
+    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
+        """What the search needs."""
+        return self.searcher.needed(history, pending)
 
-    def planned(self) -> Sequence[Job]:
-        """What is sure to come: baselines and jobs of the search, or finalists."""
-        if self._finals is not None or self._stopped:
-            return tuple(self._queue)
-        return (*self._queue, *self.searcher.planned())
-
-    def prefer(self, job: Job) -> None:
-        """Ask for a planned job of the search next."""
-        self.searcher.prefer(job)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the finalists are decided."""
-        return self._finals is not None
-
-    @property
-    def planned_finals(self) -> list[Job]:
-        """Jobs of the finalists, once they are decided; empty before."""
-        return list(self._finals or [])
-
-    def tell(self, job: Job, results: Sequence[Training]) -> None:
-        """Take the results of a job."""
-        self._waiting.discard((job.stage, job.index))
-        self.results += results
-        if job.stage == "search":
-            self.searcher.tell(job, results)
-
-    def stop_search(self, most_finalists: int | None = None) -> None:
-        """Ask the searcher for nothing more; finalists come next.
-
-        Args:
-            most_finalists: A new limit on them where time is short; fewer than two
-                leave the finalists out.
-        """
-        self._stopped = True
-        if most_finalists is not None:
-            self.most_finalists = min(most_finalists, self.most_finalists)
-            self.finalist_seeds *= self.most_finalists > 1
-
-    def finals(self) -> list[Job]:
-        """Jobs of the finalists that the results so far would give."""
+    def finals(self, history: Sequence[Training]) -> list[Job]:
+        """Jobs of the finalists that the scores of the search give."""
         if not self.finalist_seeds:
             return []
-        return [self._final(i, entry) for i, entry in enumerate(self.finalists())]
+        return [self._final(i, e) for i, e in enumerate(self.finalists(history))]
 
-    def finalists(self) -> list[Entry]:
-        """Entries that would be retrained, the best first."""
-        told = [result for result in self.results if result.stage != "finalist"]
-        entries = self._answers(told)
+    def finalists(self, history: Sequence[Training]) -> list[Entry]:
+        """Entries to be retrained, the best first."""
+        searched = [training for training in history if training.stage != "finalist"]
+        entries = self._entries(searched)
         best = best_of(entries, self.objective)
         if best is None:
             return []
@@ -153,19 +130,67 @@ class StagedSearcher:
         order = [best, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
 
-    def _answers(self, results: Sequence[Training]) -> list[Entry]:
-        return [e for e in entries_of(results) if is_answer(e, self.budget)]
+    def _is_closed(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> bool:
+        """Whether a time limit has ended the search of this session for good."""
+        recent = [training.stage for training in history[allowance.began :]]
+        recent += [job.stage for job in pending]
+        return allowance.is_limited and "finalist" in recent
+
+    def _likely_finals(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Sequence[Job]:
+        """Two finalists of middling cost, while no score says which they will be."""
+        if not (self.finalist_seeds and allowance.is_limited):
+            return ()
+        coming = self.searcher.outlook(history, pending).jobs
+        searched = [t.spec for t in history if t.stage == "search"]
+        specs = dict.fromkeys([*searched, *(job.spec for job in coming)])
+        jobs = [
+            self._job("finalist", index, spec, None, self.finalist_seeds)
+            for index, spec in enumerate(specs)
+        ]
+        jobs.sort(key=allowance.cost)
+        middle = max(len(jobs) // 2 - 1, 0)
+        return jobs[middle : middle + 2]
+
+    def _affordable(self, finals: Sequence[Job], allowance: Allowance) -> Sequence[Job]:
+        """As many finalists as there is time for; none where that is only one."""
+        seconds = min(allowance.seconds, allowance.most)
+        ends = range(1, len(finals) + 1)
+        number = sum(allowance.total(finals[:end]) <= seconds for end in ends)
+        return finals[:number] if number > 1 else ()
+
+    def _another_final(
+        self, history: Sequence[Training], finals: Sequence[Job]
+    ) -> Job | None:
+        """A finalist more, where a score of one seed is above all the finalists' means.
+
+        Retraining lowers scores that were chosen for being high; the next in line may
+        then stand above them, and must be retrained before it can be believed or not.
+        """
+        entries = self._entries(history)
+        proved = [entry for entry in entries if entry.stage == "finalist"]
+        if not finals or not proved or len(proved) >= self.most_finalists:
+            return None
+        others = [entry for entry in entries if entry.stage != "finalist"]
+        best, next_best = (best_of(e, self.objective) for e in (proved, others))
+        if best is None or next_best is None:
+            return None
+        if not self.objective.better(next_best.score, best.score):
+            return None
+        return self._final(len(proved), next_best)
+
+    def _entries(self, history: Sequence[Training]) -> list[Entry]:
+        return [e for e in entries_of(history) if is_answer(e, self.budget)]
 
     def _final(self, index: int, entry: Entry) -> Job:
-        rate = entry.learning_rate or 0.0
+        rate = entry.learning_rate if self.sets_rates else None
         return self._job("finalist", index, entry.spec, rate, self.finalist_seeds)
 
-    def _hand_out(self, job: Job) -> Job:
-        self._waiting.add((job.stage, job.index))
-        return job
-
     def _job(
-        self, stage: Stage, index: int, spec: Spec, rate: float, count: int
+        self, stage: Stage, index: int, spec: Spec, rate: float | None, count: int
     ) -> Job:
         what = (self.seed, stage, spec.family, spec.knobs, rate)
         return Job(

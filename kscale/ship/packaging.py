@@ -81,12 +81,7 @@ def with_preprocessing(
         preprocessing, target_scaling: As in `package_model`.
         is_activated: As in `target_outputs`.
     """
-    found = raw_inputs_of(preprocessing)
-    names = input_names(item.name for item in found)
-    raw = {
-        item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
-        for item in found
-    }
+    raw = raw_tensors(preprocessing)
     outputs = network(
         {
             item.name: apply_layers(
@@ -101,6 +96,16 @@ def with_preprocessing(
         named |= target_outputs(target, given, scaling, is_activated)
     taken = {tensor.name: tensor for tensor in raw.values()}
     return keras.Model(single_or_named(taken), single_or_named(named), name=name)
+
+
+def raw_tensors(preprocessing: Mapping[str, Preprocessing]) -> dict[str, Any]:
+    """Keras inputs for all raw inputs of preprocessings, by name."""
+    found = raw_inputs_of(preprocessing)
+    names = input_names(item.name for item in found)
+    return {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
+        for item in found
+    }
 
 
 def target_outputs(

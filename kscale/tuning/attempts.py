@@ -69,10 +69,10 @@ class MemberWeights:
         self.folder = folder
         self.job = job
         self.member = member
-        self.key = job.member_key(member)
+        self.key = job.key(member)
         self.path = folder / f"{self.key}.npz"
         self.attempts = Attempts(folder / f"{self.key}.attempts.json")
-        self._parent = folder / f"{job.member_key(member, job.epochs_from)}.npz"
+        self._parent = folder / f"{job.parent_key(member)}.npz"
 
     @property
     def are_finished(self) -> bool:
@@ -96,13 +96,35 @@ class MemberWeights:
             paths.append(self._parent)
         return next((path for path in paths if progress_in(path)), None)
 
-    def finish(self, attempt: int) -> None:
-        """An attempt trained to the end: its weights are the training's."""
-        os.replace(self.target(attempt), self.path)
-        self.drop_attempts()
+    def assignment(self, seconds: float = math.inf) -> Assignment:
+        """What an executor is handed for the next attempt.
 
-    def drop_attempts(self) -> None:
-        """Delete what attempts wrote."""
+        Args:
+            seconds: Time that is left.
+        """
+        start, number = self.start(), self.last_attempt() + 1
+        target = self.target(number)
+        return Assignment(self.job, self.member, number, start, target, seconds)
+
+    def begin(self, assignment: Assignment) -> bool:
+        """Count an attempt; no more are made after two deaths at one epoch."""
+        if self.are_finished:
+            return True
+        epochs = epochs_in(assignment.start) if assignment.start is not None else 0
+        return self.attempts.begin(epochs) < _MOST_DEATHS
+
+    def end(self, assignment: Assignment, training: Training | None) -> None:
+        """Put the weights of a finished attempt in place.
+
+        Args:
+            assignment: What was attempted.
+            training: What came of it; None where the time was over first.
+        """
+        self.attempts.end()
+        if training is None:
+            return
+        if training.status == "ok":
+            os.replace(assignment.target, self.path)
         for path in self._written():
             path.unlink(missing_ok=True)
 
@@ -131,21 +153,19 @@ def train_member(
     Raises:
         ResultsError, TimeUp: As `Trainer.train`.
     """
-    start, number = weights.start(), weights.last_attempt() + 1
-    target = weights.target(number)
-    assignment = Assignment(weights.job, weights.member, number, start, target, seconds)
+    assignment = weights.assignment(seconds)
+    result: Training | None = None
     try:
-        epochs = epochs_in(start) if start is not None else 0
-        is_due = not weights.are_finished
-        if is_due and weights.attempts.begin(epochs) >= _MOST_DEATHS:
-            training = RunningTraining(setup, assignment, size)
-            result = training.failed("the process died twice while training it")
-        else:
+        if weights.begin(assignment):
             result = train(assignment, on_epoch)
-        if result.status == "ok":
-            weights.finish(number)
         else:
-            weights.drop_attempts()
+            result = given_up(setup, assignment, size)
     finally:
-        weights.attempts.end()
+        weights.end(assignment, result)
     return result
+
+
+def given_up(setup: TrainingSetup, assignment: Assignment, size: Size) -> Training:
+    """The record of a training that would only kill the process again."""
+    training = RunningTraining(setup, assignment, size)
+    return training.failed("the process died twice while training it")

@@ -1,65 +1,63 @@
-"""One start of a search in its folder: search, finalists, test scores, models."""
+"""The driver: one start of a search, from free slots to recorded trainings."""
 
-import math
-import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from kscale.errors import BudgetError, ResultsError, TrialError
-from kscale.guests.hypermodels.user_trainer import UserTrainer
-from kscale.guests.present_model.retraining import retrained_results
-from kscale.guests.present_model.scoring import Present, present_results
-from kscale.networks.families.base import Spec
+from kscale.errors import BudgetError, TrialError
 from kscale.reports.board_logs import LogWriter
-from kscale.runs.entries import (
-    Entry,
-    answers_of,
-    best_of,
-    entries_of,
-    front_of,
-    names_one,
-    recommended_of,
-)
+from kscale.runs.entries import entries_of, front_of
 from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.recorded import RecordedRun
-from kscale.runs.records import MAJORITY, Evaluation, Record, Reference, Training
-from kscale.search.contract import Job
-from kscale.task.evaluation import evaluate, evaluate_test
-from kscale.tuning.attempts import MemberWeights, train_member
+from kscale.runs.records import Record, Training
+from kscale.search.contract import Job, Signal
+from kscale.tuning.answering import Answering
+from kscale.tuning.attempts import MemberWeights, given_up, train_member
 from kscale.tuning.costs import CostModel
-from kscale.tuning.family_trainer import FamilyTrainer
-from kscale.tuning.keras_tuner_host import JobTuner, SearcherOracle, StopSearch
+from kscale.tuning.executor import Executor, LocalExecutor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
+from kscale.tuning.ledger import JobOracle
 from kscale.tuning.listeners import Listener
-from kscale.tuning.majority import majority_answers
-from kscale.tuning.plan import AnyPool, Plan
-from kscale.tuning.trainer import TimeUp, Trainer, TrainingSetup
+from kscale.tuning.plan import Plan
+from kscale.tuning.references import ReferenceContext
+from kscale.tuning.time_policy import TimePolicy
+from kscale.tuning.trainer import TimeUp
 
-_MOST_OF_TIME = 0.25  # of the time left for searching, for one training
-
-
-def _no_page(folder: Path, results: Sequence[Record]) -> None:
-    """A search that nobody reads a page of."""
+PageWriter = Callable[[Path, Sequence[Record]], None]
+"""Writes the page of a run from the folder and the records."""
 
 
-class Session:
-    """One start of a search in a folder that is open for writing.
+@dataclass
+class _OpenJob:
+    """A job that is out: members that wait, and trainings that have ended."""
+
+    job: Job
+    slot: str
+    waiting: deque[int]
+    trainings: list[Training] = field(default_factory=list)
+    running: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return not self.waiting and not self.running
+
+
+class Driver:
+    """Runs a search: asks for a job for each free slot, and records what comes back.
+
+    Each finished training is on disk before anything else happens. Only the driver
+    writes records and puts finished weights in place.
 
     Args:
         plan: What to do.
         folder: Folder of the run.
-        writer: The open folder's writer.
-        strategy: Where to train.
+        writer: Writes the records of the folder.
         listener: Hears of progress.
-        deadline: `time.monotonic()` at which trainings stop.
-        checkpoint_seconds: Least time between two checkpoints of one training.
+        policy: The time limit of this session.
+        executor: Runs the members of jobs; by default in this process.
         gate: Measures latencies, where they are limited.
-        pool: Specs to search, if not all of the plan's.
-        present: The user's present model, where there is one to compare with.
-        write_page: Writes the report of a folder, when all else is done.
+        write_page: Writes the page of the run when all else is done.
     """
 
     def __init__(
@@ -67,40 +65,43 @@ class Session:
         plan: Plan,
         folder: Path,
         writer: RecordsWriter,
-        strategy: Any,
         listener: Listener,
-        deadline: float = math.inf,
-        checkpoint_seconds: float = 15.0,
+        policy: TimePolicy,
+        executor: Executor | None = None,
         gate: LatencyGate | None = None,
-        pool: AnyPool | None = None,
-        present: Present | None = None,
-        write_page: Callable[[Path, Sequence[Record]], None] = _no_page,
+        write_page: PageWriter = lambda folder, records: None,
     ) -> None:
         self.plan = plan
-        self.write_page = write_page
         self.folder = folder
         self.writer = writer
         self.listener = listener
-        self.deadline = deadline
-        self.recorded = read_records(folder)
-        self.logs = LogWriter(RecordedRun(folder, self.recorded))
+        self.policy = policy
         self.gate = gate
-        self.pool = pool or plan.pool
-        self.searcher = plan.searcher(self.pool, gate.admits if gate else None)
-        self.present = present
-        self.strategy = strategy
-        self.setup = training_setup(plan, checkpoint_seconds)
-        self.family_trainer = FamilyTrainer(self.setup)
-        self.trainer = make_trainer(plan, self.setup)
-        self.costs = CostModel(
-            plan.dataset.task,
-            len(plan.dataset.train),
-            plan.recipe.batch_size,
-            plan.size,
+        self.write_page = write_page
+        self.trainers = plan.trainers()
+        self.executor = executor or LocalExecutor(
+            self.trainers.of_job, listener.epoch_done
         )
-        for result in self.recorded:
-            self.costs.see(result)
+        self.recorded = read_records(folder)
+        self.began = len(self.trainings)
+        self.logs = LogWriter(RecordedRun(folder, self.recorded))
+        self.searcher = plan.searcher(gate.admits if gate else None)
+        data = plan.dataset
+        self.costs = CostModel(len(data.train), plan.recipe.batch_size, plan.size)
+        for training in self.trainings:
+            self.costs.see(training)
+        self._open: dict[str, _OpenJob] = {}  # by trial
         self._announced = False
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Finished trainings, failed ones too: the history of the searcher."""
+        return [item for item in self.recorded if isinstance(item, Training)]
+
+    @property
+    def pending(self) -> list[Job]:
+        """Jobs that are out."""
+        return [item.job for item in self._open.values()]
 
     def run(self) -> None:
         """Search, then answer; what was finished stays whatever happens."""
@@ -108,64 +109,144 @@ class Session:
         if self.gate is not None:
             self.gate.record = self._append
         try:
-            self._record_majority()
-            self._record_present()
+            self._score_references()
             self._search()
             self._raise_if_all_failed()
-            self._answer()
+            Answering(
+                self.plan,
+                self.folder / "models",
+                self.trainers,
+                self.recorded,
+                self._append,
+                self._weights_of,
+                self.listener.note,
+            ).run()
+            self.write_page(self.folder, self.recorded)
         finally:
+            self.executor.close()
             self.listener.ended()
 
+    def _score_references(self) -> None:
+        context = ReferenceContext(
+            self.plan.setup,
+            self.recorded,
+            self.folder / "models",
+            self.plan.request.seed,
+            self.policy.seconds_left,
+            self.listener.epoch_done,
+        )
+        for source in self.plan.references:
+            try:
+                for record in source.records(context):
+                    self._append(record)
+                    if record.seconds and record.part == "validation":
+                        self.listener.result_recorded(record)
+            except TimeUp:
+                self.listener.note(
+                    "The time limit ended the training of the present model; the same "
+                    "command goes on with it."
+                )
+
     def _search(self) -> None:
-        oracle = SearcherOracle(
-            self.searcher, self.plan.objective, self.recorded, self._before_ask
-        )
-        tuner = JobTuner(
-            oracle,
-            self._train,
-            self._record,
-            self.folder / "tuner",
-            self.strategy,
-        )
+        oracle = JobOracle(self._propose, self.plan.objective, self.folder / "tuner")
         try:
-            tuner.search(verbose=0)
-        except StopSearch as stop:
-            if isinstance(stop.__cause__, ResultsError):
-                raise stop.__cause__ from stop
-            self.listener.note(
-                "The time limit ended a training; the same command goes on with it."
-            )
-        except TimeUp:
+            while self._fill_slots(oracle):
+                for outcome in self.executor.finished():
+                    self._settle(oracle, outcome)
+        except _LatencyTimeUp:
             self.listener.note(
                 "The time limit came before the next latency could be measured; the "
                 "same command goes on with it."
             )
+        except TimeUp:
+            self.listener.note(
+                "The time limit ended a training; the same command goes on with it."
+            )
         else:
             self._raise_if_all_slow()
+            self._note_missing_finalists()
 
-    def _raise_if_all_slow(self) -> None:
-        """Own models are measured one by one, so this is known at the end only."""
-        if self.plan.own is not None and self.gate is not None and not self._searched:
-            raise BudgetError(self.gate.nothing_fits())
+    def _fill_slots(self, oracle: JobOracle) -> bool:
+        """Give every free slot something to do; whether anything is out."""
+        while self._running() < self.executor.slots:
+            waiting = [item for item in self._open.values() if item.waiting]
+            if waiting:
+                self._submit(oracle, waiting[0])
+                continue
+            used = {item.slot for item in self._open.values()}
+            slot = next(s for s in map(str, range(len(used) + 1)) if s not in used)
+            trial = oracle.begin(slot)
+            if isinstance(trial, Signal):
+                break
+            self._begin(oracle, trial, slot)
+        return bool(self._open)
 
-    @property
-    def _searched(self) -> list[Training]:
-        """Trainings of the search, without baselines and finalists."""
-        return [
-            item
-            for item in self.recorded
-            if isinstance(item, Training) and item.stage == "search"
-        ]
+    def _running(self) -> int:
+        return sum(item.running for item in self._open.values())
 
-    def _record(self, job: Job, result: Training) -> None:
-        if self.gate is not None and result.status == "ok":
-            result = self.gate.with_latency(result)
-        self._append(result)
-        self.costs.see(result)
-        self.listener.time_left(self._seconds_left(job, result.member))
-        self.listener.result_recorded(result)
-        if not job.keep:
-            self._drop_weights()
+    def _propose(self) -> Job | Signal:
+        """The next job; the listener hears when finalists begin."""
+        allowance = self.policy.allowance(self.costs.cost, self.began)
+        try:
+            job = self.searcher.propose(self.trainings, self.pending, allowance)
+        except TimeUp as error:
+            raise _LatencyTimeUp from error
+        if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
+            self._announced = True
+            jobs = self.searcher.finals(self.trainings)
+            seconds = sum(map(self.costs.cost, jobs))
+            self.listener.finalists_planned(jobs, seconds)
+        return job
+
+    def _begin(self, oracle: JobOracle, trial: str, slot: str) -> None:
+        """Take a job out; members that earlier sessions trained are done."""
+        job = oracle.jobs[trial]
+        known = {training.key: training for training in self.trainings}
+        members = range(len(job.seeds))
+        due = deque(member for member in members if job.key(member) not in known)
+        done = [known[key] for key in job.keys if key in known]
+        self._open[trial] = _OpenJob(job, slot, due, done)
+
+    def _submit(self, oracle: JobOracle, item: _OpenJob) -> None:
+        member = item.waiting.popleft()
+        item.running += 1
+        weights = MemberWeights(self.folder / "models", item.job, member)
+        assignment = weights.assignment(self.policy.seconds_left())
+        if weights.begin(assignment):
+            self.executor.submit(assignment)
+        else:
+            size = self.plan.size(item.job.spec)
+            training = given_up(self.plan.setup, assignment, size)
+            self._settle(oracle, Outcome(assignment, training))
+
+    def _settle(self, oracle: JobOracle, outcome: Outcome) -> None:
+        """Record what became of an assignment, and end the trial of a whole job.
+
+        Raises:
+            TimeUp: The time was over first.
+        """
+        assignment, training = outcome.assignment, outcome.training
+        folder = self.folder / "models"
+        MemberWeights(folder, assignment.job, assignment.member).end(
+            assignment, training
+        )
+        if training is None:
+            raise TimeUp
+        trial, item = next(
+            pair for pair in self._open.items() if pair[1].job == assignment.job
+        )
+        if self.gate is not None and training.status == "ok":
+            training = self.gate.with_latency(training)
+        item.running -= 1
+        item.trainings.append(training)
+        self._append(training)
+        self.costs.see(training)
+        if item.is_done:
+            del self._open[trial]
+            oracle.finish(trial, item.trainings)
+        self.listener.time_left(self._seconds_left())
+        self.listener.result_recorded(training)
+        self._drop_weights()
 
     def _append(self, record: Record) -> None:
         """Every record goes to disk first, then to whatever is made of it."""
@@ -173,233 +254,87 @@ class Session:
         self.recorded.append(record)
         self.logs.record(record)
 
-    def _seconds_left(self, job: Job, member: int) -> float:
-        """Seconds after a member of a job: its others, what is planned, finalists."""
-        others = replace(job, seeds=job.seeds[member + 1 :])
-        planned = self.searcher.planned()
-        seconds = self.costs.seconds([others, *planned])
-        if not self.searcher.is_final:
-            search = [job for job in planned if job.stage == "search"]
-            unplanned = self._trials_left() - len(search)
-            if search and unplanned > 0:
-                seconds += unplanned * self.costs.seconds(search) / len(search)
-            seconds += self.costs.seconds(self.searcher.finals())
-        return min(seconds, max(self.deadline - time.monotonic(), 0.0))
-
-    def _trials_left(self) -> int:
-        tried = {training.job for training in self._searched}
-        return self.plan.trials_of(self.pool) - len(tried)
+    def _seconds_left(self) -> float:
+        """Seconds of all that is out, and of what the searcher expects."""
+        out = [
+            replace(item.job, seeds=item.job.seeds[: len(item.waiting) + item.running])
+            for item in self._open.values()
+        ]
+        seconds = sum(map(self.costs.cost, out))
+        outlook = self.searcher.outlook(self.trainings, self.pending)
+        seconds += self.costs.cost_of(outlook)
+        return min(seconds, max(self.policy.seconds_left(), 0.0))
 
     def _drop_weights(self) -> None:
-        """Keep the weights of the front, of baselines and of finalists only."""
-        done = self._searched
-        front = {
-            training.key
-            for entry in front_of(entries_of(done), self.plan.objective)
-            for training in entry.results
-        }
-        for training in done:
-            if training.key not in front:
+        """Delete weights that nothing needs any more: those of no kept job, of no
+        training that another may go on from, of no baseline and not of the front."""
+        searched = [t for t in self.trainings if t.stage == "search"]
+        front = front_of(entries_of(searched), self.plan.objective)
+        needed = {t.key for entry in front for t in entry.results}
+        needed |= self.searcher.needed(self.trainings, self.pending)
+        for job in self.pending:
+            needed |= {job.parent_key(member) or "" for member in range(len(job.seeds))}
+        for training in searched:
+            if training.key not in needed:
                 weights = self.folder / "models" / f"{training.key}.npz"
                 weights.unlink(missing_ok=True)
 
-    def _before_ask(self) -> None:
-        """With a time limit: propose what it allows, and keep time for finalists.
+    def _raise_if_all_slow(self) -> None:
+        """Where no spec was admitted one by one, this is known at the end only."""
+        is_tried = any(training.stage == "search" for training in self.trainings)
+        has_time = self.policy.seconds_left() > 0
+        if self.gate is not None and has_time and not is_tried:
+            raise BudgetError(self.gate.nothing_fits())
 
-        Finalists get at most half of the limit; where two of them would take longer,
-        all of it is searched.
-        """
-        limit = self.plan.request.time_limit
-        if limit is None or self.searcher.is_final:
-            return
-        left = self.deadline - time.monotonic()
-        jobs = self.searcher.finals()
-        number = self._affordable(jobs, min(left, limit / 2))
-        reserved = self.costs.seconds(jobs[:number]) if number > 1 else 0.0
-        planned = self.searcher.planned()
-        search = [job for job in planned if job.stage == "search"]
-        if search:
-            following = self._within(search, (left - reserved) * _MOST_OF_TIME)
-            self.searcher.prefer(following)
-            if self.costs.seconds([following]) + reserved <= left:
-                return
-        elif planned:
-            return
-        self.searcher.stop_search(number)
-        if jobs and not self.searcher.finals():
+    def _note_missing_finalists(self) -> None:
+        finals = self.searcher.finals(self.trainings)
+        is_proved = any(training.stage == "finalist" for training in self.trainings)
+        if self.policy.is_limited and finals and not is_proved:
             self.listener.note(
                 "The time limit leaves no time for finalists; every score is of the "
                 "search alone."
             )
 
-    def _affordable(self, jobs: Sequence[Job], seconds: float) -> int:
-        """How many of the jobs, in their order, the seconds are enough for."""
-        ends = range(1, len(jobs) + 1)
-        return sum(self.costs.seconds(jobs[:end]) <= seconds for end in ends)
-
-    def _within(self, jobs: Sequence[Job], seconds: float) -> Job:
-        """The first job that takes no longer, or else the cheapest."""
-        costs = [self.costs.seconds([job]) for job in jobs]
-        fits = (job for job, cost in zip(jobs, costs, strict=True) if cost <= seconds)
-        return next(fits, jobs[costs.index(min(costs))])
-
-    def _train(self, job: Job, member: int) -> Training:
-        """Train a member; before the first finalist, say what they will cost."""
-        if job.stage == "finalist" and not self._announced:
-            self._announced = True
-            jobs = self.searcher.planned_finals
-            self.listener.finalists_planned(jobs, self.costs.seconds(jobs))
-        return self._attempt(job, member)
-
-    def _attempt(self, job: Job, member: int) -> Training:
-        return train_member(
-            self._trainer_of(job.stage).train,
-            self.setup,
-            self.plan.size(job.spec),
-            MemberWeights(self.folder / "models", job, member),
-            self.deadline - time.monotonic(),
-            partial(self.listener.epoch_done, job, member),
-        )
-
-    def _trainer_of(self, stage: str) -> Trainer:
-        """Baselines are families, whatever is searched."""
-        return self.family_trainer if stage == "baseline" else self.trainer
-
     def _raise_if_all_failed(self) -> None:
-        tried = self._searched
-        if tried and all(result.status == "failed" for result in tried):
-            reasons = [result.reason for result in tried]
+        tried = [training for training in self.trainings if training.stage == "search"]
+        if tried and all(training.status == "failed" for training in tried):
+            reasons = [training.reason for training in tried]
             most = max(set(reasons), key=reasons.count)
             raise TrialError(f"All {len(tried)} trainings failed, mostly so: {most}.")
 
-    def _answer(self) -> None:
-        """Score the answers on the test part, once, and write their models."""
-        entries = answers_of(
-            entries_of(self.recorded),
-            self.plan.space.budget,
-            names_one(self.plan.identity),
-        )
-        best = best_of(entries, self.plan.objective)
-        recommended = recommended_of(entries, self.plan.objective)
-        if best is None or recommended is None:
-            return
-        for name, entry in (("best", best), ("recommended", recommended)):
-            shipped = self._shipped(entry)
-            self._test(shipped)
-            self._write_model(name, shipped)
-        trainings = [item for item in self.recorded if isinstance(item, Training)]
-        for training in trainings:
-            is_due = training.stage == "baseline" and training.status == "ok"
-            if is_due and not self._is_tested(training.spec):
-                self._test(training)
-        self.write_page(self.folder, self.recorded)
+    def _weights_of(self, training: Training) -> Path:
+        """The weights of a finished training, trained again where they are gone.
 
-    def _shipped(self, entry: Entry) -> Training:
-        """The training of an entry that is shipped: its best on validation."""
-        gain = self.plan.objective.gain
-        return max(entry.results, key=lambda result: gain(result.score or 0.0, 0.0))
-
-    def _test(self, training: Training) -> None:
-        tests = [item for item in self.recorded if isinstance(item, Evaluation)]
-        if any(test.is_of(training) for test in tests):
-            return
-        weights = self._weights_of(training)
-        trainer = self._trainer_of(training.stage)
-        found = trainer.evaluate(training, weights, "test")
-        evaluation = Evaluation(
-            spec=training.spec,
-            learning_rate=training.learning_rate,
-            seed=training.seed,
-            epochs=training.epochs,
-            **vars(found),
-        )
-        self._append(evaluation)
-
-    def _weights_of(self, result: Training) -> Path:
-        """The weights of one training, trained again if they were deleted."""
+        Raises:
+            TrialError: The training failed this time.
+        """
+        rate = training.learning_rate if self.plan.candidates.sets_rates else None
+        if training.stage == "baseline":
+            rate = training.learning_rate
         job = Job(
-            result.stage,
-            result.job,
-            result.spec,
-            (result.seed,),
-            (result.learning_rate or 0.0,),
-            result.epochs,
+            training.stage,
+            training.job,
+            training.spec,
+            (training.seed,),
+            (rate,),
+            training.epochs,
         )
         weights = MemberWeights(self.folder / "models", job, 0)
-        if not weights.are_finished:
-            self.listener.note(
-                f"The weights of a {result.stage} training are gone; it is repeated."
-            )
-            again = self._attempt(job, 0)
-            if again.status == "failed":
-                raise TrialError(f"A training to answer with failed: {again.reason}.")
+        if weights.are_finished:
+            return weights.path
+        self.listener.note(
+            f"The weights of a {training.stage} training are gone; it is repeated."
+        )
+        again = train_member(
+            self.trainers.of_job(job).train,
+            self.plan.setup,
+            self.plan.size(job.spec),
+            weights,
+        )
+        if again.status == "failed":
+            raise TrialError(f"A training to answer with failed: {again.reason}.")
         return weights.path
 
-    def _is_tested(self, spec: Spec) -> bool:
-        tests = [item for item in self.recorded if isinstance(item, Evaluation)]
-        return any(test.spec == spec for test in tests)
 
-    def _write_model(self, name: str, result: Training) -> None:
-        path = self.folder / "models" / f"{name}.keras"
-        trainer = self._trainer_of(result.stage)
-        said = trainer.ship(result, self._weights_of(result), path)
-        if said:
-            self.listener.note(said)
-
-    def _record_majority(self) -> None:
-        known = [item for item in self.recorded if isinstance(item, Reference)]
-        there = {item.part for item in known if item.name == MAJORITY}
-        data, objective = self.plan.dataset, self.plan.objective
-        nothing: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
-        if "validation" not in there:
-            answers = majority_answers(data, data.validation)
-            found = vars(evaluate(objective, data.task, answers))
-            self._append(Reference(name=MAJORITY, **nothing, **found))
-        if "test" not in there:
-            answers = majority_answers(data, data.test)
-            found = vars(evaluate_test(objective, data.task, answers))
-            self._append(Reference(name=MAJORITY, part="test", **nothing, **found))
-
-    def _record_present(self) -> None:
-        """The user's model as it is, and trained anew where that was asked for."""
-        for result in present_results(self.present, self.plan, self.recorded):
-            self._append(result)
-        if self.present is None or not self.plan.request.retrain_baseline:
-            return
-        try:
-            for result in retrained_results(
-                self.present,
-                self.plan,
-                self.recorded,
-                self.setup,
-                self.folder / "models",
-                self.deadline - time.monotonic(),
-                self.listener.epoch_done,
-            ):
-                self._append(result)
-                if result.part != "test":
-                    self.listener.result_recorded(result)
-        except TimeUp:
-            self.listener.note(
-                "The time limit ended the training of the present model; the same "
-                "command goes on with it."
-            )
-
-
-def training_setup(plan: Plan, checkpoint_seconds: float = 15.0) -> TrainingSetup:
-    """What all trainings of a plan share."""
-    return TrainingSetup(
-        plan.dataset,
-        plan.objective,
-        plan.recipe,
-        plan.request.strategy,
-        plan.request.class_weights,
-        checkpoint_seconds,
-    )
-
-
-def make_trainer(plan: Plan, setup: TrainingSetup) -> Trainer:
-    """What trains the networks that a plan searches."""
-    if plan.own is None:
-        return FamilyTrainer(setup)
-    return UserTrainer(setup, plan.own.models, plan.own.dataset)
+class _LatencyTimeUp(Exception):
+    """The time was over before a latency could be measured."""

@@ -14,27 +14,23 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from kscale.building.models import build_model
 from kscale.data.memory import free_bytes
 from kscale.engine.base import Latency
 from kscale.engine.engines import make_engine
 from kscale.errors import BudgetError, TrialError, reason_of
-from kscale.networks.families import find_family
-from kscale.networks.families.base import TRAINING_KNOBS, Spec, is_own
-from kscale.networks.families.images import AUGMENT
+from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Measurement, Record, Training, training_key
 from kscale.search.pool import Pool
 from kscale.tuning.attempts import Attempts
 from kscale.tuning.plan import Plan
+from kscale.tuning.time_policy import TimePolicy
 from kscale.tuning.trainer import TimeUp
 from kscale.units import format_bytes, format_value
 
@@ -43,7 +39,6 @@ logger = logging.getLogger(__name__)
 _CHEAP_FLOPS = 10**8  # of a network that is built and measured within a second
 _DOUBTED = 1.25  # times the limit: medians up to it are measured once more
 _MOST_ATTEMPTS = 2
-_LATENCY_FREE = {knob.name for knob in (*TRAINING_KNOBS, AUGMENT)}
 
 
 def settled_latency(measure: Callable[[], Latency], limit: float) -> Latency:
@@ -66,9 +61,9 @@ class LatencyGate:
     Args:
         plan: The search, whose budget has `max_latency_ms`.
         folder: Folder of the run.
-        recorded: Results of earlier sessions; what they measured is not measured again.
+        recorded: Records of earlier sessions; what they measured is not measured again.
         record: Takes each new measurement.
-        deadline: `time.monotonic()` from which nothing is measured to be let through.
+        policy: The time limit, after which nothing is measured to be let through.
 
     Attributes:
         measurements: How many networks this gate measured or failed to.
@@ -79,117 +74,108 @@ class LatencyGate:
         plan: Plan,
         folder: Path,
         recorded: Iterable[Record],
-        record: Callable[[Measurement], None],
-        deadline: float = math.inf,
+        record: Callable[[Record], None],
+        policy: TimePolicy | None = None,
     ) -> None:
         self.plan = plan
-        self.task = plan.dataset.task
+        self.candidates = plan.candidates
         self.engine = make_engine(plan.request.strategy)
-        self.budget = plan.space.budget
+        self.budget = plan.budget
         self.folder = folder
         self.record = record
-        self.deadline = deadline
+        self.policy = policy or TimePolicy()
         self.measurements = 0
         self._limit = self.budget.max_latency_ms or math.inf
         self._known: dict[Spec, dict[int, Measurement]] = defaultdict(dict)
-        for result in recorded:
-            if isinstance(result, Measurement):
-                self._known[_without_width(result.spec)][_width(result.spec)] = result
+        for item in recorded:
+            if isinstance(item, Measurement):
+                shared, width = self.candidates.by_width(item.spec)
+                self._known[shared][width] = item
 
     def admits(self, spec: Spec) -> bool:
         """Whether a network is fast enough; builds and measures it if need be.
 
-        Its own measurement decides. Without one it is refused unbuilt where a narrower
-        network, all else equal, was too slow and none at least as wide was fast: one
-        measurement that something disturbed must not rule out what is known to be fast.
-        An answer once given is given ever after, in later sessions too.
+        The measurement of the network decides. Without one it is refused unbuilt where
+        a narrower network, all else equal, was too slow and none at least as wide was
+        fast: one measurement that something disturbed must not rule out what is known
+        to be fast. An answer once given is given ever after, in later sessions too.
 
         Raises:
-            TimeUp: It would have to be measured, and the deadline has passed.
+            TimeUp: It would have to be measured, and the time is over.
         """
-        same = self._known[_without_width(spec)]
-        width = _width(spec)
+        shared, width = self.candidates.by_width(spec)
+        same = self._known[shared]
         if width not in same:
             fast = {other for other in same if self._is_fast(same[other])}
             slow = same.keys() - fast
             if min(slow, default=width) < width > max(fast, default=0):
                 return False
-            if time.monotonic() >= self.deadline:
+            if self.policy.seconds_left() <= 0:
                 raise TimeUp
         return self._is_fast(self.measured(spec))
 
     def measured(self, spec: Spec) -> Measurement:
-        """What was measured of a network, now or before, whatever the deadline."""
-        same = self._known[_without_width(spec)]
-        width = _width(spec)
+        """What was measured of a network, now or before, however late it is."""
+        shared, width = self.candidates.by_width(spec)
+        same = self._known[shared]
         if width not in same:
             same[width] = self._measure(spec)
             self.measurements += 1
             self.record(same[width])
         return same[width]
 
-    def with_latency(self, result: Training) -> Training:
-        """A result of a training, with what was measured of its network."""
-        found = self.measured(result.spec)
+    def with_latency(self, training: Training) -> Training:
+        """A training, with what was measured of its network."""
+        found = self.measured(training.spec)
         names = ("latency_ms", "latency_low", "latency_high")
-        return replace(result, **{name: getattr(found, name) for name in names})
+        return replace(training, **{name: getattr(found, name) for name in names})
 
     def attempts(self, spec: Spec) -> Attempts:
         """How often measuring a network was begun and killed the process."""
-        name = training_key("latency", _network_of(spec), None, 0, 0)
+        shared, width = self.candidates.by_width(spec)
+        name = training_key("latency", shared.with_knobs(width=width), None, 0, 0)
         return Attempts(self.folder / "models" / f"{name}.attempts.json")
 
-    def _is_fast(self, result: Measurement) -> bool:
-        return result.latency_ms is not None and result.latency_ms <= self._limit
+    def _is_fast(self, found: Measurement) -> bool:
+        return found.latency_ms is not None and found.latency_ms <= self._limit
 
     def _measure(self, spec: Spec) -> Measurement:
-        """A measurement; a failure is a result with its reason, not an error."""
+        """A measurement; a failure is a record with its reason, not an error."""
         start = time.monotonic()
-        size = self.plan.size(spec)
-        result = Measurement(spec=spec)
-        attempts = self.attempts(spec)
+        attempts, reason = self.attempts(spec), ""
+        times: Latency | None = None
         try:
             if attempts.begin(0) >= _MOST_ATTEMPTS:
                 raise TrialError("the process died twice while measuring it")
-            self._check_memory(size)
-            result = replace(result, **self._timed(spec))
+            self._check_memory(self.plan.size(spec))
+            batch = self.budget.latency_batch
+            timer = self.candidates.timer(self.engine, spec, batch)
+            times = settled_latency(timer, self._limit)
         except Exception as error:
             logger.debug("a latency could not be measured", exc_info=True)
-            result = replace(result, status="failed", reason=reason_of(error))
+            reason = reason_of(error)
         finally:
             attempts.end()
-        return replace(result, seconds=round(time.monotonic() - start, 3))
+        return Measurement(
+            spec=spec,
+            status="ok" if times else "failed",
+            reason=reason,
+            latency_ms=times.median if times else None,
+            latency_low=times.low if times else None,
+            latency_high=times.high if times else None,
+            seconds=round(time.monotonic() - start, 3),
+        )
 
     def _check_memory(self, size: Size) -> None:
         """Refuse what would not fit before it takes the process down."""
-        if self.engine.devices().are_gpus:
-            return  # the device raises an error of its own
         # Initial weights are computed and then copied into the variables.
         passed = self.budget.latency_batch * size.activation_bytes
-        needed = 2 * size.weight_bytes() + passed
-        free = free_bytes()
-        if needed > free:
+        needed, free = 2 * size.weight_bytes() + passed, free_bytes()
+        if needed > free and not self.engine.devices().are_gpus:
             raise TrialError(
                 f"measuring it would hold about {format_bytes(needed)} and "
                 f"{format_bytes(free)} of memory are free"
             )
-
-    def _timed(self, spec: Spec) -> dict[str, Any]:
-        """Figures of a latency, by their names in a result."""
-        batch, own = self.budget.latency_batch, self.plan.own
-        if own is not None and is_own(spec.family):
-            model, _ = own.models.build(spec, seed=1)
-        else:
-            model = build_model(find_family(spec.family).blueprint(spec, self.task))
-        with own.models.importable() if own is not None else nullcontext():
-            found = settled_latency(
-                lambda: self.engine.latency(model, self.task, batch), self._limit
-            )
-        return {
-            "latency_ms": found.median,
-            "latency_low": found.low,
-            "latency_high": found.high,
-        }
 
     def narrow(self, pool: Pool) -> Pool:
         """The pool without what has too many FLOPs for any depth.
@@ -202,8 +188,8 @@ class LatencyGate:
         """
         inside = np.ones(len(pool), bool)
         for family in pool.space.families:
-            own = np.flatnonzero(pool.by_family({family.name: 1}))
-            inside[self._too_slow(pool, own)] = False
+            places = np.flatnonzero(pool.by_family({family.name: 1}))
+            inside[self._too_slow(pool, places)] = False
         if not inside.any():
             raise BudgetError(self.nothing_fits())
         return pool.within(inside)
@@ -274,18 +260,17 @@ class LatencyGate:
 
     def nothing_fits(self) -> str:
         """What to say where no network of the search was fast enough."""
-        names = {family.name for family in self.plan.space.families}
         tried = [
-            result
+            found
             for same in self._known.values()
-            for result in same.values()
-            if result.spec.family in names
+            for found in same.values()
+            if found.spec.family in self.candidates.names
         ]
-        fastest = min(tried, key=lambda result: result.latency_ms or math.inf)
+        fastest = min(tried, key=lambda found: found.latency_ms or math.inf)
         spec, took = fastest.spec, fastest.latency_ms
-        shown = dict(spec.knobs) if is_own(spec.family) else ("depth", "width")
-        shape = [f"{n}={format_value(v)}" for n, v in spec.knobs if n in shown]
-        network = f"{spec.family} ({', '.join(shape)})"
+        shape = [item for item in spec.knobs if item[0] in ("depth", "width")]
+        shown = [f"{n}={format_value(value)}" for n, value in shape or spec.knobs]
+        network = f"{spec.family} ({', '.join(shown)})"
         if took is None:
             found = f"{network} could not be measured: {fastest.reason}"
         else:
@@ -295,25 +280,3 @@ class LatencyGate:
             f"Nothing fits max_latency_ms={self._limit:g}: {found}. Raise the limit or "
             "choose another family."
         )
-
-
-def _network_of(spec: Spec) -> Spec:
-    """What decides a network's latency: all knobs but those of training; of a user's
-    own it is not known which do."""
-    if is_own(spec.family):
-        return spec
-    knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
-    return Spec(spec.family, knobs)
-
-
-def _without_width(spec: Spec) -> Spec:
-    """What networks share that differ in their width alone; all of a user's own."""
-    if is_own(spec.family):
-        return spec
-    knobs = tuple(item for item in _network_of(spec).knobs if item[0] != "width")
-    return Spec(spec.family, knobs)
-
-
-def _width(spec: Spec) -> int:
-    """A width, or 0 where the family has none, or what it means is not known."""
-    return 0 if is_own(spec.family) else spec.width or 0

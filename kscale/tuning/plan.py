@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -14,12 +14,12 @@ from kscale.data.dataset import Dataset
 from kscale.engine.recipe import Recipe
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
-from kscale.networks.families.base import Spec, is_own
+from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.folder import FORMAT
 from kscale.search import SEARCHERS
-from kscale.search.contract import Searcher
-from kscale.search.drawn import DrawnPool, DrawnSearcher
+from kscale.search.contract import Job
+from kscale.search.draws import Settings
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task.objectives import Objective
@@ -29,10 +29,33 @@ from kscale.tuning.auto_families import (
     families_for,
     notes_on_families,
 )
+from kscale.tuning.candidates import Candidates
+from kscale.tuning.family_candidates import FamilyCandidates
+from kscale.tuning.references import Majority, ReferenceSource
 from kscale.tuning.request import SearchRequest
+from kscale.tuning.trainer import Trainer, TrainingSetup
 from kscale.units import format_count
 
-AnyPool = Pool | DrawnPool
+
+@dataclass(frozen=True)
+class Trainers:
+    """Who trains what: baselines are networks of families, whatever is searched.
+
+    Args:
+        baselines: Trains baselines.
+        candidates: Trains everything else.
+    """
+
+    baselines: Trainer
+    candidates: Trainer
+
+    def of_stage(self, stage: str) -> Trainer:
+        """The trainer of the jobs and trainings of a stage."""
+        return self.baselines if stage == "baseline" else self.candidates
+
+    def of_job(self, job: Job) -> Trainer:
+        """The trainer of a job."""
+        return self.of_stage(job.stage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +67,12 @@ class Plan:
         dataset: What to train on.
         objective: What is better.
         recipe: How everything is trained.
-        space: What may vary.
-        pool: The specs inside the budget.
+        budget: What a network may cost.
+        candidates: What is drawn from, counted, trained and shipped.
+        references: What is scored to compare with.
+        baseline: The user's present model as it was found; None for none.
+        about: Items of run.json that a later session may replace.
         notes: What `auto` took and left out, a sentence each.
-        baseline: The user's present model, to compare with; None for none.
-        own: What a search of the user's own models needs; None for none.
         seconds: Time that planning took, a part of the time limit.
     """
 
@@ -56,56 +80,67 @@ class Plan:
     dataset: Dataset
     objective: Objective
     recipe: Recipe
-    space: Space
-    pool: AnyPool
-    notes: tuple[str, ...] = ()
+    budget: Budget
+    candidates: Candidates
+    references: tuple[ReferenceSource, ...] = (Majority(),)
     baseline: Any = None
-    own: Any = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
-    def searcher(
-        self, pool: AnyPool | None = None, admits: Callable[[Spec], bool] | None = None
-    ) -> StagedSearcher:
-        """A searcher at its beginning: baselines, the search, finalists.
+    @property
+    def setup(self) -> TrainingSetup:
+        """What all trainings share."""
+        return TrainingSetup(
+            self.dataset,
+            self.objective,
+            self.recipe,
+            self.request.strategy,
+            self.request.class_weights,
+            self.request.checkpoint_seconds,
+        )
+
+    def trainers(self) -> Trainers:
+        """Trainers of baselines and candidates."""
+        from kscale.tuning.family_trainer import FamilyTrainer  # Keras is heavy
+
+        setup = self.setup
+        candidates = self.candidates.trainer(setup)
+        is_family = isinstance(candidates, FamilyTrainer)
+        return Trainers(candidates if is_family else FamilyTrainer(setup), candidates)
+
+    def searcher(self, admits: Callable[[Spec], bool] | None = None) -> StagedSearcher:
+        """Baselines, the search, finalists.
 
         Args:
-            pool: Specs to search, if not all that fit.
             admits: Whether a spec may be proposed.
         """
-        request, recipe = self.request, self.recipe
-        asked: dict[str, Any] = {
-            "trials": request.trials,
-            "epochs": recipe.epochs,
-            "seed": request.seed,
-            "seeds_per_spec": request.seeds,
-        }
-        inner: Searcher
-        if self.own is not None:
-            inner = DrawnSearcher(self.own.pool, **asked, admits=admits)
-        else:
-            searcher = SEARCHERS[request.searcher]
-            inner = searcher(pool or self.pool, **asked, admits=admits)
+        request, epochs = self.request, self.recipe.epochs
+        settings = Settings(
+            self.candidates.draws(),
+            request.trials,
+            epochs,
+            self.objective,
+            request.seed,
+            request.seeds,
+            admits,
+        )
         return StagedSearcher(
             self.baselines(),
-            inner,
+            SEARCHERS[request.searcher](settings),
             self.objective,
-            self.space.budget,
-            recipe.epochs,
+            self.budget,
+            epochs,
             seed=request.seed,
             finalist_seeds=request.finalist_seeds,
             most_finalists=request.most_finalists,
+            sets_rates=self.candidates.sets_rates,
         )
 
-    def trials_of(self, pool: AnyPool) -> int:
-        """Most specs that may be tried of a pool."""
-        if isinstance(pool, DrawnPool) and not pool.is_exhausted:
-            return self.request.trials
-        return min(self.request.trials, len(pool))
-
     def size(self, spec: Spec) -> Size:
-        """Exact size of a spec of this search, a baseline's included."""
-        if self.own is not None and is_own(spec.family):
-            return self.own.models.size(spec)
+        """Exact size of a candidate or of a baseline."""
+        if spec.family in self.candidates.names:
+            return self.candidates.size(spec)
         return find_family(spec.family).size(spec, self.dataset.task)
 
     def baselines(self) -> list[tuple[Spec, float]]:
@@ -124,10 +159,10 @@ class Plan:
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
-            "families": [family.name for family in self.space.families],
+            "families": list(self.candidates.names),
             "set": dict(request.settings),
             "search": list(request.search),
-            "budget": vars(self.space.budget).copy(),
+            "budget": vars(self.budget).copy(),
             "objective": self.objective.name,
             "epochs": self.recipe.epochs,
             "batch_size": self.recipe.batch_size,
@@ -136,7 +171,7 @@ class Plan:
             "seeds": request.seeds,
             # Left out where there are none, as by versions that knew no weights.
             **({} if weights == "none" else {"class_weights": weights}),
-            **(self.own.identity if self.own is not None else {}),
+            **self.candidates.identity(),
         }
 
     @property
@@ -144,11 +179,11 @@ class Plan:
         """A folder name made from the identity."""
         limits = [
             f"{format_count(limit)}{name.removeprefix('max_')}"
-            for name, limit in self.space.budget.limits.items()
+            for name, limit in self.budget.limits.items()
         ]
         text = json.dumps(self.identity, sort_keys=True, default=str)
         digest = blake2b(text.encode(), digest_size=4).hexdigest()
-        families = "-".join(family.name for family in self.space.families)
+        families = "-".join(self.candidates.names)
         words = [self.dataset.name, families, *limits, digest]
         return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(words)).lstrip(".-")[-120:]
 
@@ -168,7 +203,7 @@ class Plan:
             "preprocessing": {n: p.to_json() for n, p in data.preprocessing.items()},
             "reader": data.reader.to_json(),
             "target_scaling": {n: vars(s) for n, s in data.target_scaling.items()},
-            **(self.own.description if self.own is not None else {}),
+            **self.candidates.description(),
         }
 
     def session(self) -> dict[str, Any]:
@@ -184,12 +219,12 @@ class Plan:
         }
 
 
-def make_plan(
+def family_plan(
     request: SearchRequest,
     dataset: Dataset,
-    budget: Budget,
     objective: Objective,
     recipe: Recipe,
+    budget: Budget,
 ) -> Plan:
     """A plan to search families, or the reason why there is none.
 
@@ -202,10 +237,16 @@ def make_plan(
         name: checked_value(families, name, value)
         for name, value in sorted(request.settings.items())
     }
-    searched = tuple(request.search)
-    space = Space(families, dataset.task, budget, searched, tuple(settings.items()))
+    space = Space(
+        families,
+        dataset.task,
+        budget,
+        tuple(request.search),
+        tuple(settings.items()),
+    )
     pool = Pool(space, request.seed)
     check_missing(pool, request.family)
     notes = tuple(notes_on_families(pool, space, request.family))
     settled = replace(request, settings=settings)
-    return Plan(settled, dataset, objective, recipe, pool.space, pool, notes)
+    candidates = FamilyCandidates(pool, request.seed)
+    return Plan(settled, dataset, objective, recipe, budget, candidates, notes=notes)

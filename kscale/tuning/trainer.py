@@ -194,7 +194,7 @@ class RunningTraining:
         self._began = self._saved = time.monotonic()
         self._seconds_before = 0.0
         self.record = Training(
-            key=self.job.member_key(assignment.member),
+            key=self.job.key(assignment.member),
             stage=self.job.stage,
             job=self.job.index,
             member=assignment.member,

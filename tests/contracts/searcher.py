@@ -1,9 +1,10 @@
 """What every searcher promises, as functions to apply to one."""
 
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,12 +12,20 @@ from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.runs.records import Training
 from kscale.search import SEARCHERS
-from kscale.search.contract import DONE, Job, Searcher
+from kscale.search.contract import DONE, WAIT, Allowance, Job, Searcher, keys_of
+from kscale.search.draws import Settings
 from kscale.search.pool import Pool, Space
-from kscale.task.tasks import Task
+from kscale.search.random_search import PoolDraws
+from kscale.task.objectives import find_objective
+from kscale.task.tasks import Target, Task
 
 TASK = Task.of("image", (8, 8, 1), classes=10)
 BUDGET = Budget(max_params=40_000, max_flops=70_000, max_bytes=150_000)
+OBJECTIVE = find_objective("accuracy", Target("label", "classes", 10))
+EPOCHS = 9
+NO_LIMIT = Allowance()
+
+Score = Callable[[Job], float | None]
 
 
 def made_pool(family: str = "mlp", **knobs: object) -> Pool:
@@ -24,16 +33,24 @@ def made_pool(family: str = "mlp", **knobs: object) -> Pool:
     return Pool(Space((find_family(family),), TASK, BUDGET, fixed=tuple(knobs.items())))
 
 
-def made_searcher(name: str, pool: Pool, trials: int = 50, seed: int = 0) -> Searcher:
+def made_settings(
+    pool: Pool, trials: int = 30, seed: int = 0, **more: object
+) -> Settings:
+    """What a searcher over a pool is made from."""
+    draws = PoolDraws(pool, seed)
+    return Settings(draws, trials, EPOCHS, OBJECTIVE, seed, **more)  # type: ignore[arg-type]
+
+
+def made_searcher(name: str, pool: Pool, trials: int = 30, seed: int = 0) -> Searcher:
     """A searcher by name."""
-    return SEARCHERS[name](pool, trials=trials, epochs=3, seed=seed)
+    return SEARCHERS[name](made_settings(pool, trials, seed))
 
 
-def made_result(job: Job, member: int, score: float | None) -> Training:
-    """A result of a training that did not happen."""
+def made_training(job: Job, member: int, score: float | None) -> Training:
+    """A training that did not happen."""
     size = find_family(job.spec.family).size(job.spec, TASK)
     return Training(
-        key=job.member_key(member),
+        key=job.key(member),
         stage=job.stage,
         job=job.index,
         member=member,
@@ -44,36 +61,108 @@ def made_result(job: Job, member: int, score: float | None) -> Training:
         bytes=size.weight_bytes(),
         seed=job.seeds[member],
         learning_rate=job.learning_rates[member],
+        epochs_from=job.epochs_from,
         epochs=job.epochs_to,
+        full_epochs=EPOCHS,
         status="failed" if score is None else "ok",
         reason="made to fail" if score is None else "",
         score=score,
         stderr=None if score is None else 0.01,
         examples=100,
+        parent=job.parent,
     )
 
 
-def run_searcher(
-    searcher: Searcher, score: Callable[[Job], float | None], most: int = 5000
-) -> list[Job]:
+def made_trainings(job: Job, score: float | None) -> list[Training]:
+    """A training for each member."""
+    return [made_training(job, member, score) for member in range(len(job.seeds))]
+
+
+class Simulation:
+    """A searcher at work, with trainings that did not happen.
+
+    Args:
+        searcher: Proposes the jobs.
+        score: From a job to a score; None fails.
+        slots: Jobs that may be out at once; the one that is out longest ends first.
+        allowance: What time is left, from the jobs so far.
+
+    Attributes:
+        jobs: What was proposed, in this order.
+        history: Trainings of the jobs that have ended.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        score: Score,
+        slots: int = 1,
+        allowance: Callable[[Sequence[Job]], Allowance] = lambda jobs: NO_LIMIT,
+    ) -> None:
+        self.searcher = searcher
+        self.score = score
+        self.slots = slots
+        self.allowance = allowance
+        self.jobs: list[Job] = []
+        self.history: list[Training] = []
+        self.pending: list[Job] = []
+
+    def step(self) -> bool:
+        """Propose, or end a pending job; whether there was anything to do."""
+        if len(self.pending) < self.slots:
+            asked = (tuple(self.history), tuple(self.pending))
+            job = self.searcher.propose(*asked, self.allowance(self.jobs))
+            again = self.searcher.propose(*asked, self.allowance(self.jobs))
+            assert job == again
+            if isinstance(job, Job):
+                self._check(job)
+                self.jobs.append(job)
+                self.pending.append(job)
+                return True
+            assert job is DONE or self.pending  # nothing is due to wait for
+        if not self.pending:
+            return False
+        ended = self.pending.pop(0)
+        known = keys_of(self.history)
+        new = made_trainings(ended, self.score(ended))
+        self.history += [training for training in new if training.key not in known]
+        return True
+
+    def run(self, most: int = 5000) -> list[Job]:
+        """All jobs up to the end."""
+        for _ in range(most):
+            if not self.step():
+                for _ in range(2):
+                    done = self.searcher.propose(self.history, (), self.allowance([]))
+                    assert done is DONE or self.allowance([]).is_limited
+                return self.jobs
+        raise AssertionError(f"still proposing after {most} steps")
+
+    def _check(self, job: Job) -> None:
+        known = keys_of(self.history, self.pending)
+        assert not known.issuperset(job.keys), "proposed twice"
+        assert len(
+            {j.index for j in self.jobs if j.stage == job.stage} | {job.index}
+        ) == (1 + len({j.index for j in self.jobs if j.stage == job.stage}))
+        if job.epochs_from:
+            done = {t.key: t for t in self.history}
+            needed = self.searcher.needed(self.history, self.pending)
+            for member in range(len(job.seeds)):
+                parent = done[job.parent_key(member) or ""]
+                assert parent.status == "ok" and parent.job == job.parent
+                assert parent.key in needed, "weights of a parent may be deleted"
+
+
+def run_searcher(searcher: Searcher, score: Score, slots: int = 1) -> list[Job]:
     """All jobs a searcher proposes when each is scored by a function of the job."""
-    jobs: list[Job] = []
-    for _ in range(most):
-        job = searcher.ask()
-        if not isinstance(job, Job):
-            assert job is DONE
-            assert searcher.ask() is DONE
-            return jobs
-        jobs.append(job)
-        members = range(len(job.seeds))
-        searcher.tell(job, [made_result(job, m, score(job)) for m in members])
-    raise AssertionError(f"still proposing after {most} jobs")
+    return Simulation(searcher, score, slots).run()
 
 
 def log_size(job: Job) -> float:
     """A made-up score that grows with the size and is best at one learning rate."""
     size = find_family(job.spec.family).size(job.spec, TASK)
-    return float(np.log10(size.params) / 10 - abs(np.log(job.learning_rates[0] / 2e-3)))
+    rate = job.learning_rates[0] or 1.0
+    return float(np.log10(size.params) / 10 - abs(np.log(rate / 2e-3)))
 
 
 def check_same_seed_same_proposals(name: str) -> None:
@@ -93,9 +182,7 @@ def check_same_proposals_in_another_process(name: str) -> None:
         "import json\n"
         "from contracts.searcher import *\n"
         f"searcher = made_searcher({name!r}, made_pool(), trials=10)\n"
-        "jobs = run_searcher(searcher, log_size)\n"
-        "told = [[j.spec.to_json(), j.seeds, j.learning_rates] for j in jobs]\n"
-        "print(json.dumps(told))"
+        "print(json.dumps([job.keys for job in run_searcher(searcher, log_size)]))"
     )
     path = [entry for entry in sys.path if entry]
     there = subprocess.run(
@@ -104,13 +191,12 @@ def check_same_proposals_in_another_process(name: str) -> None:
         text=True,
         check=True,
     )
-    expected = [[j.spec.to_json(), list(j.seeds), list(j.learning_rates)] for j in here]
-    assert json.loads(there.stdout) == expected
+    assert json.loads(there.stdout) == [list(job.keys) for job in here]
 
 
 def check_never_over_budget(name: str) -> None:
     """Every proposal fits every limit, by its exact size."""
-    jobs = run_searcher(made_searcher(name, made_pool(), trials=400), log_size)
+    jobs = run_searcher(made_searcher(name, made_pool(), trials=300), log_size)
     assert jobs
     for job in jobs:
         assert BUDGET.allows(find_family(job.spec.family).size(job.spec, TASK))
@@ -120,24 +206,125 @@ def check_ends_when_exhausted(name: str) -> None:
     """A space of few points is proposed whole, each point once, and then it is over."""
     pool = made_pool(depth=2, learning_rate=1e-3)
     jobs = run_searcher(made_searcher(name, pool, trials=10_000), log_size)
-    points = [(job.spec, job.learning_rates) for job in jobs]
+    points = [(job.spec, job.learning_rates) for job in jobs if not job.epochs_from]
     assert len(points) == len(set(points)) == len(pool)
 
 
+def check_trials_are_specs_and_not_jobs(name: str) -> None:
+    """As many specs are tried as were asked for, however many jobs each takes."""
+    jobs = run_searcher(made_searcher(name, made_pool(), trials=30), log_size)
+    assert sum(not job.epochs_from for job in jobs) == 30
+
+
 def check_survives_failures(name: str) -> None:
-    """Failed results, even all of them, end no search early."""
-    searcher = made_searcher(name, made_pool(), trials=30)
-    assert len(run_searcher(searcher, lambda job: None)) == 30
+    """Failed trainings, even all of them, end no search early."""
+    jobs = run_searcher(made_searcher(name, made_pool(), trials=30), lambda job: None)
+    assert len(jobs) == 30 and not any(job.epochs_from for job in jobs)
+    some = made_searcher(name, made_pool(), trials=30)
+    found = run_searcher(some, lambda job: None if job.index % 2 else log_size(job))
+    assert sum(not job.epochs_from for job in found) == 30
 
 
-def check_what_is_planned_is_asked_in_that_order(name: str) -> None:
-    """Planned jobs come next, a preferred one before them, whatever is told."""
-    searcher = made_searcher(name, made_pool(), trials=10)
-    planned = list(searcher.planned())
-    if len(planned) > 1:
-        searcher.prefer(planned[-1])
-        planned = [planned[-1], *planned[:-1]]
-    for expected in planned:
-        job = searcher.ask()
-        assert job == expected
-        searcher.tell(job, [made_result(job, m, 0.5) for m in range(len(job.seeds))])
+def check_several_jobs_may_be_out(name: str) -> None:
+    """With three slots the same first jobs are tried, none of the jobs twice."""
+    one = run_searcher(made_searcher(name, made_pool()), log_size)
+    three = run_searcher(made_searcher(name, made_pool()), log_size, slots=3)
+    assert len(three) == len(set(three))
+    assert {j for j in one if not j.epochs_from} == {
+        j for j in three if not j.epochs_from
+    }
+
+
+def check_a_resumed_search_goes_on(name: str) -> None:
+    """A new searcher that knows the history proposes what the old one would have."""
+    whole = Simulation(made_searcher(name, made_pool()), log_size)
+    whole.run()
+    for cut in (1, 7, 29, 30, 33, len(whole.history) - 1):
+        again = Simulation(made_searcher(name, made_pool()), log_size)
+        again.history = list(whole.history[:cut])
+        again.jobs = list(whole.jobs[:cut])
+        assert again.run() == whole.jobs
+
+
+def check_a_job_in_flight_is_proposed_again_after_a_kill(name: str) -> None:
+    """What was out when a process died is not in the history, and so is proposed."""
+    first = Simulation(made_searcher(name, made_pool()), log_size, slots=3)
+    for _ in range(20):
+        first.step()
+    lost = list(first.pending)
+    assert lost
+    again = Simulation(made_searcher(name, made_pool()), log_size)
+    again.history = list(first.history)
+    assert {job for job in lost} <= {*again.run()}
+
+
+def check_what_the_outlook_knows_comes(name: str) -> None:
+    """Jobs of the outlook are proposed, and there is an outlook while jobs come."""
+    simulation = Simulation(made_searcher(name, made_pool()), log_size)
+    for _ in range(11):
+        simulation.step()
+    pending = tuple(simulation.pending)
+    outlook = simulation.searcher.outlook(simulation.history, pending)
+    assert outlook.jobs and not {*outlook.jobs} & {*pending}
+    assert {*outlook.jobs} <= {*simulation.run()}
+    assert simulation.searcher.outlook(simulation.history, ()).jobs == ()
+
+
+def check_more_trials_go_on(name: str) -> None:
+    """A longer search begins with the first jobs of a shorter one."""
+    few = Simulation(made_searcher(name, made_pool(), trials=12), log_size)
+    few.run()
+    more = Simulation(made_searcher(name, made_pool(), trials=25), log_size)
+    more.history = list(few.history)
+    roots = [job for job in (*few.jobs, *more.run()) if not job.epochs_from]
+    assert len(roots) == len(set(roots)) == 25
+
+
+def check_a_time_limit_is_kept(name: str) -> None:
+    """Jobs cost seconds by their epochs; together they stay within the limit."""
+
+    def cost(job: Job) -> float:
+        return float(job.epochs_to - job.epochs_from)
+
+    for limit in (0.0, 1.0, 5.0, 40.0, 100.0):
+
+        def left(jobs: Sequence[Job], limit: float = limit) -> Allowance:
+            return Allowance(limit - sum(map(cost, jobs)), cost)
+
+        searcher = made_searcher(name, made_pool())
+        jobs = Simulation(searcher, log_size, allowance=left).run()
+        spent = sum(map(cost, jobs))
+        assert spent <= limit
+        if limit >= 40.0:
+            assert spent >= limit / 2
+            assert any(job.epochs_to == EPOCHS for job in jobs)
+
+
+def check_waiting_ends(name: str) -> None:
+    """`WAIT` is only proposed while a job is out."""
+    searcher = made_searcher(name, made_pool())
+    simulation = Simulation(searcher, log_size, slots=40)
+    for _ in range(200):
+        before = tuple(simulation.history), tuple(simulation.pending)
+        if searcher.propose(*before, NO_LIMIT) is WAIT:
+            assert simulation.pending
+        if not simulation.step():
+            break
+    assert not simulation.pending and math.isfinite(len(simulation.jobs))
+
+
+CHECKS = [
+    check_same_seed_same_proposals,
+    check_same_proposals_in_another_process,
+    check_never_over_budget,
+    check_ends_when_exhausted,
+    check_trials_are_specs_and_not_jobs,
+    check_survives_failures,
+    check_several_jobs_may_be_out,
+    check_a_resumed_search_goes_on,
+    check_a_job_in_flight_is_proposed_again_after_a_kill,
+    check_what_the_outlook_knows_comes,
+    check_more_trials_go_on,
+    check_a_time_limit_is_kept,
+    check_waiting_ends,
+]

@@ -1,13 +1,16 @@
 """Specs that are drawn: what fits, what is left out, when there is no more."""
 
 import pytest
+from contracts.searcher import NO_LIMIT, OBJECTIVE
 
 from kscale.errors import BudgetError, SpecError
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.search.contract import DONE, Job, derived_seed
-from kscale.search.drawn import MOST_MISSES, Drawn, DrawnPool, DrawnSearcher
+from kscale.search.contract import Job, derived_seed
+from kscale.search.drawn import MOST_MISSES, Drawn, DrawnPool
+from kscale.search.draws import Settings
+from kscale.search.random_search import RandomSearcher
 
 
 class Made:
@@ -28,20 +31,23 @@ class Made:
         if self.fails or units == 3:
             return Drawn(spec, None, reason="three is none")
         size = Size(100 * units, 100 * units, 200 * units, 1, 1)
-        return Drawn(spec, size, 0.1, unknown=self.unknown)
+        return Drawn(spec, size, unknown=self.unknown)
 
 
-def asked_of(searcher: DrawnSearcher) -> list[Job]:
-    jobs = []
-    while isinstance(job := searcher.ask(), Job):
+def asked_of(searcher: RandomSearcher) -> list[Job]:
+    jobs: list[Job] = []
+    while isinstance(job := searcher.propose((), jobs, NO_LIMIT), Job):
         jobs.append(job)
-    assert searcher.ask() is DONE
     return jobs
 
 
-def searcher_of(source: Made, trials: int = 50, seed: int = 0) -> DrawnSearcher:
+def settings_of(pool: DrawnPool, trials: int, **more: object) -> Settings:
+    return Settings(pool, trials, 2, OBJECTIVE, **more)  # type: ignore[arg-type]
+
+
+def searcher_of(source: Made, trials: int = 50, seed: int = 0) -> RandomSearcher:
     pool = DrawnPool(source, Budget(max_params=800), seed)
-    return DrawnSearcher(pool, trials, epochs=2, seed=seed)
+    return RandomSearcher(settings_of(pool, trials, seed=seed))
 
 
 def test_every_spec_that_fits_is_proposed_once_and_no_other() -> None:
@@ -57,18 +63,19 @@ def test_proposals_depend_on_the_seed_and_not_on_the_trials() -> None:
     assert set(few) < set(many) != set(other)
 
 
-def test_the_cheapest_of_a_round_come_first_and_one_may_be_preferred() -> None:
-    searcher = searcher_of(Made())
-    planned = list(searcher.planned())
-    assert [job.spec["units"] for job in planned[:3]] == [1, 2, 4]
-    searcher.prefer(planned[-1])
-    assert [searcher.ask(), searcher.ask()] == [planned[-1], planned[0]]
+def test_the_cheapest_of_a_round_come_first() -> None:
+    jobs = searcher_of(Made()).outlook((), ()).jobs
+    assert [job.spec["units"] for job in jobs[:3]] == [1, 2, 4]
+
+
+def test_the_learning_rate_is_left_to_the_code_of_the_model() -> None:
+    assert searcher_of(Made()).outlook((), ()).jobs[0].learning_rates == (None,)
 
 
 def test_a_round_ends_when_its_time_is_up_and_the_next_one_goes_on() -> None:
     pool = DrawnPool(Made(), Budget(max_params=800), seconds=0.0)
-    searcher = DrawnSearcher(pool, 50, epochs=2)
-    assert len(searcher.planned()) == len(pool) == 1
+    searcher = RandomSearcher(settings_of(pool, 50))
+    assert len(searcher.outlook((), ()).jobs) == len(pool) == 1
     units = [job.spec["units"] for job in asked_of(searcher)]
     assert sorted(units) == [1, 2, 4, 5, 6, 7, 8]
 
@@ -109,8 +116,8 @@ def test_what_is_not_admitted_is_passed_over_until_it_is_too_much() -> None:
         asked.append(int(spec["units"]))
         return len(asked) % 2 == 0 and len(asked) < 11
 
-    jobs = asked_of(DrawnSearcher(pool, 25, epochs=2, admits=admits))
+    jobs = asked_of(RandomSearcher(settings_of(pool, 25, admits=admits)))
     assert [job.spec["units"] for job in jobs] == asked[1:11:2]
     assert len(asked) == len(set(asked)) == 10 + 30
-    few = asked_of(DrawnSearcher(pool, 3, epochs=2, admits=lambda spec: True))
+    few = asked_of(RandomSearcher(settings_of(pool, 3, admits=lambda spec: True)))
     assert len(few) == 3

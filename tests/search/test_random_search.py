@@ -1,17 +1,29 @@
 """Random search stays inside the budget and near it."""
 
 import numpy as np
-from contracts.searcher import TASK, log_size, made_pool, run_searcher
+from contracts.searcher import (
+    NO_LIMIT,
+    TASK,
+    Simulation,
+    log_size,
+    made_pool,
+    made_settings,
+    run_searcher,
+)
 
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
-from kscale.search.contract import DONE, Job
+from kscale.search.contract import Job
 from kscale.search.pool import Pool, Space
-from kscale.search.random_search import RandomSearcher
+from kscale.search.random_search import PoolDraws, RandomSearcher
 from kscale.task.tasks import Task
 
 NAMES = ("mlp", "cnn")
+
+
+def random_searcher(pool: Pool, trials: int, **more: object) -> RandomSearcher:
+    return RandomSearcher(made_settings(pool, trials, **more))
 
 
 def shares(trials: int, seed: int = 0) -> np.ndarray:
@@ -20,9 +32,8 @@ def shares(trials: int, seed: int = 0) -> np.ndarray:
     by_spec = dict(zip(pool.specs(), pool.share, strict=True))
     used = []
     for start in range(trials):
-        job = RandomSearcher(pool, 1, 3, seed=1000 * seed + start).ask()
-        assert isinstance(job, Job)
-        used.append(by_spec[job.spec])
+        draw = PoolDraws(pool, 1000 * seed + start).some(0, 1)[0]
+        used.append(by_spec[draw.spec])
     return np.array(used)
 
 
@@ -38,7 +49,7 @@ def test_small_sizes_are_proposed_too() -> None:
 
 def test_every_spec_comes_once_before_any_comes_again() -> None:
     pool = made_pool()
-    jobs = run_searcher(RandomSearcher(pool, 2 * len(pool), 3), log_size)
+    jobs = run_searcher(random_searcher(pool, 2 * len(pool)), log_size)
     first = [job.spec for job in jobs if job.index < len(pool)]
     assert len(set(first)) == len(pool)
     assert len(jobs) == 2 * len(pool)
@@ -46,7 +57,7 @@ def test_every_spec_comes_once_before_any_comes_again() -> None:
 
 def test_a_spec_never_gets_the_same_learning_rate_twice() -> None:
     pool = made_pool(depth=2)
-    jobs = run_searcher(RandomSearcher(pool, 10_000, 3), log_size)
+    jobs = run_searcher(random_searcher(pool, 10_000), log_size)
     points = [(job.spec, job.learning_rates[0]) for job in jobs]
     rates = find_family("mlp").learning_rate.values
     assert len(points) == len(set(points)) == len(pool) * len(rates)
@@ -54,16 +65,16 @@ def test_a_spec_never_gets_the_same_learning_rate_twice() -> None:
 
 def test_more_trials_go_on_where_fewer_ended() -> None:
     pool = made_pool()
-    few = run_searcher(RandomSearcher(pool, 5, 3), log_size)
-    many = run_searcher(RandomSearcher(pool, 12, 3), log_size)
+    few = run_searcher(random_searcher(pool, 5), log_size)
+    many = run_searcher(random_searcher(pool, 12), log_size)
     assert set(few) == {job for job in many if job.index < 5}
 
 
 def test_a_round_begins_with_its_cheapest_and_goes_on_as_drawn() -> None:
     pool = made_pool()
     work = dict(zip(pool.specs(), pool.work.tolist(), strict=True))
-    searcher = RandomSearcher(pool, 50, 3)
-    assert len(searcher.planned()) == 20
+    searcher = random_searcher(pool, 50)
+    assert len(searcher.outlook((), ()).jobs) == 20
     jobs = run_searcher(searcher, log_size)
     for start, end in ((0, 20), (20, 40), (40, 50)):
         drawn = jobs[start:end]
@@ -75,12 +86,11 @@ def test_a_round_begins_with_its_cheapest_and_goes_on_as_drawn() -> None:
 
 
 def test_seeds_per_spec_are_distinct_members_of_one_job() -> None:
-    searcher = RandomSearcher(made_pool(), 2, 3, seeds_per_spec=3)
-    first, second = searcher.ask(), searcher.ask()
-    assert isinstance(first, Job) and isinstance(second, Job)
+    first, second = run_searcher(
+        random_searcher(made_pool(), 2, seeds_per_spec=3), log_size
+    )
     assert len({*first.seeds, *second.seeds}) == 6
     assert len(first.learning_rates) == 3
-    assert searcher.ask() is DONE
 
 
 def not_wide(spec: Spec) -> bool:
@@ -88,37 +98,19 @@ def not_wide(spec: Spec) -> bool:
 
 
 def test_what_is_refused_costs_no_trial() -> None:
-    jobs = run_searcher(RandomSearcher(made_pool(), 20, 3, admits=not_wide), log_size)
-    assert {job.index for job in jobs} == set(range(20))
+    jobs = run_searcher(random_searcher(made_pool(), 20, admits=not_wide), log_size)
+    assert len(jobs) == 20
     assert all(not_wide(job.spec) for job in jobs)
 
 
-def test_what_is_refused_takes_wider_ones_with_it() -> None:
-    pool = made_pool(learning_rate=1e-3)
-    asked = []
-
-    def admits(spec: Spec) -> bool:
-        asked.append(spec)
-        return not_wide(spec)
-
-    searcher = RandomSearcher(pool, 10_000, 3, admits=admits)
-    proposed = {job.spec for job in run_searcher(searcher, log_size)}
-    assert proposed == {spec for spec in pool.specs() if not_wide(spec)}
-    first = next(spec for spec in asked if not not_wide(spec))
-    wider = [
-        spec
-        for spec in pool.specs()
-        if spec.depth == first.depth and (spec.width or 0) > (first.width or 0)
-    ]
-    after = asked[asked.index(first) + 1 :]
-    assert after[: len(wider)] == wider[::-1]
-
-
-def test_only_wider_ones_that_are_refused_go_with_a_refused_one() -> None:
-    pool = made_pool(learning_rate=1e-3)
-    searcher = RandomSearcher(pool, 10_000, 3, admits=lambda spec: spec.width != 48)
-    proposed = {job.spec for job in run_searcher(searcher, log_size)}
-    assert proposed == {spec for spec in pool.specs() if spec.width != 48}
+def test_every_admitted_point_is_proposed_once() -> None:
+    pool = made_pool(depth=2)
+    jobs = run_searcher(random_searcher(pool, 10_000, admits=not_wide), log_size)
+    points = [(job.spec, job.learning_rates) for job in jobs]
+    admitted = {spec for spec in pool.specs() if not_wide(spec)}
+    rates = find_family("mlp").learning_rate.values
+    assert {spec for spec, _ in points} == admitted
+    assert len(points) == len(set(points)) == len(admitted) * len(rates)
 
 
 def test_admission_is_asked_when_a_job_is_due_and_not_before() -> None:
@@ -128,63 +120,32 @@ def test_admission_is_asked_when_a_job_is_due_and_not_before() -> None:
         asked.append(spec)
         return True
 
-    searcher = RandomSearcher(made_pool(), 50, 3, admits=admits)
-    planned = searcher.planned()
-    assert len(planned) == 20 and not asked
-    searcher.prefer(planned[7])
-    job = searcher.ask()
-    assert job == planned[7] and asked == [planned[7].spec]
-    assert len(searcher.planned()) == 19 and len(asked) == 1
-
-
-def test_a_refused_job_is_replaced_and_the_others_stay_as_planned() -> None:
-    searcher = RandomSearcher(made_pool(), 20, 3, admits=not_wide)
-    planned = searcher.planned()
-    jobs = [searcher.ask() for _ in planned]
-    assert {not_wide(job.spec) for job in planned} == {True, False}
-    for before, job in zip(planned, jobs, strict=True):
-        assert isinstance(job, Job) and not_wide(job.spec)
-        assert (job.index, job.seeds) == (before.index, before.seeds)
-        assert (job == before) == not_wide(before.spec)
-    assert len({(job.spec, job.learning_rates) for job in jobs}) == len(jobs)
+    searcher = random_searcher(made_pool(), 50, admits=admits)
+    assert len(searcher.outlook((), ()).jobs) == 20 and not asked
+    job = searcher.propose((), (), NO_LIMIT)
+    assert isinstance(job, Job) and asked == [job.spec]
 
 
 def test_equal_answers_give_equal_jobs() -> None:
-    pool = made_pool()
     first, second = (
-        run_searcher(RandomSearcher(pool, 60, 3, admits=not_wide), log_size)
+        run_searcher(random_searcher(made_pool(), 60, admits=not_wide), log_size)
         for _ in range(2)
     )
     assert first == second
 
 
-def test_more_trials_go_on_where_a_round_with_refusals_ended() -> None:
-    few, more = (
-        run_searcher(RandomSearcher(made_pool(), n, 3, admits=not_wide), log_size)
-        for n in (20, 45)
-    )
-    assert few == more[:20]
-
-
-def test_every_admitted_point_is_proposed_once_in_whatever_order() -> None:
-    pool = made_pool(depth=2)
-    searcher = RandomSearcher(pool, 10_000, 3, admits=not_wide)
-    points = []
-    while planned := searcher.planned():
-        searcher.prefer(planned[-1])
-        job = searcher.ask()
-        if isinstance(job, Job):
-            points.append((job.spec, job.learning_rates))
-    admitted = {spec for spec in pool.specs() if not_wide(spec)}
-    rates = find_family("mlp").learning_rate.values
-    assert {spec for spec, _ in points} == admitted
-    assert len(points) == len(set(points)) == len(admitted) * len(rates)
+def test_more_trials_go_on_where_a_search_with_refusals_ended() -> None:
+    few = Simulation(random_searcher(made_pool(), 20, admits=not_wide), log_size)
+    few.run()
+    more = Simulation(random_searcher(made_pool(), 45, admits=not_wide), log_size)
+    more.history = list(few.history)
+    jobs = [*few.jobs, *more.run()]
+    assert len(jobs) == len(set(jobs)) == 45
 
 
 def test_when_all_is_refused_the_search_is_over() -> None:
-    searcher = RandomSearcher(made_pool(), 50, 3, admits=lambda spec: False)
-    assert searcher.ask() is DONE
-    assert searcher.ask() is DONE
+    searcher = random_searcher(made_pool(), 50, admits=lambda spec: False)
+    assert run_searcher(searcher, log_size) == []
 
 
 def two_families(**limits: int) -> Pool:
@@ -197,7 +158,7 @@ def test_families_get_equal_shares_however_many_specs_they_have() -> None:
     counts = [sum(spec.family == name for spec in pool.specs()) for name in NAMES]
     assert counts[0] > 1.2 * counts[1] or counts[1] > 1.2 * counts[0]
     for trials in (2, 8, 20, 41):
-        jobs = run_searcher(RandomSearcher(pool, trials, 3), log_size)
+        jobs = run_searcher(random_searcher(pool, trials), log_size)
         proposed = [sum(job.spec.family == name for job in jobs) for name in NAMES]
         assert sum(proposed) == trials
         assert abs(proposed[0] - proposed[1]) <= 1
@@ -206,7 +167,7 @@ def test_families_get_equal_shares_however_many_specs_they_have() -> None:
 def test_where_one_family_is_exhausted_the_others_go_on() -> None:
     pool = two_families(max_params=700)
     few, many = sorted(NAMES, key=lambda n: sum(s.family == n for s in pool.specs()))
-    jobs = run_searcher(RandomSearcher(pool, 10_000, 3), log_size)
+    jobs = run_searcher(random_searcher(pool, 10_000), log_size)
     points = [(job.spec, job.learning_rates) for job in jobs]
     rates = len(find_family("mlp").learning_rate.values)
     assert len(points) == len(set(points)) == rates * len(pool)
@@ -217,6 +178,6 @@ def test_where_one_family_is_exhausted_the_others_go_on() -> None:
 def test_a_drawn_knob_has_only_values_that_suit_the_data() -> None:
     task = Task.of("spectrogram", (16, 8), classes=3)
     space = Space((find_family("cnn"),), task, Budget(20_000), ("augment",))
-    searcher = RandomSearcher(Pool(space), 40, 3)
-    drawn = {job.spec["augment"] for job in searcher.planned()}
+    draws = PoolDraws(Pool(space)).some(0, 20)
+    drawn = {draw.spec["augment"] for draw in draws}
     assert drawn <= {"none", "shift", "erase", "shift+erase"} and len(drawn) > 1

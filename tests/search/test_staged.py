@@ -1,23 +1,35 @@
 """Baselines, search, finalists: in this order, and no lucky seed wins."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from contracts.searcher import BUDGET, log_size, made_pool, made_result, run_searcher
+import pytest
+from contracts.searcher import (
+    BUDGET,
+    EPOCHS,
+    OBJECTIVE,
+    Simulation,
+    log_size,
+    made_pool,
+    made_settings,
+    made_trainings,
+)
 
 from kscale.networks.families import find_family
-from kscale.search.contract import DONE, WAIT, Job
+from kscale.search import SEARCHERS
+from kscale.search.contract import WAIT, Allowance, Job
 from kscale.search.random_search import RandomSearcher
 from kscale.search.staged import StagedSearcher
-from kscale.task.objectives import find_objective
-from kscale.task.tasks import Target
 
-OBJECTIVE = find_objective("accuracy", Target("label", "classes", 10))
 LINEAR = find_family("linear")
 
 
-def made_staged(trials: int = 20, **settings: int) -> StagedSearcher:
-    inner = RandomSearcher(made_pool(), trials, 3)
+def made_staged(
+    trials: int = 20, searcher: str = "random", **settings: int
+) -> StagedSearcher:
+    inner = SEARCHERS[searcher](made_settings(made_pool(), trials))
     baselines = [(LINEAR.spec(), 3e-3)]
-    return StagedSearcher(baselines, inner, OBJECTIVE, BUDGET, 3, **settings)
+    return StagedSearcher(baselines, inner, OBJECTIVE, BUDGET, EPOCHS, **settings)
 
 
 def noisy(job: Job) -> float:
@@ -27,26 +39,42 @@ def noisy(job: Job) -> float:
     return float(0.95 - 3.0 / np.sqrt(size.params) + noise)
 
 
-def test_stages_come_in_order_with_new_seeds_for_finalists() -> None:
-    jobs = run_searcher(made_staged(), noisy)
-    stages = [job.stage for job in jobs]
+def stages_of(jobs: Sequence[Job]) -> list[str]:
+    return [job.stage for job in jobs]
+
+
+@pytest.mark.parametrize("searcher", SEARCHERS)
+def test_stages_come_in_order_with_new_seeds_for_finalists(searcher: str) -> None:
+    jobs = Simulation(made_staged(searcher=searcher), noisy).run()
+    stages = stages_of(jobs)
     assert stages == sorted(stages, key=["baseline", "search", "finalist"].index)
-    assert stages.count("baseline") == 1 and stages.count("search") == 20
+    assert stages.count("baseline") == 1
+    assert sum(j.stage == "search" and not j.epochs_from for j in jobs) == 20
     assert 2 <= stages.count("finalist") <= 5
     searched = {seed for job in jobs if job.stage != "finalist" for seed in job.seeds}
     for job in jobs:
         if job.stage == "finalist":
-            assert len(set(job.seeds)) == 3
+            assert len(set(job.seeds)) == 3 and job.keep
             assert not searched & set(job.seeds)
 
 
 def test_finalists_are_the_best_and_the_smallest_tied() -> None:
     staged = made_staged(finalist_seeds=2, most_finalists=3)
-    run_searcher(staged, log_size)
-    tied = [job.spec for job in staged.planned_finals]
-    scores = [r for r in staged.results if r.stage != "finalist"]
-    best = max(scores, key=lambda result: result.score or 0.0)
-    assert best.spec in tied and 2 <= len(tied) <= 3
+    simulation = Simulation(staged, log_size)
+    simulation.run()
+    finals = [job.spec for job in staged.finals(simulation.history)]
+    searched = [t for t in simulation.history if t.stage != "finalist"]
+    best = max(searched, key=lambda training: training.score or 0.0)
+    assert best.spec in finals and 2 <= len(finals) <= 3
+
+
+def test_a_training_that_was_stopped_early_is_no_finalist() -> None:
+    def short_is_best(job: Job) -> float:
+        return 0.99 if job.epochs_to < EPOCHS else 0.5
+
+    jobs = Simulation(made_staged(searcher="halving"), short_is_best).run()
+    full = {job.spec for job in jobs if job.epochs_to == EPOCHS}
+    assert {job.spec for job in jobs if job.stage == "finalist"} <= full
 
 
 def test_a_spec_that_would_overtake_all_finalists_becomes_one() -> None:
@@ -59,55 +87,115 @@ def test_a_spec_that_would_overtake_all_finalists_becomes_one() -> None:
         ranked.append(job)
         return 0.9 - 0.05 * len(ranked)
 
-    jobs = run_searcher(staged, score)
+    jobs = Simulation(staged, score).run()
     finalists = [job.spec for job in jobs if job.stage == "finalist"]
     assert finalists == [job.spec for job in ranked[:5]]
 
 
 def test_a_baseline_over_the_budget_is_trained_but_no_finalist() -> None:
-    inner = RandomSearcher(made_pool(), 3, 3)
+    inner = RandomSearcher(made_settings(made_pool(), 3))
     wide = find_family("mlp").spec(depth=2, width=1024)
-    staged = StagedSearcher([(wide, 1e-3)], inner, OBJECTIVE, BUDGET, 3)
-    jobs = run_searcher(staged, lambda job: 0.99 if job.spec == wide else 0.5)
+    staged = StagedSearcher([(wide, 1e-3)], inner, OBJECTIVE, BUDGET, EPOCHS)
+    jobs = Simulation(staged, lambda job: 0.99 if job.spec == wide else 0.5).run()
     assert jobs[0].spec == wide
     assert all(job.spec != wide for job in jobs if job.stage == "finalist")
 
 
 def test_without_finalist_seeds_there_are_no_finalists() -> None:
-    jobs = run_searcher(made_staged(finalist_seeds=0), noisy)
-    assert {job.stage for job in jobs} == {"baseline", "search"}
+    jobs = Simulation(made_staged(finalist_seeds=0), noisy).run()
+    assert set(stages_of(jobs)) == {"baseline", "search"}
 
 
 def test_nothing_finished_means_no_finalists() -> None:
-    jobs = run_searcher(made_staged(), lambda job: None)
-    assert {job.stage for job in jobs} == {"baseline", "search"}
+    jobs = Simulation(made_staged(), lambda job: None).run()
+    assert set(stages_of(jobs)) == {"baseline", "search"}
 
 
-def test_stopping_goes_to_the_finalists_at_once() -> None:
-    staged = made_staged(trials=50)
-    for _ in range(8):
-        job = staged.ask()
-        assert isinstance(job, Job)
-        staged.tell(job, [made_result(job, 0, noisy(job))])
-    staged.stop_search(most_finalists=2)
-    jobs = run_searcher(staged, noisy)
-    assert [job.stage for job in jobs[:2]] == ["finalist"] * 2
+def test_finalists_that_fail_end_the_search() -> None:
+    def score(job: Job) -> float | None:
+        return None if job.stage == "finalist" else noisy(job)
+
+    assert "finalist" in stages_of(Simulation(made_staged(), score).run())
 
 
 def test_finalists_wait_for_results_that_are_due() -> None:
     staged = made_staged(trials=2)
-    jobs = [staged.ask() for _ in range(3)]
-    assert staged.ask() is WAIT
-    for job in jobs:
+    pending: list[Job] = []
+    for _ in range(3):
+        job = staged.propose((), pending, Allowance())
         assert isinstance(job, Job)
-        staged.tell(job, [made_result(job, 0, 0.5)])
-    final = staged.ask()
+        pending.append(job)
+    assert staged.propose((), pending, Allowance()) is WAIT
+    history = [training for job in pending for training in made_trainings(job, 0.5)]
+    final = staged.propose(history, (), Allowance())
     assert isinstance(final, Job) and final.stage == "finalist"
 
 
 def test_retrained_scores_replace_the_lucky_one() -> None:
-    staged = made_staged(trials=4, finalist_seeds=2)
-    assert run_searcher(staged, noisy)
-    assert staged.ask() is DONE
-    finals = [r for r in staged.results if r.stage == "finalist"]
+    simulation = Simulation(made_staged(trials=4, finalist_seeds=2), noisy)
+    simulation.run()
+    finals = [t for t in simulation.history if t.stage == "finalist"]
     assert len(finals) >= 4
+
+
+def test_where_the_code_of_a_model_decides_no_rate_is_set() -> None:
+    inner = RandomSearcher(made_settings(made_pool(), 3))
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, sets_rates=False)
+    jobs = Simulation(staged, noisy).run()
+    finals = [job for job in jobs if job.stage == "finalist"]
+    assert finals and {job.learning_rates for job in finals} == {(None,) * 3}
+
+
+class Clock:
+    """Time in which each epoch of a training takes a second."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def cost(self, job: Job) -> float:
+        return float(len(job.seeds) * (job.epochs_to - job.epochs_from))
+
+    def __call__(self, jobs: Sequence[Job]) -> Allowance:
+        spent = sum(map(self.cost, jobs))
+        return Allowance(self.seconds - spent, self.cost, most=self.seconds / 2)
+
+
+@pytest.mark.parametrize("searcher", SEARCHERS)
+@pytest.mark.parametrize("seconds", [150.0, 250.0, 400.0])
+def test_under_a_time_limit_half_is_kept_for_finalists(
+    searcher: str, seconds: float
+) -> None:
+    clock = Clock(seconds)
+    staged = made_staged(trials=500, searcher=searcher)
+    jobs = Simulation(staged, noisy, allowance=clock).run()
+    finals = [job for job in jobs if job.stage == "finalist"]
+    assert len(finals) >= 2
+    assert sum(map(clock.cost, finals)) <= seconds / 2 + clock.cost(finals[0])
+    assert sum(map(clock.cost, jobs)) <= seconds
+    stages = stages_of(jobs)
+    assert stages == sorted(stages, key=["baseline", "search", "finalist"].index)
+
+
+def test_where_two_finalists_take_too_long_all_time_is_for_the_search() -> None:
+    jobs = Simulation(made_staged(trials=500), noisy, allowance=Clock(50.0)).run()
+    assert set(stages_of(jobs)) == {"baseline", "search"}
+    assert len(jobs) == 5
+
+
+def test_a_searcher_that_knows_no_jobs_in_advance_may_use_a_time_limit() -> None:
+    class OneByOne:
+        """Knows nothing of what comes."""
+
+        def __init__(self) -> None:
+            self.inner = RandomSearcher(made_settings(made_pool(), 10))
+            self.propose = self.inner.propose
+            self.needed = self.inner.needed
+
+        def outlook(self, history: object, pending: object) -> object:
+            from kscale.search.contract import Outlook
+
+            return Outlook()
+
+    staged = StagedSearcher([], OneByOne(), OBJECTIVE, BUDGET, EPOCHS)  # type: ignore[arg-type]
+    jobs = Simulation(staged, noisy, allowance=Clock(1000.0)).run()
+    assert stages_of(jobs).count("search") == 10

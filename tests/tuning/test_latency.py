@@ -1,31 +1,34 @@
 """Latency limits: measured once, asked of few networks, kept by every proposal."""
 
-import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace as replace_plan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from contracts.searcher import log_size, run_searcher
+from contracts.searcher import NO_LIMIT, log_size, made_settings, run_searcher
 from msgspec.structs import replace
 from tuning.made_data import digits, small_spec
 
 from kscale import tune
 from kscale.engine.base import Latency
-from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import BudgetError, ResultsError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.records import Measurement, Record
+from kscale.search.contract import Job
+from kscale.search.pool import Pool
 from kscale.search.random_search import RandomSearcher
 from kscale.searches import plan_search
-from kscale.tuning.driver import Session
+from kscale.tuning.driver import Driver
+from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.latency_limit import LatencyGate, settled_latency
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import Plan
+from kscale.tuning.time_policy import TimePolicy
 from kscale.tuning.trainer import TimeUp
 
 FAST: dict[str, Any] = {
@@ -37,6 +40,9 @@ FAST: dict[str, Any] = {
     "batch_size": 128,
     "finalist_seeds": 0,
 }
+
+
+OVER = TimePolicy(1.0, spent=2.0)
 
 
 class Notes(Listener):
@@ -55,6 +61,11 @@ def made_plan(max_latency_ms: float = 10.0, **asked: Any) -> Plan:
     return plan_search(digits(), **{**limits, **asked})
 
 
+def pool_of(plan: Plan) -> Pool:
+    assert isinstance(plan.candidates, FamilyCandidates)
+    return plan.candidates.pool
+
+
 def told(plan: Plan, milliseconds: float) -> list[Measurement]:
     """Measurements as if the width, times the depth, times so many ms were true."""
     return [
@@ -64,16 +75,19 @@ def told(plan: Plan, milliseconds: float) -> list[Measurement]:
             latency_low=0.0,
             latency_high=0.0,
         )
-        for spec in plan.pool.specs()
+        for spec in pool_of(plan).specs()
     ]
 
 
 def made_gate(
-    plan: Plan, folder: Path, recorded: Sequence[Record], deadline: float = math.inf
+    plan: Plan,
+    folder: Path,
+    recorded: Sequence[Record],
+    policy: TimePolicy | None = None,
 ) -> tuple[LatencyGate, list[Measurement]]:
     """A gate, and the list that its new measurements go to."""
     measured: list[Measurement] = []
-    return LatencyGate(plan, folder, recorded, measured.append, deadline), measured
+    return LatencyGate(plan, folder, recorded, measured.append, policy), measured
 
 
 def product(spec: Spec) -> int:
@@ -83,15 +97,18 @@ def product(spec: Spec) -> int:
 def test_the_limit_is_kept_by_every_proposal(tmp_path: Path) -> None:
     plan = made_plan(max_latency_ms=200.0)
     gate, measured = made_gate(plan, tmp_path, told(plan, 1.0))
-    pool = gate.narrow(plan.pool)
+    pool = gate.narrow(pool_of(plan))
     widest = max(spec.width or 0 for spec in pool.specs() if spec.depth == 1)
     assert widest == max(w for w in find_family("mlp").knob("width").values if w <= 200)
-    jobs = []
-    searcher = plan.searcher(pool, gate.admits).searcher
+    jobs: list[Job] = []
+    narrow = replace_plan(plan, candidates=FamilyCandidates(pool))
+    searcher = narrow.searcher(gate.admits).searcher
     for _ in range(20):
-        jobs.append(searcher.ask())
+        job = searcher.propose((), jobs, NO_LIMIT)
+        assert isinstance(job, Job)
+        jobs.append(job)
     assert all(product(job.spec) <= 200 for job in jobs)
-    assert len(pool) < len(plan.pool)
+    assert len(pool) < len(pool_of(plan))
     assert not measured  # everything was measured before
 
 
@@ -106,10 +123,10 @@ def test_little_wider_than_the_limit_is_measured_to_narrow(tmp_path: Path) -> No
     asked = [line[position] for position in (0, 1, 2, 4, 8, 16, 12, 10, 9)]
     widths = [result.spec.width for result in asked]
     assert widths == [8, 16, 24, 40, 80, 320, 160, 112, 96]
-    few, _ = made_gate(plan, tmp_path, asked, deadline=-math.inf)
+    few, _ = made_gate(plan, tmp_path, asked, policy=OVER)
     whole, _ = made_gate(plan, tmp_path, everything)
-    narrow = few.narrow(plan.pool)
-    assert list(narrow.specs()) == list(whole.narrow(plan.pool).specs())
+    narrow = few.narrow(pool_of(plan))
+    assert list(narrow.specs()) == list(whole.narrow(pool_of(plan)).specs())
     assert max(s.width or 0 for s in narrow.specs() if s.depth == 1) == 96
 
 
@@ -121,8 +138,8 @@ def test_where_all_of_a_depth_is_fast_the_next_depth_bounds_the_flops(
         replace(r, latency_ms=1.0) if r.spec.depth == 1 else r for r in told(plan, 1.0)
     ]
     gate, measured = made_gate(plan, tmp_path, fast)
-    specs = list(gate.narrow(plan.pool).specs())
-    shallow = [spec for spec in plan.pool.specs() if spec.depth == 1]
+    specs = list(gate.narrow(pool_of(plan)).specs())
+    shallow = [spec for spec in pool_of(plan).specs() if spec.depth == 1]
     assert [spec for spec in specs if spec.depth == 1] == shallow
     assert max(spec.width or 0 for spec in specs if spec.depth == 2) == 128
     assert max(spec.width or 0 for spec in specs if spec.depth == 4) < 128
@@ -133,20 +150,20 @@ def test_past_the_deadline_narrowing_keeps_what_it_does_not_know(
     tmp_path: Path,
 ) -> None:
     plan = made_plan(max_latency_ms=100.0)
-    nothing, measured = made_gate(plan, tmp_path, [], deadline=-math.inf)
-    assert len(nothing.narrow(plan.pool)) == len(plan.pool)
+    nothing, measured = made_gate(plan, tmp_path, [], policy=OVER)
+    assert len(nothing.narrow(pool_of(plan))) == len(pool_of(plan))
     wide = [r for r in told(plan, 1.0) if r.spec.depth == 1 and product(r.spec) >= 80]
     slow = [r for r in told(plan, 1.0) if r.spec.depth == 1 and r.spec.width in (8, 16)]
     assert len(wide) > 3 and len(slow) == 2
-    gate, measured = made_gate(plan, tmp_path, [*slow, *wide], deadline=-math.inf)
-    assert len(gate.narrow(plan.pool)) == len(plan.pool)  # 24 was not measured
+    gate, measured = made_gate(plan, tmp_path, [*slow, *wide], policy=OVER)
+    assert len(gate.narrow(pool_of(plan))) == len(pool_of(plan))  # 24 was not measured
     assert not measured
 
 
 def test_past_the_deadline_only_what_was_measured_is_answered(tmp_path: Path) -> None:
     plan = made_plan()
     recorded = told(plan, 1.0)[:1]
-    gate, measured = made_gate(plan, tmp_path, recorded, deadline=-math.inf)
+    gate, measured = made_gate(plan, tmp_path, recorded, policy=OVER)
     assert gate.admits(recorded[0].spec)
     with pytest.raises(TimeUp):
         gate.admits(small_spec(activation="gelu"))
@@ -156,7 +173,7 @@ def test_past_the_deadline_only_what_was_measured_is_answered(tmp_path: Path) ->
 def test_when_everything_is_fast_enough_nothing_is_left_out(tmp_path: Path) -> None:
     plan = made_plan(max_latency_ms=1e9)
     gate, _ = made_gate(plan, tmp_path, told(plan, 1.0))
-    assert len(gate.narrow(plan.pool)) == len(plan.pool)
+    assert len(gate.narrow(pool_of(plan))) == len(pool_of(plan))
 
 
 def test_when_nothing_is_fast_enough_the_fastest_is_named(tmp_path: Path) -> None:
@@ -165,7 +182,7 @@ def test_when_nothing_is_fast_enough_the_fastest_is_named(tmp_path: Path) -> Non
     with pytest.raises(
         BudgetError, match=r"\(depth=1, width=8\), takes 8 ms for a batch of 4"
     ):
-        gate.narrow(plan.pool)
+        gate.narrow(pool_of(plan))
 
 
 def test_when_nothing_can_be_measured_the_reason_is_named(tmp_path: Path) -> None:
@@ -176,7 +193,7 @@ def test_when_nothing_can_be_measured_the_reason_is_named(tmp_path: Path) -> Non
     ]
     gate, _ = made_gate(plan, tmp_path, failed)
     with pytest.raises(BudgetError, match="could not be measured: no luck. Raise"):
-        gate.narrow(plan.pool)
+        gate.narrow(pool_of(plan))
 
 
 def test_wider_than_too_slow_is_refused_unbuilt_unless_known_better(
@@ -194,7 +211,7 @@ def test_wider_than_too_slow_is_refused_unbuilt_unless_known_better(
     assert not gate.admits(small_spec(width=56, weight_decay=0.5))
     assert not measured
     recorded = [slow, by_width[80]]
-    gate, measured = made_gate(plan, tmp_path, recorded, deadline=-math.inf)
+    gate, measured = made_gate(plan, tmp_path, recorded, policy=OVER)
     assert gate.admits(small_spec(width=80))
     assert not gate.admits(small_spec(width=96))
     for unknown in (small_spec(width=56), small_spec(width=96, activation="gelu")):
@@ -208,9 +225,10 @@ def test_one_disturbed_measurement_costs_only_its_own_network(tmp_path: Path) ->
     disturbed = next(r for r in recorded if r.spec == small_spec(width=48))
     recorded[recorded.index(disturbed)] = replace(disturbed, latency_ms=1e10)
     gate, _ = made_gate(plan, tmp_path, recorded)
-    searcher = RandomSearcher(plan.pool, 10_000, 1, admits=gate.admits)
+    settings = made_settings(pool_of(plan), 10_000, admits=gate.admits)
+    searcher = RandomSearcher(settings)
     proposed = {job.spec for job in run_searcher(searcher, log_size)}
-    assert set(plan.pool.specs()) - proposed == {disturbed.spec}
+    assert set(pool_of(plan).specs()) - proposed == {disturbed.spec}
 
 
 def test_a_median_little_above_the_limit_is_measured_once_more() -> None:
@@ -351,8 +369,8 @@ def test_a_search_whose_measuring_has_no_time_left_answers_and_goes_on_later(
 ) -> None:
     plan, folder, notes = plan_search(digits(), **FAST), tmp_path / "run", Notes()
     with RecordsWriter(folder, plan.description()) as writer:
-        gate = LatencyGate(plan, folder, [], writer.append, deadline=-math.inf)
-        Session(plan, folder, writer, make_strategy("one"), notes, gate=gate).run()
+        gate = LatencyGate(plan, folder, [], writer.append, policy=OVER)
+        Driver(plan, folder, writer, notes, TimePolicy(), gate=gate).run()
     assert "before the next latency could be measured" in notes.texts[-1]
     assert (folder / "models" / "best.keras").exists()
     later = tune(digits(), run=folder, **FAST)
@@ -363,10 +381,10 @@ def test_a_limit_that_does_not_bind_costs_two_measurements(tmp_path: Path) -> No
     plan = made_plan(max_latency_ms=1e9)
     measured: list[Measurement] = []
     gate = LatencyGate(plan, tmp_path, [], measured.append)
-    assert len(gate.narrow(plan.pool)) == len(plan.pool)
+    assert len(gate.narrow(pool_of(plan))) == len(pool_of(plan))
     assert len(measured) == 2
-    assert measured[0].spec.depth == max(spec.depth for spec in plan.pool.specs())
-    assert plan.size(measured[1].spec).flops == plan.pool.flops.max()
+    assert measured[0].spec.depth == max(spec.depth for spec in pool_of(plan).specs())
+    assert plan.size(measured[1].spec).flops == pool_of(plan).flops.max()
 
 
 def test_an_impossible_latency_leaves_an_empty_folder_empty(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.errors import BudgetError, SpecError
+from kscale.search.pool import Pool
 from kscale.searches import plan_search
 from kscale.task.objectives import find_objective
 from kscale.task.tasks import Input, Task
 from kscale.tuning.auto_families import families_for
-from kscale.tuning.plan import Plan, make_plan
+from kscale.tuning.family_candidates import FamilyCandidates
+from kscale.tuning.plan import Plan, family_plan
 from kscale.tuning.request import SearchRequest
 
 
@@ -27,13 +29,18 @@ def larger_images() -> Dataset:
 
 def made_plan(data: Dataset | None = None, **options: Any) -> Plan:
     request = SearchRequest(**{"max_params": 50_000, **options})
-    return make_plan(
+    return family_plan(
         request,
         data or digits(),
-        request.budget(),
         find_objective(None, digits().task.targets[0]),
         Recipe(2, 64),
+        request.budget(),
     )
+
+
+def pool_of(plan: Plan) -> Pool:
+    assert isinstance(plan.candidates, FamilyCandidates)
+    return plan.candidates.pool
 
 
 def test_the_name_comes_from_the_identity_alone() -> None:
@@ -76,8 +83,8 @@ def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
     first = "Family auto: cnn and resnet, for images of 16 x 16."
     assert made_plan(data=images).notes == (first,)
     plan = made_plan(images, max_params=500)
-    assert [family.name for family in plan.space.families] == ["cnn"]
-    assert {spec.family for spec in plan.pool.specs()} == {"cnn"}
+    assert plan.candidates.names == ("cnn",)
+    assert {spec.family for spec in pool_of(plan).specs()} == {"cnn"}
     assert plan.notes[0] == first
     assert plan.notes[1].startswith("Family resnet is left out: No resnet fits max_")
     assert "-cnn-500params-" in plan.name
@@ -85,7 +92,7 @@ def test_auto_says_what_it_takes_and_leaves_out_what_does_not_fit() -> None:
 
 def test_auto_leaves_out_a_family_that_a_setting_does_not_suit() -> None:
     plan = made_plan(data=larger_images(), settings={"norm": "none"})
-    assert [family.name for family in plan.space.families] == ["cnn"]
+    assert plan.candidates.names == ("cnn",)
     assert "resnet is left out: `norm` is one of pre, post, not 'none'" in plan.notes[1]
 
 
@@ -133,7 +140,8 @@ def test_a_search_needs_a_limit_that_something_fits() -> None:
 
 def test_one_learning_rate_may_be_set() -> None:
     plan = made_plan(settings={"learning_rate": "0.002"})
-    assert plan.space.learning_rates(plan.space.families[0]) == (0.002,)
+    space = pool_of(plan).space
+    assert space.learning_rates(space.families[0]) == (0.002,)
 
 
 def test_the_fingerprint_of_the_data_is_part_of_the_identity() -> None:

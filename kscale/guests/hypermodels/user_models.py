@@ -78,8 +78,7 @@ class UserModels:
         if counted.size is not None:
             self._sizes[spec] = counted.size
             self.unknown[spec] = counted.unknown
-        rate = self.learning_rate(spec, counted.is_compiled)
-        return Drawn(spec, counted.size, rate, counted.reason, counted.unknown)
+        return Drawn(spec, counted.size, counted.reason, counted.unknown)
 
     def begin(self) -> None:
         """Build abstractly at the defaults, whatever an earlier session counted."""

@@ -1,10 +1,9 @@
 """The user's present model trained anew, with the loop and recipe of a search."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import keras
 from msgspec import structs
@@ -21,12 +20,11 @@ from kscale.guests.present_model.scoring import (
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
-from kscale.runs.records import RETRAINED, Ended, Record, Reference, Training
+from kscale.runs.records import RETRAINED, Ended, Reference, Training
 from kscale.search.contract import Job, derived_seed
 from kscale.tuning.attempts import MemberWeights, train_member
 from kscale.tuning.family_trainer import NetworkTrainer
-from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import TrainingSetup
+from kscale.tuning.references import ReferenceContext
 
 _RATE = 1e-3  # Adam's usual one
 _DECAY = 0.004  # as the knob of every family
@@ -69,63 +67,57 @@ def _obstacle(present: Present) -> str:
     return ""
 
 
-def retrained_results(
-    present: Present,
-    plan: Plan,
-    recorded: Sequence[Record],
-    setup: TrainingSetup,
-    folder: Path,
-    seconds: float,
-    epoch_done: Callable[[Job, int, int, float], None],
-) -> Iterator[Reference]:
-    """The training's record on both parts, unless they are recorded.
+@dataclass(frozen=True, eq=False)
+class RetrainedReference:
+    """The present model trained anew, as a reference of a search.
 
-    One that was interrupted goes on from its checkpoint, as that of any network.
+    A training that was interrupted goes on from its checkpoint, as that of any network.
 
     Args:
         present: The model.
-        plan: What the search does.
-        recorded: What is known.
-        setup: What all trainings share.
-        folder: Folder of the checkpoints.
-        seconds: Time that is left.
-        epoch_done: Called after each epoch.
-
-    Raises:
-        TimeUp: The time was over first.
+        learning_rate: Largest learning rate.
     """
-    job, size = _job(plan, present), present.size.size
-    trainer = NetworkTrainer(setup, lambda spec, task: _network(present))
-    weights = MemberWeights(folder, job, 0)
-    known = [
-        item
-        for item in recorded
-        if isinstance(item, Reference)
-        and (item.name, item.model) == (RETRAINED, present.digest)
-    ]
-    if not any(item.part == "test" or item.status == "failed" for item in known):
-        on_epoch = partial(epoch_done, job, 0)
-        training = train_member(trainer.train, setup, size, weights, seconds, on_epoch)
-        trained = _reference(training, present)
-        if not known:
-            yield trained
-        if trained.status == "ok":
-            found = vars(trainer.evaluate(training, weights.path, "test"))
-            blank = {"part": "test", "curve": {}, "undertrained": False, "seconds": 0.0}
-            yield structs.replace(trained, **blank, **found)
-    weights.path.unlink(missing_ok=True)
+
+    present: Present
+    learning_rate: float = _RATE
+
+    def records(self, context: ReferenceContext) -> Iterator[Reference]:
+        """The training, and the score on the test part, unless they are recorded.
+
+        Raises:
+            TimeUp: The time was over first.
+        """
+        present, job = self.present, self._job(context)
+        size = present.size.size
+        trainer = NetworkTrainer(context.setup, lambda spec, task: _network(present))
+        weights = MemberWeights(context.folder, job, 0)
+        known = context.known(RETRAINED, present.digest)
+        failed = any(item.status == "failed" for item in known.values())
+        if "test" not in known and not failed:
+            on_epoch = partial(context.on_epoch, job, 0)
+            seconds = context.seconds_left()
+            training = train_member(
+                trainer.train, context.setup, size, weights, seconds, on_epoch
+            )
+            trained = _reference(training, present)
+            if not known:
+                yield trained
+            if trained.status == "ok":
+                found = vars(trainer.evaluate(training, weights.path, "test"))
+                blank = {"curve": {}, "undertrained": False, "seconds": 0.0}
+                yield structs.replace(trained, part="test", **blank, **found)
+        weights.path.unlink(missing_ok=True)
+
+    def _job(self, context: ReferenceContext) -> Job:
+        seed = derived_seed(context.seed, "baseline", RETRAINED)
+        spec = Spec(RETRAINED, (("model", self.present.digest),))
+        epochs = context.setup.recipe.epochs
+        return Job("baseline", 0, spec, (seed,), (self.learning_rate,), epochs)
 
 
 def _reference(training: Training, present: Present) -> Reference:
     fields = {name: getattr(training, name) for name in Ended.__struct_fields__}
     return Reference(name=RETRAINED, model=present.digest, **fields)
-
-
-def _job(plan: Plan, present: Present) -> Job:
-    seed = derived_seed(plan.request.seed, "baseline", RETRAINED)
-    rate = float(plan.request.settings.get("learning_rate", _RATE))
-    spec = Spec(RETRAINED, (("model", present.digest),))
-    return Job("baseline", 0, spec, (seed,), (rate,), plan.recipe.epochs)
 
 
 def _network(present: Present) -> Network:

@@ -1,7 +1,7 @@
 """The user's present model: loaded, counted, and scored on the parts of a search."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -19,7 +19,7 @@ from kscale.guests.present_model.feeding import Feeder, fed_shapes, feeders_of
 from kscale.guests.sizes.model_size import ModelSize, count_model
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
-from kscale.runs.records import PRESENT, Record, Reference
+from kscale.runs.records import PRESENT, Reference
 from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import (
     Answers,
@@ -30,8 +30,7 @@ from kscale.task.evaluation import (
 )
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
-from kscale.tuning.majority import majority_answers
-from kscale.tuning.plan import Plan
+from kscale.tuning.references import ReferenceContext, constant_answers
 
 _MOST_TRIED = 1000  # examples on which the forms are compared
 _CLEAR = 2  # standard errors by which a form must be better than the one before
@@ -91,10 +90,8 @@ class Present:
         return _answers(self.feeder, part, np.arange(len(part)), self.name)[0]
 
 
-def load_present(
-    baseline: Baseline | None, dataset: Dataset, objective: Objective
-) -> Present | None:
-    """The present model of a search; None if there is none.
+def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> Present:
+    """The present model of a search.
 
     The model is fed the raw inputs, unless another form that suits its shapes scores
     clearly better on up to 1,000 validation examples: a model that was trained on
@@ -105,8 +102,6 @@ def load_present(
         ExportError: The file cannot be read, or has code of its own.
         SpecError: The model does not suit the data, or was never built.
     """
-    if baseline is None:
-        return None
     name, model = baseline.name, baseline.source
     if not isinstance(model, keras.Model):
         model = load_trained(model)
@@ -125,7 +120,7 @@ def load_present(
         raise SpecError(f"{name} gives numbers that are not finite on this data{why}.")
     raw_score = tried[0].score if best is not tried[0] else math.nan
     has_raw = feeders[0].feeding.is_raw and math.isfinite(raw_score)
-    constant = majority_answers(dataset, part)
+    constant = constant_answers(dataset, part)
     constant = {
         n: (wanted[some], given[some]) for n, (wanted, given) in constant.items()
     }
@@ -253,34 +248,31 @@ def network_output(target: Target, given: Any, is_logit: bool) -> Any:
     return logits if head.is_exclusive else logits - ops.log(1 - given + _LEAST)
 
 
-def present_results(
-    present: Present | None, plan: Plan, recorded: Sequence[Record]
-) -> Iterator[Reference]:
-    """What the present model reaches on both parts, as far as it is not recorded."""
-    if present is None:
-        return
-    task, objective, data = plan.dataset.task, plan.objective, plan.dataset
-    blank = _unscored(present, plan)
-    known = [item for item in recorded if isinstance(item, Reference)]
-    done = {item.part for item in known if item.key == blank.key}
-    if "validation" not in done:
-        found = evaluate(objective, task, present.answers(data.validation))
-        yield structs.replace(blank, **vars(found))
-    if "test" not in done:
-        tested = evaluate_test(objective, task, present.answers(data.test))
-        yield structs.replace(blank, part="test", **vars(tested))
+@dataclass(frozen=True, eq=False)
+class PresentReference:
+    """The present model as it is, as a reference of a search."""
 
+    present: Present
 
-def _unscored(present: Present, plan: Plan) -> Reference:
-    """A record of the present model's size, without a score."""
-    size = present.size.size
-    return Reference(
-        name=PRESENT,
-        model=present.digest,
-        params=size.params,
-        trainable=size.trainable,
-        flops=size.flops,
-        bytes=size.weight_bytes(),
-        unknown_flops=len(present.size.unknown),
-        memory=size.training_bytes(plan.recipe.batch_size),
-    )
+    def records(self, context: ReferenceContext) -> Iterator[Reference]:
+        """Scores on both parts, as far as they are not recorded."""
+        present, setup = self.present, context.setup
+        data, objective = setup.dataset, setup.objective
+        size = present.size.size
+        blank = Reference(
+            name=PRESENT,
+            model=present.digest,
+            params=size.params,
+            trainable=size.trainable,
+            flops=size.flops,
+            bytes=size.weight_bytes(),
+            unknown_flops=len(present.size.unknown),
+            memory=size.training_bytes(setup.recipe.batch_size),
+        )
+        known = context.known(PRESENT, present.digest)
+        if "validation" not in known:
+            found = evaluate(objective, data.task, present.answers(data.validation))
+            yield structs.replace(blank, **vars(found))
+        if "test" not in known:
+            found = evaluate_test(objective, data.task, present.answers(data.test))
+            yield structs.replace(blank, part="test", **vars(found))

@@ -57,9 +57,7 @@ def own_results(run: Run) -> list[Training]:
 
 
 def plan_of(hypermodel: Any, **asked: Any) -> Any:
-    own = plan_search(digits(), hypermodel=hypermodel, **{**SMALL, **asked}).own
-    assert own is not None
-    return own
+    return plan_search(digits(), hypermodel=hypermodel, **{**SMALL, **asked}).candidates
 
 
 def test_nothing_exceeds_the_budget_and_sizes_are_exact(finished: Run) -> None:
@@ -220,7 +218,7 @@ def test_a_tenth_of_the_time_limit_is_for_counting(tmp_path: Path) -> None:
         return sequential(hp)
 
     own = plan_of(build, time_limit=1.0)
-    own.read(tmp_path, print, 20)
+    own.prepare(tmp_path, print, 20)
     assert 1 <= len(own.pool) < 5
     assert len(plan_of(build, time_limit=None).pool.some(0, 20)) == 5
 

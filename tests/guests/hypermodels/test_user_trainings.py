@@ -24,7 +24,6 @@ from kscale.runs.records import Measurement, Training
 from kscale.search.contract import Job
 from kscale.searches import plan_search
 from kscale.tuning.attempts import Attempts, MemberWeights
-from kscale.tuning.driver import make_trainer, training_setup
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import TimeUp
 
@@ -103,13 +102,15 @@ def trained(
 
 
 def trainer_of(plan: Plan, checkpoint_seconds: float = 0.0) -> UserTrainer:
-    trainer = make_trainer(plan, training_setup(plan, checkpoint_seconds))
+    setup = replace(plan.setup, checkpoint_seconds=checkpoint_seconds)
+    trainer = plan.candidates.trainer(setup)
     assert isinstance(trainer, UserTrainer)
     return trainer
 
 
 def first_job(plan: Plan) -> Job:
-    return next(j for j in plan.searcher().planned() if j.stage == "search")
+    jobs = plan.searcher().outlook((), ()).jobs
+    return next(job for job in jobs if job.stage == "search")
 
 
 def shipped(plan: Plan, folder: Path) -> keras.Model:

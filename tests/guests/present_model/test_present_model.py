@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,24 @@ from kscale.errors import ExportError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.guests.present_model.feeding import feeders_of
 from kscale.guests.present_model.retraining import (
+    RetrainedReference,
     as_network,
     check_retrainable,
     fresh_clone,
-    retrained_results,
 )
 from kscale.guests.present_model.scoring import (
     Present,
+    PresentReference,
     load_present,
-    present_results,
 )
 from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.reports.present import compared
-from kscale.runs.records import Reference, to_line
+from kscale.runs.records import Record, Reference, to_line
 from kscale.searches import plan_search
 from kscale.task.heads.classes import softmax
-from kscale.tuning.driver import training_setup
+from kscale.tuning.plan import Plan
+from kscale.tuning.references import ReferenceContext
 from kscale.tuning.trainer import TimeUp
 
 SMALL: dict[str, Any] = {
@@ -95,8 +96,17 @@ def present(model: Any, data: Any = None) -> Present:
         digits() if data is None else data, max_params=9e5, baseline=model
     )
     found = load_present(plan.baseline, plan.dataset, plan.objective)
-    assert found is not None
     return found
+
+
+def context_of(
+    plan: Plan,
+    folder: Path,
+    seconds: float = math.inf,
+    known: Sequence[Record] = (),
+    on_epoch: Any = lambda *seen: None,
+) -> ReferenceContext:
+    return ReferenceContext(plan.setup, known, folder, 0, lambda: seconds, on_epoch)
 
 
 def test_it_is_counted_and_scored_on_both_parts(run: Run, mine: keras.Model) -> None:
@@ -146,22 +156,24 @@ def test_its_training_goes_on_where_it_was_interrupted(
 ) -> None:
     plan = plan_search(digits(), baseline=mine, retrain_baseline=True, **SMALL)
     found = load_present(plan.baseline, plan.dataset, plan.objective)
-    assert found is not None
     seen: list[int] = []
-    made: tuple[Any, ...] = (training_setup(plan), tmp_path)
 
     def epoch_done(job: Any, member: int, epochs: int, score: float) -> None:
         seen.append(epochs)
 
+    def scored(seconds: float, known: Sequence[Record] = ()) -> list[Reference]:
+        context = context_of(plan, tmp_path, seconds, known, epoch_done)
+        return list(RetrainedReference(found).records(context))
+
     with pytest.raises(TimeUp):
-        list(retrained_results(found, plan, [], *made, 0.0, epoch_done))
+        scored(0.0)
     seen.clear()
-    results = list(retrained_results(found, plan, [], *made, math.inf, epoch_done))
+    results = scored(math.inf)
     assert seen == [2] and [item.part for item in results] == ["validation", "test"]
     whole = parts_of(run, "retrained")
     assert results[0].curve == whole["validation"].curve
     assert results[1].left_out == whole["test"].left_out
-    assert not list(retrained_results(found, plan, results, *made, 0.0, epoch_done))
+    assert not scored(0.0, results)
     assert not list(tmp_path.iterdir())
 
 
@@ -698,7 +710,7 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
     found = present(model)
     assert found.size.size.params == 650 and found.size.unknown
     plan = plan_search(digits(), max_params=9e5, baseline=model)
-    for result in present_results(found, plan, []):
+    for result in PresentReference(found).records(context_of(plan, tmp_path)):
         assert result.unknown_flops == len(found.size.unknown)
     with pytest.raises(SpecError, match="own has a call of its own"):
         tune(

@@ -1,26 +1,28 @@
-"""A plan whose models are a user's."""
+"""A user's models as the candidates of a search."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from kscale.data.dataset import Dataset
+from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
 from kscale.errors import SpecError
 from kscale.guests.hypermodels.counts import SIZES_FILE
 from kscale.guests.hypermodels.raw_dataset import raw_dataset
 from kscale.guests.hypermodels.user_fit import probe_fit
 from kscale.guests.hypermodels.user_models import UserModels
+from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.networks.budget import Budget
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
 from kscale.search.drawn import DrawnPool
-from kscale.search.pool import Space
-from kscale.task.objectives import Objective
 from kscale.tuning.auto_families import AUTO
-from kscale.tuning.plan import Plan
 from kscale.tuning.request import SearchRequest
+from kscale.tuning.trainer import TrainingSetup
 
 _FIRST = 20  # specs looked for before a search begins
 _MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
@@ -28,42 +30,44 @@ _SECONDS_BETWEEN_NOTES = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class UserSearch:
-    """What a search of a user's models needs beside a plan.
+class UserCandidates:
+    """The models of a hypermodel that fit a budget, as far as they are drawn.
 
     Args:
         models: What is drawn and built.
         dataset: What the models are given.
-        pool: The specs inside the budget, as far as they are drawn.
+        pool: The specs inside the budget.
     """
 
     models: UserModels
     dataset: Dataset
     pool: DrawnPool
+    sets_rates = False
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """As `Candidates.names`."""
+        return (self.models.name,)
+
+    @property
+    def found(self) -> str:
+        """As `Candidates.found`."""
+        return self.pool.found
+
     def identity(self) -> dict[str, Any]:
-        """What makes a search of these models this one."""
+        """The code, its hyperparameters, and which of them are depth and width."""
         return {
             "code": self.models.digest,
             "hyperparameters": self.models.outline(),
             **{f"{name}_knob": knob for name, knob in self.models.knobs.items()},
         }
 
-    @property
     def description(self) -> dict[str, Any]:
-        """What run.json says of the models beside the identity."""
+        """What the hyperparameters may be."""
         return {"hyperparameters": self.models.domains()}
 
-    def read(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
-        """Draw what a search begins with, with what an earlier session counted.
-
-        Args:
-            folder: Folder of the run, which may not exist yet.
-            note: Is told how far counting has come where it takes long, and what was
-                left out.
-            trials: Most specs to try.
-        """
+    def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
+        """Draw what a search begins with; sizes that a session counted are read."""
         self.models.counts.read(folder / SIZES_FILE)
         self.pool.tell = _Teller(note)
         self.pool.some(0, min(trials, _FIRST))
@@ -76,8 +80,38 @@ class UserSearch:
             )
 
     def keep(self, folder: Path) -> None:
-        """Keep what was counted, and what will be, in the folder of the run."""
+        """Keep the sizes that were counted, and those that will be."""
         self.models.counts.keep(folder / SIZES_FILE)
+
+    def draws(self) -> DrawnPool:
+        """As `Candidates.draws`."""
+        return self.pool
+
+    def most_trials(self, asked: int) -> int:
+        """As `Candidates.most_trials`; nobody knows how many there are."""
+        return min(asked, len(self.pool)) if self.pool.is_exhausted else asked
+
+    def size(self, spec: Spec) -> Size:
+        """As `Candidates.size`."""
+        return self.models.size(spec)
+
+    def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
+        """As `Candidates.timer`."""
+        model, _ = self.models.build(spec, seed=1)
+
+        def measure() -> Latency:
+            with self.models.importable():
+                return engine.latency(model, self.models.task, batch)
+
+        return measure
+
+    def by_width(self, spec: Spec) -> tuple[Spec, int]:
+        """Nobody knows which hyperparameter makes a model slower."""
+        return spec, 0
+
+    def trainer(self, setup: TrainingSetup) -> UserTrainer:
+        """As `Candidates.trainer`."""
+        return UserTrainer(setup, self.models, self.dataset)
 
 
 class _Teller:
@@ -85,30 +119,18 @@ class _Teller:
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
-        self._told = time.monotonic()
+        self._noted = time.monotonic()
 
     def __call__(self, pool: DrawnPool) -> None:
-        if time.monotonic() - self._told >= _SECONDS_BETWEEN_NOTES:
-            self._told = time.monotonic()
+        if time.monotonic() - self._noted >= _SECONDS_BETWEEN_NOTES:
+            self._noted = time.monotonic()
             self._note(f"Counting the sizes of models: {pool.found}.")
 
 
-def plan_user_models(
-    hypermodel: Any,
-    request: SearchRequest,
-    dataset: Dataset,
-    budget: Budget,
-    objective: Objective,
-    recipe: Recipe,
-    depth_knob: str | None = None,
-    width_knob: str | None = None,
-) -> Plan:
-    """A plan to search a user's models.
-
-    Args:
-        hypermodel: As `load_hypermodel` takes it.
-        request, dataset, budget, objective, recipe: As `make_plan`.
-        depth_knob, width_knob: As `UserModels`.
+def user_candidates(
+    request: SearchRequest, dataset: Dataset, budget: Budget, recipe: Recipe
+) -> UserCandidates:
+    """The candidates that the hypermodel of a request makes.
 
     Raises:
         BudgetError: Nothing fits.
@@ -118,7 +140,9 @@ def plan_user_models(
     """
     _check(request, dataset)
     raw = raw_dataset(dataset)
-    models = UserModels(hypermodel, raw.task, depth_knob, width_knob)
+    models = UserModels(
+        request.hypermodel, raw.task, request.depth_knob, request.width_knob
+    )
     models.probe = probe_fit(models, raw, recipe)
     models.begin()
     seconds = math.inf if request.time_limit is None else request.time_limit
@@ -126,9 +150,7 @@ def plan_user_models(
     models.check_knobs(all_known=False)
     pool.at(0)
     models.check_knobs()
-    space = Space(cast(Any, (models,)), dataset.task, budget)
-    own = UserSearch(models, raw, pool)
-    return Plan(request, dataset, objective, recipe, space, pool, own=own)
+    return UserCandidates(models, raw, pool)
 
 
 def _check(request: SearchRequest, dataset: Dataset) -> None:

@@ -1,0 +1,150 @@
+"""Successive halving: many short trainings first, the best third of them goes on."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from kscale.runs.records import Training
+from kscale.search.contract import (
+    DONE,
+    WAIT,
+    Allowance,
+    Job,
+    Outlook,
+    Signal,
+    is_known,
+    keys_of,
+)
+from kscale.search.draws import FirstJobs, Settings
+
+_THIRD = 3
+_MOST_RUNGS = 3
+
+
+class HalvingSearcher:
+    """Synchronous successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943).
+
+    All draws are trained for a ninth of the epochs, the best third of them up to a
+    third, the best third of those to the end, each from the weights and optimizer of
+    the rung below. Under a time limit fewer draws enter the first rung, so that the
+    best of them can go on. Only trainings of the last rung have full length.
+
+    Args:
+        settings: What to try.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.rungs = rungs_of(settings.epochs)
+        self._first = FirstJobs(settings, self.rungs[0], stride=len(self.rungs))
+
+    def propose(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Job | Signal:
+        """A first job while there are any; then the best of the lowest open rung."""
+        tried = self._first.tried(history, pending)
+        reserved = allowance.total(self._expected_next(tried))
+        job = self._first.propose(history, pending, allowance.less(reserved))
+        if isinstance(job, Job):
+            return job
+        out = {job.index for job in pending if job.stage == "search"}
+        keys = keys_of(history, pending)
+        for jobs in self._rungs(history, tried):
+            due = [job for job in jobs if not is_known(job, keys)]
+            if due:
+                return allowance.choose(due[:1]) or DONE
+            if any(job.index in out for job in jobs):
+                return WAIT
+        return DONE
+
+    def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
+        """First jobs, and of the rungs above as many as a third of each leaves."""
+        first = self._first.outlook(history, pending)
+        keys = keys_of(history, pending)
+        tried = self._first.tried(history, pending)
+        rungs = [jobs for jobs in self._rungs(history, tried)][1:]
+        known = [job for jobs in rungs for job in jobs if not is_known(job, keys)]
+        if not first.jobs:
+            return Outlook(tuple(known))
+        trainings, work, entered = first.trainings, first.work, len(first.jobs)
+        mean = first.work / max(first.trainings * self.rungs[0], 1)
+        left = entered + first.trainings / max(self.settings.seeds_per_spec, 1)
+        for below, epochs in zip(self.rungs, self.rungs[1:], strict=False):
+            left /= _THIRD
+            trainings += left * self.settings.seeds_per_spec
+            work += left * self.settings.seeds_per_spec * (epochs - below) * mean
+        return Outlook((*first.jobs, *known), trainings, work)
+
+    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
+        """What may go on: all of an open rung, and what was chosen and has not yet."""
+        keys, done = keys_of(history, pending), keys_of(history)
+        tried = self._first.tried(history, pending)
+        needed: set[str] = set()
+        rungs = list(self._rungs(history, tried))
+        for place, jobs in enumerate(rungs[: len(self.rungs) - 1]):
+            is_open = place == 0 and bool(self._first.outlook(history, pending).jobs)
+            is_open = is_open or not all(is_known(job, done) for job in jobs)
+            above = rungs[place + 1] if place + 1 < len(rungs) else []
+            waits = {job.parent for job in above if not is_known(job, done)}
+            for job in jobs:
+                if is_open or job.index in waits:
+                    needed.update(keys.intersection(job.keys))
+        return needed
+
+    def _rungs(
+        self, history: Sequence[Training], tried: Sequence[Job]
+    ) -> Iterator[list[Job]]:
+        """Jobs of each rung, the best of the rung below first; up to an open rung."""
+        by_key = {training.key: training for training in history}
+        jobs = list(tried)
+        for epochs in (*self.rungs[1:], None):
+            yield jobs
+            if epochs is None or not jobs:
+                return
+            if not all(key in by_key for job in jobs for key in job.keys):
+                return
+            jobs = [_going_on(job, epochs) for job in self._best(jobs, by_key)]
+
+    def _best(self, jobs: Sequence[Job], by_key: dict[str, Training]) -> list[Job]:
+        """The best third of a rung, at least one; what failed never goes on."""
+        scores = defaultdict(list)
+        for job in jobs:
+            for training in (by_key[key] for key in job.keys):
+                if training.is_scored and training.score is not None:
+                    scores[job].append(training.score)
+        sign = 1 if self.settings.objective.higher_is_better else -1
+        ranked = sorted(scores, key=lambda job: -sign * fmean(scores[job]))
+        return ranked[: max(1, len(jobs) // _THIRD)]
+
+    def _expected_next(self, tried: Sequence[Job]) -> list[Job]:
+        """What would go on of the first jobs so far and one more, by their number."""
+        jobs, found = list(tried), list[Job]()
+        for epochs in self.rungs[1:]:
+            jobs = jobs[: max(1, (len(jobs) + 1) // _THIRD)]
+            jobs = [_going_on(job, epochs) for job in jobs]
+            found += jobs
+        return found
+
+
+def rungs_of(epochs: int) -> tuple[int, ...]:
+    """Epochs at the end of each rung, the last of them all.
+
+    Example:
+
+    >>> rungs_of(40), rungs_of(5), rungs_of(1)
+    ((4, 13, 40), (1, 5), (1,))
+    """
+    found = [epochs // _THIRD**power for power in range(_MOST_RUNGS)]
+    return tuple(sorted({number for number in found if number}))
+
+
+def _going_on(job: Job, epochs: int) -> Job:
+    """The job that trains the members of another one further."""
+    return replace(
+        job,
+        index=job.index + 1,
+        epochs_from=job.epochs_to,
+        epochs_to=epochs,
+        parent=job.index,
+    )

@@ -1,0 +1,81 @@
+"""Candidates: what a search draws from, counts, builds, trains and ships."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from kscale.engine.base import Engine, Latency
+from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
+from kscale.search.draws import Draws
+from kscale.tuning.trainer import Trainer, TrainingSetup
+
+
+class Candidates(Protocol):
+    """The networks of a search: of families, or of a user's code."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What reports show as families."""
+        ...
+
+    @property
+    def sets_rates(self) -> bool:
+        """Whether a job sets the learning rate; if not, the code of a model does."""
+        ...
+
+    @property
+    def found(self) -> str:
+        """What of the candidates fits the budget, in a few words."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a search of these candidates another one, beside names, data and
+        budget: plain data."""
+        ...
+
+    def description(self) -> dict[str, Any]:
+        """Further items of run.json: plain data."""
+        ...
+
+    def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
+        """Do what must succeed before anything is written.
+
+        Args:
+            folder: Folder of the run, which may not exist yet.
+            note: Takes a sentence for the user.
+            trials: Most specs to try.
+
+        Raises:
+            BudgetError, ExportError, SpecError: The candidates cannot be searched.
+        """
+        ...
+
+    def keep(self, folder: Path) -> None:
+        """Keep in the folder of the run what a later session would work out again."""
+        ...
+
+    def draws(self) -> Draws:
+        """What a searcher tries, all within the budget."""
+        ...
+
+    def most_trials(self, asked: int) -> int:
+        """How many specs may be tried, of those asked for."""
+        ...
+
+    def size(self, spec: Spec) -> Size:
+        """Exact size."""
+        ...
+
+    def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
+        """Build a network; what measures a forward pass of it, again and again."""
+        ...
+
+    def by_width(self, spec: Spec) -> tuple[Spec, int]:
+        """What networks share that differ in nothing but width and training, and the
+        width; 0 where it is not known which knob makes a network wider."""
+        ...
+
+    def trainer(self, setup: TrainingSetup) -> Trainer:
+        """What trains, evaluates and ships these candidates."""
+        ...

@@ -1,0 +1,96 @@
+"""Executors: what runs the members of jobs. The default runs them in this process."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from kscale.runs.records import Training
+from kscale.search.contract import Job
+from kscale.tuning.trainer import Assignment, TimeUp, Trainer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an assignment.
+
+    Args:
+        assignment: What was to be done.
+        training: What the training left behind; None where time was up before the end.
+    """
+
+    assignment: Assignment
+    training: Training | None
+
+
+class Executor(Protocol):
+    """Runs assignments, in this process or elsewhere.
+
+    The driver submits at most the members of as many jobs as there are slots, and asks
+    for outcomes until each assignment has one. A process that dies with an assignment
+    is noticed by the executor, which then runs the assignment no further and raises
+    nothing: the outcome is a failed training.
+    """
+
+    @property
+    def slots(self) -> int:
+        """Jobs that are worth having out at once."""
+        ...
+
+    def submit(self, assignment: Assignment) -> None:
+        """Take an assignment; it may begin at once or later."""
+        ...
+
+    def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+        """Outcomes since the last call; waits for one, at most so many seconds.
+
+        Raises:
+            ResultsError: A checkpoint cannot be written: no training could end well.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up what has not ended."""
+        ...
+
+
+class LocalExecutor:
+    """Runs assignments in this process, one after the other.
+
+    Args:
+        trainer_of: The trainer of a job.
+        on_epoch: Called after each epoch with the job, the member, the epochs done and
+            the score.
+    """
+
+    slots = 1
+
+    def __init__(
+        self,
+        trainer_of: Callable[[Job], Trainer],
+        on_epoch: Callable[[Job, int, int, float], None] = lambda *seen: None,
+    ) -> None:
+        self._trainer_of = trainer_of
+        self._on_epoch = on_epoch
+        self._waiting: deque[Assignment] = deque()
+
+    def submit(self, assignment: Assignment) -> None:
+        """Take an assignment; `finished` runs it."""
+        self._waiting.append(assignment)
+
+    def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+        """Run the next assignment to the end."""
+        if not self._waiting:
+            return ()
+        assignment = self._waiting.popleft()
+        on_epoch = partial(self._on_epoch, assignment.job, assignment.member)
+        try:
+            training = self._trainer_of(assignment.job).train(assignment, on_epoch)
+        except TimeUp:
+            return (Outcome(assignment, None),)
+        return (Outcome(assignment, training),)
+
+    def close(self) -> None:
+        """Forget what waits."""
+        self._waiting.clear()

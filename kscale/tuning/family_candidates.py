@@ -1,0 +1,107 @@
+"""The specs of families as the candidates of a search."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kscale.engine.base import Engine, Latency
+from kscale.networks.backbones import Backbone
+from kscale.networks.blueprint import flat_layers
+from kscale.networks.families import find_family
+from kscale.networks.families.base import TRAINING_KNOBS, Spec
+from kscale.networks.families.images import AUGMENT
+from kscale.networks.sizing import Size
+from kscale.search.pool import Pool
+from kscale.search.random_search import PoolDraws
+from kscale.tuning.trainer import Trainer, TrainingSetup
+
+# Imports inside functions: a plan must not wait for Keras, which takes seconds.
+
+_LATENCY_FREE = {"width", *(knob.name for knob in (*TRAINING_KNOBS, AUGMENT))}
+
+
+@dataclass(frozen=True, eq=False)
+class FamilyCandidates:
+    """The specs of a pool.
+
+    Args:
+        pool: Specs inside the budget.
+        seed: Decides the draws.
+    """
+
+    pool: Pool
+    seed: int = 0
+    sets_rates = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As `Candidates.names`."""
+        return tuple(family.name for family in self.pool.space.families)
+
+    @property
+    def found(self) -> str:
+        """As `Candidates.found`."""
+        return self.pool.found
+
+    def identity(self) -> dict[str, Any]:
+        """Nothing beside the names."""
+        return {}
+
+    def description(self) -> dict[str, Any]:
+        """Nothing further."""
+        return {}
+
+    def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
+        """Raise unless the weights that backbones start from are there.
+
+        Raises:
+            ExportError: Weights are missing, or do not suit the network.
+        """
+        from kscale.building.backbone_weights import check_weights
+
+        check_weights(self._backbones())
+
+    def _backbones(self) -> Iterator[Backbone]:
+        families = self.pool.space.families
+        having = {f.name: f for f in families if "backbone" in f.all_knobs}
+        for spec in self.pool.specs() if having else ():
+            if spec.family in having:
+                blueprint = having[spec.family].blueprint(spec, self.pool.space.task)
+                for layer in flat_layers(blueprint):
+                    if isinstance(layer, Backbone):
+                        yield layer
+
+    def keep(self, folder: Path) -> None:
+        """Sizes are worked out in microseconds."""
+
+    def draws(self) -> PoolDraws:
+        """As `Candidates.draws`."""
+        return PoolDraws(self.pool, self.seed)
+
+    def most_trials(self, asked: int) -> int:
+        """As `Candidates.most_trials`."""
+        return min(asked, len(self.pool))
+
+    def size(self, spec: Spec) -> Size:
+        """As `Candidates.size`."""
+        return find_family(spec.family).size(spec, self.pool.space.task)
+
+    def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
+        """As `Candidates.timer`."""
+        from kscale.building.models import build_model
+
+        task = self.pool.space.task
+        model = build_model(find_family(spec.family).blueprint(spec, task))
+        return lambda: engine.latency(model, task, batch)
+
+    def by_width(self, spec: Spec) -> tuple[Spec, int]:
+        """As `Candidates.by_width`."""
+        knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
+        return Spec(spec.family, knobs), spec.width or 0
+
+    def trainer(self, setup: TrainingSetup) -> Trainer:
+        """As `Candidates.trainer`."""
+        from kscale.tuning.family_trainer import FamilyTrainer
+
+        return FamilyTrainer(setup)

@@ -1,0 +1,86 @@
+"""References: what a search compares with and never answers with."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from kscale.data.dataset import Dataset
+from kscale.data.parts import Part
+from kscale.runs.records import Record, Reference, ReferenceName
+from kscale.search.contract import Job
+from kscale.task.evaluation import Answers, evaluate, evaluate_test
+from kscale.tuning.trainer import TrainingSetup
+
+
+@dataclass(frozen=True)
+class ReferenceContext:
+    """What a reference is scored with.
+
+    Args:
+        setup: Data, objective and recipe.
+        recorded: What the folder holds.
+        folder: Folder of checkpoints.
+        seed: Seed of the search.
+        seconds_left: Gives the time that is left.
+        on_epoch: Called after each epoch of a training.
+    """
+
+    setup: TrainingSetup
+    recorded: Sequence[Record]
+    folder: Path
+    seed: int
+    seconds_left: Callable[[], float]
+    on_epoch: Callable[[Job, int, int, float], None]
+
+    def known(self, name: ReferenceName, model: str = "") -> dict[str, Reference]:
+        """What is recorded of a reference, by part."""
+        records = (item for item in self.recorded if isinstance(item, Reference))
+        same = (item for item in records if (item.name, item.model) == (name, model))
+        return {item.part: item for item in same}
+
+
+class ReferenceSource(Protocol):
+    """Scores one reference."""
+
+    def records(self, context: ReferenceContext) -> Iterator[Reference]:
+        """What is not recorded yet, the validation part first.
+
+        Raises:
+            TimeUp: The time was over first.
+        """
+        ...
+
+
+class Majority:
+    """Always the largest class, or the mean: what any network must beat."""
+
+    def records(self, context: ReferenceContext) -> Iterator[Reference]:
+        """Scores of the constant answer."""
+        setup, known = context.setup, context.known("majority")
+        data, objective = setup.dataset, setup.objective
+        nothing: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
+        if "validation" not in known:
+            given = constant_answers(data, data.validation)
+            found = vars(evaluate(objective, data.task, given))
+            yield Reference(name="majority", **nothing, **found)
+        if "test" not in known:
+            given = constant_answers(data, data.test)
+            found = vars(evaluate_test(objective, data.task, given))
+            yield Reference(name="majority", part="test", **nothing, **found)
+
+
+def constant_answers(dataset: Dataset, part: Part) -> Answers:
+    """What always giving the constant of the training part gives for a part.
+
+    The constant is the share of each class, or the mean value, of every target.
+    """
+    found = {}
+    for target in dataset.task.targets:
+        known = dataset.train.targets[target.name]
+        constant = target.head.constant(known, target.outputs).astype(np.float32)
+        rows = np.tile(constant, (len(part), 1))
+        found[target.name] = part.targets[target.name], rows
+    return found

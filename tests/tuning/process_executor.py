@@ -1,0 +1,72 @@
+"""An executor whose members are trained by other processes.
+
+Nothing is shared with them but files: the data set as it is stored, and checkpoints.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from kscale.tuning.family_trainer import FamilyTrainer
+
+from kscale.data.stored import open_dataset, store_dataset
+from kscale.runs.records import Training
+from kscale.tuning.executor import Outcome
+from kscale.tuning.plan import Plan
+from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
+
+_trainer: FamilyTrainer
+
+
+def _start(folder: Path, shared: dict[str, Any]) -> None:
+    global _trainer
+    _trainer = FamilyTrainer(TrainingSetup(open_dataset(folder), **shared))
+
+
+def _train(assignment: Assignment) -> Training | None:
+    try:
+        return _trainer.train(assignment)
+    except TimeUp:
+        return None
+
+
+class ProcessExecutor:
+    """Runs assignments in processes.
+
+    Args:
+        plan: The search.
+        folder: Where the data set is stored.
+        slots: Number of processes.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, slots: int = 2) -> None:
+        self.slots = slots
+        store_dataset(plan.dataset, folder)
+        names = ("objective", "recipe", "strategy", "class_weights")
+        shared = {name: getattr(plan.setup, name) for name in names}
+        self._pool = ProcessPoolExecutor(
+            slots, get_context("spawn"), _start, (folder, shared)
+        )
+        self._out: dict[Future[Training | None], Assignment] = {}
+        self.most_out = 0
+
+    def submit(self, assignment: Assignment) -> None:
+        self._out[self._pool.submit(_train, assignment)] = assignment
+        self.most_out = max(self.most_out, len(self._out))
+
+    def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+        done, _ = wait(self._out, timeout, FIRST_COMPLETED)
+        return [self._outcome(future) for future in done]
+
+    def _outcome(self, future: "Future[Training | None]") -> Outcome:
+        assignment = self._out.pop(future)
+        try:
+            return Outcome(assignment, future.result())
+        except BrokenProcessPool:
+            return Outcome(assignment, None)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

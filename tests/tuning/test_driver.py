@@ -1,0 +1,215 @@
+"""The driver: slots, ledger, records, weights, with executors of both kinds."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuning.made_data import digits
+from tuning.process_executor import ProcessExecutor
+
+from kscale import Listener, Run, plan_search, tune
+from kscale.runs.folder import RESULTS_FILE, RecordsWriter, read_records
+from kscale.runs.records import Record, Training
+from kscale.search.contract import Job
+from kscale.tuning.driver import Driver
+from kscale.tuning.executor import Executor
+from kscale.tuning.plan import Plan
+from kscale.tuning.time_policy import TimePolicy
+
+HALVING: dict[str, Any] = {
+    "family": "mlp",
+    "max_params": 1000,
+    "trials": 6,
+    "epochs": 9,
+    "batch_size": 256,
+    "finalist_seeds": 2,
+    "most_finalists": 2,
+    "searcher": "halving",
+    "settings": {"depth": 1, "norm": "none"},
+}
+
+
+def drive(plan: Plan, folder: Path, executor: Executor | None = None) -> Driver:
+    with RecordsWriter(folder, plan.description()) as writer:
+        driver = Driver(plan, folder, writer, Listener(), TimePolicy(), executor)
+        driver.run()
+    return driver
+
+
+def trainings_in(folder: Path) -> list[Training]:
+    return [item for item in read_records(folder) if isinstance(item, Training)]
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A search by successive halving that ended by itself."""
+    return tune(digits(), run=tmp_path_factory.mktemp("runs") / "halved", **HALVING)
+
+
+def by_stage_and_epochs(trainings: Sequence[Training]) -> Counter[tuple[str, int]]:
+    return Counter((training.stage, training.epochs) for training in trainings)
+
+
+def test_halving_trains_rungs_and_finalists(halved: Run) -> None:
+    found = by_stage_and_epochs(trainings_in(halved.folder))
+    assert found == {
+        ("baseline", 9): 1,
+        ("search", 1): 6,
+        ("search", 3): 2,
+        ("search", 9): 1,
+        ("finalist", 9): 4,
+    } or found == {  # where only the linear network was within reach of the best
+        ("baseline", 9): 1,
+        ("search", 1): 6,
+        ("search", 3): 2,
+        ("search", 9): 1,
+        ("finalist", 9): 2,
+    }
+
+
+def test_a_rung_goes_on_from_the_weights_below(halved: Run) -> None:
+    trainings = {(t.job, t.epochs): t for t in trainings_in(halved.folder)}
+    going_on = [t for t in trainings.values() if t.epochs_from]
+    assert going_on
+    for training in going_on:
+        parent = trainings[(training.parent, training.epochs_from)]  # type: ignore[index]
+        below = parent.curve["loss"]
+        assert training.curve["loss"][: len(below)] == below
+        assert len(training.curve["loss"]) == training.epochs
+        assert not parent.is_full and training.full_epochs == 9
+
+
+def test_short_trainings_are_never_the_answer(halved: Run) -> None:
+    assert all(entry.epochs == 9 for entry in halved.front())
+    assert halved.best().epochs == halved.recommended().epochs == 9
+
+
+def test_weights_are_kept_of_the_front_and_finalists_only(halved: Run) -> None:
+    kept = {path.stem for path in (halved.folder / "models").glob("*.npz")}
+    trainings = trainings_in(halved.folder)
+    short = {t.key for t in trainings if t.stage == "search" and not t.is_full}
+    finalists = {t.key for t in trainings if t.stage == "finalist"}
+    assert not kept & short and finalists <= kept
+
+
+def test_every_job_is_a_trial_of_keras_tuner(halved: Run) -> None:
+    trials = [
+        json.loads(path.read_text())
+        for path in (halved.folder / "tuner").glob("trial_*/trial.json")
+    ]
+    jobs = {(t.stage, t.job) for t in trainings_in(halved.folder)}
+    assert len(trials) == len(jobs)
+    assert {trial["status"] for trial in trials} == {"COMPLETED"}
+
+
+class Stopper(Listener):
+    """Ctrl-C after some trainings."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def result_recorded(self, result: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [3, 8, 9])
+def test_a_search_that_stops_in_a_rung_goes_on_as_if_it_had_not(
+    tmp_path: Path, halved: Run, after: int
+) -> None:
+    folder = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        tune(digits(), run=folder, listener=Stopper(after), **HALVING)
+    assert len(trainings_in(folder)) == after
+    tune(digits(), run=folder, **HALVING)
+    found, whole = trainings_in(folder), trainings_in(halved.folder)
+    assert [t.key for t in found] == [t.key for t in whole]
+    for training, expected in zip(found, whole, strict=True):
+        assert training.score == pytest.approx(expected.score, abs=1e-6)
+
+
+def test_processes_train_what_this_one_does(tmp_path: Path, halved: Run) -> None:
+    plan = plan_search(digits(), **HALVING)
+    executor = ProcessExecutor(plan, tmp_path / "data", slots=2)
+    drive(plan, tmp_path / "run", executor)
+    assert executor.most_out == 2
+    found, whole = trainings_in(tmp_path / "run"), trainings_in(halved.folder)
+    assert len(found) == len({t.key for t in found})
+    assert {t.key for t in found} == {t.key for t in whole}
+    scores = {t.key: t.score for t in whole}
+    for training in found:
+        assert training.score == pytest.approx(scores[training.key], abs=1e-6)
+    assert Run(tmp_path / "run").best().params == halved.best().params
+
+
+def test_a_time_limit_ends_a_search_by_halving_with_an_answer(tmp_path: Path) -> None:
+    options = {**HALVING, "trials": 200, "time_limit": 20.0}
+    run = tune(digits(), run=tmp_path / "run", **options)
+    trainings = trainings_in(run.folder)
+    assert sum(t.epochs == 1 for t in trainings) < 200
+    assert run.best().epochs == 9
+
+
+def test_failed_members_end_no_search(tmp_path: Path) -> None:
+    """What is recorded as failed stays failed and never goes on to the next rung."""
+    folder, options = tmp_path / "run", {**HALVING, "finalist_seeds": 0, "seeds": 2}
+    with pytest.raises(KeyboardInterrupt):
+        tune(digits(), run=folder, listener=Stopper(7), **options)
+    lines = (folder / RESULTS_FILE).read_text().splitlines(keepends=True)
+    for index, line in enumerate(lines):
+        if '"stage":"search"' in line and '"member":0' in line:
+            failed = {**json.loads(line), "status": "failed", "reason": "it burned"}
+            lines[index] = json.dumps({**failed, "score": None}) + "\n"
+        if '"stage":"search","job":0,"member":1' in line:
+            failed = {**json.loads(line), "status": "failed", "reason": "it burned"}
+            lines[index] = json.dumps({**failed, "score": None}) + "\n"
+    (folder / RESULTS_FILE).write_text("".join(lines))
+    run = tune(digits(), run=folder, **options)
+    trainings = [t for t in trainings_in(folder) if t.stage == "search"]
+    assert by_stage_and_epochs(trainings)["search", 1] == 12
+    assert by_stage_and_epochs(trainings)["search", 9] == 2
+    dead = {t.job for t in trainings if t.status == "failed"}
+    half = {t.job for t in trainings if t.status == "ok"} & dead
+    assert dead and half
+    assert not {t.parent for t in trainings} & (dead - half)
+    assert run.best().epochs == 9
+
+
+def test_records_are_written_before_anything_else(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    seen: list[tuple[int, int]] = []
+
+    class Watch(Listener):
+        def result_recorded(self, result: Record) -> None:
+            on_disk = trainings_in(folder)
+            seen.append((len(on_disk), len(seen) + 1))
+            assert isinstance(result, Training) and on_disk[-1].key == result.key
+
+    options = {**HALVING, "searcher": "random", "trials": 2, "epochs": 1}
+    tune(digits(), run=folder, listener=Watch(), **options)
+    assert seen and all(written == heard for written, heard in seen)
+
+
+def test_a_job_of_which_one_member_is_recorded_trains_the_other(tmp_path: Path) -> None:
+    options = {**HALVING, "searcher": "random", "trials": 1, "epochs": 1, "seeds": 2}
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        tune(digits(), run=folder, listener=Stopper(2), **options)
+    first = trainings_in(folder)
+    assert [t.stage for t in first] == ["baseline", "search"]
+    tune(digits(), run=folder, **options)
+    searched = [t for t in trainings_in(folder) if t.stage == "search"]
+    assert [t.member for t in searched] == [0, 1]
+
+
+def test_jobs_are_pickled_whole() -> None:
+    import pickle
+
+    from kscale.networks.families import find_family
+
+    job = Job("search", 3, find_family("mlp").spec(), (1, 2), (0.1, None), 4, 1, 2)
+    assert pickle.loads(pickle.dumps(job)) == job

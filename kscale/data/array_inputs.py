@@ -35,13 +35,8 @@ def input_of(
 
     Without a kind, four dimensions, or three, are images; two of whole numbers wider
     than a byte, none negative, are token ids; other two are vectors. Only then, and for
-    the vocabulary, is an array read.
-
-    Args:
-        name: Name of the input.
-        arrays: The arrays of all parts.
-        kind: Kind of the input if the user gave it.
-        vocabulary: Number of token ids; 1 above the largest in any part if not given.
+    the vocabulary, is an array read. Without a vocabulary the number of token ids is 1
+    above the largest in any part.
     """
     for array in arrays:
         _check_numbers(array)
@@ -146,13 +141,8 @@ def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
 
 
 def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
-    """An array as the model that ships takes it: int32 ids, else bytes or float32.
-
-    Args:
-        item: The input.
-        array: One part's array.
-        are_bytes: Whether the arrays of all parts hold bytes, or true and false.
-    """
+    """An array as the model that ships takes it: int32 ids, else float32, or bytes
+    where the arrays of all parts hold bytes, or true and false."""
     dtype = "int32" if item.kind == "tokens" else "uint8" if are_bytes else "float32"
 
     def converted(numbers: NDArray[Any]) -> NDArray[Any]:

@@ -114,8 +114,6 @@ class StoredRows(FileRows):
 
     Args:
         chunks: The rows in order; each chunk is in memory only while it is written.
-        row_shape: Shape of one row.
-        dtype: Type of the numbers.
     """
 
     def __init__(
@@ -173,8 +171,6 @@ class ChosenRows:
     Args:
         take: Gives the rows of some indices.
         chosen: The indices, one a row.
-        row_shape: Shape of one row.
-        dtype: Type of the numbers.
     """
 
     def __init__(
@@ -202,8 +198,6 @@ class ComputedRows:
     Args:
         make: Makes rows of raw rows by name, each row of one raw row.
         raw: Raw rows by name.
-        row_shape: Shape of one row.
-        dtype: Type of the numbers.
     """
 
     def __init__(

@@ -31,12 +31,7 @@ def most_bytes(memory: int | None) -> int:
 
 
 class Holder:
-    """Holds rows of a data set, all of them in memory or all on disk.
-
-    Args:
-        memory: Most bytes to hold in memory; None for half of the free memory.
-        needed: Bytes of the data set, see `bytes_needed`.
-    """
+    """Holds rows of a data set, all of them in memory or all on disk."""
 
     def __init__(self, memory: int | None, needed: int) -> None:
         self.in_memory = needed <= most_bytes(memory)

@@ -185,7 +185,7 @@ def test_texts_are_read_when_they_are_needed(tmp_path: Path) -> None:
     write_tree(tmp_path, {"0.txt": "\ufeffGrüße\n", "1.txt": ""})
     files = [tmp_path / "0.txt", tmp_path / "1.txt"]
     reading = TEXTS.reading({"train": files}, Options())
-    array = examples_of(reading, files, TEXTS.word, "texts")
+    array = examples_of(reading.reader, files, TEXTS.word, "texts")
     (tmp_path / "1.txt").write_text("later")
     assert array.read().tolist() == ["Grüße", "later"]
     (tmp_path / "1.txt").write_bytes("naïve".encode("latin-1"))

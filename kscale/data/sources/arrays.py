@@ -42,12 +42,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyEr
 
 
 def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]]:
-    """The keys of inputs and targets, by part.
-
-    Args:
-        keys: All keys found.
-        where: Name of what holds the keys, for the message.
-    """
+    """The keys of inputs and targets, by part."""
     found = set(keys)
     chosen: dict[PartName, tuple[str, str]] = {}
     for part in PART_NAMES:

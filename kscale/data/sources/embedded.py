@@ -18,14 +18,7 @@ _Pair = tuple[NDArray[Any], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Embedded:
-    """A data set whose task is known before it is read.
-
-    Args:
-        name: Name of the data set.
-        shape: Shape of the raw inputs, `(examples, ...)`.
-        target: What is predicted.
-        read: Gives inputs and labels.
-    """
+    """A data set whose task is known before it is read."""
 
     name: str
     shape: tuple[int, ...]

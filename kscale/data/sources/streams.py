@@ -89,11 +89,7 @@ class _Spool:
                 self._rows = StoredRows(self._consumed(), self._shape, self._dtype)
 
     def array(self, are_texts: bool) -> RawArray:
-        """All examples.
-
-        Args:
-            are_texts: Whether bytes are texts in UTF-8, as TensorFlow gives them.
-        """
+        """All examples; bytes may be texts in UTF-8, as TensorFlow gives them."""
         if self._rows is not None:
             return RawArray.stored(self._label, self._rows)
         if are_texts and self._dtype.hasobject and not self._shape:

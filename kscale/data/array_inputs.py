@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import (
+    ComputedRows,
+    FileRows,
+    LazyRows,
+    Rows,
+    chunks_of,
+)
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
@@ -97,7 +103,7 @@ def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
 
 def _range_of(arrays: Sequence[RawArray]) -> tuple[int, int]:
     """The least and the largest number, one array or piece in memory at a time."""
-    pieces = (numbers for array in arrays for numbers in array.chunks())
+    pieces = (numbers for array in arrays for numbers in chunks_of(array.rows))
     ends = [(int(numbers.min()), int(numbers.max())) for numbers in pieces]
     return min(least for least, _ in ends), max(largest for _, largest in ends)
 
@@ -150,14 +156,12 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
             numbers = to_float32(array.label, numbers)
         return numbers.astype(dtype, copy=False).reshape(-1, *item.shape)
 
-    take = array.take
-    return replace(
-        array,
-        shape=(len(array), *item.shape),
-        dtype=np.dtype(dtype),
-        read=lambda: converted(array.read()),
-        take=take and (lambda rows: converted(take(rows))),
-    )
+    shape = (len(array), *item.shape)
+    rows: Rows = LazyRows(lambda: converted(array.rows[:]), shape, dtype)
+    if array.is_slow or isinstance(array.rows, FileRows):
+        raw = {item.name: array.rows}
+        rows = ComputedRows(lambda x: converted(x[item.name]), raw, item.shape, dtype)
+    return replace(array, rows=rows)
 
 
 def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:

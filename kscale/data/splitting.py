@@ -36,7 +36,7 @@ def rows_of_parts(
     missing = tuple(part for part in PART_NAMES if part not in raw.parts)
     train = {name: given["train"] for name, given in labels.items()}
     if raw.groups and missing:
-        _, groups = np.unique(raw.groups["train"].read(), return_inverse=True)
+        _, groups = np.unique(raw.groups["train"].rows[:], return_inverse=True)
         if groups.max() < len(missing):
             raise DataError(
                 f"{raw.groups['train'].label} must have at least {len(missing) + 1} "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kscale.data.example_rows import npy_header
+from kscale.data.example_rows import LazyRows, npy_header
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
 from kscale.errors import DataError
@@ -110,7 +110,7 @@ def _lazy(path: Path, key: str) -> RawArray:
         file.open(key + _SUFFIX) as member,
     ):
         shape, _, dtype = npy_header(member)
-    return RawArray(key, shape, dtype, lambda: _read(path, key))
+    return RawArray(key, LazyRows(lambda: _read(path, key), shape, dtype))
 
 
 def _read(path: Path, key: str) -> Any:

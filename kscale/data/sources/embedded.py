@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.array_inputs import input_of
+from kscale.data.example_rows import LazyRows
 from kscale.data.load_options import Options
 from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
 from kscale.task.tasks import Target, Task
@@ -38,7 +39,7 @@ class Embedded:
 
     @property
     def _x(self) -> RawArray:
-        return RawArray("x", self.shape, np.dtype(np.float32), lambda: self.read()[0])
+        return RawArray("x", LazyRows(lambda: self.read()[0], self.shape, np.float32))
 
     def _check(self, options: Options) -> None:
         options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")

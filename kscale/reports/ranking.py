@@ -26,16 +26,6 @@ RANKINGS: dict[str, str] = {
 """What `rank_by` may be, and the order each gives."""
 
 
-def check_ranking(rank_by: str) -> None:
-    """Raise unless the ranking is known.
-
-    Raises:
-        ResultsError: It is not; the text names the nearest.
-    """
-    if rank_by not in RANKINGS:
-        raise ResultsError(unknown_name("ranking", rank_by, RANKINGS))
-
-
 def ranked_front(
     front: Sequence[Row], objective: Objective, rank_by: str
 ) -> tuple[Row, ...]:
@@ -45,11 +35,20 @@ def ranked_front(
         front: Rows of the front, the smallest first.
         objective: What their scores are.
         rank_by: One of `RANKINGS`; rows without the figure come last.
+
+    Raises:
+        ResultsError: The ranking is unknown; the text names the nearest.
     """
-    check_ranking(rank_by)
-    if rank_by == "knee":
-        return _around_knee(front, objective)
+    if rank_by not in RANKINGS:
+        raise ResultsError(unknown_name("ranking", rank_by, RANKINGS))
+    knee = knee_of(front, objective)
+
+    def nearness(row: Row) -> float:
+        assert knee is not None  # for there is a row
+        return -abs(math.log2(max(row.params, 1) / max(knee.params, 1)))
+
     orders: dict[str, Callable[[Row], float | None]] = {
+        "knee": nearness,
         "score": lambda row: objective.gain(row.score, 0.0),
         "size": lambda row: -row.params,
         "density": lambda row: row.density,
@@ -63,17 +62,6 @@ def ranked_front(
         return math.inf if value is None else -value
 
     return tuple(sorted(front, key=descending))
-
-
-def _around_knee(front: Sequence[Row], objective: Objective) -> tuple[Row, ...]:
-    knee = knee_of(front, objective)
-    if knee is None:
-        return ()
-
-    def distance(row: Row) -> float:
-        return abs(math.log2(max(row.params, 1) / max(knee.params, 1)))
-
-    return tuple(sorted(front, key=distance))
 
 
 def knee_of(front: Sequence[Row], objective: Objective) -> Row | None:

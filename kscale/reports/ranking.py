@@ -42,13 +42,8 @@ def ranked_front(
     if rank_by not in RANKINGS:
         raise ResultsError(unknown_name("ranking", rank_by, RANKINGS))
     knee = knee_of(front, objective)
-
-    def nearness(row: Row) -> float:
-        assert knee is not None  # for there is a row
-        return -abs(math.log2(max(row.params, 1) / max(knee.params, 1)))
-
     orders: dict[str, Callable[[Row], float | None]] = {
-        "knee": nearness,
+        "knee": lambda row: -abs(_doublings(knee or row, row)),
         "score": lambda row: objective.gain(row.score, 0.0),
         "size": lambda row: -row.params,
         "density": lambda row: row.density,
@@ -90,5 +85,9 @@ def _pays(row: Row, larger: Row, objective: Objective) -> bool:
     )
     if objective.gain(larger.score, row.score) <= larger.stderr or remaining <= 0:
         return False
-    doublings = math.log2(max(larger.params, 1) / max(row.params, 1))
-    return left / remaining <= math.pow(1 - KNEE_SHARE, doublings)
+    return left / remaining <= math.pow(1 - KNEE_SHARE, _doublings(row, larger))
+
+
+def _doublings(row: Row, larger: Row) -> float:
+    """How often the params of a row double up to those of a larger one."""
+    return math.log2(max(larger.params, 1) / max(row.params, 1))

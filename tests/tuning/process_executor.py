@@ -10,11 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from kscale.tuning.family_trainer import FamilyTrainer
-
 from kscale.data.stored import open_dataset, store_dataset
 from kscale.runs.records import Training
 from kscale.tuning.executor import Outcome
+from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
 

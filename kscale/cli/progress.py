@@ -88,7 +88,8 @@ class LineListener(Listener):
     def describe(self, result: Training | Reference) -> str:
         """A result, the best so far and the time left, in one line."""
         size = f"{format_count(result.params)} params"
-        what = f"{result.stage} {result.label}, {size}"
+        part = "" if result.is_full else f", {result.epochs} epochs"
+        what = f"{result.stage} {result.label}, {size}{part}"
         if result.status == "failed":
             return f"{what}: failed, {result.reason}"
         score = self.score(result.score or 0.0)

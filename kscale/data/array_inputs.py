@@ -42,9 +42,6 @@ def input_of(
         arrays: The arrays of all parts.
         kind: Kind of the input if the user gave it.
         vocabulary: Number of token ids; 1 above the largest in any part if not given.
-
-    Raises:
-        DataError: The arrays differ in form, or do not suit the kind or vocabulary.
     """
     for array in arrays:
         _check_numbers(array)
@@ -174,11 +171,7 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
 
 
 def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:
-    """Raw data with a fit for each array, where the source gives no fits.
-
-    Raises:
-        DataError: Arrays are of no known form, or differ between parts.
-    """
+    """Raw data with a fit for each array, where the source gives no fits."""
     if raw.fits:
         return raw
     fits: list[Fit] = []

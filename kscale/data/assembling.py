@@ -34,11 +34,7 @@ _LEAST_EXAMPLES = 10
 
 
 def peeked_task(raw: RawData, options: Options) -> Task | None:
-    """The task of a source, or None if something must be fitted to know it.
-
-    Raises:
-        DataError: Arrays are of no known form, or differ between parts.
-    """
+    """The task of a source, or None if something must be fitted to know it."""
     raw, targets, _ = _understood(raw, options)
     inputs = [fit.known_input() for fit in raw.fits]
     known = tuple(item for item in inputs if item)
@@ -128,7 +124,6 @@ def _understood(
 def _placed(
     labels: Mapping[str, PartLabels], rows: PartRows
 ) -> dict[PartName, dict[str, NDArray[Any]]]:
-    """Labels by part and target."""
     return {
         part: {
             name: given[part] if chosen is None else given["train"][chosen]
@@ -141,7 +136,6 @@ def _placed(
 def _held(
     raw: RawData, rows: PartRows, memory: int | None
 ) -> dict[PartName, dict[str, Rows]]:
-    """Raw rows by part and name."""
     known = [fit.known_input() for fit in raw.fits]
     holder = Holder(memory, _needed(raw, [item for item in known if item]))
     held: dict[PartName, dict[str, Rows]] = {part: {} for part in rows}
@@ -209,7 +203,6 @@ def _kept(
 
 
 def _chosen(array: RawArray, chosen: Indices | None) -> Rows:
-    """Rows of a source's array, which is not copied."""
     rows = np.arange(len(array)) if chosen is None else chosen
     take = array.take or array.read().__getitem__
     return ChosenRows(take, rows, array.shape[1:], array.dtype)

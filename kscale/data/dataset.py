@@ -91,12 +91,10 @@ class Dataset:
 
     @property
     def parts(self) -> dict[PartName, Part]:
-        """The three parts by name."""
         return {name: getattr(self, name) for name in PART_NAMES}
 
     @property
     def input_scaling(self) -> dict[str, Scaling]:
-        """Scalings of the inputs whose preprocessing is a scaling."""
         return {
             name: item.scaling
             for name, item in self.preprocessing.items()

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
-from kscale.task.evaluation import Answers
+from kscale.task.evaluation import Pairs
 
 
-def answers_of(
+def pairs_of(
     dataset: Dataset, part: Part, outputs: Mapping[str, NDArray[Any]]
-) -> Answers:
+) -> Pairs:
     """Labels of a part, with a network's outputs as probabilities or in their unit.
 
     Args:
@@ -20,11 +20,11 @@ def answers_of(
         part: The examples.
         outputs: By target name, the network's outputs: logits, or scaled values.
     """
-    answers = {}
+    pairs = {}
     for target in dataset.task.targets:
         given = target.head.activate(outputs[target.name])
         scaling = dataset.target_scaling.get(target.name)
         if scaling is not None:
             given = scaling.apply(given)
-        answers[target.name] = part.targets[target.name], given
-    return answers
+        pairs[target.name] = part.targets[target.name], given
+    return pairs

@@ -116,9 +116,6 @@ class StoredRows(FileRows):
         chunks: The rows in order; each chunk is in memory only while it is written.
         row_shape: Shape of one row.
         dtype: Type of the numbers.
-
-    Raises:
-        DataError: The disk is full, or cannot be written.
     """
 
     def __init__(
@@ -135,11 +132,7 @@ class StoredRows(FileRows):
             self.append(chunk)
 
     def append(self, chunk: NDArray[Any]) -> None:
-        """Write further rows, `(rows, *row_shape)`.
-
-        Raises:
-            DataError: The disk is full.
-        """
+        """Write further rows, `(rows, *row_shape)`."""
         with _telling():
             self._file.write(np.ascontiguousarray(chunk, self.dtype).tobytes())
             self._file.flush()

@@ -64,11 +64,7 @@ class Reader(ByKind):
 
 
 def existing(path: Path) -> Path:
-    """The path, if a file is there.
-
-    Raises:
-        DataError: Nothing is there, or a folder.
-    """
+    """The path, if a file is there; else an error that says what is."""
     try:
         if path.is_file():
             return path

@@ -63,7 +63,6 @@ class Holder:
     def encoded(
         self, item: Input, preprocessing: Preprocessing, raw: Mapping[str, Rows]
     ) -> Rows:
-        """Raw rows as the network reads them."""
         computed = ComputedRows(preprocessing.apply, dict(raw), item.shape, item.dtype)
         if preprocessing.is_cheap:
             return computed[:] if self.in_memory else computed

@@ -129,7 +129,6 @@ def dataset_name(source: Any) -> str:
 
 
 def _raw_data(source: Any, options: Options) -> RawData:
-    """The raw data of any source."""
     if isinstance(source, str) and source in _NAMED:
         return _NAMED[source].load(options)
     if tfds.is_tfds(source):

@@ -31,9 +31,6 @@ class RawArray:
             rows: the array may then be larger than memory.
         is_stored: Whether taking rows again costs no more than reading them from disk.
         target_kind: Kind of target that labels are; empty if their values decide.
-
-    Raises:
-        DataError: The array has no examples, or holds Python objects.
     """
 
     label: str
@@ -177,11 +174,7 @@ def _by_name(label: str, values: Any) -> dict[str, RawArray]:
 
 
 def to_float32(label: str, array: NDArray[Any]) -> NDArray[np.float32]:
-    """The array as float32, every number finite.
-
-    Raises:
-        DataError: Numbers are missing, or infinite in float32.
-    """
+    """The array as float32; a missing or infinite number is an error."""
     with np.errstate(over="ignore"):  # reported below
         numbers = array.astype(np.float32, copy=False)
     if np.isfinite(numbers.min()) and np.isfinite(numbers.max()):

@@ -53,7 +53,6 @@ class Scaling:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the scaling changes nothing."""
         return set(self.scale) == {1.0} and set(self.offset) == {0.0}
 
     def apply(self, array: NDArray[Any]) -> NDArray[np.float32]:
@@ -126,7 +125,6 @@ def _sums(chunks: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _chunks(array: Rows) -> Iterator[NDArray[np.float64]]:
-    """Some examples at a time."""
     numbers = max(1, row_bytes(array) // array.dtype.itemsize)
     most = _CHUNK * row_bytes(array) // numbers
     for chunk in chunks_of(array, most):

@@ -37,9 +37,6 @@ def rows_of_parts(
     Returns:
         The rows, and a note on what parts have the same share of; empty if all is as
         usual.
-
-    Raises:
-        DataError: There are too few examples of a class, or too few groups.
     """
     rows: PartRows = dict.fromkeys(raw.parts)
     missing = tuple(part for part in PART_NAMES if part not in raw.parts)

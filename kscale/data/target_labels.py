@@ -33,10 +33,6 @@ def encode_target(
 
     Returns:
         The target; labels by part, of the type and shape of its head.
-
-    Raises:
-        DataError: Labels are missing, of no known form or all the same, or a part has
-            a class that the training part lacks.
     """
     labels = {part: _plain(raw) for part, raw in arrays.items()}
     _check_alike(arrays, labels)
@@ -166,11 +162,7 @@ def _reals(
 
 
 def check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
-    """Raise unless each class or label is right often enough for every part.
-
-    Raises:
-        DataError: A class has fewer than `least` examples; the text names it.
-    """
+    """Raise unless each class or label is right often enough for every part."""
     if target.head.counts is None:
         return
     counts = target.head.counts(ids, target.outputs)

@@ -1,4 +1,4 @@
-"""Specs that can only be drawn: the space of a user's own models.
+"""Specs that can only be drawn: the space of a user's models.
 
 Nothing is known of such a space but what a draw gives, so it is drawn from as long as
 something new that fits comes out.

@@ -67,7 +67,7 @@ class Space:
             raise SpecError(f"`{twice[0]}` is both set and searched; choose one.")
 
     def _check_known(self, name: str) -> None:
-        """Raise if no family has the knob; with one family, its own message."""
+        """Raise if no family has the knob; one family raises its error."""
         has = [family for family in self.families if name in family.all_knobs]
         if not has and name != "learning_rate":
             self.families[0].knob(name)
@@ -166,7 +166,7 @@ class Pool:
             whole (see `MOST_SPECS`).
 
     Attributes:
-        space: The space, with those families alone of which something fits.
+        space: The space, with only those families of which something fits.
         missing: By name of a family of which nothing fits, the error that says why.
         params: int64 array, exact weights of each spec.
         flops: int64 array, exact FLOPs of each spec.

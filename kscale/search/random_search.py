@@ -103,9 +103,9 @@ class PoolDraws:
             len(self._families)
         )
         for number in np.roll(order, -place).tolist():
-            own: NDArray[np.bool_] = open_ & self._families[number]
-            if own.any():
-                return own
+            those: NDArray[np.bool_] = open_ & self._families[number]
+            if those.any():
+                return those
         return open_
 
     def _shell(
@@ -117,7 +117,7 @@ class PoolDraws:
         return shells[rng.choice(len(shells), p=weights / weights.sum())]
 
     def _learning_rate(self, chosen: int, before: int) -> float:
-        """The spec's learning rates in a random order of its own, one each time."""
+        """The learning rates of a spec in a random order, one each time."""
         rates = self.pool.space.learning_rates(self.pool.family(chosen))
         order = np.random.default_rng([self.seed, 3, chosen]).permutation(len(rates))
         return rates[int(order[before])]

@@ -15,7 +15,7 @@ from kscale.task.tasks import Target, Task
 _MOST_GROUPS = 100
 _MANY = 10**6  # numbers given, above which fewer groups must do
 
-Answers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+Pairs = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By target name, what was wanted and what was given: `labels` and `given` of
 `kscale.task.heads.base`."""
 
@@ -39,15 +39,15 @@ class Scores:
     left_out: list[float] = field(default_factory=list)
 
 
-def mean_score(objective: Objective, task: Task, answers: Answers) -> float:
+def mean_score(objective: Objective, task: Task, pairs: Pairs) -> float:
     """The objective: of the target, or the mean over several."""
     scores = [
-        part.compute(*answers[target.name]) for target, part in _parts(objective, task)
+        part.compute(*pairs[target.name]) for target, part in _parts(objective, task)
     ]
     return math.fsum(scores) / len(scores)
 
 
-def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
+def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
     """Standard error of the objective over the examples.
 
     All targets are of the same examples, so their errors are not independent: both ways
@@ -55,13 +55,11 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     count an example with all its targets.
     """
     parts = _parts(objective, task)
-    shares = [
-        part.shares(*answers[target.name]) for target, part in parts if part.shares
-    ]
+    shares = [part.shares(*pairs[target.name]) for target, part in parts if part.shares]
     if len(shares) == len(parts):
         return share_error(np.mean(shares, axis=0))
     error = jackknife(
-        lambda kept: mean_score(objective, task, _kept(answers, kept)), _count(answers)
+        lambda kept: mean_score(objective, task, _kept(pairs, kept)), _count(pairs)
     )
     # Left-out groups say nothing of a target that is right everywhere.
     weight = len(shares) / len(parts)
@@ -69,44 +67,44 @@ def mean_error(objective: Objective, task: Task, answers: Answers) -> float:
     return max(float(error), least)
 
 
-def evaluate(objective: Objective, task: Task, answers: Answers) -> Scores:
+def evaluate(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """Score and further metrics."""
     return Scores(
-        mean_score(objective, task, answers),
-        mean_error(objective, task, answers),
-        _count(answers),
-        _defined(_all_metrics(objective, task, answers)),
+        mean_score(objective, task, pairs),
+        mean_error(objective, task, pairs),
+        _count(pairs),
+        _defined(_all_metrics(objective, task, pairs)),
     )
 
 
-def evaluate_test(objective: Objective, task: Task, answers: Answers) -> Scores:
+def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
-    done = evaluate(objective, task, answers)
+    done = evaluate(objective, task, pairs)
 
     def without(kept: Mask) -> list[float]:
-        return [*_all_metrics(objective, task, _kept(answers, kept)).values()]
+        return [*_all_metrics(objective, task, _kept(pairs, kept)).values()]
 
-    names = _all_metrics(objective, task, answers)
+    names = _all_metrics(objective, task, pairs)
     jackknifed = jackknife(without, done.examples).tolist()
-    errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, answers)
+    errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, pairs)
     return replace(
         done,
         metric_errors=_defined(errors),
         confusion={
-            target.name: target.head.confusion(*answers[target.name])
+            target.name: target.head.confusion(*pairs[target.name])
             for target in task.targets
             if target.head.confusion
         },
-        left_out=left_out_scores(objective, task, answers),
+        left_out=left_out_scores(objective, task, pairs),
     )
 
 
-def left_out_scores(objective: Objective, task: Task, answers: Answers) -> list[float]:
+def left_out_scores(objective: Objective, task: Task, pairs: Pairs) -> list[float]:
     """The objective without each group of examples; empty where it is not defined."""
-    numbers = sum(given.size for _, given in answers.values())
+    numbers = sum(given.size for _, given in pairs.values())
     scores = without_groups(
-        lambda kept: mean_score(objective, task, _kept(answers, kept)),
-        _count(answers),
+        lambda kept: mean_score(objective, task, _kept(pairs, kept)),
+        _count(pairs),
         _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5,
     )
     return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
@@ -120,38 +118,36 @@ def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     return [(target, parts[target.name]) for target in task.targets]
 
 
-def _all_metrics(
-    objective: Objective, task: Task, answers: Answers
-) -> dict[str, float]:
+def _all_metrics(objective: Objective, task: Task, pairs: Pairs) -> dict[str, float]:
     """Metrics of all targets by the names of `kscale.task.objectives.metric_names`."""
     if len(task.targets) == 1:
         target = task.targets[0]
-        return target.head.measure(*answers[target.name])
+        return target.head.measure(*pairs[target.name])
     found: dict[str, float] = {}
     for target, part in _parts(objective, task):
-        improved = {part.name: part.compute(*answers[target.name])}
-        shown = target.head.measure(*answers[target.name])
+        improved = {part.name: part.compute(*pairs[target.name])}
+        shown = target.head.measure(*pairs[target.name])
         found |= {f"{target.name}/{n}": v for n, v in {**improved, **shown}.items()}
     return found
 
 
-def _share_errors(task: Task, answers: Answers) -> dict[str, float]:
+def _share_errors(task: Task, pairs: Pairs) -> dict[str, float]:
     """Those of means of shares, which need no jackknife."""
     errors = {}
     for target in task.targets:
         for name in target.head.shown:
             if shares := target.head.objectives[name].shares:
                 whole = name if len(task.targets) == 1 else f"{target.name}/{name}"
-                errors[whole] = share_error(shares(*answers[target.name]))
+                errors[whole] = share_error(shares(*pairs[target.name]))
     return errors
 
 
-def _kept(answers: Answers, kept: Mask) -> Answers:
-    return {n: (wanted[kept], given[kept]) for n, (wanted, given) in answers.items()}
+def _kept(pairs: Pairs, kept: Mask) -> Pairs:
+    return {n: (wanted[kept], given[kept]) for n, (wanted, given) in pairs.items()}
 
 
-def _count(answers: Answers) -> int:
-    return len(next(iter(answers.values()))[0])
+def _count(pairs: Pairs) -> int:
+    return len(next(iter(pairs.values()))[0])
 
 
 def _defined(metrics: Mapping[str, float]) -> dict[str, float]:

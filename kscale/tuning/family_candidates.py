@@ -23,7 +23,7 @@ _LATENCY_FREE = {"width", *(knob.name for knob in (*TRAINING_KNOBS, AUGMENT))}
 
 @dataclass(frozen=True, eq=False)
 class FamilyCandidates:
-    """The specs of a pool.
+    """The specs of a pool; what each method does stands in `Candidates`.
 
     Args:
         pool: Specs inside the budget.
@@ -36,12 +36,10 @@ class FamilyCandidates:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As `Candidates.names`."""
         return tuple(family.name for family in self.pool.space.families)
 
     @property
     def found(self) -> str:
-        """As `Candidates.found`."""
         return self.pool.found
 
     def identity(self) -> dict[str, Any]:
@@ -76,19 +74,15 @@ class FamilyCandidates:
         """Sizes are worked out in microseconds."""
 
     def draws(self) -> PoolDraws:
-        """As `Candidates.draws`."""
         return PoolDraws(self.pool, self.seed)
 
     def most_trials(self, asked: int) -> int:
-        """As `Candidates.most_trials`."""
         return min(asked, len(self.pool))
 
     def size(self, spec: Spec) -> Size:
-        """As `Candidates.size`."""
         return find_family(spec.family).size(spec, self.pool.space.task)
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
-        """As `Candidates.timer`."""
         from kscale.building.models import build_model
 
         task = self.pool.space.task
@@ -96,12 +90,10 @@ class FamilyCandidates:
         return lambda: engine.latency(model, task, batch)
 
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
-        """As `Candidates.by_width`."""
         knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
         return Spec(spec.family, knobs), spec.width or 0
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
-        """As `Candidates.trainer`."""
         from kscale.tuning.family_trainer import FamilyTrainer
 
         return FamilyTrainer(setup)

@@ -194,18 +194,18 @@ class LatencyGate:
             raise BudgetError(self.nothing_fits())
         return pool.within(inside)
 
-    def _too_slow(self, pool: Pool, own: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _too_slow(self, pool: Pool, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """What of a family has too many FLOPs: for its depth, and so for any deeper.
 
         A depth of which all is fast enough bounds nothing; then the next one is asked.
         """
-        depths = np.array([pool.spec(i).depth for i in own.tolist()], np.int64)
-        if self._all_fast(pool, own, depths):
-            return own[:0]
+        depths = np.array([pool.spec(i).depth for i in places.tolist()], np.int64)
+        if self._all_fast(pool, places, depths):
+            return places[:0]
         fast = 0.0
         for depth in np.unique(depths):
-            deep = own[depths >= depth]
-            least = own[depths == depth]
+            deep = places[depths >= depth]
+            least = places[depths == depth]
             group = np.flatnonzero(pool.at_least(least[np.argmin(pool.flops[least])]))
             line = group[np.argsort(pool.flops[group], kind="stable")]
             flops = pool.flops[line]
@@ -215,7 +215,7 @@ class LatencyGate:
                 most = flops[slow - 1] if slow else -1
                 return deep[pool.flops[deep] > most]
             fast = float(flops[-1])
-        return own[:0]
+        return places[:0]
 
     def _first_slow(self, pool: Pool, line: Sequence[int], start: int) -> int:
         """How many of a line, from its narrowest up, are not known to be too slow.
@@ -241,14 +241,14 @@ class LatencyGate:
         return slow
 
     def _all_fast(
-        self, pool: Pool, own: NDArray[np.int64], depths: NDArray[np.int64]
+        self, pool: Pool, places: NDArray[np.int64], depths: NDArray[np.int64]
     ) -> bool:
         """Whether the largest and the deepest of a family are fast, so that the limit
         is not likely to bind; networks too large to be asked in passing are not."""
-        if not len(own) or pool.flops[own].max() > _CHEAP_FLOPS:
+        if not len(places) or pool.flops[places].max() > _CHEAP_FLOPS:
             return False
-        deepest = own[depths == depths.max()]
-        ends = [group[np.argmax(pool.flops[group])] for group in (deepest, own)]
+        deepest = places[depths == depths.max()]
+        ends = [group[np.argmax(pool.flops[group])] for group in (deepest, places)]
         return all(self._admits_now(pool, int(index)) for index in ends)
 
     def _admits_now(self, pool: Pool, index: int) -> bool | None:

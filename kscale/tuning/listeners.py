@@ -22,7 +22,7 @@ class Listener:
         """One epoch of one training is done."""
 
     def time_left(self, seconds: float) -> None:
-        """About so many seconds are left, finalists included; told before a result."""
+        """About so many seconds are left, finalists included; heard before a result."""
 
     def result_recorded(self, result: Training | Reference) -> None:
         """A training ended, well or not, and is on disk."""

@@ -11,7 +11,7 @@ from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
 from kscale.runs.records import Record, Reference, ReferenceName
 from kscale.search.contract import Job
-from kscale.task.evaluation import Answers, evaluate, evaluate_test
+from kscale.task.evaluation import Pairs, evaluate, evaluate_test
 from kscale.tuning.trainer import TrainingSetup
 
 
@@ -63,16 +63,16 @@ class Majority:
         data, objective = setup.dataset, setup.objective
         nothing: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
         if "validation" not in known:
-            given = constant_answers(data, data.validation)
+            given = constant_pairs(data, data.validation)
             found = vars(evaluate(objective, data.task, given))
             yield Reference(name="majority", **nothing, **found)
         if "test" not in known:
-            given = constant_answers(data, data.test)
+            given = constant_pairs(data, data.test)
             found = vars(evaluate_test(objective, data.task, given))
             yield Reference(name="majority", part="test", **nothing, **found)
 
 
-def constant_answers(dataset: Dataset, part: Part) -> Answers:
+def constant_pairs(dataset: Dataset, part: Part) -> Pairs:
     """What always giving the constant of the training part gives for a part.
 
     The constant is the share of each class, or the mean value, of every target.

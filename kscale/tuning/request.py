@@ -77,7 +77,7 @@ class SearchRequest:
         hypermodel: Your `keras_tuner.HyperModel` or function `build(hp)` to search
             instead of a family, or `module:name` of one, which is imported. It is given
             the data as they are: images and numbers unscaled, class ids, values in
-            their unit. Models that it compiles are trained by its own `fit`.
+            their unit. Models that it compiles are trained by its `fit`.
         depth_knob: Integer hyperparameter of the hypermodel that is shown as depth;
             without it, the hyperparameter named depth.
         width_knob: Integer hyperparameter of the hypermodel that is shown as width;

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from kscale.data.dataset import Dataset
-from kscale.data.decoding import answers_of
+from kscale.data.decoding import pairs_of
 from kscale.data.memory import free_bytes
 from kscale.data.parts import PartName
 from kscale.data.stored import open_dataset, store_dataset
@@ -23,7 +23,7 @@ from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import (
-    Answers,
+    Pairs,
     Scores,
     evaluate,
     evaluate_test,
@@ -96,14 +96,14 @@ class TrainingSetup:
         del shared["dataset"]
         return StoredSetup(folder, shared)
 
-    def answers(self, part: PartName, outputs: Outputs) -> Answers:
+    def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
         """Labels of a part, and what a network gave for its examples."""
-        return answers_of(self.dataset, self.dataset.parts[part], outputs)
+        return pairs_of(self.dataset, self.dataset.parts[part], outputs)
 
     def test_score(self, part: PartName, outputs: Outputs) -> Scores:
         """What outputs for a part reach, with all that is tested."""
-        answers = self.answers(part, outputs)
-        return evaluate_test(self.objective, self.dataset.task, answers)
+        pairs = self.pairs(part, outputs)
+        return evaluate_test(self.objective, self.dataset.task, pairs)
 
 
 @dataclass(frozen=True)
@@ -300,8 +300,8 @@ class RunningTraining:
         Raises:
             TrialError: The score is not finite.
         """
-        answers = self.setup.answers("validation", outputs)
-        score = mean_score(self.setup.objective, self.setup.dataset.task, answers)
+        pairs = self.setup.pairs("validation", outputs)
+        score = mean_score(self.setup.objective, self.setup.dataset.task, pairs)
         epochs = self.progress.epochs
         if not math.isfinite(score):
             raise TrialError(f"the score became {score} in epoch {epochs}")
@@ -361,8 +361,8 @@ class RunningTraining:
             changes: Items of the record that are otherwise.
         """
         setup = self.setup
-        answers = setup.answers("validation", outputs)
-        done = evaluate(setup.objective, setup.dataset.task, answers)
+        pairs = setup.pairs("validation", outputs)
+        done = evaluate(setup.objective, setup.dataset.task, pairs)
         sign = 1.0 if setup.objective.higher_is_better else -1.0
         gains = [sign * value for value in self.progress.curve["score"]]
         found = {

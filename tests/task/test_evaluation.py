@@ -5,7 +5,7 @@ import pytest
 
 from kscale.reports.pairs import paired_error
 from kscale.task.evaluation import (
-    Answers,
+    Pairs,
     evaluate,
     evaluate_test,
     mean_error,
@@ -37,35 +37,33 @@ def made(target: Target, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def stderr_of(
     objective: Objective, target: Target, wanted: np.ndarray, given: np.ndarray
 ) -> float:
-    answers = {target.name: (wanted, given)}
-    return mean_error(objective, Task((), (target,)), answers)
+    pairs = {target.name: (wanted, given)}
+    return mean_error(objective, Task((), (target,)), pairs)
 
 
-def made_task(*targets: Target) -> tuple[Task, Answers]:
+def made_task(*targets: Target) -> tuple[Task, Pairs]:
     return Task((), targets), {target.name: made(target) for target in targets}
 
 
 def test_the_score_is_the_mean_over_the_targets() -> None:
-    task, answers = made_task(KIND, PRICE)
+    task, pairs = made_task(KIND, PRICE)
     objective = task_objective(None, task)
-    accuracy = np.mean(answers["kind"][1].argmax(axis=1) == answers["kind"][0])
-    wanted, given = answers["price"]
+    accuracy = np.mean(pairs["kind"][1].argmax(axis=1) == pairs["kind"][0])
+    wanted, given = pairs["price"]
     r2 = 1 - np.square(wanted - given).sum() / np.square(wanted - wanted.mean()).sum()
-    found = mean_score(objective, task, answers)
+    found = mean_score(objective, task, pairs)
     assert found == pytest.approx((accuracy + r2) / 2, abs=1e-6)
-    done = evaluate(objective, task, answers)
+    done = evaluate(objective, task, pairs)
     assert done.metrics["kind/accuracy"] == pytest.approx(accuracy, rel=1e-5)
     assert done.metrics["price/r2_score"] == pytest.approx(r2, rel=1e-5)
 
 
 def test_one_target_is_scored_as_ever() -> None:
-    task, answers = made_task(KIND)
+    task, pairs = made_task(KIND)
     objective = task_objective(None, task)
-    done = evaluate(objective, task, answers)
-    assert done.score == np.mean(
-        answers["kind"][1].argmax(axis=1) == answers["kind"][0]
-    )
-    assert done.stderr == stderr_of(objective, KIND, *answers["kind"])
+    done = evaluate(objective, task, pairs)
+    assert done.score == np.mean(pairs["kind"][1].argmax(axis=1) == pairs["kind"][0])
+    assert done.stderr == stderr_of(objective, KIND, *pairs["kind"])
     assert tuple(done.metrics) == HEADS["classes"].shown
 
 
@@ -88,23 +86,23 @@ def test_a_target_twice_has_the_error_of_one_and_two_have_less() -> None:
 
 
 def test_the_error_of_a_mixed_mean_counts_examples_with_all_their_targets() -> None:
-    task, answers = made_task(KIND, PRICE)
+    task, pairs = made_task(KIND, PRICE)
     objective = task_objective(None, task)
     parts = dict(objective.parts)
     apart = [
-        stderr_of(parts[target.name], target, *answers[target.name])
+        stderr_of(parts[target.name], target, *pairs[target.name])
         for target in task.targets
     ]
     # 20 groups give an error to about 16 %.
-    found = mean_error(objective, task, answers)
+    found = mean_error(objective, task, pairs)
     assert found == pytest.approx(np.hypot(*apart) / 2, rel=0.5)
 
 
 @pytest.mark.parametrize("name", [None, "mean", "loss"])
 def test_metrics_have_the_names_that_are_promised(name: str | None) -> None:
-    task, answers = made_task(KIND, OTHER, PRICE)
+    task, pairs = made_task(KIND, OTHER, PRICE)
     objective = task_objective(name, task)
-    done = evaluate_test(objective, task, answers)
+    done = evaluate_test(objective, task, pairs)
     assert list(done.metrics) == metric_names(task, objective)
     assert done.metrics.keys() == done.metric_errors.keys()
     assert all(error > 0 for error in done.metric_errors.values())
@@ -121,8 +119,8 @@ def test_pairs_of_accuracies_are_those_of_mcnemar() -> None:
     for examples, tolerance in ((90, 1e-6), (EXAMPLES, 0.25)):
         kept = slice(examples)
         one, two = (
-            evaluate_test(objective, task, {"other": (wanted[kept], answers[kept])})
-            for answers in (given, again)
+            evaluate_test(objective, task, {"other": (wanted[kept], pairs[kept])})
+            for pairs in (given, again)
         )
         right = [(g.argmax(axis=1) == wanted)[kept] for g in (given, again)]
         b, c = (right[0] > right[1]).sum(), (right[0] < right[1]).sum()
@@ -169,8 +167,8 @@ def test_without_a_score_in_some_group_nothing_can_be_paired() -> None:
 def test_metrics_that_are_not_defined_are_left_out() -> None:
     task = Task((), (OTHER,))
     given = np.array([[0.4, 0.6], [0.7, 0.3], [0.1, 0.9]])
-    answers = {"other": (np.array([1, 1, 1]), given)}
-    done = evaluate_test(task_objective(None, task), task, answers)
+    pairs = {"other": (np.array([1, 1, 1]), given)}
+    done = evaluate_test(task_objective(None, task), task, pairs)
     assert "auc" not in done.metrics and "auc" not in done.metric_errors
     assert done.metrics["recall"] == pytest.approx(2 / 3, rel=1e-5)
 
@@ -180,6 +178,6 @@ def test_a_head_that_is_right_everywhere_is_not_certain() -> None:
     task = Task((), (kind, size))
     ids = np.arange(45) % 2
     values = np.arange(45.0).reshape(-1, 1)
-    answers = {"kind": (ids, np.eye(2)[ids]), "size": (values, values)}
-    error = mean_error(task_objective("mean", task), task, answers)
+    pairs = {"kind": (ids, np.eye(2)[ids]), "size": (values, values)}
+    error = mean_error(task_objective("mean", task), task, pairs)
     assert error == pytest.approx(share_error(np.ones(45)) / 2)

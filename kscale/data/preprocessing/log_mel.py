@@ -77,7 +77,6 @@ class LogMel(Preprocessing):
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
-        """The waveform."""
         return (self.raw,)
 
     @property
@@ -157,7 +156,6 @@ class LogMelFit(Fit):
     samples: int
 
     def known_input(self) -> Input:
-        """The spectrogram."""
         return Input(self.name, "spectrogram", self._unfitted().shape)
 
     def _unfitted(self) -> LogMel:

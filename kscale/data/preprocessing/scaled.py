@@ -25,11 +25,9 @@ class Scaled(Preprocessing):
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
-        """The numbers."""
         return (self.raw,)
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Scaled numbers, float32."""
         return self.scaling.apply(raw[self.raw.name])
 
 
@@ -44,11 +42,9 @@ class Unchanged(Preprocessing):
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
-        """The ids."""
         return (self.raw,)
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """The ids, int32."""
         return raw[self.raw.name].astype(np.int32, copy=False)
 
 
@@ -59,7 +55,6 @@ class ScaledFit(Fit):
     input: Input
 
     def known_input(self) -> Input:
-        """The input."""
         return self.input
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:

@@ -55,7 +55,6 @@ class Category:
 
     @property
     def features(self) -> int:
-        """Number of features."""
         return len(self.values) + self.has_others
 
 
@@ -75,7 +74,6 @@ class TableColumns(Preprocessing):
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
-        """The columns."""
         return (
             *(RawInput(item.name, ()) for item in self.numbers),
             *(RawInput(item.name, (), "string") for item in self.categories),
@@ -83,7 +81,6 @@ class TableColumns(Preprocessing):
 
     @property
     def features(self) -> int:
-        """Length of the vector."""
         blanks = sum(item.tells_blanks for item in self.numbers)
         return len(self.numbers) + blanks + sum(c.features for c in self.categories)
 
@@ -110,7 +107,6 @@ class TableColumns(Preprocessing):
 
     @property
     def scaling(self) -> Scaling:
-        """The scaling of all numbers."""
         return Scaling(
             tuple(item.scale for item in self.numbers),
             tuple(item.offset for item in self.numbers),
@@ -143,11 +139,6 @@ class TableFit(Fit):
     name: str = "columns"
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TableColumns]:
-        """The input and its columns, of the raw training part.
-
-        Raises:
-            DataError: There are no features.
-        """
         fitted = TableColumns(
             tuple(_fit_number(name, train[name]) for name in self.numbers),
             tuple(_fit_category(name, train[name]) for name in self.categories),

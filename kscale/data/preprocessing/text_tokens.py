@@ -57,7 +57,6 @@ class TextTokens(Preprocessing):
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
-        """The texts."""
         return tuple(RawInput(name, (), "string") for name in self.names)
 
     @cached_property
@@ -65,7 +64,6 @@ class TextTokens(Preprocessing):
         return {word.encode(): i for i, word in enumerate(self.words, _FIRST)}
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Ids, int32 `(examples, length)`."""
         texts = list(joined([raw[name].tolist() for name in self.names]))
         found = np.zeros((len(texts), self.length), np.int32)
         for row, text in zip(found, texts, strict=True):
@@ -103,11 +101,6 @@ class TextFit(Fit):
                 )
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
-        """The input, and the words of the raw training part.
-
-        Raises:
-            DataError: The training part holds no words.
-        """
         counts: Counter[bytes] = Counter()
         lengths: list[int] = []
         for text in _texts([train[name] for name in self.raw]):

@@ -35,7 +35,6 @@ class FileReader(Reader):
         raise NotImplementedError
 
     def readable(self, path: Path) -> Iterator[Example]:
-        """The one example of a file."""
         yield Example(str(path), {self.name: self.array(existing(path))})
 
 
@@ -102,11 +101,7 @@ class FolderKind:
     def reading(
         self, paths: Mapping[PartName, Sequence[Path]], options: Options
     ) -> Reading:
-        """How the files of all parts are read; the training part is among the parts.
-
-        Raises:
-            DataError: Some are damaged, or an option does not suit them.
-        """
+        """How the files of all parts are read; the training part is among the parts."""
         headers = {
             part: read_each(files, self.header, self.word)
             for part, files in paths.items()
@@ -138,11 +133,7 @@ def examples_of(
 def read_each(
     files: Sequence[Path], read: Callable[[Path], Content], word: str
 ) -> list[Content]:
-    """What `read` gives for each file.
-
-    Raises:
-        DataError: Files cannot be read; the message has their count and three names.
-    """
+    """What `read` gives for each file."""
     found, errors = [], []
     for path in files:
         try:

@@ -98,11 +98,7 @@ class ImageReader(FileReader):
 
 
 def image_header(path: Path) -> ImageHeader:
-    """The header of an image; only the first bytes of the file are read.
-
-    Raises:
-        DataError: The file is no image that can be read.
-    """
+    """The header of an image; only the first bytes of the file are read."""
     with _opened(path) as image:
         is_turned = image.getexif().get(_ORIENTATION) in _TURNED
         width, height = image.size[::-1] if is_turned else image.size
@@ -136,7 +132,6 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
 
 
 def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":
-    """The image in 8-bit grey or colour."""
     from PIL import Image
 
     if image.mode == "F":

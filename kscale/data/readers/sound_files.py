@@ -28,7 +28,6 @@ class SoundHeader:
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
         return self.samples / self.rate
 
 
@@ -66,11 +65,7 @@ class SoundReader(FileReader):
 
 
 def sound_header(path: Path) -> SoundHeader:
-    """The header of a WAV file; samples are not read where they can be mapped.
-
-    Raises:
-        DataError: The file is no WAV file that can be read, or has no samples.
-    """
+    """The header of a WAV file; samples are not read where they can be mapped."""
     rate, samples = _read(path)
     return SoundHeader(rate, len(samples))
 

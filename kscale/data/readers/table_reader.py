@@ -79,7 +79,6 @@ class TableReader(Reader):
     columns: tuple[TableColumn, ...]
 
     def readable(self, path: Path) -> Iterator[Example]:
-        """The rows of a file with their lines; an unreadable row has an error."""
         file = CsvFile.of(existing(path))
         check_columns(self.columns, file)
         for row in file.rows():

@@ -21,11 +21,7 @@ from kscale.data.sources.tables.csv_file import (
 
 
 def text_of_file(path: Path) -> str:
-    """The whole text of a file, which may be compressed with gzip.
-
-    Raises:
-        DataError: The file cannot be read, or is no UTF-8.
-    """
+    """The whole text of a file, which may be compressed with gzip."""
     with opened(path) as file:
         data = file.read()
     return decoded(data, path).strip()
@@ -46,7 +42,6 @@ class TextReader(Reader):
     columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
 
     def readable(self, path: Path) -> Iterator[Example]:
-        """The text of a file, or the rows of a CSV file."""
         if is_table(path):
             yield from TableReader(self.columns).readable(path)
             return

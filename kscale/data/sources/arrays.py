@@ -47,9 +47,6 @@ def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]
     Args:
         keys: All keys found.
         where: Name of what holds the keys, for the message.
-
-    Raises:
-        DataError: The training part, or half of a part, is missing.
     """
     found = set(keys)
     chosen: dict[PartName, tuple[str, str]] = {}
@@ -95,9 +92,6 @@ def parts_of_file(path: Path) -> RawParts:
     """Parts of an NPZ file with the arrays `x_train`, `y_train`, ... or `x` and `y`.
 
     Headers and names are read at once, arrays when they are needed, never a pickle.
-
-    Raises:
-        DataError: The file is missing, damaged, or lacks arrays.
     """
     if not path.exists():
         raise DataError(f"There is no file {path}.")

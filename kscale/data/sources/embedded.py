@@ -33,7 +33,6 @@ class Embedded:
     read: Callable[[], _Pair]
 
     def task(self, options: Options) -> Task:
-        """The task; nothing is read unless a kind needs it."""
         self._check(options)
         item = input_of("x", [self._x], options.kind, options.vocabulary)
         return Task((item,), (self.target,))

@@ -53,21 +53,14 @@ class KerasDataset:
 
     @property
     def target(self) -> Target:
-        """What is predicted."""
         if self.classes:
             return Target("label", "classes", len(self.classes), self.classes)
         return Target("value", "real", 1)
 
     def task(self, options: Options) -> Task:
-        """The task, without loading anything."""
         return Task((self.input(options),), (self.target,))
 
     def input(self, options: Options) -> Input:
-        """The input of a network.
-
-        Raises:
-            DataError: An option is of no use here, or too small.
-        """
         if self.kind != "tokens":
             options.refuse_except(f"the data set {self.module}", "kind")
             if options.kind in (None, self.kind):
@@ -82,11 +75,6 @@ class KerasDataset:
         return Input("x", self.kind, (length,), words or _VOCABULARY, _UNKNOWN)
 
     def load(self, options: Options) -> RawData:
-        """The training and the test part.
-
-        Raises:
-            DataError: Files are not in the cache of Keras and cannot be downloaded.
-        """
         item = self.input(options)
         arguments = dict(self.arguments)
         if self.kind == "tokens":

@@ -39,10 +39,6 @@ def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
             `test`; or a tuple, of training and test part or of all three.
         memory: Most bytes to hold; without it half of what is free. The inputs beyond
             lie on disk.
-
-    Raises:
-        DataError: A data set never ends or is empty, elements are no pairs or differ in
-            shape, or there is no training part.
     """
     allowance = _Allowance(most_bytes(memory))
     return {
@@ -78,11 +74,6 @@ class _Spool:
         self._rows: StoredRows | None = None
 
     def add(self, chunk: NDArray[Any]) -> None:
-        """Collect further examples.
-
-        Raises:
-            DataError: Their shape differs from the first, or the disk is full.
-        """
         if chunk.shape[1:] != self._shape:
             raise DataError(
                 f"{self._label} has examples of different shape, {self._shape} and "

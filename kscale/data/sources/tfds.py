@@ -78,11 +78,6 @@ def _builder(tfds: Any, name: str) -> Any:
 
 
 def _class_names(source: str, info: Any) -> tuple[str, ...]:
-    """Names of the classes, if there are classes.
-
-    Raises:
-        DataError: The data set does not name one input and one target.
-    """
     keys = info.supervised_keys
     if not keys or len(keys) != 2 or not all(isinstance(key, str) for key in keys):
         raise DataError(
@@ -93,7 +88,6 @@ def _class_names(source: str, info: Any) -> tuple[str, ...]:
 
 
 def _streams(source: str, builder: Any) -> dict[str, Any]:
-    """The splits that are parts."""
     found = [part for part in PART_NAMES if part in builder.info.splits]
     if "train" not in found:
         raise DataError(

@@ -22,7 +22,7 @@ from kscale.networks.families.base import head_names
 from kscale.runs.records import PRESENT, Reference
 from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import (
-    Answers,
+    Pairs,
     evaluate,
     evaluate_test,
     mean_error,
@@ -30,7 +30,7 @@ from kscale.task.evaluation import (
 )
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
-from kscale.tuning.references import ReferenceContext, constant_answers
+from kscale.tuning.references import ReferenceContext, constant_pairs
 
 _MOST_TRIED = 1000  # examples on which the forms are compared
 _CLEAR = 2  # standard errors by which a form must be better than the one before
@@ -85,9 +85,9 @@ class Present:
             "doubt": self.doubt,
         }
 
-    def answers(self, part: Part) -> Answers:
+    def pairs(self, part: Part) -> Pairs:
         """What the model gives for a part."""
-        return _answers(self.feeder, part, np.arange(len(part)), self.name)[0]
+        return _pairs(self.feeder, part, np.arange(len(part)), self.name)[0]
 
 
 def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> Present:
@@ -120,7 +120,7 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
         raise SpecError(f"{name} gives numbers that are not finite on this data{why}.")
     raw_score = tried[0].score if best is not tried[0] else math.nan
     has_raw = feeders[0].feeding.is_raw and math.isfinite(raw_score)
-    constant = constant_answers(dataset, part)
+    constant = constant_pairs(dataset, part)
     constant = {
         n: (wanted[some], given[some]) for n, (wanted, given) in constant.items()
     }
@@ -150,11 +150,11 @@ def _tried(
     feeder: Feeder, objective: Objective, some: NDArray[np.int64], name: str
 ) -> _Tried:
     data = feeder.dataset
-    answers, forms = _answers(feeder, data.validation, some, name)
-    if not all(np.isfinite(given).all() for _, given in answers.values()):
+    pairs, forms = _pairs(feeder, data.validation, some, name)
+    if not all(np.isfinite(given).all() for _, given in pairs.values()):
         return _Tried(feeder, forms, math.nan, math.inf)
-    score = mean_score(objective, data.task, answers)
-    return _Tried(feeder, forms, score, mean_error(objective, data.task, answers))
+    score = mean_score(objective, data.task, pairs)
+    return _Tried(feeder, forms, score, mean_error(objective, data.task, pairs))
 
 
 def _clearer(one: _Tried, two: _Tried, objective: Objective) -> _Tried:
@@ -174,9 +174,9 @@ def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
     return count_model(model, shapes[feeder.places[0][0]])
 
 
-def _answers(
+def _pairs(
     feeder: Feeder, part: Part, chosen: NDArray[np.int64], name: str
-) -> tuple[Answers, dict[str, str]]:
+) -> tuple[Pairs, dict[str, str]]:
     """What was wanted and what was given, and what the outputs are, by target."""
     try:
         outputs = feeder.outputs(part, chosen)
@@ -271,8 +271,8 @@ class PresentReference:
         )
         known = context.known(PRESENT, present.digest)
         if "validation" not in known:
-            found = evaluate(objective, data.task, present.answers(data.validation))
+            found = evaluate(objective, data.task, present.pairs(data.validation))
             yield structs.replace(blank, **vars(found))
         if "test" not in known:
-            found = evaluate_test(objective, data.task, present.answers(data.test))
+            found = evaluate_test(objective, data.task, present.pairs(data.test))
             yield structs.replace(blank, part="test", **vars(found))

@@ -328,7 +328,7 @@ def test_the_report_of_the_folder_pairs_its_answers(run: Run, path: Path) -> Non
     assert item is not None and item.pair is not None
     right = []
     for file in (run.folder / "models" / "recommended.keras", path):
-        wanted, given = present(file).answers(digits().test)["label"]
+        wanted, given = present(file).pairs(digits().test)["label"]
         right.append((given.argmax(axis=1) == wanted).astype(float))
     differences = right[0] - right[1]
     assert item.pair.gain == pytest.approx(differences.mean())
@@ -376,7 +376,7 @@ def test_the_model_that_a_search_ships_is_a_baseline(run: Run) -> None:
     best = run.report().best
     found = present(run.folder / "models" / "best.keras")
     assert best is not None and found.feeder.feeding.text == "the raw inputs"
-    given = found.answers(digits().test)["label"][1]
+    given = found.pairs(digits().test)["label"][1]
     wanted = digits().test.targets["label"]
     assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(best.test_score)
     clone = fresh_clone(found.feeder.model, seed=1)
@@ -397,7 +397,7 @@ def test_probabilities_logits_and_independent_chances_are_told_apart() -> None:
     assert forms["linear"].form == "logits"
     assert forms["sigmoid"].form == "probabilities"
     for found in forms.values():
-        given = found.answers(digits().validation)["label"][1]
+        given = found.pairs(digits().validation)["label"][1]
         np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-4)
 
 
@@ -407,7 +407,7 @@ def test_as_a_network_it_gives_the_same(activation: str) -> None:
     found = present(headed(keras.layers.Dense(10, activation)))
     network = as_network(found.feeder, found)
     logits = network.predict(digits().test.inputs["x"], verbose=0)
-    given = found.answers(digits().test)["label"][1]
+    given = found.pairs(digits().test)["label"][1]
     np.testing.assert_allclose(softmax(logits), given, atol=1e-4)
 
 
@@ -420,7 +420,7 @@ def test_each_of_several_true_labels_has_a_chance_of_its_own(activation: str) ->
     model = keras.Model(inputs, keras.layers.Activation(activation)(9 * inputs[:, :2]))
     found = present(model, data)
     assert found.form == {"sigmoid": "probabilities", "linear": "logits"}[activation]
-    ((wanted, given),) = found.answers(data.test).values()
+    ((wanted, given),) = found.pairs(data.test).values()
     np.testing.assert_array_equal(given > 0.5, wanted)
     network = as_network(found.feeder, found)
     logits = network.predict(data.test.inputs["x"], verbose=0)
@@ -453,12 +453,12 @@ def test_each_of_several_outputs_has_a_form_of_its_own() -> None:
     assert found.forms["side"] == "the probability of the second class"
     network = as_network(found.feeder, found)
     given = network.predict(data.test.inputs["x"], verbose=0)
-    answers = found.answers(data.test)
+    pairs = found.pairs(data.test)
     for name in ("kind", "side"):
         chances = softmax(given[f"head.{name}"])
-        np.testing.assert_allclose(chances, answers[name][1], atol=1e-4)
+        np.testing.assert_allclose(chances, pairs[name][1], atol=1e-4)
     # A linear output learns scaled values, whichever layer is the model's last.
-    np.testing.assert_allclose(given["head.size"], answers["size"][1], rtol=1e-4)
+    np.testing.assert_allclose(given["head.size"], pairs["size"][1], rtol=1e-4)
 
 
 def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> None:
@@ -471,7 +471,7 @@ def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> N
     run = train("linear", data=data, epochs=2, run=tmp_path / "run")
     row = run.report().best
     found = present(run.folder / "models" / "best.keras", data)
-    wanted, given = found.answers(data.test)["class"]
+    wanted, given = found.pairs(data.test)["class"]
     assert row is not None and found.feeder.feeding.is_raw
     assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(row.test_score)
     with pytest.raises(SpecError, match="reads texts, sounds or columns of a table"):
@@ -515,7 +515,7 @@ def test_whole_numbers_reach_a_model_of_integers_exactly(dtype: str) -> None:
     inputs = keras.Input((3, 2, 1), dtype=dtype)
     total = keras.ops.sum(keras.ops.cast(inputs, "float32"), axis=(1, 2))
     found = present(keras.Model(inputs, total), data)
-    ((wanted, given),) = found.answers(data.test).values()
+    ((wanted, given),) = found.pairs(data.test).values()
     assert found.feeder.feeding.text == "the raw inputs"
     np.testing.assert_array_equal(given, wanted)
     assert as_network(found.feeder, found).output_shape == (None, 1)
@@ -540,7 +540,7 @@ def linear_model(weight: float, bias: float, activation: str) -> keras.Model:
 def test_one_number_is_the_second_of_two_classes(activation: str) -> None:
     data = load_dataset(made("classes"))
     found = present(linear_model(5.0, 0.0, activation), data)
-    wanted, given = next(iter(found.answers(data.test).values()))
+    wanted, given = next(iter(found.pairs(data.test).values()))
     assert (given.argmax(axis=1) == wanted).all()
     assert found.form.endswith("of the second class")
 

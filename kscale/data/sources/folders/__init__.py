@@ -48,10 +48,6 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
             regular expression that is searched in each file's path below the folder:
             all files of one match (of its first group, if there is one) come into one
             part, wherever they lie.
-
-    Raises:
-        DataError: The folder has another form, cannot be read, or does not suit the
-            options.
     """
     found = walk(path)
     kind, notes = _kind_of(found, options.kind)
@@ -118,7 +114,6 @@ def _kind_of(found: Walk, asked: str | None) -> tuple[FolderKind, list[str]]:
 
 
 def _nothing(found: Walk, word: str) -> str:
-    """The sentence for a folder without examples."""
     kinds = ", ".join(
         f"{row.word} ({' '.join(row.suffixes)})" for row in FOLDER_KINDS.values()
     )
@@ -141,7 +136,6 @@ def _others(found: Walk, row: FolderKind) -> list[str]:
 
 
 def _joined(layout: ClassFolders) -> ClassFolders:
-    """All parts as one."""
     if len(layout.parts) == 1:
         return layout
     every = [file for files in layout.parts.values() for file in files]

@@ -54,9 +54,6 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
         walk: The folder.
         files: Files of one kind below the folder.
         word: Word for several files, in messages: `images`.
-
-    Raises:
-        DataError: The folder has another form.
     """
     tops = _part_folders(walk, files)
     if tops and "train" not in tops:
@@ -147,7 +144,6 @@ def _empty(
     above: Mapping[PartName, Names],
     word: str,
 ) -> list[str]:
-    """A sentence if folders of classes have no file."""
     depth = len(above["train"]) + 1
     used = {file.names[:depth] for files in parts.values() for file in files}
     empty = [
@@ -169,11 +165,7 @@ def _left_out(root: Path, folders: Sequence[str], *is_or_are: str) -> str:
 
 
 def missing_classes(layout: ClassFolders, word: str) -> list[str]:
-    """A sentence for each part that lacks a class of the training part.
-
-    Raises:
-        DataError: A part has a class that the training part lacks.
-    """
+    """A sentence for each part that lacks a class of the training part."""
     known = set(layout.classes)
     warnings = []
     for part, files in layout.parts.items():
@@ -191,7 +183,6 @@ def missing_classes(layout: ClassFolders, word: str) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The first names, and the number of the others."""
     more = len(names) - _SHOWN
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {more:,} more" if more > 0 else shown

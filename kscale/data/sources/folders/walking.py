@@ -47,11 +47,7 @@ class Walk:
 
 
 def walk(root: Path) -> Walk:
-    """Everything below a folder.
-
-    Raises:
-        DataError: A folder cannot be read, or a name is no text.
-    """
+    """Everything below a folder."""
     found = Walk(root)
     for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
         _meet(found, Path(folder), folders, files)

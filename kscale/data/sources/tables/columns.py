@@ -60,7 +60,6 @@ class ColumnCounts:
     _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
-        """Count further cells."""
         self._follow(cells)
         if all_numbers(cells) is not None:
             self.filled += len(cells)
@@ -159,7 +158,6 @@ def _of_text(column: ColumnCounts, name: str) -> ColumnRole:
 
 
 def _of_words(column: ColumnCounts, name: str) -> ColumnRole:
-    """A column of words or identifiers."""
     if column.odd and column.huge and column.numbers + column.huge == column.filled:
         cell, line = column.odd
         sentence = (
@@ -192,11 +190,7 @@ def _hint(column: ColumnCounts) -> str:
 
 
 def survey(file: CsvFile) -> dict[str, ColumnCounts]:
-    """Counts over all columns of a file.
-
-    Raises:
-        DataError: A row cannot be read, or there is none.
-    """
+    """Counts over all columns of a file."""
     columns = {name: ColumnCounts(name) for name in file.columns}
     for name in file.unnamed:
         columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"

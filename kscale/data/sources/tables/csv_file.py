@@ -70,9 +70,6 @@ class CsvFile:
         """The file at a path, of which the first line is read.
 
         A column without a name is called by its place: `column1`.
-
-        Raises:
-            DataError: The file cannot be read, or its first line names no columns.
         """
         delimiter, names = _header(path)
         if not names:
@@ -83,11 +80,7 @@ class CsvFile:
         return cls(path, delimiter, columns, unnamed)
 
     def rows(self) -> Iterator[CsvRow]:
-        """The rows below the first, blank lines left out, one in memory at a time.
-
-        Raises:
-            DataError: The file is damaged, is no UTF-8, or a quote does not close.
-        """
+        """The rows below the first, blank lines left out, one in memory at a time."""
         for line, cells in islice(_rows(self.path, self.delimiter), 1, None):
             error = ""
             if len(cells) != len(self.columns):
@@ -98,11 +91,7 @@ class CsvFile:
             yield CsvRow(line, cells, error)
 
     def chunks(self) -> Iterator[Chunk]:
-        """All rows, some thousand at a time.
-
-        Raises:
-            DataError: A row cannot be read, or there is none.
-        """
+        """All rows, some thousand at a time."""
         rows, line = self.rows(), 0
         while chunk := list(islice(rows, _CHUNK)):
             for row in chunk:
@@ -176,9 +165,6 @@ def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
         path: The file, for the message.
         line: Number of the line.
         before: Bytes of the file before the data.
-
-    Raises:
-        DataError: The data is no UTF-8.
     """
     try:
         return data.decode("utf-8-sig" if before == 0 else "utf-8")
@@ -192,11 +178,7 @@ def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file opened for reading, decompressed if gzip compressed it.
-
-    Raises:
-        DataError: The file is missing, or cannot be read.
-    """
+    """A file opened for reading, decompressed if gzip compressed it."""
     with refusing_unreadable(path), path.open("rb") as file:
         is_compressed = file.read(2) == _GZIP
         file.seek(0)
@@ -224,7 +206,6 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Rows with the line they begin in."""
     reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
     line = 1
     try:

@@ -85,9 +85,6 @@ def chosen_labels(
             kind. Several columns of 0 and 1 are one target as `a,b,c:labels`.
         where: Name of the file, for the message.
 
-    Raises:
-        DataError: A column is missing, or no single column has a usual name.
-
     Example:
 
     >>> chosen_labels(["size", "Class"], [], "a.csv")
@@ -130,9 +127,6 @@ def label_arrays(label: Label, parts: LabelParts) -> LabelArrays:
     Args:
         label: What to predict.
         parts: Cells of each part.
-
-    Raises:
-        DataError: Labels are missing, or of another kind than asked for.
     """
     if len(label.columns) > 1:
         return _of_columns(label, parts)
@@ -143,7 +137,6 @@ def label_arrays(label: Label, parts: LabelParts) -> LabelArrays:
 
 
 def _of_columns(label: Label, parts: LabelParts) -> LabelArrays:
-    """Several columns of 0 and 1."""
     sets = {
         part: true_columns(
             {name: each.columns[name] for name in label.columns}, each.path, each.lines
@@ -175,7 +168,6 @@ def _of_sets(label: Label, parts: LabelParts) -> LabelArrays:
 
 
 def _of_column(label: Label, parts: LabelParts) -> LabelArrays:
-    """A column of classes or numbers."""
     is_numeric = True
     for each in parts.values():
         _check_filled(label, each)

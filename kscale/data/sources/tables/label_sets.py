@@ -51,9 +51,6 @@ def true_columns(
         columns: Cells of 0 and 1 by the name of the column.
         file: Name of the file, for the message.
         lines: The line of each row.
-
-    Raises:
-        DataError: A cell is neither 0 nor 1.
     """
     sets: list[set[str]] = [set() for _ in next(iter(columns.values()))]
     for name, cells in columns.items():
@@ -74,11 +71,7 @@ def indicator_arrays(
     sets: Mapping[PartName, Sequence[LabelSet]],
     files: Mapping[PartName, str],
 ) -> dict[PartName, RawArray]:
-    """By part, a row of 0 and 1 for each example: one number for each name.
-
-    Raises:
-        DataError: There are fewer than two labels, or a part has others.
-    """
+    """By part, a row of 0 and 1 for each example: one number for each name."""
     if len(names) < 2:
         raise DataError(
             f"{files['train']}: {what} must hold at least two labels, but it holds "

@@ -30,9 +30,6 @@ def csv_parts(path: Path) -> Files | None:
     A folder holds `train.csv` and may hold `validation.csv` and `test.csv`. Beside
     `NAME_train.csv` may lie `NAME_validation.csv` and `NAME_test.csv`. Any other file
     is a training part.
-
-    Raises:
-        DataError: A folder has several files for one part.
     """
     if path.is_dir():
         files = _parts_in(path, "", is_folder=True)

@@ -67,9 +67,6 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     Files are read twice: once to count, and once for the columns that are used. Columns
     take 4 bytes a number; a text takes 16 bytes, and its length if that is over 15. The
     training part decides the roles of columns.
-
-    Raises:
-        DataError: A file cannot be read, a label is missing, or no column is of use.
     """
     files, lacking = _with_labels(paths, options)
     plan = _planned(files["train"], survey(files["train"]), options)
@@ -223,7 +220,6 @@ class _Read:
 
 
 def _read(file: CsvFile, plan: _Plan) -> _Read:
-    """The columns of a plan, read in one pass."""
     check_columns(plan.columns, file)
     asked = [column for label in plan.labels for column in label.columns]
     labels = LabelCells(str(file.path), {column: [] for column in asked}, [])

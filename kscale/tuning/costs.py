@@ -1,5 +1,6 @@
 """What trainings cost: seconds worked out from those that were measured."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from kscale.runs.records import Training
 from kscale.search.contract import Job, Outlook
 
 _FEWEST = 3
+_NEAR = 0.003  # weight of the typical figures, that of a measured training being 1
 _TYPICAL = (3.0, 0.03, 0.002)
 """Seconds of a training, of 1e9 units of work and of a million updated weights, on two
 CPU cores (experiments/epoch_loop.py and experiments/depth.py, rounded up)."""
@@ -19,11 +21,12 @@ CPU cores (experiments/epoch_loop.py and experiments/depth.py, rounded up)."""
 class CostModel:
     """Seconds of trainings on this machine.
 
-    A spec that was trained takes as long again. Another takes a fixed time, a time for
-    the work of the epochs (`Size.training_work`) and a time for each weight that a step
-    updates, none of them negative: fitted to the relative errors of the trainings of
-    the family, or of all while the family has fewer than three. While fewer than three
-    are measured, typical figures count, scaled to what is measured.
+    A training takes a fixed time, a time for the work of the epochs
+    (`Size.training_work`) and a time for each weight that a step updates, none of them
+    negative: fitted to the relative errors of the trainings of the family, or of all
+    while the family has fewer than three. What the measured trainings leave open, such
+    as the share of a fixed time while all have one length, is near typical figures. A
+    spec that was trained takes as much longer or shorter than that as before.
 
     Args:
         examples: Examples of an epoch.
@@ -56,12 +59,13 @@ class CostModel:
         return sum(map(self.cost, outlook.jobs)) + rest
 
     def _seconds(self, spec: Spec, epochs: int) -> float:
-        same = [t.seconds / _epochs(t) for t in self._seen if t.spec == spec]
-        if same:
-            return float(np.mean(same)) * epochs
         family = [t for t in self._seen if t.spec.family == spec.family]
-        known = family if len(family) >= _FEWEST else self._seen
-        return float(self._rates(known) @ self._work(spec, epochs))
+        rates = self._rates(family if len(family) >= _FEWEST else self._seen)
+        same = [t for t in self._seen if t.spec == spec]
+        taken = sum(training.seconds for training in same)
+        predicted = sum(rates @ self._work(spec, _epochs(t)) for t in same)
+        scale = taken / predicted if predicted else 1.0
+        return float(scale * rates @ self._work(spec, epochs))
 
     def _rates(self, known: list[Training]) -> np.ndarray:
         """Seconds of a training, of a unit of work, and of a million updates."""
@@ -70,9 +74,11 @@ class CostModel:
             return typical
         seconds = np.array([training.seconds for training in known])
         work = np.array([self._work(t.spec, _epochs(t)) for t in known])
-        if len(known) < _FEWEST:
-            return typical * float(np.mean(seconds / (work @ typical)))
-        rates, _ = nnls(work / seconds[:, None], np.ones(len(known)))
+        typical = typical * float(np.mean(seconds / (work @ typical)))
+        near = math.sqrt(_NEAR) * np.diag(1 / typical)
+        rows = np.concatenate([work / seconds[:, None], near])
+        wanted = np.concatenate([np.ones(len(known)), near @ typical])
+        rates, _ = nnls(rows, wanted)
         return np.asarray(rates)
 
     def _work(self, spec: Spec, epochs: int) -> tuple[float, float, float]:

@@ -8,22 +8,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from kscale.tuning.family_trainer import FamilyTrainer
-
-from kscale.data.stored import open_dataset, store_dataset
 from kscale.runs.records import Training
 from kscale.tuning.executor import Outcome
+from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
+from kscale.tuning.trainer import Assignment, StoredSetup, TimeUp
 
 _trainer: FamilyTrainer
 
 
-def _start(folder: Path, shared: dict[str, Any]) -> None:
+def _start(stored: StoredSetup) -> None:
     global _trainer
-    _trainer = FamilyTrainer(TrainingSetup(open_dataset(folder), **shared))
+    _trainer = FamilyTrainer(stored.open())
 
 
 def _train(assignment: Assignment) -> Training | None:
@@ -44,12 +41,9 @@ class ProcessExecutor:
 
     def __init__(self, plan: Plan, folder: Path, slots: int = 2) -> None:
         self.slots = slots
-        store_dataset(plan.dataset, folder)
-        names = ("objective", "recipe", "strategy", "class_weights")
-        shared = {name: getattr(plan.setup, name) for name in names}
-        self._pool = ProcessPoolExecutor(
-            slots, get_context("spawn"), _start, (folder, shared)
-        )
+        stored = plan.setup.stored_in(folder)
+        context = get_context("spawn")
+        self._pool = ProcessPoolExecutor(slots, context, _start, (stored,))
         self._out: dict[Future[Training | None], Assignment] = {}
         self.most_out = 0
 

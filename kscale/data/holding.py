@@ -15,7 +15,7 @@ from kscale.data.example_rows import (
     row_bytes,
 )
 from kscale.data.memory import free_bytes
-from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.raw import RawArray
 from kscale.data.splitting import Indices
 from kscale.task.tasks import Input

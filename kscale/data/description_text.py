@@ -18,12 +18,7 @@ Described = Mapping[str, Any]
 
 
 def dataset_text(described: Described, width: int = 110) -> str:
-    """What `Dataset.describe` gives, as text.
-
-    Args:
-        described: The description, with `families` if they are known.
-        width: Characters of a line.
-    """
+    """What `Dataset.describe` gives, perhaps with `families`, as text."""
     parts = [plain_text(Text(line), width) for line in _head(described)]
     parts += [_target(target, width) for target in described["targets"]]
     parts += [plain_text(Text(line), width) for line in _foot(described)]

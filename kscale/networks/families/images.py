@@ -55,11 +55,7 @@ AUGMENT = base.Knob(
 
 
 def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task; a spectrogram is an image of one channel.
-
-    Raises:
-        SpecError: The task has several inputs.
-    """
+    """Shape of the one image of a task; a spectrogram is an image of one channel."""
     item = base.only_input(task, family)
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
@@ -70,9 +66,6 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
     `shift` moves an image by at most a tenth of its sides, a spectrogram in time only;
     `flip` mirrors half of the images; `erase` sets a rectangle of at most a fifth of a
     spectrogram to 0 (Zhong et al. 2017).
-
-    Raises:
-        SpecError: The augmentation does not suit the kind of the input.
     """
     item = task.inputs[0]
     if augment not in augments_for(task):
@@ -115,11 +108,7 @@ def stages_for(side: int, most: int) -> int:
 
 
 def check_stages(stages: int, given: int, what: str) -> None:
-    """Raise unless a number of stages is the number that another knob decides, or 0.
-
-    Raises:
-        SpecError: The number is another one.
-    """
+    """Raise unless a number of stages is the number that another knob decides, or 0."""
     if stages not in (0, given):
         raise SpecError(f"`stages` must be 0 or {given} with {what}, not {stages}.")
 

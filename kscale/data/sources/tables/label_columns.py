@@ -122,12 +122,7 @@ def _asked(columns: Sequence[str], name: str) -> Label:
 
 
 def label_arrays(label: Label, parts: LabelParts) -> LabelArrays:
-    """Labels of each part, and the kind of target that was chosen.
-
-    Args:
-        label: What to predict.
-        parts: Cells of each part.
-    """
+    """Labels of each part, and the kind of target that was chosen."""
     if len(label.columns) > 1:
         return _of_columns(label, parts)
     cells = parts["train"].columns[label.name]

@@ -45,13 +45,7 @@ def label_set(cell: str) -> LabelSet:
 def true_columns(
     columns: Mapping[str, Sequence[str]], file: str, lines: Sequence[int]
 ) -> list[LabelSet]:
-    """Of each row, the names of the columns that are 1.
-
-    Args:
-        columns: Cells of 0 and 1 by the name of the column.
-        file: Name of the file, for the message.
-        lines: The line of each row.
-    """
+    """Of each row, the names of the columns that are 1."""
     sets: list[set[str]] = [set() for _ in next(iter(columns.values()))]
     for name, cells in columns.items():
         for row, cell in enumerate(cells):

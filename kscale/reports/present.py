@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.reports.cells import name_of, row_text, score_decimals
+from kscale.reports.cells import answer_lines, name_of, row_text, score_decimals
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
 from kscale.runs.entries import best_of
@@ -94,6 +94,11 @@ def _of_that_size(report: Report, least: float) -> list[Row]:
         and not row.is_reference
         and not row.over_budget
     ]
+
+
+def sentences_of(report: Report) -> list[tuple[str, str]]:
+    """Sentences on the answers and on the present model, each with its name."""
+    return [*answer_lines(report), *present_lines(report)]
 
 
 def present_lines(report: Report) -> list[tuple[str, str]]:

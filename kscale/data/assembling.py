@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
-from kscale.data.example_rows import ChosenRows, Rows, chunks_of
+from kscale.data.example_rows import Rows, chosen_rows, chunks_of
 from kscale.data.holding import Holder, bytes_needed
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, Part, PartName
-from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
-from kscale.data.raw import RawArray, RawData, RawParts
-from kscale.data.readers import ArrayReader
+from kscale.data.raw import RawData, RawParts
+from kscale.data.readers.array_reader import ArrayReader
 from kscale.data.scaling import fit_target_scaling
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, encode_target
@@ -198,14 +198,8 @@ def _kept(
         elif isinstance(item, Scaled) and not item.scaling.is_identity:
             array = source[item.raw.name]
             if array.dtype.kind == "f":
-                kept[item.raw.name] = _chosen(array, chosen)
+                kept[item.raw.name] = chosen_rows(array.rows, chosen)
     return kept
-
-
-def _chosen(array: RawArray, chosen: Indices | None) -> Rows:
-    rows = np.arange(len(array)) if chosen is None else chosen
-    take = array.take or array.read().__getitem__
-    return ChosenRows(take, rows, array.shape[1:], array.dtype)
 
 
 def _empty_texts(

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from kscale.building.models import build_model, named_outputs
-from kscale.data.preprocessing import Preprocessing, raw_inputs_of
+from kscale.data.preprocessing import raw_inputs_of
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.scaling import Scaling
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.errors import ExportError

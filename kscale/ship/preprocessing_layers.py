@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.table_columns import Category, TableColumns

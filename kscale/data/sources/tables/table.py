@@ -236,7 +236,7 @@ def _read(file: CsvFile, plan: _Plan) -> _Read:
     for each in plan.columns:
         whole = np.concatenate(pieces.pop(each.name))
         label = f"{file.path.name}: {each.column}"
-        inputs[each.name] = RawArray.held(label, whole)
+        inputs[each.name] = RawArray(label, whole)
     return _Read(inputs, labels, groups)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of `_HOMES`
     )
     from kscale.guests.family_hypermodel import as_hypermodel
     from kscale.guests.keras_tuner_budget.budgeted_oracle import BudgetedOracle
-    from kscale.guests.sizes.model_size import ModelSize, count_model
+    from kscale.guests.sizes.model_size import count_model
     from kscale.networks.blueprint import Blueprint
     from kscale.networks.budget import Budget
     from kscale.networks.families import FAMILIES, find_family
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # what type checkers and editors see of `_HOMES`
     from kscale.networks.sizing import Size, size_of, size_rows
     from kscale.reports.counting import count_network
     from kscale.reports.fitting_specs import list_fitting
+    from kscale.reports.size_tables import ModelSize
     from kscale.run import Run
     from kscale.runs.entries import Entry
     from kscale.runs.records import Evaluation, Measurement, Reference, Training
@@ -70,7 +71,7 @@ _HOMES = {
     "Listener": "tuning.listeners",
     "Measurement": "runs.records",
     "MissingPackageError": "errors",
-    "ModelSize": "guests.sizes.model_size",
+    "ModelSize": "reports.size_tables",
     "NAMED": "networks.named",
     "Plan": "tuning.plan",
     "Prediction": "ship.prediction",

@@ -87,6 +87,14 @@ class Grid(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
+def grid_width(grid: Grid) -> int:
+    """Characters of a line of `grid_table`."""
+    from rich.cells import cell_len
+
+    columns = zip(grid.header, *grid.rows, strict=True)
+    return sum(max(map(cell_len, cells)) + 2 for cells in columns) - 2
+
+
 def grid_table(grid: Grid, styles: Sequence[str] = ()) -> "Table":
     """A table of `rich` without lines, whose cells are never broken.
 

@@ -10,7 +10,7 @@ import click
 
 from kscale.data.class_weights import class_counts
 from kscale.reports.notes import imbalance_notes
-from kscale.runs.entries import answers_of, best_of, entries_of, names_one
+from kscale.runs.entries import answers_of, best_of
 from kscale.runs.records import Record, Reference, Training
 from kscale.search.contract import Job
 from kscale.tuning.listeners import Listener
@@ -98,8 +98,8 @@ class LineListener(Listener):
 
     def state(self) -> str:
         """The best so far and the time left."""
-        plan, entries = self._plan, entries_of(self._trained)
-        entries = answers_of(entries, plan.budget, names_one(plan.identity))
+        plan = self._plan
+        entries = answers_of(self._trained, plan.budget, plan.identity)
         best = best_of(entries, plan.objective)
         left = "unknown time"
         if self._end is not None:

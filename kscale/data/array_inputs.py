@@ -4,14 +4,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import (
+    ComputedRows,
+    FileRows,
+    LazyRows,
+    Rows,
+    chunks_of,
+)
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, to_float32
-from kscale.data.readers import ArrayReader
+from kscale.data.readers.array_reader import ArrayReader
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 
@@ -35,13 +41,8 @@ def input_of(
 
     Without a kind, four dimensions, or three, are images; two of whole numbers wider
     than a byte, none negative, are token ids; other two are vectors. Only then, and for
-    the vocabulary, is an array read.
-
-    Args:
-        name: Name of the input.
-        arrays: The arrays of all parts.
-        kind: Kind of the input if the user gave it.
-        vocabulary: Number of token ids; 1 above the largest in any part if not given.
+    the vocabulary, is an array read. Without a vocabulary the number of token ids is 1
+    above the largest in any part.
     """
     for array in arrays:
         _check_numbers(array)
@@ -102,7 +103,7 @@ def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
 
 def _range_of(arrays: Sequence[RawArray]) -> tuple[int, int]:
     """The least and the largest number, one array or piece in memory at a time."""
-    pieces = (numbers for array in arrays for numbers in array.chunks())
+    pieces = (numbers for array in arrays for numbers in chunks_of(array.rows))
     ends = [(int(numbers.min()), int(numbers.max())) for numbers in pieces]
     return min(least for least, _ in ends), max(largest for _, largest in ends)
 
@@ -146,13 +147,8 @@ def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
 
 
 def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
-    """An array as the model that ships takes it: int32 ids, else bytes or float32.
-
-    Args:
-        item: The input.
-        array: One part's array.
-        are_bytes: Whether the arrays of all parts hold bytes, or true and false.
-    """
+    """An array as the model that ships takes it: int32 ids, else float32, or bytes
+    where the arrays of all parts hold bytes, or true and false."""
     dtype = "int32" if item.kind == "tokens" else "uint8" if are_bytes else "float32"
 
     def converted(numbers: NDArray[Any]) -> NDArray[Any]:
@@ -160,14 +156,12 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
             numbers = to_float32(array.label, numbers)
         return numbers.astype(dtype, copy=False).reshape(-1, *item.shape)
 
-    take = array.take
-    return replace(
-        array,
-        shape=(len(array), *item.shape),
-        dtype=np.dtype(dtype),
-        read=lambda: converted(array.read()),
-        take=take and (lambda rows: converted(take(rows))),
-    )
+    shape = (len(array), *item.shape)
+    rows: Rows = LazyRows(lambda: converted(array.rows[:]), shape, dtype)
+    if array.is_slow or isinstance(array.rows, FileRows):
+        raw = {item.name: array.rows}
+        rows = ComputedRows(lambda x: converted(x[item.name]), raw, item.shape, dtype)
+    return replace(array, rows=rows)
 
 
 def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:

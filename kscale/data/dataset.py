@@ -6,6 +6,7 @@ from typing import Any
 
 from kscale.data import describing
 from kscale.data.description_text import dataset_text
+from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
@@ -103,24 +104,19 @@ class Dataset:
 
 
 def _check_part(name: str, part: Part, task: Task) -> None:
-    wanted = {item.name: (item.shape, item.dtype) for item in task.inputs}
-    found = {
-        key: (array.shape[1:], array.dtype.name) for key, array in part.inputs.items()
-    }
-    if wanted != found:
-        raise DataError(
-            f"The {name} part must hold inputs of shape and type {wanted}, "
-            f"but got {found}."
-        )
-    outputs = {
+    inputs = {item.name: (item.shape, item.dtype) for item in task.inputs}
+    targets = {
         target.name: (target.head.label_shape(target.outputs), target.head.dtype)
         for target in task.targets
     }
-    given = {
-        key: (array.shape[1:], array.dtype.name) for key, array in part.targets.items()
-    }
-    if outputs != given:
-        raise DataError(
-            f"The {name} part must hold targets of shape and type {outputs}, "
-            f"but got {given}."
-        )
+    rows: Mapping[str, Rows]
+    for word, wanted, rows in (
+        ("inputs", inputs, part.inputs),
+        ("targets", targets, part.targets),
+    ):
+        found = {key: (each.shape[1:], each.dtype.name) for key, each in rows.items()}
+        if wanted != found:
+            raise DataError(
+                f"The {name} part must hold {word} of shape and type {wanted}, but got "
+                f"{found}."
+            )

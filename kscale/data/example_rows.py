@@ -5,6 +5,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
@@ -41,17 +42,7 @@ class Rows(Protocol):
         """Rows of a slice without a step, or of whole numbers `(rows,)`."""
 
 
-class Shaped(Protocol):
-    """Anything with a shape and a type."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]: ...
-
-
-def row_bytes(rows: Shaped) -> int:
+def row_bytes(rows: Rows) -> int:
     """Bytes of one example; of a text only its fixed part counts."""
     return int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
 
@@ -114,8 +105,6 @@ class StoredRows(FileRows):
 
     Args:
         chunks: The rows in order; each chunk is in memory only while it is written.
-        row_shape: Shape of one row.
-        dtype: Type of the numbers.
     """
 
     def __init__(
@@ -167,33 +156,50 @@ def _telling() -> Iterator[None]:
         ) from error
 
 
-class ChosenRows:
-    """Some of the rows that lie somewhere, in any order.
+class LazyRows:
+    """Rows that are read, all at once, when the first of them is needed.
 
     Args:
-        take: Gives the rows of some indices.
-        chosen: The indices, one a row.
-        row_shape: Shape of one row.
+        read: Gives all rows.
+        shape: `(examples, ...)`.
         dtype: Type of the numbers.
     """
 
     def __init__(
-        self,
-        take: Callable[[NDArray[np.int64]], NDArray[Any]],
-        chosen: NDArray[np.int64],
-        row_shape: tuple[int, ...],
-        dtype: Any,
+        self, read: Callable[[], NDArray[Any]], shape: tuple[int, ...], dtype: Any
     ) -> None:
-        self.shape = (len(chosen), *row_shape)
+        self.shape = shape
         self.dtype = np.dtype(dtype)
-        self._take = take
+        self._read = cache(read)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, chosen: Any) -> NDArray[Any]:
+        found: NDArray[Any] = self._read()[chosen]
+        return found
+
+
+class ChosenRows:
+    """Some of other rows, in the order of their indices."""
+
+    def __init__(self, rows: Rows, chosen: NDArray[np.int64]) -> None:
+        self.shape = (len(chosen), *rows.shape[1:])
+        self.dtype = rows.dtype
+        self._rows = rows
         self._chosen = chosen
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
-        return self._take(self._chosen[chosen])
+        found: NDArray[Any] = self._rows[self._chosen[chosen]]
+        return found
+
+
+def chosen_rows(rows: Rows, chosen: NDArray[np.int64] | None) -> Rows:
+    """The rows of some indices, none of which is read yet; all rows without indices."""
+    return rows if chosen is None else ChosenRows(rows, chosen)
 
 
 class ComputedRows:
@@ -202,8 +208,6 @@ class ComputedRows:
     Args:
         make: Makes rows of raw rows by name, each row of one raw row.
         raw: Raw rows by name.
-        row_shape: Shape of one row.
-        dtype: Type of the numbers.
     """
 
     def __init__(

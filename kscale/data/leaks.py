@@ -32,11 +32,7 @@ def leak_warnings(
 ) -> Iterator[str]:
     """A sentence for each column of a table that makes scores look too good.
 
-    Args:
-        reader: Has the columns, if the data is a table.
-        train: Raw inputs of the training part.
-        targets: Labels of the training part by target, as networks learn them.
-        is_cut: Whether a part was cut from the rows without regard to groups.
+    Columns that name groups do so where a part was cut without regard to them.
     """
     for column in reader.columns if isinstance(reader, TableReader) else ():
         values, name = train[column.name][:], column.column

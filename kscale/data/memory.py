@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_GROUPS = Path("/sys/fs/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")  # where Linux shows the limits of a container
 # Limit, use, and the line of memory.stat of what the system gives back when needed:
 # version 2 and version 1 of control groups.
 _FILES = (
@@ -17,11 +17,7 @@ _FILES = (
 
 
 def free_bytes(groups: Path = _GROUPS) -> int:
-    """Bytes free on this machine, or in its container where that has less.
-
-    Args:
-        groups: Folder where Linux shows the limits of a container.
-    """
+    """Bytes free on this machine, or in its container where that has less."""
     import psutil  # needed only where data is loaded or a network built
 
     free = int(psutil.virtual_memory().available)

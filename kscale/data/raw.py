@@ -1,13 +1,13 @@
 """Raw arrays: the inputs and labels of a source, read when they are needed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import CHUNK_BYTES, Rows, row_bytes
+from kscale.data.example_rows import ComputedRows, LazyRows, Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
@@ -24,21 +24,14 @@ class RawArray:
 
     Args:
         label: Name for messages, as the user knows it: `x`, `y_train`.
-        shape: `(examples, ...)`.
-        dtype: NumPy type.
-        read: Gives the whole array.
-        take: Gives the rows of some indices, where that is cheaper than to read all
-            rows: the array may then be larger than memory.
-        is_stored: Whether taking rows again costs no more than reading them from disk.
+        rows: The examples; they may be larger than memory.
+        is_slow: Whether reading rows takes longer than reading them from disk.
         target_kind: Kind of target that labels are; empty if their values decide.
     """
 
     label: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    read: Callable[[], NDArray[Any]]
-    take: Callable[[NDArray[np.int64]], NDArray[Any]] | None = None
-    is_stored: bool = False
+    rows: Rows
+    is_slow: bool = False
     target_kind: str = ""
 
     def __post_init__(self) -> None:
@@ -58,20 +51,13 @@ class RawArray:
         dtype: Any,
         take: Callable[[NDArray[np.int64]], NDArray[Any]],
     ) -> "RawArray":
-        """An array whose rows `take(indices)` reads when they are needed."""
-        every = np.arange(shape[0])
-        return cls(label, shape, np.dtype(dtype), lambda: take(every), take)
-
-    @classmethod
-    def stored(cls, label: str, rows: Rows) -> "RawArray":
-        """An array that lies on disk."""
-        array = cls.lazy(label, rows.shape, rows.dtype, rows.__getitem__)
-        return replace(array, is_stored=True)
-
-    @classmethod
-    def held(cls, label: str, array: NDArray[Any]) -> "RawArray":
-        """A NumPy array."""
-        return cls(label, array.shape, array.dtype, lambda: array)
+        """An array whose rows `take(indices)` makes when they are needed; all texts are
+        made at once, since they are never on disk."""
+        if np.dtype(dtype).kind == "T":
+            return cls(label, LazyRows(lambda: take(np.arange(shape[0])), shape, dtype))
+        every: dict[str, Rows] = {UNNAMED: np.arange(shape[0])}
+        rows = ComputedRows(lambda raw: take(raw[UNNAMED]), every, shape[1:], dtype)
+        return cls(label, rows, is_slow=True)
 
     @classmethod
     def of(cls, label: str, values: Any) -> "RawArray":
@@ -82,21 +68,20 @@ class RawArray:
             raise DataError(f"{label} has rows of different length.") from error
         if array.dtype.hasobject or array.dtype.kind == "T":
             array = _without_objects(array)
-        return cls.held(label, array)
+        return cls(label, array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(examples, ...)`."""
+        return self.rows.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy type."""
+        return self.rows.dtype
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    def chunks(self, chosen: NDArray[np.int64] | None = None) -> Iterator[NDArray[Any]]:
-        """The rows of some indices, or all, in pieces that memory holds."""
-        if self.take is None:
-            whole = self.read()
-            yield whole if chosen is None else whole[chosen]
-            return
-        rows = np.arange(len(self)) if chosen is None else chosen
-        step = max(1, CHUNK_BYTES // max(1, row_bytes(self)))
-        for start in range(0, len(rows), step):
-            yield self.take(rows[start : start + step])
 
 
 def _without_objects(array: NDArray[Any]) -> NDArray[Any]:

@@ -28,12 +28,6 @@ def rows_of_parts(
 ) -> tuple[PartRows, str]:
     """Rows of each part: those the source lacks are cut from its training part.
 
-    Args:
-        raw: Its parts, and the groups of examples that must stay together.
-        targets: What is predicted.
-        labels: By target, the labels as a network learns them.
-        seed: Decides which examples go where.
-
     Returns:
         The rows, and a note on what parts have the same share of; empty if all is as
         usual.
@@ -42,7 +36,7 @@ def rows_of_parts(
     missing = tuple(part for part in PART_NAMES if part not in raw.parts)
     train = {name: given["train"] for name, given in labels.items()}
     if raw.groups and missing:
-        _, groups = np.unique(raw.groups["train"].read(), return_inverse=True)
+        _, groups = np.unique(raw.groups["train"].rows[:], return_inverse=True)
         if groups.max() < len(missing):
             raise DataError(
                 f"{raw.groups['train'].label} must have at least {len(missing) + 1} "
@@ -108,8 +102,6 @@ def cut_parts(
     Args:
         strata: Whole numbers from 0, `(examples,)`, as `Head.strata` gives them. Each
             occurs more often than parts are cut.
-        wanted: Parts to cut.
-        seed: Decides which examples go where.
     """
     order = np.lexsort((_shuffled(len(strata), seed), strata))
     counts = np.bincount(strata)
@@ -137,8 +129,6 @@ def cut_groups(
     Args:
         groups: Whole numbers from 0, `(examples,)`; more different ones than parts are
             cut.
-        wanted: Parts to cut.
-        seed: Decides which groups go where.
     """
     counts = np.bincount(groups)
     drawn = np.argsort(_shuffled(len(counts), seed), kind="stable")

@@ -52,7 +52,7 @@ def _plain(raw: RawArray) -> NDArray[Any]:
         raise DataError(
             f"{raw.label} must hold numbers or text, but its type is {raw.dtype.name}."
         )
-    labels = raw.read()
+    labels: NDArray[Any] = raw.rows[:]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim > 2:

@@ -4,37 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 from kscale.errors import BudgetError
 from kscale.networks.sizing import Size
 from kscale.units import format_count
-
-
-class Costed(Protocol):
-    """A record with the costs of a network: a training, an entry, a row of a report."""
-
-    @property
-    def params(self) -> int: ...
-    @property
-    def flops(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def memory(self) -> int: ...
-    @property
-    def latency_ms(self) -> float | None: ...
-
-
-def used_by(item: Costed) -> dict[str, int | float | None]:
-    """The costs of a record by the names of limits; None for a cost not known."""
-    return {
-        "max_params": item.params,
-        "max_flops": item.flops,
-        "max_bytes": item.bytes,
-        "max_memory": item.memory,
-        "max_latency_ms": item.latency_ms,
-    }
 
 
 @dataclass(frozen=True)
@@ -74,20 +48,15 @@ class Budget:
             limit = getattr(self, item.name)
             if limit is None:
                 continue
-            number = isinstance(limit, Real) and not isinstance(limit, bool)
-            if item.name == "max_latency_ms":
-                if not (number and 0 < limit < math.inf):
-                    raise BudgetError(
-                        f"`{item.name}` must be a number above 0, but got {limit!r}."
-                    )
-                object.__setattr__(self, item.name, float(limit))
-                continue
-            if not (number and limit >= 1 and limit == limit // 1):
-                raise BudgetError(
-                    f"`{item.name}` must be a whole number of at least 1, "
-                    f"but got {limit!r}."
-                )
-            object.__setattr__(self, item.name, int(limit))
+            is_time = item.name == "max_latency_ms"
+            fits = isinstance(limit, Real) and not isinstance(limit, bool)
+            if fits:
+                is_whole = limit >= 1 and limit == limit // 1
+                fits = 0 < limit < math.inf if is_time else is_whole
+            if not fits:
+                what = "number above 0" if is_time else "whole number of at least 1"
+                raise BudgetError(f"`{item.name}` must be a {what}, but got {limit!r}.")
+            object.__setattr__(self, item.name, (float if is_time else int)(limit))
 
     @property
     def limits(self) -> dict[str, int | float]:
@@ -146,3 +115,14 @@ class Budget:
             text = f"{limit:g}" if name == "max_latency_ms" else format_count(limit)
             shown.append(f"{name}={text}")
         return ", ".join(shown) or "no limit"
+
+
+_LIMITS = tuple(item.name for item in fields(Budget) if item.name.startswith("max_"))
+
+
+def used_by(item: Any) -> dict[str, int | float | None]:
+    """The costs of a training, an entry, or a row of a report by the names of limits.
+
+    A cost that is not known, as a latency that was not measured, is None.
+    """
+    return {name: getattr(item, name.removeprefix("max_")) for name in _LIMITS}

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
-from kscale.networks.backbones import Backbone
+from kscale.networks.backbones import Backbone, counts_of
 from kscale.networks.blueprint import Layer
 from kscale.networks.whole_numbers import are_equal
 
@@ -109,25 +108,16 @@ def _max_pool2d(layer: bp.MaxPool2D, read: list[Tensor]) -> Cost:
 
 
 def _global_average_pool(layer: bp.GlobalAveragePool, read: list[Tensor]) -> Cost:
-    if layer.positions:
-        return Cost(tensor(_need(read, 2, "a sequence (length, features)")[-1:]))
-    return Cost(tensor(_need(read, 3, "an image (height, width, channels)")[-1:]))
-
-
-def _same_image(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_image(read)))
-
-
-def _flatten(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor((prod(read[0].shape),)))
-
-
-def _first(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_sequence(read)[1:]))
+    shape = _sequence(read) if layer.positions else _image(read)
+    return Cost(tensor(shape[-1:]))
 
 
 def _same(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(read[0])
+
+
+def _same_image(layer: Layer, read: list[Tensor]) -> Cost:
+    return Cost(tensor(_image(read)))
 
 
 def _batch_norm(layer: Layer, read: list[Tensor]) -> Cost:
@@ -135,21 +125,9 @@ def _batch_norm(layer: Layer, read: list[Tensor]) -> Cost:
     return Cost(read[0], params=4 * channels, frozen=2 * channels)
 
 
-def _layer_norm(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(read[0], params=2 * read[0].shape[-1])
-
-
 def _embedding(layer: bp.Embedding, read: list[Tensor]) -> Cost:
     length = _ids(read)[0]
     return Cost(tensor((length, layer.width)), params=layer.vocabulary * layer.width)
-
-
-def _known_tokens(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_ids(read)))
-
-
-def _mask(layer: Layer, read: list[Tensor]) -> Cost:
-    return Cost(tensor(_ids(read), itemsize=1))
 
 
 def _positions(layer: Layer, read: list[Tensor]) -> Cost:
@@ -248,13 +226,16 @@ def _backbone(layer: Backbone, read: list[Tensor]) -> Cost:
     channels = _image(read)[-1]
     if channels not in (1, 3):
         raise Misfit("an image of 1 or 3 channels")
+    counts = counts_of(layer.network)
+    flops, peak, held = counts.costs[layer.side]
+    output = tensor((counts.features,))
     return Cost(
-        tensor((layer.features,)),
-        params=layer.params,
-        frozen=layer.statistics if layer.is_tuned else layer.params,
-        flops=layer.flops,
-        inner=layer.inner,
-        kept=layer.kept if layer.is_tuned else 0,
+        output,
+        params=counts.params,
+        frozen=counts.statistics if layer.is_tuned else counts.params,
+        flops=flops,
+        inner=peak - output.bytes,
+        kept=held - output.bytes if layer.is_tuned else 0,
     )
 
 
@@ -263,19 +244,19 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.Conv2D: _conv2d,
     bp.MaxPool2D: _max_pool2d,
     bp.GlobalAveragePool: _global_average_pool,
-    bp.Flatten: _flatten,
-    bp.First: _first,
+    bp.Flatten: lambda layer, read: Cost(tensor((prod(read[0].shape),))),
+    bp.First: lambda layer, read: Cost(tensor(_sequence(read)[1:])),
     bp.Activation: _same,
     bp.BatchNorm: _batch_norm,
-    bp.LayerNorm: _layer_norm,
+    bp.LayerNorm: lambda layer, read: Cost(read[0], params=2 * read[0].shape[-1]),
     bp.Dropout: _same,
-    augmentation.RandomShift: _same_image,
-    augmentation.RandomFlip: _same_image,
-    augmentation.RandomErase: _same_image,
+    bp.RandomShift: _same_image,
+    bp.RandomFlip: _same_image,
+    bp.RandomErase: _same_image,
     bp.Embedding: _embedding,
-    bp.KnownTokens: _known_tokens,
+    bp.KnownTokens: lambda layer, read: Cost(tensor(_ids(read))),
     bp.Positions: _positions,
-    bp.PaddingMask: _mask,
+    bp.PaddingMask: lambda layer, read: Cost(tensor(_ids(read), itemsize=1)),
     bp.Attention: _attention,
     bp.Add: _add,
     bp.Concatenate: _concatenate,

@@ -97,22 +97,16 @@ class SizeRow(NamedTuple):
     copies: int
 
 
+@dataclass(slots=True)
 class _Totals:
     """Running sums over the layers; arrays among them are never changed in place."""
 
-    __slots__ = ("flops", "frozen", "held", "params", "peak", "rows")
-
-    def __init__(self, rows: list[SizeRow] | None) -> None:
-        self.params: Any = 0
-        self.frozen: Any = 0
-        self.flops: Any = 0
-        self.held: Any = 0
-        self.peak: Any = 0
-        self.rows = rows
-
-    def raise_peak(self, alive: Any) -> None:
-        """Raise the peak to the bytes that are alive now, if these are more."""
-        self.peak = larger(self.peak, alive)
+    rows: list[SizeRow] | None
+    params: Any = 0
+    frozen: Any = 0
+    flops: Any = 0
+    held: Any = 0
+    peak: Any = 0
 
     def add(self, other: "_Totals", weight_copies: int, copies: int) -> None:
         """Add the sums over one copy of a body, for all its copies."""
@@ -120,7 +114,7 @@ class _Totals:
         self.frozen = self.frozen + other.frozen * weight_copies
         self.flops = self.flops + other.flops * copies
         self.held = self.held + other.held * copies
-        self.raise_peak(other.peak)
+        self.peak = larger(self.peak, other.peak)
         if self.rows is not None and other.rows is not None:
             self.rows += [
                 row._replace(
@@ -203,8 +197,7 @@ def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
     for item in blueprint.inputs:
         scope[item.name] = tensor(item.shape)
     inputs = sum(scope[item.name].bytes for item in blueprint.inputs)
-    totals = _Totals(rows)
-    totals.held = inputs
+    totals = _Totals(rows, held=inputs)
     # Network inputs and outputs belong to the caller: they are alive throughout.
     body = _body(blueprint.layers, blueprint.inputs[0].name, blueprint.outputs)
     _walk(body, None, inputs, scope, "", totals)
@@ -318,7 +311,8 @@ def _add_layer(
     totals.frozen = totals.frozen + frozen
     totals.flops = totals.flops + flops
     totals.held = totals.held + output.bytes + (inner if kept is None else kept)
-    totals.raise_peak(live + inner if step.is_view else live + output.bytes + inner)
+    alive = live + inner if step.is_view else live + output.bytes + inner
+    totals.peak = larger(totals.peak, alive)
     if totals.rows is not None:
         path, kind = prefix + layer.name, type(layer).__name__
         totals.rows.append(SizeRow(path, kind, output.shape, params, flops, 1))

@@ -202,15 +202,18 @@ def mark_of(row: Row) -> str:
     return "".join(MARKS[name] for name, holds in marks.items() if holds)
 
 
+def kind_of(row: Row) -> str:
+    """How a row stands out: as an answer, as part of the front, or not."""
+    if row.is_best or row.is_recommended:
+        return "answer"
+    return "front" if row.is_front else "other"
+
+
 def shown_rows(report: Report, all_rows: bool = False) -> list[Row]:
     """Rows that are shown: the front, the answers and the baselines, or all rows."""
     if all_rows:
         return list(report.rows)
-    return [
-        row
-        for row in report.rows
-        if row.is_front or row.is_best or row.is_recommended or row.is_baseline
-    ]
+    return [row for row in report.rows if kind_of(row) != "other" or row.is_baseline]
 
 
 def headline(report: Report) -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from rich.console import Console, ConsoleOptions
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -11,14 +9,13 @@ from kscale.reports.confusion import ClassScore, Confusion
 from kscale.reports.quality import (
     MOST_CLASSES,
     Quality,
-    classes_heading,
-    mistakes_text,
+    class_lines,
     number_text,
     quality_name,
     quality_text,
     shown_classes,
 )
-from kscale.text import Grid, grid_table, printable
+from kscale.text import Grid, grid_table, grid_width, printable
 
 _LONGEST_NAME = 24
 _LONGEST_COLUMN = 4
@@ -72,42 +69,28 @@ def _with_matrix(grid: Grid, confusion: Confusion) -> Grid:
     )
 
 
-def quality_block(
-    quality: Quality, console: Console, options: ConsoleOptions
-) -> Iterable[Text | Table]:
-    """Metrics of an answer and their table of classes, for a terminal."""
+def quality_block(quality: Quality, width: int) -> Iterable[Text | Table]:
+    """Metrics of an answer and their table of classes, for lines of some width."""
     yield Text.assemble((f"{quality_name(quality)}: ", "bold"), quality_text(quality))
     if quality.confusion is not None:
-        yield from _class_block(quality.confusion, console, options)
+        grid, has_matrix = _fitting_classes(quality.confusion, width)
+        heading, *mistakes = class_lines(quality.confusion)
+        right = "; at the right, how many were taken for which" if has_matrix else ""
+        yield Text()
+        yield grid_table(grid)
+        yield Text(f"{heading}{right}", style="dim")
+        yield from map(Text, mistakes)
     yield Text()
 
 
-def _class_block(
-    confusion: Confusion, console: Console, options: ConsoleOptions
-) -> Iterable[Text | Table]:
-    table, has_matrix = _fitting_classes(confusion, console, options)
-    right = "; at the right, how many were taken for which" if has_matrix else ""
-    yield Text()
-    yield table
-    yield Text(f"{classes_heading(confusion)}{right}", style="dim")
-    if mistakes := mistakes_text(confusion):
-        yield Text(mistakes)
-
-
-def _fitting_classes(
-    confusion: Confusion, console: Console, options: ConsoleOptions
-) -> tuple[Table, bool]:
+def _fitting_classes(confusion: Confusion, width: int) -> tuple[Grid, bool]:
     """The fullest table that fits the width, and whether the matrix is part of it."""
     full, plain = (score_grid(confusion, intervals) for intervals in (True, False))
     choices = [(full, False), (plain, False)]
     names = confusion.class_names
     is_small = len(names) <= MOST_CLASSES and max(map(len, names)) <= _LONGEST_COLUMN
     if is_small and confusion.is_exclusive:
-        choices.insert(0, (_with_matrix(plain, confusion), True))
-        choices.insert(0, (_with_matrix(full, confusion), True))
-    wide = options.update(width=10_000)
-    for grid, has_matrix in choices:
-        table = grid_table(grid)
-        if Measurement.get(console, wide, table).maximum <= options.max_width:
-            return table, has_matrix
-    return grid_table(plain), False
+        matrices = [(_with_matrix(grid, confusion), True) for grid in (full, plain)]
+        choices = [*matrices, *choices]
+    fitting = (choice for choice in choices if grid_width(choice[0]) <= width)
+    return next(fitting, (plain, False))

@@ -1,62 +1,24 @@
 """The exact size of one network, by the name of a family or of a published network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.named import NAMED, Named, find_named
-from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
-from kscale.reports.size_tables import (
-    size_json,
-    size_table,
-)
+from kscale.networks.sizing import size_of, size_rows
+from kscale.reports.size_tables import ModelSize
 from kscale.task.tasks import InputKind, Target, Task
-from kscale.text import plain_text
 
 _CLASSES = 10
 _KINDS: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
 
 
-@dataclass(frozen=True)
-class NetworkSize:
-    """The exact size of one network, and where it sits.
-
-    Args:
-        title: What the network is.
-        spec: Its family and knobs.
-        task: What it takes in and puts out.
-        size: The figures.
-        rows: A row for each layer, equal copies in one.
-    """
-
-    title: str
-    spec: Spec
-    task: Task
-    size: Size
-    rows: tuple[SizeRow, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Raw integers, under `params`, `flops` and so on."""
-        depth, width = self.spec.depth, self.spec.width
-        figures = size_json(self.title, self.size, self.rows, depth, width)
-        return {**figures, "spec": self.spec.to_json(), "task": self.task.to_json()}
-
-    def to_text(self, width: int = 100) -> str:
-        """A table for people."""
-        spec = self.spec
-        shown = size_table(self.title, self.size, self.rows, spec.depth, spec.width)
-        return plain_text(shown, width)
-
-    def __str__(self) -> str:
-        return self.to_text()
-
-
 def count_network(
     name: str, task: Task | None = None, knobs: Mapping[str, Any] | None = None
-) -> NetworkSize:
+) -> ModelSize:
     """Count one network exactly, without building it.
 
     Args:
@@ -87,9 +49,9 @@ def count_network(
         source = " changed"
     blueprint = family.blueprint(spec, task)
     title = f"{name}{source}: {_spec_text(spec)}, {describe_task(task)}"
-    return NetworkSize(
-        title, spec, task, size_of(blueprint), tuple(size_rows(blueprint))
-    )
+    size, rows = size_of(blueprint), tuple(size_rows(blueprint))
+    about = {"spec": spec.to_json(), "task": task.to_json()}
+    return ModelSize(title, size, rows, spec.depth, spec.width, about=about)
 
 
 def _named(name: str) -> tuple[str, Named]:

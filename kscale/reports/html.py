@@ -5,11 +5,12 @@ from html import escape
 from itertools import chain, repeat
 
 from kscale.reports.cells import (
-    answer_lines,
+    Column,
     closing,
     columns_of,
     grid_of,
     headline,
+    kind_of,
     legend,
     shown_rows,
 )
@@ -17,11 +18,10 @@ from kscale.reports.classes import score_grid
 from kscale.reports.drawings import plot_svg
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
-from kscale.reports.present import present_lines
+from kscale.reports.present import sentences_of
 from kscale.reports.quality import (
     Quality,
-    classes_heading,
-    mistakes_text,
+    class_lines,
     qualities_of,
     quality_name,
     quality_text,
@@ -89,41 +89,46 @@ def report_html(report: Report, fragment: bool = False, code: str = "") -> str:
 
 
 def _content(report: Report, code: str) -> str:
-    rows = shown_rows(report)
+    rows, every = shown_rows(report), shown_rows(report, all_rows=True)
     parts = [
         '<div class="kscale">',
         f"<h1>{escape(headline(report))}</h1>",
-        *_answer_items(report),
-        *_notes(report),
-        *_plot_figure(report),
-        *_front(report, rows),
-        *chain.from_iterable(map(_quality, qualities_of(report))),
-        *_rest(report, rows),
-        *_code(code),
-        f'<p class="quiet">{escape(closing(report))}</p>',
-        "</div>",
+        *_sentences(report),
     ]
-    return "\n".join(parts)
+    if report.notes:
+        notes = (f"<li>{escape(printable(note))}</li>" for note in report.notes)
+        parts.append('<ul class="notes">\n' + "\n".join(notes) + "\n</ul>")
+    if any(row.params > 0 for row in report.rows):
+        data = plot_data(report)
+        parts.append(f"<figure>\n{plot_svg(data)}\n{_caption(data)}</figure>")
+    if rows:
+        columns = columns_of(report, rows, all_rows=False)
+        parts.append("<h2>Front, answers and baselines</h2>")
+        parts.append(_row_table(columns, rows))
+        parts.append(_quiet(legend(report, rows, columns)))
+    parts += chain.from_iterable(map(_quality, qualities_of(report)))
+    if len(every) > len(rows):
+        table = _row_table(columns_of(report, every, all_rows=True), every)
+        parts.append(_unfolded(f"All {len(every)} rows", table))
+    if code:
+        summary = "Keras code of the recommended network; a click selects all of it"
+        parts.append(_unfolded(summary, f"<pre>{escape(code)}</pre>"))
+    return "\n".join([*parts, _quiet([closing(report)]), "</div>"])
 
 
-def _answer_items(report: Report) -> Iterable[str]:
-    for name, text in (*answer_lines(report), *present_lines(report)):
+def _sentences(report: Report) -> Iterable[str]:
+    for name, text in sentences_of(report):
         kind = name.split()[0]
         yield f'<p><strong class="{kind}">{escape(name)}</strong>: {escape(text)}</p>'
 
 
-def _notes(report: Report) -> Iterable[str]:
-    if report.notes:
-        items = "\n".join(
-            f"<li>{escape(printable(note))}</li>" for note in report.notes
-        )
-        yield f'<ul class="notes">\n{items}\n</ul>'
+def _quiet(lines: Iterable[str]) -> str:
+    text = "<br>\n".join(map(escape, lines))
+    return f'<p class="quiet">{text}</p>'
 
 
-def _plot_figure(report: Report) -> Iterable[str]:
-    if any(row.params > 0 for row in report.rows):
-        data = plot_data(report)
-        yield f"<figure>\n{plot_svg(data)}\n{_caption(data)}</figure>"
+def _unfolded(summary: str, content: str) -> str:
+    return f"<details>\n<summary>{summary}</summary>\n{content}\n</details>"
 
 
 def _caption(data: PlotData) -> str:
@@ -133,16 +138,6 @@ def _caption(data: PlotData) -> str:
         for answer in data.answers
     ]
     return f"<figcaption>{' &nbsp; '.join(items)}</figcaption>\n"
-
-
-def _front(report: Report, rows: Sequence[Row]) -> Iterable[str]:
-    if not rows:
-        return
-    yield "<h2>Front, answers and baselines</h2>"
-    columns = columns_of(report, rows, all_rows=False)
-    yield _page_table(grid_of(columns, rows), list(map(_kind, rows)))
-    lines = "<br>\n".join(escape(line) for line in legend(report, rows, columns))
-    yield f'<p class="quiet">{lines}</p>'
 
 
 def _quality(quality: Quality) -> Iterable[str]:
@@ -155,27 +150,11 @@ def _quality(quality: Quality) -> Iterable[str]:
         heat = confusion_svg(confusion, f"Confusion of {quality_name(quality)}")
         yield f"<figure>\n{heat}\n</figure>"
     yield _page_table(score_grid(confusion))
-    below = [classes_heading(confusion), mistakes_text(confusion)]
-    lines = "<br>\n".join(escape(line) for line in below if line)
-    yield f'<p class="quiet">{lines}</p>'
+    yield _quiet(class_lines(confusion))
 
 
-def _rest(report: Report, shown: Sequence[Row]) -> Iterable[str]:
-    rows = shown_rows(report, all_rows=True)
-    if len(rows) > len(shown):
-        columns = columns_of(report, rows, all_rows=True)
-        table = _page_table(grid_of(columns, rows), list(map(_kind, rows)))
-        summary = f"All {len(rows)} rows"
-        yield f"<details>\n<summary>{summary}</summary>\n{table}\n</details>"
-
-
-def _code(code: str) -> Iterable[str]:
-    if code:
-        summary = "Keras code of the recommended network; a click selects all of it"
-        yield (
-            f"<details>\n<summary>{summary}</summary>\n"
-            f"<pre>{escape(code)}</pre>\n</details>"
-        )
+def _row_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    return _page_table(grid_of(columns, rows), list(map(kind_of, rows)))
 
 
 def _page_table(grid: Grid, kinds: Sequence[str] = ()) -> str:
@@ -195,9 +174,3 @@ def _page_table(grid: Grid, kinds: Sequence[str] = ()) -> str:
 def _cell(tag: str, is_number: bool, text: str) -> str:
     kind = ' class="number"' if is_number else ""
     return f"<{tag}{kind}>{escape(text)}</{tag}>"
-
-
-def _kind(row: Row) -> str:
-    if row.is_best or row.is_recommended:
-        return "answer"
-    return "front" if row.is_front else "other"

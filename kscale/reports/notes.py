@@ -1,10 +1,11 @@
 """Notes: what a reader of a report should know before believing it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kscale.networks.budget import used_by
 from kscale.networks.families import FAMILIES
+from kscale.reports.quality import number_text
 from kscale.reports.report import Report, Row
 from kscale.runs.records import MAJORITY, PRESENT, RETRAINED, UNCOUNTED
 from kscale.task.heads import HEADS
@@ -19,7 +20,7 @@ def notes_of(report: Report) -> tuple[str, ...]:
     """One sentence for each thing that weakens the answer, most important first."""
     if all(row.stage == "baseline" for row in report.rows):
         return ("No training of the search has finished yet.", *_failures(report))
-    order: tuple[Callable[[Report], list[str]], ...] = (
+    order: tuple[Callable[[Report], Iterable[str]], ...] = (
         _undertrained,
         _imbalance,
         _over_all,
@@ -65,16 +66,15 @@ def left_out_notes(run: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"{number} more had not ended and are left out: {which}.",)
 
 
-def _undertrained(report: Report) -> list[str]:
+def _undertrained(report: Report) -> Iterator[str]:
     rows, which = _better_than_constant(report)
-    short = [row for row in rows if row.undertrained]
-    if len(short) * 2 <= len(rows):
-        return []
-    return [
-        f"{len(short)} of the {len(rows)} front rows{which} were still improving when "
-        "their training ended, so the front may show speed rather than size: train "
-        "longer with --epochs."
-    ]
+    short = sum(row.undertrained for row in rows)
+    if short * 2 > len(rows):
+        yield (
+            f"{short} of the {len(rows)} front rows{which} were still improving when "
+            "their training ended, so the front may show speed rather than size: train "
+            "longer with --epochs."
+        )
 
 
 def _better_than_constant(report: Report) -> tuple[Sequence[Row], str]:
@@ -128,39 +128,38 @@ def _imbalance_note(target: Target, counts: Sequence[int], class_weights: str) -
     )
 
 
-def _over_all(report: Report) -> list[str]:
+def _over_all(report: Report) -> Iterator[str]:
     if report.best is not None:
-        return []
+        return
     networks = [row for row in report.rows if not row.is_reference]
     if any(not row.is_full and not row.over_budget for row in networks):
-        return ["No training of full length has finished yet, so nothing is the best."]
-    return ["Nothing trained so far is within the budget."]
+        yield "No training of full length has finished yet, so nothing is the best."
+    else:
+        yield "Nothing trained so far is within the budget."
 
 
-def _present_fed(report: Report) -> list[str]:
+def _present_fed(report: Report) -> Iterator[str]:
     """How the present model was fed, and why its score may be too high."""
     if not any(row.family == PRESENT for row in report.rows):
-        return []
+        return
     name, fed = report.present.get("name", PRESENT), report.present.get("fed", "")
     raw, why = report.present.get("raw_score"), ""
     if isinstance(raw, int | float):
-        is_share = report.objective.is_share
-        score = f"{100 * raw:.1f} %" if is_share else f"{raw:.4g}"
-        why = f" (with the raw inputs it scores {score})"
-    return [
+        score = number_text(raw, report.objective.is_share)
+        why = f" (with the raw inputs it scores {score}{report.unit})"
+    yield (
         f"{name} was fed {fed}{why}, its outputs taken for "
         f"{report.present.get('outputs', '')}. If it was trained on examples of the "
         "validation or test part, its scores are too high."
-    ]
+    )
 
 
-def _constant(report: Report) -> list[str]:
+def _constant(report: Report) -> Iterator[str]:
     """A note where a constant answer wins, which no row of the front shows."""
-    if not _is_constant_best(report):
-        return []
-    heads = {target.kind: target.head for target in report.targets}
-    what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
-    return [f"Nothing is better than always answering {what}."]
+    if _is_constant_best(report):
+        heads = {target.kind: target.head for target in report.targets}
+        what = [heads[kind].constant_words for kind in HEADS if kind in heads]
+        yield f"Nothing is better than always answering {' and '.join(what)}."
 
 
 def _is_constant_best(report: Report) -> bool:
@@ -170,15 +169,14 @@ def _is_constant_best(report: Report) -> bool:
     return report.objective.gain(best.score, chance) <= 0
 
 
-def _baselines(report: Report) -> list[str]:
+def _baselines(report: Report) -> Iterator[str]:
     best = report.best
     if best is None:
-        return []
-    others = any(
-        not row.is_reference and row.family != best.family for row in report.rows
-    )
-    if others and best.is_baseline:
-        return [f"No searched network is better than the {best.family} baseline."]
+        return
+    networks = [row for row in report.rows if not row.is_reference]
+    if best.is_baseline and any(row.family != best.family for row in networks):
+        yield f"No searched network is better than the {best.family} baseline."
+        return
     matched = [
         row.family
         for row in report.baselines
@@ -186,27 +184,23 @@ def _baselines(report: Report) -> list[str]:
         and not (row.family == MAJORITY and _is_constant_best(report))
         and report.objective.gain(best.score, row.score) <= best.stderr
     ]
-    if not matched:
-        return []
-    return [
-        f"The best row is no better than the {' or the '.join(matched)} baseline, "
-        "within one standard error."
-    ]
+    if matched:
+        yield (
+            f"The best row is no better than the {' or the '.join(matched)} baseline, "
+            "within one standard error."
+        )
 
 
-def _edges(report: Report) -> list[str]:
+def _edges(report: Report) -> Iterator[str]:
     best = report.best
     if best is None or best.family not in FAMILIES or best.is_baseline:
-        return []
-    return [
-        note
-        for name in ("depth", "width")
-        if name in FAMILIES[best.family].all_knobs and name not in report.fixed
-        for note in _edge(best, name)
-    ]
+        return
+    for name in ("depth", "width"):
+        if name in FAMILIES[best.family].all_knobs and name not in report.fixed:
+            yield from _edge(best, name)
 
 
-def _edge(best: Row, name: str) -> list[str]:
+def _edge(best: Row, name: str) -> Iterator[str]:
     knob = FAMILIES[best.family].all_knobs[name]
     values = [float(value) for value in knob.values]
     value = float(best.knobs[name])
@@ -215,52 +209,50 @@ def _edge(best: Row, name: str) -> list[str]:
     elif value <= min(values) and min(values) > (knob.low or 0):
         which, beyond, where = "smallest", max(value // 2, knob.low or 0), "below"
     else:
-        return []
-    return [
+        return
+    yield (
         f"The best {best.family} has the {which} {name} searched ({value:g}): what is "
         f"{where} it was not tried; --set {name}={beyond:g} tries one."
-    ]
+    )
 
 
-def _budget(report: Report) -> list[str]:
+def _budget(report: Report) -> Iterator[str]:
     if report.best is None or not report.budget.is_limited:
-        return []
+        return
     share = report.budget.share_of(used_by(report.best))
-    if share >= _LEAST_SHARE:
-        return []
-    return [
-        f"The budget does not bind: the best row uses {100 * share:.2g} % of it "
-        f"({report.budget})."
-    ]
+    if share < _LEAST_SHARE:
+        yield (
+            f"The budget does not bind: the best row uses {100 * share:.2g} % of it "
+            f"({report.budget})."
+        )
 
 
-def _ties(report: Report) -> list[str]:
+def _ties(report: Report) -> Iterator[str]:
     finalists = [row for row in report.rows if row.stage == "finalist"]
     tied = sum(row.is_tied for row in finalists)
-    if tied < 2:
-        return []
-    return [
-        f"{tied} of {len(finalists)} finalists are statistically tied for the best: "
-        "they are within one standard error of it."
-    ]
+    if tied >= 2:
+        yield (
+            f"{tied} of {len(finalists)} finalists are statistically tied for the "
+            "best: they are within one standard error of it."
+        )
 
 
-def _evidence(report: Report) -> list[str]:
+def _evidence(report: Report) -> Iterator[str]:
     if report.best is None or report.best.stage == "finalist":
-        return []
+        return
     tied = sum(row.is_tied for row in report.rows)
     among = f", and {tied} rows are within one standard error of the best"
-    return [
+    yield (
         "No finalists were retrained: scores are of one seed each, the best of which "
         f"is partly luck{among if tied > 1 else ''}."
-    ]
+    )
 
 
-def _lucky(report: Report) -> list[str]:
+def _lucky(report: Report) -> Iterator[str]:
     """Rows of one training above the best one, which look like a contradiction."""
     best = report.best
     if best is None or best.stage != "finalist":
-        return []
+        return
     above = sum(
         row.stage != "finalist"
         and row.is_full
@@ -268,33 +260,27 @@ def _lucky(report: Report) -> list[str]:
         and report.objective.better(row.score, best.score)
         for row in report.rows
     )
-    if not above:
-        return []
-    return [
-        f"{above} {'row' if above == 1 else 'rows'} of the search scored above the "
-        "best on a single seed; only finalists, which have several, can be the best."
-    ]
+    if above:
+        yield (
+            f"{above} {'row' if above == 1 else 'rows'} of the search scored above the "
+            "best on a single seed; only finalists, which have several, can be the "
+            "best."
+        )
 
 
-def _failures(report: Report) -> list[str]:
+def _failures(report: Report) -> Iterator[str]:
     """Failed trainings, and networks that could not be counted, with a reason each."""
-    of = f"of {report.trainings}"
-    uncounted = [
-        (reason.removeprefix(UNCOUNTED), count)
-        for reason, count in report.failures
-        if reason.startswith(UNCOUNTED)
-    ]
-    failed = [item for item in report.failures if not item[0].startswith(UNCOUNTED)]
-    return [
-        *_reasons(f"{of} trainings failed", " with", failed),
-        *_reasons(f"{of} models could not be counted", "", uncounted),
-    ]
-
-
-def _reasons(what: str, joint: str, reasons: Sequence[tuple[str, int]]) -> list[str]:
-    if not reasons:
-        return []
-    reason, count = reasons[0]
-    number = sum(count for _, count in reasons)
-    often = f", most often ({count}){joint}" if len(reasons) > 1 else joint
-    return [f"{number} {what}{often}: {reason.rstrip('.')}."]
+    for what, joint, is_uncounted in (
+        ("trainings failed", " with", False),
+        ("models could not be counted", "", True),
+    ):
+        reasons = [
+            (reason.removeprefix(UNCOUNTED), count)
+            for reason, count in report.failures
+            if reason.startswith(UNCOUNTED) == is_uncounted
+        ]
+        if not reasons:
+            continue
+        (reason, most), number = reasons[0], sum(count for _, count in reasons)
+        often = f", most often ({most}){joint}" if len(reasons) > 1 else joint
+        yield (f"{number} of {report.trainings} {what}{often}: {reason.rstrip('.')}.")

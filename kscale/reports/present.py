@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.reports.cells import name_of, row_text, score_decimals
+from kscale.reports.cells import answer_lines, name_of, row_text, score_decimals
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
+from kscale.runs.entries import best_of
 from kscale.runs.records import PRESENT, RETRAINED
 from kscale.text import printable
 
@@ -78,13 +79,7 @@ def best_of_that_size(report: Report) -> Row | None:
 
     As for the best row of all, only finalists count where one of them is.
     """
-    rows = _of_that_size(report, 0.0)
-    finalists = [row for row in rows if row.stage == "finalist"]
-    return min(
-        finalists or rows,
-        key=lambda row: (-report.objective.gain(row.score, 0.0), row.params),
-        default=None,
-    )
+    return best_of(_of_that_size(report, 0.0), report.objective)
 
 
 def _of_that_size(report: Report, least: float) -> list[Row]:
@@ -99,6 +94,11 @@ def _of_that_size(report: Report, least: float) -> list[Row]:
         and not row.is_reference
         and not row.over_budget
     ]
+
+
+def sentences_of(report: Report) -> list[tuple[str, str]]:
+    """Sentences on the answers and on the present model, each with its name."""
+    return [*answer_lines(report), *present_lines(report)]
 
 
 def present_lines(report: Report) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Quality: further metrics of the answers, for each target and class."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,10 @@ _OF_OUTPUTS = ("recall", "precision", "f1_score", "auc")
 MOST_CLASSES = 10
 """Classes of which a text shows all; of more, so many of the worst."""
 _MOST_MISTAKES = 5
+_SCORES = (
+    *("name", "support", "answers", "precision", "precision_interval"),
+    *("recall", "recall_interval", "f1_score"),
+)
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,11 @@ def number_text(value: float | None, is_share: bool = True) -> str:
     return f"{100 * value:.1f}" if is_share else f"{value:.4g}"
 
 
+def class_lines(confusion: Confusion) -> list[str]:
+    """What stands below the table of classes."""
+    return [*filter(None, (classes_heading(confusion), mistakes_text(confusion)))]
+
+
 def mistakes_text(confusion: Confusion) -> str:
     """The most frequent mistakes in one line; empty if there are none."""
     if not confusion.is_exclusive:
@@ -215,15 +224,14 @@ def quality_json(quality: Quality) -> dict[str, Any]:
         "answer": quality.answer,
         "part": quality.part,
         "target": quality.target.name,
-        "metrics": {m.name: _measure_json(m) for m in quality.measures},
+        "metrics": {
+            m.name: {"value": m.value, "low": m.low, "high": m.high}
+            for m in quality.measures
+        },
     }
     if quality.confusion is not None:
         document["confusion"] = _confusion_json(quality.confusion)
     return document
-
-
-def _measure_json(measure: Measure) -> Mapping[str, float | None]:
-    return {"value": measure.value, "low": measure.low, "high": measure.high}
 
 
 def _confusion_json(confusion: Confusion) -> dict[str, Any]:
@@ -231,16 +239,6 @@ def _confusion_json(confusion: Confusion) -> dict[str, Any]:
     if confusion.is_exclusive:
         document["counts"] = [list(cell) for cell in confusion.counts]
     document[confusion.nouns[1]] = [
-        {
-            "name": score.name,
-            "support": score.support,
-            "answers": score.answers,
-            "precision": score.precision,
-            "precision_interval": score.precision_interval,
-            "recall": score.recall,
-            "recall_interval": score.recall_interval,
-            "f1_score": score.f1_score,
-        }
-        for score in confusion.scores
+        {name: getattr(score, name) for name in _SCORES} for score in confusion.scores
     ]
     return document

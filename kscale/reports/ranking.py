@@ -26,16 +26,6 @@ RANKINGS: dict[str, str] = {
 """What `rank_by` may be, and the order each gives."""
 
 
-def check_ranking(rank_by: str) -> None:
-    """Raise unless the ranking is known.
-
-    Raises:
-        ResultsError: It is not; the text names the nearest.
-    """
-    if rank_by not in RANKINGS:
-        raise ResultsError(unknown_name("ranking", rank_by, RANKINGS))
-
-
 def ranked_front(
     front: Sequence[Row], objective: Objective, rank_by: str
 ) -> tuple[Row, ...]:
@@ -45,11 +35,15 @@ def ranked_front(
         front: Rows of the front, the smallest first.
         objective: What their scores are.
         rank_by: One of `RANKINGS`; rows without the figure come last.
+
+    Raises:
+        ResultsError: The ranking is unknown; the text names the nearest.
     """
-    check_ranking(rank_by)
-    if rank_by == "knee":
-        return _around_knee(front, objective)
+    if rank_by not in RANKINGS:
+        raise ResultsError(unknown_name("ranking", rank_by, RANKINGS))
+    knee = knee_of(front, objective)
     orders: dict[str, Callable[[Row], float | None]] = {
+        "knee": lambda row: -abs(_doublings(knee or row, row)),
         "score": lambda row: objective.gain(row.score, 0.0),
         "size": lambda row: -row.params,
         "density": lambda row: row.density,
@@ -63,17 +57,6 @@ def ranked_front(
         return math.inf if value is None else -value
 
     return tuple(sorted(front, key=descending))
-
-
-def _around_knee(front: Sequence[Row], objective: Objective) -> tuple[Row, ...]:
-    knee = knee_of(front, objective)
-    if knee is None:
-        return ()
-
-    def distance(row: Row) -> float:
-        return abs(math.log2(max(row.params, 1) / max(knee.params, 1)))
-
-    return tuple(sorted(front, key=distance))
 
 
 def knee_of(front: Sequence[Row], objective: Objective) -> Row | None:
@@ -102,5 +85,9 @@ def _pays(row: Row, larger: Row, objective: Objective) -> bool:
     )
     if objective.gain(larger.score, row.score) <= larger.stderr or remaining <= 0:
         return False
-    doublings = math.log2(max(larger.params, 1) / max(row.params, 1))
-    return left / remaining <= math.pow(1 - KNEE_SHARE, doublings)
+    return left / remaining <= math.pow(1 - KNEE_SHARE, _doublings(row, larger))
+
+
+def _doublings(row: Row, larger: Row) -> float:
+    """How often the params of a row double up to those of a larger one."""
+    return math.log2(max(larger.params, 1) / max(row.params, 1))

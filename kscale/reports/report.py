@@ -124,7 +124,6 @@ class Asked:
         class_weights: Weights of the classes in the loss, `none` or `balanced`.
         present: What `run.json` says of the user's present model: `name`, and how it
             was `fed`; empty without one.
-        is_one: Whether one network was asked for.
     """
 
     objective: Objective
@@ -136,7 +135,6 @@ class Asked:
     class_counts: Mapping[str, Sequence[int]]
     class_weights: str
     present: Mapping[str, Any]
-    is_one: bool
 
     @property
     def factor(self) -> int:

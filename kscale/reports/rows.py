@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -19,16 +19,15 @@ from kscale.reports.measures import (
     score_interval,
 )
 from kscale.reports.notes import notes_of
-from kscale.reports.ranking import check_ranking, ranked_front
+from kscale.reports.ranking import ranked_front
 from kscale.reports.report import Asked, Report, Row
 from kscale.runs.entries import (
     answers_of,
     best_of,
     entries_of,
     front_of,
-    is_tied,
-    names_one,
     recommended_of,
+    tied_of,
 )
 from kscale.runs.records import (
     MAJORITY,
@@ -56,13 +55,13 @@ def make_report(
     Raises:
         ResultsError: The ranking is unknown, or `run` does not describe a run.
     """
-    check_ranking(rank_by)
     asked = _asked(run)
     records = _compared(records, str(asked.present.get("digest", "")))
-    rows = _rows(records, asked)
+    rows = _rows(records, asked, run["identity"])
     smallest_first = _with_gains([row for row in rows if row.is_front], asked)
     front = ranked_front(smallest_first, asked.objective, rank_by)
-    others = sorted((row for row in rows if not row.is_front), key=_order(asked))
+    others = [row for row in rows if not row.is_front]
+    others.sort(key=lambda row: (-asked.objective.gain(row.score, 0.0), row.params))
     trained = _trained(records)
     report = Report(
         **vars(asked),
@@ -91,7 +90,6 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             class_counts=_counts(run["data"].get("class_counts") or {}),
             class_weights=str(identity.get("class_weights") or "none"),
             present=dict(run.get("baseline") or {}),
-            is_one=names_one(identity),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
@@ -114,11 +112,8 @@ def _trained(records: Sequence[Record]) -> list[Training | Reference]:
         item
         for item in records
         if isinstance(item, Training)
-        or (
-            isinstance(item, Reference)
-            and item.name == RETRAINED
-            and item.part == "validation"
-        )
+        or isinstance(item, Reference)
+        and (item.name, item.part) == (RETRAINED, "validation")
     ]
 
 
@@ -126,52 +121,40 @@ def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
     return {name: [int(count) for count in counts] for name, counts in data.items()}
 
 
-def _rows(records: Sequence[Record], asked: Asked) -> list[Row]:
+def _rows(
+    records: Sequence[Record], asked: Asked, identity: Mapping[str, Any]
+) -> list[Row]:
     """A row for each reference and entry, the smallest first; gains come later."""
-    entries = sorted(entries_of(records), key=lambda entry: entry.params)
-    answers = answers_of(entries, asked.budget, asked.is_one)
     objective = asked.objective
-    best = best_of(answers, objective)
-    recommended = recommended_of(answers, objective)
-    fitting, front = set(map(id, answers)), set(map(id, front_of(answers, objective)))
+    answers = answers_of(records, asked.budget, identity)
+    best, recommended = best_of(answers, objective), recommended_of(answers, objective)
+    front, tied = set(front_of(answers, objective)), set(tied_of(answers, objective))
     scored = [r for r in records if isinstance(r, Reference) and r.is_scored]
     references = [item for item in scored if item.part == "validation"]
     chance = next((r.score for r in references if r.name == MAJORITY), None)
-    tests = _tests(records)
+    evaluations = _tests(records)
     rows = [
-        _row(
-            Row(
-                (item,),
-                tests=tuple(
-                    t for t in scored if t.part == "test" and t.key == item.key
-                ),
-                is_baseline=True,
-            ),
-            asked,
-            chance,
+        Row(
+            (item,),
+            tests=tuple(t for t in scored if t.part == "test" and t.key == item.key),
+            is_baseline=True,
         )
         for item in references
     ]
     rows += [
-        _row(
-            Row(
-                entry.results,
-                tests=tests.get((entry.spec, entry.learning_rate), ()),
-                is_front=id(entry) in front,
-                is_best=entry is best,
-                is_recommended=entry is recommended,
-                is_tied=best is not None
-                and id(entry) in fitting
-                and entry.stage == best.stage
-                and is_tied(entry, best, objective),
-                is_baseline=entry.is_baseline,
-            ),
-            asked,
-            chance,
+        Row(
+            entry.results,
+            tests=evaluations.get((entry.spec, entry.learning_rate), ()),
+            is_front=entry in front,
+            is_best=entry == best,
+            is_recommended=entry == recommended,
+            is_tied=entry in tied,
+            is_baseline=entry.is_baseline,
         )
-        for entry in entries
+        for entry in entries_of(records)
     ]
-    return sorted(rows, key=lambda row: row.params)
+    rows.sort(key=lambda row: row.params)
+    return [_with_figures(row, asked, chance) for row in rows]
 
 
 def _tests(
@@ -186,7 +169,7 @@ def _tests(
     return {key: tuple(tests.values()) for key, tests in by_seed.items()}
 
 
-def _row(row: Row, asked: Asked, chance: float | None) -> Row:
+def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     """A row with the figures that follow from its records.
 
     The interval of the test score is that of one test part: more seeds do not add
@@ -224,21 +207,17 @@ def _row(row: Row, asked: Asked, chance: float | None) -> Row:
 def _with_gains(front: Sequence[Row], asked: Asked) -> list[Row]:
     """The front, smallest first, each row with its gain over the next smaller row, of
     rows that are smaller by `LEAST_RATIO`."""
-
-    def gain(row: Row, smaller: Sequence[Row]) -> float | None:
+    rows = []
+    for place, row in enumerate(front):
         found = (
-            gain_per_doubling(asked.objective, row.score, row.params, before)
-            for before in ((each.score, each.params) for each in reversed(smaller))
+            gain_per_doubling(
+                asked.objective, row.score, row.params, (smaller.score, smaller.params)
+            )
+            for smaller in reversed(front[:place])
         )
-        return next((value for value in found if value is not None), None)
-
-    return [
-        replace(row, gain=gain(row, front[:place])) for place, row in enumerate(front)
-    ]
-
-
-def _order(asked: Asked) -> Callable[[Row], tuple[float, int]]:
-    return lambda row: (-asked.objective.gain(row.score, 0.0), row.params)
+        gain = next((value for value in found if value is not None), None)
+        rows.append(replace(row, gain=gain))
+    return rows
 
 
 def _failures(trained: Sequence[Training | Reference]) -> tuple[tuple[str, int], ...]:

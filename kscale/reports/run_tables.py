@@ -3,40 +3,38 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from kscale.reports.cells import (
     ESSENTIAL,
     Column,
-    answer_lines,
     closing,
     columns_of,
     grid_of,
     headline,
+    kind_of,
     legend,
     shown_rows,
 )
 from kscale.reports.classes import quality_block, score_grid
-from kscale.reports.present import present_json, present_lines
+from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
-    classes_heading,
-    mistakes_text,
+    class_lines,
     qualities_of,
     quality_json,
     quality_name,
     quality_text,
 )
 from kscale.reports.report import Report, Row
-from kscale.text import Grid, grid_table, plain_text, printable
+from kscale.text import Grid, grid_table, grid_width, plain_text, printable
 
 _FLAGS = (
     "undertrained",
@@ -72,79 +70,53 @@ _PLAIN = (
 )
 
 
-@dataclass(frozen=True)
-class ReportTable:
-    """A report as `rich` shows it, in as many columns as the terminal has room for.
-
-    Args:
-        report: What to show.
-        all_rows: Whether to show every row, or the front, answers and baselines.
-    """
-
-    report: Report
-    all_rows: bool = False
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> RenderResult:
-        report = self.report
-        rows = shown_rows(report, self.all_rows)
-        yield Text(headline(report), style="bold")
-        for name, text in (*answer_lines(report), *present_lines(report)):
-            yield Text.assemble((f"{name}: ", "bold green"), text)
-        if rows:
-            columns = _fitting_columns(
-                columns_of(report, rows, self.all_rows), rows, console, options
-            )
-            yield Text()
-            yield _row_table(columns, rows)
-            yield Text()
-            for line in legend(report, rows, columns):
-                yield Text(line, style="dim")
-        qualities = qualities_of(report)
-        if qualities:
-            yield Text()
-        for quality in qualities:
-            yield from quality_block(quality, console, options)
-        for note in report.notes:
-            yield Text.assemble(("Note: ", "bold yellow"), printable(note))
-        yield Text(closing(report), style="dim")
-
-
 def report_text(
     report: Report, width: int = 88, all_rows: bool = False, colour: bool = False
 ) -> str:
-    """A report as text.
+    """A report as text, its table in as many columns as there is room for.
 
     Args:
         report: What to show.
         width: Characters of a line.
-        all_rows: As for `ReportTable`.
+        all_rows: Whether to show every row, or the front, answers and baselines.
         colour: Whether to add a terminal's codes for bold and colour.
     """
-    return plain_text(ReportTable(report, all_rows), width, colour)
+    return plain_text(report_table(report, width, all_rows), width, colour)
+
+
+def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
+    """What `report_text` shows, for `rich`."""
+    rows = shown_rows(report, all_rows)
+    items: list[Text | Table] = [Text(headline(report), style="bold")]
+    for name, text in sentences_of(report):
+        items.append(Text.assemble((f"{name}: ", "bold green"), text))
+    if rows:
+        columns = columns_of(report, rows, all_rows)
+        columns = _fitting_columns(columns, rows, width)
+        styles = {"answer": "bold", "front": "", "other": "dim"}
+        kinds = [styles[kind_of(row)] for row in rows]
+        items += [Text(), grid_table(grid_of(columns, rows), kinds), Text()]
+        items += [Text(line, style="dim") for line in legend(report, rows, columns)]
+    qualities = qualities_of(report)
+    items += [Text()] * bool(qualities)
+    for quality in qualities:
+        items += quality_block(quality, width)
+    for note in report.notes:
+        items.append(Text.assemble(("Note: ", "bold yellow"), printable(note)))
+    return Group(*items, Text(closing(report), style="dim"))
 
 
 def _fitting_columns(
-    columns: list[Column], rows: list[Row], console: Console, options: ConsoleOptions
+    columns: Sequence[Column], rows: Sequence[Row], width: int
 ) -> list[Column]:
     """The columns for which there is room, without the least important ones."""
     left = list(columns)
-    wide = options.update(width=10_000)
-    while True:
-        needed = Measurement.get(console, wide, _row_table(left, rows)).maximum
+    while grid_width(grid_of(left, rows)) > width:
         least = min(left, key=lambda column: column.importance)
-        if needed <= options.max_width or least.importance == ESSENTIAL:
-            return left
+        if least.importance == ESSENTIAL:
+            break
         left.remove(least)
-
-
-def _row_table(columns: list[Column], rows: list[Row]) -> Table:
-    styles = [
-        "bold" if row.is_best or row.is_recommended else "" if row.is_front else "dim"
-        for row in rows
-    ]
-    return grid_table(grid_of(columns, rows), styles)
+    return left
 
 
 def report_markdown(report: Report, all_rows: bool = False) -> str:
@@ -152,17 +124,14 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
     rows = shown_rows(report, all_rows)
     columns = columns_of(report, rows, all_rows)
     parts = [_escaped(headline(report))]
-    answers = [*answer_lines(report), *present_lines(report)]
-    parts.append("\n".join(f"- **{name}**: {_escaped(text)}" for name, text in answers))
+    parts.append(
+        _markdown_list(f"**{n}**: {_escaped(text)}" for n, text in sentences_of(report))
+    )
     parts.append(_markdown_table(grid_of(columns, rows)) if rows else "")
-    parts.append(
-        "\n".join(f"- {_escaped(line)}" for line in legend(report, rows, columns))
-    )
+    parts.append(_markdown_list(map(_escaped, legend(report, rows, columns))))
     parts += map(_markdown_quality, qualities_of(report))
-    parts.append(
-        "\n".join(f"- Note: {_escaped(printable(note))}" for note in report.notes)
-    )
-    parts.append(closing(report))
+    notes = (f"Note: {_escaped(printable(note))}" for note in report.notes)
+    parts += [_markdown_list(notes), closing(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -171,9 +140,12 @@ def _markdown_quality(quality: Quality) -> str:
     if quality.confusion is None:
         return text
     table = _markdown_table(score_grid(quality.confusion))
-    below = [classes_heading(quality.confusion), mistakes_text(quality.confusion)]
-    lines = "\n".join(f"- {_escaped(line)}" for line in below if line)
+    lines = _markdown_list(map(_escaped, class_lines(quality.confusion)))
     return f"{text}\n\n{table}\n\n{lines}"
+
+
+def _markdown_list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
 
 
 def _markdown_table(grid: Grid) -> str:

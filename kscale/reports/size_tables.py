@@ -1,7 +1,8 @@
 """The size of one network for people and programs, with where the size sits."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rich.console import Group
@@ -9,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kscale.networks.sizing import Size, SizeRow
-from kscale.text import printable
+from kscale.text import plain_text, printable
 from kscale.units import format_bytes, format_count
 
 WEIGHT_TYPES = ("float32", "float16", "int8", "int4")
@@ -88,42 +89,79 @@ def _merged(left: Part, right: Part) -> Part | None:
     )
 
 
-def size_table(
-    title: str,
-    size: Size,
-    rows: Sequence[SizeRow],
-    depth: int | None = None,
-    width: int | None = None,
-    stored: int | None = None,
-) -> Group:
-    """One network's exact size, where it sits and what each layer adds, for `rich`.
+@dataclass(frozen=True)
+class ModelSize:
+    """The exact size of one network, where it sits and what each layer adds.
 
     Args:
         title: What the network is.
-        size: What `kscale.networks.sizing.size_of` gives.
-        rows: What `size_rows` gives; FLOPs may be None, which is unknown.
+        size: The figures, without what unknown layers compute and need while they run.
+        rows: A row for each layer, equal copies in one, with None for unknown FLOPs.
         depth, width: As the family counts them, for the shortcut depth x width^2.
-        stored: Bytes of the weights as they are, if they need not be float32.
+        stored_bytes: Bytes of the weights in their own types, int8 if quantized; 0 if
+            all are float32.
+        about: Further items of the JSON document.
     """
-    head = _headline(size, rows, stored or size.weight_bytes())
-    items: list[Any] = [Text(printable(title), style="bold"), head]
-    shortcut = shortcut_params(depth, width)
-    if shortcut is not None:
-        items.append(Text(_shortcut_text(size, shortcut)))
-    parts = parts_of(rows)
-    if len(parts) < max(len(rows), _FEW_ROWS):  # else both tables would show the same
-        items += [Text(), Text("Where it sits", style="bold")]
-        items.append(_parts_table(size, parts, width))
-    items += [Text(), Text("Layers", style="bold"), _layers_table(size, rows)]
-    return Group(*items)
+
+    title: str
+    size: Size
+    rows: Sequence[SizeRow]
+    depth: int | None = None
+    width: int | None = None
+    stored_bytes: int = 0
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Paths of the layers whose FLOPs are unknown: the total is without them."""
+        return tuple(row.path for row in self.rows if row.flops is None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Raw integers, under `params`, `flops` and so on.
+
+        Example:
+
+        >>> ModelSize("tiny", Size(10, 10, 16, 8, 8), ()).to_json()["weight_bytes"]
+        {'float32': 40, 'float16': 20, 'int8': 10, 'int4': 5}
+        """
+        size = self.size
+        return {
+            "name": self.title,
+            "depth": self.depth,
+            "width": self.width,
+            "params": size.params,
+            "trainable": size.trainable,
+            "flops": size.flops,
+            "unknown_flops": list(self.unknown),
+            "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
+            "activation_bytes": size.activation_bytes,
+            "training_activation_bytes": size.training_activation_bytes,
+            "shortcut_params": shortcut_params(self.depth, self.width),
+            "parts": [part._asdict() for part in parts_of(self.rows)],
+            "layers": [
+                {**row._asdict(), "shape": list(row.shape)} for row in self.rows
+            ],
+            **self.about,
+        }
+
+    def to_text(self, width: int = 100) -> str:
+        """Tables for people: the figures, the parts and the layers."""
+        items: list[Any] = [Text(printable(self.title)), _headline(self)]
+        shortcut = shortcut_params(self.depth, self.width)
+        if shortcut is not None:
+            items.append(_shortcut_text(self.size, shortcut))
+        parts = parts_of(self.rows)
+        if len(parts) < max(len(self.rows), _FEW_ROWS):  # else both tables are the same
+            items += ["", "Where it sits", _parts_table(self.size, parts, self.width)]
+        items += ["", "Layers", _layers_table(self)]
+        return plain_text(Group(*items), width)
+
+    def __str__(self) -> str:
+        return self.to_text()
 
 
-def unknown_flops(rows: Iterable[SizeRow]) -> list[str]:
-    """Paths of the layers whose FLOPs are unknown: the total is without them."""
-    return [row.path for row in rows if row.flops is None]
-
-
-def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
+def _headline(model: ModelSize) -> Table:
+    size, unknown = model.size, model.unknown
     table = figure_table("", "")
     weights = ", ".join(
         f"{format_bytes(size.weight_bytes(dtype))} {dtype}" for dtype in WEIGHT_TYPES
@@ -131,7 +169,6 @@ def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
     trainable = "all" if size.trainable == size.params else f"{size.trainable:,}"
     table.add_row("params", f"{size.params:,} ({trainable} trainable)")
     table.add_row("FLOPs", f"{size.flops:,} for one example forward")
-    unknown = unknown_flops(rows)
     if unknown:
         several = f"{len(unknown)} layers" if len(unknown) > 1 else "a layer"
         names = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
@@ -139,9 +176,9 @@ def _headline(size: Size, rows: Sequence[SizeRow], stored: int) -> Table:
             "", Text(printable(f"without {several} of unknown cost: {names}"))
         )
     table.add_row("weights", weights)
-    if stored != size.weight_bytes():
-        table.add_row("", f"{format_bytes(stored)} as they are")
-    least = "at least " if any(None in row.shape for row in rows) else ""
+    if model.stored_bytes not in (0, size.weight_bytes()):
+        table.add_row("", f"{format_bytes(model.stored_bytes)} as they are")
+    least = "at least " if any(None in row.shape for row in model.rows) else ""
     table.add_row(
         "activations",
         f"{least}{format_bytes(size.activation_bytes)} at most at once; training holds "
@@ -197,9 +234,9 @@ def _per_copy(part: Part, width: int | None) -> str:
     return f"{part.copies} x {format_count(round(each))}{squares}"
 
 
-def _layers_table(size: Size, rows: Sequence[SizeRow]) -> Table:
+def _layers_table(model: ModelSize) -> Table:
     table = figure_table("layer", "kind", "output", "copies", "params", "FLOPs")
-    for row in rows:
+    for row in model.rows:
         table.add_row(
             Text(printable(row.path)),
             Text(row.kind),
@@ -208,38 +245,7 @@ def _layers_table(size: Size, rows: Sequence[SizeRow]) -> Table:
             f"{row.params:,}",
             "unknown" if row.flops is None else f"{row.flops:,}",
         )
-    least = "at least " if unknown_flops(rows) else ""
-    total = (f"{size.params:,}", f"{least}{size.flops:,}")
+    least = "at least " if model.unknown else ""
+    total = (f"{model.size.params:,}", f"{least}{model.size.flops:,}")
     table.add_row("all", "", "", "", *total, style="bold")
     return table
-
-
-def size_json(
-    title: str,
-    size: Size,
-    rows: Sequence[SizeRow],
-    depth: int | None = None,
-    width: int | None = None,
-) -> dict[str, Any]:
-    """What `size_table` shows as plain data for `json`, in raw integers.
-
-    Example:
-
-    >>> size_json("tiny", Size(10, 10, 16, 8, 8), [])["weight_bytes"]
-    {'float32': 40, 'float16': 20, 'int8': 10, 'int4': 5}
-    """
-    return {
-        "name": title,
-        "depth": depth,
-        "width": width,
-        "params": size.params,
-        "trainable": size.trainable,
-        "flops": size.flops,
-        "unknown_flops": unknown_flops(rows),
-        "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
-        "activation_bytes": size.activation_bytes,
-        "training_activation_bytes": size.training_activation_bytes,
-        "shortcut_params": shortcut_params(depth, width),
-        "parts": [part._asdict() for part in parts_of(rows)],
-        "layers": [{**row._asdict(), "shape": list(row.shape)} for row in rows],
-    }

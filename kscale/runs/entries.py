@@ -1,16 +1,28 @@
 """Entries: the trainings of a network together, and the front and best of a run."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
-from kscale.networks.families.base import Spec, Value
+from kscale.networks.families.base import Spec
 from kscale.runs.records import Record, Reference, Training
 from kscale.task.objectives import Objective
+
+T = TypeVar("T")
+
+
+class _First(Generic[T]):
+    """An attribute that all results of an outcome share, read from the first."""
+
+    def __init__(self, of: Callable[[Training | Reference], T]) -> None:
+        self._of = of
+
+    def __get__(self, outcome: "Outcome", owner: object = None) -> T:
+        return self._of(outcome.results[0])
 
 
 @dataclass(frozen=True)
@@ -19,89 +31,37 @@ class Outcome:
 
     Args:
         results: The records counted, of one stage, each of another seed.
+
+    Attributes:
+        family: Name of the family, or of the reference.
+        knobs: Values of all knobs by name; none of a reference.
+        label: Family and shape, or the name, in a few characters.
+        stage, learning_rate, is_full: As in `kscale.runs.records`.
+        epochs: Epochs that each of the trainings counted took.
+        params, trainable, flops, unknown_flops, bytes, memory: Exact size, as in
+            `kscale.runs.records.Ended`.
+        latency_ms, latency_low, latency_high: Median, first and last decile of the time
+            of a forward pass; None if it was not measured.
     """
 
     results: tuple[Training | Reference, ...]
 
-    @property
-    def family(self) -> str:
-        """Name of the family, or of the reference."""
-        return self.results[0].family
-
-    @property
-    def knobs(self) -> dict[str, Value]:
-        """Values of all knobs by name; none of a reference."""
-        return self.results[0].knobs
-
-    @property
-    def label(self) -> str:
-        """Family and shape, or the name, in a few characters."""
-        return self.results[0].label
-
-    @property
-    def learning_rate(self) -> float | None:
-        """Largest learning rate; None where nothing is trained."""
-        return self.results[0].learning_rate
-
-    @property
-    def params(self) -> int:
-        """Exact number of weights."""
-        return self.results[0].params
-
-    @property
-    def flops(self) -> int:
-        """Exact FLOPs of one example forward."""
-        return self.results[0].flops
-
-    @property
-    def unknown_flops(self) -> int:
-        """Layers whose FLOPs nobody knows, which `flops` is without."""
-        return self.results[0].unknown_flops
-
-    @property
-    def trainable(self) -> int:
-        """Exact number of weights that training changes."""
-        return self.results[0].trainable
-
-    @property
-    def bytes(self) -> int:
-        """Exact bytes of the weights in float32."""
-        return self.results[0].bytes
-
-    @property
-    def memory(self) -> int:
-        """Bytes that each training was predicted to hold."""
-        return self.results[0].memory
-
-    @property
-    def latency_ms(self) -> float | None:
-        """Median time of a forward pass; None if it was not measured."""
-        return self.results[0].latency_ms
-
-    @property
-    def latency_low(self) -> float | None:
-        """First decile of the times of a forward pass."""
-        return self.results[0].latency_low
-
-    @property
-    def latency_high(self) -> float | None:
-        """Last decile of the times of a forward pass."""
-        return self.results[0].latency_high
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that each of the trainings counted took."""
-        return self.results[0].trained_epochs
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the trainings counted had their full length."""
-        return self.results[0].is_full
-
-    @property
-    def stage(self) -> str:
-        """Stage of the records counted."""
-        return self.results[0].stage
+    family = _First(lambda record: record.family)
+    knobs = _First(lambda record: record.knobs)
+    label = _First(lambda record: record.label)
+    stage = _First[str](lambda record: record.stage)
+    learning_rate = _First(lambda record: record.learning_rate)
+    is_full = _First(lambda record: record.is_full)
+    epochs = _First(lambda record: record.trained_epochs)
+    params = _First(lambda record: record.params)
+    trainable = _First(lambda record: record.trainable)
+    flops = _First(lambda record: record.flops)
+    unknown_flops = _First(lambda record: record.unknown_flops)
+    bytes = _First(lambda record: record.bytes)
+    memory = _First(lambda record: record.memory)
+    latency_ms = _First[float | None](lambda record: record.latency_ms)
+    latency_low = _First[float | None](lambda record: record.latency_low)
+    latency_high = _First[float | None](lambda record: record.latency_high)
 
     @property
     def seeds(self) -> int:
@@ -111,7 +71,11 @@ class Outcome:
     @property
     def score(self) -> float:
         """Mean over the seeds."""
-        return fmean(_scores(self.results))
+        return fmean(self._scores)
+
+    @property
+    def _scores(self) -> list[float]:
+        return [result.score for result in self.results if result.score is not None]
 
     @property
     def stderr(self) -> float:
@@ -120,7 +84,7 @@ class Outcome:
         All seeds are scored on the same examples, so more seeds do not lower that part.
         """
         seen = [result.stderr or 0.0 for result in self.results]
-        scores = _scores(self.results)
+        scores = self._scores
         seeds = variance(scores) / len(scores) if len(scores) > 1 else 0.0
         return math.sqrt(fmean(error**2 for error in seen) + seeds)
 
@@ -165,10 +129,6 @@ class Entry(Outcome):
         return any(r.stage == "baseline" for r in (*self.results, *self.others))
 
 
-def _scores(results: Iterable[Training | Reference]) -> list[float]:
-    return [result.score for result in results if result.score is not None]
-
-
 def entries_of(records: Iterable[Record]) -> list[Entry]:
     """Finished trainings grouped by spec and learning rate, in order of appearance.
 
@@ -195,22 +155,26 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
     return entry.is_full and bool(budget.allows_used(used_by(entry)))
 
 
-def answers_of(entries: Iterable[Entry], budget: Budget, is_one: bool) -> list[Entry]:
+def answers_of(
+    records: Iterable[Record], budget: Budget, identity: Mapping[str, Any]
+) -> list[Entry]:
     """The entries that may be the answer of a run.
 
+    Where one network was asked for, it is the answer, though a baseline does better.
+    Until it is trained, baselines are.
+
     Args:
-        entries: All of the run.
-        budget: What they may cost.
-        is_one: Whether one network was asked for: it is the answer, though a baseline
-            does better. Until it is trained, baselines are.
+        records: All of the run.
+        budget: What the entries may cost.
+        identity: Of the run, as `run.json` holds it.
     """
-    found = [entry for entry in entries if is_answer(entry, budget)]
+    found = [entry for entry in entries_of(records) if is_answer(entry, budget)]
     asked = [
         entry
         for entry in found
         if any(r.stage == "search" for r in (*entry.results, *entry.others))
     ]
-    return asked if is_one and asked else found
+    return asked if asked and names_one(identity) else found
 
 
 def names_one(identity: Mapping[str, Any]) -> bool:
@@ -236,22 +200,19 @@ def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
         or entry.stage == best.stage
         or objective.better(best.score, entry.score)
     ]
-    ordered = sorted(
-        proved,
-        key=lambda entry: (
-            entry.params,
-            -objective.gain(entry.score, 0.0),
-            entry.flops,
-        ),
-    )
     front: list[Entry] = []
-    for entry in ordered:
+    for entry in sorted(
+        proved, key=lambda e: (e.params, -objective.gain(e.score, 0.0), e.flops)
+    ):
         if not front or objective.better(entry.score, front[-1].score):
             front.append(entry)
     return front
 
 
-def best_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
+Some = TypeVar("Some", bound=Outcome)
+
+
+def best_of(entries: Sequence[Some], objective: Objective) -> Some | None:
     """The entry of the best score, the smaller if equal; a finalist if there is one."""
     finalists = [entry for entry in entries if entry.stage == "finalist"]
     return min(
@@ -266,17 +227,20 @@ def is_tied(entry: Entry, best: Entry, objective: Objective) -> bool:
     return objective.gain(best.score, entry.score) <= best.stderr
 
 
-def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
-    """The smallest entry that is statistically tied with the best.
+def tied_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
+    """The entries that are statistically tied with the best, itself among them.
 
     Only entries with as much evidence count: finalists where there are any.
     """
     best = best_of(entries, objective)
-    if best is None:
-        return None
-    tied = [
+    return [
         entry
         for entry in entries
-        if entry.stage == best.stage and is_tied(entry, best, objective)
+        if best and entry.stage == best.stage and is_tied(entry, best, objective)
     ]
-    return min(tied, key=lambda entry: (entry.params, entry.flops))
+
+
+def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
+    """The smallest entry that is statistically tied with the best."""
+    tied = tied_of(entries, objective)
+    return min(tied, key=lambda entry: (entry.params, entry.flops), default=None)

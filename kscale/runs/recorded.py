@@ -10,9 +10,7 @@ from kscale.runs.entries import (
     Entry,
     answers_of,
     best_of,
-    entries_of,
     front_of,
-    names_one,
     recommended_of,
 )
 from kscale.runs.folder import read_records, read_run
@@ -76,8 +74,7 @@ class RecordedRun:
 
     def entries(self) -> list[Entry]:
         """Networks within the budget, baselines included; or the only one asked for."""
-        is_one = names_one(self.description["identity"])
-        return answers_of(entries_of(self.results), self.budget, is_one)
+        return answers_of(self.results, self.budget, self.description["identity"])
 
     def front(self) -> list[Entry]:
         """Entries that no other beats in both size and score, smallest first."""

@@ -8,8 +8,6 @@ from kscale.runs.entries import (
     Entry,
     answers_of,
     best_of,
-    entries_of,
-    names_one,
     recommended_of,
 )
 from kscale.runs.records import Evaluation, Record, Training
@@ -44,9 +42,8 @@ class Answering:
     def run(self) -> None:
         """Score and write all that is missing."""
         objective = self.plan.objective
-        entries = answers_of(
-            entries_of(self.recorded), self.plan.budget, names_one(self.plan.identity)
-        )
+        plan = self.plan
+        entries = answers_of(self.recorded, plan.budget, plan.identity)
         best, small = best_of(entries, objective), recommended_of(entries, objective)
         if best is None or small is None:
             return

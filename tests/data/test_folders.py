@@ -102,7 +102,7 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 def test_files_deeper_in_a_class_belong_to_it(tmp_path: Path) -> None:
     images(tmp_path, "a/one", "a/two/three", "b")
     raw = raw_data_of_folder(tmp_path, Options())
-    labels = raw.parts["train"].targets["label"].read()
+    labels = raw.parts["train"].targets["label"].rows[:]
     assert labels.tolist() == ["a"] * 10 + ["b"] * 5
 
 
@@ -185,12 +185,13 @@ def test_texts_are_read_when_they_are_needed(tmp_path: Path) -> None:
     write_tree(tmp_path, {"0.txt": "\ufeffGrüße\n", "1.txt": ""})
     files = [tmp_path / "0.txt", tmp_path / "1.txt"]
     reading = TEXTS.reading({"train": files}, Options())
-    array = examples_of(reading, files, TEXTS.word, "texts")
+    array = examples_of(reading.reader, files, TEXTS.word, "texts")
     (tmp_path / "1.txt").write_text("later")
-    assert array.read().tolist() == ["Grüße", "later"]
+    assert array.rows[:].tolist() == ["Grüße", "later"]
     (tmp_path / "1.txt").write_bytes("naïve".encode("latin-1"))
+    array = examples_of(reading.reader, files, TEXTS.word, "texts")
     with pytest.raises(DataError, match="1.txt.* is not UTF-8: byte 2 "):
-        array.read()
+        array.rows[:]
 
 
 def test_all_files_of_one_match_come_into_one_part(tmp_path: Path) -> None:
@@ -206,9 +207,9 @@ def test_all_files_of_one_match_come_into_one_part(tmp_path: Path) -> None:
         "`split_by`.",
     )
     raw = raw_data_of_folder(tmp_path, Options(split_by=r"(\w+)-\d"))
-    assert sorted(set(raw.groups["train"].read())) == ["ann", "bob", "cy", "dan"]
+    assert sorted(set(raw.groups["train"].rows[:])) == ["ann", "bob", "cy", "dan"]
     whole = raw_data_of_folder(tmp_path, Options(split_by=r"\w+-\d"))
-    assert len(set(whole.groups["train"].read())) == 8
+    assert len(set(whole.groups["train"].rows[:])) == 8
 
 
 def test_the_same_image_in_two_parts_is_reported(tmp_path: Path) -> None:

@@ -12,15 +12,13 @@ from kscale.networks.named import NAMED
 from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
 from kscale.reports.fitting_specs import FittingSpecs, list_fitting
 from kscale.reports.size_tables import (
+    ModelSize,
     parts_of,
-    size_json,
-    size_table,
 )
-from kscale.text import plain_text
 
 
 def named(name: str) -> dict[str, Any]:
-    """Arguments of `size_table` for a published network."""
+    """Arguments of `ModelSize` for a published network."""
     network = NAMED[name]
     family = FAMILIES[network.family]
     spec = family.spec(**network.knobs)
@@ -48,17 +46,17 @@ def added_up(text: str, column: int) -> tuple[int, int]:
 
 
 def test_size_of_bert_large(golden: Callable[[str], None]) -> None:
-    golden(plain_text(size_table(**named("BERT-large")), 88))
+    golden(ModelSize(**named("BERT-large")).to_text(88))
 
 
 def test_size_of_vgg16(golden: Callable[[str], None]) -> None:
-    golden(plain_text(size_table(**named("VGG16")), 88))
+    golden(ModelSize(**named("VGG16")).to_text(88))
 
 
 def test_columns_of_the_layers_add_up_to_their_totals() -> None:
     for name in ("BERT-large", "VGG16", "ALBERT-base"):
         given = named(name)
-        text = plain_text(size_table(**given), 100)
+        text = ModelSize(**given).to_text(100)
         layers = text.split("Layers\n")[1].split("\n", 1)[1]
         assert added_up(layers, -2) == (given["size"].params,) * 2
         assert added_up(layers, -1) == (given["size"].flops,) * 2
@@ -87,7 +85,7 @@ def test_equal_blocks_are_one_part_and_unequal_ones_are_not() -> None:
 
 
 def test_the_shortcut_is_shown_with_its_share_of_the_exact_count() -> None:
-    text = plain_text(size_table(**named("BERT-large")), 100)
+    text = ModelSize(**named("BERT-large")).to_text(100)
     # 24 x 1024^2 = 25,165,824 of 335,141,888
     assert "depth x width^2 gives 25,165,824: 7.5 % of the params" in text
 
@@ -96,13 +94,13 @@ def test_a_network_without_a_width_has_no_shortcut() -> None:
     linear = FAMILIES["linear"]
     blueprint = linear.blueprint(linear.spec(), IMAGES)
     rows = size_rows(blueprint)
-    text = plain_text(size_table("linear", size_of(blueprint), rows, 0, None), 100)
+    text = ModelSize("linear", size_of(blueprint), rows, 0, None).to_text(100)
     assert "650 (all trainable)" in text
     assert "shortcut" not in text
 
 
 def test_json_of_a_size_has_raw_integers() -> None:
-    document = size_json(**named("VGG16"))
+    document = ModelSize(**named("VGG16")).to_json()
     assert document["params"] == 138_357_544
     assert document["weight_bytes"] == {
         "float32": 553_430_176,

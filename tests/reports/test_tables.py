@@ -23,10 +23,10 @@ from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
 from kscale.reports.rows import Report, make_report
 from kscale.reports.run_tables import (
-    ReportTable,
     report_csv,
     report_json,
     report_markdown,
+    report_table,
     report_text,
 )
 from kscale.units import format_count
@@ -98,7 +98,7 @@ def test_colour_is_only_given_where_it_is_asked_for() -> None:
 
 def test_rich_prints_the_same_text() -> None:
     file = io.StringIO()
-    Console(file=file, width=100).print(ReportTable(digits_report()))
+    Console(file=file, width=100).print(report_table(digits_report(), 100))
     lines = [line.rstrip() for line in file.getvalue().splitlines()]
     assert "\n".join(lines) + "\n" == report_text(digits_report(), 100)
 

@@ -60,12 +60,7 @@ class Category:
 
 @dataclass(frozen=True)
 class TableColumns(Preprocessing):
-    """One vector: numbers, then where they are missing, then categories.
-
-    Args:
-        numbers: Columns of numbers.
-        categories: Columns of words.
-    """
+    """One vector: numbers, then where they are missing, then categories."""
 
     kind: ClassVar[str] = "columns"
 

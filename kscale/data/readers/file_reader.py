@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,21 @@ from kscale.data.raw import RawArray
 from kscale.errors import DataError
 
 
-@dataclass(frozen=True)
 class FileReader(Reader):
-    """Files that hold one example of one raw input.
+    """Files that hold one example of one raw input."""
 
-    Args:
-        name: Name of the raw input.
-    """
+    dtype: ClassVar[Any]
+    """NumPy type of an example."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the raw input."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an example, without the batch."""
+        raise NotImplementedError
 
     def array(self, path: Path) -> NDArray[Any]:
         """The example, without a batch.
@@ -39,13 +45,7 @@ class FileReader(Reader):
 
 
 def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
-    """The error for a damaged file.
-
-    Args:
-        path: The file.
-        what: What the file should be: `a WAV file`.
-        error: What is wrong.
-    """
+    """The error for a file that should be, say, `a WAV file`."""
     reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror
@@ -62,21 +62,13 @@ class Reading:
     """How the files of one folder become examples.
 
     Args:
-        name: Name of the raw input.
-        shape: Shape of one example.
-        dtype: NumPy type of an example.
-        read: Reads the example of a file.
+        reader: Reads a file, in training and for predictions.
         fit: Makes the network's input of the raw input.
-        reader: Reads files of the same form for predictions.
         notes: One sentence each.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    read: Callable[[Path], Any]
+    reader: FileReader
     fit: Fit
-    reader: Reader
     notes: tuple[str, ...] = ()
 
 
@@ -110,24 +102,16 @@ class FolderKind:
 
 
 def examples_of(
-    reading: Reading, files: Sequence[Path], word: str, label: str
+    reader: FileReader, files: Sequence[Path], word: str, label: str
 ) -> RawArray:
-    """The examples of files, which are opened when they are needed.
-
-    Args:
-        reading: How the files are read.
-        files: One file for each example.
-        word: Word for several files, in messages: `images`.
-        label: Name of the whole array, for messages.
-    """
+    """The examples of files, which are opened when they are needed."""
 
     # No threads: two are no faster, neither with small images nor with photos.
     def take(rows: NDArray[np.int64]) -> NDArray[Any]:
-        found = read_each([files[row] for row in rows.tolist()], reading.read, word)
-        return np.array(found, reading.dtype).reshape(len(rows), *reading.shape)
+        found = read_each([files[row] for row in rows.tolist()], reader.array, word)
+        return np.array(found, reader.dtype).reshape(len(rows), *reader.shape)
 
-    shape = (len(files), *reading.shape)
-    return RawArray.lazy(label, shape, reading.dtype, take)
+    return RawArray.lazy(label, (len(files), *reader.shape), reader.dtype, take)
 
 
 def read_each(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,7 @@ class ImageReader(FileReader):
     """
 
     kind: ClassVar[str] = "images"
+    dtype: ClassVar[Any] = np.uint8
     suffixes: ClassVar[tuple[str, ...]] = (
         *(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
     )
@@ -73,6 +74,10 @@ class ImageReader(FileReader):
     channels: int = 3
     resize: Resize = "crop"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.height, self.width, self.channels
+
     def array(self, path: Path) -> NDArray[Any]:
         """The image, uint8 `(height, width, channels)`."""
         from PIL import ImageOps
@@ -82,7 +87,7 @@ class ImageReader(FileReader):
             image.draft(None, (2 * max(self.height, self.width),) * 2)
             turned = ImageOps.exif_transpose(image)
             whole = self._resized(_plain(turned, path, self.channels))
-        return np.asarray(whole).reshape(self.height, self.width, self.channels)
+        return np.asarray(whole).reshape(self.shape)
 
     def _resized(self, image: "Image.Image") -> "Image.Image":
         from PIL import Image, ImageOps
@@ -170,18 +175,10 @@ def _decide(
         height=height,
         width=width,
         channels=options.channels or (1 if all(h.is_grey for h in every) else 3),
-        resize=_resize(options.resize),
+        resize=cast(Resize, options.resize or "crop"),
     )
-    item = Input(reader.name, "image", (height, width, reader.channels))
-    return Reading(
-        reader.name,
-        item.shape,
-        np.uint8,
-        reader.array,
-        ScaledFit(item),
-        reader,
-        tuple(_notes(reader, every)),
-    )
+    item = Input(reader.name, "image", reader.shape)
+    return Reading(reader, ScaledFit(item), tuple(_notes(reader, every)))
 
 
 def _check_options(options: Options) -> None:
@@ -196,13 +193,8 @@ def _check_options(options: Options) -> None:
             "`channels` is 1 for grey or 3 for colour, but got "
             f"channels={options.channels}."
         )
-    _resize(options.resize)
-
-
-def _resize(name: str | None) -> Any:
-    if name is not None and name not in RESIZES:
-        raise DataError(unknown_name("resize", name, RESIZES))
-    return name or RESIZES[0]
+    if options.resize not in (None, *RESIZES):
+        raise DataError(unknown_name("resize", str(options.resize), RESIZES))
 
 
 def _sizes(headers: Sequence[ImageHeader]) -> NDArray[np.int64]:

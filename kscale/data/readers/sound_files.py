@@ -44,11 +44,16 @@ class SoundReader(FileReader):
     """
 
     kind: ClassVar[str] = "sounds"
+    dtype: ClassVar[Any] = np.float32
     suffixes: ClassVar[tuple[str, ...]] = (".wav",)
 
     name: str = "sound"
     rate: int = 16_000
     samples: int = 16_000
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.samples,)
 
     def array(self, path: Path) -> NDArray[Any]:
         """The waveform, float32 `(samples,)`."""
@@ -143,15 +148,7 @@ def _decide(
     fit = LogMelFit(_INPUT, reader.name, rate, samples)
     frames, bands = fit.known_input().shape
     read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."
-    return Reading(
-        reader.name,
-        (samples,),
-        np.float32,
-        reader.array,
-        fit,
-        reader,
-        (*_notes(reader, every), read),
-    )
+    return Reading(reader, fit, (*_notes(reader, every), read))
 
 
 def _rate(headers: Sequence[SoundHeader]) -> int:

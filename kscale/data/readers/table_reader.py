@@ -67,11 +67,7 @@ def check_columns(columns: Sequence[TableColumn], file: CsvFile) -> None:
 
 @dataclass(frozen=True)
 class TableReader(Reader):
-    """Rows of CSV files, by the names of their columns.
-
-    Args:
-        columns: The columns that are read; a file may have others.
-    """
+    """Rows of CSV files, by the names of columns; a file may have others."""
 
     kind: ClassVar[str] = "tables"
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kscale.data.examples import Example, Reader, existing
+from kscale.data.examples import Example, existing
 from kscale.data.load_options import Options
 from kscale.data.preprocessing.text_tokens import TextFit
-from kscale.data.readers.file_reader import FolderKind, Reading
+from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
 from kscale.data.readers.table_reader import TEXT, TableColumn, TableReader
 from kscale.data.sources.tables.csv_file import (
     SUFFIXES,
@@ -20,15 +21,8 @@ from kscale.data.sources.tables.csv_file import (
 )
 
 
-def text_of_file(path: Path) -> str:
-    """The whole text of a file, which may be compressed with gzip."""
-    with opened(path) as file:
-        data = file.read()
-    return decoded(data, path).strip()
-
-
 @dataclass(frozen=True)
-class TextReader(Reader):
+class TextReader(FileReader):
     """Whole text files, and columns of text in CSV files.
 
     Args:
@@ -37,6 +31,8 @@ class TextReader(Reader):
     """
 
     kind: ClassVar[str] = "texts"
+    dtype: ClassVar[Any] = TEXT
+    shape = ()
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".txt.gz", *SUFFIXES)
 
     columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
@@ -46,15 +42,23 @@ class TextReader(Reader):
             yield from TableReader(self.columns).readable(path)
             return
         raw = {column.name: np.array("", TEXT) for column in self.columns}
-        raw[self.columns[0].name] = np.array(text_of_file(existing(path)), TEXT)
-        yield Example(str(path), raw)
+        yield Example(str(path), {**raw, self.name: self.array(existing(path))})
+
+    @property
+    def name(self) -> str:
+        return self.columns[0].name
+
+    def array(self, path: Path) -> NDArray[Any]:
+        """The whole text of a file, which may be compressed with gzip."""
+        with opened(path) as file:
+            data = file.read()
+        return np.array(decoded(data, path).strip(), TEXT)
 
 
 def _decide(headers: Any, options: Options) -> Reading:
     reader = TextReader()
-    name = reader.columns[0].name
-    fit = TextFit((name,), options.vocabulary, options.length)
-    return Reading(name, (), TEXT, text_of_file, fit, reader)
+    fit = TextFit((reader.name,), options.vocabulary, options.length)
+    return Reading(reader, fit)
 
 
 TEXTS = FolderKind(

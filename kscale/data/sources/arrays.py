@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kscale.data.example_rows import npy_header
+from kscale.data.example_rows import LazyRows, npy_header
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
 from kscale.errors import DataError
@@ -42,12 +42,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyEr
 
 
 def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]]:
-    """The keys of inputs and targets, by part.
-
-    Args:
-        keys: All keys found.
-        where: Name of what holds the keys, for the message.
-    """
+    """The keys of inputs and targets, by part."""
     found = set(keys)
     chosen: dict[PartName, tuple[str, str]] = {}
     for part in PART_NAMES:
@@ -115,7 +110,7 @@ def _lazy(path: Path, key: str) -> RawArray:
         file.open(key + _SUFFIX) as member,
     ):
         shape, _, dtype = npy_header(member)
-    return RawArray(key, shape, dtype, lambda: _read(path, key))
+    return RawArray(key, LazyRows(lambda: _read(path, key), shape, dtype))
 
 
 def _read(path: Path, key: str) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.array_inputs import input_of
+from kscale.data.example_rows import LazyRows
 from kscale.data.load_options import Options
 from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
 from kscale.task.tasks import Target, Task
@@ -18,14 +19,7 @@ _Pair = tuple[NDArray[Any], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Embedded:
-    """A data set whose task is known before it is read.
-
-    Args:
-        name: Name of the data set.
-        shape: Shape of the raw inputs, `(examples, ...)`.
-        target: What is predicted.
-        read: Gives inputs and labels.
-    """
+    """A data set whose task is known before it is read."""
 
     name: str
     shape: tuple[int, ...]
@@ -45,7 +39,7 @@ class Embedded:
 
     @property
     def _x(self) -> RawArray:
-        return RawArray("x", self.shape, np.dtype(np.float32), lambda: self.read()[0])
+        return RawArray("x", LazyRows(lambda: self.read()[0], self.shape, np.float32))
 
     def _check(self, options: Options) -> None:
         options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")

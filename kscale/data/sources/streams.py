@@ -89,13 +89,9 @@ class _Spool:
                 self._rows = StoredRows(self._consumed(), self._shape, self._dtype)
 
     def array(self, are_texts: bool) -> RawArray:
-        """All examples.
-
-        Args:
-            are_texts: Whether bytes are texts in UTF-8, as TensorFlow gives them.
-        """
+        """All examples; bytes may be texts in UTF-8, as TensorFlow gives them."""
         if self._rows is not None:
-            return RawArray.stored(self._label, self._rows)
+            return RawArray(self._label, self._rows)
         if are_texts and self._dtype.hasobject and not self._shape:
             texts = [
                 text.decode("utf-8", "replace")
@@ -103,7 +99,7 @@ class _Spool:
                 for text in chunk
             ]
             array = np.array(texts, np.dtypes.StringDType())
-            return RawArray.held(self._label, array)
+            return RawArray(self._label, array)
         shape = (sum(map(len, self._chunks)), *self._shape)
         return RawArray.of(self._label, filled(self._consumed(), shape, self._dtype))
 

@@ -16,9 +16,10 @@ from kscale.data.parts import Part
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, fed_shapes, feeders_of
-from kscale.guests.sizes.model_size import ModelSize, count_model
+from kscale.guests.sizes.model_size import count_model
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
+from kscale.reports.size_tables import ModelSize
 from kscale.runs.records import PRESENT, Reference
 from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import (

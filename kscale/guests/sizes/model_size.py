@@ -6,7 +6,6 @@ guessed, and the total names the layer.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 from numbers import Integral
 from pathlib import Path
@@ -19,48 +18,11 @@ from kscale.guests.sizes.graph_walk import Walk, tensor_bytes
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.guests.sizes.operation_work import Shape
 from kscale.networks.sizing import Size, SizeRow
-from kscale.reports.size_tables import size_json, size_table, unknown_flops
+from kscale.reports.size_tables import ModelSize
 from kscale.ship.model_files import cause_of, read_model
 from kscale.ship.traces import no_trace
-from kscale.text import plain_text
 
 _MOST_INPUTS = 3  # whose sides the title names
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """What a Keras model costs, layer by layer.
-
-    Args:
-        title: What the model is.
-        size: The figures, without what unknown layers compute and need while they run.
-        rows: A row for each layer, with None for unknown FLOPs.
-        stored_bytes: Bytes of the weights in their own types, int8 if quantized.
-    """
-
-    title: str
-    size: Size
-    rows: tuple[SizeRow, ...]
-    stored_bytes: int
-
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Paths of the layers whose FLOPs are unknown."""
-        return tuple(unknown_flops(self.rows))
-
-    def to_json(self) -> dict[str, Any]:
-        """Raw integers, under `params`, `flops` and so on."""
-        figures = size_json(self.title, self.size, self.rows)
-        return {**figures, "stored_bytes": self.stored_bytes}
-
-    def to_text(self, width: int = 100) -> str:
-        """A table for people."""
-        stored = self.stored_bytes
-        shown = size_table(self.title, self.size, self.rows, stored=stored)
-        return plain_text(shown, width)
-
-    def __str__(self) -> str:
-        return self.to_text()
 
 
 def count_model(
@@ -108,12 +70,7 @@ def count_model(
         activation_bytes=walk.peak(),
         training_activation_bytes=walk.held,
     )
-    return ModelSize(
-        f"{title}: Keras model of {_all_sides(shapes)}",
-        size,
-        rows,
-        _stored_bytes(model),
-    )
+    return _listed(f"{title}: Keras model of {_all_sides(shapes)}", size, rows, model)
 
 
 def count_weights(model: keras.Model) -> ModelSize:
@@ -121,7 +78,16 @@ def count_weights(model: keras.Model) -> ModelSize:
     params = sum(prod(weight.shape) for weight in _each(model.weights))
     row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
     size = Size(params, _trainable(model), 0, 0, 0)
-    return ModelSize(f"{model.name}: Keras model", size, (row,), _stored_bytes(model))
+    return _listed(f"{model.name}: Keras model", size, (row,), model)
+
+
+def _listed(
+    title: str, size: Size, rows: tuple[SizeRow, ...], model: keras.Model
+) -> ModelSize:
+    """A size with the bytes of all weights, each in its own type."""
+    stored = sum(tensor_bytes(w.shape, w.dtype) for w in _each(model.weights))
+    about = {"stored_bytes": stored}
+    return ModelSize(title, size, rows, stored_bytes=stored, about=about)
 
 
 def _each(weights: Iterable[Any]) -> Iterable[Any]:
@@ -131,11 +97,6 @@ def _each(weights: Iterable[Any]) -> Iterable[Any]:
 
 def _trainable(model: keras.Model) -> int:
     return sum(prod(weight.shape) for weight in _each(model.trainable_weights))
-
-
-def _stored_bytes(model: keras.Model) -> int:
-    """Bytes of all weights, each in its own type."""
-    return sum(tensor_bytes(w.shape, w.dtype) for w in _each(model.weights))
 
 
 def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:

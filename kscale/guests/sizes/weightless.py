@@ -13,8 +13,9 @@ import keras
 import tensorflow as tf
 
 from kscale.errors import SpecError, reason_of
-from kscale.guests.sizes.model_size import ModelSize, count_model, count_weights
+from kscale.guests.sizes.model_size import count_model, count_weights
 from kscale.naming import single_or_named
+from kscale.reports.size_tables import ModelSize
 from kscale.ship.traces import no_trace
 from kscale.task.tasks import Task
 

@@ -51,11 +51,7 @@ class Knob:
         return self.values if self.suited is None else self.suited(task)
 
     def check(self, value: Any) -> Value:
-        """A value for the knob, in the type of the default.
-
-        Raises:
-            SpecError: The value is of another type, or is not allowed.
-        """
+        """A value for the knob, in the type of the default, if the value is allowed."""
         converted = self._convert(value)
         if self.low is None:
             if converted not in self.values and not self.is_open:
@@ -285,28 +281,13 @@ class Family:
         return size_of(self.blueprint(spec, task))
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the inputs of a task.
-
-        Raises:
-            SpecError: An input is of another kind; the text names the kinds taken.
-        """
+        """Raise unless the family takes the kinds of the inputs of a task."""
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
             )
-
-
-def is_own(family: str) -> bool:
-    """Whether the name of a family, `module:name`, is that of models of the user.
-
-    Example:
-
-    >>> is_own("my_models:build"), is_own("mlp")
-    (True, False)
-    """
-    return ":" in family
 
 
 def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
@@ -333,11 +314,7 @@ def head_names(task: Task) -> list[str]:
 
 
 def only_input(task: Task, family: str) -> Input:
-    """The input of a task, for a family whose networks take one.
-
-    Raises:
-        SpecError: The task has several inputs.
-    """
+    """The input of a task, for a family whose networks take no more than one."""
     if len(task.inputs) != 1:
         raise SpecError(
             f"Family {family} takes one input, but the data has {len(task.inputs)}."

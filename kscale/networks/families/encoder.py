@@ -38,22 +38,13 @@ def encoder(
 ) -> list[Layer]:
     """A stack of encoder blocks; their output is normalized.
 
-    A block is attention and two dense layers. Each of both is added to its input.
+    A block is attention and two dense layers. Each of both is added to its input. The
+    arguments are the knobs of these names.
 
     Args:
-        depth: Number of blocks.
-        width: Features of a position.
-        heads: Attention heads, as `heads_for` takes them.
-        mlp_ratio: Units between the dense layers over the width.
-        activation: Function between the dense layers.
-        dropout: Share dropped in attention and before each sum.
         norm: `pre` normalizes the inputs of attention and of the dense layers, and the
             output of the stack; `post` normalizes the sums.
-        shared: Whether all blocks have the same weights.
         mask: Name of the layer, if any, that is false where nothing may be read.
-
-    Raises:
-        SpecError: The heads do not divide the width.
     """
     read = "norm1" if norm == "pre" else BODY_INPUT
     attention = [

@@ -2,7 +2,6 @@
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.augmentation import RandomErase, RandomFlip, RandomShift
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base
 from kscale.task.tasks import Task
@@ -55,11 +54,7 @@ AUGMENT = base.Knob(
 
 
 def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task; a spectrogram is an image of one channel.
-
-    Raises:
-        SpecError: The task has several inputs.
-    """
+    """Shape of the one image of a task; a spectrogram is an image of one channel."""
     item = base.only_input(task, family)
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
@@ -70,9 +65,6 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
     `shift` moves an image by at most a tenth of its sides, a spectrogram in time only;
     `flip` mirrors half of the images; `erase` sets a rectangle of at most a fifth of a
     spectrogram to 0 (Zhong et al. 2017).
-
-    Raises:
-        SpecError: The augmentation does not suit the kind of the input.
     """
     item = task.inputs[0]
     if augment not in augments_for(task):
@@ -87,11 +79,11 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
         layers.append(bp.Reshape((*item.shape, 1), name="image"))
     if "shift" in augment:
         across = 0.0 if is_sound else _MOST_SHIFT
-        layers.append(RandomShift(_MOST_SHIFT, across, name="augment/shift"))
+        layers.append(bp.RandomShift(_MOST_SHIFT, across, name="augment/shift"))
     if "flip" in augment:
-        layers.append(RandomFlip(name="augment/flip"))
+        layers.append(bp.RandomFlip(name="augment/flip"))
     if "erase" in augment:
-        layers.append(RandomErase(_MOST_ERASED, name="augment/erase"))
+        layers.append(bp.RandomErase(_MOST_ERASED, name="augment/erase"))
     return layers
 
 
@@ -115,11 +107,7 @@ def stages_for(side: int, most: int) -> int:
 
 
 def check_stages(stages: int, given: int, what: str) -> None:
-    """Raise unless a number of stages is the number that another knob decides, or 0.
-
-    Raises:
-        SpecError: The number is another one.
-    """
+    """Raise unless a number of stages is the number that another knob decides, or 0."""
     if stages not in (0, given):
         raise SpecError(f"`stages` must be 0 or {given} with {what}, not {stages}.")
 

@@ -31,7 +31,7 @@ from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base, tokens
 from kscale.networks.whole_numbers import Count
-from kscale.task.tasks import Input, Task
+from kscale.task.tasks import Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,
 # width 16, learning rate 3e-3, three seeds) 0.1 gives 78.3 % on validation, 0.02 gives
@@ -52,14 +52,17 @@ def _network(
     token_dropout: float,
 ) -> Blueprint:
     item = base.only_input(task, "mlp")
-    if item.kind == "tokens":
-        narrow = embedding_width or width
-        layers = _average(item, vocabulary, narrow, token_dropout)
-    else:
-        tokens.refuse_knobs_of_tokens(
-            task, vocabulary=vocabulary, embedding_width=embedding_width
-        )
-        layers = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
+    layers = tokens.masked_embeddings(
+        task, vocabulary, width, embedding_width, token_dropout, "mlp", _EMBEDDINGS
+    )
+    if layers:
+        read = (layers[-1].name, "mask")
+        layers += [
+            bp.GlobalAveragePool(positions=True, name="average", inputs=read),
+            *base.dropped(token_dropout, "average/dropout"),
+        ]
+    elif len(item.shape) > 1:
+        layers.append(bp.Flatten(name="flat"))
     dense = bp.Dense(
         width, use_bias=norm != "batch", initializer="he_normal", name="dense"
     )
@@ -72,19 +75,6 @@ def _network(
     hidden = (dense, *norms[norm], function, *base.dropped(dropout))
     layers.append(Repeat(hidden, depth, name="hidden"))
     return base.with_heads(task, layers)
-
-
-def _average(ids: Input, vocabulary: int, width: Count, dropout: float) -> list[Layer]:
-    """The average of the embeddings of all tokens that are not padding."""
-    layers = [
-        bp.PaddingMask(name="mask", inputs=(ids.name,)),
-        *tokens.embedded(ids, vocabulary, width, "embeddings", "mlp", _EMBEDDINGS),
-        *base.dropped(dropout, "embeddings/dropout", positions=True),
-    ]
-    average = bp.GlobalAveragePool(
-        positions=True, name="average", inputs=(layers[-1].name, "mask")
-    )
-    return [*layers, average, *base.dropped(dropout, "average/dropout")]
 
 
 FAMILY = base.Family(

@@ -34,8 +34,7 @@ Example:
 2146
 """
 
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
@@ -61,16 +60,14 @@ def _network(
     depth: int,
     width: Count,
     expansion: int,
-    kernel: int,
-    squeeze: int,
     layout: str,
     stages: int,
     stem_stride: int,
     head_width: int,
     activation: str,
-    zero_init: bool,
     dropout: float,
     augment: str,
+    **of_blocks: Any,
 ) -> Blueprint:
     shape = images.image_shape(task, "mobilenet")
     halving = stem_stride or (2 if images.is_large(shape) else 1)
@@ -85,18 +82,14 @@ def _network(
     layers = images.image_layers(task, augment)
     layers += _convolution("stem", entry, 3, halving, activation)
     for number, stage in enumerate(plan, 1):
-        block = partial(
-            inverted_bottleneck,
-            wrote=stage.channels,
-            expansion=stage.expansion,
-            kernel=kernel,
-            squeeze=squeeze,
-            activation=activation,
-            zero_init=zero_init,
-        )
+        of_blocks |= {"expansion": stage.expansion, "activation": activation}
         keeps = layout == "doubling" and number == 1
-        first = block(entry, strides=stage.strides, shortcut=keeps)
-        rest = block(stage.channels, shortcut=True)
+        first = inverted_bottleneck(
+            entry, stage.channels, strides=stage.strides, shortcut=keeps, **of_blocks
+        )
+        rest = inverted_bottleneck(
+            stage.channels, stage.channels, shortcut=True, **of_blocks
+        )
         layers += images.stage_blocks(f"stage{number}", first, rest, stage.blocks)
         entry = stage.channels
     layers += _convolution("features", head_width or leave, 1, 1, activation)

@@ -33,7 +33,7 @@ Example:
 """
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
@@ -47,7 +47,7 @@ _EPSILON = 1.001e-5
 
 
 class _Style(NamedTuple):
-    """What all blocks of a network share."""
+    """Knobs that all blocks of a network share."""
 
     block: str
     norm: str
@@ -83,19 +83,15 @@ def _network(
     *,
     depth: int,
     width: Count,
-    block: str,
-    norm: str,
     stages: int,
     pattern: str,
     stem: str,
-    activation: str,
-    bias: bool,
-    zero_init: bool,
     dropout: float,
     augment: str,
+    **of_blocks: Any,
 ) -> Blueprint:
     shape = images.image_shape(task, "resnet")
-    style = _Style(block, norm, activation, bias, zero_init)
+    style = _Style(**of_blocks)
     if stem == "auto":
         stem = "imagenet" if images.is_large(shape) else "small"
     side = min(shape[:2]) // (4 if stem == "imagenet" else 1)
@@ -107,12 +103,12 @@ def _network(
     layers = images.image_layers(task, augment) + _stem(width, stem, style)
     for stage, blocks in enumerate(depths):
         # A basic block of the first stage has an input of the shape of its output.
-        projects = stage > 0 or block == "bottleneck"
+        projects = stage > 0 or style.block == "bottleneck"
         filters, strides = width * 2**stage, 2 if stage else 1
         first = _block(filters, strides, projects, style)
         rest = _block(filters, 1, False, style)
         layers += images.stage_blocks(f"stage{stage + 1}", first, rest, blocks)
-    if norm == "pre":
+    if style.norm == "pre":
         layers += style.normalized("features/")
     return images.averaged(task, layers, dropout)
 
@@ -156,27 +152,26 @@ def _block(
         kernels: list[tuple[Count, int]] = [(filters, 3), (filters, 3)]
     else:
         kernels = [(filters, 1), (filters, 3), (4 * filters, 1)]
-    make = _post_block if style.norm == "post" else _pre_block
-    return make(kernels, strides, projects, style)
-
-
-def _post_block(
-    kernels: list[tuple[Count, int]], strides: int, projects: bool, style: _Style
-) -> tuple[Layer, ...]:
-    layers: list[Layer] = []
-    shortcut, entry = BODY_INPUT, (BODY_INPUT,)
+    last, is_pre = len(kernels), style.norm == "pre"
+    layers = style.normalized(after="1") if is_pre else []
+    shortcut, entry = BODY_INPUT, ("activation1" if is_pre else BODY_INPUT,)
     if projects:
+        shortcut = "shortcut/conv"
+        layers.append(style.convolution(kernels[-1][0], 1, strides, shortcut, entry))
+    if projects and not is_pre:
         shortcut = "shortcut/norm"
-        layers = [
-            style.convolution(kernels[-1][0], 1, strides, "shortcut/conv", entry),
-            bp.BatchNorm(epsilon=_EPSILON, name=shortcut),
-        ]
-    last = len(kernels)
-    for i, (filters, kernel) in enumerate(kernels, 1):
+        layers.append(bp.BatchNorm(epsilon=_EPSILON, name=shortcut))
+    for i, (outputs, kernel) in enumerate(kernels, 1):
         inputs, step = (entry, strides) if i == 1 else ((), 1)
-        layers.append(style.convolution(filters, kernel, step, f"conv{i}", inputs))
+        is_zero = is_pre and style.zero_init and i == last
+        start = "zeros" if is_zero else "he_normal"
+        layers.append(
+            style.convolution(outputs, kernel, step, f"conv{i}", inputs, start)
+        )
         if i < last:
-            layers += style.normalized(after=f"{i}")
+            layers += style.normalized(after=f"{i + is_pre}")
+    if is_pre:
+        return (*layers, bp.Add(name="add", inputs=(shortcut, f"conv{last}")))
     start = "zeros" if style.zero_init else "ones"
     return (
         *layers,
@@ -184,26 +179,6 @@ def _post_block(
         bp.Add(name="add", inputs=(shortcut, f"norm{last}")),
         bp.Activation(style.activation, name="activation"),
     )
-
-
-def _pre_block(
-    kernels: list[tuple[Count, int]], strides: int, projects: bool, style: _Style
-) -> tuple[Layer, ...]:
-    layers = style.normalized(after="1")
-    shortcut, entry = BODY_INPUT, ("activation1",)
-    if projects:
-        shortcut = "shortcut/conv"
-        layers.append(style.convolution(kernels[-1][0], 1, strides, shortcut, entry))
-    last = len(kernels)
-    for i, (filters, kernel) in enumerate(kernels, 1):
-        if i > 1:
-            layers += style.normalized(after=f"{i}")
-        inputs, step = (entry, strides) if i == 1 else ((), 1)
-        start = "zeros" if i == last and style.zero_init else "he_normal"
-        layers.append(
-            style.convolution(filters, kernel, step, f"conv{i}", inputs, start)
-        )
-    return (*layers, bp.Add(name="add", inputs=(shortcut, f"conv{last}")))
 
 
 FAMILY = base.Family(

@@ -49,22 +49,12 @@ def _network(
     pooling: str,
 ) -> Blueprint:
     item = base.only_input(task, "rnn")
-    if item.kind == "tokens":
-        mask: tuple[str, ...] = ("mask",)
-        narrow = embedding_width or width
-        layers = [
-            bp.PaddingMask(name="mask"),
-            *tokens.embedded(item, vocabulary, narrow, "embeddings", "rnn"),
-            *base.dropped(token_dropout, "embeddings/dropout", positions=True),
-        ]
-    else:
-        mask = ()
-        tokens.refuse_knobs_of_tokens(
-            task, vocabulary=vocabulary, embedding_width=embedding_width
-        )
-        is_image = item.kind == "image"
-        rows = bp.Reshape((item.shape[0], -1), name="rows")
-        layers = [rows] if is_image else []
+    layers = tokens.masked_embeddings(
+        task, vocabulary, width, embedding_width, token_dropout, "rnn"
+    )
+    mask = ("mask",) if layers else ()
+    if item.kind == "image":
+        layers.append(bp.Reshape((item.shape[0], -1), name="rows"))
     layer = bp.Recurrent(width, cell, bidirectional, name="recurrent")
     entry = layers[-1].name if layers else item.name
     rest = depth if pooling == "mean" else depth - 1

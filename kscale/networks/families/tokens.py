@@ -1,7 +1,7 @@
 """What families for tokens share: how many ids are known, and their embedding."""
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import Embedding, KnownTokens, Layer
+from kscale.networks.blueprint import Embedding, KnownTokens, Layer, PaddingMask
 from kscale.networks.families import base
 from kscale.networks.whole_numbers import Count
 from kscale.task.tasks import Input, Task
@@ -53,12 +53,8 @@ TOKEN_DROPOUT = base.share_knob(
 )
 
 
-def known_ids(item: Input, vocabulary: int, family: str) -> int:
-    """Number of ids of an input that have features of their own.
-
-    Raises:
-        SpecError: No ids can be left out, or the id for those left out would be.
-    """
+def _known_ids(item: Input, vocabulary: int, family: str) -> int:
+    """Number of ids of an input that have features of their own."""
     if not vocabulary or vocabulary >= item.vocabulary:
         return item.vocabulary
     if not item.unknown:
@@ -92,11 +88,8 @@ def embedded(
         name: Name of the embedding.
         family: Name of the family, for errors.
         stddev: Spread that the embedding starts with.
-
-    Raises:
-        SpecError: As `known_ids`.
     """
-    rows = known_ids(item, vocabulary, family)
+    rows = _known_ids(item, vocabulary, family)
     ids = item.name
     layers: list[Layer] = []
     if rows < item.vocabulary:
@@ -105,12 +98,39 @@ def embedded(
     return [*layers, Embedding(rows, width, stddev, name=name, inputs=(ids,))]
 
 
-def refuse_knobs_of_tokens(task: Task, **knobs: int) -> None:
-    """Raise unless knobs that only tokens have are 0 for inputs of another kind.
+def masked_embeddings(
+    task: Task,
+    vocabulary: int,
+    width: Count,
+    embedding_width: int,
+    dropout: float,
+    family: str,
+    stddev: float = Embedding.stddev,
+) -> list[Layer]:
+    """The layer `mask` and the embeddings of tokens; nothing for other inputs.
 
-    Raises:
-        SpecError: A knob is not 0.
+    Args:
+        task: Has one input.
+        width, embedding_width: Features of a token; the former if the latter is 0.
+        vocabulary, family, stddev: As in `embedded`.
+        dropout: Share of whole tokens that is dropped.
     """
+    item = task.inputs[0]
+    if item.kind != "tokens":
+        refuse_knobs_of_tokens(
+            task, vocabulary=vocabulary, embedding_width=embedding_width
+        )
+        return []
+    features = embedding_width or width
+    return [
+        PaddingMask(name="mask", inputs=(item.name,)),
+        *embedded(item, vocabulary, features, "embeddings", family, stddev),
+        *base.dropped(dropout, "embeddings/dropout", positions=True),
+    ]
+
+
+def refuse_knobs_of_tokens(task: Task, **knobs: int) -> None:
+    """Raise unless knobs that only tokens have are 0 for inputs of another kind."""
     kind = task.inputs[0].kind
     for name, value in knobs.items():
         if kind != "tokens" and value:

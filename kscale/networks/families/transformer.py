@@ -26,6 +26,8 @@ Example:
 46882
 """
 
+from typing import Any
+
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
@@ -39,17 +41,14 @@ def _network(
     *,
     depth: int,
     width: Count,
-    heads: int,
-    mlp_ratio: int,
-    activation: str,
     norm: str,
     dropout: float,
-    shared: bool,
     vocabulary: int,
     embedding_width: int,
     token_dropout: float,
     positions: int,
     pooling: str,
+    **of_blocks: Any,
 ) -> Blueprint:
     length = task.inputs[0].shape[0]
     if any(item.shape != (length,) for item in task.inputs):
@@ -71,7 +70,7 @@ def _network(
     if embedding_width:
         layers.append(bp.Dense(width, name="embeddings/project"))
     layers += encoder.encoder(
-        depth, width, heads, mlp_ratio, activation, dropout, norm, shared, ("mask",)
+        depth, width, norm=norm, dropout=dropout, mask=("mask",), **of_blocks
     )
     if pooling == "mean":
         pooled = (layers[-1].name, "mask")

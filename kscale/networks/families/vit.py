@@ -24,6 +24,8 @@ Example:
 13770
 """
 
+from typing import Any
+
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
@@ -44,12 +46,10 @@ def _network(
     depth: int,
     width: Count,
     patch: int,
-    heads: int,
-    mlp_ratio: int,
-    activation: str,
     dropout: float,
     pooling: str,
     augment: str,
+    **of_blocks: Any,
 ) -> Blueprint:
     shape = images.image_shape(task, "vit")
     if patch > max(shape[:2]):
@@ -62,7 +62,7 @@ def _network(
         *images.image_layers(task, augment),
         *_patches(shape, width, patch or patch_for(shape), is_token),
         *base.dropped(dropout),
-        *encoder.encoder(depth, width, heads, mlp_ratio, activation, dropout),
+        *encoder.encoder(depth, width, dropout=dropout, **of_blocks),
         bp.First(name="first")
         if is_token
         else bp.GlobalAveragePool(positions=True, name="pool"),

@@ -12,7 +12,7 @@ from kscale.building.models import build_model
 from kscale.errors import SpecError
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Family
-from kscale.reports.size_tables import size_json
+from kscale.reports.size_tables import ModelSize
 from kscale.task.tasks import InputKind
 
 PAIRS = [
@@ -240,5 +240,5 @@ def test_beyond_three_inputs_the_title_counts_them() -> None:
 def test_json_has_the_keys_of_every_other_size() -> None:
     found = count_model(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
     blueprint = FAMILIES["linear"].blueprint(FAMILIES["linear"].spec(), TASKS["vector"])
-    others = size_json("", size_of(blueprint), []).keys()
+    others = ModelSize("", size_of(blueprint), ()).to_json().keys()
     assert found.to_json().keys() == others | {"stored_bytes"}

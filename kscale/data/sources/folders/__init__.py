@@ -1,6 +1,7 @@
 """Folders of images, sounds and texts: a sub-folder a class, as Keras reads them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from kscale.data.sources.folders.class_folders import (
     ClassFolders,
     LabelledFile,
     class_folders_of,
-    count_suffixes,
     expected,
     listed_classes,
     missing_classes,
@@ -68,9 +68,9 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
     parts = {}
     for part, files in layout.parts.items():
         label = str(layout.folders[part])
-        examples = examples_of(reading, paths[part], kind.word, label)
+        examples = examples_of(reading.reader, paths[part], kind.word, label)
         classes = RawArray.of(label, [file.label for file in files])
-        parts[part] = RawPart({reading.name: examples}, {"label": classes})
+        parts[part] = RawPart({reading.reader.name: examples}, {"label": classes})
     return RawData(
         parts,
         (reading.fit,),
@@ -117,8 +117,9 @@ def _nothing(found: Walk, word: str) -> str:
     kinds = ", ".join(
         f"{row.word} ({' '.join(row.suffixes)})" for row in FOLDER_KINDS.values()
     )
-    suffixes = count_suffixes(found.files).most_common(3)
-    has = ", ".join(f"{count:,} {end or 'without one'}" for end, count in suffixes)
+    ends = Counter(Path(names[-1]).suffix.lower() for names in found.files)
+    shown = ends.most_common(3)
+    has = ", ".join(f"{count:,} {end or 'without one'}" for end, count in shown)
     held = f"files that end otherwise: {has}" if has else "no files"
     return f"{found.root} has no {word or kinds}, but {held}. {expected(found.root)}"
 

@@ -1,7 +1,6 @@
 """Which files of a folder belong to which part and class."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +47,7 @@ class ClassFolders:
 
 
 def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFolders:
-    """Parts and classes of files.
-
-    Args:
-        walk: The folder.
-        files: Files of one kind below the folder.
-        word: Word for several files, in messages: `images`.
-    """
+    """Parts and classes of files."""
     tops = _part_folders(walk, files)
     if tops and "train" not in tops:
         raise DataError(
@@ -191,8 +184,3 @@ def _listed(names: Sequence[str]) -> str:
 def listed_classes(classes: Sequence[str]) -> str:
     """The names of classes, for a note."""
     return f"{len(classes):,} classes ({_listed(classes)})"
-
-
-def count_suffixes(files: Iterable[Names]) -> Counter[str]:
-    """How many files have each end of their name, in small letters."""
-    return Counter(Path(names[-1]).suffix.lower() for names in files)

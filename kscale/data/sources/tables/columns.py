@@ -123,12 +123,7 @@ class ColumnRole:
 
 
 def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
-    """The role of a column.
-
-    Args:
-        column: Counts of the training part.
-        is_text: Whether the user named it as text.
-    """
+    """The role of a column."""
     name = column.title or f"Column {column.name!r}"
     if is_text:
         return _of_text(column, name)

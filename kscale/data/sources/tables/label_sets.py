@@ -1,7 +1,6 @@
 """Labels of which several may be true: cells such as `a|b`, or columns of 0 and 1."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -45,13 +44,7 @@ def label_set(cell: str) -> LabelSet:
 def true_columns(
     columns: Mapping[str, Sequence[str]], file: str, lines: Sequence[int]
 ) -> list[LabelSet]:
-    """Of each row, the names of the columns that are 1.
-
-    Args:
-        columns: Cells of 0 and 1 by the name of the column.
-        file: Name of the file, for the message.
-        lines: The line of each row.
-    """
+    """Of each row, the names of the columns that are 1."""
     sets: list[set[str]] = [set() for _ in next(iter(columns.values()))]
     for name, cells in columns.items():
         for row, cell in enumerate(cells):
@@ -88,6 +81,6 @@ def indicator_arrays(
                     f"{files['train']} lacks."
                 )
             array[row, [places[label] for label in labels]] = 1
-        raw = RawArray.of(f"{files[part]}: {what}", array)
-        arrays[part] = replace(raw, target_kind="labels")
+        label = f"{files[part]}: {what}"
+        arrays[part] = RawArray(label, array, target_kind="labels")
     return arrays

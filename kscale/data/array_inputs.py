@@ -17,7 +17,7 @@ from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, to_float32
-from kscale.data.readers import ArrayReader
+from kscale.data.readers.array_reader import ArrayReader
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 

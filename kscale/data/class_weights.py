@@ -36,10 +36,6 @@ def class_weights_of(dataset: Dataset, name: str) -> dict[str, NDArray[np.float3
 
     `balanced` weights are `examples / (classes * examples of the class)` of the
     training part: each class counts the same, and the mean weight of an example is 1.
-
-    Raises:
-        DataError: There are no classes to weigh.
-        SpecError: The name is unknown.
     """
     check_class_weights(name, dataset.task)
     if name == "none":

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from kscale.task.heads import HEADS
 from kscale.task.objectives import metric_name
-from kscale.text import plain_text, printable
+from kscale.text import Grid, grid_table, plain_text, printable
 from kscale.units import format_bytes
 
 _MOST_ROWS = 20
@@ -65,9 +64,11 @@ def _target(target: Described, width: int) -> str:
     outputs = target[many]
     if head.is_named:
         parts = [part for part in outputs[0] if part != "name"]
-        table = _table([one, *parts], _class_rows(outputs, parts))
+        header, rows = [one, *parts], _class_rows(outputs, parts)
     else:
-        table = _table([one, "least", "mean", "most"], _real_rows(outputs))
+        header, rows = [one, "least", "mean", "most"], _real_rows(outputs)
+    are_numbers = [place > 0 for place in range(len(header))]
+    table = grid_table(Grid(header, are_numbers, [*rows]))
     what = f"{len(outputs)} {head.title if len(outputs) > 1 else head.title[:-1]}"
     heading = plain_text(Text(f"Target {name}: {what}"), width)
     indented = "".join(
@@ -93,15 +94,6 @@ def _class_rows(classes: Sequence[Described], parts: list[str]) -> Iterator[list
 def _real_rows(values: Sequence[Described]) -> Iterator[list[str]]:
     for place, row in enumerate(values[:_MOST_ROWS]):
         yield [str(place), *(f"{number:.6g}" for number in row.values())]
-
-
-def _table(header: Sequence[str], rows: Iterator[list[str]]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
 
 
 def _baseline(target: Described) -> str:

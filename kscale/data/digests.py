@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,6 @@ from kscale.task.tasks import Target
 
 Digests = NDArray[np.uint64]
 
-_PAIRS: tuple[tuple[PartName, PartName], ...] = (
-    ("train", "validation"),
-    ("train", "test"),
-    ("validation", "test"),
-)
 _ROW_BYTES = 8  # two of a million different rows agree with odds of 3e-8
 
 
@@ -61,7 +57,7 @@ def fingerprint_of(
 def duplicate_warnings(digests: Mapping[PartName, Digests]) -> tuple[str, ...]:
     """A sentence for each part that shares examples with an earlier part."""
     found = []
-    for other, part in _PAIRS:
+    for other, part in combinations(PART_NAMES, 2):
         count = int(np.isin(digests[part], digests[other]).sum())
         if count:
             where = "training" if other == "train" else other

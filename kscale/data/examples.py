@@ -41,11 +41,9 @@ class Reader(ByKind):
         for entry in sorted(path.iterdir()):
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir() or self._is_mine(entry):
+            is_read = not self.suffixes or entry.name.lower().endswith(self.suffixes)
+            if is_read or entry.is_dir():
                 yield from self.files(entry)
-
-    def _is_mine(self, file: Path) -> bool:
-        return not self.suffixes or file.name.lower().endswith(self.suffixes)
 
     def examples(self, path: Path) -> Iterator[Example]:
         """The examples of a file in order; an unreadable one has an error."""

@@ -1,6 +1,6 @@
 """Parts of a data set: training, validation and test."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -36,15 +36,14 @@ class Part:
     raw: Mapping[str, Rows] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        lengths = {len(array) for array in self._arrays()}
+        lengths = {
+            len(rows) for rows in (*self.inputs.values(), *self.targets.values())
+        }
         if not self.inputs or len(lengths) != 1:
             raise DataError(
                 "All arrays of a part must have one length, but got lengths "
                 f"{sorted(lengths)}."
             )
-
-    def _arrays(self) -> Iterable[Rows]:
-        return (*self.inputs.values(), *self.targets.values())
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))

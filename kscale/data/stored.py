@@ -13,7 +13,8 @@ from numpy.lib import format as npy
 from kscale.data.dataset import Dataset
 from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
-from kscale.data.preprocessing import Preprocessing, preprocessings_from_json
+from kscale.data.preprocessing import preprocessings_from_json
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.readers import reader_from_json
 from kscale.data.scaling import scalings_from_json
 from kscale.errors import DataError, ResultsError
@@ -21,6 +22,7 @@ from kscale.task.tasks import Input, Task
 
 _DESCRIPTION = "dataset.json"
 _FORMAT = 1
+_PLAIN = ("name", "fingerprint", "warnings", "notes", "cut", "cut_by")
 _TEXTS = np.dtypes.StringDType()
 
 Place = dict[str, Any]
@@ -88,8 +90,7 @@ def _described(dataset: Dataset, files: dict[str, Rows]) -> dict[str, Any]:
     """A data set without its rows, which are put into `files` by the name of a file."""
     return {
         "format": _FORMAT,
-        "name": dataset.name,
-        "fingerprint": dataset.fingerprint,
+        **{key: getattr(dataset, key) for key in _PLAIN},
         "task": dataset.task.to_json(),
         "preprocessing": {
             name: item.to_json() for name, item in dataset.preprocessing.items()
@@ -98,10 +99,6 @@ def _described(dataset: Dataset, files: dict[str, Rows]) -> dict[str, Any]:
             name: vars(scaling) for name, scaling in dataset.target_scaling.items()
         },
         "reader": dataset.reader.to_json(),
-        "warnings": dataset.warnings,
-        "notes": dataset.notes,
-        "cut": dataset.cut,
-        "cut_by": dataset.cut_by,
         "parts": {
             name: _described_part(name, part, dataset.preprocessing, files)
             for name, part in dataset.parts.items()
@@ -178,15 +175,14 @@ def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:
         name: _opened_part(folder, part, task.inputs, preprocessing)
         for name, part in data["parts"].items()
     }
-    others |= {key: tuple(data[key]) for key in ("warnings", "notes", "cut")}
+    for key in _PLAIN:
+        is_list = isinstance(data[key], list)
+        others[key] = tuple(data[key]) if is_list else data[key]
     return Dataset(
-        name=data["name"],
         task=task,
         preprocessing=preprocessing,
         target_scaling=scalings_from_json(data["target_scaling"]),
-        fingerprint=data["fingerprint"],
         reader=reader_from_json(data["reader"]),
-        cut_by=data["cut_by"],
         **others,
     )
 

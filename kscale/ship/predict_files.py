@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.preprocessing import RawInput
-from kscale.data.readers import Example, Reader
+from kscale.data.examples import Example, Reader
+from kscale.data.preprocessing.base import RawInput
 from kscale.naming import input_names, single_or_named
 from kscale.ship.prediction import Prediction, Ranking
 from kscale.task.tasks import Target, Task

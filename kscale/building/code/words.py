@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kscale.building.code.layout import identifier, literal
-from kscale.data.preprocessing import Preprocessing
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.table_columns import TableColumns

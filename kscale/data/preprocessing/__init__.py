@@ -14,21 +14,9 @@ PREPROCESSINGS: dict[str, type[Preprocessing]] = {
     item.kind: item for item in (LogMel, Scaled, Unchanged, TableColumns, TextTokens)
 }
 
-__all__ = [
-    "PREPROCESSINGS",
-    "Preprocessing",
-    "RawInput",
-    "preprocessing_from_json",
-    "preprocessings_from_json",
-    "raw_inputs_of",
-]
-
 
 def preprocessing_from_json(data: Mapping[str, Any]) -> Preprocessing:
     """The preprocessing that `Preprocessing.to_json` described.
-
-    Raises:
-        ResultsError: The kind is unknown, or a field is missing or wrong.
 
     Example:
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kscale.data.by_kind import record_from_json
-from kscale.data.examples import Example, Reader
+from kscale.data.examples import Reader
 from kscale.data.readers.array_reader import ArrayReader
 from kscale.data.readers.image_files import ImageReader
 from kscale.data.readers.sound_files import SoundReader
@@ -16,24 +16,9 @@ READERS: dict[str, type[Reader]] = {
     for item in (ArrayReader, ImageReader, SoundReader, TableReader, TextReader)
 }
 
-__all__ = [
-    "READERS",
-    "ArrayReader",
-    "Example",
-    "ImageReader",
-    "Reader",
-    "SoundReader",
-    "TableReader",
-    "TextReader",
-    "reader_from_json",
-]
-
 
 def reader_from_json(data: Mapping[str, Any]) -> Reader:
     """The reader that `Reader.to_json` described.
-
-    Raises:
-        ResultsError: The kind is unknown, or a field is missing or wrong.
 
     Example:
 

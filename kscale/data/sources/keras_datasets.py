@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kscale.data.load_options import Options
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.readers import ArrayReader
+from kscale.data.readers.array_reader import ArrayReader
 from kscale.errors import DataError, reason_of
 from kscale.task.tasks import Input, InputKind, Target, Task
 

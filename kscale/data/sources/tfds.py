@@ -36,10 +36,9 @@ def load(source: str, options: Options) -> RawData:
             form or no training part.
     """
     options.refuse_except(source, "kind", "vocabulary")
-    name = source.removeprefix(PREFIX)
     try:
         with redirect_stdout(sys.stderr):  # messages about the download
-            builder = _builder(_imported(source), name)
+            builder = _builder(source, source.removeprefix(PREFIX))
             names = _class_names(source, builder.info)
             streams = _streams(source, builder)
     except (DataError, MissingPackageError):
@@ -58,18 +57,14 @@ def load(source: str, options: Options) -> RawData:
     )
 
 
-def _imported(source: str) -> Any:
+def _builder(source: str, name: str) -> Any:
     try:
-        import tensorflow_datasets  # optional, and seconds
+        import tensorflow_datasets as tfds  # optional, and seconds
     except ImportError as error:
         raise MissingPackageError(
             f"{source} needs the package tensorflow-datasets: pip install "
             "'kscale[tfds]'."
         ) from error
-    return tensorflow_datasets
-
-
-def _builder(tfds: Any, name: str) -> Any:
     if Path(name).is_dir():
         return tfds.builder_from_directory(name)
     builder = tfds.builder(name)

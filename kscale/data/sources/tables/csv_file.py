@@ -121,13 +121,9 @@ def numbered(cell: str) -> float:
     >>> numbered("1e3"), numbered("?")
     (1000.0, nan)
     """
-    if cell in BLANKS:
-        return float("nan")
-    number = float(cell)
-    # float() also takes "infinity", and "1_000".
-    if not abs(number) < _MOST or "_" in cell:
+    if cell not in BLANKS and not is_number(cell):
         raise ValueError(cell)
-    return number
+    return _float(cell)
 
 
 def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
@@ -142,19 +138,21 @@ def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell holds a number."""
-    try:
-        return not math.isnan(numbered(cell))
-    except ValueError:
-        return False
+    """Whether a cell holds a number that float32 can."""
+    return abs(_float(cell)) < _MOST
 
 
 def is_huge(cell: str) -> bool:
     """Whether a cell holds a number that float32 cannot."""
+    return abs(_float(cell)) >= _MOST
+
+
+def _float(cell: str) -> float:
+    """The number in a cell, NaN without one; float() also takes "1_000"."""
     try:
-        return "_" not in cell and abs(float(cell)) >= _MOST
+        return math.nan if "_" in cell else float(cell)
     except ValueError:
-        return False
+        return math.nan
 
 
 def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:

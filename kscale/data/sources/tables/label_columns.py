@@ -1,7 +1,7 @@
 """Columns of a table to predict, and the kind of target that they are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -215,13 +215,12 @@ def _are_ids(values: Sequence[float]) -> bool:
 def _array(
     name: str, column: Sequence[str], is_numeric: bool, is_real: bool
 ) -> RawArray:
-    if not is_numeric:
-        return RawArray.of(name, list(column))
-    numbers = np.array([float(cell) for cell in column])
-    if is_real:
-        return replace(RawArray.of(name, numbers), target_kind="real")
-    if (numbers == np.floor(numbers)).all():
-        return RawArray.of(name, numbers.astype(np.int64))
+    if is_numeric:
+        numbers = np.array([float(cell) for cell in column])
+        if is_real:
+            return RawArray(name, numbers, target_kind="real")
+        if (numbers == np.floor(numbers)).all():
+            return RawArray(name, numbers.astype(np.int64))
     return RawArray.of(name, list(column))
 
 

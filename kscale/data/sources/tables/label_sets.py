@@ -1,7 +1,6 @@
 """Labels of which several may be true: cells such as `a|b`, or columns of 0 and 1."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -82,6 +81,6 @@ def indicator_arrays(
                     f"{files['train']} lacks."
                 )
             array[row, [places[label] for label in labels]] = 1
-        raw = RawArray.of(f"{files[part]}: {what}", array)
-        arrays[part] = replace(raw, target_kind="labels")
+        label = f"{files[part]}: {what}"
+        arrays[part] = RawArray(label, array, target_kind="labels")
     return arrays

@@ -82,9 +82,7 @@ def embedded(
     """Layers from the ids of an input to `(length, width)`; the last is an embedding.
 
     Args:
-        item: The input of tokens.
         vocabulary: Most frequent ids that have features of their own; 0 is all ids.
-        width: Features of a token.
         name: Name of the embedding.
         family: Name of the family, for errors.
         stddev: Spread that the embedding starts with.
@@ -109,11 +107,8 @@ def masked_embeddings(
 ) -> list[Layer]:
     """The layer `mask` and the embeddings of tokens; nothing for other inputs.
 
-    Args:
-        task: Has one input.
-        width, embedding_width: Features of a token; the former if the latter is 0.
-        vocabulary, family, stddev: As in `embedded`.
-        dropout: Share of whole tokens that is dropped.
+    A token has `embedding_width` features, or `width` if that is 0; `dropout` is the
+    share of whole tokens that is dropped. The other arguments are those of `embedded`.
     """
     item = task.inputs[0]
     if item.kind != "tokens":

@@ -53,24 +53,6 @@ TOKEN_DROPOUT = base.share_knob(
 )
 
 
-def _known_ids(item: Input, vocabulary: int, family: str) -> int:
-    """Number of ids of an input that have features of their own."""
-    if not vocabulary or vocabulary >= item.vocabulary:
-        return item.vocabulary
-    if not item.unknown:
-        raise SpecError(
-            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
-            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
-            "are in no order of frequency and none stands for those left out."
-        )
-    if vocabulary <= item.unknown:
-        raise SpecError(
-            f"`vocabulary > {item.unknown}`, the id that stands for those left out, "
-            f"must hold, but got vocabulary={vocabulary}."
-        )
-    return vocabulary
-
-
 def embedded(
     item: Input,
     vocabulary: int,
@@ -87,13 +69,27 @@ def embedded(
         family: Name of the family, for errors.
         stddev: Spread that the embedding starts with.
     """
-    rows = _known_ids(item, vocabulary, family)
-    ids = item.name
-    layers: list[Layer] = []
-    if rows < item.vocabulary:
-        ids = f"{name}/known"
-        layers.append(KnownTokens(rows, item.unknown, name=ids, inputs=(item.name,)))
-    return [*layers, Embedding(rows, width, stddev, name=name, inputs=(ids,))]
+    if not 0 < vocabulary < item.vocabulary:
+        every = Embedding(
+            item.vocabulary, width, stddev, name=name, inputs=(item.name,)
+        )
+        return [every]
+    if not item.unknown:
+        raise SpecError(
+            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
+            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
+            "are in no order of frequency and none stands for those left out."
+        )
+    if vocabulary <= item.unknown:
+        raise SpecError(
+            f"`vocabulary > {item.unknown}`, the id that stands for those left out, "
+            f"must hold, but got vocabulary={vocabulary}."
+        )
+    ids = f"{name}/known"
+    return [
+        KnownTokens(vocabulary, item.unknown, name=ids, inputs=(item.name,)),
+        Embedding(vocabulary, width, stddev, name=name, inputs=(ids,)),
+    ]
 
 
 def masked_embeddings(

@@ -35,14 +35,9 @@ def compile_user_model(
     learning_rate: float,
     outputs: UserOutputs,
 ) -> None:
-    """Compile a model that the user did not, with the recipe's optimizer.
+    """Compile a built model that the user did not compile, with the recipe's optimizer.
 
-    Args:
-        model: The model, all of it built.
-        dataset: What the model will be trained on.
-        recipe: Epochs, batches and schedule.
-        learning_rate: Largest learning rate.
-        outputs: The outputs of the model by target.
+    The learning rate is the largest of the schedule.
     """
     are_logits = outputs.are_logits(model)
     losses = {

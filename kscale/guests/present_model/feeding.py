@@ -119,12 +119,8 @@ def unscaled(scaled: Any, scaling: Scaling) -> Any:
 
 def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]:
     """Shapes of one example in a form, by name."""
-    if not feeding.is_raw:
-        return {item.name: item.shape for item in dataset.task.inputs}
-    if feeding.columns:
-        return {_MATRIX: (len(feeding.columns),)}
-    raw = [raw for item in dataset.preprocessing.values() for raw in item.raw_inputs]
-    return {item.name: item.shape for item in raw}
+    rows = _fed_rows(dataset, feeding, dataset.validation, slice(0, 1))
+    return {name: tuple(array.shape[1:]) for name, array in rows.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,13 +212,7 @@ def named_tensors(model: keras.Model, outputs: Any) -> dict[str, Any]:
 def feeders_of(model: keras.Model, dataset: Dataset, name: str) -> list[Feeder]:
     """A model with each form of a data set that suits the shapes of its inputs.
 
-    Args:
-        model: Any Keras model.
-        dataset: What to feed.
-        name: What to call the model in an error.
-
-    Raises:
-        SpecError: No form suits.
+    An error, where no form suits, calls the model by the name.
     """
     declared = _declared(model)
     found = []

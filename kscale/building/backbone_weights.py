@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import keras
 from keras.src.backend.config import keras_home
@@ -25,23 +24,18 @@ _LOGGER = logging.getLogger(__name__)
 def make_network(record: Backbone) -> keras.Model:
     """The network of a backbone, with the weights that the record names.
 
+    Keras' progress bars and the note that weights of 224 pixels are taken are silenced.
+
     Raises:
         ExportError: The weights are missing, or are not those of this network.
     """
     make = getattr(keras.applications, NETWORKS[record.network].maker)
-    with _quietly():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
         try:
             return make(**network_call(record).options)
         except Exception as error:  # Keras raises a bare one where a download fails
             raise ExportError(_no_weights(record)) from error
-
-
-@contextlib.contextmanager
-def _quietly() -> Any:
-    """Without Keras' progress bars and its note that 224 pixels' weights are taken."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _no_weights(record: Backbone) -> str:

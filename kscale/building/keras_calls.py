@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
 from kscale.networks.backbones import (
     NETWORKS,
@@ -206,7 +205,7 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         noise_shape=(None, None, 1) if r.positions else None,
         seed=Setting.SEED,
     )(x),
-    augmentation.RandomShift: lambda r, x: _layer(
+    bp.RandomShift: lambda r, x: _layer(
         "RandomTranslation",
         r.down,
         r.across,
@@ -214,10 +213,10 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         interpolation="nearest",
         seed=Setting.SEED,
     )(x),
-    augmentation.RandomFlip: lambda r, x: _layer(
-        "RandomFlip", "horizontal", seed=Setting.SEED
-    )(x),
-    augmentation.RandomErase: lambda r, x: _layer(
+    bp.RandomFlip: lambda r, x: _layer("RandomFlip", "horizontal", seed=Setting.SEED)(
+        x
+    ),
+    bp.RandomErase: lambda r, x: _layer(
         "RandomErasing",
         factor=(1.0, 1.0),
         scale=(0.0, r.most),

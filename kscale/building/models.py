@@ -1,7 +1,7 @@
-"""From a blueprint to a `keras.Model` of stock layers.
+"""From a blueprint to a `keras.Model` of stock layers, and the schedule of a training.
 
-Code of a network prints the functions at the top of this file where it needs them, as
-they stand, and therefore without types.
+Code of a network prints the functions and `Schedule` at the top of this file where it
+needs them, as they stand, and therefore without types.
 """
 # mypy: disallow-untyped-defs=False
 
@@ -84,6 +84,24 @@ def pretrained(network, name, tuned, blue_first=False, scale=1.0, offset=0.0):
         return network(image)
 
     return apply
+
+
+@keras.saving.register_keras_serializable("kscale")
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises to the learning rate, stays, and falls to 0 over the last steps."""
+
+    def __init__(self, steps, rate, warmup, cooldown):
+        self.steps, self.rate = steps, rate
+        self.warmup, self.cooldown = warmup, cooldown
+
+    def __call__(self, step):
+        done = (keras.ops.cast(step, "float32") + 1) / self.steps
+        rising = done / max(self.warmup, 1 / self.steps)
+        falling = (1 + 0.5 / self.steps - done) / max(self.cooldown, 1e-9)
+        return self.rate * keras.ops.clip(keras.ops.minimum(rising, falling), 0, 1)
+
+    def get_config(self):
+        return dict(vars(self))
 
 
 _FUNCTIONS = SimpleNamespace(**globals(), getitem=operator.getitem)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
-from kscale.data.example_rows import Rows, chosen_rows, chunks_of
+from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
 from kscale.data.holding import Holder, bytes_needed
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
@@ -62,7 +62,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
     inputs, preprocessing = _fitted(raw, held["train"])
-    holder = Holder(options.memory, _needed(raw, inputs))
+    holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
         # Raw rows of the largest part leave memory as soon as they are encoded.
@@ -137,18 +137,14 @@ def _held(
     raw: RawData, rows: PartRows, memory: int | None
 ) -> dict[PartName, dict[str, Rows]]:
     known = [fit.known_input() for fit in raw.fits]
-    holder = Holder(memory, _needed(raw, [item for item in known if item]))
-    held: dict[PartName, dict[str, Rows]] = {part: {} for part in rows}
-    for name in raw.parts["train"].inputs:
-        for part, chosen in rows.items():
-            given = raw.parts.get(part, raw.parts["train"])
-            held[part][name] = holder.raw(given.inputs[name], chosen)
-    return held
-
-
-def _needed(raw: RawData, inputs: list[Input]) -> int:
-    examples = sum(len(part) for part in raw.parts.values())
-    return bytes_needed(raw.parts["train"].inputs, examples, inputs)
+    holder = Holder(memory, bytes_needed(raw, [item for item in known if item]))
+    return {
+        part: {
+            name: holder.hold(chosen_rows(array.rows, chosen), array.is_slow)
+            for name, array in raw.parts.get(part, raw.parts["train"]).inputs.items()
+        }
+        for part, chosen in rows.items()
+    }
 
 
 def _fitted(
@@ -173,7 +169,8 @@ def _encoded(
     for item in inputs:
         prepared = preprocessing[item.name]
         raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
-        found[item.name] = holder.encoded(item, prepared, raw)
+        rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
+        found[item.name] = holder.hold(rows, not prepared.is_cheap)
     return found
 
 

@@ -1,23 +1,14 @@
 """Where examples are held: in memory, or on disk where memory is too small."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import (
-    ComputedRows,
-    Rows,
-    StoredRows,
-    chosen_rows,
-    chunks_of,
-    row_bytes,
-)
+from kscale.data.example_rows import Rows, StoredRows, chunks_of, row_bytes
 from kscale.data.memory import free_bytes
-from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.raw import RawArray
-from kscale.data.splitting import Indices
+from kscale.data.raw import RawData
 from kscale.task.tasks import Input
 
 _SHARE = 0.5  # of the memory that is free, for data
@@ -36,25 +27,19 @@ class Holder:
     def __init__(self, memory: int | None, needed: int) -> None:
         self.in_memory = needed <= most_bytes(memory)
 
-    def raw(self, array: RawArray, chosen: Indices | None) -> Rows:
-        """The chosen rows of a raw array, or all rows; rows on disk stay there."""
-        rows = chosen_rows(array.rows, chosen)
-        if not array.is_slow:
+    def hold(self, rows: Rows, is_slow: bool) -> Rows:
+        """The rows in memory or on disk; what is fast to read again stays there.
+
+        Args:
+            rows: Texts are held in memory in any case.
+            is_slow: Whether making the rows takes longer than reading them from disk.
+        """
+        if not is_slow:
             is_held = self.in_memory or rows.dtype.kind == "T"
             return rows[:] if is_held else rows
         if self.in_memory:
             return filled(chunks_of(rows), rows.shape, rows.dtype)
         return StoredRows(chunks_of(rows), rows.shape[1:], rows.dtype)
-
-    def encoded(
-        self, item: Input, preprocessing: Preprocessing, raw: Mapping[str, Rows]
-    ) -> Rows:
-        computed = ComputedRows(preprocessing.apply, dict(raw), item.shape, item.dtype)
-        if preprocessing.is_cheap:
-            return computed[:] if self.in_memory else computed
-        if self.in_memory:
-            return filled(chunks_of(computed), computed.shape, item.dtype)
-        return StoredRows(chunks_of(computed), item.shape, item.dtype)
 
 
 def filled(
@@ -69,10 +54,10 @@ def filled(
     return whole
 
 
-def bytes_needed(
-    arrays: Mapping[str, RawArray], examples: int, inputs: list[Input]
-) -> int:
+def bytes_needed(raw: RawData, inputs: Sequence[Input]) -> int:
     """Bytes of all examples: raw, and as networks read them here and on the device."""
-    raw = sum(row_bytes(array.rows) for array in arrays.values())
+    examples = sum(len(part) for part in raw.parts.values())
+    arrays = raw.parts["train"].inputs.values()
+    given = sum(row_bytes(array.rows) for array in arrays)
     read = sum(4 * int(np.prod(item.shape)) for item in inputs)
-    return examples * (raw + 2 * read)
+    return examples * (given + 2 * read)

@@ -11,7 +11,7 @@ import numpy as np
 from kscale.building.models import build_model
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.losses import loss_for_fit, metric_for_fit
-from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown, make_adamw
+from kscale.engine.tensorflow.schedule import make_adamw, make_schedule
 from kscale.errors import BudgetError, SpecError
 from kscale.naming import layer_name
 from kscale.networks.budget import Budget
@@ -164,8 +164,7 @@ class FamilyHyperModel(keras_tuner.HyperModel):
     def _schedule(self, rate: float) -> Any:
         if self.steps is None:
             return rate
-        recipe = Recipe(1, 1)
-        return WarmupSteadyCooldown(rate, self.steps, recipe.warmup, recipe.cooldown)
+        return make_schedule(Recipe(1, 1), self.steps, rate)
 
     def _fitting_defaults(self) -> dict[str, Value]:
         """Defaults of all knobs: those of the family, or the largest that fit.

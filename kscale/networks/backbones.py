@@ -46,10 +46,6 @@ class Backbone(Layer):
         is_tuned: Whether it is trained; if not, its norms work as in inference.
         weights: `imagenet`, `none`, or the path of a file of weights.
         scale, offset: Those of the task's `Input`.
-        features, params, flops: What it gives, holds and computes.
-        statistics: Params that no training changes.
-        inner: Bytes that it needs while it runs, its output left out.
-        kept: Bytes of its insides that the backward pass reads.
     """
 
     network: str
@@ -58,12 +54,6 @@ class Backbone(Layer):
     weights: str
     scale: tuple[float, ...]
     offset: tuple[float, ...]
-    features: int
-    params: int
-    flops: int
-    statistics: int
-    inner: int
-    kept: int
 
 
 class Network(NamedTuple):
@@ -116,9 +106,6 @@ def side_for(network: str, side: int, shape: tuple[int, ...]) -> int:
             of the image, or else the largest.
         shape: Shape of the image.
 
-    Raises:
-        SpecError: The network does not take the side.
-
     Example:
 
     >>> [side_for("vgg16", 0, (n, n, 3)) for n in (8, 96, 97, 500)]
@@ -160,6 +147,7 @@ class Counts(NamedTuple):
         return self.file.format(side=with_weights)
 
 
+@cache
 def counts_of(network: str) -> Counts:
     """What a network costs."""
     row = _table()[network]

@@ -11,7 +11,7 @@ A width may be an `int` or a NumPy int64 array; arrays can be sized but not buil
 """
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 from kscale.errors import SpecError
@@ -189,9 +189,6 @@ class Attention(Layer):
         heads: Number of heads.
         causal: Whether a position reads only itself and earlier positions.
         dropout: Rate applied to the attention weights.
-
-    Raises:
-        SpecError: The heads do not divide the width.
     """
 
     width: Count
@@ -282,9 +279,6 @@ class Recurrent(Layer):
         cell: `lstm` or `gru`.
         bidirectional: Whether a second layer reads from the end; outputs are joined.
         sequences: Whether the output is the state at every position, or the last state.
-
-    Raises:
-        SpecError: The cell is of another kind.
     """
 
     units: Count
@@ -295,6 +289,39 @@ class Recurrent(Layer):
     def __post_init__(self) -> None:
         if self.cell not in ("lstm", "gru"):
             raise SpecError(f"`cell` is one of lstm, gru, not {self.cell!r}.")
+
+
+@dataclass(frozen=True)
+class RandomShift(Layer):
+    """`keras.layers.RandomTranslation`, in training only; borders are repeated.
+
+    Args:
+        down: Most of the height by which an image is moved up or down.
+        across: Most of the width by which it is moved left or right.
+    """
+
+    down: float
+    across: float
+
+
+@dataclass(frozen=True)
+class RandomFlip(Layer):
+    """`keras.layers.RandomFlip`: half of the images mirrored, in training only."""
+
+
+@dataclass(frozen=True)
+class RandomErase(Layer):
+    """`keras.layers.RandomErasing`: a rectangle of zeros, in training only.
+
+    Args:
+        most: Largest share of the image that is erased.
+    """
+
+    most: float
+
+
+AUGMENTATIONS = (RandomShift, RandomFlip, RandomErase)
+"""Records that change inputs at random; only the next layer reads the output."""
 
 
 @dataclass(frozen=True)
@@ -378,3 +405,13 @@ def flat_layers(blueprint: Blueprint) -> Iterator[Layer]:
             waiting += layer.body[::-1]
         else:
             yield layer
+
+
+def without_augmentation(blueprint: Blueprint) -> Blueprint:
+    """The network as it is used after training.
+
+    The layers of Keras change their inputs whenever a call does not say that nothing is
+    trained.
+    """
+    kept = tuple(r for r in blueprint.layers if not isinstance(r, AUGMENTATIONS))
+    return replace(blueprint, layers=kept)

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-from kscale.networks import augmentation
 from kscale.networks import blueprint as bp
-from kscale.networks.backbones import Backbone
+from kscale.networks.backbones import Backbone, counts_of
 from kscale.networks.blueprint import Layer
 from kscale.networks.whole_numbers import are_equal
 
@@ -227,13 +226,16 @@ def _backbone(layer: Backbone, read: list[Tensor]) -> Cost:
     channels = _image(read)[-1]
     if channels not in (1, 3):
         raise Misfit("an image of 1 or 3 channels")
+    counts = counts_of(layer.network)
+    flops, peak, held = counts.costs[layer.side]
+    output = tensor((counts.features,))
     return Cost(
-        tensor((layer.features,)),
-        params=layer.params,
-        frozen=layer.statistics if layer.is_tuned else layer.params,
-        flops=layer.flops,
-        inner=layer.inner,
-        kept=layer.kept if layer.is_tuned else 0,
+        output,
+        params=counts.params,
+        frozen=counts.statistics if layer.is_tuned else counts.params,
+        flops=flops,
+        inner=peak - output.bytes,
+        kept=held - output.bytes if layer.is_tuned else 0,
     )
 
 
@@ -248,9 +250,9 @@ RULES: dict[type[Layer], Callable[[Any, list[Tensor]], Cost]] = {
     bp.BatchNorm: _batch_norm,
     bp.LayerNorm: lambda layer, read: Cost(read[0], params=2 * read[0].shape[-1]),
     bp.Dropout: _same,
-    augmentation.RandomShift: _same_image,
-    augmentation.RandomFlip: _same_image,
-    augmentation.RandomErase: _same_image,
+    bp.RandomShift: _same_image,
+    bp.RandomFlip: _same_image,
+    bp.RandomErase: _same_image,
     bp.Embedding: _embedding,
     bp.KnownTokens: lambda layer, read: Cost(tensor(_ids(read))),
     bp.Positions: _positions,

@@ -168,14 +168,10 @@ def _without_training(config: Any) -> Any:
 
 def _check_stock(config: Any, name: str) -> None:
     """Refuse a config with a class that is not Keras', before any is looked up."""
-    if isinstance(config, list):
-        for item in config:
-            _check_stock(item, name)
-    if not isinstance(config, dict):
-        return
-    if "class_name" in config:
+    if isinstance(config, dict) and "class_name" in config:
         _check_class(config, name)
-    for value in config.values():
+    inside = config.values() if isinstance(config, dict) else config
+    for value in inside if isinstance(config, dict | list) else ():
         _check_stock(value, name)
 
 
@@ -196,7 +192,9 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     is_of_applications = (
         str(module).startswith("keras.src.applications.") and kind in _OF_APPLICATIONS
     )
-    if _STOCK.fullmatch(str(module)) or is_of_applications or _is_registered(config):
+    # The program that calls this may have registered a class.
+    known = keras.saving.get_registered_object(config.get("registered_name"))
+    if _STOCK.fullmatch(str(module)) or is_of_applications or known is not None:
         return
     path = f"{module}.{kind}" if module else kind
     what = f"function, {function}" if function else f"class, {path}"
@@ -204,9 +202,3 @@ def _check_class(config: dict[str, Any], name: str) -> None:
         f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
         "can be counted from a file."
     )
-
-
-def _is_registered(config: dict[str, Any]) -> bool:
-    """Whether the program that calls this has registered the class."""
-    found = keras.saving.get_registered_object(config.get("registered_name"))
-    return found is not None

@@ -14,7 +14,7 @@ from kscale.data.scaling import Scaling
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.errors import ExportError
 from kscale.naming import input_names, layer_name, single_or_named
-from kscale.networks.augmentation import without_augmentation
+from kscale.networks.blueprint import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.ship.formats.base import write_whole

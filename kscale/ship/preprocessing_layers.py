@@ -31,18 +31,15 @@ def apply_layers(preprocessing: Preprocessing, raw: Tensors, name: str) -> Any:
 
 def rescaled(tensor: Any, scaling: Scaling, name: str) -> Any:
     """A tensor after `keras.layers.Rescaling`."""
-    scale, offset = list(scaling.scale), list(scaling.offset)
-    if len(scale) == 1:
-        return keras.layers.Rescaling(scale[0], offset[0], name=name)(tensor)
+    scale, offset = (
+        values[0] if len(values) == 1 else list(values)
+        for values in (scaling.scale, scaling.offset)
+    )
     return keras.layers.Rescaling(scale, offset, name=name)(tensor)
 
 
 def _scaled(item: Scaled, raw: Tensors, name: str) -> Any:
     return rescaled(raw[item.raw.name], item.scaling, f"{name}_scaling")
-
-
-def _unchanged(item: Unchanged, raw: Tensors, name: str) -> Any:
-    return raw[item.raw.name]
 
 
 def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
@@ -134,7 +131,7 @@ def _word_for_unknown(words: Sequence[str]) -> str:
 LAYERS: dict[type[Preprocessing], Callable[[Any, Tensors, str], Any]] = {
     LogMel: _log_mel,
     Scaled: _scaled,
-    Unchanged: _unchanged,
+    Unchanged: lambda item, raw, name: raw[item.raw.name],
     TableColumns: _columns,
     TextTokens: _text,
 }

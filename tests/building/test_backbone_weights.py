@@ -183,9 +183,10 @@ def test_a_search_over_backbones_leaves_a_model_of_stock_layers(tmp_path: Path) 
         finalist_seeds=1,
         run=tmp_path / "run",
     )
-    tried = {r.spec["backbone"] for r in run.results if r.spec.family == "pretrained"}
+    tuned = [r for r in run.trainings if r.spec.family == "pretrained"]
+    tried = {training.spec["backbone"] for training in tuned}
     assert tried == {"mobilenet_0.25", "mobilenet_v2_0.35"}
-    assert all(r.trainable < 20_000 for r in run.results)
+    assert all(r.trainable < 20_000 for r in run.trainings)
     saved = sorted((tmp_path / "run" / "models").glob("*.keras"))
     assert saved
     for path in saved:

@@ -22,7 +22,6 @@ from kscale.building.models import build_model
 from kscale.errors import SpecError
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
-from kscale.networks.augmentation import AUGMENTATIONS
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import (
     BODY_INPUT,
@@ -56,7 +55,7 @@ X = Input("x", "vector", (4,))
 def test_every_record_is_counted_and_built() -> None:
     records = {
         cls
-        for cls in (*vars(bp).values(), *AUGMENTATIONS, Backbone)
+        for cls in (*vars(bp).values(), Backbone)
         if isinstance(cls, type) and issubclass(cls, Layer)
     } - {Layer, Repeat}
     assert records == RULES.keys() == KERAS_CALLS.keys()

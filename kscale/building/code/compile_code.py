@@ -1,7 +1,7 @@
 """Code that compiles a network as it was trained.
 
-What holds for all networks stands in `compile_code.txt`: the schedule, the loss with
-label smoothing, and the beginning of `compile_model`.
+What holds for all networks stands in `compile_code.txt`: the loss with label smoothing,
+and the beginning of `compile_model`. The schedule is that of `kscale.building.models`.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from kscale.building.code.layout import INDENT, Code, literal, statement
+from kscale.building.code.network import texts_of_models
 from kscale.building.code.words import constant_names
 from kscale.building.keras_calls import call
 from kscale.naming import layer_name, single_or_named
@@ -74,9 +75,9 @@ def compile_code(
     heads = dict(zip(map(layer_name, head_names(task)), task.targets, strict=True))
     names = _weight_names(settings, task)
     text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
-    schedule, smoothed, start = text.rstrip().split("\n\n\n")
+    smoothed, start = text.rstrip().split("\n\n\n")
     losses = {name: _loss(target, settings) for name, target in heads.items()}
-    definitions = [schedule]
+    definitions = [texts_of_models()["Schedule"]]
     definitions += [smoothed] if "smoothed" in losses.values() else []
     asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
     if names and len(heads) > 1:
@@ -92,7 +93,11 @@ def compile_code(
 
 def _compile_lines(heads: Mapping[str, Target], losses: Mapping[str, Any]) -> list[str]:
     """The lines of `compile_model` that differ between tasks."""
-    metrics = {name: [_metric(target)] for name, target in heads.items()}
+    watched = {name: target.head.watched for name, target in heads.items()}
+    metrics = {
+        name: [call(f"keras.metrics.{metric.name}", **metric.arguments)]
+        for name, metric in watched.items()
+    }
     weights = {"loss_weights": Code("weights")} if len(heads) > 1 else {}
     options = {"loss": Code("loss"), **weights, "metrics": Code("metrics")}
     return [
@@ -110,11 +115,6 @@ def _loss(target: Target, settings: TrainingSettings) -> Any:
         return Code("smoothed")
     extra = {"label_smoothing": smoothing} if smoothing and head.smooths else {}
     return call(f"keras.losses.{head.loss.name}", **head.loss.arguments, **extra)
-
-
-def _metric(target: Target) -> Any:
-    watched = target.head.watched
-    return call(f"keras.metrics.{watched.name}", **watched.arguments)
 
 
 def _sample_weight(heads: Mapping[str, Target], names: Mapping[str, str]) -> str:

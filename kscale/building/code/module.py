@@ -71,32 +71,23 @@ def module_code(subject: Subject) -> str:
 
 
 def _docstring(subject: Subject, inputs: list[Words], outputs: list[Words]) -> str:
+    spec = subject.spec
+    shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
     several = ", by the names that `fit` takes targets by" if len(outputs) > 1 else ""
     paragraphs = [
-        _title(subject),
-        f"{_knobs(subject.spec)} {subject.result}",
+        f"{spec.family}{shape}: {subject.params:,} parameters.",
+        f"{_knobs(spec)} {subject.result}",
         f"Inputs: {' '.join(item.text for item in inputs)}",
         f"Outputs{several}: {' '.join(item.text for item in outputs)}",
         subject.settings.sentence,
         "Written by kscale. The weights are new; the trained ones are in the run.",
     ]
-    texts = [_filled(_quotable(text.strip())) for text in paragraphs]
-    return '"""' + "\n\n".join(texts) + '\n"""'
-
-
-def _filled(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _quotable(text: str) -> str:
-    """Text that may stand in a docstring."""
-    return text.replace("\\", "\\\\").replace('"', "'")
-
-
-def _title(subject: Subject) -> str:
-    spec = subject.spec
-    shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
-    return f"{spec.family}{shape}: {subject.params:,} parameters."
+    # Neither may end the docstring.
+    texts = [it.strip().replace("\\", "\\\\").replace('"', "'") for it in paragraphs]
+    wrapper = textwrap.TextWrapper(
+        _WIDTH, break_long_words=False, break_on_hyphens=False
+    )
+    return '"""' + "\n\n".join(map(wrapper.fill, texts)) + '\n"""'
 
 
 def _knobs(spec: Spec) -> str:

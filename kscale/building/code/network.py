@@ -40,12 +40,23 @@ def network_code(blueprint: Blueprint) -> tuple[str, ...]:
 @cache
 def layer_functions() -> dict[str, str]:
     """By name, text of the functions that make layers, beside those of Keras."""
+    texts = texts_of_models().items()
+    return {name: text for name, text in texts if text.startswith("def ")}
+
+
+@cache
+def texts_of_models() -> dict[str, str]:
+    """By name, text of what stands at the top of `kscale.building.models`."""
     text = files("kscale.building").joinpath("models.py").read_text("utf-8")
-    return {
-        node.name: str(ast.get_source_segment(text, node))
-        for node in ast.parse(text).body
-        if isinstance(node, ast.FunctionDef) and not node.returns
-    }
+    lines = text.splitlines()
+    found: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            start = min(it.lineno for it in (node, *node.decorator_list))
+            found[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
+        elif found:
+            return found  # what follows is not printed
+    return found
 
 
 @cache

@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
+from kscale.building.models import Schedule
 from kscale.engine.base import Outputs
 from kscale.engine.progress import Progress, progress_in
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
-from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown
 from kscale.tuning.trainer import RunningTraining
 
 
@@ -103,7 +103,7 @@ def first_rate(optimizer: Any, asked: float) -> float:
             same in 32 bits, or none that is a number, and for a schedule of kscale's,
             whose first rate is not its largest.
     """
-    if isinstance(getattr(optimizer, "_learning_rate", None), WarmupSteadyCooldown):
+    if isinstance(getattr(optimizer, "_learning_rate", None), Schedule):
         return asked
     try:
         rate = float(f"{float(optimizer.learning_rate):.6g}")

@@ -2,7 +2,6 @@
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.augmentation import RandomErase, RandomFlip, RandomShift
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base
 from kscale.task.tasks import Task
@@ -80,11 +79,11 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
         layers.append(bp.Reshape((*item.shape, 1), name="image"))
     if "shift" in augment:
         across = 0.0 if is_sound else _MOST_SHIFT
-        layers.append(RandomShift(_MOST_SHIFT, across, name="augment/shift"))
+        layers.append(bp.RandomShift(_MOST_SHIFT, across, name="augment/shift"))
     if "flip" in augment:
-        layers.append(RandomFlip(name="augment/flip"))
+        layers.append(bp.RandomFlip(name="augment/flip"))
     if "erase" in augment:
-        layers.append(RandomErase(_MOST_ERASED, name="augment/erase"))
+        layers.append(bp.RandomErase(_MOST_ERASED, name="augment/erase"))
     return layers
 
 

@@ -23,7 +23,7 @@ Example:
 (True, 12810)
 """
 
-from kscale.networks.backbones import NETWORKS, SIDES, Backbone, counts_of, side_for
+from kscale.networks.backbones import NETWORKS, SIDES, Backbone, side_for
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import base
 from kscale.networks.families.images import DROPOUT, image_shape
@@ -33,24 +33,13 @@ from kscale.task.tasks import Task
 def _network(
     task: Task, *, backbone: str, tuned: str, side: int, weights: str, dropout: float
 ) -> Blueprint:
-    shape = image_shape(task, "pretrained")
-    side = side_for(backbone, side, shape)
-    counts = counts_of(backbone)
-    flops, peak, held = counts.costs[side]
-    output = 4 * counts.features
     trunk = Backbone(
         backbone,
-        side,
+        side_for(backbone, side, image_shape(task, "pretrained")),
         tuned == "all",
         weights,
         task.inputs[0].scale,
         task.inputs[0].offset,
-        features=counts.features,
-        params=counts.params,
-        flops=flops,
-        statistics=counts.statistics,
-        inner=peak - output,
-        kept=held - output,
         name="backbone",
     )
     return base.with_heads(task, [trunk, *base.dropped(dropout)])

@@ -32,22 +32,11 @@ class Format:
     check: Callable[[Path], None] = lambda path: None
 
 
-def export_model(
-    model: "keras.Model",
-    task: Task,
-    path: Path,
-    form: Format,
-) -> None:
-    """Write a model in a form, wholly or not at all.
-
-    Args:
-        model: What to write.
-        task: The task that the model was trained for.
-        path: A file or a folder that `check_target` allows.
-        form: How to write the model.
+def export_model(model: "keras.Model", task: Task, path: Path, form: Format) -> None:
+    """Write a model in a form to a path that `check_target` allows.
 
     Raises:
-        ExportError: The model cannot be written.
+        ExportError: The model cannot be written; what was there is there still.
     """
     write_whole(path, lambda partial: form.write(model, task, partial))
 
@@ -83,15 +72,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def check_target(path: Path, form: Format, overwrite: bool) -> None:
-    """Raise unless a model may be written to a path.
+    """Raise unless a model may be written in a form to a path.
 
     Args:
-        path: A file or a folder, as the form has it.
-        form: How the model is written.
         overwrite: Whether a model of this form at the path may be replaced.
-
-    Raises:
-        ExportError: The path does not suit the form, or something is there.
     """
     form.check(path)
     if not (path.exists() or path.is_symlink()):

@@ -13,9 +13,9 @@ from contracts.keras_code import run_code
 from reports.made_runs import IMAGES, TABLE, cnn, digits_results, made_result, made_run
 
 from kscale.building.code.words import PREPARED, constant_names, words_of_input
+from kscale.building.models import Schedule
 from kscale.data.preprocessing import PREPROCESSINGS
 from kscale.data.preprocessing.table_columns import Category, Number, TableColumns
-from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
 from kscale.run import Run
@@ -118,7 +118,7 @@ def test_code_of_classes_trains_as_the_search_did(tmp_path: Path) -> None:
     model = defined["compile_model"](defined["build_model"]())
     schedule = model.optimizer._learning_rate
     steps = 1149 // 64 * 20
-    ours = WarmupSteadyCooldown(0.003, steps, 0.05, 0.25)
+    ours = Schedule(steps, 0.003, 0.05, 0.25)
     at = np.arange(0, steps, 7)
     np.testing.assert_allclose(schedule(at), ours(at), rtol=1e-5)
     assert type(schedule).from_config(schedule.get_config()).steps == steps

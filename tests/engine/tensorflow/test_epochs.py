@@ -9,11 +9,12 @@ import tensorflow as tf
 from tuning.made_data import digits, made_loop, run_epochs, small_spec, weights_of
 from warm_python import WarmPython
 
+from kscale.building.models import Schedule
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.epochs import is_worth_compiling
 from kscale.engine.tensorflow.placing import network_target
-from kscale.engine.tensorflow.schedule import WarmupSteadyCooldown, make_optimizer
+from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.networks.families import find_family
 
 RECIPE = Recipe(epochs=4, batch_size=64)
@@ -138,7 +139,7 @@ def test_mirrored_on_two_devices_equals_one_device(warm_python: WarmPython) -> N
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:
-    schedule = WarmupSteadyCooldown(0.1, steps=100, warmup=0.1, cooldown=0.2)
+    schedule = Schedule(100, 0.1, warmup=0.1, cooldown=0.2)
     rates = np.array([float(schedule(step)) for step in range(100)])
     np.testing.assert_allclose(rates[:10], 0.1 * np.arange(1, 11) / 10, rtol=1e-5)
     np.testing.assert_allclose(rates[10:79], 0.1, rtol=1e-5)

@@ -10,7 +10,7 @@ from contracts.family import check_size_equals_keras, example_inputs
 
 from kscale.building.models import build_model
 from kscale.errors import SpecError
-from kscale.networks.augmentation import without_augmentation
+from kscale.networks.blueprint import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.images import augments_for
 from kscale.task.tasks import InputKind, Task

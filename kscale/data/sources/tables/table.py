@@ -3,7 +3,6 @@
 import keyword
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.examples import Reader
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
@@ -43,6 +43,7 @@ from kscale.errors import DataError, unknown_name
 from kscale.text import listed
 
 _TAKEN = {*keyword.kwlist, "self", "inputs", "args", "kwargs"}
+_TITLES = {"number": "Numbers", "category": "Categories", "text": "Text"}
 _USABLE = ("label", "ignore", "split_by", "text")
 
 
@@ -56,10 +57,6 @@ class _Plan:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
-    @property
-    def is_text(self) -> bool:
-        return self.columns[0].holds == "text"
-
 
 def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     """Raw arrays of CSV files, one file for each part.
@@ -70,7 +67,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     """
     files, lacking = _with_labels(paths, options)
     plan = _planned(files["train"], survey(files["train"]), options)
-    _check_options(plan, options)
+    fit, reader = _fit_and_reader(plan.columns, options)
     read = {part: _read(file, plan) for part, file in files.items()}
     cells = {part: each.labels for part, each in read.items()}
     targets = {label.name: label_arrays(label, cells) for label in plan.labels}
@@ -82,8 +79,8 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
             )
             for part, each in read.items()
         },
-        fits=(_fit(plan, options),),
-        reader=TextReader(plan.columns) if plan.is_text else TableReader(plan.columns),
+        fits=(fit,),
+        reader=reader,
         class_names={name: each.names for name, each in targets.items()},
         groups={
             part: RawArray.of(group, each.groups)
@@ -203,13 +200,6 @@ def _plain_name(column: str) -> str:
     return name + "_" * (name in _TAKEN)
 
 
-def _check_options(plan: _Plan, options: Options) -> None:
-    if plan.is_text:
-        options.refuse_except("a table of text", *_USABLE, "vocabulary", "length")
-    else:
-        options.refuse_except("a table without text", *_USABLE)
-
-
 @dataclass(frozen=True)
 class _Read:
     """What a file holds: inputs by raw name, labels, and a key of each row's group."""
@@ -251,13 +241,20 @@ def _values(
         raise DataError(not_a_number(where, column.column, cells[odd])) from error
 
 
-def _fit(plan: _Plan, options: Options) -> Fit:
-    names: dict[str, list[str]] = defaultdict(list)
-    for each in plan.columns:
-        names[each.holds].append(each.name)
-    if plan.is_text:
-        return TextFit(tuple(names["text"]), options.vocabulary, options.length)
-    return TableFit(tuple(names["number"]), tuple(names["category"]))
+def _fit_and_reader(
+    columns: tuple[TableColumn, ...], options: Options
+) -> tuple[Fit, Reader]:
+    """How the columns are read, all text or no text; refuses what is of no use."""
+    names = {
+        holds: tuple(each.name for each in columns if each.holds == holds)
+        for holds in ("text", "number", "category")
+    }
+    if names["text"]:
+        options.refuse_except("a table of text", *_USABLE, "vocabulary", "length")
+        fit = TextFit(names["text"], options.vocabulary, options.length)
+        return fit, TextReader(columns)
+    options.refuse_except("a table without text", *_USABLE)
+    return TableFit(names["number"], names["category"]), TableReader(columns)
 
 
 def _notes_on_targets(plan: _Plan, cells: LabelCells) -> list[str]:
@@ -279,13 +276,10 @@ def _notes_on_parts(files: Mapping[PartName, CsvFile]) -> list[str]:
 
 def _notes_on(columns: Sequence[TableColumn]) -> list[str]:
     notes = []
-    for holds, what in (("number", "Numbers"), ("category", "Categories")):
+    for holds, what in _TITLES.items():
         names = [each.column for each in columns if each.holds == holds]
-        notes += [f"{what}: {listed(names)}."] if names else []
-    names = [each.column for each in columns if each.holds == "text"]
-    if names:
-        after = ", joined in this order" if len(names) > 1 else ""
-        notes.append(f"Text: {listed(names)}{after}.")
+        after = ", joined in this order" if holds == "text" and len(names) > 1 else ""
+        notes += [f"{what}: {listed(names)}{after}."] if names else []
     renamed = [f"{c.column!r} is {c.name}" for c in columns if c.column != c.name]
     if renamed:
         notes.append(f"Inputs of the model have plainer names: {listed(renamed)}.")

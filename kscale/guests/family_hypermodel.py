@@ -94,13 +94,7 @@ def as_hypermodel(
 
 
 class FamilyHyperModel(keras_tuner.HyperModel):
-    """What `as_hypermodel` gives.
-
-    Args:
-        space: One family, with what may vary and the budget.
-        steps: Steps of a whole training, or None for a constant learning rate.
-        seed: Decides the initial weights.
-    """
+    """What `as_hypermodel` gives, for a space of one family."""
 
     def __init__(self, space: Space, steps: int | None, seed: int) -> None:
         super().__init__(name=space.families[0].name)

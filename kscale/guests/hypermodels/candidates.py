@@ -33,10 +33,7 @@ _SECONDS_BETWEEN_NOTES = 5.0
 class UserCandidates:
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
-    Args:
-        models: What is drawn and built.
-        dataset: What the models are given.
-        pool: The specs inside the budget.
+    The data set is the one that the models are given.
     """
 
     models: UserModels

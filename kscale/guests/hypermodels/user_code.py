@@ -23,13 +23,7 @@ _INSTALLED = (f"{HERE}/", sys.base_prefix)
 
 @dataclass(frozen=True)
 class UserCode:
-    """A hypermodel and the place of its code.
-
-    Args:
-        name: `module:name`.
-        hypermodel: Builds models.
-        folder: Folder in which a module that was imported by name was found.
-    """
+    """A hypermodel, its `module:name` and the folder of a module imported by name."""
 
     name: str
     hypermodel: keras_tuner.HyperModel
@@ -198,11 +192,7 @@ def place_of(error: BaseException | None) -> str:
 def known_objects(hypermodel: str | None) -> Iterator[None]:
     """A context in which Keras knows the classes and functions of a user's module.
 
-    Args:
-        hypermodel: `MODULE:NAME`; None for no module.
-
-    Raises:
-        SpecError: The module cannot be imported.
+    The module is that of `MODULE:NAME`; there is none where the name is None.
     """
     if hypermodel is None:
         yield

@@ -76,11 +76,8 @@ def call_fit(
     does not take, are left out.
 
     Args:
-        models: The user's models.
-        hp: Hyperparameters of the model.
-        model: The compiled model.
-        dataset: What the model trains and validates on.
-        recipe: Epochs and batches.
+        models, hp, model: The compiled model, and what it was built from.
+        dataset, recipe: What the model trains and validates on, epochs and batches.
         watch: A callback to pass on.
         class_weights: As `class_weights_of` gives them.
         most: Most examples of each part.

@@ -42,13 +42,10 @@ _PREDICT_BATCH = 512
 
 
 class UserTrainer:
-    """Trains a user's models by their `fit`; of one that cannot be saved, it ships
-    the weights. `Watch` says how an interrupted training goes on.
+    """Trains a user's models by their `fit`, on the data set as they take it.
 
-    Args:
-        setup: What all trainings share.
-        models: The user's models.
-        dataset: The data set as the models take it.
+    `Watch` says how an interrupted training goes on. Of a model that cannot be saved,
+    the weights are shipped.
     """
 
     def __init__(

@@ -215,14 +215,9 @@ def _counted(
 
 @dataclass(frozen=True)
 class _Project:
-    """A finished search of KerasTuner.
+    """A finished search of KerasTuner, with the trials that have ended.
 
-    Args:
-        folder: Its folder.
-        name: Name of the hypermodel.
-        trials: The trials that have ended.
-        task: What the models take in and put out.
-        metric: The metric whose best value is the score.
+    The name is that of the hypermodel, the score of a trial the best of the metric.
     """
 
     folder: Path

@@ -80,8 +80,7 @@ def fed(
     """Examples in a form, by name: arrays or Keras tensors, as they are read.
 
     Args:
-        dataset: Where the examples are from.
-        feeding: The form.
+        dataset, feeding: Where the examples are from, and the form.
         read: Gives what networks read, by the name of the input.
         kept: Raw inputs that are kept, by name; the others are restored.
     """
@@ -127,12 +126,8 @@ def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]
 class Feeder:
     """A model together with the form in which examples are given to it.
 
-    Args:
-        model: Any Keras model.
-        dataset: Where the examples are from.
-        feeding: The form.
-        places: For each input of the model, the name of what it gets and its shape;
-            empty for a model that does not say what it takes.
+    `places` has, for each input of the model, the name of what the input gets and the
+    shape; nothing for a model that does not say what it takes.
     """
 
     model: keras.Model

@@ -69,10 +69,7 @@ class RetrainedReference:
     """The present model trained anew, as a reference of a search.
 
     A training that was interrupted goes on from its checkpoint, as that of any network.
-
-    Args:
-        present: The model.
-        learning_rate: Largest learning rate.
+    The learning rate is the largest of the schedule.
     """
 
     present: Present

@@ -125,15 +125,15 @@ shape_options = together(
 )
 
 
-def knobs_of(
-    settings: Iterable[tuple[str, str]], **named: int | str | None
-) -> dict[str, Any]:
-    """The knobs that `--set` gives, and those that have options of their names."""
-    given = {name: value for name, value in named.items() if value is not None}
-    for name in given:
-        conflict = f"--{name} and --set {name}=... exclude each other."
-        refuse_if(name in dict(settings), conflict)
-    return {**dict(settings), **given}
+def knobs_of(asked: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The knobs that `--set` and options of their names give, taken out of `asked`."""
+    settings = dict(asked.pop("settings"))
+    for name in names:
+        if (value := asked.pop(name)) is not None:
+            conflict = f"--{name} and --set {name}=... exclude each other."
+            refuse_if(name in settings, conflict)
+            settings[name] = value
+    return settings
 
 
 data_option = click.option(

@@ -10,8 +10,9 @@ import click
 
 from kscale.data.class_weights import class_counts
 from kscale.reports.notes import imbalance_notes
+from kscale.reports.quality import number_text
 from kscale.runs.entries import answers_of, best_of
-from kscale.runs.records import Record, Reference, Training
+from kscale.runs.records import Record, Reference, Training, is_trained
 from kscale.search.contract import Job
 from kscale.tuning.listeners import Listener
 from kscale.units import format_count, format_seconds
@@ -39,7 +40,7 @@ class LineListener(Listener):
 
     def started(self, plan: "Plan", folder: Path, recorded: Sequence[Record]) -> None:
         self._plan, data, request = plan, plan.dataset, plan.request
-        self._trained = list(filter(_is_trained, recorded))  # type: ignore[arg-type]
+        self._trained = list(filter(is_trained, recorded))
         before = len(self._trained)
         searched = plan.candidates.most_trials(request.trials) * request.seeds
         compared = len(plan.baselines()) + request.retrain_baseline
@@ -109,15 +110,8 @@ class LineListener(Listener):
     def score(self, score: float) -> str:
         """A score with the name of its metric."""
         objective = self._plan.objective
-        shown = f"{100 * score:.1f} %" if objective.is_share else f"{score:.4g}"
-        return f"{objective.name} {shown}"
-
-
-def _is_trained(record: Record) -> bool:
-    """Whether a record is of a training, or of that of the user's present model."""
-    if isinstance(record, Reference):
-        return record.part == "validation" and record.learning_rate is not None
-    return isinstance(record, Training)
+        unit = " %" if objective.is_share else ""
+        return f"{objective.name} {number_text(score, objective.is_share)}{unit}"
 
 
 class BarListener(LineListener):

@@ -13,7 +13,7 @@ from kscale.networks.families import FAMILIES
 from kscale.reports.counting import (
     change_task,
     count_network,
-    published_task,
+    find_network,
     task_of_shape,
 )
 from kscale.task.tasks import Task
@@ -77,9 +77,7 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
     published = None if is_known or "data" in given else name
     reads_data = not asked["shape"] and published is None
     budget = Budget(**{limit: asked[limit] for limit in options.LIMITS})
-    knobs = options.knobs_of(
-        asked["settings"], depth=asked["depth"], width=asked["width"]
-    )
+    knobs = options.knobs_of(asked, "depth", "width")
     _refuse_conflicts(given, reads_data, budget.is_limited, len(asked["shape"]))
     task = _task(asked, published, reads_data)
     if name is not None:
@@ -116,22 +114,19 @@ def _refuse_conflicts(
     given: Sequence[str], reads_data: bool, is_limited: bool, shapes: int
 ) -> None:
     """Refuse options that would have no effect."""
-    both = "data" in given and "shape" in given
-    options.refuse_if(both, "--data and --input exclude each other.")
-    options.refuse_if(
-        shapes > 1, "--input may be repeated for the file of a model only."
-    )
+    refuse_if, has_name = options.refuse_if, "name" in given
+    refuse_if({"data", "shape"} <= {*given}, "--data and --input exclude each other.")
+    refuse_if(shapes > 1, "--input may be repeated for the file of a model only.")
     for name in given:
         is_unused = name in options.LOADING and name != "vocabulary" and not reads_data
-        options.refuse_if(
-            is_unused, f"{options.flag_of(name)} is for --data, which is not read here."
-        )
-    options.refuse_if(
-        "name" not in given and not is_limited,
+        text = f"{options.flag_of(name)} is for --data, which is not read here."
+        refuse_if(is_unused, text)
+    refuse_if(
+        not has_name and not is_limited,
         "Name a network (kscale size vgg16) or give a limit (--max-params 50k).",
     )
-    options.refuse_if(
-        "name" in given and (is_limited or "families" in given),
+    refuse_if(
+        has_name and (is_limited or "families" in given),
         "Limits and --family list what fits; leave out the name for that.",
     )
 
@@ -147,4 +142,4 @@ def _task(asked: Mapping[str, Any], published: str | None, reads_data: bool) -> 
         return change_task(peek_task(asked["data"], **loading), None, classes, None)
     if published is None:
         return task_of_shape(shape, classes, vocabulary)
-    return change_task(published_task(published), shape, classes, vocabulary)
+    return change_task(find_network(published)[1].task, shape, classes, vocabulary)

@@ -27,16 +27,7 @@ from kscale.tuning.request import single_request
 @outcome_options
 @options.json_option
 @options.quiet_option
-def train(
-    family: str,
-    settings: tuple[tuple[str, str], ...],
-    depth: int | None,
-    width: int | None,
-    weights: str | None,
-    as_json: bool,
-    quiet: bool,
-    **given: Any,
-) -> None:
+def train(family: str, as_json: bool, quiet: bool, **given: Any) -> None:
     """Train one network of FAMILY and score it on the test part.
 
     Leaves a run folder as a search does: results, report and trained model.
@@ -46,7 +37,7 @@ def train(
       kscale train mlp --depth 2 --width 64
       kscale train mlp --depth 2 --width 64 --baseline my_model.keras
     """
-    knobs = options.knobs_of(settings, depth=depth, width=width, weights=weights)
+    knobs = options.knobs_of(given, "depth", "width", "weights")
     given["data"] = options.load_asked(given["data"], given, quiet)
     request = single_request(family, knobs, **given)
     run_search(request, as_json, quiet, all_rows=True)

@@ -71,8 +71,7 @@ def tune(as_json: bool, quiet: bool, **given: Any) -> None:
       kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
     _refuse_knobs_of_no_hypermodel(given)
-    weights = given.pop("weights")
-    given["settings"] = options.knobs_of(given["settings"], weights=weights)
+    given["settings"] = options.knobs_of(given, "weights")
     given["data"] = options.load_asked(given["data"], given, quiet)
     run_search(SearchRequest(**given), as_json, quiet)
 

@@ -17,7 +17,6 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from kscale.reports.hparams import (
     end_summary,
     experiment_summary,
-    is_trained,
     metrics_of,
     shape_name,
     start_summary,
@@ -31,6 +30,7 @@ from kscale.runs.records import (
     Record,
     Reference,
     Training,
+    is_trained,
 )
 
 LOGS = "logs"

@@ -43,16 +43,14 @@ class ClassScore:
     @property
     def precision_interval(self) -> tuple[float, float] | None:
         """95 % interval (Wilson) of the precision."""
-        if self.precision is None:
-            return None
-        return wilson_interval(self.precision, self.answers)
+        share = self.precision
+        return None if share is None else wilson_interval(share, self.answers)
 
     @property
     def recall_interval(self) -> tuple[float, float] | None:
         """95 % interval (Wilson) of the recall."""
-        return (
-            None if self.recall is None else wilson_interval(self.recall, self.support)
-        )
+        share = self.recall
+        return None if share is None else wilson_interval(share, self.support)
 
 
 @dataclass(frozen=True)

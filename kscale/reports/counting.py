@@ -40,7 +40,7 @@ def count_network(
         if task is None:
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
     else:
-        known, named = _named(name)
+        known, named = find_network(name)
         family, own = find_family(named.family), dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
         name = known
@@ -54,26 +54,13 @@ def count_network(
     return ModelSize(title, size, rows, spec.depth, spec.width, about=about)
 
 
-def _named(name: str) -> tuple[str, Named]:
+def find_network(name: str) -> tuple[str, Named]:
+    """A published network by any spelling; the text of an error names families too."""
     try:
         return find_named(name)
     except SpecError as error:
         known = [*FAMILIES, *NAMED]
         raise SpecError(unknown_name("family or network", name, known)) from error
-
-
-def published_task(name: str) -> Task:
-    """What a published network takes in and puts out.
-
-    Raises:
-        SpecError: Neither a family nor a published network has that name.
-
-    Example:
-
-    >>> published_task("vgg16").inputs[0].shape
-    (224, 224, 3)
-    """
-    return _named(name)[1].task
 
 
 def task_of_shape(
@@ -121,7 +108,7 @@ def change_task(
 
     Example:
 
-    >>> change_task(published_task("vgg16"), (32, 32, 3), classes=10).targets[0].outputs
+    >>> change_task(NAMED["VGG16"].task, (32, 32, 3), classes=10).targets[0].outputs
     10
     """
     inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]

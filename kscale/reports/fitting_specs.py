@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group
@@ -38,13 +39,15 @@ class FittingSpecs:
     def largest(self) -> list[tuple[Spec, Size]]:
         """The largest spec of each family and depth, in that order; of equal params,
         the one with more FLOPs is the larger."""
-        found: dict[tuple[str, int], tuple[Spec, Size]] = {}
-        for spec, size in self.specs:
-            key, rank = (spec.family, spec.depth), (size.params, size.flops)
-            there = found.get(key)
-            if there is None or rank > (there[1].params, there[1].flops):
-                found[key] = (spec, size)
-        return [found[key] for key in sorted(found)]
+
+        def shape(pair: tuple[Spec, Size]) -> tuple[str, int]:
+            return pair[0].family, pair[0].depth
+
+        groups = groupby(sorted(self.specs, key=shape), shape)
+        return [
+            max(group, key=lambda pair: (pair[1].params, pair[1].flops))
+            for _, group in groups
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Raw integers; of each family and depth the largest spec."""

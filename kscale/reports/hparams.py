@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Value
 from kscale.runs.recorded import RecordedRun
-from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training
+from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training, is_trained
 from kscale.search.pool import Pool, Space
 from kscale.task.objectives import metric_name, metric_names
 
@@ -79,10 +79,11 @@ def _further_metrics(run: RecordedRun) -> dict[str, tuple[str, str]]:
 def experiment_summary(run: RecordedRun, started: float) -> Summary:
     """What hyperparameters and metrics there are, with the values they may have."""
     identity = run.description["identity"]
+    references = REFERENCES if run.description.get("baseline") else [MAJORITY]
     domains = {
         **_domains(run),
         "epochs": _domain([1, identity["epochs"]]),
-        "family": _domain([*identity["families"], "linear", *_references(run)]),
+        "family": _domain([*identity["families"], "linear", *references]),
         "stage": _domain(["baseline", "search", "finalist"]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),
@@ -146,12 +147,6 @@ def session_values(result: Training | Reference) -> dict[str, Value]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def is_trained(result: Training | Reference) -> bool:
-    """Whether something was trained: not so for the majority class, nor for the user's
-    present model as it is."""
-    return result.learning_rate is not None
-
-
 def shape_name(result: Training | Reference) -> str:
     """Family, depth and width in a few letters."""
     depth, width = result.knobs.get("depth", 0), result.knobs.get("width")
@@ -168,7 +163,7 @@ def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> st
 
 def _domains(run: RecordedRun) -> dict[str, Any]:
     """Values of knobs, and sizes from 1 to the largest of the search or a baseline."""
-    linear, present = find_family("linear"), _present_model(run)
+    linear, present = find_family("linear"), run.description.get("baseline") or {}
     values: dict[str, list[Value]] = {
         knob.name: [knob.default] for knob in linear.all_knobs.values()
     }
@@ -208,15 +203,6 @@ def _drawn(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
     values = dict(run.description.get("hyperparameters") or {})
     values["learning_rate"] = [*_ANY_RATE, *values.get("learning_rate", ())]
     return values, params, run.budget.max_flops or _ANY
-
-
-def _present_model(run: RecordedRun) -> dict[str, Any]:
-    """What `run.json` holds of the user's present model; empty without one."""
-    return dict(run.description.get("baseline") or {})
-
-
-def _references(run: RecordedRun) -> list[str]:
-    return list(REFERENCES) if _present_model(run) else [MAJORITY]
 
 
 def _domain(values: Iterable[Value]) -> Any:

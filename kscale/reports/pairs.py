@@ -40,18 +40,11 @@ def paired(report: Report, row: Row, other: Row) -> Pair | None:
     number = examples if isinstance(examples, int) and examples > 0 else None
     stderr = paired_error(row.left_out, other.left_out)
     if report.objective.is_share:
-        stderr = of_shares(stderr, number or len(row.left_out))
+        # To that of the jackknife comes the `1 / n` of half an example more for each of
+        # the four outcomes of a pair (Agresti & Min 2005), for few examples may decide.
+        stderr = math.hypot(stderr, 1 / (number or len(row.left_out)))
     gain = report.objective.gain(row.test_score, other.test_score)
     return Pair(gain, stderr, number)
-
-
-def of_shares(stderr: float, examples: int) -> float:
-    """The error of a difference of shares, of which few examples may decide.
-
-    To that of the jackknife comes the `1 / n` of half an example more for each of the
-    four outcomes of a pair (Agresti & Min 2005).
-    """
-    return math.hypot(stderr, 1 / examples)
 
 
 def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:

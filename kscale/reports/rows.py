@@ -31,11 +31,11 @@ from kscale.runs.entries import (
 )
 from kscale.runs.records import (
     MAJORITY,
-    RETRAINED,
     Evaluation,
     Record,
     Reference,
     Training,
+    is_trained,
 )
 from kscale.search.pool import always_searched
 from kscale.task.objectives import asked_objective
@@ -62,7 +62,7 @@ def make_report(
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = [row for row in rows if not row.is_front]
     others.sort(key=lambda row: (-asked.objective.gain(row.score, 0.0), row.params))
-    trained = _trained(records)
+    trained = [item for item in records if is_trained(item)]
     report = Report(
         **vars(asked),
         rows=(*front, *others),
@@ -103,17 +103,6 @@ def _compared(records: Sequence[Record], digest: str) -> list[Record]:
         if not isinstance(item, Reference)
         or item.name == MAJORITY
         or item.model == digest
-    ]
-
-
-def _trained(records: Sequence[Record]) -> list[Training | Reference]:
-    """Trainings, that of the user's present model included."""
-    return [
-        item
-        for item in records
-        if isinstance(item, Training)
-        or isinstance(item, Reference)
-        and (item.name, item.part) == (RETRAINED, "validation")
     ]
 
 

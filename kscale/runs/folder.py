@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from kscale.errors import ResultsError
-from kscale.runs.identity import difference_of
 from kscale.runs.records import Record, from_line, to_line
 
 logger = logging.getLogger(__name__)
@@ -110,7 +109,7 @@ class RecordsWriter:
         try:
             self._lock()
             self._claim(description)
-            self._end_partial_line(path)
+            self._end_partial_line()
         except BaseException:
             os.close(self._fd)
             raise
@@ -153,10 +152,10 @@ class RecordsWriter:
             return
         there = read_run(self.folder)
         asked = json.loads(json.dumps(description["identity"]))
-        if different := difference_of(there["identity"], asked):
+        if different := _difference(there["identity"], asked):
             raise ResultsError(f"{self.folder} {different}")
 
-    def _end_partial_line(self, path: Path) -> None:
+    def _end_partial_line(self) -> None:
         """End the half line that a killed process may have left."""
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
@@ -192,3 +191,31 @@ class RecordsWriter:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """How the identity in a folder differs from the one asked for, and what to do, as
+    the end of a sentence on the folder; empty if both are the same."""
+    has, wants = _flat(there), _flat(asked)
+    keys = sorted({*has, *wants} - {"baseline"})  # which older folders hold
+    other = [key for key in keys if has.get(key) != wants.get(key)]
+    if not other:
+        return ""
+    key = other[0]
+    if key == "code" and "families" not in other:
+        return (
+            "holds another search: your code changed since. Undo the change to go on "
+            "with it, or choose another folder with --run to search what it is now."
+        )
+    return (
+        f"holds another search: its {key} is {json.dumps(has.get(key))}, not "
+        f"{json.dumps(wants.get(key))}. Choose another folder with --run."
+    )
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Items by name, those inside the budget and the settings included."""
+    flat: dict[str, Any] = {}
+    for key, value in dict(identity).items():
+        flat |= value if isinstance(value, dict) else {key: value}
+    return flat

@@ -9,7 +9,7 @@ checks the type and the range of each value.
 import math
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import msgspec
 
@@ -262,6 +262,14 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
 
 
 Record = Training | Evaluation | Measurement | Reference
+
+
+def is_trained(record: Record) -> TypeGuard[Training | Reference]:
+    """Whether something was trained, the user's present model anew included: not so for
+    the majority class, nor for the present model as it is."""
+    if isinstance(record, Reference):
+        return record.name == RETRAINED and record.part == "validation"
+    return isinstance(record, Training)
 
 
 def to_line(record: Record) -> str:

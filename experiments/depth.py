@@ -140,7 +140,7 @@ def measured(
             seeds=SEEDS,
             run=RUNS / f"{name}-{family}-{depth}-{epochs or 'recipe'}",
         )
-        tried = [result for result in run.results if result.stage == "search"]
+        tried = [item for item in run.trainings if item.stage == "search"]
         row = {
             "data": name,
             "family": family,

@@ -1,8 +1,4 @@
-"""Networks of `keras.applications`, and the weights that they start from.
-
-The second file of this room that imports Keras: a search asks for weights before it
-builds anything, and Keras knows where the files are.
-"""
+"""Networks of `keras.applications`, and the weights that they start from."""
 
 import contextlib
 import io
@@ -83,11 +79,9 @@ def check_weights(records: Iterable[Backbone]) -> None:
 
 
 def draw_kernels(network: keras.Model, seed_of: Callable[[str], int]) -> None:
-    """Draw the kernels of a network, each from a seed; Keras drew them unseeded.
+    """Draw the kernels of a network, each from the seed of the name of the weight.
 
-    Args:
-        network: The network.
-        seed_of: From the name of a weight inside the network to a seed.
+    Keras drew them unseeded.
     """
     for layer in _layers_of(network):
         for weight in layer.weights:

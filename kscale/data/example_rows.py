@@ -60,8 +60,6 @@ class FileRows:
     Args:
         file: The file; it is closed when the rows are deleted.
         start: Bytes before the first row.
-        shape: `(examples, ...)`.
-        dtype: Type of the numbers.
     """
 
     def __init__(
@@ -161,8 +159,6 @@ class LazyRows:
 
     Args:
         read: Gives all rows.
-        shape: `(examples, ...)`.
-        dtype: Type of the numbers.
     """
 
     def __init__(

@@ -229,10 +229,8 @@ class _Body(NamedTuple):
 def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> _Body:
     """Find which layer reads which buffer, and the last layer that reads each.
 
-    Args:
-        layers: Layers of the network, or of one copy of a `Repeat`.
-        entry: Name of the input of a first layer that names no inputs.
-        kept: Names of outputs that stay alive; without any, the last output does.
+    A first layer that names no inputs reads `entry`. The outputs named by `kept` stay
+    alive; without any, the last output does.
     """
     buffers = {entry: entry}
     last_read: dict[str, int] = {}
@@ -267,15 +265,11 @@ def _walk(
     prefix: str,
     totals: _Totals,
 ) -> Tensor:
-    """Count one copy of a body and return its output.
+    """Count one copy of a body into the totals, and return its output.
 
     Args:
-        body: The layers.
         owned: The input of the copy, if nothing outside reads it later.
         live: Bytes alive before the copy, those of `owned` among them.
-        scope: Tensors by name, to which the outputs of the layers are added.
-        prefix: Path of the copy.
-        totals: Sums to which the layers are added.
     """
     alive = {BODY_INPUT: owned.bytes} if owned else {}
     for step in body.steps:

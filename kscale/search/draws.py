@@ -110,7 +110,7 @@ class FirstJobs:
         self.settings = settings
         self.epochs = epochs
         self.stride = stride
-        self._rounds: list[list[_Place]] = []  # drawn so far, in the order of the draws
+        self._rounds: list[list[_Place]] = []  # drawn so far, in the order they are due
         self._refused: set[int] = set()  # what `admits` answered; never changes
         self._in_a_row = 0  # refused since the last that was admitted
 
@@ -149,16 +149,14 @@ class FirstJobs:
         known = keys_of(history, pending)
         for _ in self._due_by_round(known):
             pass
-        return [p.job for p in chain(*self._rounds) if p.is_known(known)]
+        jobs = (p.job for p in chain(*self._rounds) if p.is_known(known))
+        return sorted(jobs, key=lambda job: job.index)
 
     def _due_by_round(self, known: set[str]) -> Iterator[list[_Place]]:
         """What is due of each round, in the order in which it is due."""
         number = 0
         while number < len(self._rounds) or self._draw_round(known):
-            places = self._rounds[number]
-            cheap = sorted(places, key=lambda place: place.draw.work)[:_CHEAP_FIRST]
-            ordered = dict.fromkeys([*cheap, *places])
-            yield [place for place in ordered if self._is_due(place, known)]
+            yield [p for p in self._rounds[number] if self._is_due(p, known)]
             number += 1
 
     def _draw_round(self, known: set[str]) -> bool:
@@ -168,7 +166,8 @@ class FirstJobs:
         drawn = self.settings.draws.some(first, number) if number > 0 else ()
         if drawn:
             places = [self._place(i, draw) for i, draw in enumerate(drawn, first)]
-            self._rounds.append(places)
+            cheap = sorted(places, key=lambda place: place.draw.work)[:_CHEAP_FIRST]
+            self._rounds.append(list(dict.fromkeys([*cheap, *places])))
         return bool(drawn)
 
     def _tried(self, known: set[str]) -> int:

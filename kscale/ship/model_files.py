@@ -64,9 +64,6 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
 def load_trained(path: Path) -> keras.Model:
     """The model of a `.keras` file with its weights, not compiled.
 
-    Args:
-        path: A file that `model.save` wrote.
-
     Raises:
         ExportError: As `read_model`, or the weights are missing or damaged.
     """

@@ -92,7 +92,7 @@ def open_model(
     """The model of a file in the folder of a run's models, not compiled.
 
     Args:
-        path: A file that `save_model` wrote.
+        path: A `.keras` file.
         custom_objects: Classes and functions of the user that the model has, by name.
         safe_mode: Whether the code of Lambda layers, which the file holds, is refused.
 

@@ -17,7 +17,6 @@ from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
-from kscale.ship.formats.base import write_whole
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
 from kscale.task.heads.labels import THRESHOLD
 from kscale.task.tasks import Target, Task
@@ -153,12 +152,3 @@ def target_outputs(
     is_likely = keras.ops.cast(shares >= THRESHOLD, "int32")
     places = np.arange(1, len(words) + 1, dtype=np.int32)  # 0 is no label
     return {name: shares, f"{name}_labels": lookup(is_likely * places)}
-
-
-def save_model(model: keras.Model, path: Path) -> None:
-    """Write a `.keras` file wholly or not at all.
-
-    Raises:
-        ExportError: The file cannot be written.
-    """
-    write_whole(path, model.save)

@@ -19,12 +19,9 @@ _NEVER_REACHED = 1e3  # dB; float32 holds a range of 760
 
 
 def apply_layers(preprocessing: Preprocessing, raw: Tensors, name: str) -> Any:
-    """An input of the network from raw inputs, as Keras tensors.
+    """An input of the network from raw inputs by name, as Keras tensors.
 
-    Args:
-        preprocessing: From the raw inputs to the input.
-        raw: Raw inputs by name.
-        name: Name of the input, with which the names of the layers begin.
+    The names of the layers begin with `name`.
     """
     return LAYERS[type(preprocessing)](preprocessing, raw, name)
 

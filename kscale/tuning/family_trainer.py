@@ -11,7 +11,8 @@ from kscale.errors import TrialError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
-from kscale.ship.packaging import package_model, save_model
+from kscale.ship.formats.base import write_whole
+from kscale.ship.packaging import package_model
 from kscale.task.evaluation import Scores
 from kscale.task.tasks import Task
 from kscale.tuning.trainer import (
@@ -120,5 +121,5 @@ class FamilyTrainer(NetworkTrainer):
             data.preprocessing,
             data.target_scaling,
         )
-        save_model(model, path)
+        write_whole(path, model.save)
         return ""

@@ -65,7 +65,8 @@ class SearchRequest:
             rmse; without one, accuracy for classes and rmse for real values. For
             several targets, its mean over them; without one, or with `mean`, the mean
             of accuracy for classes and R2 for real values.
-        searcher: How the networks to try are proposed.
+        searcher: How networks are tried: `random` trains each of them whole, `halving`
+            begins many and goes on with the best third, twice.
         trials: Most specs to try, before the finalists.
         time_limit: Most seconds; planning and the finalists are part of it.
         epochs: Epochs of each training; without it, enough for about 1,600 steps.

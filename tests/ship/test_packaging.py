@@ -23,8 +23,9 @@ from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.naming import layer_name
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names
+from kscale.ship.formats.base import write_whole
 from kscale.ship.opening import open_model, shipped_model
-from kscale.ship.packaging import package_model, save_model
+from kscale.ship.packaging import package_model
 
 EXAMPLES = 60
 RNG = np.random.default_rng(0)
@@ -54,7 +55,7 @@ def shipped(family: str, x: Any, y: Any, folder: Path) -> Shipped:
         data.preprocessing,
         data.target_scaling,
     )
-    save_model(model, folder / "model.keras")
+    write_whole(folder / "model.keras", model.save)
     assert not count_model(folder / "model.keras").unknown
     opened = keras.saving.load_model(folder / "model.keras", compile=False)
     return Shipped(data, network, opened)

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from kscale import DataError, ResultsError, Run
 from kscale.cli import main
+from kscale.data.examples import Example, Reader
 from kscale.data.preprocessing import RawInput
-from kscale.data.readers import Example, Reader
 from kscale.ship.predict_files import predict_files
 from kscale.task.tasks import Task
 

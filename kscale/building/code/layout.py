@@ -143,13 +143,9 @@ def _line_each(items: Sequence[tuple[str, ast.expr]], indent: str) -> list[str]:
 def _bracketed(
     start: str, items: Sequence[tuple[str, ast.expr]], end: str, indent: str
 ) -> list[str]:
-    """Items between brackets: on one line, on a line inside, or a line each.
+    """Items, each with the text before it, between a start and an end with brackets.
 
-    Args:
-        start: What stands before the items, with the opening bracket.
-        items: What stands before each item, and the item.
-        end: What stands after the items, with the closing bracket.
-        indent: Spaces before the first line.
+    They stand on one line, on a line inside, or on a line each.
     """
     joined, inside = _joined(items), indent + INDENT
     if len(f"{indent}{start}{joined}{end}") <= _WIDTH:

@@ -20,12 +20,7 @@ _MOST_NAMES = 20
 
 
 class Words(NamedTuple):
-    """Words, and the constants that they speak of by name.
-
-    Args:
-        text: A sentence, or the end of one.
-        constants: Numbers to define in the code.
-    """
+    """A sentence, or the end of one, and the constants that the text speaks of."""
 
     text: str
     constants: Mapping[str, Any] = {}
@@ -38,10 +33,8 @@ def words_of_task(
 ) -> tuple[list[Words], list[Words]]:
     """Of each input how to make the input, and of each output what the output is.
 
-    Args:
-        task: The inputs and the targets.
-        preprocessing: By input, what makes the input of raw ones, where that is known.
-        scaling: By real target, from the output to the unit of the data.
+    The preprocessing of an input need not be known. Targets of real values may have a
+    scaling, from the output to the unit of the data.
     """
     given = [*(item.name for item in task.inputs), *(it.name for it in task.targets)]
     prefixes = iter(constant_names(given))

@@ -16,12 +16,7 @@ _KEYS = ("x_test", "x", "X", "x_train")
 
 @dataclass(frozen=True)
 class ArrayReader(Reader):
-    """Arrays of one raw input.
-
-    Args:
-        name: Name of the raw input.
-        shape: Shape of one example.
-    """
+    """Arrays of one raw input, by its name and the shape of an example."""
 
     kind: ClassVar[str] = "arrays"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")

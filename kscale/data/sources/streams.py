@@ -1,6 +1,8 @@
 """`tf.data.Dataset`s, read once: into memory, or onto disk where they are larger."""
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,61 +49,58 @@ def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
     }
 
 
+@dataclass
 class _Allowance:
     """Bytes of memory that all inputs of a source share."""
 
-    def __init__(self, most: int) -> None:
-        self.left = most
+    left: float
 
 
+@dataclass
 class _Spool:
     """Collects the chunks of one array of a stream.
 
     Args:
         label: Name of the array, for messages.
-        first: The first chunk, which decides type and shape of examples.
-        allowance: Memory for the array; more rows go to disk. None for no limit.
+        shape: Shape of an example.
+        dtype: Type of the numbers.
+        allowance: Memory for the array; more rows go to disk.
     """
 
-    def __init__(
-        self, label: str, first: NDArray[Any], allowance: _Allowance | None
-    ) -> None:
-        self._label = label
-        self._shape = first.shape[1:]
-        self._dtype = first.dtype
-        self._allowance = allowance
-        self._chunks: list[NDArray[Any]] = []
-        self._rows: StoredRows | None = None
+    label: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    allowance: _Allowance
+    _chunks: list[NDArray[Any]] = field(default_factory=list)
+    _rows: StoredRows | None = None
 
     def add(self, chunk: NDArray[Any]) -> None:
-        if chunk.shape[1:] != self._shape:
+        if chunk.shape[1:] != self.shape:
             raise DataError(
-                f"{self._label} has examples of different shape, {self._shape} and "
+                f"{self.label} has examples of different shape, {self.shape} and "
                 f"{chunk.shape[1:]}."
             )
         if self._rows is not None:
             self._rows.append(chunk)
             return
         self._chunks.append(chunk)
-        if self._allowance is not None:
-            self._allowance.left -= chunk.nbytes + _READ_BYTES * chunk.size
-            if self._allowance.left < 0 and not self._dtype.hasobject:
-                self._rows = StoredRows(self._consumed(), self._shape, self._dtype)
+        self.allowance.left -= chunk.nbytes + _READ_BYTES * chunk.size
+        if self.allowance.left < 0 and not self.dtype.hasobject:
+            self._rows = StoredRows(self._consumed(), self.shape, self.dtype)
 
     def array(self, are_texts: bool) -> RawArray:
         """All examples; bytes may be texts in UTF-8, as TensorFlow gives them."""
         if self._rows is not None:
-            return RawArray(self._label, self._rows)
-        if are_texts and self._dtype.hasobject and not self._shape:
+            return RawArray(self.label, self._rows)
+        if are_texts and self.dtype.hasobject and not self.shape:
             texts = [
                 text.decode("utf-8", "replace")
                 for chunk in self._consumed()
                 for text in chunk
             ]
-            array = np.array(texts, np.dtypes.StringDType())
-            return RawArray(self._label, array)
-        shape = (sum(map(len, self._chunks)), *self._shape)
-        return RawArray.of(self._label, filled(self._consumed(), shape, self._dtype))
+            return RawArray(self.label, np.array(texts, np.dtypes.StringDType()))
+        shape = (sum(map(len, self._chunks)), *self.shape)
+        return RawArray.of(self.label, filled(self._consumed(), shape, self.dtype))
 
     def _consumed(self) -> Iterator[NDArray[Any]]:
         """Chunks in order, which are removed one by one."""
@@ -138,9 +137,10 @@ def _part_of(stream: Any, name: str, allowance: _Allowance) -> RawPart:
     ending = f"_{name}" if name else ""
     x: dict[str, _Spool] = {}
     y: dict[str, _Spool] = {}
+    unlimited = _Allowance(math.inf)  # labels are few bytes, and read whole
     for x_chunks, y_chunks in _chunks_of(stream):
         _keep(x, x_chunks, f"x{ending}", allowance)
-        _keep(y, y_chunks, f"y{ending}", None)  # labels are few bytes, and read whole
+        _keep(y, y_chunks, f"y{ending}", unlimited)
     if not x:
         raise DataError(f"{where} is empty.")
     return RawPart(
@@ -178,13 +178,9 @@ def _by_name(values: Any) -> _Arrays:
 
 
 def _keep(
-    spools: dict[str, _Spool],
-    chunks: _Arrays,
-    label: str,
-    allowance: _Allowance | None,
+    spools: dict[str, _Spool], chunks: _Arrays, label: str, allowance: _Allowance
 ) -> None:
     for name, chunk in chunks.items():
-        if name not in spools:
-            called = f"{label}[{name!r}]" if name else label
-            spools[name] = _Spool(called, chunk, allowance)
-        spools[name].add(chunk)
+        called = f"{label}[{name!r}]" if name else label
+        new = _Spool(called, chunk.shape[1:], chunk.dtype, allowance)
+        spools.setdefault(name, new).add(chunk)

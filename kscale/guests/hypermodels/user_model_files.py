@@ -10,8 +10,9 @@ from kscale.data.dataset import Dataset
 from kscale.errors import ExportError, reason_of
 from kscale.guests.hypermodels.user_outputs import UserOutputs, probabilities_of
 from kscale.naming import single_or_named
+from kscale.ship.formats.base import write_whole
 from kscale.ship.opening import what_opening_needs
-from kscale.ship.packaging import save_model, with_preprocessing
+from kscale.ship.packaging import with_preprocessing
 
 
 def save_user_model(
@@ -29,7 +30,7 @@ def save_user_model(
         ExportError: Nothing could be written.
     """
     try:
-        save_model(_packaged(model, user_outputs, dataset), path)
+        write_whole(path, _packaged(model, user_outputs, dataset).save)
         return what_opening_needs(path)
     except Exception as error:  # a user's layers may fail in any way
         reason = reason_of(error)

@@ -82,9 +82,6 @@ def heads_for(width: Count, heads: int = 0) -> Count:
         heads: The number asked for; 0 takes heads of 64 features as BERT does, smaller
             ones where 64 does not divide the width or would leave a single head.
 
-    Raises:
-        SpecError: The number asked for does not divide the width.
-
     Example:
 
     >>> [heads_for(width) for width in (768, 200, 64, 8, 7)]

@@ -131,10 +131,7 @@ def normalized(
 ) -> list[Layer]:
     """Batch normalization and an activation function.
 
-    Args:
-        function: Name of the function.
-        before, after: What stands around the names `norm` and `activation` of both.
-        epsilon: Added to the variance.
+    Their names are `norm` and `activation`, between `before` and `after`.
     """
     return [
         bp.BatchNorm(epsilon=epsilon, name=f"{before}norm{after}"),

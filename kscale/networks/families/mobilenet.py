@@ -74,7 +74,9 @@ def _network(
     if layout == "v2":
         plan = _paper_stages(depth, width, expansion)
         images.check_stages(stages, len(plan), f"layout={layout}")
-        entry, leave = round_channels(2 * width), _paper_head(width)
+        # The paper's channels before the average, or more for a greater width.
+        most = larger(_PAPER_HEAD, _PAPER_HEAD * width // _PAPER_WIDTH)
+        entry, leave = round_channels(2 * width), round_channels(most)
     else:
         number = stages or images.stages_for(min(shape[:2]) // halving, _MOST_STAGES)
         plan = _doubling_stages(depth, width, expansion, number)
@@ -122,11 +124,6 @@ def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:
     ]
 
 
-def _paper_head(width: Count) -> Count:
-    """Channels before the average: the paper's, or more for a greater width."""
-    return round_channels(larger(_PAPER_HEAD, _PAPER_HEAD * width // _PAPER_WIDTH))
-
-
 def round_channels(channels: Count) -> Count:
     """The nearest multiple of 8, of 8 or more, that takes away at most a tenth.
 
@@ -168,18 +165,12 @@ def inverted_bottleneck(
     """One inverted bottleneck, as the body of a `Repeat`.
 
     A strided convolution pads as `same` does, which is what the `correct_pad` of
-    `keras.applications` gives.
+    `keras.applications` gives. Arguments with the names of knobs are these knobs.
 
     Args:
-        read: Channels of the input.
-        wrote: Channels of the output.
+        read, wrote: Channels of the input and of the output.
         expansion: Inner channels over `read`; 1 omits the convolution that expands.
-        kernel: Side of the depthwise kernels.
         strides: Step of the depthwise convolution.
-        squeeze: Inner channels over the channels between the dense layers of a squeeze;
-            0 is no squeeze.
-        activation: Function after the first two norms.
-        zero_init: Whether the scale of the last norm starts from 0 before an addition.
         shortcut: Whether the input, which has the shape of the output, is added.
     """
     inner = expansion * read

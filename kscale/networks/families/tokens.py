@@ -53,24 +53,6 @@ TOKEN_DROPOUT = base.share_knob(
 )
 
 
-def _known_ids(item: Input, vocabulary: int, family: str) -> int:
-    """Number of ids of an input that have features of their own."""
-    if not vocabulary or vocabulary >= item.vocabulary:
-        return item.vocabulary
-    if not item.unknown:
-        raise SpecError(
-            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
-            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
-            "are in no order of frequency and none stands for those left out."
-        )
-    if vocabulary <= item.unknown:
-        raise SpecError(
-            f"`vocabulary > {item.unknown}`, the id that stands for those left out, "
-            f"must hold, but got vocabulary={vocabulary}."
-        )
-    return vocabulary
-
-
 def embedded(
     item: Input,
     vocabulary: int,
@@ -82,20 +64,32 @@ def embedded(
     """Layers from the ids of an input to `(length, width)`; the last is an embedding.
 
     Args:
-        item: The input of tokens.
         vocabulary: Most frequent ids that have features of their own; 0 is all ids.
-        width: Features of a token.
         name: Name of the embedding.
         family: Name of the family, for errors.
         stddev: Spread that the embedding starts with.
     """
-    rows = _known_ids(item, vocabulary, family)
-    ids = item.name
-    layers: list[Layer] = []
-    if rows < item.vocabulary:
-        ids = f"{name}/known"
-        layers.append(KnownTokens(rows, item.unknown, name=ids, inputs=(item.name,)))
-    return [*layers, Embedding(rows, width, stddev, name=name, inputs=(ids,))]
+    if not 0 < vocabulary < item.vocabulary:
+        every = Embedding(
+            item.vocabulary, width, stddev, name=name, inputs=(item.name,)
+        )
+        return [every]
+    if not item.unknown:
+        raise SpecError(
+            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
+            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
+            "are in no order of frequency and none stands for those left out."
+        )
+    if vocabulary <= item.unknown:
+        raise SpecError(
+            f"`vocabulary > {item.unknown}`, the id that stands for those left out, "
+            f"must hold, but got vocabulary={vocabulary}."
+        )
+    ids = f"{name}/known"
+    return [
+        KnownTokens(vocabulary, item.unknown, name=ids, inputs=(item.name,)),
+        Embedding(vocabulary, width, stddev, name=name, inputs=(ids,)),
+    ]
 
 
 def masked_embeddings(
@@ -109,11 +103,8 @@ def masked_embeddings(
 ) -> list[Layer]:
     """The layer `mask` and the embeddings of tokens; nothing for other inputs.
 
-    Args:
-        task: Has one input.
-        width, embedding_width: Features of a token; the former if the latter is 0.
-        vocabulary, family, stddev: As in `embedded`.
-        dropout: Share of whole tokens that is dropped.
+    A token has `embedding_width` features, or `width` if that is 0; `dropout` is the
+    share of whole tokens that is dropped. The other arguments are those of `embedded`.
     """
     item = task.inputs[0]
     if item.kind != "tokens":

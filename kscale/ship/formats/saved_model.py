@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kscale.building.code.layout import identifier
 from kscale.ship.formats.base import Format
 from kscale.task.tasks import Task
 
@@ -30,14 +31,10 @@ def signature_names(names: Iterable[str]) -> dict[str, str]:
 'hours_per_week_2', '1st': 'x_1st'}
     """
     found: dict[str, str] = {}
+    taken: set[str] = set()
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
-        plain = plain if plain[:1].isalpha() else f"x_{plain}".rstrip("_")
-        number, chosen = 1, plain
-        while chosen in found.values():
-            number += 1
-            chosen = f"{plain}_{number}"
-        found[name] = chosen
+        found[name] = identifier(plain or "x", taken)
     return found
 
 
@@ -84,8 +81,4 @@ def _write_names(
     file.write_text(json.dumps(about, indent=2) + "\n")
 
 
-def _is_mine(path: Path) -> bool:
-    return (path / NAMES_FILE).is_file()
-
-
-FORMAT = Format("-saved-model", _is_mine, _write)
+FORMAT = Format("-saved-model", lambda path: (path / NAMES_FILE).is_file(), _write)

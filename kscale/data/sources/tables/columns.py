@@ -153,21 +153,20 @@ def _of_text(column: ColumnCounts, name: str) -> ColumnRole:
 
 
 def _of_words(column: ColumnCounts, name: str) -> ColumnRole:
+    hint = _hint(column)
+    role: Role = "category"
+    sentence = f"{name} is read as categories{hint}." if hint else ""
     if column.odd and column.huge and column.numbers + column.huge == column.filled:
         cell, line = column.odd
+        role = "left out"
         sentence = (
             f"{name} is left out: networks read numbers up to 3.4e38 (float32), and it "
             f"holds {cell} in line {line}. Give it in another unit, or its logarithm."
         )
-        return ColumnRole("left out", sentence, is_warning=True)
-    hint = _hint(column)
-    if column.share > 0.5:
+    elif column.share > 0.5:
+        role = "left out"
         sentence = f"{name} is left out: most of its values occur once{hint}."
-        return ColumnRole("left out", sentence, is_warning=True)
-    if hint:
-        sentence = f"{name} is read as categories{hint}."
-        return ColumnRole("category", sentence, is_warning=True)
-    return ColumnRole("category")
+    return ColumnRole(role, sentence, is_warning=bool(sentence))
 
 
 def _hint(column: ColumnCounts) -> str:

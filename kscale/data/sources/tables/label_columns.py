@@ -44,13 +44,7 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelCells:
-    """Cells of the columns to predict, of one file.
-
-    Args:
-        path: The file, for messages.
-        columns: Cells by column.
-        lines: The line of each row.
-    """
+    """Cells of the columns to predict, of one file, and the line of each row."""
 
     path: str
     columns: dict[str, list[str]]

@@ -36,7 +36,7 @@ class _OpenJob:
     slot: str
     waiting: deque[int]
     trainings: list[Training] = field(default_factory=list)
-    running: int = 0
+    running: dict[int, MemberWeights] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -124,6 +124,9 @@ class Driver:
             self.write_page(self.folder, self.recorded)
         finally:
             self.executor.close()
+            for item in self._open.values():
+                for weights in item.running.values():
+                    weights.attempts.end()  # given up, and no death of the process
             self.listener.ended()
 
     def _score_references(self) -> None:
@@ -182,7 +185,7 @@ class Driver:
         return bool(self._open)
 
     def _running(self) -> int:
-        return sum(item.running for item in self._open.values())
+        return sum(len(item.running) for item in self._open.values())
 
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
@@ -209,8 +212,8 @@ class Driver:
 
     def _submit(self, oracle: JobOracle, item: _OpenJob) -> None:
         member = item.waiting.popleft()
-        item.running += 1
         weights = MemberWeights(self.folder / "models", item.job, member)
+        item.running[member] = weights
         assignment = weights.assignment(self.policy.seconds_left())
         if weights.begin(assignment):
             self.executor.submit(assignment)
@@ -226,18 +229,18 @@ class Driver:
             TimeUp: The time was over first.
         """
         assignment, training = outcome.assignment, outcome.training
-        folder = self.folder / "models"
-        MemberWeights(folder, assignment.job, assignment.member).end(
-            assignment, training
-        )
-        if training is None:
-            raise TimeUp
         trial, item = next(
             pair for pair in self._open.items() if pair[1].job == assignment.job
         )
+        weights = item.running.pop(assignment.member)
+        if outcome.has_died:  # counted when the next attempt begins
+            item.waiting.appendleft(assignment.member)
+            return
+        weights.end(assignment, training)
+        if training is None:
+            raise TimeUp
         if self.gate is not None and training.status == "ok":
             training = self.gate.with_latency(training)
-        item.running -= 1
         item.trainings.append(training)
         self._append(training)
         self.costs.see(training)
@@ -257,7 +260,9 @@ class Driver:
     def _seconds_left(self) -> float:
         """Seconds of all that is out, and of what the searcher expects."""
         out = [
-            replace(item.job, seeds=item.job.seeds[: len(item.waiting) + item.running])
+            replace(
+                item.job, seeds=item.job.seeds[: len(item.waiting) + len(item.running)]
+            )
             for item in self._open.values()
         ]
         seconds = sum(map(self.costs.cost, out))

@@ -17,25 +17,26 @@ class Outcome:
 
     Args:
         assignment: What was to be done.
-        training: What the training left behind; None where time was up before the end.
+        training: What the training left behind; None where it has not ended.
+        has_died: Whether the process died that trained it; if not, time was up.
     """
 
     assignment: Assignment
     training: Training | None
+    has_died: bool = False
 
 
 class Executor(Protocol):
     """Runs assignments, in this process or elsewhere.
 
-    The driver submits at most the members of as many jobs as there are slots, and asks
-    for outcomes until each assignment has one. A process that dies with an assignment
-    is noticed by the executor, which then runs the assignment no further and raises
-    nothing: the outcome is a failed training.
+    The driver has at most as many assignments out as there are slots, and asks for
+    outcomes until each assignment has one. A process that dies is an outcome, too: the
+    driver then makes another attempt, or gives the training up.
     """
 
     @property
     def slots(self) -> int:
-        """Jobs that are worth having out at once."""
+        """Assignments that may be out at once."""
         ...
 
     def submit(self, assignment: Assignment) -> None:

@@ -3,9 +3,12 @@
 Nothing is shared with them but files: the data set as it is stored, and checkpoints.
 """
 
+import os
+import signal
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,14 +19,21 @@ from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Assignment, StoredSetup, TimeUp
 
 _trainer: FamilyTrainer
+_folder: Path
 
 
 def _start(stored: StoredSetup) -> None:
-    global _trainer
+    global _trainer, _folder
+    _folder = stored.folder
     _trainer = FamilyTrainer(stored.open())
 
 
 def _train(assignment: Assignment) -> Training | None:
+    """Train; where a file `kill` lies beside the data, die of it first."""
+    kill = _folder / "kill"
+    if kill.exists() and assignment.job.stage == "search":
+        kill.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
     try:
         return _trainer.train(assignment)
     except TimeUp:
@@ -43,7 +53,8 @@ class ProcessExecutor:
         self.slots = slots
         stored = plan.setup.stored_in(folder)
         context = get_context("spawn")
-        self._pool = ProcessPoolExecutor(slots, context, _start, (stored,))
+        self._make = partial(ProcessPoolExecutor, slots, context, _start, (stored,))
+        self._pool = self._make()
         self._out: dict[Future[Training | None], Assignment] = {}
         self.most_out = 0
 
@@ -53,14 +64,19 @@ class ProcessExecutor:
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
         done, _ = wait(self._out, timeout, FIRST_COMPLETED)
-        return [self._outcome(future) for future in done]
+        outcomes = [self._outcome(future) for future in done]
+        if any(outcome.has_died for outcome in outcomes):
+            wait(self._out)  # all of a pool break together
+            outcomes += [self._outcome(future) for future in list(self._out)]
+            self._pool = self._make()
+        return outcomes
 
     def _outcome(self, future: "Future[Training | None]") -> Outcome:
         assignment = self._out.pop(future)
         try:
             return Outcome(assignment, future.result())
         except BrokenProcessPool:
-            return Outcome(assignment, None)
+            return Outcome(assignment, None, has_died=True)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -132,10 +132,28 @@ def test_a_search_that_stops_in_a_rung_goes_on_as_if_it_had_not(
         assert training.score == pytest.approx(expected.score, abs=1e-6)
 
 
+def test_ctrl_c_is_no_death_of_the_process(tmp_path: Path) -> None:
+    """However often a training is interrupted, the same command goes on with it."""
+
+    class Interrupting(Listener):
+        def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+            raise KeyboardInterrupt
+
+    options = {**HALVING, "searcher": "random", "trials": 1, "finalist_seeds": 0}
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            tune(digits(), run=tmp_path / "run", listener=Interrupting(), **options)
+    assert not list((tmp_path / "run" / "models").glob("*.attempts.json"))
+    run = tune(digits(), run=tmp_path / "run", **options)
+    assert {training.status for training in run.trainings} == {"ok"}
+
+
 def test_processes_train_what_this_one_does(tmp_path: Path, halved: Run) -> None:
     plan = plan_search(digits(), **HALVING)
     executor = ProcessExecutor(plan, tmp_path / "data", slots=2)
+    (tmp_path / "data" / "kill").touch()  # one of the processes dies in a training
     drive(plan, tmp_path / "run", executor)
+    assert not (tmp_path / "data" / "kill").exists()
     assert executor.most_out == 2
     found, whole = trainings_in(tmp_path / "run"), trainings_in(halved.folder)
     assert len(found) == len({t.key for t in found})

@@ -117,8 +117,8 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
     ]
     if report.objective.is_share:
         columns += [
-            Column("density", lambda row: _optional(row.density, "g"), importance=4),
-            Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
+            Column("density", _density, importance=4),
+            Column("NetScore", _net_score, importance=3),
         ]
     return columns
 
@@ -153,11 +153,8 @@ def _latency(row: Row) -> str:
     """Median and deciles of the times of a forward pass."""
     if row.latency_ms is None:
         return ""
-    median, low, high = (
-        f"{value or 0.0:.3g}"
-        for value in (row.latency_ms, row.latency_low, row.latency_high)
-    )
-    return f"{median} ({low}-{high})"
+    low, high = row.latency_low or 0.0, row.latency_high or 0.0
+    return f"{row.latency_ms:.3g} ({low:.3g}-{high:.3g})"
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
@@ -192,10 +189,12 @@ def _signed(report: Report, gain: float | None) -> str:
     return f"{gain:+.{decimals}f}"
 
 
-def _optional(value: float | None, form: str) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1f}" if form == "f" else format_count(float(f"{value:.3g}"))
+def _density(row: Row) -> str:
+    return "" if row.density is None else format_count(float(f"{row.density:.3g}"))
+
+
+def _net_score(row: Row) -> str:
+    return "" if row.net_score is None else f"{row.net_score:.1f}"
 
 
 def mark_of(row: Row) -> str:

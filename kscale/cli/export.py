@@ -47,7 +47,7 @@ def export(
     """
     chosen = options.opened(run)
     start_tensorflow(quiet)
-    from kscale.guests.hypermodels.known_objects import known_objects
+    from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(hypermodel):
         click.echo(chosen.export(output, form, which, overwrite))

@@ -56,7 +56,7 @@ def predict(
     options.refuse_json_and_form(as_json, form)
     opened, failed = Run(run), list[Prediction]()
     start_tensorflow(quiet)
-    from kscale.guests.hypermodels.known_objects import known_objects
+    from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(hypermodel):
         predictions = _reported(opened.predict(files, which, top), failed)

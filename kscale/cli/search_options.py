@@ -60,10 +60,7 @@ outcome_options = together(
 
 
 def run_search(
-    request: SearchRequest,
-    as_json: bool,
-    quiet: bool,
-    all_rows: bool = False,
+    request: SearchRequest, as_json: bool, quiet: bool, all_rows: bool = False
 ) -> None:
     """Plan a search, run it, and print its answer.
 

@@ -56,7 +56,7 @@ def as_hypermodel(
             a step of `memory_batch` examples.
         steps: Steps of a whole training. With them the learning rate rises and falls
             over a training as in `kscale.tune`; without them it stays.
-        seed: Decides the initial weights: each build draws its own, in order.
+        seed: Decides the initial weights, which are others in each build.
 
     Raises:
         BudgetError: Nothing fits the budget, or it limits latency.
@@ -94,13 +94,7 @@ def as_hypermodel(
 
 
 class FamilyHyperModel(keras_tuner.HyperModel):
-    """What `as_hypermodel` gives.
-
-    Args:
-        space: One family, with what may vary and the budget.
-        steps: Steps of a whole training, or None for a constant learning rate.
-        seed: Decides the initial weights.
-    """
+    """What `as_hypermodel` gives, for a space of one family."""
 
     def __init__(self, space: Space, steps: int | None, seed: int) -> None:
         super().__init__(name=space.families[0].name)
@@ -108,8 +102,11 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         self.family = space.families[0]
         self.steps = steps
         self.seed = seed
-        knobs = (*self.family.all_knobs.values(), self.family.learning_rate)
-        self._choices = {knob.name: space.values(self.family, knob) for knob in knobs}
+        rate = self.family.learning_rate
+        self._knobs = {**self.family.all_knobs, "learning_rate": rate}
+        self._choices = {
+            name: space.values(self.family, knob) for name, knob in self._knobs.items()
+        }
         self._defaults = self._fitting_defaults()
         self._builds = count()
 
@@ -168,10 +165,9 @@ class FamilyHyperModel(keras_tuner.HyperModel):
 
         Every tuner builds its first network from the defaults, so they must not fail.
         """
-        knobs = {**self.family.all_knobs, "learning_rate": self.family.learning_rate}
         usual = {
-            name: knobs[name].default
-            if knobs[name].default in values
+            name: default
+            if (default := self._knobs[name].default) in values
             else values[len(values) // 2]
             for name, values in self._choices.items()
         }

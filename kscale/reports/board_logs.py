@@ -71,7 +71,7 @@ class LogWriter:
             for old in self.folder.glob("*.experiment*"):
                 old.unlink()
             summary = experiment_summary(run, self._now)
-            _write_events(top, [Event(wall_time=self._now, summary=summary)])
+            _write_once(top, [Event(wall_time=self._now, summary=summary)])
         for result in run.results:
             self.record(result)
 
@@ -89,20 +89,14 @@ class LogWriter:
     def _record_training(self, result: Training | Reference) -> None:
         if result.family == MAJORITY:
             self._chance = result.score
-        name = _folder_name(result)
-        self._tested[_tested_key(result)] = name
-        path = self._path(name, "training")
-        if not path.exists():
-            _write_events(path, self._training_events(result))
+        name = self._tested[_tested_key(result)] = _folder_name(result)
+        _write_once(self._path(name, "training"), self._training_events(result))
 
     def _record_test(self, test: Evaluation | Reference) -> None:
         name = self._tested.get(_tested_key(test))
-        if name is None or test.score is None:
-            return
-        path = self._path(name, "test")
-        if not path.exists():
-            tag = "summary/test_score"
-            _write_events(path, [self._scalar(tag, test.score, test.epochs)])
+        if name is not None and test.score is not None:
+            event = self._scalar("summary/test_score", test.score, test.epochs)
+            _write_once(self._path(name, "test"), [event])
 
     def _training_events(self, result: Training | Reference) -> Iterable[Event]:
         start, end = self._now, self._now + result.seconds
@@ -181,12 +175,14 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text)
 
 
-def _write_events(path: Path, events: Iterable[Event]) -> None:
-    """Write an event file so that TensorBoard sees all of it or nothing.
+def _write_once(path: Path, events: Iterable[Event]) -> None:
+    """Write an event file that is not there, so that TensorBoard sees all or nothing.
 
     The partial file has a name that TensorBoard does not read. Its `EventFileWriter`
     would write piece by piece, and through TensorFlow.
     """
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{os.getpid()}.partial")
     with partial.open("wb") as file:

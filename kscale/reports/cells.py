@@ -12,14 +12,22 @@ from kscale.task.objectives import Objective, metric_name
 from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
-MARKS = {
-    "best": "*",
-    "recommended": ">",
-    "undertrained": "!",
-    "over budget": "x",
-    "short": "~",
-}
-"""Marks that stand before a row, by their meaning."""
+_MARKS: tuple[tuple[str, Callable[[Row], bool], str], ...] = (
+    ("*", lambda row: row.is_best, "best: {} score in the budget"),
+    (
+        ">",
+        lambda row: row.is_recommended,
+        "recommended: smallest that is statistically tied with the best",
+    ),
+    ("!", lambda row: row.undertrained, "still improving when training ended"),
+    ("x", lambda row: row.over_budget, "over the budget"),
+    (
+        "~",
+        lambda row: not row.is_full,
+        "a shorter training than others had, so no answer",
+    ),
+)
+"""Marks that stand before a row, when they do, and what they mean."""
 
 _REFERENCES = {
     PRESENT: "your present model as it is",
@@ -109,8 +117,8 @@ def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Colu
     ]
     if report.objective.is_share:
         columns += [
-            Column("density", lambda row: _optional(row.density, "g"), importance=4),
-            Column("NetScore", lambda row: _optional(row.net_score, "f"), importance=3),
+            Column("density", _density, importance=4),
+            Column("NetScore", _net_score, importance=3),
         ]
     return columns
 
@@ -145,11 +153,8 @@ def _latency(row: Row) -> str:
     """Median and deciles of the times of a forward pass."""
     if row.latency_ms is None:
         return ""
-    median, low, high = (
-        f"{value or 0.0:.3g}"
-        for value in (row.latency_ms, row.latency_low, row.latency_high)
-    )
-    return f"{median} ({low}-{high})"
+    low, high = row.latency_low or 0.0, row.latency_high or 0.0
+    return f"{row.latency_ms:.3g} ({low:.3g}-{high:.3g})"
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
@@ -184,22 +189,17 @@ def _signed(report: Report, gain: float | None) -> str:
     return f"{gain:+.{decimals}f}"
 
 
-def _optional(value: float | None, form: str) -> str:
-    if value is None:
-        return ""
-    return f"{value:.1f}" if form == "f" else format_count(float(f"{value:.3g}"))
+def _density(row: Row) -> str:
+    return "" if row.density is None else format_count(float(f"{row.density:.3g}"))
+
+
+def _net_score(row: Row) -> str:
+    return "" if row.net_score is None else f"{row.net_score:.1f}"
 
 
 def mark_of(row: Row) -> str:
     """The marks of a row, side by side."""
-    marks = {
-        "best": row.is_best,
-        "recommended": row.is_recommended,
-        "undertrained": row.undertrained,
-        "over budget": row.over_budget,
-        "short": not row.is_full,
-    }
-    return "".join(MARKS[name] for name, holds in marks.items() if holds)
+    return "".join(mark for mark, holds, _ in _MARKS if holds(row))
 
 
 def kind_of(row: Row) -> str:
@@ -275,13 +275,6 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
     """Meanings of the marks and columns that are shown."""
     best = "highest" if report.objective.higher_is_better else "lowest"
     points = "points" if report.objective.is_share else "improvement"
-    marks = {
-        "best": f"best: {best} score in the budget",
-        "recommended": "recommended: smallest that is statistically tied with the best",
-        "undertrained": "still improving when training ended",
-        "over budget": "over the budget",
-        "short": "a shorter training than others had, so no answer",
-    }
     figures = {
         "memory": "bytes that training holds, predicted from the size",
         "latency ms": "median of a forward pass with a batch of "
@@ -294,11 +287,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
     shown = {column.header for column in columns}
     families = {row.family for row in rows}
     return [
-        *(
-            f"{MARKS[name]} {text}"
-            for name, text in marks.items()
-            if MARKS[name] in used
-        ),
+        *(f"{mark} {text.format(best)}" for mark, _, text in _MARKS if mark in used),
         f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
         *(f"{name}: {text}" for name, text in figures.items() if name in shown),
         *(f"{name}: {text}" for name, text in _REFERENCES.items() if name in families),

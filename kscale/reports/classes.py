@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
-from kscale.reports.confusion import ClassScore, Confusion
+from kscale.reports.confusion import Confusion
 from kscale.reports.quality import (
     MOST_CLASSES,
     Quality,
@@ -24,29 +24,25 @@ _LONGEST_COLUMN = 4
 def score_grid(confusion: Confusion, with_intervals: bool = True) -> Grid:
     """The cells of the table of classes."""
     header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
-    scores = [confusion.scores[index] for index in shown_classes(confusion)]
-    rows = [_score_row(score, with_intervals) for score in scores]
+    rows = [
+        [
+            class_name(score.name),
+            f"{score.support:,}",
+            _share_cell(score.precision, score.precision_interval, with_intervals),
+            _share_cell(score.recall, score.recall_interval, with_intervals),
+            number_text(score.f1_score),
+        ]
+        for score in map(confusion.scores.__getitem__, shown_classes(confusion))
+    ]
     return Grid(header, [False, True, True, True, True], rows)
 
 
-def _score_row(score: ClassScore, with_intervals: bool) -> list[str]:
-    precision, recall = number_text(score.precision), number_text(score.recall)
-    if with_intervals:
-        precision += _interval_text(score.precision_interval)
-        recall += _interval_text(score.recall_interval)
-    return [
-        class_name(score.name),
-        f"{score.support:,}",
-        precision,
-        recall,
-        number_text(score.f1_score),
-    ]
-
-
-def _interval_text(ends: tuple[float, float] | None) -> str:
-    if ends is None:
-        return ""
-    return f" ({number_text(ends[0])} to {number_text(ends[1])})"
+def _share_cell(
+    share: float | None, ends: tuple[float, float] | None, with_interval: bool
+) -> str:
+    if ends is None or not with_interval:
+        return number_text(share)
+    return f"{number_text(share)} ({number_text(ends[0])} to {number_text(ends[1])})"
 
 
 def class_name(name: str) -> str:

@@ -35,12 +35,10 @@ def family_text(family: Family, width: int = 110) -> str:
 
 def families_json(families: Mapping[str, Family]) -> list[dict[str, Any]]:
     """Families and their knobs as plain data."""
+    texts = ("name", "summary", "depth_counts", "width_counts")
     return [
         {
-            "name": family.name,
-            "summary": family.summary,
-            "depth_counts": family.depth_counts,
-            "width_counts": family.width_counts,
+            **{name: getattr(family, name) for name in texts},
             "kinds": list(family.kinds),
             "knobs": [
                 {

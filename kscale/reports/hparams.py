@@ -33,6 +33,11 @@ def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
     for a row that lacks one: so those that only some trainings have come last.
     """
     name = metric_name(run.objective)
+    further = {
+        f"metrics/{each}": (words, f"{words} on the validation part")
+        for each in metric_names(run.task, run.objective)
+        if each != run.objective.name and (words := each.replace("_", " "))
+    }
     metrics = {
         "score": (name, f"{name} on the validation part"),
         "summary/density": (
@@ -49,7 +54,7 @@ def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
             "standard error",
             f"standard error of the {name} over the examples",
         ),
-        **_further_metrics(run),
+        **further,
         "summary/test_score": (
             f"test {name}",
             f"{name} on the test part, for answers and baselines only",
@@ -63,17 +68,6 @@ def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
     if not run.objective.is_share:
         del metrics["summary/density"]
     return metrics
-
-
-def _further_metrics(run: RecordedRun) -> dict[str, tuple[str, str]]:
-    return {
-        f"metrics/{name}": (
-            name.replace("_", " "),
-            f"{name.replace('_', ' ')} on the validation part",
-        )
-        for name in metric_names(run.task, run.objective)
-        if name != run.objective.name
-    }
 
 
 def experiment_summary(run: RecordedRun, started: float) -> Summary:

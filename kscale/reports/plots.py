@@ -123,9 +123,8 @@ def _point(row: Row, factor: int) -> Point:
 
 
 def _most_params(report: Report) -> int | None:
-    limits = [report.budget.max_params]
-    if report.budget.max_bytes is not None:
-        limits.append(report.budget.max_bytes // 4)  # float32 weights
+    params, size = report.budget.max_params, report.budget.max_bytes
+    limits = [params, size if size is None else size // 4]  # float32 weights
     return min((limit for limit in limits if limit is not None), default=None)
 
 

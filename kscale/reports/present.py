@@ -153,16 +153,12 @@ def _and_gain(report: Report, item: Comparison) -> str:
 
 
 def _gain_text(report: Report, item: Comparison) -> str:
-    """How much better or worse a row is, with the standard error."""
-    if item.pair is not None:
-        return _pair_text(report, item.pair)
-    is_tied = abs(item.gain) <= item.stderr
-    text = _points(report, item.gain, item.stderr)
-    return f"{text}{', which may be chance' if is_tied else ''}"
-
-
-def _pair_text(report: Report, pair: Pair) -> str:
-    """The difference on the test part, and whether the difference is clear."""
+    """How much better or worse a row is, and whether the difference is clear."""
+    pair = item.pair
+    if pair is None:
+        text = _points(report, item.gain, item.stderr)
+        is_tied = abs(item.gain) <= item.stderr
+        return f"{text}, which may be chance" if is_tied else text
     text = _points(report, pair.gain, pair.stderr)
     number = "" if pair.examples is None else f"{pair.examples:,} "
     where = f"on the same {number}test examples"
@@ -179,24 +175,19 @@ def _points(report: Report, gain: float, stderr: float) -> str:
 
 def _reach(report: Report) -> Iterable[tuple[str, str]]:
     """What a network of the present model's size could reach."""
-    present, label = present_row(report), "what your size could reach"
+    present = present_row(report)
     found = compared(report, best_of_that_size(report))
     if present is None:
         return
+    looks = f" `kscale tune --max-params {present.params}` looks there."
     if found is None:
-        yield (
-            label,
-            f"not known: nothing of at most its size was trained.{_looks(present)}",
-        )
-        return
-    text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
-    is_near = _of_that_size(report, _LEAST_OF_SIZE)
-    further = "" if is_near else f". Nothing nearer was trained.{_looks(present)}"
-    yield label, f"{text}{_and_gain(report, found)}{further}"
-
-
-def _looks(present: Row) -> str:
-    return f" `kscale tune --max-params {present.params}` looks there."
+        text = f"not known: nothing of at most its size was trained.{looks}"
+    else:
+        text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
+        text += _and_gain(report, found)
+        if not _of_that_size(report, _LEAST_OF_SIZE):
+            text += f". Nothing nearer was trained.{looks}"
+    yield "what your size could reach", text
 
 
 def present_json(report: Report) -> dict[str, Any] | None:

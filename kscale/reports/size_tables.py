@@ -18,6 +18,7 @@ WEIGHT_TYPES = ("float32", "float16", "int8", "int4")
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(?:-(\d+))?")
 _FEW_ROWS = 8
+_WORDS = ("", "part", "layer", "kind", "output", "family")
 
 
 class Part(NamedTuple):
@@ -202,9 +203,7 @@ def figure_table(*headers: str) -> Table:
         box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(headers)
     )
     for header in headers:
-        is_number = header in ("params", "FLOPs", "share", "bytes", "copies")
-        is_number = is_number or header in ("depth", "width", "of budget")
-        table.add_column(header, justify="right" if is_number else "left")
+        table.add_column(header, justify="left" if header in _WORDS else "right")
     return table
 
 

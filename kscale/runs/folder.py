@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-class RecordsWriter:
+class RecordsWriter(AbstractContextManager["RecordsWriter"]):
     """The only writer of a run folder, for as long as it is open.
 
     Raises:
@@ -185,9 +186,6 @@ class RecordsWriter:
     def close(self) -> None:
         """Give the folder free."""
         os.close(self._fd)
-
-    def __enter__(self) -> "RecordsWriter":
-        return self
 
     def __exit__(self, *error: object) -> None:
         self.close()

@@ -9,7 +9,7 @@ checks the type and the range of each value.
 import math
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 import msgspec
 
@@ -222,17 +222,18 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
     confusion: dict[str, list[Triple]] = {}
     left_out: list[Number] = []
 
+    stage: ClassVar[Stage] = "baseline"
+    is_full: ClassVar[bool] = True
+    latency_ms: ClassVar[None] = None
+    latency_low: ClassVar[None] = None
+    latency_high: ClassVar[None] = None
+
     @property
     def key(self) -> str:
         """A name for what was scored, whatever the part."""
         model = (("model", self.model),) if self.model else ()
         rate = self.learning_rate
         return _digest(self.stage, self.name, model, rate, self.seed, self.epochs)
-
-    @property
-    def stage(self) -> Stage:
-        """The stage of what a search compares with."""
-        return "baseline"
 
     @property
     def family(self) -> str:
@@ -248,17 +249,6 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
     def label(self) -> str:
         """The name."""
         return self.name
-
-    @property
-    def is_full(self) -> bool:
-        """A reference is trained in full length, or not at all."""
-        return True
-
-    @property
-    def latency_ms(self) -> None:
-        """None: the time of a reference is not measured."""
-
-    latency_low = latency_high = latency_ms
 
 
 Record = Training | Evaluation | Measurement | Reference

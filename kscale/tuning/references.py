@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from msgspec import structs
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
@@ -59,17 +60,29 @@ class Majority:
 
     def records(self, context: ReferenceContext) -> Iterator[Reference]:
         """Scores of the constant answer."""
-        setup, known = context.setup, context.known("majority")
-        data, objective = setup.dataset, setup.objective
-        nothing: dict[str, Any] = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
-        if "validation" not in known:
-            given = constant_pairs(data, data.validation)
-            found = vars(evaluate(objective, data.task, given))
-            yield Reference(name="majority", **nothing, **found)
-        if "test" not in known:
-            given = constant_pairs(data, data.test)
-            found = vars(evaluate_test(objective, data.task, given))
-            yield Reference(name="majority", part="test", **nothing, **found)
+        dataset = context.setup.dataset
+        blank = Reference(name="majority", params=0, trainable=0, flops=0, bytes=0)
+        return score_parts(context, blank, lambda part: constant_pairs(dataset, part))
+
+
+def score_parts(
+    context: ReferenceContext, blank: Reference, pairs: Callable[[Part], Pairs]
+) -> Iterator[Reference]:
+    """Scores of a reference on both parts, as far as they are not recorded.
+
+    Args:
+        context: What the reference is scored with.
+        blank: The record without scores.
+        pairs: Gives the labels of a part and what the reference answers.
+    """
+    setup, known = context.setup, context.known(blank.name, blank.model)
+    data, objective, task = setup.dataset, setup.objective, setup.dataset.task
+    if "validation" not in known:
+        found = evaluate(objective, task, pairs(data.validation))
+        yield structs.replace(blank, **vars(found))
+    if "test" not in known:
+        found = evaluate_test(objective, task, pairs(data.test))
+        yield structs.replace(blank, part="test", **vars(found))
 
 
 def constant_pairs(dataset: Dataset, part: Part) -> Pairs:

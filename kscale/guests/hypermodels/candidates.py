@@ -33,10 +33,7 @@ _SECONDS_BETWEEN_NOTES = 5.0
 class UserCandidates:
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
-    Args:
-        models: What is drawn and built.
-        dataset: What the models are given.
-        pool: The specs inside the budget.
+    The data set is the one that the models are given.
     """
 
     models: UserModels
@@ -46,12 +43,10 @@ class UserCandidates:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As `Candidates.names`."""
         return (self.models.name,)
 
     @property
     def found(self) -> str:
-        """As `Candidates.found`."""
         return self.pool.found
 
     def identity(self) -> dict[str, Any]:
@@ -69,7 +64,7 @@ class UserCandidates:
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
         """Draw what a search begins with; sizes that a session counted are read."""
         self.models.counts.read(folder / SIZES_FILE)
-        self.pool.tell = _Teller(note)
+        self.pool.tell = _notes_of_progress(note)
         self.pool.some(0, min(trials, _FIRST))
         left_out = sum(self.pool.left_out.values())
         if left_out:
@@ -84,19 +79,15 @@ class UserCandidates:
         self.models.counts.keep(folder / SIZES_FILE)
 
     def draws(self) -> DrawnPool:
-        """As `Candidates.draws`."""
         return self.pool
 
     def most_trials(self, asked: int) -> int:
-        """As `Candidates.most_trials`; nobody knows how many there are."""
         return min(asked, len(self.pool)) if self.pool.is_exhausted else asked
 
     def size(self, spec: Spec) -> Size:
-        """As `Candidates.size`."""
         return self.models.size(spec)
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
-        """As `Candidates.timer`."""
         model, _ = self.models.build(spec, seed=1)
 
         def measure() -> Latency:
@@ -110,21 +101,20 @@ class UserCandidates:
         return spec, 0
 
     def trainer(self, setup: TrainingSetup) -> UserTrainer:
-        """As `Candidates.trainer`."""
         return UserTrainer(setup, self.models, self.dataset)
 
 
-class _Teller:
-    """Says how far drawing has come, where it takes long."""
+def _notes_of_progress(note: Callable[[str], None]) -> Callable[[DrawnPool], None]:
+    """What notes how far drawing has come, where drawing takes long."""
+    noted = time.monotonic()
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self._note = note
-        self._noted = time.monotonic()
+    def seen(pool: DrawnPool) -> None:
+        nonlocal noted
+        if time.monotonic() - noted >= _SECONDS_BETWEEN_NOTES:
+            noted = time.monotonic()
+            note(f"Counting the sizes of models: {pool.found}.")
 
-    def __call__(self, pool: DrawnPool) -> None:
-        if time.monotonic() - self._noted >= _SECONDS_BETWEEN_NOTES:
-            self._noted = time.monotonic()
-            self._note(f"Counting the sizes of models: {pool.found}.")
+    return seen
 
 
 def user_candidates(
@@ -135,8 +125,8 @@ def user_candidates(
     Raises:
         BudgetError: Nothing fits.
         DataError: The data is larger than memory.
-        SpecError: It is no hypermodel, cannot be imported, or makes no model; or
-            something was asked that only families have.
+        SpecError: The hypermodel is none, cannot be imported or makes no model, or an
+            option is one of families.
     """
     _check(request, dataset)
     raw = raw_dataset(dataset)
@@ -147,7 +137,6 @@ def user_candidates(
     models.begin()
     seconds = math.inf if request.time_limit is None else request.time_limit
     pool = DrawnPool(models, budget, request.seed, _MOST_OF_TIME * seconds)
-    models.check_knobs(all_known=False)
     pool.at(0)
     models.check_knobs()
     return UserCandidates(models, raw, pool)
@@ -156,7 +145,7 @@ def user_candidates(
 def _check(request: SearchRequest, dataset: Dataset) -> None:
     if request.class_weights != "none" and len(dataset.task.targets) > 1:
         raise SpecError(
-            "Keras takes class weights of one target alone, but the data has "
+            "Keras takes class weights of one target only, but the data has "
             f"{len(dataset.task.targets)}; train with none."
         )
     if request.family != (AUTO,):

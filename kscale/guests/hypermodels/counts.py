@@ -24,14 +24,12 @@ class Counted:
     Args:
         values: The hyperparameters that the model asked for, in order.
         size: Size of the model; None where there is no model.
-        is_compiled: Whether the user compiled the model.
         unknown: Layers of unknown FLOPs.
         reason: Why there is no model.
     """
 
     values: Values
     size: Size | None = None
-    is_compiled: bool = False
     unknown: tuple[str, ...] = ()
     reason: str = ""
 
@@ -43,7 +41,6 @@ class _Line(msgspec.Struct):
     draw: Count
     values: Values
     size: dict[str, Count] | None
-    is_compiled: bool
     unknown: tuple[str, ...]
     reason: str
 

@@ -11,6 +11,9 @@ from kscale.search.contract import derived_seed
 Values = tuple[tuple[str, Value], ...]
 """Names and values in the order in which they were asked for."""
 
+RESERVED = ("family", "depth", "width")
+"""Parts of a spec."""
+
 
 class DrawnHyperParameters(keras_tuner.HyperParameters):
     """Hyperparameters of which each is drawn when a model first asks for it.
@@ -70,3 +73,17 @@ def domain_of(hyperparameter: Any) -> list[Value]:
     if "min_value" in config:
         return [plain(config["min_value"]), plain(config["max_value"])]
     return [plain(value) for value in hyperparameter.values]
+
+
+def knob_name(name: str, value: Value, shown: Mapping[str, str]) -> str:
+    """The knob of a hyperparameter; one called like a part of a spec gets a `_`.
+
+    Args:
+        name: Name of the hyperparameter.
+        value: Any value of the hyperparameter.
+        shown: The knob `depth` or `width` by the name of the hyperparameter that
+            reports show as such, if the value is whole.
+    """
+    if name in shown and type(value) is int:
+        return shown[name]
+    return f"{name}_" if name in RESERVED else name

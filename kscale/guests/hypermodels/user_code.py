@@ -5,12 +5,13 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import keras
 import keras_tuner
 
 from kscale.errors import SpecError, TrialError, reason_of, unknown_name
@@ -22,13 +23,7 @@ _INSTALLED = (f"{HERE}/", sys.base_prefix)
 
 @dataclass(frozen=True)
 class UserCode:
-    """A hypermodel and the place of its code.
-
-    Args:
-        name: `module:name`.
-        hypermodel: Builds models.
-        folder: Folder in which a module that was imported by name was found.
-    """
+    """A hypermodel, its `module:name` and the folder of a module imported by name."""
 
     name: str
     hypermodel: keras_tuner.HyperModel
@@ -83,7 +78,13 @@ def root_of(file: str | None, module: str) -> Path | None:
 
 def _hypermodel(found: Any, name: str) -> tuple[str, keras_tuner.HyperModel]:
     if inspect.isclass(found) and issubclass(found, keras_tuner.HyperModel):
-        found = _instance(found)
+        try:
+            found = found()
+        except Exception as error:
+            raise SpecError(
+                f"{found.__name__}() cannot be made: "
+                f"{reason_of(error)}{place_of(error)}."
+            ) from error
     if isinstance(found, keras_tuner.HyperModel):
         return name or _name_of(type(found)), found
     if not callable(found) or inspect.isclass(found):
@@ -155,11 +156,7 @@ def _module(name: str, folder: Path, path: Path | None) -> ModuleType:
 
 @contextmanager
 def _running(*folders: Path | None) -> Iterator[None]:
-    """The user's code runs: modules are looked for in some folders first.
-
-    Raises:
-        TrialError: The code ended the program.
-    """
+    """The user's code runs: modules are looked for in some folders first."""
     added = [str(folder) for folder in folders if folder is not None]
     sys.path[:0] = added
     importlib.invalidate_caches()
@@ -172,16 +169,6 @@ def _running(*folders: Path | None) -> Iterator[None]:
         for each in added:
             if each in sys.path:
                 sys.path.remove(each)
-
-
-def _instance(cls: Any) -> keras_tuner.HyperModel:
-    try:
-        made: keras_tuner.HyperModel = cls()
-    except Exception as error:
-        raise SpecError(
-            f"{cls.__name__}() cannot be made: {reason_of(error)}{place_of(error)}."
-        ) from error
-    return made
 
 
 def _name_of(item: Any) -> str:
@@ -199,3 +186,26 @@ def place_of(error: BaseException | None) -> str:
         if not is_library and not frame.filename.startswith(_INSTALLED):
             return f" ({frame.filename}, line {frame.lineno})"
     return ""
+
+
+@contextmanager
+def known_objects(hypermodel: str | None) -> Iterator[None]:
+    """A context in which Keras knows the classes and functions of a user's module.
+
+    The module is that of `MODULE:NAME`; there is none where the name is None.
+    """
+    if hypermodel is None:
+        yield
+        return
+    # Standard output is the result of a command; a user's code may print, too.
+    with redirect_stdout(sys.stderr):
+        code = load_hypermodel(hypermodel)
+    known = keras.saving.get_custom_objects()
+    before = dict(known)
+    known.update(code.objects())
+    try:
+        with code.importable():
+            yield
+    finally:
+        known.clear()
+        known.update(before)

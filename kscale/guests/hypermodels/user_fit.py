@@ -35,14 +35,9 @@ def compile_user_model(
     learning_rate: float,
     outputs: UserOutputs,
 ) -> None:
-    """Compile a model that the user did not, with the recipe's optimizer.
+    """Compile a built model that the user did not compile, with the recipe's optimizer.
 
-    Args:
-        model: The model, all of it built.
-        dataset: What the model will be trained on.
-        recipe: Epochs, batches and schedule.
-        learning_rate: Largest learning rate.
-        outputs: The outputs of the model by target.
+    The learning rate is the largest of the schedule.
     """
     are_logits = outputs.are_logits(model)
     losses = {
@@ -81,11 +76,8 @@ def call_fit(
     does not take, are left out.
 
     Args:
-        models: The user's models.
-        hp: Hyperparameters of the model.
-        model: The compiled model.
-        dataset: What the model trains and validates on.
-        recipe: Epochs and batches.
+        models, hp, model: The compiled model, and what it was built from.
+        dataset, recipe: What the model trains and validates on, epochs and batches.
         watch: A callback to pass on.
         class_weights: As `class_weights_of` gives them.
         most: Most examples of each part.

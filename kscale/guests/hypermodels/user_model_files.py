@@ -8,7 +8,8 @@ import keras
 
 from kscale.data.dataset import Dataset
 from kscale.errors import ExportError, reason_of
-from kscale.guests.hypermodels.user_outputs import UserOutputs, probabilities_of
+from kscale.guests.hypermodels.user_outputs import UserOutputs
+from kscale.guests.network_outputs import probabilities_of
 from kscale.naming import single_or_named
 from kscale.ship.formats.base import write_whole
 from kscale.ship.opening import what_opening_needs
@@ -55,17 +56,17 @@ def _forget_training(model: keras.Model) -> None:
 def _packaged(
     model: keras.Model, user_outputs: UserOutputs, dataset: Dataset
 ) -> keras.Model:
-    """As `package_model` does it for a family."""
+    """A model with preprocessing before it, and with probabilities after it."""
     are_logits = user_outputs.are_logits(model)
     _forget_training(model)
 
     def network(read: Mapping[str, Any]) -> dict[str, Any]:
         given = user_outputs.split(model(single_or_named(read)))
-        for target in dataset.task.targets:
-            if target.head.is_named:
-                is_logit, found = are_logits[target.name], given[target.name]
-                given[target.name] = probabilities_of(target, found, is_logit)
-        return given
+        named = [each for each in dataset.task.targets if each.head.is_named]
+        return given | {
+            each.name: probabilities_of(each, given[each.name], are_logits[each.name])
+            for each in named
+        }
 
     return with_preprocessing(
         "packaged",

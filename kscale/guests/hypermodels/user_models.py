@@ -9,9 +9,11 @@ from kscale.errors import SpecError, TrialError, unknown_name
 from kscale.guests.hypermodels.code_digest import digest_of
 from kscale.guests.hypermodels.counts import Counted, Counts
 from kscale.guests.hypermodels.drawn_hyperparameters import (
+    RESERVED,
     DrawnHyperParameters,
     Values,
     domain_of,
+    knob_name,
 )
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
 from kscale.guests.sizes.weightless import count_build
@@ -20,10 +22,6 @@ from kscale.networks.sizing import Size
 from kscale.search.contract import derived_seed
 from kscale.search.drawn import Drawn
 from kscale.task.tasks import Task
-
-LEARNING_RATE = "learning_rate"
-
-_RESERVED = ("family", "depth", "width")
 
 
 class UserModels:
@@ -38,12 +36,9 @@ class UserModels:
     Attributes:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
-        unknown: Layers of unknown FLOPs of the specs whose size is known.
         refused: Arguments that the user's `fit` does not take.
         importable: In its context the modules beside the user's are found.
     """
-
-    all_knobs: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -60,11 +55,10 @@ class UserModels:
         self.knobs = {"depth": depth_knob or "depth", "width": width_knob or "width"}
         self.probe: Callable[[DrawnHyperParameters], None] | None = None
         self.counts = Counts()
-        self.unknown: dict[Spec, tuple[str, ...]] = {}
         self.refused: set[str] = set()
         self._tree: dict[Values, Any] = {}  # by values so far, what is asked for next
         self._counted: dict[Values, Counted] = {}
-        self._sizes: dict[Spec, Size] = {}
+        self._specs: dict[Spec, Counted] = {}
         self._outline: dict[str, list[Value]] = {}
 
     def draw(self, seed: int, index: int) -> Drawn:
@@ -75,9 +69,7 @@ class UserModels:
             counted = self._known(drawn) or self._count(drawn)
             self.counts.add(seed, index, counted)
         spec = self._spec(counted.values)
-        if counted.size is not None:
-            self._sizes[spec] = counted.size
-            self.unknown[spec] = counted.unknown
+        self._specs[spec] = counted
         return Drawn(spec, counted.size, counted.reason, counted.unknown)
 
     def begin(self) -> None:
@@ -97,19 +89,12 @@ class UserModels:
             known += [v for v in domain_of(asked) if v not in known]
         return found
 
-    def check_knobs(self, all_known: bool = True) -> None:
-        """Raise unless depth and width are hyperparameters, and whole.
-
-        Args:
-            all_known: Whether a name that no draw has asked for yet is refused.
-
-        Raises:
-            SpecError: A name is no hyperparameter of the draws so far, or not whole.
-        """
+    def check_knobs(self) -> None:
+        """Raise unless depth and width are hyperparameters of the draws, and whole."""
         seen = {asked.name: asked.default for asked in self._tree.values()}
         seen |= {n: v for c in self.counts.by_draw.values() for n, v in c.values}
         for what, name in self.knobs.items():
-            if name == what or not (name in seen or all_known):
+            if name == what:
                 continue
             if name not in seen:
                 raise SpecError(unknown_name("hyperparameter", name, seen))
@@ -125,18 +110,24 @@ class UserModels:
         Raises:
             SpecError: The spec makes no model.
         """
-        if spec not in self._sizes:
-            counted = self._count(None, self.values(spec))
-            if counted.size is None:
-                raise SpecError(counted.reason)
-            self._sizes[spec] = counted.size
-            self.unknown[spec] = counted.unknown
-        return self._sizes[spec]
+        size = self._made(spec).size
+        if size is None:
+            raise SpecError(self._made(spec).reason)
+        return size
+
+    def unknown(self, spec: Spec) -> tuple[str, ...]:
+        """Layers of unknown FLOPs."""
+        return self._made(spec).unknown
+
+    def _made(self, spec: Spec) -> Counted:
+        if spec not in self._specs:
+            self._specs[spec] = self._count(None, self.values(spec))
+        return self._specs[spec]
 
     def learning_rate(self, spec: Spec, is_compiled: bool) -> float:
         """The hyperparameter `learning_rate`; without it 0.001, or 0 (not known) of a
         model that the user compiles."""
-        rate = dict(spec.knobs).get(LEARNING_RATE)
+        rate = dict(spec.knobs).get("learning_rate")
         if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
             return float(rate)
         return 0.0 if is_compiled else 0.001
@@ -159,19 +150,15 @@ class UserModels:
 
     def values(self, spec: Spec) -> dict[str, Value]:
         """Hyperparameters of a spec by the names they have in the user's code."""
-        names = dict(self.knobs) | {f"{name}_": name for name in _RESERVED}
+        names = dict(self.knobs) | {f"{name}_": name for name in RESERVED}
         return {names.get(knob, knob): value for knob, value in spec.knobs}
 
     def _spec(self, values: Values) -> Spec:
-        """A spec; a hyperparameter called like a part of a spec gets a `_`."""
         knobs = {self._knob(name, value): value for name, value in values}
         return Spec(self.name, tuple(sorted(knobs.items())))
 
     def _knob(self, name: str, value: Value) -> str:
-        shown = {name: knob for knob, name in self.knobs.items()}
-        if name in shown and type(value) is int:
-            return shown[name]
-        return f"{name}_" if name in _RESERVED else name
+        return knob_name(name, value, {name: knob for knob, name in self.knobs.items()})
 
     def _known(self, seed: int | None) -> Counted | None:
         """The model of a draw that takes the way of an earlier draw; none is built."""
@@ -186,14 +173,12 @@ class UserModels:
         self, seed: int | None, values: Mapping[str, Value] | None = None
     ) -> Counted:
         """Build abstractly, and remember what was asked for on the way."""
-        hp, is_compiled = DrawnHyperParameters(seed, values), False
+        hp = DrawnHyperParameters(seed, values)
 
         def build() -> Any:
-            nonlocal hp, is_compiled
+            nonlocal hp
             hp = DrawnHyperParameters(seed, values)
-            model = self.hypermodel.build(hp)
-            is_compiled = bool(getattr(model, "compiled", False))
-            return model
+            return self.hypermodel.build(hp)
 
         try:
             with self.importable():
@@ -204,7 +189,7 @@ class UserModels:
         else:
             if self.probe is not None:
                 self.probe(hp)
-            counted = Counted(hp.in_order, found.size, is_compiled, found.unknown)
+            counted = Counted(hp.in_order, found.size, found.unknown)
         for place, asked in enumerate(hp.asked):
             self._tree[counted.values[:place]] = asked
         self._counted[counted.values] = counted

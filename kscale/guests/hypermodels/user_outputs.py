@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kscale.data.scaling import Scaling
 from kscale.errors import TrialError
+from kscale.guests.network_outputs import network_output
 from kscale.task.targets import Target
 from kscale.task.tasks import Task
 
@@ -207,32 +208,16 @@ def _last_of(model: Any) -> Any:
 
 
 def logits_of(target: Target, given: Any, is_logit: bool) -> NDArray[np.float32]:
-    """Outputs as logits, of which the activation of the head gives probabilities.
-
-    Args:
-        target: A target with names.
-        given: What the model gave, `(examples, numbers)`: one number for each name, or
-            one for the second of two names.
-        is_logit: Whether the numbers are logits.
-
-    Raises:
-        TrialError: The shape is another.
-    """
-    found = np.asarray(given, np.float32)
-    if found.shape[1] == 1 and target.outputs == 2:
-        first = np.zeros_like(found) if is_logit else 1 - found
-        found = np.concatenate([first, found], axis=1)
-    check_shape(target, found.shape)
-    return found if is_logit else np.asarray(target.head.deactivate(found))
+    """What `network_output` gives, an array of the shape that a target needs."""
+    found = network_output(target, np.asarray(given, np.float32), is_logit)
+    check_shape(target, tuple(found.shape))
+    return np.asarray(found)
 
 
 def check_shape(target: Target, shape: tuple[int | None, ...]) -> None:
     """Raise unless a model's outputs are of the shape that a target needs.
 
     One number for an example is enough for two classes.
-
-    Raises:
-        TrialError: The shape is another.
     """
     least = target.head.fewest_numbers(target.outputs)
     if shape[1:] in ((target.outputs,), (least,)) or (least == 1 and len(shape) == 1):
@@ -241,13 +226,3 @@ def check_shape(target: Target, shape: tuple[int | None, ...]) -> None:
         f"the model gives {shape[-1] if len(shape) == 2 else shape} outputs, but "
         f"{target.name} has {target.head.count_text(target.outputs)}"
     )
-
-
-def probabilities_of(target: Target, given: Any, is_logit: bool) -> Any:
-    """Probabilities `(batch, outputs)` as Keras tensors, as `logits_of` has them."""
-    ops = keras.ops
-    if given.shape[1] == 1 and target.outputs == 2:
-        second = ops.sigmoid(given) if is_logit else given
-        return ops.concatenate([1 - second, second], axis=1)
-    activation = keras.layers.Activation(target.head.activation)
-    return activation(given) if is_logit else given

@@ -42,12 +42,10 @@ _PREDICT_BATCH = 512
 
 
 class UserTrainer:
-    """Trains a user's models by their `fit`.
+    """Trains a user's models by their `fit`, on the data set as they take it.
 
-    Args:
-        setup: What all trainings share.
-        models: The user's models.
-        dataset: The data set as the models take it.
+    `Watch` says how an interrupted training goes on. Of a model that cannot be saved,
+    the weights are shipped.
     """
 
     def __init__(
@@ -62,9 +60,8 @@ class UserTrainer:
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
-        """As `Trainer.train`; `Watch` says how an interrupted training goes on."""
         spec = assignment.job.spec
-        size, unknown = self.models.size(spec), len(self.models.unknown.get(spec, ()))
+        size, unknown = self.models.size(spec), len(self.models.unknown(spec))
         training = RunningTraining(self.setup, assignment, size, unknown, on_epoch)
         return training.run(lambda: self._trained(training), self._devices)
 
@@ -91,7 +88,11 @@ class UserTrainer:
         rate = first_rate(model.optimizer, asked)
         watch = Watch(training, lambda model: self._given(model, outputs), asked)
         if not training.progress.is_finished:
-            self._fit(watch, model, hp, outputs)
+            recipe = replace(setup.recipe, epochs=training.job.epochs_to)
+            weights = class_weights_of(setup.dataset, setup.class_weights)
+            fit = (self.models, hp, model, setup.dataset, recipe, watch, weights)
+            with self.strategy.scope():  # the user's code may compile anew
+                call_fit(*fit, outputs=outputs)
             rate = watch.rate or rate
             self._check_count(spec, model)
         elif load_checkpoint(watch.start, model, None) is None:
@@ -109,26 +110,10 @@ class UserTrainer:
             changes["undertrained"] = False  # no epoch was heard of
         return training.finished(given, **changes)
 
-    def _fit(
-        self, watch: Watch, model: keras.Model, hp: Any, outputs: UserOutputs
-    ) -> None:
-        """Let the user's code train, which may compile anew."""
-        data = self.setup.dataset
-        recipe = replace(self.setup.recipe, epochs=watch.training.job.epochs_to)
-        weights = class_weights_of(data, self.setup.class_weights)
-        with self.strategy.scope():
-            call_fit(
-                self.models, hp, model, data, recipe, watch, weights, outputs=outputs
-            )
-
     def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
         """A model with all its weights, its hyperparameters and its outputs.
 
         Values are scaled for a model of which kscale decides all of its training.
-
-        Raises:
-            TrialError: The model is not the counted one, or has outputs of another
-                shape.
         """
         data = self.setup.dataset
         model, hp = self.models.build(spec, seed)
@@ -151,12 +136,10 @@ class UserTrainer:
             )
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
-        """As `Trainer.evaluate`."""
         model, outputs = self._loaded(training, weights)
         return self.setup.test_score(part, self._given(model, outputs, part))
 
     def ship(self, training: Training, weights: Path, path: Path) -> str:
-        """As `Trainer.ship`; of a model that cannot be saved, the weights are."""
         model, outputs = self._loaded(training, weights)
         return save_user_model(model, outputs, self.setup.dataset, path)
 

@@ -107,7 +107,9 @@ class BudgetedOracle(keras_tuner.Oracle):
         """The next trial; one that a killed session left is run again if it fits."""
         earlier = set(self.trials)
         trial = super().create_trial(tuner_id)
-        while trial.trial_id in earlier and not self._fits(_values_of(trial)):
+        while trial.trial_id in earlier and not self._fits(
+            trial.hyperparameters.values
+        ):
             trial.status = "FAILED"
             trial.message = f"The model does not fit the budget, {self.budget}."
             self.end_trial(trial)
@@ -194,7 +196,7 @@ class _BudgetedGrid(BudgetedOracle):
     """Goes over the whole grid in one order, on from the last of the trials."""
 
     def populate_space(self, trial_id: str) -> _Response:
-        tried = [_values_of(trial) for trial in self.trials.values()]
+        tried = [trial.hyperparameters.values for trial in self.trials.values()]
         if tried:
             values = self._next_point(max(tried, key=self._place))
         else:
@@ -234,11 +236,6 @@ class _BudgetedGrid(BudgetedOracle):
         return None
 
 
-def _values_of(trial: Any) -> _Values:
-    values: _Values = trial.hyperparameters.values
-    return values
-
-
 def _ordered(hp: Any) -> list[Any]:
     """Values of a hyperparameter on a grid, the default first."""
     return [hp.default, *(value for value in hp.values if value != hp.default)]
@@ -256,7 +253,7 @@ class _BudgetedBayesian(BudgetedOracle):
         # No surrogate yet, or one of a space with fewer hyperparameters.
         if getattr(self.gpr, "n_features_in_", 0) != len(free):
             return super().populate_space(trial_id)
-        tried = [_values_of(trial) for trial in self.trials.values()]
+        tried = [trial.hyperparameters.values for trial in self.trials.values()]
         rng = np.random.default_rng([self.seed, len(tried)])
         points = [self._drawn(rng) for _ in range(self.max_draws)]
         vectors = [_vector(hps, free, values) for values in points]

@@ -20,17 +20,10 @@ _WITHOUT_FLOPS = ("max_params", "max_bytes")
 
 
 class BuildSizes:
-    """Counts each model once, without its weights.
-
-    Args:
-        hypermodel: A function of hyperparameters, or a `keras_tuner.HyperModel`.
-        task: Inputs of models that have no shapes until they are called.
+    """Counts each model once, without its weights; see `BudgetedOracle`.
 
     Attributes:
         last_error: Why the last model that could not be built could not be.
-
-    Raises:
-        SpecError: An argument is of a wrong type.
     """
 
     def __init__(

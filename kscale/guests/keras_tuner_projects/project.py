@@ -168,9 +168,6 @@ def _metric(trials: Sequence[Trial]) -> str:
     """The objective: the metric whose best value is the score of every trial.
 
     KerasTuner does not write its name.
-
-    Raises:
-        ResultsError: There is none.
     """
     scored = [trial for trial in trials if trial.score is not None]
     if not scored:
@@ -218,14 +215,9 @@ def _counted(
 
 @dataclass(frozen=True)
 class _Project:
-    """A finished search of KerasTuner.
+    """A finished search of KerasTuner, with the trials that have ended.
 
-    Args:
-        folder: Its folder.
-        name: Name of the hypermodel.
-        trials: The trials that have ended.
-        task: What the models take in and put out.
-        metric: The metric whose best value is the score.
+    The name is that of the hypermodel, the score of a trial the best of the metric.
     """
 
     folder: Path
@@ -235,12 +227,7 @@ class _Project:
     metric: str
 
     def description(self, digest: str, left_out: Mapping[str, int]) -> dict[str, Any]:
-        """What run.json says.
-
-        Args:
-            digest: Digest of the hypermodel's code.
-            left_out: How many trials have not ended, by status.
-        """
+        """What run.json says; `left_out` counts the unended trials by status."""
         domains: dict[str, list[Value]] = {}
         for trial in self.trials:
             for knob, value in trial.knobs.items():
@@ -276,12 +263,7 @@ class _Project:
         return {"objective": self.metric.removeprefix("val_"), "direction": way}
 
     def training(self, trial: Trial, size: Size | str) -> Training:
-        """The record of a trial.
-
-        Args:
-            trial: The trial.
-            size: Size of its model, or why there is none.
-        """
+        """The record of a trial, with the size of its model or why there is none."""
         knobs = trial.knobs
         rate = knobs.get("learning_rate")
         is_rate = isinstance(rate, float) and 0 < rate < math.inf
@@ -341,11 +323,7 @@ def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
 def _write(
     path: Path, description: dict[str, Any], results: Sequence[Training]
 ) -> None:
-    """Replace what a folder holds.
-
-    Raises:
-        ResultsError: Another search is in the folder.
-    """
+    """Replace what a folder holds, unless another search is there."""
     there = read_run(path) if (path / RUN_FILE).exists() else description
     is_same = _which(there) == _which(description)
     claimed = {**description, "identity": there["identity"]} if is_same else description

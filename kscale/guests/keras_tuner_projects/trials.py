@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from kscale.errors import sentence_of
+from kscale.guests.hypermodels.drawn_hyperparameters import knob_name
 from kscale.networks.families.base import Value
 
 logger = logging.getLogger(__name__)
 
-_RESERVED = ("family", "depth", "width")  # in a spec
+_SHOWN = {"depth": "depth", "width": "width"}
 _ERROR = re.compile(r"^([\w.]+): ", re.MULTILINE)  # as a traceback names one
 
 
@@ -58,12 +59,10 @@ class Trial:
     @property
     def knobs(self) -> dict[str, Value]:
         """Hyperparameters as a spec has them: depth and width are whole numbers."""
-        knobs: dict[str, Value] = {}
-        for name, value in self.hyperparameters.items():
-            is_shown = name in ("depth", "width") and type(value) is int
-            plain = value if isinstance(value, int | float | str) else str(value)
-            knobs[name if is_shown or name not in _RESERVED else f"{name}_"] = plain
-        return knobs
+        return {
+            knob_name(n, v, _SHOWN): v if isinstance(v, int | float | str) else str(v)
+            for n, v in self.hyperparameters.items()
+        }
 
     @property
     def reason(self) -> str:

@@ -58,23 +58,21 @@ def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
             )
         return None
     if isinstance(given, str | Path):
-        return _of_file(Path(given))
+        path = Path(given)
+        try:
+            with path.open("rb") as file:
+                return Baseline(path.name, _digest_of_file(file), path)
+        except OSError as error:
+            raise ExportError(
+                f"{path} cannot be read ({error.strerror}): give a model saved as "
+                ".keras."
+            ) from error
     if not (hasattr(given, "get_weights") and hasattr(given, "layers")):
         raise SpecError(
             "`baseline` must be the path of a .keras file or a keras.Model, but got "
             f"{type(given).__name__}."
         )
     return Baseline(str(given.name), _digest_of_model(given), given)
-
-
-def _of_file(path: Path) -> Baseline:
-    try:
-        with path.open("rb") as file:
-            return Baseline(path.name, _digest_of_file(file), path)
-    except OSError as error:
-        raise ExportError(
-            f"{path} cannot be read ({error.strerror}): give a model saved as .keras."
-        ) from error
 
 
 def _digest_of_file(file: BufferedReader) -> str:

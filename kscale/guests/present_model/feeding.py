@@ -80,8 +80,7 @@ def fed(
     """Examples in a form, by name: arrays or Keras tensors, as they are read.
 
     Args:
-        dataset: Where the examples are from.
-        feeding: The form.
+        dataset, feeding: Where the examples are from, and the form.
         read: Gives what networks read, by the name of the input.
         kept: Raw inputs that are kept, by name; the others are restored.
     """
@@ -119,24 +118,16 @@ def unscaled(scaled: Any, scaling: Scaling) -> Any:
 
 def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]:
     """Shapes of one example in a form, by name."""
-    if not feeding.is_raw:
-        return {item.name: item.shape for item in dataset.task.inputs}
-    if feeding.columns:
-        return {_MATRIX: (len(feeding.columns),)}
-    raw = [raw for item in dataset.preprocessing.values() for raw in item.raw_inputs]
-    return {item.name: item.shape for item in raw}
+    rows = _fed_rows(dataset, feeding, dataset.validation, slice(0, 1))
+    return {name: tuple(array.shape[1:]) for name, array in rows.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Feeder:
     """A model together with the form in which examples are given to it.
 
-    Args:
-        model: Any Keras model.
-        dataset: Where the examples are from.
-        feeding: The form.
-        places: For each input of the model, the name of what it gets and its shape;
-            empty for a model that does not say what it takes.
+    `places` has, for each input of the model, the name of what the input gets and the
+    shape; nothing for a model that does not say what it takes.
     """
 
     model: keras.Model
@@ -216,13 +207,7 @@ def named_tensors(model: keras.Model, outputs: Any) -> dict[str, Any]:
 def feeders_of(model: keras.Model, dataset: Dataset, name: str) -> list[Feeder]:
     """A model with each form of a data set that suits the shapes of its inputs.
 
-    Args:
-        model: Any Keras model.
-        dataset: What to feed.
-        name: What to call the model in an error.
-
-    Raises:
-        SpecError: No form suits.
+    An error, where no form suits, calls the model by the name.
     """
     declared = _declared(model)
     found = []

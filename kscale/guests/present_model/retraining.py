@@ -11,12 +11,9 @@ from msgspec import structs
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
+from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.feeding import Feeder, fed, named_tensors, unscaled
-from kscale.guests.present_model.scoring import (
-    Present,
-    network_output,
-    output_names,
-)
+from kscale.guests.present_model.scoring import Present, output_names
 from kscale.guests.sizes.layer_work import graph_of
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
@@ -46,7 +43,7 @@ def _obstacle(present: Present) -> str:
     """Why a present model cannot be trained anew; empty if it can be."""
     feeder = present.feeder
     if graph_of(feeder.model) is None:
-        return "has a call of its own, so it cannot be built with new weights"
+        return "has another `call` than a graph, so it cannot be built with new weights"
     items = feeder.dataset.preprocessing.values()
     if feeder.feeding.is_raw and not all(
         isinstance(item, Scaled | Unchanged) for item in items
@@ -72,10 +69,7 @@ class RetrainedReference:
     """The present model trained anew, as a reference of a search.
 
     A training that was interrupted goes on from its checkpoint, as that of any network.
-
-    Args:
-        present: The model.
-        learning_rate: Largest learning rate.
+    The learning rate is the largest of the schedule.
     """
 
     present: Present
@@ -110,7 +104,7 @@ class RetrainedReference:
 
     def _job(self, context: ReferenceContext) -> Job:
         seed = derived_seed(context.seed, "baseline", RETRAINED)
-        spec = Spec(RETRAINED, (("model", self.present.digest),))
+        spec = Spec(self.present.name, (("model", self.present.digest),))
         epochs = context.setup.recipe.epochs
         return Job("baseline", 0, spec, (seed,), (self.learning_rate,), epochs)
 

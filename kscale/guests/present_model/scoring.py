@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from msgspec import structs
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
 from kscale.errors import SpecError, sentence_of
+from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, fed_shapes, feeders_of
 from kscale.guests.sizes.model_size import count_model
@@ -24,14 +24,12 @@ from kscale.runs.records import PRESENT, Reference
 from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import (
     Pairs,
-    evaluate,
-    evaluate_test,
     mean_error,
     mean_score,
 )
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
-from kscale.tuning.references import ReferenceContext, constant_pairs
+from kscale.tuning.references import ReferenceContext, constant_pairs, score_parts
 
 _MOST_TRIED = 1000  # examples on which the forms are compared
 _CLEAR = 2  # standard errors by which a form must be better than the one before
@@ -40,7 +38,6 @@ _DOUBT = (
     "fed otherwise than it was trained (inputs or targets scaled outside of it? "
     "classes in another order?)"
 )
-_LEAST = 1e-7  # a probability, as Keras clips them
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +97,7 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     model better than a constant answer, its scores are doubted.
 
     Raises:
-        ExportError: The file cannot be read, or has code of its own.
+        ExportError: The file cannot be read, or has custom code.
         SpecError: The model does not suit the data, or was never built.
     """
     name, model = baseline.name, baseline.source
@@ -226,29 +223,6 @@ def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any],
     return head.activate(found), forms[found.shape != given.shape]
 
 
-def network_output(target: Target, given: Any, is_logit: bool) -> Any:
-    """An output as a network of kscale gives it: logits, or values.
-
-    Args:
-        target: What the output is for.
-        given: The output, an array or a Keras tensor: logits, probabilities or values;
-            for two classes also one number for the second.
-        is_logit: Whether the output is logits.
-    """
-    ops, head = keras.ops, target.head
-    if len(given.shape) == 1:
-        given = ops.expand_dims(given, -1)
-    if not head.is_named:
-        return given
-    if head.is_exclusive and target.outputs == 2 and given.shape[-1] == 1:
-        first = 0 * given if is_logit else 1 - given
-        given = ops.concatenate([first, given], axis=-1)
-    if is_logit:
-        return given
-    logits = ops.log(ops.clip(given, _LEAST, 1.0))
-    return logits if head.is_exclusive else logits - ops.log(1 - given + _LEAST)
-
-
 @dataclass(frozen=True, eq=False)
 class PresentReference:
     """The present model as it is, as a reference of a search."""
@@ -257,9 +231,7 @@ class PresentReference:
 
     def records(self, context: ReferenceContext) -> Iterator[Reference]:
         """Scores on both parts, as far as they are not recorded."""
-        present, setup = self.present, context.setup
-        data, objective = setup.dataset, setup.objective
-        size = present.size.size
+        present, size = self.present, self.present.size.size
         blank = Reference(
             name=PRESENT,
             model=present.digest,
@@ -268,12 +240,6 @@ class PresentReference:
             flops=size.flops,
             bytes=size.weight_bytes(),
             unknown_flops=len(present.size.unknown),
-            memory=size.training_bytes(setup.recipe.batch_size),
+            memory=size.training_bytes(context.setup.recipe.batch_size),
         )
-        known = context.known(PRESENT, present.digest)
-        if "validation" not in known:
-            found = evaluate(objective, data.task, present.pairs(data.validation))
-            yield structs.replace(blank, **vars(found))
-        if "test" not in known:
-            found = evaluate_test(objective, data.task, present.pairs(data.test))
-            yield structs.replace(blank, part="test", **vars(found))
+        return score_parts(context, blank, present.pairs)

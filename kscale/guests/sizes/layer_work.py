@@ -89,10 +89,6 @@ def _with_lora(layer: Any, work: Work) -> Work | None:
     return work._replace(flops=work.flops + 2 * prod(narrow) * wide[-1])
 
 
-def _dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
-    return Work(2 * prod(read[0]) * made[0][-1])
-
-
 def _einsum_dense(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
     inputs, outputs = layer.equation.split("->")
     letters = inputs.split(",")[1]
@@ -224,10 +220,6 @@ def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work 
     return work and Work(work.flops * read[0][0], work.inner)
 
 
-def _inner_layer(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    return work_of(layer.layer, read, made)
-
-
 def _pipeline(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     # Shapes between its layers are not known: only layers that cost nothing are.
     works = [work_of(item, [(None,)], [(None,)]) for item in layer.layers]
@@ -258,7 +250,6 @@ def _mel_spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
 
 _Rule = Callable[[Any, list[Shape], list[Shape]], Work | None]
 _NAMES: dict[_Rule, str] = {
-    _dense: "Dense",
     _einsum_dense: "EinsumDense",
     _convolution: "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D "
     "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
@@ -270,13 +261,16 @@ _NAMES: dict[_Rule, str] = {
     _recurrent_convolution: "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     _bidirectional: "Bidirectional",
     _time_distributed: "TimeDistributed",
-    _inner_layer: "SpectralNormalization",
     _pipeline: "Pipeline",
     _reversible_embedding: "ReversibleEmbedding",
     _spectrogram: "STFTSpectrogram",
     _mel_spectrogram: "MelSpectrogram",
 }
-_RULES = {name: rule for rule, names in _NAMES.items() for name in names.split()}
+_RULES: dict[str, _Rule] = {
+    "Dense": lambda layer, read, made: Work(2 * prod(read[0]) * made[0][-1]),
+    "SpectralNormalization": lambda layer, *shapes: work_of(layer.layer, *shapes),
+    **{name: rule for rule, names in _NAMES.items() for name in names.split()},
+}
 
 VIEWS: tuple[type, ...] = (
     keras.layers.Flatten,

@@ -74,7 +74,7 @@ def count_model(
 
 
 def count_weights(model: keras.Model) -> ModelSize:
-    """Count the weights alone, which do not depend on sides that inputs leave open."""
+    """Count only the weights, which do not depend on sides that inputs leave open."""
     params = sum(prod(weight.shape) for weight in _each(model.weights))
     row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
     size = Size(params, _trainable(model), 0, 0, 0)
@@ -144,11 +144,7 @@ def _example(shapes: Iterable[Shape]) -> str:
 
 
 def _given_shapes(shape: Any) -> list[Shape]:
-    """The shapes that a user gave, as a list.
-
-    Raises:
-        SpecError: A side is no positive whole number.
-    """
+    """The shapes that a user gave, as a list."""
     if shape is None:
         return []
     is_list = isinstance(shape, tuple | list)

@@ -19,12 +19,10 @@ from kscale.reports.size_tables import ModelSize
 from kscale.ship.traces import no_trace
 from kscale.task.tasks import Task
 
-Build = Callable[[], Any]
-
 _MOST_VALUES = 10**5  # that a weight may have where it is computed with
 
 
-def count_build(build: Build, task: Task | None = None) -> ModelSize:
+def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize:
     """Count the model that some code builds, layer by layer, without its weights.
 
     The code runs where variables have no values. Code that fails there, such as code

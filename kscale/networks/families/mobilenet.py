@@ -79,7 +79,11 @@ def _network(
         entry, leave = round_channels(2 * width), round_channels(most)
     else:
         number = stages or images.stages_for(min(shape[:2]) // halving, _MOST_STAGES)
-        plan = _doubling_stages(depth, width, expansion, number)
+        growth = [min(2**stage, _MOST_GROWTH) for stage in range(number)]
+        plan = [
+            _Stage(width * times, depth, 2 if stage else 1, expansion)
+            for stage, times in enumerate(growth)
+        ]
         entry, leave = width, 4 * plan[-1].channels
     layers = images.image_layers(task, augment)
     layers += _convolution("stem", entry, 3, halving, activation)
@@ -96,15 +100,6 @@ def _network(
         entry = stage.channels
     layers += _convolution("features", head_width or leave, 1, 1, activation)
     return images.averaged(task, layers, dropout)
-
-
-def _doubling_stages(
-    depth: int, width: Count, expansion: int, stages: int
-) -> list[_Stage]:
-    return [
-        _Stage(width * min(2**stage, _MOST_GROWTH), depth, 2 if stage else 1, expansion)
-        for stage in range(stages)
-    ]
 
 
 def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:

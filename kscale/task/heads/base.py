@@ -133,7 +133,6 @@ class Head:
     Answers:
         activation: The Keras activation that makes `given` of a network's outputs.
         activate: The same in NumPy.
-        deactivate: From `given` back to a network's outputs.
         constant: Of `labels` of the training part and the number of outputs, what the
             baseline gives for any example, `(outputs,)`.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
@@ -170,7 +169,6 @@ class Head:
 
     activation: str
     activate: Callable[[Array], Array]
-    deactivate: Callable[[Array], Array]
     constant: Callable[[Array, int], NDArray[np.float64]]
     chosen: Callable[[Array, int | None], list[int]] | None
 

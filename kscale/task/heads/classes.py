@@ -34,10 +34,6 @@ def softmax(logits: Array) -> Array:
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
-def _logits(given: Array) -> Array:
-    return np.log(np.maximum(given, LEAST_SHARE))
-
-
 def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:
     return np.bincount(labels, minlength=outputs)
 
@@ -177,7 +173,6 @@ CLASSES = Head(
     watched=KerasCall("SparseCategoricalAccuracy", {"name": "accuracy"}),
     activation="softmax",
     activate=softmax,
-    deactivate=_logits,
     constant=_shares_of_classes,
     chosen=_ranked,
     metric="accuracy",

@@ -24,11 +24,6 @@ def _sigmoid(outputs: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-np.clip(outputs, -80, 80))))
 
 
-def _logits(given: Array) -> Array:
-    inside = np.clip(given, LEAST_SHARE, 1 - LEAST_SHARE)
-    return np.asarray(np.log(inside / (1 - inside)))
-
-
 def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:
     return np.asarray(labels.sum(axis=0, dtype=np.int64))
 
@@ -159,7 +154,6 @@ LABELS = Head(
     watched=KerasCall("AUC", {"name": "auc", "multi_label": True, "from_logits": True}),
     activation="sigmoid",
     activate=_sigmoid,
-    deactivate=_logits,
     constant=_shares_of_labels,
     chosen=_chosen,
     # Of rare labels, accuracy is high where nothing is found; F1 counts what was found,

@@ -99,7 +99,6 @@ REAL = Head(
     watched=KerasCall("RootMeanSquaredError"),
     activation="linear",
     activate=np.asarray,
-    deactivate=np.asarray,
     constant=_mean,
     chosen=None,
     metric="root_mean_squared_error",

@@ -257,7 +257,7 @@ class Silent(keras.layers.Layer):
 
 
 class Chain(keras.Model):
-    """Layers that a call of its own runs."""
+    """Layers that a custom call runs."""
 
     def __init__(self, chain: list[Any]) -> None:
         super().__init__()
@@ -694,7 +694,7 @@ def test_sides_that_a_model_leaves_open_are_those_of_the_data() -> None:
 
 
 class Own(keras.Model):
-    """A model with a call of its own."""
+    """A model with a custom call."""
 
     def __init__(self) -> None:
         super().__init__(name="own")
@@ -712,7 +712,7 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
     plan = plan_search(digits(), max_params=9e5, baseline=model)
     for result in PresentReference(found).records(context_of(plan, tmp_path)):
         assert result.unknown_flops == len(found.size.unknown)
-    with pytest.raises(SpecError, match="own has a call of its own"):
+    with pytest.raises(SpecError, match="own has another `call`"):
         tune(
             digits(),
             run=tmp_path / "run",

@@ -1,0 +1,46 @@
+"""Outputs of models that kscale did not build, as networks of kscale give them."""
+
+from typing import Any
+
+import keras
+
+from kscale.task.heads.classes import LEAST_SHARE
+from kscale.task.targets import Target
+
+
+def network_output(target: Target, given: Any, is_logit: bool) -> Any:
+    """An output as a network of kscale gives it: logits, or values.
+
+    Args:
+        target: What the output is for.
+        given: The output, `(examples, numbers)` or `(examples,)`, an array or a Keras
+            tensor: logits, probabilities or values; for two classes also one number
+            for the second.
+        is_logit: Whether the output is logits.
+    """
+    ops, head = keras.ops, target.head
+    given = _number_for_each(target, given, is_logit)
+    if is_logit or not head.is_named:
+        return given
+    shares = ops.clip(given, LEAST_SHARE, 1.0)
+    if head.is_exclusive:
+        return ops.log(shares)
+    return ops.log(shares) - ops.log(1 - given + LEAST_SHARE)
+
+
+def probabilities_of(target: Target, given: Any, is_logit: bool) -> Any:
+    """Probabilities `(examples, outputs)`, of what `network_output` takes."""
+    given = _number_for_each(target, given, is_logit)
+    activation = keras.layers.Activation(target.head.activation)
+    return activation(given) if is_logit else given
+
+
+def _number_for_each(target: Target, given: Any, is_logit: bool) -> Any:
+    """A number for each class, also where there was one for the second of two."""
+    ops = keras.ops
+    if len(given.shape) == 1:
+        given = ops.expand_dims(given, -1)
+    if target.head.is_exclusive and target.outputs == 2 and given.shape[-1] == 1:
+        first = ops.zeros_like(given) if is_logit else 1 - given
+        given = ops.concatenate([first, given], axis=-1)
+    return given

@@ -178,7 +178,9 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
             ResultsError: The file cannot be written.
         """
         try:
-            os.write(self._fd, to_line(record).encode())
+            left = to_line(record).encode()
+            while left:
+                left = left[os.write(self._fd, left) :]
             os.fsync(self._fd)
         except OSError as error:
             raise ResultsError(f"{self.folder} cannot be written: {error}.") from error

@@ -147,10 +147,17 @@ class FirstJobs:
     def tried(self, history: Sequence[Training], pending: Sequence[Job]) -> list[Job]:
         """First jobs that are done or out, in the order of the draws."""
         known = keys_of(history, pending)
-        for _ in self._due_by_round(known):
-            pass
+        for due in self._due_by_round(known):
+            if due:  # a later round is not drawn yet
+                break
         jobs = (p.job for p in chain(*self._rounds) if p.is_known(known))
         return sorted(jobs, key=lambda job: job.index)
+
+    @property
+    def mean_work(self) -> float:
+        """Mean work of the draws so far; 0 without any."""
+        work = [place.draw.work for place in chain(*self._rounds)]
+        return sum(work) / len(work) if work else 0.0
 
     def _due_by_round(self, known: set[str]) -> Iterator[list[_Place]]:
         """What is due of each round, in the order in which it is due."""

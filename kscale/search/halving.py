@@ -48,6 +48,7 @@ class HalvingSearcher:
         job = self._first.propose(history, pending, allowance.less(reserved))
         if isinstance(job, Job):
             return job
+        tried = self._first.tried(history, pending)
         out = {job.index for job in pending if job.stage == "search"}
         keys = keys_of(history, pending)
         for jobs in self._rungs(history, tried):
@@ -61,19 +62,20 @@ class HalvingSearcher:
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
         """First jobs, and of the rungs above as many as a third of each leaves."""
         first = self._first.outlook(history, pending)
-        keys = keys_of(history, pending)
+        keys, seeds = keys_of(history, pending), self.settings.seeds_per_spec
         tried = self._first.tried(history, pending)
-        rungs = [jobs for jobs in self._rungs(history, tried)][1:]
-        known = [job for jobs in rungs for job in jobs if not is_known(job, keys)]
-        if not first.jobs:
-            return Outlook(tuple(known))
-        trainings, work, entered = first.trainings, first.work, len(first.jobs)
-        mean = first.work / max(first.trainings * self.rungs[0], 1)
-        left = entered + first.trainings / max(self.settings.seeds_per_spec, 1)
-        for below, epochs in zip(self.rungs, self.rungs[1:], strict=False):
-            left /= _THIRD
-            trainings += left * self.settings.seeds_per_spec
-            work += left * self.settings.seeds_per_spec * (epochs - below) * mean
+        rungs = [tried] if first.jobs else list(self._rungs(history, tried))
+        known = [job for jobs in rungs[1:] for job in jobs if not is_known(job, keys)]
+        trainings, work = first.trainings, first.work
+        entered = len(tried) + len(first.jobs) + first.trainings / seeds
+        for rung, epochs in enumerate(self.rungs[1:], 1):
+            entered = max(entered / _THIRD, 1.0)
+            if rung >= len(rungs):
+                further = entered * seeds
+                trainings += further
+                work += (
+                    further * (epochs - self.rungs[rung - 1]) * self._first.mean_work
+                )
         return Outlook((*first.jobs, *known), trainings, work)
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:

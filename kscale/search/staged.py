@@ -1,6 +1,7 @@
 """From baselines over a search to finalists: the order of a whole run."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
@@ -82,19 +83,21 @@ class StagedSearcher:
         finals = self.finals(history)
         if not self._is_closed(history, pending, allowance):
             likely = self._likely_finals(history, pending, allowance)
-            reserved = self._affordable(finals if finals[1:] else likely, allowance)
-            within = allowance.less(allowance.total(reserved))
+            expected = finals if finals[1:] else likely
+            reserved = self._affordable(expected, allowance, keys)
+            coming = [job for job in reserved if not is_known(job, keys)]
+            within = allowance.less(allowance.total(coming))
             proposed = self.searcher.propose(history, pending, within)
             if proposed is not DONE:
                 return proposed
-            finals = list(self._affordable(finals, allowance))
+            finals = list(self._affordable(finals, allowance, keys))
         if any(job.stage != "finalist" for job in pending):
             return WAIT
         due = [job for job in finals if not is_known(job, keys)]
         if not due and pending:
             return WAIT
-        if not due and (another := self._another_final(history, finals)):
-            due = [another] if not is_known(another, keys) else []
+        if not due and (another := self._another_final(history, finals, keys)):
+            due = [another]
         is_affordable = due and allowance.cost(due[0]) <= allowance.seconds
         return due[0] if is_affordable else DONE
 
@@ -155,15 +158,17 @@ class StagedSearcher:
         middle = max(len(jobs) // 2 - 1, 0)
         return jobs[middle : middle + 2]
 
-    def _affordable(self, finals: Sequence[Job], allowance: Allowance) -> Sequence[Job]:
+    def _affordable(
+        self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
+    ) -> Sequence[Job]:
         """As many finalists as there is time for; none where that is only one."""
         seconds = min(allowance.seconds, allowance.most)
-        ends = range(1, len(finals) + 1)
-        number = sum(allowance.total(finals[:end]) <= seconds for end in ends)
+        costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in finals]
+        number = sum(each <= seconds for each in accumulate(costs))
         return finals[:number] if number > 1 else ()
 
     def _another_final(
-        self, history: Sequence[Training], finals: Sequence[Job]
+        self, history: Sequence[Training], finals: Sequence[Job], keys: set[str]
     ) -> Job | None:
         """A finalist more, where a score of one seed is above all the finalists' means.
 
@@ -172,21 +177,26 @@ class StagedSearcher:
         """
         entries = self._entries(history)
         proved = [entry for entry in entries if entry.stage == "finalist"]
-        if not finals or not proved or len(proved) >= self.most_finalists:
+        best = best_of(proved, self.objective)
+        number = len({t.spec for t in history if t.stage == "finalist"})
+        if not finals or best is None or number >= self.most_finalists:
             return None
         others = [entry for entry in entries if entry.stage != "finalist"]
-        best, next_best = (best_of(e, self.objective) for e in (proved, others))
-        if best is None or next_best is None:
-            return None
-        if not self.objective.better(next_best.score, best.score):
-            return None
-        return self._final(len(proved), next_best)
+        others.sort(key=lambda entry: -self.objective.gain(entry.score, best.score))
+        for entry in others:
+            job = self._final(number, entry)
+            if self.objective.better(entry.score, best.score) and not is_known(
+                job, keys
+            ):
+                return job
+        return None
 
     def _entries(self, history: Sequence[Training]) -> list[Entry]:
         return [e for e in entries_of(history) if is_answer(e, self.budget)]
 
     def _final(self, index: int, entry: Entry) -> Job:
-        rate = entry.learning_rate if self.sets_rates else None
+        sets_rate = self.sets_rates or entry.is_baseline
+        rate = entry.learning_rate if sets_rate else None
         return self._job("finalist", index, entry.spec, rate, self.finalist_seeds)
 
     def _job(

@@ -70,7 +70,7 @@ class Answering:
     def _test(self, training: Training) -> None:
         if any(test.is_of(training) for test in self._tests()):
             return
-        trainer = self.trainers.of_stage(training.stage)
+        trainer = self.trainers.of_spec(training.spec)
         found = trainer.evaluate(training, self.weights_of(training), "test")
         evaluation = Evaluation(
             spec=training.spec,
@@ -82,7 +82,7 @@ class Answering:
         self.append(evaluation)
 
     def _ship(self, training: Training, path: Path) -> None:
-        trainer = self.trainers.of_stage(training.stage)
+        trainer = self.trainers.of_spec(training.spec)
         note = trainer.ship(training, self.weights_of(training), path)
         if note:
             self.note(note)

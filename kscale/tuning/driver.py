@@ -11,7 +11,7 @@ from kscale.runs.entries import entries_of, front_of
 from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.recorded import RecordedRun
 from kscale.runs.records import Record, Training
-from kscale.search.contract import Job, Signal
+from kscale.search.contract import Job, Signal, is_known, keys_of
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights, given_up, train_member
 from kscale.tuning.costs import CostModel
@@ -154,8 +154,9 @@ class Driver:
         oracle = JobOracle(self._propose, self.plan.objective, self.folder / "tuner")
         try:
             while self._fill_slots(oracle):
-                for outcome in self.executor.finished():
-                    self._settle(oracle, outcome)
+                outcomes = self.executor.finished()
+                if not all([self._settle(oracle, each) for each in outcomes]):
+                    raise TimeUp
         except _LatencyTimeUp:
             self.listener.note(
                 "The time limit came before the next latency could be measured; the "
@@ -197,7 +198,8 @@ class Driver:
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True
             jobs = self.searcher.finals(self.trainings)
-            seconds = sum(map(self.costs.cost, jobs))
+            keys = keys_of(self.trainings)
+            seconds = sum(self.costs.cost(j) for j in jobs if not is_known(j, keys))
             self.listener.finalists_planned(jobs, seconds)
         return job
 
@@ -222,11 +224,11 @@ class Driver:
             training = given_up(self.plan.setup, assignment, size)
             self._settle(oracle, Outcome(assignment, training))
 
-    def _settle(self, oracle: JobOracle, outcome: Outcome) -> None:
+    def _settle(self, oracle: JobOracle, outcome: Outcome) -> bool:
         """Record what became of an assignment, and end the trial of a whole job.
 
-        Raises:
-            TimeUp: The time was over first.
+        Returns:
+            Whether there is time to go on.
         """
         assignment, training = outcome.assignment, outcome.training
         trial, item = next(
@@ -235,10 +237,10 @@ class Driver:
         weights = item.running.pop(assignment.member)
         if outcome.has_died:  # counted when the next attempt begins
             item.waiting.appendleft(assignment.member)
-            return
+            return True
         weights.end(assignment, training)
         if training is None:
-            raise TimeUp
+            return False
         if self.gate is not None and training.status == "ok":
             training = self.gate.with_latency(training)
         item.trainings.append(training)
@@ -250,6 +252,7 @@ class Driver:
         self.listener.time_left(self._seconds_left())
         self.listener.result_recorded(training)
         self._drop_weights()
+        return True
 
     def _append(self, record: Record) -> None:
         """Every record goes to disk first, then to whatever is made of it."""
@@ -287,14 +290,19 @@ class Driver:
     def _raise_if_all_slow(self) -> None:
         """Where no spec was admitted one by one, this is known at the end only."""
         is_tried = any(training.stage == "search" for training in self.trainings)
-        has_time = self.policy.seconds_left() > 0
-        if self.gate is not None and has_time and not is_tried:
+        if self.gate is not None and self.gate.are_all_slow and not is_tried:
             raise BudgetError(self.gate.nothing_fits())
 
     def _note_missing_finalists(self) -> None:
         finals = self.searcher.finals(self.trainings)
         is_proved = any(training.stage == "finalist" for training in self.trainings)
-        if self.policy.is_limited and finals and not is_proved:
+        is_tried = any(training.stage == "search" for training in self.trainings)
+        if self.policy.is_limited and not is_tried:
+            self.listener.note(
+                "The time limit ended the search before any network of it was trained; "
+                "the same command goes on with it."
+            )
+        elif self.policy.is_limited and finals and not is_proved:
             self.listener.note(
                 "The time limit leaves no time for finalists; every score is of the "
                 "search alone."
@@ -313,9 +321,9 @@ class Driver:
         Raises:
             TrialError: The training failed this time.
         """
-        rate = training.learning_rate if self.plan.candidates.sets_rates else None
-        if training.stage == "baseline":
-            rate = training.learning_rate
+        is_candidate = training.family in self.plan.candidates.names
+        sets_rate = self.plan.candidates.sets_rates or not is_candidate
+        rate = training.learning_rate if sets_rate else None
         job = Job(
             training.stage,
             training.job,

@@ -14,6 +14,7 @@ from kscale.networks.families.images import AUGMENT
 from kscale.networks.sizing import Size
 from kscale.search.pool import Pool
 from kscale.search.random_search import PoolDraws
+from kscale.task.tasks import Task
 from kscale.tuning.trainer import Trainer, TrainingSetup
 
 # Imports inside functions: a plan must not wait for Keras, which takes seconds.
@@ -83,11 +84,7 @@ class FamilyCandidates:
         return find_family(spec.family).size(spec, self.pool.space.task)
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
-        from kscale.building.models import build_model
-
-        task = self.pool.space.task
-        model = build_model(find_family(spec.family).blueprint(spec, task))
-        return lambda: engine.latency(model, task, batch)
+        return family_timer(engine, spec, self.pool.space.task, batch)
 
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
         knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
@@ -97,3 +94,13 @@ class FamilyCandidates:
         from kscale.tuning.family_trainer import FamilyTrainer
 
         return FamilyTrainer(setup)
+
+
+def family_timer(
+    engine: Engine, spec: Spec, task: Task, batch: int
+) -> Callable[[], Latency]:
+    """As `Candidates.timer`, for a spec of any family."""
+    from kscale.building.models import build_model
+
+    model = build_model(find_family(spec.family).blueprint(spec, task))
+    return lambda: engine.latency(model, task, batch)

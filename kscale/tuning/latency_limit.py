@@ -29,6 +29,7 @@ from kscale.networks.sizing import Size
 from kscale.runs.records import Measurement, Record, Training, training_key
 from kscale.search.pool import Pool
 from kscale.tuning.attempts import Attempts
+from kscale.tuning.family_candidates import family_timer
 from kscale.tuning.plan import Plan
 from kscale.tuning.time_policy import TimePolicy
 from kscale.tuning.trainer import TimeUp
@@ -149,7 +150,11 @@ class LatencyGate:
                 raise TrialError("the process died twice while measuring it")
             self._check_memory(self.plan.size(spec))
             batch = self.budget.latency_batch
-            timer = self.candidates.timer(self.engine, spec, batch)
+            if spec.family in self.candidates.names:
+                timer = self.candidates.timer(self.engine, spec, batch)
+            else:  # a baseline
+                task = self.plan.dataset.task
+                timer = family_timer(self.engine, spec, task, batch)
             times = settled_latency(timer, self._limit)
         except Exception as error:
             logger.debug("a latency could not be measured", exc_info=True)
@@ -258,14 +263,20 @@ class LatencyGate:
         except TimeUp:
             return None
 
+    @property
+    def are_all_slow(self) -> bool:
+        """Whether candidates were measured, and none was fast enough."""
+        tried = self._tried()
+        return bool(tried) and not any(map(self._is_fast, tried))
+
+    def _tried(self) -> list[Measurement]:
+        """Measurements of candidates."""
+        known = (found for same in self._known.values() for found in same.values())
+        return [each for each in known if each.spec.family in self.candidates.names]
+
     def nothing_fits(self) -> str:
         """What to say where no network of the search was fast enough."""
-        tried = [
-            found
-            for same in self._known.values()
-            for found in same.values()
-            if found.spec.family in self.candidates.names
-        ]
+        tried = self._tried()
         fastest = min(tried, key=lambda found: found.latency_ms or math.inf)
         spec, took = fastest.spec, fastest.latency_ms
         shape = [item for item in spec.knobs if item[0] in ("depth", "width")]

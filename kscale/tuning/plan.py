@@ -42,20 +42,22 @@ class Trainers:
     """Who trains what: baselines are networks of families, whatever is searched.
 
     Args:
-        baselines: Trains baselines.
-        candidates: Trains everything else.
+        names: Families of the candidates.
+        candidates: Trains the candidates.
+        baselines: Trains all else: baselines, which may become finalists.
     """
 
-    baselines: Trainer
+    names: tuple[str, ...]
     candidates: Trainer
+    baselines: Trainer
 
-    def of_stage(self, stage: str) -> Trainer:
-        """The trainer of the jobs and trainings of a stage."""
-        return self.baselines if stage == "baseline" else self.candidates
+    def of_spec(self, spec: Spec) -> Trainer:
+        """The trainer of a spec."""
+        return self.candidates if spec.family in self.names else self.baselines
 
     def of_job(self, job: Job) -> Trainer:
         """The trainer of a job."""
-        return self.of_stage(job.stage)
+        return self.of_spec(job.spec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,8 @@ class Plan:
         setup = self.setup
         candidates = self.candidates.trainer(setup)
         is_family = isinstance(candidates, FamilyTrainer)
-        return Trainers(candidates if is_family else FamilyTrainer(setup), candidates)
+        baselines = candidates if is_family else FamilyTrainer(setup)
+        return Trainers(self.candidates.names, candidates, baselines)
 
     def searcher(self, admits: Callable[[Spec], bool] | None = None) -> StagedSearcher:
         """Baselines, the search, finalists.

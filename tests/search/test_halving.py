@@ -120,3 +120,29 @@ def test_a_job_of_which_one_member_is_recorded_is_proposed_again() -> None:
     assert isinstance(job, Job)
     half = made_trainings(job, 0.5)[:1]
     assert searcher.propose(half, (), NO_LIMIT) == job
+
+
+def test_the_outlook_of_a_whole_search_is_what_comes() -> None:
+    for trials, after in ((20, 0), (60, 1), (27, 30)):
+        simulation = Simulation(made_halving(trials), log_size)
+        while len(simulation.history) < after:
+            simulation.step()
+        outlook = simulation.searcher.outlook(simulation.history, simulation.pending)
+        expected = len(outlook.jobs) + outlook.trainings
+        done = len(simulation.jobs)
+        assert expected == pytest.approx(len(simulation.run()) - done, abs=1.5)
+
+
+def test_no_round_is_drawn_before_the_last_one_is_out() -> None:
+    settings = made_settings(made_pool(), 60)
+    drawn: list[int] = []
+    some = settings.draws.some
+
+    def counted(first: int, number: int) -> object:
+        drawn.append(first)
+        return some(first, number)
+
+    settings.draws.some = counted  # type: ignore[method-assign, assignment]
+    searcher = HalvingSearcher(settings)
+    assert isinstance(searcher.propose((), (), NO_LIMIT), Job)
+    assert set(drawn) == {0}

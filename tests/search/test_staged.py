@@ -199,3 +199,42 @@ def test_a_searcher_that_knows_no_jobs_in_advance_may_use_a_time_limit() -> None
     staged = StagedSearcher([], OneByOne(), OBJECTIVE, BUDGET, EPOCHS)  # type: ignore[arg-type]
     jobs = Simulation(staged, noisy, allowance=Clock(1000.0)).run()
     assert stages_of(jobs).count("search") == 10
+
+
+def test_a_failed_finalist_does_not_keep_the_next_in_line_from_being_proved() -> None:
+    staged = made_staged(trials=6, most_finalists=4)
+    ranked: list[Job] = []
+    finals: list[Job] = []
+
+    def score(job: Job) -> float | None:
+        if job.stage == "finalist":
+            finals.append(job)
+            return None if len(finals) == 2 else 0.3
+        ranked.append(job)
+        return 0.9 - 0.01 * len(ranked)
+
+    Simulation(staged, score).run()
+    assert len({job.spec for job in finals}) == 4
+    assert len({job.index for job in finals}) == 4
+
+
+def test_finalists_that_are_trained_cost_nothing_again() -> None:
+    clock = Clock(1000.0)
+    staged = made_staged(trials=6)
+    simulation = Simulation(staged, noisy)
+    simulation.run()
+    second = staged.finals(simulation.history)[1]
+    history = [t for t in simulation.history if t.key not in second.keys]
+    left = Allowance(27.0, clock.cost, most=27.0)
+    assert staged.propose(history, (), left) == second
+
+
+def test_a_baseline_keeps_its_rate_where_the_code_of_models_decides() -> None:
+    linear = LINEAR.spec()
+    inner = RandomSearcher(made_settings(made_pool(), 2))
+    staged = StagedSearcher(
+        [(linear, 3e-3)], inner, OBJECTIVE, BUDGET, EPOCHS, sets_rates=False
+    )
+    jobs = Simulation(staged, lambda job: 0.9 if job.spec == linear else 0.1).run()
+    finals = [job for job in jobs if job.stage == "finalist" and job.spec == linear]
+    assert finals and {job.learning_rates[0] for job in finals} == {3e-3}

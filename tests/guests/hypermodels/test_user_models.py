@@ -338,3 +338,24 @@ def test_a_hypermodel_may_be_named_by_its_file(
     )
     with pytest.raises(SpecError, match=r"far/json.py cannot be imported: json is .*"):
         load_hypermodel("far/json.py:build")
+
+
+def hopeless(hp: keras_tuner.HyperParameters) -> keras.Model:
+    """A model that learns next to nothing, so that the linear one is better."""
+    inputs = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(inputs)
+    hidden = keras.layers.Dense(2 + hp.Int("units", 0, 3))(flat)
+    model = keras.Model(inputs, keras.layers.Dense(10)(hidden))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1e-6), loss)
+    return model
+
+
+def test_a_baseline_that_becomes_a_finalist_is_trained_as_a_baseline(
+    tmp_path: Path,
+) -> None:
+    options = {**SMALL, "finalist_seeds": 1, "max_params": 3000}
+    run = tune(digits(), hypermodel=hopeless, run=tmp_path / "run", **options)
+    finalists = [t for t in run.trainings if t.stage == "finalist"]
+    linear = [t for t in finalists if t.family == "linear"]
+    assert [(t.status, t.params) for t in linear] == [("ok", 650)]

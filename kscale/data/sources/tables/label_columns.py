@@ -89,7 +89,15 @@ def chosen_labels(
     (Label(name='labels', columns=('red', 'old'), kind='labels'),)
     """
     if asked:
-        return tuple(_asked(columns, name) for name in asked)
+        labels = tuple(_asked(columns, name) for name in asked)
+        names = [label.name for label in labels]
+        for name in names:
+            if names.count(name) > 1:
+                raise DataError(
+                    f"Two targets would be called {name!r}: name each column once, and "
+                    "one group of columns only."
+                )
+        return labels
     usual = [name for name in columns if name.lower() in _USUAL]
     if len(usual) == 1:
         return (Label(usual[0], (usual[0],)),)

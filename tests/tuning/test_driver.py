@@ -117,7 +117,14 @@ class Stopper(Listener):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("after", [3, 8, 9])
+@pytest.mark.parametrize(
+    "after",
+    [
+        8,
+        pytest.param(3, marks=pytest.mark.slow),
+        pytest.param(9, marks=pytest.mark.slow),
+    ],
+)
 def test_a_search_that_stops_in_a_rung_goes_on_as_if_it_had_not(
     tmp_path: Path, halved: Run, after: int
 ) -> None:
@@ -165,7 +172,7 @@ def test_processes_train_what_this_one_does(tmp_path: Path, halved: Run) -> None
 
 
 def test_a_time_limit_ends_a_search_by_halving_with_an_answer(tmp_path: Path) -> None:
-    options = {**HALVING, "trials": 200, "time_limit": 20.0}
+    options = {**HALVING, "trials": 200, "time_limit": 12.0}
     run = tune(digits(), run=tmp_path / "run", **options)
     trainings = trainings_in(run.folder)
     assert sum(t.epochs == 1 for t in trainings) < 200

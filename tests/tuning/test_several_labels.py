@@ -106,7 +106,9 @@ def names_of(row: Any) -> list[str]:
     return [name.decode() for name in row if name]
 
 
-@pytest.mark.parametrize("form", ["keras", "saved-model"])
+@pytest.mark.parametrize(
+    "form", ["keras", pytest.param("saved-model", marks=pytest.mark.slow)]
+)
 def test_the_model_names_the_likely_labels(
     run: Run, table: Path, tmp_path: Path, form: str
 ) -> None:
@@ -240,7 +242,9 @@ def test_labels_and_classes_are_targets_of_one_network(data: Dataset) -> None:
     assert [part.name for _, part in objective.parts] == names
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+@pytest.mark.parametrize(
+    "activation", ["sigmoid", pytest.param("linear", marks=pytest.mark.slow)]
+)
 def test_a_present_model_of_labels_is_compared_with(
     data: Dataset, tmp_path: Path, activation: str
 ) -> None:

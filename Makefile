@@ -34,7 +34,7 @@ check: lint types lines ## lint, types, lines
 	$(BIN)/python -m tests.readme --check
 
 test: check ## check, then the tests of at most five minutes
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow' -n 2 --dist loadfile
 
 test-all: check ## check, then all tests
 	$(BIN)/pytest

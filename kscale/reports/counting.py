@@ -66,7 +66,7 @@ def find_network(name: str) -> tuple[str, Named]:
 def task_of_shape(
     shape: tuple[int, ...], classes: int | None = None, vocabulary: int | None = None
 ) -> Task:
-    """A task of one input, its kind told by the number of sides.
+    """A task of one input, whose kind follows from the number of sides.
 
     Args:
         shape: `(features,)`, `(length, features)` or `(height, width, channels)`; with

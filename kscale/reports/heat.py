@@ -35,7 +35,7 @@ def _heat_cells(confusion: Confusion) -> Iterable[str]:
         share = examples / max(support, 1)
         x, y = _LEFT + given * _CELL, _TOP + wanted * _CELL
         names = confusion.class_names
-        said = f"{names[wanted]} taken for {names[given]}: {examples} of {support}"
+        title = f"{names[wanted]} taken for {names[given]}: {examples} of {support}"
         colour = COLOURS["front"] if wanted == given else COLOURS["best"]
         shade = round(0.08 + 0.92 * share, 3)
         number = "#fff" if shade > _DARK else "#374151"
@@ -43,7 +43,7 @@ def _heat_cells(confusion: Confusion) -> Iterable[str]:
             f'<g><rect x="{x}" y="{y}" width="{_CELL - 1}" height="{_CELL - 1}" '
             f'fill="{colour}" fill-opacity="{shade}"/>'
             f'<text x="{x + _CELL / 2}" y="{y + _CELL / 2 + 4}" text-anchor="middle" '
-            f'style="fill:{number}">{examples}</text><title>{escape(said)}</title></g>'
+            f'style="fill:{number}">{examples}</text><title>{escape(title)}</title></g>'
         )
 
 

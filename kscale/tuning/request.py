@@ -62,9 +62,9 @@ class SearchRequest:
         class_weights: `balanced` if every class shall count the same in the loss,
             however rare it is, or `none`.
         objective: A metric by its Keras name, such as accuracy, recall, auc, f1 or
-            rmse; without one, accuracy for classes and rmse for real values. For
-            several targets, its mean over them; without one, or with `mean`, the mean
-            of accuracy for classes and R2 for real values.
+            rmse; without one, accuracy for classes, f1 for labels of which several may
+            be true, and rmse for real values. For several targets, the mean over them;
+            without a name, or with `mean`, of accuracy, f1 and R2.
         searcher: How networks are tried: `random` trains each of them whole, `halving`
             begins many and goes on with the best third, twice.
         trials: Most specs to try, before the finalists.

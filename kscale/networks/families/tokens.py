@@ -32,7 +32,7 @@ VOCABULARY = base.Knob(
     "vocabulary",
     0,
     (*_VOCABULARIES, 0),
-    "most frequent ids that are told apart; 0 is all of the data's",
+    "most frequent ids that are kept apart; 0 is all of the data's",
     low=0,
     suited=vocabularies_for,
 )

@@ -30,6 +30,7 @@ LEAST = {
     "epochs": 1,
     "batch_size": 1,
     "time_limit": 1e-3,
+    "checkpoint_seconds": 0.0,
 }
 """The smallest values of numbers; whole numbers where the smallest is whole."""
 
@@ -136,11 +137,19 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         family = self.family
-        for name, value in {
-            "family": (family,) if isinstance(family, str) else tuple(family),
-            "search": searched_knobs(self.search),
-            "settings": dict(self.settings or {}),
-        }.items():
+        try:
+            named = {
+                "family": (family,) if isinstance(family, str) else tuple(family),
+                "search": searched_knobs(self.search),
+                "settings": dict(self.settings or {}),
+            }
+        except (TypeError, ValueError) as error:
+            raise SpecError(
+                "`family` and `search` must be names or lists of names, and `settings` "
+                f"values by name, but got {family!r}, {self.search!r} and "
+                f"{self.settings!r}."
+            ) from error
+        for name, value in named.items():
             object.__setattr__(self, name, value)
         for name, least in LEAST.items():
             _check_number(name, getattr(self, name), least)

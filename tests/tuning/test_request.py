@@ -126,3 +126,13 @@ def test_a_request_is_planned_as_it_is_or_with_other_options() -> None:
     plan, other = kscale.plan_search(request), kscale.plan_search(request, seed=7)
     assert plan.request.trials == other.request.trials == 3
     assert (plan.request.seed, other.request.seed) == (0, 7)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"family": 5}, {"search": 5}, {"settings": [1]}, {"checkpoint_seconds": -1.0}],
+    ids=str,
+)
+def test_options_of_a_wrong_form_are_one_sentence(options: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=next(iter(options))):
+        SearchRequest(max_params=1000, **options)

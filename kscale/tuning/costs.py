@@ -14,8 +14,8 @@ from kscale.search.contract import Job, Outlook
 _FEWEST = 3
 _NEAR = 0.003  # weight of the typical figures, that of a measured training being 1
 _TYPICAL = (3.0, 0.03, 0.002)
-"""Seconds of a training, of 1e9 units of work and of a million updated weights, on two
-CPU cores (experiments/epoch_loop.py and experiments/depth.py, rounded up)."""
+"""Seconds of a training, of 1e9 units of work and of a million updated weights: the
+order of magnitude of two CPU cores, a guess that measured trainings correct."""
 
 
 class CostModel:

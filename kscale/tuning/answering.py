@@ -41,8 +41,7 @@ class Answering:
 
     def run(self) -> None:
         """Score and write all that is missing."""
-        objective = self.plan.objective
-        plan = self.plan
+        plan, objective = self.plan, self.plan.objective
         entries = answers_of(self.recorded, plan.budget, plan.identity)
         best, small = best_of(entries, objective), recommended_of(entries, objective)
         if best is None or small is None:

@@ -99,6 +99,11 @@ class Driver:
         return [item for item in self.recorded if isinstance(item, Training)]
 
     @property
+    def searched(self) -> list[Training]:
+        """Trainings of the search, without baselines and finalists."""
+        return [training for training in self.trainings if training.stage == "search"]
+
+    @property
     def pending(self) -> list[Job]:
         """Jobs that are out."""
         return [item.job for item in self._open.values()]
@@ -276,7 +281,7 @@ class Driver:
     def _drop_weights(self) -> None:
         """Delete weights that nothing needs any more: those of no kept job, of no
         training that another may go on from, of no baseline and not of the front."""
-        searched = [t for t in self.trainings if t.stage == "search"]
+        searched = self.searched
         front = front_of(entries_of(searched), self.plan.objective)
         needed = {t.key for entry in front for t in entry.results}
         needed |= self.searcher.needed(self.trainings, self.pending)
@@ -289,15 +294,13 @@ class Driver:
 
     def _raise_if_all_slow(self) -> None:
         """Where no spec was admitted one by one, this is known at the end only."""
-        is_tried = any(training.stage == "search" for training in self.trainings)
-        if self.gate is not None and self.gate.are_all_slow and not is_tried:
+        if self.gate is not None and self.gate.are_all_slow and not self.searched:
             raise BudgetError(self.gate.nothing_fits())
 
     def _note_missing_finalists(self) -> None:
         finals = self.searcher.finals(self.trainings)
         is_proved = any(training.stage == "finalist" for training in self.trainings)
-        is_tried = any(training.stage == "search" for training in self.trainings)
-        if self.policy.is_limited and not is_tried:
+        if self.policy.is_limited and not self.searched:
             self.listener.note(
                 "The time limit ended the search before any network of it was trained; "
                 "the same command goes on with it."
@@ -309,7 +312,7 @@ class Driver:
             )
 
     def _raise_if_all_failed(self) -> None:
-        tried = [training for training in self.trainings if training.stage == "search"]
+        tried = self.searched
         if tried and all(training.status == "failed" for training in tried):
             reasons = [training.reason for training in tried]
             most = max(set(reasons), key=reasons.count)
@@ -321,8 +324,8 @@ class Driver:
         Raises:
             TrialError: The training failed this time.
         """
-        is_candidate = training.family in self.plan.candidates.names
-        sets_rate = self.plan.candidates.sets_rates or not is_candidate
+        plan = self.plan
+        sets_rate = plan.candidates.sets_rates or not plan.is_candidate(training.spec)
         rate = training.learning_rate if sets_rate else None
         job = Job(
             training.stage,

@@ -29,7 +29,6 @@ from kscale.networks.sizing import Size
 from kscale.runs.records import Measurement, Record, Training, training_key
 from kscale.search.pool import Pool
 from kscale.tuning.attempts import Attempts
-from kscale.tuning.family_candidates import family_timer
 from kscale.tuning.plan import Plan
 from kscale.tuning.time_policy import TimePolicy
 from kscale.tuning.trainer import TimeUp
@@ -149,12 +148,7 @@ class LatencyGate:
             if attempts.begin(0) >= _MOST_ATTEMPTS:
                 raise TrialError("the process died twice while measuring it")
             self._check_memory(self.plan.size(spec))
-            batch = self.budget.latency_batch
-            if spec.family in self.candidates.names:
-                timer = self.candidates.timer(self.engine, spec, batch)
-            else:  # a baseline
-                task = self.plan.dataset.task
-                timer = family_timer(self.engine, spec, task, batch)
+            timer = self.plan.timer(self.engine, spec)
             times = settled_latency(timer, self._limit)
         except Exception as error:
             logger.debug("a latency could not be measured", exc_info=True)
@@ -272,7 +266,7 @@ class LatencyGate:
     def _tried(self) -> list[Measurement]:
         """Measurements of candidates."""
         known = (found for same in self._known.values() for found in same.values())
-        return [each for each in known if each.spec.family in self.candidates.names]
+        return [each for each in known if self.plan.is_candidate(each.spec)]
 
     def nothing_fits(self) -> str:
         """What to say where no network of the search was fast enough."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
+from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
@@ -30,7 +31,7 @@ from kscale.tuning.auto_families import (
     notes_on_families,
 )
 from kscale.tuning.candidates import Candidates
-from kscale.tuning.family_candidates import FamilyCandidates
+from kscale.tuning.family_candidates import FamilyCandidates, family_timer
 from kscale.tuning.references import Majority, ReferenceSource
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
@@ -140,11 +141,22 @@ class Plan:
             sets_rates=self.candidates.sets_rates,
         )
 
+    def is_candidate(self, spec: Spec) -> bool:
+        """Whether a spec is a candidate, or else a baseline."""
+        return spec.family in self.candidates.names
+
     def size(self, spec: Spec) -> Size:
         """Exact size of a candidate or of a baseline."""
-        if spec.family in self.candidates.names:
+        if self.is_candidate(spec):
             return self.candidates.size(spec)
         return find_family(spec.family).size(spec, self.dataset.task)
+
+    def timer(self, engine: Engine, spec: Spec) -> Callable[[], Latency]:
+        """As `Candidates.timer`, of a candidate or of a baseline."""
+        batch = self.budget.latency_batch
+        if self.is_candidate(spec):
+            return self.candidates.timer(engine, spec, batch)
+        return family_timer(engine, spec, self.dataset.task, batch)
 
     def baselines(self) -> list[tuple[Spec, float]]:
         """The linear model at its default learning rate."""

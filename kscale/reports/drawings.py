@@ -7,9 +7,9 @@ PNG file needs Matplotlib, which paints the same elements.
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from kscale.errors import ResultsError
 from kscale.reports.plots import COLOURS, Mark, PlotData, plot_data
 from kscale.reports.report import Report
 from kscale.runs.folder import write_atomically
@@ -30,7 +30,7 @@ _ALIGNED = {"start": "left", "middle": "center", "end": "right"}
 Place = Callable[[float], float]
 
 
-def shape(tag: str, text: str = "", title: str = "", **attributes: object) -> Element:
+def shape(tag: str, text: str = "", title: str = "", **attributes: Any) -> Element:
     """An element of SVG; pointing at it shows the title.
 
     In names of attributes a hyphen is written as an underscore, `class` as `class_`.
@@ -61,25 +61,16 @@ def plot_svg(data: PlotData) -> str:
     return svg_text(_shapes(data), _WIDTH, _HEIGHT, **about)
 
 
-def plot_report(report: Report, path: Path | str) -> None:
+def plot_report(report: Report, path: Path) -> None:
     """Draw a report's score against params as a PNG or SVG file, with its legend.
 
-    Args:
-        report: What to draw.
-        path: Where to; its suffix decides the format.
-
     Raises:
-        ResultsError: The suffix is another, or there is nothing to plot.
+        ResultsError: There is nothing to plot.
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise ResultsError(
-            f"A plot is a .png or .svg file, but got {path.name!r}; rename it."
-        )
     data = plot_data(report)
     shapes = [label(_LEFT, 14, data.title), *_shapes(data), *_legend(data)]
     height = _HEIGHT + _LEGEND_LINE * (len(data.answers) + 1)
-    if path.suffix.lower() == ".png":
+    if path.suffix == ".png":
         _paint(shapes, height, path)
         return
     paper = shape("rect", width="100%", height="100%", fill="#fff")
@@ -107,7 +98,7 @@ def _line(
 
 
 def _disc(x: float, y: float, radius: float, colour: str, title: str = "") -> Element:
-    about = {"fill": colour, "stroke": colour, "stroke_width": 1}
+    about: Any = {"fill": colour, "stroke": colour, "stroke_width": 1}
     return shape("circle", title=title, cx=x, cy=y, r=radius, **about)
 
 
@@ -245,7 +236,7 @@ def _paint(shapes: Iterable[Element], height: int, path: Path) -> None:
             axes.text(
                 float(about["x"]),
                 float(about["y"]),
-                each.text,
+                each.text or "",
                 ha=_ALIGNED[about["text-anchor"]],
                 va="center" if is_turned else "baseline",
                 rotation=90 * is_turned,

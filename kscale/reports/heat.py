@@ -1,6 +1,7 @@
 """The confusion of classes as an SVG heat map, for pages that load nothing."""
 
 from collections.abc import Iterator
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from kscale.reports.classes import class_name
@@ -35,7 +36,7 @@ def _cells(confusion: Confusion) -> Iterator[Element]:
         title = f"{names[wanted]} taken for {names[given]}: {examples} of {support}"
         x, y = _LEFT + given * _CELL, _TOP + wanted * _CELL
         cell = shape("g", title=title)
-        sides = {"width": _CELL - 1, "height": _CELL - 1}
+        sides: Any = {"width": _CELL - 1, "height": _CELL - 1}
         colour = COLOURS["front" if wanted == given else "best"]
         cell.append(shape("rect", x=x, y=y, fill=colour, fill_opacity=shade, **sides))
         number = f"fill:{'#fff' if shade > _DARK else '#374151'}"

@@ -77,7 +77,7 @@ def plot_data(report: Report) -> PlotData:
         raise ResultsError("There is nothing to plot: no training has finished yet.")
     low, high = _y_range(report, points)
     limit = _most_params(report)
-    params = [point.params for point in points] + [limit] * (limit is not None)
+    params = [*(point.params for point in points), *([limit] if limit else [])]
     x_range = (min(params) / 1.6, max(params) * 1.6)
     levels = [
         _mark(report, row, row.family, f"{printable(row.family)} {score}")

@@ -32,15 +32,16 @@ def count_network(
     >>> count_network("VGG16").size.params
     138357544
     """
+    own: dict[str, Any] = {}
     if name.lower() in FAMILIES:
-        name, own, source = name.lower(), {}, ""
-        family = FAMILIES[name]
+        name = name.lower()
+        family, source = FAMILIES[name], ""
         if task is None:
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
     else:
         name, named = find_network(name)
-        family, own, source = FAMILIES[named.family], named.knobs, f" ({named.source})"
-        task = task or named.task
+        family, own = FAMILIES[named.family], dict(named.knobs)
+        task, source = task or named.task, f" ({named.source})"
     spec = family.spec(**{**own, **(knobs or {})})
     if source and spec != family.spec(**own):
         source = " changed"

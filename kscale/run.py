@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kscale.building.code.module import module_code
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import reader_from_json
-from kscale.data.readers.array_reader import ArrayReader
+from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import (
     DataError,
     ExportError,

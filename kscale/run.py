@@ -35,7 +35,7 @@ from kscale.runs.entries import (
 from kscale.runs.folder import RESULTS_FILE, RUN_FILE, write_atomically
 from kscale.runs.recorded import RecordedRun
 from kscale.ship.formats import FORMATS, Format, check_target, export_model
-from kscale.ship.prediction import Prediction
+from kscale.ship.prediction import Prediction, predict_files
 
 if TYPE_CHECKING:
     import keras
@@ -234,8 +234,6 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
-        from kscale.ship.predict_files import predict_files
-
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])
         names = [item.name for item in raw]

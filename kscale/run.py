@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import reader_from_json
-from kscale.data.readers.array_reader import ArrayReader
+from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import (
     DataError,
     ExportError,
@@ -32,7 +32,7 @@ from kscale.runs.entries import Entry
 from kscale.runs.folder import RESULTS_FILE, RUN_FILE, write_atomically
 from kscale.runs.recorded import RecordedRun
 from kscale.ship.formats import FORMATS, check_target, export_model
-from kscale.ship.prediction import Prediction
+from kscale.ship.prediction import Prediction, predict_files
 
 if TYPE_CHECKING:
     import keras
@@ -229,8 +229,6 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
-        from kscale.ship.predict_files import predict_files
-
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])
         names = [item.name for item in raw]

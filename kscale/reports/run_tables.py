@@ -228,7 +228,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "rows": [_row_json(row) for row in report.rows],
         "quality": [quality_json(quality) for quality in qualities_of(report)],
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
-        "notes": list(report.notes),
+        "notes": list(map(str, report.notes)),
         "trainings": report.trainings,
         "training_seconds": report.training_seconds,
     }

@@ -228,13 +228,9 @@ def read_keras_tuner(
     *,
     task: Task | None = None,
 ) -> Run:
-    """A finished project of KerasTuner as a run; see `import_project`.
+    """A finished project of KerasTuner as a run.
 
-    Args:
-        directory, hypermodel, run, task: As `import_project`.
-
-    Raises:
-        ResultsError, SpecError: As `import_project`.
+    Arguments and errors are those of `import_project`.
     """
     from kscale.guests.keras_tuner_projects.project import import_project
 

@@ -24,6 +24,7 @@ _LONGEST_COLUMN = 4
 def score_grid(confusion: Confusion, with_intervals: bool = True) -> Grid:
     """The cells of the table of classes."""
     header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
+    scores = [confusion.scores[place] for place in shown_classes(confusion)]
     rows = [
         [
             class_name(score.name),
@@ -32,7 +33,7 @@ def score_grid(confusion: Confusion, with_intervals: bool = True) -> Grid:
             _share_cell(score.recall, score.recall_interval, with_intervals),
             number_text(score.f1_score),
         ]
-        for score in map(confusion.scores.__getitem__, shown_classes(confusion))
+        for score in scores
     ]
     return Grid(header, [False, True, True, True, True], rows)
 

@@ -20,7 +20,7 @@ _SHORT = {
 _OF_OUTPUTS = ("recall", "precision", "f1_score", "auc")
 MOST_CLASSES = 10
 """Classes of which a text shows all; of more, so many of the worst."""
-_MOST_MISTAKES = 5
+_MOST = 5  # mistakes
 _SCORES = (
     *("name", "support", "answers", "precision", "precision_interval"),
     *("recall", "recall_interval", "f1_score"),
@@ -161,11 +161,11 @@ def mistakes_text(confusion: Confusion) -> str:
     """The most frequent mistakes in one line; empty if there are none."""
     if not confusion.is_exclusive:
         return "; ".join(_label_mistakes(confusion))
-    items = [
-        f"{printable(wanted)} for {printable(given)} ({examples})"
-        for wanted, given, examples in confusion.mistakes(_MOST_MISTAKES)
-    ]
-    return f"taken for another most often: {', '.join(items)}" if items else ""
+    wrong = [cell for cell in confusion.counts if cell[0] != cell[1]]
+    wrong.sort(key=lambda cell: (-cell[2], cell[:2]))
+    names = [*map(printable, confusion.class_names)]
+    most = ", ".join(f"{names[w]} for {names[g]} ({n})" for w, g, n in wrong[:_MOST])
+    return f"taken for another most often: {most}" if most else ""
 
 
 def _label_mistakes(confusion: Confusion) -> Iterator[str]:
@@ -175,16 +175,18 @@ def _label_mistakes(confusion: Confusion) -> Iterator[str]:
         "given wrongly": {s.name: s.answers - s.right for s in confusion.scores},
     }
     for what, counts in wrong.items():
-        most = sorted(counts.items(), key=lambda item: -item[1])[:_MOST_MISTAKES]
+        most = sorted(counts.items(), key=lambda item: -item[1])[:_MOST]
         if items := [f"{printable(name)} ({n})" for name, n in most if n]:
             yield f"{what} most often: {', '.join(items)}"
 
 
 def shown_classes(confusion: Confusion) -> list[int]:
-    """Indices of all classes if they are few, else of the worst."""
-    if len(confusion.class_names) <= MOST_CLASSES:
-        return list(range(len(confusion.class_names)))
-    return confusion.worst(MOST_CLASSES)
+    """Indices of all classes if they are few, else of those of the lowest F1 scores."""
+    scores = confusion.scores
+    if len(scores) <= MOST_CLASSES:
+        return list(range(len(scores)))
+    there = [i for i, score in enumerate(scores) if score.support]
+    return sorted(there, key=lambda i: scores[i].f1_score)[:MOST_CLASSES]
 
 
 def quality_json(quality: Quality) -> dict[str, Any]:

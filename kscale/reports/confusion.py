@@ -1,6 +1,6 @@
 """Confusion: which class was taken for which how often, and scores of each class."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,14 +43,16 @@ class ClassScore:
     @property
     def precision_interval(self) -> tuple[float, float] | None:
         """95 % interval (Wilson) of the precision."""
-        share = self.precision
-        return None if share is None else wilson_interval(share, self.answers)
+        return _interval(self.right, self.answers)
 
     @property
     def recall_interval(self) -> tuple[float, float] | None:
         """95 % interval (Wilson) of the recall."""
-        share = self.recall
-        return None if share is None else wilson_interval(share, self.support)
+        return _interval(self.right, self.support)
+
+
+def _interval(part: int, of: int) -> tuple[float, float] | None:
+    return wilson_interval(part / of, of) if of else None
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,13 @@ class Confusion:
     @cached_property
     def scores(self) -> tuple[ClassScore, ...]:
         """Scores of all classes, in their order."""
-        support: dict[int, int] = defaultdict(int)
-        answers: dict[int, int] = defaultdict(int)
+        support, answers, right = Counter[int](), Counter[int](), Counter[int]()
         for wanted, given, examples in self.counts:
             support[wanted] += examples
             answers[given] += examples
-        right = {wanted: n for wanted, given, n in self.counts if wanted == given}
+            right[wanted] += examples * (wanted == given)
         return tuple(
-            ClassScore(name, support[i], answers[i], right.get(i, 0))
+            ClassScore(name, support[i], answers[i], right[i])
             for i, name in enumerate(self.class_names)
         )
 

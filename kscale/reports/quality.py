@@ -55,9 +55,8 @@ class Quality:
         target: The target.
         measures: Its metrics.
         confusion: Of classes, on the test part.
-        is_only: Whether there is no other target.
-        objective: Metric of the target that was improved; where there is no other
-            target, a text says it with the answer.
+        objective: Metric of the sentence on the answer, not repeated; empty where
+            there are several targets.
     """
 
     answer: str
@@ -65,15 +64,7 @@ class Quality:
     target: Target
     measures: tuple[Measure, ...]
     confusion: Confusion | None
-    is_only: bool
-    objective: str = ""
-
-    @property
-    def shown(self) -> list[Measure]:
-        """The metrics that a text shows, without the score beside the answer."""
-        if not self.is_only:
-            return list(self.measures)
-        return [item for item in self.measures if item.name != self.objective]
+    objective: str
 
 
 def qualities_of(report: Report) -> list[Quality]:
@@ -87,74 +78,55 @@ def qualities_of(report: Report) -> list[Quality]:
 
 
 def _quality(name: str, row: Row, target: Target, report: Report) -> Quality:
-    tested = bool(row.test_metrics)
-    metrics = row.test_metrics if tested else row.metrics
+    metrics = row.test_metrics or row.metrics
     is_only = len(report.targets) == 1
     prefix = "" if is_only else f"{target.name}/"
-    part = dict(report.objective.parts).get(target.name, report.objective)
-    return Quality(
-        name,
-        "test" if tested else "validation",
-        target,
-        tuple(
-            _measure(row, key, value, target, prefix)
-            for key, value in metrics.items()
-            if key.startswith(prefix)
-        ),
-        row.confusions.get(target.name),
-        is_only,
-        part.name,
+    measures = tuple(
+        _measure(row, key, value, target, prefix)
+        for key, value in metrics.items()
+        if key.startswith(prefix)
     )
+    part = "test" if row.test_metrics else "validation"
+    objective = report.objective.name if is_only else ""
+    confusion = row.confusions.get(target.name)
+    return Quality(name, part, target, measures, confusion, objective)
 
 
 def _measure(row: Row, key: str, value: float, target: Target, prefix: str) -> Measure:
+    """A metric with its interval: Wilson's for what is counted, and none of others
+    where no example made an error."""
     name = key.removeprefix(prefix)
     objective = target.head.objectives.get(name)
     if objective is None:
         return Measure(name, value, False)
-    interval = _interval(row, name, value, target, row.test_errors.get(key))
-    low, high = interval or (None, None)
-    return Measure(name, value, objective.is_share, low, high)
-
-
-def _interval(
-    row: Row, name: str, value: float, target: Target, error: float | None
-) -> tuple[float, float] | None:
-    """Wilson's for what is counted; of others, none where no example made an error."""
-    confusion = row.confusions.get(target.name)
-    if confusion is not None and confusion.is_exclusive and target.outputs == 2:
-        counted = {
-            "recall": confusion.scores[1].recall_interval,
-            "precision": confusion.scores[1].precision_interval,
-        }
-        if name in counted:
-            return counted[name]
-    examples = 0
-    if confusion is not None and confusion.is_exclusive:
-        examples = sum(score.support for score in confusion.scores)
-    return score_interval(
-        target.head.objectives[name], value, error or None, examples if error else 0
-    )
+    confusion, error = row.confusions.get(target.name), row.test_errors.get(key)
+    scores = confusion.scores if confusion and confusion.is_exclusive else ()
+    if len(scores) == 2 and name in ("recall", "precision"):
+        ends = getattr(scores[1], f"{name}_interval")
+    else:
+        examples = sum(score.support for score in scores) if error else 0
+        ends = score_interval(objective, value, error or None, examples)
+    return Measure(name, value, objective.is_share, *(ends or (None, None)))
 
 
 def quality_name(quality: Quality) -> str:
     """Names of the answer and the part, and of the target among several."""
-    of = "" if quality.is_only else f", {printable(quality.target.name)}"
+    of = "" if quality.objective else f", {printable(quality.target.name)}"
     return f"{quality.answer} on the {quality.part} part{of}"
 
 
 def quality_text(quality: Quality) -> str:
     """The metrics in one line, with the meaning of brackets and means."""
-    text = ", ".join(map(_measure_text, quality.shown))
-    names = [measure.name for measure in quality.shown]
+    shown = [item for item in quality.measures if item.name != quality.objective]
+    others = [m.name.replace("_", " ") for m in shown if m.name not in _OF_OUTPUTS]
     notes = []
-    if any(name in _OF_OUTPUTS for name in names):
-        others = [n.replace("_", " ") for n in names if n not in _OF_OUTPUTS]
+    if len(others) < len(shown):
         all_but = f"all but {' and '.join(others)} are " if others else ""
         outputs = [*map(printable, quality.target.shown_names)]
         notes.append(f"{all_but}{quality.target.head.averaged(outputs)}")
-    if any(measure.low is not None for measure in quality.shown):
+    if any(measure.low is not None for measure in shown):
         notes.append("95 % intervals in brackets")
+    text = ", ".join(map(_measure_text, shown))
     return f"{text}; {', '.join(notes)}" if notes else text
 
 
@@ -176,8 +148,13 @@ def number_text(value: float | None, is_share: bool = True) -> str:
 
 
 def class_lines(confusion: Confusion) -> list[str]:
-    """What stands below the table of classes."""
-    return [*filter(None, (classes_heading(confusion), mistakes_text(confusion)))]
+    """What stands below the table of classes: what it shows, and mistakes if any."""
+    number, nouns = len(confusion.class_names), confusion.nouns[1]
+    which = nouns.capitalize()
+    if number > MOST_CLASSES:
+        which = f"The worst {MOST_CLASSES} of {number} {nouns}, by F1"
+    heading = f"{which}; 95 % intervals (Wilson) in brackets"
+    return [*filter(None, (heading, mistakes_text(confusion)))]
 
 
 def mistakes_text(confusion: Confusion) -> str:
@@ -208,14 +185,6 @@ def shown_classes(confusion: Confusion) -> list[int]:
     if len(confusion.class_names) <= MOST_CLASSES:
         return list(range(len(confusion.class_names)))
     return confusion.worst(MOST_CLASSES)
-
-
-def classes_heading(confusion: Confusion) -> str:
-    """What the table of classes shows."""
-    number = len(confusion.class_names)
-    which = f"The worst {MOST_CLASSES} of {number} {confusion.nouns[1]}, by F1"
-    start = which if number > MOST_CLASSES else confusion.nouns[1].capitalize()
-    return f"{start}; 95 % intervals (Wilson) in brackets"
 
 
 def quality_json(quality: Quality) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From records to a report: which rows there are, their figures and their order."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -87,7 +87,10 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             searched=tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed=fixed,
             targets=task.targets,
-            class_counts=_counts(run["data"].get("class_counts") or {}),
+            class_counts={
+                name: [*map(int, counts)]
+                for name, counts in (run["data"].get("class_counts") or {}).items()
+            },
             class_weights=str(identity.get("class_weights") or "none"),
             present=dict(run.get("baseline") or {}),
         )
@@ -106,10 +109,6 @@ def _compared(records: Sequence[Record], digest: str) -> list[Record]:
     ]
 
 
-def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
-    return {name: [int(count) for count in counts] for name, counts in data.items()}
-
-
 def _rows(
     records: Sequence[Record], asked: Asked, identity: Mapping[str, Any]
 ) -> list[Row]:
@@ -121,7 +120,10 @@ def _rows(
     scored = [r for r in records if isinstance(r, Reference) and r.is_scored]
     references = [item for item in scored if item.part == "validation"]
     chance = next((r.score for r in references if r.name == MAJORITY), None)
-    evaluations = _tests(records)
+    tests: dict[tuple[Spec, float | None], dict[int, Evaluation]] = defaultdict(dict)
+    for item in records:  # of one seed, the last counts
+        if isinstance(item, Evaluation) and item.is_scored:
+            tests[item.spec, item.learning_rate][item.seed] = item
     rows = [
         Row(
             (item,),
@@ -133,7 +135,7 @@ def _rows(
     rows += [
         Row(
             entry.results,
-            tests=evaluations.get((entry.spec, entry.learning_rate), ()),
+            tests=tuple(tests[entry.spec, entry.learning_rate].values()),
             is_front=entry in front,
             is_best=entry == best,
             is_recommended=entry == recommended,
@@ -146,18 +148,6 @@ def _rows(
     return [_with_figures(row, asked, chance) for row in rows]
 
 
-def _tests(
-    records: Sequence[Record],
-) -> dict[tuple[Spec, float | None], tuple[Evaluation, ...]]:
-    """Evaluations by spec and learning rate; of one seed, the last counts."""
-    by_seed: dict[tuple[Spec, float | None], dict[int, Evaluation]] = {}
-    for item in records:
-        if isinstance(item, Evaluation) and item.is_scored:
-            key = item.spec, item.learning_rate
-            by_seed.setdefault(key, {})[item.seed] = item
-    return {key: tuple(tests.values()) for key, tests in by_seed.items()}
-
-
 def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     """A row with the figures that follow from its records.
 
@@ -166,13 +156,11 @@ def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     """
     objective, tests = asked.objective, row.tests
     # Depth, width and learning rate have columns of their own.
-    shown = {*asked.searched, *asked.fixed}
-    if row.family not in FAMILIES:
-        shown = set(row.knobs)
+    shown = {*asked.searched, *asked.fixed} if row.family in FAMILIES else {*row.knobs}
     shown -= {"depth", "width", "learning_rate"}
-    errors = [test.stderr for test in tests if test.stderr is not None]
     interval = None
     if row.test_score is not None:
+        errors = [test.stderr for test in tests if test.stderr is not None]
         stderr = fmean(errors) if errors else None
         interval = score_interval(objective, row.test_score, stderr, tests[0].examples)
     low, high = interval or (None, None)
@@ -196,15 +184,15 @@ def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
 def _with_gains(front: Sequence[Row], asked: Asked) -> list[Row]:
     """The front, smallest first, each row with its gain over the next smaller row, of
     rows that are smaller by `LEAST_RATIO`."""
-    rows = []
-    for place, row in enumerate(front):
-        found = (
+    rows: list[Row] = []
+    for row in front:
+        gains = (
             gain_per_doubling(
                 asked.objective, row.score, row.params, (smaller.score, smaller.params)
             )
-            for smaller in reversed(front[:place])
+            for smaller in reversed(rows)
         )
-        gain = next((value for value in found if value is not None), None)
+        gain = next((gain for gain in gains if gain is not None), None)
         rows.append(replace(row, gain=gain))
     return rows
 

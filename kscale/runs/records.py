@@ -46,7 +46,7 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
         stderr: Standard error of the score over the examples.
         examples: Number of examples the score was computed on.
         metrics: Further metrics on the same examples, by the names that
-            `kscale.task.objectives.metric_names` gives; undefined ones are left out.
+            `kscale.task.objectives.shown_metrics` gives; undefined ones are left out.
     """
 
     score: Number | None = None

@@ -16,7 +16,6 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
-from kscale.reports.classes import score_grid
 from kscale.reports.drawings import plot_svg
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
@@ -27,6 +26,7 @@ from kscale.reports.quality import (
     qualities_of,
     quality_name,
     quality_text,
+    score_grid,
 )
 from kscale.reports.report import Report, Row
 from kscale.text import Grid, printable

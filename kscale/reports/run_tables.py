@@ -23,15 +23,16 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
-from kscale.reports.classes import quality_block, score_grid
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
     class_lines,
     qualities_of,
+    quality_block,
     quality_json,
     quality_name,
     quality_text,
+    score_grid,
 )
 from kscale.reports.report import Report, Row
 from kscale.text import Grid, grid_table, grid_width, plain_text, printable

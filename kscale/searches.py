@@ -205,10 +205,10 @@ def _with_present(plan: Plan) -> Plan:
         RetrainedReference,
         check_retrainable,
     )
-    from kscale.guests.present_model.scoring import PresentReference, load_present
+    from kscale.guests.present_model.scoring import load_present
 
     present = load_present(plan.baseline, plan.dataset, plan.objective)
-    references: list[ReferenceSource] = [PresentReference(present)]
+    references: list[ReferenceSource] = [present]
     if request.retrain_baseline:
         check_retrainable(present)
         rate = request.settings.get("learning_rate")

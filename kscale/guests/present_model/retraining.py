@@ -19,8 +19,8 @@ from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
 from kscale.runs.records import RETRAINED, Ended, Reference
 from kscale.search.contract import Job, derived_seed
-from kscale.tuning.attempts import MemberWeights, train_member
-from kscale.tuning.family_trainer import NetworkTrainer
+from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.references import ReferenceContext
 
 _RATE = 1e-3  # Adam's usual one
@@ -86,16 +86,14 @@ class RetrainedReference:
             len(size.unknown),
             weight_decay=_DECAY,
         )
-        trainer = NetworkTrainer(context.setup, lambda spec, task: network)
+        trainer = FamilyTrainer(context.setup, lambda spec, task: network)
         weights = MemberWeights(context.folder, job, 0)
         known = context.known(RETRAINED, present.digest)
         failed = any(item.status == "failed" for item in known.values())
         if "test" not in known and not failed:
             on_epoch = partial(context.on_epoch, job, 0)
             seconds = context.seconds_left()
-            training = train_member(
-                trainer.train, context.setup, size.size, weights, seconds, on_epoch
-            )
+            training = weights.train(trainer, seconds, on_epoch)
             shared = {name: getattr(training, name) for name in Ended.__struct_fields__}
             trained = Reference(name=RETRAINED, model=present.digest, **shared)
             if not known:

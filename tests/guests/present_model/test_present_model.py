@@ -128,7 +128,7 @@ def test_it_is_over_the_budget_and_never_an_answer(run: Run) -> None:
 
 
 def test_a_note_says_what_it_was_fed(run: Run) -> None:
-    notes = " ".join(run.report().notes)
+    notes = " ".join(map(str, run.report().notes))
     assert "mine.keras was fed the raw inputs divided by 16 (with the raw" in notes
     assert "taken for probabilities" in notes
 
@@ -337,7 +337,7 @@ def test_the_report_of_the_folder_pairs_its_answers(run: Run, path: Path) -> Non
 
 def test_the_page_and_the_plot_show_it(run: Run, tmp_path: Path) -> None:
     page = run.write(tmp_path / "report.html").read_text()
-    assert '<strong class="present">present model</strong>: mine.keras: 1,210' in page
+    assert "present model</strong>: mine.keras: 1,210" in page
     assert "yours: present, 1.21k params" in page
     assert run.write(tmp_path / "plot.png").stat().st_size > 1000
 

@@ -1,7 +1,7 @@
 """Scaling: a factor and an offset for each feature, fitted on the training part."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows, chunks_of, row_bytes
+from kscale.data.example_rows import Rows, chunks_of
 from kscale.errors import DataError
 
 _CHUNK = 2**21  # numbers held in float64 at once
@@ -58,7 +58,11 @@ class Scaling:
     def apply(self, array: NDArray[Any]) -> NDArray[np.float32]:
         """The scaled array, as new float32; shape `(..., features)`."""
         scaled = np.array(array, dtype=np.float32, order="C")
-        lines, copies = _lines(scaled, len(self.scale))
+        lines, copies = scaled, 1
+        if len(self.scale) == scaled.shape[-1] and scaled.ndim > 2:
+            # NumPy takes several times as long for a last axis of three colours.
+            copies = scaled.shape[-2]
+            lines = scaled.reshape(*scaled.shape[:-2], -1)
         lines *= np.tile(np.asarray(self.scale, dtype=np.float32), copies)
         lines += np.tile(np.asarray(self.offset, dtype=np.float32), copies)
         return scaled
@@ -71,17 +75,6 @@ class Scaling:
         return raw
 
 
-def _lines(array: NDArray[Any], features: int) -> tuple[NDArray[Any], int]:
-    """A view whose last two axes are one, and how often the features repeat in it.
-
-    NumPy takes several times as long for a last axis of three colours.
-    """
-    if features == 1 or array.ndim < 3 or array.shape[-1] != features:
-        return array, 1
-    *outer, positions, _ = array.shape
-    return array.reshape(*outer, positions * features), positions
-
-
 def scalings_from_json(data: Mapping[str, Any]) -> dict[str, Scaling]:
     """Scalings by name, of `vars` of each."""
     return msgspec.convert(data, dict[str, Scaling])
@@ -90,42 +83,28 @@ def scalings_from_json(data: Mapping[str, Any]) -> dict[str, Scaling]:
 def fit_input_scaling(array: Rows) -> Scaling:
     """From raw inputs to mean 0 and deviation 1, by feature; constants become 0."""
     mean, spread = _moments(array)
-    return Scaling(_floats(1 / spread), _floats(-mean / spread))
+    return Scaling(tuple((1 / spread).tolist()), tuple((-mean / spread).tolist()))
 
 
 def fit_target_scaling(array: NDArray[Any]) -> Scaling:
     """From a network's outputs to the unit of targets `(examples, outputs)`."""
     mean, spread = _moments(array)
-    return Scaling(_floats(spread), _floats(mean))
-
-
-def _floats(numbers: NDArray[Any]) -> tuple[float, ...]:
-    return tuple(float(number) for number in numbers)
+    return Scaling(tuple(spread.tolist()), tuple(mean.tolist()))
 
 
 def _moments(array: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and standard deviation of each feature, in two passes of float64."""
-    rows = int(np.prod(array.shape[:-1]))
-    mean = _sums(_chunks(array)) / rows
-    squares = _sums((chunk - mean) ** 2 for chunk in _chunks(array))
-    spread = np.sqrt(squares / rows)
+
+    def mean_of(made: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[np.float64]:
+        # Over examples first: a sum of millions of three colours each, the other way,
+        # takes NumPy three times as long.
+        total: Any = 0
+        for chunk in chunks_of(array, _CHUNK * array.dtype.itemsize):
+            total = total + made(chunk.astype(np.float64)).sum(axis=0)
+        by_feature = total.reshape(-1, array.shape[-1]).sum(axis=0)
+        return np.asarray(by_feature / np.prod(array.shape[:-1]))
+
+    mean = mean_of(lambda numbers: numbers)
+    spread = np.sqrt(mean_of(lambda numbers: (numbers - mean) ** 2))
     is_constant = spread <= np.maximum(_LEAST_SPREAD * np.abs(mean), 1e-30)
     return mean, np.where(is_constant, 1.0, spread)
-
-
-def _sums(chunks: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Sum of each feature.
-
-    Over examples first: a sum of millions of three colours each, the other way, takes
-    NumPy three times as long.
-    """
-    total: Any = sum(chunk.sum(axis=0) for chunk in chunks)
-    sums: NDArray[np.float64] = total.reshape(-1, total.shape[-1]).sum(axis=0)
-    return sums
-
-
-def _chunks(array: Rows) -> Iterator[NDArray[np.float64]]:
-    numbers = max(1, row_bytes(array) // array.dtype.itemsize)
-    most = _CHUNK * row_bytes(array) // numbers
-    for chunk in chunks_of(array, most):
-        yield chunk.astype(np.float64)

@@ -173,8 +173,14 @@ def test_most_texts_are_read_to_their_end_but_no_book() -> None:
 @pytest.mark.parametrize(
     ("fit", "match"),
     [
-        (lambda: TextFit(("t",), vocabulary=2), "`vocabulary >= 3` .* got 2"),
-        (lambda: TextFit(("t",), length=0), "`length >= 1` must hold .* got 0"),
+        (
+            lambda: TextFit(("t",), vocabulary=2),
+            "`vocabulary >= 3` .* got vocabulary=2",
+        ),
+        (
+            lambda: TextFit(("t",), length=0),
+            "`length >= 1` must hold, but got length=0",
+        ),
         (lambda: TextFit(("t",)).fit({"t": texts("", "?!")}), "hold no words"),
     ],
 )

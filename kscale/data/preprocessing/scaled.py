@@ -8,41 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
-from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
+from kscale.data.preprocessing.base import Fit, OfOneInput, Preprocessing, RawInput
 from kscale.data.scaling import Scaling, fit_input_scaling
 from kscale.task.tasks import Input
 
 
 @dataclass(frozen=True)
-class Scaled(Preprocessing):
+class Scaled(OfOneInput):
     """Images, vectors and sequences: a factor and an offset a feature (last axis)."""
 
     kind: ClassVar[str] = "scaled"
     is_cheap: ClassVar[bool] = True
 
-    raw: RawInput
     scaling: Scaling
-
-    @property
-    def raw_inputs(self) -> tuple[RawInput, ...]:
-        return (self.raw,)
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return self.scaling.apply(raw[self.raw.name])
 
 
 @dataclass(frozen=True)
-class Unchanged(Preprocessing):
+class Unchanged(OfOneInput):
     """Token ids, which a network takes unchanged."""
 
     kind: ClassVar[str] = "unchanged"
     is_cheap: ClassVar[bool] = True
-
-    raw: RawInput
-
-    @property
-    def raw_inputs(self) -> tuple[RawInput, ...]:
-        return (self.raw,)
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return raw[self.raw.name].astype(np.int32, copy=False)

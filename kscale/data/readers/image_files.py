@@ -169,13 +169,12 @@ def _decide(
         raise DataError(
             f"`channels` is 1 for grey or 3 for colour, but got channels={channels}."
         )
-    how = next((each for each in _HOW if each == (resize or "crop")), None)
-    if how is None:
-        raise DataError(unknown_name("resize", str(resize), _HOW))
+    if resize is not None and resize not in _HOW:
+        raise DataError(unknown_name("resize", resize, _HOW))
     every = [header for found in headers.values() for header in found]
     height, width = size or _size(np.array([each[:2] for each in headers["train"]]))
     channels = channels or (1 if all(header.is_grey for header in every) else 3)
-    reader = ImageReader("image", height, width, channels, how)
+    reader = ImageReader("image", height, width, channels, resize or "crop")
     item = Input(reader.name, "image", reader.shape)
     return Reading(reader, ScaledFit(item), _notes(reader, every))
 

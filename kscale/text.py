@@ -55,6 +55,17 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     return ", ".join(names[:most]) + more
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, which is plural unless the number is 1.
+
+    Example:
+
+    >>> counted(1, "epoch"), counted(1200, "epoch"), counted(2, "class", "classes")
+    ('1 epoch', '1,200 epochs', '2 classes')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
     """What `rich` would show, as text without spaces at the end of lines."""
     from rich.console import Console  # 0.1 s that most imports do without

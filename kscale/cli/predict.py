@@ -11,7 +11,7 @@ from kscale.cli.output import start_tensorflow
 from kscale.reports.prediction_tables import FORMS
 from kscale.run import Run
 from kscale.ship.prediction import Prediction
-from kscale.text import listed
+from kscale.text import counted, listed
 
 
 @click.command()
@@ -70,8 +70,8 @@ def _unread(sources: list[str]) -> str:
     """How many files, and rows of files, could not be read."""
     rows = sum(bool(re.search(r":\d+$", source)) for source in sources)
     counts = {"file": len(sources) - rows, "example": rows}
-    what = [f"{n:,} {word}{'s' * (n > 1)}" for word, n in counts.items() if n]
-    return f"{' and '.join(what)} could not be read: {listed(sources, 3)}."
+    what = " and ".join(counted(n, noun) for noun, n in counts.items() if n)
+    return f"{what} could not be read: {listed(sources, 3)}."
 
 
 def _reported(

@@ -78,7 +78,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])
             for target in targets
-            if target.head.is_scaled
+            if not target.head.is_named
         },
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(

@@ -16,7 +16,7 @@ from kscale.networks.families.base import Value
 from kscale.runs.recorded import RecordedRun
 from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training, is_trained
 from kscale.search.pool import Pool, Space
-from kscale.task.objectives import metric_name, metric_names
+from kscale.task.objectives import metric_name, shown_metrics
 
 _SIZES = ("params", "trainable", "flops", "bytes")
 _NAMES = {"trainable": "trainable params", "flops": "FLOPs"}
@@ -35,7 +35,7 @@ def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
     name = metric_name(run.objective)
     further = {
         f"metrics/{each}": (words, f"{words} on the validation part")
-        for each in metric_names(run.task, run.objective)
+        for each in shown_metrics(run.task, run.objective)
         if each != run.objective.name and (words := each.replace("_", " "))
     }
     metrics = {

@@ -14,7 +14,6 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
-from kscale.reports.classes import score_grid
 from kscale.reports.drawings import plot_svg
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
@@ -25,6 +24,7 @@ from kscale.reports.quality import (
     qualities_of,
     quality_name,
     quality_text,
+    score_grid,
 )
 from kscale.reports.report import Report, Row
 from kscale.text import Grid, printable
@@ -90,11 +90,10 @@ def report_html(report: Report, fragment: bool = False, code: str = "") -> str:
 
 def _content(report: Report, code: str) -> str:
     rows, every = shown_rows(report), shown_rows(report, all_rows=True)
-    parts = [
-        '<div class="kscale">',
-        f"<h1>{escape(headline(report))}</h1>",
-        *_sentences(report),
-    ]
+    parts = ['<div class="kscale">', f"<h1>{escape(headline(report))}</h1>"]
+    for name, text in sentences_of(report):
+        named = f'<strong class="{name.split()[0]}">{escape(name)}</strong>'
+        parts.append(f"<p>{named}: {escape(text)}</p>")
     if report.notes:
         notes = (f"<li>{escape(printable(note))}</li>" for note in report.notes)
         parts.append('<ul class="notes">\n' + "\n".join(notes) + "\n</ul>")
@@ -114,12 +113,6 @@ def _content(report: Report, code: str) -> str:
         summary = "Keras code of the recommended network; a click selects all of it"
         parts.append(_unfolded(summary, f"<pre>{escape(code)}</pre>"))
     return "\n".join([*parts, _quiet([closing(report)]), "</div>"])
-
-
-def _sentences(report: Report) -> Iterable[str]:
-    for name, text in sentences_of(report):
-        kind = name.split()[0]
-        yield f'<p><strong class="{kind}">{escape(name)}</strong>: {escape(text)}</p>'
 
 
 def _quiet(lines: Iterable[str]) -> str:
@@ -154,23 +147,23 @@ def _quality(quality: Quality) -> Iterable[str]:
 
 
 def _row_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    return _page_table(grid_of(columns, rows), list(map(kind_of, rows)))
+    return _page_table(grid_of(columns, rows), map(kind_of, rows))
 
 
-def _page_table(grid: Grid, kinds: Sequence[str] = ()) -> str:
+def _page_table(grid: Grid, kinds: Iterable[str] = repeat("")) -> str:
     """A table; every row may be of a kind that the style knows."""
-    openings = [f'<tr class="{kind}">' for kind in kinds] or ["<tr>"] * len(grid.rows)
     body = "\n".join(
-        opening + "".join(map(_cell, repeat("td"), grid.are_numbers, row)) + "</tr>"
-        for opening, row in zip(openings, grid.rows, strict=True)
+        f'<tr class="{kind}">{_cells("td", grid, row)}</tr>'
+        for kind, row in zip(kinds, grid.rows, strict=False)
     )
-    head = "".join(map(_cell, repeat("th"), grid.are_numbers, grid.header))
     return (
         '<div class="scroll"><table>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
+        f"<thead><tr>{_cells('th', grid, grid.header)}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
     )
 
 
-def _cell(tag: str, is_number: bool, text: str) -> str:
-    kind = ' class="number"' if is_number else ""
-    return f"<{tag}{kind}>{escape(text)}</{tag}>"
+def _cells(tag: str, grid: Grid, texts: Sequence[str]) -> str:
+    kinds = (' class="number"' if is_number else "" for is_number in grid.are_numbers)
+    cells = zip(kinds, map(escape, texts), strict=True)
+    return "".join(f"<{tag}{kind}>{text}</{tag}>" for kind, text in cells)

@@ -81,7 +81,7 @@ class UserTrainer:
     def _fitted(self, training: RunningTraining) -> Training:
         spec, setup = training.job.spec, self.setup
         with self.strategy.scope():
-            model, hp, outputs = self._built(spec, training.seed)
+            model, hp, outputs = self._built(spec, training.record.seed)
             asked = self.models.learning_rate(spec, model.compiled)
             if not model.compiled:
                 compile_user_model(model, setup.dataset, setup.recipe, asked, outputs)
@@ -100,15 +100,16 @@ class UserTrainer:
         given = self._given(model, outputs)
         if not training.progress.curve:
             training.add_score(given)
-        training.finish(
-            lambda path, progress: save_checkpoint(
-                path, model, model.optimizer, progress
-            )
-        )
         changes: dict[str, Any] = {"learning_rate": rate}
         if "loss" not in training.progress.curve:
             changes["undertrained"] = False  # no epoch was heard of
-        return training.finished(given, **changes)
+        return training.finished(
+            lambda path, progress: save_checkpoint(
+                path, model, model.optimizer, progress
+            ),
+            given,
+            **changes,
+        )
 
     def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
         """A model with all its weights, its hyperparameters and its outputs.

@@ -34,7 +34,7 @@ from kscale.runs.folder import (
 from kscale.runs.records import UNCOUNTED, Training, to_line, training_key
 from kscale.task.heads import HEADS, Head
 from kscale.task.heads.real import REAL
-from kscale.task.objectives import find_objective, metric_names, task_objective
+from kscale.task.objectives import find_objective, shown_metrics, task_objective
 from kscale.task.tasks import Input, Target, Task
 
 _BATCH = 32  # of the memory that training was predicted to hold, as in a `Budget`
@@ -303,7 +303,7 @@ class _Project:
             for name, value in trial.metrics.items()
             if name.startswith("val_") and name != self.metric and math.isfinite(value)
         }
-        wanted = metric_names(self.task, task_objective(None, self.task))
+        wanted = shown_metrics(self.task, task_objective(None, self.task))
         return {name: named[name] for name in wanted if name in named}
 
 

@@ -16,8 +16,8 @@ from kscale.data.preprocessing.scaled import Scaled
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.scaling import Scaling
 from kscale.errors import SpecError
-from kscale.guests.sizes.layer_work import graph_of
 from kscale.guests.sizes.model_size import sides_of
+from kscale.guests.sizes.work import graph_of
 from kscale.naming import layer_name, single_or_named
 
 Shape = tuple[int | None, ...]

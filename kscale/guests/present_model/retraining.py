@@ -14,13 +14,13 @@ from kscale.errors import SpecError, sentence_of
 from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.feeding import Feeder, fed, named_tensors, unscaled
 from kscale.guests.present_model.scoring import Present, output_names
-from kscale.guests.sizes.layer_work import graph_of
+from kscale.guests.sizes.work import graph_of
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
 from kscale.runs.records import RETRAINED, Ended, Reference, Training
 from kscale.search.contract import Job, derived_seed
-from kscale.tuning.attempts import MemberWeights, train_member
-from kscale.tuning.family_trainer import NetworkTrainer
+from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.references import ReferenceContext
 
 _RATE = 1e-3  # Adam's usual one
@@ -82,17 +82,14 @@ class RetrainedReference:
             TimeUp: The time was over first.
         """
         present, job = self.present, self._job(context)
-        size = present.size.size
-        trainer = NetworkTrainer(context.setup, lambda spec, task: _network(present))
+        trainer = FamilyTrainer(context.setup, lambda spec, task: _network(present))
         weights = MemberWeights(context.folder, job, 0)
         known = context.known(RETRAINED, present.digest)
         failed = any(item.status == "failed" for item in known.values())
         if "test" not in known and not failed:
             on_epoch = partial(context.on_epoch, job, 0)
             seconds = context.seconds_left()
-            training = train_member(
-                trainer.train, context.setup, size, weights, seconds, on_epoch
-            )
+            training = weights.train(trainer, seconds, on_epoch)
             trained = _reference(training, present)
             if not known:
                 yield trained

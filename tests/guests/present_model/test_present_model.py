@@ -132,7 +132,7 @@ def test_it_is_over_the_budget_and_never_an_answer(run: Run) -> None:
 
 
 def test_a_note_says_what_it_was_fed(run: Run) -> None:
-    notes = " ".join(run.report().notes)
+    notes = " ".join(map(str, run.report().notes))
     assert "mine.keras was fed the raw inputs divided by 16 (with the raw" in notes
     assert "taken for probabilities" in notes
 

@@ -12,8 +12,7 @@ from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import Scaled
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError
 from kscale.task.evaluation import Pairs

@@ -15,8 +15,8 @@ from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.data.readers import reader_from_json
-from kscale.data.scaling import scalings_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.task.tasks import Input, Task
 

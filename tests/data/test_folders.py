@@ -14,7 +14,7 @@ from kscale.data.load_options import Options
 from kscale.data.loading import load_dataset, peek_task
 from kscale.data.readers import ImageReader, SoundReader
 from kscale.data.readers.file_reader import examples_of
-from kscale.data.readers.text_files import TEXTS
+from kscale.data.readers.table_files import TEXTS
 from kscale.data.sources.folders import FOLDER_KINDS, raw_data_of_folder
 from kscale.errors import DataError
 

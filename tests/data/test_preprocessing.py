@@ -8,7 +8,7 @@ from contracts.preprocessing import CHECKS, Check, Checked
 
 from kscale.data.preprocessing import PREPROCESSINGS, RawInput
 from kscale.data.preprocessing.log_mel import LogMelFit
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import (
     Category,
     Number,
@@ -16,7 +16,6 @@ from kscale.data.preprocessing.table_columns import (
     TableFit,
 )
 from kscale.data.preprocessing.text_tokens import TextFit, TextTokens, words_of
-from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 
 RNG = np.random.default_rng(1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kscale.data.example_rows import CHUNK_BYTES, Rows
 from kscale.data.preprocessing.base import Fit, OfOneInput, RawInput
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.task.tasks import Input
 
 LOWEST_HERTZ = 20.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows, chunks_of
 from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
-from kscale.data.scaling import Scaling, fit_input_scaling
+from kscale.data.preprocessing.scaled import Scaling, fit_input_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 

@@ -12,7 +12,7 @@ from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.readers.file_reader import FolderKind, examples_of, read_each
 from kscale.data.readers.image_files import IMAGES
 from kscale.data.readers.sound_files import SOUNDS
-from kscale.data.readers.text_files import TEXTS
+from kscale.data.readers.table_files import TEXTS
 from kscale.data.sources.folders.class_folders import (
     SHOWN,
     ClassFolders,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
-from kscale.data.readers.table_reader import TableColumn, not_a_number
+from kscale.data.readers.table_files import TableColumn, not_a_number
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm, is_number
 from kscale.data.sources.tables.columns import ColumnCounts
 from kscale.errors import DataError, unknown_name

@@ -83,9 +83,8 @@ def import_project(
 class _Models:
     """The models of a project: their sizes, and what the first of them takes and gives.
 
-    Args:
-        task: Inputs of models that have no shapes until they are called; without it,
-            a model is called as in its training, or as another one was.
+    A model that has no shapes until it is called is called on the task; without one, as
+    in its training, or as another model was.
     """
 
     def __init__(self, task: Task | None) -> None:
@@ -192,21 +191,19 @@ def _metric(trials: Sequence[Trial]) -> str:
     scored = [trial for trial in trials if trial.is_scored]
     if not scored:
         raise ResultsError(f"No trial of the project has a score: {trials[0].reason}.")
-    best = [trial.best_metrics for trial in scored]
-    names = sorted({name for values in best for name in values})
-    found = [
-        name
-        for name in names
-        if all(
-            v.get(name) == trial.score for v, trial in zip(best, scored, strict=True)
-        )
+    equal = [
+        {name for name, best in trial.best_metrics.items() if best == trial.score}
+        for trial in scored
     ]
+    found = sorted(set.intersection(*equal), reverse=True)
     if not found:
+        names = sorted({name for trial in scored for name in trial.metrics.metrics})
         raise ResultsError(
             "No metric of the project is its objective; known are "
             f"{', '.join(names) or 'none'}."
         )
-    return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
+    order = sorted(found, key=lambda n: (n in _NO_METRICS, n.startswith("val_")))
+    return order[-1]
 
 
 @dataclass(frozen=True)

@@ -46,14 +46,9 @@ class _Hyperparameters(msgspec.Struct):
 class Trial(msgspec.Struct):
     """What a `trial.json` says, in KerasTuner's words.
 
-    Args:
-        score: Value of the objective; None or not finite if there is none.
-        best_step: Epoch of the score, from 0.
-        status: `COMPLETED` or `FAILED`, or else the trial has not ended.
-        message: Traceback of what failed.
-        number: Its place among the trials.
-        called: What Keras wrote of the shapes with batches that the model was called
-            with; None where KerasTuner did not keep them.
+    `best_step` is the epoch of the score, from 0; `message` the traceback of what
+    failed; `number` the place among the trials; `called` what Keras wrote of the shapes
+    that the model was called with, None where KerasTuner did not keep them.
     """
 
     trial_id: str

@@ -69,6 +69,6 @@ def train_in(folder: Path, trainer: Any, job: Job, **more: Any) -> Any:
     if spec.family in FAMILIES:
         size = find_family(spec.family).size(spec, task)
     else:
-        size = trainer.models.size(spec)
+        size, _ = trainer.models.counted(spec)
     weights = MemberWeights(folder, job, 0)
     return train_member(trainer.train, trainer.setup, size, weights, **more)

@@ -83,7 +83,7 @@ class BuildSizes:
     def _count(self, hp: keras_tuner.HyperParameters) -> Size | SpecError:
         try:
             if isinstance(self._hypermodel, FamilyHyperModel):
-                size, unknown = self._hypermodel.size(hp), ()
+                size, unknown = self._hypermodel.size(hp), tuple[str, ...]()
             else:
                 counted = count_build(lambda: self._build(hp), self._task)
                 size, unknown = counted.size, counted.unknown

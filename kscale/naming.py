@@ -1,4 +1,4 @@
-"""Names of columns and layers, as Keras and TensorFlow allow them."""
+"""Names: of columns and layers as Keras allows them, and as people spell them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -52,3 +52,14 @@ def single_or_named(values: Mapping[str, Any]) -> Any:
     (1, {'x': 1, 'y': 2})
     """
     return values if len(values) > 1 else next(iter(values.values()))
+
+
+def letters_of(name: str) -> str:
+    """Small letters and digits of a name, which people spell in several ways.
+
+    Example:
+
+    >>> letters_of("ResNet-50 V2")
+    'resnet50v2'
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())

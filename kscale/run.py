@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kscale.building.code.module import module_code
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.readers import reader_from_json
-from kscale.data.readers.array_reader import ArrayReader
+from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import (
     DataError,
     ExportError,
@@ -19,7 +18,7 @@ from kscale.errors import (
 from kscale.networks.families import FAMILIES
 from kscale.reports.drawings import plot_report
 from kscale.reports.html import report_html
-from kscale.reports.network_code import subject_of
+from kscale.reports.network_code import code_of
 from kscale.reports.notes import left_out_notes, model_notes
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
@@ -29,13 +28,11 @@ from kscale.reports.run_tables import (
     report_markdown,
     report_text,
 )
-from kscale.runs.entries import (
-    Entry,
-)
+from kscale.runs.entries import Entry
 from kscale.runs.folder import RESULTS_FILE, RUN_FILE, write_atomically
 from kscale.runs.recorded import RecordedRun
-from kscale.ship.formats import FORMATS, Format, check_target, export_model
-from kscale.ship.prediction import Prediction
+from kscale.ship.formats import FORMATS, check_target, export_model
+from kscale.ship.prediction import Prediction, predict_files
 
 if TYPE_CHECKING:
     import keras
@@ -95,13 +92,14 @@ class Run(RecordedRun):
             ResultsError: The form or the order is unknown.
         """
         report = self.report(rank_by)
-        if form == "table":
-            return report_text(report, _WIDTH, all_rows)
-        if form == "markdown":
-            return report_markdown(report, all_rows)
-        if form == "csv":
-            return report_csv(report)
-        raise ResultsError(unknown_name("form", form, ("table", "markdown", "csv")))
+        forms = {
+            "table": lambda: report_text(report, _WIDTH, all_rows),
+            "markdown": lambda: report_markdown(report, all_rows),
+            "csv": lambda: report_csv(report),
+        }
+        if form not in forms:
+            raise ResultsError(unknown_name("form", form, forms))
+        return forms[form]()
 
     def to_code(self, which: str | Entry = "recommended") -> str:
         """A network as plain Keras code, for a project without kscale.
@@ -126,9 +124,7 @@ class Run(RecordedRun):
                 f"The code of {which.spec.family} is your own: build it with "
                 f"{dict(which.spec.knobs)}."
             )
-        return module_code(
-            subject_of(self.description, which, self.task, self.objective)
-        )
+        return code_of(self, which)
 
     def write(self, path: str | Path, rank_by: str = "knee") -> Path:
         """Write the report as a picture (.png, .svg) or a self-contained page (.html).
@@ -136,8 +132,7 @@ class Run(RecordedRun):
         Raises:
             ResultsError: The suffix is none of these, or the file cannot be written.
         """
-        path = Path(path)
-        report = self.report(rank_by)
+        path, report = Path(path), self.report(rank_by)
         if path.suffix not in _SUFFIXES:
             raise ResultsError(
                 f"A report is written as {', '.join(_SUFFIXES)}, not {path.name!r}."
@@ -234,8 +229,6 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
-        from kscale.ship.predict_files import predict_files
-
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])
         names = [item.name for item in raw]
@@ -275,15 +268,13 @@ class Run(RecordedRun):
         if format not in FORMATS:
             raise ExportError(unknown_name("format", format, FORMATS))
         form = FORMATS[format]
-        target = Path(path) if path is not None else self._default_export(which, form)
-        overwrite = overwrite or path is None
-        check_target(target, form, overwrite)
+        name = which.results[0].key if isinstance(which, Entry) else which
+        target = self.folder / "exports" / f"{name}{form.suffix}"
+        if path is not None:
+            target = Path(path)
+        check_target(target, form, overwrite or path is None)
         export_model(self.load_model(which), self.task, target, form)
         return target
-
-    def _default_export(self, which: str | Entry, form: Format) -> Path:
-        name = which.results[0].key if isinstance(which, Entry) else which
-        return self.folder / "exports" / f"{name}{form.suffix}"
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"

@@ -17,6 +17,7 @@ from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.records import Record
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
+from kscale.text import counted
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import Plan, family_plan
@@ -166,24 +167,16 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     with RecordsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session(), plan.about)
         plan.candidates.keep(folder)
-        gate = _gate_of(plan, folder, writer, policy)
         try:
-            plan = _narrowed(plan, gate, listener)
+            plan, gate = _narrowed(plan, folder, writer, listener, policy)
         except BudgetError:
             if is_new:
                 shutil.rmtree(folder, ignore_errors=True)
                 if existed:
                     folder.mkdir()
             raise
-        driver = Driver(
-            plan,
-            folder,
-            writer,
-            listener,
-            policy,
-            gate=gate,
-            write_page=_write_page,
-        )
+        about = (plan, folder, writer, listener, policy)
+        driver = Driver(*about, gate=gate, write_page=_write_page)
         try:
             driver.run()
         except KeyboardInterrupt as error:
@@ -205,10 +198,10 @@ def _with_present(plan: Plan) -> Plan:
         RetrainedReference,
         check_retrainable,
     )
-    from kscale.guests.present_model.scoring import PresentReference, load_present
+    from kscale.guests.present_model.scoring import load_present
 
     present = load_present(plan.baseline, plan.dataset, plan.objective)
-    references: list[ReferenceSource] = [PresentReference(present)]
+    references: list[ReferenceSource] = [present]
     if request.retrain_baseline:
         check_retrainable(present)
         rate = request.settings.get("learning_rate")
@@ -235,13 +228,26 @@ def read_keras_tuner(
     *,
     task: Task | None = None,
 ) -> Run:
-    """A finished project of KerasTuner as a run; see `import_project`.
+    """A finished project of KerasTuner as a run: its front, and exact sizes.
+
+    Only the JSON files of the project are read. Each model is counted without its
+    weights; one that cannot be built is a failed training with its reason. The scores
+    are those of the objective, of one training each; an objective that is no metric of
+    kscale is shown without a unit. Each call reads the project anew and replaces what
+    the folder of the run held.
 
     Args:
-        directory, hypermodel, run, task: As `import_project`.
+        directory: Folder of the project, with `oracle.json` and `trial_*` in it.
+        hypermodel: What the models were built from: `module:name`, a function of
+            hyperparameters or a `keras_tuner.HyperModel`.
+        run: Folder of the run; by default one in `runs`, named after the project.
+        task: Inputs of models that have no shapes until they are called, and what is
+            predicted.
 
     Raises:
-        ResultsError, SpecError: As `import_project`.
+        ResultsError: The folder holds no ended trial, or none with a score, or the
+            run's folder holds something else.
+        SpecError: There is no such hypermodel, or an argument is of a wrong type.
     """
     from kscale.guests.keras_tuner_projects.project import import_project
 
@@ -252,33 +258,32 @@ def _write_page(folder: Path, results: Sequence[Record]) -> None:
     Run(folder, results).write(folder / "report.html")
 
 
-def _gate_of(
-    plan: Plan, folder: Path, writer: RecordsWriter, policy: TimePolicy
-) -> "LatencyGate | None":
-    """What measures latencies, where they are limited."""
+def _narrowed(
+    plan: Plan,
+    folder: Path,
+    writer: RecordsWriter,
+    listener: Listener,
+    policy: TimePolicy,
+) -> tuple[Plan, "LatencyGate | None"]:
+    """The plan with what may be fast enough, and what measures latencies; None where
+    they are not limited."""
     if plan.budget.max_latency_ms is None:
-        return None
+        return plan, None
     from kscale.tuning.latency_limit import LatencyGate
 
-    return LatencyGate(plan, folder, read_records(folder), writer.append, policy)
-
-
-def _narrowed(plan: Plan, gate: "LatencyGate | None", listener: Listener) -> Plan:
-    """The plan with what may be fast enough; the listener hears what was measured."""
+    gate = LatencyGate(plan, folder, read_records(folder), writer.append, policy)
     candidates = plan.candidates
-    if gate is None or not isinstance(candidates, FamilyCandidates):
-        return plan
+    if not isinstance(candidates, FamilyCandidates):
+        return plan, gate
     pool = candidates.pool
     narrow = gate.narrow(pool)
     if gate.measurements:
-        networks = (
-            "1 network" if gate.measurements == 1 else f"{gate.measurements} networks"
-        )
+        networks = counted(gate.measurements, "network")
         listener.note(
-            f"Measured the latency of {networks}: {len(narrow):,} of {len(pool):,} "
-            "specs may be fast enough."
+            f"Measured the latency of {networks}: {len(narrow):,} of "
+            f"{counted(len(pool), 'spec')} may be fast enough."
         )
     for family in pool.space.families:
         if not narrow.by_family({family.name: 1}).any():
             listener.note(f"Family {family.name} is left out: all of it is too slow.")
-    return replace(plan, candidates=replace(candidates, pool=narrow))
+    return replace(plan, candidates=replace(candidates, pool=narrow)), gate

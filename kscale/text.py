@@ -55,6 +55,17 @@ def listed(names: Sequence[str], most: int = 30) -> str:
     return ", ".join(names[:most]) + more
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun, which is plural unless the number is 1.
+
+    Example:
+
+    >>> counted(1, "epoch"), counted(1200, "epoch"), counted(2, "class", "classes")
+    ('1 epoch', '1,200 epochs', '2 classes')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
     """What `rich` would show, as text without spaces at the end of lines."""
     from rich.console import Console  # 0.1 s that most imports do without
@@ -74,13 +85,7 @@ def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
 
 
 class Grid(NamedTuple):
-    """The cells of a table, for every form of text.
-
-    Args:
-        header: What stands above the columns.
-        are_numbers: For each column, whether cells are aligned to the right.
-        rows: Cells of each row.
-    """
+    """The cells of a table, for every form of text; numbers stand at the right."""
 
     header: Sequence[str]
     are_numbers: Sequence[bool]
@@ -98,9 +103,7 @@ def grid_width(grid: Grid) -> int:
 def grid_table(grid: Grid, styles: Sequence[str] = ()) -> "Table":
     """A table of `rich` without lines, whose cells are never broken.
 
-    Args:
-        grid: The cells.
-        styles: A style for each row; none if not given.
+    Each row may have a style.
     """
     from rich.table import Table
     from rich.text import Text

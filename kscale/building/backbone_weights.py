@@ -12,7 +12,7 @@ from keras.src.backend.config import keras_home
 
 from kscale.building.keras_calls import network_call
 from kscale.errors import ExportError, SpecError
-from kscale.networks.backbones import NETWORKS, Backbone, counts_of
+from kscale.networks.backbones import NETWORKS, Backbone
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def _no_weights(record: Backbone) -> str:
 
 def weights_path(record: Backbone) -> Path:
     """Where Keras keeps the ImageNet weights of a backbone once it has them."""
-    file = counts_of(record.network).file_of(record.side)
+    file = NETWORKS[record.network].file_of(record.side)
     return Path(keras_home()).expanduser() / "models" / file
 
 

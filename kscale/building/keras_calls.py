@@ -59,6 +59,7 @@ _DEFAULTS: dict[str, Any] = {
     "activation": "linear",
     "blue_first": False,
     "dropout": 0.0,
+    "dtype": "float32",
     "epsilon": 1e-3,
     "gamma_initializer": "ones",
     "kernel_initializer": "glorot_uniform",

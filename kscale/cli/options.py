@@ -6,7 +6,6 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from kscale.cli.output import start_tensorflow
 from kscale.data.load_options import Options
@@ -48,44 +47,26 @@ def _setting(text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value.strip()
 
 
-def _size(text: str) -> tuple[int, int]:
+def _sides(text: str, most: int, what: str) -> tuple[int, ...]:
     sides = text.split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
-        raise ValueError(f"a size is written 32 or 32x48, not {text!r}.")
-    return int(sides[0]), int(sides[-1])
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    sides = text.split("x")
-    if not all(side.isdecimal() and side[0] != "0" for side in sides):
-        raise ValueError(f"a shape is written 32x32x3, not {text!r}.")
+    if len(sides) > most or not all(side.isdecimal() and int(side) for side in sides):
+        raise ValueError(f"{what}, not {text!r}.")
     return tuple(map(int, sides))
-
-
-def _family(name: str) -> str:
-    return find_family(name).name
 
 
 COUNT = Parsed("count", parse_count)
 BYTES = Parsed("bytes", parse_bytes)
 SECONDS = Parsed("time", parse_seconds)
 SETTING = Parsed("name=value", _setting)
-SIZE = Parsed("size", _size)
-SHAPE = Parsed("shape", _shape)
-FAMILY = Parsed("family", _family)
-FAMILY_OR_AUTO = Parsed(
-    "family", lambda name: name if name == "auto" else _family(name)
+SIZE = Parsed(
+    "size", lambda text: (2 * _sides(text, 2, "a size is written 32 or 32x48"))[:2]
 )
+SHAPE = Parsed("shape", lambda text: _sides(text, 9, "a shape is written 32x32x3"))
+FAMILY = Parsed("family", lambda name: find_family(name).name)
 
 
 def flag_of(name: str) -> str:
-    """The option of a parameter.
-
-    Example:
-
-    >>> flag_of("max_params")
-    '--max-params'
-    """
+    """The option of a parameter: `--max-params` of `max_params`."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -148,13 +129,10 @@ data_option = click.option(
 def described(
     name: str, texts: Mapping[str, str], flag: str = "", **about: Any
 ) -> Decorator:
-    """An option whose help stands in the docstring of a record.
+    """An option of a field of a record, whose docstring is the help.
 
-    Args:
-        name: Name of the field of the record.
-        texts: What the docstring says of each field.
-        flag: Name of the option, if it is another than the field's.
-        about: What `click.option` takes; a `help` here replaces the other.
+    Another name of the option is given as `flag`; a `help` in what `click.option` takes
+    replaces the docstring's.
     """
     help = about.pop("help", texts[name]).replace("`", "")
     if about.get("multiple"):
@@ -193,13 +171,6 @@ def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> "Data
     return load_dataset(source, **chosen)
 
 
-def given_names(ctx: click.Context) -> list[str]:
-    """Names of the parameters that stand on the command line, in their order."""
-    names = [str(each.name) for each in ctx.command.params]
-    given = ParameterSource.COMMANDLINE
-    return [name for name in names if ctx.get_parameter_source(name) == given]
-
-
 def refuse_if(conflict: Any, sentence: str) -> None:
     """Refuse options that do not go together."""
     if conflict:
@@ -231,9 +202,10 @@ code_option = click.option(
 
 def choice_option(flag: str, name: str, names: Iterable[str], help: str) -> Decorator:
     """An option that is one of several names, the first if it is not given."""
-    choices = list(names)
-    about: dict[str, Any] = {"type": click.Choice(choices), "default": choices[0]}
-    return click.option(flag, name, **about, show_default=True, help=help)
+    kind = click.Choice([*names])
+    return click.option(
+        flag, name, type=kind, default=kind.choices[0], show_default=True, help=help
+    )
 
 
 model_option = choice_option(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,7 +12,7 @@ from kscale.cli.output import start_tensorflow
 from kscale.reports.prediction_tables import FORMS
 from kscale.run import Run
 from kscale.ship.prediction import Prediction
-from kscale.text import listed
+from kscale.text import counted, listed
 
 
 @click.command()
@@ -33,14 +34,7 @@ from kscale.text import listed
 @options.json_option
 @options.quiet_option
 def predict(
-    run: str,
-    files: tuple[Path, ...],
-    which: str,
-    top: int,
-    form: str,
-    hypermodel: str | None,
-    as_json: bool,
-    quiet: bool,
+    run: str, files: tuple[Path, ...], which: str, top: int, **how: Any
 ) -> None:
     """Predict each example of raw FILEs with the trained model of RUN.
 
@@ -53,12 +47,13 @@ def predict(
       kscale predict runs/demo new/*.npy
       kscale predict runs/demo new/ --top 3 --format csv > answers.csv
     """
+    as_json, form = how["as_json"], how["form"]
     options.refuse_json_and_form(as_json, form)
     opened, failed = Run(run), list[Prediction]()
-    start_tensorflow(quiet)
+    start_tensorflow(how["quiet"])
     from kscale.guests.hypermodels.user_code import known_objects
 
-    with known_objects(hypermodel):
+    with known_objects(how["hypermodel"]):
         predictions = _reported(opened.predict(files, which, top), failed)
         for text in FORMS["json" if as_json else form](predictions, opened.task, top):
             click.echo(text, nl=False)
@@ -70,8 +65,8 @@ def _unread(sources: list[str]) -> str:
     """How many files, and rows of files, could not be read."""
     rows = sum(bool(re.search(r":\d+$", source)) for source in sources)
     counts = {"file": len(sources) - rows, "example": rows}
-    what = [f"{n:,} {word}{'s' * (n > 1)}" for word, n in counts.items() if n]
-    return f"{' and '.join(what)} could not be read: {listed(sources, 3)}."
+    what = " and ".join(counted(n, noun) for noun, n in counts.items() if n)
+    return f"{what} could not be read: {listed(sources, 3)}."
 
 
 def _reported(

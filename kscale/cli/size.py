@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from kscale.cli import options
 from kscale.cli.output import show, start_tensorflow
@@ -68,7 +69,12 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size --max-params 50k --family cnn
       kscale size my_model.keras
     """
-    given = options.given_names(ctx)
+    source = ctx.get_parameter_source
+    given = [
+        str(each.name)
+        for each in ctx.command.params
+        if source(each.name) == ParameterSource.COMMANDLINE
+    ]
     if name is not None and _is_file(name):
         counted = _count_file(ctx, given)
         show(as_json, counted.to_json, counted.to_text)

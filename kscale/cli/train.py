@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.search_options import (
+from kscale.cli.tune import (
     asked,
     outcome_options,
     run_search,

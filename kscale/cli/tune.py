@@ -1,20 +1,89 @@
-"""`kscale tune`: search depth and width within a budget."""
+"""`kscale tune`: search depth and width within a budget.
+
+Training a single network shares the options, which are made of the fields of a request,
+and how a request is run.
+"""
 
 from typing import Any
 
 import click
 
 from kscale.cli import options
-from kscale.cli.search_options import (
-    asked,
-    outcome_options,
-    run_search,
-    training_options,
-    weights_option,
-)
+from kscale.cli.output import show_run, start_tensorflow, user_code
+from kscale.cli.progress import progress_listener
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
-from kscale.tuning.request import SearchRequest
+from kscale.searches import SearchInterrupted, plan_search, search
+from kscale.tuning.auto_families import AUTO
+from kscale.tuning.request import LEAST, OPTIONS, TEXTS, SearchRequest
+
+_FAMILY_OR_AUTO = options.Parsed(
+    "family", lambda name: name if name == AUTO else options.FAMILY.parse(name)
+)
+
+
+def asked(name: str, flag: str = "", **more: Any) -> options.Decorator:
+    """The option of a field of a request, with its default and its help."""
+    default, least = OPTIONS[name].default, LEAST.get(name)
+    about: dict[str, Any] = {}
+    if isinstance(least, int):
+        about |= {"type": click.IntRange(least), "metavar": "N"}
+    if isinstance(default, int | str) and not isinstance(default, bool):
+        about |= {"default": default, "show_default": True}
+    return options.described(name, TEXTS, flag, **about | more)
+
+
+weights_option = click.option(
+    "--weights",
+    metavar="imagenet|none|FILE",
+    help="Where pretrained networks start: --set weights=...  [default: imagenet]",
+)
+
+training_options = options.together(
+    asked("objective", metavar="METRIC"),
+    asked("class_weights", type=click.Choice(["none", "balanced"])),
+    asked("epochs"),
+    asked("batch_size"),
+    asked("seed"),
+    asked("strategy", metavar="NAME"),
+)
+
+outcome_options = options.together(
+    asked(
+        "baseline",
+        metavar="FILE",
+        help="Your present model (.keras), to compare with on the same data.",
+    ),
+    asked(
+        "retrain_baseline",
+        is_flag=True,
+        help="Also train that model anew, once, with the same recipe.",
+    ),
+    asked("run", type=click.Path(file_okay=False)),
+)
+
+
+def run_search(
+    request: SearchRequest, as_json: bool, quiet: bool, all_rows: bool = False
+) -> None:
+    """Plan a search, run it, and print its answer.
+
+    A search of families is planned, or refused, before TensorFlow takes its seconds.
+    """
+    if request.hypermodel is not None:
+        start_tensorflow(quiet)
+    with user_code():
+        plan = plan_search(request)
+    if request.hypermodel is None:
+        start_tensorflow(quiet)
+    try:
+        with user_code():
+            run = search(plan, progress_listener(quiet))
+    except SearchInterrupted as interrupted:
+        click.echo("Interrupted; the same command goes on from here.", err=True)
+        show_run(interrupted.run, as_json, all_rows=all_rows)
+        click.get_current_context().exit(130)
+    show_run(run, as_json, all_rows=all_rows)
 
 
 @click.command(short_help="Search depth and width within a budget.")
@@ -25,7 +94,7 @@ from kscale.tuning.request import SearchRequest
 @options.data_options
 @asked(
     "family",
-    type=options.FAMILY_OR_AUTO,
+    type=_FAMILY_OR_AUTO,
     multiple=True,
     default=("auto",),
     help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
@@ -70,16 +139,12 @@ def tune(as_json: bool, quiet: bool, **given: Any) -> None:
       kscale tune --max-params 50k --data people.csv --label income
       kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
-    _refuse_knobs_of_no_hypermodel(given)
-    given["settings"] = options.knobs_of(given, "weights")
-    given["data"] = options.load_asked(given["data"], given, quiet)
-    run_search(SearchRequest(**given), as_json, quiet)
-
-
-def _refuse_knobs_of_no_hypermodel(given: dict[str, Any]) -> None:
     for what in ("depth", "width"):
         options.refuse_if(
             given[f"{what}_knob"] is not None and given["hypermodel"] is None,
             f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
             f"given; the {what} of a family is set with --set {what}=N.",
         )
+    given["settings"] = options.knobs_of(given, "weights")
+    given["data"] = options.load_asked(given["data"], given, quiet)
+    run_search(SearchRequest(**given), as_json, quiet)

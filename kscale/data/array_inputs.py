@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import (
     ComputedRows,
     FileRows,
-    LazyRows,
     Rows,
     chunks_of,
+    lazy_rows,
 )
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, to_float32
-from kscale.data.readers.array_reader import ArrayReader
+from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 
@@ -157,7 +157,7 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
         return numbers.astype(dtype, copy=False).reshape(-1, *item.shape)
 
     shape = (len(array), *item.shape)
-    rows: Rows = LazyRows(lambda: converted(array.rows[:]), shape, dtype)
+    rows: Rows = lazy_rows(lambda: converted(array.rows[:]), shape, dtype)
     if array.is_slow or isinstance(array.rows, FileRows):
         raw = {item.name: array.rows}
         rows = ComputedRows(lambda x: converted(x[item.name]), raw, item.shape, dtype)

@@ -15,16 +15,16 @@ from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
 from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
-from kscale.data.holding import Holder, bytes_needed
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
+from kscale.data.memory import Holder, bytes_needed
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawParts
-from kscale.data.readers.array_reader import ArrayReader
 from kscale.data.scaling import fit_target_scaling
+from kscale.data.sources.arrays import ArrayReader
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, encode_target
 from kscale.errors import DataError
@@ -78,7 +78,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])
             for target in targets
-            if target.head.is_scaled
+            if not target.head.is_named
         },
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(

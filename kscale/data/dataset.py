@@ -11,8 +11,8 @@ from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
-from kscale.data.readers.array_reader import ArrayReader
 from kscale.data.scaling import Scaling
+from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError
 from kscale.task.tasks import Task
 

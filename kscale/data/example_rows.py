@@ -18,12 +18,6 @@ from kscale.errors import DataError
 CHUNK_BYTES = 2**24
 """Most bytes that a pass over rows holds at once, but one row at least."""
 
-_NPY_HEADERS: dict[tuple[int, int], Callable[..., Any]] = {
-    (1, 0): npy.read_array_header_1_0,
-    (2, 0): npy.read_array_header_2_0,
-}
-_LASTING = Path("/var/tmp")  # on disk where /tmp may be held in memory
-
 
 class Rows(Protocol):
     """Examples that an index or a slice reads: a NumPy array, or data on disk."""
@@ -55,11 +49,9 @@ def chunks_of(rows: Rows, most_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any
 
 
 class FileRows:
-    """Rows that follow each other in a file, read when they are needed.
+    """Rows that follow each other in a file from the byte `start` on.
 
-    Args:
-        file: The file; it is closed when the rows are deleted.
-        start: Bytes before the first row.
+    They are read when they are needed; the file is closed when they are deleted.
     """
 
     def __init__(
@@ -73,11 +65,7 @@ class FileRows:
 
     @classmethod
     def of_npy(cls, path: Path) -> "FileRows":
-        """The rows of an NPY file.
-
-        Raises:
-            ValueError: It is no NPY file, or its rows lie in another order.
-        """
+        """The rows of an NPY file; a ValueError if they lie in another order."""
         file = path.open("rb")
         shape, in_columns, dtype = npy_header(file)
         if in_columns or dtype.hasobject:
@@ -90,121 +78,91 @@ class FileRows:
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
         # Mapped anew for each read: the pages of a lasting map count as memory of this
         # process. An empty file cannot be mapped.
-        whole: NDArray[Any]
         if 0 in self.shape:
-            whole = np.empty(self.shape, self.dtype)
-        else:
-            whole = np.memmap(self._file, self.dtype, "r", self._start, self.shape)
-        return np.array(whole[chosen])
+            return np.array(np.empty(self.shape, self.dtype)[chosen])
+        mapped = np.memmap(self._file, self.dtype, "r", self._start, self.shape)
+        return np.array(mapped[chosen])
 
 
 class StoredRows(FileRows):
-    """Rows in a temporary file, which is gone when the rows are deleted.
-
-    Args:
-        chunks: The rows in order; each chunk is in memory only while it is written.
-    """
+    """Rows of some chunks in a temporary file, which is gone when they are deleted."""
 
     def __init__(
-        self,
-        chunks: Iterable[NDArray[Any]],
-        row_shape: tuple[int, ...],
-        dtype: Any,
+        self, chunks: Iterable[NDArray[Any]], row_shape: tuple[int, ...], dtype: Any
     ) -> None:
-        with _telling():
+        with _lasting_folder() as folder:
             # Open as long as the rows exist, and gone with the process.
-            file = tempfile.TemporaryFile(dir=_folder(), prefix="kscale-")  # noqa: SIM115
+            file = tempfile.TemporaryFile(dir=folder, prefix="kscale-")  # noqa: SIM115
         super().__init__(cast(BinaryIO, file), 0, (0, *row_shape), dtype)
         for chunk in chunks:
             self.append(chunk)
 
     def append(self, chunk: NDArray[Any]) -> None:
         """Write further rows, `(rows, *row_shape)`."""
-        with _telling():
+        with _lasting_folder():
             self._file.write(np.ascontiguousarray(chunk, self.dtype).tobytes())
             self._file.flush()
         self.shape = (len(self) + len(chunk), *self.shape[1:])
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether columns follow each other, and type of an NPY file's array.
-
-    Raises:
-        ValueError: It is no NPY file of version 1 or 2.
-    """
+    """Shape, whether columns follow each other, and type of an NPY file's array."""
     version = npy.read_magic(file)
-    if version not in _NPY_HEADERS:
-        raise ValueError(f"NPY files of version {version} are not read")
-    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = _NPY_HEADERS[version](file)
-    return header
-
-
-def _folder() -> Path:
-    is_there = os.access(_LASTING, os.W_OK)
-    return _LASTING if is_there else Path(tempfile.gettempdir())
+    if version == (1, 0):
+        return npy.read_array_header_1_0(file)
+    if version == (2, 0):
+        return npy.read_array_header_2_0(file)
+    raise ValueError(f"NPY files of version {version} are not read")
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
+def _lasting_folder() -> Iterator[str]:
+    """A folder on disk; an error of writing there tells the user why it was needed."""
+    # /tmp may be held in memory.
+    folder = "/var/tmp" if os.access("/var/tmp", os.W_OK) else tempfile.gettempdir()
     try:
-        yield
+        yield folder
     except OSError as error:
         raise DataError(
-            f"The data is larger than memory and {_folder()} cannot hold it: {error}."
+            f"The data is larger than memory and {folder} cannot hold it: {error}."
         ) from error
 
 
-class LazyRows:
-    """Rows that are read, all at once, when the first of them is needed.
-
-    Args:
-        read: Gives all rows.
-    """
+class MadeRows:
+    """Rows that `make` gives for a slice or whole numbers whenever they are read."""
 
     def __init__(
-        self, read: Callable[[], NDArray[Any]], shape: tuple[int, ...], dtype: Any
+        self, make: Callable[[Any], NDArray[Any]], shape: tuple[int, ...], dtype: Any
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
-        self._read = cache(read)
+        self._make = make
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
-        found: NDArray[Any] = self._read()[chosen]
-        return found
+        return self._make(chosen)
 
 
-class ChosenRows:
-    """Some of other rows, in the order of their indices."""
-
-    def __init__(self, rows: Rows, chosen: NDArray[np.int64]) -> None:
-        self.shape = (len(chosen), *rows.shape[1:])
-        self.dtype = rows.dtype
-        self._rows = rows
-        self._chosen = chosen
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, chosen: Any) -> NDArray[Any]:
-        found: NDArray[Any] = self._rows[self._chosen[chosen]]
-        return found
+def lazy_rows(
+    read: Callable[[], NDArray[Any]], shape: tuple[int, ...], dtype: Any
+) -> MadeRows:
+    """Rows that `read` gives, all at once, when the first of them is needed."""
+    once = cache(read)
+    return MadeRows(lambda chosen: once()[chosen], shape, dtype)
 
 
 def chosen_rows(rows: Rows, chosen: NDArray[np.int64] | None) -> Rows:
     """The rows of some indices, none of which is read yet; all rows without indices."""
-    return rows if chosen is None else ChosenRows(rows, chosen)
+    if chosen is None:
+        return rows
+    shape = (len(chosen), *rows.shape[1:])
+    return MadeRows(lambda these: rows[chosen[these]], shape, rows.dtype)
 
 
-class ComputedRows:
-    """Rows made from other rows whenever they are read.
-
-    Args:
-        make: Makes rows of raw rows by name, each row of one raw row.
-        raw: Raw rows by name.
-    """
+class ComputedRows(MadeRows):
+    """Rows that `make` gives for raw rows by name, each row of one raw row."""
 
     def __init__(
         self,
@@ -213,13 +171,8 @@ class ComputedRows:
         row_shape: tuple[int, ...],
         dtype: Any,
     ) -> None:
-        self.shape = (len(next(iter(raw.values()))), *row_shape)
-        self.dtype = np.dtype(dtype)
+        def computed(chosen: Any) -> NDArray[Any]:
+            return make({name: rows[chosen] for name, rows in raw.items()})
+
+        super().__init__(computed, (len(next(iter(raw.values()))), *row_shape), dtype)
         self.raw = raw
-        self._make = make
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, chosen: Any) -> NDArray[Any]:
-        return self._make({name: rows[chosen] for name, rows in self.raw.items()})

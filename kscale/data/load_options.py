@@ -60,3 +60,9 @@ class Options:
                     f"`{name}` is of no use for {what}; leave it out. Of use are: "
                     f"{', '.join(usable) or 'none'}."
                 )
+
+
+def at_least(least: int, name: str, value: int | None) -> None:
+    """Raise a DataError where a number is given that is too small."""
+    if value is not None and value < least:
+        raise DataError(f"`{name} >= {least}` must hold, but got {name}={value}.")

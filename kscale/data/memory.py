@@ -1,7 +1,17 @@
-"""Memory that this process may still take."""
+"""Memory: what is free, and which examples are held there or on disk."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.example_rows import Rows, StoredRows, chunks_of, row_bytes
+from kscale.data.raw import RawData
+from kscale.task.tasks import Input
+
+_SHARE = 0.5  # of the memory that is free, for data
 _GROUPS = Path("/sys/fs/cgroup")  # where Linux shows the limits of a container
 # Limit, use, and the line of memory.stat of what the system gives back when needed:
 # version 2 and version 1 of control groups.
@@ -33,3 +43,47 @@ def _left(groups: Path, limit: str, used: str, stat: str, returned: str) -> int:
         return max(0, int((groups / limit).read_text()) - held)
     except (OSError, ValueError):  # no container, or "max"
         return 2**63
+
+
+def most_bytes(memory: int | None) -> int:
+    """Most bytes of data to hold: as many as asked for, or half of the free memory."""
+    return int(free_bytes() * _SHARE) if memory is None else memory
+
+
+class Holder:
+    """Holds rows of a data set, all of them in memory or all on disk."""
+
+    def __init__(self, memory: int | None, needed: int) -> None:
+        self.in_memory = needed <= most_bytes(memory)
+
+    def hold(self, rows: Rows, is_slow: bool) -> Rows:
+        """The rows in memory, as texts always are, or on disk.
+
+        Rows that are not slow to make lie there already, and are read again instead.
+        """
+        if is_slow and self.in_memory:
+            return filled(chunks_of(rows), rows.shape, rows.dtype)
+        if is_slow:
+            return StoredRows(chunks_of(rows), rows.shape[1:], rows.dtype)
+        return rows[:] if self.in_memory or rows.dtype.kind == "T" else rows
+
+
+def filled(
+    chunks: Iterable[NDArray[Any]], shape: tuple[int, ...], dtype: Any
+) -> NDArray[Any]:
+    """Chunks as one array, without a second copy in memory."""
+    whole = np.empty(shape, dtype)
+    start = 0
+    for chunk in chunks:
+        whole[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    return whole
+
+
+def bytes_needed(raw: RawData, inputs: Sequence[Input]) -> int:
+    """Bytes of all examples: raw, and as networks read them here and on the device."""
+    examples = sum(len(part) for part in raw.parts.values())
+    arrays = raw.parts["train"].inputs.values()
+    given = sum(row_bytes(array.rows) for array in arrays)
+    read = sum(4 * int(np.prod(item.shape)) for item in inputs)
+    return examples * (given + 2 * read)

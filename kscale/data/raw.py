@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import ComputedRows, LazyRows, Rows
+from kscale.data.example_rows import MadeRows, Rows, lazy_rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
@@ -54,9 +54,10 @@ class RawArray:
         """An array whose rows `take(indices)` makes when they are needed; all texts are
         made at once, since they are never on disk."""
         if np.dtype(dtype).kind == "T":
-            return cls(label, LazyRows(lambda: take(np.arange(shape[0])), shape, dtype))
-        every: dict[str, Rows] = {UNNAMED: np.arange(shape[0])}
-        rows = ComputedRows(lambda raw: take(raw[UNNAMED]), every, shape[1:], dtype)
+            return cls(
+                label, lazy_rows(lambda: take(np.arange(shape[0])), shape, dtype)
+            )
+        rows = MadeRows(lambda these: take(np.arange(shape[0])[these]), shape, dtype)
         return cls(label, rows, is_slow=True)
 
     @classmethod
@@ -164,19 +165,13 @@ def to_float32(label: str, array: NDArray[Any]) -> NDArray[np.float32]:
         numbers = array.astype(np.float32, copy=False)
     if np.isfinite(numbers.min()) and np.isfinite(numbers.max()):
         return numbers
-    missing = np.isnan(numbers)
-    if missing.any():
-        raise DataError(_where(label, missing, "missing", "(NaN)"))
-    infinite = np.isinf(numbers)
-    raise DataError(_where(label, infinite, "infinite", "in float32"))
-
-
-def _where(label: str, is_bad: NDArray[np.bool_], what: str, note: str) -> str:
-    rows = np.flatnonzero(is_bad.reshape(len(is_bad), -1).any(axis=1))
+    is_bad, what, note = np.isnan(numbers), "missing", "(NaN)"
+    if not is_bad.any():
+        is_bad, what, note = np.isinf(numbers), "infinite", "in float32"
+    row = np.flatnonzero(is_bad.reshape(len(is_bad), -1).any(axis=1))[0]
     count = int(is_bad.sum())
-    values = "value" if count == 1 else "values"
     shown = f"{count:,}" if count < 10**6 else format_count(count)
-    return (
-        f"{label} has {shown} {what} {values} {note}, the first in row "
-        f"{rows[0]:,} (counted from 0). Fill in or remove such rows."
+    raise DataError(
+        f"{label} has {shown} {what} {'value' if count == 1 else 'values'} {note}, the "
+        f"first in row {row:,} (counted from 0). Fill in or remove such rows."
     )

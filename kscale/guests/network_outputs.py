@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kscale.task.heads.classes import LEAST_SHARE
-from kscale.task.targets import Target
+from kscale.task.tasks import Target
 
 
 def network_output(target: Target, given: Any, is_logit: bool) -> Any:

@@ -1,18 +1,20 @@
 """The networks of `keras.applications` that can be a backbone, and their layer record.
 
-What each of them costs stands in `backbones.json`, counted on Keras' own networks:
-`pytest tests/networks/test_backbones.py -m slow --overwrite` writes the file.
+They stand in `backbones.json`, with what each costs as counted on Keras' own network:
+`pytest tests/networks/test_backbones.py -m slow --overwrite` writes the counts of all
+networks and sides that the file names. A network takes sides of 32 pixels on, but
+Xception, whose least are 71, and NASNet, whose ImageNet weights take no side but 224.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Layer
+from kscale.networks.layer_costs import Cost, Misfit, Tensor, image_of, tensor
 
 SIDES = (32, 64, 96, 128, 160, 192, 224)
 """Sides of the square images that backbones are counted for."""
@@ -32,6 +34,49 @@ _PIXELS = {
         tuple(-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)),
     ),
 }
+
+
+class Network(NamedTuple):
+    """A network without its top, average over all positions included.
+
+    Args:
+        maker: Name of the function in `keras.applications`.
+        alpha: Its argument `alpha`, or 0 if it has none.
+        pixels: `tf` (-1 to 1), `caffe` (BGR around ImageNet's mean), `torch`
+            (standardized) or `raw` (0 to 255: the network scales them itself).
+        features: Number of outputs.
+        params: Weights.
+        statistics: Weights that no training changes.
+        file: Name of its ImageNet weights at Keras; `{side}` is one of `trained`.
+        trained: Sides with weights of their own; others take those of the largest.
+        costs: By the side of the image: FLOPs, the most bytes of activations alive at
+            once, and those that training holds.
+    """
+
+    maker: str
+    alpha: float
+    pixels: str
+    features: int
+    params: int
+    statistics: int
+    file: str
+    trained: Sequence[int]
+    costs: dict[int, tuple[int, ...]]
+
+    def file_of(self, side: int) -> str:
+        """Name of the file of ImageNet weights for a side."""
+        with_weights = side if side in self.trained else max(self.trained, default=side)
+        return self.file.format(side=with_weights)
+
+
+def _networks() -> dict[str, Network]:
+    rows = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+    for row in rows.values():
+        row["costs"] = {int(side): tuple(it) for side, it in row["costs"].items()}
+    return {name: Network(**row) for name, row in rows.items()}
+
+
+NETWORKS = _networks()
 
 
 @dataclass(frozen=True)
@@ -55,46 +100,20 @@ class Backbone(Layer):
     scale: tuple[float, ...]
     offset: tuple[float, ...]
 
-
-class Network(NamedTuple):
-    """How Keras makes a network and what pixels it wants.
-
-    Args:
-        maker: Name of the function in `keras.applications`.
-        alpha: Its argument `alpha`, or 0 if it has none.
-        pixels: `tf` (-1 to 1), `caffe` (BGR around ImageNet's mean), `torch`
-            (standardized) or `raw` (0 to 255: the network scales them itself).
-        sides: Sides that it takes.
-    """
-
-    maker: str
-    pixels: str = "raw"
-    alpha: float = 0.0
-    sides: tuple[int, ...] = SIDES
-
-
-NETWORKS: dict[str, Network] = {
-    **{f"mobilenet_{a}": Network("MobileNet", "tf", a) for a in (0.25, 0.5, 0.75, 1.0)},
-    **{
-        f"mobilenet_v2_{a}": Network("MobileNetV2", "tf", a)
-        for a in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-    },
-    **{
-        f"mobilenet_v3_{size.lower()}_{a}": Network(f"MobileNetV3{size}", alpha=a)
-        for size in ("Small", "Large")
-        for a in (0.75, 1.0)
-    },
-    **{f"efficientnet_b{n}": Network(f"EfficientNetB{n}") for n in range(4)},
-    **{f"efficientnet_v2_b{n}": Network(f"EfficientNetV2B{n}") for n in range(4)},
-    "densenet121": Network("DenseNet121", "torch"),
-    "resnet50": Network("ResNet50", "caffe"),
-    "resnet50_v2": Network("ResNet50V2", "tf"),
-    # 71 pixels are the least, and NASNet's ImageNet weights take no other side.
-    "xception": Network("Xception", "tf", sides=SIDES[2:]),
-    "nasnet_mobile": Network("NASNetMobile", "tf", sides=(224,)),
-    "convnext_tiny": Network("ConvNeXtTiny"),
-    "vgg16": Network("VGG16", "caffe"),
-}
+    def cost(self, read: list[Tensor]) -> Cost:
+        if image_of(read)[-1] not in (1, 3):
+            raise Misfit("an image of 1 or 3 channels")
+        network = NETWORKS[self.network]
+        flops, peak, held = network.costs[self.side]
+        output = tensor(network.features)
+        return Cost(
+            output,
+            params=network.params,
+            frozen=network.statistics if self.is_tuned else network.params,
+            flops=flops,
+            inner=peak - output.bytes,
+            kept=held - output.bytes if self.is_tuned else 0,
+        )
 
 
 def side_for(network: str, side: int, shape: tuple[int, ...]) -> int:
@@ -111,54 +130,12 @@ def side_for(network: str, side: int, shape: tuple[int, ...]) -> int:
     >>> [side_for("vgg16", 0, (n, n, 3)) for n in (8, 96, 97, 500)]
     [96, 96, 128, 224]
     """
-    sides = NETWORKS[network].sides
-    if side:
-        if side not in sides:
-            known = ", ".join(map(str, sides))
-            raise SpecError(f"{network} takes images of side {known}, not {side}.")
-        return side
+    sides = NETWORKS[network].costs
+    if side and side not in sides:
+        known = ", ".join(map(str, sides))
+        raise SpecError(f"{network} takes images of side {known}, not {side}.")
     enough = [s for s in sides if s >= max(_LEAST_SIDE, *shape[:2])]
-    return min(enough, default=max(sides))
-
-
-class Counts(NamedTuple):
-    """What a network costs without its top, average over all positions included.
-
-    Args:
-        features: Number of outputs.
-        params: Weights.
-        statistics: Weights that no training changes.
-        file: Name of its ImageNet weights at Keras; `{side}` is one of `trained`.
-        trained: Sides with weights of their own; others take those of the largest.
-        costs: By the side of the image: FLOPs, the most bytes of activations alive at
-            once, and those that training holds.
-    """
-
-    features: int
-    params: int
-    statistics: int
-    file: str
-    trained: Sequence[int]
-    costs: dict[int, tuple[int, int, int]]
-
-    def file_of(self, side: int) -> str:
-        """Name of the file of ImageNet weights for a side."""
-        with_weights = side if side in self.trained else max(self.trained, default=side)
-        return self.file.format(side=with_weights)
-
-
-@cache
-def counts_of(network: str) -> Counts:
-    """What a network costs."""
-    row = _table()[network]
-    costs = {int(side): tuple(values) for side, values in row["costs"].items()}
-    return Counts(**{**row, "costs": costs})
-
-
-@cache
-def _table() -> dict[str, dict[str, Any]]:
-    text = files("kscale.networks").joinpath("backbones.json").read_text("utf-8")
-    return dict(json.loads(text))
+    return side or min(enough, default=max(sides))
 
 
 def has_blue_first(record: Backbone) -> bool:
@@ -168,12 +145,12 @@ def has_blue_first(record: Backbone) -> bool:
 
 def pixel_scaling(record: Backbone) -> tuple[list[float], list[float]]:
     """From the network's input to the backbone's, back through the raw pixels."""
-    pixels = NETWORKS[record.network].pixels
-    given = [list(values) for values in (record.scale, record.offset)]
-    task_scale, task_offset = (v * 3 if len(v) == 1 else v for v in given)
-    task_scale, task_offset = task_scale or [1.0] * 3, task_offset or [0.0] * 3
-    if pixels == "caffe":
-        task_scale, task_offset = task_scale[::-1], task_offset[::-1]
-    scales = [b / a for a, b in zip(task_scale, _PIXELS[pixels][0], strict=True)]
-    parts = zip(scales, task_offset, _PIXELS[pixels][1], strict=True)
-    return scales, [offset - scale * shift for scale, shift, offset in parts]
+    order = -1 if has_blue_first(record) else 1
+    task_scale, task_offset = (
+        (given * 3 if len(given) == 1 else given or (default,) * 3)[::order]
+        for given, default in ((record.scale, 1.0), (record.offset, 0.0))
+    )
+    scale, offset = _PIXELS[NETWORKS[record.network].pixels]
+    scales = [b / a for a, b in zip(task_scale, scale, strict=True)]
+    parts = zip(scales, task_offset, offset, strict=True)
+    return scales, [to - factor * start for factor, start, to in parts]

@@ -1,21 +1,35 @@
 """Layer records: a network as plain data, which is counted and built from one source.
 
-`kscale.networks.sizing` folds over a blueprint with shapes and counts,
-`kscale.building.models` folds over it with Keras tensors. A blueprint is a graph: a
-layer reads the output of the layer before it, or the earlier outputs that it names.
-Names are resolved like variables of a program: inside a `Repeat` first among the layers
-of the same copy, then outside; `BODY_INPUT` is the input of the copy. Every layer has a
-stable path such as `stage2/block3/conv1`.
+Each record says what its layer costs; `kscale.networks.sizing` folds over a blueprint
+with shapes and counts, `kscale.building.models` with Keras tensors. A blueprint is a
+graph: a layer reads the output of the layer before it, or the earlier outputs that it
+names. Names are resolved like variables of a program: inside a `Repeat` first among the
+layers of the same copy, then outside; `BODY_INPUT` is the input of the copy. Every
+layer has a stable path such as `stage2/block3/conv1`.
 
 A width may be an `int` or a NumPy int64 array; arrays can be sized but not built.
 """
 
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, replace
+from math import prod
 from typing import Any
 
+import numpy as np
+
 from kscale.errors import SpecError
-from kscale.networks.whole_numbers import Count, has_any
+from kscale.networks.layer_costs import (
+    Cost,
+    Count,
+    Misfit,
+    Tensor,
+    image_of,
+    length_of,
+    same_shape,
+    sequence_of,
+    tensor,
+    windows_of,
+)
 from kscale.task.tasks import Input
 
 BODY_INPUT = "@in"
@@ -35,6 +49,14 @@ class Layer:
     name: str
     inputs: tuple[str, ...] = ()
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        """What the layer costs for what it reads: here nothing, and gives it on.
+
+        Raises:
+            Misfit: The layer cannot read what it is given.
+        """
+        return Cost(read[0])
+
 
 @dataclass(frozen=True)
 class Dense(Layer):
@@ -44,6 +66,15 @@ class Dense(Layer):
     activation: str = "linear"
     use_bias: bool = True
     initializer: str = "glorot_uniform"
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        *leading, features = read[0].shape
+        weights = features * self.units
+        return Cost(
+            tensor(*leading, self.units),
+            params=weights + self.units if self.use_bias else weights,
+            flops=2 * prod(leading) * weights,
+        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +88,17 @@ class Conv2D(Layer):
     activation: str = "linear"
     use_bias: bool = True
     initializer: str = "glorot_uniform"
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        rows, columns, channels = windows_of(
+            read, self.kernel, self.strides, self.padding
+        )
+        weights = self.kernel * self.kernel * channels * self.filters
+        return Cost(
+            tensor(rows, columns, self.filters),
+            params=weights + self.filters if self.use_bias else weights,
+            flops=2 * rows * columns * weights,
+        )
 
 
 @dataclass(frozen=True)
@@ -73,6 +115,10 @@ class MaxPool2D(Layer):
     strides: int = 0
     padding: str = "valid"
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        strides = self.strides or self.pool
+        return Cost(tensor(*windows_of(read, self.pool, strides, self.padding)))
+
 
 @dataclass(frozen=True)
 class GlobalAveragePool(Layer):
@@ -85,15 +131,25 @@ class GlobalAveragePool(Layer):
 
     positions: bool = False
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        shape = sequence_of(read) if self.positions else image_of(read)
+        return Cost(tensor(shape[-1]))
+
 
 @dataclass(frozen=True)
 class Flatten(Layer):
     """`keras.layers.Flatten`."""
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        return Cost(tensor(prod(read[0].shape)))
+
 
 @dataclass(frozen=True)
 class First(Layer):
     """The first position of `(length, features)`, as `(features,)`."""
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        return Cost(tensor(sequence_of(read)[1]))
 
 
 @dataclass(frozen=True)
@@ -116,12 +172,19 @@ class BatchNorm(Layer):
     epsilon: float = 1e-3
     initializer: str = "ones"
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        channels = read[0].shape[-1]
+        return Cost(read[0], params=4 * channels, frozen=2 * channels)
+
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
     """`keras.layers.LayerNormalization` over the last axis."""
 
     epsilon: float = 1e-6
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        return Cost(read[0], params=2 * read[0].shape[-1])
 
 
 @dataclass(frozen=True)
@@ -152,6 +215,10 @@ class Embedding(Layer):
     width: Count
     stddev: float = 0.02
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        output = tensor(length_of(read), self.width)
+        return Cost(output, params=self.vocabulary * self.width)
+
 
 @dataclass(frozen=True)
 class KnownTokens(Layer):
@@ -165,15 +232,26 @@ class KnownTokens(Layer):
     vocabulary: int
     unknown: int
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        return Cost(tensor(length_of(read)))
+
 
 @dataclass(frozen=True)
 class Positions(Layer):
     """Numbers 0, 1, 2, ... of the positions of `(length,)` or `(length, features)`."""
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        if len(read[0].shape) not in (1, 2):
+            raise Misfit("ids (length,) or a sequence (length, features)")
+        return Cost(tensor(read[0].shape[0]))
+
 
 @dataclass(frozen=True)
 class PaddingMask(Layer):
     """True where ids `(length,)` are not 0; everywhere if all of them are 0."""
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        return Cost(tensor(length_of(read), itemsize=1))
 
 
 @dataclass(frozen=True)
@@ -197,21 +275,47 @@ class Attention(Layer):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if has_any(self.width % self.heads != 0):
+        if np.any(self.width % self.heads != 0):
             raise SpecError(
                 f"The heads of {self.name!r} must divide its width, but got "
                 f"heads={self.heads}, width={self.width}."
             )
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        if [len(item.shape) for item in read[:2]] != [2, 2]:
+            raise Misfit("queries and a memory, both (length, features)")
+        (length, features), (memory, source) = (item.shape for item in read[:2])
+        queries, keys = features * self.width, source * self.width
+        projections = length * queries + memory * keys
+        scores = length * memory
+        return Cost(
+            tensor(length, features),
+            params=2 * (queries + keys) + 3 * self.width + features,
+            # Queries, output, keys and values; then scores and context.
+            flops=4 * (projections + scores * self.width),
+            inner=4 * (2 * (length + memory) * self.width + scores * self.heads),
+        )
 
 
 @dataclass(frozen=True)
 class Add(Layer):
     """`keras.layers.Add` of two or more inputs of one shape."""
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        if not all(same_shape(item.shape, read[0].shape) for item in read):
+            raise Misfit("inputs of one shape")
+        return Cost(read[0])
+
 
 @dataclass(frozen=True)
 class Concatenate(Layer):
     """`keras.layers.Concatenate` on the last axis."""
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        *leading, _ = read[0].shape
+        if not all(same_shape(item.shape[:-1], tuple(leading)) for item in read):
+            raise Misfit("inputs that differ in the last side only")
+        return Cost(tensor(*leading, sum(item.shape[-1] for item in read)))
 
 
 @dataclass(frozen=True)
@@ -227,12 +331,28 @@ class DepthwiseConv2D(Layer):
     activation: str = "linear"
     use_bias: bool = True
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        rows, columns, channels = windows_of(
+            read, self.kernel, self.strides, self.padding
+        )
+        weights = self.kernel * self.kernel * channels
+        return Cost(
+            tensor(rows, columns, channels),
+            params=weights + channels if self.use_bias else weights,
+            flops=2 * rows * columns * weights,
+        )
+
 
 @dataclass(frozen=True)
 class ZeroPad2D(Layer):
     """`keras.layers.ZeroPadding2D`: rows and columns of zeros around an image."""
 
     padding: int
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        height, width, channels = image_of(read)
+        both = 2 * self.padding
+        return Cost(tensor(height + both, width + both, channels))
 
 
 @dataclass(frozen=True)
@@ -241,6 +361,15 @@ class Multiply(Layer):
 
     The others have the shape of the first, or are `(channels,)`: a factor a channel.
     """
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        whole = read[0].shape
+        fits = (whole, whole[-1:])
+        if not all(any(same_shape(item.shape, fit) for fit in fits) for item in read):
+            raise Misfit(
+                "inputs of the first one's shape, or of a factor for each channel"
+            )
+        return Cost(read[0])
 
 
 @dataclass(frozen=True)
@@ -261,10 +390,23 @@ class Reshape(Layer):
 
     shape: tuple[int, ...]
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        elements, known = prod(read[0].shape), prod(s for s in self.shape if s != -1)
+        rest = elements // known
+        if np.any((rest * known if -1 in self.shape else known) != elements):
+            sides = "x".join(map(str, self.shape))
+            raise Misfit(f"as many elements as its output of {sides}")
+        shape = tuple(rest if side == -1 else side for side in self.shape)
+        return Cost(Tensor(shape, read[0].bytes))
+
 
 @dataclass(frozen=True)
 class Prepend(Layer):
     """A learned position before all others of `(length, features)`: a class token."""
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        length, features = sequence_of(read)
+        return Cost(tensor(length + 1, features), params=features)
 
 
 @dataclass(frozen=True)
@@ -290,9 +432,32 @@ class Recurrent(Layer):
         if self.cell not in ("lstm", "gru"):
             raise SpecError(f"`cell` is one of lstm, gru, not {self.cell!r}.")
 
+    def cost(self, read: list[Tensor]) -> Cost:
+        length, features = sequence_of(read)
+        units, directions = self.units, 1 + self.bidirectional
+        # Gates, their biases, and states: an LSTM has a cell beside its output, Keras'
+        # GRU (`reset_after`) one bias for what is read and one for the state.
+        gates, biases, states = (4, 4, 2) if self.cell == "lstm" else (3, 6, 1)
+        kernels = gates * units * (features + units)
+        return Cost(
+            tensor(*[length] * self.sequences, directions * units),
+            params=directions * (kernels + biases * units),
+            # At every position, the products with both kernels.
+            flops=2 * length * directions * kernels,
+            inner=4 * length * directions * (gates + states) * units,
+        )
+
 
 @dataclass(frozen=True)
-class RandomShift(Layer):
+class Augmentation(Layer):
+    """An image changed at random, in training only; only the next layer reads it."""
+
+    def cost(self, read: list[Tensor]) -> Cost:
+        return Cost(tensor(*image_of(read)))
+
+
+@dataclass(frozen=True)
+class RandomShift(Augmentation):
     """`keras.layers.RandomTranslation`, in training only; borders are repeated.
 
     Args:
@@ -305,12 +470,12 @@ class RandomShift(Layer):
 
 
 @dataclass(frozen=True)
-class RandomFlip(Layer):
+class RandomFlip(Augmentation):
     """`keras.layers.RandomFlip`: half of the images mirrored, in training only."""
 
 
 @dataclass(frozen=True)
-class RandomErase(Layer):
+class RandomErase(Augmentation):
     """`keras.layers.RandomErasing`: a rectangle of zeros, in training only.
 
     Args:
@@ -318,10 +483,6 @@ class RandomErase(Layer):
     """
 
     most: float
-
-
-AUGMENTATIONS = (RandomShift, RandomFlip, RandomErase)
-"""Records that change inputs at random; only the next layer reads the output."""
 
 
 @dataclass(frozen=True)
@@ -413,5 +574,5 @@ def without_augmentation(blueprint: Blueprint) -> Blueprint:
     The layers of Keras change their inputs whenever a call does not say that nothing is
     trained.
     """
-    kept = tuple(r for r in blueprint.layers if not isinstance(r, AUGMENTATIONS))
+    kept = tuple(r for r in blueprint.layers if not isinstance(r, Augmentation))
     return replace(blueprint, layers=kept)

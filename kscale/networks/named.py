@@ -1,11 +1,11 @@
 """Published networks by their usual names, each with its source."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
+from kscale.naming import letters_of
 from kscale.task.tasks import Input, Task
 
 _Common = tuple[str, Task, Mapping[str, Any]]
@@ -102,12 +102,8 @@ def find_named(name: str) -> tuple[str, Named]:
     Raises:
         SpecError: No network of that name is known.
     """
-    by_letters = {_letters(known): known for known in NAMED}
-    if _letters(name) not in by_letters:
+    by_letters = {letters_of(known): known for known in NAMED}
+    if letters_of(name) not in by_letters:
         raise SpecError(unknown_name("network", name, NAMED))
-    known = by_letters[_letters(name)]
+    known = by_letters[letters_of(name)]
     return known, NAMED[known]
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

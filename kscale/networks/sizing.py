@@ -32,8 +32,7 @@ from typing import Any, NamedTuple
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-from kscale.networks.layer_costs import RULES, Misfit, Tensor, same_shape, tensor
-from kscale.networks.whole_numbers import greatest, larger
+from kscale.networks.layer_costs import Misfit, Tensor, larger, same_shape, tensor
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
 _VIEWS = (bp.Flatten, bp.Dropout, bp.Reshape)
@@ -108,8 +107,8 @@ class _Totals:
     held: Any = 0
     peak: Any = 0
 
-    def add(self, other: "_Totals", weight_copies: int, copies: int) -> None:
-        """Add the sums over one copy of a body, for all its copies."""
+    def add(self, other: "_Totals", path: str, weight_copies: int, copies: int) -> None:
+        """Add the sums over one copy of a body, for all its copies, at a path."""
         self.params = self.params + other.params * weight_copies
         self.frozen = self.frozen + other.frozen * weight_copies
         self.flops = self.flops + other.flops * copies
@@ -118,6 +117,7 @@ class _Totals:
         if self.rows is not None and other.rows is not None:
             self.rows += [
                 row._replace(
+                    path=path + row.path,
                     params=row.params * weight_copies,
                     flops=row.flops * copies,
                     copies=row.copies * copies,
@@ -168,16 +168,15 @@ def _check_range(blueprint: Blueprint) -> None:
 
 def _widest(layer: Layer) -> Layer:
     """A layer with the largest element of every array, or more."""
-    if isinstance(layer, Repeat):
-        return replace(layer, body=tuple(map(_widest, layer.body)))
-    if isinstance(layer, bp.Attention):
-        width = greatest(layer.width)
-        return replace(layer, width=width, heads=width)
     changes: dict[str, Any] = {
-        name: greatest(value)
+        name: int(value.max())
         for name, value in vars(layer).items()
         if hasattr(value, "max")
     }
+    if isinstance(layer, Repeat):
+        changes = {"body": tuple(map(_widest, layer.body))}
+    elif "heads" in changes:
+        changes["heads"] = changes["width"]
     return replace(layer, **changes) if changes else layer
 
 
@@ -195,12 +194,13 @@ def size_rows(blueprint: Blueprint) -> list[SizeRow]:
 def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
     scope = Scope()
     for item in blueprint.inputs:
-        scope[item.name] = tensor(item.shape)
+        scope[item.name] = tensor(*item.shape)
     inputs = sum(scope[item.name].bytes for item in blueprint.inputs)
     totals = _Totals(rows, held=inputs)
     # Network inputs and outputs belong to the caller: they are alive throughout.
-    body = _body(blueprint.layers, blueprint.inputs[0].name, blueprint.outputs)
-    _walk(body, None, inputs, scope, "", totals)
+    entry = blueprint.inputs[0].name
+    steps, _ = _steps(blueprint.layers, entry, blueprint.outputs)
+    _walk(steps, None, inputs, scope, "", totals)
     return totals
 
 
@@ -216,18 +216,13 @@ class _Step(NamedTuple):
     is_view: bool
     buffer: str
     dying: list[str]
-    body: "_Body | None"
+    body: "list[_Step]"
 
 
-class _Body(NamedTuple):
-    """Layers ready to be counted; `outside` are the names read that are not theirs."""
-
-    steps: list[_Step]
-    outside: set[str]
-
-
-def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> _Body:
-    """Find which layer reads which buffer, and the last layer that reads each.
+def _steps(
+    layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()
+) -> tuple[list[_Step], set[str]]:
+    """Layers ready to be counted, and the names read that are not theirs.
 
     A first layer that names no inputs reads `entry`. The outputs named by `kept` stay
     alive; without any, the last output does.
@@ -238,9 +233,10 @@ def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> 
     outside: set[str] = set()
     before = entry
     for index, layer in enumerate(layers):
-        reads = layer.inputs or (before,)
-        body = _body(layer.body, BODY_INPUT) if isinstance(layer, Repeat) else None
-        for name in (*reads, *body.outside) if body else reads:
+        reads, body, around = layer.inputs or (before,), list[_Step](), set[str]()
+        if isinstance(layer, Repeat):
+            body, around = _steps(layer.body, BODY_INPUT)
+        for name in (*reads, *around):
             if name not in buffers:
                 outside.add(name)
             last_read[buffers.get(name, name)] = index
@@ -254,11 +250,11 @@ def _body(layers: tuple[Layer, ...], entry: str, kept: tuple[str, ...] = ()) -> 
     for name, index in last_read.items():
         if name not in stay:
             steps[index].dying.append(name)
-    return _Body(steps, outside)
+    return steps, outside
 
 
 def _walk(
-    body: _Body,
+    steps: list[_Step],
     owned: Tensor | None,
     live: Any,
     scope: Scope,
@@ -272,7 +268,7 @@ def _walk(
         live: Bytes alive before the copy, those of `owned` among them.
     """
     alive = {BODY_INPUT: owned.bytes} if owned else {}
-    for step in body.steps:
+    for step in steps:
         read = [scope[name] for name in step.reads]
         if step.body:
             is_last = step.buffer in alive and step.buffer in step.dying
@@ -294,13 +290,12 @@ def _add_layer(
 ) -> Tensor:
     layer = step.layer
     try:
-        cost = RULES[type(layer)](layer, read)
+        output, params, frozen, flops, inner, kept = layer.cost(read)
     except Misfit as misfit:
         shapes = ", ".join(str(item.shape) for item in read)
         raise SpecError(
             f"Layer '{prefix}{layer.name}' needs {misfit}, but got {shapes}."
         ) from misfit
-    output, params, frozen, flops, inner, kept = cost
     totals.params = totals.params + params
     totals.frozen = totals.frozen + frozen
     totals.flops = totals.flops + flops
@@ -308,8 +303,8 @@ def _add_layer(
     alive = live + inner if step.is_view else live + output.bytes + inner
     totals.peak = larger(totals.peak, alive)
     if totals.rows is not None:
-        path, kind = prefix + layer.name, type(layer).__name__
-        totals.rows.append(SizeRow(path, kind, output.shape, params, flops, 1))
+        kind = type(layer).__name__
+        totals.rows.append(SizeRow(layer.name, kind, output.shape, params, flops, 1))
     return output
 
 
@@ -323,8 +318,8 @@ def _walk_repeat(
     totals: _Totals,
 ) -> Tensor:
     """Count copies one by one until all that follow are equal; count these at once."""
-    repeat, body = step.layer, step.body
-    assert isinstance(repeat, Repeat) and body is not None
+    repeat = step.layer
+    assert isinstance(repeat, Repeat)
     around = live - entry.bytes if owned else live
     copy = 1
     while True:
@@ -332,7 +327,8 @@ def _walk_repeat(
         inside[BODY_INPUT] = entry
         counted = _Totals([] if totals.rows is not None else None)
         path = repeat.copy_path(prefix, copy)
-        output = _walk(body, entry if owned else None, live, inside, path, counted)
+        mine = entry if owned else None
+        output = _walk(step.body, mine, live, inside, path, counted)
         settled = same_shape(output.shape, entry.shape)
         if repeat.shared and repeat.times > 1 and not settled:
             raise SpecError(
@@ -341,23 +337,12 @@ def _walk_repeat(
             )
         # From the second copy on, nothing outside the Repeat reads the input.
         copies = repeat.times - copy + 1 if settled and (owned or copy > 1) else 1
-        _name_copies(counted, repeat, prefix, path, copies)
-        totals.add(counted, int(copy == 1) if repeat.shared else copies, copies)
+        path = repeat.copy_path("", copy)
+        if copies > 1 and not repeat.shared:
+            path = f"{path[:-1]}-{repeat.start + repeat.times - 1}/"
+        weight_copies = int(copy == 1) if repeat.shared else copies
+        totals.add(counted, path, weight_copies, copies)
         copy += copies
         if copy > repeat.times:
             return output
         entry, owned, live = output, True, around + output.bytes
-
-
-def _name_copies(
-    counted: _Totals, repeat: Repeat, prefix: str, path: str, copies: int
-) -> None:
-    """Give rows that are those of several copies a path with all their numbers."""
-    if counted.rows and copies > 1 and not repeat.shared:
-        # The path was that of the first of these copies.
-        last = repeat.start + repeat.times - 1
-        several = f"{prefix}{repeat.name}{last - copies + 1}-{last}/"
-        counted.rows = [
-            row._replace(path=several + row.path.removeprefix(path))
-            for row in counted.rows
-        ]

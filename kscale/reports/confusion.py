@@ -1,6 +1,6 @@
 """Confusion: which class was taken for which how often, and scores of each class."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,14 +43,16 @@ class ClassScore:
     @property
     def precision_interval(self) -> tuple[float, float] | None:
         """95 % interval (Wilson) of the precision."""
-        share = self.precision
-        return None if share is None else wilson_interval(share, self.answers)
+        return _interval(self.right, self.answers)
 
     @property
     def recall_interval(self) -> tuple[float, float] | None:
         """95 % interval (Wilson) of the recall."""
-        share = self.recall
-        return None if share is None else wilson_interval(share, self.support)
+        return _interval(self.right, self.support)
+
+
+def _interval(part: int, of: int) -> tuple[float, float] | None:
+    return wilson_interval(part / of, of) if of else None
 
 
 @dataclass(frozen=True)
@@ -79,30 +81,15 @@ class Confusion:
     @cached_property
     def scores(self) -> tuple[ClassScore, ...]:
         """Scores of all classes, in their order."""
-        support: dict[int, int] = defaultdict(int)
-        answers: dict[int, int] = defaultdict(int)
+        support, answers, right = Counter[int](), Counter[int](), Counter[int]()
         for wanted, given, examples in self.counts:
             support[wanted] += examples
             answers[given] += examples
-        right = {wanted: n for wanted, given, n in self.counts if wanted == given}
+            right[wanted] += examples * (wanted == given)
         return tuple(
-            ClassScore(name, support[i], answers[i], right.get(i, 0))
+            ClassScore(name, support[i], answers[i], right[i])
             for i, name in enumerate(self.class_names)
         )
-
-    def worst(self, most: int) -> list[int]:
-        """Indices of the classes with the lowest F1 scores, of those with examples."""
-        there = [i for i, score in enumerate(self.scores) if score.support]
-        return sorted(there, key=lambda i: self.scores[i].f1_score)[:most]
-
-    def mistakes(self, most: int) -> list[tuple[str, str, int]]:
-        """The most frequent mistakes: class, the class it was taken for, examples."""
-        wrong = [cell for cell in self.counts if cell[0] != cell[1]]
-        largest = sorted(wrong, key=lambda cell: (-cell[2], cell[:2]))[:most]
-        return [
-            (self.class_names[wanted], self.class_names[given], examples)
-            for wanted, given, examples in largest
-        ]
 
 
 def confusion_from(target: Target, rows: Iterable[Sequence[int]]) -> Confusion:

@@ -5,14 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
-from kscale.networks.families import FAMILIES, find_family
-from kscale.networks.families.base import Spec
+from kscale.networks.families import FAMILIES
 from kscale.networks.named import NAMED, Named, find_named
 from kscale.networks.sizing import size_of, size_rows
 from kscale.reports.size_tables import ModelSize
 from kscale.task.tasks import InputKind, Target, Task
 
-_CLASSES = 10
 _KINDS: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
 
 
@@ -34,24 +32,31 @@ def count_network(
     >>> count_network("VGG16").size.params
     138357544
     """
+    own: dict[str, Any] = {}
     if name.lower() in FAMILIES:
         name = name.lower()
-        family, own, source = FAMILIES[name], {}, ""
+        family, source = FAMILIES[name], ""
         if task is None:
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
     else:
-        known, named = find_network(name)
-        family, own = find_family(named.family), dict(named.knobs)
+        name, named = find_network(name)
+        family, own = FAMILIES[named.family], dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
-        name = known
     spec = family.spec(**{**own, **(knobs or {})})
     if source and spec != family.spec(**own):
         source = " changed"
     blueprint = family.blueprint(spec, task)
-    title = f"{name}{source}: {_spec_text(spec)}, {describe_task(task)}"
-    size, rows = size_of(blueprint), tuple(size_rows(blueprint))
-    about = {"spec": spec.to_json(), "task": task.to_json()}
-    return ModelSize(title, size, rows, spec.depth, spec.width, about=about)
+    shape = f", backbone {spec.backbone}" if spec.backbone else ""
+    if spec.width is not None:
+        shape = f", depth {spec.depth}, width {spec.width}"
+    return ModelSize(
+        f"{name}{source}: family {spec.family}{shape}, {describe_task(task)}",
+        size_of(blueprint),
+        tuple(size_rows(blueprint)),
+        spec.depth,
+        spec.width,
+        about={"spec": spec.to_json(), "task": task.to_json()},
+    )
 
 
 def find_network(name: str) -> tuple[str, Named]:
@@ -66,17 +71,8 @@ def find_network(name: str) -> tuple[str, Named]:
 def task_of_shape(
     shape: tuple[int, ...], classes: int | None = None, vocabulary: int | None = None
 ) -> Task:
-    """A task of one input, whose kind follows from the number of sides.
-
-    Args:
-        shape: `(features,)`, `(length, features)` or `(height, width, channels)`; with
-            a vocabulary `(length,)`.
-        classes: Number of classes; 10 unless given.
-        vocabulary: Number of token ids.
-
-    Raises:
-        SpecError: There are more sides.
-        DataError: A vocabulary is given with more sides than one.
+    """A task of one input of shape `(features,)`, `(length, features)` or `(height,
+    width, channels)`, or of token ids `(length,)`; of 10 classes unless given.
 
     Example:
 
@@ -86,7 +82,7 @@ def task_of_shape(
     if len(shape) not in _KINDS:
         raise SpecError(f"An input has 1 to 3 sides, but got {len(shape)}.")
     kind = "tokens" if vocabulary else _KINDS[len(shape)]
-    return Task.of(kind, shape, classes=classes or _CLASSES, vocabulary=vocabulary or 0)
+    return Task.of(kind, shape, classes=classes or 10, vocabulary=vocabulary or 0)
 
 
 def change_task(
@@ -95,16 +91,8 @@ def change_task(
     classes: int | None = None,
     vocabulary: int | None = None,
 ) -> Task:
-    """A task with another shape of its inputs, other classes or another vocabulary.
-
-    Args:
-        task: What to change.
-        shape: Shape of one example of every input.
-        classes: Number of classes, of one target instead of the task's own.
-        vocabulary: Number of token ids of the first input.
-
-    Raises:
-        DataError: The inputs' kind does not take the shape or a vocabulary.
+    """A task with another shape of every input, one target of other classes, or other
+    token ids of the first input.
 
     Example:
 
@@ -118,13 +106,6 @@ def change_task(
     if classes is not None:
         targets = (Target("label", "classes", classes),)
     return Task(tuple(inputs), targets)
-
-
-def _spec_text(spec: Spec) -> str:
-    if spec.width is None:
-        backbone = f", backbone {spec.backbone}" if spec.backbone else ""
-        return f"family {spec.family}{backbone}"
-    return f"family {spec.family}, depth {spec.depth}, width {spec.width}"
 
 
 def describe_task(task: Task) -> str:

@@ -1,8 +1,7 @@
 """Which networks fit a budget, over the depths and widths that a search would try."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Group
@@ -19,6 +18,8 @@ from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
 from kscale.text import plain_text, printable
 from kscale.units import format_bytes, format_count
+
+_HEADERS = ("family", "depth", "width", "params", "FLOPs", "bytes", "of budget")
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,14 @@ class FittingSpecs:
     def largest(self) -> list[tuple[Spec, Size]]:
         """The largest spec of each family and depth, in that order; of equal params,
         the one with more FLOPs is the larger."""
-
-        def shape(pair: tuple[Spec, Size]) -> tuple[str, int]:
-            return pair[0].family, pair[0].depth
-
-        groups = groupby(sorted(self.specs, key=shape), shape)
-        return [
-            max(group, key=lambda pair: (pair[1].params, pair[1].flops))
-            for _, group in groups
-        ]
+        smallest_first = sorted(self.specs, key=lambda p: (p[1].params, p[1].flops))
+        largest = {(pair[0].family, pair[0].depth): pair for pair in smallest_first}
+        return [largest[shape] for shape in sorted(largest)]
 
     def to_json(self) -> dict[str, Any]:
         """Raw integers; of each family and depth the largest spec."""
         return {
-            "budget": vars(self.budget).copy(),
+            "budget": asdict(self.budget),
             "fitting": len(self.specs),
             "largest": [
                 {
@@ -71,11 +66,9 @@ class FittingSpecs:
 
     def to_text(self, width: int = 100) -> str:
         """A table for people; of each family and depth the largest spec."""
-        headers = ["family", "depth", "width", "params", "FLOPs", "bytes", "of budget"]
-        table = figure_table(*headers)
-        for spec, size in self.largest:
-            cells = (
-                printable(f"{spec.family} {spec.backbone}".strip()),
+        rows = [
+            (
+                f"{spec.family} {spec.backbone}",
                 str(spec.depth or ""),
                 str(spec.width or ""),
                 f"{size.params:,}",
@@ -83,9 +76,10 @@ class FittingSpecs:
                 format_bytes(size.weight_bytes()),
                 f"{100 * self.budget.share(size):.0f} %",
             )
-            table.add_row(*map(Text, cells))
+            for spec, size in self.largest
+        ]
         title = Text(printable(self.title), style="bold")
-        return plain_text(Group(title, table), width)
+        return plain_text(Group(title, figure_table(_HEADERS, rows)), width)
 
     def __str__(self) -> str:
         return self.to_text()

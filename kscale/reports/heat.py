@@ -1,11 +1,13 @@
 """The confusion of classes as an SVG heat map, for pages that load nothing."""
 
-from collections.abc import Iterable
-from html import escape
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
 
-from kscale.reports.classes import class_name
 from kscale.reports.confusion import Confusion
+from kscale.reports.drawings import label, shape, svg_text
 from kscale.reports.plots import COLOURS
+from kscale.reports.quality import class_name
 
 MOST_HEAT = 30
 """Classes up to which a heat map can be read."""
@@ -20,45 +22,34 @@ def confusion_svg(confusion: Confusion, title: str) -> str:
 
     The darker a cell, the larger its share of the row; pointing at it says it in words.
     """
-    side = _CELL * len(confusion.class_names)
-    body = "\n".join([*_heat_cells(confusion), *_labels(confusion)])
-    width, height = _LEFT + side + 10, _TOP + side + 10
-    return (
-        f'<svg viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img" '
-        f'aria-label="{escape(title)}">\n{body}\n</svg>'
-    )
+    side = _CELL * len(confusion.class_names) + 10
+    width, height = _LEFT + side, _TOP + side
+    about = {"style": f"max-width:{width}px", "role": "img", "aria_label": title}
+    return svg_text([*_cells(confusion), *_labels(confusion)], width, height, **about)
 
 
-def _heat_cells(confusion: Confusion) -> Iterable[str]:
+def _cells(confusion: Confusion) -> Iterator[Element]:
+    names = confusion.class_names
     for wanted, given, examples in confusion.counts:
         support = confusion.scores[wanted].support
-        share = examples / max(support, 1)
-        x, y = _LEFT + given * _CELL, _TOP + wanted * _CELL
-        names = confusion.class_names
+        shade = round(0.08 + 0.92 * examples / max(support, 1), 3)
         title = f"{names[wanted]} taken for {names[given]}: {examples} of {support}"
-        colour = COLOURS["front"] if wanted == given else COLOURS["best"]
-        shade = round(0.08 + 0.92 * share, 3)
-        number = "#fff" if shade > _DARK else "#374151"
-        yield (
-            f'<g><rect x="{x}" y="{y}" width="{_CELL - 1}" height="{_CELL - 1}" '
-            f'fill="{colour}" fill-opacity="{shade}"/>'
-            f'<text x="{x + _CELL / 2}" y="{y + _CELL / 2 + 4}" text-anchor="middle" '
-            f'style="fill:{number}">{examples}</text><title>{escape(title)}</title></g>'
-        )
+        x, y = _LEFT + given * _CELL, _TOP + wanted * _CELL
+        cell = shape("g", title=title)
+        sides: Any = {"width": _CELL - 1, "height": _CELL - 1}
+        colour = COLOURS["front" if wanted == given else "best"]
+        cell.append(shape("rect", x=x, y=y, fill=colour, fill_opacity=shade, **sides))
+        number = f"fill:{'#fff' if shade > _DARK else '#374151'}"
+        middle = (x + _CELL / 2, y + _CELL / 2 + 4)
+        cell.append(label(*middle, str(examples), "middle", style=number))
+        yield cell
 
 
-def _labels(confusion: Confusion) -> Iterable[str]:
-    yield f'<text x="{_LEFT - 8}" y="14" text-anchor="end" class="quiet">answer</text>'
-    yield f'<text x="4" y="{_TOP - 8}" class="quiet">class</text>'
-    for index, name in enumerate(confusion.class_names):
+def _labels(confusion: Confusion) -> Iterator[Element]:
+    yield label(_LEFT - 8, 14, "answer", "end", class_="quiet")
+    yield label(4, _TOP - 8, "class", class_="quiet")
+    for index, name in enumerate(map(class_name, confusion.class_names)):
         middle = index * _CELL + _CELL / 2
-        text = escape(class_name(name))
-        yield (
-            f'<text x="{_LEFT - 8}" y="{_TOP + middle + 4}" text-anchor="end">'
-            f"{text}</text>"
-        )
+        yield label(_LEFT - 8, _TOP + middle + 4, name, "end")
         x, y = _LEFT + middle, _TOP - 8
-        yield (
-            f'<text x="{x}" y="{y}" transform="rotate(-45 {x} {y})">'
-            f"{escape(class_name(name)[:8])}</text>"
-        )
+        yield label(x, y, name[:8], transform=f"rotate(-45 {x} {y})")

@@ -19,17 +19,8 @@ _COUNTED = ("accuracy", "top_5_accuracy", "subset_accuracy")
 def density(
     objective: Objective, score: float, chance: float | None, params: int
 ) -> float | None:
-    """Points (per cent) above chance for each million params.
-
-    Args:
-        objective: What the score is; only shares have points.
-        score: Share between 0 and 1.
-        chance: What the majority class reaches; None if not known.
-        params: Number of weights.
-
-    Returns:
-        None for scores that are no share, without chance and without weights.
-    """
+    """Points (per cent) above chance for each million params; None without a share,
+    chance or params."""
     if not objective.is_share or chance is None or params == 0:
         return None
     return 100 * (score - chance) / (params / 1e6)
@@ -42,11 +33,8 @@ def net_score(
 
     `20 log10(a^2 / (sqrt(p) sqrt(m)))`. Units are our choice, made so that values can
     be compared with those of the paper's figures: `a` is the score in per cent, `p` are
-    millions of params, `m` are millions of multiply-adds (half the FLOPs).
-
-    Returns:
-        None for scores that are no share, for a score of 0, and without weights or
-        multiply-adds.
+    millions of params, `m` are millions of multiply-adds (half the FLOPs). None where
+    the score is no share, or where any of the three is 0.
     """
     if not objective.is_share or score <= 0 or params == 0 or flops == 0:
         return None
@@ -59,16 +47,14 @@ def net_score(
 def gain_per_doubling(
     objective: Objective, score: float, params: int, before: tuple[float, int]
 ) -> float | None:
-    """Score gained for each doubling of params; in points for shares.
+    """Score gained, in points for shares, for each doubling of params; > 0 is better.
 
     Args:
-        objective: What the score is; a gain above 0 is always better.
-        score: Score of the larger network.
-        params: Its number of weights.
-        before: Score and number of weights of the smaller network.
+        score, params: Of the larger network.
+        before: Score and params of the smaller network.
 
     Returns:
-        None unless the network has at least `LEAST_RATIO` times as many weights.
+        None unless the network has at least `LEAST_RATIO` times as many params.
     """
     score_before, params_before = before
     if params_before == 0 or params < LEAST_RATIO * params_before:

@@ -29,12 +29,8 @@ RANKINGS: dict[str, str] = {
 def ranked_front(
     front: Sequence[Row], objective: Objective, rank_by: str
 ) -> tuple[Row, ...]:
-    """The rows of a front in the order of a ranking.
-
-    Args:
-        front: Rows of the front, the smallest first.
-        objective: What their scores are.
-        rank_by: One of `RANKINGS`; rows without the figure come last.
+    """The rows of a front, the smallest first, in the order of one of `RANKINGS`; rows
+    without its figure come last.
 
     Raises:
         ResultsError: The ranking is unknown; the text names the nearest.
@@ -50,26 +46,16 @@ def ranked_front(
         "netscore": lambda row: row.net_score,
         "gain": lambda row: row.gain,
     }
-    figure = orders[rank_by]
-
-    def descending(row: Row) -> float:
-        value = figure(row)
-        return math.inf if value is None else -value
-
-    return tuple(sorted(front, key=descending))
+    figures = ((orders[rank_by](row), row) for row in front)
+    ranked = sorted(figures, key=lambda pair: math.inf if pair[0] is None else -pair[0])
+    return tuple(row for _, row in ranked)
 
 
 def knee_of(front: Sequence[Row], objective: Objective) -> Row | None:
-    """The front row after which more params stop paying; None for an empty front.
+    """The row of a front, the smallest first, after which more params stop paying.
 
-    It is the smallest row after which no larger one is better by more than a standard
-    error and removes `KNEE_SHARE` of the remaining error with each doubling of params.
-    The remaining error is 1 - score where a high score is better, else the score. A
-    front of one row is its own knee; a front without a knee has it at its largest row.
-
-    Args:
-        front: Rows of the front, the smallest first.
-        objective: What their scores are.
+    `RANKINGS` says which; the remaining error is 1 - score where a high score is
+    better, else the score. A front without a knee has it at its largest row.
     """
     for index, row in enumerate(front):
         if not any(_pays(row, more, objective) for more in front[index + 1 :]):

@@ -16,6 +16,22 @@ from kscale.task.tasks import Target
 
 
 @dataclass(frozen=True)
+class Note:
+    """A sentence on what weakens an answer.
+
+    Args:
+        text: The sentence.
+        is_decisive: Whether it changes what one would do.
+    """
+
+    text: str
+    is_decisive: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class Row(Outcome):
     """A network or a reference in a report: its outcome and what a report makes of it.
 
@@ -158,7 +174,7 @@ class Report(Asked):
         failures: Reasons of failed trainings with their numbers, most frequent first.
         trainings: Number of trainings, failed ones included.
         training_seconds: Wall-clock time of all trainings together.
-        notes: What a reader should know, one sentence each, most important first.
+        notes: What a reader should know, most important first.
     """
 
     rows: tuple[Row, ...]
@@ -166,7 +182,7 @@ class Report(Asked):
     failures: tuple[tuple[str, int], ...]
     trainings: int
     training_seconds: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def front(self) -> tuple[Row, ...]:

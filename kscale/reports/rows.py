@@ -1,7 +1,7 @@
 """From records to a report: which rows there are, their figures and their order."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -34,7 +34,6 @@ from kscale.runs.records import (
     Evaluation,
     Record,
     Reference,
-    Training,
     is_trained,
 )
 from kscale.search.pool import always_searched
@@ -56,18 +55,28 @@ def make_report(
         ResultsError: The ranking is unknown, or `run` does not describe a run.
     """
     asked = _asked(run)
-    records = _compared(records, str(asked.present.get("digest", "")))
+    digest = str(asked.present.get("digest", ""))  # others are of other present models
+    records = [
+        item
+        for item in records
+        if not isinstance(item, Reference) or item.model in ("", digest)
+    ]
     rows = _rows(records, asked, run["identity"])
     smallest_first = _with_gains([row for row in rows if row.is_front], asked)
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = [row for row in rows if not row.is_front]
     others.sort(key=lambda row: (-asked.objective.gain(row.score, 0.0), row.params))
     trained = [item for item in records if is_trained(item)]
+    reasons = Counter(
+        " ".join(item.reason.split()) or "no reason recorded"
+        for item in trained
+        if item.status == "failed"
+    )
     report = Report(
         **vars(asked),
         rows=(*front, *others),
         rank_by=rank_by,
-        failures=_failures(trained),
+        failures=tuple(reasons.most_common()),
         trainings=len(trained),
         training_seconds=math.fsum(item.seconds for item in trained),
     )
@@ -87,27 +96,15 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             searched=tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed=fixed,
             targets=task.targets,
-            class_counts=_counts(run["data"].get("class_counts") or {}),
+            class_counts={
+                name: [*map(int, counts)]
+                for name, counts in (run["data"].get("class_counts") or {}).items()
+            },
             class_weights=str(identity.get("class_weights") or "none"),
             present=dict(run.get("baseline") or {}),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
-
-
-def _compared(records: Sequence[Record], digest: str) -> list[Record]:
-    """Records without those of other present models than the one of a digest."""
-    return [
-        item
-        for item in records
-        if not isinstance(item, Reference)
-        or item.name == MAJORITY
-        or item.model == digest
-    ]
-
-
-def _counts(data: Mapping[str, Any]) -> dict[str, list[int]]:
-    return {name: [int(count) for count in counts] for name, counts in data.items()}
 
 
 def _rows(
@@ -121,7 +118,10 @@ def _rows(
     scored = [r for r in records if isinstance(r, Reference) and r.is_scored]
     references = [item for item in scored if item.part == "validation"]
     chance = next((r.score for r in references if r.name == MAJORITY), None)
-    evaluations = _tests(records)
+    tests: dict[tuple[Spec, float | None], dict[int, Evaluation]] = defaultdict(dict)
+    for item in records:  # of one seed, the last counts
+        if isinstance(item, Evaluation) and item.is_scored:
+            tests[item.spec, item.learning_rate][item.seed] = item
     rows = [
         Row(
             (item,),
@@ -133,7 +133,7 @@ def _rows(
     rows += [
         Row(
             entry.results,
-            tests=evaluations.get((entry.spec, entry.learning_rate), ()),
+            tests=tuple(tests[entry.spec, entry.learning_rate].values()),
             is_front=entry in front,
             is_best=entry == best,
             is_recommended=entry == recommended,
@@ -146,18 +146,6 @@ def _rows(
     return [_with_figures(row, asked, chance) for row in rows]
 
 
-def _tests(
-    records: Sequence[Record],
-) -> dict[tuple[Spec, float | None], tuple[Evaluation, ...]]:
-    """Evaluations by spec and learning rate; of one seed, the last counts."""
-    by_seed: dict[tuple[Spec, float | None], dict[int, Evaluation]] = {}
-    for item in records:
-        if isinstance(item, Evaluation) and item.is_scored:
-            key = item.spec, item.learning_rate
-            by_seed.setdefault(key, {})[item.seed] = item
-    return {key: tuple(tests.values()) for key, tests in by_seed.items()}
-
-
 def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     """A row with the figures that follow from its records.
 
@@ -166,13 +154,11 @@ def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     """
     objective, tests = asked.objective, row.tests
     # Depth, width and learning rate have columns of their own.
-    shown = {*asked.searched, *asked.fixed}
-    if row.family not in FAMILIES:
-        shown = set(row.knobs)
+    shown = {*asked.searched, *asked.fixed} if row.family in FAMILIES else {*row.knobs}
     shown -= {"depth", "width", "learning_rate"}
-    errors = [test.stderr for test in tests if test.stderr is not None]
     interval = None
     if row.test_score is not None:
+        errors = [test.stderr for test in tests if test.stderr is not None]
         stderr = fmean(errors) if errors else None
         interval = score_interval(objective, row.test_score, stderr, tests[0].examples)
     low, high = interval or (None, None)
@@ -196,23 +182,14 @@ def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
 def _with_gains(front: Sequence[Row], asked: Asked) -> list[Row]:
     """The front, smallest first, each row with its gain over the next smaller row, of
     rows that are smaller by `LEAST_RATIO`."""
-    rows = []
-    for place, row in enumerate(front):
-        found = (
+    rows: list[Row] = []
+    for row in front:
+        gains = (
             gain_per_doubling(
                 asked.objective, row.score, row.params, (smaller.score, smaller.params)
             )
-            for smaller in reversed(front[:place])
+            for smaller in reversed(rows)
         )
-        gain = next((value for value in found if value is not None), None)
+        gain = next((gain for gain in gains if gain is not None), None)
         rows.append(replace(row, gain=gain))
     return rows
-
-
-def _failures(trained: Sequence[Training | Reference]) -> tuple[tuple[str, int], ...]:
-    reasons = Counter(
-        " ".join(item.reason.split()) or "no reason recorded"
-        for item in trained
-        if item.status == "failed"
-    )
-    return tuple(reasons.most_common())

@@ -23,51 +23,29 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
-from kscale.reports.classes import quality_block, score_grid
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
     class_lines,
     qualities_of,
+    quality_block,
     quality_json,
     quality_name,
     quality_text,
+    score_grid,
 )
 from kscale.reports.report import Report, Row
 from kscale.text import Grid, grid_table, grid_width, plain_text, printable
 
-_FLAGS = (
-    "undertrained",
-    "is_front",
-    "is_best",
-    "is_recommended",
-    "is_tied",
-    "is_baseline",
-    "over_budget",
+_FIGURES = (
+    *("learning_rate", "params", "trainable", "flops", "unknown_flops", "bytes"),
+    *("memory", "latency_ms", "latency_low", "latency_high"),
+    *("score", "stderr", "seeds", "stage", "epochs", "density", "net_score", "gain"),
+    *("test_score", "test_low", "test_high"),
+    *("undertrained", "is_front", "is_best", "is_recommended", "is_tied"),
+    *("is_baseline", "over_budget"),
 )
-_PLAIN = (
-    "learning_rate",
-    "params",
-    "trainable",
-    "flops",
-    "unknown_flops",
-    "bytes",
-    "memory",
-    "latency_ms",
-    "latency_low",
-    "latency_high",
-    "score",
-    "stderr",
-    "seeds",
-    "stage",
-    "epochs",
-    "density",
-    "net_score",
-    "gain",
-    "test_score",
-    "test_low",
-    "test_high",
-)
+"""Attributes of a row that CSV and JSON hold, in their order."""
 
 
 def report_text(
@@ -75,11 +53,7 @@ def report_text(
 ) -> str:
     """A report as text, its table in as many columns as there is room for.
 
-    Args:
-        report: What to show.
-        width: Characters of a line.
-        all_rows: Whether to show every row, or the front, answers and baselines.
-        colour: Whether to add a terminal's codes for bold and colour.
+    The table has the front, answers and baselines, or every row.
     """
     return plain_text(report_table(report, width, all_rows), width, colour)
 
@@ -91,8 +65,7 @@ def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
     for name, text in sentences_of(report):
         items.append(Text.assemble((f"{name}: ", "bold green"), text))
     if rows:
-        columns = columns_of(report, rows, all_rows)
-        columns = _fitting_columns(columns, rows, width)
+        columns = _fitting_columns(columns_of(report, rows, all_rows), rows, width)
         styles = {"answer": "bold", "front": "", "other": "dim"}
         kinds = [styles[kind_of(row)] for row in rows]
         items += [Text(), grid_table(grid_of(columns, rows), kinds), Text()]
@@ -107,32 +80,32 @@ def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
 
 
 def _fitting_columns(
-    columns: Sequence[Column], rows: Sequence[Row], width: int
+    columns: list[Column], rows: Sequence[Row], width: int
 ) -> list[Column]:
     """The columns for which there is room, without the least important ones."""
-    left = list(columns)
-    while grid_width(grid_of(left, rows)) > width:
-        least = min(left, key=lambda column: column.importance)
+    while grid_width(grid_of(columns, rows)) > width:
+        least = min(columns, key=lambda column: column.importance)
         if least.importance == ESSENTIAL:
             break
-        left.remove(least)
-    return left
+        columns.remove(least)
+    return columns
 
 
 def report_markdown(report: Report, all_rows: bool = False) -> str:
     """A report in Markdown, its table in GitHub's form."""
     rows = shown_rows(report, all_rows)
     columns = columns_of(report, rows, all_rows)
-    parts = [_escaped(headline(report))]
-    parts.append(
-        _markdown_list(f"**{n}**: {_escaped(text)}" for n, text in sentences_of(report))
-    )
-    parts.append(_markdown_table(grid_of(columns, rows)) if rows else "")
-    parts.append(_markdown_list(map(_escaped, legend(report, rows, columns))))
-    parts += map(_markdown_quality, qualities_of(report))
-    notes = (f"Note: {_escaped(printable(note))}" for note in report.notes)
-    parts += [_markdown_list(notes), closing(report)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    answers = [f"**{name}**: {_escaped(text)}" for name, text in sentences_of(report)]
+    parts = [
+        _escaped(headline(report)),
+        _markdown_list(answers),
+        _markdown_table(grid_of(columns, rows)) if rows else "",
+        _markdown_list(map(_escaped, legend(report, rows, columns))),
+        *map(_markdown_quality, qualities_of(report)),
+        _markdown_list(f"Note: {_escaped(printable(note))}" for note in report.notes),
+        closing(report),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _markdown_quality(quality: Quality) -> str:
@@ -166,35 +139,31 @@ def _escaped(text: str) -> str:
 def report_csv(report: Report) -> str:
     """All rows as comma-separated raw numbers; None is an empty cell, flags 0 or 1."""
     knobs = sorted({name for row in report.rows for name in row.knobs})
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     metrics = _names(row.metrics for row in report.rows)
     tested = _names(row.test_metrics for row in report.rows)
-    writer.writerow(
-        [
-            *("family", *map(spreadsheet_cell, knobs), *_PLAIN, *_FLAGS),
-            *(spreadsheet_cell(name) for name in metrics),
-            *(f"test_{name}" for name in tested),
-        ]
-    )
+    lines: list[list[Any]] = [
+        ["family", *knobs, *_FIGURES, *metrics, *(f"test_{name}" for name in tested)]
+    ]
     for row in report.rows:
-        writer.writerow(
+        lines.append(
             [
-                spreadsheet_cell(row.family),
-                *(spreadsheet_cell(row.knobs.get(name)) for name in knobs),
-                *(_figure(row, name) for name in _PLAIN),
-                *(int(getattr(row, name)) for name in _FLAGS),
-                *(row.metrics.get(name) for name in metrics),
-                *(row.test_metrics.get(name) for name in tested),
+                row.family,
+                *map(row.knobs.get, knobs),
+                *(int(v) if isinstance(v, bool) else v for v in _figures(row).values()),
+                *map(row.metrics.get, metrics),
+                *map(row.test_metrics.get, tested),
             ]
         )
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows(map(spreadsheet_cell, line) for line in lines)
     return file.getvalue()
 
 
-def _figure(row: Row, name: str) -> Any:
-    """A figure of a row; FLOPs of which nothing is known are None."""
-    is_known = name != "flops" or row.flops or not row.unknown_flops
-    return getattr(row, name) if is_known else None
+def _figures(row: Row) -> dict[str, Any]:
+    """Figures and flags of a row; FLOPs of which nothing is known are None."""
+    figures = {name: getattr(row, name) for name in _FIGURES}
+    return figures if row.flops or not row.unknown_flops else {**figures, "flops": None}
 
 
 def _names(items: Iterable[Mapping[str, float]]) -> list[str]:
@@ -234,7 +203,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "rows": [_row_json(row) for row in report.rows],
         "quality": [quality_json(quality) for quality in qualities_of(report)],
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
-        "notes": list(report.notes),
+        "notes": list(map(str, report.notes)),
         "trainings": report.trainings,
         "training_seconds": report.training_seconds,
     }
@@ -243,22 +212,16 @@ def report_json(report: Report) -> dict[str, Any]:
 def _row_json(row: Row | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    named = ("family", "depth", "width")
     return {
-        **{name: getattr(row, name) for name in named},
+        **{name: getattr(row, name) for name in ("family", "depth", "width")},
         "knobs": row.knobs,
-        **{name: _finite(_figure(row, name)) for name in (*_PLAIN, *_FLAGS)},
+        **{name: _finite(figure) for name, figure in _figures(row).items()},
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),
     }
 
 
-def _finite(data: Any) -> Any:
-    """Plain data for JSON: numbers that are not finite become None."""
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_finite(value) for value in data]
-    return data
+def _finite(figure: Any) -> Any:
+    """A figure for JSON: a number that is not finite becomes None."""
+    is_finite = not isinstance(figure, float) or math.isfinite(figure)
+    return figure if is_finite else None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from rich.console import Group
@@ -16,9 +16,17 @@ from kscale.units import format_bytes, format_count
 WEIGHT_TYPES = ("float32", "float16", "int8", "int4")
 """Types in which the bytes of the weights are shown."""
 
-_NUMBERED = re.compile(r"(.*?)(\d+)(?:-(\d+))?")
 _FEW_ROWS = 8
-_WORDS = ("", "part", "layer", "kind", "output", "family")
+_FIGURES = (
+    "depth",
+    "width",
+    "copies",
+    "params",
+    "share",
+    "FLOPs",
+    "bytes",
+    "of budget",
+)
 
 
 class Part(NamedTuple):
@@ -28,17 +36,6 @@ class Part(NamedTuple):
     params: int
     flops: int
     copies: int
-
-
-def shortcut_params(depth: int | None, width: int | None) -> int | None:
-    """The often-quoted estimate depth x width^2; None where either is missing.
-
-    Example:
-
-    >>> shortcut_params(24, 1024)
-    25165824
-    """
-    return depth * width**2 if depth and width else None
 
 
 def parts_of(rows: Iterable[SizeRow]) -> list[Part]:
@@ -54,40 +51,37 @@ def parts_of(rows: Iterable[SizeRow]) -> list[Part]:
     >>> [(part.name, part.params, part.copies) for part in parts_of(rows)]
     [('ids', 80, 1), ('block1-3', 216, 3)]
     """
-    sums: dict[str, Part] = {}
+    pieces: dict[str, list[SizeRow]] = {}
     for row in rows:
-        name = row.path.split("/")[0]
-        before = sums.get(name, Part(name, 0, 0, _copies(name)))
-        sums[name] = before._replace(
-            params=before.params + row.params, flops=before.flops + (row.flops or 0)
-        )
+        pieces.setdefault(row.path.split("/")[0], []).append(row)
     parts: list[Part] = []
-    for part in sums.values():
+    for name, group in pieces.items():
+        _, first, last = _numbers(name)
+        flops = sum(row.flops or 0 for row in group)
+        part = Part(name, sum(row.params for row in group), flops, last - first + 1)
         merged = _merged(parts[-1], part) if parts else None
         parts[-1:] = [merged] if merged else [*parts[-1:], part]
     return parts
 
 
-def _copies(name: str) -> int:
-    match = _NUMBERED.fullmatch(name)
-    return int(match[3]) - int(match[2]) + 1 if match and match[3] else 1
+def _numbers(name: str) -> tuple[str | None, int, int]:
+    """Stem, first and last number of `block2-12`; no stem without a number."""
+    match = re.fullmatch(r"(.*?)(\d+)(?:-(\d+))?", name)
+    if match is None:
+        return None, 0, 0
+    return match[1], int(match[2]), int(match[3] or match[2])
 
 
 def _merged(left: Part, right: Part) -> Part | None:
     """Two neighbours as one if their names go on and their copies are equal."""
-    ends = [_NUMBERED.fullmatch(part.name) for part in (left, right)]
-    first, second = ends
-    if not (first and second) or first[1] != second[1]:
-        return None
-    follows = int(second[2]) == int(first[3] or first[2]) + 1
-    if not follows or left.params * right.copies != right.params * left.copies:
-        return None
-    return Part(
-        f"{first[1]}{first[2]}-{second[3] or second[2]}",
-        left.params + right.params,
-        left.flops + right.flops,
-        left.copies + right.copies,
+    (stem, first, middle), (other, following, last) = map(
+        _numbers, (left.name, right.name)
     )
+    goes_on = stem == other and following == middle + 1
+    if not goes_on or left.params * right.copies != right.params * left.copies:
+        return None
+    sums = (mine + its for mine, its in zip(left[1:], right[1:], strict=True))
+    return Part(f"{stem}{first}-{last}", *sums)
 
 
 @dataclass(frozen=True)
@@ -117,6 +111,11 @@ class ModelSize:
         """Paths of the layers whose FLOPs are unknown: the total is without them."""
         return tuple(row.path for row in self.rows if row.flops is None)
 
+    @property
+    def shortcut_params(self) -> int | None:
+        """The often-quoted estimate depth x width^2; None where either is missing."""
+        return self.depth * self.width**2 if self.depth and self.width else None
+
     def to_json(self) -> dict[str, Any]:
         """Raw integers, under `params`, `flops` and so on.
 
@@ -130,14 +129,10 @@ class ModelSize:
             "name": self.title,
             "depth": self.depth,
             "width": self.width,
-            "params": size.params,
-            "trainable": size.trainable,
-            "flops": size.flops,
+            **asdict(size),
             "unknown_flops": list(self.unknown),
             "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
-            "activation_bytes": size.activation_bytes,
-            "training_activation_bytes": size.training_activation_bytes,
-            "shortcut_params": shortcut_params(self.depth, self.width),
+            "shortcut_params": self.shortcut_params,
             "parts": [part._asdict() for part in parts_of(self.rows)],
             "layers": [
                 {**row._asdict(), "shape": list(row.shape)} for row in self.rows
@@ -148,9 +143,10 @@ class ModelSize:
     def to_text(self, width: int = 100) -> str:
         """Tables for people: the figures, the parts and the layers."""
         items: list[Any] = [Text(printable(self.title)), _headline(self)]
-        shortcut = shortcut_params(self.depth, self.width)
-        if shortcut is not None:
-            items.append(_shortcut_text(self.size, shortcut))
+        if shortcut := self.shortcut_params:
+            share = _percent(shortcut, self.size.params)
+            text = f"The shortcut depth x width^2 gives {shortcut:,}: "
+            items.append(f"{text}{share} of the params.")
         parts = parts_of(self.rows)
         if len(parts) < max(len(self.rows), _FEW_ROWS):  # else both tables are the same
             items += ["", "Where it sits", _parts_table(self.size, parts, self.width)]
@@ -163,65 +159,65 @@ class ModelSize:
 
 def _headline(model: ModelSize) -> Table:
     size, unknown = model.size, model.unknown
-    table = figure_table("", "")
-    weights = ", ".join(
+    trainable = "all" if size.trainable == size.params else f"{size.trainable:,}"
+    weights = (
         f"{format_bytes(size.weight_bytes(dtype))} {dtype}" for dtype in WEIGHT_TYPES
     )
-    trainable = "all" if size.trainable == size.params else f"{size.trainable:,}"
-    table.add_row("params", f"{size.params:,} ({trainable} trainable)")
-    table.add_row("FLOPs", f"{size.flops:,} for one example forward")
+    least = "at least " if any(None in row.shape for row in model.rows) else ""
+    rows = [
+        ("params", f"{size.params:,} ({trainable} trainable)"),
+        ("FLOPs", f"{size.flops:,} for one example forward"),
+        ("weights", ", ".join(weights)),
+        (
+            "activations",
+            f"{least}{format_bytes(size.activation_bytes)} at most at once; training "
+            f"holds {format_bytes(size.training_activation_bytes)} an example",
+        ),
+    ]
+    if model.stored_bytes not in (0, size.weight_bytes()):
+        rows.insert(3, ("", f"{format_bytes(model.stored_bytes)} as they are"))
     if unknown:
         several = f"{len(unknown)} layers" if len(unknown) > 1 else "a layer"
         names = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)
-        table.add_row(
-            "", Text(printable(f"without {several} of unknown cost: {names}"))
-        )
-    table.add_row("weights", weights)
-    if model.stored_bytes not in (0, size.weight_bytes()):
-        table.add_row("", f"{format_bytes(model.stored_bytes)} as they are")
-    least = "at least " if any(None in row.shape for row in model.rows) else ""
-    table.add_row(
-        "activations",
-        f"{least}{format_bytes(size.activation_bytes)} at most at once; training holds "
-        f"{format_bytes(size.training_activation_bytes)} an example",
-    )
-    return table
-
-
-def _shortcut_text(size: Size, shortcut: int) -> str:
-    share = f"{_percent(shortcut, size.params)} of the params" if size.params else ""
-    return f"The shortcut depth x width^2 gives {shortcut:,}: {share}."
+        rows.insert(2, ("", f"without {several} of unknown cost: {names}"))
+    return figure_table(("", ""), rows)
 
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else ""
 
 
-def figure_table(*headers: str) -> Table:
-    """An empty table of `rich`, columns of figures aligned to the right."""
+def figure_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], total: Sequence[str] = ()
+) -> Table:
+    """A table of `rich`, columns of figures aligned to the right; long cells wrap."""
     table = Table(
         box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(headers)
     )
     for header in headers:
-        table.add_column(header, justify="left" if header in _WORDS else "right")
+        justify: Any = "right" if header in _FIGURES else "left"
+        table.add_column(header, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    if total:
+        table.add_row(*total, style="bold")
     return table
 
 
 def _parts_table(size: Size, parts: Sequence[Part], width: int | None) -> Table:
-    table = figure_table("part", "params", "share", "FLOPs", "")
-    for part in parts:
-        if not (part.params or part.flops):
-            continue
-        table.add_row(
-            Text(printable(part.name)),
+    rows = [
+        (
+            part.name,
             f"{part.params:,}",
             _percent(part.params, size.params),
             format_count(part.flops),
             _per_copy(part, width),
         )
-    total = (f"{size.params:,}", _percent(1, 1), format_count(size.flops), "")
-    table.add_row("all", *total, style="bold")
-    return table
+        for part in parts
+        if part.params or part.flops
+    ]
+    total = ("all", f"{size.params:,}", _percent(1, 1), format_count(size.flops), "")
+    return figure_table(("part", "params", "share", "FLOPs", ""), rows, total)
 
 
 def _per_copy(part: Part, width: int | None) -> str:
@@ -234,17 +230,18 @@ def _per_copy(part: Part, width: int | None) -> str:
 
 
 def _layers_table(model: ModelSize) -> Table:
-    table = figure_table("layer", "kind", "output", "copies", "params", "FLOPs")
-    for row in model.rows:
-        table.add_row(
-            Text(printable(row.path)),
-            Text(row.kind),
+    headers = ("layer", "kind", "output", "copies", "params", "FLOPs")
+    rows = [
+        (
+            row.path,
+            row.kind,
             " x ".join("?" if n is None else str(n) for n in row.shape) or "1",
             f"x {row.copies}" if row.copies > 1 else "",
             f"{row.params:,}",
             "unknown" if row.flops is None else f"{row.flops:,}",
         )
+        for row in model.rows
+    ]
     least = "at least " if model.unknown else ""
-    total = (f"{model.size.params:,}", f"{least}{model.size.flops:,}")
-    table.add_row("all", "", "", "", *total, style="bold")
-    return table
+    figures = (f"{model.size.params:,}", f"{least}{model.size.flops:,}")
+    return figure_table(headers, rows, ("all", "", "", "", *figures))

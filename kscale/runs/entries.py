@@ -33,15 +33,13 @@ class Outcome:
         results: The records counted, of one stage, each of another seed.
 
     Attributes:
-        family: Name of the family, or of the reference.
-        knobs: Values of all knobs by name; none of a reference.
-        label: Family and shape, or the name, in a few characters.
-        stage, learning_rate, is_full: As in `kscale.runs.records`.
+        family, knobs, label: Of the network, or of the reference: then knobs are none.
+        seeds: Number of trainings that the score is the mean of.
         epochs: Epochs that each of the trainings counted took.
-        params, trainable, flops, unknown_flops, bytes, memory: Exact size, as in
-            `kscale.runs.records.Ended`.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
+
+    All others are as in `kscale.runs.records`.
     """
 
     results: tuple[Training | Reference, ...]
@@ -83,10 +81,9 @@ class Outcome:
 
         All seeds are scored on the same examples, so more seeds do not lower that part.
         """
-        seen = [result.stderr or 0.0 for result in self.results]
         scores = self._scores
         seeds = variance(scores) / len(scores) if len(scores) > 1 else 0.0
-        return math.sqrt(fmean(error**2 for error in seen) + seeds)
+        return math.sqrt(fmean((r.stderr or 0.0) ** 2 for r in self.results) + seeds)
 
     @property
     def undertrained(self) -> bool:
@@ -142,12 +139,11 @@ def entries_of(records: Iterable[Record]) -> list[Entry]:
 
 
 def _entry(group: list[Training]) -> Entry:
-    finalists = [result for result in group if result.stage == "finalist"]
-    counted = finalists or group
-    longest = max(result.epochs for result in counted)
-    by_seed = {result.seed: result for result in counted if result.epochs == longest}
+    counted = [item for item in group if item.stage == "finalist"] or group
+    longest = max(item.epochs for item in counted)
+    by_seed = {item.seed: item for item in counted if item.epochs == longest}
     chosen = tuple(by_seed.values())
-    return Entry(chosen, tuple(result for result in group if result not in chosen))
+    return Entry(chosen, tuple(item for item in group if item not in chosen))
 
 
 def is_answer(entry: Entry, budget: Budget) -> bool:
@@ -158,26 +154,23 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
 def answers_of(
     records: Iterable[Record], budget: Budget, identity: Mapping[str, Any]
 ) -> list[Entry]:
-    """The entries that may be the answer of a run.
+    """The entries that may be the answer of a run of an identity, as in `run.json`.
 
     Where one network was asked for, it is the answer, though a baseline does better.
     Until it is trained, baselines are.
-
-    Args:
-        records: All of the run.
-        budget: What the entries may cost.
-        identity: Of the run, as `run.json` holds it.
     """
     found = [entry for entry in entries_of(records) if is_answer(entry, budget)]
-    asked = [
+    if not _names_one(identity):
+        return found
+    searched = [
         entry
         for entry in found
         if any(r.stage == "search" for r in (*entry.results, *entry.others))
     ]
-    return asked if asked and names_one(identity) else found
+    return searched or found
 
 
-def names_one(identity: Mapping[str, Any]) -> bool:
+def _names_one(identity: Mapping[str, Any]) -> bool:
     """Whether `run.json` says that one network was asked for: every knob is set."""
     family, *others = identity.get("families") or ("",)
     if others or family not in FAMILIES:
@@ -192,18 +185,16 @@ def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
     The front ends at the best entry: where there are finalists, a score above theirs
     from the seed of the search alone has proved nothing.
     """
-    best = best_of(entries, objective)
+    if (best := best_of(entries, objective)) is None:
+        return []
     proved = [
         entry
         for entry in entries
-        if best is None
-        or entry.stage == best.stage
-        or objective.better(best.score, entry.score)
+        if entry.stage == best.stage or objective.better(best.score, entry.score)
     ]
+    proved.sort(key=lambda e: (e.params, -objective.gain(e.score, 0.0), e.flops))
     front: list[Entry] = []
-    for entry in sorted(
-        proved, key=lambda e: (e.params, -objective.gain(e.score, 0.0), e.flops)
-    ):
+    for entry in proved:
         if not front or objective.better(entry.score, front[-1].score):
             front.append(entry)
     return front
@@ -232,12 +223,10 @@ def tied_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
 
     Only entries with as much evidence count: finalists where there are any.
     """
-    best = best_of(entries, objective)
-    return [
-        entry
-        for entry in entries
-        if best and entry.stage == best.stage and is_tied(entry, best, objective)
-    ]
+    if (best := best_of(entries, objective)) is None:
+        return []
+    proved = [entry for entry in entries if entry.stage == best.stage]
+    return [entry for entry in proved if is_tied(entry, best, objective)]
 
 
 def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:

@@ -6,13 +6,7 @@ from typing import Any
 
 from kscale.errors import ResultsError
 from kscale.networks.budget import Budget
-from kscale.runs.entries import (
-    Entry,
-    answers_of,
-    best_of,
-    front_of,
-    recommended_of,
-)
+from kscale.runs.entries import Entry, answers_of, best_of, front_of, recommended_of
 from kscale.runs.folder import read_records, read_run
 from kscale.runs.records import Evaluation, Record, Reference, Training
 from kscale.task.objectives import Objective, asked_objective
@@ -20,17 +14,10 @@ from kscale.task.tasks import Task
 
 
 class RecordedRun:
-    """The records of one search, read from its folder.
+    """The records of one search, read from its folder, or given where they have been.
 
     Everything is rebuilt from `run.json` and `results.jsonl`; reading a folder runs
     none of its content.
-
-    Args:
-        folder: A run folder.
-        results: The records of the folder, where they have been read already.
-
-    Raises:
-        ResultsError: It is none.
     """
 
     def __init__(

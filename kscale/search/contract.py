@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from hashlib import blake2b
 from typing import Protocol
 
@@ -14,15 +15,11 @@ from kscale.runs.records import Stage, Training, training_key
 class Signal(Enum):
     """What a searcher may propose instead of a job."""
 
-    WAIT = "wait"
-    DONE = "done"
+    WAIT = "the next job cannot be chosen before a pending one has ended"
+    DONE = "there is no further job"
 
 
-WAIT = Signal.WAIT
-"""The next job cannot be chosen before a pending one has ended."""
-
-DONE = Signal.DONE
-"""There is no further job."""
+WAIT, DONE = Signal.WAIT, Signal.DONE
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Job:
         """The key of the training that a member goes on from; None if from nothing."""
         return self._key(member, self.epochs_from) if self.epochs_from else None
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The keys of all members."""
         return tuple(self.key(member) for member in range(len(self.seeds)))

@@ -16,6 +16,7 @@ from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.search.draws import Draw
+from kscale.search.pool import limits_and_excess
 from kscale.units import format_value
 
 MOST_MISSES = 200
@@ -200,15 +201,8 @@ class DrawnPool:
     def _too_large(self, drawn: Drawn) -> str:
         assert drawn.size is not None
         point = ", ".join(f"{n}={format_value(value)}" for n, value in drawn.spec.knobs)
-        used = self.budget.used(drawn.size)
-        limits = {n: limit for n, limit in self.budget.limits.items() if n in used}
-        over = ", ".join(
-            f"{name.removeprefix('max_')}={used[name]:,}"
-            for name, limit in limits.items()
-            if used[name] > limit
-        )
-        asked = ", ".join(f"{name}={limit:,}" for name, limit in limits.items())
+        limits, over = limits_and_excess(self.budget, drawn.size)
         return (
-            f"No {self.source.name} fits {asked}: the smallest of {self.draws} draws "
+            f"No {self.source.name} fits {limits}: the smallest of {self.draws} draws "
             f"({point}) has {over}. Raise the limit or allow smaller hyperparameters."
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol
 
 from kscale.networks.families.base import Spec
@@ -14,6 +13,7 @@ from kscale.search.contract import (
     Outlook,
     Signal,
     derived_seed,
+    is_known,
     keys_of,
 )
 from kscale.task.objectives import Objective
@@ -80,18 +80,6 @@ class Settings:
     admits: Callable[[Spec], bool] | None = None
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A draw in the sequence, the first job of the draw, and the keys of the job."""
-
-    draw: Draw
-    job: Job
-    keys: frozenset[str]
-
-    def is_known(self, known: set[str]) -> bool:
-        return self.keys <= known
-
-
 class FirstJobs:
     """The jobs that train each draw for the first time.
 
@@ -110,88 +98,79 @@ class FirstJobs:
         self.settings = settings
         self.epochs = epochs
         self.stride = stride
-        self._rounds: list[list[_Place]] = []  # drawn so far, in the order they are due
-        self._refused: set[int] = set()  # what `admits` answered; never changes
+        self._work: dict[Job, int] = {}  # of all that is drawn so far
+        self._rounds: list[list[Job]] = []  # the same, in the order they are due
+        self._refused: set[Job] = set()  # what `admits` answered; never changes
         self._in_a_row = 0  # refused since the last that was admitted
 
     def propose(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
     ) -> Job | Signal:
         """The next first job, or `DONE`."""
-        most = self.settings.draws.most_refused
+        admits, most = self.settings.admits, self.settings.draws.most_refused
         for due in self._due_by_round(keys_of(history, pending)):
             while due and self._in_a_row != most:
-                job = allowance.choose([place.job for place in due])
+                job = allowance.choose(due)
                 if job is None:
                     return DONE
-                if self.settings.admits is None or self.settings.admits(job.spec):
+                if admits is None or admits(job.spec):
                     self._in_a_row = 0
                     return job
                 self._in_a_row += 1
-                self._refused.add(job.index)
-                due = [place for place in due if place.job is not job]
+                self._refused.add(job)
+                due.remove(job)
         return DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
         """The rest of a round is known; later rounds are about as costly."""
         known = keys_of(history, pending)
-        due = next((due for due in self._due_by_round(known) if due), [])
-        if not due:
+        due = next(filter(None, self._due_by_round(known)), None)
+        if due is None:
             return Outlook()
-        jobs = tuple(place.job for place in due)
         left = max(self.settings.trials - self._tried(known), 0)
         left *= self.settings.seeds_per_spec
-        mean = sum(place.draw.work for place in due) / len(due)
-        return Outlook(jobs, left, left * self.epochs * mean)
+        mean = sum(map(self._work.__getitem__, due)) / len(due)
+        return Outlook(tuple(due), left, left * self.epochs * mean)
 
     def tried(self, history: Sequence[Training], pending: Sequence[Job]) -> list[Job]:
         """First jobs that are done or out, in the order of the draws."""
         known = keys_of(history, pending)
-        for due in self._due_by_round(known):
-            if due:  # a later round is not drawn yet
-                break
-        jobs = (p.job for p in chain(*self._rounds) if p.is_known(known))
-        return sorted(jobs, key=lambda job: job.index)
+        next(filter(None, self._due_by_round(known)), None)  # draws all that is known
+        return [job for job in self._work if is_known(job, known)]
 
     @property
     def mean_work(self) -> float:
         """Mean work of the draws so far; 0 without any."""
-        work = [place.draw.work for place in chain(*self._rounds)]
-        return sum(work) / len(work) if work else 0.0
+        return sum(self._work.values()) / max(len(self._work), 1)
 
-    def _due_by_round(self, known: set[str]) -> Iterator[list[_Place]]:
+    def _due_by_round(self, known: set[str]) -> Iterator[list[Job]]:
         """What is due of each round, in the order in which it is due."""
         number = 0
         while number < len(self._rounds) or self._draw_round(known):
-            yield [p for p in self._rounds[number] if self._is_due(p, known)]
+            due = (job for job in self._rounds[number] if not is_known(job, known))
+            yield [job for job in due if job not in self._refused]
             number += 1
 
     def _draw_round(self, known: set[str]) -> bool:
         """Draw another round; whether there is one."""
-        number = min(ROUND, self.settings.trials - self._tried(known))
-        first = sum(map(len, self._rounds))
-        drawn = self.settings.draws.some(first, number) if number > 0 else ()
-        if drawn:
-            places = [self._place(i, draw) for i, draw in enumerate(drawn, first)]
-            cheap = sorted(places, key=lambda place: place.draw.work)[:_CHEAP_FIRST]
-            self._rounds.append(list(dict.fromkeys([*cheap, *places])))
-        return bool(drawn)
+        settings, first = self.settings, len(self._work)
+        number = max(min(ROUND, settings.trials - self._tried(known)), 0)
+        draws = settings.draws.some(first, number) if number else ()
+        work = {self._job(i, draw): draw.work for i, draw in enumerate(draws, first)}
+        self._work |= work
+        if work:
+            cheap = sorted(work, key=work.__getitem__)[:_CHEAP_FIRST]
+            self._rounds.append(list(dict.fromkeys([*cheap, *work])))
+        return bool(work)
 
     def _tried(self, known: set[str]) -> int:
         """Draws of the rounds so far that are done, out, or may still be."""
-        places = chain(*self._rounds)
-        return sum(
-            p.job.index not in self._refused or p.is_known(known) for p in places
-        )
+        refused = sum(not is_known(job, known) for job in self._refused)
+        return len(self._work) - refused
 
-    def _is_due(self, place: _Place, known: set[str]) -> bool:
-        return place.job.index not in self._refused and not place.is_known(known)
-
-    def _place(self, index: int, draw: Draw) -> _Place:
-        settings = self.settings
-        members = range(settings.seeds_per_spec)
-        seeds = (derived_seed(settings.seed, "search", index, m) for m in members)
-        rates = (draw.learning_rate for _ in members)
+    def _job(self, index: int, draw: Draw) -> Job:
+        count, seed = self.settings.seeds_per_spec, self.settings.seed
+        seeds = tuple(derived_seed(seed, "search", index, m) for m in range(count))
+        rates = (draw.learning_rate,) * count
         at = index * self.stride
-        job = Job("search", at, draw.spec, tuple(seeds), tuple(rates), self.epochs)
-        return _Place(draw, job, frozenset(job.keys))
+        return Job("search", at, draw.spec, seeds, rates, self.epochs)

@@ -1,9 +1,8 @@
 """Pool: the specs inside the budget, counted exactly and without building any."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -102,6 +101,32 @@ class _Group:
     knobs: Mapping[str, Value]
     widths: tuple[Value, ...]
 
+    def spec(self, column: int) -> Spec:
+        width = {"width": self.widths[column]} if self.widths else {}
+        knobs = {**self.knobs, **width}
+        return Spec(self.family.name, tuple(sorted(knobs.items())))
+
+    def size(self, task: Task) -> Size:
+        """Sizes of all, as arrays along the widths."""
+        width: dict[str, Any] = {}
+        if self.widths:
+            width["width"] = np.array(self.widths, np.int64)
+        return size_of(self.family.blueprint_of({**self.knobs, **width}, task))
+
+    def possible(self, task: Task) -> "_Group | None":
+        """Those that make a network, or None where these are all or none."""
+        widths = [w for w in self.widths if self._is_possible(w, task)]
+        if not 0 < len(widths) < len(self.widths):
+            return None
+        return replace(self, widths=tuple(widths))
+
+    def _is_possible(self, width: Value, task: Task) -> bool:
+        try:
+            self.family.blueprint_of({**self.knobs, "width": width}, task)
+        except SpecError:
+            return False
+        return True
+
 
 _Fitting = tuple[_Group, NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 """A group, which of its widths fit, their figures by row, and their shares."""
@@ -123,21 +148,17 @@ class _Counted:
         except SpecError as error:  # a value that is set is none of this family's
             self.error = error
 
-    @property
-    def reason(self) -> KscaleError:
-        """Why nothing fits."""
-        return _nothing_fits(self.space, [self])
-
     def _count(self, group: _Group) -> None:
+        task = self.space.task
         try:
-            self._add(group, _size_of_group(group, self.space.task))
+            self._add(group, group.size(task))
         except SpecError as error:
             # A combination that makes no network (more stages than the image can be
             # halved) is no part of the space, unless it is all there is.
             self.error = error
-            fewer = _possible(group, self.space.task)
+            fewer = group.possible(task)
             if fewer is not None:
-                self._add(fewer, _size_of_group(fewer, self.space.task))
+                self._add(fewer, fewer.size(task))
 
     def _add(self, group: _Group, size: Size) -> None:
         used = _largest_share(self.space.budget, size)
@@ -145,16 +166,13 @@ class _Counted:
         inside = np.flatnonzero(np.broadcast_to(allowed, used.shape))
         least = int(np.argmin(used))
         if self.smallest is None or used[least] < self.smallest[0]:
-            self.smallest = float(used[least]), _spec(group, least)
-        if not len(inside):
-            return
-        figures = np.stack(
-            [
-                _column(figure, used)[inside]
-                for figure in (size.params, size.flops, size.training_work)
-            ]
-        )
-        self.fitting.append((group, inside, figures, used[inside]))
+            self.smallest = float(used[least]), group.spec(least)
+        if len(inside):
+            figures = np.broadcast_arrays(
+                size.params, size.flops, size.training_work, used
+            )
+            counts = np.stack(figures[:3]).astype(np.int64)
+            self.fitting.append((group, inside, counts[:, inside], used[inside]))
 
 
 class Pool:
@@ -181,20 +199,20 @@ class Pool:
     def __init__(self, space: Space, seed: int = 0) -> None:
         rng = np.random.default_rng([seed, 1])
         counted = [_Counted(space, family, rng) for family in space.families]
-        self.missing = {c.family.name: c.reason for c in counted if not c.fitting}
+        self.missing = {
+            c.family.name: _nothing_fits(space, [c]) for c in counted if not c.fitting
+        }
         fitting = [item for c in counted for item in c.fitting]
         if not fitting:
             raise _nothing_fits(space, counted)
         families = tuple(c.family for c in counted if c.fitting)
         self.space = replace(space, families=families) if self.missing else space
-        self._groups = [group for group, *_ in fitting]
-        numbers = [inside for _, inside, _, _ in fitting]
-        figures = [figures for _, _, figures, _ in fitting]
+        groups, columns, figures, shares = zip(*fitting, strict=True)
+        self._groups: Sequence[_Group] = groups
         self.params, self.flops, self.work = np.concatenate(figures, axis=1)
-        self.share = np.concatenate([share for *_, share in fitting])
-        lengths = [len(inside) for inside in numbers]
-        self._owners = np.repeat(np.arange(len(fitting)), lengths)
-        self._columns = np.concatenate(numbers)
+        self.share = np.concatenate(shares)
+        self._owners = np.repeat(np.arange(len(groups)), [*map(len, columns)])
+        self._columns = np.concatenate(columns)
 
     def __len__(self) -> int:
         return len(self.params)
@@ -207,7 +225,7 @@ class Pool:
     def spec(self, index: int) -> Spec:
         """The spec at a position of the arrays; drawn knobs are at their defaults."""
         group = self._groups[int(self._owners[index])]
-        return _spec(group, int(self._columns[index]))
+        return group.spec(int(self._columns[index]))
 
     def specs(self) -> Iterator[Spec]:
         """All specs, in the order of the arrays."""
@@ -245,74 +263,32 @@ class Pool:
         return found
 
 
-def _size_of_group(group: _Group, task: Task) -> Size:
-    knobs: dict[str, Any] = dict(group.knobs)
-    if group.widths:
-        knobs["width"] = np.array(group.widths, np.int64)
-    return size_of(group.family.blueprint_of(knobs, task))
-
-
-def _possible(group: _Group, task: Task) -> _Group | None:
-    """The group with only those widths that make a network, or None without any."""
-    widths = []
-    for width in group.widths:
-        try:
-            group.family.blueprint_of({**group.knobs, "width": width}, task)
-            widths.append(width)
-        except SpecError:
-            continue
-    if not 0 < len(widths) < len(group.widths):
-        return None
-    return _Group(group.family, group.knobs, tuple(widths))
-
-
 def _groups_of(
     space: Space, family: Family, most: int, rng: np.random.Generator
 ) -> Iterator[_Group]:
-    shaping = [k for k in family.all_knobs.values() if k.shapes and k.name != "width"]
-    choices = [space.values(family, knob) for knob in shaping]
-    widths = _widths(space, family)
+    """The groups of a family; of too many specs, some that are drawn."""
+    knobs = family.all_knobs
+    width = knobs.get("width")
+    widths = space.values(family, width) if width is not None else ()
+    shaping = [k for k in knobs.values() if k.shapes and k.name != "width"]
     fixed = {
         knob.name: space.values(family, knob)[0]
         if knob.name in dict(space.fixed)
         else knob.default
-        for knob in family.all_knobs.values()
+        for knob in knobs.values()
         if not knob.shapes
     }
-    number = prod(len(values) for values in choices)
-    most_groups = max(1, most // max(1, len(widths)))
-    combinations: Iterator[Sequence[Value]] = iter(product(*choices))
+    choices = [space.values(family, knob) for knob in shaping]
+    lengths = [len(values) for values in choices]
+    number, most_groups = prod(lengths), max(1, most // max(1, len(widths)))
+    drawn: Iterable[int] = range(number)
     if number > most_groups:
         drawn = sorted(rng.choice(number, most_groups, replace=False).tolist())
-        combinations = (_combination(choices, index) for index in drawn)
-    for values in combinations:
-        named = dict(zip((knob.name for knob in shaping), values, strict=True))
-        yield _Group(family, {**fixed, **named}, widths)
-
-
-def _combination(choices: list[tuple[Value, ...]], index: int) -> list[Value]:
-    values = []
-    for choice in reversed(choices):
-        index, rest = divmod(index, len(choice))
-        values.append(choice[rest])
-    return values[::-1]
-
-
-def _widths(space: Space, family: Family) -> tuple[Value, ...]:
-    if "width" not in family.all_knobs:
-        return ()
-    return space.values(family, family.all_knobs["width"])
-
-
-def _spec(group: _Group, column: int) -> Spec:
-    knobs = dict(group.knobs)
-    if group.widths:
-        knobs["width"] = group.widths[column]
-    return Spec(group.family.name, tuple(sorted(knobs.items())))
-
-
-def _column(figure: Any, like: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.broadcast_to(np.asarray(figure, np.int64), like.shape)
+    for index in drawn:
+        places = np.unravel_index(index, lengths) if lengths else ()
+        values = (choice[int(at)] for choice, at in zip(choices, places, strict=True))
+        names = (knob.name for knob in shaping)
+        yield _Group(family, {**fixed, **dict(zip(names, values, strict=True))}, widths)
 
 
 def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
@@ -323,39 +299,38 @@ def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
         for name, limit in budget.limits.items()
         if name in used
     ]
-    largest = np.atleast_1d(np.asarray(size.params, np.float64))
-    if parts:
-        largest = np.atleast_1d(np.max(np.broadcast_arrays(*parts), axis=0))
-    return np.maximum(largest, 1e-12)
+    shares = parts or [np.asarray(size.params, np.float64)]
+    largest = np.max(np.broadcast_arrays(*shares), axis=0)
+    found: NDArray[np.float64] = np.maximum(np.atleast_1d(largest), 1e-12)
+    return found
 
 
 def _nothing_fits(space: Space, counted: Sequence[_Counted]) -> KscaleError:
     """The error of a space of which nothing fits."""
     errors = [c.error for c in counted if c.error is not None]
     found = [c.smallest for c in counted if c.smallest is not None]
-    if errors and not found:
-        return errors[-1]
     names = " or ".join(c.family.name for c in counted)
-    smallest = min(found, key=lambda item: item[0], default=None)
-    return BudgetError(_too_large(space, names, smallest))
-
-
-def _too_large(space: Space, names: str, smallest: tuple[float, Spec] | None) -> str:
-    if smallest is None:
-        return f"No combination of the chosen knobs makes a {names} for this data."
-    spec = smallest[1]
-    size = find_family(spec.family).size(spec, space.task)
+    if not found:
+        none = f"No combination of the chosen knobs makes a {names} for this data."
+        return errors[-1] if errors else BudgetError(none)
+    _, spec = min(found, key=lambda item: item[0])
     point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
     point = f"backbone={spec.backbone}" if spec.backbone else point
-    used, sized = space.budget.used(size), []
-    over = []
-    for name, limit in space.budget.limits.items():
-        if name in used:
-            sized.append(f"{name}={limit:,}")
-            if used[name] > limit:
-                over.append(f"{name.removeprefix('max_')}={used[name]:,}")
-    limits = ", ".join(sized)
-    return (
+    size = find_family(spec.family).size(spec, space.task)
+    limits, over = limits_and_excess(space.budget, size)
+    return BudgetError(
         f"No {names} fits {limits}: the smallest {spec.family} ({point}) has "
-        f"{', '.join(over)}. Raise the limit or choose another family."
+        f"{over}. Raise the limit or choose another family."
     )
+
+
+def limits_and_excess(budget: Budget, size: Size) -> tuple[str, str]:
+    """The limits on sizes, and what of a size is above them, in words."""
+    used = budget.used(size)
+    limits = {name: most for name, most in budget.limits.items() if name in used}
+    over = (
+        f"{name.removeprefix('max_')}={used[name]:,}"
+        for name, most in limits.items()
+        if used[name] > most
+    )
+    return ", ".join(f"{n}={most:,}" for n, most in limits.items()), ", ".join(over)

@@ -1,16 +1,20 @@
 """Reads Keras models from files of strangers, and runs no code in them."""
 
 import json
+import random
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+from keras.src.backend.common import global_state
 
 from kscale.errors import ExportError, reason_of, sentence_of
-from kscale.ship.traces import no_trace
 
 _LARGEST_CONFIG = 10**8
 _LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
@@ -34,12 +38,36 @@ _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 
 
+# What a build changes in Keras for those that come after it.
+_STATE = (
+    "object_name_uids",
+    "global_seed_generator",
+    "uninitialized_variables",
+    "dtype_policy",
+)
+
+
+@contextmanager
+def no_trace() -> Iterator[None]:
+    """Leaves Keras' counters and everybody's random numbers as they were."""
+    state = {name: global_state.get_global_attribute(name) for name in _STATE}
+    state["object_name_uids"] = copy(state["object_name_uids"])
+    # Keras would give values to those that wait, at the next build of anything.
+    global_state.set_global_attribute("uninitialized_variables", [])
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        for name, value in state.items():
+            global_state.set_global_attribute(name, value)
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
-    Args:
-        path: A file that `model.save` wrote.
-        shape: Shape of one example, for a model saved before it had an input.
+    The shape of one example is for a model that was saved before it had an input.
 
     Raises:
         ExportError: There is no such file, it is damaged or no Keras model, or the
@@ -51,13 +79,18 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
         model = _model_of(
             lambda: keras.saving.deserialize_keras_object(config, safe_mode=True), path
         )
-    if not model.built and shape is None:
-        raise ExportError(
-            f"{path.name} was saved before it had an input: give its shape with "
-            "--input, or call it once before saving."
-        )
-    if not model.built:
-        _build(model, shape or (), path.name)
+        if model.built:
+            return model
+        if shape is None:
+            raise ExportError(
+                f"{path.name} was saved before it had an input: give its shape with "
+                "--input, or call it once before saving."
+            )
+        try:
+            model.build((None, *shape))
+        except Exception as error:  # layers refuse a shape in many ways
+            text = f"{path.name} cannot take {'x'.join(map(str, shape))}"
+            raise ExportError(f"{text}: {cause_of(error)}") from error
     return model
 
 
@@ -68,8 +101,7 @@ def load_trained(path: Path) -> keras.Model:
         ExportError: As `read_model`, or the weights are missing or damaged.
     """
     # The loss and the metrics, which may be the user's, are not read.
-    config = {**_config(path), "compile_config": None}
-    _check_stock(config, path.name)
+    _check_stock({**_config(path), "compile_config": None}, path.name)
     model = _model_of(
         lambda: keras.saving.load_model(path, compile=False, safe_mode=True), path
     )
@@ -109,15 +141,6 @@ def cause_of(error: Exception) -> str:
     return f"{layer[1]} {layer[2]!r}: {cause}" if layer else cause
 
 
-def _build(model: keras.Model, shape: tuple[int, ...], name: str) -> None:
-    try:
-        with no_trace(), keras.StatelessScope(initialize_variables=False):
-            model.build((None, *shape))
-    except Exception as error:  # layers refuse a shape in many ways
-        sides = "x".join(map(str, shape))
-        raise ExportError(f"{name} cannot take {sides}: {cause_of(error)}") from error
-
-
 def _config(path: Path) -> dict[str, Any]:
     if path.is_dir() or path.name.lower().endswith(".weights.h5"):
         what = "a folder, as of a SavedModel" if path.is_dir() else "weights alone"
@@ -136,21 +159,17 @@ def _config(path: Path) -> dict[str, Any]:
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
                 raise ExportError(f"{path} is damaged: its config is too large.")
             config = json.loads(archive.read("config.json"))
-            _without_training(config)  # fails if it is nested too deeply
+        if not {"class_name", "config"} <= config.keys():
+            raise ValueError
+        _without_training(config)  # fails if it is nested too deeply
     except ExportError:
         raise
     except Exception as error:  # each way to compress fails in its own way
-        raise ExportError(_no_model(path)) from error
-    if not (isinstance(config, dict) and {"class_name", "config"} <= config.keys()):
-        raise ExportError(_no_model(path))
-    return config
-
-
-def _no_model(path: Path) -> str:
-    return (
-        f"{path} is no Keras model, or a damaged one: save it anew with "
-        "model.save('name.keras')."
-    )
+        raise ExportError(
+            f"{path} is no Keras model, or a damaged one: save it anew with "
+            "model.save('name.keras')."
+        ) from error
+    return dict(config)
 
 
 def _without_training(config: Any) -> Any:
@@ -184,14 +203,16 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     if _SPECIAL.fullmatch(kind) or "module" not in config:
         return
     function = str(config.get("config")) if kind == "function" else ""
-    if module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS):
-        return
     is_of_applications = (
         str(module).startswith("keras.src.applications.") and kind in _OF_APPLICATIONS
     )
-    # The program that calls this may have registered a class.
-    known = keras.saving.get_registered_object(config.get("registered_name"))
-    if _STOCK.fullmatch(str(module)) or is_of_applications or known is not None:
+    if (
+        (module == "builtins" and any(hasattr(m, function) for m in _FUNCTIONS))
+        or _STOCK.fullmatch(str(module))
+        or is_of_applications
+        # The program that calls this may have registered a class.
+        or keras.saving.get_registered_object(config.get("registered_name")) is not None
+    ):
         return
     path = f"{module}.{kind}" if module else kind
     what = f"function, {function}" if function else f"class, {path}"

@@ -30,59 +30,51 @@ def shipped_model(
     custom_objects: Mapping[str, Any] | None = None,
     safe_mode: bool = True,
 ) -> keras.Model:
-    """A trained model of a run, with its preprocessing.
+    """A trained model of a run with its preprocessing; the rest is as in `open_model`.
 
     Args:
         folder: The run folder.
         description: The content of its `run.json`.
         which: `best`, `recommended`, or an entry of the front.
-        custom_objects, safe_mode: As in `open_model`.
 
     Raises:
         ExportError: The file or the weights are damaged.
         ResultsError: There is no such model in the folder.
     """
+    models = folder / "models"
     if isinstance(which, Entry):
         if which.spec.family not in FAMILIES:
             raise ResultsError(
                 f"Of {which.spec.family}, best and recommended can be loaded; the "
                 "others need your own code to build them."
             )
+        all_weights = [models / f"{training.key}.npz" for training in which.results]
+        kept = [path for path in all_weights if path.exists()]
+        if not kept:
+            raise ResultsError(
+                f"The weights of {which.spec.family} with {which.params:,} parameters "
+                "were not kept: only those of the front and of finalists are."
+            )
         return package_model(
             which.spec,
             Task.from_json(description["task"]),
-            _weights(folder, which),
+            kept[0],
             preprocessings_from_json(description["preprocessing"]),
             scalings_from_json(description["target_scaling"]),
         )
-    path = folder / "models" / f"{which}.keras"
-    if which not in ("best", "recommended") or not path.exists():
-        raise ResultsError(_missing(folder, which))
-    return open_model(path, custom_objects, safe_mode)
-
-
-def _missing(folder: Path, which: str) -> str:
-    weights = folder / "models" / f"{which}.weights.h5"
-    if which in ("best", "recommended") and weights.exists():
-        return (
+    path, weights = models / f"{which}.keras", models / f"{which}.weights.h5"
+    is_answer = which in ("best", "recommended")
+    if is_answer and path.exists():
+        return open_model(path, custom_objects, safe_mode)
+    if is_answer and weights.exists():
+        raise ResultsError(
             f"Keras could not save the {which} model of {folder} as a whole: build it "
             f"by your own code and load {weights} in Python with model.load_weights, "
             "or give its class a get_config, search again and it is saved."
         )
-    return (
+    raise ResultsError(
         f"{folder} has no model {which!r}; there are best and recommended once a "
         "search has ended."
-    )
-
-
-def _weights(folder: Path, entry: Entry) -> Path:
-    for training in entry.results:
-        path = folder / "models" / f"{training.key}.npz"
-        if path.exists():
-            return path
-    raise ResultsError(
-        f"The weights of {entry.spec.family} with {entry.params:,} parameters were "
-        "not kept: only those of the front and of finalists are."
     )
 
 
@@ -111,11 +103,7 @@ def open_model(
 
 
 def what_opening_needs(path: Path) -> str:
-    """How a model opens in a program that has registered no classes of the user.
-
-    Returns:
-        A sentence; empty if the model opens without more.
-    """
+    """How a model opens where the user has registered no classes; empty if it does."""
     registered = keras.saving.get_custom_objects()
     kept = dict(registered)
     registered.clear()

@@ -33,19 +33,18 @@ def package_model(
 
     The model consists of stock Keras layers only, so its `.keras` file opens where
     kscale is not installed. A single raw input is taken as a tensor, several as a dict
-    by name, in which a slash is a dot. The outputs are those of `target_outputs` for
-    all targets, as a dict by name, or as a tensor if there is only one.
+    by name, in which a slash is a dot. A single output is given as a tensor, several
+    are a dict by name: `<target>` are probabilities or values, `(batch, outputs)`;
+    `<target>_class` is the name of the likeliest class, `(batch,)`; `<target>_labels`
+    are the names of labels with a probability of at least a half, and empty texts for
+    others, `(batch, outputs)`.
 
     Args:
         spec: The network.
         task: The task that it was trained for.
-        weights: Checkpoint of the training.
+        weights: Checkpoint of the training; missing or damaged, an `ExportError`.
         preprocessing: By input, from raw inputs to the inputs of the network.
-        target_scaling: By target, from the output of the network to the unit of the
-            user.
-
-    Raises:
-        ExportError: The checkpoint is missing or damaged.
+        target_scaling: By target, from the output of the network to the user's unit.
     """
     blueprint = find_family(spec.family).blueprint(spec, task)
     network = build_model(blueprint)
@@ -74,26 +73,19 @@ def with_preprocessing(
 ) -> keras.Model:
     """A model of raw inputs, named outputs and the user's unit around a network.
 
-    Args:
-        name: Name of the model.
-        network: Gives outputs by target name for inputs by name.
-        task: The inputs and the targets.
-        preprocessing, target_scaling: As in `package_model`.
-        is_activated: As in `target_outputs`.
+    The network gives outputs by target for inputs by name; `is_activated` tells whether
+    they are probabilities already. The rest is as in `package_model`.
     """
     raw = raw_tensors(preprocessing)
-    outputs = network(
-        {
-            item.name: apply_layers(
-                preprocessing[item.name], raw, layer_name(item.name)
-            )
-            for item in task.inputs
-        }
-    )
+    read = {
+        item.name: apply_layers(preprocessing[item.name], raw, layer_name(item.name))
+        for item in task.inputs
+    }
+    outputs = network(read)
     named: dict[str, Any] = {}
     for target in task.targets:
         given, scaling = outputs[target.name], target_scaling.get(target.name)
-        named |= target_outputs(target, given, scaling, is_activated)
+        named |= _outputs(target, given, scaling, is_activated)
     taken = {tensor.name: tensor for tensor in raw.values()}
     return keras.Model(single_or_named(taken), single_or_named(named), name=name)
 
@@ -108,25 +100,10 @@ def raw_tensors(preprocessing: Mapping[str, Preprocessing]) -> dict[str, Any]:
     }
 
 
-def target_outputs(
-    target: Target,
-    given: Any,
-    scaling: Scaling | None = None,
-    is_activated: bool = False,
+def _outputs(
+    target: Target, given: Any, scaling: Scaling | None, is_activated: bool
 ) -> dict[str, Any]:
-    """What a model gives for a target, by name.
-
-    `<target>` are probabilities or values, `(batch, outputs)`. `<target>_class` is the
-    name of the likeliest class, `(batch,)`. `<target>_labels` are the names of labels
-    with a probability of at least a half, and empty texts for others,
-    `(batch, outputs)`.
-
-    Args:
-        target: The target.
-        given: What the network gives for the target.
-        scaling: From the output of the network to the unit of the user.
-        is_activated: Whether the network gives probabilities already.
-    """
+    """What a model gives for a target, by name."""
     # Layers of one name are refused, and an input may be called like a target.
     name, layer, head = target.name, layer_name(target.name), target.head
     if not head.is_named:
@@ -135,10 +112,9 @@ def target_outputs(
         return {name: given}
     shares = given
     if not is_activated:
-        activation = keras.layers.Activation(
+        shares = keras.layers.Activation(
             head.activation, name=f"{layer}.probabilities"
-        )
-        shares = activation(given)
+        )(given)
     words = list(target.class_names)
     if head.is_exclusive:
         lookup = keras.layers.StringLookup(

@@ -1,10 +1,28 @@
-"""Prediction: what a trained model says of one example."""
+"""Predictions: what a trained model says of files as users have them."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.examples import Example, Reader
+from kscale.data.preprocessing.base import RawInput
+from kscale.naming import input_names, single_or_named
+from kscale.task.tasks import Task
+
+if TYPE_CHECKING:
+    import keras
 
 Ranking = tuple[tuple[str, float], ...]
+
+_MOST_EXAMPLES = 256  # of a batch
+_MOST_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -59,3 +77,88 @@ class Prediction:
         ]
         texts += [" ".join(f"{x:.6g}" for x in v) for v in self.values.values()]
         return f"{self.source}: {', '.join(texts)}"
+
+
+def predict_files(
+    model: "keras.Model",
+    task: Task,
+    raw: Sequence[RawInput],
+    reader: Reader,
+    paths: Iterable[str | Path],
+    top: int | None = None,
+) -> Iterator[Prediction]:
+    """A prediction for each example of some files, in their order, a batch at a time.
+
+    Args:
+        model: What `package_model` gives.
+        task: The task that it was trained for.
+        raw: The inputs of the model.
+        reader: Reads a file as the files of the training were read.
+        paths: Files, and folders of them.
+        top: Most classes of a ranking; all of them if not given.
+    """
+    examples = (each for path in paths for each in _examples(reader, Path(path)))
+    numbers = sum(prod(item.shape) for item in raw)
+    size = max(1, min(_MOST_EXAMPLES, _MOST_BYTES // (4 * max(1, numbers))))
+    while batch := list(islice(examples, size)):
+        rows = [example.raw for example in batch if example.raw is not None]
+        outputs = _outputs(model, task, raw, rows) if rows else {}
+        row = 0
+        for example in batch:
+            if example.raw is None:
+                yield Prediction(example.source, error=example.error)
+                continue
+            given = {target.name: outputs[target.name][row] for target in task.targets}
+            yield _prediction(example.source, task, given, top)
+            row += 1
+
+
+def _examples(reader: Reader, path: Path) -> Iterator[Example]:
+    """The examples of a file or a folder."""
+    is_empty = True
+    for file in reader.files(path):
+        is_empty = False
+        yield from reader.examples(file)
+    if is_empty:
+        names = " or ".join(reader.suffixes)
+        what = f"no file whose name ends with {names}" if names else "no file"
+        yield Example(str(path), None, f"{path} holds {what}.")
+
+
+def _outputs(
+    model: "keras.Model",
+    task: Task,
+    raw: Sequence[RawInput],
+    rows: Sequence[Mapping[str, NDArray[Any]]],
+) -> Mapping[str, NDArray[Any]]:
+    """What a model gives for some examples, by target; `(examples, outputs)` each."""
+    names = input_names(item.name for item in raw)
+    inputs = {}
+    for item in raw:
+        if item.dtype == "string":
+            array = np.empty(len(rows), dtype=object)
+            array[:] = [str(row[item.name]) for row in rows]
+        else:
+            array = np.stack([row[item.name] for row in rows]).astype(item.dtype)
+            array = array.reshape(len(rows), *item.shape)
+        inputs[names[item.name]] = array
+    given = model.predict_on_batch(single_or_named(inputs))
+    return given if isinstance(given, dict) else {task.targets[0].name: given}
+
+
+def _prediction(
+    source: str, task: Task, given: Mapping[str, NDArray[Any]], top: int | None
+) -> Prediction:
+    """A prediction from what the model gives for one example, `(outputs,)` a target."""
+    if not all(np.isfinite(numbers).all() for numbers in given.values()):
+        what = "the model gives no finite number; a number may be missing or too large"
+        return Prediction(source, error=f"{what}.")
+    found: dict[str, Any] = defaultdict(dict)
+    for target in task.targets:
+        head, numbers = target.head, given[target.name].astype(float).tolist()
+        shown = tuple(numbers)
+        if head.chosen is not None:
+            places = head.chosen(given[target.name], top)
+            shown = tuple((target.class_names[n], numbers[n]) for n in places)
+        found[head.nouns[1]][target.name] = shown
+    return Prediction(source, **found)

@@ -1,19 +1,22 @@
 """Evaluation: score, further metrics and confusions of a network on a part."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kscale.task.heads.base import Objective
-from kscale.task.standard_errors import Mask, jackknife, share_error, without_groups
+from kscale.task.objectives import shown_metrics
 from kscale.task.tasks import Target, Task
 
-_MOST_GROUPS = 100
+_JACKKNIFE_GROUPS = 20
+_MOST_GROUPS = 100  # of left-out scores
 _MANY = 10**6  # numbers given, above which fewer groups must do
+
+Mask = NDArray[np.bool_]
 
 Pairs = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By target name, what was wanted and what was given: `labels` and `given` of
@@ -51,62 +54,56 @@ def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
     """Standard error of the objective over the examples.
 
     All targets are of the same examples, so their errors are not independent: both ways
-    (`share_error` where all scores are means of shares, else `jackknife`) leave out or
+    (`share_error` where all scores are means of shares, else a jackknife) leave out or
     count an example with all its targets.
     """
     parts = _parts(objective, task)
     shares = [part.shares(*pairs[target.name]) for target, part in parts if part.shares]
+    error = share_error(np.mean(shares, axis=0)) if shares else 0.0
     if len(shares) == len(parts):
-        return share_error(np.mean(shares, axis=0))
-    error = jackknife(
-        lambda kept: mean_score(objective, task, _kept(pairs, kept)), _count(pairs)
-    )
+        return error
+    (jackknifed,) = _jackknife(_without(mean_score, objective, task, pairs))
     # Left-out groups say nothing of a target that is right everywhere.
-    weight = len(shares) / len(parts)
-    least = weight * share_error(np.mean(shares, axis=0)) if shares else 0.0
-    return max(float(error), least)
+    return max(float(jackknifed), error * len(shares) / len(parts))
 
 
 def evaluate(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """Score and further metrics."""
+    names = shown_metrics(task, objective)
     return Scores(
         mean_score(objective, task, pairs),
         mean_error(objective, task, pairs),
         _count(pairs),
-        _defined(_all_metrics(objective, task, pairs)),
+        _defined(dict(zip(names, _metrics(objective, task, pairs), strict=True))),
     )
 
 
 def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
-    done = evaluate(objective, task, pairs)
-
-    def without(kept: Mask) -> list[float]:
-        return [*_all_metrics(objective, task, _kept(pairs, kept)).values()]
-
-    names = _all_metrics(objective, task, pairs)
-    jackknifed = jackknife(without, done.examples).tolist()
-    errors = dict(zip(names, jackknifed, strict=True)) | _share_errors(task, pairs)
+    errors = {}
+    jackknifed = _jackknife(_without(_metrics, objective, task, pairs))
+    for (name, (target, metric)), error in zip(
+        shown_metrics(task, objective).items(), jackknifed.tolist(), strict=True
+    ):
+        shares = metric.shares and metric.shares(*pairs[target.name])
+        errors[name] = error if shares is None else share_error(shares)
     return replace(
-        done,
+        evaluate(objective, task, pairs),
         metric_errors=_defined(errors),
         confusion={
             target.name: target.head.confusion(*pairs[target.name])
             for target in task.targets
             if target.head.confusion
         },
-        left_out=left_out_scores(objective, task, pairs),
+        left_out=_left_out_scores(objective, task, pairs),
     )
 
 
-def left_out_scores(objective: Objective, task: Task, pairs: Pairs) -> list[float]:
+def _left_out_scores(objective: Objective, task: Task, pairs: Pairs) -> list[float]:
     """The objective without each group of examples; empty where it is not defined."""
     numbers = sum(given.size for _, given in pairs.values())
-    scores = without_groups(
-        lambda kept: mean_score(objective, task, _kept(pairs, kept)),
-        _count(pairs),
-        _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5,
-    )
+    most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
+    scores = _without(mean_score, objective, task, pairs, most)[:, 0]
     return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
 
 
@@ -118,28 +115,57 @@ def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     return [(target, parts[target.name]) for target in task.targets]
 
 
-def _all_metrics(objective: Objective, task: Task, pairs: Pairs) -> dict[str, float]:
-    """Metrics of all targets by the names of `kscale.task.objectives.metric_names`."""
-    if len(task.targets) == 1:
-        target = task.targets[0]
-        return target.head.measure(*pairs[target.name])
-    found: dict[str, float] = {}
-    for target, part in _parts(objective, task):
-        improved = {part.name: part.compute(*pairs[target.name])}
-        shown = target.head.measure(*pairs[target.name])
-        found |= {f"{target.name}/{n}": v for n, v in {**improved, **shown}.items()}
-    return found
+def _metrics(objective: Objective, task: Task, pairs: Pairs) -> list[float]:
+    shown = shown_metrics(task, objective).values()
+    return [metric.compute(*pairs[target.name]) for target, metric in shown]
 
 
-def _share_errors(task: Task, pairs: Pairs) -> dict[str, float]:
-    """Those of means of shares, which need no jackknife."""
-    errors = {}
-    for target in task.targets:
-        for name in target.head.shown:
-            if shares := target.head.objectives[name].shares:
-                whole = name if len(task.targets) == 1 else f"{target.name}/{name}"
-                errors[whole] = share_error(shares(*pairs[target.name]))
-    return errors
+def share_error(shares: ArrayLike) -> float:
+    """Standard error of a mean of shares, one an example; of 0 and 1 it is binomial.
+
+    Two successes and two failures are added (Agresti & Coull 1998), so that a perfect
+    score has an error too. The share of an example may be the mean over several
+    targets: then what their errors have in common is counted.
+
+    Example:
+
+    >>> round(share_error([True] * 96), 4)  # 0.98 of 100
+    0.014
+    """
+    padded = np.concatenate([np.asarray(shares, np.float64), [1.0, 1.0, 0.0, 0.0]])
+    return float(np.sqrt(padded.var() / len(padded)))
+
+
+def _jackknife(left_out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Standard errors of figures of which each row leaves out a group of examples.
+
+    The grouped jackknife (Efron 1982, chapter 2). Where a figure is not defined without
+    a group, the others must do; NaN if there are none.
+    """
+    defined = np.isfinite(left_out)
+    number = defined.sum(axis=0)
+    values = np.where(defined, left_out, 0.0)
+    mean = values.sum(axis=0) / np.maximum(number, 1)
+    spread = np.square(np.where(defined, values - mean, 0.0)).sum(axis=0)
+    factor = (number - 1) / np.maximum(number, 1)
+    return np.where(number > 1, np.sqrt(np.maximum(factor, 0.0) * spread), np.nan)
+
+
+def _without(
+    compute: Callable[[Objective, Task, Pairs], ArrayLike],
+    objective: Objective,
+    task: Task,
+    pairs: Pairs,
+    most: int = _JACKKNIFE_GROUPS,
+) -> NDArray[np.float64]:
+    """Figures without each of `most` groups of examples: `(groups, figures)`."""
+    groups = min(most, _count(pairs))
+    member = np.arange(_count(pairs)) % groups
+    rows = [
+        compute(objective, task, _kept(pairs, member != group))
+        for group in range(groups)
+    ]
+    return np.array(rows, np.float64).reshape(groups, -1)
 
 
 def _kept(pairs: Pairs, kept: Mask) -> Pairs:

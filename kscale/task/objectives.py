@@ -6,22 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from kscale.errors import DataError, unknown_name
+from kscale.naming import letters_of
 from kscale.task.heads import HEADS
-from kscale.task.heads.base import Objective
-from kscale.task.targets import Target
-from kscale.task.tasks import Task
-
-__all__ = [
-    "Objective",
-    "asked_objective",
-    "find_objective",
-    "metric_name",
-    "metric_names",
-    "task_objective",
-]
+from kscale.task.heads.base import Objective as Objective
+from kscale.task.tasks import Target, Task
 
 _MEAN = Objective("mean", higher_is_better=True)
-_MEAN_NAMES = ("mean", "default")
 
 
 def find_objective(name: str | None, target: Target) -> Objective:
@@ -42,11 +32,11 @@ def find_objective(name: str | None, target: Target) -> Objective:
     known = target.head.objectives
     wanted = str(name or target.head.metric)
     names = {
-        _letters(each): item
+        letters_of(each): item
         for item in known.values()
         for each in (*item.aliases, item.name)
     }
-    found = names.get(_letters(wanted))
+    found = names.get(letters_of(wanted))
     if found is None:
         raise DataError(unknown_name(f"metric for {target.head.title}", wanted, known))
     if target.outputs < found.least_outputs:
@@ -84,21 +74,16 @@ def task_objective(name: str | None, task: Task) -> Objective:
 
 def _part(name: str | None, target: Target) -> Objective:
     """The metric of one of several targets."""
-    if name is None or _letters(str(name)) in _MEAN_NAMES:
+    if name is None or letters_of(str(name)) in ("mean", "default"):
         return find_objective(target.head.mean_metric, target)
     try:
         return find_objective(name, target)
     except DataError as error:
+        means = ", ".join(f"{h.mean_metric} of {h.title}" for h in HEADS.values())
         raise DataError(
             f"The objective must suit each of several targets. Of {target.name!r}: "
-            f"{error} Or take mean: {_means()}."
+            f"{error} Or take mean: {means}."
         ) from error
-
-
-def _means() -> str:
-    """`accuracy of classes and r2_score of real values`, of all kinds."""
-    *others, last = (f"{head.mean_metric} of {head.title}" for head in HEADS.values())
-    return f"{', '.join(others)} and {last}"
 
 
 def asked_objective(identity: Mapping[str, Any], task: Task) -> Objective:
@@ -122,24 +107,25 @@ def metric_name(objective: Objective) -> str:
     return objective.name.replace("_", " ")
 
 
-def metric_names(task: Task, objective: Objective) -> list[str]:
-    """Names of the metrics of a result: `recall`, or `target/recall` of several.
+def shown_metrics(
+    task: Task, objective: Objective
+) -> dict[str, tuple[Target, Objective]]:
+    """Metrics of a result by name, each with its target.
+
+    Names are `recall`, or `target/recall` of several targets, of which the metrics that
+    are improved are shown, too.
 
     Example:
 
     >>> task = Task.of("vector", (3,), values=1)
-    >>> metric_names(task, task_objective("loss", task))
+    >>> list(shown_metrics(task, task_objective("loss", task)))
     ['root_mean_squared_error', 'mean_absolute_error', 'r2_score']
     """
-    if len(task.targets) == 1:
-        return list(task.targets[0].head.shown)
-    parts = dict(objective.parts)
-    return [
-        f"{target.name}/{metric}"
-        for target in task.targets
-        for metric in dict.fromkeys((parts[target.name].name, *target.head.shown))
-    ]
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    improved = {name: part.name for name, part in objective.parts}
+    found = {}
+    for target in task.targets:
+        shown, metrics = target.head.shown, target.head.objectives
+        before = f"{target.name}/" if len(task.targets) > 1 else ""
+        for name in dict.fromkeys((improved.get(target.name, shown[0]), *shown)):
+            found[before + name] = target, metrics[name]
+    return found

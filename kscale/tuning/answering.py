@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kscale.errors import TrialError
+from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
     Entry,
     answers_of,
@@ -11,7 +13,10 @@ from kscale.runs.entries import (
     recommended_of,
 )
 from kscale.runs.records import Evaluation, Record, Training
-from kscale.tuning.plan import Plan, Trainers
+from kscale.search.contract import Job
+from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.plan import Plan
+from kscale.tuning.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -23,20 +28,17 @@ class Answering:
     Args:
         plan: The search.
         folder: Folder of the models.
-        trainers: What evaluates and ships.
+        trainer_of: Gives what evaluates and ships a spec.
         recorded: What the folder holds; it grows.
         append: Takes a new record.
-        weights_of: Gives the weights of a finished training, trained again where they
-            are gone.
         note: Takes a sentence for the user.
     """
 
     plan: Plan
     folder: Path
-    trainers: Trainers
+    trainer_of: Callable[[Spec], Trainer]
     recorded: Sequence[Record]
     append: Callable[[Record], None]
-    weights_of: Callable[[Training], Path]
     note: Callable[[str], None]
 
     def run(self) -> None:
@@ -49,9 +51,15 @@ class Answering:
         for name, entry in (("best", best), ("recommended", small)):
             training = self._shipped(entry)
             self._test(training)
-            self._ship(training, self.folder / f"{name}.keras")
-        for training in self._baselines():
-            if not any(test.spec == training.spec for test in self._tests()):
+            path, weights = self.folder / f"{name}.keras", self._weights_of(training)
+            trainer = self.trainer_of(training.spec)
+            if note := trainer.ship(training, weights, path):
+                self.note(note)
+        trainings = [item for item in self.recorded if isinstance(item, Training)]
+        for training in trainings:
+            is_baseline = training.stage == "baseline" and training.status == "ok"
+            tested = {test.spec for test in self._tests()}
+            if is_baseline and training.spec not in tested:
                 self._test(training)
 
     def _shipped(self, entry: Entry) -> Training:
@@ -59,18 +67,14 @@ class Answering:
         gain = self.plan.objective.gain
         return max(entry.results, key=lambda training: gain(training.score or 0.0, 0.0))
 
-    def _baselines(self) -> list[Training]:
-        trainings = [item for item in self.recorded if isinstance(item, Training)]
-        return [t for t in trainings if t.stage == "baseline" and t.status == "ok"]
-
     def _tests(self) -> list[Evaluation]:
         return [item for item in self.recorded if isinstance(item, Evaluation)]
 
     def _test(self, training: Training) -> None:
         if any(test.is_of(training) for test in self._tests()):
             return
-        trainer = self.trainers.of_spec(training.spec)
-        found = trainer.evaluate(training, self.weights_of(training), "test")
+        trainer = self.trainer_of(training.spec)
+        found = trainer.evaluate(training, self._weights_of(training), "test")
         evaluation = Evaluation(
             spec=training.spec,
             learning_rate=training.learning_rate,
@@ -80,8 +84,24 @@ class Answering:
         )
         self.append(evaluation)
 
-    def _ship(self, training: Training, path: Path) -> None:
-        trainer = self.trainers.of_spec(training.spec)
-        note = trainer.ship(training, self.weights_of(training), path)
-        if note:
-            self.note(note)
+    def _weights_of(self, training: Training) -> Path:
+        """The weights of a finished training, which is repeated where they are gone."""
+        plan = self.plan
+        sets_rate = plan.candidates.sets_rates or not plan.is_candidate(training.spec)
+        job = Job(
+            training.stage,
+            training.job,
+            training.spec,
+            (training.seed,),
+            (training.learning_rate if sets_rate else None,),
+            training.epochs,
+        )
+        weights = MemberWeights(self.folder, job, 0)
+        if not weights.are_finished:
+            self.note(
+                f"The weights of a {training.stage} training are gone; it is repeated."
+            )
+            again = weights.train(self.trainer_of(job.spec))
+            if again.status == "failed":
+                raise TrialError(f"A training to answer with failed: {again.reason}.")
+        return weights.path

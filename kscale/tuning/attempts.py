@@ -3,22 +3,13 @@
 import json
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from kscale.engine.progress import epochs_in, progress_in
-from kscale.networks.sizing import Size
 from kscale.runs.folder import write_atomically
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.tuning.trainer import (
-    Assignment,
-    EpochSeen,
-    RunningTraining,
-    TrainingSetup,
-)
-
-_MOST_DEATHS = 2
+from kscale.tuning.trainer import Assignment, EpochSeen, Trainer
 
 
 class Attempts:
@@ -79,39 +70,24 @@ class MemberWeights:
         """Whether the weights of the finished training are there."""
         return epochs_in(self.path) == self.job.epochs_to
 
-    def target(self, attempt: int) -> Path:
-        """Where an attempt writes."""
-        return self.folder / f"{self.key}.{attempt}.npz"
-
-    def last_attempt(self) -> int:
-        """Number of the last attempt that wrote; 0 without any."""
-        names = (path.name.split(".")[1] for path in self._written())
-        return max((int(name) for name in names if name.isdecimal()), default=0)
-
-    def start(self) -> Path | None:
-        """The checkpoint from which the next attempt goes on: of this training, or of
-        the parent job."""
-        paths = [self.path, self.target(self.last_attempt())]
-        if self.job.epochs_from:
-            paths.append(self._parent)
-        return next((path for path in paths if progress_in(path)), None)
-
-    def assignment(self, seconds: float = math.inf) -> Assignment:
-        """What an executor is handed for the next attempt.
+    def begin(self, seconds: float = math.inf) -> Assignment:
+        """Count an attempt; what an executor is handed for it.
 
         Args:
             seconds: Time that is left.
         """
-        start, number = self.start(), self.last_attempt() + 1
-        target = self.target(number)
-        return Assignment(self.job, self.member, number, start, target, seconds)
-
-    def begin(self, assignment: Assignment) -> bool:
-        """Count an attempt; no more are made after two deaths at one epoch."""
-        if self.are_finished:
-            return True
-        epochs = epochs_in(assignment.start) if assignment.start is not None else 0
-        return self.attempts.begin(epochs) < _MOST_DEATHS
+        names = (path.name.split(".")[1] for path in self._written())
+        last = max((int(name) for name in names if name.isdecimal()), default=0)
+        paths = [self.path, self._target(last)]
+        if self.job.epochs_from:
+            paths.append(self._parent)
+        start = next((path for path in paths if progress_in(path)), None)
+        epochs = 0 if start is None else epochs_in(start)
+        deaths = 0 if self.are_finished else self.attempts.begin(epochs)
+        target = self._target(last + 1)
+        return Assignment(
+            self.job, self.member, last + 1, start, target, seconds, deaths
+        )
 
     def end(self, assignment: Assignment, training: Training | None) -> None:
         """Put the weights of a finished attempt in place.
@@ -128,44 +104,22 @@ class MemberWeights:
         for path in self._written():
             path.unlink(missing_ok=True)
 
+    def train(
+        self,
+        trainer: Trainer,
+        seconds: float = math.inf,
+        on_epoch: EpochSeen | None = None,
+    ) -> Training:
+        """Make an attempt in this process; as `Trainer.train`."""
+        assignment, training = self.begin(seconds), None
+        try:
+            training = trainer.train(assignment, on_epoch)
+        finally:
+            self.end(assignment, training)
+        return training
+
+    def _target(self, attempt: int) -> Path:
+        return self.folder / f"{self.key}.{attempt}.npz"
+
     def _written(self) -> list[Path]:
         return list(self.folder.glob(f"{self.key}.*.npz"))
-
-
-def train_member(
-    train: Callable[[Assignment, EpochSeen | None], Training],
-    setup: TrainingSetup,
-    size: Size,
-    weights: MemberWeights,
-    seconds: float = math.inf,
-    on_epoch: EpochSeen | None = None,
-) -> Training:
-    """Make an attempt at one member, unless two processes died of it at one epoch.
-
-    Args:
-        train: Trains the member, as `Trainer.train`.
-        setup: What all trainings share.
-        size: Size of the network.
-        weights: The member, and where its checkpoints are.
-        seconds: Time that is left.
-        on_epoch: Called after each epoch.
-
-    Raises:
-        ResultsError, TimeUp: As `Trainer.train`.
-    """
-    assignment = weights.assignment(seconds)
-    result: Training | None = None
-    try:
-        if weights.begin(assignment):
-            result = train(assignment, on_epoch)
-        else:
-            result = given_up(setup, assignment, size)
-    finally:
-        weights.end(assignment, result)
-    return result
-
-
-def given_up(setup: TrainingSetup, assignment: Assignment, size: Size) -> Training:
-    """The record of a training that would only kill the process again."""
-    training = RunningTraining(setup, assignment, size)
-    return training.failed("the process died twice while training it")

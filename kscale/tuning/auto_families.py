@@ -1,6 +1,7 @@
 """Which families a search takes: those named, or those that suit the data."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from kscale.errors import SpecError
@@ -11,7 +12,7 @@ from kscale.task.tasks import Task
 
 AUTO = "auto"
 
-_SMALL_IMAGE = 12
+_SMALL_IMAGE = 12  # pixels a side
 _SUITED = {
     "vector": ("mlp",),
     "tokens": ("mlp", "transformer"),
@@ -26,18 +27,11 @@ _SUITED_TO_SMALL_IMAGES = ("mlp",)
 def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
     """Families by name; `auto` stands for those that suit the task's first input.
 
-    `auto` is `mlp` for vectors, `mlp` and `transformer` for tokens, `rnn` for
-    sequences, `cnn` and `rnn` for spectrograms, `cnn` and `resnet` for images of 12
-    pixels a side or more, `mlp` for smaller ones; of these, the ones that take all
-    inputs.
-
     Raises:
         SpecError: There is no such family, or it does not take the inputs.
     """
-    chosen: list[str] = []
-    for name in names:
-        chosen += _automatic(task) if name == AUTO else [name]
-    families = {family.name: family for family in map(find_family, chosen)}
+    chosen = [(_automatic(task) if name == AUTO else [name]) for name in names]
+    families = {f.name: f for f in map(find_family, chain.from_iterable(chosen))}
     for family in families.values():
         family.check_task(task)
     return tuple(families.values())
@@ -66,12 +60,7 @@ def checked_value(families: Sequence[Family], name: str, value: Any) -> Any:
 
 
 def check_missing(pool: Pool, names: Sequence[str]) -> None:
-    """Raise for a family that was named and of which nothing fits.
-
-    Raises:
-        BudgetError: Every network of the family is too large.
-        SpecError: The knobs make no network of the family.
-    """
+    """Raise the reason for a family that was named and of which nothing fits."""
     for name in names:
         if name.lower() in pool.missing:
             raise pool.missing[name.lower()]

@@ -13,7 +13,7 @@ from kscale.runs.recorded import RecordedRun
 from kscale.runs.records import Record, Training
 from kscale.search.contract import Job, Signal, is_known, keys_of
 from kscale.tuning.answering import Answering
-from kscale.tuning.attempts import MemberWeights, given_up, train_member
+from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.costs import CostModel
 from kscale.tuning.executor import Executor, LocalExecutor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
@@ -78,10 +78,8 @@ class Driver:
         self.policy = policy
         self.gate = gate
         self.write_page = write_page
-        self.trainers = plan.trainers()
-        self.executor = executor or LocalExecutor(
-            self.trainers.of_job, listener.epoch_done
-        )
+        self.trainer_of = plan.trainers()
+        self.executor = executor or LocalExecutor(self.trainer_of, listener.epoch_done)
         self.recorded = read_records(folder)
         self.began = len(self.trainings)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
@@ -120,10 +118,9 @@ class Driver:
             Answering(
                 self.plan,
                 self.folder / "models",
-                self.trainers,
+                self.trainer_of,
                 self.recorded,
                 self._append,
-                self._weights_of,
                 self.listener.note,
             ).run()
             self.write_page(self.folder, self.recorded)
@@ -161,45 +158,35 @@ class Driver:
             while self._fill_slots(oracle):
                 outcomes = self.executor.finished()
                 if not all([self._settle(oracle, each) for each in outcomes]):
-                    raise TimeUp
-        except _LatencyTimeUp:
-            self.listener.note(
-                "The time limit came before the next latency could be measured; the "
-                "same command goes on with it."
-            )
-        except TimeUp:
-            self.listener.note(
-                "The time limit ended a training; the same command goes on with it."
-            )
+                    raise TimeUp("The time limit ended a training")
+        except TimeUp as over:
+            self.listener.note(f"{over}; the same command goes on with it.")
         else:
             self._raise_if_all_slow()
             self._note_missing_finalists()
 
     def _fill_slots(self, oracle: JobOracle) -> bool:
         """Give every free slot something to do; whether anything is out."""
-        while self._running() < self.executor.slots:
-            waiting = [item for item in self._open.values() if item.waiting]
-            if waiting:
-                self._submit(oracle, waiting[0])
+        while sum(len(i.running) for i in self._open.values()) < self.executor.slots:
+            waiting = next((i for i in self._open.values() if i.waiting), None)
+            if waiting is not None:
+                member = waiting.waiting.popleft()
+                weights = MemberWeights(self.folder / "models", waiting.job, member)
+                waiting.running[member] = weights
+                self.executor.submit(weights.begin(self.policy.seconds_left()))
                 continue
             used = {item.slot for item in self._open.values()}
             slot = next(s for s in map(str, range(len(used) + 1)) if s not in used)
             trial = oracle.begin(slot)
             if isinstance(trial, Signal):
                 break
-            self._begin(oracle, trial, slot)
+            self._open[trial] = self._opened(oracle.jobs[trial], slot)
         return bool(self._open)
-
-    def _running(self) -> int:
-        return sum(len(item.running) for item in self._open.values())
 
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
         allowance = self.policy.allowance(self.costs.cost, self.began)
-        try:
-            job = self.searcher.propose(self.trainings, self.pending, allowance)
-        except TimeUp as error:
-            raise _LatencyTimeUp from error
+        job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True
             jobs = self.searcher.finals(self.trainings)
@@ -208,26 +195,12 @@ class Driver:
             self.listener.finalists_planned(jobs, seconds)
         return job
 
-    def _begin(self, oracle: JobOracle, trial: str, slot: str) -> None:
-        """Take a job out; members that earlier sessions trained are done."""
-        job = oracle.jobs[trial]
+    def _opened(self, job: Job, slot: str) -> _OpenJob:
+        """A job that is taken out; members that earlier sessions trained are done."""
         known = {training.key: training for training in self.trainings}
-        members = range(len(job.seeds))
-        due = deque(member for member in members if job.key(member) not in known)
+        due = [member for member, key in enumerate(job.keys) if key not in known]
         done = [known[key] for key in job.keys if key in known]
-        self._open[trial] = _OpenJob(job, slot, due, done)
-
-    def _submit(self, oracle: JobOracle, item: _OpenJob) -> None:
-        member = item.waiting.popleft()
-        weights = MemberWeights(self.folder / "models", item.job, member)
-        item.running[member] = weights
-        assignment = weights.assignment(self.policy.seconds_left())
-        if weights.begin(assignment):
-            self.executor.submit(assignment)
-        else:
-            size = self.plan.size(item.job.spec)
-            training = given_up(self.plan.setup, assignment, size)
-            self._settle(oracle, Outcome(assignment, training))
+        return _OpenJob(job, slot, deque(due), done)
 
     def _settle(self, oracle: JobOracle, outcome: Outcome) -> bool:
         """Record what became of an assignment, and end the trial of a whole job.
@@ -317,40 +290,3 @@ class Driver:
             reasons = [training.reason for training in tried]
             most = max(set(reasons), key=reasons.count)
             raise TrialError(f"All {len(tried)} trainings failed, mostly so: {most}.")
-
-    def _weights_of(self, training: Training) -> Path:
-        """The weights of a finished training, trained again where they are gone.
-
-        Raises:
-            TrialError: The training failed this time.
-        """
-        plan = self.plan
-        sets_rate = plan.candidates.sets_rates or not plan.is_candidate(training.spec)
-        rate = training.learning_rate if sets_rate else None
-        job = Job(
-            training.stage,
-            training.job,
-            training.spec,
-            (training.seed,),
-            (rate,),
-            training.epochs,
-        )
-        weights = MemberWeights(self.folder / "models", job, 0)
-        if weights.are_finished:
-            return weights.path
-        self.listener.note(
-            f"The weights of a {training.stage} training are gone; it is repeated."
-        )
-        again = train_member(
-            self.trainers.of_job(job).train,
-            self.plan.setup,
-            self.plan.size(job.spec),
-            weights,
-        )
-        if again.status == "failed":
-            raise TrialError(f"A training to answer with failed: {again.reason}.")
-        return weights.path
-
-
-class _LatencyTimeUp(Exception):
-    """The time was over before a latency could be measured."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.tuning.trainer import Assignment, TimeUp, Trainer
@@ -60,7 +61,7 @@ class LocalExecutor:
     """Runs assignments in this process, one after the other.
 
     Args:
-        trainer_of: The trainer of a job.
+        trainer_of: Gives the trainer of a spec.
         on_epoch: Called after each epoch with the job, the member, the epochs done and
             the score.
     """
@@ -69,7 +70,7 @@ class LocalExecutor:
 
     def __init__(
         self,
-        trainer_of: Callable[[Job], Trainer],
+        trainer_of: Callable[[Spec], Trainer],
         on_epoch: Callable[[Job, int, int, float], None] = lambda *seen: None,
     ) -> None:
         self._trainer_of = trainer_of
@@ -87,10 +88,10 @@ class LocalExecutor:
         assignment = self._waiting.popleft()
         on_epoch = partial(self._on_epoch, assignment.job, assignment.member)
         try:
-            training = self._trainer_of(assignment.job).train(assignment, on_epoch)
+            trainer = self._trainer_of(assignment.job.spec)
+            return (Outcome(assignment, trainer.train(assignment, on_epoch)),)
         except TimeUp:
             return (Outcome(assignment, None),)
-        return (Outcome(assignment, training),)
 
     def close(self) -> None:
         """Forget what waits."""

@@ -1,6 +1,6 @@
 """The specs of families as the candidates of a search."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,24 +52,15 @@ class FamilyCandidates:
         return {}
 
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
-        """Raise unless the weights that backbones start from are there.
-
-        Raises:
-            ExportError: Weights are missing, or do not suit the network.
-        """
+        """Raise unless the weights that backbones start from are there."""
         from kscale.building.backbone_weights import check_weights
 
-        check_weights(self._backbones())
-
-    def _backbones(self) -> Iterator[Backbone]:
-        families = self.pool.space.families
+        families, task = self.pool.space.families, self.pool.space.task
         having = {f.name: f for f in families if "backbone" in f.all_knobs}
-        for spec in self.pool.specs() if having else ():
-            if spec.family in having:
-                blueprint = having[spec.family].blueprint(spec, self.pool.space.task)
-                for layer in flat_layers(blueprint):
-                    if isinstance(layer, Backbone):
-                        yield layer
+        specs = (s for s in self.pool.specs() if s.family in having) if having else ()
+        blueprints = (having[spec.family].blueprint(spec, task) for spec in specs)
+        layers = (layer for each in blueprints for layer in flat_layers(each))
+        check_weights(layer for layer in layers if isinstance(layer, Backbone))
 
     def keep(self, folder: Path) -> None:
         """Sizes are worked out in microseconds."""

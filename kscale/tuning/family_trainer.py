@@ -34,8 +34,8 @@ def family_network(spec: Spec, task: Task) -> Network:
     )
 
 
-class NetworkTrainer:
-    """Trains networks by a recipe, an epoch after the other.
+class FamilyTrainer:
+    """Trains and ships networks by a recipe; what each method does stands in `Trainer`.
 
     Args:
         setup: What all trainings share.
@@ -43,7 +43,9 @@ class NetworkTrainer:
     """
 
     def __init__(
-        self, setup: TrainingSetup, network: Callable[[Spec, Task], Network]
+        self,
+        setup: TrainingSetup,
+        network: Callable[[Spec, Task], Network] = family_network,
     ) -> None:
         self.setup = setup
         self.network = network
@@ -53,7 +55,6 @@ class NetworkTrainer:
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
-        """As `Trainer.train`."""
         network = self.network(assignment.job.spec, self.setup.dataset.task)
         training = RunningTraining(
             self.setup, assignment, network.size, network.unknown_flops, on_epoch
@@ -63,56 +64,41 @@ class NetworkTrainer:
         )
 
     def _trained(self, training: RunningTraining, network: Network) -> Training:
-        setup, epochs = self.setup, training.job.epochs_to
-        program = self._started(network, training.seed, training.learning_rate or 0.0)
+        setup, record = self.setup, training.record
+        program = self._started(network, record)
         training.begin(program.load)
         progress = training.progress
         outputs: Outputs = {}
-        while progress.epochs < epochs:
+        while progress.epochs < record.epochs:
             order = setup.recipe.order(
-                len(setup.dataset.train), training.seed, progress.epochs
+                len(setup.dataset.train), record.seed, progress.epochs
             )
             (loss,) = program.run_epoch([order])
             (outputs,) = program.predict(setup.dataset.validation.inputs)
             training.add_epoch(loss, outputs)
-            if progress.epochs < epochs:
+            if progress.epochs < record.epochs:
                 training.keep(program.save)
         if not outputs:
             (outputs,) = program.predict(setup.dataset.validation.inputs)
-        training.finish(program.save)
-        return training.finished(outputs)
+        return training.finished(program.save, outputs)
 
-    def _started(self, network: Network, seed: int, rate: float) -> Program:
+    def _started(self, network: Network, training: Training) -> Program:
+        setup = self.setup
         if self._placed is None:
-            setup = self.setup
             self._placed = self.engine.place(setup.dataset, setup.class_weights)
-        program = self.engine.program(network, self._placed, self.setup.recipe)
-        program.start([seed], [rate])
+        program = self.engine.program(network, self._placed, setup.recipe)
+        program.start([training.seed], [training.learning_rate or 0.0])
         return program
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
-        """As `Trainer.evaluate`."""
         data = self.setup.dataset
-        network = self.network(training.spec, data.task)
-        program = self._started(network, training.seed, training.learning_rate or 0.0)
+        program = self._started(self.network(training.spec, data.task), training)
         if program.load(weights) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
         (outputs,) = program.predict(data.parts[part].inputs)
         return self.setup.test_score(part, outputs)
 
-
-class FamilyTrainer(NetworkTrainer):
-    """Trains and ships the networks of families.
-
-    Args:
-        setup: What all trainings share.
-    """
-
-    def __init__(self, setup: TrainingSetup) -> None:
-        super().__init__(setup, family_network)
-
     def ship(self, training: Training, weights: Path, path: Path) -> str:
-        """As `Trainer.ship`."""
         data = self.setup.dataset
         model = package_model(
             training.spec,

@@ -20,19 +20,17 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from kscale.data.memory import free_bytes
 from kscale.engine.base import Latency
 from kscale.engine.engines import make_engine
 from kscale.errors import BudgetError, TrialError, reason_of
 from kscale.networks.families.base import Spec
-from kscale.networks.sizing import Size
 from kscale.runs.records import Measurement, Record, Training, training_key
 from kscale.search.pool import Pool
 from kscale.tuning.attempts import Attempts
 from kscale.tuning.plan import Plan
 from kscale.tuning.time_policy import TimePolicy
-from kscale.tuning.trainer import TimeUp
-from kscale.units import format_bytes, format_value
+from kscale.tuning.trainer import TimeUp, check_memory
+from kscale.units import format_value
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +76,6 @@ class LatencyGate:
         policy: TimePolicy | None = None,
     ) -> None:
         self.plan = plan
-        self.candidates = plan.candidates
         self.engine = make_engine(plan.request.strategy)
         self.budget = plan.budget
         self.folder = folder
@@ -89,8 +86,8 @@ class LatencyGate:
         self._known: dict[Spec, dict[int, Measurement]] = defaultdict(dict)
         for item in recorded:
             if isinstance(item, Measurement):
-                shared, width = self.candidates.by_width(item.spec)
-                self._known[shared][width] = item
+                same, width = self._alike(item.spec)
+                same[width] = item
 
     def admits(self, spec: Spec) -> bool:
         """Whether a network is fast enough; builds and measures it if need be.
@@ -103,21 +100,28 @@ class LatencyGate:
         Raises:
             TimeUp: It would have to be measured, and the time is over.
         """
-        shared, width = self.candidates.by_width(spec)
-        same = self._known[shared]
+        same, width = self._alike(spec)
         if width not in same:
             fast = {other for other in same if self._is_fast(same[other])}
             slow = same.keys() - fast
             if min(slow, default=width) < width > max(fast, default=0):
                 return False
             if self.policy.seconds_left() <= 0:
-                raise TimeUp
+                raise TimeUp(
+                    "The time limit came before the next latency could be measured"
+                )
         return self._is_fast(self.measured(spec))
+
+    def _admits_now(self, pool: Pool, index: int) -> bool | None:
+        """Whether a spec of a pool is admitted; None where there is no time left."""
+        try:
+            return self.admits(pool.spec(int(index)))
+        except TimeUp:
+            return None
 
     def measured(self, spec: Spec) -> Measurement:
         """What was measured of a network, now or before, however late it is."""
-        shared, width = self.candidates.by_width(spec)
-        same = self._known[shared]
+        same, width = self._alike(spec)
         if width not in same:
             same[width] = self._measure(spec)
             self.measurements += 1
@@ -130,9 +134,14 @@ class LatencyGate:
         names = ("latency_ms", "latency_low", "latency_high")
         return replace(training, **{name: getattr(found, name) for name in names})
 
+    def _alike(self, spec: Spec) -> tuple[dict[int, Measurement], int]:
+        """Measurements by width of networks that differ in width alone; the width."""
+        shared, width = self.plan.candidates.by_width(spec)
+        return self._known[shared], width
+
     def attempts(self, spec: Spec) -> Attempts:
         """How often measuring a network was begun and killed the process."""
-        shared, width = self.candidates.by_width(spec)
+        shared, width = self.plan.candidates.by_width(spec)
         name = training_key("latency", shared.with_knobs(width=width), None, 0, 0)
         return Attempts(self.folder / "models" / f"{name}.attempts.json")
 
@@ -147,7 +156,11 @@ class LatencyGate:
         try:
             if attempts.begin(0) >= _MOST_ATTEMPTS:
                 raise TrialError("the process died twice while measuring it")
-            self._check_memory(self.plan.size(spec))
+            size = self.plan.size(spec)
+            # Initial weights are computed and then copied into the variables.
+            needed = 2 * size.weight_bytes()
+            needed += self.budget.latency_batch * size.activation_bytes
+            check_memory("measuring it", needed, self.engine.devices())
             timer = self.plan.timer(self.engine, spec)
             times = settled_latency(timer, self._limit)
         except Exception as error:
@@ -165,25 +178,11 @@ class LatencyGate:
             seconds=round(time.monotonic() - start, 3),
         )
 
-    def _check_memory(self, size: Size) -> None:
-        """Refuse what would not fit before it takes the process down."""
-        # Initial weights are computed and then copied into the variables.
-        passed = self.budget.latency_batch * size.activation_bytes
-        needed, free = 2 * size.weight_bytes() + passed, free_bytes()
-        if needed > free and not self.engine.devices().are_gpus:
-            raise TrialError(
-                f"measuring it would hold about {format_bytes(needed)} and "
-                f"{format_bytes(free)} of memory are free"
-            )
-
     def narrow(self, pool: Pool) -> Pool:
         """The pool without what has too many FLOPs for any depth.
 
-        From the deadline on nothing is measured: what is not known then stays.
-
-        Raises:
-            BudgetError: No family has a network that is fast enough; the text names the
-                fastest that was measured.
+        From the deadline on nothing is measured: what is not known then stays. Where
+        nothing stays, the error names the fastest that was measured.
         """
         inside = np.ones(len(pool), bool)
         for family in pool.space.families:
@@ -217,26 +216,15 @@ class LatencyGate:
         return places[:0]
 
     def _first_slow(self, pool: Pool, line: Sequence[int], start: int) -> int:
-        """How many of a line, from its narrowest up, are not known to be too slow.
-
-        Args:
-            pool: The specs.
-            line: Positions in it, the narrowest first.
-            start: Where in the line to begin.
-        """
-        fast, slow, step, at = -1, len(line), 1, start
+        """How many of a line of positions, from the narrowest up, may be fast."""
+        fast, slow, at = -1, len(line), start
         while slow - fast > 1:
             admitted = self._admits_now(pool, line[at])
             if admitted is None:
                 break
-            if admitted:
-                fast = at
-            else:
-                slow = at
-            if slow < len(line):
-                at = (fast + slow) // 2
-            else:
-                at, step = min(start + step, slow - 1), 2 * step
+            fast, slow = (at, slow) if admitted else (fast, at)
+            further = min(start + max(2 * (at - start), 1), slow - 1)
+            at = further if slow == len(line) else (fast + slow) // 2
         return slow
 
     def _all_fast(
@@ -244,18 +232,11 @@ class LatencyGate:
     ) -> bool:
         """Whether the largest and the deepest of a family are fast, so that the limit
         is not likely to bind; networks too large to be asked in passing are not."""
-        if not len(places) or pool.flops[places].max() > _CHEAP_FLOPS:
+        if pool.flops[places].max() > _CHEAP_FLOPS:
             return False
         deepest = places[depths == depths.max()]
         ends = [group[np.argmax(pool.flops[group])] for group in (deepest, places)]
-        return all(self._admits_now(pool, int(index)) for index in ends)
-
-    def _admits_now(self, pool: Pool, index: int) -> bool | None:
-        """Whether a spec of the pool is admitted; None where there is no time left."""
-        try:
-            return self.admits(pool.spec(index))
-        except TimeUp:
-            return None
+        return all(self._admits_now(pool, index) for index in ends)
 
     @property
     def are_all_slow(self) -> bool:
@@ -276,11 +257,10 @@ class LatencyGate:
         shape = [item for item in spec.knobs if item[0] in ("depth", "width")]
         shown = [f"{n}={format_value(value)}" for n, value in shape or spec.knobs]
         network = f"{spec.family} ({', '.join(shown)})"
-        if took is None:
-            found = f"{network} could not be measured: {fastest.reason}"
-        else:
-            found = f"the fastest measured, {network}, takes {took:.3g} ms for a batch "
-            found += f"of {self.budget.latency_batch}"
+        found = f"{network} could not be measured: {fastest.reason}"
+        if took is not None:
+            batch = f"for a batch of {self.budget.latency_batch}"
+            found = f"the fastest measured, {network}, takes {took:.3g} ms {batch}"
         return (
             f"Nothing fits max_latency_ms={self._limit:g}: {found}. Raise the limit or "
             "choose another family."

@@ -62,11 +62,7 @@ class JobOracle(keras_tuner.Oracle):
         return {"status": "RUNNING", "values": {"spec": spec}}
 
     def begin(self, slot: str) -> str | Signal:
-        """Create the next trial for a free slot.
-
-        Returns:
-            The identifier of the trial, `WAIT` or `DONE`.
-        """
+        """Create the next trial for a free slot: its identifier, `WAIT` or `DONE`."""
         trial = self.create_trial(slot)
         waiting = {"IDLE": WAIT, "STOPPED": DONE}
         return waiting.get(trial.status) or str(trial.trial_id)

@@ -19,7 +19,6 @@ from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.folder import FORMAT
 from kscale.search import SEARCHERS
-from kscale.search.contract import Job
 from kscale.search.draws import Settings
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
@@ -36,29 +35,6 @@ from kscale.tuning.references import Majority, ReferenceSource
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 from kscale.units import format_count
-
-
-@dataclass(frozen=True)
-class Trainers:
-    """Who trains what: baselines are networks of families, whatever is searched.
-
-    Args:
-        names: Families of the candidates.
-        candidates: Trains the candidates.
-        baselines: Trains all else: baselines, which may become finalists.
-    """
-
-    names: tuple[str, ...]
-    candidates: Trainer
-    baselines: Trainer
-
-    def of_spec(self, spec: Spec) -> Trainer:
-        """The trainer of a spec."""
-        return self.candidates if spec.family in self.names else self.baselines
-
-    def of_job(self, job: Job) -> Trainer:
-        """The trainer of a job."""
-        return self.of_spec(job.spec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,22 +79,18 @@ class Plan:
             self.request.checkpoint_seconds,
         )
 
-    def trainers(self) -> Trainers:
-        """Trainers of baselines and candidates."""
+    def trainers(self) -> Callable[[Spec], Trainer]:
+        """What gives the trainer of a spec: baselines are of families always."""
         from kscale.tuning.family_trainer import FamilyTrainer  # Keras is heavy
 
         setup = self.setup
         candidates = self.candidates.trainer(setup)
         is_family = isinstance(candidates, FamilyTrainer)
         baselines = candidates if is_family else FamilyTrainer(setup)
-        return Trainers(self.candidates.names, candidates, baselines)
+        return lambda spec: candidates if self.is_candidate(spec) else baselines
 
     def searcher(self, admits: Callable[[Spec], bool] | None = None) -> StagedSearcher:
-        """Baselines, the search, finalists.
-
-        Args:
-            admits: Whether a spec may be proposed.
-        """
+        """Baselines, the search of what is admitted, finalists."""
         request, epochs = self.request, self.recipe.epochs
         settings = Settings(
             self.candidates.draws(),
@@ -241,24 +213,14 @@ def family_plan(
     recipe: Recipe,
     budget: Budget,
 ) -> Plan:
-    """A plan to search families, or the reason why there is none.
-
-    Raises:
-        BudgetError: Nothing fits the budget.
-        SpecError: A family, knob or value is unknown or does not suit the data.
-    """
+    """A plan to search families, or the error that says why there is none."""
     families = families_for(request.family, dataset.task)
     settings = {
         name: checked_value(families, name, value)
         for name, value in sorted(request.settings.items())
     }
-    space = Space(
-        families,
-        dataset.task,
-        budget,
-        tuple(request.search),
-        tuple(settings.items()),
-    )
+    fixed = tuple(settings.items())
+    space = Space(families, dataset.task, budget, tuple(request.search), fixed)
     pool = Pool(space, request.seed)
     check_missing(pool, request.family)
     notes = tuple(notes_on_families(pool, space, request.family))

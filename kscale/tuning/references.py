@@ -86,10 +86,7 @@ def score_parts(
 
 
 def constant_pairs(dataset: Dataset, part: Part) -> Pairs:
-    """What always giving the constant of the training part gives for a part.
-
-    The constant is the share of each class, or the mean value, of every target.
-    """
+    """A part, and for all of it the share of each class or the mean in training."""
     found = {}
     for target in dataset.task.targets:
         known = dataset.train.targets[target.name]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
 from pathlib import Path
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import Any, TypeVar
 
 import numpy as np
@@ -167,11 +167,7 @@ class SearchRequest:
             )
 
     def budget(self, memory_batch: int = 32) -> Budget:
-        """The limits.
-
-        Args:
-            memory_batch: Examples of a training step.
-        """
+        """The limits; memory is that of training steps of so many examples."""
         names = [item.name for item in fields(Budget) if item.name in OPTIONS]
         limits = {name: getattr(self, name) for name in names}
         return Budget(**limits, memory_batch=memory_batch)
@@ -208,19 +204,8 @@ def single_request(
     data: Any = "digits",
     **options: Any,
 ) -> SearchRequest:
-    """A search whose space is one network, and whose budget is the size of that one.
-
-    Args:
-        family: Name of a family.
-        knobs: Values of its knobs, `learning_rate` included; the others keep their
-            defaults.
-        data: Anything `kscale.load_dataset` takes.
-        options: Further options, by name.
-
-    Raises:
-        DataError: The data cannot be read, or cannot be trained on.
-        SpecError: The family or a knob is unknown, or does not suit the data.
-    """
+    """A search whose space is one network, and whose budget is the size of that one;
+    the arguments are those of `kscale.train`."""
     chosen = find_family(family)
     dataset = load_dataset(data)
     given = dict(knobs or {})
@@ -241,18 +226,23 @@ def with_options(names: Sequence[str]) -> Callable[[Function], Function]:
     """A decorator that says what the `**options` of a function are.
 
     They stand in its signature, and in its docstring in place of `{options}`; an option
-    that is none of them is refused with the nearest name.
-
-    Args:
-        names: Names of options; those that are parameters of the function, too, stay
-            as they are.
+    that is none of them is refused with the nearest name. Parameters of the function
+    that have the name of an option stay as they are.
     """
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
         named = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
         allowed = dict.fromkeys([*(p.name for p in named), *names])
-        others = [_parameter(OPTIONS[name]) for name in [*allowed][len(named) :]]
+        others = [
+            inspect.Parameter(
+                item.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default={} if item.default is MISSING else item.default,
+                annotation=item.type,
+            )
+            for item in map(OPTIONS.__getitem__, [*allowed][len(named) :])
+        ]
 
         @wraps(function)
         def checked(*arguments: Any, **options: Any) -> Any:
@@ -263,25 +253,10 @@ def with_options(names: Sequence[str]) -> Callable[[Function], Function]:
 
         parameters = sorted([*others, *named], key=lambda each: each.kind)
         checked.__dict__["__signature__"] = signature.replace(parameters=parameters)
-        described = "\n".join(map(_entry, names)).strip()
+        wrapper = TextWrapper(88, 8 * " ", 12 * " ")
+        texts = (wrapper.fill(f"{name}: {TEXTS[name]}") for name in names)
+        described = "\n".join(texts).strip()
         checked.__doc__ = (function.__doc__ or "").replace("{options}", described)
         return checked  # type: ignore[return-value]
 
     return decorate
-
-
-def _parameter(item: Field[Any]) -> inspect.Parameter:
-    default = {} if item.default is MISSING else item.default
-    return inspect.Parameter(
-        item.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=item.type,
-    )
-
-
-def _entry(name: str) -> str:
-    """An option as an entry of `Args:`."""
-    margin, hanging = 8 * " ", 12 * " "
-    text = f"{name}: {TEXTS[name]}"
-    return fill(text, 88, initial_indent=margin, subsequent_indent=hanging)

@@ -39,12 +39,8 @@ class TimePolicy:
         return self._end - self._clock()
 
     def allowance(self, cost: Callable[[Job], float], began: int = 0) -> Allowance:
-        """What a searcher may propose now.
-
-        Args:
-            cost: Seconds that a job will take.
-            began: Trainings that were recorded when the session began.
-        """
+        """What a searcher may propose now, by the seconds that a job will take and the
+        number of trainings that were recorded when the session began."""
         return Allowance(
             self.seconds_left(),
             cost,

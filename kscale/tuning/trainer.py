@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,6 +39,11 @@ logger = logging.getLogger(__name__)
 EpochSeen = Callable[[int, float], None]
 """Called after each epoch with the epochs done and the score."""
 
+Write = Callable[[Path, Progress], None]
+"""Writes a checkpoint: the weights, and how far the training has come."""
+
+_MOST_DEATHS = 2
+
 
 class TimeUp(Exception):
     """The time limit ended a training, whose checkpoint is on disk."""
@@ -55,6 +61,7 @@ class Assignment:
             None to begin anew.
         target: Where checkpoints of this attempt are written.
         seconds: Time that is left.
+        deaths: Processes that died of earlier attempts and came no further.
     """
 
     job: Job
@@ -63,6 +70,7 @@ class Assignment:
     start: Path | None
     target: Path
     seconds: float = math.inf
+    deaths: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +93,12 @@ class TrainingSetup:
     class_weights: str = "none"
     checkpoint_seconds: float = 15.0
 
-    def stored_in(self, folder: Path) -> "StoredSetup":
-        """The setup for another process, with the data set laid in a folder.
-
-        Raises:
-            DataError: The folder cannot be written.
-        """
+    def stored_in(self, folder: Path) -> "Callable[[], TrainingSetup]":
+        """What opens the setup in another process, from data laid in a folder."""
         store_dataset(self.dataset, folder)
         shared = {item.name: getattr(self, item.name) for item in fields(self)}
         del shared["dataset"]
-        return StoredSetup(folder, shared)
+        return partial(_opened, folder, shared)
 
     def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
         """Labels of a part, and what a network gave for its examples."""
@@ -106,25 +110,8 @@ class TrainingSetup:
         return evaluate_test(self.objective, self.dataset.task, pairs)
 
 
-@dataclass(frozen=True)
-class StoredSetup:
-    """A setup that can be pickled; see `TrainingSetup.stored_in`.
-
-    Args:
-        folder: Where the data set lies.
-        shared: All else of the setup, by field.
-    """
-
-    folder: Path
-    shared: dict[str, Any]
-
-    def open(self) -> TrainingSetup:
-        """The setup, with the data set opened from its folder.
-
-        Raises:
-            DataError: The folder holds no data set any more.
-        """
-        return TrainingSetup(open_dataset(self.folder), **self.shared)
+def _opened(folder: Path, shared: dict[str, Any]) -> TrainingSetup:
+    return TrainingSetup(open_dataset(folder), **shared)
 
 
 class Trainer(Protocol):
@@ -160,6 +147,16 @@ class Trainer(Protocol):
         """
 
 
+def check_memory(what: str, needed: int, devices: Devices) -> None:
+    """Refuse what would take the process down for want of memory."""
+    free = free_bytes()
+    if needed > free and not devices.are_gpus:
+        raise TrialError(
+            f"{what} would hold about {format_bytes(needed)} and {format_bytes(free)} "
+            "of memory are free"
+        )
+
+
 class RunningTraining:
     """A training while it runs: its time, progress, checkpoints and record.
 
@@ -188,40 +185,30 @@ class RunningTraining:
     ) -> None:
         self.setup = setup
         self.assignment = assignment
-        self.job = assignment.job
+        self.job = job = assignment.job
         self.on_epoch = on_epoch
         self.progress = Progress()
         self._began = self._saved = time.monotonic()
         self._seconds_before = 0.0
         self.record = Training(
-            key=self.job.key(assignment.member),
-            stage=self.job.stage,
-            job=self.job.index,
+            key=job.key(assignment.member),
+            stage=job.stage,
+            job=job.index,
             member=assignment.member,
-            spec=self.job.spec,
+            spec=job.spec,
             params=size.params,
             trainable=size.trainable,
             flops=size.flops,
             bytes=size.weight_bytes(),
-            seed=self.seed,
-            learning_rate=self.learning_rate,
-            epochs_from=self.job.epochs_from,
-            epochs=self.job.epochs_to,
+            seed=job.seeds[assignment.member],
+            learning_rate=job.learning_rates[assignment.member],
+            epochs_from=job.epochs_from,
+            epochs=job.epochs_to,
             full_epochs=setup.recipe.epochs,
-            parent=self.job.parent,
+            parent=job.parent,
             unknown_flops=unknown_flops,
             memory=size.training_bytes(setup.recipe.batch_size),
         )
-
-    @property
-    def seed(self) -> int:
-        """Decides initial weights, dropout and order of examples."""
-        return self.job.seeds[self.assignment.member]
-
-    @property
-    def learning_rate(self) -> float | None:
-        """Largest learning rate; None where the code of a user's model decides."""
-        return self.job.learning_rates[self.assignment.member]
 
     @property
     def seconds(self) -> float:
@@ -231,35 +218,28 @@ class RunningTraining:
     def run(self, train: Callable[[], Training], devices: Devices) -> Training:
         """The record that a function returns, or the record of its failure.
 
-        Args:
-            train: Trains the member.
-            devices: Where it is trained.
-
         Raises:
             ResultsError, TimeUp: As `Trainer.train`.
         """
         try:
-            self._check_memory(devices)
+            self._check_survival(devices)
             return train()
         except (TimeUp, ResultsError):
             raise
         except Exception as error:
             logger.debug("a training failed", exc_info=True)
-            return self.failed(reason_of(error))
-
-    def failed(self, reason: str) -> Training:
-        """The record of a training that failed."""
-        seconds = round(self.seconds, 3)
-        return replace(self.record, status="failed", reason=reason, seconds=seconds)
-
-    def _check_memory(self, devices: Devices) -> None:
-        """Refuse a training that would end the process for want of memory."""
-        needed, free = self.record.memory, free_bytes()
-        if needed > free and not devices.are_gpus:
-            raise TrialError(
-                f"training would hold about {format_bytes(needed)} and "
-                f"{format_bytes(free)} of memory are free"
+            return replace(
+                self.record,
+                status="failed",
+                reason=reason_of(error),
+                seconds=round(self.seconds, 3),
             )
+
+    def _check_survival(self, devices: Devices) -> None:
+        """Refuse a training that would end the process, by what it did or will hold."""
+        if self.assignment.deaths >= _MOST_DEATHS:
+            raise TrialError("the process died twice while training it")
+        check_memory("training", self.record.memory, devices)
 
     def begin(self, load: Callable[[Path], Progress | None]) -> None:
         """Go on from where the assignment starts, or anew where that is not possible.
@@ -277,14 +257,11 @@ class RunningTraining:
             self.progress.is_finished = False
 
     def add_epoch(self, loss: float | None, outputs: Outputs) -> None:
-        """Note that an epoch is done.
+        """Note that an epoch is done, its mean loss and score, which must be finite.
 
         Args:
-            loss: Mean loss of the epoch, if known.
+            loss: None where it is not known.
             outputs: Of the network, for the validation part.
-
-        Raises:
-            TrialError: The loss or the score is not finite.
         """
         progress = self.progress
         progress.epochs += 1
@@ -295,11 +272,7 @@ class RunningTraining:
         self.add_score(outputs)
 
     def add_score(self, outputs: Outputs) -> None:
-        """Note the score after the last epoch.
-
-        Raises:
-            TrialError: The score is not finite.
-        """
+        """Note the score after the last epoch, which must be finite."""
         pairs = self.setup.pairs("validation", outputs)
         score = mean_score(self.setup.objective, self.setup.dataset.task, pairs)
         epochs = self.progress.epochs
@@ -309,9 +282,7 @@ class RunningTraining:
         if self.on_epoch is not None:
             self.on_epoch(epochs, score)
 
-    def keep(
-        self, write: Callable[[Path, Progress], None], is_last: bool = False
-    ) -> None:
+    def keep(self, write: Write, is_last: bool = False) -> None:
         """Write a checkpoint of an unfinished training when it is time to.
 
         Args:
@@ -319,32 +290,16 @@ class RunningTraining:
             is_last: Whether the last epoch is done, so that no time is needed.
 
         Raises:
-            ResultsError: The checkpoint cannot be written.
             TimeUp: The time is over.
         """
         now = time.monotonic()
         is_late = now - self._began >= self.assignment.seconds and not is_last
         if is_late or now - self._saved >= self.setup.checkpoint_seconds:
-            self.save(write)
+            self._save(write)
         if is_late:
             raise TimeUp
 
-    def finish(self, write: Callable[[Path, Progress], None]) -> None:
-        """Write the finished weights.
-
-        Raises:
-            ResultsError: They cannot be written.
-        """
-        self.progress.epochs = self.job.epochs_to
-        self.progress.is_finished = True
-        self.save(write)
-
-    def save(self, write: Callable[[Path, Progress], None]) -> None:
-        """Write a checkpoint now.
-
-        Raises:
-            ResultsError: The checkpoint cannot be written.
-        """
+    def _save(self, write: Write) -> None:
         self.progress.seconds = self.seconds
         path = self.assignment.target
         try:
@@ -353,27 +308,30 @@ class RunningTraining:
             raise ResultsError(f"{path} cannot be written: {error}.") from error
         self._saved = time.monotonic()
 
-    def finished(self, outputs: Outputs, **changes: Any) -> Training:
-        """The record of the training, which is finished and saved.
+    def finished(self, write: Write, outputs: Outputs, **changes: Any) -> Training:
+        """Write the finished weights; the record of the training.
 
         Args:
+            write: Writes a checkpoint.
             outputs: Of the network, for the validation part.
             changes: Items of the record that are otherwise.
         """
-        setup = self.setup
+        setup, progress = self.setup, self.progress
+        progress.epochs = self.job.epochs_to
+        progress.is_finished = True
+        self._save(write)
         pairs = setup.pairs("validation", outputs)
         done = evaluate(setup.objective, setup.dataset.task, pairs)
         sign = 1.0 if setup.objective.higher_is_better else -1.0
-        gains = [sign * value for value in self.progress.curve["score"]]
+        gains = [sign * value for value in progress.curve["score"]]
+        steady = setup.recipe.steady_epochs()
         found = {
             "score": done.score,
             "stderr": done.stderr,
             "examples": done.examples,
             "metrics": dict(done.metrics),
-            "undertrained": is_undertrained(
-                gains, setup.recipe.steady_epochs(), done.stderr
-            ),
-            "seconds": round(self.progress.seconds, 3),
-            "curve": self.progress.curve,
+            "undertrained": is_undertrained(gains, steady, done.stderr),
+            "seconds": round(progress.seconds, 3),
+            "curve": progress.curve,
         }
         return replace(self.record, **{**found, **changes})

@@ -106,6 +106,9 @@ def test_report_writes_pictures_and_pages(
     path = tmp_path / f"front.{suffix}"
     assert call("report", str(folder), "-o", str(path)).exit_code == 0
     assert path.stat().st_size > 1000
+    other = call("report", str(folder), "-o", str(tmp_path / "front.pdf"))
+    assert other.exit_code == 1
+    assert "is written as .html, .png, .svg, not 'front.pdf'" in other.stderr
 
 
 def test_report_says_that_a_model_is_missing(folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from contracts.source import CHECKS, Check, Checked
 from shared_data import SHARED, needs
 
 from kscale.data.loading import load_dataset
-from kscale.data.sources.embedded import SOURCES
+from kscale.data.sources.embedded import SOURCES, read
 
 MNIST = SHARED / "data" / "mnist.npz"
 MADE = ["images", "vectors", "tokens"]
@@ -19,7 +19,7 @@ MADE = ["images", "vectors", "tokens"]
 
 @cache
 def embedded(name: str) -> Checked:
-    return Checked(name, SOURCES[name].read()[0])
+    return Checked(name, read(name)[0])
 
 
 @pytest.fixture(scope="module", params=MADE)

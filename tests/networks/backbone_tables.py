@@ -7,7 +7,7 @@ from unittest import mock
 import keras
 
 from kscale import count_model
-from kscale.networks.backbones import NETWORKS, Counts
+from kscale.networks.backbones import NETWORKS, Network
 
 
 class _Asked(Exception):
@@ -52,19 +52,19 @@ def count(network: str, side: int) -> tuple[tuple[int, ...], tuple[int, int, int
     return (features, size.params, size.params - size.trainable), costs
 
 
-def counts(network: str) -> Counts:
-    """The row of one network."""
-    sides = NETWORKS[network].sides
-    found = {side: count(network, side) for side in sides}
+def counts(network: str) -> Network:
+    """The row of one network, for the sides that its row has."""
+    known = NETWORKS[network]
+    found = {side: count(network, side) for side in known.costs}
     fixed = {figures for figures, _ in found.values()}
     assert len(fixed) == 1, network
     costs = {side: cost for side, (_, cost) in found.items()}
-    return Counts(*fixed.pop(), *files(network), costs)  # type: ignore[call-arg]
+    return Network(*known[:3], *fixed.pop(), *files(network), costs)  # type: ignore[call-arg]
 
 
 def files(network: str) -> tuple[str, tuple[int, ...]]:
     """Name of the files of ImageNet weights, and the sides that have their own."""
-    asked = {side: file_asked(network, side) for side in NETWORKS[network].sides}
+    asked = {side: file_asked(network, side) for side in NETWORKS[network].costs}
     largest = asked[max(asked)]
     if len({*asked.values()}) == 1:
         return largest, ()
@@ -72,7 +72,7 @@ def files(network: str) -> tuple[str, tuple[int, ...]]:
     return largest.replace(f"_{max(asked)}_", "_{side}_"), trained
 
 
-def entry(network: str, counts: Counts) -> str:
+def entry(network: str, counts: Network) -> str:
     """The lines of one row: what holds for all sides, then a line for each side."""
     row = counts._asdict()
     sides = [
@@ -82,6 +82,6 @@ def entry(network: str, counts: Counts) -> str:
     return f' "{network}": {start}, "costs": {{\n' + ",\n".join(sides) + "\n }}"
 
 
-def text(rows: dict[str, Counts]) -> str:
+def text(rows: dict[str, Network]) -> str:
     """The whole file."""
     return "{\n" + ",\n".join(entry(*row) for row in rows.items()) + "\n}\n"

@@ -21,7 +21,7 @@ BINDING = {"max_params": 5000}
 
 
 def notes(results: Sequence[Record], **identity: Any) -> list[str]:
-    return list(make_report(made_run(**identity), results).notes)
+    return list(map(str, make_report(made_run(**identity), results).notes))
 
 
 def has(found: list[str], text: str) -> bool:
@@ -149,7 +149,7 @@ def uneven_notes(counts: list[int], **identity: Any) -> str:
     """The notes of a run on ten classes of these training examples."""
     run = made_run(**identity)
     run["data"]["class_counts"] = {"label": counts}
-    return " ".join(make_report(run, digits_results()).notes)
+    return " ".join(map(str, make_report(run, digits_results()).notes))
 
 
 def test_uneven_classes_are_said_with_what_to_do() -> None:

@@ -101,12 +101,6 @@ def test_a_plot_is_written_in_the_form_of_its_suffix(
     assert b"PNG" in start if suffix == ".png" else b"<?xml" in start
 
 
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    report = make_report(made_run(), digits_results())
-    with pytest.raises(ResultsError, match="a .png or .svg file"):
-        plot_report(report, tmp_path / "front.pdf")
-
-
 def test_nothing_cannot_be_plotted() -> None:
     with pytest.raises(ResultsError, match="nothing to plot"):
         plot_data(make_report(made_run(), []))

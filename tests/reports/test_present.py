@@ -176,7 +176,9 @@ def test_json_is_none_without_a_present_model() -> None:
 
 
 def test_its_note_says_what_it_was_fed_and_what_its_score_may_owe() -> None:
-    note = next(note for note in whole().notes if note.startswith("mine.keras"))
+    note = next(
+        note for note in map(str, whole().notes) if note.startswith("mine.keras")
+    )
     assert "divided by 16 (with the raw inputs it scores 31.0 %)" in note
     assert "its scores are too high" in note
 

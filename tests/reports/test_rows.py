@@ -225,4 +225,4 @@ def test_a_training_of_less_than_full_length_is_marked_and_no_answer() -> None:
     assert any(line.split()[:4] == ["~", "cnn", "1", "16"] for line in text.split("\n"))
     assert "~ a shorter training than others had, so no answer" in text
     assert "~" not in report_text(before, 100, all_rows=True)
-    assert not any("scored above the best" in note for note in report.notes)
+    assert not any("scored above the best" in note for note in map(str, report.notes))

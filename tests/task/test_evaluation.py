@@ -10,11 +10,11 @@ from kscale.task.evaluation import (
     evaluate_test,
     mean_error,
     mean_score,
+    share_error,
 )
 from kscale.task.heads import HEADS
 from kscale.task.heads.base import Objective
-from kscale.task.objectives import metric_names, task_objective
-from kscale.task.standard_errors import share_error
+from kscale.task.objectives import shown_metrics, task_objective
 from kscale.task.tasks import Target, Task
 
 KIND, OTHER = Target("kind", "classes", 3), Target("other", "classes", 2)
@@ -73,6 +73,25 @@ def test_the_error_of_a_share_is_binomial_with_two_of_each_added() -> None:
     assert share_error([1] * 90 + [0] * 10) == pytest.approx(expected)
 
 
+def test_the_error_of_a_perfect_accuracy_is_not_zero() -> None:
+    wanted = np.zeros(96, int)
+    given = np.tile([1.0, 0.0], (96, 1))
+    # Agresti & Coull: (96 + 2) / (96 + 4) = .98 of 100.
+    error = stderr_of(
+        task_objective("accuracy", Task((), (OTHER,))), OTHER, wanted, given
+    )
+    assert error == pytest.approx(np.sqrt(0.98 * 0.02 / 100))
+
+
+def test_the_jackknife_gives_the_error_of_a_mean() -> None:
+    rng = np.random.default_rng(1)
+    wanted = np.zeros((2000, 1))
+    given = rng.exponential(1.0, (2000, 1))
+    error = stderr_of(task_objective("mae", Task((), (PRICE,))), PRICE, wanted, given)
+    # Standard deviation 1 over the root of 2,000; 20 groups give it to about 16 %.
+    assert error == pytest.approx(1 / np.sqrt(2000), rel=0.6)
+
+
 def test_a_target_twice_has_the_error_of_one_and_two_have_less() -> None:
     task = Task((), (OTHER, Target("again", "classes", 2)))
     objective = task_objective(None, task)
@@ -103,7 +122,7 @@ def test_metrics_have_the_names_that_are_promised(name: str | None) -> None:
     task, pairs = made_task(KIND, OTHER, PRICE)
     objective = task_objective(name, task)
     done = evaluate_test(objective, task, pairs)
-    assert list(done.metrics) == metric_names(task, objective)
+    assert list(done.metrics) == [*shown_metrics(task, objective)]
     assert done.metrics.keys() == done.metric_errors.keys()
     assert all(error > 0 for error in done.metric_errors.values())
     assert done.confusion.keys() == {"kind", "other"}

@@ -4,7 +4,7 @@ import pytest
 
 from kscale.errors import DataError
 from kscale.task.heads import HEADS
-from kscale.task.objectives import find_objective, metric_names, task_objective
+from kscale.task.objectives import find_objective, shown_metrics, task_objective
 from kscale.task.tasks import Target, Task
 
 CLASSES = Target("y", "classes", 6)
@@ -109,7 +109,7 @@ def test_a_metric_that_one_target_lacks_is_refused_with_its_name() -> None:
 
 def test_metrics_of_each_target_hold_its_objective() -> None:
     task = Task((), (KIND, PRICE))
-    assert metric_names(task, task_objective("loss", task)) == [
+    assert [*shown_metrics(task, task_objective("loss", task))] == [
         *(f"kind/{name}" for name in ("loss", *HEADS["classes"].shown)),
         *(f"price/{name}" for name in ("loss", *HEADS["real"].shown)),
     ]

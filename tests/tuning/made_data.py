@@ -14,10 +14,10 @@ from kscale.engine.base import Network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import PlacedData
-from kscale.networks.families import FAMILIES, find_family
+from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
-from kscale.tuning.attempts import MemberWeights, train_member
+from kscale.tuning.attempts import MemberWeights
 
 
 @cache
@@ -65,10 +65,4 @@ def weights_of(program: EpochProgram) -> np.ndarray:
 
 def train_in(folder: Path, trainer: Any, job: Job, **more: Any) -> Any:
     """The record of the first member of a job, trained in a folder of checkpoints."""
-    spec, task = job.spec, trainer.setup.dataset.task
-    if spec.family in FAMILIES:
-        size = find_family(spec.family).size(spec, task)
-    else:
-        size, _ = trainer.models.counted(spec)
-    weights = MemberWeights(folder, job, 0)
-    return train_member(trainer.train, trainer.setup, size, weights, **more)
+    return MemberWeights(folder, job, 0).train(trainer, **more)

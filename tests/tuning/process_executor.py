@@ -5,7 +5,7 @@ Nothing is shared with them but files: the data set as it is stored, and checkpo
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -16,16 +16,16 @@ from kscale.runs.records import Training
 from kscale.tuning.executor import Outcome
 from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import Assignment, StoredSetup, TimeUp
+from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
 
 _trainer: FamilyTrainer
 _folder: Path
 
 
-def _start(stored: StoredSetup) -> None:
+def _start(folder: Path, opened: Callable[[], TrainingSetup]) -> None:
     global _trainer, _folder
-    _folder = stored.folder
-    _trainer = FamilyTrainer(stored.open())
+    _folder = folder
+    _trainer = FamilyTrainer(opened())
 
 
 def _train(assignment: Assignment) -> Training | None:
@@ -51,9 +51,9 @@ class ProcessExecutor:
 
     def __init__(self, plan: Plan, folder: Path, slots: int = 2) -> None:
         self.slots = slots
-        stored = plan.setup.stored_in(folder)
+        stored = folder, plan.setup.stored_in(folder)
         context = get_context("spawn")
-        self._make = partial(ProcessPoolExecutor, slots, context, _start, (stored,))
+        self._make = partial(ProcessPoolExecutor, slots, context, _start, stored)
         self._pool = self._make()
         self._out: dict[Future[Training | None], Assignment] = {}
         self.most_out = 0

@@ -29,7 +29,7 @@ from pathlib import Path
 from kscale.tuning.family_trainer import FamilyTrainer
 
 setup, assignment = pickle.loads(Path(sys.argv[1]).read_bytes())
-record = FamilyTrainer(setup.open()).train(assignment)
+record = FamilyTrainer(setup()).train(assignment)
 Path(sys.argv[1]).write_bytes(pickle.dumps(record))
 """
 

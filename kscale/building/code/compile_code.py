@@ -113,7 +113,7 @@ def _loss(target: Target, settings: TrainingSettings) -> Any:
     head, smoothing = target.head, settings.label_smoothing
     if smoothing and head.one_hot_loss:
         return Code("smoothed")
-    extra = {"label_smoothing": smoothing} if smoothing and head.smooths else {}
+    extra = {"label_smoothing": smoothing} if smoothing and head.is_named else {}
     return call(f"keras.losses.{head.loss.name}", **head.loss.arguments, **extra)
 
 

@@ -3,23 +3,19 @@
 import ast
 import keyword
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from kscale.building.code.blocks import Block, blocks_of
-from kscale.building.code.layout import (
-    INDENT,
-    Code,
-    header,
-    identifier,
-    literal,
-    statement,
-)
+from kscale.building.code.layout import INDENT, Code, identifier, literal, statement
 from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, call
-from kscale.naming import input_names, layer_name
+from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+
+_FREE = ("units", "filters", "strides")
+"""Fields of records that may become arguments of a function."""
 
 
 def network_code(blueprint: Blueprint) -> tuple[str, ...]:
@@ -29,15 +25,17 @@ def network_code(blueprint: Blueprint) -> tuple[str, ...]:
     Layers have the names and the weights that kscale's `build_model` gives them. A
     `Repeat` is a loop, and bodies that differ in numbers only are one function.
     """
-    writer = _Writer(blocks_of(blueprint.layers))
-    model = "\n".join(writer.model(blueprint))
-    blocks = ["\n".join(writer.function(block)) for block in writer.blocks]
-    called = set(re.findall(r"\b\w+(?=\()", "\n".join((model, *blocks))))
+    names = "keras layers range x i name inputs outputs build_model compile_model"
+    taken = {*names.split(), "smoothed", *keyword.kwlist, *layer_functions()}
+    blocks = _blocks_of(blueprint.layers, taken)
+    functions = ["\n".join(_function(block, taken)) for block in blocks]
+    by_repeat = {name: block for block in blocks for name in block.uses}
+    model = "\n".join(_build_model(blueprint, by_repeat, taken))
+    called = set(re.findall(r"\b\w+(?=\()", "\n".join((model, *functions))))
     known = layer_functions().items()
-    return (*(text for name, text in known if name in called), *blocks, model)
+    return (*(text for name, text in known if name in called), *functions, model)
 
 
-@cache
 def layer_functions() -> dict[str, str]:
     """By name, text of the functions that make layers, beside those of Keras."""
     texts = texts_of_models().items()
@@ -55,47 +53,68 @@ def texts_of_models() -> dict[str, str]:
             start = min(it.lineno for it in (node, *node.decorator_list))
             found[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
         elif found:
-            return found  # what follows is not printed
+            break  # what follows is not printed
     return found
 
 
-@cache
-def _reserved() -> frozenset[str]:
-    """Names that no variable may have."""
-    taken = ("keras", "layers", "range", "x", "i", "name", "inputs", "outputs")
-    more = ("build_model", "compile_model", "smoothed", *keyword.kwlist)
-    return frozenset({*taken, *more, *layer_functions()})
+class _Block(NamedTuple):
+    """A function for one copy of a body that several layers repeat with other numbers.
 
-
-class _Frame(NamedTuple):
-    """Where lines are written.
-
-    Args:
-        scope: Variables that hold the layers' outputs, by name.
-        name: Keras name of what encloses the layers, with variables in braces.
-        lines: The lines so far.
-        indent: Spaces before a line.
-        taken: Variables in use.
-        shared: Variables of layers that are made before a loop, and what makes them,
-            by the layer's name; None where layers are made where they are called.
+    `body` has the names of the arguments where the numbers differ; `uses` are the
+    arguments of each `Repeat`, by its name.
     """
 
-    scope: Scope
     name: str
-    lines: list[str]
-    indent: str
-    taken: set[str]
-    shared: dict[str, tuple[str, Call]] | None = None
+    body: tuple[Layer, ...]
+    uses: dict[str, dict[str, Any]]
 
-    def assign(self, target: str, value: Any) -> Code:
-        """Write that a variable takes a value, or is returned; give the variable."""
-        start = "return " if target == "return" else f"{target} = "
-        self.lines.extend(statement(start, value, self.indent))
-        return Code(target)
 
-    def inside(self, **changes: Any) -> "_Frame":
-        """A frame whose variables are free again after its lines."""
-        return self._replace(taken={*self.taken}, **changes)
+def _blocks_of(layers: tuple[Layer, ...], taken: set[str]) -> list[_Block]:
+    groups: dict[Any, list[Repeat]] = {}
+    for layer in layers:
+        if isinstance(layer, Repeat) and _stands_alone(layer):
+            form = tuple(map(_fixed, layer.body))
+            groups.setdefault(form, []).append(layer)
+    return [_block(group, taken) for group in groups.values() if len(group) > 1]
+
+
+def _fixed(layer: Layer) -> Any:
+    """What must be equal in two bodies that one function writes."""
+    fields = vars(layer).items()
+    fixed = [(name, it) for name, it in fields if name not in _FREE or not it]
+    return (type(layer), *fixed)
+
+
+def _stands_alone(repeat: Repeat) -> bool:
+    """Whether a function can be the body: nothing around it is read or made once."""
+    is_flat = not any(isinstance(layer, Repeat) for layer in repeat.body)
+    is_made_anew = repeat.times == 1 or not repeat.shared
+    return is_flat and is_made_anew and not [*_read_inside(repeat)]
+
+
+def _block(group: list[Repeat], taken: set[str]) -> _Block:
+    values: dict[str, tuple[Any, ...]] = {}
+    body = []
+    for copies in zip(*(repeat.body for repeat in group), strict=True):
+        changed = {}
+        for field in _FREE:
+            used = tuple(getattr(layer, field, None) for layer in copies)
+            if len(set(used)) > 1:
+                known = (it for it in values if it.endswith(field))
+                longer = re.sub(r"\W", "_", f"{copies[0].name}_{field}")
+                new = longer if field in values else field
+                name = next((it for it in known if values[it] == used), new)
+                values[name], changed[field] = used, Code(name)
+        body.append(replace(copies[0], **changed))
+    uses = {
+        repeat.name: {name: Code(literal(used[index])) for name, used in values.items()}
+        for index, repeat in enumerate(group)
+    }
+    base = re.sub(r"\d+$", "", group[0].name.split("/")[-1])
+    # The functions of the first blocks of stages are told from those of the others.
+    is_first = all(item.times == 1 and item.name.endswith("1") for item in group)
+    name = identifier(f"first_{base}" if is_first else base, taken)
+    return _Block(name, tuple(body), uses)
 
 
 def name_code(name: str) -> Code:
@@ -114,165 +133,170 @@ def _named(call: Call, name: str) -> Call:
     return replace(call, options=options)
 
 
-class _Writer:
-    """Writes layers one after the other, as statements of Python."""
+class _Writer(NamedTuple):
+    """Writes layers one after the other, as statements of Python.
 
-    def __init__(self, blocks: list[Block]) -> None:
-        taken = {*_reserved()}
-        self.blocks = [replace(b, name=identifier(b.name, taken)) for b in blocks]
-        self.by_repeat = {name: b for b in self.blocks for name in b.values}
+    Args:
+        lines: The lines so far.
+        taken: Names that no new variable may have.
+        blocks: Functions for bodies, by the name of the `Repeat`.
+        scope: Variables that hold the layers' outputs, by name.
+        name: Keras name of what encloses the layers, with variables in braces.
+        indent: Spaces before a line.
+        outside: The writer of what stands before a loop over shared layers, and the
+            variables of the layers, by their Keras names.
+    """
 
-    def model(self, blueprint: Blueprint) -> list[str]:
-        """The definition of `build_model`."""
-        taken = {*_reserved(), *(block.name for block in self.blocks)}
-        start = ["def build_model() -> keras.Model:"]
-        start.append(f'{INDENT}"""The network, with new weights."""')
-        frame = _Frame(Scope(), "", start, INDENT, taken)
-        entry = self._inputs(blueprint, frame)
-        last = blueprint.layers[-1]
-        ends = blueprint.outputs == (last.name,) and not isinstance(last, Repeat)
-        target = "outputs" if ends else None
-        self._layers(blueprint.layers, entry, frame, blueprint.outputs, target)
-        given = {layer_name(name): frame.scope[name] for name in blueprint.outputs}
-        if len(given) > 1:
-            result = frame.assign("outputs", given)
-        else:
-            result = given.popitem()[1]
-        frame.assign("return", call("keras.Model", Code("inputs"), Code(result)))
-        return frame.lines
+    lines: list[str]
+    taken: set[str]
+    blocks: Mapping[str, _Block]
+    scope: Scope
+    name: str = ""
+    indent: str = INDENT
+    outside: "tuple[_Writer, dict[str, Code]] | None" = None
 
-    def _inputs(self, blueprint: Blueprint, frame: _Frame) -> Code:
-        """Write what makes the inputs, and give the first of them."""
-        names = input_names(item.name for item in blueprint.inputs)
-        calls: dict[str, Call] = {}
-        for item in blueprint.inputs:
-            name = names[item.name]
-            dtype = {} if item.dtype == "float32" else {"dtype": item.dtype}
-            calls[name] = call("keras.Input", tuple(item.shape), **dtype, name=name)
-            several = len(blueprint.inputs) > 1
-            read = f"inputs[{literal(name)}]" if several else "inputs"
-            frame.scope[item.name] = Code(read)
-        frame.assign("inputs", calls if len(calls) > 1 else calls.popitem()[1])
-        first: Code = frame.scope[blueprint.inputs[0].name]
-        return first
+    def assign(self, target: str, value: Any) -> Code:
+        """Write that a variable takes a value, or is returned; give the variable."""
+        start = "return " if target == "return" else f"{target} = "
+        self.lines.extend(statement(start, value, self.indent))
+        return Code(target)
 
-    def function(self, block: Block) -> list[str]:
-        """The definition of a block's function."""
-        lines = header(block.name, ("x", "name", *block.arguments))
-        taken = {*_reserved(), *block.arguments}
-        frame = _Frame(Scope(), "{name}.", lines, INDENT, taken)
-        frame.scope[BODY_INPUT] = Code("x")
-        self._layers(block.body, Code("x"), frame, (), "return")
-        return lines
-
-    def _layers(
+    def write(
         self,
         layers: tuple[Layer, ...],
         entry: Code,
-        frame: _Frame,
-        kept: tuple[str, ...] = (),
-        target: str | None = "x",
+        into: str | None,
+        outputs: tuple[str, ...] = (),
     ) -> Code:
         """Write layers, and give the variable that holds the output of the last.
 
         Args:
             layers: What to write.
             entry: Variable that holds what enters.
-            frame: Where to write.
-            kept: Names that are read when all layers are written.
-            target: Variable for the output of the last layer; None for any.
+            into: Variable for the output of the last layer; None for any.
+            outputs: Names that are read when all layers are written.
         """
-        if entry == "x" and _is_read_later(BODY_INPUT, layers):
+        kept = {*outputs, *_read_apart(layers)}
+        if entry == "x" and BODY_INPUT in kept:
             # `x` changes before what entered is read again.
-            entry = frame.assign(identifier("entry", frame.taken), entry)
-            frame.scope[BODY_INPUT] = entry
-        output = entry
-        for index, layer in enumerate(layers):
-            later = layers[index + 1 :]
-            into = "x"
-            if not later and target is not None:
-                into = target
-            elif _is_read_later(layer.name, later) or layer.name in kept:
-                into = identifier(layer.name, frame.taken)
-            reads = [frame.scope[name] for name in layer.inputs] or [output]
+            entry = self.assign(identifier("entry", self.taken), entry)
+            self.scope[BODY_INPUT] = entry
+        for index, layer in enumerate(layers, 1):
+            target = "x"
+            if index == len(layers) and into is not None:
+                target = into
+            elif layer.name in kept:
+                target = identifier(layer.name, self.taken)
+            reads = [self.scope[name] for name in layer.inputs] or [entry]
             if isinstance(layer, Repeat):
-                output = self._repeat(layer, reads[0], frame, into)
+                entry = self._repeat(layer, reads[0], target)
             else:
-                output = self._layer(layer, reads, frame, into)
-            frame.scope[layer.name] = output
-        return output
+                entry = self.assign(target, self._call(layer, reads))
+            self.scope[layer.name] = entry
+        return entry
 
-    def _layer(self, layer: Layer, reads: list[Code], frame: _Frame, into: str) -> Code:
-        name = frame.name + layer_name(layer.name)
+    def _call(self, layer: Layer, reads: list[Code]) -> Call:
+        name = self.name + layer_name(layer.name)
         made = _named(KERAS_CALLS[type(layer)](layer, *reads), name)
-        if frame.shared is not None and isinstance(made.function, Call):
-            if name not in frame.shared:
-                wanted = name.rsplit("}", 1)[-1].strip(".")
-                variable = identifier(wanted, frame.taken)
-                frame.shared[name] = variable, made.function
-            made = replace(made, function=frame.shared[name][0])
-        return frame.assign(into, made)
+        if self.outside is None or not isinstance(made.function, Call):
+            return made
+        before, known = self.outside
+        if name not in known:
+            variable = identifier(name.rsplit("}", 1)[-1].strip("."), self.taken)
+            known[name] = before.assign(variable, made.function)
+        return replace(made, function=known[name])
 
-    def _repeat(self, repeat: Repeat, entry: Code, frame: _Frame, into: str) -> Code:
-        if repeat.times > 1 and frame.shared is None:
-            return self._loop(repeat, entry, frame, into)
+    def _repeat(self, repeat: Repeat, entry: Code, into: str) -> Code:
+        if repeat.times > 1 and self.outside is None:
+            return self._loop(repeat, entry, into)
         for copy in range(1, repeat.times + 1):
             name = layer_name(repeat.copy_path("", copy).rstrip("/"))
             target = into if copy == repeat.times else "x"
-            entry = self._copy(repeat, frame.name + name, entry, frame, target)
+            entry = self._copy(repeat, name, entry, target)
         return entry
 
-    def _loop(self, repeat: Repeat, entry: Code, frame: _Frame, into: str) -> Code:
+    def _loop(self, repeat: Repeat, entry: Code, into: str) -> Code:
         if entry != "x":
-            frame.assign("x", entry)
-        inside = frame.inside(lines=[], indent=frame.indent + INDENT)
+            self.assign("x", entry)
+        indent, taken = self.indent + INDENT, {*self.taken}
+        inside = self._replace(lines=[], indent=indent, taken=taken)
+        name, numbers = layer_name(repeat.name), f"{repeat.times}"
         if repeat.shared:
-            inside = inside._replace(shared={})
-        name, variable, start = frame.name + layer_name(repeat.name), "_", 0
-        if not repeat.shared:
-            wanted = layer_name(repeat.name.split("/")[-1])
-            is_block = self._block(repeat, frame) is not None
-            variable = "i" if is_block else identifier(wanted, inside.taken)
-            name, start = f"{name}{{{variable}}}", repeat.start
-        self._copy(repeat, name, Code("x"), inside, "x")
-        for target, value in (inside.shared or {}).values():
-            frame.assign(target, value)
-        numbers = f"{start}, " * (start > 0) + str(start + repeat.times)
-        frame.lines.append(f"{frame.indent}for {variable} in range({numbers}):")
-        frame.lines.extend(inside.lines)
-        return Code("x") if into == "x" else frame.assign(into, Code("x"))
+            variable, inside = "_", inside._replace(outside=(self, {}))
+        else:
+            variable = "i"
+            if repeat.name not in self.blocks:
+                variable = identifier(name.split(".")[-1], taken)
+            name = f"{name}{{{variable}}}"
+            numbers = f"{repeat.start}, {repeat.start + repeat.times}"
+        inside._copy(repeat, name, Code("x"), "x")
+        head = f"for {variable} in range({numbers.removeprefix('0, ')}):"
+        self.lines.extend((self.indent + head, *inside.lines))
+        return Code("x") if into == "x" else self.assign(into, Code("x"))
 
-    def _copy(
-        self, repeat: Repeat, name: str, entry: Code, frame: _Frame, into: str
-    ) -> Code:
+    def _copy(self, repeat: Repeat, name: str, entry: Code, into: str) -> Code:
         """Write one copy of a body, or a call of the function that writes the body."""
-        block = self._block(repeat, frame)
-        if block is not None:
-            values = [Code(literal(value)) for value in block.values[repeat.name]]
-            options = dict(zip(block.arguments, values, strict=True))
-            made = call(block.name, entry, name_code(name), **options)
-            return frame.assign(into, made)
-        inside = frame.inside(scope=Scope(frame.scope), name=f"{name}.")
+        name = self.name + name
+        if block := self.blocks.get(repeat.name):
+            uses = block.uses[repeat.name]
+            return self.assign(into, call(block.name, entry, name_code(name), **uses))
+        inside = self._replace(
+            scope=Scope(self.scope), name=f"{name}.", taken={*self.taken}, blocks={}
+        )
         inside.scope[BODY_INPUT] = entry
-        return self._layers(repeat.body, entry, inside, target=into)
-
-    def _block(self, repeat: Repeat, frame: _Frame) -> Block | None:
-        return None if frame.name else self.by_repeat.get(repeat.name)
+        return inside.write(repeat.body, entry, into)
 
 
-def _is_read_later(name: str, layers: tuple[Layer, ...]) -> bool:
-    """Whether layers read a name when what was computed last may be another."""
-    return any(
-        name in _read_around(layer) or (index and name in layer.inputs)
-        for index, layer in enumerate(layers)
-    )
+def _function(block: _Block, taken: set[str]) -> list[str]:
+    """The definition of a block's function."""
+    arguments = ("x", "name", *next(iter(block.uses.values())))
+    lines = statement("def ", call(block.name, *map(Code, arguments)), end=":")
+    writer = _Writer(lines, {*taken, *arguments}, {}, Scope(), "{name}.")
+    writer.scope[BODY_INPUT] = Code("x")
+    writer.write(block.body, Code("x"), "return")
+    return lines
 
 
-def _read_around(layer: Layer) -> set[str]:
+def _build_model(
+    blueprint: Blueprint, blocks: Mapping[str, _Block], taken: set[str]
+) -> list[str]:
+    """The definition of `build_model`."""
+    start = ["def build_model() -> keras.Model:"]
+    start.append(f'{INDENT}"""The network, with new weights."""')
+    writer = _Writer(start, {*taken}, blocks, Scope())
+    names = input_names(item.name for item in blueprint.inputs)
+    inputs = {
+        name: call("keras.Input", item.shape, dtype=item.dtype, name=name)
+        for item, name in zip(blueprint.inputs, names.values(), strict=True)
+    }
+    writer.assign("inputs", single_or_named(inputs))
+    for original, name in names.items():
+        key = f"[{literal(name)}]" if len(names) > 1 else ""
+        writer.scope[original] = Code(f"inputs{key}")
+    entry = writer.scope[blueprint.inputs[0].name]
+    ends = blueprint.outputs == (blueprint.layers[-1].name,)
+    into = "outputs" if ends else None
+    writer.write(blueprint.layers, entry, into, blueprint.outputs)
+    given = {layer_name(name): writer.scope[name] for name in blueprint.outputs}
+    result = single_or_named(given)
+    if len(given) > 1:
+        result = writer.assign("outputs", given)
+    writer.assign("return", call("keras.Model", Code("inputs"), result))
+    return writer.lines
+
+
+def _read_apart(layers: tuple[Layer, ...]) -> Iterator[str]:
+    """Names that are read when what was computed last is another."""
+    before = BODY_INPUT
+    for layer in layers:
+        yield from (name for name in layer.inputs if name != before)
+        yield from _read_inside(layer)
+        before = layer.name
+
+
+def _read_inside(layer: Layer) -> Iterator[str]:
     """Names that the body of a `Repeat` reads from around the `Repeat`."""
-    read: set[str] = set()
     inside = {BODY_INPUT}
     for inner in layer.body if isinstance(layer, Repeat) else ():
-        read |= {*inner.inputs, *_read_around(inner)} - inside
+        yield from {*inner.inputs, *_read_inside(inner)} - inside
         inside.add(inner.name)
-    return read

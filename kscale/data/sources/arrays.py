@@ -1,63 +1,62 @@
-"""Arrays in memory, and in NPZ files: named and paired as Keras does."""
+"""Arrays in memory, in NPZ files and in NPY files: named and paired as Keras does."""
 
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kscale.data.example_rows import LazyRows, npy_header
-from kscale.data.parts import PART_NAMES, PartName
+from kscale.data.example_rows import lazy_rows, npy_header
+from kscale.data.examples import Example, Reader, existing
+from kscale.data.parts import PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
 from kscale.errors import DataError
 
-# Keras' names first (`keras.datasets`), then those of MedMNIST and TensorFlow guides.
-_KEYS: dict[PartName, tuple[tuple[str, str], ...]] = {
-    "train": (
-        ("x_train", "y_train"),
-        ("X_train", "y_train"),
-        ("train_images", "train_labels"),
-        ("x", "y"),
-        ("X", "y"),
-    ),
-    "validation": (
-        ("x_validation", "y_validation"),
-        ("x_val", "y_val"),
-        ("X_val", "y_val"),
-        ("val_images", "val_labels"),
-    ),
-    "test": (
-        ("x_test", "y_test"),
-        ("X_test", "y_test"),
-        ("test_images", "test_labels"),
-    ),
+# Names of inputs and of targets: Keras' first (`keras.datasets`), then those of
+# MedMNIST, of TensorFlow's guides and of scikit-learn. Capitals are small letters.
+_WORDS = (
+    ("x", "images", "features", "data", "inputs"),
+    ("y", "labels", "label", "targets", "target"),
+)
+# Of each part, what stands before or after such a word.
+_PARTS: dict[PartName, tuple[str, ...]] = {
+    "train": ("train", ""),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
 }
-
-
 _SUFFIX = ".npy"  # of the arrays in an NPZ file
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
 
 
 def part_keys(keys: Iterable[str], where: str) -> dict[PartName, tuple[str, str]]:
     """The keys of inputs and targets, by part."""
-    found = set(keys)
+    known = {key.lower(): key for key in keys}
     chosen: dict[PartName, tuple[str, str]] = {}
-    for part in PART_NAMES:
-        pairs = [pair for pair in _KEYS[part] if found & set(pair)]
-        whole = [pair for pair in pairs if found >= set(pair)]
-        if part != "train" and not pairs:
-            continue
-        if not whole:
-            missing = sorted(set((pairs or _KEYS[part])[0]) - found)
+    for part, names in _PARTS.items():
+        pairs = [[_key(known, words, name) for words in _WORDS] for name in names]
+        place = max(range(len(names)), key=lambda place: sum(map(bool, pairs[place])))
+        x, y = pairs[place]
+        if x and y:
+            chosen[part] = x, y
+        elif x or y or part == "train":
+            given = zip(("x", "y"), (x, y), strict=True)
+            missing = [f"{w}_{names[place]}".strip("_") for w, key in given if not key]
             raise DataError(
                 f"{where} must have the arrays {' and '.join(missing)} (or only x and "
-                f"y), but it has {', '.join(sorted(found)) or 'none'}."
+                f"y), but it has {', '.join(sorted(known.values())) or 'none'}."
             )
-        chosen[part] = whole[0]
     return chosen
+
+
+def _key(known: Mapping[str, str], words: Iterable[str], name: str) -> str | None:
+    """The first key that is one of some words, with the name of a part."""
+    spelled = (f"{a}_{b}".strip("_") for w in words for a, b in ((w, name), (name, w)))
+    return next((known[key] for key in spelled if key in known), None)
 
 
 def parts_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawParts:
@@ -69,18 +68,16 @@ def parts_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawParts:
             pair, `x` and `y` are arrays, or dicts of arrays by input or target name.
     """
     if isinstance(source, Mapping):
-        return {
-            part: RawPart.of(source[x], source[y], x, y)
-            for part, (x, y) in part_keys(source, "The dict").items()
-        }
-    if all(isinstance(item, tuple) and len(item) == 2 for item in source):
+        keys = part_keys(source, "The dict")
+    elif all(isinstance(item, tuple) and len(item) == 2 for item in source):
         (x_train, y_train), (x_test, y_test) = source
-        return {
-            "train": RawPart.of(x_train, y_train, "x_train", "y_train"),
-            "test": RawPart.of(x_test, y_test, "x_test", "y_test"),
-        }
-    x, y = source
-    return {"train": RawPart.of(x, y)}
+        keys = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
+        source = dict(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    else:
+        keys, source = {"train": ("x", "y")}, dict(zip("xy", source, strict=True))
+    return {
+        part: RawPart.of(source[x], source[y], x, y) for part, (x, y) in keys.items()
+    }
 
 
 def parts_of_file(path: Path) -> RawParts:
@@ -104,23 +101,59 @@ def parts_of_file(path: Path) -> RawParts:
 
 
 def _lazy(path: Path, key: str) -> RawArray:
+    def read() -> NDArray[Any]:
+        with _refusing_damage(path), np.load(path, allow_pickle=False) as file:
+            return np.asarray(file[key])
+
     with (
         _refusing_damage(path),
         zipfile.ZipFile(path) as file,
         file.open(key + _SUFFIX) as member,
     ):
         shape, _, dtype = npy_header(member)
-    return RawArray(key, LazyRows(lambda: _read(path, key), shape, dtype))
-
-
-def _read(path: Path, key: str) -> Any:
-    with _refusing_damage(path), np.load(path, allow_pickle=False) as file:
-        return file[key]
+    return RawArray(key, lazy_rows(read, shape, dtype))
 
 
 @contextmanager
 def _refusing_damage(path: Path) -> Iterator[None]:
     try:
         yield
+    except DataError:
+        raise
     except _DAMAGED as error:
         raise DataError(f"{path} is damaged: {error}.") from error
+
+
+@dataclass(frozen=True)
+class ArrayReader(Reader):
+    """Arrays of one raw input, by its name and the shape of an example."""
+
+    kind: ClassVar[str] = "arrays"
+    suffixes: ClassVar[tuple[str, ...]] = (_SUFFIX, ".npz")
+
+    name: str = "x"
+    shape: tuple[int, ...] = ()
+
+    def readable(self, path: Path) -> Iterator[Example]:
+        """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""
+        with _refusing_damage(path):
+            array = self._array(path)
+        size = int(np.prod(self.shape))
+        if array.ndim == 0 or array.size != len(array) * size:
+            raise DataError(
+                f"Examples must have the shape {self.shape}, but {path} has "
+                f"{array.shape[1:]}."
+            )
+        for row, values in enumerate(array.reshape(len(array), *self.shape)):
+            yield Example(f"{path}:{row}", {self.name: values})
+
+    def _array(self, path: Path) -> NDArray[Any]:
+        loaded: Any = np.load(existing(path), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded as file:
+            known = {key.lower(): key for key in file}
+            for name in ("test", "", "train"):
+                if key := _key(known, _WORDS[0], name):
+                    return np.asarray(file[key])
+        raise DataError(f"{path} has no array x_test, x or x_train.")

@@ -1,7 +1,6 @@
 """Real data sets that come with scikit-learn: nothing is downloaded."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -9,56 +8,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.array_inputs import input_of
-from kscale.data.example_rows import LazyRows
+from kscale.data.example_rows import lazy_rows
 from kscale.data.load_options import Options
 from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
 from kscale.task.tasks import Target, Task
 
-_Pair = tuple[NDArray[Any], NDArray[Any]]
-
 
 @dataclass(frozen=True)
 class Embedded:
-    """A data set whose task is known before it is read."""
+    """A data set whose task is known before `sklearn.datasets.load_NAME` reads it."""
 
     name: str
     shape: tuple[int, ...]
     target: Target
-    read: Callable[[], _Pair]
+    arguments: dict[str, Any] = field(default_factory=dict)
 
     def task(self, options: Options) -> Task:
-        self._check(options)
+        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
         item = input_of("x", [self._x], options.kind, options.vocabulary)
         return Task((item,), (self.target,))
 
     def load(self, options: Options) -> RawData:
         """All examples as a training part, from which the other parts are cut."""
-        self._check(options)
-        y = RawArray.of("y", self.read()[1])
+        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
+        y = RawArray.of("y", read(self.name)[1])
         return RawData({"train": RawPart({UNNAMED: self._x}, {UNNAMED: y})})
 
     @property
     def _x(self) -> RawArray:
-        return RawArray("x", LazyRows(lambda: self.read()[0], self.shape, np.float32))
-
-    def _check(self, options: Options) -> None:
-        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
+        rows = lazy_rows(lambda: read(self.name)[0], self.shape, np.float32)
+        return RawArray("x", rows)
 
 
 @cache
-def _digits() -> _Pair:
-    from sklearn.datasets import load_digits  # a second; needed only here
+def read(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Examples and labels of a data set."""
+    from sklearn import datasets  # a second; needed only here
 
-    x, y = load_digits(return_X_y=True)
-    return x.reshape(-1, 8, 8).astype(np.float32), y
-
-
-@cache
-def _diabetes() -> _Pair:
-    from sklearn.datasets import load_diabetes  # a second; needed only here
-
-    x, y = load_diabetes(return_X_y=True, scaled=False)
-    return x.astype(np.float32), y
+    item = SOURCES[name]
+    load = getattr(datasets, f"load_{name}")
+    x, y = load(return_X_y=True, **item.arguments)
+    return x.reshape(item.shape).astype(np.float32), y
 
 
 _DIGIT = Target("label", "classes", 10, tuple("0123456789"))
@@ -66,8 +56,10 @@ _DIGIT = Target("label", "classes", 10, tuple("0123456789"))
 SOURCES: dict[str, Embedded] = {
     # Efron et al. 2004: 442 patients, 10 measurements, the progress of a disease in a
     # year.
-    "diabetes": Embedded("diabetes", (442, 10), Target("value", "real", 1), _diabetes),
+    "diabetes": Embedded(
+        "diabetes", (442, 10), Target("value", "real", 1), {"scaled": False}
+    ),
     # Alpaydin & Kaynak 1998: 1,797 handwritten digits, 8 x 8 pixels of 0 to 16.
-    "digits": Embedded("digits", (1797, 8, 8), _DIGIT, _digits),
+    "digits": Embedded("digits", (1797, 8, 8), _DIGIT),
 }
 """Data sets that come with kscale, by name."""

@@ -5,7 +5,6 @@ Krizhevsky 2009 (CIFAR), Maas et al. 2011 (IMDB), and Keras (Reuters).
 """
 
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +14,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.load_options import Options
+from kscale.data.load_options import Options, at_least
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.readers.array_reader import ArrayReader
+from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError, reason_of
 from kscale.task.tasks import Input, InputKind, Target, Task
 
 _VOCABULARY = 20_000
 _FIRST_WORD = 3  # 0 is padding, 1 the start of a text, 2 every word left out
 _UNKNOWN = 2
-
-_Pairs = tuple[tuple[Any, Any], tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -61,29 +58,30 @@ class KerasDataset:
         return Task((self.input(options),), (self.target,))
 
     def input(self, options: Options) -> Input:
-        if self.kind != "tokens":
-            options.refuse_except(f"the data set {self.module}", "kind")
-            if options.kind in (None, self.kind):
-                return Input("x", self.kind, self.shape)
+        what = f"the data set {self.module}"
+        if self.kind == "tokens":
+            options.refuse_except(what, "vocabulary", "length")
+            at_least(_FIRST_WORD + 1, "vocabulary", options.vocabulary)
+            at_least(1, "length", options.length)
+            length = options.length or self.shape[0]
+            words = options.vocabulary or _VOCABULARY
+            return Input("x", self.kind, (length,), words, _UNKNOWN)
+        options.refuse_except(what, "kind")
+        if options.kind not in (None, self.kind):
             raise DataError(
                 f"The examples of {self.module} are of the kind {self.kind}, not "
                 f"{options.kind}; leave out `kind`."
             )
-        options.refuse_except(f"the data set {self.module}", "vocabulary", "length")
-        words = _at_least(_FIRST_WORD + 1, "vocabulary", options.vocabulary)
-        length = _at_least(1, "length", options.length) or self.shape[0]
-        return Input("x", self.kind, (length,), words or _VOCABULARY, _UNKNOWN)
+        return Input("x", self.kind, self.shape)
 
     def load(self, options: Options) -> RawData:
         item = self.input(options)
-        arguments = dict(self.arguments)
-        if self.kind == "tokens":
-            arguments["num_words"] = item.vocabulary
-        (x, y), (x_test, y_test) = self._loaded(arguments)
+        words = {"num_words": item.vocabulary} if item.vocabulary else {}
+        train, test = self._loaded(**self.arguments, **words)
         return RawData(
             {
-                "train": self._part(item, x, y, "train"),
-                "test": self._part(item, x_test, y_test, "test"),
+                "train": self._part(item, "train", *train),
+                "test": self._part(item, "test", *test),
             },
             (ScaledFit(item),),
             reader=ArrayReader("x", item.shape),
@@ -92,35 +90,30 @@ class KerasDataset:
             notes=_notes(item),
         )
 
-    def _part(self, item: Input, x: Any, y: Any, part: str) -> RawPart:
+    def _part(self, item: Input, part: str, x: Any, y: Any) -> RawPart:
         inputs = cut(x, item.shape[0]) if item.kind == "tokens" else x
         if item.kind == "vector":
             inputs, y = x.astype(np.float32), y.astype(np.float32)
         array = RawArray.of(f"x_{part}", inputs.reshape(len(inputs), *item.shape))
         return RawPart({"x": array}, {self.target.name: RawArray.of(f"y_{part}", y)})
 
-    def _loaded(self, arguments: dict[str, Any]) -> _Pairs:
+    def _loaded(self, **arguments: Any) -> Any:
+        """Pairs of the training and of the test part, as Keras gives them."""
         import keras  # seconds; needed only here
 
-        loader: Callable[..., _Pairs] = getattr(keras.datasets, self.module).load_data
         try:
             with redirect_stdout(sys.stderr):  # messages about the download
-                return loader(**arguments)
+                return getattr(keras.datasets, self.module).load_data(**arguments)
         # keras/src/utils/file_utils.py raises a bare Exception without internet.
         except Exception as error:
-            raise self._unavailable(keras, error) from error
-
-    def _unavailable(self, keras: Any, error: Exception) -> DataError:
-        folder = Path(keras.src.backend.config.keras_home()).expanduser()
-        needed = ", ".join(
-            f"{origin} as {folder / name}" for name, origin in self.files.items()
-        )
-        return DataError(
-            f"{self.module} can be neither read from Keras' cache nor downloaded "
-            f"({reason_of(error)}). Download it elsewhere and save a copy of {needed} "
-            "(Keras removes files there that fail its checksum); the environment "
-            "variable KERAS_HOME names another folder."
-        )
+            folder = Path(keras.src.backend.config.keras_home()).expanduser()
+            needed = [f"{url} as {folder / name}" for name, url in self.files.items()]
+            raise DataError(
+                f"{self.module} can be neither read from Keras' cache nor downloaded "
+                f"({reason_of(error)}). Download it elsewhere and save a copy of "
+                f"{', '.join(needed)} (Keras removes files there that fail its "
+                "checksum); the environment variable KERAS_HOME names another folder."
+            ) from error
 
 
 def cut(texts: Any, length: int) -> NDArray[np.int32]:
@@ -136,12 +129,6 @@ def cut(texts: Any, length: int) -> NDArray[np.int32]:
         kept = text[:length]
         row[: len(kept)] = kept
     return ids
-
-
-def _at_least(least: int, name: str, value: int | None) -> int | None:
-    if value is not None and value < least:
-        raise DataError(f"`{name} >= {least}` must hold, but got {name}={value}.")
-    return value
 
 
 def _notes(item: Input) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import StoredRows
-from kscale.data.holding import filled, most_bytes
+from kscale.data.memory import filled, most_bytes
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
 from kscale.errors import DataError
@@ -42,77 +42,9 @@ def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
         memory: Most bytes to hold; without it half of what is free. The inputs beyond
             lie on disk.
     """
-    allowance = _Allowance(most_bytes(memory))
-    return {
-        part: _part_of(stream, part if name else "", allowance)
-        for part, (name, stream) in _by_part(source).items()
-    }
-
-
-@dataclass
-class _Allowance:
-    """Bytes of memory that all inputs of a source share."""
-
-    left: float
-
-
-@dataclass
-class _Spool:
-    """Collects the chunks of one array of a stream.
-
-    Args:
-        label: Name of the array, for messages.
-        shape: Shape of an example.
-        dtype: Type of the numbers.
-        allowance: Memory for the array; more rows go to disk.
-    """
-
-    label: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    allowance: _Allowance
-    _chunks: list[NDArray[Any]] = field(default_factory=list)
-    _rows: StoredRows | None = None
-
-    def add(self, chunk: NDArray[Any]) -> None:
-        if chunk.shape[1:] != self.shape:
-            raise DataError(
-                f"{self.label} has examples of different shape, {self.shape} and "
-                f"{chunk.shape[1:]}."
-            )
-        if self._rows is not None:
-            self._rows.append(chunk)
-            return
-        self._chunks.append(chunk)
-        self.allowance.left -= chunk.nbytes + _READ_BYTES * chunk.size
-        if self.allowance.left < 0 and not self.dtype.hasobject:
-            self._rows = StoredRows(self._consumed(), self.shape, self.dtype)
-
-    def array(self, are_texts: bool) -> RawArray:
-        """All examples; bytes may be texts in UTF-8, as TensorFlow gives them."""
-        if self._rows is not None:
-            return RawArray(self.label, self._rows)
-        if are_texts and self.dtype.hasobject and not self.shape:
-            texts = [
-                text.decode("utf-8", "replace")
-                for chunk in self._consumed()
-                for text in chunk
-            ]
-            return RawArray(self.label, np.array(texts, np.dtypes.StringDType()))
-        shape = (sum(map(len, self._chunks)), *self.shape)
-        return RawArray.of(self.label, filled(self._consumed(), shape, self.dtype))
-
-    def _consumed(self) -> Iterator[NDArray[Any]]:
-        """Chunks in order, which are removed one by one."""
-        self._chunks.reverse()
-        while self._chunks:
-            yield self._chunks.pop()
-
-
-def _by_part(source: Any) -> dict[PartName, tuple[str, Any]]:
-    """By part, its name for messages and its stream."""
+    left = _Left(most_bytes(memory))
     if is_stream(source):
-        return {"train": ("", source)}
+        return {"train": _part_of(source, "", left)}
     if isinstance(source, tuple):
         if len(source) not in (2, 3):
             raise DataError(
@@ -126,27 +58,28 @@ def _by_part(source: Any) -> dict[PartName, tuple[str, Any]]:
             f"A dict of tf.data.Datasets has the keys {', '.join(PART_NAMES)}, of "
             f"which train must be there, but it has {', '.join(map(str, source))}."
         )
-    return {part: (part, source[part]) for part in PART_NAMES if part in source}
+    return {p: _part_of(source[p], p, left) for p in PART_NAMES if p in source}
 
 
-def _part_of(stream: Any, name: str, allowance: _Allowance) -> RawPart:
-    where = f"The tf.data.Dataset{' ' + name if name else ''}"
+def _part_of(stream: Any, name: PartName | str, left: "_Left") -> RawPart:
+    where, ending = (f" {name}", f"_{name}") if name else ("", "")
+    where = f"The tf.data.Dataset{where}"
     cardinality = getattr(stream, "cardinality", None)
     if cardinality is not None and int(cardinality()) == _INFINITE:
         raise DataError(f"{where} never ends; leave out `repeat()`.")
-    ending = f"_{name}" if name else ""
-    x: dict[str, _Spool] = {}
-    y: dict[str, _Spool] = {}
-    unlimited = _Allowance(math.inf)  # labels are few bytes, and read whole
-    for x_chunks, y_chunks in _chunks_of(stream):
-        _keep(x, x_chunks, f"x{ending}", allowance)
-        _keep(y, y_chunks, f"y{ending}", unlimited)
-    if not x:
+    # Labels are few bytes, and read whole.
+    sides = {"x": left, "y": _Left(math.inf)}
+    spools: dict[str, dict[str, _Spool]] = {side: {} for side in sides}
+    for element in _chunks_of(stream):
+        for (side, of_side), chunks in zip(spools.items(), element, strict=True):
+            for key, chunk in chunks.items():
+                label = f"{side}{ending}[{key!r}]" if key else f"{side}{ending}"
+                new = _Spool(label, chunk[:0], sides[side])
+                of_side.setdefault(key, new).add(chunk)
+    if not spools["x"]:
         raise DataError(f"{where} is empty.")
-    return RawPart(
-        {key: spool.array(are_texts=True) for key, spool in x.items()},
-        {key: spool.array(are_texts=False) for key, spool in y.items()},
-    )
+    x, y = ({k: s.array() for k, s in each.items()} for each in spools.values())
+    return RawPart(x, y)
 
 
 def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
@@ -177,10 +110,53 @@ def _by_name(values: Any) -> _Arrays:
     }
 
 
-def _keep(
-    spools: dict[str, _Spool], chunks: _Arrays, label: str, allowance: _Allowance
-) -> None:
-    for name, chunk in chunks.items():
-        called = f"{label}[{name!r}]" if name else label
-        new = _Spool(called, chunk.shape[1:], chunk.dtype, allowance)
-        spools.setdefault(name, new).add(chunk)
+@dataclass
+class _Left:
+    """Bytes of memory that all inputs of a source share."""
+
+    bytes: float
+
+
+@dataclass
+class _Spool:
+    """The chunks of one array of a stream, on disk where no memory is left.
+
+    Args:
+        label: Name of the array, for messages.
+        like: An array of the chunks' type, and of their shape but for its length.
+        left: Memory for the chunks.
+    """
+
+    label: str
+    like: NDArray[Any]
+    left: _Left
+    _chunks: list[NDArray[Any]] = field(default_factory=list)
+    _rows: StoredRows | None = None
+
+    def add(self, chunk: NDArray[Any]) -> None:
+        shape, given = self.like.shape[1:], chunk.shape[1:]
+        if given != shape:
+            raise DataError(
+                f"{self.label} has examples of different shape, {shape} and {given}."
+            )
+        if self._rows is not None:
+            self._rows.append(chunk)
+            return
+        self._chunks.append(chunk)
+        self.left.bytes -= chunk.nbytes + _READ_BYTES * chunk.size
+        if self.left.bytes < 0 and not chunk.dtype.hasobject:
+            self._rows = StoredRows(self._consumed(), shape, chunk.dtype)
+
+    def array(self) -> RawArray:
+        """All examples."""
+        if self._rows is not None:
+            return RawArray(self.label, self._rows)
+        shape = (sum(map(len, self._chunks)), *self.like.shape[1:])
+        whole = filled(self._consumed(), shape, self.like.dtype)
+        return RawArray.of(self.label, whole)
+
+    def _consumed(self) -> Iterator[NDArray[Any]]:
+        """Chunks in order, which are removed one by one."""
+        self._chunks.reverse()
+        while self._chunks:
+            yield self._chunks.pop()

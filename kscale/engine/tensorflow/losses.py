@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kscale.task.heads import Head
-from kscale.task.targets import Target
+from kscale.task.tasks import Target
 
 
 def example_losses(target: Target, labels: Any, outputs: Any, smoothing: float) -> Any:
@@ -25,7 +25,7 @@ def example_losses(target: Target, labels: Any, outputs: Any, smoothing: float) 
 def _loss(head: Head, smoothing: float) -> keras.Loss:
     """The loss that `example_losses` takes."""
     call = head.one_hot_loss or head.loss
-    smoothed = {"label_smoothing": smoothing} if head.smooths else {}
+    smoothed = {"label_smoothing": smoothing} if head.is_named else {}
     made: keras.Loss = getattr(keras.losses, call.name)(**call.arguments, **smoothed)
     return made
 
@@ -39,7 +39,7 @@ def loss_for_fit(target: Target, smoothing: float) -> Any:
             return example_losses(target, labels, outputs, smoothing)
 
         return smoothed
-    if smoothing and target.head.smooths:
+    if smoothing and target.head.is_named:
         return _loss(target.head, smoothing)
     return getattr(keras.losses, target.head.loss.name)(**target.head.loss.arguments)
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from kscale.data.scaling import Scaling
 from kscale.errors import TrialError
 from kscale.guests.network_outputs import network_output
-from kscale.task.targets import Target
-from kscale.task.tasks import Task
+from kscale.task.tasks import Target, Task
 
 _ACTIVATIONS = ("softmax", "sigmoid")
 _ONE_HOT_LOSSES = {

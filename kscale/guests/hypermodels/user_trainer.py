@@ -85,7 +85,7 @@ class UserTrainer:
         spec, setup = training.job.spec, self.setup
         data = setup.dataset
         with self.strategy.scope():
-            model, hp, outputs = self._built(spec, training.seed)
+            model, hp, outputs = self._built(spec, training.record.seed)
             asked = _asked_rate(spec, model.compiled)
             if not model.compiled:
                 compile_user_model(model, data, setup.recipe, asked, outputs)
@@ -113,11 +113,10 @@ class UserTrainer:
         if not training.progress.curve:
             training.add_score(given)
         watch.set_model(model)
-        training.finish(watch.write)
         changes: dict[str, Any] = {"learning_rate": rate}
         if "loss" not in training.progress.curve:
             changes["undertrained"] = False  # no epoch was heard of
-        return training.finished(given, **changes)
+        return training.finished(watch.write, given, **changes)
 
     def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
         """A model with all its weights, its hyperparameters and its outputs.

@@ -7,14 +7,15 @@ from typing import Any
 
 import keras
 
-from kscale.guests.sizes.layer_work import (
+from kscale.guests.sizes.work import (
     VIEWS,
+    Shape,
+    Work,
     einsum_shape,
     graph_of,
     packed_values,
     work_of,
 )
-from kscale.guests.sizes.operation_work import Shape, Work
 from kscale.networks.sizing import SizeRow
 
 _BYTES = {"bool": 1, "string": 0}
@@ -45,7 +46,7 @@ class _Buffer:
 
 
 @dataclass(frozen=True, eq=False)
-class Value:
+class _Value:
     """A tensor of one example: shape without the batch, and memory."""
 
     shape: Shape
@@ -63,103 +64,80 @@ class Walk:
             runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: keras.Model, shapes: list[Shape]) -> None:
         self.rows: dict[int, SizeRow] = {}
         self.held = 0
         self._steps: list[int] = []  # bytes needed only while each runs
         self._buffers: list[_Buffer] = []
         self._weights: set[int] = set()
-
-    def model(self, model: keras.Model, shapes: list[Shape]) -> None:
-        """Walk a whole model, whose inputs and outputs stay in memory to the end."""
         graph = graph_of(model)
         if graph is None:
             self._row(model, model.name, (), None)
             return
-        dtypes = [item.dtype for item in graph.inputs]
-        pairs = zip(shapes, dtypes, strict=True)
-        inputs = [self._value(shape, dtype) for shape, dtype in pairs]
-        outputs = self._graph(graph, inputs, "", 1)
-        for value in (*inputs, *outputs):
+        pairs = zip(shapes, graph.inputs, strict=True)
+        inputs = [self._value(shape, item.dtype) for shape, item in pairs]
+        # Inputs and outputs stay in memory to the end.
+        for value in (*inputs, *self._graph(graph, inputs, "", 1)):
             value.buffer.last_read = len(self._steps)
-        # Weights that no layer of the graph holds.
         self._row(model, "(outside the layers)", (), Work())
 
     def peak(self) -> int:
         """The most bytes alive at once."""
-        alive = [inner for inner in (*self._steps, 0)]
+        alive = [*self._steps, 0]
         for buffer in self._buffers:
             for step in range(buffer.made, min(buffer.last_read + 1, len(alive))):
                 alive[step] += buffer.bytes
         return max(alive)
 
-    def _value(self, shape: Shape, dtype: str) -> Value:
-        """A tensor with new memory, from the next step on."""
+    def _value(self, shape: Shape, dtype: str, view: _Value | None = None) -> _Value:
+        """A tensor, from the next step on; a view has the memory of another."""
         size, now = tensor_bytes(shape, dtype), len(self._steps)
-        buffer = _Buffer(size, now, now)
-        self._buffers.append(buffer)
         self.held += size
-        return Value(shape, dtype, buffer)
+        if view is not None:
+            return _Value(shape, dtype, view.buffer)
+        self._buffers.append(_Buffer(size, now, now))
+        return _Value(shape, dtype, self._buffers[-1])
 
     def _graph(
-        self, graph: Any, inputs: list[Value], prefix: str, times: int
-    ) -> list[Value]:
+        self, graph: Any, inputs: list[_Value], prefix: str, times: int
+    ) -> list[_Value]:
         """The outputs of a graph, which is walked once for `times` equal uses."""
         values = {id(t): v for t, v in zip(graph.inputs, inputs, strict=True)}
         for depth in sorted(graph._nodes_by_depth, reverse=True):
             for node in graph._nodes_by_depth[depth]:
                 if not node.is_input:
                     outputs = self._node(node, values, prefix, times)
-                    keys = map(id, node.outputs)
-                    values.update(zip(keys, outputs, strict=True))
+                    values.update(zip(map(id, node.outputs), outputs, strict=True))
         return [values[id(tensor)] for tensor in graph.outputs]
 
     def _node(
-        self, node: Any, values: dict[int, Value], prefix: str, times: int
-    ) -> list[Value]:
-        operation = node.operation
-        tensors = [i for i in _arrays(node) if isinstance(i, keras.KerasTensor)]
-        read = [values[id(tensor)] for tensor in tensors]
+        self, node: Any, values: dict[int, _Value], prefix: str, times: int
+    ) -> list[_Value]:
+        operation, arrays = node.operation, _arrays(node)
         path = prefix + operation.name.replace(".", "/")
-        inner = graph_of(operation)
-        if inner is not None:
+        read = [values[id(array)] for array in arrays if id(array) in values]
+        if (inner := graph_of(operation)) is not None:
             return self._graph(inner, read, f"{path}/", times)
-        if type(operation) is keras.layers.TimeDistributed:
-            self._every_step(operation.layer, read[0], f"{path}/", times)
-        shapes = _output_shapes(node, tensors, values)
-        return self._layer(node, read, shapes, path, times)
-
-    def _every_step(self, layer: Any, read: Value, prefix: str, times: int) -> None:
-        """Walk a model that is applied to every position of a sequence."""
-        inner = graph_of(layer)
-        if inner is not None:
-            length, *shape = read.shape
-            entry = self._value(tuple(shape), read.dtype)
-            self._graph(inner, [entry], prefix, times * length)
-
-    def _layer(
-        self, node: Any, read: list[Value], shapes: list[Shape], path: str, times: int
-    ) -> list[Value]:
-        operation = node.operation
+        if type(operation) is keras.layers.TimeDistributed and (
+            (inner := graph_of(operation.layer)) is not None
+        ):
+            length, *sides = read[0].shape
+            position = self._value(tuple(sides), read[0].dtype)
+            self._graph(inner, [position], f"{path}/", times * length)
+        shapes = _output_shapes(node, values)
         taken = [value.shape for value in read]
         if not isinstance(operation, keras.layers.Layer):
             rest = iter(taken)
-            taken = [
-                next(rest) if isinstance(item, keras.KerasTensor) else tuple(item.shape)
-                for item in _arrays(node)
-            ]
+            taken = [next(rest) if id(a) in values else tuple(a.shape) for a in arrays]
         work = work_of(operation, taken, shapes)
         for value in read:
             value.buffer.last_read = len(self._steps)
+        source = read[0] if type(operation) in VIEWS else None
         dtypes = [tensor.dtype for tensor in node.outputs]
-        if type(operation) in VIEWS:
-            outputs = [Value(shapes[0], dtypes[0], read[0].buffer)]
-            self.held += tensor_bytes(shapes[0], dtypes[0])
-        else:
-            outputs = list(map(self._value, shapes, dtypes))
-        inner = work.inner if work else 0
-        self.held += inner
-        self._steps.append(inner)
+        pairs = zip(shapes, dtypes, strict=True)
+        outputs = [self._value(shape, dtype, source) for shape, dtype in pairs]
+        self._steps.append(work.inner if work else 0)
+        self.held += self._steps[-1]
         self._row(operation, path, shapes[0], work, times)
         return outputs
 
@@ -167,23 +145,19 @@ class Walk:
         self, operation: Any, path: str, shape: Shape, work: Work | None, times: int = 1
     ) -> None:
         """Add a layer's row, or one more use of the layer to it."""
-        weights = [w for w in getattr(operation, "weights", []) if self._is_new(w)]
+        weights = {id(weight): weight for weight in getattr(operation, "weights", ())}
         packed = packed_values(operation)
-        params = sum(packed.get(id(w), prod(w.shape)) for w in weights)
-        before = self.rows.get(id(operation))
+        new = weights.keys() - self._weights
+        params = sum(packed.get(key, prod(weights[key].shape)) for key in new)
+        self._weights |= new
         flops = None if work is None else work.flops * times
+        row = SizeRow(path, type(operation).__name__, shape, params, flops, times)
+        before = self.rows.get(id(operation))
         if before is not None:
             total = None if None in (flops, before.flops) else before.flops + flops
             row = before._replace(flops=total, copies=before.copies + times)
-        else:
-            row = SizeRow(path, type(operation).__name__, shape, params, flops, times)
         if params or graph_of(operation) is None:
             self.rows[id(operation)] = row
-
-    def _is_new(self, weight: Any) -> bool:
-        is_new = id(weight) not in self._weights
-        self._weights.add(id(weight))
-        return is_new
 
 
 def _arrays(node: Any) -> list[Any]:
@@ -195,10 +169,9 @@ def _arrays(node: Any) -> list[Any]:
     return [item for item in keras.tree.flatten(args) if hasattr(item, "shape")]
 
 
-def _output_shapes(
-    node: Any, tensors: list[Any], values: dict[int, Value]
-) -> list[Shape]:
+def _output_shapes(node: Any, values: dict[int, _Value]) -> list[Shape]:
     """Shapes that a call gives: as recorded, if these inputs were recorded, too."""
+    tensors = [i for i in _arrays(node) if isinstance(i, keras.KerasTensor)]
     if type(node.operation) is keras.layers.EinsumDense:
         return [einsum_shape(node.operation, values[id(tensors[0])].shape)]
     recorded = [tuple(tensor.shape[1:]) for tensor in node.outputs]

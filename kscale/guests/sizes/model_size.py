@@ -5,7 +5,7 @@ layer of an unknown class the parameters count, and the FLOPs are unknown: nothi
 guessed, and the total names the layer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from numbers import Integral
 from pathlib import Path
@@ -15,12 +15,10 @@ import keras
 
 from kscale.errors import SpecError
 from kscale.guests.sizes.graph_walk import Walk, tensor_bytes
-from kscale.guests.sizes.layer_work import graph_of
-from kscale.guests.sizes.operation_work import Shape
+from kscale.guests.sizes.work import Shape, graph_of
 from kscale.networks.sizing import Size, SizeRow
 from kscale.reports.size_tables import ModelSize
-from kscale.ship.model_files import cause_of, read_model
-from kscale.ship.traces import no_trace
+from kscale.ship.model_files import cause_of, no_trace, read_model
 
 _MOST_INPUTS = 3  # whose sides the title names
 
@@ -53,50 +51,51 @@ def count_model(
     if not model.built:
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
     shapes = _input_shapes(model, given)
-    walk = Walk()
     try:
         with no_trace(), keras.StatelessScope(initialize_variables=False):
-            walk.model(model, shapes)
+            walk = Walk(model, shapes)
     except Exception as error:
         if not given:
             raise
-        text = f"The model cannot take {_all_sides(given)}: {cause_of(error)}."
+        text = f"The model cannot take {_named(given)}: {cause_of(error)}."
         raise SpecError(text) from error
-    rows = tuple(walk.rows.values())
-    size = Size(
-        params=sum(row.params for row in rows),
-        trainable=_trainable(model),
-        flops=sum(row.flops or 0 for row in rows),
-        activation_bytes=walk.peak(),
-        training_activation_bytes=walk.held,
-    )
-    return _listed(f"{title}: Keras model of {_all_sides(shapes)}", size, rows, model)
+    title = f"{title}: Keras model of {_named(shapes) or 'an unknown input'}"
+    return _counted(title, model, walk.rows.values(), walk.peak(), walk.held)
 
 
 def count_weights(model: keras.Model) -> ModelSize:
     """Count only the weights, which do not depend on sides that inputs leave open."""
-    params = sum(prod(weight.shape) for weight in _each(model.weights))
+    params = _sum(model.weights, lambda weight: prod(weight.shape))
     row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
-    size = Size(params, _trainable(model), 0, 0, 0)
-    return _listed(f"{model.name}: Keras model", size, (row,), model)
+    return _counted(f"{model.name}: Keras model", model, [row])
 
 
-def _listed(
-    title: str, size: Size, rows: tuple[SizeRow, ...], model: keras.Model
+def _counted(
+    title: str,
+    model: keras.Model,
+    rows: Iterable[SizeRow],
+    peak: int = 0,
+    held: int = 0,
 ) -> ModelSize:
-    """A size with the bytes of all weights, each in its own type."""
-    stored = sum(tensor_bytes(w.shape, w.dtype) for w in _each(model.weights))
+    """A size by its rows, with the bytes of all weights, each in its own type."""
+    rows = tuple(rows)
+    stored = _sum(
+        model.weights, lambda weight: tensor_bytes(weight.shape, weight.dtype)
+    )
+    size = Size(
+        params=sum(row.params for row in rows),
+        trainable=_sum(model.trainable_weights, lambda weight: prod(weight.shape)),
+        flops=sum(row.flops or 0 for row in rows),
+        activation_bytes=peak,
+        training_activation_bytes=held,
+    )
     about = {"stored_bytes": stored}
     return ModelSize(title, size, rows, stored_bytes=stored, about=about)
 
 
-def _each(weights: Iterable[Any]) -> Iterable[Any]:
-    """Each weight once, although layers may share weights."""
-    return {id(weight): weight for weight in weights}.values()
-
-
-def _trainable(model: keras.Model) -> int:
-    return sum(prod(weight.shape) for weight in _each(model.trainable_weights))
+def _sum(weights: Iterable[Any], count: Callable[[Any], int]) -> int:
+    """A sum over weights, each once, although layers may share weights."""
+    return sum(map(count, {id(weight): weight for weight in weights}.values()))
 
 
 def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
@@ -129,8 +128,9 @@ def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:
     return [filled.get(place, shape) for place, shape in enumerate(declared)]
 
 
-def _all(shapes: Iterable[Shape]) -> str:
-    return " and ".join(map(sides_of, shapes))
+def _suits(shape: Shape, declared: Shape) -> bool:
+    is_as_long = len(shape) == len(declared)
+    return is_as_long and all(map(lambda s, d: d in (None, s), shape, declared))
 
 
 def _example(shapes: Iterable[Shape]) -> str:
@@ -159,17 +159,13 @@ def _given_shapes(shape: Any) -> list[Shape]:
     return [tuple(map(int, item)) for item in shapes]
 
 
-def _suits(shape: Shape, declared: Shape) -> bool:
-    if len(shape) != len(declared):
-        return False
-    return all(d in (None, s) for s, d in zip(shape, declared, strict=True))
+def _all(shapes: Iterable[Shape]) -> str:
+    return " and ".join(map(sides_of, shapes))
 
 
-def _all_sides(shapes: list[Shape]) -> str:
+def _named(shapes: list[Shape]) -> str:
     """Sides of all inputs, or the number of many inputs."""
-    if len(shapes) > _MOST_INPUTS:
-        return f"{len(shapes)} inputs"
-    return _all(shapes) or "an unknown input"
+    return f"{len(shapes)} inputs" if len(shapes) > _MOST_INPUTS else _all(shapes)
 
 
 def sides_of(shape: Iterable[int | None]) -> str:

@@ -16,7 +16,7 @@ from kscale.errors import SpecError, reason_of
 from kscale.guests.sizes.model_size import count_model, count_weights
 from kscale.naming import single_or_named
 from kscale.reports.size_tables import ModelSize
-from kscale.ship.traces import no_trace
+from kscale.ship.model_files import no_trace
 from kscale.task.tasks import Task
 
 _MOST_VALUES = 10**5  # that a weight may have where it is computed with
@@ -27,17 +27,8 @@ def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize
 
     The code runs where variables have no values. Code that fails there, such as code
     that calls a large model on numbers, runs in a TensorFlow graph, where a number is a
-    promise; code that fails there too, in another way, runs for real. The names and
-    seeds of Keras and the seeds of Python and NumPy stay as they were.
-
-    Args:
-        build: Returns a Keras model, compiled or not. The code may run three times.
-        task: Inputs for a model that has no shapes until it is called, or leaves sides
-            of an input open.
-
-    Raises:
-        SpecError: The code fails, or gives no model, or one without any weight or
-            without a shape.
+    promise; code that fails there too, in another way, runs for real. The task has the
+    inputs of models that have no shapes until they are called, or leave sides open.
 
     Example:
 
@@ -115,7 +106,13 @@ def _count(model: Any, task: Task | None) -> ModelSize:
         for item in (task.inputs if task is not None else ())
     }
     if not all(layer.built for layer in (model, *model._flatten_layers())):
-        _call(model, inputs)
+        if inputs:
+            model(single_or_named(inputs))  # builds itself, as for its first batch
+        elif not model.built:
+            raise SpecError(
+                f"Model {model.name!r} has no shapes until it is called: give the task,"
+                " or begin it with keras.Input."
+            )
     try:
         counted = count_model(model)
     except SpecError:
@@ -126,17 +123,6 @@ def _count(model: Any, task: Task | None) -> ModelSize:
             "or end with `model.build(...)` that builds every layer."
         )
     return counted
-
-
-def _call(model: keras.Model, inputs: dict[str, Any]) -> None:
-    """Let a model build itself, as its first batch would."""
-    if inputs:
-        model(single_or_named(inputs))
-    elif not model.built:
-        raise SpecError(
-            f"Model {model.name!r} has no shapes until it is called: give the task, or "
-            "begin it with keras.Input."
-        )
 
 
 def _filled(model: keras.Model, inputs: dict[str, Any]) -> ModelSize | None:

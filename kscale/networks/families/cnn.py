@@ -27,7 +27,7 @@ from dataclasses import replace
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base, images
-from kscale.networks.whole_numbers import Count
+from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5

@@ -1,10 +1,12 @@
 """Encoder blocks of `transformer` and `vit`, and the knobs of both."""
 
+import numpy as np
+
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat
 from kscale.networks.families import base
-from kscale.networks.whole_numbers import Count, has_any
+from kscale.networks.layer_costs import Count
 
 _HEAD_SIZES = tuple(range(64, 0, -8))
 
@@ -88,7 +90,7 @@ def heads_for(width: Count, heads: int = 0) -> Count:
     [12, 5, 2, 1, 1]
     """
     if heads:
-        if has_any(width % heads != 0):
+        if np.any(width % heads != 0):
             odd = width if isinstance(width, int) else width[width % heads != 0][0]
             raise SpecError(f"`heads` (={heads}) must divide `width` (={odd}).")
         return heads + 0 * width  # for each width

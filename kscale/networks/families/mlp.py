@@ -30,7 +30,7 @@ Example:
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base, tokens
-from kscale.networks.whole_numbers import Count
+from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
 from kscale.networks.families import base, images
-from kscale.networks.whole_numbers import Count, larger
+from kscale.networks.layer_costs import Count, larger
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5

@@ -3,7 +3,7 @@
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Embedding, KnownTokens, Layer, PaddingMask
 from kscale.networks.families import base
-from kscale.networks.whole_numbers import Count
+from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)

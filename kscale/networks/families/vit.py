@@ -30,7 +30,7 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, images
-from kscale.networks.whole_numbers import Count
+from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_PATCHES = 64

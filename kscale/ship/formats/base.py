@@ -33,20 +33,14 @@ class Format:
 
 
 def export_model(model: "keras.Model", task: Task, path: Path, form: Format) -> None:
-    """Write a model in a form to a path that `check_target` allows.
-
-    Raises:
-        ExportError: The model cannot be written; what was there is there still.
-    """
+    """Write a model in a form to a path that `check_target` allows."""
     write_whole(path, lambda partial: form.write(model, task, partial))
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file or a folder so that a reader sees all of it or none.
 
-    Args:
-        path: Where the file or folder is afterwards; what was there is replaced.
-        write: Writes to another path with the same end of the name.
+    `write` gets another path with the same end of the name, then the path is replaced.
 
     Raises:
         ExportError: The path cannot be written; what was there is there still.
@@ -74,8 +68,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def check_target(path: Path, form: Format, overwrite: bool) -> None:
     """Raise unless a model may be written in a form to a path.
 
-    Args:
-        overwrite: Whether a model of this form at the path may be replaced.
+    With `overwrite`, a model of this form at the path may be replaced.
     """
     form.check(path)
     if not (path.exists() or path.is_symlink()):

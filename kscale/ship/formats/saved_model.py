@@ -7,7 +7,7 @@ in `assets.extra/kscale.json`.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,21 +64,11 @@ def _write(model: "keras.Model", task: Task, path: Path) -> None:
     }
     archive.add_endpoint("serve", serve, [signature])
     archive.write_out(path, verbose=False)
-    _write_names(path, inputs, outputs, task)
-
-
-def _write_names(
-    path: Path, inputs: Mapping[str, str], outputs: Mapping[str, str], task: Task
-) -> None:
-    classes = {
-        target.name: target.class_names
-        for target in task.targets
-        if target.head.is_named
-    }
+    named = [target for target in task.targets if target.head.is_named]
+    classes = {target.name: target.class_names for target in named}
     about = {"inputs": inputs, "outputs": outputs, "classes": classes}
-    file = path / NAMES_FILE
-    file.parent.mkdir()
-    file.write_text(json.dumps(about, indent=2) + "\n")
+    (path / NAMES_FILE).parent.mkdir()
+    (path / NAMES_FILE).write_text(json.dumps(about, indent=2) + "\n")
 
 
 FORMAT = Format("-saved-model", lambda path: (path / NAMES_FILE).is_file(), _write)

@@ -5,8 +5,9 @@ Arrays are those of one target. `labels` are what a data set holds: `(examples,)
 makes of a network's outputs, always `(examples, outputs)`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ SEPARATOR = "|"
 
 Score = Callable[[Array, Array], float]
 """A figure of `labels` and `given`."""
+
+Figures = Callable[[Array, Array], Array]
+"""Of each output that counts, how often it is rightly given, how often there, and how
+often given: `(3, outputs)`."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +85,28 @@ def error_metric(name: str, score: Score, *aliases: str) -> Objective:
     return Objective(name, False, False, score, aliases=aliases)
 
 
-def figure_of(
-    measure: Callable[[Array, Array], dict[str, float]],
-    name: str,
-    labels: Array,
-    given: Array,
+def rate_metrics(figures: Figures, *f1_aliases: str) -> Iterator[Objective]:
+    """Recall, precision and F1 score: the means over the outputs of `figures` (macro).
+
+    A share of nothing is 0, as in Keras; without outputs there is no mean, but NaN.
+    """
+    yield share_metric("recall", partial(_rate, figures, 1, 0))
+    yield share_metric("precision", partial(_rate, figures, 0, 1))
+    yield share_metric("f1_score", partial(_rate, figures, 1, 1), *f1_aliases)
+
+
+def _rate(
+    figures: Figures, of_support: int, of_answers: int, labels: Array, given: Array
 ) -> float:
-    """One of several metrics that are computed together."""
-    return measure(labels, given)[name]
+    right, support, answers = figures(labels, given)
+    whole = of_support * support + of_answers * answers
+    rates = (of_support + of_answers) * right / np.maximum(whole, 1)
+    return float(rates.mean()) if len(rates) else float("nan")
+
+
+def table_of(*objectives: Objective) -> dict[str, Objective]:
+    """Objectives by name."""
+    return {item.name: item for item in objectives}
 
 
 @dataclass(frozen=True)
@@ -116,18 +135,17 @@ class Head:
     Labels:
         least_outputs: Fewest outputs of a target.
         dtype: Type of `labels`.
-        has_columns: Whether each output has its label: `(examples, outputs)`.
-        is_scaled: Whether a network learns labels of mean 0 and deviation 1.
         is_exclusive: Whether exactly one output is right: only then do examples have a
-            class, by which they can be weighted.
+            class, by which they can be weighted, and one label; of other kinds each
+            output has its label: `(examples, outputs)`.
         counts: Of `labels` and the number of outputs, how often each output is right;
-            None if outputs have no names.
+            None if outputs have no names, but values. Networks learn values of mean 0
+            and deviation 1, and no others with `label_smoothing`.
         strata: Of `labels`, groups of examples of which every part gets its share.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
-        smooths: Whether `one_hot_loss`, or else `loss`, takes `label_smoothing`.
         watched: The Keras metric shown while Keras trains.
 
     Answers:
@@ -143,7 +161,6 @@ class Head:
         mean_metric: Name of the metric that goes into a mean over targets of different
             kinds: 1 is the best that can be.
         shown: Names of the metrics that every result has.
-        measure: The `shown` metrics of `labels` and `given`; NaN where undefined.
         objectives: All metrics by name.
         confusion: `[label, answer, examples]` for all that occur, of `labels` and
             `given`; None for numbers.
@@ -156,15 +173,12 @@ class Head:
 
     least_outputs: int
     dtype: str
-    has_columns: bool
-    is_scaled: bool
     is_exclusive: bool
     counts: Callable[[Array, int], NDArray[np.int64]] | None
     strata: Callable[[Array], NDArray[np.int64]]
 
     loss: KerasCall
     one_hot_loss: KerasCall | None
-    smooths: bool
     watched: KerasCall
 
     activation: str
@@ -175,7 +189,6 @@ class Head:
     metric: str
     mean_metric: str
     shown: tuple[str, ...]
-    measure: Callable[[Array, Array], dict[str, float]]
     objectives: Mapping[str, Objective]
     confusion: Callable[[Array, Array], list[list[int]]] | None
 
@@ -228,9 +241,4 @@ class Head:
 
     def label_shape(self, outputs: int) -> tuple[int, ...]:
         """Shape of the label of one example."""
-        return (outputs,) if self.has_columns else ()
-
-
-def table_of(*objectives: Objective) -> dict[str, Objective]:
-    """Objectives by name."""
-    return {item.name: item for item in objectives}
+        return () if self.is_exclusive else (outputs,)

@@ -1,7 +1,6 @@
 """Classes: exactly one of several names is right."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,8 @@ from kscale.task.heads.base import (
     Head,
     KerasCall,
     error_metric,
-    figure_of,
     hit_metric,
+    rate_metrics,
     share_metric,
     table_of,
 )
@@ -23,8 +22,6 @@ _ACCURACIES = (
     "categorical_accuracy",
     "binary_accuracy",
 )
-_TOP_5 = "sparse_top_k_categorical_accuracy"
-_CROSSENTROPIES = ("crossentropy", "sparse_categorical_crossentropy")
 LEAST_SHARE = 1e-7  # as in Keras, so that no logarithm is infinite
 
 
@@ -38,48 +35,21 @@ def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:
     return np.bincount(labels, minlength=outputs)
 
 
-def _shares_of_classes(labels: Array, outputs: int) -> NDArray[np.float64]:
-    return _counts(labels, outputs) / len(labels)
-
-
 def _ranked(given: Array, most: int | None) -> list[int]:
     order: list[int] = np.argsort(-given, kind="stable")[:most].tolist()
     return order
 
 
-def class_metrics(labels: Array, given: Array) -> dict[str, float]:
-    """Accuracy, recall, precision and F1 score of the most probable class.
-
-    Of two classes they are those of the second, of more the mean over the classes that
-    occur (macro). A share of nothing is 0, as in Keras.
-
-    Example:
-
-    >>> given = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3]])
-    >>> class_metrics(np.array([0, 1, 1]), given)["recall"]
-    0.5
-    """
-    outputs = given.shape[1]
-    chosen = given.argmax(axis=1)
-    right = _counts(labels[chosen == labels], outputs)
-    support, answers = _counts(labels, outputs), _counts(chosen, outputs)
-    counted = _counted(support)
-    shares = shares_of_counts(right[counted], support[counted], answers[counted])
-    return {"accuracy": float((chosen == labels).mean()), **shares}
+def _counted(labels: Array, outputs: int) -> NDArray[np.int64]:
+    """The classes that a metric is the mean over: the second of two, of more those that
+    occur (macro)."""
+    return np.array([1]) if outputs == 2 else np.unique(labels)
 
 
-def shares_of_counts(right: Array, support: Array, answers: Array) -> dict[str, float]:
-    """Recall, precision and F1 score, the means over outputs; 0 of nothing."""
-    return {
-        "recall": float((right / np.maximum(support, 1)).mean()),
-        "precision": float((right / np.maximum(answers, 1)).mean()),
-        "f1_score": float((2 * right / np.maximum(support + answers, 1)).mean()),
-    }
-
-
-def _counted(support: Array) -> NDArray[np.int64]:
-    """The classes that a metric is the mean over."""
-    return np.array([1]) if len(support) == 2 else np.flatnonzero(support)
+def _figures(labels: Array, given: Array) -> Array:
+    chosen, outputs = given.argmax(axis=1), given.shape[1]
+    counts = [_counts(x, outputs) for x in (labels[chosen == labels], labels, chosen)]
+    return np.stack(counts)[:, _counted(labels, outputs)]
 
 
 def area_under_curve(labels: Array, given: Array) -> float:
@@ -95,7 +65,7 @@ def area_under_curve(labels: Array, given: Array) -> float:
     >>> area_under_curve(labels, np.stack([1 - chances, chances], axis=1))
     0.75
     """
-    counted = _counted(_counts(labels, given.shape[1]))
+    counted = _counted(labels, given.shape[1])
     return mean_area(labels[:, None] == counted, given[:, counted])
 
 
@@ -118,10 +88,6 @@ def _area(everyone: Array, positives: Array) -> float:
         for side in ("left", "right")
     )
     return float(below / 2 / pairs)
-
-
-def _measure(labels: Array, given: Array) -> dict[str, float]:
-    return {**class_metrics(labels, given), "auc": area_under_curve(labels, given)}
 
 
 def _is_right(labels: Array, given: Array) -> Array:
@@ -162,29 +128,28 @@ CLASSES = Head(
     constant_words="the most frequent class",
     least_outputs=2,
     dtype="int32",
-    has_columns=False,
-    is_scaled=False,
     is_exclusive=True,
     counts=_counts,
     strata=np.asarray,
     loss=KerasCall("SparseCategoricalCrossentropy", {"from_logits": True}),
     one_hot_loss=KerasCall("CategoricalCrossentropy", {"from_logits": True}),
-    smooths=True,
     watched=KerasCall("SparseCategoricalAccuracy", {"name": "accuracy"}),
     activation="softmax",
     activate=softmax,
-    constant=_shares_of_classes,
+    constant=lambda labels, outputs: _counts(labels, outputs) / len(labels),
     chosen=_ranked,
     metric="accuracy",
     mean_metric="accuracy",
     shown=("accuracy", "recall", "precision", "f1_score", "auc"),
-    measure=_measure,
     objectives=table_of(
         hit_metric("accuracy", _is_right, *_ACCURACIES),
-        replace(hit_metric("top_5_accuracy", _is_in_top_5, _TOP_5), least_outputs=6),
-        share_metric("recall", partial(figure_of, class_metrics, "recall")),
-        share_metric("precision", partial(figure_of, class_metrics, "precision")),
-        share_metric("f1_score", partial(figure_of, class_metrics, "f1_score"), "f1"),
+        replace(
+            hit_metric(
+                "top_5_accuracy", _is_in_top_5, "sparse_top_k_categorical_accuracy"
+            ),
+            least_outputs=6,
+        ),
+        *rate_metrics(_figures, "f1"),
         share_metric("auc", area_under_curve, "roc_auc"),
         error_metric(
             "loss", _crossentropy, "crossentropy", "sparse_categorical_crossentropy"

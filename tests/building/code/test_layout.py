@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kscale.building.code.layout import Code, header, literal, statement
+from kscale.building.code.layout import Code, literal, statement
 from kscale.building.keras_calls import LayerName, Setting, call
 
 TEXTS = [
@@ -76,6 +76,8 @@ def test_items_of_a_dict_have_a_line_each() -> None:
 
 
 def test_a_long_header_is_broken() -> None:
-    names = [f"argument_{n}" for n in range(7)]
-    assert header("block", ["x"]) == ["def block(x):"]
-    assert header("block", names) == ["def block(", f"    {', '.join(names)}", "):"]
+    names = [Code(f"argument_{n}") for n in range(7)]
+    short, long = call("block", names[0]), call("block", *names)
+    assert statement("def ", short, end=":") == ["def block(argument_0):"]
+    lines = ["def block(", f"    {', '.join(names)}", "):"]
+    assert statement("def ", long, end=":") == lines

@@ -327,7 +327,7 @@ def test_models_without_inputs_have_the_shapes_that_keras_tuner_kept(
     (here / "mine" / "trial_1" / "build_config.json").write_text(json.dumps(kept))
     run = kscale.read_keras_tuner("mine", build, "made")
     if features is None:
-        note = run.report().notes[-1]
+        note = str(run.report().notes[-1])
         assert note.startswith("3 of 3 models could not be counted: Model 'net' has no")
         assert "trainings failed" not in note
     else:
@@ -374,7 +374,7 @@ def test_a_search_that_gave_up_is_read_and_what_had_not_ended_is_noted(
     # KerasTuner raises before it writes that the last one failed.
     assert [result.status for result in run.results] == ["ok", "failed", "failed"]
     assert "too hot" in run.results[1].reason
-    failed, last = run.report().notes[-2:]
+    failed, last = map(str, run.report().notes[-2:])
     assert failed.startswith("2 of 3 trainings failed with: ")
     assert last == "1 more had not ended and are left out: 1 running."
 

@@ -38,7 +38,7 @@ def test_every_backbone_and_side_has_a_size_or_is_refused() -> None:
     for name, network in NETWORKS.items():
         for side in SIDES:
             spec = FAMILY.spec(backbone=name, side=side)
-            if side in network.sides:
+            if side in network.costs:
                 assert FAMILY.size(spec, PHOTOS).flops > 0
                 continue
             with pytest.raises(SpecError, match=f"takes images of .*, not {side}"):

@@ -8,7 +8,7 @@ import pytest
 from keras.src.ops import core, einops, image, math, nn, numpy
 
 from kscale import count_model
-from kscale.guests.sizes.operation_work import _PRODUCTS, COSTLESS
+from kscale.guests.sizes.work import _OPERATIONS, COSTLESS
 
 layers = keras.layers
 
@@ -244,7 +244,7 @@ def test_an_attention_operation_has_scores_and_a_context() -> None:
 def test_every_listed_operation_is_one_of_keras() -> None:
     places = (nn, numpy, math, core, image, einops)
     known = {name for place in places for name in vars(place)}
-    assert {*COSTLESS["operations"], *_PRODUCTS} <= known
+    assert {*COSTLESS["operations"], *_OPERATIONS} <= known
 
 
 def test_a_spectrogram_is_a_transform_of_every_window_and_its_bands() -> None:

@@ -42,31 +42,17 @@ _LONGEST_HEADER = 10
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table for people.
-
-    Args:
-        header: What stands above it.
-        text: Text of a row's cell.
-        is_number: Whether cells are aligned to the right.
-        importance: Columns of the lowest are left out first where space is short.
-    """
+    """One column of the table for people; numbers are aligned to the right."""
 
     header: str
     text: Callable[[Row], str]
     is_number: bool = True
-    importance: int = ESSENTIAL
+    importance: int = ESSENTIAL  # where space is short, the lowest are left out first
 
 
 def objective_text(objective: Objective) -> str:
-    """The objective in words; with several targets, the scores that it is the mean of.
-
-    Example:
-
-    >>> from kscale.task.objectives import task_objective
-    >>> from kscale.task.tasks import Target, Task
-    >>> task = Task((), (Target("kind", "classes", 3), Target("price", "real", 1)))
-    >>> objective_text(task_objective(None, task))
-    'mean of the accuracy of kind and the r2 score of price'
+    """The objective in words; with several targets, the scores that it is the mean of:
+    `mean of the accuracy of kind and the r2 score of price`.
     """
     if not objective.parts:
         return metric_name(objective)

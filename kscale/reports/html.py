@@ -35,11 +35,8 @@ from kscale.text import Grid, printable
 def report_html(report: Report, fragment: bool = False, code: str = "") -> str:
     """A report as one self-contained page: answers, plot, table and notes.
 
-    Args:
-        report: What to show.
-        fragment: Whether to give a `<div>` to put into another page instead, such as a
-            notebook.
-        code: Code of the recommended network, to be unfolded; empty for none.
+    A fragment is a `<div>` to put into another page, such as a notebook; the code of
+    the recommended network can be unfolded.
     """
     page = files("kscale.reports")
     style = page.joinpath("page.css").read_text("utf-8").strip()

@@ -20,13 +20,11 @@ class Comparison:
     """A row beside the present model.
 
     Args:
-        row: The row.
         params, flops: How many times those of the row the present model has; None
             where either has none, or not all of them are known.
-        gain: How much better the row's score is; below 0 if it is worse.
-        stderr: Standard error of the gain, as if both were scored on different
-            examples: on the same ones it is smaller.
-        pair: Their scores on the test part, where both were tested; None if not.
+        gain, stderr: How much better the row's score is, and the standard error as if
+            both were scored on different examples: on the same ones it is smaller.
+        pair: Their scores on the test part, where both were tested.
         is_doubted: Whether the present model's scores are probably not what it can.
     """
 

@@ -53,11 +53,7 @@ def report_text(
 ) -> str:
     """A report as text, its table in as many columns as there is room for.
 
-    Args:
-        report: What to show.
-        width: Characters of a line.
-        all_rows: Whether to show every row, or the front, answers and baselines.
-        colour: Whether to add a terminal's codes for bold and colour.
+    The table has the front, answers and baselines, or every row.
     """
     return plain_text(report_table(report, width, all_rows), width, colour)
 

@@ -16,7 +16,6 @@ import keras
 import keras_tuner
 
 from kscale.errors import DataError, ResultsError, SpecError
-from kscale.guests.hypermodels.code_digest import digest_of
 from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.keras_tuner_budget.build_sizes import BuildSizes
 from kscale.guests.keras_tuner_projects.trials import Trial, read_trials
@@ -71,7 +70,7 @@ def import_project(
     known = task if task is not None and task.targets else models.task(trials, metric)
     project = _Project(folder.resolve(), code.name, trials, known, metric)
     left_out = Counter(trial.status.lower() for trial in found if not trial.is_ended)
-    description = project.description(digest_of(code.hypermodel), left_out)
+    description = project.description(code.digest(), left_out)
     digest = blake2b(json.dumps(_which(description)).encode(), digest_size=4)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", project.folder.name).lstrip(".-")
     path = Path(run or f"runs/{plain}-keras_tuner-{digest.hexdigest()}")

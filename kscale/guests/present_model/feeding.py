@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
-from kscale.data.preprocessing.scaled import Scaled
+from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.data.preprocessing.table_columns import TableColumns
-from kscale.data.scaling import Scaling
 from kscale.errors import SpecError
 from kscale.guests.sizes.model_size import sides_of
 from kscale.guests.sizes.work import Shape, graph_of

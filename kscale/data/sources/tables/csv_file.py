@@ -22,13 +22,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class CsvRow(NamedTuple):
-    """The cells of one row, without the spaces around them.
-
-    Args:
-        line: Line of the file where the row begins, counted from 1.
-        cells: As many as there are columns, unless there is an error.
-        error: Why the row cannot be used.
-    """
+    """The stripped cells of a row with its first line, or why it cannot be used."""
 
     line: int
     cells: tuple[str, ...]
@@ -99,11 +93,7 @@ def is_table(path: Path) -> bool:
 def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
     """UTF-8 as text, without a byte order mark at the start of a file.
 
-    Args:
-        data: A line of a file, or the whole file.
-        path: The file, for the message.
-        line: Number of the line.
-        before: Bytes of the file before the data.
+    The data is a file, or its line of a number, with bytes before it.
     """
     try:
         return data.decode("utf-8-sig" if before == 0 else "utf-8")

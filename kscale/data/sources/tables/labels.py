@@ -121,11 +121,9 @@ def _asked(columns: Sequence[str], name: str) -> Label:
     return Label("labels", tuple(several), kind)
 
 
-def label_arrays(
-    label: Label, parts: LabelParts, column: ColumnCounts, decimal: str
-) -> LabelArrays:
-    """Labels of each part; the first column's counts in the training part, and the mark
-    before fractions, tell numbers."""
+def label_arrays(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
+    """Labels of each part; the counts of the first column in the training part tell
+    numbers."""
     if len(label.columns) > 1:
         note = (
             f"{label.name} are the columns {listed(label.columns)}: several may be 1."
@@ -134,7 +132,7 @@ def label_arrays(
         return _of_sets(label, parts, sets, label.columns, note)
     cells = parts["train"].columns[label.name]
     if label.kind != "labels" and (label.kind or not are_label_sets(cells)):
-        return _of_column(label, parts, column, decimal)
+        return _of_column(label, parts, column)
     sets = {
         part: [*map(label_set, each.columns[label.name])]
         for part, each in parts.items()
@@ -224,16 +222,14 @@ def _of_sets(
     return LabelArrays(arrays, [note], names)
 
 
-def _of_column(
-    label: Label, parts: LabelParts, column: ColumnCounts, decimal: str
-) -> LabelArrays:
+def _of_column(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
     """Numbers to predict, or a class in each cell."""
     name = label.name
     for each in parts.values():
         each.refuse_blank(name, [cell in BLANKS for cell in each.columns[name]])
     numbers = None
     if label.kind == "numbers" or (column.is_numeric and label.kind != "classes"):
-        form = column.form(decimal) if column.is_numeric else NumberForm()
+        form = column.form if column.is_numeric else NumberForm()
         numbers = _numbers(label, parts, form)
     if numbers is None or (not label.kind and _are_ids(numbers["train"])):
         return _classes(label, parts, numbers is not None)
@@ -241,7 +237,7 @@ def _of_column(
         each.refuse_blank(name, np.isnan(numbers[part]).tolist())
     other = f" With the label {name}:classes each is a class."
     is_whole = not label.kind and bool((numbers["train"] % 1 == 0).all())
-    notes = [column.reading(decimal)] if column.is_numeric else []
+    notes = [column.reading] if column.is_numeric else []
     note = f"{name} holds numbers, which are predicted as such."
     return LabelArrays(
         {

@@ -7,7 +7,7 @@ from typing import Any
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
 from kscale.networks.sizing import Size, size_of
-from kscale.task.tasks import Input, InputKind, Task
+from kscale.task.tasks import InputKind, Task
 
 Value = int | float | str | bool
 
@@ -219,6 +219,7 @@ class Family:
         knobs: Settings, the depth and the width first.
         learning_rate: Adam's learning rate, with the values that a search tries.
         network: A function from a task, and the knobs by name, to a blueprint.
+        takes_several: Whether there may be more than one input.
     """
 
     name: str
@@ -229,6 +230,7 @@ class Family:
     knobs: tuple[Knob, ...]
     learning_rate: Knob
     network: Callable[..., Blueprint]
+    takes_several: bool = False
 
     @property
     def all_knobs(self) -> dict[str, Knob]:
@@ -281,12 +283,16 @@ class Family:
         return size_of(self.blueprint(spec, task))
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the kinds of the inputs of a task."""
+        """Raise unless the family takes the inputs of a task."""
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
+            )
+        if len(kinds) > 1 and not self.takes_several:
+            raise SpecError(
+                f"Family {self.name} takes one input, but the data has {len(kinds)}."
             )
 
 
@@ -311,15 +317,6 @@ def head_names(task: Task) -> list[str]:
     if len(task.targets) == 1:
         return ["head"]
     return [f"head/{target.name}" for target in task.targets]
-
-
-def only_input(task: Task, family: str) -> Input:
-    """The input of a task, for a family whose networks take no more than one."""
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family {family} takes one input, but the data has {len(task.inputs)}."
-        )
-    return task.inputs[0]
 
 
 def dropped(rate: float, name: str = "dropout", positions: bool = False) -> list[Layer]:

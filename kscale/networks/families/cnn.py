@@ -46,7 +46,7 @@ def _network(
     dropout: float,
     augment: str,
 ) -> Blueprint:
-    side = min(images.image_shape(task, "cnn")[:2])
+    side = min(images.image_shape(task)[:2])
     depths = stage_depths(depth, stages or images.stages_for(side, _MOST_STAGES))
     layers = images.image_layers(task, augment)
     for stage, convolutions in enumerate(depths):

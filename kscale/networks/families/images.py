@@ -53,9 +53,9 @@ AUGMENT = base.Knob(
 )
 
 
-def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task; a spectrogram is an image of one channel."""
-    item = base.only_input(task, family)
+def image_shape(task: Task) -> tuple[int, ...]:
+    """Shape of the image of a task; a spectrogram is an image of one channel."""
+    item = task.inputs[0]
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
 

@@ -25,7 +25,7 @@ _TENFOLD = 10.0
 
 
 def _network(task: Task, *, vocabulary: int) -> Blueprint:
-    item = base.only_input(task, "linear")
+    item = task.inputs[0]
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
     if item.kind == "tokens":
@@ -42,7 +42,7 @@ def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
     for target, head in zip(task.targets, heads, strict=True):
         weights = f"{head}/tokens"
         layers += [
-            *tokens.embedded(ids, vocabulary, target.outputs, weights, "linear"),
+            *tokens.embedded(ids, vocabulary, target.outputs, weights),
             bp.GlobalAveragePool(
                 positions=True, name=f"{head}/average", inputs=(weights, "mask")
             ),

@@ -51,9 +51,9 @@ def _network(
     embedding_width: int,
     token_dropout: float,
 ) -> Blueprint:
-    item = base.only_input(task, "mlp")
+    item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, "mlp", _EMBEDDINGS
+        task, vocabulary, width, embedding_width, token_dropout, _EMBEDDINGS
     )
     if layers:
         read = (layers[-1].name, "mask")

@@ -69,7 +69,7 @@ def _network(
     augment: str,
     **of_blocks: Any,
 ) -> Blueprint:
-    shape = images.image_shape(task, "mobilenet")
+    shape = images.image_shape(task)
     halving = stem_stride or (2 if images.is_large(shape) else 1)
     if layout == "v2":
         plan = _paper_stages(depth, width, expansion)

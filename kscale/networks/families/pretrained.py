@@ -35,7 +35,7 @@ def _network(
 ) -> Blueprint:
     trunk = Backbone(
         backbone,
-        side_for(backbone, side, image_shape(task, "pretrained")),
+        side_for(backbone, side, image_shape(task)),
         tuned == "all",
         weights,
         task.inputs[0].scale,

@@ -90,7 +90,7 @@ def _network(
     augment: str,
     **of_blocks: Any,
 ) -> Blueprint:
-    shape = images.image_shape(task, "resnet")
+    shape = images.image_shape(task)
     style = _Style(**of_blocks)
     if stem == "auto":
         stem = "imagenet" if images.is_large(shape) else "small"

@@ -48,9 +48,9 @@ def _network(
     token_dropout: float,
     pooling: str,
 ) -> Blueprint:
-    item = base.only_input(task, "rnn")
+    item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, "rnn"
+        task, vocabulary, width, embedding_width, token_dropout
     )
     mask = ("mask",) if layers else ()
     if item.kind == "image":

@@ -58,7 +58,6 @@ def embedded(
     vocabulary: int,
     width: Count,
     name: str,
-    family: str,
     stddev: float = Embedding.stddev,
 ) -> list[Layer]:
     """Layers from the ids of an input to `(length, width)`; the last is an embedding.
@@ -66,7 +65,6 @@ def embedded(
     Args:
         vocabulary: Most frequent ids that have features of their own; 0 is all ids.
         name: Name of the embedding.
-        family: Name of the family, for errors.
         stddev: Spread that the embedding starts with.
     """
     if not 0 < vocabulary < item.vocabulary:
@@ -76,8 +74,8 @@ def embedded(
         return [every]
     if not item.unknown:
         raise SpecError(
-            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
-            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
+            f"`vocabulary` must be 0 or {item.vocabulary:,} and more, the ids of "
+            f"{item.name!r}, but got vocabulary={vocabulary}: ids of this data "
             "are in no order of frequency and none stands for those left out."
         )
     if vocabulary <= item.unknown:
@@ -98,7 +96,6 @@ def masked_embeddings(
     width: Count,
     embedding_width: int,
     dropout: float,
-    family: str,
     stddev: float = Embedding.stddev,
 ) -> list[Layer]:
     """The layer `mask` and the embeddings of tokens; nothing for other inputs.
@@ -115,7 +112,7 @@ def masked_embeddings(
     features = embedding_width or width
     return [
         PaddingMask(name="mask", inputs=(item.name,)),
-        *embedded(item, vocabulary, features, "embeddings", family, stddev),
+        *embedded(item, vocabulary, features, "embeddings", stddev),
         *base.dropped(dropout, "embeddings/dropout", positions=True),
     ]
 

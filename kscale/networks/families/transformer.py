@@ -91,7 +91,7 @@ def _embeddings(
     ]
     summands = [f"embeddings/{item.name}" for item in task.inputs]
     for item, name in zip(task.inputs, summands, strict=True):
-        layers += tokens.embedded(item, vocabulary, width, name, "transformer")
+        layers += tokens.embedded(item, vocabulary, width, name)
     summands.append("embeddings/positions")
     return [
         *layers,
@@ -125,4 +125,5 @@ FAMILY = base.Family(
     ),
     learning_rate=base.learning_rate_knob(1e-3, 2e-4, 5e-3),
     network=_network,
+    takes_several=True,
 )

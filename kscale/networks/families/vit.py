@@ -51,7 +51,7 @@ def _network(
     augment: str,
     **of_blocks: Any,
 ) -> Blueprint:
-    shape = images.image_shape(task, "vit")
+    shape = images.image_shape(task)
     if patch > max(shape[:2]):
         raise SpecError(
             f"`patch <= {max(shape[:2])}`, the longer side of the image, must hold, "

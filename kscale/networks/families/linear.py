@@ -24,7 +24,11 @@ from kscale.task.tasks import Task
 _TENFOLD = 10.0
 
 
-def _network(task: Task, *, vocabulary: int) -> Blueprint:
+def _network(
+    task: Task,
+    *,
+    vocabulary: int = tokens.VOCABULARY,
+) -> Blueprint:
     item = task.inputs[0]
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
@@ -57,7 +61,6 @@ FAMILY = base.Family(
     depth_counts="nothing (0)",
     width_counts="nothing",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
-    knobs=(tokens.VOCABULARY,),
     learning_rate=base.learning_rate_knob(3e-3, 1e-3, 3e-2),
     network=_network,
 )

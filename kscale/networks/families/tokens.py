@@ -28,25 +28,20 @@ def vocabularies_for(task: Task) -> tuple[base.Value, ...]:
     return (*(n for n in _VOCABULARIES if low <= n < high), 0)
 
 
-VOCABULARY = base.Knob(
-    "vocabulary",
+VOCABULARY = base.knob(
     0,
     (*_VOCABULARIES, 0),
     "most frequent ids that are kept apart; 0 is all of the data's",
     low=0,
     suited=vocabularies_for,
+    name="vocabulary",
 )
 
-EMBEDDING_WIDTH = base.Knob(
-    "embedding_width",
-    0,
-    (0, 8, 16, 32, 64, 128),
-    "features of a token; 0 is the width",
-    low=0,
+EMBEDDING_WIDTH = base.knob(
+    0, (0, 8, 16, 32, 64, 128), "features of a token; 0 is the width", low=0
 )
 
 TOKEN_DROPOUT = base.share_knob(
-    "token_dropout",
     0.3,
     (0.0, 0.1, 0.3, 0.5),
     "share of tokens dropped in training, all their features at once",

@@ -91,20 +91,6 @@ class Confusion:
             for i, name in enumerate(self.class_names)
         )
 
-    def worst(self, most: int) -> list[int]:
-        """Indices of the classes with the lowest F1 scores, of those with examples."""
-        there = [i for i, score in enumerate(self.scores) if score.support]
-        return sorted(there, key=lambda i: self.scores[i].f1_score)[:most]
-
-    def mistakes(self, most: int) -> list[tuple[str, str, int]]:
-        """The most frequent mistakes: class, the class it was taken for, examples."""
-        wrong = [cell for cell in self.counts if cell[0] != cell[1]]
-        largest = sorted(wrong, key=lambda cell: (-cell[2], cell[:2]))[:most]
-        return [
-            (self.class_names[wanted], self.class_names[given], examples)
-            for wanted, given, examples in largest
-        ]
-
 
 def confusion_from(target: Target, rows: Iterable[Sequence[int]]) -> Confusion:
     """The confusion in a record; indices that are no class are left out."""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from kscale.reports.classes import class_name
 from kscale.reports.confusion import Confusion
 from kscale.reports.drawings import label, shape, svg_text
 from kscale.reports.plots import COLOURS
+from kscale.reports.quality import class_name
 
 MOST_HEAT = 30
 """Classes up to which a heat map can be read."""

@@ -1,14 +1,17 @@
 """Quality: further metrics of the answers, for each target and class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from rich.table import Table
+from rich.text import Text
 
 from kscale.reports.confusion import Confusion
 from kscale.reports.measures import score_interval
 from kscale.reports.report import Report, Row
 from kscale.task.tasks import Target
-from kscale.text import printable
+from kscale.text import Grid, grid_table, grid_width, printable
 
 _SHORT = {
     "f1_score": "F1",
@@ -20,7 +23,9 @@ _SHORT = {
 _OF_OUTPUTS = ("recall", "precision", "f1_score", "auc")
 MOST_CLASSES = 10
 """Classes of which a text shows all; of more, so many of the worst."""
-_MOST_MISTAKES = 5
+_MOST = 5  # mistakes
+_LONGEST_NAME = 24
+_LONGEST_COLUMN = 4
 _SCORES = (
     *("name", "support", "answers", "precision", "precision_interval"),
     *("recall", "recall_interval", "f1_score"),
@@ -29,20 +34,13 @@ _SCORES = (
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric with its 95 % interval, as `measures.score_interval` makes it.
-
-    Args:
-        name: Name of the metric.
-        value: What it is.
-        is_share: Whether it is printed in per cent.
-        low, high: Ends of the interval; None if it was not worked out.
-    """
+    """One metric, whether it is printed in per cent, and the ends of its 95 % interval
+    as `measures.score_interval` gives them; None if they were not worked out."""
 
     name: str
     value: float
     is_share: bool
-    low: float | None = None
-    high: float | None = None
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def _measure(row: Row, key: str, value: float, target: Target, prefix: str) -> M
     else:
         examples = sum(score.support for score in scores) if error else 0
         ends = score_interval(objective, value, error or None, examples)
-    return Measure(name, value, objective.is_share, *(ends or (None, None)))
+    return Measure(name, value, objective.is_share, ends)
 
 
 def quality_name(quality: Quality) -> str:
@@ -124,7 +122,7 @@ def quality_text(quality: Quality) -> str:
         all_but = f"all but {' and '.join(others)} are " if others else ""
         outputs = [*map(printable, quality.target.shown_names)]
         notes.append(f"{all_but}{quality.target.head.averaged(outputs)}")
-    if any(measure.low is not None for measure in shown):
+    if any(measure.ends for measure in shown):
         notes.append("95 % intervals in brackets")
     text = ", ".join(map(_measure_text, shown))
     return f"{text}; {', '.join(notes)}" if notes else text
@@ -133,11 +131,20 @@ def quality_text(quality: Quality) -> str:
 def _measure_text(measure: Measure) -> str:
     name = _SHORT.get(measure.name, measure.name.replace("_", " "))
     unit = " %" if measure.is_share else ""
-    value = number_text(measure.value, measure.is_share)
-    if measure.low is None or measure.high is None:
-        return f"{name} {value}{unit}"
-    ends = [number_text(end, measure.is_share) for end in (measure.low, measure.high)]
-    return f"{name} {value}{unit} ({ends[0]} to {ends[1]})"
+    return f"{name} {_with_ends(measure.value, measure.ends, measure.is_share, unit)}"
+
+
+def _with_ends(
+    value: float | None,
+    ends: tuple[float, float] | None,
+    is_share: bool = True,
+    unit: str = "",
+) -> str:
+    text = f"{number_text(value, is_share)}{unit}"
+    if ends is None:
+        return text
+    low, high = (number_text(end, is_share) for end in ends)
+    return f"{text} ({low} to {high})"
 
 
 def number_text(value: float | None, is_share: bool = True) -> str:
@@ -161,11 +168,11 @@ def mistakes_text(confusion: Confusion) -> str:
     """The most frequent mistakes in one line; empty if there are none."""
     if not confusion.is_exclusive:
         return "; ".join(_label_mistakes(confusion))
-    items = [
-        f"{printable(wanted)} for {printable(given)} ({examples})"
-        for wanted, given, examples in confusion.mistakes(_MOST_MISTAKES)
-    ]
-    return f"taken for another most often: {', '.join(items)}" if items else ""
+    wrong = [cell for cell in confusion.counts if cell[0] != cell[1]]
+    wrong.sort(key=lambda cell: (-cell[2], cell[:2]))
+    names = [*map(printable, confusion.class_names)]
+    most = ", ".join(f"{names[w]} for {names[g]} ({n})" for w, g, n in wrong[:_MOST])
+    return f"taken for another most often: {most}" if most else ""
 
 
 def _label_mistakes(confusion: Confusion) -> Iterator[str]:
@@ -175,16 +182,81 @@ def _label_mistakes(confusion: Confusion) -> Iterator[str]:
         "given wrongly": {s.name: s.answers - s.right for s in confusion.scores},
     }
     for what, counts in wrong.items():
-        most = sorted(counts.items(), key=lambda item: -item[1])[:_MOST_MISTAKES]
+        most = sorted(counts.items(), key=lambda item: -item[1])[:_MOST]
         if items := [f"{printable(name)} ({n})" for name, n in most if n]:
             yield f"{what} most often: {', '.join(items)}"
 
 
 def shown_classes(confusion: Confusion) -> list[int]:
-    """Indices of all classes if they are few, else of the worst."""
-    if len(confusion.class_names) <= MOST_CLASSES:
-        return list(range(len(confusion.class_names)))
-    return confusion.worst(MOST_CLASSES)
+    """Indices of all classes if they are few, else of those of the lowest F1 scores."""
+    scores = confusion.scores
+    if len(scores) <= MOST_CLASSES:
+        return list(range(len(scores)))
+    there = [i for i, score in enumerate(scores) if score.support]
+    return sorted(there, key=lambda i: scores[i].f1_score)[:MOST_CLASSES]
+
+
+def score_grid(confusion: Confusion, full: bool = True) -> Grid:
+    """The cells of the table of classes, with intervals if full."""
+    header = [confusion.nouns[0], "support", "precision %", "recall %", "F1 %"]
+    rows = [
+        [
+            class_name(score.name),
+            f"{score.support:,}",
+            _with_ends(score.precision, score.precision_interval if full else None),
+            _with_ends(score.recall, score.recall_interval if full else None),
+            number_text(score.f1_score),
+        ]
+        for score in map(confusion.scores.__getitem__, shown_classes(confusion))
+    ]
+    return Grid(header, [False, True, True, True, True], rows)
+
+
+def class_name(name: str) -> str:
+    """The name of a class in at most 24 letters."""
+    text = printable(name)
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
+
+
+def _with_matrix(grid: Grid, confusion: Confusion) -> Grid:
+    """A further column for each class: how many examples were taken for the class."""
+    number = len(confusion.class_names)
+    counts = {(wanted, given): str(n) for wanted, given, n in confusion.counts}
+    return Grid(
+        [*grid.header, *map(printable, confusion.class_names)],
+        [*grid.are_numbers, *[True] * number],
+        [
+            [*row, *(counts.get((wanted, given), ".") for given in range(number))]
+            for wanted, row in enumerate(grid.rows)
+        ],
+    )
+
+
+def quality_block(quality: Quality, width: int) -> Iterable[Text | Table]:
+    """Metrics of an answer and their table of classes, for lines of some width."""
+    yield Text.assemble((f"{quality_name(quality)}: ", "bold"), quality_text(quality))
+    if quality.confusion is not None:
+        grid, has_matrix = _fitting_classes(quality.confusion, width)
+        heading, *mistakes = class_lines(quality.confusion)
+        right = "; at the right, how many were taken for which" if has_matrix else ""
+        yield Text()
+        yield grid_table(grid)
+        yield Text(f"{heading}{right}", style="dim")
+        yield from map(Text, mistakes)
+    yield Text()
+
+
+def _fitting_classes(confusion: Confusion, width: int) -> tuple[Grid, bool]:
+    """The fullest table that fits the width, and whether the matrix is part of it."""
+    full, plain = (score_grid(confusion, intervals) for intervals in (True, False))
+    choices = [(full, False), (plain, False)]
+    names = confusion.class_names
+    is_small = len(names) <= MOST_CLASSES and max(map(len, names)) <= _LONGEST_COLUMN
+    if is_small and confusion.is_exclusive:
+        matrices = [(_with_matrix(grid, confusion), True) for grid in (full, plain)]
+        choices = [*matrices, *choices]
+    fitting = (choice for choice in choices if grid_width(choice[0]) <= width)
+    return next(fitting, (plain, False))
 
 
 def quality_json(quality: Quality) -> dict[str, Any]:
@@ -194,8 +266,9 @@ def quality_json(quality: Quality) -> dict[str, Any]:
         "part": quality.part,
         "target": quality.target.name,
         "metrics": {
-            m.name: {"value": m.value, "low": m.low, "high": m.high}
+            m.name: {"value": m.value, "low": low, "high": high}
             for m in quality.measures
+            for low, high in [m.ends or (None, None)]
         },
     }
     if quality.confusion is not None:

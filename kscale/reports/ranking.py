@@ -46,13 +46,9 @@ def ranked_front(
         "netscore": lambda row: row.net_score,
         "gain": lambda row: row.gain,
     }
-    figure = orders[rank_by]
-
-    def descending(row: Row) -> float:
-        value = figure(row)
-        return math.inf if value is None else -value
-
-    return tuple(sorted(front, key=descending))
+    figures = ((orders[rank_by](row), row) for row in front)
+    ranked = sorted(figures, key=lambda pair: math.inf if pair[0] is None else -pair[0])
+    return tuple(row for _, row in ranked)
 
 
 def knee_of(front: Sequence[Row], objective: Objective) -> Row | None:

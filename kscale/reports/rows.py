@@ -34,7 +34,6 @@ from kscale.runs.records import (
     Evaluation,
     Record,
     Reference,
-    Training,
     is_trained,
 )
 from kscale.search.pool import always_searched
@@ -56,18 +55,28 @@ def make_report(
         ResultsError: The ranking is unknown, or `run` does not describe a run.
     """
     asked = _asked(run)
-    records = _compared(records, str(asked.present.get("digest", "")))
+    digest = str(asked.present.get("digest", ""))  # others are of other present models
+    records = [
+        item
+        for item in records
+        if not isinstance(item, Reference) or item.model in ("", digest)
+    ]
     rows = _rows(records, asked, run["identity"])
     smallest_first = _with_gains([row for row in rows if row.is_front], asked)
     front = ranked_front(smallest_first, asked.objective, rank_by)
     others = [row for row in rows if not row.is_front]
     others.sort(key=lambda row: (-asked.objective.gain(row.score, 0.0), row.params))
     trained = [item for item in records if is_trained(item)]
+    reasons = Counter(
+        " ".join(item.reason.split()) or "no reason recorded"
+        for item in trained
+        if item.status == "failed"
+    )
     report = Report(
         **vars(asked),
         rows=(*front, *others),
         rank_by=rank_by,
-        failures=_failures(trained),
+        failures=tuple(reasons.most_common()),
         trainings=len(trained),
         training_seconds=math.fsum(item.seconds for item in trained),
     )
@@ -96,17 +105,6 @@ def _asked(run: Mapping[str, Any]) -> Asked:
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
-
-
-def _compared(records: Sequence[Record], digest: str) -> list[Record]:
-    """Records without those of other present models than the one of a digest."""
-    return [
-        item
-        for item in records
-        if not isinstance(item, Reference)
-        or item.name == MAJORITY
-        or item.model == digest
-    ]
 
 
 def _rows(
@@ -195,12 +193,3 @@ def _with_gains(front: Sequence[Row], asked: Asked) -> list[Row]:
         gain = next((gain for gain in gains if gain is not None), None)
         rows.append(replace(row, gain=gain))
     return rows
-
-
-def _failures(trained: Sequence[Training | Reference]) -> tuple[tuple[str, int], ...]:
-    reasons = Counter(
-        " ".join(item.reason.split()) or "no reason recorded"
-        for item in trained
-        if item.status == "failed"
-    )
-    return tuple(reasons.most_common())

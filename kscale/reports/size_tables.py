@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from rich.console import Group
@@ -129,13 +129,9 @@ class ModelSize:
             "name": self.title,
             "depth": self.depth,
             "width": self.width,
-            "params": size.params,
-            "trainable": size.trainable,
-            "flops": size.flops,
+            **asdict(size),
             "unknown_flops": list(self.unknown),
             "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
-            "activation_bytes": size.activation_bytes,
-            "training_activation_bytes": size.training_activation_bytes,
             "shortcut_params": self.shortcut_params,
             "parts": [part._asdict() for part in parts_of(self.rows)],
             "layers": [

@@ -33,15 +33,13 @@ class Outcome:
         results: The records counted, of one stage, each of another seed.
 
     Attributes:
-        family: Name of the family, or of the reference.
-        knobs: Values of all knobs by name; none of a reference.
-        label: Family and shape, or the name, in a few characters.
-        stage, learning_rate, is_full: As in `kscale.runs.records`.
+        family, knobs, label: Of the network, or of the reference: then knobs are none.
+        seeds: Number of trainings that the score is the mean of.
         epochs: Epochs that each of the trainings counted took.
-        params, trainable, flops, unknown_flops, bytes, memory: Exact size, as in
-            `kscale.runs.records.Ended`.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
+
+    All others are as in `kscale.runs.records`.
     """
 
     results: tuple[Training | Reference, ...]

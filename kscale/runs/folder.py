@@ -98,11 +98,11 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
         self.folder = folder
-        path = folder / RESULTS_FILE
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
-            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._fd = os.open(folder / RESULTS_FILE, flags, 0o644)
         except ResultsError:
             raise
         except (OSError, ValueError) as error:
@@ -184,12 +184,9 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
         except OSError as error:
             raise ResultsError(f"{self.folder} cannot be written: {error}.") from error
 
-    def close(self) -> None:
+    def __exit__(self, *error: object) -> None:
         """Give the folder free."""
         os.close(self._fd)
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _difference(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

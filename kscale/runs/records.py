@@ -305,38 +305,28 @@ def _spec(data: Any) -> Spec:
 def _of_format_2(data: Mapping[str, Any]) -> dict[str, Any]:
     """A line of format 2, where every line had all fields, as one of its kind."""
     family, stage = data["spec"]["family"], data["stage"]
+    kinds: dict[str, type[msgspec.Struct]]
+    kinds = {"test": Evaluation, "latency": Measurement}
+    kind = kinds.get(stage, Training)
+    more: dict[str, Any] = {}
     if family in REFERENCES:
+        kind, model = Reference, data["spec"].get("model", "")
         part = "test" if stage == "test" else "validation"
-        model = data["spec"].get("model", "")
-        return _fields(Reference, data) | {"name": family, "part": part, "model": model}
-    if stage == "test":
-        return _fields(Evaluation, data)
-    if stage == "latency":
-        return _fields(Measurement, data)
-    rate = None if ":" in family else data.get("learning_rate")
-    numbers = data.get("seed", 0), data.get("epochs", 0)
-    key = training_key(stage, Spec.from_json(data["spec"]), rate, *numbers)
-    return _fields(Training, data) | {"key": key}
-
-
-def _fields(kind: type[msgspec.Struct], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a kind that a line has."""
+        more = {"name": family, "part": part, "model": model}
+    elif kind is Training:
+        rate = None if ":" in family else data.get("learning_rate")
+        numbers = data.get("seed", 0), data.get("epochs", 0)
+        spec = Spec.from_json(data["spec"])
+        more = {"key": training_key(stage, spec, rate, *numbers)}
     known = {name: data[name] for name in kind.__struct_fields__ if name in data}
-    return {"type": kind.__struct_config__.tag, **known}
+    return {"type": kind.__struct_config__.tag, **known, **more}
 
 
 def training_key(
     stage: str, spec: Spec, learning_rate: float | None, seed: int, epochs: int
 ) -> str:
-    """A name for one training, from everything that decides it.
-
-    Args:
-        stage: Why the network is trained.
-        spec: What is trained.
-        learning_rate: The one asked for; None where the code of a user's model decides.
-        seed: Seed of the training.
-        epochs: Epochs the weights have been trained at its end.
-    """
+    """A name for one training, from everything that decides it: the learning rate asked
+    for (None where the code of a user's model decides) and the epochs at its end."""
     return _digest(stage, spec.family, spec.knobs, learning_rate, seed, epochs)
 
 

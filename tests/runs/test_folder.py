@@ -305,7 +305,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_limit_is_named_alone(tmp_path: Path) -> None:
-    RecordsWriter(tmp_path, DESCRIPTION).close()
+    written(tmp_path)
     asked = {**DESCRIPTION["identity"], "budget": {"max_params": 2000}}
     with pytest.raises(ResultsError, match="its max_params is 1000, not 2000"):
         RecordsWriter(tmp_path, {**DESCRIPTION, "identity": asked})

@@ -1,6 +1,7 @@
 """Options of loading: what a user may add that the data itself does not show."""
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from kscale.errors import DataError
 from kscale.task.tasks import InputKind
@@ -18,6 +19,8 @@ class Options:
             of 0 and 1 that are one target.
         text: Column of text, read word by word.
         ignore: Column to leave out.
+        decimal: Mark before the fractions of numbers in a table, where 1,234 may be
+            thousands or a fraction.
         split_by: Column whose equal values stay in one part; for files, a regular
             expression whose first group, or whole match, in their paths is that value.
         image_size: Size that images are brought to: 32, or 32x48 for height and width.
@@ -34,6 +37,7 @@ class Options:
     label: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    decimal: Literal[".", ","] | None = None
     split_by: str | None = None
     image_size: tuple[int, int] | None = None
     resize: str | None = None

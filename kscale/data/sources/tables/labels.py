@@ -12,6 +12,7 @@ from kscale.data.raw import RawArray
 from kscale.data.readers.table_files import TableColumn, not_a_number
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm, is_number
 from kscale.data.sources.tables.columns import ColumnCounts
+from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError, unknown_name
 from kscale.task.heads.base import SEPARATOR
 from kscale.text import listed
@@ -144,7 +145,8 @@ def label_arrays(label: Label, parts: LabelParts, column: ColumnCounts) -> Label
         + (f"; {blank:,} rows have none." if blank else ".")
         + ("" if label.kind else f" With {label.name}:classes each cell is a class.")
     )
-    if {name.lower() for name in names} <= _TRUE | _FALSE:
+    are_single = all(len(each) < 2 for each in sets["train"])
+    if are_single and {name.lower() for name in names} <= _TRUE | _FALSE:
         raise DataError(
             f"{parts['train'].path}: {label.name} is one label that is true or not, as "
             f"two classes are: say label={label.name}:classes, or name all columns of "
@@ -212,9 +214,10 @@ def _of_sets(
         array = np.zeros((len(each), len(names)), np.int8)
         for row, labels in enumerate(each):
             if unknown := labels - places.keys():
+                found = min(unknown)
                 raise DataError(
-                    f"{parts[part].path}: {label.name} has the label {min(unknown)!r}, "
-                    f"which {path} lacks."
+                    f"{parts[part].path}: {label.name} has the label {found!r}, which "
+                    f"{path} lacks.{alike_hint(found, names)}"
                 )
             array[row, [places[label] for label in labels]] = 1
         where = f"{parts[part].path}: {label.name}"

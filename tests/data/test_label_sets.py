@@ -140,7 +140,7 @@ def test_labels_that_cannot_be_are_refused(
 @pytest.mark.parametrize(
     ("labels", "match"),
     [
-        ("red:labels", "red is one label .* red:classes, or .* red,OTHER:"),
+        ("red:labels", "red is one label .*=red:classes, or .* as red,OTHER:labels"),
         ("red,red:labels", "label red,red:labels names the column 'red' twice"),
         (("red,round:labels", "red,old:labels"), "Two targets .* called 'labels'"),
         (("red", "red"), "Two targets would be called 'red'"),

@@ -20,6 +20,7 @@ from kscale.data.sources.tables.csv_file import (
     CsvRow,
     decoded,
     is_table,
+    looks_like_table,
     opened,
 )
 from kscale.errors import DataError
@@ -157,7 +158,8 @@ class TextReader(FileReader):
     columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
 
     def readable(self, path: Path) -> Iterator[Example]:
-        if is_table(path):
+        is_other = path.suffix not in ("", ".data")  # texts that may hold commas
+        if is_table(path) or not is_other and looks_like_table(existing(path)):
             yield from TableReader(self.columns).readable(path)
             return
         raw = {column.name: np.array("", TEXT) for column in self.columns}

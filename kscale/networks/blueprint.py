@@ -23,6 +23,7 @@ from kscale.networks.layer_costs import (
     Count,
     Misfit,
     Tensor,
+    convolution,
     image_of,
     length_of,
     same_shape,
@@ -72,7 +73,7 @@ class Dense(Layer):
         weights = features * self.units
         return Cost(
             tensor(*leading, self.units),
-            params=weights + self.units if self.use_bias else weights,
+            params=weights + self.use_bias * self.units,
             flops=2 * prod(leading) * weights,
         )
 
@@ -90,15 +91,7 @@ class Conv2D(Layer):
     initializer: str = "glorot_uniform"
 
     def cost(self, read: list[Tensor]) -> Cost:
-        rows, columns, channels = windows_of(
-            read, self.kernel, self.strides, self.padding
-        )
-        weights = self.kernel * self.kernel * channels * self.filters
-        return Cost(
-            tensor(rows, columns, self.filters),
-            params=weights + self.filters if self.use_bias else weights,
-            flops=2 * rows * columns * weights,
-        )
+        return convolution(self, read, self.filters)
 
 
 @dataclass(frozen=True)
@@ -332,15 +325,7 @@ class DepthwiseConv2D(Layer):
     use_bias: bool = True
 
     def cost(self, read: list[Tensor]) -> Cost:
-        rows, columns, channels = windows_of(
-            read, self.kernel, self.strides, self.padding
-        )
-        weights = self.kernel * self.kernel * channels
-        return Cost(
-            tensor(rows, columns, channels),
-            params=weights + channels if self.use_bias else weights,
-            flops=2 * rows * columns * weights,
-        )
+        return convolution(self, read)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,20 @@ def _of_rank(rank: int, read: list[Tensor], what: str) -> Shape:
     return read[0].shape
 
 
+def convolution(layer: Any, read: list[Tensor], filters: Count | None = None) -> Cost:
+    """Cost of a convolution: a filter reads all channels, or each channel has one."""
+    rows, columns, channels = windows_of(
+        read, layer.kernel, layer.strides, layer.padding
+    )
+    outputs, each = (channels, 1) if filters is None else (filters, channels)
+    weights = layer.kernel**2 * each * outputs
+    return Cost(
+        tensor(rows, columns, outputs),
+        params=weights + layer.use_bias * outputs,
+        flops=2 * rows * columns * weights,
+    )
+
+
 def windows_of(read: list[Tensor], side: int, strides: int, padding: str) -> Shape:
     """Places of a window down and across an image, and the channels of the image."""
     height, width, channels = image_of(read)

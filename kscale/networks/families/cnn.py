@@ -7,10 +7,8 @@ column D). A remainder of the division goes to the last stages: 13 convolutions 
 stages are 2-2-3-3-3. `depth=1` builds one convolution, the average over all positions,
 and the output layer.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5. With
-`head_units=0` the last stage is averaged over all positions. Otherwise the last stage
-is pooled and flattened, and two dense layers of so many units follow, as in VGG. A
-spectrogram is an image of one channel. `augment` changes images at random in training.
+With `head_units=0` the last stage is averaged over all positions. Otherwise the last
+stage is pooled and flattened, and two dense layers of so many units follow, as in VGG.
 
 Example:
 

@@ -1,4 +1,10 @@
-"""What families for images share: the image, its augmentation, stages, the output."""
+"""What families for images share: the image, its augmentation, stages, the output.
+
+`stages=0` takes as many stages as leave 4 pixels or more to the last. `augment` changes
+images at random in training. With `zero_init` each residual branch starts as nothing:
+its last scale or kernel starts from 0 (Goyal et al. 2017). A spectrogram is an image of
+one channel.
+"""
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp

@@ -3,8 +3,7 @@
 There is no depth (it is shown as 0) and no width: the inputs are flattened and read by
 one dense layer. Every token id has one weight for each output; the output is ten times
 the average of the weights of all tokens that are not padding, which is logistic
-regression on a bag of words. `vocabulary` is the number of the most frequent ids that
-have weights of their own; all others share one id.
+regression on a bag of words.
 
 Example:
 

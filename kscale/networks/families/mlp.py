@@ -7,9 +7,7 @@ equation 10).
 
 Tokens are embedded, and the hidden layers read the average over all tokens that are not
 padding: the deep averaging network (Iyyer et al. 2015), with one layer much as fastText
-(Joulin et al. 2016). Most weights are in the embedding: `vocabulary` is the number of
-the most frequent ids that have features of their own, and all others share one id;
-`embedding_width` is the number of features of an id. Training drops whole tokens and
+(Joulin et al. 2016). Most weights are in the embedding. Training drops whole tokens and
 features of the average, or few texts are learned by heart.
 
 Example:

@@ -13,14 +13,11 @@ positions, and the output layer.
 2017): two dense layers read the averages of all channels and give a factor for each
 channel. Between both layers are the channels divided by `squeeze`, in multiples of 8.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5.
 `stem_stride=0` halves images from 96 pixels on. `layout="v2"` takes the stages from
 table 2 of the paper: its numbers of blocks times the depth, its channels times
 `width` / 16 in multiples of 8, twice the width in the first convolution, no expansion
 in the first stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24
-are those of alpha 0.5, 0.75 and 1.5. With `zero_init` a block that adds its input
-starts as that input: the scale of its last norm starts from 0 (Goyal et al. 2017). A
-spectrogram is an image of one channel. `augment` changes images at random in training.
+are those of alpha 0.5, 0.75 and 1.5.
 
 Example:
 

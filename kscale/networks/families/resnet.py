@@ -6,20 +6,16 @@ stage halves the image of the stage before and doubles its channels. A block of
 four times the channels. `depth=1` builds the stem (the first convolution), one block a
 stage, the average over all positions, and the output layer.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 4. With a
-`pattern` the stages differ as in published networks: depth counts the blocks of the
-first stage, and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is
-ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a
-quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96
-pixels on.
+With a `pattern` the stages differ as in published networks: depth counts the blocks of
+the first stage, and the others have theirs in proportion, so that depth 3 with
+`3-4-6-3` is ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which
+leave a quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former
+from 96 pixels on.
 
 `norm="pre"` normalizes and activates the input of each convolution and leaves the sums
 as they are, which trains deep networks best (He et al. 2016). `norm="post"` normalizes
 after each convolution and adds before the last activation, as the ResNets of
 `keras.applications` do: stride in the first convolution of a block, epsilon 1.001e-5.
-With `zero_init` each residual branch starts as nothing: its last convolution starts
-from 0, or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A
-spectrogram is an image of one channel. `augment` changes images at random in training.
 
 Example:
 

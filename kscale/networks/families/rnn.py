@@ -3,9 +3,7 @@
 Depth counts stacked LSTM or GRU layers, width the units of a layer in one direction.
 `depth=1` builds one such layer between the input and the output layer. A sequence is
 read as it is, a spectrogram frame by frame, tokens through an embedding, an image row
-by row: the pixels of a row are the features of one step. Padding is id 0; it changes no
-state and is never averaged. `vocabulary` is the number of the most frequent ids that
-have features of their own; all others share one id.
+by row: the pixels of a row are the features of one step. Padding changes no state.
 
 `bidirectional` reads from both ends and joins the two outputs. `pooling="mean"`
 averages the states of all positions, `pooling="last"` takes the state after the whole

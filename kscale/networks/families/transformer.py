@@ -7,14 +7,13 @@ one block between the embeddings and the average over all tokens that are not pa
 and the output layer.
 
 Every input of tokens is embedded; the sum of the embeddings and of those of the
-positions enters the first block. Padding is id 0 of the first input; it is never read.
-`vocabulary` is the number of the most frequent ids of each input that have features of
-their own; all others share one id. `norm="pre"` normalizes the inputs of attention and
-of the dense layers, and the output of the last block (Xiong et al. 2020);
-`norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all blocks
-the same weights and `embedding_width` makes token embeddings narrower, as in ALBERT
-(Lan et al. 2019): then depth adds FLOPs and no weights. `pooling="first"` reads the
-first position through a dense tanh layer, BERT's pooler (Devlin et al. 2018).
+positions enters the first block. Padding is that of the first input. `norm="pre"`
+normalizes the inputs of attention and of the dense layers, and the output of the last
+block (Xiong et al. 2020); `norm="post"` normalizes sums, and the embeddings, as BERT.
+`shared` gives all blocks the same weights and `embedding_width` makes token embeddings
+narrower, as in ALBERT (Lan et al. 2019): then depth adds FLOPs and no weights.
+`pooling="first"` reads the first position through a dense tanh layer, BERT's pooler
+(Devlin et al. 2018).
 
 Example:
 

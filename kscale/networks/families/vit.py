@@ -11,8 +11,6 @@ pixels a side, 4 for 28 or 32. An image that the patch does not divide gets zero
 borders, as a convolution with padding `same` does. `pooling="mean"` averages all
 patches, which needs no class token (Beyer et al. 2022, arXiv 2205.01580);
 `pooling="token"` puts a learned position first and reads only that, as the paper does.
-A spectrogram is an image of one channel. `augment` changes images at random in
-training.
 
 Example:
 

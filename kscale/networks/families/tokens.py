@@ -6,9 +6,8 @@ id 0; it is neither read nor averaged.
 """
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import Embedding, KnownTokens, Layer, PaddingMask
+from kscale.networks.blueprint import Count, Embedding, KnownTokens, Layer, PaddingMask
 from kscale.networks.families import base
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)

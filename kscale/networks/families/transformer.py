@@ -27,9 +27,7 @@ Example:
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, tokens
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 
@@ -37,7 +35,7 @@ def _network(
     task: Task,
     *,
     depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-    width: Count = base.width_knob(64, 2048, "features of a position"),
+    width: bp.Count = base.width_knob(64, 2048, "features of a position"),
     heads: int = encoder.HEADS,
     mlp_ratio: int = encoder.MLP_RATIO,
     activation: str = encoder.ACTIVATION,
@@ -51,7 +49,7 @@ def _network(
         0, (0,), "rows of the position table; 0 is the length", low=0
     ),
     pooling: str = base.knob("mean", ("mean", "first"), "how tokens become one vector"),
-) -> Blueprint:
+) -> bp.Blueprint:
     length = task.inputs[0].shape[0]
     if any(item.shape != (length,) for item in task.inputs):
         raise SpecError(
@@ -82,11 +80,11 @@ def _network(
 
 
 def _embeddings(
-    task: Task, width: Count, vocabulary: int, positions: int
-) -> list[Layer]:
+    task: Task, width: bp.Count, vocabulary: int, positions: int
+) -> list[bp.Layer]:
     """The sum of the embeddings of all inputs and of the positions; the mask."""
     ids = task.inputs[0].name
-    layers: list[Layer] = [
+    layers: list[bp.Layer] = [
         bp.PaddingMask(name="mask", inputs=(ids,)),
         bp.Positions(name="positions", inputs=(ids,)),
     ]

@@ -24,9 +24,7 @@ Example:
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, images
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_PATCHES = 64
@@ -40,7 +38,7 @@ def _network(
     task: Task,
     *,
     depth: int = base.depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-    width: Count = base.width_knob(64, 2048, "features of a patch"),
+    width: bp.Count = base.width_knob(64, 2048, "features of a patch"),
     patch: int = base.knob(
         0, (0, 2, 4, 8, 16, 32), "side of a patch in pixels; 0 suits the image", low=0
     ),
@@ -52,7 +50,7 @@ def _network(
         "mean", ("mean", "token"), "how patches become one vector"
     ),
     augment: str = images.AUGMENT,
-) -> Blueprint:
+) -> bp.Blueprint:
     shape = images.image_shape(task)
     if patch > max(shape[:2]):
         raise SpecError(
@@ -73,10 +71,10 @@ def _network(
 
 
 def _patches(
-    shape: tuple[int, ...], width: Count, patch: int, has_token: bool
-) -> list[Layer]:
+    shape: tuple[int, ...], width: bp.Count, patch: int, has_token: bool
+) -> list[bp.Layer]:
     number = _patches_in(shape, patch)
-    layers: list[Layer] = [
+    layers: list[bp.Layer] = [
         bp.Conv2D(width, patch, strides=patch, name="patches/project"),
         bp.Reshape((number, -1), name="patches"),
     ]

@@ -261,6 +261,15 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
     )
 
 
+def difference_text(report: Report, gain: float, stderr: float) -> str:
+    """How much better or worse a score is, with the error: `better by 1.0 ± 0.5`."""
+    unit = " points" if report.objective.is_share else ""
+    decimals = score_decimals(report)
+    error = f"{report.factor * stderr:.{decimals}f}{unit}"
+    word = "better" if gain >= 0 else "worse"
+    return f"{word} by {report.factor * abs(gain):.{decimals}f} ± {error}"
+
+
 def _test_text(report: Report, row: Row) -> str:
     if row.test_score is None:
         return ""

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.reports.cells import answer_lines, name_of, row_text, score_decimals
+from kscale.reports.cells import answer_lines, difference_text, name_of, row_text
+from kscale.reports.evidence import comparison_lines, verdict_lines
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
 from kscale.runs.entries import best_of
@@ -98,7 +99,12 @@ def _of_that_size(report: Report, least: float) -> list[Row]:
 
 def sentences_of(report: Report) -> list[tuple[str, str]]:
     """Sentences on the answers and on the present model, each with its name."""
-    return [*answer_lines(report), *present_lines(report)]
+    return [
+        *verdict_lines(report),
+        *answer_lines(report),
+        *comparison_lines(report),
+        *present_lines(report),
+    ]
 
 
 def present_lines(report: Report) -> list[tuple[str, str]]:
@@ -156,21 +162,13 @@ def _gain_text(report: Report, item: Comparison) -> str:
     """How much better or worse a row is, and whether the difference is clear."""
     pair = item.pair
     if pair is None:
-        text = _points(report, item.gain, item.stderr)
+        text = difference_text(report, item.gain, item.stderr)
         is_tied = abs(item.gain) <= item.stderr
         return f"{text}, which may be chance" if is_tied else text
-    text = _points(report, pair.gain, pair.stderr)
+    text = difference_text(report, pair.gain, pair.stderr)
     number = "" if pair.examples is None else f"{pair.examples:,} "
     where = f"on the same {number}test examples"
     return f"{text} {where}" if pair.is_clear else f"no different {where} ({text})"
-
-
-def _points(report: Report, gain: float, stderr: float) -> str:
-    unit = " points" if report.objective.is_share else ""
-    decimals = score_decimals(report)
-    error = f"{report.factor * stderr:.{decimals}f}{unit}"
-    word = "better" if gain >= 0 else "worse"
-    return f"{word} by {report.factor * abs(gain):.{decimals}f} ± {error}"
 
 
 def _reach(report: Report) -> Iterable[tuple[str, str]]:

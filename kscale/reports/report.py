@@ -97,6 +97,12 @@ class Row(Outcome):
         return fmean(scores) if scores else None
 
     @cached_property
+    def test_stderr(self) -> float | None:
+        """Standard error of the test score over the examples of one test part."""
+        errors = [test.stderr for test in self.tests if test.stderr is not None]
+        return fmean(errors) if errors else None
+
+    @cached_property
     def test_metrics(self) -> dict[str, float]:
         """Metrics on the test part, the mean over the seeds tested."""
         return _mean_of([test.metrics for test in self.tests])

@@ -198,10 +198,10 @@ def _with_present(plan: Plan) -> Plan:
         RetrainedReference,
         check_retrainable,
     )
-    from kscale.guests.present_model.scoring import PresentReference, load_present
+    from kscale.guests.present_model.scoring import load_present
 
     present = load_present(plan.baseline, plan.dataset, plan.objective)
-    references: list[ReferenceSource] = [PresentReference(present)]
+    references: list[ReferenceSource] = [present]
     if request.retrain_baseline:
         check_retrainable(present)
         rate = request.settings.get("learning_rate")
@@ -228,13 +228,26 @@ def read_keras_tuner(
     *,
     task: Task | None = None,
 ) -> Run:
-    """A finished project of KerasTuner as a run; see `import_project`.
+    """A finished project of KerasTuner as a run: its front, and exact sizes.
+
+    Only the JSON files of the project are read. Each model is counted without its
+    weights; one that cannot be built is a failed training with its reason. The scores
+    are those of the objective, of one training each; an objective that is no metric of
+    kscale is shown without a unit. Each call reads the project anew and replaces what
+    the folder of the run held.
 
     Args:
-        directory, hypermodel, run, task: As `import_project`.
+        directory: Folder of the project, with `oracle.json` and `trial_*` in it.
+        hypermodel: What the models were built from: `module:name`, a function of
+            hyperparameters or a `keras_tuner.HyperModel`.
+        run: Folder of the run; by default one in `runs`, named after the project.
+        task: Inputs of models that have no shapes until they are called, and what is
+            predicted.
 
     Raises:
-        ResultsError, SpecError: As `import_project`.
+        ResultsError: The folder holds no ended trial, or none with a score, or the
+            run's folder holds something else.
+        SpecError: There is no such hypermodel, or an argument is of a wrong type.
     """
     from kscale.guests.keras_tuner_projects.project import import_project
 

@@ -85,13 +85,7 @@ def plain_text(renderable: Any, width: int, colour: bool = False) -> str:
 
 
 class Grid(NamedTuple):
-    """The cells of a table, for every form of text.
-
-    Args:
-        header: What stands above the columns.
-        are_numbers: For each column, whether cells are aligned to the right.
-        rows: Cells of each row.
-    """
+    """The cells of a table, for every form of text; numbers stand at the right."""
 
     header: Sequence[str]
     are_numbers: Sequence[bool]
@@ -109,9 +103,7 @@ def grid_width(grid: Grid) -> int:
 def grid_table(grid: Grid, styles: Sequence[str] = ()) -> "Table":
     """A table of `rich` without lines, whose cells are never broken.
 
-    Args:
-        grid: The cells.
-        styles: A style for each row; none if not given.
+    Each row may have a style.
     """
     from rich.table import Table
     from rich.text import Text

@@ -1,6 +1,7 @@
 """`kscale export`: a trained model to take elsewhere."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,11 +14,12 @@ from kscale.ship.formats import FORMATS
 @options.run_argument
 @options.model_option
 @options.choice_option(
-    "--format", "form", FORMATS, "A Keras file, or a folder for TensorFlow Serving."
+    "--format", "format", FORMATS, "A Keras file, or a folder for TensorFlow Serving."
 )
 @click.option(
     "-o",
     "--output",
+    "path",
     type=click.Path(path_type=Path),
     help="File or folder to write.  [default: one in the run folder]",
 )
@@ -26,15 +28,7 @@ from kscale.ship.formats import FORMATS
 )
 @options.code_option
 @options.quiet_option
-def export(
-    run: str | None,
-    which: str,
-    form: str,
-    output: Path | None,
-    overwrite: bool,
-    hypermodel: str | None,
-    quiet: bool,
-) -> None:
+def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> None:
     """Write the trained model of RUN for use without kscale; its path is printed.
 
     Preprocessing and class names are part of the model. Without RUN, the run in runs/
@@ -50,4 +44,4 @@ def export(
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(hypermodel):
-        click.echo(chosen.export(output, form, which, overwrite))
+        click.echo(chosen.export(**how))

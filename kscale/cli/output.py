@@ -13,23 +13,18 @@ import click
 if TYPE_CHECKING:
     from kscale.run import Run
 
-_WIDTH = 120
+_WIDTH = 120  # where there is no terminal
 
 
 def show(
     as_json: bool, to_json: Callable[[], Any], to_text: Callable[[int], str]
 ) -> None:
-    """An answer, as one JSON document with raw numbers or as text.
-
-    Args:
-        as_json: Which of both.
-        to_json: Makes plain data.
-        to_text: Makes text of so many characters a line.
-    """
+    """An answer, as one JSON document with raw numbers or as text of some width."""
     if as_json:
         click.echo(json.dumps(to_json(), indent=2, allow_nan=False))
     else:
-        click.echo(to_text(output_width()), nl=False)
+        width = max(60, shutil.get_terminal_size().columns) if is_terminal() else _WIDTH
+        click.echo(to_text(width), nl=False)
 
 
 def show_run(
@@ -48,13 +43,6 @@ def show_run(
 def is_terminal() -> bool:
     """Whether standard output is a terminal; it may also be closed."""
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def output_width() -> int:
-    """Columns for a table: the terminal's, or 120 where there is none."""
-    if is_terminal():
-        return max(60, shutil.get_terminal_size().columns)
-    return _WIDTH
 
 
 class WarningLines(logging.Handler):

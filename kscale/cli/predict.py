@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,14 +34,7 @@ from kscale.text import counted, listed
 @options.json_option
 @options.quiet_option
 def predict(
-    run: str,
-    files: tuple[Path, ...],
-    which: str,
-    top: int,
-    form: str,
-    hypermodel: str | None,
-    as_json: bool,
-    quiet: bool,
+    run: str, files: tuple[Path, ...], which: str, top: int, **how: Any
 ) -> None:
     """Predict each example of raw FILEs with the trained model of RUN.
 
@@ -53,12 +47,13 @@ def predict(
       kscale predict runs/demo new/*.npy
       kscale predict runs/demo new/ --top 3 --format csv > answers.csv
     """
+    as_json, form = how["as_json"], how["form"]
     options.refuse_json_and_form(as_json, form)
     opened, failed = Run(run), list[Prediction]()
-    start_tensorflow(quiet)
+    start_tensorflow(how["quiet"])
     from kscale.guests.hypermodels.user_code import known_objects
 
-    with known_objects(hypermodel):
+    with known_objects(how["hypermodel"]):
         predictions = _reported(opened.predict(files, which, top), failed)
         for text in FORMS["json" if as_json else form](predictions, opened.task, top):
             click.echo(text, nl=False)

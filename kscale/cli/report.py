@@ -1,6 +1,7 @@
 """`kscale report`: the answer of a run, in the form asked for."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,9 +48,6 @@ from kscale.task.tasks import Task
 )
 def report(
     run: str | None,
-    rank_by: str,
-    all_rows: bool,
-    form: str,
     code: bool,
     which: str,
     as_json: bool,
@@ -57,6 +55,7 @@ def report(
     project: str | None,
     hypermodel: str | None,
     shape: tuple[int, ...] | None,
+    **how: Any,
 ) -> None:
     """Show the front, the best and the recommended network of RUN.
 
@@ -75,6 +74,7 @@ def report(
       kscale report runs/demo --code > network.py
       kscale report --keras-tuner my_dir/my_project --hypermodel my_models:build
     """
+    form, rank_by = how["form"], how["rank_by"]
     options.refuse_json_and_form(as_json, form)
     is_other = as_json or form != "table"
     options.refuse_if(code and is_other, "--code excludes --json and --format.")
@@ -95,6 +95,6 @@ def report(
     if code:
         click.echo(chosen.to_code(which), nl=False)
     elif form == "table":
-        show_run(chosen, as_json, rank_by, all_rows)
+        show_run(chosen, as_json, rank_by, how["all_rows"])
     else:
-        click.echo(chosen.to_text(form, rank_by, all_rows), nl=False)
+        click.echo(chosen.to_text(**how), nl=False)

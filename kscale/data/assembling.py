@@ -20,10 +20,9 @@ from kscale.data.load_options import Options
 from kscale.data.memory import Holder, bytes_needed
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawParts
-from kscale.data.scaling import fit_target_scaling
 from kscale.data.sources.arrays import ArrayReader
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, encode_target

@@ -39,10 +39,8 @@ class Reader(ByKind):
             yield path
             return
         for entry in sorted(path.iterdir()):
-            if entry.name.startswith("."):
-                continue
             is_read = not self.suffixes or entry.name.lower().endswith(self.suffixes)
-            if is_read or entry.is_dir():
+            if not entry.name.startswith(".") and (is_read or entry.is_dir()):
                 yield from self.files(entry)
 
     def examples(self, path: Path) -> Iterator[Example]:
@@ -53,11 +51,7 @@ class Reader(ByKind):
             yield Example(str(path), None, str(error))
 
     def readable(self, path: Path) -> Iterator[Example]:
-        """As `examples`, but what is wrong with the whole file is raised.
-
-        Raises:
-            DataError: The file cannot be read, or not from some row on.
-        """
+        """As `examples`, but what is wrong with the whole file is raised."""
         raise NotImplementedError
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
-from kscale.data.readers.table_reader import TableReader
+from kscale.data.readers.table_files import TableReader
 
 _LEAST_ROWS = 20  # two unrelated columns of two values agree with odds of 2^-19
 _HEAD = 1000  # rows, enough to see that most columns are no label

@@ -83,14 +83,11 @@ class LogWriter:
         if isinstance(record, Reference) and record.part == "test":
             self._record_test(record)
         elif not isinstance(record, Measurement):
-            self._record_training(record)
+            if record.family == MAJORITY:
+                self._chance = record.score
+            name = self._tested[_tested_key(record)] = _folder_name(record)
+            _write_once(self._path(name, "training"), self._training_events(record))
         self._now += record.seconds
-
-    def _record_training(self, result: Training | Reference) -> None:
-        if result.family == MAJORITY:
-            self._chance = result.score
-        name = self._tested[_tested_key(result)] = _folder_name(result)
-        _write_once(self._path(name, "training"), self._training_events(result))
 
     def _record_test(self, test: Evaluation | Reference) -> None:
         name = self._tested.get(_tested_key(test))
@@ -119,19 +116,18 @@ class LogWriter:
         """The last score in all digits (curves are rounded), with further figures."""
         if result.score is None:
             return {}
+        objective, is_training = self._objective, is_trained(result)
+        figures = (result.score, self._chance, result.params)
+        further = {f"metrics/{name}": value for name, value in result.metrics.items()}
         values: dict[str, float | None] = {
             "score": result.score,
             "summary/stderr": result.stderr,
             "summary/latency_ms": result.latency_ms,
-            "summary/density": density(
-                self._objective, result.score, self._chance, result.params
-            ),
+            "summary/density": density(objective, *figures),
+            **{tag: v for tag, v in further.items() if tag in self._meanings},
+            "summary/seconds": result.seconds if is_training else None,
+            "summary/undertrained": float(result.undertrained) if is_training else None,
         }
-        further = {f"metrics/{name}": value for name, value in result.metrics.items()}
-        values |= {tag: v for tag, v in further.items() if tag in self._meanings}
-        if is_trained(result):
-            values["summary/seconds"] = result.seconds
-            values["summary/undertrained"] = float(result.undertrained)
         return {tag: value for tag, value in values.items() if value is not None}
 
     def _scalar(

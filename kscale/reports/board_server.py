@@ -19,12 +19,7 @@ _PLUGINS = [CorePluginLoader(), MetricsPlugin, ScalarsPlugin, HParamsPlugin]
 def serve_logs(folder: Path, port: int = 0) -> str:
     """Start TensorBoard in a thread of this process, for this machine only.
 
-    Args:
-        folder: Logs to show.
-        port: Port to listen on; 0 for any that is free.
-
-    Returns:
-        Its address.
+    The port is any that is free if it is 0; the address is returned.
 
     Raises:
         ResultsError: The port cannot be used.

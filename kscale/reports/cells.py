@@ -1,23 +1,24 @@
 """Columns and sentences of a report, shared by text, Markdown and HTML."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from kscale.reports.measures import LEAST_RATIO
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
 from kscale.runs.records import PRESENT, RETRAINED
 from kscale.task.objectives import Objective, metric_name
-from kscale.text import Grid, printable
+from kscale.text import Grid, counted, printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 _MARKS: tuple[tuple[str, Callable[[Row], bool], str], ...] = (
-    ("*", lambda row: row.is_best, "best: {} score in the budget"),
+    ("*", lambda row: row.is_best, "best: {best}"),
     (
         ">",
         lambda row: row.is_recommended,
-        "recommended: smallest that is statistically tied with the best",
+        "recommended: smallest{finalist} that is statistically tied with the best",
     ),
     ("!", lambda row: row.undertrained, "still improving when training ended"),
     ("x", lambda row: row.over_budget, "over the budget"),
@@ -42,31 +43,17 @@ _LONGEST_HEADER = 10
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table for people.
-
-    Args:
-        header: What stands above it.
-        text: Text of a row's cell.
-        is_number: Whether cells are aligned to the right.
-        importance: Columns of the lowest are left out first where space is short.
-    """
+    """One column of the table for people; numbers are aligned to the right."""
 
     header: str
     text: Callable[[Row], str]
     is_number: bool = True
-    importance: int = ESSENTIAL
+    importance: int = ESSENTIAL  # where space is short, the lowest are left out first
 
 
 def objective_text(objective: Objective) -> str:
-    """The objective in words; with several targets, the scores that it is the mean of.
-
-    Example:
-
-    >>> from kscale.task.objectives import task_objective
-    >>> from kscale.task.tasks import Target, Task
-    >>> task = Task((), (Target("kind", "classes", 3), Target("price", "real", 1)))
-    >>> objective_text(task_objective(None, task))
-    'mean of the accuracy of kind and the r2 score of price'
+    """The objective in words; with several targets, the scores that it is the mean of:
+    `mean of the accuracy of kind and the r2 score of price`.
     """
     if not objective.parts:
         return metric_name(objective)
@@ -96,31 +83,27 @@ def score_text(report: Report, score: float) -> str:
 
 def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Column]:
     """Columns of the table; knobs and measures only where the rows shown need them."""
-    metric = metric_name(report.objective)
+    metric, budget = metric_name(report.objective), report.budget
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
-    columns = [
+    is_share = report.objective.is_share
+    return [
         Column("", mark_of, is_number=False),
         Column("family", lambda row: printable(row.family), is_number=False),
         Column("depth", lambda row: str(row.depth or "")),
         Column("width", lambda row: str(row.width or "")),
-        *(_knob_column(name) for name in _varying(rows)),
-    ]
-    if all_rows:
-        columns.append(Column("rate", _rate, importance=5))
-    columns += [
+        *map(_knob_column, _varying(rows)),
+        *[Column("rate", _rate, importance=5)] * all_rows,
         Column("params", lambda row: format_count(row.params)),
         Column("FLOPs", _flops, importance=6),
-        *_measured_columns(report),
+        *[Column("memory", lambda row: format_bytes(row.memory))]
+        * (budget.max_memory is not None),
+        *[Column("latency ms", _latency)] * (budget.max_latency_ms is not None),
         Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
-        Column("gain", lambda row: _signed(report, row.gain), importance=8),
+        Column("gain", lambda row: _gain(report, row), importance=8),
+        *[Column("density", _density, importance=4)] * is_share,
+        *[Column("NetScore", _net_score, importance=3)] * is_share,
     ]
-    if report.objective.is_share:
-        columns += [
-            Column("density", _density, importance=4),
-            Column("NetScore", _net_score, importance=3),
-        ]
-    return columns
 
 
 def grid_of(columns: Sequence[Column], rows: Sequence[Row]) -> Grid:
@@ -137,16 +120,6 @@ def _flops(row: Row) -> str:
     if not row.unknown_flops:
         return format_count(row.flops)
     return f"≥{format_count(row.flops)}" if row.flops else "unknown"
-
-
-def _measured_columns(report: Report) -> list[Column]:
-    """Memory and latency, where the budget limits them."""
-    columns = []
-    if report.budget.max_memory is not None:
-        columns.append(Column("memory", lambda row: format_bytes(row.memory)))
-    if report.budget.max_latency_ms is not None:
-        columns.append(Column("latency ms", _latency))
-    return columns
 
 
 def _latency(row: Row) -> str:
@@ -182,11 +155,9 @@ def _score_cell(report: Report, row: Row) -> str:
     return f"{score} ± {score_text(report, row.stderr)}" if row.stderr else score
 
 
-def _signed(report: Report, gain: float | None) -> str:
-    if gain is None:
-        return ""
+def _gain(report: Report, row: Row) -> str:
     decimals = 2 if report.objective.is_share else score_decimals(report)
-    return f"{gain:+.{decimals}f}"
+    return "" if row.gain is None else f"{row.gain:+.{decimals}f}"
 
 
 def _density(row: Row) -> str:
@@ -223,10 +194,7 @@ def headline(report: Report) -> str:
     examples = report.data.get("validation")
     on = f" on {examples:,} validation examples" if isinstance(examples, int) else ""
     within = f", within {report.budget}" if report.budget.is_limited else ""
-    fixed = ", ".join(
-        f"{printable(name)}={printable(format_value(value))}"
-        for name, value in report.fixed.items()
-    )
+    fixed = knobs_text(report.fixed.items(), ", ")
     name = printable(report.data.get("name", "data"))
     return (
         f"{name}: {objective_text(objective)}{on} "
@@ -239,18 +207,19 @@ def name_of(row: Row) -> str:
     return printable(row.label)
 
 
-def answer_lines(report: Report) -> list[tuple[str, str]]:
+def answer_lines(report: Report) -> Iterator[tuple[str, str]]:
     """A sentence for each answer, after the name: `best` and `recommended`."""
-    return [(name, _answer_text(report, row)) for name, row in report.answers]
+    for name, row in report.answers:
+        shape = [(k, v) for k, v in (("depth", row.depth), ("width", row.width)) if v]
+        knobs = knobs_text([*shape, *row.shown_knobs], " ")
+        words = f"{printable(row.family)} {knobs}".rstrip()
+        yield name, f"{words}: {row_text(report, row)}"
 
 
-def _answer_text(report: Report, row: Row) -> str:
-    depth = f" depth={row.depth}" if row.depth else ""
-    width = f" width={row.width}" if row.width else ""
-    knobs = "".join(
-        f" {printable(k)}={printable(format_value(v))}" for k, v in row.shown_knobs
-    )
-    return f"{printable(row.family)}{depth}{width}{knobs}: {row_text(report, row)}"
+def knobs_text(knobs: Iterable[tuple[str, object]], between: str) -> str:
+    """Knobs with their values: `depth=3 width=64`."""
+    texts = (f"{printable(k)}={printable(format_value(v))}" for k, v in knobs)
+    return between.join(texts)
 
 
 def row_text(report: Report, row: Row, tested: bool = True) -> str:
@@ -280,23 +249,37 @@ def _test_text(report: Report, row: Row) -> str:
     return f"{text} (95 % interval {low} to {high})"
 
 
+def _answer_words(report: Report) -> dict[str, str]:
+    """What the best and the recommended row are chosen from."""
+    best = report.best
+    highest = "highest" if report.objective.higher_is_better else "lowest"
+    words = {"best": f"{highest} score in the budget", "finalist": ""}
+    if best and best.stage == "finalist":
+        return {"best": f"{highest} score of the finalists", "finalist": " finalist"}
+    better = report.objective.better
+    if best and any(better(row.score, best.score) for row in report.networks):
+        words["best"] = "the network that was asked for"
+    return words
+
+
 def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     """Meanings of the marks and columns that are shown."""
-    best = "highest" if report.objective.higher_is_better else "lowest"
+    words = _answer_words(report)
     points = "points" if report.objective.is_share else "improvement"
     figures = {
         "memory": "bytes that training holds, predicted from the size",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",
-        "gain": f"{points} per doubling of params over the smaller front row",
-        "density": "points above the majority class per million params",
+        "gain": f"{points} per doubling of params over the next front row that is "
+        f"smaller by a factor of {LEAST_RATIO} or more",
+        "density": "points above a constant answer per million params",
         "NetScore": "score, params and FLOPs in one (Wong 2018), in decibels",
     }
     used = set("".join(map(mark_of, rows)))
     shown = {column.header for column in columns}
     families = {row.family for row in rows}
     return [
-        *(f"{mark} {text.format(best)}" for mark, _, text in _MARKS if mark in used),
+        *(f"{mark} {text.format(**words)}" for mark, _, text in _MARKS if mark in used),
         f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
         *(f"{name}: {text}" for name, text in figures.items() if name in shown),
         *(f"{name}: {text}" for name, text in _REFERENCES.items() if name in families),
@@ -305,8 +288,8 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
 
 def closing(report: Report) -> str:
     """Number and time of the trainings, in one sentence."""
-    plural = "training" if report.trainings == 1 else "trainings"
+    trainings = counted(report.trainings, "training")
     if not report.training_seconds:  # no record of a search made elsewhere
-        return f"{report.trainings} {plural}."
+        return f"{trainings}."
     seconds = format_seconds(report.training_seconds)
-    return f"{report.trainings} {plural}, {seconds} of training time in all."
+    return f"{trainings}, {seconds} of training time in all."

@@ -142,13 +142,7 @@ def _shapes(data: PlotData) -> Iterator[Element]:
 
 
 def round_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round numbers in a range, evenly spaced and at most so many.
-
-    Example:
-
-    >>> round_ticks(57.3, 101.2)
-    [60.0, 70.0, 80.0, 90.0, 100.0]
-    """
+    """Round numbers in a range, evenly spaced and at most so many: 60, 70, ..., 100."""
     least = (high - low) / most
     power = 10.0 ** math.floor(math.log10(least))
     step = power * next(s for s in (1, 2, 5, 10) if power * s >= least)
@@ -158,13 +152,7 @@ def round_ticks(low: float, high: float, most: int = 7) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[int]:
-    """Numbers 1, 2 and 5 times a power of ten in a range, fewer in a wide one.
-
-    Example:
-
-    >>> log_ticks(90, 1100), log_ticks(90, 2e6)
-    ([100, 200, 500, 1000], [100, 1000, 10000, 100000, 1000000])
-    """
+    """Numbers 1, 2 and 5 times a power of ten in a range, fewer in a wide one."""
     steps = (1, 2, 5) if high / low < 10**3.5 else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [step * 10**power for power in powers if power >= 0 for step in steps]
@@ -172,13 +160,7 @@ def log_ticks(low: float, high: float) -> list[int]:
 
 
 def spread(values: Sequence[float], least: float) -> list[float]:
-    """Places near values, in their order, at least some distance apart.
-
-    Example:
-
-    >>> spread([1.0, 5.0, 1.1], 0.5)
-    [1.0, 5.0, 1.5]
-    """
+    """Places near values, in their order, at least some distance apart."""
     places = list(values)
     order = sorted(range(len(values)), key=lambda index: values[index])
     for before, index in zip(order, order[1:], strict=False):

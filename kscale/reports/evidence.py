@@ -17,7 +17,7 @@ from kscale.reports.report import Report, Row
 from kscale.runs.records import MAJORITY, REFERENCES
 from kscale.task.heads import HEADS
 from kscale.task.objectives import shown_metrics
-from kscale.task.tasks import Target, Task
+from kscale.task.tasks import Target
 from kscale.text import printable
 
 _CHANCE = {"auc": 0.5, "r2_score": 0.0}
@@ -102,10 +102,9 @@ def contrasts_of(report: Report) -> list[Contrast]:
 
 def skills_of(report: Report, row: Row) -> list[Skill]:
     """What a row knows of each target, as far as records hold the metric."""
-    task, least = Task((), report.targets), _LUCK / max(len(report.targets), 1)
-    sure = NormalDist().inv_cdf(1 - least)
+    sure = NormalDist().inv_cdf(1 - _LUCK / len(report.targets))
     found = []
-    for key, (target, metric) in shown_metrics(task, report.objective).items():
+    for key, (target, metric) in shown_metrics(report.task, report.objective).items():
         value, error = row.test_metrics.get(key), row.test_errors.get(key)
         if metric.name in _CHANCE and value is not None and error is not None:
             error = max(error, _luck_of_ranks(row, target))
@@ -149,16 +148,12 @@ def is_learned(report: Report) -> bool | None:
     found = contrast(report, "best", best, constant)
     if found.part == "test":
         return found.pair.is_clear and found.pair.gain > 0
-    sure = NormalDist().inv_cdf(1 - _LUCK / _networks(report))
+    sure = NormalDist().inv_cdf(1 - _LUCK / len(report.networks))
     return found.pair.gain > sure * found.pair.stderr
 
 
 def _constant(report: Report) -> Row | None:
     return next((row for row in report.rows if row.family == MAJORITY), None)
-
-
-def _networks(report: Report) -> int:
-    return sum(not row.is_reference for row in report.rows)
 
 
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
@@ -171,7 +166,7 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     if (constant := _constant(report)) is not None:
         found = contrast(report, "best", best, constant)
         part = found.part
-        of = "" if part == "test" else f" of {_networks(report)}"
+        of = "" if part == "test" else f" of {len(report.networks)}"
         if of or found.pair.gain <= 0 or not found.pair.is_clear:
             texts.append(
                 f"the best network{of} is no better than always answering {what}"
@@ -206,10 +201,10 @@ def comparison_lines(report: Report) -> Iterator[tuple[str, str]]:
 def _beside(report: Report, item: Contrast) -> str:
     name = _name(item.baseline)
     text = difference_text(report, item.pair.gain, item.pair.stderr)
-    if not item.pair.is_clear:
-        return f"no different from {name} ({text})"
     word, _, points = text.partition(" ")
-    return f"{word} than {name} {points}"
+    if item.pair.is_clear:
+        return f"{word} than {name} {points}"
+    return f"not clearly {word} than {name} ({points})"
 
 
 def _where(item: Contrast) -> str:

@@ -32,73 +32,63 @@ def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
     TensorBoard shows five at first, and draws no line among the parallel coordinates
     for a row that lacks one: so those that only some trainings have come last.
     """
-    name = metric_name(run.objective)
-    further = {
-        f"metrics/{each}": (words, f"{words} on the validation part")
-        for each in shown_metrics(run.task, run.objective)
-        if each != run.objective.name and (words := each.replace("_", " "))
-    }
-    metrics = {
-        "score": (name, f"{name} on the validation part"),
-        "summary/density": (
-            "density",
-            "points above the majority class for each million params",
+    name, is_share = metric_name(run.objective), run.objective.is_share
+    others = [*shown_metrics(run.task, run.objective)]
+    batch, latency = run.budget.latency_batch, run.budget.max_latency_ms
+    above = "points above the majority class for each million params"
+    improving = "1 if the score was still improving when training ended"
+    pass_time = f"median of a forward pass with a batch of {batch}"
+    table = [
+        ("score", name, f"{name} on the validation part"),
+        *[("summary/density", "density", above)] * is_share,
+        ("loss", "training loss", "the loss that was trained on"),
+        ("summary/seconds", "seconds", "time of building, training and scoring"),
+        ("summary/undertrained", "undertrained", improving),
+        ("summary/stderr", "standard error", f"that of the {name} over the examples"),
+        *(
+            (f"metrics/{each}", words, f"{words} on the validation part")
+            for each in others
+            if each != run.objective.name and (words := each.replace("_", " "))
         ),
-        "loss": ("training loss", "the loss that was trained on"),
-        "summary/seconds": ("seconds", "time of building, training and scoring"),
-        "summary/undertrained": (
-            "undertrained",
-            "1 if the score was still improving when training ended",
-        ),
-        "summary/stderr": (
-            "standard error",
-            f"standard error of the {name} over the examples",
-        ),
-        **further,
-        "summary/test_score": (
+        (
+            "summary/test_score",
             f"test {name}",
             f"{name} on the test part, for answers and baselines only",
         ),
-    }
-    if run.budget.max_latency_ms is not None:
-        metrics["summary/latency_ms"] = (
-            "latency ms",
-            f"median of a forward pass with a batch of {run.budget.latency_batch}",
-        )
-    if not run.objective.is_share:
-        del metrics["summary/density"]
-    return metrics
+        *[("summary/latency_ms", "latency ms", pass_time)] * (latency is not None),
+    ]
+    return {tag: (shown, meaning) for tag, shown, meaning in table}
 
 
 def experiment_summary(run: RecordedRun, started: float) -> Summary:
     """What hyperparameters and metrics there are, with the values they may have."""
     identity = run.description["identity"]
+    families = identity["families"]
     references = REFERENCES if run.description.get("baseline") else [MAJORITY]
     domains = {
         **_domains(run),
         "epochs": _domain([1, identity["epochs"]]),
-        "family": _domain([*identity["families"], "linear", *references]),
+        "family": _domain([*families, "linear", *references]),
         "stage": _domain(["baseline", "search", "finalist"]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),
     }
-    summary = summary_v2.hparams_config_pb(
-        [
-            summary_v2.HParam(name, domain, _NAMES.get(name, name.replace("_", " ")))
-            for name, domain in domains.items()
-        ],
-        [
-            summary_v2.Metric(tag, display_name=name)
+    # TensorBoard shows five at first: those marked as different, in order of names.
+    first = (*_FIRST, "family" if len(families) > 1 else "stage")
+    infos = []
+    for name, domain in domains.items():
+        shown = _NAMES.get(name, name.replace("_", " "))
+        info = api_pb2.HParamInfo(name=name, display_name=shown, differs=name in first)
+        domain.update_hparam_info(info)
+        infos.append(info)
+    experiment = api_pb2.Experiment(
+        hparam_infos=infos,
+        metric_infos=[
+            summary_v2.Metric(tag, display_name=name).as_proto()
             for tag, (name, _) in metrics_of(run).items()
         ],
         time_created_secs=started,
     )
-    content = summary.value[0].metadata.plugin_data.content
-    experiment = metadata.parse_experiment_plugin_data(content)
-    # TensorBoard shows five at first: those marked as different, in order of names.
-    fifth = "family" if len(identity["families"]) > 1 else "stage"
-    for info in experiment.hparam_infos:
-        info.differs = info.name in (*_FIRST, fifth)
     return _summary(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
 
 
@@ -129,15 +119,11 @@ def session_values(result: Training | Reference) -> dict[str, Value]:
         "stage": result.stage,
         "learning_rate": result.learning_rate or None,
         "status": result.status,
+        "model": (isinstance(result, Reference) and result.model) or None,
+        "epochs": result.trained_epochs if is_trained(result) else None,
+        "reason": result.reason if result.status == "failed" else None,
+        **{name: getattr(result, name) for name in _SIZES if result.params},
     }
-    if isinstance(result, Reference) and result.model:
-        values["model"] = result.model
-    if is_trained(result):
-        values["epochs"] = result.trained_epochs
-    if result.params:
-        values |= {name: getattr(result, name) for name in _SIZES}
-    if result.status == "failed":
-        values["reason"] = result.reason
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -157,24 +143,22 @@ def _group_name(result: Training | Reference, values: Mapping[str, Value]) -> st
 
 def _domains(run: RecordedRun) -> dict[str, Any]:
     """Values of knobs, and sizes from 1 to the largest of the search or a baseline."""
-    linear, present = find_family("linear"), run.description.get("baseline") or {}
-    values: dict[str, list[Value]] = {
-        knob.name: [knob.default] for knob in linear.all_knobs.values()
-    }
-    is_listed = all(
-        name in FAMILIES for name in run.description["identity"]["families"]
-    )
-    more, params, flops = _listed(run) if is_listed else _drawn(run)
-    for name, found in more.items():
-        values.setdefault(name, []).extend(found)
+    identity, present = run.description["identity"], run.description.get("baseline")
+    is_listed = all(name in FAMILIES for name in identity["families"])
+    values, params, flops = _listed(run) if is_listed else _drawn(run)
+    linear = find_family("linear")
+    for knob in linear.all_knobs.values():
+        values.setdefault(knob.name, []).append(knob.default)
+    sizes = [(params, flops)]
     if len(run.task.inputs) == 1:  # else there is no linear baseline
         size = linear.size(linear.spec(), run.task)
-        params, flops = max(params, size.params), max(flops, size.flops)
-    params = max(params, int(present.get("params", 0)))
-    flops = max(flops, int(present.get("flops", 0)))
+        sizes.append((size.params, size.flops))
+    if present:
+        sizes.append((int(present.get("params", 0)), int(present.get("flops", 0))))
+    params, flops = map(max, zip(*sizes, strict=True))
     most = {"params": params, "trainable": params, "flops": flops, "bytes": 4 * params}
-    knobs = {name: _domain(found) for name, found in values.items()}
-    return {**knobs, **{name: _domain([1, most[name]]) for name in _SIZES}}
+    values |= {name: [1, most[name]] for name in _SIZES}
+    return {name: _domain(found) for name, found in values.items()}
 
 
 def _listed(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
@@ -193,10 +177,10 @@ def _listed(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
 
 def _drawn(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
     """Values of a user's hyperparameters, and the limits, for no spec is known yet."""
-    params = run.budget.max_params or (run.budget.max_bytes or 4 * _ANY) // 4
-    values = dict(run.description.get("hyperparameters") or {})
+    budget, values = run.budget, dict(run.description.get("hyperparameters") or {})
+    params = budget.max_params or (budget.max_bytes or 4 * _ANY) // 4
     values["learning_rate"] = [*_ANY_RATE, *values.get("learning_rate", ())]
-    return values, params, run.budget.max_flops or _ANY
+    return values, params, budget.max_flops or _ANY
 
 
 def _domain(values: Iterable[Value]) -> Any:

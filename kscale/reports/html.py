@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.resources import files
 from itertools import chain, repeat
+from string import Template
 
 from kscale.reports.cells import (
     Column,
@@ -29,70 +31,27 @@ from kscale.reports.quality import (
 from kscale.reports.report import Report, Row
 from kscale.text import Grid, printable
 
-# Every rule is for the report alone, so that a notebook around it keeps its looks.
-_STYLE = f"""
-.kscale {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2937; background: #fff;
-  max-width: 62rem; margin: 0 auto; padding: 1rem; }}
-.kscale h1 {{ font-size: 1.25rem; }}
-.kscale h2 {{ font-size: 1.05rem; margin-top: 2rem; }}
-.kscale figure {{ margin: 1.5rem 0; }}
-.kscale svg {{ width: 100%; height: auto; font: 12px system-ui, sans-serif; }}
-.kscale svg text {{ fill: #374151; }}
-.kscale .quiet {{ color: #6b7280; }}
-.kscale svg .quiet {{ fill: #6b7280; }}
-.kscale .scroll {{ overflow-x: auto; }}
-.kscale table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-.kscale th, .kscale td {{ padding: .25rem .7rem; text-align: left;
-  white-space: nowrap; }}
-.kscale th {{ border-bottom: 2px solid #d1d5db; }}
-.kscale td {{ border-bottom: 1px solid #eef0f3; }}
-.kscale .number {{ text-align: right; }}
-.kscale tr.other {{ color: #6b7280; }}
-.kscale tr.answer {{ font-weight: 600; background: #f3f7fc; }}
-.kscale .best {{ color: {COLOURS["best"]}; }}
-.kscale .present {{ color: {COLOURS["present"]}; }}
-.kscale .recommended {{ color: {COLOURS["recommended"]}; }}
-.kscale summary {{ cursor: pointer; margin: 1rem 0; }}
-.kscale pre {{ overflow-x: auto; padding: 1rem; background: #f3f4f6;
-  user-select: all; }}
-""".strip()
-
-# The page shows text of strangers, so the browser is to run and load nothing.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-
 
 def report_html(report: Report, fragment: bool = False, code: str = "") -> str:
     """A report as one self-contained page: answers, plot, table and notes.
 
-    Args:
-        report: What to show.
-        fragment: Whether to give a `<div>` to put into another page instead, such as a
-            notebook.
-        code: Code of the recommended network, to be unfolded; empty for none.
+    A fragment is a `<div>` to put into another page, such as a notebook; the code of
+    the recommended network can be unfolded.
     """
-    content = f"<style>\n{_STYLE}\n</style>\n{_content(report, code)}"
+    page = files("kscale.reports")
+    style = page.joinpath("page.css").read_text("utf-8").strip()
+    content = f"<style>\n{style}\n</style>\n{_content(report, code)}"
     if fragment:
         return content
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>kscale: {escape(headline(report))}</title>
-</head>
-<body>
-{content}
-</body>
-</html>
-"""
+    whole = Template(page.joinpath("page.html").read_text("utf-8"))
+    return whole.substitute(title=escape(headline(report)), content=content)
 
 
 def _content(report: Report, code: str) -> str:
     rows, every = shown_rows(report), shown_rows(report, all_rows=True)
     parts = ['<div class="kscale">', f"<h1>{escape(headline(report))}</h1>"]
     for name, text in sentences_of(report):
-        named = f'<strong class="{name.split()[0]}">{escape(name)}</strong>'
+        named = _coloured("strong", name.split()[0], escape(name))
         parts.append(f"<p>{named}: {escape(text)}</p>")
     if report.notes:
         notes = (f"<li>{escape(printable(note))}</li>" for note in report.notes)
@@ -125,12 +84,16 @@ def _unfolded(summary: str, content: str) -> str:
 
 
 def _caption(data: PlotData) -> str:
-    items = [f'<span style="color:{COLOURS["front"]}">&#9679;</span> front']
+    items = [_coloured("span", "front", "&#9679;") + " front"]
     items += [
-        f'<span class="{answer.kind}">&#9711;</span> {escape(answer.label)}'
+        f"{_coloured('span', answer.kind, '&#9711;')} {escape(answer.label)}"
         for answer in data.answers
     ]
     return f"<figcaption>{' &nbsp; '.join(items)}</figcaption>\n"
+
+
+def _coloured(tag: str, kind: str, text: str) -> str:
+    return f'<{tag} style="color:{COLOURS.get(kind, "inherit")}">{text}</{tag}>'
 
 
 def _quality(quality: Quality) -> Iterable[str]:

@@ -4,7 +4,7 @@ from kscale.building.code.compile_code import TrainingSettings
 from kscale.building.code.module import Subject, module_code
 from kscale.data.class_weights import weights_of_run
 from kscale.data.preprocessing import preprocessings_from_json
-from kscale.data.scaling import scalings_from_json
+from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.engine.recipe import Recipe
 from kscale.runs.entries import Entry
 from kscale.runs.recorded import RecordedRun

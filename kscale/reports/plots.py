@@ -37,20 +37,17 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class PlotData:
-    """What a plot shows; scores are in per cent for shares.
+    """What a plot shows; scores are in per cent for shares, params on a log scale.
 
     Args:
-        title: What was searched.
-        y_label: What the scores are; params are on a logarithmic axis.
+        title, y_label: Of the whole, and of the scores.
         points: All rows with weights; of kind `front`, `baseline` or `row`.
         step: Corners of the front's step line, from its smallest row on.
         levels: Baselines inside the drawn range, as horizontal lines.
         answers: The best and the recommended row, and the user's present model.
-        max_params: Most params in the budget, also if it limits bytes; None if it
-            limits neither.
-        x_range: Least and largest params drawn.
-        y_range: Least and largest score drawn. It holds the front, the answers and the
-            trained baselines; other rows may lie outside.
+        max_params: Most params that limits on params and bytes allow.
+        x_range, y_range: Least and largest params and scores drawn: those of the front,
+            the answers and the trained baselines. Other rows may lie outside.
         outside: What lies outside, as a sentence; empty if nothing does.
     """
 

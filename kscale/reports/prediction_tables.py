@@ -22,21 +22,16 @@ def predictions_text(
 ) -> Iterator[str]:
     """Aligned columns; examples that could not be read are left out.
 
-    Args:
-        predictions: What to write; read no further than needed.
-        task: Says which columns there are.
-        top: Most classes of a target that are named.
+    Predictions are read no further than needed; `top` classes of a target are named.
     """
     read = (prediction for prediction in predictions if not prediction.error)
-    rows = (_prediction_cells(prediction, task, top) for prediction in read)
-    header = [name.replace("_", " ") for name in _header(task, top)]
-    widths = [len(name) for name in header]
-    above = [header]
-    while lines := [_shown(row) for row in islice(rows, _LINES)]:
-        widths = [
-            max(width, *(len(line[place]) for line in lines))
-            for place, width in enumerate(widths)
-        ]
+    rows = (_cells(prediction, task, top) for prediction in read)
+    above = [[name.replace("_", " ") for name in _header(task, top)]]
+    widths = [len(name) for name in above[0]]
+    while lines := [list(map(_shown, row)) for row in islice(rows, _LINES)]:
+        columns = zip(*lines, strict=True)
+        longest = (max(map(len, column)) for column in columns)
+        widths = list(map(max, widths, longest))
         yield "".join(_line(line, widths) for line in (*above, *lines))
         above = []
 
@@ -48,10 +43,10 @@ def predictions_csv(
     header = [*_header(task, top), "error"]
     yield _csv_line(header)
     for prediction in predictions:
-        cells: Sequence[Any] = [""] * (len(header) - 2)
+        cells = [prediction.source, *[""] * (len(header) - 2)]
         if not prediction.error:
-            cells = _prediction_cells(prediction, task, top)[1:]
-        yield _csv_line([prediction.source, *cells, prediction.error])
+            cells = _cells(prediction, task, top)
+        yield _csv_line([*cells, prediction.error])
 
 
 def predictions_json(
@@ -79,7 +74,7 @@ def _header(task: Task, top: int) -> list[str]:
     return names
 
 
-def _prediction_cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
+def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
     """What `_header` names, for an example that could be read."""
     cells: list[Any] = [prediction.source]
     for target in task.targets:
@@ -88,24 +83,18 @@ def _prediction_cells(prediction: Prediction, task: Task, top: int) -> list[Any]
     return cells
 
 
-def _shown(cells: Sequence[Any]) -> list[str]:
-    return [
-        _number(cell) if isinstance(cell, float) else printable(str(cell))
-        for cell in cells
-    ]
+def _shown(cell: Any) -> str:
+    """Four digits of a share, seven, as many as float32 has, of what is larger."""
+    if not isinstance(cell, float):
+        return printable(cell)
+    return f"{cell:.4g}" if abs(cell) <= 1 else f"{cell:.7g}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-    return "  ".join(padded).rstrip() + "\n"
+    return "  ".join(map(str.ljust, cells, widths)).rstrip() + "\n"
 
 
 def _csv_line(cells: Iterable[Any]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow(map(spreadsheet_cell, cells))
     return file.getvalue()
-
-
-def _number(value: float) -> str:
-    """Four digits of a share, seven, as many as float32 has, of what is larger."""
-    return f"{value:.4g}" if abs(value) <= 1 else f"{value:.7g}"

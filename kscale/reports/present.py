@@ -1,7 +1,7 @@
 """The user's present model in a report: which row is smaller or better."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,11 @@ class Comparison:
     """A row beside the present model.
 
     Args:
-        row: The row.
         params, flops: How many times those of the row the present model has; None
             where either has none, or not all of them are known.
-        gain: How much better the row's score is; below 0 if it is worse.
-        stderr: Standard error of the gain, as if both were scored on different
-            examples: on the same ones it is smaller.
-        pair: Their scores on the test part, where both were tested; None if not.
+        gain, stderr: How much better the row's score is, and the standard error as if
+            both were scored on different examples: on the same ones it is smaller.
+        pair: Their scores on the test part, where both were tested.
         is_doubted: Whether the present model's scores are probably not what it can.
     """
 
@@ -36,8 +34,8 @@ class Comparison:
     flops: float | None
     gain: float
     stderr: float
-    pair: Pair | None = None
-    is_doubted: bool = False
+    pair: Pair | None
+    is_doubted: bool
 
     @property
     def is_better(self) -> bool:
@@ -49,14 +47,13 @@ class Comparison:
         return self.gain > self.stderr
 
 
-def present_row(report: Report, family: str = PRESENT) -> Row | None:
-    """The row of the present model, or of the model trained anew; None without one."""
+def _row_of(report: Report, family: str) -> Row | None:
     return next((row for row in report.rows if row.family == family), None)
 
 
 def compared(report: Report, row: Row | None) -> Comparison | None:
     """A row beside the present model; None without either."""
-    present = present_row(report)
+    present = _row_of(report, PRESENT)
     if present is None or row is None:
         return None
     is_known = not (report.present.get("unknown_flops") or row.unknown_flops)
@@ -75,18 +72,14 @@ def _times(present: int, other: int) -> float | None:
     return present / other if present and other else None
 
 
-def best_of_that_size(report: Report) -> Row | None:
-    """The best row of the search that is at most a tenth larger than the present model.
+def best_of_that_size(report: Report, least: float = 0.0) -> Row | None:
+    """The best row of the search that is at most a tenth larger than the present model,
+    and has at least some share of its parameters.
 
     As for the best row of all, only finalists count where one of them is.
     """
-    return best_of(_of_that_size(report, 0.0), report.objective)
-
-
-def _of_that_size(report: Report, least: float) -> list[Row]:
-    """Rows of at least some share of the present model's parameters."""
-    present = present_row(report)
-    return [
+    present = _row_of(report, PRESENT)
+    rows = [
         row
         for row in report.rows
         if present is not None
@@ -95,6 +88,7 @@ def _of_that_size(report: Report, least: float) -> list[Row]:
         and not row.is_reference
         and not row.over_budget
     ]
+    return best_of(rows, report.objective)
 
 
 def sentences_of(report: Report) -> list[tuple[str, str]]:
@@ -107,40 +101,38 @@ def sentences_of(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def present_lines(report: Report) -> list[tuple[str, str]]:
+def present_lines(report: Report) -> Iterator[tuple[str, str]]:
     """Sentences on the present model, each with its name; none without one."""
-    present = present_row(report)
+    present = _row_of(report, PRESENT)
     if present is None:
-        return []
+        return
     name = printable(report.present.get("name", PRESENT))
-    lines = [("present model", f"{name}: {row_text(report, present)}")]
-    retrained = compared(report, present_row(report, RETRAINED))
+    yield "present model", f"{name}: {row_text(report, present)}"
+    doubt = report.present.get("doubt")
+    if doubt:
+        yield "not compared", printable(doubt)
+    retrained = compared(report, _row_of(report, RETRAINED))
     if retrained is not None:
         text = f"{row_text(report, retrained.row)}{_and_gain(report, retrained)}"
-        lines.append(("present model, trained anew", text))
-    if report.present.get("doubt"):
-        doubt = ("not compared", printable(report.present["doubt"]))
-        return [lines[0], doubt, *lines[1:], *_reach(report)]
-    recommended = compared(report, report.recommended)
-    if recommended is not None:
-        lines.append(_against(report, recommended))
+        yield "present model, trained anew", text
     best = compared(report, report.best)
-    if best is not None and best.pair and report.best is not report.recommended:
-        lines.append(("best against it", _difference_text(report, best)))
-    return [*lines, *_reach(report)]
+    recommended = compared(report, report.recommended)
+    if recommended is not None and not doubt:
+        yield _label(recommended), f"{_difference(report, recommended)} (recommended)"
+        if best and best.pair and report.best is not report.recommended:
+            yield "best against it", _difference(report, best)
+    yield "what your size could reach", _reach(report, present)
 
 
-def _against(report: Report, item: Comparison) -> tuple[str, str]:
-    """The recommended row against the present model; the name says "smaller by" where
-    the row is smaller, and "better" only where that is clear."""
-    label = "against it"
-    if item.params is not None and item.params > 1:
-        label = "smaller and better by" if item.is_better else "smaller by"
-    return label, f"{_difference_text(report, item)} (recommended)"
+def _label(item: Comparison) -> str:
+    """A name that says "smaller" and "better" only where that is clear."""
+    if item.params is None or item.params <= 1:
+        return "against it"
+    return "smaller and better by" if item.is_better else "smaller by"
 
 
-def _difference_text(report: Report, item: Comparison) -> str:
-    sizes = [_size_text(item.params, "params"), _size_text(item.flops, "FLOPs")]
+def _difference(report: Report, item: Comparison) -> str:
+    sizes = (_size_text(item.params, "params"), _size_text(item.flops, "FLOPs"))
     return ", ".join([*filter(None, sizes), _gain_text(report, item)])
 
 
@@ -161,43 +153,43 @@ def _and_gain(report: Report, item: Comparison) -> str:
 def _gain_text(report: Report, item: Comparison) -> str:
     """How much better or worse a row is, and whether the difference is clear."""
     pair = item.pair
+    gain, stderr = (
+        (item.gain, item.stderr) if pair is None else (pair.gain, pair.stderr)
+    )
+    text = difference_text(report, gain, stderr)
     if pair is None:
-        text = difference_text(report, item.gain, item.stderr)
-        is_tied = abs(item.gain) <= item.stderr
-        return f"{text}, which may be chance" if is_tied else text
-    text = difference_text(report, pair.gain, pair.stderr)
+        return f"{text}, which may be chance" if abs(gain) <= stderr else text
     number = "" if pair.examples is None else f"{pair.examples:,} "
     where = f"on the same {number}test examples"
     return f"{text} {where}" if pair.is_clear else f"no different {where} ({text})"
 
 
-def _reach(report: Report) -> Iterable[tuple[str, str]]:
+def _reach(report: Report, present: Row) -> str:
     """What a network of the present model's size could reach."""
-    present = present_row(report)
-    found = compared(report, best_of_that_size(report))
-    if present is None:
-        return
     looks = f" `kscale tune --max-params {present.params}` looks there."
+    found = compared(report, best_of_that_size(report))
     if found is None:
-        text = f"not known: nothing of at most its size was trained.{looks}"
-    else:
-        text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
-        text += _and_gain(report, found)
-        if not _of_that_size(report, _LEAST_OF_SIZE):
-            text += f". Nothing nearer was trained.{looks}"
-    yield "what your size could reach", text
+        return f"not known: nothing of at most its size was trained.{looks}"
+    text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
+    text += _and_gain(report, found)
+    is_near = best_of_that_size(report, _LEAST_OF_SIZE) is not None
+    return text if is_near else f"{text}. Nothing nearer was trained.{looks}"
 
 
 def present_json(report: Report) -> dict[str, Any] | None:
     """The present model as plain data; None without one."""
-    present = present_row(report)
+    present = _row_of(report, PRESENT)
     if present is None:
         return None
+    texts = {"name": PRESENT, "fed": "", "outputs": "", "doubt": ""}
+    beside = {
+        "retrained": _row_of(report, RETRAINED),
+        "recommended": report.recommended,
+        "best": report.best,
+        "same_size": best_of_that_size(report),
+    }
     return {
-        "name": str(report.present.get("name", PRESENT)),
-        "fed": str(report.present.get("fed", "")),
-        "outputs": str(report.present.get("outputs", "")),
-        "doubt": str(report.present.get("doubt", "")),
+        **{name: str(report.present.get(name, text)) for name, text in texts.items()},
         "params": present.params,
         "flops": _known_flops(present),
         "unknown_flops": present.unknown_flops,
@@ -205,10 +197,7 @@ def present_json(report: Report) -> dict[str, Any] | None:
         "stderr": present.stderr,
         "test_score": present.test_score,
         "over_budget": present.over_budget,
-        "retrained": _json(compared(report, present_row(report, RETRAINED))),
-        "recommended": _json(compared(report, report.recommended)),
-        "best": _json(compared(report, report.best)),
-        "same_size": _json(compared(report, best_of_that_size(report))),
+        **{name: _json(compared(report, row)) for name, row in beside.items()},
     }
 
 

@@ -94,7 +94,7 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             data=dict(run["data"]),
             searched=tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed=fixed,
-            targets=task.targets,
+            task=task,
             class_counts={
                 name: [*map(int, counts)]
                 for name, counts in (run["data"].get("class_counts") or {}).items()

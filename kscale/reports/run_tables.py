@@ -23,6 +23,7 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
+from kscale.reports.evidence import evidence_json
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
@@ -38,34 +39,12 @@ from kscale.reports.report import Report, Row
 from kscale.text import Grid, grid_table, grid_width, plain_text, printable
 
 _FIGURES = (
-    "learning_rate",
-    "params",
-    "trainable",
-    "flops",
-    "unknown_flops",
-    "bytes",
-    "memory",
-    "latency_ms",
-    "latency_low",
-    "latency_high",
-    "score",
-    "stderr",
-    "seeds",
-    "stage",
-    "epochs",
-    "density",
-    "net_score",
-    "gain",
-    "test_score",
-    "test_low",
-    "test_high",
-    "undertrained",
-    "is_front",
-    "is_best",
-    "is_recommended",
-    "is_tied",
-    "is_baseline",
-    "over_budget",
+    *("learning_rate", "params", "trainable", "flops", "unknown_flops", "bytes"),
+    *("memory", "latency_ms", "latency_low", "latency_high"),
+    *("score", "stderr", "seeds", "stage", "epochs", "density", "net_score", "gain"),
+    *("test_score", "test_low", "test_high"),
+    *("undertrained", "is_front", "is_best", "is_recommended", "is_tied"),
+    *("is_baseline", "over_budget"),
 )
 """Attributes of a row that CSV and JSON hold, in their order."""
 
@@ -75,11 +54,7 @@ def report_text(
 ) -> str:
     """A report as text, its table in as many columns as there is room for.
 
-    Args:
-        report: What to show.
-        width: Characters of a line.
-        all_rows: Whether to show every row, or the front, answers and baselines.
-        colour: Whether to add a terminal's codes for bold and colour.
+    The table has the front, answers and baselines, or every row.
     """
     return plain_text(report_table(report, width, all_rows), width, colour)
 
@@ -223,6 +198,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
+        **evidence_json(report),
         "present": present_json(report),
         "front": [_row_json(row) for row in report.front],
         "baselines": [_row_json(row) for row in report.baselines],

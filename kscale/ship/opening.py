@@ -12,7 +12,7 @@ from zipfile import is_zipfile
 import keras
 
 from kscale.data.preprocessing import preprocessings_from_json
-from kscale.data.scaling import scalings_from_json
+from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.errors import ExportError, ResultsError
 from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry

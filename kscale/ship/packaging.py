@@ -10,7 +10,7 @@ import numpy as np
 from kscale.building.models import build_model, named_outputs
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.errors import ExportError
 from kscale.naming import input_names, layer_name, single_or_named

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from kscale.data.dataset import Dataset
-from kscale.data.decoding import pairs_of
 from kscale.data.memory import free_bytes
 from kscale.data.parts import PartName
 from kscale.data.stored import open_dataset, store_dataset
@@ -102,7 +101,7 @@ class TrainingSetup:
 
     def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
         """Labels of a part, and what a network gave for its examples."""
-        return pairs_of(self.dataset, self.dataset.parts[part], outputs)
+        return self.dataset.pairs(part, outputs)
 
     def test_score(self, part: PartName, outputs: Outputs) -> Scores:
         """What outputs for a part reach, with all that is tested."""

@@ -9,8 +9,7 @@ from data.tables import sentences, table, write_csv, write_text
 
 from kscale.data.loading import load_dataset
 from kscale.data.readers import READERS, ArrayReader, Reader, reader_from_json
-from kscale.data.readers.table_reader import TableColumn, TableReader
-from kscale.data.readers.text_files import TextReader
+from kscale.data.readers.table_files import TableColumn, TableReader, TextReader
 
 TABLE = TableReader(
     (TableColumn("h/week", "h_week", "number"), TableColumn("job", "job", "category"))

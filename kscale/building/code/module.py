@@ -9,7 +9,7 @@ from kscale.building.code.layout import statement
 from kscale.building.code.network import network_code
 from kscale.building.code.words import Words, words_of_task
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec
 from kscale.task.tasks import Task

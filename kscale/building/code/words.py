@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 from kscale.building.code.layout import identifier, literal
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LogMel
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
-from kscale.data.scaling import Scaling
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.task.tasks import Input, Target, Task

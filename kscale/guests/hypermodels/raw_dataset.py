@@ -8,8 +8,7 @@ import numpy as np
 from kscale.data.dataset import Dataset
 from kscale.data.example_rows import Rows
 from kscale.data.parts import Part
-from kscale.data.preprocessing.scaled import Scaled
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.errors import DataError
 
 

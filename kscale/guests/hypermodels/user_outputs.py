@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.errors import TrialError
 from kscale.guests.network_outputs import network_output
 from kscale.task.tasks import Target, Task

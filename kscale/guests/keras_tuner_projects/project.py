@@ -48,27 +48,7 @@ def import_project(
     *,
     task: Task | None = None,
 ) -> Path:
-    """A finished project of KerasTuner as a run: its front, and exact sizes.
-
-    Only the JSON files of the project are read. Each model is counted without its
-    weights; one that cannot be built is a failed training with its reason. The scores
-    are those of the objective, of one training each; an objective that is no metric of
-    kscale is shown without a unit. Each call reads the project anew and replaces what
-    the folder of the run held.
-
-    Args:
-        directory: Folder of the project, with `oracle.json` and `trial_*` in it.
-        hypermodel: What the models were built from: `module:name`, a function of
-            hyperparameters or a `keras_tuner.HyperModel`.
-        run: Folder of the run; by default one in `runs`, named after the project.
-        task: Inputs of models that have no shapes until they are called, and what is
-            predicted.
-
-    Raises:
-        ResultsError: The folder holds no ended trial, or none with a score, or the
-            run's folder holds something else.
-        SpecError: There is no such hypermodel, or an argument is of a wrong type.
-    """
+    """The folder of a run made of a project; see `kscale.read_keras_tuner`."""
     for argument, given in {"directory": directory, "run": run or ""}.items():
         if not isinstance(given, str | PathLike):
             raise SpecError(
@@ -79,12 +59,11 @@ def import_project(
     trials = [trial for trial in found if trial.is_ended]
     if not trials:
         raise ResultsError(_no_project(folder))
-    code = load_hypermodel(hypermodel)
-    watched = _Watched(code.hypermodel)
+    code, models = load_hypermodel(hypermodel), _Models(task)
     with code.importable():
-        counted = list(_counted(watched, trials, task))
+        counted = list(models.counted(code.hypermodel, trials))
     metric = _metric(trials)
-    known = task if task is not None and task.targets else watched.task(trials, metric)
+    known = task if task is not None and task.targets else models.task(trials, metric)
     project = _Project(folder.resolve(), code.name, trials, known, metric)
     left_out = Counter(trial.status.lower() for trial in found if not trial.is_ended)
     description = project.description(digest_of(code.hypermodel), left_out)
@@ -94,42 +73,70 @@ def import_project(
     return path
 
 
-class _Watched(keras_tuner.HyperModel):
-    """A hypermodel, with the shapes of the first model that it built.
+class _Models:
+    """The models of a project: their sizes, and what the first of them takes and gives.
 
-    Attributes:
-        called: Shapes to call the next model with, if it has none until it is called.
+    Args:
+        task: Inputs of models that have no shapes until they are called; without it,
+            a model is called as in its training, or as another one was.
     """
 
-    def __init__(self, hypermodel: keras_tuner.HyperModel) -> None:
-        super().__init__()
-        self.called: Mapping[str, Any] = {}
-        self._hypermodel = hypermodel
-        self._shapes: tuple[list[Any], list[Any]] | None = None
+    def __init__(self, task: Task | None) -> None:
+        self._given = task
+        self._sides: list[tuple[Any, ...]] = []  # of the first input and output
 
-    def build(self, hp: keras_tuner.HyperParameters) -> Any:
-        model = self._hypermodel.build(hp)
-        sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
-        if self.called and isinstance(model, keras.Model) and not model.built:
-            given = {name: _inputs(item) for name, item in self.called.items()}
+    def counted(
+        self, hypermodel: keras_tuner.HyperModel, trials: Sequence[Trial]
+    ) -> Iterator[Size | str]:
+        """The size of each model, or why there is none."""
+        first = next((trial.shapes for trial in trials if trial.shapes), {})
+        called: Mapping[str, Any] = {}
+        sizes = BuildSizes(lambda hp: self._built(hypermodel, hp, called), self._given)
+        for trial in trials:
+            called = (trial.shapes or first) if self._given is None else {}
+            hp = keras_tuner.HyperParameters()
+            hp.values = trial.values
+            try:
+                size = sizes.size(hp)
+            except SpecError as error:
+                hint = "give the task (--input on the command line)"
+                yield UNCOUNTED + str(error).replace("give the task", hint)
+                continue
+            missing = sorted(set(hp.values) - set(trial.values))
+            if missing and trial.status == "COMPLETED":
+                asked = f"The hypermodel asks for {missing[0]!r}, which the trial did"
+                yield f"{UNCOUNTED}{asked} not have."
+            else:
+                yield size
+
+    def _built(
+        self,
+        hypermodel: Any,
+        hp: keras_tuner.HyperParameters,
+        called: Mapping[str, Any],
+    ) -> Any:
+        """A model, called with some shapes if it has none until it is called."""
+        model = hypermodel.build(hp)
+        sides = [getattr(model, side, None) for side in ("inputs", "outputs")]
+        if called and isinstance(model, keras.Model) and not model.built:
+            given = {name: _inputs(item) for name, item in called.items()}
             sides[0] = keras.tree.flatten(given)
             first = [given.pop("")] if "" in given else []
             sides[1] = keras.tree.flatten(model(*first, **given))
-        if self._shapes is None:
-            inputs, outputs = ([tuple(t.shape[1:]) for t in s] for s in sides)
-            self._shapes = inputs, outputs
+        if not self._sides:
+            self._sides = [side[0].shape[1:] if side else () for side in sides]
         return model
 
     def task(self, trials: Sequence[Trial], metric: str) -> Task:
         """What the models take in and put out, as far as a report says it."""
-        inputs, outputs = self._shapes or ([], [])
-        sides = [side or 1 for side in (inputs or [()])[0]]
-        last = ((outputs or [()])[0] or (1,))[-1] or 1
-        names = {name for trial in trials for name in trial.metrics}
-        head = _head(metric, names)
-        name = "label" if head.is_named else "value"
-        target = Target(name, head.kind, max(last, head.least_outputs))
-        return Task((Input("x", "vector", (max(math.prod(sides), 1),)),), (target,))
+        taken, given = self._sides or ((), ())
+        features = max(math.prod(side or 1 for side in taken), 1)
+        head = _head(
+            [metric, *sorted({n for trial in trials for n in trial.metrics.metrics})]
+        )
+        outputs = max((given or (1,))[-1] or 1, head.least_outputs)
+        target = Target("label" if head.is_named else "value", head.kind, outputs)
+        return Task((Input("x", "vector", (features,)),), (target,))
 
 
 def _inputs(item: Any) -> Any:
@@ -141,12 +148,11 @@ def _inputs(item: Any) -> Any:
     return keras.Input(tuple(item[1:]))
 
 
-def _head(metric: str, names: set[str]) -> Head:
-    """The kind of the target, by metrics that only some kinds have."""
-    for name in (metric, *sorted(names)):
-        heads = [
-            h for h in HEADS.values() if _known_name(name, Target("y", h.kind, 10))
-        ]
+def _head(metrics: Sequence[str]) -> Head:
+    """The kind of the target, by the first metric that only some kinds have."""
+    for metric in metrics:
+        knows = [_known_name(metric, Target("y", kind, 10)) for kind in HEADS]
+        heads = [head for head, name in zip(HEADS.values(), knows, strict=True) if name]
         if 0 < len(heads) < len(HEADS):
             return heads[0]
     return REAL
@@ -169,14 +175,17 @@ def _metric(trials: Sequence[Trial]) -> str:
 
     KerasTuner does not write its name.
     """
-    scored = [trial for trial in trials if trial.score is not None]
+    scored = [trial for trial in trials if trial.is_scored]
     if not scored:
         raise ResultsError(f"No trial of the project has a score: {trials[0].reason}.")
-    names = sorted({name for trial in scored for name in trial.metrics})
+    best = [trial.best_metrics for trial in scored]
+    names = sorted({name for values in best for name in values})
     found = [
         name
         for name in names
-        if all(trial.metrics.get(name) == trial.score for trial in scored)
+        if all(
+            v.get(name) == trial.score for v, trial in zip(best, scored, strict=True)
+        )
     ]
     if not found:
         raise ResultsError(
@@ -184,33 +193,6 @@ def _metric(trials: Sequence[Trial]) -> str:
             f"{', '.join(names) or 'none'}."
         )
     return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
-
-
-def _counted(
-    watched: _Watched, trials: Sequence[Trial], task: Task | None
-) -> Iterator[Size | str]:
-    """The size of each model, or why there is none.
-
-    A model is called as in its training, or as the first one was.
-    """
-    sizes = BuildSizes(watched, task)
-    first = next((trial.shapes for trial in trials if trial.shapes), {})
-    for trial in trials:
-        watched.called = (trial.shapes or first) if task is None else {}
-        hp = keras_tuner.HyperParameters()
-        hp.values = trial.hyperparameters
-        try:
-            size = sizes.size(hp)
-        except SpecError as error:
-            hint = "give the task (--input on the command line)"
-            yield UNCOUNTED + str(error).replace("give the task", hint)
-            continue
-        missing = sorted(set(hp.values) - set(trial.values))
-        if missing and trial.status == "COMPLETED":
-            asked = f"The hypermodel asks for {missing[0]!r}, which the trial did not"
-            yield f"{UNCOUNTED}{asked} have."
-        else:
-            yield size
 
 
 @dataclass(frozen=True)
@@ -232,45 +214,41 @@ class _Project:
         for trial in self.trials:
             for knob, value in trial.knobs.items():
                 domains.setdefault(knob, []).append(value)
-        data = self.folder.name
+        found = (trial.metrics.metrics.get(self.metric) for trial in self.trials)
+        way = "max" if "max" in {item.direction for item in found if item} else "min"
+        objective = {"objective": self.metric.removeprefix("val_"), "direction": way}
+        known = _known_name(self.metric, self.task.targets[0], way)
         return {
             "format": FORMAT,
             "identity": {
-                "data": data,
+                "data": self.folder.name,
                 "families": [self.name],
                 "set": {},
                 "search": [],
                 "budget": {},
-                **self._objective(),
+                **({"objective": known} if known else objective),
                 "epochs": max(trial.last_epoch for trial in self.trials),
                 "seed": 0,
                 "code": digest,
                 "keras_tuner": str(self.folder),
             },
             "task": self.task.to_json(),
-            "data": {"name": data},
+            "data": {"name": self.folder.name},
             "hyperparameters": domains,
             "left_out": dict(sorted(left_out.items())),
         }
 
-    def _objective(self) -> dict[str, str]:
-        """A metric that kscale knows, or one of the user's with its direction."""
-        ways = (trial.directions.get(self.metric) for trial in self.trials)
-        way = "max" if next(filter(None, ways), "") == "max" else "min"
-        known = _known_name(self.metric, self.task.targets[0], way)
-        if known is not None:
-            return {"objective": known}
-        return {"objective": self.metric.removeprefix("val_"), "direction": way}
-
     def training(self, trial: Trial, size: Size | str) -> Training:
         """The record of a trial, with the size of its model or why there is none."""
-        knobs = trial.knobs
-        rate = knobs.get("learning_rate")
+        rate = trial.knobs.get("learning_rate")
         is_rate = isinstance(rate, float) and 0 < rate < math.inf
-        is_scored = trial.status == "COMPLETED" and trial.score is not None
-        reason = (size if isinstance(size, str) else "") if is_scored else trial.reason
+        reason = trial.reason
+        if trial.status == "COMPLETED" and trial.is_scored:
+            reason = size if isinstance(size, str) else ""
         counts = size if isinstance(size, Size) else Size(0, 0, 0, 0, 0)
-        spec = Spec(self.name, tuple(sorted(knobs.items())))
+        spec = Spec(self.name, tuple(sorted(trial.knobs.items())))
+        longest = max(trial.epochs("epochs", 0) for trial in self.trials)
+        is_hyperband = trial.epochs("epochs", -1) >= 0
         return Training(
             key=training_key("search", spec, None, 0, trial.last_epoch),
             stage="search",
@@ -284,23 +262,18 @@ class _Project:
             memory=counts.training_bytes(_BATCH),
             epochs_from=trial.epochs("initial_epoch", 0),
             epochs=trial.last_epoch,
-            full_epochs=self._full_epochs if "tuner/epochs" in trial.values else 0,
+            full_epochs=longest if is_hyperband else 0,
             status="failed" if reason else "ok",
             reason=reason,
             score=None if reason else trial.score,
             metrics={} if reason else self._further(trial),
         )
 
-    @property
-    def _full_epochs(self) -> int:
-        """Epochs of Hyperband's longest trainings; 0 in projects of other tuners."""
-        return max(trial.epochs("epochs", 0) for trial in self.trials)
-
     def _further(self, trial: Trial) -> dict[str, float]:
         """Other metrics on the validation part that kscale knows."""
         named = {
             _known_name(name, self.task.targets[0]): value
-            for name, value in trial.metrics.items()
+            for name, value in trial.best_metrics.items()
             if name.startswith("val_") and name != self.metric and math.isfinite(value)
         }
         wanted = shown_metrics(self.task, task_objective(None, self.task))

@@ -4,10 +4,11 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from kscale.errors import sentence_of
 from kscale.guests.hypermodels.drawn_hyperparameters import knob_name
@@ -19,32 +20,50 @@ _SHOWN = {"depth": "depth", "width": "width"}
 _ERROR = re.compile(r"^([\w.]+): ", re.MULTILINE)  # as a traceback names one
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What a `trial.json` says.
+class _Observation(msgspec.Struct):
+    value: Annotated[list[float], msgspec.Meta(min_length=1)]  # of each execution
+
+
+class _Metric(msgspec.Struct):
+    direction: str | None
+    observations: list[_Observation]
+
+    def best(self) -> float:
+        """The best of the means over executions."""
+        means = [math.fsum(item.value) / len(item.value) for item in self.observations]
+        return (max if self.direction == "max" else min)(means, default=math.nan)
+
+
+class _Metrics(msgspec.Struct):
+    metrics: dict[str, _Metric]
+
+
+class _Hyperparameters(msgspec.Struct):
+    values: dict[str, Any]
+
+
+class Trial(msgspec.Struct):
+    """What a `trial.json` says, in KerasTuner's words.
 
     Args:
-        number: Its place among the trials.
-        values: Hyperparameters that have a value.
-        metrics: Best value of each metric.
-        directions: Which of their values is the best: `min` or `max`.
-        score: Value of the objective; None if it has none.
-        step: Epoch of the score, from 0.
-        status: `COMPLETED` or `FAILED`, or else it has not ended.
+        score: Value of the objective; None or not finite if there is none.
+        best_step: Epoch of the score, from 0.
+        status: `COMPLETED` or `FAILED`, or else the trial has not ended.
         message: Traceback of what failed.
+        number: Its place among the trials.
         shapes: Shapes with batches that the model was called with: by argument a shape,
             or a list or dict of shapes; empty where KerasTuner did not keep them.
     """
 
-    number: int
-    values: Mapping[str, Any]
-    metrics: Mapping[str, float] = field(hash=False)
-    directions: Mapping[str, Any] = field(hash=False)
+    trial_id: str
+    hyperparameters: _Hyperparameters
+    metrics: _Metrics
     score: float | None
-    step: int
     status: str
-    message: str
-    shapes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    best_step: int | None = None
+    message: str | None = None
+    number: int = 0
+    shapes: dict[str, Any] = {}
 
     @property
     def is_ended(self) -> bool:
@@ -52,22 +71,33 @@ class Trial:
         return self.status in ("COMPLETED", "FAILED")
 
     @property
-    def hyperparameters(self) -> dict[str, Any]:
+    def is_scored(self) -> bool:
+        """Whether there is a score that is a number."""
+        return self.score is not None and math.isfinite(self.score)
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        """The best value of each metric."""
+        return {name: metric.best() for name, metric in self.metrics.metrics.items()}
+
+    @property
+    def values(self) -> dict[str, Any]:
         """Hyperparameters of the model, without those that Hyperband adds."""
-        return {n: v for n, v in self.values.items() if not n.startswith("tuner/")}
+        found = self.hyperparameters.values.items()
+        return {n: v for n, v in found if not n.startswith("tuner/")}
 
     @property
     def knobs(self) -> dict[str, Value]:
         """Hyperparameters as a spec has them: depth and width are whole numbers."""
         return {
             knob_name(n, v, _SHOWN): v if isinstance(v, int | float | str) else str(v)
-            for n, v in self.hyperparameters.items()
+            for n, v in self.values.items()
         }
 
     @property
     def reason(self) -> str:
         """Why the trial has no score, in a line: the end of the traceback."""
-        message = self.message.strip()
+        message = (self.message or "").strip()
         if not message:
             return "its score is no number"
         found = list(_ERROR.finditer(message))
@@ -77,54 +107,28 @@ class Trial:
 
     def epochs(self, name: str, default: int) -> int:
         """A number of epochs that Hyperband chose."""
-        found = self.values.get(f"tuner/{name}", default)
+        found = self.hyperparameters.values.get(f"tuner/{name}", default)
         return found if type(found) is int and found >= 0 else default
 
     @property
     def last_epoch(self) -> int:
         """Epochs at the end of the training, or until its best score."""
-        return self.epochs("epochs", self.step + 1)
+        return self.epochs("epochs", (self.best_step or 0) + 1)
 
 
 def read_trials(folder: Path) -> Iterator[Trial]:
     """Trials of a project, in order; a damaged file is left out with a warning."""
-    paths = sorted(folder.glob("trial_*/trial.json"))
-    for place, path in enumerate(paths):
+    for place, path in enumerate(sorted(folder.glob("trial_*/trial.json"))):
         try:
-            trial = _trial(json.loads(path.read_text()), place)
-            yield replace(trial, shapes=_shapes(path.with_name("build_config.json")))
+            # With NaN, which is no JSON for msgspec.
+            trial = msgspec.convert(json.loads(path.read_text()), Trial)
         except (OSError, ValueError, RecursionError) as error:
             logger.warning("%s is damaged and left out: %s", path, error)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            logger.warning("%s is damaged and left out: no %s", path, error)
-
-
-def _trial(data: Any, place: int) -> Trial:
-    name = str(data["trial_id"])
-    values = dict(data["hyperparameters"]["values"])
-    metrics = dict(data["metrics"]["metrics"])
-    score, step = data["score"], data.get("best_step")
-    is_score = isinstance(score, int | float) and not isinstance(score, bool)
-    return Trial(
-        int(name) if name.isdecimal() else place,
-        values,
-        {str(metric): _best(found) for metric, found in metrics.items()},
-        {str(metric): found["direction"] for metric, found in metrics.items()},
-        float(score) if is_score and math.isfinite(score) else None,
-        step if type(step) is int and step >= 0 else 0,
-        str(data["status"]),
-        str(data.get("message") or ""),
-    )
-
-
-def _best(metric: Any) -> float:
-    """The best of the reported values, each the mean of several executions."""
-    means = [
-        math.fsum(item["value"]) / len(item["value"]) for item in metric["observations"]
-    ]
-    return float(
-        (max if metric["direction"] == "max" else min)(means, default=math.nan)
-    )
+            continue
+        name = trial.trial_id
+        trial.number = int(name) if name.isdecimal() else place
+        trial.shapes = _shapes(path.with_name("build_config.json"))
+        yield trial
 
 
 def _shapes(path: Path) -> dict[str, Any]:

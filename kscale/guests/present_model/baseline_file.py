@@ -3,20 +3,17 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b, file_digest
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.errors import ExportError, SpecError
-
-if TYPE_CHECKING:
-    import h5py
 
 _OF_SAVING = ("build_config", "compile_config", "shared_object_id")
 # Of a layer, not of a policy of types: there a name is a setting.
@@ -40,22 +37,16 @@ class Baseline:
 
 
 def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
-    """The baseline that a search was given; None for none.
-
-    Args:
-        given: Path of a `.keras` file, a `keras.Model`, or None.
-        is_retrained: Whether the model shall be trained anew.
+    """The baseline that a search was given: a path or a `keras.Model`; None for none.
 
     Raises:
         ExportError: There is no such file.
         SpecError: `given` is of a wrong type, or None although a model shall be trained
             anew.
     """
+    if given is None and is_retrained:
+        raise SpecError("Nothing to train anew: --retrain-baseline needs --baseline.")
     if given is None:
-        if is_retrained:
-            raise SpecError(
-                "Nothing to train anew: --retrain-baseline needs --baseline."
-            )
         return None
     if isinstance(given, str | Path):
         path = Path(given)
@@ -72,42 +63,11 @@ def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
             "`baseline` must be the path of a .keras file or a keras.Model, but got "
             f"{type(given).__name__}."
         )
-    return Baseline(str(given.name), _digest_of_model(given), given)
-
-
-def _digest_of_file(file: BufferedReader) -> str:
-    """Digest of the model in a file, or of the bytes of a file without a model."""
-    import h5py  # that every command would wait for
-
-    try:
-        with zipfile.ZipFile(file) as archive:
-            config = json.loads(archive.read("config.json"))
-            with archive.open("model.weights.h5") as raw, h5py.File(raw, "r") as saved:
-                return _digest([config["class_name"], config["config"]], _saved(saved))
-    except Exception:  # a file of a stranger may hold anything
-        file.seek(0)
-        return file_digest(file, _blake).hexdigest()
-
-
-def _saved(file: "h5py.File") -> Iterator[NDArray[Any]]:
-    """Weights by their places in the model, without states of optimizers and seeds."""
-    import h5py
-
-    names: list[str] = []
-    file.visit(names.append)
-    for name in names:
-        is_weight = not name.startswith("optimizer") and "seed_generator" not in name
-        if is_weight and isinstance(file[name], h5py.Dataset):
-            yield file[name][()]
-
-
-def _digest_of_model(model: Any) -> str:
-    """Digest of a model, or of its layers where the model hides its settings."""
-    kinds = [type(layer).__name__ for layer in model.layers]
-    config = _settings(model)
-    if "layers" not in config:
-        config["layers"] = list(map(_settings, model._flatten_layers()))
-    return _digest([kinds, config], model.get_weights())
+    config = _settings(given)
+    if "layers" not in config:  # the model hides its settings
+        config["layers"] = list(map(_settings, given._flatten_layers()))
+    kinds = [type(layer).__name__ for layer in given.layers]
+    return Baseline(given.name, _digest([kinds, config], given.get_weights()), given)
 
 
 def _settings(layer: Any) -> dict[str, Any]:
@@ -118,13 +78,34 @@ def _settings(layer: Any) -> dict[str, Any]:
         return {}
 
 
+def _digest_of_file(file: BufferedReader) -> str:
+    """Digest of the model in a file, or of the bytes of a file without a model."""
+    import h5py  # that every command would wait for
+
+    weights: list[NDArray[Any]] = []
+
+    def keep(name: str, item: Any) -> None:
+        is_state = name.startswith("optimizer") or "seed_generator" in name
+        if isinstance(item, h5py.Dataset) and not is_state:
+            weights.append(item[()])
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            config = json.loads(archive.read("config.json"))
+            with archive.open("model.weights.h5") as raw, h5py.File(raw, "r") as saved:
+                saved.visititems(keep)
+            return _digest([config["class_name"], config["config"]], weights)
+    except Exception:  # a file of a stranger may hold anything
+        file.seek(0)
+        return file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
+
+
 def _digest(config: Any, weights: Iterable[NDArray[Any]]) -> str:
     """Digest of settings and of weights in their order."""
-    digest = _blake(_plain(config).encode())
+    digest = blake2b(_plain(config).encode(), digest_size=8)
     for weight in weights:
-        array = np.ascontiguousarray(weight)
-        digest.update(repr((array.shape, str(array.dtype))).encode())
-        digest.update(array.tobytes())
+        digest.update(repr((weight.shape, str(weight.dtype))).encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
 
 
@@ -141,7 +122,3 @@ def _plain(config: Any) -> str:
     for place, name in enumerate(dict.fromkeys(_NAME.findall(text))):
         text = text.replace(f'"{name}"', f'"#{place}"')
     return text
-
-
-def _blake(content: bytes = b"") -> blake2b:
-    return blake2b(content, digest_size=8)

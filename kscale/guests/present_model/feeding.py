@@ -1,6 +1,6 @@
 """Feeding: in which form a model of a user is given the examples of a data set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -12,102 +12,79 @@ from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
-from kscale.data.preprocessing.scaled import Scaled
+from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.data.preprocessing.table_columns import TableColumns
-from kscale.data.scaling import Scaling
 from kscale.errors import SpecError
 from kscale.guests.sizes.model_size import sides_of
-from kscale.guests.sizes.work import graph_of
+from kscale.guests.sizes.work import Shape, graph_of
 from kscale.naming import layer_name, single_or_named
-
-Shape = tuple[int | None, ...]
 
 _CHUNK = 256  # examples of a forward pass
 _BYTE = 255.0
-_MATRIX = "numbers"
+
+Named = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Feeding:
-    """A form of the examples.
+    """A form of the examples, arrays or Keras tensors by name.
 
     Args:
         text: The form, in words.
-        is_raw: Whether raw inputs are given, or else the inputs of kscale's networks.
-        divisor: What raw inputs are divided by.
-        columns: Columns of numbers that are given side by side, as one matrix.
+        form: Makes the form of the inputs of kscale's networks and of raw inputs.
+        is_raw: Whether the form is made of raw inputs.
     """
 
     text: str
+    form: Callable[[Named, Named], Named]
     is_raw: bool = True
-    divisor: float = 1.0
-    columns: tuple[str, ...] = ()
 
 
-RAW = Feeding("the raw inputs")
-
-
-def feedings_of(dataset: Dataset) -> list[Feeding]:
+def _feedings_of(dataset: Dataset) -> Iterator[Feeding]:
     """Usual forms of a data set, the raw inputs first.
 
     Images are often divided by their largest value, and the numbers of a table are
     often given as one matrix.
     """
-    found = [RAW]
+    yield Feeding("the raw inputs", lambda inputs, raw: raw)
     items = dataset.preprocessing.values()
     tables = [item for item in items if isinstance(item, TableColumns)]
-    numbers = tuple(number.name for item in tables for number in item.numbers)
+    numbers = [number.name for item in tables for number in item.numbers]
     if numbers and len(tables) == len(items):
-        text = "the raw numbers of the table, its columns in order, as one matrix"
-        found.append(Feeding(text, columns=numbers))
+        yield Feeding(
+            "the raw numbers of the table, its columns in order, as one matrix",
+            lambda inputs, raw: {
+                "numbers": np.stack(
+                    [np.asarray(raw[name], np.float32) for name in numbers], axis=1
+                )
+            },
+        )
     if [item.kind for item in dataset.task.inputs] == ["image"]:
-        rows = _fed_rows(dataset, RAW, dataset.validation, slice(0, 1000))
-        peak = float(max(array.max() for array in rows.values()))
-        peak = _BYTE if _BYTE / 2 < peak <= _BYTE else peak
+        _, raw = _both(dataset, dataset.validation, slice(0, 1000))
+        peak = np.float32(max(array.max() for array in raw.values()))
+        peak = np.float32(_BYTE) if _BYTE / 2 < peak <= _BYTE else peak
         if peak > 1:
-            found.append(Feeding(f"the raw inputs divided by {peak:g}", divisor=peak))
+            yield Feeding(
+                f"the raw inputs divided by {peak:g}",
+                lambda inputs, raw: {name: raw[name] / peak for name in raw},
+            )
     if any(item.kind != "unchanged" for item in items):
-        found.append(Feeding("the inputs as kscale's networks read them", False))
-    return found
+        text = "the inputs as kscale's networks read them"
+        yield Feeding(text, lambda inputs, raw: inputs, is_raw=False)
 
 
-def fed(
-    dataset: Dataset,
-    feeding: Feeding,
-    read: Callable[[str], Any],
-    kept: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Examples in a form, by name: arrays or Keras tensors, as they are read.
-
-    Args:
-        dataset, feeding: Where the examples are from, and the form.
-        read: Gives what networks read, by the name of the input.
-        kept: Raw inputs that are kept, by name; the others are restored.
-    """
-    if not feeding.is_raw:
-        return {item.name: read(item.name) for item in dataset.task.inputs}
-    rows = {}
+def raw_of(dataset: Dataset, inputs: Named, kept: Named) -> dict[str, Any]:
+    """Raw inputs: those that are kept, and what can be restored of networks' inputs."""
+    found = {}
     for name, item in dataset.preprocessing.items():
         for raw in item.raw_inputs:
             if raw.name in kept:
-                rows[raw.name] = kept[raw.name]
+                found[raw.name] = kept[raw.name]
             elif isinstance(item, Scaled):
-                rows[raw.name] = unscaled(read(name), item.scaling)
+                found[raw.name] = unscaled(inputs[name], item.scaling)
             else:
-                rows[raw.name] = read(name)
-    if feeding.columns:
-        columns = [np.asarray(rows[name], np.float32) for name in feeding.columns]
-        return {_MATRIX: np.stack(columns, axis=1)}
-    if feeding.divisor == 1.0:
-        return rows
-    return {name: rows[name] / np.float32(feeding.divisor) for name in rows}
-
-
-def _fed_rows(
-    dataset: Dataset, feeding: Feeding, part: Part, chosen: Any
-) -> dict[str, NDArray[Any]]:
-    kept = {name: rows[chosen] for name, rows in part.raw.items()}
-    return fed(dataset, feeding, lambda name: part.inputs[name][chosen], kept)
+                found[raw.name] = inputs[name]
+    return found
 
 
 def unscaled(scaled: Any, scaling: Scaling) -> Any:
@@ -116,10 +93,11 @@ def unscaled(scaled: Any, scaling: Scaling) -> Any:
     return (scaled - offset) / np.asarray(scaling.scale, np.float32)
 
 
-def fed_shapes(dataset: Dataset, feeding: Feeding) -> dict[str, tuple[int, ...]]:
-    """Shapes of one example in a form, by name."""
-    rows = _fed_rows(dataset, feeding, dataset.validation, slice(0, 1))
-    return {name: tuple(array.shape[1:]) for name, array in rows.items()}
+def _both(dataset: Dataset, part: Part, chosen: Any) -> tuple[Named, Named]:
+    """Some examples of a part: the inputs of networks, and raw inputs."""
+    inputs = {item.name: part.inputs[item.name][chosen] for item in dataset.task.inputs}
+    kept = {name: rows[chosen] for name, rows in part.raw.items()}
+    return inputs, raw_of(dataset, inputs, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,70 +114,58 @@ class Feeder:
     places: tuple[tuple[str, Shape], ...]
 
     def outputs(self, part: Part, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Numbers that the model gives for some examples, by the name of its output.
-
-        Outputs of text, such as names of classes, are left out.
-        """
+        """Numbers that the model gives for some examples, by the name of its output."""
         found: dict[str, list[NDArray[Any]]] = {}
         for start in range(0, len(chosen), _CHUNK):
             some = chosen[start : start + _CHUNK]
-            rows = _fed_rows(self.dataset, self.feeding, part, some)
-            given = self.model(self.packed(rows), training=False)
-            for name, tensor in named_tensors(self.model, given).items():
+            given = self.call(*_both(self.dataset, part, some), training=False)
+            for name, tensor in given.items():
                 array = np.asarray(tensor.numpy(), np.float32)
                 found.setdefault(name, []).append(array)
         return {name: np.concatenate(values) for name, values in found.items()}
 
-    def packed(self, rows: Mapping[str, Any]) -> Any:
-        """Arrays or Keras tensors as the model takes them."""
-        if not self.places:
-            return single_or_named(
-                {name: _tensor(array) for name, array in rows.items()}
-            )
-        types = [item.dtype for item in self.model.inputs]
-        flat = [
-            _suited(_tensor(rows[name]), shape, dtype)
-            for (name, shape), dtype in zip(self.places, types, strict=True)
-        ]
-        graph = graph_of(self.model)
-        if graph is None:
-            return flat if len(flat) > 1 else flat[0]
-        return keras.tree.pack_sequence_as(graph.input, flat)
+    def call(self, inputs: Named, raw: Named, **options: Any) -> dict[str, Any]:
+        """Tensors of numbers that the model gives for arrays or Keras tensors."""
+        rows = self.feeding.form(inputs, raw)
+        tensors = {name: _tensor(array) for name, array in rows.items()}
+        taken: Any = single_or_named(tensors)
+        if self.places:
+            pairs = zip(self.places, self.model.inputs, strict=True)
+            flat = [_suited(tensors[n], shape, i.dtype) for (n, shape), i in pairs]
+            graph = graph_of(self.model)
+            taken = flat if len(flat) > 1 else flat[0]
+            if graph is not None:
+                taken = keras.tree.pack_sequence_as(graph.input, flat)
+        return named_tensors(self.model, self.model(taken, **options))
 
 
 def _tensor(array: Any) -> Any:
     if not isinstance(array, np.ndarray):
         return array
-    if array.dtype.kind in "TUSO":
-        return tf.constant(array.tolist(), tf.string)
-    return tf.constant(array)
+    is_text = array.dtype.kind in "TUSO"
+    return tf.constant(array.tolist(), tf.string) if is_text else tf.constant(array)
 
 
 def _suited(tensor: Any, shape: Shape, dtype: str) -> Any:
     """A tensor with the sides and the type that a model declares."""
     if len(tensor.shape) - 1 != len(shape):
         tensor = keras.ops.reshape(tensor, (-1, *shape))
-    is_number = keras.backend.is_float_dtype(
-        keras.backend.standardize_dtype(tensor.dtype)
-    )
+    given = keras.backend.standardize_dtype(tensor.dtype)
     # A whole number that was scaled and restored may be 4.9999995.
-    is_whole = is_number and keras.backend.is_int_dtype(dtype)
-    return keras.ops.round(tensor) if is_whole else tensor
+    is_near = keras.backend.is_float_dtype(given) and keras.backend.is_int_dtype(dtype)
+    return keras.ops.round(tensor) if is_near else tensor
 
 
 def named_tensors(model: keras.Model, outputs: Any) -> dict[str, Any]:
-    """Tensors of numbers that a model gave, by name."""
-    if isinstance(outputs, Mapping):
-        named = dict(outputs)
-    else:
+    """What a model gave, by name, without texts such as names of classes."""
+    if not isinstance(outputs, Mapping):
         flat = keras.tree.flatten(outputs)
         names = getattr(model, "output_names", None) or []
-        if len(names) != len(flat):
-            names = [str(index) for index in range(len(flat))]
-        named = dict(zip(names, flat, strict=True))
+        names = names if len(names) == len(flat) else map(str, range(len(flat)))
+        outputs = dict(zip(names, flat, strict=True))
     return {
         name: tensor
-        for name, tensor in named.items()
+        for name, tensor in outputs.items()
         if keras.backend.standardize_dtype(tensor.dtype) != "string"
     }
 
@@ -209,51 +175,48 @@ def feeders_of(model: keras.Model, dataset: Dataset, name: str) -> list[Feeder]:
 
     An error, where no form suits, calls the model by the name.
     """
-    declared = _declared(model)
-    found = []
-    for feeding in feedings_of(dataset):
-        shapes = fed_shapes(dataset, feeding)
-        places = () if declared is None else _matched(declared, shapes)
+    try:
+        taken = {item.name: tuple(item.shape[1:]) for item in model.inputs}
+    except (AttributeError, TypeError, ValueError):  # the model says no inputs
+        taken = None
+    found, given = [], list[dict[str, Shape]]()
+    both = _both(dataset, dataset.validation, slice(0, 1))
+    for feeding in _feedings_of(dataset):
+        rows = feeding.form(*both)
+        given.append({key: tuple(array.shape[1:]) for key, array in rows.items()})
+        places = () if taken is None else _matched(taken, given[-1])
         if places is not None:
             found.append(Feeder(model, dataset, feeding, places))
     if found:
         return found
-    takes = _listed(dict(declared or ()))
-    raw = _listed(fed_shapes(dataset, RAW))
-    raise SpecError(f"{name} takes {takes}, but the data has {raw}.")
+    raise SpecError(
+        f"{name} takes {_listed(taken or {})}, but the data has {_listed(given[0])}."
+    )
 
 
 def _listed(shapes: Mapping[str, Shape]) -> str:
     return ", ".join(f"{name} {sides_of(shape)}" for name, shape in shapes.items())
 
 
-def _declared(model: keras.Model) -> list[tuple[str, Shape]] | None:
-    """Names and shapes of a model's inputs; None if the model does not say them."""
-    try:
-        return [(item.name, tuple(item.shape[1:])) for item in model.inputs or []]
-    except (AttributeError, ValueError):
-        return None
-
-
 def _matched(
-    declared: list[tuple[str, Shape]], shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[tuple[str, Shape], ...] | None:
+    taken: Mapping[str, Shape], given: Mapping[str, Shape]
+) -> tuple[tuple[str, Any], ...] | None:
     """What each input gets: by name if all names are known, else in order."""
-    if len(declared) != len(shapes):
+    if len(taken) != len(given):
         return None
-    known = {layer_name(name): name for name in shapes}
-    by_name = all(name in known for name, _ in declared)
-    names = [known[n] for n, _ in declared] if by_name else list(shapes)
-    places = [(n, shape) for n, (_, shape) in zip(names, declared, strict=True)]
-    is_suited = all(_suits(shapes[name], shape) for name, shape in places)
-    return tuple(places) if is_suited else None
+    known = {layer_name(name): name for name in given}
+    names = [known[name] for name in taken] if known.keys() == taken.keys() else given
+    pairs = zip(names, taken.values(), strict=True)
+    places = tuple((name, _filled(given[name], wanted)) for name, wanted in pairs)
+    return None if any(shape is None for _, shape in places) else places
 
 
-def _suits(given: Shape, wanted: Shape) -> bool:
-    """Whether the sides are the same, or hold as many numbers in another form."""
+def _filled(given: Shape, wanted: Shape) -> Shape | None:
+    """A wanted shape without open sides; None for other sides.
+
+    A shape of another form that holds as many numbers will do.
+    """
     if len(given) == len(wanted):
         pairs = zip(given, wanted, strict=True)
-        return all(want in (None, side) for side, want in pairs)
-    if None in (*given, *wanted):
-        return False
-    return prod(n or 0 for n in given) == prod(n or 0 for n in wanted)
+        return given if all(want in (None, side) for side, want in pairs) else None
+    return wanted if None not in wanted and prod(given) == prod(wanted) else None

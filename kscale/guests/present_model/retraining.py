@@ -12,12 +12,12 @@ from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.network_outputs import network_output
-from kscale.guests.present_model.feeding import Feeder, fed, named_tensors, unscaled
+from kscale.guests.present_model.feeding import Feeder, named_tensors, raw_of, unscaled
 from kscale.guests.present_model.scoring import Present, output_names
 from kscale.guests.sizes.work import graph_of
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import Spec, head_names
-from kscale.runs.records import RETRAINED, Ended, Reference, Training
+from kscale.runs.records import RETRAINED, Ended, Reference
 from kscale.search.contract import Job, derived_seed
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.family_trainer import FamilyTrainer
@@ -28,12 +28,7 @@ _DECAY = 0.004  # as the knob of every family
 
 
 def check_retrainable(present: Present) -> None:
-    """Raise unless a present model can be trained anew.
-
-    Raises:
-        SpecError: The model is no graph of layers, reads what networks do not get, or
-            has weights that are not trained or a layer that cannot be made anew.
-    """
+    """Raise a `SpecError` unless a present model can be trained anew."""
     why = _obstacle(present)
     if why:
         raise SpecError(f"{present.name} {why}: leave out --retrain-baseline.")
@@ -45,9 +40,8 @@ def _obstacle(present: Present) -> str:
     if graph_of(feeder.model) is None:
         return "has another `call` than a graph, so it cannot be built with new weights"
     items = feeder.dataset.preprocessing.values()
-    if feeder.feeding.is_raw and not all(
-        isinstance(item, Scaled | Unchanged) for item in items
-    ):
+    is_kept = all(isinstance(item, Scaled | Unchanged) for item in items)
+    if feeder.feeding.is_raw and not is_kept:
         return (
             "reads texts, sounds or columns of a table itself, which are not kept for "
             "training"
@@ -58,7 +52,7 @@ def _obstacle(present: Present) -> str:
             what = f"quantized to {quantized}" if quantized else "adapted by LoRA"
             return f"has layers {what}, whose kernels are not trained"
     try:
-        as_network(replace(feeder, model=fresh_clone(feeder.model, 0)), present)
+        fresh_network(present, 0)
     except Exception as error:  # layers of a stranger may fail in any way
         return f"cannot be built with new weights ({sentence_of(error)})"
     return ""
@@ -81,8 +75,18 @@ class RetrainedReference:
         Raises:
             TimeUp: The time was over first.
         """
-        present, job = self.present, self._job(context)
-        trainer = FamilyTrainer(context.setup, lambda spec, task: _network(present))
+        present, size = self.present, self.present.size
+        spec = Spec(present.name, (("model", present.digest),))
+        seed = derived_seed(context.seed, "baseline", RETRAINED)
+        epochs = context.setup.recipe.epochs
+        job = Job("baseline", 0, spec, (seed,), (self.learning_rate,), epochs)
+        network = Network(
+            partial(fresh_network, present),
+            size.size,
+            len(size.unknown),
+            weight_decay=_DECAY,
+        )
+        trainer = FamilyTrainer(context.setup, lambda spec, task: network)
         weights = MemberWeights(context.folder, job, 0)
         known = context.known(RETRAINED, present.digest)
         failed = any(item.status == "failed" for item in known.values())
@@ -90,7 +94,8 @@ class RetrainedReference:
             on_epoch = partial(context.on_epoch, job, 0)
             seconds = context.seconds_left()
             training = weights.train(trainer, seconds, on_epoch)
-            trained = _reference(training, present)
+            shared = {name: getattr(training, name) for name in Ended.__struct_fields__}
+            trained = Reference(name=RETRAINED, model=present.digest, **shared)
             if not known:
                 yield trained
             if trained.status == "ok":
@@ -99,27 +104,11 @@ class RetrainedReference:
                 yield structs.replace(trained, part="test", **blank, **found)
         weights.path.unlink(missing_ok=True)
 
-    def _job(self, context: ReferenceContext) -> Job:
-        seed = derived_seed(context.seed, "baseline", RETRAINED)
-        spec = Spec(self.present.name, (("model", self.present.digest),))
-        epochs = context.setup.recipe.epochs
-        return Job("baseline", 0, spec, (seed,), (self.learning_rate,), epochs)
 
-
-def _reference(training: Training, present: Present) -> Reference:
-    fields = {name: getattr(training, name) for name in Ended.__struct_fields__}
-    return Reference(name=RETRAINED, model=present.digest, **fields)
-
-
-def _network(present: Present) -> Network:
-    """The present model from new weights."""
-
-    def build(seed: int) -> keras.Model:
-        clone = fresh_clone(present.feeder.model, seed)
-        return as_network(replace(present.feeder, model=clone), present)
-
-    size = present.size
-    return Network(build, size.size, len(size.unknown), weight_decay=_DECAY)
+def fresh_network(present: Present, seed: int) -> keras.Model:
+    """The present model from new weights, as a network of kscale."""
+    clone = fresh_clone(present.feeder.model, seed)
+    return as_network(replace(present.feeder, model=clone), present)
 
 
 def fresh_clone(model: keras.Model, seed: int) -> keras.Model:
@@ -155,8 +144,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
         item.name: keras.Input(item.shape, dtype=item.dtype, name=layer_name(item.name))
         for item in dataset.task.inputs
     }
-    rows = fed(dataset, feeder.feeding, inputs.__getitem__, {})
-    tensors = named_tensors(model, model(feeder.packed(rows)))
+    tensors = feeder.call(inputs, raw_of(dataset, inputs, {}))
     names = output_names(dataset.task, tensors, present.name)
     heads = {}
     for target, head, name in zip(

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,21 +11,18 @@ from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
+from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.baseline_file import Baseline
-from kscale.guests.present_model.feeding import Feeder, fed_shapes, feeders_of
+from kscale.guests.present_model.feeding import Feeder, feeders_of
 from kscale.guests.sizes.model_size import count_model
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.reports.size_tables import ModelSize
 from kscale.runs.records import PRESENT, Reference
 from kscale.ship.model_files import load_trained
-from kscale.task.evaluation import (
-    Pairs,
-    mean_error,
-    mean_score,
-)
+from kscale.task.evaluation import Pairs, mean_error, mean_score
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
 from kscale.tuning.references import ReferenceContext, constant_pairs, score_parts
@@ -61,13 +57,8 @@ class Present:
     feeder: Feeder
     size: ModelSize
     forms: Mapping[str, str]
-    raw_score: float | None = None
-    doubt: str = ""
-
-    @property
-    def form(self) -> str:
-        """What the outputs are, in words."""
-        return " and ".join(dict.fromkeys(self.forms.values()))
+    raw_score: float | None
+    doubt: str
 
     def to_json(self) -> dict[str, Any]:
         """What run.json says of the model."""
@@ -79,13 +70,37 @@ class Present:
             "unknown_flops": len(self.size.unknown),
             "fed": self.feeder.feeding.text,
             "raw_score": self.raw_score,
-            "outputs": self.form,
+            "outputs": " and ".join(dict.fromkeys(self.forms.values())),
             "doubt": self.doubt,
         }
 
     def pairs(self, part: Part) -> Pairs:
         """What the model gives for a part."""
         return _pairs(self.feeder, part, np.arange(len(part)), self.name)[0]
+
+    def records(self, context: ReferenceContext) -> Iterator[Reference]:
+        """Scores of the model on both parts, as far as they are not recorded."""
+        size = self.size.size
+        blank = Reference(
+            name=PRESENT,
+            model=self.digest,
+            params=size.params,
+            trainable=size.trainable,
+            flops=size.flops,
+            bytes=size.weight_bytes(),
+            unknown_flops=len(self.size.unknown),
+            memory=size.training_bytes(context.setup.recipe.batch_size),
+        )
+        return score_parts(context, blank, self.pairs)
+
+
+class _Tried(NamedTuple):
+    """What a model reaches on some validation examples in one form of them."""
+
+    feeder: Feeder
+    forms: Mapping[str, str]
+    score: float
+    error: float
 
 
 def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> Present:
@@ -110,38 +125,37 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
         )
     part = dataset.validation
     some = np.linspace(0, len(part) - 1, min(len(part), _MOST_TRIED)).astype(np.int64)
-    feeders = feeders_of(model, dataset, name)
-    tried = [_tried(feeder, objective, some, name) for feeder in feeders]
-    best = reduce(lambda one, two: _clearer(one, two, objective), tried)
+    tried = [
+        _tried(feeder, objective, some, name)
+        for feeder in feeders_of(model, dataset, name)
+    ]
+    first = best = tried[0]
+    for other in tried[1:]:
+        error = _CLEAR * math.hypot(best.error, other.error)
+        is_clear = objective.gain(other.score, best.score) > error
+        if math.isfinite(other.score) and (is_clear or not math.isfinite(best.score)):
+            best = other
     if not math.isfinite(best.score):
-        why = ": blanks are NaN, fill them" if best.feeder.feeding.columns else ""
+        kinds = map(type, dataset.preprocessing.values())
+        is_raw_table = TableColumns in kinds and best.feeder.feeding.is_raw
+        why = ": blanks are NaN, fill them" if is_raw_table else ""
         raise SpecError(f"{name} gives numbers that are not finite on this data{why}.")
-    raw_score = tried[0].score if best is not tried[0] else math.nan
-    has_raw = feeders[0].feeding.is_raw and math.isfinite(raw_score)
-    constant = constant_pairs(dataset, part)
+    is_better = best is not first and first.feeder.feeding.is_raw
     constant = {
-        n: (wanted[some], given[some]) for n, (wanted, given) in constant.items()
+        target: (wanted[some], given[some])
+        for target, (wanted, given) in constant_pairs(dataset, part).items()
     }
     chance = mean_score(objective, dataset.task, constant)
+    shapes = [shape for _, shape in best.feeder.places]
     return Present(
         name,
         baseline.digest,
         best.feeder,
-        _counted(model, best.feeder),
+        count_model(model, shapes or None),
         best.forms,
-        raw_score if has_raw else None,
+        first.score if is_better and math.isfinite(first.score) else None,
         "" if objective.better(best.score, chance) else _DOUBT,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Tried:
-    """What a model reaches on some validation examples in one form of them."""
-
-    feeder: Feeder
-    forms: Mapping[str, str]
-    score: float
-    error: float
 
 
 def _tried(
@@ -153,23 +167,6 @@ def _tried(
         return _Tried(feeder, forms, math.nan, math.inf)
     score = mean_score(objective, data.task, pairs)
     return _Tried(feeder, forms, score, mean_error(objective, data.task, pairs))
-
-
-def _clearer(one: _Tried, two: _Tried, objective: Objective) -> _Tried:
-    """The second if it is clearly better, or if only the second has a score."""
-    if not math.isfinite(one.score):
-        return two if math.isfinite(two.score) else one
-    gain, error = objective.gain(two.score, one.score), math.hypot(one.error, two.error)
-    return two if gain > _CLEAR * error else one
-
-
-def _counted(model: keras.Model, feeder: Feeder) -> ModelSize:
-    """The size of a model; sides that it leaves open are those of the data."""
-    is_open = any(None in shape for _, shape in feeder.places)
-    if not (is_open and len(feeder.places) == 1):
-        return count_model(model)
-    shapes = fed_shapes(feeder.dataset, feeder.feeding)
-    return count_model(model, shapes[feeder.places[0][0]])
 
 
 def _pairs(
@@ -221,25 +218,3 @@ def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any],
     forms = ("probabilities", "the probability of the second class")
     forms = forms if is_chance else ("logits", "the logit of the second class")
     return head.activate(found), forms[found.shape != given.shape]
-
-
-@dataclass(frozen=True, eq=False)
-class PresentReference:
-    """The present model as it is, as a reference of a search."""
-
-    present: Present
-
-    def records(self, context: ReferenceContext) -> Iterator[Reference]:
-        """Scores on both parts, as far as they are not recorded."""
-        present, size = self.present, self.present.size.size
-        blank = Reference(
-            name=PRESENT,
-            model=present.digest,
-            params=size.params,
-            trainable=size.trainable,
-            flops=size.flops,
-            bytes=size.weight_bytes(),
-            unknown_flops=len(present.size.unknown),
-            memory=size.training_bytes(context.setup.recipe.batch_size),
-        )
-        return score_parts(context, blank, present.pairs)

@@ -28,11 +28,7 @@ from kscale.guests.present_model.retraining import (
     check_retrainable,
     fresh_clone,
 )
-from kscale.guests.present_model.scoring import (
-    Present,
-    PresentReference,
-    load_present,
-)
+from kscale.guests.present_model.scoring import Present, load_present
 from kscale.reports.hparams import experiment_summary, session_values
 from kscale.reports.measures import density
 from kscale.reports.present import compared
@@ -341,7 +337,7 @@ def test_the_report_of_the_folder_pairs_its_answers(run: Run, path: Path) -> Non
 
 def test_the_page_and_the_plot_show_it(run: Run, tmp_path: Path) -> None:
     page = run.write(tmp_path / "report.html").read_text()
-    assert '<strong class="present">present model</strong>: mine.keras: 1,210' in page
+    assert "present model</strong>: mine.keras: 1,210" in page
     assert "yours: present, 1.21k params" in page
     assert run.write(tmp_path / "plot.png").stat().st_size > 1000
 
@@ -393,9 +389,9 @@ def test_probabilities_logits_and_independent_chances_are_told_apart() -> None:
         name: present(headed(keras.layers.Dense(10, name)))
         for name in ("softmax", "linear", "sigmoid")
     }
-    assert forms["softmax"].form == "probabilities"
-    assert forms["linear"].form == "logits"
-    assert forms["sigmoid"].form == "probabilities"
+    assert forms["softmax"].to_json()["outputs"] == "probabilities"
+    assert forms["linear"].to_json()["outputs"] == "logits"
+    assert forms["sigmoid"].to_json()["outputs"] == "probabilities"
     for found in forms.values():
         given = found.pairs(digits().validation)["label"][1]
         np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-4)
@@ -419,7 +415,10 @@ def test_each_of_several_true_labels_has_a_chance_of_its_own(activation: str) ->
     inputs = keras.Input((3,))
     model = keras.Model(inputs, keras.layers.Activation(activation)(9 * inputs[:, :2]))
     found = present(model, data)
-    assert found.form == {"sigmoid": "probabilities", "linear": "logits"}[activation]
+    assert (
+        found.to_json()["outputs"]
+        == {"sigmoid": "probabilities", "linear": "logits"}[activation]
+    )
     ((wanted, given),) = found.pairs(data.test).values()
     np.testing.assert_array_equal(given > 0.5, wanted)
     network = as_network(found.feeder, found)
@@ -542,7 +541,7 @@ def test_one_number_is_the_second_of_two_classes(activation: str) -> None:
     found = present(linear_model(5.0, 0.0, activation), data)
     wanted, given = next(iter(found.pairs(data.test).values()))
     assert (given.argmax(axis=1) == wanted).all()
-    assert found.form.endswith("of the second class")
+    assert found.to_json()["outputs"].endswith("of the second class")
 
 
 def test_values_are_in_the_users_unit(tmp_path: Path) -> None:
@@ -603,7 +602,7 @@ def test_the_best_feeding_is_doubted_if_it_is_no_better_than_chance() -> None:
     assert "constant answer" in present(linear_model(40.0, 0.0, "linear"), data).doubt
     found = present(linear_model(50.0, 300.0, "linear"), data)
     assert found.feeder.feeding.text == "the inputs as kscale's networks read them"
-    assert found.form == "values" and not found.doubt
+    assert found.to_json()["outputs"] == "values" and not found.doubt
     assert present(linear_model(5.0, 200.0, "linear"), data).doubt == ""
 
 
@@ -710,7 +709,7 @@ def test_a_subclassed_model_is_compared_but_not_trained_anew(tmp_path: Path) -> 
     found = present(model)
     assert found.size.size.params == 650 and found.size.unknown
     plan = plan_search(digits(), max_params=9e5, baseline=model)
-    for result in PresentReference(found).records(context_of(plan, tmp_path)):
+    for result in found.records(context_of(plan, tmp_path)):
         assert result.unknown_flops == len(found.size.unknown)
     with pytest.raises(SpecError, match="own has another `call`"):
         tune(

@@ -8,7 +8,7 @@ import numpy as np
 
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
-from kscale.data.readers.table_reader import not_a_number
+from kscale.data.readers.table_files import not_a_number
 from kscale.data.sources.tables.csv_file import BLANKS, is_number
 from kscale.data.sources.tables.label_sets import (
     are_label_sets,

@@ -17,14 +17,14 @@ from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.table_columns import TableFit
 from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.readers.table_reader import (
+from kscale.data.readers.table_files import (
     TableColumn,
     TableReader,
+    TextReader,
     check_columns,
     not_a_number,
     values_of,
 )
-from kscale.data.readers.text_files import TextReader
 from kscale.data.sources.tables.columns import (
     ColumnCounts,
     ColumnRole,

@@ -1,4 +1,4 @@
-"""Examples of CSV files: one a row."""
+"""Tables and texts: CSV files hold an example a row, text files one each."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.examples import Example, Reader, existing
+from kscale.data.load_options import Options
+from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
 from kscale.data.sources.tables.csv_file import (
     BLANKS,
     SUFFIXES,
     CsvFile,
     CsvRow,
     all_numbers,
+    decoded,
+    is_table,
     numbered,
+    opened,
 )
 from kscale.errors import DataError
 
@@ -97,3 +103,49 @@ class TableReader(Reader):
 def not_a_number(where: str, column: str, cell: str) -> str:
     """The sentence for a cell that must hold a number."""
     return f"{where} must hold a number in {column}, but it holds {cell!r}."
+
+
+@dataclass(frozen=True)
+class TextReader(FileReader):
+    """Whole text files, and columns of text in CSV files.
+
+    A text file becomes the first of the columns, and the others are empty.
+    """
+
+    kind: ClassVar[str] = "texts"
+    dtype: ClassVar[Any] = TEXT
+    shape = ()
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".txt.gz", *SUFFIXES)
+
+    columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
+
+    def readable(self, path: Path) -> Iterator[Example]:
+        if is_table(path):
+            yield from TableReader(self.columns).readable(path)
+            return
+        raw = {column.name: np.array("", TEXT) for column in self.columns}
+        yield Example(str(path), {**raw, self.name: self.array(existing(path))})
+
+    @property
+    def name(self) -> str:
+        return self.columns[0].name
+
+    def array(self, path: Path) -> NDArray[Any]:
+        """The whole text of a file, which may be compressed with gzip."""
+        with opened(path) as file:
+            data = file.read()
+        return np.array(decoded(data, path).strip(), TEXT)
+
+
+def _decide(headers: Any, options: Options) -> Reading:
+    reader = TextReader()
+    return Reading(reader, TextFit((reader.name,), options.vocabulary, options.length))
+
+
+TEXTS = FolderKind(
+    "texts",
+    (".txt",),
+    ("kind", "split_by", "vocabulary", "length"),
+    lambda path: None,  # nothing is decided by the texts themselves
+    _decide,
+)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from kscale.reports.measures import LEAST_RATIO
 from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
 from kscale.runs.records import PRESENT, RETRAINED
@@ -271,7 +270,7 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",
         "gain": f"{points} per doubling of params over the next front row that is "
-        f"smaller by a factor of {LEAST_RATIO} or more",
+        "smaller by a tenth",
         "density": "points above a constant answer per million params",
         "NetScore": "score, params and FLOPs in one (Wong 2018), in decibels",
     }

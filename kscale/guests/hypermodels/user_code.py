@@ -1,5 +1,6 @@
-"""A user's code: imported by name, and where it fails."""
+"""A user's code: imported by name, digested, and where it fails."""
 
+import ast
 import importlib
 import inspect
 import sys
@@ -7,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,9 +18,12 @@ import keras_tuner
 
 from kscale.errors import SpecError, TrialError, reason_of, unknown_name
 
-LIBRARIES = ("site-packages", "dist-packages", "<frozen")
-HERE = Path(__file__).parents[2]
-_INSTALLED = (f"{HERE}/", sys.base_prefix)
+_LIBRARIES = (
+    "site-packages",
+    "dist-packages",
+    "<frozen",
+    f"{Path(__file__).parents[2]}/",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,34 @@ class UserCode:
             and not str(each.__module__).startswith("keras")
         }
 
+    def digest(self) -> str:
+        """A digest of the code of the hypermodel; empty if it has no source.
+
+        Digested are the file of the hypermodel and all modules in the same folder, or
+        below it, that the file imports, and those that these import: at the top or
+        inside a function, but only where `import` names them. Installed packages do
+        not count.
+        """
+        item: Any = type(self.hypermodel)
+        if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
+            item = inspect.unwrap(self.hypermodel.build)
+        try:
+            file = inspect.getsourcefile(item)
+            if file is None or not Path(file).is_file():
+                contents = [inspect.getsource(item).encode()]
+            else:
+                module, path = getattr(item, "__module__", ""), Path(file).resolve()
+                root = _root_of(path, module)
+                found = {path, *_named(root, module)}
+                while (
+                    new := {each for p in found for each in _imports(p, root)} - found
+                ):
+                    found |= new
+                contents = [path.read_bytes() for path in found]
+        except (TypeError, OSError, IndexError):
+            return ""
+        return blake2b(b"\0".join(sorted(contents)), digest_size=8).hexdigest()
+
 
 def load_hypermodel(source: Any) -> UserCode:
     """A hypermodel.
@@ -62,17 +95,26 @@ def load_hypermodel(source: Any) -> UserCode:
     """
     if not isinstance(source, str):
         return UserCode(*_hypermodel(source, ""))
-    module, found = _imported(source)
+    module_name, _, attribute = source.rpartition(":")
+    if not (module_name and attribute):
+        raise SpecError(
+            "A hypermodel is named MODULE:NAME, for example my_models:build, not "
+            f"{source!r}."
+        )
+    module = _module(*_place(module_name))
+    found = vars(module)
+    if attribute not in found:
+        known = [n for n, v in found.items() if callable(v) and not n.startswith("_")]
+        raise SpecError(unknown_name(f"name in {module_name}", attribute, known))
     with _running(Path.cwd()):
-        name, made = _hypermodel(found, f"{module.__name__}:{source.split(':')[-1]}")
-    return UserCode(name, made, root_of(module.__file__, module.__name__))
+        made = _hypermodel(found[attribute], f"{module.__name__}:{attribute}")
+    file = module.__file__
+    return UserCode(*made, _root_of(Path(file), module.__name__) if file else None)
 
 
-def root_of(file: str | None, module: str) -> Path | None:
+def _root_of(file: Path, module: str) -> Path:
     """The folder in which a module is found by its name."""
-    if file is None:
-        return None
-    path = Path(file).resolve()
+    path = file.resolve()
     return path.parents[module.count(".") + (path.name == "__init__.py")]
 
 
@@ -85,31 +127,15 @@ def _hypermodel(found: Any, name: str) -> tuple[str, keras_tuner.HyperModel]:
                 f"{found.__name__}() cannot be made: "
                 f"{reason_of(error)}{place_of(error)}."
             ) from error
-    if isinstance(found, keras_tuner.HyperModel):
-        return name or _name_of(type(found)), found
-    if not callable(found) or inspect.isclass(found):
+    is_function = callable(found) and not inspect.isclass(found)
+    if not isinstance(found, keras_tuner.HyperModel) and not is_function:
         raise SpecError(
             "A hypermodel is a keras_tuner.HyperModel or a function build(hp), but "
             f"{name or 'this'} is {found!r}."
         )
+    called = found if hasattr(found, "__qualname__") else type(found)
     made = keras_tuner.src.engine.hypermodel.get_hypermodel(found)
-    return name or _name_of(found), made
-
-
-def _imported(name: str) -> tuple[ModuleType, Any]:
-    module_name, _, attribute = name.rpartition(":")
-    if not (module_name and attribute):
-        raise SpecError(
-            f"A hypermodel is named MODULE:NAME, for example my_models:build, not "
-            f"{name!r}."
-        )
-    module = _module(*_place(module_name))
-    if not hasattr(module, attribute):
-        known = [
-            n for n, v in vars(module).items() if callable(v) and not n.startswith("_")
-        ]
-        raise SpecError(unknown_name(f"name in {module_name}", attribute, known))
-    return module, getattr(module, attribute)
+    return name or f"{called.__module__}:{called.__qualname__}", made
 
 
 def _place(named: str) -> tuple[str, Path, Path | None]:
@@ -171,19 +197,15 @@ def _running(*folders: Path | None) -> Iterator[None]:
                 sys.path.remove(each)
 
 
-def _name_of(item: Any) -> str:
-    called = item if hasattr(item, "__qualname__") else type(item)
-    return f"{called.__module__}:{called.__qualname__}"
-
-
 def place_of(error: BaseException | None) -> str:
     """Where a user's code failed: ` (my_models.py, line 7)`; empty if not known."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
     for frame in reversed(frames):
-        is_library = any(part in frame.filename for part in LIBRARIES)
-        if not is_library and not frame.filename.startswith(_INSTALLED):
+        if not _is_library(frame.filename) and not frame.filename.startswith(
+            sys.base_prefix
+        ):
             return f" ({frame.filename}, line {frame.lineno})"
     return ""
 
@@ -209,3 +231,35 @@ def known_objects(hypermodel: str | None) -> Iterator[None]:
     finally:
         known.clear()
         known.update(before)
+
+
+def _is_library(file: str) -> bool:
+    return any(part in file for part in _LIBRARIES)
+
+
+def _imports(file: Path, root: Path) -> Iterator[Path]:
+    """Files of the user that a file imports."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError):
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _named(root, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = file.parents[node.level - 1] if node.level else root
+            for alias in node.names:
+                yield from _named(base, f"{node.module or ''}.{alias.name}")
+
+
+def _named(folder: Path, name: str) -> Iterator[Path]:
+    """Files of the user that importing a name executes."""
+    files = [folder / "__init__.py"]
+    for part in filter(None, name.split(".")):
+        files.append(folder / f"{part}.py")
+        folder /= part
+        files.append(folder / "__init__.py")
+    for file in files:
+        if file.is_file() and not _is_library(str(file)):
+            yield file.resolve()

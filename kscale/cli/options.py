@@ -145,6 +145,7 @@ data_options = together(
     _loading("label", multiple=True, metavar="COLUMN"),
     _loading("text", multiple=True, metavar="COLUMN"),
     _loading("ignore", multiple=True, metavar="COLUMN"),
+    _loading("decimal", type=click.Choice([".", ","])),
     _loading("split_by", metavar="COLUMN|PATTERN"),
     _loading("image_size", type=SIZE, metavar="SIZE"),
     _loading("resize", type=click.Choice(["crop", "pad", "stretch"])),

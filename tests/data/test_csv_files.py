@@ -6,7 +6,8 @@ import pytest
 from data.tables import table, write_text
 
 from kscale.data.loading import load_dataset
-from kscale.data.sources.tables.csv_file import CsvFile, is_number
+from kscale.data.sources.tables.cells import is_number
+from kscale.data.sources.tables.csv_file import CsvFile
 from kscale.errors import DataError
 
 

@@ -12,15 +12,13 @@ from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
 from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
+from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm
 from kscale.data.sources.tables.csv_file import (
-    BLANKS,
     SUFFIXES,
     CsvFile,
     CsvRow,
-    all_numbers,
     decoded,
     is_table,
-    numbered,
     opened,
 )
 from kscale.errors import DataError
@@ -36,27 +34,26 @@ class TableColumn:
         column: Name in the file.
         name: Name of the raw input, which Keras and TensorFlow allow.
         holds: `number`, `category` or `text`.
+        form: How numbers are written; plainly if None.
     """
 
     column: str
     name: str
     holds: str
+    form: NumberForm | None = None
 
 
-def values_of(holds: str, cells: Sequence[str]) -> NDArray[Any]:
-    """Cells of one column as raw inputs `(cells,)`.
+def values_of(column: TableColumn, cells: Sequence[str]) -> NDArray[Any]:
+    """Cells of a column as raw inputs `(cells,)`.
 
     Numbers are float32, NaN where they are missing; words are empty where they are.
 
     Raises:
-        ValueError: A cell holds no number where one must be.
+        NotANumber: A cell holds no number where one must be.
     """
-    if holds == "number":
-        numbers = all_numbers(cells)
-        if numbers is None:
-            numbers = np.array([numbered(cell) for cell in cells])
-        return numbers.astype(np.float32)
-    if holds == "category":
+    if column.holds == "number":
+        return (column.form or NumberForm()).numbers(cells).astype(np.float32)
+    if column.holds == "category":
         cells = ["" if cell in BLANKS else cell for cell in cells]
     return np.array(cells, TEXT)
 
@@ -94,15 +91,18 @@ class TableReader(Reader):
         for column in self.columns:
             cell = cells[column.column]
             try:
-                raw[column.name] = values_of(column.holds, [cell]).reshape(())
-            except ValueError:
-                return Example(source, None, not_a_number(source, column.column, cell))
+                raw[column.name] = values_of(column, [cell]).reshape(())
+            except NotANumber:
+                return Example(source, None, not_a_number(source, column, cell))
         return Example(source, raw)
 
 
-def not_a_number(where: str, column: str, cell: str) -> str:
+def not_a_number(where: str, column: TableColumn, cell: str) -> str:
     """The sentence for a cell that must hold a number."""
-    return f"{where} must hold a number in {column}, but it holds {cell!r}."
+    such = column.form.such if column.form else ""
+    return (
+        f"{where} must hold a number{such} in {column.column}, but it holds {cell!r}."
+    )
 
 
 @dataclass(frozen=True)

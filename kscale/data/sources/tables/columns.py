@@ -2,25 +2,30 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from kscale.data.sources.tables.csv_file import (
+from kscale.data.sources.tables.cells import (
     BLANKS,
-    CsvFile,
+    NumberForm,
     all_numbers,
     is_huge,
+    is_missing_word,
     is_number,
+    readings,
 )
+from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
+Cell = tuple[str, int]
+"""A cell and its line."""
 
 _MOST_VALUES = 10_000  # different values that are remembered
 _TEXT_WORDS = 5  # a name of a person has up to four
 _LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
-_COMMA = re.compile(r"-?\d+,\d+")
 _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
 
 
@@ -30,38 +35,46 @@ class ColumnCounts:
 
     Args:
         name: Name in the file.
-        filled: Cells that are not blank.
-        blanks: Blank cells.
-        numbers: Cells that hold a number.
-        dates: Cells that hold a date.
-        commas: Cells that hold a number with a decimal comma.
-        huge: Cells that hold a number which is too large for float32.
+        title: Name in messages.
+        filled, blanks: Cells that are not blank, and that are.
+        numbers: Cells that hold a number, all in one of the `forms`, or no number in a
+            word such as "-", of which `missing` is the first.
+        forms: The forms in which all of these numbers can be read.
+        example: First of them that is no plain number.
+        comma: First of them that has a comma.
+        odd: First other cell.
+        dates, huge: Other cells that hold a date, or a number too large for float32.
         words: Words of all cells, split at spaces.
-        odd: First cell that holds no number, and its line.
         values: Different cells, up to some number.
         compared: Filled cells above the last that was looked up in `values`.
         is_counter: Whether each cell is one more than the cell above.
-        title: Name in messages.
     """
 
     name: str
+    title: str
     filled: int = 0
     blanks: int = 0
     numbers: int = 0
+    missing: Cell | None = None
+    forms: frozenset[NumberForm] = frozenset()
+    example: Cell | None = None
+    comma: Cell | None = None
+    odd: Cell | None = None
     dates: int = 0
-    commas: int = 0
     huge: int = 0
     words: int = 0
-    odd: tuple[str, int] | None = None
     values: set[str] = field(default_factory=set)
     compared: int = 0
     is_counter: bool = True
-    title: str = ""
     _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """Count further cells, which stand in some lines."""
         self._follow(cells)
-        if all_numbers(cells) is not None:
+        # Plain numbers without a point change no counts but these.
+        is_settled = len(self.forms) == 1 or "." not in "".join(cells)
+        is_plain = NumberForm() in self.forms and is_settled
+        if is_plain and all_numbers(cells) is not None:
             self.filled += len(cells)
             self.words += len(cells)
             self.numbers += len(cells)
@@ -78,14 +91,25 @@ class ColumnCounts:
                 continue
             self.filled += count
             self.words += count * (cell.count(" ") + 1)
-            if is_number(cell):
+            if is_missing_word(cell):
                 self.numbers += count
-                continue
-            self.dates += count * bool(_DATE.fullmatch(cell))
-            self.commas += count * bool(_COMMA.fullmatch(cell))
-            self.huge += count * is_huge(cell)
-            if self.odd is None:
-                self.odd = cell, lines[cells.index(cell)]
+                self.missing = self.missing or _where(cell, cells, lines)
+            elif forms := self._common_forms(cell):
+                self.numbers += count
+                self.forms = forms
+                if not self.example and not is_number(cell):
+                    self.example = _where(cell, cells, lines)
+                if not self.comma and "," in cell:
+                    self.comma = _where(cell, cells, lines)
+            else:
+                self.dates += count * bool(_DATE.fullmatch(cell))
+                self.huge += count * is_huge(cell)
+                self.odd = self.odd or _where(cell, cells, lines)
+
+    def _common_forms(self, cell: str) -> frozenset[NumberForm]:
+        """The forms of the cells above in which this cell holds a number, too."""
+        forms = frozenset(form for form, _ in readings(cell))
+        return self.forms & forms if self.forms else forms
 
     def _follow(self, cells: Sequence[str]) -> None:
         """Find out whether further cells go on counting."""
@@ -99,7 +123,7 @@ class ColumnCounts:
     @property
     def is_numeric(self) -> bool:
         """Whether all cells hold numbers, but for blank ones."""
-        return self.filled == self.numbers > 0
+        return self.filled == self.numbers > 0 and bool(self.forms)
 
     @property
     def share(self) -> float:
@@ -107,14 +131,50 @@ class ColumnCounts:
         return len(self.values) / max(1, self.compared)
 
     @property
-    def is_text(self) -> bool:
-        """Whether most cells are different sentences."""
-        words = self.words / max(1, self.filled)
-        return not self.is_numeric and words >= _TEXT_WORDS and self.share > 0.5
+    def words_each(self) -> float:
+        """Words of a filled cell, on average."""
+        return self.words / max(1, self.filled)
+
+    def form(self, decimal: str) -> NumberForm:
+        """The form of the numbers; a mark decides where points and commas are unclear.
+
+        Raises:
+            DataError: The form is unclear, and no mark is given.
+        """
+        by_mark = {form.decimal: form for form in self.forms}
+        mark = decimal if self.comma else "."
+        if len(by_mark) > 1 and not mark and self.comma:
+            cell, line = self.comma
+            whole, part = (f"{number:.12g}" for _, number in readings(cell))
+            raise DataError(
+                f"{self.title}: is {cell!r} in line {line} {whole} or {part}? Say "
+                f"decimal=. (--decimal .) for {whole}, decimal=, (--decimal ,) for "
+                f"{part}."
+            )
+        return by_mark.get(mark) or next(iter(by_mark.values()))
+
+    def reading(self, decimal: str) -> str:
+        """A sentence on numbers that are not written plainly; else empty."""
+        form, found = self.form(decimal), []
+        if self.example:
+            cell, line = (self.comma if len(self.forms) > 1 else None) or self.example
+            first, *others = sorted(readings(cell), key=lambda each: each[0] != form)
+            found.append(f"{cell!r} in line {line} is {first[1]:.12g}")
+            if len(self.forms) > 1 and self.comma:
+                other, number = others[0]
+                mark = f"decimal={other.decimal} (--decimal {other.decimal})"
+                found[-1] += f" (with {mark} it is {number:.12g})"
+        if self.missing:
+            found.append("{!r} in line {} is missing".format(*self.missing))
+        says = f"{self.title} is read as numbers: {', and '.join(found)}."
+        return says if found else ""
 
 
-@dataclass(frozen=True)
-class ColumnRole:
+def _where(cell: str, cells: Sequence[str], lines: Sequence[int]) -> Cell:
+    return cell, lines[cells.index(cell)]
+
+
+class ColumnRole(NamedTuple):
     """The role of a column, with a note or a warning."""
 
     role: Role
@@ -122,11 +182,15 @@ class ColumnRole:
     is_warning: bool = False
 
 
-def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
-    """The role of a column."""
-    name = column.title or f"Column {column.name!r}"
-    if is_text:
-        return _of_text(column, name)
+def role_of(column: ColumnCounts, decimal: str, is_text: bool = False) -> ColumnRole:
+    """The role of a column, of text if the user says so."""
+    name = column.title
+    if is_text or (
+        not column.is_numeric
+        and column.words_each >= _TEXT_WORDS
+        and column.share > 0.5
+    ):
+        return _of_text(column)
     if len(column.values) < 2 and not (column.values and column.blanks):
         what = f"only {min(column.values)!r}" if column.values else "nothing"
         return ColumnRole("left out", f"{name} is left out: it holds {what}.")
@@ -134,26 +198,23 @@ def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
         if column.is_counter and _INDEX.fullmatch(column.name):
             sentence = f"{name} is left out: it counts the rows."
             return ColumnRole("left out", sentence, is_warning=True)
-        return ColumnRole("number")
-    if column.is_text:
-        return ColumnRole("text")
-    return _of_words(column, name)
+        return ColumnRole("number", column.reading(decimal))
+    return _of_words(column)
 
 
-def _of_text(column: ColumnCounts, name: str) -> ColumnRole:
-    words = column.words / max(1, column.filled)
-    if words >= _LEAST_WORDS:
+def _of_text(column: ColumnCounts) -> ColumnRole:
+    if column.words_each >= _LEAST_WORDS:
         return ColumnRole("text")
     return ColumnRole(
         "text",
-        f"{name} has {words:.1f} words a text: they end at spaces, and a language "
-        "without spaces is not read well.",
+        f"{column.title} has {column.words_each:.1f} words a text: they end at spaces, "
+        "and a language without spaces is not read well.",
         is_warning=True,
     )
 
 
-def _of_words(column: ColumnCounts, name: str) -> ColumnRole:
-    hint = _hint(column)
+def _of_words(column: ColumnCounts) -> ColumnRole:
+    hint, name = _hint(column), column.title
     role: Role = "category"
     sentence = f"{name} is read as categories{hint}." if hint else ""
     if column.odd and column.huge and column.numbers + column.huge == column.filled:
@@ -173,11 +234,10 @@ def _hint(column: ColumnCounts) -> str:
     """What a user may change in a column that is hardly a category."""
     if column.dates > column.filled / 2:
         return "; it holds dates, of which years or months would be of more use"
-    if column.commas + column.numbers > column.filled / 2 and column.commas:
-        return "; it holds numbers with a decimal comma, which must be a point"
-    if column.numbers > column.filled / 2 and column.odd:
+    if column.numbers > column.filled / 2 and column.odd and column.forms:
+        such = f" such as {column.example[0]!r}" if column.example else ""
         cell, line = column.odd
-        return f"; it holds numbers, but {cell!r} in line {line}"
+        return f"; it holds numbers{such}, but {cell!r} in line {line}"
     if column.share > 0.5 and column.words >= 2 * column.filled:
         return f"; if it is text, say text={column.name} (--text {column.name})"
     return ""
@@ -185,10 +245,22 @@ def _hint(column: ColumnCounts) -> str:
 
 def survey(file: CsvFile) -> dict[str, ColumnCounts]:
     """Counts over all columns of a file."""
-    columns = {name: ColumnCounts(name) for name in file.columns}
+    columns = {name: ColumnCounts(name, f"Column {name!r}") for name in file.columns}
     for name in file.unnamed:
         columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
     for lines, cells in file.chunks():
         for name, below in cells.items():
             columns[name].add(below, lines)
     return columns
+
+
+def decimal_of(file: CsvFile, columns: Mapping[str, ColumnCounts]) -> str:
+    """The mark before fractions that other columns show; empty if they show none.
+
+    Where commas stand between cells, hardly anybody writes them before fractions.
+    """
+    numeric = [column for column in columns.values() if column.is_numeric]
+    shown = {f.decimal for each in numeric for f in each.forms if len(each.forms) == 1}
+    if not shown and file.delimiter == ",":
+        return "."
+    return shown.pop() if len(shown) == 1 else ""

@@ -2,36 +2,26 @@
 
 import csv
 import gzip
-import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
+from kscale.data.sources.tables.cells import is_number
 from kscale.errors import DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 """Ends of the names of files that are read as tables."""
 
-BLANKS = frozenset(
-    {"", "?", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "NULL", "null", "Null"}
-)
-"""Cells that hold nothing."""
-
 _DELIMITERS = ",;\t|"
 _CHUNK = 4096  # rows
-_MOST = 3.4e38  # in float32
 _GZIP = b"\x1f\x8b"
 
 
-@dataclass(frozen=True)
-class CsvRow:
+class CsvRow(NamedTuple):
     """The cells of one row, without the spaces around them.
 
     Args:
@@ -57,7 +47,7 @@ class CsvFile:
         path: The file; it may be compressed with gzip.
         delimiter: What stands between two cells.
         columns: Names of the columns, no two the same.
-        unnamed: Columns without a name in the file, called by their place.
+        unnamed: Columns without a name in the file, called by their place: `column1`.
     """
 
     path: Path
@@ -67,10 +57,7 @@ class CsvFile:
 
     @classmethod
     def of(cls, path: Path) -> "CsvFile":
-        """The file at a path, of which the first line is read.
-
-        A column without a name is called by its place: `column1`.
-        """
+        """The file at a path, of which the first line is read."""
         delimiter, names = _header(path)
         if not names:
             raise DataError(f"{path} is empty; its first line must name the columns.")
@@ -92,67 +79,21 @@ class CsvFile:
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, some thousand at a time."""
-        rows, line = self.rows(), 0
+        rows, is_empty = self.rows(), True
         while chunk := list(islice(rows, _CHUNK)):
-            for row in chunk:
-                line = row.line
-                if row.error:
-                    raise DataError(row.error)
-            cells = zip(*(row.cells for row in chunk), strict=True)
-            by_column = dict(zip(self.columns, cells, strict=True))
-            yield tuple(row.line for row in chunk), by_column
-        if not line:
+            is_empty = False
+            lines, by_row, errors = zip(*chunk, strict=True)
+            for error in filter(None, errors):
+                raise DataError(error)
+            cells = zip(*by_row, strict=True)
+            yield lines, dict(zip(self.columns, cells, strict=True))
+        if is_empty:
             raise DataError(f"{self.path} has no rows below the names of its columns.")
 
 
 def is_table(path: Path) -> bool:
     """Whether a file's name ends as those of tables do."""
     return path.name.lower().endswith(SUFFIXES)
-
-
-def numbered(cell: str) -> float:
-    """The number in a cell, NaN if the cell is blank.
-
-    Raises:
-        ValueError: The cell holds no number, or one that float32 cannot hold.
-
-    Example:
-
-    >>> numbered("1e3"), numbered("?")
-    (1000.0, nan)
-    """
-    if cell not in BLANKS and not is_number(cell):
-        raise ValueError(cell)
-    return _float(cell)
-
-
-def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """The numbers in cells if no cell is blank or a word; faster than one by one."""
-    try:
-        numbers = np.array(list(map(float, cells)))
-    except ValueError:
-        return None
-    # What `numbered` refuses; a comparison with NaN is never true.
-    is_plain = (np.abs(numbers) < _MOST).all() and "_" not in "".join(cells)
-    return numbers if is_plain else None
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number that float32 can."""
-    return abs(_float(cell)) < _MOST
-
-
-def is_huge(cell: str) -> bool:
-    """Whether a cell holds a number that float32 cannot."""
-    return abs(_float(cell)) >= _MOST
-
-
-def _float(cell: str) -> float:
-    """The number in a cell, NaN without one; float() also takes "1_000"."""
-    try:
-        return math.nan if "_" in cell else float(cell)
-    except ValueError:
-        return math.nan
 
 
 def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:

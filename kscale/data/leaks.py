@@ -78,7 +78,7 @@ def _is_multiple(values: NDArray[Any], labels: NDArray[Any]) -> bool:
 
 def _are_groups(codes: NDArray[np.int64], labels: NDArray[Any]) -> bool:
     """Whether two rows of one value have different classes far less often than any two
-    rows (over pairs, 1 less the quotient is Cohen's kappa), or values far less apart."""
+    rows (over pairs, 1 less the quotient is Cohen's kappa), or values less apart."""
     groups = int(codes.max()) + 1
     if groups < _LEAST_GROUPS or len(codes) > _MOST_IN_GROUP * groups:
         return False

@@ -3,6 +3,8 @@
 import errno
 import logging
 from importlib import import_module
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import click
@@ -36,6 +38,13 @@ def load_command(name: str) -> click.Command:
     return command
 
 
+def _is_needed(error: ModuleNotFoundError) -> bool:
+    """Whether a module of kscale imports what is missing, and not a user's code."""
+    files = [frame.filename for frame in extract_tb(error.__traceback__)]
+    importers = [Path(name) for name in files if "importlib" not in name]
+    return importers[-1].is_relative_to(Path(__file__).parents[1])
+
+
 class _Group(click.Group):
     """Imports commands; makes one line of an error that kscale raises on purpose."""
 
@@ -59,6 +68,13 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except KscaleError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if not _is_needed(error):
+                raise
+            raise click.ClickException(
+                f"kscale needs the package {error.name}, which is not installed here; "
+                "pip install . in kscale's source folder installs all that it needs."
+            ) from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise

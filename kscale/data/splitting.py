@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.raw import RawArray, RawData
+from kscale.data.raw import RawData
 from kscale.data.target_labels import PartLabels, check_counts
 from kscale.errors import DataError
 from kscale.task.tasks import Target
@@ -26,24 +26,24 @@ PartRows = dict[PartName, Indices | None]
 def rows_of_parts(
     raw: RawData, targets: Sequence[Target], labels: Mapping[str, PartLabels], seed: int
 ) -> tuple[PartRows, str]:
-    """Rows of each part: those the source lacks are cut from its training part.
+    """Rows of each part, and a note if not all of their shares are the same.
 
-    Returns:
-        The rows, and a note on what parts have the same share of; empty if all is as
-        usual.
+    Parts that the source lacks are cut from its training part.
     """
     rows: PartRows = dict.fromkeys(raw.parts)
     missing = tuple(part for part in PART_NAMES if part not in raw.parts)
     train = {name: given["train"] for name, given in labels.items()}
     if raw.groups and missing:
+        label = raw.groups["train"].label
         _, groups = np.unique(raw.groups["train"].rows[:], return_inverse=True)
         if groups.max() < len(missing):
             raise DataError(
-                f"{raw.groups['train'].label} must have at least {len(missing) + 1} "
-                f"different values, one for each part, but it has {groups.max() + 1}."
+                f"{label} must have at least {len(missing) + 1} different values, one "
+                f"for each part, but it has {groups.max() + 1}."
             )
         rows |= cut_groups(groups, missing, seed)
-        _check_classes(raw.groups["train"], targets, train, rows["train"])
+        for target in targets:
+            _check_classes(label, target, train[target.name][rows["train"]])
         return rows, ""
     given = raw.parts["train"].targets.values()
     for target, array in zip(targets, given, strict=True):
@@ -55,22 +55,14 @@ def rows_of_parts(
     return rows, note
 
 
-def _check_classes(
-    groups: RawArray,
-    targets: Sequence[Target],
-    labels: Mapping[str, NDArray[Any]],
-    train: Indices | None,
-) -> None:
-    for target in targets:
-        if target.head.counts is None:
-            continue
-        counts = target.head.counts(labels[target.name][train], target.outputs)
-        if not counts.all():
-            raise DataError(
-                f"With parts cut by {groups.label}, the training part has no "
-                f"{target.class_names[counts.argmin()]!r}; cut by another column, or "
-                "give parts."
-            )
+def _check_classes(groups: str, target: Target, train: NDArray[Any]) -> None:
+    counts = target.head.counts(train, target.outputs) if target.head.counts else None
+    if counts is not None and not counts.all():
+        raise DataError(
+            f"With parts cut by {groups}, the training part has no "
+            f"{target.class_names[counts.argmin()]!r}; cut by another column, or give "
+            "parts."
+        )
 
 
 def _strata(
@@ -86,8 +78,9 @@ def _strata(
     if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
         return places.reshape(-1), ""
     note = (
-        f"Parts have the same share of each class of {names[0]} only: of some classes "
-        f"of {' and '.join(names)} fewer than {_LEAST_TOGETHER} examples are together."
+        f"Parts have the same share of {names[0]} only, of each "
+        f"{named[0].head.stratum}: of some combinations with {' and '.join(names[1:])} "
+        f"there are fewer than {_LEAST_TOGETHER} examples."
     )
     return ids[0], note if len(names) > 1 else ""
 

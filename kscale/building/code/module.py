@@ -3,11 +3,12 @@
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kscale.building.code.compile_code import TrainingSettings, compile_code
 from kscale.building.code.layout import statement
 from kscale.building.code.network import network_code
-from kscale.building.code.words import Words, words_of_task
+from kscale.building.code.words import words_of_task
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaling
 from kscale.networks.families import find_family
@@ -48,52 +49,43 @@ def module_code(subject: Subject) -> str:
     `build_model` gives the network with new weights, `compile_model` what trains it.
     Texts of the data stand in strings only, so none of them is run.
     """
-    task, spec = subject.task, subject.spec
-    inputs, outputs = words_of_task(task, subject.preprocessing, subject.target_scaling)
-    constants, compiling = compile_code(subject.settings, task)
-    for item in (*outputs[::-1], *inputs[::-1]):
-        constants = {**item.constants, **constants}
-    start = (
-        f"{_docstring(subject, inputs, outputs)}\n\n"
+    task, constants = subject.task, dict[str, Any]()
+    inputs, outputs = words_of_task(
+        task, subject.preprocessing, subject.target_scaling, constants
+    )
+    numbers, compiling = compile_code(subject.settings, task)
+    start = [
+        _docstring(subject, inputs, outputs),
+        "",
         "import keras\nfrom keras import layers\n",
-        *(
-            line
-            for name, it in constants.items()
-            for line in statement(f"{name} = ", it)
-        ),
-    )
-    definitions = (
-        "\n".join(start),
-        *network_code(find_family(spec.family).blueprint(spec, task)),
-        *compiling,
-    )
-    return "\n\n\n".join(definitions) + "\n"
+    ]
+    for name, value in {**constants, **numbers}.items():
+        start += statement(f"{name} = ", value)
+    family = find_family(subject.spec.family)
+    building = network_code(family.blueprint(subject.spec, task))
+    return "\n\n\n".join(("\n".join(start), *building, *compiling)) + "\n"
 
 
-def _docstring(subject: Subject, inputs: list[Words], outputs: list[Words]) -> str:
+def _docstring(subject: Subject, inputs: list[str], outputs: list[str]) -> str:
     spec = subject.spec
     shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
-    several = ", by the names that `fit` takes targets by" if len(outputs) > 1 else ""
-    paragraphs = [
-        f"{spec.family}{shape}: {subject.params:,} parameters.",
-        f"{_knobs(spec)} {subject.result}",
-        f"Inputs: {' '.join(item.text for item in inputs)}",
-        f"Outputs{several}: {' '.join(item.text for item in outputs)}",
-        subject.settings.sentence,
-        "Written by kscale. The weights are new; the trained ones are in the run.",
-    ]
-    # Neither may end the docstring.
-    texts = [it.strip().replace("\\", "\\\\").replace('"', "'") for it in paragraphs]
-    wrapper = textwrap.TextWrapper(
-        _WIDTH, break_long_words=False, break_on_hyphens=False
-    )
-    return '"""' + "\n\n".join(map(wrapper.fill, texts)) + '\n"""'
-
-
-def _knobs(spec: Spec) -> str:
     knobs = ", ".join(
         f"{name}={printable(value)}"
         for name, value in spec.knobs
         if name not in _ELSEWHERE
     )
-    return f"Knobs: {knobs}." if knobs else ""
+    several = ", by the names that `fit` takes targets by" if len(outputs) > 1 else ""
+    paragraphs = [
+        f"{spec.family}{shape}: {subject.params:,} parameters.",
+        f"{f'Knobs: {knobs}. ' * bool(knobs)}{subject.result}",
+        f"Inputs: {' '.join(inputs)}",
+        f"Outputs{several}: {' '.join(outputs)}",
+        subject.settings.sentence,
+        "Written by kscale. The weights are new; the trained ones are in the run.",
+    ]
+    # Neither may end the docstring.
+    texts = [it.replace("\\", "\\\\").replace('"', "'") for it in paragraphs]
+    wrapper = textwrap.TextWrapper(
+        _WIDTH, break_long_words=False, break_on_hyphens=False
+    )
+    return '"""' + "\n\n".join(map(wrapper.fill, texts)) + '\n"""'

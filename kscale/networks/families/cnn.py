@@ -37,16 +37,25 @@ _MOST_GROWTH = 8
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    activation: str,
-    norm: str,
-    stages: int,
-    head_units: int,
-    dropout: float,
-    augment: str,
+    depth: int = base.depth_knob(
+        4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"
+    ),
+    width: Count = base.width_knob(32, 512, "channels of the first stage"),
+    activation: str = base.activation_knob(
+        ("relu", "gelu", "silu"), "function after each convolution"
+    ),
+    norm: str = base.knob("batch", ("none", "batch"), "what is normalized"),
+    stages: int = images.STAGES,
+    head_units: int = base.knob(
+        0,
+        (0, 64, 256, 1024, 4096),
+        "units of VGG's two dense layers; 0 averages instead",
+        low=0,
+    ),
+    dropout: float = images.DROPOUT,
+    augment: str = images.AUGMENT,
 ) -> Blueprint:
-    side = min(images.image_shape(task, "cnn")[:2])
+    side = min(images.image_shape(task)[:2])
     depths = stage_depths(depth, stages or images.stages_for(side, _MOST_STAGES))
     layers = images.image_layers(task, augment)
     for stage, convolutions in enumerate(depths):
@@ -91,24 +100,6 @@ FAMILY = base.Family(
     depth_counts="3x3 convolutions",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
-    knobs=(
-        base.depth_knob(4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"),
-        base.width_knob(32, 512, "channels of the first stage"),
-        base.activation_knob(
-            ("relu", "gelu", "silu"), "function after each convolution"
-        ),
-        base.Knob("norm", "batch", ("none", "batch"), "what is normalized"),
-        images.STAGES,
-        base.Knob(
-            "head_units",
-            0,
-            (0, 64, 256, 1024, 4096),
-            "units of VGG's two dense layers; 0 averages instead",
-            low=0,
-        ),
-        images.DROPOUT,
-        images.AUGMENT,
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

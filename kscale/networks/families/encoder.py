@@ -10,20 +10,13 @@ from kscale.networks.layer_costs import Count
 
 _HEAD_SIZES = tuple(range(64, 0, -8))
 
-HEADS = base.Knob(
-    "heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0
-)
-MLP_RATIO = base.Knob(
-    "mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1
-)
+HEADS = base.knob(0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
+MLP_RATIO = base.knob(4, (1, 2, 4), "inner dense width over the width", low=1)
 ACTIVATION = base.activation_knob(
     ("gelu", "relu", "silu"), "function inside the dense layers"
 )
 DROPOUT = base.share_knob(
-    "dropout",
-    0.1,
-    (0.0, 0.1, 0.2, 0.3),
-    "share dropped in attention and before each sum",
+    0.1, (0.0, 0.1, 0.2, 0.3), "share dropped in attention and before each sum"
 )
 
 

@@ -27,35 +27,26 @@ def augments_for(task: Task) -> tuple[base.Value, ...]:
     return _AUGMENTS.get(task.inputs[0].kind, ("none",))
 
 
-STAGES = base.Knob(
-    "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
-)
-ZERO_INIT = base.Knob(
-    "zero_init",
-    True,
-    (False, True),
-    "whether residual branches start as nothing",
-    shapes=False,
+STAGES = base.knob(0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20)
+ZERO_INIT = base.knob(
+    True, (False, True), "whether residual branches start as nothing", shapes=False
 )
 DROPOUT = base.share_knob(
-    "dropout",
-    0.0,
-    (0.0, 0.1, 0.2, 0.3, 0.5),
-    "share of features dropped before the output",
+    0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of features dropped before the output"
 )
-AUGMENT = base.Knob(
-    "augment",
+AUGMENT = base.knob(
     "none",
     tuple(dict.fromkeys((*_AUGMENTS["image"], *_AUGMENTS["spectrogram"]))),
     "how images are changed at random in training",
     shapes=False,
     suited=augments_for,
+    name="augment",
 )
 
 
-def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task; a spectrogram is an image of one channel."""
-    item = base.only_input(task, family)
+def image_shape(task: Task) -> tuple[int, ...]:
+    """Shape of the image of a task; a spectrogram is an image of one channel."""
+    item = task.inputs[0]
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
 

@@ -24,8 +24,12 @@ from kscale.task.tasks import Task
 _TENFOLD = 10.0
 
 
-def _network(task: Task, *, vocabulary: int) -> Blueprint:
-    item = base.only_input(task, "linear")
+def _network(
+    task: Task,
+    *,
+    vocabulary: int = tokens.VOCABULARY,
+) -> Blueprint:
+    item = task.inputs[0]
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
     if item.kind == "tokens":
@@ -42,7 +46,7 @@ def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
     for target, head in zip(task.targets, heads, strict=True):
         weights = f"{head}/tokens"
         layers += [
-            *tokens.embedded(ids, vocabulary, target.outputs, weights, "linear"),
+            *tokens.embedded(ids, vocabulary, target.outputs, weights),
             bp.GlobalAveragePool(
                 positions=True, name=f"{head}/average", inputs=(weights, "mask")
             ),
@@ -57,7 +61,6 @@ FAMILY = base.Family(
     depth_counts="nothing (0)",
     width_counts="nothing",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
-    knobs=(tokens.VOCABULARY,),
     learning_rate=base.learning_rate_knob(3e-3, 1e-3, 3e-2),
     network=_network,
 )

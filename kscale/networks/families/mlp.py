@@ -42,18 +42,26 @@ _EMBEDDINGS = 0.1
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    activation: str,
-    norm: str,
-    dropout: float,
-    vocabulary: int,
-    embedding_width: int,
-    token_dropout: float,
+    depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
+    width: Count = base.width_knob(64, 8192, "units of a hidden layer"),
+    activation: str = base.activation_knob(
+        ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
+    ),
+    norm: str = base.knob("batch", ("none", "batch", "layer"), "what is normalized"),
+    dropout: float = base.share_knob(
+        0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of hidden units dropped in training"
+    ),
+    vocabulary: int = tokens.VOCABULARY,
+    embedding_width: int = tokens.EMBEDDING_WIDTH,
+    token_dropout: float = base.share_knob(
+        0.5,
+        (0.0, 0.3, 0.5, 0.6, 0.7),
+        "share of tokens, and of features of their average, dropped in training",
+    ),
 ) -> Blueprint:
-    item = base.only_input(task, "mlp")
+    item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, "mlp", _EMBEDDINGS
+        task, vocabulary, width, embedding_width, token_dropout, _EMBEDDINGS
     )
     if layers:
         read = (layers[-1].name, "mask")
@@ -83,28 +91,6 @@ FAMILY = base.Family(
     depth_counts="hidden dense layers",
     width_counts="units of a hidden layer",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
-        base.width_knob(64, 8192, "units of a hidden layer"),
-        base.activation_knob(
-            ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
-        ),
-        base.Knob("norm", "batch", ("none", "batch", "layer"), "what is normalized"),
-        base.share_knob(
-            "dropout",
-            0.0,
-            (0.0, 0.1, 0.2, 0.3, 0.5),
-            "share of hidden units dropped in training",
-        ),
-        tokens.VOCABULARY,
-        tokens.EMBEDDING_WIDTH,
-        base.share_knob(
-            "token_dropout",
-            0.5,
-            (0.0, 0.3, 0.5, 0.6, 0.7),
-            "share of tokens, and of features of their average, dropped in training",
-        ),
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

@@ -34,7 +34,8 @@ Example:
 2146
 """
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
@@ -57,19 +58,47 @@ class _Stage(NamedTuple):
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    expansion: int,
-    layout: str,
-    stages: int,
-    stem_stride: int,
-    head_width: int,
-    activation: str,
-    dropout: float,
-    augment: str,
-    **of_blocks: Any,
+    depth: int = base.depth_knob(
+        2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"
+    ),
+    width: Count = base.width_knob(16, 256, "channels of the first stage"),
+    expansion: int = base.knob(6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
+    kernel: int = base.knob(
+        3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99
+    ),
+    squeeze: int = base.knob(
+        0,
+        (0, 4, 8, 16),
+        "channels over those squeezed from them; 0 is no squeeze",
+        low=0,
+    ),
+    layout: str = base.knob(
+        "doubling",
+        ("doubling", "v2"),
+        "channels and blocks of the stages; v2 is MobileNetV2's table",
+    ),
+    stages: int = images.STAGES,
+    stem_stride: int = base.knob(
+        0,
+        (0, 1, 2),
+        "stride of the first convolution; 0 suits the image",
+        low=0,
+        high=2,
+    ),
+    head_width: int = base.knob(
+        0,
+        (0, 64, 256, 1280),
+        "channels before the average; 0 is four times the last stage's",
+        low=0,
+    ),
+    activation: str = base.activation_knob(
+        ("relu6", "relu", "silu", "hard_silu"), "function after each inner norm"
+    ),
+    zero_init: bool = images.ZERO_INIT,
+    dropout: float = images.DROPOUT,
+    augment: str = images.AUGMENT,
 ) -> Blueprint:
-    shape = images.image_shape(task, "mobilenet")
+    shape = images.image_shape(task)
     halving = stem_stride or (2 if images.is_large(shape) else 1)
     if layout == "v2":
         plan = _paper_stages(depth, width, expansion)
@@ -88,14 +117,18 @@ def _network(
     layers = images.image_layers(task, augment)
     layers += _convolution("stem", entry, 3, halving, activation)
     for number, stage in enumerate(plan, 1):
-        of_blocks |= {"expansion": stage.expansion, "activation": activation}
+        block = partial(
+            inverted_bottleneck,
+            wrote=stage.channels,
+            expansion=stage.expansion,
+            kernel=kernel,
+            squeeze=squeeze,
+            activation=activation,
+            zero_init=zero_init,
+        )
         keeps = layout == "doubling" and number == 1
-        first = inverted_bottleneck(
-            entry, stage.channels, strides=stage.strides, shortcut=keeps, **of_blocks
-        )
-        rest = inverted_bottleneck(
-            stage.channels, stage.channels, shortcut=True, **of_blocks
-        )
+        first = block(entry, strides=stage.strides, shortcut=keeps)
+        rest = block(stage.channels, shortcut=True)
         layers += images.stage_blocks(f"stage{number}", first, rest, stage.blocks)
         entry = stage.channels
     layers += _convolution("features", head_width or leave, 1, 1, activation)
@@ -212,49 +245,6 @@ FAMILY = base.Family(
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"),
-        base.width_knob(16, 256, "channels of the first stage"),
-        base.Knob("expansion", 6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
-        base.Knob(
-            "kernel", 3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99
-        ),
-        base.Knob(
-            "squeeze",
-            0,
-            (0, 4, 8, 16),
-            "channels over those squeezed from them; 0 is no squeeze",
-            low=0,
-        ),
-        base.Knob(
-            "layout",
-            "doubling",
-            ("doubling", "v2"),
-            "channels and blocks of the stages; v2 is MobileNetV2's table",
-        ),
-        images.STAGES,
-        base.Knob(
-            "stem_stride",
-            0,
-            (0, 1, 2),
-            "stride of the first convolution; 0 suits the image",
-            low=0,
-            high=2,
-        ),
-        base.Knob(
-            "head_width",
-            0,
-            (0, 64, 256, 1280),
-            "channels before the average; 0 is four times the last stage's",
-            low=0,
-        ),
-        base.activation_knob(
-            ("relu6", "relu", "silu", "hard_silu"), "function after each inner norm"
-        ),
-        images.ZERO_INIT,
-        images.DROPOUT,
-        images.AUGMENT,
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

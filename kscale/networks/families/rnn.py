@@ -37,20 +37,30 @@ from kscale.task.tasks import Task
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    cell: str,
-    bidirectional: bool,
-    residual: bool,
-    dropout: float,
-    vocabulary: int,
-    embedding_width: int,
-    token_dropout: float,
-    pooling: str,
+    depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
+    width: Count = base.width_knob(64, 2048, "units of a layer, one way"),
+    cell: str = base.knob("lstm", ("lstm", "gru"), "kind of recurrent layer"),
+    bidirectional: bool = base.knob(
+        False, (False, True), "whether both ends are read from"
+    ),
+    residual: bool = base.knob(
+        True,
+        (False, True),
+        "whether layers from the second on are normalized and added to",
+    ),
+    dropout: float = base.share_knob(
+        0.1,
+        (0.0, 0.1, 0.2, 0.3, 0.5),
+        "share of each layer's outputs dropped in training",
+    ),
+    vocabulary: int = tokens.VOCABULARY,
+    embedding_width: int = tokens.EMBEDDING_WIDTH,
+    token_dropout: float = tokens.TOKEN_DROPOUT,
+    pooling: str = base.knob("mean", ("mean", "last"), "how states become one vector"),
 ) -> Blueprint:
-    item = base.only_input(task, "rnn")
+    item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, "rnn"
+        task, vocabulary, width, embedding_width, token_dropout
     )
     mask = ("mask",) if layers else ()
     if item.kind == "image":
@@ -97,30 +107,6 @@ FAMILY = base.Family(
     depth_counts="stacked recurrent layers",
     width_counts="units of a layer, one way",
     kinds=("tokens", "image", "sequence", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
-        base.width_knob(64, 2048, "units of a layer, one way"),
-        base.Knob("cell", "lstm", ("lstm", "gru"), "kind of recurrent layer"),
-        base.Knob(
-            "bidirectional", False, (False, True), "whether both ends are read from"
-        ),
-        base.Knob(
-            "residual",
-            True,
-            (False, True),
-            "whether layers from the second on are normalized and added to",
-        ),
-        base.share_knob(
-            "dropout",
-            0.1,
-            (0.0, 0.1, 0.2, 0.3, 0.5),
-            "share of each layer's outputs dropped in training",
-        ),
-        tokens.VOCABULARY,
-        tokens.EMBEDDING_WIDTH,
-        tokens.TOKEN_DROPOUT,
-        base.Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 1e-2),
     network=_network,
 )

@@ -26,8 +26,6 @@ Example:
 46882
 """
 
-from typing import Any
-
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, Layer
@@ -39,16 +37,21 @@ from kscale.task.tasks import Task
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    norm: str,
-    dropout: float,
-    vocabulary: int,
-    embedding_width: int,
-    token_dropout: float,
-    positions: int,
-    pooling: str,
-    **of_blocks: Any,
+    depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
+    width: Count = base.width_knob(64, 2048, "features of a position"),
+    heads: int = encoder.HEADS,
+    mlp_ratio: int = encoder.MLP_RATIO,
+    activation: str = encoder.ACTIVATION,
+    norm: str = base.knob("pre", ("pre", "post"), "where sums are normalized"),
+    dropout: float = encoder.DROPOUT,
+    shared: bool = base.knob(False, (False, True), "whether all blocks share weights"),
+    vocabulary: int = tokens.VOCABULARY,
+    embedding_width: int = tokens.EMBEDDING_WIDTH,
+    token_dropout: float = tokens.TOKEN_DROPOUT,
+    positions: int = base.knob(
+        0, (0,), "rows of the position table; 0 is the length", low=0
+    ),
+    pooling: str = base.knob("mean", ("mean", "first"), "how tokens become one vector"),
 ) -> Blueprint:
     length = task.inputs[0].shape[0]
     if any(item.shape != (length,) for item in task.inputs):
@@ -69,9 +72,8 @@ def _network(
     layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
     if embedding_width:
         layers.append(bp.Dense(width, name="embeddings/project"))
-    layers += encoder.encoder(
-        depth, width, norm=norm, dropout=dropout, mask=("mask",), **of_blocks
-    )
+    mask, of_blocks = ("mask",), (heads, mlp_ratio, activation, dropout)
+    layers += encoder.encoder(depth, width, *of_blocks, norm, shared, mask)
     if pooling == "mean":
         pooled = (layers[-1].name, "mask")
         layers.append(bp.GlobalAveragePool(positions=True, name="pool", inputs=pooled))
@@ -91,7 +93,7 @@ def _embeddings(
     ]
     summands = [f"embeddings/{item.name}" for item in task.inputs]
     for item, name in zip(task.inputs, summands, strict=True):
-        layers += tokens.embedded(item, vocabulary, width, name, "transformer")
+        layers += tokens.embedded(item, vocabulary, width, name)
     summands.append("embeddings/positions")
     return [
         *layers,
@@ -106,23 +108,7 @@ FAMILY = base.Family(
     depth_counts="encoder blocks",
     width_counts="features of a position",
     kinds=("tokens",),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-        base.width_knob(64, 2048, "features of a position"),
-        encoder.HEADS,
-        encoder.MLP_RATIO,
-        encoder.ACTIVATION,
-        base.Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
-        encoder.DROPOUT,
-        base.Knob("shared", False, (False, True), "whether all blocks share weights"),
-        tokens.VOCABULARY,
-        tokens.EMBEDDING_WIDTH,
-        tokens.TOKEN_DROPOUT,
-        base.Knob(
-            "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
-        ),
-        base.Knob("pooling", "mean", ("mean", "first"), "how tokens become one vector"),
-    ),
     learning_rate=base.learning_rate_knob(1e-3, 2e-4, 5e-3),
     network=_network,
+    takes_several=True,
 )

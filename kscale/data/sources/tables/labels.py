@@ -29,13 +29,10 @@ LabelSet = frozenset[str]
 
 
 class Label(NamedTuple):
-    """What to predict of a table.
+    """What to predict: a column, or columns of 0 and 1 that are one target.
 
-    Args:
-        name: Name of the target.
-        columns: The column of the target, or several of 0 and 1, one for each label.
-        kind: `classes`, `labels` (several may be true) or `numbers` if the user named
-            the kind.
+    The kind is `classes`, `labels` (several may be true) or `numbers` if the user named
+    it.
     """
 
     name: str
@@ -66,13 +63,8 @@ LabelParts = Mapping[PartName, LabelCells]
 
 
 class LabelArrays(NamedTuple):
-    """Labels of a target as arrays.
-
-    Args:
-        arrays: By part.
-        notes: Sentences on the kind of target that was chosen.
-        names: Names of the outputs 0, 1, ..., unless the arrays hold names.
-    """
+    """Labels of a target by part, notes on its kind, and names of its outputs unless
+    the arrays hold them."""
 
     arrays: dict[PartName, RawArray]
     notes: list[str]
@@ -84,18 +76,12 @@ def chosen_labels(
 ) -> tuple[Label, ...]:
     """The targets that a user asked for, or the one column with a usual name.
 
-    Args:
-        columns: All columns.
-        asked: Names of columns, with `:classes`, `:labels` or `:numbers` for their
-            kind. Several columns of 0 and 1 are one target as `a,b,c:labels`.
-        where: Name of the file, for the message.
+    A column may be asked for with its kind, and several of 0 and 1 as one target.
 
     Example:
 
     >>> chosen_labels(["size", "Class"], [], "a.csv")
     (Label(name='Class', columns=('Class',), kind=''),)
-    >>> chosen_labels(["size", "price"], ["price:numbers"], "a.csv")
-    (Label(name='price', columns=('price',), kind='numbers'),)
     >>> chosen_labels(["size", "red", "old"], ["red,old:labels"], "a.csv")
     (Label(name='labels', columns=('red', 'old'), kind='labels'),)
     """
@@ -138,13 +124,8 @@ def _asked(columns: Sequence[str], name: str) -> Label:
 def label_arrays(
     label: Label, parts: LabelParts, column: ColumnCounts, decimal: str
 ) -> LabelArrays:
-    """Labels of each part, and the kind of target that was chosen.
-
-    Args:
-        label, parts: What to predict, and its cells by part.
-        column: Counts over the first column of the label in the training part.
-        decimal: Mark before the fraction of numbers; empty if unclear.
-    """
+    """Labels of each part; the first column's counts in the training part, and the mark
+    before fractions, tell numbers."""
     if len(label.columns) > 1:
         note = (
             f"{label.name} are the columns {listed(label.columns)}: several may be 1."

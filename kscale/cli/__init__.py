@@ -11,7 +11,7 @@ import click
 
 from kscale import __version__
 from kscale.cli.output import WarningLines
-from kscale.errors import KscaleError
+from kscale.errors import KscaleError, cause_of, unknown_name
 
 COMMANDS = {
     "data": "Show what kscale understands of data; nothing is trained.",
@@ -56,6 +56,13 @@ class _Group(click.Group):
         """The command of a name; None if there is none."""
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(unknown_name("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
@@ -78,7 +85,8 @@ class _Group(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            raise click.ClickException(f"{error}.") from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{cause_of(error)}.") from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from kscale.data.sources.tables.cells import is_number
-from kscale.errors import DataError
+from kscale.errors import DataError, cause_of, missing_path
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 """Ends of the names of files that are read as tables."""
@@ -130,10 +130,9 @@ def refusing_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
+        raise DataError(missing_path(path)) from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read: {reason}.") from error
+        raise DataError(f"{path} cannot be read: {cause_of(error)}.") from error
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -21,6 +21,7 @@ from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
 
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -139,6 +140,8 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_tables(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
     options.refuse_except("an NPZ file", "kind", "vocabulary")
     return RawData(parts_of_file(path))
 

@@ -23,6 +23,7 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
+from kscale.reports.evidence import evidence_json
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
@@ -197,6 +198,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
+        **evidence_json(report),
         "present": present_json(report),
         "front": [_row_json(row) for row in report.front],
         "baselines": [_row_json(row) for row in report.baselines],

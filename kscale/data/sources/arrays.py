@@ -89,7 +89,8 @@ def parts_of_file(path: Path) -> RawParts:
         raise DataError(missing_path(path))
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise DataError(
-            f"{path} is no NPZ file, which is a zip of arrays; numpy.savez writes one."
+            f"{path} is no NPZ file, which is a zip of arrays as numpy.savez makes it, "
+            "and no table, whose lines have , ; | or tabs between cells."
         )
     with _refusing_damage(path), zipfile.ZipFile(path) as file:
         names = [name for name in file.namelist() if name.endswith(_SUFFIX)]

@@ -7,9 +7,7 @@ equation 10).
 
 Tokens are embedded, and the hidden layers read the average over all tokens that are not
 padding: the deep averaging network (Iyyer et al. 2015), with one layer much as fastText
-(Joulin et al. 2016). Most weights are in the embedding: `vocabulary` is the number of
-the most frequent ids that have features of their own, and all others share one id;
-`embedding_width` is the number of features of an id. Training drops whole tokens and
+(Joulin et al. 2016). Most weights are in the embedding. Training drops whole tokens and
 features of the average, or few texts are learned by heart.
 
 Example:
@@ -28,9 +26,7 @@ Example:
 """
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base, tokens
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,
@@ -43,7 +39,7 @@ def _network(
     task: Task,
     *,
     depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
-    width: Count = base.width_knob(64, 8192, "units of a hidden layer"),
+    width: bp.Count = base.width_knob(64, 8192, "units of a hidden layer"),
     activation: str = base.activation_knob(
         ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
     ),
@@ -58,7 +54,7 @@ def _network(
         (0.0, 0.3, 0.5, 0.6, 0.7),
         "share of tokens, and of features of their average, dropped in training",
     ),
-) -> Blueprint:
+) -> bp.Blueprint:
     item = task.inputs[0]
     layers = tokens.masked_embeddings(
         task, vocabulary, width, embedding_width, token_dropout, _EMBEDDINGS
@@ -74,14 +70,14 @@ def _network(
     dense = bp.Dense(
         width, use_bias=norm != "batch", initializer="he_normal", name="dense"
     )
-    norms: dict[str, list[Layer]] = {
+    norms: dict[str, list[bp.Layer]] = {
         "none": [],
         "batch": [bp.BatchNorm(name="norm")],
         "layer": [bp.LayerNorm(name="norm")],
     }
     function = bp.Activation(activation, name="activation")
     hidden = (dense, *norms[norm], function, *base.dropped(dropout))
-    layers.append(Repeat(hidden, depth, name="hidden"))
+    layers.append(bp.Repeat(hidden, depth, name="hidden"))
     return base.with_heads(task, layers)
 
 

@@ -13,14 +13,11 @@ positions, and the output layer.
 2017): two dense layers read the averages of all channels and give a factor for each
 channel. Between both layers are the channels divided by `squeeze`, in multiples of 8.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5.
 `stem_stride=0` halves images from 96 pixels on. `layout="v2"` takes the stages from
 table 2 of the paper: its numbers of blocks times the depth, its channels times
 `width` / 16 in multiples of 8, twice the width in the first convolution, no expansion
 in the first stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24
-are those of alpha 0.5, 0.75 and 1.5. With `zero_init` a block that adds its input
-starts as that input: the scale of its last norm starts from 0 (Goyal et al. 2017). A
-spectrogram is an image of one channel. `augment` changes images at random in training.
+are those of alpha 0.5, 0.75 and 1.5.
 
 Example:
 
@@ -38,9 +35,8 @@ from functools import partial
 from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
 from kscale.networks.families import base, images
-from kscale.networks.layer_costs import Count, larger
+from kscale.networks.layer_costs import larger
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
@@ -49,7 +45,7 @@ _PAPER_WIDTH, _PAPER_HEAD = 16, 1280
 
 
 class _Stage(NamedTuple):
-    channels: Count
+    channels: bp.Count
     blocks: int
     strides: int
     expansion: int
@@ -61,7 +57,7 @@ def _network(
     depth: int = base.depth_knob(
         2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"
     ),
-    width: Count = base.width_knob(16, 256, "channels of the first stage"),
+    width: bp.Count = base.width_knob(16, 256, "channels of the first stage"),
     expansion: int = base.knob(6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
     kernel: int = base.knob(
         3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99
@@ -97,7 +93,7 @@ def _network(
     zero_init: bool = images.ZERO_INIT,
     dropout: float = images.DROPOUT,
     augment: str = images.AUGMENT,
-) -> Blueprint:
+) -> bp.Blueprint:
     shape = images.image_shape(task)
     halving = stem_stride or (2 if images.is_large(shape) else 1)
     if layout == "v2":
@@ -135,7 +131,7 @@ def _network(
     return images.averaged(task, layers, dropout)
 
 
-def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:
+def _paper_stages(depth: int, width: bp.Count, expansion: int) -> list[_Stage]:
     """Stages of MobileNetV2's table 2: channels, blocks and stride of each."""
     table = (
         *((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2)),
@@ -152,7 +148,7 @@ def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:
     ]
 
 
-def round_channels(channels: Count) -> Count:
+def round_channels(channels: bp.Count) -> bp.Count:
     """The nearest multiple of 8, of 8 or more, that takes away at most a tenth.
 
     Example:
@@ -160,13 +156,13 @@ def round_channels(channels: Count) -> Count:
     >>> [round_channels(channels) for channels in (3, 12, 18, 42)]
     [8, 16, 24, 40]
     """
-    nearest: Count = larger(8, (channels + 4) // 8 * 8)
+    nearest: bp.Count = larger(8, (channels + 4) // 8 * 8)
     return nearest + 8 * (10 * nearest < 9 * channels)
 
 
 def _convolution(
-    name: str, filters: Count, kernel: int, strides: int, activation: str
-) -> list[Layer]:
+    name: str, filters: bp.Count, kernel: int, strides: int, activation: str
+) -> list[bp.Layer]:
     convolution = bp.Conv2D(
         filters,
         kernel,
@@ -179,8 +175,8 @@ def _convolution(
 
 
 def inverted_bottleneck(
-    read: Count,
-    wrote: Count,
+    read: bp.Count,
+    wrote: bp.Count,
     *,
     expansion: int,
     kernel: int = 3,
@@ -189,7 +185,7 @@ def inverted_bottleneck(
     activation: str = "relu6",
     zero_init: bool = False,
     shortcut: bool = False,
-) -> tuple[Layer, ...]:
+) -> tuple[bp.Layer, ...]:
     """One inverted bottleneck, as the body of a `Repeat`.
 
     A strided convolution pads as `same` does, which is what the `correct_pad` of
@@ -202,7 +198,7 @@ def inverted_bottleneck(
         shortcut: Whether the input, which has the shape of the output, is added.
     """
     inner = expansion * read
-    layers: list[Layer] = []
+    layers: list[bp.Layer] = []
     if expansion > 1:
         layers += _convolution("expand", inner, 1, 1, activation)
     layers += [
@@ -219,11 +215,11 @@ def inverted_bottleneck(
         bp.BatchNorm(initializer=start, name="project/norm"),
     ]
     if shortcut:
-        layers.append(bp.Add(name="add", inputs=(BODY_INPUT, "project/norm")))
+        layers.append(bp.Add(name="add", inputs=(bp.BODY_INPUT, "project/norm")))
     return tuple(layers)
 
 
-def _squeeze(inner: Count, squeeze: int, activation: str) -> list[Layer]:
+def _squeeze(inner: bp.Count, squeeze: int, activation: str) -> list[bp.Layer]:
     return [
         bp.GlobalAveragePool(name="squeeze/pool"),
         bp.Dense(

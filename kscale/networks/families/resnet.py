@@ -6,20 +6,16 @@ stage halves the image of the stage before and doubles its channels. A block of
 four times the channels. `depth=1` builds the stem (the first convolution), one block a
 stage, the average over all positions, and the output layer.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 4. With a
-`pattern` the stages differ as in published networks: depth counts the blocks of the
-first stage, and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is
-ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a
-quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96
-pixels on.
+With a `pattern` the stages differ as in published networks: depth counts the blocks of
+the first stage, and the others have theirs in proportion, so that depth 3 with
+`3-4-6-3` is ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which
+leave a quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former
+from 96 pixels on.
 
 `norm="pre"` normalizes and activates the input of each convolution and leaves the sums
 as they are, which trains deep networks best (He et al. 2016). `norm="post"` normalizes
 after each convolution and adds before the last activation, as the ResNets of
 `keras.applications` do: stride in the first convolution of a block, epsilon 1.001e-5.
-With `zero_init` each residual branch starts as nothing: its last convolution starts
-from 0, or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A
-spectrogram is an image of one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -37,9 +33,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
 from kscale.networks.families import base, images
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 4
@@ -54,8 +48,8 @@ class _Style(NamedTuple):
     norm: str
     activation: str
     zero_init: bool
-    convolution: Callable[..., Layer]
-    normalized: Callable[..., list[Layer]]
+    convolution: Callable[..., bp.Layer]
+    normalized: Callable[..., list[bp.Layer]]
 
 
 def _network(
@@ -64,7 +58,7 @@ def _network(
     depth: int = base.depth_knob(
         2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"
     ),
-    width: Count = base.width_knob(32, 512, "channels of the first stage"),
+    width: bp.Count = base.width_knob(32, 512, "channels of the first stage"),
     block: str = base.knob(
         "basic", ("basic", "bottleneck"), "what a block consists of"
     ),
@@ -81,7 +75,7 @@ def _network(
     zero_init: bool = images.ZERO_INIT,
     dropout: float = images.DROPOUT,
     augment: str = images.AUGMENT,
-) -> Blueprint:
+) -> bp.Blueprint:
     shape = images.image_shape(task)
     if stem == "auto":
         stem = "imagenet" if images.is_large(shape) else "small"
@@ -126,7 +120,7 @@ def blocks_in_proportion(depth: int, pattern: str) -> list[int]:
     return [(2 * depth * part + parts[0]) // (2 * parts[0]) for part in parts]
 
 
-def _stem(width: Count, stem: str, style: _Style) -> list[Layer]:
+def _stem(width: bp.Count, stem: str, style: _Style) -> list[bp.Layer]:
     norm = style.normalized("stem/") if style.norm == "post" else []
     if stem == "small":
         return [style.convolution(width, 3, name="stem/conv"), *norm]
@@ -140,15 +134,15 @@ def _stem(width: Count, stem: str, style: _Style) -> list[Layer]:
 
 
 def _block(
-    filters: Count, strides: int, projects: bool, style: _Style
-) -> tuple[Layer, ...]:
+    filters: bp.Count, strides: int, projects: bool, style: _Style
+) -> tuple[bp.Layer, ...]:
     """A residual block; the input is projected where the shape changes, then added."""
-    kernels: list[tuple[Count, int]] = [(filters, 3), (filters, 3)]
+    kernels: list[tuple[bp.Count, int]] = [(filters, 3), (filters, 3)]
     if style.block == "bottleneck":
         kernels = [(filters, 1), (filters, 3), (4 * filters, 1)]
     (outputs, _), last, is_pre = kernels[-1], len(kernels), style.norm == "pre"
     layers = style.normalized(after="1") if is_pre else []
-    shortcut, entry = BODY_INPUT, "activation1" if is_pre else BODY_INPUT
+    shortcut, entry = bp.BODY_INPUT, "activation1" if is_pre else bp.BODY_INPUT
     if projects:
         shortcut = "shortcut/conv"
         layers.append(

@@ -1,9 +1,13 @@
-"""What families for tokens share: how many ids are known, and their embedding."""
+"""What families for tokens share: how many ids are known, and their embedding.
+
+`vocabulary` is the number of the most frequent ids that have features of their own; all
+others share one id. `embedding_width` is the number of features of an id. Padding is
+id 0; it is neither read nor averaged.
+"""
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import Embedding, KnownTokens, Layer, PaddingMask
+from kscale.networks.blueprint import Count, Embedding, KnownTokens, Layer, PaddingMask
 from kscale.networks.families import base
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)

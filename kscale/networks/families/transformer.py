@@ -7,14 +7,13 @@ one block between the embeddings and the average over all tokens that are not pa
 and the output layer.
 
 Every input of tokens is embedded; the sum of the embeddings and of those of the
-positions enters the first block. Padding is id 0 of the first input; it is never read.
-`vocabulary` is the number of the most frequent ids of each input that have features of
-their own; all others share one id. `norm="pre"` normalizes the inputs of attention and
-of the dense layers, and the output of the last block (Xiong et al. 2020);
-`norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all blocks
-the same weights and `embedding_width` makes token embeddings narrower, as in ALBERT
-(Lan et al. 2019): then depth adds FLOPs and no weights. `pooling="first"` reads the
-first position through a dense tanh layer, BERT's pooler (Devlin et al. 2018).
+positions enters the first block. Padding is that of the first input. `norm="pre"`
+normalizes the inputs of attention and of the dense layers, and the output of the last
+block (Xiong et al. 2020); `norm="post"` normalizes sums, and the embeddings, as BERT.
+`shared` gives all blocks the same weights and `embedding_width` makes token embeddings
+narrower, as in ALBERT (Lan et al. 2019): then depth adds FLOPs and no weights.
+`pooling="first"` reads the first position through a dense tanh layer, BERT's pooler
+(Devlin et al. 2018).
 
 Example:
 
@@ -28,9 +27,7 @@ Example:
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, tokens
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 
@@ -38,7 +35,7 @@ def _network(
     task: Task,
     *,
     depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-    width: Count = base.width_knob(64, 2048, "features of a position"),
+    width: bp.Count = base.width_knob(64, 2048, "features of a position"),
     heads: int = encoder.HEADS,
     mlp_ratio: int = encoder.MLP_RATIO,
     activation: str = encoder.ACTIVATION,
@@ -52,7 +49,7 @@ def _network(
         0, (0,), "rows of the position table; 0 is the length", low=0
     ),
     pooling: str = base.knob("mean", ("mean", "first"), "how tokens become one vector"),
-) -> Blueprint:
+) -> bp.Blueprint:
     length = task.inputs[0].shape[0]
     if any(item.shape != (length,) for item in task.inputs):
         raise SpecError(
@@ -83,11 +80,11 @@ def _network(
 
 
 def _embeddings(
-    task: Task, width: Count, vocabulary: int, positions: int
-) -> list[Layer]:
+    task: Task, width: bp.Count, vocabulary: int, positions: int
+) -> list[bp.Layer]:
     """The sum of the embeddings of all inputs and of the positions; the mask."""
     ids = task.inputs[0].name
-    layers: list[Layer] = [
+    layers: list[bp.Layer] = [
         bp.PaddingMask(name="mask", inputs=(ids,)),
         bp.Positions(name="positions", inputs=(ids,)),
     ]

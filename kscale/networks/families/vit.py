@@ -11,8 +11,6 @@ pixels a side, 4 for 28 or 32. An image that the patch does not divide gets zero
 borders, as a convolution with padding `same` does. `pooling="mean"` averages all
 patches, which needs no class token (Beyer et al. 2022, arXiv 2205.01580);
 `pooling="token"` puts a learned position first and reads only that, as the paper does.
-A spectrogram is an image of one channel. `augment` changes images at random in
-training.
 
 Example:
 
@@ -26,9 +24,7 @@ Example:
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, images
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_PATCHES = 64
@@ -42,7 +38,7 @@ def _network(
     task: Task,
     *,
     depth: int = base.depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-    width: Count = base.width_knob(64, 2048, "features of a patch"),
+    width: bp.Count = base.width_knob(64, 2048, "features of a patch"),
     patch: int = base.knob(
         0, (0, 2, 4, 8, 16, 32), "side of a patch in pixels; 0 suits the image", low=0
     ),
@@ -54,7 +50,7 @@ def _network(
         "mean", ("mean", "token"), "how patches become one vector"
     ),
     augment: str = images.AUGMENT,
-) -> Blueprint:
+) -> bp.Blueprint:
     shape = images.image_shape(task)
     if patch > max(shape[:2]):
         raise SpecError(
@@ -75,10 +71,10 @@ def _network(
 
 
 def _patches(
-    shape: tuple[int, ...], width: Count, patch: int, has_token: bool
-) -> list[Layer]:
+    shape: tuple[int, ...], width: bp.Count, patch: int, has_token: bool
+) -> list[bp.Layer]:
     number = _patches_in(shape, patch)
-    layers: list[Layer] = [
+    layers: list[bp.Layer] = [
         bp.Conv2D(width, patch, strides=patch, name="patches/project"),
         bp.Reshape((number, -1), name="patches"),
     ]

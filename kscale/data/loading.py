@@ -20,7 +20,7 @@ from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
 from kscale.text import argument_texts
 
@@ -157,8 +157,11 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
 def _path_of(source: str | Path) -> Path:
     """The path; a bare word that is no file is taken for an unknown name."""
     path = Path(source)
+    if isinstance(source, str) and not source.strip():
+        raise DataError("The name of the data is empty; give a name or a path.")
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, _NAMED)
         if not path.exists():
-            raise DataError(f"{known} Or give the path of a file or folder.")
+            near = missing_path(path).removeprefix(f"There is no file {path}.")
+            raise DataError(f"{known} Or give the path of a file or folder.{near}")
     return path

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from kscale.data.sources.tables.cells import is_number
-from kscale.errors import DataError
+from kscale.errors import DataError, missing_path
 from kscale.text import counted, listed
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -133,7 +133,7 @@ def refusing_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
+        raise DataError(missing_path(path)) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None)
         reason = reason or "it is damaged, or its end is missing"

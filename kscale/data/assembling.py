@@ -61,6 +61,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
     fitted = [fit.fit(held["train"]) for fit in raw.fits]
     inputs = tuple(item for item, _ in fitted)
+    reader = (raw.reader or ArrayReader()).fitted(held["train"])
     preprocessing = {item.name: each for item, each in fitted}
     holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
@@ -88,7 +89,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *_empty_texts(parts, preprocessing),
             *duplicate_warnings(digests),
         ),
-        reader=raw.reader or ArrayReader(),
+        reader=reader,
         notes=(*raw.notes, *([note] if note else [])),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",

@@ -18,9 +18,10 @@ from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
 
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -139,6 +140,8 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_tables(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
     options.refuse_except("an NPZ file", "kind", "vocabulary")
     return RawData(parts_of_file(path))
 
@@ -146,8 +149,11 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
 def _path_of(source: str | Path) -> Path:
     """The path; a bare word that is no file is taken for an unknown name."""
     path = Path(source)
+    if isinstance(source, str) and not source.strip():
+        raise DataError("The name of the data is empty; give a name or a path.")
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, _NAMED)
         if not path.exists():
-            raise DataError(f"{known} Or give the path of a file or folder.")
+            near = missing_path(path).removeprefix(f"There is no file {path}.")
+            raise DataError(f"{known} Or give the path of a file or folder.{near}")
     return path

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show_run, start_tensorflow, user_code
+from kscale.cli.output import show_answer, start_tensorflow, user_code
 from kscale.cli.progress import progress_listener
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
@@ -27,7 +27,7 @@ def asked(name: str, flag: str = "", **more: Any) -> options.Decorator:
     default, least = OPTIONS[name].default, LEAST.get(name)
     about: dict[str, Any] = {}
     if isinstance(least, int):
-        about |= {"type": click.IntRange(least), "metavar": "N"}
+        about |= {"type": options.number(least), "metavar": "N"}
     if isinstance(default, int | str) and not isinstance(default, bool):
         about |= {"default": default, "show_default": True}
     return options.described(name, TEXTS, flag, **about | more)
@@ -51,6 +51,7 @@ training_options = options.together(
 outcome_options = options.together(
     asked(
         "baseline",
+        type=options.PATH,
         metavar="FILE",
         help="Your present model (.keras), to compare with on the same data.",
     ),
@@ -59,13 +60,11 @@ outcome_options = options.together(
         is_flag=True,
         help="Also train that model anew, once, with the same recipe.",
     ),
-    asked("run", type=click.Path(file_okay=False)),
+    asked("run", type=options.PATH, metavar="FOLDER"),
 )
 
 
-def run_search(
-    request: SearchRequest, as_json: bool, quiet: bool, all_rows: bool = False
-) -> None:
+def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
     """Plan a search, run it, and print its answer.
 
     A search of families is planned, or refused, before TensorFlow takes its seconds.
@@ -81,15 +80,15 @@ def run_search(
             run = search(plan, progress_listener(quiet))
     except SearchInterrupted as interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
-        show_run(interrupted.run, as_json, all_rows=all_rows)
+        show_answer(interrupted.run, as_json)
         click.get_current_context().exit(130)
-    show_run(run, as_json, all_rows=all_rows)
+    show_answer(run, as_json)
 
 
 @click.command(short_help="Search depth and width within a budget.")
 @options.budget_options
-@asked("max_latency_ms", type=click.FloatRange(min=0, min_open=True), metavar="MS")
-@asked("latency_batch", type=click.IntRange(min=1), metavar="N")
+@asked("max_latency_ms", type=options.number(1e-9), metavar="MS")
+@asked("latency_batch", type=options.number(1), metavar="N")
 @options.data_option
 @options.data_options
 @asked(

@@ -6,19 +6,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import (
-    ComputedRows,
-    FileRows,
-    Rows,
-    chunks_of,
-    lazy_rows,
-)
+from kscale.data.example_rows import FileRows, MadeRows, chunks_of, lazy_rows
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, to_float32
 from kscale.data.sources.arrays import ArrayReader
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 
 _SIDES: dict[InputKind, str] = {
@@ -44,14 +38,11 @@ def input_of(
     the vocabulary, is an array read. Without a vocabulary the number of token ids is 1
     above the largest in any part.
     """
-    for array in arrays:
-        _check_numbers(array)
-        _check_alike(arrays[0], array)
     first = arrays[0]
+    for array in arrays:
+        _check(array, first)
     if kind is None:
         kind = _kind_of(arrays, vocabulary)
-    elif kind not in INPUT_RANKS:
-        raise DataError(unknown_name("kind", kind, INPUT_RANKS))
     shape = _shape_of(first, kind)
     if kind == "tokens":
         return Input(name, kind, shape, _vocabulary_of(arrays, vocabulary))
@@ -63,24 +54,22 @@ def input_of(
     return Input(name, kind, shape)
 
 
-def _check_numbers(array: RawArray) -> None:
+def _check(array: RawArray, first: RawArray) -> None:
+    """Refuse an array that holds no numbers, or others than the first one."""
     if array.dtype.kind not in "buif":
         raise DataError(
             f"{array.label} must hold whole or real numbers, but its type is "
             f"{array.dtype.name}."
         )
-
-
-def _check_alike(first: RawArray, other: RawArray) -> None:
-    if other.shape[1:] != first.shape[1:]:
+    if array.shape[1:] != first.shape[1:]:
         raise DataError(
-            f"Examples of {first.label} and {other.label} must have one shape, but got "
-            f"{first.shape[1:]} and {other.shape[1:]}."
+            f"Examples of {first.label} and {array.label} must have one shape, but got "
+            f"{first.shape[1:]} and {array.shape[1:]}."
         )
-    if (other.dtype.kind == "f") != (first.dtype.kind == "f"):
+    if (array.dtype.kind == "f") != (first.dtype.kind == "f"):
         raise DataError(
-            f"{first.label} and {other.label} must be on one scale, but their types "
-            f"are {first.dtype.name} and {other.dtype.name}."
+            f"{first.label} and {array.label} must be on one scale, but their types "
+            f"are {first.dtype.name} and {array.dtype.name}."
         )
 
 
@@ -157,10 +146,9 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
         return numbers.astype(dtype, copy=False).reshape(-1, *item.shape)
 
     shape = (len(array), *item.shape)
-    rows: Rows = lazy_rows(lambda: converted(array.rows[:]), shape, dtype)
+    rows = lazy_rows(lambda: converted(array.rows[:]), shape, dtype)
     if array.is_slow or isinstance(array.rows, FileRows):
-        raw = {item.name: array.rows}
-        rows = ComputedRows(lambda x: converted(x[item.name]), raw, item.shape, dtype)
+        rows = MadeRows(lambda these: converted(array.rows[these]), shape, dtype)
     return replace(array, rows=rows)
 
 

@@ -5,11 +5,8 @@ memory or on disk, and prepared by what is fitted on the training part.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
@@ -20,15 +17,15 @@ from kscale.data.load_options import Options
 from kscale.data.memory import Holder, bytes_needed
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawParts
-from kscale.data.scaling import fit_target_scaling
 from kscale.data.sources.arrays import ArrayReader
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
-from kscale.data.target_labels import PartLabels, encode_target
+from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
+from kscale.text import counted
 
 _LEAST_EXAMPLES = 10
 
@@ -42,11 +39,7 @@ def peeked_task(raw: RawData, options: Options) -> Task | None:
 
 
 def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Dataset:
-    """A data set of a source's arrays; parts that it lacks are cut from training.
-
-    Raises:
-        DataError: The arrays cannot be trained on; the text says why.
-    """
+    """A data set of a source's arrays; parts that it lacks are cut from training."""
     raw, targets, labels = _understood(raw, options)
     train = raw.parts["train"]
     if len(train) < _LEAST_EXAMPLES:
@@ -57,22 +50,31 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         )
     rows, note = rows_of_parts(raw, targets, labels, split_seed)
     is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
-    placed = _placed(labels, rows)
+    placed = {
+        part: {
+            name: given[part] if chosen is None else given["train"][chosen]
+            for name, given in labels.items()
+        }
+        for part, chosen in rows.items()
+    }
     held = _held(raw, rows, options.memory)
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
-    inputs, preprocessing = _fitted(raw, held["train"])
+    fitted = [fit.fit(held["train"]) for fit in raw.fits]
+    inputs = tuple(item for item, _ in fitted)
+    reader = (raw.reader or ArrayReader()).fitted(held["train"])
+    preprocessing = {item.name: each for item, each in fitted}
     holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
         # Raw rows of the largest part leave memory as soon as they are encoded.
         arrays = held.pop(part)
-        encoded = _encoded(holder, inputs, preprocessing, arrays)
+        encoded = {i.name: _encoded(holder, i, each, arrays) for i, each in fitted}
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
         name=name,
-        task=Task(tuple(inputs), targets),
+        task=Task(inputs, targets),
         **parts,
         preprocessing=preprocessing,
         target_scaling={
@@ -83,11 +85,12 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
+            *(sentence for target in targets for sentence in alike_warnings(target)),
             *leaks,
             *_empty_texts(parts, preprocessing),
             *duplicate_warnings(digests),
         ),
-        reader=raw.reader or ArrayReader(),
+        reader=reader,
         notes=(*raw.notes, *([note] if note else [])),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
@@ -111,26 +114,11 @@ def _understood(
     targets, labels = [], {}
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
-        target, values = encode_target(name, arrays)
-        names = raw.class_names.get(target.name)
-        if names:
-            called = tuple(names[int(number)] for number in target.class_names)
-            target = replace(target, class_names=called)
+        names = raw.class_names.get(name or "label", ())
+        target, values = encode_target(name, arrays, names)
         targets.append(target)
         labels[target.name] = values
     return raw, tuple(targets), labels
-
-
-def _placed(
-    labels: Mapping[str, PartLabels], rows: PartRows
-) -> dict[PartName, dict[str, NDArray[Any]]]:
-    return {
-        part: {
-            name: given[part] if chosen is None else given["train"][chosen]
-            for name, given in labels.items()
-        }
-        for part, chosen in rows.items()
-    }
 
 
 def _held(
@@ -147,31 +135,13 @@ def _held(
     }
 
 
-def _fitted(
-    raw: RawData, train: Mapping[str, Rows]
-) -> tuple[list[Input], dict[str, Preprocessing]]:
-    inputs, preprocessing = [], {}
-    for fit in raw.fits:
-        item, fitted = fit.fit(train)
-        inputs.append(item)
-        preprocessing[item.name] = fitted
-    return inputs, preprocessing
-
-
 def _encoded(
-    holder: Holder,
-    inputs: list[Input],
-    preprocessing: Mapping[str, Preprocessing],
-    arrays: Mapping[str, Rows],
-) -> dict[str, Rows]:
-    """By input, rows as a network reads them."""
-    found = {}
-    for item in inputs:
-        prepared = preprocessing[item.name]
-        raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
-        rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
-        found[item.name] = holder.hold(rows, not prepared.is_cheap)
-    return found
+    holder: Holder, item: Input, prepared: Preprocessing, arrays: Mapping[str, Rows]
+) -> Rows:
+    """Rows as a network reads them."""
+    raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
+    rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
+    return holder.hold(rows, not prepared.is_cheap)
 
 
 def _kept(
@@ -207,7 +177,8 @@ def _empty_texts(
         texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
         if sum(empty):
+            which = f"{sum(empty):,} of {counted(sum(map(len, texts)), 'text')}"
             yield (
-                f"{sum(empty):,} of {sum(map(len, texts)):,} texts hold no words: "
-                "nothing can be learned of them. Fill in or remove them."
+                f"{which} {'holds' if sum(empty) == 1 else 'hold'} no words: nothing "
+                "can be learned of such a text. Fill it in or remove it."
             )

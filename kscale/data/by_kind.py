@@ -27,16 +27,7 @@ Record = TypeVar("Record", bound=ByKind)
 def record_from_json(
     table: Mapping[str, type[Record]], data: Mapping[str, Any], word: str
 ) -> Record:
-    """The record that `ByKind.to_json` described.
-
-    Args:
-        table: Classes by kind.
-        data: Plain data of one of them.
-        word: What the records are, for the message: `reader`.
-
-    Raises:
-        ResultsError: The kind is unknown, or a field is missing or wrong.
-    """
+    """The record that `ByKind.to_json` described; a message calls it, say, `reader`."""
     try:
         fields = {key: value for key, value in data.items() if key != "kind"}
         return msgspec.convert(fields, table[data["kind"]])

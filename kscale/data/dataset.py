@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
+
 from kscale.data import describing
-from kscale.data.description_text import dataset_text
 from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import Scaled
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError
+from kscale.task.evaluation import Pairs
 from kscale.task.tasks import Task
 
 
@@ -65,7 +66,7 @@ class Dataset:
         return f"Dataset({self.name!r}, {sizes} examples)"
 
     def __str__(self) -> str:
-        return dataset_text(self.describe())
+        return describing.dataset_text(self.describe())
 
     def describe(self) -> dict[str, Any]:
         """Task, parts and warnings as plain data; `str` gives them as text."""
@@ -101,6 +102,17 @@ class Dataset:
             for name, item in self.preprocessing.items()
             if isinstance(item, Scaled)
         }
+
+    def pairs(self, part: PartName, outputs: Mapping[str, NDArray[Any]]) -> Pairs:
+        """By target, labels of a part, and outputs of a network (logits, or scaled
+        values) as probabilities or in the unit of the labels."""
+        found = {}
+        for target in self.task.targets:
+            given = target.head.activate(outputs[target.name])
+            if scaling := self.target_scaling.get(target.name):
+                given = scaling.apply(given)
+            found[target.name] = self.parts[part].targets[target.name], given
+        return found
 
 
 def _check_part(name: str, part: Part, task: Task) -> None:

@@ -54,15 +54,13 @@ def fingerprint_of(
     return whole.hexdigest()
 
 
-def duplicate_warnings(digests: Mapping[PartName, Digests]) -> tuple[str, ...]:
+def duplicate_warnings(digests: Mapping[PartName, Digests]) -> Iterator[str]:
     """A sentence for each part that shares examples with an earlier part."""
-    found = []
     for other, part in combinations(PART_NAMES, 2):
         count = int(np.isin(digests[part], digests[other]).sum())
         if count:
             where = "training" if other == "train" else other
-            found.append(
+            yield (
                 f"{count:,} of {len(digests[part]):,} {part} examples "
                 f"{'is' if count == 1 else 'are'} also in the {where} part."
             )
-    return tuple(found)

@@ -1,6 +1,7 @@
 """Options of loading: what a user may add that the data itself does not show."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Literal
 
 from kscale.errors import DataError
 from kscale.task.tasks import InputKind
@@ -11,13 +12,16 @@ class Options:
     """How a source is read; each source refuses the options it has no use for.
 
     Args:
-        kind: Kind of the inputs, where it should not be inferred.
+        kind: Kind of the inputs, where the guess is wrong: vector, image, tokens,
+            sequence or spectrogram.
         vocabulary: Most token ids, padding and unknown tokens included.
         label: Column to predict, as a name or with what it holds: NAME:classes,
             NAME:numbers, NAME:labels if several may be true; A,B,C:labels are columns
             of 0 and 1 that are one target.
         text: Column of text, read word by word.
         ignore: Column to leave out.
+        decimal: Mark before fractions, a point (.) or a comma (,), where a table leaves
+            open what 1,234 is.
         split_by: Column whose equal values stay in one part; for files, a regular
             expression whose first group, or whole match, in their paths is that value.
         image_size: Size that images are brought to: 32, or 32x48 for height and width.
@@ -34,6 +38,7 @@ class Options:
     label: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    decimal: Literal[".", ","] | None = None
     split_by: str | None = None
     image_size: tuple[int, int] | None = None
     resize: str | None = None
@@ -43,19 +48,9 @@ class Options:
     memory: int | None = None
 
     def refuse_except(self, what: str, *usable: str) -> None:
-        """Raise if an option is given that data of this form has no use for.
-
-        Args:
-            what: The form, for the message: `a folder of images`.
-            usable: Names of options that have a use; `memory` always has.
-
-        Raises:
-            DataError: Such an option is given.
-        """
-        defaults = Options()
-        for name in (item.name for item in fields(self)):
-            is_given = getattr(self, name) != getattr(defaults, name)
-            if is_given and name not in (*usable, "memory"):
+        """Raise if an option is given that data of this form has no use for."""
+        for name, default in vars(Options()).items():
+            if getattr(self, name) != default and name not in (*usable, "memory"):
                 raise DataError(
                     f"`{name}` is of no use for {what}; leave it out. Of use are: "
                     f"{', '.join(usable) or 'none'}."

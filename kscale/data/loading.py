@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.dataset import Dataset
@@ -18,9 +20,11 @@ from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
+from kscale.text import argument_texts
 
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -65,35 +69,32 @@ def load_dataset(
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
-    """Options by name; a single column may be given as text.
-
-    Raises:
-        DataError: There is no such option.
-    """
-    columns = ("label", "text", "ignore")
-    known = Options.__dataclass_fields__
-    for name in given:
+    """Options by name; a single column may be given as text."""
+    chosen, known = {}, get_type_hints(Options)
+    for name, value in given.items():
         if name not in known:
             raise DataError(unknown_name("option of loading", name, known))
-    chosen: dict[str, Any] = {
-        name: (value,) if name in columns and isinstance(value, str) else value
-        for name, value in given.items()
-        if value is not None
-    }
+        if name in ("label", "text", "ignore") and isinstance(value, str):
+            value = (value,)
+        try:
+            if value is not None:
+                chosen[name] = msgspec.convert(value, known[name])
+        except msgspec.ValidationError as error:
+            choices = [
+                each for kind in get_args(known[name]) for each in get_args(kind)
+            ]
+            says = f"`{name}` cannot be {value!r}. {argument_texts(Options)[name]}"
+            if choices and isinstance(value, str):
+                says = unknown_name(name, value, choices)
+            raise DataError(says) from error
     return Options(**chosen)
 
 
 def peek_task(source: Any, **options: Any) -> Task:
-    """The task of a source, of which only what is needed is loaded.
+    """The task of a source as `load_dataset` takes it; no more is loaded than needed.
 
     Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
     of images and sounds only headers.
-
-    Args:
-        source, options: As `load_dataset` takes them.
-
-    Raises:
-        DataError: The data cannot be read, or is of no known form.
 
     Example:
 
@@ -106,8 +107,7 @@ def peek_task(source: Any, **options: Any) -> Task:
     if isinstance(source, str) and source in _NAMED:
         return _NAMED[source].task(chosen)
     raw = _raw_data(source, chosen)
-    task = peeked_task(raw, chosen)
-    return dataset_of("peeked", raw, chosen, 0).task if task is None else task
+    return peeked_task(raw, chosen) or dataset_of("peeked", raw, chosen, 0).task
 
 
 def dataset_name(source: Any) -> str:
@@ -153,6 +153,8 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_tables(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
     options.refuse_except("an NPZ file", "kind", "vocabulary")
     return RawData(parts_of_file(path))
 
@@ -160,8 +162,11 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
 def _path_of(source: str | Path) -> Path:
     """The path; a bare word that is no file is taken for an unknown name."""
     path = Path(source)
+    if isinstance(source, str) and not source.strip():
+        raise DataError("The name of the data is empty; give a name or a path.")
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, _NAMED)
         if not path.exists():
-            raise DataError(f"{known} Or give the path of a file or folder.")
+            near = missing_path(path).removeprefix(f"There is no file {path}.")
+            raise DataError(f"{known} Or give the path of a file or folder.{near}")
     return path

@@ -15,8 +15,8 @@ from kscale.data.example_rows import ComputedRows, FileRows, Rows, chunks_of
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.data.readers import reader_from_json
-from kscale.data.scaling import scalings_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.task.tasks import Input, Task
 
@@ -30,21 +30,31 @@ Place = dict[str, Any]
 
 
 def store_dataset(dataset: Dataset, folder: Path) -> None:
-    """Lay a data set in a folder, once.
+    """Lay a data set in a folder, once; another data set in it is replaced.
 
     Arrays become NPY files, texts JSON lists, all else a description in JSON, which is
     written last: a folder with a description is complete. Nothing is written where the
-    same data set lies already; several processes may store it at the same time.
-
-    Args:
-        dataset: Any data set. What it holds on disk is copied a piece at a time.
-        folder: Where; made if it is not there. Another data set in it is replaced.
-
-    Raises:
-        DataError: The folder cannot be written.
+    same data set lies already; several processes may store it at the same time. What
+    lies on disk is copied a piece at a time.
     """
     files: dict[str, Rows] = {}
-    text = json.dumps(_described(dataset, files), indent=1) + "\n"
+    described = {
+        "format": _FORMAT,
+        **{key: getattr(dataset, key) for key in _PLAIN},
+        "task": dataset.task.to_json(),
+        "preprocessing": {
+            name: item.to_json() for name, item in dataset.preprocessing.items()
+        },
+        "target_scaling": {
+            name: vars(scaling) for name, scaling in dataset.target_scaling.items()
+        },
+        "reader": dataset.reader.to_json(),
+        "parts": {
+            name: _described_part(name, part, dataset.preprocessing, files)
+            for name, part in dataset.parts.items()
+        },
+    }
+    text = json.dumps(described, indent=1) + "\n"
     path = folder / _DESCRIPTION
     try:
         if path.is_file():
@@ -68,9 +78,6 @@ def open_dataset(folder: Path) -> Dataset:
 
     Arrays that were in memory are mapped, so that processes on one machine share them;
     rows that were on disk are read when they are needed.
-
-    Raises:
-        DataError: No data set lies there, or a file of it is damaged.
     """
     path = folder / _DESCRIPTION
     if not path.is_file():
@@ -84,26 +91,6 @@ def open_dataset(folder: Path) -> Dataset:
         raise DataError(
             f"The data set stored in {folder} cannot be opened: {error}."
         ) from error
-
-
-def _described(dataset: Dataset, files: dict[str, Rows]) -> dict[str, Any]:
-    """A data set without its rows, which are put into `files` by the name of a file."""
-    return {
-        "format": _FORMAT,
-        **{key: getattr(dataset, key) for key in _PLAIN},
-        "task": dataset.task.to_json(),
-        "preprocessing": {
-            name: item.to_json() for name, item in dataset.preprocessing.items()
-        },
-        "target_scaling": {
-            name: vars(scaling) for name, scaling in dataset.target_scaling.items()
-        },
-        "reader": dataset.reader.to_json(),
-        "parts": {
-            name: _described_part(name, part, dataset.preprocessing, files)
-            for name, part in dataset.parts.items()
-        },
-    }
 
 
 def _described_part(
@@ -158,12 +145,8 @@ def _write(file: BinaryIO, rows: Rows) -> None:
     if rows.dtype.kind == "T":
         file.write(json.dumps(rows[:].tolist()).encode())
         return
-    header = {
-        "descr": npy.dtype_to_descr(rows.dtype),
-        "fortran_order": False,
-        "shape": rows.shape,
-    }
-    npy.write_array_header_1_0(file, header)
+    form = {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False}
+    npy.write_array_header_1_0(file, {**form, "shape": rows.shape})
     for chunk in chunks_of(rows):
         file.write(np.ascontiguousarray(chunk).tobytes())
 
@@ -171,13 +154,13 @@ def _write(file: BinaryIO, rows: Rows) -> None:
 def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:
     task = Task.from_json(data["task"])
     preprocessing = preprocessings_from_json(data["preprocessing"])
+    plain = {key: data[key] for key in _PLAIN}
     others: dict[str, Any] = {
-        name: _opened_part(folder, part, task.inputs, preprocessing)
-        for name, part in data["parts"].items()
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in plain.items()
     }
-    for key in _PLAIN:
-        is_list = isinstance(data[key], list)
-        others[key] = tuple(data[key]) if is_list else data[key]
+    for name, part in data["parts"].items():
+        others[name] = _opened_part(folder, part, task.inputs, preprocessing)
     return Dataset(
         task=task,
         preprocessing=preprocessing,

@@ -12,15 +12,15 @@ from zipfile import is_zipfile
 import keras
 
 from kscale.data.preprocessing import preprocessings_from_json
-from kscale.data.scaling import scalings_from_json
-from kscale.errors import ExportError, ResultsError
+from kscale.data.preprocessing.scaled import scalings_from_json
+from kscale.errors import ExportError, ResultsError, reason_of, sentence_of
 from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
-from kscale.ship.model_files import cause_of
 from kscale.ship.packaging import package_model
 from kscale.task.tasks import Task
 
 _CUSTOM = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 
 
 def shipped_model(
@@ -30,17 +30,7 @@ def shipped_model(
     custom_objects: Mapping[str, Any] | None = None,
     safe_mode: bool = True,
 ) -> keras.Model:
-    """A trained model of a run with its preprocessing; the rest is as in `open_model`.
-
-    Args:
-        folder: The run folder.
-        description: The content of its `run.json`.
-        which: `best`, `recommended`, or an entry of the front.
-
-    Raises:
-        ExportError: The file or the weights are damaged.
-        ResultsError: There is no such model in the folder.
-    """
+    """A trained model of a run folder with its preprocessing; see `Run.load_model`."""
     models = folder / "models"
     if isinstance(which, Entry):
         if which.spec.family not in FAMILIES:
@@ -83,13 +73,7 @@ def open_model(
 ) -> keras.Model:
     """The model of a file in the folder of a run's models, not compiled.
 
-    Args:
-        path: A `.keras` file.
-        custom_objects: Classes and functions of the user that the model has, by name.
-        safe_mode: Whether the code of Lambda layers, which the file holds, is refused.
-
-    Raises:
-        ExportError: The file does not open; the text says how it does.
+    An `ExportError` says how a file opens that does not open like that.
     """
     objects = dict(custom_objects or {})
     try:
@@ -140,3 +124,19 @@ def _reason_not_opened(path: Path, error: Exception, has_some: bool) -> str:
         f"again, or, if it has code of your own, {load}, custom_objects={{...}}) may "
         "open it."
     )
+
+
+def cause_of(error: Exception) -> str:
+    """The cause that Keras names at the end of a long error, and the layer it is in.
+
+    Example:
+
+    >>> cause_of(TypeError("config={...}.\\n\\nException encountered: units=-5"))
+    'units=-5'
+    """
+    text = reason_of(error) if isinstance(error, LookupError) else str(error)
+    *around, text = text.split("Exception encountered: ")
+    marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+    cause = sentence_of(marked[1] if marked else text)
+    layer = _LAYER.search(around[-1]) if around else None
+    return f"{layer[1]} {layer[2]!r}: {cause}" if layer else cause

@@ -8,10 +8,9 @@ import numpy as np
 
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import Category, TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
-from kscale.data.scaling import Scaling
 
 Tensors = Mapping[str, Any]
 

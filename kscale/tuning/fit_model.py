@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from kscale.data.decoding import pairs_of
 from kscale.data.loading import load_dataset
 from kscale.engine.base import Network
 from kscale.engine.engines import make_engine
@@ -95,7 +94,7 @@ def fit_model(
     for epoch in range(epochs_from, last):
         program.run_epoch([recipe.order(len(dataset.train), seed, epoch)])
         (outputs,) = program.predict(dataset.validation.inputs)
-        pairs = pairs_of(dataset, dataset.validation, outputs)
+        pairs = dataset.pairs("validation", outputs)
         scores.append(mean_score(wanted_metric, dataset.task, pairs))
         if on_epoch is not None:
             on_epoch(epoch + 1, scores[-1])

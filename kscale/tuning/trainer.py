@@ -12,14 +12,13 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from kscale.data.dataset import Dataset
-from kscale.data.decoding import pairs_of
 from kscale.data.memory import free_bytes
 from kscale.data.parts import PartName
 from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import ResultsError, TrialError, reason_of
+from kscale.errors import ResultsError, TrialError, reason_of, unwritable
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
@@ -102,7 +101,7 @@ class TrainingSetup:
 
     def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
         """Labels of a part, and what a network gave for its examples."""
-        return pairs_of(self.dataset, self.dataset.parts[part], outputs)
+        return self.dataset.pairs(part, outputs)
 
     def test_score(self, part: PartName, outputs: Outputs) -> Scores:
         """What outputs for a part reach, with all that is tested."""
@@ -305,7 +304,7 @@ class RunningTraining:
         try:
             write(path, self.progress)
         except OSError as error:
-            raise ResultsError(f"{path} cannot be written: {error}.") from error
+            raise ResultsError(unwritable(path, error)) from error
         self._saved = time.monotonic()
 
     def finished(self, write: Write, outputs: Outputs, **changes: Any) -> Training:

@@ -42,8 +42,9 @@ def test_options_that_are_of_no_use_are_refused(path: Path) -> None:
 
 
 def test_every_option_arrives_as_loading_takes_it() -> None:
-    words = "--label a --label b --text t --ignore i --split-by p --image-size 32x48"
-    words += " --resize pad --channels 3 --seconds 1.5s --length 1k --vocabulary 2k"
+    words = "--label a --label b --text t --ignore i --decimal , --split-by p"
+    words += " --image-size 32x48 --resize pad --channels 3 --seconds 1.5s"
+    words += " --length 1k --vocabulary 2k"
     arrived: dict[str, Any] = {}
 
     @click.command()
@@ -59,6 +60,7 @@ def test_every_option_arrives_as_loading_takes_it() -> None:
         label=("a", "b"),
         text=("t",),
         ignore=("i",),
+        decimal=",",
         split_by="p",
         image_size=(32, 48),
         resize="pad",

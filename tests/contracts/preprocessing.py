@@ -16,7 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale import count_model
-from kscale.data.preprocessing import Preprocessing, preprocessing_from_json
+from kscale.data.preprocessing import Preprocessing, preprocessings_from_json
 from kscale.naming import single_or_named
 from kscale.ship.packaging import raw_tensors
 from kscale.ship.preprocessing_layers import apply_layers
@@ -75,7 +75,7 @@ Check = Callable[[Checked, Path], None]
 
 def check_json_gives_the_same_back(checked: Checked, folder: Path) -> None:
     plain = json.loads(json.dumps(checked.item.to_json()))
-    again = preprocessing_from_json(plain)
+    again = preprocessings_from_json({"x": plain})["x"]
     assert again == checked.item
     np.testing.assert_array_equal(again.apply(checked.raw), checked.numbers)
 

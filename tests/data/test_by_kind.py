@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kscale.data.preprocessing import preprocessing_from_json
+from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.readers import ImageReader, reader_from_json
 from kscale.errors import ResultsError
 
@@ -33,4 +33,4 @@ def test_numbers_that_cannot_be_inverted_are_refused() -> None:
         "scaling": {"scale": [0.0], "offset": [1.0]},
     }
     with pytest.raises(ResultsError, match="finite and not 0"):
-        preprocessing_from_json(scaled)
+        preprocessings_from_json({"x": scaled})

@@ -8,7 +8,7 @@ import pytest
 from kscale.data.dataset import Dataset
 from kscale.data.loading import dataset_name, load_dataset, peek_task
 from kscale.data.parts import Part
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Task
 

@@ -14,7 +14,7 @@ from kscale.data.load_options import Options
 from kscale.data.loading import load_dataset, peek_task
 from kscale.data.readers import ImageReader, SoundReader
 from kscale.data.readers.file_reader import examples_of
-from kscale.data.readers.text_files import TEXTS
+from kscale.data.readers.table_files import TEXTS
 from kscale.data.sources.folders import FOLDER_KINDS, raw_data_of_folder
 from kscale.errors import DataError
 
@@ -184,7 +184,7 @@ def test_sounds_of_several_minutes_are_cut_to_ten_seconds(tmp_path: Path) -> Non
 def test_texts_are_read_when_they_are_needed(tmp_path: Path) -> None:
     write_tree(tmp_path, {"0.txt": "\ufeffGrüße\n", "1.txt": ""})
     files = [tmp_path / "0.txt", tmp_path / "1.txt"]
-    reading = TEXTS.reading({"train": files}, Options())
+    reading = TEXTS.decide({}, Options())
     array = examples_of(reading.reader, files, TEXTS.word, "texts")
     (tmp_path / "1.txt").write_text("later")
     assert array.rows[:].tolist() == ["Grüße", "later"]
@@ -244,9 +244,9 @@ def test_empty_folders_and_files_beside_classes_are_reported(tmp_path: Path) -> 
     raw = raw_data_of_folder(tmp_path, Options())
     assert [len(part) for part in raw.parts.values()] == [10, 5]
     assert raw.warnings == (
+        f"2 images in {tmp_path}, in no folder of a class, were left out.",
         f"2 images in {tmp_path}/train, in no folder of a class, were left out.",
         f"extra in {tmp_path} is no part, and was left out.",
-        f"2 images in {tmp_path}, in no folder of a class, were left out.",
         f"train/none, train/void in {tmp_path} have no images, and were left out.",
         f"{tmp_path}/test has no images of the class 'b'.",
     )
@@ -273,7 +273,7 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
 
 EXPECTED = "Expected is a folder for each class"
 BAD = {
-    "nothing": ((), {}, f"has no images .* but no files. {EXPECTED}"),
+    "nothing": ((), {}, f"has no images .*: it is empty. {EXPECTED}"),
     "no examples": (("a.csv", "b.csv", "c"), {}, "otherwise: 2 .csv, 1 without one"),
     "no classes": (("a.png", "b.png"), {}, f"has 2 images, but none in a .*{EXPECTED}"),
     "one class": (("a/1.png",), {}, "has only the class 'a'; at least two"),
@@ -299,7 +299,11 @@ BAD = {
         {"kind": "vector"},
         "'image' for images, .*vector",
     ),
-    "none of kind": (("a/1.png",), {"kind": "spectrogram"}, "has no sounds, but .*png"),
+    "none of kind": (
+        ("a/1.png",),
+        {"kind": "spectrogram"},
+        "has no sounds .*, but .*png",
+    ),
     "columns": (("a/1.png",), {"label": "y"}, "`label` is of no use for a folder of"),
     "seconds": (("a/1.png",), {"seconds": 1.0}, "`seconds` is of no use"),
     "size": (("a/1.png",), {"image_size": (0, 4)}, r"got image_size=\(0, 4\)"),

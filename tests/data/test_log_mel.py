@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from data.made_files import tone
 
-from kscale.data.preprocessing import preprocessing_from_json
+from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.log_mel import (
     LogMel,
     LogMelFit,
@@ -139,4 +139,4 @@ def test_frames_are_computed_some_at_a_time() -> None:
 
 def test_json_gives_the_same_back() -> None:
     mel = fitted(8000)
-    assert preprocessing_from_json(mel.to_json()) == mel
+    assert preprocessings_from_json({"x": mel.to_json()}) == {"x": mel}

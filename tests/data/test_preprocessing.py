@@ -8,7 +8,7 @@ from contracts.preprocessing import CHECKS, Check, Checked
 
 from kscale.data.preprocessing import PREPROCESSINGS, RawInput
 from kscale.data.preprocessing.log_mel import LogMelFit
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import (
     Category,
     Number,
@@ -16,7 +16,6 @@ from kscale.data.preprocessing.table_columns import (
     TableFit,
 )
 from kscale.data.preprocessing.text_tokens import TextFit, TextTokens, words_of
-from kscale.data.scaling import Scaling
 from kscale.errors import DataError
 
 RNG = np.random.default_rng(1)
@@ -173,8 +172,14 @@ def test_most_texts_are_read_to_their_end_but_no_book() -> None:
 @pytest.mark.parametrize(
     ("fit", "match"),
     [
-        (lambda: TextFit(("t",), vocabulary=2), "`vocabulary >= 3` .* got 2"),
-        (lambda: TextFit(("t",), length=0), "`length >= 1` must hold .* got 0"),
+        (
+            lambda: TextFit(("t",), vocabulary=2),
+            "`vocabulary >= 3` .* got vocabulary=2",
+        ),
+        (
+            lambda: TextFit(("t",), length=0),
+            "`length >= 1` must hold, but got length=0",
+        ),
         (lambda: TextFit(("t",)).fit({"t": texts("", "?!")}), "hold no words"),
     ],
 )

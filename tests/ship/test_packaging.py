@@ -18,8 +18,8 @@ from kscale.data.loading import load_dataset
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import save_checkpoint
-from kscale.guests.hypermodels.user_model_files import save_user_model
 from kscale.guests.hypermodels.user_outputs import UserOutputs
+from kscale.guests.hypermodels.user_trainer import save_user_model
 from kscale.naming import layer_name
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, head_names

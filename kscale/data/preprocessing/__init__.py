@@ -15,21 +15,12 @@ PREPROCESSINGS: dict[str, type[Preprocessing]] = {
 }
 
 
-def preprocessing_from_json(data: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing that `Preprocessing.to_json` described.
-
-    Example:
-
-    >>> item = Unchanged(RawInput("x", (5,), "int32"))
-    >>> preprocessing_from_json(item.to_json()) == item
-    True
-    """
-    return record_from_json(PREPROCESSINGS, data, "preprocessing")
-
-
 def preprocessings_from_json(data: Mapping[str, Any]) -> dict[str, Preprocessing]:
-    """Preprocessings by the name of the network's input."""
-    return {name: preprocessing_from_json(item) for name, item in data.items()}
+    """Preprocessings, by the name of the network's input, of `to_json` of each."""
+    return {
+        name: record_from_json(PREPROCESSINGS, item, "preprocessing")
+        for name, item in data.items()
+    }
 
 
 def raw_inputs_of(preprocessings: Mapping[str, Preprocessing]) -> list[RawInput]:

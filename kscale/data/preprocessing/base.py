@@ -17,10 +17,8 @@ RawType = Literal["float32", "int32", "string"]
 class RawInput:
     """One input of the model that ships, in the form that files or users have.
 
-    Args:
-        name: Key of the raw array, and name of the model's input.
-        shape: Shape of one example, without the batch; `()` for a text or a number.
-        dtype: Type of the model's input.
+    The name is also the key of the raw array; the shape is that of one example without
+    the batch, `()` for a text or a number.
     """
 
     name: str
@@ -50,6 +48,17 @@ class Preprocessing(ByKind):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class OfOneInput(Preprocessing):
+    """A preprocessing that reads one raw input."""
+
+    raw: RawInput
+
+    @property
+    def raw_inputs(self) -> tuple[RawInput, ...]:
+        return (self.raw,)
+
+
 class Fit:
     """How one input of the network is made from raw inputs."""
 
@@ -58,9 +67,5 @@ class Fit:
         return None
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
-        """The input and its preprocessing, fitted on the raw training part by name.
-
-        Raises:
-            DataError: There is nothing to learn from.
-        """
+        """The input and its preprocessing, fitted on the raw training part by name."""
         raise NotImplementedError

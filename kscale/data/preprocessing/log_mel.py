@@ -9,8 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import CHUNK_BYTES, Rows
-from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.base import Fit, OfOneInput, RawInput
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.task.tasks import Input
 
 LOWEST_HERTZ = 20.0
@@ -45,7 +45,7 @@ def fft_length_of(rate: int) -> int:
 
 
 @dataclass(frozen=True)
-class LogMel(Preprocessing):
+class LogMel(OfOneInput):
     """Decibels of mel bands, each band scaled to mean 0 and standard deviation 1.
 
     The numbers are those of `keras.layers.MelSpectrogram`, but for faint sounds: they
@@ -66,7 +66,6 @@ class LogMel(Preprocessing):
 
     kind: ClassVar[str] = "log mel"
 
-    raw: RawInput
     rate: int
     window: int
     step: int
@@ -74,10 +73,6 @@ class LogMel(Preprocessing):
     bands: int
     least_power: float = _LEAST_POWER
     scaling: Scaling = Scaling()
-
-    @property
-    def raw_inputs(self) -> tuple[RawInput, ...]:
-        return (self.raw,)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,20 +103,14 @@ class LogMel(Preprocessing):
         """Power in each band, `(examples, frames, bands)`."""
         half = self.fft_length // 2
         padded = np.pad(waves.astype(np.float32), ((0, 0), (half, half)), "reflect")
-        seen = (self.fft_length - self.window) // 2
-        inside = padded[
-            :, seen : padded.shape[1] - (self.fft_length - self.window - seen)
-        ]
+        unseen = (self.fft_length - self.window) // 2
+        inside = padded[:, unseen : padded.shape[1] - unseen]
         frames = sliding_window_view(inside, self.window, axis=1)[:, :: self.step]
-        spectrum = np.fft.rfft(frames * _hann(self.window), self.fft_length)
+        hann = np.hanning(self.window + 1)[:-1].astype(np.float32)
+        spectrum = np.fft.rfft(frames * hann, self.fft_length)
         power = spectrum.real**2 + spectrum.imag**2
         weights = _mel_weights(self.rate, self.fft_length // 2 + 1, self.bands)
         return np.asarray(power @ weights, np.float32)
-
-
-def _hann(length: int) -> NDArray[np.float32]:
-    turns = np.arange(length) / length
-    return (0.5 - 0.5 * np.cos(2 * np.pi * turns)).astype(np.float32)
 
 
 def _mel_weights(rate: int, bins: int, bands: int) -> NDArray[np.float32]:
@@ -141,13 +130,9 @@ def _mel(hertz: Any) -> Any:
 
 @dataclass(frozen=True)
 class LogMelFit(Fit):
-    """Waveforms as log-mel spectrograms.
+    """Waveforms of `rate` samples a second as log-mel spectrograms.
 
-    Args:
-        name: Name of the network's input.
-        raw_name: Name of the raw waveform.
-        rate: Samples a second.
-        samples: Samples of each sound, whole steps of `step_of(rate)`.
+    The samples of a sound are whole steps of `step_of(rate)`.
     """
 
     name: str
@@ -180,17 +165,15 @@ class LogMelFit(Fit):
         loudest = max(float(mel.powers(waves[rows]).max()) for rows in chunks)
         least = loudest * _LEAST_SHARE if loudest else _LEAST_POWER
         mel = replace(mel, least_power=least)
-        return self.known_input(), replace(mel, scaling=_scaling(mel, waves, chunks))
-
-
-def _scaling(mel: LogMel, waves: Rows, chunks: list[NDArray[np.int64]]) -> Scaling:
-    total, squares = np.zeros(mel.bands), np.zeros(mel.bands)
-    for rows in chunks:
-        values = mel.decibels(waves[rows]).reshape(-1, mel.bands).astype(np.float64)
-        total += values.sum(axis=0)
-        squares += (values**2).sum(axis=0)
-    count = sum(map(len, chunks)) * mel.shape[0]
-    mean = total / count
-    spread = np.sqrt(np.maximum(0, squares / count - mean**2))
-    spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
-    return Scaling(tuple((1 / spread).tolist()), tuple((-mean / spread).tolist()))
+        total, squares = np.zeros(mel.bands), np.zeros(mel.bands)
+        for rows in chunks:
+            values = mel.decibels(waves[rows]).astype(np.float64)
+            total += values.sum(axis=(0, 1))
+            squares += (values**2).sum(axis=(0, 1))
+        mean = total / (count * mel.shape[0])
+        spread = np.sqrt(np.maximum(0, squares / (count * mel.shape[0]) - mean**2))
+        spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
+        scaling = Scaling(
+            tuple((1 / spread).tolist()), tuple((-mean / spread).tolist())
+        )
+        return self.known_input(), replace(mel, scaling=scaling)

@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import Rows, chunks_of
 from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
-from kscale.data.scaling import Scaling, fit_input_scaling
+from kscale.data.preprocessing.scaled import Scaling, fit_input_scaling
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 
 _LEAST_ROWS = 10  # of a word with its feature, in a large training part
 _MOST_CATEGORIES = 200
 _SKEWED = 2.0  # an exponential distribution has 2, a normal one 0
-_CHUNK = 65_536  # rows
+_CHUNK_BYTES = 2**20  # of words held at once
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,8 @@ def _skewness(values: NDArray[np.float64]) -> float:
 
 def _fit_category(name: str, rows: Rows) -> Category:
     counts: Counter[str] = Counter()
-    for start in range(0, len(rows), _CHUNK):
-        counts.update(rows[start : start + _CHUNK].tolist())
+    for words in chunks_of(rows, _CHUNK_BYTES):
+        counts.update(words.tolist())
     least = min(_LEAST_ROWS, max(1, len(rows) // 100))
     order = sorted(counts, key=lambda word: (-counts[word], word))
     kept = [word for word in order if counts[word] >= least][:_MOST_CATEGORIES]

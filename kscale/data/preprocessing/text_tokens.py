@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import Rows, chunks_of
+from kscale.data.load_options import at_least
 from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
 from kscale.errors import DataError
 from kscale.task.tasks import Input
@@ -22,7 +23,7 @@ _LEAST_COUNT = 2
 _MOST_LENGTH = 256
 _SHARE = 0.95  # of the training texts that are read to their end
 _PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
-_CHUNK = 4096  # texts
+_CHUNK_BYTES = 2**16  # of texts held at once, 16 each and what is longer
 
 
 def words_of(text: str) -> list[bytes]:
@@ -91,26 +92,24 @@ class TextFit(Fit):
     name: str = "tokens"
 
     def __post_init__(self) -> None:
-        for option, value, least in (
-            ("vocabulary", self.vocabulary, _FIRST + 1),
-            ("length", self.length, 1),
-        ):
-            if value is not None and value < least:
-                raise DataError(
-                    f"`{option} >= {least}` must hold for text, but got {value}."
-                )
+        at_least(_FIRST + 1, "vocabulary", self.vocabulary)
+        at_least(1, "length", self.length)
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
         counts: Counter[bytes] = Counter()
         lengths: list[int] = []
-        for text in _texts([train[name] for name in self.raw]):
-            found = words_of(text)
-            lengths.append(len(found))
-            counts.update(found)
+        pieces = [chunks_of(train[name], _CHUNK_BYTES) for name in self.raw]
+        for columns in zip(*pieces, strict=True):
+            for text in joined([each.tolist() for each in columns]):
+                found = words_of(text)
+                lengths.append(len(found))
+                counts.update(found)
         if not counts:
             raise DataError("The texts of the training part hold no words.")
         words = self._kept(counts)
-        tokens = TextTokens(self.raw, words, self.length or _length_of(lengths))
+        enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
+        length = self.length or max(1, min(enough, _MOST_LENGTH))
+        tokens = TextTokens(self.raw, words, length)
         ids = len(words) + _FIRST
         item = Input(self.name, "tokens", (tokens.length,), ids, unknown=UNKNOWN)
         return item, tokens
@@ -127,13 +126,3 @@ class TextFit(Fit):
 def joined(columns: Sequence[Iterable[str]]) -> Iterator[str]:
     """Of each row, its texts with a space between them."""
     return map(" ".join, zip(*columns, strict=True))
-
-
-def _texts(arrays: Sequence[Rows]) -> Iterator[str]:
-    for start in range(0, len(arrays[0]), _CHUNK):
-        yield from joined([each[start : start + _CHUNK].tolist() for each in arrays])
-
-
-def _length_of(lengths: Sequence[int]) -> int:
-    enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
-    return max(1, min(enough, _MOST_LENGTH))

@@ -7,8 +7,7 @@ from kscale.data.by_kind import record_from_json
 from kscale.data.examples import Reader
 from kscale.data.readers.image_files import ImageReader
 from kscale.data.readers.sound_files import SoundReader
-from kscale.data.readers.table_reader import TableReader
-from kscale.data.readers.text_files import TextReader
+from kscale.data.readers.table_files import TableReader, TextReader
 from kscale.data.sources.arrays import ArrayReader
 
 READERS: dict[str, type[Reader]] = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.raw import RawArray
 from kscale.errors import DataError
+
+Content = TypeVar("Content")
 
 
 class FileReader(Reader):
@@ -33,11 +35,7 @@ class FileReader(Reader):
         raise NotImplementedError
 
     def array(self, path: Path) -> NDArray[Any]:
-        """The example, without a batch.
-
-        Raises:
-            DataError: The file cannot be read; the message names the file.
-        """
+        """The example, without a batch; a DataError names a file that is damaged."""
         raise NotImplementedError
 
     def readable(self, path: Path) -> Iterator[Example]:
@@ -54,22 +52,13 @@ def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
     return DataError(f"{path} cannot be read as {what}: {reason}. Mend or remove it.")
 
 
-Content = TypeVar("Content")
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """How the files of one folder become examples.
-
-    Args:
-        reader: Reads a file, in training and for predictions.
-        fit: Makes the network's input of the raw input.
-        notes: One sentence each.
-    """
+class Reading(NamedTuple):
+    """How the files of one folder become examples: what reads a file, in training and
+    for predictions, and what makes the network's input of the raw input."""
 
     reader: FileReader
     fit: Fit
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -90,15 +79,9 @@ class FolderKind:
     header: Callable[[Path], Any]
     decide: Callable[[Mapping[PartName, Sequence[Any]], Options], Reading]
 
-    def reading(
-        self, paths: Mapping[PartName, Sequence[Path]], options: Options
-    ) -> Reading:
-        """How the files of all parts are read; the training part is among the parts."""
-        headers = {
-            part: read_each(files, self.header, self.word)
-            for part, files in paths.items()
-        }
-        return self.decide(headers, options)
+    def is_of(self, name: str) -> bool:
+        """Whether a file is of the kind, by its name."""
+        return name.lower().endswith(self.suffixes)
 
 
 def examples_of(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +23,16 @@ if TYPE_CHECKING:
 
 
 Resize = Literal["crop", "pad", "stretch"]
-RESIZES: tuple[Resize, ...] = get_args(Resize)
 
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
-"""Pillow's modes of images without colour."""
-
-_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})  # 16 bits a pixel
+# Pillow's modes of 16 bits a pixel, and of images without colour.
+_DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+_GREY = _DEEP | {"1", "L", "LA", "La"}
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNED = frozenset({5, 6, 7, 8})  # its values that exchange height and width
 
 
-@dataclass(frozen=True)
-class ImageHeader:
-    """Size and colour of an image file, known before it is decoded.
-
-    Args:
-        height, width: Size after the EXIF orientation is applied.
-        is_grey: Whether the mode has no colour.
-    """
+class ImageHeader(NamedTuple):
+    """Upright size of an image file, and whether it has no colour."""
 
     height: int
     width: int
@@ -80,26 +72,19 @@ class ImageReader(FileReader):
 
     def array(self, path: Path) -> NDArray[Any]:
         """The image, uint8 `(height, width, channels)`."""
-        from PIL import ImageOps
-
-        with _opened(path) as image:
-            # A JPEG may be decoded at half its size or less, if that is enough.
-            image.draft(None, (2 * max(self.height, self.width),) * 2)
-            turned = ImageOps.exif_transpose(image)
-            whole = self._resized(_plain(turned, path, self.channels))
-        return np.asarray(whole).reshape(self.shape)
-
-    def _resized(self, image: "Image.Image") -> "Image.Image":
         from PIL import Image, ImageOps
 
         size, method = (self.width, self.height), Image.Resampling.BILINEAR
-        if image.size == size:
-            return image
-        if self.resize == "crop":
-            return ImageOps.fit(image, size, method)
-        if self.resize == "pad":
-            return ImageOps.pad(image, size, method)
-        return image.resize(size, method)
+        with _opened(path) as image:
+            # A JPEG may be decoded at half its size or less, if that is enough.
+            image.draft(None, (2 * max(size),) * 2)
+            whole = _plain(ImageOps.exif_transpose(image), path, self.channels)
+            if whole.size != size and self.resize == "stretch":
+                whole = whole.resize(size, method)
+            elif whole.size != size:
+                fitted = ImageOps.fit if self.resize == "crop" else ImageOps.pad
+                whole = fitted(whole, size, method)
+        return np.asarray(whole).reshape(self.shape)
 
 
 def image_header(path: Path) -> ImageHeader:
@@ -107,7 +92,7 @@ def image_header(path: Path) -> ImageHeader:
     with _opened(path) as image:
         is_turned = image.getexif().get(_ORIENTATION) in _TURNED
         width, height = image.size[::-1] if is_turned else image.size
-        return ImageHeader(height, width, image.mode in GREY_MODES)
+        return ImageHeader(height, width, image.mode in _GREY)
 
 
 # What the decoders of Pillow raise on damaged files; SyntaxError is for PNG.
@@ -130,10 +115,11 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
                 yield image
         except DataError:
             raise
-        except (*_BROKEN, Image.DecompressionBombError) as error:
-            is_unknown = isinstance(error, UnidentifiedImageError)
-            reason = "its format is unknown or it is damaged" if is_unknown else error
+        except UnidentifiedImageError as error:
+            reason = "its format is unknown or it is damaged"
             raise unreadable(path, "an image", reason) from error
+        except (*_BROKEN, Image.DecompressionBombError) as error:
+            raise unreadable(path, "an image", error) from error
 
 
 def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":
@@ -157,6 +143,11 @@ def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":
 _MOST_ALIKE = 256  # sides of images that are all of one size, and stay as they are
 _MOST = 224  # sides of others: what most published networks are trained on
 _MULTIPLE = 8
+_HOW: dict[Resize, str] = {
+    "crop": "scaled in proportion and cut in the middle",
+    "pad": "scaled in proportion and padded with black",
+    "stretch": "stretched",
+}
 
 
 def _decide(
@@ -168,69 +159,48 @@ def _decide(
     to the median height and width, reduced in proportion to 224 for the longer side
     where they exceed it, and rounded to multiples of 8. They are grey if all are.
     """
-    _check_options(options)
-    every = [header for found in headers.values() for header in found]
-    height, width = options.image_size or _size(headers["train"])
-    reader = ImageReader(
-        height=height,
-        width=width,
-        channels=options.channels or (1 if all(h.is_grey for h in every) else 3),
-        resize=cast(Resize, options.resize or "crop"),
-    )
-    item = Input(reader.name, "image", reader.shape)
-    return Reading(reader, ScaledFit(item), tuple(_notes(reader, every)))
-
-
-def _check_options(options: Options) -> None:
-    size = options.image_size
+    size, channels, resize = options.image_size, options.channels, options.resize
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise DataError(
             "`image_size` is a height and a width of at least 1, but got "
             f"image_size={size}."
         )
-    if options.channels not in (None, 1, 3):
+    if channels not in (None, 1, 3):
         raise DataError(
-            "`channels` is 1 for grey or 3 for colour, but got "
-            f"channels={options.channels}."
+            f"`channels` is 1 for grey or 3 for colour, but got channels={channels}."
         )
-    if options.resize not in (None, *RESIZES):
-        raise DataError(unknown_name("resize", str(options.resize), RESIZES))
+    if resize is not None and resize not in _HOW:
+        raise DataError(unknown_name("resize", resize, _HOW))
+    every = [header for found in headers.values() for header in found]
+    height, width = size or _size(np.array([each[:2] for each in headers["train"]]))
+    channels = channels or (1 if all(header.is_grey for header in every) else 3)
+    reader = ImageReader("image", height, width, channels, resize or "crop")
+    item = Input(reader.name, "image", reader.shape)
+    return Reading(reader, ScaledFit(item), _notes(reader, every))
 
 
-def _sizes(headers: Sequence[ImageHeader]) -> NDArray[np.int64]:
-    return np.array([(header.height, header.width) for header in headers])
-
-
-def _size(headers: Sequence[ImageHeader]) -> tuple[int, int]:
-    sizes = _sizes(headers)
-    median = np.median(sizes, axis=0)
+def _size(sizes: NDArray[np.int64]) -> tuple[int, int]:
+    """Height and width for images of some sizes `(images, 2)`."""
     if (sizes == sizes[0]).all() and sizes.max() <= _MOST_ALIKE:
         return int(sizes[0, 0]), int(sizes[0, 1])
+    median = np.median(sizes, axis=0)
     median *= min(1.0, _MOST / median.max())
     height, width = np.maximum(1, np.rint(median / _MULTIPLE)) * _MULTIPLE
     return int(height), int(width)
 
 
-_HOW = {
-    "crop": "scaled in proportion and cut in the middle",
-    "pad": "scaled in proportion and padded with black",
-    "stretch": "stretched",
-}
-
-
 def _notes(reader: ImageReader, headers: Sequence[ImageHeader]) -> list[str]:
-    sizes, wanted = _sizes(headers), (reader.height, reader.width)
-    least, most = sizes.min(axis=0), sizes.max(axis=0)
+    heights, widths, are_grey = zip(*headers, strict=True)
     colour = "grey" if reader.channels == 1 else "colour"
     read = f"read as {reader.height} x {reader.width} (height x width) in {colour}"
-    if (least == most).all() and tuple(least) == wanted:
+    if {*heights} == {reader.height} and {*widths} == {reader.width}:
         notes = [f"All images have one size; they are {read}."]
     else:
         notes = [
-            f"Images are from {least[0]} to {most[0]} high and {least[1]} to {most[1]} "
-            f"wide; they are {read}, {_HOW[reader.resize]}."
+            f"Images are from {min(heights)} to {max(heights)} high and {min(widths)} "
+            f"to {max(widths)} wide; they are {read}, {_HOW[reader.resize]}."
         ]
-    greys = sum(header.is_grey for header in headers)
+    greys = sum(are_grey)
     if greys % len(headers):
         notes.append(f"{greys:,} of {len(headers):,} images are grey.")
     return notes

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from kscale.data.readers.file_reader import FileReader, FolderKind, Reading, unr
 from kscale.errors import DataError
 
 
-@dataclass(frozen=True)
-class SoundHeader:
+class SoundHeader(NamedTuple):
     """Rate and number of samples of a sound file."""
 
     rate: int
@@ -63,7 +62,10 @@ class SoundReader(FileReader):
         if not np.isfinite(wave).all():
             raise DataError(f"{path} holds missing or infinite samples. Remove it.")
         if rate != self.rate:
-            wave = _resampled(wave, rate, self.rate)
+            from scipy.signal import resample_poly
+
+            shared = gcd(rate, self.rate)
+            wave = resample_poly(wave, self.rate // shared, rate // shared)
         whole = np.zeros(self.samples, np.float32)
         whole[: len(wave)] = wave[: self.samples]
         return whole
@@ -77,33 +79,27 @@ def sound_header(path: Path) -> SoundHeader:
 
 def _read(path: Path) -> tuple[int, NDArray[Any]]:
     """Rate and samples, which are mapped where they can be."""
-    try:
-        rate, samples = _parsed(path)
-    except UnboundLocalError as error:  # SciPy found no chunk of samples
-        raise unreadable(path, "a WAV file", "it has no samples") from error
-    except (struct.error, ZeroDivisionError) as error:
-        raise unreadable(path, "a WAV file", "its header is damaged") from error
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        reason = "it ends within a sample" if "reshape" in str(error) else error
-        raise unreadable(path, "a WAV file", reason) from error
-    if not len(samples):
-        raise unreadable(path, "a WAV file", "it has no samples")
-    if rate < 1:
-        raise unreadable(path, "a WAV file", "its rate is 0")
-    return rate, samples
-
-
-def _parsed(path: Path) -> tuple[int, NDArray[Any]]:
     from scipy.io import wavfile
 
     with warnings.catch_warnings():
         # Chunks of other programs; and files cut short, which are read to their end.
         warnings.simplefilter("ignore", wavfile.WavFileWarning)
         try:
-            return wavfile.read(path, mmap=True)  # type: ignore[no-any-return]
-        except ValueError:
-            pass  # 24 bits cannot be mapped; what is damaged fails again below
-        return wavfile.read(path)  # type: ignore[no-any-return]
+            try:
+                rate, samples = wavfile.read(path, mmap=True)
+            except ValueError:  # 24 bits cannot be mapped; damaged files fail again
+                rate, samples = wavfile.read(path)
+        except UnboundLocalError as error:  # SciPy found no chunk of samples
+            raise unreadable(path, "a WAV file", "it has no samples") from error
+        except (struct.error, ZeroDivisionError) as error:
+            raise unreadable(path, "a WAV file", "its header is damaged") from error
+        except (OSError, ValueError, EOFError, TypeError) as error:
+            reason = "it ends within a sample" if "reshape" in str(error) else error
+            raise unreadable(path, "a WAV file", reason) from error
+    if not len(samples) or rate < 1:
+        reason = "its rate is 0" if len(samples) else "it has no samples"
+        raise unreadable(path, "a WAV file", reason)
+    return rate, samples
 
 
 def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -118,18 +114,9 @@ def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
     return wave.astype(np.float32)
 
 
-def _resampled(wave: NDArray[Any], rate: int, wanted: int) -> NDArray[Any]:
-    from scipy.signal import resample_poly
-
-    shared = gcd(rate, wanted)
-    found = resample_poly(wave, wanted // shared, rate // shared)
-    return np.asarray(found, np.float32)
-
-
 _PERCENTILE = 95
 _MOST_SECONDS = 10.0
 _LEAST_RATE = 1_000
-_INPUT = "spectrogram"
 
 
 def _decide(
@@ -142,24 +129,19 @@ def _decide(
     cut at the end.
     """
     every = [header for found in headers.values() for header in found]
-    rate = _rate(headers["train"])
-    samples = _samples(headers["train"], rate, options.seconds)
-    reader = SoundReader(rate=rate, samples=samples)
-    fit = LogMelFit(_INPUT, reader.name, rate, samples)
-    frames, bands = fit.known_input().shape
-    read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."
-    return Reading(reader, fit, (*_notes(reader, every), read))
-
-
-def _rate(headers: Sequence[SoundHeader]) -> int:
-    counts = Counter(header.rate for header in headers)
+    counts = Counter(header.rate for header in headers["train"])
     rate = min(counts, key=lambda rate: (-counts[rate], rate))
     if rate < _LEAST_RATE:
         raise DataError(
             f"Sounds must have at least {_LEAST_RATE:,} samples a second, but most "
             f"have {rate:,}. Give other data in time as arrays of kind 'sequence'."
         )
-    return rate
+    samples = _samples(headers["train"], rate, options.seconds)
+    reader = SoundReader(rate=rate, samples=samples)
+    fit = LogMelFit("spectrogram", reader.name, rate, samples)
+    frames, bands = fit.known_input().shape
+    read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."
+    return Reading(reader, fit, [*_notes(reader, every), read])
 
 
 def _samples(headers: Sequence[SoundHeader], rate: int, seconds: float | None) -> int:
@@ -186,14 +168,13 @@ def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> list[str]:
         "shorter ones padded with silence."
     ]
     others = sum(header.rate != reader.rate for header in headers)
-    if others:
-        notes.append(
-            f"{others:,} of {len(headers):,} sounds are resampled to the most frequent "
-            f"rate, {reader.rate:,} samples a second."
-        )
-    else:
-        notes.append(f"All sounds have {reader.rate:,} samples a second.")
-    return notes
+    if not others:
+        return [*notes, f"All sounds have {reader.rate:,} samples a second."]
+    return [
+        *notes,
+        f"{others:,} of {len(headers):,} sounds are resampled to the most frequent "
+        f"rate, {reader.rate:,} samples a second.",
+    ]
 
 
 SOUNDS = FolderKind(

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from kscale.data.load_options import Options, at_least
 from kscale.data.preprocessing.scaled import ScaledFit
@@ -91,10 +90,13 @@ class KerasDataset:
         )
 
     def _part(self, item: Input, part: str, x: Any, y: Any) -> RawPart:
-        inputs = cut(x, item.shape[0]) if item.kind == "tokens" else x
-        if item.kind == "vector":
-            inputs, y = x.astype(np.float32), y.astype(np.float32)
-        array = RawArray.of(f"x_{part}", inputs.reshape(len(inputs), *item.shape))
+        if item.kind == "tokens":
+            from keras.utils import pad_sequences  # loaded already
+
+            x = pad_sequences(x, item.shape[0], padding="post", truncating="post")
+        elif item.kind == "vector":
+            x, y = x.astype(np.float32), y.astype(np.float32)
+        array = RawArray.of(f"x_{part}", x.reshape(len(x), *item.shape))
         return RawPart({"x": array}, {self.target.name: RawArray.of(f"y_{part}", y)})
 
     def _loaded(self, **arguments: Any) -> Any:
@@ -114,21 +116,6 @@ class KerasDataset:
                 f"{', '.join(needed)} (Keras removes files there that fail its "
                 "checksum); the environment variable KERAS_HOME names another folder."
             ) from error
-
-
-def cut(texts: Any, length: int) -> NDArray[np.int32]:
-    """Token ids of texts `(examples, length)`, cut or padded with 0 at the end.
-
-    Example:
-
-    >>> cut([[1, 5], [1, 6, 7, 8]], 3).tolist()
-    [[1, 5, 0], [1, 6, 7]]
-    """
-    ids = np.zeros((len(texts), length), np.int32)
-    for row, text in zip(ids, texts, strict=True):
-        kept = text[:length]
-        row[: len(kept)] = kept
-    return ids
 
 
 def _notes(item: Input) -> tuple[str, ...]:

@@ -1,18 +1,21 @@
-"""A user's models as the candidates of a search."""
+"""A user's models as the candidates of a search, and the data that they are given."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kscale.data.dataset import Dataset
+from kscale.data.example_rows import Rows
+from kscale.data.parts import Part
+from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
-from kscale.errors import SpecError
-from kscale.guests.hypermodels.counts import SIZES_FILE
-from kscale.guests.hypermodels.raw_dataset import raw_dataset
+from kscale.errors import DataError, SpecError
 from kscale.guests.hypermodels.user_fit import probe_fit
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_trainer import UserTrainer
@@ -24,6 +27,7 @@ from kscale.tuning.auto_families import AUTO
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import TrainingSetup
 
+SIZES_FILE = "sizes.jsonl"
 _FIRST = 20  # specs looked for before a search begins
 _MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
 _SECONDS_BETWEEN_NOTES = 5.0
@@ -33,12 +37,14 @@ _SECONDS_BETWEEN_NOTES = 5.0
 class UserCandidates:
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
-    The data set is the one that the models are given.
+    The data set is the one that the models are given; the outline holds the
+    hyperparameters at their defaults, with the values that each may have.
     """
 
     models: UserModels
     dataset: Dataset
     pool: DrawnPool
+    outline: list[list[Any]]
     sets_rates = False
 
     @property
@@ -50,21 +56,27 @@ class UserCandidates:
         return self.pool.found
 
     def identity(self) -> dict[str, Any]:
-        """The code, its hyperparameters, and which of them are depth and width."""
         return {
             "code": self.models.digest,
-            "hyperparameters": self.models.outline(),
+            "hyperparameters": self.outline,
             **{f"{name}_knob": knob for name, knob in self.models.knobs.items()},
         }
 
     def description(self) -> dict[str, Any]:
-        """What the hyperparameters may be."""
         return {"hyperparameters": self.models.domains()}
 
     def prepare(self, folder: Path, note: Callable[[str], None], trials: int) -> None:
         """Draw what a search begins with; sizes that a session counted are read."""
-        self.models.counts.read(folder / SIZES_FILE)
-        self.pool.tell = _notes_of_progress(note)
+        noted = time.monotonic()
+
+        def tell(pool: DrawnPool) -> None:
+            nonlocal noted
+            if time.monotonic() - noted >= _SECONDS_BETWEEN_NOTES:
+                noted = time.monotonic()
+                note(f"Counting the sizes of models: {pool.found}.")
+
+        self.models.read(folder / SIZES_FILE)
+        self.pool.tell = tell
         self.pool.some(0, min(trials, _FIRST))
         left_out = sum(self.pool.left_out.values())
         if left_out:
@@ -75,8 +87,7 @@ class UserCandidates:
             )
 
     def keep(self, folder: Path) -> None:
-        """Keep the sizes that were counted, and those that will be."""
-        self.models.counts.keep(folder / SIZES_FILE)
+        self.models.keep(folder / SIZES_FILE)
 
     def draws(self) -> DrawnPool:
         return self.pool
@@ -85,7 +96,7 @@ class UserCandidates:
         return min(asked, len(self.pool)) if self.pool.is_exhausted else asked
 
     def size(self, spec: Spec) -> Size:
-        return self.models.size(spec)
+        return self.models.counted(spec)[0]
 
     def timer(self, engine: Engine, spec: Spec, batch: int) -> Callable[[], Latency]:
         model, _ = self.models.build(spec, seed=1)
@@ -104,45 +115,10 @@ class UserCandidates:
         return UserTrainer(setup, self.models, self.dataset)
 
 
-def _notes_of_progress(note: Callable[[str], None]) -> Callable[[DrawnPool], None]:
-    """What notes how far drawing has come, where drawing takes long."""
-    noted = time.monotonic()
-
-    def seen(pool: DrawnPool) -> None:
-        nonlocal noted
-        if time.monotonic() - noted >= _SECONDS_BETWEEN_NOTES:
-            noted = time.monotonic()
-            note(f"Counting the sizes of models: {pool.found}.")
-
-    return seen
-
-
 def user_candidates(
     request: SearchRequest, dataset: Dataset, budget: Budget, recipe: Recipe
 ) -> UserCandidates:
-    """The candidates that the hypermodel of a request makes.
-
-    Raises:
-        BudgetError: Nothing fits.
-        DataError: The data is larger than memory.
-        SpecError: The hypermodel is none, cannot be imported or makes no model, or an
-            option is one of families.
-    """
-    _check(request, dataset)
-    raw = raw_dataset(dataset)
-    models = UserModels(
-        request.hypermodel, raw.task, request.depth_knob, request.width_knob
-    )
-    models.probe = probe_fit(models, raw, recipe)
-    models.begin()
-    seconds = math.inf if request.time_limit is None else request.time_limit
-    pool = DrawnPool(models, budget, request.seed, _MOST_OF_TIME * seconds)
-    pool.at(0)
-    models.check_knobs()
-    return UserCandidates(models, raw, pool)
-
-
-def _check(request: SearchRequest, dataset: Dataset) -> None:
+    """The candidates that the hypermodel of a request makes, at least one."""
     if request.class_weights != "none" and len(dataset.task.targets) > 1:
         raise SpecError(
             "Keras takes class weights of one target only, but the data has "
@@ -152,9 +128,54 @@ def _check(request: SearchRequest, dataset: Dataset) -> None:
         raise SpecError(
             f"Give a hypermodel or a family, not both (`{request.family[0]}`)."
         )
-    if request.settings or request.search:
-        name = request.settings or request.search
+    for name in request.settings or request.search:
         raise SpecError(
-            f"`{next(iter(name))}` cannot be set or searched: the hyperparameters of a "
-            "hypermodel are its code's."
+            f"`{name}` cannot be set or searched: the hyperparameters of a hypermodel "
+            "are its code's."
         )
+    raw = raw_dataset(dataset)
+    knobs = (request.depth_knob, request.width_knob)
+    models = UserModels(request.hypermodel, raw.task, *knobs)
+    if not models.has_default_fit:
+        models.probe = probe_fit(models, raw, recipe)
+    outline = models.begin()
+    seconds = math.inf if request.time_limit is None else request.time_limit
+    pool = DrawnPool(models, budget, request.seed, _MOST_OF_TIME * seconds)
+    pool.at(0)
+    models.check_knobs()
+    return UserCandidates(models, raw, pool, outline)
+
+
+def raw_dataset(dataset: Dataset) -> Dataset:
+    """A data set with the inputs of its source, and targets in the user's unit.
+
+    Token ids, log-mel frames and prepared columns stay what a network takes.
+    """
+    parts: dict[str, Any] = {
+        name: Part(_raw_inputs(dataset, part), part.targets)
+        for name, part in dataset.parts.items()
+    }
+    preprocessing = {
+        name: replace(item, scaling=Scaling()) if isinstance(item, Scaled) else item
+        for name, item in dataset.preprocessing.items()
+    }
+    return replace(dataset, preprocessing=preprocessing, target_scaling={}, **parts)
+
+
+def _raw_inputs(dataset: Dataset, part: Part) -> dict[str, Rows]:
+    """Inputs of a part: fractions as the source has them, whole numbers restored."""
+    found: dict[str, Rows] = {}
+    for name, array in part.inputs.items():
+        if not isinstance(array, np.ndarray):
+            raise DataError(
+                "A hypermodel is trained on arrays in memory, but the data is larger; "
+                "search a family, or take fewer examples."
+            )
+        scaling = dataset.input_scaling.get(name, Scaling())
+        if scaling.is_identity:
+            found[name] = array
+        elif name in part.raw:
+            found[name] = part.raw[name][:]
+        else:  # of a source of whole numbers, such as pixels
+            found[name] = np.rint(scaling.invert(array))
+    return found

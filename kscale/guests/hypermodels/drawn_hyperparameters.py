@@ -20,11 +20,8 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
 
     The values are those that the model depends on, and no others: neither inactive
     conditional ones nor those of a layer that this model does not have. Each is drawn
-    as KerasTuner samples it (`linear`, `log`, ...), from the seed and its name.
-
-    Args:
-        seed: Decides what is drawn; None for the defaults.
-        values: Values that are decided already.
+    as KerasTuner samples it (`linear`, `log`, ...), from the seed and its name; without
+    a seed it is the default. Given values are not drawn.
 
     Attributes:
         asked: Hyperparameters that were asked for, in order.
@@ -41,27 +38,27 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
         """Draw a value first; KerasTuner would take the default."""
         name = hyperparameter.name
-        is_active = self.is_active(hyperparameter)
-        if is_active and name not in self.values:
-            self.values[name] = self.drawn(hyperparameter)
-        if is_active and all(name != other.name for other in self.asked):
-            self.asked.append(hyperparameter)
+        if self.is_active(hyperparameter):
+            if name not in self.values:
+                self.values[name] = self.drawn(hyperparameter)
+            if all(name != other.name for other in self.asked):
+                self.asked.append(hyperparameter)
         return super()._register(hyperparameter, overwrite)
 
     def drawn(self, hyperparameter: Any) -> Value:
         """The value of a hyperparameter that has none yet."""
         if self.seed is None:
-            return plain(hyperparameter.default)
+            return _plain(hyperparameter.default)
         seed = derived_seed(self.seed, "hyperparameter", hyperparameter.name)
-        return plain(hyperparameter.random_sample(seed))
+        return _plain(hyperparameter.random_sample(seed))
 
     @property
     def in_order(self) -> Values:
         """Names and values that were asked for."""
-        return tuple((each.name, plain(self.values[each.name])) for each in self.asked)
+        return tuple((each.name, _plain(self.values[each.name])) for each in self.asked)
 
 
-def plain(value: Any) -> Value:
+def _plain(value: Any) -> Value:
     """A value without NumPy's types, which JSON does not know."""
     found: Value = value.item() if hasattr(value, "item") else value
     return found
@@ -69,10 +66,10 @@ def plain(value: Any) -> Value:
 
 def domain_of(hyperparameter: Any) -> list[Value]:
     """Values that a hyperparameter may have: all, or both ends of a range."""
-    config = hyperparameter.get_config()
-    if "min_value" in config:
-        return [plain(config["min_value"]), plain(config["max_value"])]
-    return [plain(value) for value in hyperparameter.values]
+    ends = hyperparameter.get_config()
+    if "min_value" in ends:
+        return [_plain(ends["min_value"]), _plain(ends["max_value"])]
+    return [_plain(value) for value in hyperparameter.values]
 
 
 def knob_name(name: str, value: Value, shown: Mapping[str, str]) -> str:

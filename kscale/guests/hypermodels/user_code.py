@@ -1,5 +1,6 @@
-"""A user's code: imported by name, and where it fails."""
+"""A user's code: imported by name, digested, and where it fails."""
 
+import ast
 import importlib
 import inspect
 import sys
@@ -7,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +16,14 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kscale.errors import SpecError, TrialError, reason_of, unknown_name
+from kscale.errors import SpecError, TrialError, missing_path, reason_of, unknown_name
 
-LIBRARIES = ("site-packages", "dist-packages", "<frozen")
-HERE = Path(__file__).parents[2]
-_INSTALLED = (f"{HERE}/", sys.base_prefix)
+_LIBRARIES = (
+    "site-packages",
+    "dist-packages",
+    "<frozen",
+    f"{Path(__file__).parents[2]}/",
+)
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,8 @@ class UserCode:
     folder: Path | None = None
 
     def importable(self) -> AbstractContextManager[None]:
-        """A context in which modules in the folder are found.
-
-        Raises:
-            TrialError: The code ended the program.
-        """
+        """A context in which modules in the folder are found, and an end of the program
+        by the code is a `TrialError`."""
         return _running(self.folder)
 
     def objects(self) -> dict[str, Any]:
@@ -47,31 +49,61 @@ class UserCode:
             and not str(each.__module__).startswith("keras")
         }
 
+    def digest(self) -> str:
+        """A digest of the code of the hypermodel; empty if it has no source.
+
+        Digested are its file and all modules in the same folder, or below it, that the
+        file or one of these names in an `import`, at the top or inside a function.
+        """
+        item: Any = type(self.hypermodel)
+        if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
+            item = inspect.unwrap(self.hypermodel.build)
+        try:
+            file, module = inspect.getsourcefile(item), getattr(item, "__module__", "")
+            if file is None or not Path(file).is_file():
+                contents = [inspect.getsource(item).encode()]
+            else:
+                root = _root_of(file, module)
+                new, found = {Path(file).resolve(), *_named(root, module)}, set[Path]()
+                while new:
+                    found |= new
+                    new = {each for p in new for each in _imports(p, root)} - found
+                contents = [path.read_bytes() for path in found]
+        except (TypeError, OSError, IndexError):
+            return ""
+        return blake2b(b"\0".join(sorted(contents)), digest_size=8).hexdigest()
+
 
 def load_hypermodel(source: Any) -> UserCode:
-    """A hypermodel.
+    """A hypermodel, or a `SpecError` that says why there is none.
 
     Args:
         source: `module:name` of something that is imported, the current folder first,
             or `path/to/file.py:name`, the folder of the file (or of its outermost
             package) first; or an object: a `keras_tuner.HyperModel`, a class of them
             that needs no arguments, or a function `build(hp)`.
-
-    Raises:
-        SpecError: The source is no hypermodel, or the module cannot be imported.
     """
     if not isinstance(source, str):
         return UserCode(*_hypermodel(source, ""))
-    module, found = _imported(source)
+    module_name, _, attribute = source.rpartition(":")
+    if not (module_name and attribute):
+        raise SpecError(
+            "A hypermodel is named MODULE:NAME, for example my_models:build, not "
+            f"{source!r}."
+        )
+    module = _module(*_place(module_name))
+    found = vars(module)
+    if attribute not in found:
+        known = [n for n, v in found.items() if callable(v) and not n.startswith("_")]
+        raise SpecError(unknown_name(f"name in {module_name}", attribute, known))
     with _running(Path.cwd()):
-        name, made = _hypermodel(found, f"{module.__name__}:{source.split(':')[-1]}")
-    return UserCode(name, made, root_of(module.__file__, module.__name__))
+        made = _hypermodel(found[attribute], f"{module.__name__}:{attribute}")
+    file = module.__file__
+    return UserCode(*made, _root_of(file, module.__name__) if file else None)
 
 
-def root_of(file: str | None, module: str) -> Path | None:
+def _root_of(file: str, module: str) -> Path:
     """The folder in which a module is found by its name."""
-    if file is None:
-        return None
     path = Path(file).resolve()
     return path.parents[module.count(".") + (path.name == "__init__.py")]
 
@@ -85,31 +117,15 @@ def _hypermodel(found: Any, name: str) -> tuple[str, keras_tuner.HyperModel]:
                 f"{found.__name__}() cannot be made: "
                 f"{reason_of(error)}{place_of(error)}."
             ) from error
-    if isinstance(found, keras_tuner.HyperModel):
-        return name or _name_of(type(found)), found
-    if not callable(found) or inspect.isclass(found):
+    is_function = callable(found) and not inspect.isclass(found)
+    if not isinstance(found, keras_tuner.HyperModel) and not is_function:
         raise SpecError(
             "A hypermodel is a keras_tuner.HyperModel or a function build(hp), but "
             f"{name or 'this'} is {found!r}."
         )
+    called = found if hasattr(found, "__qualname__") else type(found)
     made = keras_tuner.src.engine.hypermodel.get_hypermodel(found)
-    return name or _name_of(found), made
-
-
-def _imported(name: str) -> tuple[ModuleType, Any]:
-    module_name, _, attribute = name.rpartition(":")
-    if not (module_name and attribute):
-        raise SpecError(
-            f"A hypermodel is named MODULE:NAME, for example my_models:build, not "
-            f"{name!r}."
-        )
-    module = _module(*_place(module_name))
-    if not hasattr(module, attribute):
-        known = [
-            n for n, v in vars(module).items() if callable(v) and not n.startswith("_")
-        ]
-        raise SpecError(unknown_name(f"name in {module_name}", attribute, known))
-    return module, getattr(module, attribute)
+    return name or f"{called.__module__}:{called.__qualname__}", made
 
 
 def _place(named: str) -> tuple[str, Path, Path | None]:
@@ -120,7 +136,7 @@ def _place(named: str) -> tuple[str, Path, Path | None]:
     if not path.exists():
         path = path.with_name(f"{path.name}.py")
     if not path.exists():
-        raise SpecError(f"There is no file {named}.")
+        raise SpecError(missing_path(named))
     root, name = path.parent, path.stem
     while (root / "__init__.py").exists():
         root, name = root.parent, f"{root.name}.{name}"
@@ -171,29 +187,20 @@ def _running(*folders: Path | None) -> Iterator[None]:
                 sys.path.remove(each)
 
 
-def _name_of(item: Any) -> str:
-    called = item if hasattr(item, "__qualname__") else type(item)
-    return f"{called.__module__}:{called.__qualname__}"
-
-
 def place_of(error: BaseException | None) -> str:
     """Where a user's code failed: ` (my_models.py, line 7)`; empty if not known."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    for frame in reversed(frames):
-        is_library = any(part in frame.filename for part in LIBRARIES)
-        if not is_library and not frame.filename.startswith(_INSTALLED):
-            return f" ({frame.filename}, line {frame.lineno})"
+    for file, line, *_ in reversed(frames):
+        if not _is_library(file) and not file.startswith(sys.base_prefix):
+            return f" ({file}, line {line})"
     return ""
 
 
 @contextmanager
 def known_objects(hypermodel: str | None) -> Iterator[None]:
-    """A context in which Keras knows the classes and functions of a user's module.
-
-    The module is that of `MODULE:NAME`; there is none where the name is None.
-    """
+    """A context in which Keras knows what the module of a `MODULE:NAME` defines."""
     if hypermodel is None:
         yield
         return
@@ -209,3 +216,35 @@ def known_objects(hypermodel: str | None) -> Iterator[None]:
     finally:
         known.clear()
         known.update(before)
+
+
+def _is_library(file: str) -> bool:
+    return any(part in file for part in _LIBRARIES)
+
+
+def _imports(file: Path, root: Path) -> Iterator[Path]:
+    """Files of the user that a file imports."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError):
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _named(root, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = file.parents[node.level - 1] if node.level else root
+            for alias in node.names:
+                yield from _named(base, f"{node.module or ''}.{alias.name}")
+
+
+def _named(folder: Path, name: str) -> Iterator[Path]:
+    """Files of the user that importing a name executes."""
+    files = [folder / "__init__.py"]
+    for part in filter(None, name.split(".")):
+        files.append(folder / f"{part}.py")
+        folder /= part
+        files.append(folder / "__init__.py")
+    for file in files:
+        if file.is_file() and not _is_library(str(file)):
+            yield file.resolve()

@@ -1,23 +1,28 @@
-"""The call of a user's `fit`, as KerasTuner makes it."""
+"""A user's training: compiled, called as KerasTuner calls `fit`, and followed."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
-import keras_tuner
 
+from kscale.building.models import Schedule
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
+from kscale.engine.base import Outputs
+from kscale.engine.progress import Progress, progress_in
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.schedule import make_optimizer
+from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
+from kscale.engine.tensorflow.compiling import make_optimizer
 from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs
-from kscale.guests.hypermodels.watching import Watch
 from kscale.naming import single_or_named
 from kscale.task.tasks import Target
+from kscale.tuning.trainer import RunningTraining
 
 _REFUSED = re.compile(
     r"(?:multiple values for (?:keyword )?argument|unexpected keyword argument) "
@@ -35,28 +40,115 @@ def compile_user_model(
     learning_rate: float,
     outputs: UserOutputs,
 ) -> None:
-    """Compile a built model that the user did not compile, with the recipe's optimizer.
-
-    The learning rate is the largest of the schedule.
-    """
+    """Compile a built model that the user did not compile, as the recipe says."""
     are_logits = outputs.are_logits(model)
-    losses = {
-        target.name: _loss_of(
-            target, outputs.numbers[target.name], are_logits[target.name]
-        )
-        for target in dataset.task.targets
-    }
+
+    def loss_of(target: Target) -> Any:
+        loss = target.head.loss
+        if not target.head.is_named:
+            return getattr(keras.losses, loss.name)(**loss.arguments)
+        is_logit = are_logits[target.name]
+        if outputs.numbers[target.name] == 1:
+            return keras.losses.BinaryCrossentropy(from_logits=is_logit)
+        arguments = {**loss.arguments, "from_logits": is_logit}
+        return getattr(keras.losses, loss.name)(**arguments)
+
+    losses = {target.name: loss_of(target) for target in dataset.task.targets}
     optimizer = make_optimizer(recipe, len(dataset.train), learning_rate, _WEIGHT_DECAY)
     model.compile(optimizer, loss=outputs.join(losses))
 
 
-def _loss_of(target: Target, numbers: int, is_logit: bool) -> keras.Loss:
-    if numbers == 1 and target.head.is_named:
-        return keras.losses.BinaryCrossentropy(from_logits=is_logit)
-    loss = target.head.loss
-    logits = {"from_logits": is_logit} if target.head.is_named else {}
-    made: keras.Loss = getattr(keras.losses, loss.name)(**{**loss.arguments, **logits})
-    return made
+class Watch(keras.callbacks.Callback):
+    """Follows a training through the callbacks that a user's `fit` passes on.
+
+    A training goes on from a checkpoint: the calls of `model.fit` that had ended train
+    no epoch, and the interrupted call starts at the epoch that follows, by an attribute
+    that Keras' BackupAndRestore sets too. (That callback knows of one call only, and a
+    kill while it writes repeats an epoch or leaves an unreadable file.) The order of
+    the examples and the memory of other callbacks begin anew.
+
+    Attributes:
+        calls: How often `model.fit` was called with this callback.
+        rate: The learning rate of the first step; None as long as nothing is heard.
+        start: The checkpoint to go on from, if any.
+    """
+
+    def __init__(
+        self,
+        training: RunningTraining,
+        outputs: Callable[[keras.Model], Outputs],
+        asked: float,
+    ) -> None:
+        super().__init__()
+        self.training = training
+        self.outputs = outputs
+        self.asked = asked
+        self.calls = 0
+        self.rate: float | None = None
+        self.start = training.assignment.start or Path()
+        training.begin(progress_in)  # the weights wait for the optimizer
+        self._kept = len(training.progress.fits)  # calls that are on disk
+        self._first = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Go on where the training was."""
+        self.calls += 1
+        if self.calls == 1:
+            self.rate = first_rate(self.model.optimizer, self.asked)
+        self._first = self._next_epoch()
+        if self._kept:
+            self.model._initial_epoch = self._first or None
+
+    def _next_epoch(self) -> int:
+        """The first epoch that this call of `model.fit` has to train."""
+        fits = self.training.progress.fits
+        if self.calls < self._kept:
+            return int(self.params["epochs"])
+        if self.calls > self._kept:
+            fits.append(0)
+            return 0
+        optimizer = self.model.optimizer
+        if optimizer is not None and not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        self.load(self.model, optimizer)
+        return fits[-1]
+
+    def load(self, model: keras.Model, optimizer: Any = None) -> None:
+        """Set the variables of the checkpoint to go on from."""
+        if load_checkpoint(self.start, model, optimizer) is None:
+            raise RuntimeError(f"{self.start} is damaged or of another model")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Score the epoch; end a training without a finite loss, or without time."""
+        if epoch < self._first or self.calls < self._kept:
+            raise RuntimeError(f"the training went back to epoch {epoch + 1}")
+        loss = (logs or {}).get("loss")
+        outputs = self.outputs(self.model)
+        self.training.add_epoch(None if loss is None else float(loss), outputs)
+        if self.calls:
+            self.training.progress.fits[-1] = epoch + 1
+            is_last = epoch + 1 >= (self.params or {}).get("epochs", 0)
+            self.training.keep(self.write, is_last)
+
+    def write(self, path: Path, progress: Progress) -> None:
+        """Write a checkpoint of the model as it is now."""
+        save_checkpoint(path, self.model, self.model.optimizer, progress)
+
+
+def first_rate(optimizer: Any, asked: float) -> float:
+    """The learning rate of an optimizer before its first step.
+
+    It is the rate asked for where the optimizer has the same in 32 bits, or none that
+    is a number, and for a schedule of kscale's, whose first rate is not its largest.
+    """
+    if isinstance(getattr(optimizer, "_learning_rate", None), Schedule):
+        return asked
+    try:
+        rate = float(f"{float(optimizer.learning_rate):.6g}")
+    except (AttributeError, TypeError, ValueError):
+        return asked
+    is_other = 0 < rate < math.inf and not math.isclose(rate, asked, rel_tol=1e-5)
+    return rate if is_other else asked
 
 
 def call_fit(
@@ -65,35 +157,30 @@ def call_fit(
     model: Any,
     dataset: Dataset,
     recipe: Recipe,
+    labels: Callable[[Mapping[str, Any]], Any] = single_or_named,
     watch: Watch | None = None,
     class_weights: Mapping[str, Any] | None = None,
     most: int | None = None,
-    outputs: UserOutputs | None = None,
 ) -> None:
     """Let the user's `fit` train a model: `fit(hp, model, x, y, **kwargs)`.
 
     Arguments that the user's code decides (`model.fit(*args, epochs=20, **kwargs)`), or
-    does not take, are left out.
+    does not take, are left out. An argument is refused before anything is trained: an
+    error of the same words that comes later is an error of the training.
 
     Args:
         models, hp, model: The compiled model, and what it was built from.
-        dataset, recipe: What the model trains and validates on, epochs and batches.
+        dataset, recipe: What the model trains on, epochs and batches.
+        labels: The form in which the model takes targets by name.
         watch: A callback to pass on.
         class_weights: As `class_weights_of` gives them.
         most: Most examples of each part.
-        outputs: Outputs of the model, in whose form targets are given.
     """
 
     def pair(part: Part) -> tuple[Any, Any]:
-        """Inputs and labels of a part: an array, or arrays by name."""
-        labels = {name: rows[:most] for name, rows in part.targets.items()}
         inputs = {name: rows[:most] for name, rows in part.inputs.items()}
-        wanted = (
-            single_or_named(labels)
-            if outputs is None
-            else outputs.labels(model, labels)
-        )
-        return single_or_named(inputs), wanted
+        targets = {name: rows[:most] for name, rows in part.targets.items()}
+        return single_or_named(inputs), labels(targets)
 
     given: dict[str, Any] = {
         "epochs": recipe.epochs,
@@ -107,34 +194,18 @@ def call_fit(
     known = inspect.signature(models.hypermodel.fit).parameters
     if all(each.kind is not each.VAR_KEYWORD for each in known.values()):
         given = {name: value for name, value in given.items() if name in known}
-    _call(models, given, watch, hp, model, *pair(dataset.train))
-
-
-def _call(
-    models: UserModels,
-    given: dict[str, Any],
-    watch: Watch | None,
-    hp: Any,
-    model: Any,
-    *data: Any,
-) -> None:
-    """Call `fit` with the arguments that it does not refuse.
-
-    An argument is refused before anything is trained: an error of the same words that
-    comes later is an error of the training.
-    """
+    data = pair(dataset.train)
     while True:
         taken = {name: v for name, v in given.items() if name not in models.refused}
         try:
             with models.importable():
                 models.hypermodel.fit(hp, model, *data, **taken)
+            return
         except TypeError as error:
             refused = _REFUSED.search(str(error))
             if refused is None or refused[1] not in taken or _is_begun(model, watch):
                 raise
             models.refused.add(refused[1])
-        else:
-            return
 
 
 def _is_begun(model: Any, watch: Watch | None) -> bool:
@@ -154,21 +225,11 @@ class _NoModel:
         return (lambda *args, **kwargs: None) if name in _BEFORE_TRAINING else None
 
 
-def has_default_fit(models: UserModels) -> bool:
-    """Whether the user left `fit` as KerasTuner has it."""
-    return type(models.hypermodel).fit is keras_tuner.HyperModel.fit
-
-
 def probe_fit(
     models: UserModels, dataset: Dataset, recipe: Recipe
-) -> Callable[[DrawnHyperParameters], None] | None:
+) -> Callable[[DrawnHyperParameters], None]:
     """A function that asks a user's `fit` for its hyperparameters, so that they are
-    drawn too; None for the `fit` of KerasTuner.
-
-    `fit` is called as far as it comes without a model.
-    """
-    if has_default_fit(models):
-        return None
+    drawn too: `fit` is called as far as it comes without a model."""
 
     def probe(hp: DrawnHyperParameters) -> None:
         try:

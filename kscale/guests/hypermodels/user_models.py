@@ -1,13 +1,15 @@
 """A user's models as something to draw from: what a family is to a search."""
 
+import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
+import keras_tuner
+import msgspec
 
 from kscale.errors import SpecError, TrialError, unknown_name
-from kscale.guests.hypermodels.code_digest import digest_of
-from kscale.guests.hypermodels.counts import Counted, Counts
 from kscale.guests.hypermodels.drawn_hyperparameters import (
     RESERVED,
     DrawnHyperParameters,
@@ -19,25 +21,33 @@ from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
 from kscale.guests.sizes.weightless import count_build
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
+from kscale.runs.folder import write_atomically
 from kscale.search.contract import derived_seed
 from kscale.search.drawn import Drawn
 from kscale.task.tasks import Task
+
+logger = logging.getLogger(__name__)
+
+
+class _Line(msgspec.Struct):
+    """A line of the file of sizes: the seed and the index of a draw, what it gave."""
+
+    seed: int
+    draw: int
+    drawn: Drawn
 
 
 class UserModels:
     """The models of a hypermodel, for a task.
 
-    Args:
-        hypermodel: As `load_hypermodel` takes it.
-        task: What the models must take in and put out.
-        depth_knob, width_knob: Hyperparameters that reports show as depth and width;
-            without them those of the names `depth` and `width`, if they are whole.
+    Reports show the hyperparameters `depth_knob` and `width_knob` as depth and width;
+    without them those of the names `depth` and `width`, if they are whole.
 
     Attributes:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
         refused: Arguments that the user's `fit` does not take.
-        importable: In its context the modules beside the user's are found.
+        has_default_fit: Whether the user left `fit` as KerasTuner has it.
     """
 
     def __init__(
@@ -50,36 +60,57 @@ class UserModels:
         code = load_hypermodel(hypermodel)
         self.name, self.hypermodel = code.name, code.hypermodel
         self.importable = code.importable
-        self.digest = digest_of(self.hypermodel)
+        self.digest = code.digest()
+        self.has_default_fit = type(code.hypermodel).fit is keras_tuner.HyperModel.fit
         self.task = task
         self.knobs = {"depth": depth_knob or "depth", "width": width_knob or "width"}
         self.probe: Callable[[DrawnHyperParameters], None] | None = None
-        self.counts = Counts()
         self.refused: set[str] = set()
         self._tree: dict[Values, Any] = {}  # by values so far, what is asked for next
-        self._counted: dict[Values, Counted] = {}
-        self._specs: dict[Spec, Counted] = {}
-        self._outline: dict[str, list[Value]] = {}
+        self._by_values: dict[Values, Drawn] = {}
+        self._by_draw: dict[tuple[int, int], Drawn] = {}
+        self._by_spec: dict[Spec, Drawn] = {}
+        self._sizes: Path | None = None
 
     def draw(self, seed: int, index: int) -> Drawn:
         """A draw; the first one has the default of every hyperparameter."""
-        counted = self.counts.by_draw.get((seed, index))
-        if counted is None:
-            drawn = derived_seed(seed, "draw", index) if index else None
-            counted = self._known(drawn) or self._count(drawn)
-            self.counts.add(seed, index, counted)
-        spec = self._spec(counted.values)
-        self._specs[spec] = counted
-        return Drawn(spec, counted.size, counted.reason, counted.unknown)
+        drawn = self._by_draw.get((seed, index))
+        if drawn is None:
+            place = derived_seed(seed, "draw", index) if index else None
+            drawn = self._known(place) or self._count(place)
+            self._by_draw[seed, index] = drawn
+            if self._sizes is not None:
+                with self._sizes.open("ab") as file:
+                    file.write(_line(seed, index, drawn))
+        self._by_spec[drawn.spec] = drawn
+        return drawn
 
-    def begin(self) -> None:
-        """Build abstractly at the defaults, whatever an earlier session counted."""
+    def read(self, path: Path) -> None:
+        """Take sizes that an earlier session counted, as far as lines are whole."""
+        lines = path.read_bytes().split(b"\n") if path.is_file() else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                read = msgspec.json.decode(line or b"null", type=_Line | None)
+            except msgspec.MsgspecError as error:
+                logger.warning(
+                    "%s, line %d is damaged and counted again: %s", path, number, error
+                )
+            else:
+                if read is not None:
+                    self._by_draw.setdefault((read.seed, read.draw), read.drawn)
+
+    def keep(self, path: Path) -> None:
+        """Write all sizes to a file now, and from now on what is counted."""
+        lines = [_line(*key, drawn) for key, drawn in self._by_draw.items()]
+        write_atomically(path, b"".join(lines))
+        self._sizes = path
+
+    def begin(self) -> list[list[Any]]:
+        """Build abstractly at the defaults, whatever an earlier session counted; the
+        hyperparameters of this model, with the values that each may have."""
         self._count(None)
-        self._outline = {each.name: domain_of(each) for each in self._tree.values()}
-
-    def outline(self) -> list[list[Any]]:
-        """Hyperparameters at their defaults, with the values that each may have."""
-        return [[name, values] for name, values in self._outline.items()]
+        outline = {asked.name: domain_of(asked) for asked in self._tree.values()}
+        return [[name, values] for name, values in outline.items()]
 
     def domains(self) -> dict[str, list[Value]]:
         """Values that each knob seen so far may have: all, or both ends of a range."""
@@ -92,7 +123,6 @@ class UserModels:
     def check_knobs(self) -> None:
         """Raise unless depth and width are hyperparameters of the draws, and whole."""
         seen = {asked.name: asked.default for asked in self._tree.values()}
-        seen |= {n: v for c in self.counts.by_draw.values() for n, v in c.values}
         for what, name in self.knobs.items():
             if name == what:
                 continue
@@ -104,44 +134,20 @@ class UserModels:
                     f"{seen[name]!r}."
                 )
 
-    def size(self, spec: Spec) -> Size:
-        """Exact size of a spec.
-
-        Raises:
-            SpecError: The spec makes no model.
-        """
-        size = self._made(spec).size
-        if size is None:
-            raise SpecError(self._made(spec).reason)
-        return size
-
-    def unknown(self, spec: Spec) -> tuple[str, ...]:
-        """Layers of unknown FLOPs."""
-        return self._made(spec).unknown
-
-    def _made(self, spec: Spec) -> Counted:
-        if spec not in self._specs:
-            self._specs[spec] = self._count(None, self.values(spec))
-        return self._specs[spec]
-
-    def learning_rate(self, spec: Spec, is_compiled: bool) -> float:
-        """The hyperparameter `learning_rate`; without it 0.001, or 0 (not known) of a
-        model that the user compiles."""
-        rate = dict(spec.knobs).get("learning_rate")
-        if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
-            return float(rate)
-        return 0.0 if is_compiled else 0.001
+    def counted(self, spec: Spec) -> tuple[Size, tuple[str, ...]]:
+        """Exact size of a spec, and its layers of unknown FLOPs."""
+        if spec not in self._by_spec:
+            self._by_spec[spec] = self._count(None, self.values(spec))
+        drawn = self._by_spec[spec]
+        if drawn.size is None:
+            raise SpecError(drawn.reason)
+        return drawn.size, drawn.unknown
 
     def build(self, spec: Spec, seed: int) -> tuple[keras.Model, Any]:
-        """The model of a spec with new weights, and its hyperparameters.
-
-        Raises:
-            SpecError: The spec makes no model.
-        """
+        """The model of a spec with new weights, and its hyperparameters."""
         keras.utils.set_random_seed(seed)
         # A training may ask for hyperparameters that the probe did not come to.
-        drawn = derived_seed(0, "fit", spec.knobs)
-        hp = DrawnHyperParameters(drawn, self.values(spec))
+        hp = DrawnHyperParameters(derived_seed(0, "fit", spec.knobs), self.values(spec))
         with self.importable():
             model = self.hypermodel.build(hp)
         if not isinstance(model, keras.Model):
@@ -153,25 +159,21 @@ class UserModels:
         names = dict(self.knobs) | {f"{name}_": name for name in RESERVED}
         return {names.get(knob, knob): value for knob, value in spec.knobs}
 
-    def _spec(self, values: Values) -> Spec:
-        knobs = {self._knob(name, value): value for name, value in values}
-        return Spec(self.name, tuple(sorted(knobs.items())))
-
     def _knob(self, name: str, value: Value) -> str:
         return knob_name(name, value, {name: knob for knob, name in self.knobs.items()})
 
-    def _known(self, seed: int | None) -> Counted | None:
-        """The model of a draw that takes the way of an earlier draw; none is built."""
+    def _known(self, seed: int | None) -> Drawn | None:
+        """What a draw gives that goes the way of an earlier draw; nothing is built."""
         hp = DrawnHyperParameters(seed)
         values: Values = ()
-        while values not in self._counted and values in self._tree:
+        while values not in self._by_values and values in self._tree:
             asked = self._tree[values]
             values = (*values, (asked.name, hp.drawn(asked)))
-        return self._counted.get(values)
+        return self._by_values.get(values)
 
     def _count(
         self, seed: int | None, values: Mapping[str, Value] | None = None
-    ) -> Counted:
+    ) -> Drawn:
         """Build abstractly, and remember what was asked for on the way."""
         hp = DrawnHyperParameters(seed, values)
 
@@ -180,17 +182,25 @@ class UserModels:
             hp = DrawnHyperParameters(seed, values)
             return self.hypermodel.build(hp)
 
+        size, reason, unknown = None, "", tuple[str, ...]()
         try:
             with self.importable():
-                found = count_build(build, self.task)
+                counted = count_build(build, self.task)
         except (SpecError, TrialError) as error:
             reason = f"{error}".rstrip(".") + place_of(error.__cause__)
-            counted = Counted(hp.in_order, reason=reason)
         else:
+            size, unknown = counted.size, counted.unknown
             if self.probe is not None:
                 self.probe(hp)
-            counted = Counted(hp.in_order, found.size, found.unknown)
+        found = hp.in_order
         for place, asked in enumerate(hp.asked):
-            self._tree[counted.values[:place]] = asked
-        self._counted[counted.values] = counted
-        return counted
+            self._tree[found[:place]] = asked
+        knobs = {self._knob(name, value): value for name, value in found}
+        spec = Spec(self.name, tuple(sorted(knobs.items())))
+        drawn = Drawn(spec, size, reason, unknown)
+        self._by_values[found] = drawn
+        return drawn
+
+
+def _line(seed: int, draw: int, drawn: Drawn) -> bytes:
+    return msgspec.json.encode(_Line(seed, draw, drawn)) + b"\n"

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.scaling import Scaling
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.errors import TrialError
 from kscale.guests.network_outputs import network_output
 from kscale.task.tasks import Target, Task
@@ -49,23 +50,15 @@ class UserOutputs:
 
     @classmethod
     def of(cls, model: keras.Model, given: Any, task: Task) -> "UserOutputs":
-        """Outputs with the names of targets are theirs; others come in their order.
-
-        Args:
-            model: The model, which may name its outputs.
-            given: What the model gave for any inputs.
-            task: The targets.
-
-        Raises:
-            TrialError: The outputs do not suit the targets in number, names or shapes.
-        """
+        """What a model gave for any inputs: outputs with the names of targets are
+        theirs, others come in their order; a `TrialError` if they do not suit."""
         names = _order_of(tuple(each.name for each in task.targets), model, given)
         form = 0 if len(names) == 1 else keras.tree.map_structure(lambda _: 0, given)
         outputs = cls(task, names, form)
-        found = outputs.split(given)
+        shapes = {n: tuple(each.shape) for n, each in outputs.split(given).items()}
         for target in task.targets:
-            check_shape(target, tuple(found[target.name].shape))
-        numbers = {name: math.prod(each.shape[1:]) for name, each in found.items()}
+            _check_shape(target, shapes[target.name])
+        numbers = {name: math.prod(shape[1:]) for name, shape in shapes.items()}
         return replace(outputs, numbers=numbers)
 
     def split(self, given: Any) -> dict[str, Any]:
@@ -83,40 +76,37 @@ class UserOutputs:
         The compiled loss says so, or the last layer has no softmax. A loss on
         probabilities counts where the last layer says nothing.
         """
-        ends = [_maker_of(tensor) for tensor in getattr(model, "outputs", None) or ()]
+        tensors = getattr(model, "outputs", None) or [None] * len(self.names)
+        ends = dict(zip(self.names, map(_maker_of, tensors), strict=False))
         whole = model if len(self.names) == 1 else None
         return {
-            name: _is_logit(self._loss(model, place), _at(ends, place) or whole)
-            for place, name in enumerate(self.names)
+            name: _is_logit(loss, ends.get(name) or whole)
+            for name, loss in self._losses(model).items()
         }
 
-    def _loss(self, model: keras.Model, place: int) -> Any:
-        """The compiled loss of a target."""
-        losses: Any = getattr(model, "loss", None) if model.compiled else None
-        if isinstance(losses, Mapping):
-            outputs = getattr(model, "output_names", self.names)
-            name = self.names[place]
-            return losses.get(name, losses.get(_at(outputs, place)))
-        if isinstance(losses, list | tuple):
-            return _at(losses, place)
-        return losses
+    def _losses(self, model: keras.Model) -> dict[str, Any]:
+        """The compiled losses by target."""
+        given: Any = getattr(model, "loss", None) if model.compiled else None
+        if isinstance(given, Mapping):
+            names = zip_longest(self.names, getattr(model, "output_names", ()))
+            return {name: given.get(name, given.get(own)) for name, own in names}
+        each = given if isinstance(given, list | tuple) else [given] * len(self.names)
+        return dict(zip_longest(self.names, each[: len(self.names)]))
 
     def labels(self, model: keras.Model, targets: Mapping[str, Any]) -> Any:
         """Targets as the model is trained on them, in the form of its outputs.
 
         Classes are numbers, or one-hot rows where the compiled loss compares with
         these; values are scaled if the outputs of the model are.
-
-        Args:
-            model: The compiled model.
-            targets: By name, labels as a data set holds them.
         """
-        found = {}
+        found = dict(targets)
         exclusive = {each.name: each.head.is_exclusive for each in self.task.targets}
-        for place, name in enumerate(self.names):
-            found[name] = targets[name]
-            loss, numbers = _letters_of(self._loss(model, place)), self.numbers[name]
-            is_row = loss in _ONE_HOT_LOSSES or (loss in _BINARY_LOSSES and numbers > 1)
+        for name, loss in self._losses(model).items():
+            called = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
+            letters = (called or type(loss).__name__).replace("_", "").lower()
+            numbers = self.numbers[name]
+            is_row = letters in _ONE_HOT_LOSSES
+            is_row |= letters in _BINARY_LOSSES and numbers > 1
             if is_row and exclusive[name]:
                 found[name] = np.eye(numbers, dtype=np.float32)[targets[name]]
             elif name in self.scalings:
@@ -128,20 +118,12 @@ class UserOutputs:
         found, are_logits = self.split(given), self.are_logits(model)
         read = {}
         for target in self.task.targets:
-            name, array = target.name, np.asarray(found[target.name], np.float32)
+            array = np.asarray(found[target.name], np.float32)
             array = array.reshape(len(array), -1)
-            if target.head.is_named:
-                read[name] = logits_of(target, array, are_logits[name])
-            else:
-                scaling = self.scalings.get(name)
-                read[name] = array if scaling is None else scaling.apply(array)
+            array = network_output(target, array, are_logits[target.name])
+            scaling = self.scalings.get(target.name, Scaling())
+            read[target.name] = scaling.apply(np.asarray(array))
         return read
-
-
-def _letters_of(loss: Any) -> str:
-    """The name of a loss, of a class or of a function, in small letters."""
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", None)
-    return (name or type(loss).__name__).replace("_", "").lower()
 
 
 def _order_of(
@@ -165,11 +147,6 @@ def _order_of(
     )
 
 
-def _at(items: Any, place: int) -> Any:
-    is_there = isinstance(items, list | tuple) and place < len(items)
-    return items[place] if is_there else None
-
-
 def _maker_of(tensor: Any) -> Any:
     return getattr(getattr(tensor, "_keras_history", None), "operation", None)
 
@@ -179,18 +156,17 @@ def _is_logit(loss: Any, end: Any) -> bool:
     declared = getattr(loss, "from_logits", None)
     if declared is None:
         declared = getattr(loss, "_fn_kwargs", {}).get("from_logits")
-    if declared:
-        return True
-    if end is not None and _ends_in_activation(end):
-        return False
+    if declared or (end is not None and _ends_in_activation(end)):
+        return bool(declared)
     is_entropy = "crossentropy" in str(loss or "").lower() or declared is False
     return not is_entropy
 
 
 def _ends_in_activation(end: Any) -> bool:
     layer: Any = end
-    while getattr(layer, "layers", None):
-        layer = _last_of(layer)
+    while getattr(layer, "layers", None):  # what makes the output, or the last layer
+        made = _maker_of((getattr(layer, "outputs", None) or [None])[0])
+        layer = layer.layers[-1] if made is None or made is layer else made
     if isinstance(layer, keras.layers.Softmax):
         return True
     if isinstance(layer, keras.Operation) and not isinstance(layer, keras.layers.Layer):
@@ -199,25 +175,8 @@ def _ends_in_activation(end: Any) -> bool:
     return getattr(activation, "__name__", "") in _ACTIVATIONS
 
 
-def _last_of(model: Any) -> Any:
-    """What makes the output of a graph, or else the last layer."""
-    outputs = getattr(model, "outputs", None) or []
-    made = _maker_of(outputs[0]) if outputs else None
-    return model.layers[-1] if made is None or made is model else made
-
-
-def logits_of(target: Target, given: Any, is_logit: bool) -> NDArray[np.float32]:
-    """What `network_output` gives, an array of the shape that a target needs."""
-    found = network_output(target, np.asarray(given, np.float32), is_logit)
-    check_shape(target, tuple(found.shape))
-    return np.asarray(found)
-
-
-def check_shape(target: Target, shape: tuple[int | None, ...]) -> None:
-    """Raise unless a model's outputs are of the shape that a target needs.
-
-    One number for an example is enough for two classes.
-    """
+def _check_shape(target: Target, shape: tuple[int | None, ...]) -> None:
+    """One number for an example is enough for two classes."""
     least = target.head.fewest_numbers(target.outputs)
     if shape[1:] in ((target.outputs,), (least,)) or (least == 1 and len(shape) == 1):
         return

@@ -1,6 +1,7 @@
-"""Training a user's model by the user's code, scored as every network."""
+"""Training a user's model by the user's code, scored and shipped as every network."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,24 @@ from kscale.data.dataset import Dataset
 from kscale.data.parts import PartName
 from kscale.engine.base import Outputs
 from kscale.engine.engines import make_engine
-from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
+from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.engine.tensorflow.devices import make_strategy
-from kscale.errors import ResultsError, TrialError
+from kscale.errors import ExportError, ResultsError, TrialError, reason_of
 from kscale.guests.hypermodels.user_fit import (
+    Watch,
     call_fit,
     compile_user_model,
-    has_default_fit,
+    first_rate,
 )
-from kscale.guests.hypermodels.user_model_files import save_user_model
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs
-from kscale.guests.hypermodels.watching import Watch, first_rate
+from kscale.guests.network_outputs import probabilities_of
 from kscale.naming import single_or_named
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
+from kscale.ship.formats.base import write_whole
+from kscale.ship.opening import what_opening_needs
+from kscale.ship.packaging import with_preprocessing
 from kscale.task.evaluation import Scores
 from kscale.tuning.trainer import (
     Assignment,
@@ -42,11 +46,7 @@ _PREDICT_BATCH = 512
 
 
 class UserTrainer:
-    """Trains a user's models by their `fit`, on the data set as they take it.
-
-    `Watch` says how an interrupted training goes on. Of a model that cannot be saved,
-    the weights are shipped.
-    """
+    """Trains a user's models by their `fit`, on the data set as they take it."""
 
     def __init__(
         self, setup: TrainingSetup, models: UserModels, dataset: Dataset
@@ -60,9 +60,8 @@ class UserTrainer:
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
-        spec = assignment.job.spec
-        size, unknown = self.models.size(spec), len(self.models.unknown(spec))
-        training = RunningTraining(self.setup, assignment, size, unknown, on_epoch)
+        size, unknown = self.models.counted(assignment.job.spec)
+        training = RunningTraining(self.setup, assignment, size, len(unknown), on_epoch)
         return training.run(lambda: self._trained(training), self._devices)
 
     def _trained(self, training: RunningTraining) -> Training:
@@ -80,36 +79,40 @@ class UserTrainer:
 
     def _fitted(self, training: RunningTraining) -> Training:
         spec, setup = training.job.spec, self.setup
+        data = setup.dataset
         with self.strategy.scope():
             model, hp, outputs = self._built(spec, training.record.seed)
-            asked = self.models.learning_rate(spec, model.compiled)
+            asked = _asked_rate(spec, model.compiled)
             if not model.compiled:
-                compile_user_model(model, setup.dataset, setup.recipe, asked, outputs)
+                compile_user_model(model, data, setup.recipe, asked, outputs)
         rate = first_rate(model.optimizer, asked)
         watch = Watch(training, lambda model: self._given(model, outputs), asked)
-        if not training.progress.is_finished:
+        if training.progress.is_finished:
+            watch.load(model)
+        else:
             recipe = replace(setup.recipe, epochs=training.job.epochs_to)
-            weights = class_weights_of(setup.dataset, setup.class_weights)
-            fit = (self.models, hp, model, setup.dataset, recipe, watch, weights)
+            weights = class_weights_of(data, setup.class_weights)
             with self.strategy.scope():  # the user's code may compile anew
-                call_fit(*fit, outputs=outputs)
+                call_fit(
+                    self.models,
+                    hp,
+                    model,
+                    data,
+                    recipe,
+                    lambda targets: outputs.labels(model, targets),
+                    watch,
+                    weights,
+                )
             rate = watch.rate or rate
             self._check_count(spec, model)
-        elif load_checkpoint(watch.start, model, None) is None:
-            raise RuntimeError(f"{watch.start} is damaged or of another model")
         given = self._given(model, outputs)
         if not training.progress.curve:
             training.add_score(given)
+        watch.set_model(model)
         changes: dict[str, Any] = {"learning_rate": rate}
         if "loss" not in training.progress.curve:
             changes["undertrained"] = False  # no epoch was heard of
-        return training.finished(
-            lambda path, progress: save_checkpoint(
-                path, model, model.optimizer, progress
-            ),
-            given,
-            **changes,
-        )
+        return training.finished(watch.write, given, **changes)
 
     def _built(self, spec: Spec, seed: int) -> tuple[keras.Model, Any, UserOutputs]:
         """A model with all its weights, its hyperparameters and its outputs.
@@ -122,18 +125,18 @@ class UserTrainer:
         with self.models.importable():
             given = model(single_or_named(first))
         outputs = UserOutputs.of(model, given, data.task)
-        if not model.compiled and has_default_fit(self.models):
+        if not model.compiled and self.models.has_default_fit:
             outputs = replace(outputs, scalings=self._scalings)
         self._check_count(spec, model)
         return model, hp, outputs
 
     def _check_count(self, spec: Spec, model: keras.Model) -> None:
         """Raise unless a model is of the size that the budget allowed."""
-        counted = self.models.size(spec).params
-        if model.count_params() != counted:
+        counted, _ = self.models.counted(spec)
+        if model.count_params() != counted.params:
             raise TrialError(
                 f"the model has {model.count_params():,} parameters with these inputs, "
-                f"but {counted:,} were counted"
+                f"but {counted.params:,} were counted"
             )
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
@@ -161,3 +164,52 @@ class UserTrainer:
         return outputs.read(
             model, model.predict(single_or_named(dict(rows)), batch, verbose=0)
         )
+
+
+def _asked_rate(spec: Spec, is_compiled: bool) -> float:
+    """The hyperparameter `learning_rate`; without it 0.001, or 0 (not known) of a
+    model that the user compiles."""
+    rate = dict(spec.knobs).get("learning_rate")
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0:
+        return float(rate)
+    return 0.0 if is_compiled else 0.001
+
+
+def save_user_model(
+    model: keras.Model, outputs: UserOutputs, dataset: Dataset, path: Path
+) -> str:
+    """Write a user's model with preprocessing before it and probabilities after it.
+
+    Of a model that Keras cannot save, the weights are written. The text says what the
+    user must know of the file, such as which code opens it.
+    """
+    are_logits = outputs.are_logits(model)
+    # Keras would save the optimizer of a nested model, but could not read it back, nor
+    # a loss or metric of the user.
+    model.compiled = False
+    for name in ("optimizer", "_compile_loss", "_compile_metrics"):
+        setattr(model, name, None)
+
+    def network(read: Mapping[str, Any]) -> dict[str, Any]:
+        given = outputs.split(model(single_or_named(read)))
+        named = [each for each in dataset.task.targets if each.head.is_named]
+        return given | {
+            each.name: probabilities_of(each, given[each.name], are_logits[each.name])
+            for each in named
+        }
+
+    around = (dataset.task, dataset.preprocessing, outputs.scalings)
+    try:
+        packaged = with_preprocessing("packaged", network, *around, is_activated=True)
+        write_whole(path, packaged.save)
+        return what_opening_needs(path)
+    except Exception as error:  # a user's layers may fail in any way
+        reason = reason_of(error)
+    weights = path.with_suffix(".weights.h5")
+    try:
+        model.save_weights(weights)
+    except Exception as error:
+        raise ExportError(
+            f"{weights} could not be written: {reason_of(error)}."
+        ) from error
+    return f"{path.name} could not be written ({reason}); {weights} has its weights."

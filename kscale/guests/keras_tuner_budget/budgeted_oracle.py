@@ -1,7 +1,7 @@
 """The oracles of KerasTuner inside a budget: what does not fit is never proposed."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 _Values = dict[str, Any]
 _Response = dict[str, Any]
-_ALIKE = 20  # proposals that fail alike, after which none is expected to be counted
 _TASK = ' Such as task=kscale.Task.of("image", (28, 28, 1), classes=10).'
 _RUNNING = "RUNNING"
 
@@ -74,7 +73,9 @@ class BudgetedOracle(keras_tuner.Oracle):
                 f"{type(oracle).__name__}."
             )
         kind = type(oracle)
-        within = next((new for old, new in _KINDS if isinstance(oracle, old)), cls)
+        within = next(
+            (new for old, new in _KINDS.items() if issubclass(kind, old)), cls
+        )
         return object.__new__(type(f"Budgeted{kind.__name__}", (within, kind), {}))
 
     def __init__(
@@ -85,14 +86,26 @@ class BudgetedOracle(keras_tuner.Oracle):
         task: Task | None = None,
         max_draws: int = 1000,
     ) -> None:
-        _check(budget, max_draws)
+        if not isinstance(budget, Budget):
+            raise SpecError(
+                "`budget` must be a Budget, such as kscale.Budget(max_params=5e6), but "
+                f"got {budget!r}."
+            )
+        if budget.max_latency_ms is not None:
+            raise BudgetError(
+                "An oracle cannot keep `max_latency_ms`, which is measured; use "
+                "kscale.tune."
+            )
+        if not budget.is_limited:
+            raise BudgetError("The budget has no limit: give one, such as max_params.")
+        if not isinstance(max_draws, int) or max_draws < 1:
+            raise SpecError(f"`max_draws >= 1` must hold, but got {max_draws!r}.")
         # One state under both names: a tuner may still hold the wrapped oracle.
         self.__dict__ = oracle.__dict__
         self.budget = budget
         self.max_draws = max_draws
         self.passed_over = 0
-        self._sizes = BuildSizes(hypermodel, task)
-        self._reasons: list[str] | None = []
+        self._sizes = BuildSizes(hypermodel, task, budget)
 
     def populate_space(self, trial_id: str) -> _Response:
         """The next proposal that fits; KerasTuner calls this method."""
@@ -116,26 +129,16 @@ class BudgetedOracle(keras_tuner.Oracle):
             trial = super().create_trial(tuner_id)
         return trial
 
-    def get_state(self) -> dict[str, Any]:
-        """State of the oracle, with the budget and what was passed over."""
-        about = {"budget": self.budget.limits, "passed_over": self.passed_over}
-        return {**super().get_state(), "kscale": about}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, also from one that was saved without a budget."""
-        super().set_state(state)
-        self.passed_over = int(state.get("kscale", {}).get("passed_over", 0))
-
     def _fits(self, values: _Values) -> bool:
         """Whether the model of some values fits; missing values are filled in."""
         hp = self.get_space()
         hp.values = dict(values)
         try:
-            fits = bool(self.budget.allows(self._sizes.size(hp, self.budget)))
-            self._reasons = None
+            fits = bool(self.budget.allows(self._sizes.size(hp)))
         except SpecError as error:
             fits = False
-            self._refuse_uncounted(str(error))
+            if self._sizes.is_hopeless and not self.trials:
+                raise self._uncounted() from error
         self.update_space(hp)
         values.update(hp.values)
         self.passed_over += not fits
@@ -144,36 +147,27 @@ class BudgetedOracle(keras_tuner.Oracle):
     def _withdraw(self, trial_id: str) -> None:
         """Forget what was proposed for a trial."""
 
-    def _refuse_uncounted(self, reason: str = "") -> None:
-        """Raise if no proposal at all could be counted, and there is no hope for one.
-
-        There is none after many proposals that failed alike, nor at the end, where no
-        reason is given.
-        """
-        if self._reasons is None or self.trials:
-            return
-        self._reasons += [reason] * bool(reason)
-        is_alike = len(self._reasons) >= _ALIKE and len(set(self._reasons)) == 1
-        if self._reasons and (is_alike or not reason):
-            last = self._reasons[-1]
-            raise SpecError(
-                f"None of the first {len(self._reasons)} proposals can be counted. "
-                f"{last}{_TASK if 'give the task' in last else ''}"
-            )
+    def _uncounted(self) -> SpecError:
+        errors = self._sizes.errors
+        return SpecError(
+            f"None of the first {len(errors)} proposals can be counted. {errors[-1]}"
+            f"{_TASK if 'give the task' in errors[-1] else ''}"
+        )
 
     def _exhausted(self) -> _Response:
         """The end of the search, unless trials still run: they may change the space."""
         if self.ongoing_trials:
             return {"status": "IDLE", "values": None}
-        self._refuse_uncounted()
-        error = self._sizes.last_error
+        errors = self._sizes.errors
+        if errors and not self._sizes.has_counted and not self.trials:
+            raise self._uncounted()
         logger.warning(
             "The search ends as exhausted: none of %d proposals in a row fits %s, after"
             " %d trials.%s",
             self.max_draws,
             self.budget,
             len(self.trials),
-            f" Some cannot be built. {error}" if error else "",
+            f" Some cannot be built. {errors[-1]}" if errors else "",
         )
         return {"status": "STOPPED", "values": None}
 
@@ -193,52 +187,42 @@ class _BudgetedHyperband(BudgetedOracle):
 
 
 class _BudgetedGrid(BudgetedOracle):
-    """Goes over the whole grid in one order, on from the last of the trials."""
+    """Goes over the whole grid in one order, past what was tried before a restart."""
+
+    _point: _Values | None = None
 
     def populate_space(self, trial_id: str) -> _Response:
         tried = [trial.hyperparameters.values for trial in self.trials.values()]
-        if tried:
-            values = self._next_point(max(tried, key=self._place))
-        else:
-            hps = self.get_space()
-            values = {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
-        while values is not None and not self._fits(values):
-            values = self._next_point(values)
-        if values is not None:
-            return {"status": _RUNNING, "values": values}
-        self._refuse_uncounted()
-        if not self.trials:
+        hps = self.get_space()
+        first = {hp.name: hp.default for hp in hps.space if hps.is_active(hp)}
+        values = first if self._point is None else self._after(self._point)
+        while values is not None:
+            self._point = values
+            if self._fits(values) and values not in tried:
+                return {"status": _RUNNING, "values": values}
+            values = self._after(values)
+        if not tried and not self._sizes.has_counted:
+            raise self._uncounted()
+        if not tried:
             logger.warning("Nothing on the grid fits %s: no trial is run.", self.budget)
         return {"status": "STOPPED", "values": None}
 
-    def _place(self, values: _Values) -> list[int]:
-        """Where a point stands on the grid: the default of each value comes first."""
-        hps = self.get_space()
-        hps.values = values
-        return [
-            hps.is_active(hp) and _ordered(hp).index(values.get(hp.name, hp.default))
-            for hp in hps.space
-        ]
-
-    def _next_point(self, values: _Values) -> _Values | None:
+    def _after(self, values: _Values) -> _Values | None:
         """The next point of the grid, or None after the last one."""
         hps = self.get_space()
         hps.values = dict(values)
         for hp in reversed(hps.space):
-            if hps.is_active(hp):
-                points = _ordered(hp)
-                following = points.index(hps.values.get(hp.name, hp.default)) + 1
-                if following < len(points):
-                    hps.values[hp.name] = points[following]
-                    hps.ensure_active_values()
-                    return dict(hps.values)
+            points = [
+                hp.default,
+                *(value for value in hp.values if value != hp.default),
+            ]
+            following = points.index(hps.values.get(hp.name, hp.default)) + 1
+            if hps.is_active(hp) and following < len(points):
+                hps.values[hp.name] = points[following]
+                hps.ensure_active_values()
+                return dict(hps.values)
             hps.values[hp.name] = hp.default
         return None
-
-
-def _ordered(hp: Any) -> list[Any]:
-    """Values of a hyperparameter on a grid, the default first."""
-    return [hp.default, *(value for value in hp.values if value != hp.default)]
 
 
 class _BudgetedBayesian(BudgetedOracle):
@@ -248,60 +232,36 @@ class _BudgetedBayesian(BudgetedOracle):
         response: _Response = super(BudgetedOracle, self).populate_space(trial_id)
         if response["status"] != _RUNNING or self._fits(response["values"]):
             return response
-        hps = self.get_space()
-        free = [hp for hp in hps.space if not isinstance(hp, Fixed)]
-        # No surrogate yet, or one of a space with fewer hyperparameters.
-        if getattr(self.gpr, "n_features_in_", 0) != len(free):
-            return super().populate_space(trial_id)
         tried = [trial.hyperparameters.values for trial in self.trials.values()]
         rng = np.random.default_rng([self.seed, len(tried)])
-        points = [self._drawn(rng) for _ in range(self.max_draws)]
-        vectors = [_vector(hps, free, values) for values in points]
-        mean, deviation = self.gpr.predict(np.array(vectors), return_std=True)
+        points, places = zip(
+            *(self._drawn(rng) for _ in range(self.max_draws)), strict=True
+        )
+        # No surrogate yet, or one of a space with fewer hyperparameters.
+        if getattr(self.gpr, "n_features_in_", 0) != len(places[0]):
+            return super().populate_space(trial_id)
+        mean, deviation = self.gpr.predict(np.array(places), return_std=True)
         for index in np.argsort(mean - self.beta * deviation, kind="stable"):
             values = points[index]
             if self._fits(values) and values not in tried:
                 return {"status": _RUNNING, "values": values}
         return self._exhausted()
 
-    def _drawn(self, rng: np.random.Generator) -> _Values:
-        """A point of the space, drawn at random."""
-        hps = keras_tuner.HyperParameters()
+    def _drawn(self, rng: np.random.Generator) -> tuple[_Values, list[float]]:
+        """A point of the space, and where the surrogate sees it: from 0 to 1 each."""
+        hps, place = keras_tuner.HyperParameters(), []
         for hp in self.hyperparameters.space:
             hps.merge([hp])
+            value = hp.default
             if hps.is_active(hp):
-                hps.values[hp.name] = hp.random_sample(int(rng.integers(2**31)))
-        return dict(hps.values)
+                hps.values[hp.name] = value = hp.random_sample(int(rng.integers(2**31)))
+            if not isinstance(hp, Fixed):
+                place.append(hp.value_to_prob(value))
+        return dict(hps.values), place
 
 
-def _vector(hps: Any, free: list[Any], values: _Values) -> list[float]:
-    """A point as the surrogate sees it, between 0 and 1 in every direction."""
-    hps.values = values
-    return [
-        hp.value_to_prob(values[hp.name] if hps.is_active(hp) else hp.default)
-        for hp in free
-    ]
-
-
-_KINDS: tuple[tuple[type, type[BudgetedOracle]], ...] = (
-    (HyperbandOracle, _BudgetedHyperband),
-    (GridSearchOracle, _BudgetedGrid),
-    (BayesianOptimizationOracle, _BudgetedBayesian),
-)
-
-
-def _check(budget: Budget, max_draws: int) -> None:
-    if not isinstance(budget, Budget):
-        raise SpecError(
-            "`budget` must be a Budget, such as kscale.Budget(max_params=5e6), but "
-            f"got {budget!r}."
-        )
-    if budget.max_latency_ms is not None:
-        raise BudgetError(
-            "An oracle cannot keep `max_latency_ms`, which is measured; use "
-            "kscale.tune."
-        )
-    if not budget.is_limited:
-        raise BudgetError("The budget has no limit: give one, such as max_params.")
-    if not isinstance(max_draws, int) or max_draws < 1:
-        raise SpecError(f"`max_draws >= 1` must hold, but got {max_draws!r}.")
+_KINDS: dict[type, type[BudgetedOracle]] = {
+    HyperbandOracle: _BudgetedHyperband,
+    GridSearchOracle: _BudgetedGrid,
+    BayesianOptimizationOracle: _BudgetedBayesian,
+}

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
@@ -16,23 +16,28 @@ from kscale.task.tasks import Task
 
 logger = logging.getLogger(__name__)
 
-_WITHOUT_FLOPS = ("max_params", "max_bytes")
+_ALIKE = 20  # models that fail alike, after which none is expected to be counted
 
 
 class BuildSizes:
     """Counts each model once, without its weights; see `BudgetedOracle`.
 
+    If some layers have unknown FLOPs or memory, and the budget limits these, a warning
+    says so.
+
     Attributes:
-        last_error: Why the last model that could not be built could not be.
+        errors: Why models could not be built, one text for each that was asked for.
+        has_counted: Whether any model could be built.
     """
 
     def __init__(
         self,
         hypermodel: Callable[..., Any] | keras_tuner.HyperModel,
         task: Task | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        build = getattr(hypermodel, "build", hypermodel)
-        if isinstance(hypermodel, type) or not callable(build):
+        self._build = getattr(hypermodel, "build", hypermodel)
+        if isinstance(hypermodel, type) or not callable(self._build):
             raise SpecError(
                 "`hypermodel` must be a function of hyperparameters or a HyperModel, "
                 f"but got {hypermodel!r}."
@@ -40,62 +45,52 @@ class BuildSizes:
         if task is not None and not isinstance(task, Task):
             raise SpecError(f"`task` must be a Task or None, but got {task!r}.")
         self._hypermodel = hypermodel
-        self._build = build
         self._task = task
+        limits = budget.limits if budget is not None else {}
+        self._limited = sorted({"max_flops", "max_memory"} & set(limits))
         self._known: dict[str, tuple[Size | SpecError, dict[str, Any]]] = {}
-        self._warned: set[str] = set()
-        self.last_error = ""
+        self.errors: list[str] = []
+        self.has_counted = False
 
-    def size(
-        self, hp: keras_tuner.HyperParameters, budget: Budget | None = None
-    ) -> Size:
-        """Exact size of the model of some hyperparameters.
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether many models failed alike, and none could be built."""
+        is_alike = len(self.errors) >= _ALIKE and len(set(self.errors)) == 1
+        return is_alike and not self.has_counted
 
-        Args:
-            hp: Hyperparameters with their values; values that the model asks for and
-                that are missing are filled in.
-            budget: What the size is wanted for. If the budget limits FLOPs or memory,
-                and some layers have unknown ones, a warning says so.
-
-        Raises:
-            SpecError: The model cannot be built.
-        """
-        key = _key(hp.values)
+    def size(self, hp: keras_tuner.HyperParameters) -> Size:
+        """Exact size of the model of some hyperparameters; missing ones are set."""
+        # What Hyperband adds does not change a model.
+        tuned = {n: v for n, v in hp.values.items() if not n.startswith("tuner/")}
+        key = json.dumps(tuned, sort_keys=True, default=str)
         if key not in self._known:
-            self._known[key] = self._count(hp, budget or Budget()), dict(hp.values)
+            self._known[key] = self._count(hp), dict(hp.values)
         found, values = self._known[key]
         # KerasTuner would draw what is missing, and that may have another size.
         hp.values = {**values, **hp.values}
-        if isinstance(found, SpecError):
-            self.last_error = str(found)
-            raise found
-        return found
+        if isinstance(found, Size):
+            return found
+        self.errors.append(str(found))
+        raise found
 
-    def _count(
-        self, hp: keras_tuner.HyperParameters, budget: Budget
-    ) -> Size | SpecError:
+    def _count(self, hp: keras_tuner.HyperParameters) -> Size | SpecError:
         try:
             if isinstance(self._hypermodel, FamilyHyperModel):
-                return self._hypermodel.size(hp)
-            counted = count_build(lambda: self._build(hp), self._task)
+                size, unknown = self._hypermodel.size(hp), tuple[str, ...]()
+            else:
+                counted = count_build(lambda: self._build(hp), self._task)
+                size, unknown = counted.size, counted.unknown
         except SpecError as error:
-            if str(error) not in self._warned:
+            if str(error) not in self.errors:
                 logger.warning("Some values make no model. %s", error)
-            self._warned.add(str(error))
             return error
-        limited = sorted(set(budget.limits) - set(_WITHOUT_FLOPS))
-        if counted.unknown and limited and "unknown" not in self._warned:
-            self._warned.add("unknown")
+        self.has_counted = True
+        if unknown and self._limited:
             logger.warning(
                 "%s cannot count what all layers compute and hold, so they are not "
                 "limited; the first is %r.",
-                " and ".join(limited),
-                counted.unknown[0],
+                " and ".join(self._limited),
+                unknown[0],
             )
-        return counted.size
-
-
-def _key(values: Mapping[str, Any]) -> str:
-    """Name of a model; what Hyperband adds does not change it."""
-    tuned = {n: v for n, v in values.items() if not n.startswith("tuner/")}
-    return json.dumps(tuned, sort_keys=True, default=str)
+            self._limited = []
+        return size

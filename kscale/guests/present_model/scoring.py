@@ -13,6 +13,7 @@ from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.errors import SpecError, sentence_of
+from kscale.guests.model_files import load_trained, of_any_batch
 from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, feeders_of
@@ -21,7 +22,6 @@ from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.reports.size_tables import ModelSize
 from kscale.runs.records import PRESENT, Reference
-from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import Pairs, mean_error, mean_score
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
@@ -40,16 +40,9 @@ _DOUBT = (
 class Present:
     """The user's present model, ready to be compared with.
 
-    Args:
-        name: What reports call the model.
-        digest: Tells the model from others.
-        feeder: The model and the form in which examples are given to it.
-        size: What the model costs.
-        forms: By target, what its output is, in words.
-        raw_score: Score with the raw inputs on some examples, where another form was
-            clearly better; else None.
-        doubt: Why the scores are probably not what the model can; empty if nothing says
-            so.
+    `forms` say in words what the output for each target is; `raw_score` is the score
+    with the raw inputs where another form was clearly better; `doubt` says why the
+    scores are probably not what the model can, if they are not.
     """
 
     name: str
@@ -110,10 +103,6 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     clearly better on up to 1,000 validation examples: a model that was trained on
     pixels of 0 to 1 shall not stand there as worse than it is. If no form makes the
     model better than a constant answer, its scores are doubted.
-
-    Raises:
-        ExportError: The file cannot be read, or has custom code.
-        SpecError: The model does not suit the data, or was never built.
     """
     name, model = baseline.name, baseline.source
     if not isinstance(model, keras.Model):
@@ -123,7 +112,7 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
             f"{name} was never built, so its weights would be random: train it, or "
             "call it on some data and load its weights, before it is the baseline."
         )
-    part = dataset.validation
+    model, part = of_any_batch(model), dataset.validation
     some = np.linspace(0, len(part) - 1, min(len(part), _MOST_TRIED)).astype(np.int64)
     tried = [
         _tried(feeder, objective, some, name)

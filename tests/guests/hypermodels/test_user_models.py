@@ -21,12 +21,11 @@ from tuning.made_models import (
 
 from kscale import Run, load_dataset, tune
 from kscale.errors import BudgetError, ResultsError, SpecError, TrialError
-from kscale.guests.hypermodels.counts import SIZES_FILE
+from kscale.guests.hypermodels.candidates import SIZES_FILE, raw_dataset
 from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
-from kscale.guests.hypermodels.raw_dataset import raw_dataset
 from kscale.guests.hypermodels.user_code import load_hypermodel
 from kscale.guests.hypermodels.user_models import UserModels
-from kscale.guests.hypermodels.user_outputs import UserOutputs, logits_of
+from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.runs.folder import RESULTS_FILE
 from kscale.runs.records import Training
 from kscale.searches import plan_search
@@ -106,7 +105,7 @@ def test_the_same_call_adds_nothing_and_more_trials_go_on(
     tune(digits(), **asked, **SMALL)
     assert (finished.folder / RESULTS_FILE).read_bytes() == before
     lines = (finished.folder / SIZES_FILE).read_text().splitlines()
-    assert all(json.loads(line)["values"] for line in lines)
+    assert all(json.loads(line)["drawn"] for line in lines)
     more = tune(digits(), **asked, **{**SMALL, "trials": 4, "finalist_seeds": 0})
     keys = [r.key for r in more.trainings if r.stage == "search"]
     assert len(keys) == len(set(keys)) == 4
@@ -233,7 +232,7 @@ def test_names_that_mean_something_else_here_are_kept_apart() -> None:
     spec = models.draw(0, 1).spec
     assert [name for name, _ in spec.knobs] == ["depth_", "family_", "width"]
     assert set(models.values(spec)) == {"depth", "family", "width"}
-    assert models.size(spec).params == models.draw(0, 1).size.params  # type: ignore[union-attr]
+    assert models.counted(spec)[0] == models.draw(0, 1).size
 
 
 def test_raw_examples_are_what_the_source_holds() -> None:
@@ -273,11 +272,13 @@ def test_logits_are_told_by_loss_and_last_layer(
 
 
 def test_one_output_is_the_second_of_two_classes() -> None:
-    target = Target("y", "classes", 2, ("no", "yes"))
-    shares = np.exp(logits_of(target, np.array([[0.25], [0.75]]), False))
+    task = Task(digits().task.inputs, (Target("y", "classes", 2, ("no", "yes")),))
+    given = np.array([[0.25], [0.75]])
+    one = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, "sigmoid")])
+    shares = np.exp(UserOutputs.of(one, given, task).read(one, given)["y"])
     np.testing.assert_allclose(shares, [[0.75, 0.25], [0.25, 0.75]], rtol=1e-6)
     with pytest.raises(TrialError, match="gives 3 outputs, but y has 2 classes"):
-        logits_of(target, np.zeros((2, 3)), True)
+        UserOutputs.of(one, np.zeros((2, 3)), task)
 
 
 def test_what_only_families_have_is_refused() -> None:

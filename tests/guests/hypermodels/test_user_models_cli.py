@@ -13,8 +13,8 @@ from tuning.made_data import digits
 from kscale import Run
 from kscale.cli import main
 from kscale.guests.hypermodels.user_code import load_hypermodel
-from kscale.guests.hypermodels.user_model_files import save_user_model
 from kscale.guests.hypermodels.user_outputs import UserOutputs
+from kscale.guests.hypermodels.user_trainer import save_user_model
 
 MODULE = """
 import keras

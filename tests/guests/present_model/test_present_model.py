@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from data.tables import write_csv
+from reports.made_runs import summary_of
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tuning.made_data import digits
 
@@ -307,6 +308,7 @@ def test_a_baseline_is_no_part_of_the_folders_name(mine: Any) -> None:
 
 
 def test_json_compares_it_with_the_recommended_row(run: Run) -> None:
+    assert "present model: " in summary_of(run)
     document = run.to_json()
     found, best = document["present"], document["recommended"]
     assert found["name"] == "mine.keras" and found["over_budget"]
@@ -632,6 +634,27 @@ def test_classes_in_another_order_are_doubted(mine: keras.Model) -> None:
     swapped.set_weights([*first, kernel[:, order], bias[order]])
     assert "classes in another order?" in present(swapped).doubt
     assert not present(mine).doubt
+
+
+def test_a_stateful_model_is_compared_as_its_stateless_twin() -> None:
+    """It was saved for batches of four, and each example is an example alone."""
+    x = np.random.default_rng(0).normal(size=(60, 5, 3)).astype(np.float32)
+    data = load_dataset((x, x[:, 0, 0] > 0))
+    inputs = keras.Input((5, 3), batch_size=4)
+    states = keras.layers.LSTM(4, stateful=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(states))
+    single = keras.Input((5, 3))
+    twin = keras.Model(
+        single, keras.layers.Dense(2)(keras.layers.LSTM(4)(single)), name="twin"
+    )
+    twin.set_weights(model.get_weights())
+    found = present(model, data)
+    assert found.size.size.params == model.count_params()
+    assert found.size.size == present(twin, data).size.size
+    ((_, given),) = found.pairs(data.test).values()
+    ((_, wanted),) = present(twin, data).pairs(data.test).values()
+    np.testing.assert_allclose(given, wanted, atol=1e-6)
+    check_retrainable(found)
 
 
 def test_several_inputs_go_by_name_or_in_order() -> None:

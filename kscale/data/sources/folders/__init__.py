@@ -9,20 +9,20 @@ from pathlib import Path
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.readers.file_reader import FolderKind, examples_of
+from kscale.data.readers.file_reader import FolderKind, examples_of, read_each
 from kscale.data.readers.image_files import IMAGES
 from kscale.data.readers.sound_files import SOUNDS
-from kscale.data.readers.text_files import TEXTS
+from kscale.data.readers.table_files import TEXTS
 from kscale.data.sources.folders.class_folders import (
+    SHOWN,
     ClassFolders,
-    LabelledFile,
     class_folders_of,
     expected,
-    listed_classes,
     missing_classes,
 )
-from kscale.data.sources.folders.walking import Names, Walk, walk
+from kscale.data.sources.folders.walking import Walk, walk
 from kscale.errors import DataError
+from kscale.text import listed
 
 FOLDER_KINDS: Mapping[str, FolderKind] = {
     "image": IMAGES,
@@ -33,73 +33,84 @@ FOLDER_KINDS: Mapping[str, FolderKind] = {
 
 _MAJORITY = 0.9  # of the files that are of some kind
 
-__all__ = ["FOLDER_KINDS", "raw_data_of_folder"]
-
 
 def raw_data_of_folder(path: Path, options: Options) -> RawData:
     """What a folder holds that has a sub-folder a class.
 
     Such folders may lie in folders `train`, `validation` (`val`, `valid`) and `test`.
     Links are followed; hidden files, READMEs and what systems leave are passed over.
-
-    Args:
-        path: The folder.
-        options: Without `kind`, the ends of the files' names decide. `split_by` is a
-            regular expression that is searched in each file's path below the folder:
-            all files of one match (of its first group, if there is one) come into one
-            part, wherever they lie.
+    `split_by` is a regular expression that is searched in each file's path below the
+    folder: all files of one match (of its first group, if there is one) come into one
+    part, wherever they lie.
     """
     found = walk(path)
-    kind, notes = _kind_of(found, options.kind)
+    kind = _kind_of(found, options.kind)
     options.refuse_except(f"a folder of {kind.word}", *kind.options)
-    chosen = [names for names in found.files if _is_of(names, kind)]
+    chosen = [names for names in found.files if kind.is_of(names[-1])]
     layout = class_folders_of(found, chosen, kind.word)
+    groups: dict[PartName, RawArray] = {}
+    missing: list[str] = []
     if options.split_by is None:
         missing = missing_classes(layout, kind.word)
-        groups: dict[PartName, RawArray] = {}
     else:
-        layout, missing = _joined(layout), []
+        layout = _joined(layout)
         groups = {"train": _groups(layout, options.split_by)}
     paths = {
-        part: [path.joinpath(*file.names) for file in mine]
-        for part, mine in layout.parts.items()
+        part: [path.joinpath(*names) for names in files]
+        for part, files in layout.parts.items()
     }
-    reading = kind.reading(paths, options)
+    headers = {
+        p: read_each(files, kind.header, kind.word) for p, files in paths.items()
+    }
+    reader, fit, notes = kind.decide(headers, options)
     parts = {}
-    for part, files in layout.parts.items():
-        label = str(layout.folders[part])
-        examples = examples_of(reading.reader, paths[part], kind.word, label)
-        classes = RawArray.of(label, [file.label for file in files])
-        parts[part] = RawPart({reading.reader.name: examples}, {"label": classes})
+    for part, files in paths.items():
+        label = str(layout.folder(part))
+        examples = examples_of(reader, files, kind.word, label)
+        classes = RawArray.of(label, layout.labels(part))
+        parts[part] = RawPart({reader.name: examples}, {"label": classes})
+    others = [names for names in found.files if not kind.is_of(names[-1])]
     return RawData(
         parts,
-        (reading.fit,),
-        reading.reader,
+        (fit,),
+        reader,
         groups=groups,
         warnings=(*found.warnings, *layout.warnings, *missing),
-        notes=(*_counted(layout, kind.word), *reading.notes, *notes),
+        notes=(
+            *_counted(layout, kind.word),
+            *notes,
+            *_passed_over(["/".join(names) for names in others + found.passed_over]),
+        ),
     )
 
 
-def _is_of(names: Names, kind: FolderKind) -> bool:
-    return names[-1].lower().endswith(kind.suffixes)
-
-
-def _kind_of(found: Walk, asked: str | None) -> tuple[FolderKind, list[str]]:
-    """The kind of most files, and notes on the others."""
-    counts = {
-        kind: sum(_is_of(names, row) for names in found.files)
-        for kind, row in FOLDER_KINDS.items()
-    }
+def _kind_of(found: Walk, asked: str | None) -> FolderKind:
+    """The kind of most files, or the kind asked for."""
     if asked and asked not in FOLDER_KINDS:
         words = [f"{name!r} for {row.word}" for name, row in FOLDER_KINDS.items()]
         raise DataError(
             f"`kind` of a folder is {', '.join(words)}, but got kind={asked!r}."
         )
-    kind = asked or max(counts, key=lambda kind: counts[kind])
-    row = FOLDER_KINDS[kind]
+    counts = {
+        kind: sum(row.is_of(names[-1]) for names in found.files)
+        for kind, row in FOLDER_KINDS.items()
+    }
+    kind = asked or max(counts, key=counts.__getitem__)
     if not counts[kind]:
-        raise DataError(_nothing(found, row.word if asked else ""))
+        rows = [FOLDER_KINDS[asked]] if asked else FOLDER_KINDS.values()
+        kinds = [f"{row.word} ({' '.join(row.suffixes)})" for row in rows]
+        ends = Counter(Path(names[-1]).suffix.lower() for names in found.files)
+        has = [
+            f"{count:,} {end or 'without one'}" for end, count in ends.most_common(3)
+        ]
+        held = (
+            f", but files that end otherwise: {', '.join(has)}"
+            if has
+            else ": it is empty"
+        )
+        raise DataError(
+            f"{found.root} has no {', '.join(kinds)}{held}. {expected(found.root)}"
+        )
     if not asked and counts[kind] < _MAJORITY * sum(counts.values()):
         words = [
             f"{count:,} {FOLDER_KINDS[other].word} (kind={other!r})"
@@ -110,49 +121,23 @@ def _kind_of(found: Walk, asked: str | None) -> tuple[FolderKind, list[str]]:
             f"{found.root} holds {' and '.join(words)}; say by `kind` which of them "
             "are the examples."
         )
-    return row, _others(found, row)
-
-
-def _nothing(found: Walk, word: str) -> str:
-    kinds = ", ".join(
-        f"{row.word} ({' '.join(row.suffixes)})" for row in FOLDER_KINDS.values()
-    )
-    ends = Counter(Path(names[-1]).suffix.lower() for names in found.files)
-    shown = ends.most_common(3)
-    has = ", ".join(f"{count:,} {end or 'without one'}" for end, count in shown)
-    held = f"files that end otherwise: {has}" if has else "no files"
-    return f"{found.root} has no {word or kinds}, but {held}. {expected(found.root)}"
-
-
-def _others(found: Walk, row: FolderKind) -> list[str]:
-    others = [names for names in found.files if not _is_of(names, row)]
-    others += found.passed_over
-    if not others:
-        return []
-    is_one = len(others) == 1
-    return [
-        f"{len(others):,} other file{'' if is_one else 's'} "
-        f"{'was' if is_one else 'were'} passed over, the first {'/'.join(others[0])}."
-    ]
+    return FOLDER_KINDS[kind]
 
 
 def _joined(layout: ClassFolders) -> ClassFolders:
+    """All files as the training part, with a warning if there were others."""
     if len(layout.parts) == 1:
         return layout
-    every = [file for files in layout.parts.values() for file in files]
     warning = (
         f"The parts of {layout.root} ({', '.join(layout.parts)}) were joined, and cut "
         "anew by `split_by`."
     )
-    return replace(
-        layout,
-        folders={"train": layout.root},
-        parts={"train": every},
-        warnings=(warning, *layout.warnings),
-    )
+    every = [names for files in layout.parts.values() for names in files]
+    return replace(layout, parts={"train": every}, warnings=(warning, *layout.warnings))
 
 
 def _groups(layout: ClassFolders, pattern: str) -> RawArray:
+    """What the pattern finds in the path of each file."""
     try:
         searched = re.compile(pattern)
     except re.error as error:
@@ -160,29 +145,33 @@ def _groups(layout: ClassFolders, pattern: str) -> RawArray:
             f"`split_by` must be a regular expression, but '{pattern}' is none: "
             f"{error}."
         ) from error
-    keys = [_key(searched, file, layout.root) for file in layout.parts["train"]]
+    keys = []
+    for name in map("/".join, layout.parts["train"]):
+        match = searched.search(name)
+        keys.append(match[1 if searched.groups else 0] if match else "")
+        if not keys[-1]:
+            raise DataError(
+                f"`split_by` must be found in the path of each file below "
+                f"{layout.root}, but '{pattern}' finds nothing in {name}."
+            )
     return RawArray.of(f"split_by='{pattern}'", keys)
-
-
-def _key(pattern: re.Pattern[str], file: LabelledFile, root: Path) -> str:
-    name = "/".join(file.names)
-    match = pattern.search(name)
-    key = match and match.group(1 if pattern.groups else 0)
-    if not key:
-        raise DataError(
-            f"`split_by` must be found in the path of each file below {root}, but "
-            f"'{pattern.pattern}' finds nothing in {name}."
-        )
-    return key
 
 
 def _counted(layout: ClassFolders, word: str) -> list[str]:
     counts = {part: len(files) for part, files in layout.parts.items()}
+    classes = sorted({*layout.labels("train")})
     notes = [
-        f"A folder of {sum(counts.values()):,} {word} in "
-        f"{listed_classes(layout.classes)}."
+        f"A folder of {sum(counts.values()):,} {word} in {len(classes):,} classes "
+        f"({listed(classes, SHOWN)})."
     ]
     if len(counts) > 1:
         parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
         notes.append(f"Its parts are taken as they are: {parts}.")
     return notes
+
+
+def _passed_over(others: list[str]) -> list[str]:
+    if not others:
+        return []
+    what = "other file was" if len(others) == 1 else "other files were"
+    return [f"{len(others):,} {what} passed over, the first {others[0]}."]

@@ -1,27 +1,23 @@
 """Which files of a folder belong to which part and class."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.sources.folders.walking import Names, Walk
+from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError
+from kscale.text import listed
 
 _PARTS: dict[str, PartName] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "val", "valid"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class LabelledFile:
-    """One example: its path below the folder, and its class."""
-
-    names: Names
-    label: str
+SHOWN = 5
+"""Names of classes and folders in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -30,42 +26,69 @@ class ClassFolders:
 
     Args:
         root: The folder.
-        folders: By part, the folder of its classes.
+        depth: Names before that of the class in the path of a file: 1 if the first is
+            that of a part.
         parts: By part, its files in sorted order; the training part comes first.
         warnings: One sentence each.
     """
 
     root: Path
-    folders: Mapping[PartName, Path]
-    parts: Mapping[PartName, Sequence[LabelledFile]]
+    depth: int
+    parts: Mapping[PartName, Sequence[Names]]
     warnings: tuple[str, ...]
 
-    @property
-    def classes(self) -> list[str]:
-        """Names of the training part's classes, sorted."""
-        return sorted({file.label for file in self.parts["train"]})
+    def labels(self, part: PartName) -> list[str]:
+        """Names of the class of each file of a part."""
+        return [names[self.depth] for names in self.parts[part]]
+
+    def folder(self, part: PartName) -> Path:
+        """The folder of a part's classes."""
+        return self.root.joinpath(*self.parts[part][0][: self.depth])
 
 
 def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFolders:
-    """Parts and classes of files."""
+    """Parts and classes of files, which are called, say, `images`."""
     tops = _part_folders(walk, files)
-    if tops and "train" not in tops:
+    if tops and "train" not in tops.values():
         raise DataError(
-            f"{walk.root} has the parts {', '.join(tops.values())}, but no folder "
-            f"train. {expected(walk.root)}"
+            f"{walk.root} has the parts {', '.join(tops)}, but no folder train. "
+            f"{expected(walk.root)}"
         )
-    above: dict[PartName, Names] = {part: (top,) for part, top in tops.items()}
-    above = above or {"train": ()}
-    parts, warnings = _examples(walk, files, above, word)
-    if tops:
-        others = {names[0] for names in files if len(names) > 1} - {*tops.values()}
-        if others:
-            both = "is no part", "are no part"
-            warnings.append(_left_out(walk.root, sorted(others), *both))
-        warnings += _beside(walk.root, sum(len(names) == 1 for names in files), word)
-    warnings += _empty(walk, parts, above, word)
-    folders = {part: walk.root.joinpath(*above[part]) for part in parts}
-    return ClassFolders(walk.root, folders, parts, tuple(warnings))
+    depth = 1 if tops else 0
+    parts: dict[PartName, list[Names]] = {part: [] for part in tops.values()}
+    parts = {"train": [], **parts}
+    beside: Counter[Names] = Counter()
+    others: set[str] = set()
+    for names in files:
+        if depth and len(names) > 1 and names[0] not in tops:
+            others.add(names[0])
+        elif len(names) < depth + 2:
+            beside[names[:-1]] += 1
+        else:
+            parts[tops[names[0]] if depth else "train"].append(names)
+    if not parts["train"]:
+        top = next((top for top, part in tops.items() if part == "train"), "")
+        count = "" if top else f"{len(files):,} "
+        raise DataError(
+            f"{walk.root / top} has {count}{word}, but none in a folder of its class. "
+            f"{expected(walk.root)}"
+        )
+    used = {names[: depth + 1] for mine in parts.values() for names in mine}
+    empty = [
+        "/".join(names)
+        for names in walk.folders
+        if len(names) == depth + 1 and names not in used
+        if not depth or names[0] in tops
+    ]
+    warnings = [
+        f"{count:,} {word} in {walk.root.joinpath(*folder)}, in no folder of a class, "
+        "were left out."
+        for folder, count in beside.items()
+    ]
+    warnings += _left_out(walk.root, sorted(others), "is no part", "are no part")
+    warnings += _left_out(walk.root, empty, f"has no {word}", f"have no {word}")
+    filled = {part: parts[part] for part in PART_NAMES if parts.get(part)}
+    return ClassFolders(walk.root, depth, filled, tuple(warnings))
 
 
 def expected(root: Path) -> str:
@@ -76,111 +99,54 @@ def expected(root: Path) -> str:
     )
 
 
-def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[PartName, str]:
-    """By part, the name of its folder; none if folders of such names are classes.
+def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[str, PartName]:
+    """Parts by the name of their folder; none if folders of such names are classes.
 
     They are parts if there are no other folders, or if most files of the training part
     lie deeper, in folders of their class.
     """
-    tops = sorted({names[0] for names in files if len(names) > 1})
-    named = {top: _PARTS[top.lower()] for top in tops if top.lower() in _PARTS}
-    are_deep = [
-        len(names) > 2
+    tops = {names[0] for names in files if len(names) > 1}
+    named = {top: _PARTS[top.lower()] for top in sorted(tops) if top.lower() in _PARTS}
+    depths = [
+        len(names)
         for names in files
         if len(names) > 1 and named.get(names[0]) == "train"
     ]
-    is_deep = 2 * sum(are_deep) > len(are_deep)
-    if not named or (not is_deep and len(named) < len(tops)):
+    is_deep = 2 * sum(depth > 2 for depth in depths) > len(depths)
+    if not is_deep and len(named) < len(tops):
         return {}
-    chosen: dict[PartName, str] = {}
-    for top, part in named.items():
-        if part in chosen:
+    for part in PART_NAMES:
+        same = [top for top in named if named[top] == part]
+        if len(same) > 1:
             raise DataError(
-                f"{walk.root} has both {chosen[part]} and {top} for the {part} part; "
+                f"{walk.root} has both {same[0]} and {same[1]} for the {part} part; "
                 "join them."
             )
-        chosen[part] = top
-    return {part: chosen[part] for part in PART_NAMES if part in chosen}
+    return dict(sorted(named.items(), key=lambda item: PART_NAMES.index(item[1])))
 
 
-def _examples(
-    walk: Walk, files: Sequence[Names], above: Mapping[PartName, Names], word: str
-) -> tuple[dict[PartName, list[LabelledFile]], list[str]]:
-    """By part, files in folders of classes below the folder `above`; and warnings."""
-    parts: dict[PartName, list[LabelledFile]] = {}
-    warnings: list[str] = []
-    for part, top in above.items():
-        depth, folder = len(top), walk.root.joinpath(*top)
-        mine = [n for n in files if n[:depth] == top and len(n) > depth]
-        examples = [LabelledFile(n, n[depth]) for n in mine if len(n) > depth + 1]
-        if part == "train" and not examples:
-            count = "" if top else f"{len(files):,} "
-            raise DataError(
-                f"{folder} has {count}{word}, but none in a folder of its class. "
-                f"{expected(walk.root)}"
-            )
-        warnings += _beside(folder, len(mine) - len(examples), word)
-        if examples:
-            parts[part] = examples
-    return parts, warnings
-
-
-def _beside(folder: Path, count: int, word: str) -> list[str]:
-    if not count:
+def _left_out(root: Path, folders: Sequence[str], one: str, several: str) -> list[str]:
+    """A sentence for folders, with the verb for one folder or for several."""
+    if not folders:
         return []
-    return [f"{count:,} {word} in {folder}, in no folder of a class, were left out."]
-
-
-def _empty(
-    walk: Walk,
-    parts: Mapping[PartName, Sequence[LabelledFile]],
-    above: Mapping[PartName, Names],
-    word: str,
-) -> list[str]:
-    depth = len(above["train"]) + 1
-    used = {file.names[:depth] for files in parts.values() for file in files}
-    empty = [
-        "/".join(names)
-        for names in walk.folders
-        if len(names) == depth and names not in used and names[:-1] in above.values()
-    ]
-    both = f"has no {word}", f"have no {word}"
-    return [_left_out(walk.root, empty, *both)] if empty else []
-
-
-def _left_out(root: Path, folders: Sequence[str], *is_or_are: str) -> str:
-    """A sentence for folders, with the verb for one folder and for several."""
-    several = len(folders) > 1
-    return (
-        f"{_listed(folders)} in {root} {is_or_are[several]}, and "
-        f"{'were' if several else 'was'} left out."
-    )
+    verbs = (one, "was") if len(folders) == 1 else (several, "were")
+    shown = listed(folders, SHOWN)
+    return [f"{shown} in {root} {verbs[0]}, and {verbs[1]} left out."]
 
 
 def missing_classes(layout: ClassFolders, word: str) -> list[str]:
     """A sentence for each part that lacks a class of the training part."""
-    known = set(layout.classes)
+    known, train = {*layout.labels("train")}, layout.folder("train")
     warnings = []
-    for part, files in layout.parts.items():
-        found = {file.label for file in files}
-        folder, train = layout.folders[part], layout.folders["train"]
+    for part in layout.parts:
+        found, folder = {*layout.labels(part)}, layout.folder(part)
         if found - known:
+            name = min(found - known)
             raise DataError(
-                f"{folder} has the class {min(found - known)!r}, which {train} lacks. "
-                f"Add {word} of it there, or remove it."
+                f"{folder} has the class {name!r}, which {train} lacks. Add {word} of "
+                f"it there, or remove it.{alike_hint(name, sorted(known))}"
             )
         if known - found:
-            missing = _listed(sorted(map(repr, known - found)))
+            missing = listed(sorted(map(repr, known - found)), SHOWN)
             warnings.append(f"{folder} has no {word} of the class {missing}.")
     return warnings
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {more:,} more" if more > 0 else shown
-
-
-def listed_classes(classes: Sequence[str]) -> str:
-    """The names of classes, for a note."""
-    return f"{len(classes):,} classes ({_listed(classes)})"

@@ -9,7 +9,7 @@ from typing import NoReturn
 from kscale.errors import DataError
 
 _PASSED_OVER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-_PASSED_OVER_STEMS = frozenset({"readme", "license", "licence"})
+_PASSED_OVER_STEMS = frozenset({"", "readme", "license", "licence"})  # "" if hidden
 
 Names = tuple[str, ...]
 """A path below the folder, by its names."""
@@ -49,29 +49,34 @@ class Walk:
 def walk(root: Path) -> Walk:
     """Everything below a folder."""
     found = Walk(root)
-    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
-        _meet(found, Path(folder), folders, files)
-    for names in (found.files, found.folders, found.passed_over):
-        names.sort()
+    for at, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
+        folder, inside = Path(at), {*folders}
+        folders.clear()  # those put back are entered
+        for name in sorted((*inside, *files)):
+            names = (*folder.relative_to(root).parts, name)
+            _list_of(found, folder / name, name in inside).append(names)
+            if found.folders[-1:] == [names]:
+                folders.append(name)
+    for each in (found.files, found.folders, found.passed_over):
+        each.sort()
     return found
 
 
-def _meet(found: Walk, folder: Path, folders: list[str], files: list[str]) -> None:
-    """Sort the content of a folder; `folders` keeps those to enter."""
-    above, place = folder.relative_to(found.root).parts, folder.resolve()
-    inside, folders[:] = {*folders}, []
-    for name in sorted((*inside, *files)):
-        path, names = folder / name, (*above, name)
-        _check_name(path)
-        if _is_passed_over(name):
-            found.passed_over.append(names)
-        elif name not in inside:
-            (found.files if path.is_file() else found.broken).append(names)
-        elif place.is_relative_to(path.resolve()):
-            found.loops.append(names)
-        else:
-            found.folders.append(names)
-            folders.append(name)
+def _list_of(found: Walk, path: Path, is_folder: bool) -> list[Names]:
+    """The list of a walk that a path belongs to."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"The name {os.fsencode(path)!r} is not UTF-8; rename it."
+        ) from error
+    lowered = path.name.lower()
+    if lowered in _PASSED_OVER or lowered.partition(".")[0] in _PASSED_OVER_STEMS:
+        return found.passed_over
+    if not is_folder:
+        return found.files if path.is_file() else found.broken
+    is_loop = path.parent.resolve().is_relative_to(path.resolve())
+    return found.loops if is_loop else found.folders
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -79,19 +84,3 @@ def _refuse(error: OSError) -> NoReturn:
         f"The folder {error.filename} cannot be read: {error.strerror}. Change its "
         "permissions or remove it."
     ) from error
-
-
-def _check_name(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"The name {os.fsencode(path)!r} is not UTF-8; rename it."
-        ) from error
-
-
-def _is_passed_over(name: str) -> bool:
-    lowered = name.lower()
-    stem = lowered.partition(".")[0]
-    is_known = lowered in _PASSED_OVER or stem in _PASSED_OVER_STEMS
-    return is_known or name.startswith(".")

@@ -4,24 +4,35 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from kscale.data.sources.tables.csv_file import (
+from kscale.data.sources.tables.cells import (
     BLANKS,
-    CsvFile,
+    NumberForm,
     all_numbers,
     is_huge,
+    is_missing_word,
     is_number,
+    readings,
 )
+from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
+Cell = tuple[str, int]
+"""A cell and its line."""
 
 _MOST_VALUES = 10_000  # different values that are remembered
 _TEXT_WORDS = 5  # a name of a person has up to four
 _LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
-_COMMA = re.compile(r"-?\d+,\d+")
 _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
+
+GROUP = re.compile(
+    r"(?i:(.*[\W_])?(id|patient|subject|person|user|customer|client|speaker|household"
+    r"|group|session|device)([\W_].*)?)|.*[a-z]I[dD]"
+)
+"""Names of columns that may name groups of rows."""
 
 
 @dataclass
@@ -30,38 +41,48 @@ class ColumnCounts:
 
     Args:
         name: Name in the file.
-        filled: Cells that are not blank.
-        blanks: Blank cells.
-        numbers: Cells that hold a number.
-        dates: Cells that hold a date.
-        commas: Cells that hold a number with a decimal comma.
-        huge: Cells that hold a number which is too large for float32.
+        title: Name in messages.
+        filled, blanks: Cells that are not blank, and that are.
+        numbers: Cells that hold a number, all in one of the `forms`, or no number in a
+            word such as "-", of which `missing` is the first.
+        forms: The forms in which all of these numbers can be read.
+        example: First of them that is no plain number.
+        comma: First of them that has a comma.
+        odd: First other cell.
+        dates, huge: Other cells that hold a date, or a number too large for float32.
         words: Words of all cells, split at spaces.
-        odd: First cell that holds no number, and its line.
         values: Different cells, up to some number.
         compared: Filled cells above the last that was looked up in `values`.
         is_counter: Whether each cell is one more than the cell above.
-        title: Name in messages.
+        decimal: Mark before fractions, where `forms` leave it open; empty if unknown.
     """
 
     name: str
+    title: str
     filled: int = 0
     blanks: int = 0
     numbers: int = 0
+    missing: Cell | None = None
+    forms: frozenset[NumberForm] = frozenset()
+    example: Cell | None = None
+    comma: Cell | None = None
+    odd: Cell | None = None
     dates: int = 0
-    commas: int = 0
     huge: int = 0
     words: int = 0
-    odd: tuple[str, int] | None = None
     values: set[str] = field(default_factory=set)
     compared: int = 0
     is_counter: bool = True
-    title: str = ""
+    decimal: str = ""
     _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """Count further cells, which stand in some lines."""
         self._follow(cells)
-        if all_numbers(cells) is not None:
+        # Plain numbers without a point change no counts but these.
+        is_settled = len(self.forms) == 1 or "." not in "".join(cells)
+        is_plain = NumberForm() in self.forms and is_settled
+        if is_plain and all_numbers(cells) is not None:
             self.filled += len(cells)
             self.words += len(cells)
             self.numbers += len(cells)
@@ -78,14 +99,25 @@ class ColumnCounts:
                 continue
             self.filled += count
             self.words += count * (cell.count(" ") + 1)
-            if is_number(cell):
+            if is_missing_word(cell):
                 self.numbers += count
-                continue
-            self.dates += count * bool(_DATE.fullmatch(cell))
-            self.commas += count * bool(_COMMA.fullmatch(cell))
-            self.huge += count * is_huge(cell)
-            if self.odd is None:
-                self.odd = cell, lines[cells.index(cell)]
+                self.missing = self.missing or _where(cell, cells, lines)
+            elif forms := self._common_forms(cell):
+                self.numbers += count
+                self.forms = forms
+                if not self.example and not is_number(cell):
+                    self.example = _where(cell, cells, lines)
+                if not self.comma and "," in cell:
+                    self.comma = _where(cell, cells, lines)
+            else:
+                self.dates += count * bool(_DATE.fullmatch(cell))
+                self.huge += count * is_huge(cell)
+                self.odd = self.odd or _where(cell, cells, lines)
+
+    def _common_forms(self, cell: str) -> frozenset[NumberForm]:
+        """The forms of the cells above in which this cell holds a number, too."""
+        forms = frozenset(form for form, _ in readings(cell))
+        return self.forms & forms if self.forms else forms
 
     def _follow(self, cells: Sequence[str]) -> None:
         """Find out whether further cells go on counting."""
@@ -99,7 +131,7 @@ class ColumnCounts:
     @property
     def is_numeric(self) -> bool:
         """Whether all cells hold numbers, but for blank ones."""
-        return self.filled == self.numbers > 0
+        return self.filled == self.numbers > 0 and bool(self.forms)
 
     @property
     def share(self) -> float:
@@ -107,14 +139,48 @@ class ColumnCounts:
         return len(self.values) / max(1, self.compared)
 
     @property
-    def is_text(self) -> bool:
-        """Whether most cells are different sentences."""
-        words = self.words / max(1, self.filled)
-        return not self.is_numeric and words >= _TEXT_WORDS and self.share > 0.5
+    def words_each(self) -> float:
+        """Words of a filled cell, on average."""
+        return self.words / max(1, self.filled)
+
+    @property
+    def form(self) -> NumberForm:
+        """The form of the numbers."""
+        by_mark = {form.decimal: form for form in self.forms}
+        if len(by_mark) > 1 and self.comma and not self.decimal:
+            cell, line = self.comma
+            whole, part = (f"{number:.12g}" for _, number in readings(cell))
+            raise DataError(
+                f"{self.title}: is {cell!r} in line {line} {whole} or {part}? Say "
+                f"decimal=. (--decimal .) for {whole}, decimal=, (--decimal ,) for "
+                f"{part}."
+            )
+        mark = self.decimal if self.comma else "."
+        return by_mark.get(mark) or next(iter(by_mark.values()))
+
+    @property
+    def reading(self) -> str:
+        """A sentence on numbers that are not written plainly; else empty."""
+        found = []
+        if self.example:
+            is_unclear = len(self.forms) > 1 and self.comma
+            cell, line = (self.comma if is_unclear else None) or self.example
+            numbers = dict(readings(cell))
+            found.append(f"{cell!r} in line {line} is {numbers.pop(self.form):.12g}")
+            for form, number in numbers.items() if is_unclear else ():
+                mark = f"decimal={form.decimal} (--decimal {form.decimal})"
+                found[0] += f" (with {mark} it is {number:.12g})"
+        if self.missing:
+            found.append("{!r} in line {} is missing".format(*self.missing))
+        says = f"{self.title} is read as numbers: {', and '.join(found)}."
+        return says if found else ""
 
 
-@dataclass(frozen=True)
-class ColumnRole:
+def _where(cell: str, cells: Sequence[str], lines: Sequence[int]) -> Cell:
+    return cell, lines[cells.index(cell)]
+
+
+class ColumnRole(NamedTuple):
     """The role of a column, with a note or a warning."""
 
     role: Role
@@ -123,10 +189,14 @@ class ColumnRole:
 
 
 def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
-    """The role of a column."""
-    name = column.title or f"Column {column.name!r}"
-    if is_text:
-        return _of_text(column, name)
+    """The role of a column, of text if the user says so."""
+    name = column.title
+    if is_text or (
+        not column.is_numeric
+        and column.words_each >= _TEXT_WORDS
+        and column.share > 0.5
+    ):
+        return _of_text(column)
     if len(column.values) < 2 and not (column.values and column.blanks):
         what = f"only {min(column.values)!r}" if column.values else "nothing"
         return ColumnRole("left out", f"{name} is left out: it holds {what}.")
@@ -134,26 +204,23 @@ def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
         if column.is_counter and _INDEX.fullmatch(column.name):
             sentence = f"{name} is left out: it counts the rows."
             return ColumnRole("left out", sentence, is_warning=True)
-        return ColumnRole("number")
-    if column.is_text:
-        return ColumnRole("text")
-    return _of_words(column, name)
+        return ColumnRole("number", column.reading)
+    return _of_words(column)
 
 
-def _of_text(column: ColumnCounts, name: str) -> ColumnRole:
-    words = column.words / max(1, column.filled)
-    if words >= _LEAST_WORDS:
+def _of_text(column: ColumnCounts) -> ColumnRole:
+    if column.words_each >= _LEAST_WORDS:
         return ColumnRole("text")
     return ColumnRole(
         "text",
-        f"{name} has {words:.1f} words a text: they end at spaces, and a language "
-        "without spaces is not read well.",
+        f"{column.title} has {column.words_each:.1f} words a text: they end at spaces, "
+        "and a language without spaces is not read well.",
         is_warning=True,
     )
 
 
-def _of_words(column: ColumnCounts, name: str) -> ColumnRole:
-    hint = _hint(column)
+def _of_words(column: ColumnCounts) -> ColumnRole:
+    hint, name = _hint(column), column.title
     role: Role = "category"
     sentence = f"{name} is read as categories{hint}." if hint else ""
     if column.odd and column.huge and column.numbers + column.huge == column.filled:
@@ -165,6 +232,11 @@ def _of_words(column: ColumnCounts, name: str) -> ColumnRole:
         )
     elif column.share > 0.5:
         role = "left out"
+        if column.share < 1 and GROUP.fullmatch(column.name):
+            hint = (
+                "; if rows of one value belong together, keep them in one part with "
+                f"split_by={column.name} (--split-by {column.name})"
+            )
         sentence = f"{name} is left out: most of its values occur once{hint}."
     return ColumnRole(role, sentence, is_warning=bool(sentence))
 
@@ -173,22 +245,31 @@ def _hint(column: ColumnCounts) -> str:
     """What a user may change in a column that is hardly a category."""
     if column.dates > column.filled / 2:
         return "; it holds dates, of which years or months would be of more use"
-    if column.commas + column.numbers > column.filled / 2 and column.commas:
-        return "; it holds numbers with a decimal comma, which must be a point"
-    if column.numbers > column.filled / 2 and column.odd:
+    if column.numbers > column.filled / 2 and column.odd and column.forms:
+        such = f" such as {column.example[0]!r}" if column.example else ""
         cell, line = column.odd
-        return f"; it holds numbers, but {cell!r} in line {line}"
+        return f"; it holds numbers{such}, but {cell!r} in line {line}"
     if column.share > 0.5 and column.words >= 2 * column.filled:
         return f"; if it is text, say text={column.name} (--text {column.name})"
     return ""
 
 
-def survey(file: CsvFile) -> dict[str, ColumnCounts]:
-    """Counts over all columns of a file."""
-    columns = {name: ColumnCounts(name) for name in file.columns}
+def survey(file: CsvFile, decimal: str | None) -> dict[str, ColumnCounts]:
+    """Counts over all columns of a file.
+
+    The mark before fractions is that of columns which leave no choice. Where commas
+    stand between cells, hardly anybody writes them before fractions.
+    """
+    columns = {name: ColumnCounts(name, f"Column {name!r}") for name in file.columns}
     for name in file.unnamed:
         columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
     for lines, cells in file.chunks():
         for name, below in cells.items():
             columns[name].add(below, lines)
+    numeric = [column for column in columns.values() if column.is_numeric]
+    shown = {f.decimal for each in numeric for f in each.forms if len(each.forms) == 1}
+    usual = "." if file.delimiter == "," else ""
+    mark = decimal or ("".join(shown) if len(shown) == 1 else "" if shown else usual)
+    for column in numeric:
+        column.decimal = mark
     return columns

@@ -4,8 +4,7 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +16,25 @@ from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.table_columns import TableFit
 from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import RawArray, RawData, RawPart
-from kscale.data.readers.table_reader import (
+from kscale.data.readers.table_files import (
     TableColumn,
     TableReader,
+    TextReader,
     check_columns,
     not_a_number,
     values_of,
 )
-from kscale.data.readers.text_files import TextReader
+from kscale.data.sources.tables.cells import NotANumber
 from kscale.data.sources.tables.columns import (
     ColumnCounts,
     ColumnRole,
     role_of,
     survey,
 )
-from kscale.data.sources.tables.csv_file import BLANKS, CsvFile, is_number
-from kscale.data.sources.tables.label_columns import (
+from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.data.sources.tables.labels import (
     Label,
+    LabelArrays,
     LabelCells,
     chosen_labels,
     label_arrays,
@@ -44,18 +45,7 @@ from kscale.text import listed
 
 _TAKEN = {*keyword.kwlist, "self", "inputs", "args", "kwargs"}
 _TITLES = {"number": "Numbers", "category": "Categories", "text": "Text"}
-_USABLE = ("label", "ignore", "split_by", "text")
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is read of each row."""
-
-    labels: tuple[Label, ...]
-    columns: tuple[TableColumn, ...]
-    group: str | None
-    warnings: tuple[str, ...]
-    notes: tuple[str, ...]
+_USABLE = ("label", "ignore", "split_by", "text", "decimal")
 
 
 def raw_data_of_tables(paths: Files, options: Options) -> RawData:
@@ -65,13 +55,31 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     take 4 bytes a number; a text takes 16 bytes, and its length if that is over 15. The
     training part decides the roles of columns.
     """
-    files, lacking = _with_labels(paths, options)
-    plan = _planned(files["train"], survey(files["train"]), options)
-    fit, reader = _fit_and_reader(plan.columns, options)
-    read = {part: _read(file, plan) for part, file in files.items()}
+    files = {part: CsvFile.of(path) for part, path in paths.items()}
+    train = files["train"]
+    labels = chosen_labels(train.columns, options.label, train.path.name)
+    asked = [column for label in labels for column in label.columns]
+    lacking = _without_labels(files, asked)
+    counts = survey(train, options.decimal)
+    found = _roles(train, counts, asked, options)
+    used, warnings = _used(found, options)
+    columns = tuple(
+        TableColumn(
+            column,
+            name,
+            found[column].role,
+            counts[column].form if found[column].role == "number" else None,
+        )
+        for column, name in zip(used, safe_names(used), strict=True)
+    )
+    fit, reader = _fit_and_reader(columns, options)
+    read = {p: _read(f, columns, asked, options.split_by) for p, f in files.items()}
     cells = {part: each.labels for part, each in read.items()}
-    targets = {label.name: label_arrays(label, cells) for label in plan.labels}
-    group = f"Column {plan.group!r}"
+    targets = {
+        label.name: label_arrays(label, cells, counts[label.columns[0]])
+        for label in labels
+    }
+    sentences = [each for each in found.values() if each.sentence]
     return RawData(
         {
             part: RawPart(
@@ -83,34 +91,28 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         reader=reader,
         class_names={name: each.names for name, each in targets.items()},
         groups={
-            part: RawArray.of(group, each.groups)
+            part: RawArray.of(f"Column {options.split_by!r}", each.groups)
             for part, each in read.items()
-            if each.groups
+            if options.split_by
         },
-        warnings=(*lacking, *plan.warnings),
+        warnings=(
+            *lacking,
+            *warnings,
+            *(e.sentence for e in sentences if e.is_warning),
+        ),
         notes=(
-            *_notes_on_parts(files),
-            *(each.note for each in targets.values()),
-            *_notes_on_targets(plan, cells["train"]),
-            *plan.notes,
+            *_notes_on_files(files),
+            *_notes_on_targets(labels, targets, cells["train"]),
+            *_notes_on_columns(columns),
+            *(e.sentence for e in sentences if not e.is_warning),
         ),
     )
 
 
-def _with_labels(
-    paths: Files, options: Options
-) -> tuple[dict[PartName, CsvFile], list[str]]:
-    """Files by part that have labels, and a warning for each file without labels.
-
-    The test part of a contest has none.
-    """
-    files = {part: CsvFile.of(path) for part, path in paths.items()}
-    train = files["train"]
-    labels = chosen_labels(train.columns, options.label, train.path.name)
+def _without_labels(files: dict[PartName, CsvFile], asked: list[str]) -> list[str]:
+    """Take away files without labels, as the test part of a contest; a warning each."""
     warnings = []
-    for part in [part for part in files if part != "train"]:
-        file = files[part]
-        asked = [column for label in labels for column in label.columns]
+    for part, file in [*files.items()]:
         missing = [column for column in asked if column not in file.columns]
         if missing:
             warnings.append(
@@ -118,58 +120,49 @@ def _with_labels(
                 f"the training part: it has no column {missing[0]!r}."
             )
             del files[part]
-    return files, warnings
+    return warnings
 
 
-def _planned(
-    file: CsvFile, columns: Mapping[str, ColumnCounts], options: Options
-) -> _Plan:
-    labels = chosen_labels(file.columns, options.label, file.path.name)
+def _roles(
+    file: CsvFile,
+    counts: Mapping[str, ColumnCounts],
+    asked: Sequence[str],
+    options: Options,
+) -> dict[str, ColumnRole]:
+    """The role of each column that a network may read."""
     groups = [options.split_by] if options.split_by else []
-    asked = [column for label in labels for column in label.columns]
     left_out = [*asked, *options.ignore, *groups]
     for name in (*options.text, *left_out):
-        if name not in columns:
-            raise DataError(unknown_name("column", name, columns))
+        if name not in counts:
+            raise DataError(unknown_name("column", name, counts))
     found = {
         name: role_of(column, name in options.text)
-        for name, column in columns.items()
+        for name, column in counts.items()
         if name not in left_out
     }
-    used, others = _used(found, options)
-    if not used:
+    if all(each.role == "left out" for each in found.values()):
         what = f"has no column to learn from besides {listed(left_out)}."
         why = [each.sentence for each in found.values()]
         raise DataError(" ".join((f"{file.path} {what}", *why)))
-    named = tuple(
-        TableColumn(column, name, found[column].role)
-        for column, name in zip(used, safe_names(used), strict=True)
-    )
-    sentences = [each for each in found.values() if each.sentence]
-    return _Plan(
-        labels,
-        named,
-        options.split_by,
-        (*others, *(e.sentence for e in sentences if e.is_warning)),
-        (*_notes_on(named), *(e.sentence for e in sentences if not e.is_warning)),
-    )
+    return found
 
 
 def _used(
     found: Mapping[str, ColumnRole], options: Options
-) -> tuple[list[str], tuple[str, ...]]:
+) -> tuple[list[str], list[str]]:
     """The columns that are read, all text or no text, and a warning of the others."""
     useful = [name for name, each in found.items() if each.role != "left out"]
     texts = [name for name in useful if found[name].role == "text"]
     texts = [name for name in texts if name in options.text] or texts
     others = [name for name in useful if name not in texts]
     if not texts or not others:
-        return texts or others, ()
-    return texts, (
+        return useful, []
+    warning = (
         f"Only the text of {' and '.join(texts)} is read, and not {listed(others, 8)}: "
         "a network takes text or a table. To learn from the table, leave the text out "
-        "with ignore=... (--ignore).",
+        "with ignore=... (--ignore)."
     )
+    return texts, [warning]
 
 
 def safe_names(columns: Sequence[str]) -> list[str]:
@@ -200,8 +193,7 @@ def _plain_name(column: str) -> str:
     return name + "_" * (name in _TAKEN)
 
 
-@dataclass(frozen=True)
-class _Read:
+class _Read(NamedTuple):
     """What a file holds: inputs by raw name, labels, and a key of each row's group."""
 
     inputs: dict[str, RawArray]
@@ -209,36 +201,31 @@ class _Read:
     groups: list[str]
 
 
-def _read(file: CsvFile, plan: _Plan) -> _Read:
-    check_columns(plan.columns, file)
-    asked = [column for label in plan.labels for column in label.columns]
+def _read(
+    file: CsvFile, columns: Sequence[TableColumn], asked: list[str], group: str | None
+) -> _Read:
+    check_columns(columns, file)
     labels = LabelCells(str(file.path), {column: [] for column in asked}, [])
-    pieces: dict[str, list[NDArray[Any]]] = {each.name: [] for each in plan.columns}
+    pieces: dict[str, list[NDArray[Any]]] = {each.name: [] for each in columns}
     groups: list[str] = []
     for lines, cells in file.chunks():
-        for each in plan.columns:
-            pieces[each.name].append(_values(file, each, cells[each.column], lines))
+        for each in columns:
+            below = cells[each.column]
+            try:
+                pieces[each.name].append(values_of(each, below))
+            except NotANumber as error:
+                place = error.args[0]
+                where = f"{file.path}:{lines[place]}"
+                raise DataError(not_a_number(where, each, below[place])) from error
         for column, into in labels.columns.items():
             into.extend(map(sys.intern, cells[column]))
-        groups.extend(cells.get(plan.group or "", ()))
+        groups.extend(cells.get(group or "", ()))
         labels.lines.extend(lines)
     inputs = {}
-    for each in plan.columns:
+    for each in columns:
         whole = np.concatenate(pieces.pop(each.name))
-        label = f"{file.path.name}: {each.column}"
-        inputs[each.name] = RawArray(label, whole)
+        inputs[each.name] = RawArray(f"{file.path.name}: {each.column}", whole)
     return _Read(inputs, labels, groups)
-
-
-def _values(
-    file: CsvFile, column: TableColumn, cells: Sequence[str], lines: Sequence[int]
-) -> NDArray[Any]:
-    try:
-        return values_of(column.holds, cells)
-    except ValueError as error:
-        odd = [not (cell in BLANKS or is_number(cell)) for cell in cells].index(True)
-        where = f"{file.path}:{lines[odd]}"
-        raise DataError(not_a_number(where, column.column, cells[odd])) from error
 
 
 def _fit_and_reader(
@@ -247,7 +234,7 @@ def _fit_and_reader(
     """How the columns are read, all text or no text; refuses what is of no use."""
     names = {
         holds: tuple(each.name for each in columns if each.holds == holds)
-        for holds in ("text", "number", "category")
+        for holds in _TITLES
     }
     if names["text"]:
         options.refuse_except("a table of text", *_USABLE, "vocabulary", "length")
@@ -257,16 +244,7 @@ def _fit_and_reader(
     return TableFit(names["number"], names["category"]), TableReader(columns)
 
 
-def _notes_on_targets(plan: _Plan, cells: LabelCells) -> list[str]:
-    """How several targets of 0 and 1 can be labels of one target."""
-    names = [label.name for label in plan.labels]
-    are_apart = len(names) > 1 and names == list(cells.columns)
-    if not are_apart or any({*c} != {"0", "1"} for c in cells.columns.values()):
-        return []
-    return [f"With the label {','.join(names)}:labels they are one target."]
-
-
-def _notes_on_parts(files: Mapping[PartName, CsvFile]) -> list[str]:
+def _notes_on_files(files: Mapping[PartName, CsvFile]) -> list[str]:
     given = [f"{file.path.name} ({part})" for part, file in files.items()]
     notes = [f"The parts are {', '.join(given)}."] if len(given) > 1 else []
     if unnamed := files["train"].unnamed:
@@ -274,7 +252,18 @@ def _notes_on_parts(files: Mapping[PartName, CsvFile]) -> list[str]:
     return notes
 
 
-def _notes_on(columns: Sequence[TableColumn]) -> list[str]:
+def _notes_on_targets(
+    labels: Sequence[Label], targets: Mapping[str, LabelArrays], cells: LabelCells
+) -> list[str]:
+    notes = [note for each in targets.values() for note in each.notes]
+    names = [label.name for label in labels]
+    are_apart = len(names) > 1 and names == list(cells.columns)
+    if are_apart and all({*c} == {"0", "1"} for c in cells.columns.values()):
+        notes.append(f"With the label {','.join(names)}:labels they are one target.")
+    return notes
+
+
+def _notes_on_columns(columns: Sequence[TableColumn]) -> list[str]:
     notes = []
     for holds, what in _TITLES.items():
         names = [each.column for each in columns if each.holds == holds]

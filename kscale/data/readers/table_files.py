@@ -1,0 +1,190 @@
+"""Tables and texts: CSV files hold an example a row, text files one each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.example_rows import Rows
+from kscale.data.examples import Example, Reader, existing
+from kscale.data.load_options import Options
+from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
+from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm
+from kscale.data.sources.tables.csv_file import (
+    SUFFIXES,
+    CsvFile,
+    CsvRow,
+    decoded,
+    is_table,
+    looks_like_table,
+    opened,
+)
+from kscale.errors import DataError
+
+TEXT = np.dtypes.StringDType()
+_MOST_WORDS = 1000  # that are remembered of a column
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column that is read.
+
+    Args:
+        column: Name in the file.
+        name: Name of the raw input, which Keras and TensorFlow allow.
+        holds: `number`, `category` or `text`.
+        form: How numbers are written; plainly if None.
+        range: Least and largest number of the training part; empty if unknown.
+        words: Categories of the training part; empty if unknown, or too many.
+    """
+
+    column: str
+    name: str
+    holds: str
+    form: NumberForm | None = None
+    range: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def fitted(self, train: NDArray[Any]) -> "TableColumn":
+        """The column with what the training part holds."""
+        if self.holds == "number" and not np.isnan(train).all():
+            least, most = float(np.nanmin(train)), float(np.nanmax(train))
+            return replace(self, range=(least, most))
+        words = {*train.tolist()} if self.holds == "category" else ()
+        return replace(self, words=tuple(sorted(words)) * (len(words) <= _MOST_WORDS))
+
+    def note(self, cell: str, value: Any) -> str:
+        """How a cell is unlike those of the training part; empty if it is like them."""
+        if self.range and (value < self.range[0] or value > self.range[1]):
+            least, most = (f"{number:.6g}" for number in self.range)
+            return (
+                f"{self.column} is {cell}, and was {least} to {most} in training: out "
+                "of that range predictions are guesses."
+            )
+        if self.words and str(value) not in self.words:
+            shown = repr(cell) if value else "blank"
+            return (
+                f"{self.column} is {shown}, which did not occur in training: the "
+                "model cannot know it."
+            )
+        return ""
+
+
+def values_of(column: TableColumn, cells: Sequence[str]) -> NDArray[Any]:
+    """Cells of a column as raw inputs `(cells,)`.
+
+    Numbers are float32, NaN where they are missing; words are empty where they are.
+
+    Raises:
+        NotANumber: A cell holds no number where one must be.
+    """
+    if column.holds == "number":
+        return (column.form or NumberForm()).numbers(cells).astype(np.float32)
+    if column.holds == "category":
+        cells = ["" if cell in BLANKS else cell for cell in cells]
+    return np.array(cells, TEXT)
+
+
+def check_columns(columns: Sequence[TableColumn], file: CsvFile) -> None:
+    """Raise a DataError unless a file has all columns that are read."""
+    missing = [each.column for each in columns if each.column not in file.columns]
+    if missing:
+        raise DataError(
+            f"{file.path} must have the columns of the training data, but it lacks "
+            f"{', '.join(map(repr, missing[:8]))}{'...' if missing[8:] else ''}."
+        )
+
+
+@dataclass(frozen=True)
+class TableReader(Reader):
+    """Rows of CSV files, by the names of columns; a file may have others."""
+
+    kind: ClassVar[str] = "tables"
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+
+    columns: tuple[TableColumn, ...]
+
+    def fitted(self, train: Mapping[str, Rows]) -> "TableReader":
+        columns = (each.fitted(train[each.name][:]) for each in self.columns)
+        return replace(self, columns=tuple(columns))
+
+    def readable(self, path: Path) -> Iterator[Example]:
+        file = CsvFile.of(existing(path))
+        check_columns(self.columns, file)
+        for row in file.rows():
+            yield self._example(file, row)
+
+    def _example(self, file: CsvFile, row: CsvRow) -> Example:
+        source = f"{file.path}:{row.line}"
+        if row.error:
+            return Example(source, None, row.error)
+        raw, notes = {}, {}
+        cells = dict(zip(file.columns, row.cells, strict=True))
+        for column in self.columns:
+            cell = cells[column.column]
+            try:
+                raw[column.name] = values_of(column, [cell]).reshape(())
+            except NotANumber:
+                return Example(source, None, not_a_number(source, column, cell))
+            if note := column.note(cell, raw[column.name].item()):
+                notes[column.column] = f"{source}: {note}"
+        return Example(source, raw, notes=notes)
+
+
+def not_a_number(where: str, column: TableColumn, cell: str) -> str:
+    """The sentence for a cell that must hold a number."""
+    such = column.form.such if column.form else ""
+    return (
+        f"{where} must hold a number{such} in {column.column}, but it holds {cell!r}."
+    )
+
+
+@dataclass(frozen=True)
+class TextReader(FileReader):
+    """Whole text files, and columns of text in CSV files.
+
+    A text file becomes the first of the columns, and the others are empty.
+    """
+
+    kind: ClassVar[str] = "texts"
+    dtype: ClassVar[Any] = TEXT
+    shape = ()
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".txt.gz", *SUFFIXES)
+
+    columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
+
+    def readable(self, path: Path) -> Iterator[Example]:
+        is_other = path.suffix not in ("", ".data")  # texts that may hold commas
+        if is_table(path) or not is_other and looks_like_table(existing(path)):
+            yield from TableReader(self.columns).readable(path)
+            return
+        raw = {column.name: np.array("", TEXT) for column in self.columns}
+        yield Example(str(path), {**raw, self.name: self.array(existing(path))})
+
+    @property
+    def name(self) -> str:
+        return self.columns[0].name
+
+    def array(self, path: Path) -> NDArray[Any]:
+        """The whole text of a file, which may be compressed with gzip."""
+        with opened(path) as file:
+            data = file.read()
+        return np.array(decoded(data, path).strip(), TEXT)
+
+
+def _decide(headers: Any, options: Options) -> Reading:
+    reader = TextReader()
+    return Reading(reader, TextFit((reader.name,), options.vocabulary, options.length))
+
+
+TEXTS = FolderKind(
+    "texts",
+    (".txt",),
+    ("kind", "split_by", "vocabulary", "length"),
+    lambda path: None,  # nothing is decided by the texts themselves
+    _decide,
+)

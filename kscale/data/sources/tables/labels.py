@@ -1,0 +1,302 @@
+"""Columns of a table to predict: which they are, and their cells as labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.data.parts import PartName
+from kscale.data.raw import RawArray
+from kscale.data.readers.table_files import TableColumn, not_a_number
+from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm, is_number
+from kscale.data.sources.tables.columns import ColumnCounts
+from kscale.data.target_labels import alike_hint
+from kscale.errors import DataError, unknown_name
+from kscale.task.heads.base import SEPARATOR
+from kscale.text import counted, listed
+
+_USUAL = ("label", "class", "target", "y")
+_KINDS = ("classes", "labels", "numbers")
+_FEW_CLASSES = 20
+_LEAST_ROWS = 10  # of each of many classes, on average
+_SHOWN = 5
+_TRUE = frozenset({"1", "1.0", "true", "yes"})
+_FALSE = frozenset({"0", "0.0", "false", "no"})
+
+LabelSet = frozenset[str]
+"""The labels of one example, of which several may be true."""
+
+
+class Label(NamedTuple):
+    """What to predict: a column, or columns of 0 and 1 that are one target.
+
+    The kind is `classes`, `labels` (several may be true) or `numbers` if the user named
+    it.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class LabelCells:
+    """Cells of the columns to predict, of one file, and the line of each row."""
+
+    path: str
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+    def refuse_blank(self, name: str, is_blank: Sequence[bool]) -> None:
+        """Raise if rows have no label."""
+        rows = zip(is_blank, self.lines, strict=True)
+        blank = [str(line) for is_it, line in rows if is_it]
+        if blank:
+            raise DataError(
+                f"{self.path} has no {name} in {len(blank):,} of {len(self.lines):,} "
+                f"rows (line {listed(blank, _SHOWN)}). Fill in or remove these rows."
+            )
+
+
+LabelParts = Mapping[PartName, LabelCells]
+
+
+class LabelArrays(NamedTuple):
+    """Labels of a target by part, notes on its kind, and names of its outputs unless
+    the arrays hold them."""
+
+    arrays: dict[PartName, RawArray]
+    notes: list[str]
+    names: tuple[str, ...] = ()
+
+
+def chosen_labels(
+    columns: Sequence[str], asked: Sequence[str], where: str
+) -> tuple[Label, ...]:
+    """The targets that a user asked for, or the one column with a usual name.
+
+    A column may be asked for with its kind, and several of 0 and 1 as one target.
+
+    Example:
+
+    >>> chosen_labels(["size", "Class"], [], "a.csv")
+    (Label(name='Class', columns=('Class',), kind=''),)
+    >>> chosen_labels(["size", "red", "old"], ["red,old:labels"], "a.csv")
+    (Label(name='labels', columns=('red', 'old'), kind='labels'),)
+    """
+    if asked:
+        labels = tuple(_asked(columns, name) for name in asked)
+        names = [label.name for label in labels]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise DataError(
+                f"Two targets would be called {min(twice)!r}: name each column once, "
+                "and one group of columns only."
+            )
+        return labels
+    usual = [name for name in columns if name.lower() in _USUAL]
+    if len(usual) == 1:
+        return (Label(usual[0], (usual[0],)),)
+    what = " and ".join(usual) if usual else "none called " + ", ".join(_USUAL)
+    raise DataError(
+        f"{where} must have one column to predict, but it has {what}. Name one with "
+        f"label=... (--label); its columns are: {listed(columns)}."
+    )
+
+
+def _asked(columns: Sequence[str], name: str) -> Label:
+    if name in columns:
+        return Label(name, (name,))
+    column, _, kind = name.rpartition(":")
+    if kind not in _KINDS:
+        raise DataError(unknown_name("column", name, columns))
+    if column in columns:
+        return Label(column, (column,), kind)
+    several = [each.strip() for each in column.split(",")]
+    for each in several if kind == "labels" else [column]:
+        if each not in columns:
+            raise DataError(unknown_name("column", each, columns))
+        if several.count(each) > 1:
+            raise DataError(f"The label {name} names the column {each!r} twice.")
+    return Label("labels", tuple(several), kind)
+
+
+def label_arrays(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
+    """Labels of each part; the counts of the first column in the training part tell
+    numbers."""
+    if len(label.columns) > 1:
+        note = (
+            f"{label.name} are the columns {listed(label.columns)}: several may be 1."
+        )
+        sets = {part: _true_columns(label, each) for part, each in parts.items()}
+        return _of_sets(label, parts, sets, label.columns, note)
+    cells = parts["train"].columns[label.name]
+    if label.kind != "labels" and (label.kind or not are_label_sets(cells)):
+        return _of_column(label, parts, column)
+    sets = {
+        part: [*map(label_set, each.columns[label.name])]
+        for part, each in parts.items()
+    }
+    names = tuple(sorted(frozenset().union(*sets["train"])))
+    blank = sum(not each for each in sets["train"])
+    note = (
+        f"{label.name} holds {len(names):,} labels, of which several may be true"
+        + (f"; {counted(blank, 'row')} without any." if blank else ".")
+        + ("" if label.kind else f" With {label.name}:classes each cell is a class.")
+    )
+    are_single = all(len(each) < 2 for each in sets["train"])
+    if are_single and {name.lower() for name in names} <= _TRUE | _FALSE:
+        raise DataError(
+            f"{parts['train'].path}: {label.name} is one label that is true or not, as "
+            f"two classes are: say label={label.name}:classes, or name all columns of "
+            f"the labels, as {label.name},OTHER:labels."
+        )
+    return _of_sets(label, parts, sets, names, note)
+
+
+def are_label_sets(cells: Sequence[str]) -> bool:
+    """Whether cells of a column look like labels with a stroke between them.
+
+    Then a cell has several labels, and one of the labels is in a different cell too.
+
+    Example:
+
+    >>> are_label_sets(["red|round", "red", "old", ""])
+    True
+    >>> are_label_sets(["a|b", "c|d"])  # two classes with odd names
+    False
+    """
+    sets = [label_set(cell) for cell in {*cells}]
+    different = frozenset().union(*sets)
+    return any(len(each) > 1 for each in sets) and sum(map(len, sets)) > len(different)
+
+
+def label_set(cell: str) -> LabelSet:
+    """The labels of a cell such as `a|b`; none in a blank cell."""
+    if cell in BLANKS:
+        return frozenset()
+    return frozenset(filter(None, (label.strip() for label in cell.split(SEPARATOR))))
+
+
+def _true_columns(label: Label, cells: LabelCells) -> list[LabelSet]:
+    """Of each row, the names of the columns that are 1."""
+    sets: list[set[str]] = [set() for _ in cells.lines]
+    for name in label.columns:
+        for row, cell in enumerate(cells.columns[name]):
+            if cell.lower() in _TRUE:
+                sets[row].add(name)
+            elif cell.lower() not in _FALSE:
+                raise DataError(
+                    f"{cells.path}:{cells.lines[row]} must hold 0 or 1 in {name}, but "
+                    f"it holds {cell!r}."
+                )
+    return [frozenset(each) for each in sets]
+
+
+def _of_sets(
+    label: Label,
+    parts: LabelParts,
+    sets: Mapping[PartName, Sequence[LabelSet]],
+    names: tuple[str, ...],
+    note: str,
+) -> LabelArrays:
+    """A row of 0 and 1 for each example: one number for each name."""
+    path = parts["train"].path
+    if len(names) < 2:
+        raise DataError(
+            f"{path}: {label.name} must hold at least two labels, but it holds "
+            f"{len(names)}."
+        )
+    places = {name: place for place, name in enumerate(names)}
+    arrays = {}
+    for part, each in sets.items():
+        array = np.zeros((len(each), len(names)), np.int8)
+        for row, labels in enumerate(each):
+            if unknown := labels - places.keys():
+                found = min(unknown)
+                raise DataError(
+                    f"{parts[part].path}: {label.name} has the label {found!r}, which "
+                    f"{path} lacks.{alike_hint(found, names)}"
+                )
+            array[row, [places[label] for label in labels]] = 1
+        where = f"{parts[part].path}: {label.name}"
+        arrays[part] = RawArray(where, array, target_kind="labels")
+    return LabelArrays(arrays, [note], names)
+
+
+def _of_column(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
+    """Numbers to predict, or a class in each cell."""
+    name = label.name
+    for each in parts.values():
+        each.refuse_blank(name, [cell in BLANKS for cell in each.columns[name]])
+    numbers = None
+    if label.kind == "numbers" or (column.is_numeric and label.kind != "classes"):
+        form = column.form if column.is_numeric else NumberForm()
+        numbers = _numbers(label, parts, form)
+    if numbers is None or (not label.kind and _are_ids(numbers["train"])):
+        return _classes(label, parts, numbers is not None)
+    for part, each in parts.items():
+        each.refuse_blank(name, np.isnan(numbers[part]).tolist())
+    other = f" With the label {name}:classes each is a class."
+    is_whole = not label.kind and bool((numbers["train"] % 1 == 0).all())
+    notes = [column.reading] if column.is_numeric else []
+    note = f"{name} holds numbers, which are predicted as such."
+    return LabelArrays(
+        {
+            part: RawArray(f"{parts[part].path}: {name}", each, target_kind="real")
+            for part, each in numbers.items()
+        },
+        [note + other * is_whole, *filter(None, notes)],
+    )
+
+
+def _numbers(
+    label: Label, parts: LabelParts, form: NumberForm
+) -> dict[PartName, NDArray[np.float64]] | None:
+    """The numbers of each part; None where a cell may hold a word, and one does."""
+    numbers = {}
+    for part, each in parts.items():
+        cells = each.columns[label.name]
+        try:
+            numbers[part] = form.numbers(cells)
+        except NotANumber as error:
+            if label.kind != "numbers":
+                return None
+            where = f"{each.path}:{each.lines[error.args[0]]}"
+            odd = cells[error.args[0]]
+            column = TableColumn(label.name, label.name, "number", form)
+            raise DataError(not_a_number(where, column, odd)) from error
+    return numbers
+
+
+def _are_ids(values: NDArray[np.float64]) -> bool:
+    """Whether numbers are classes: whole and few, or 0 or 1 to their count, each often.
+
+    Ages are whole and have gaps or begin late; prices are whole and mostly differ.
+    """
+    different = np.unique(values[~np.isnan(values)])
+    if (different % 1 != 0).any():
+        return False
+    count = len(different)
+    is_run = different[0] in (0, 1) and different[-1] - different[0] == count - 1
+    return count <= _FEW_CLASSES or (is_run and len(values) >= _LEAST_ROWS * count)
+
+
+def _classes(label: Label, parts: LabelParts, is_numeric: bool) -> LabelArrays:
+    name = label.name
+    cells = {part: each.columns[name] for part, each in parts.items()}
+    if all(is_number(c) and float(c) % 1 == 0 for each in cells.values() for c in each):
+        classes: Mapping[PartName, Any] = {
+            part: [int(float(cell)) for cell in each] for part, each in cells.items()
+        }
+    else:
+        classes = cells
+    other = f" With the label {name}:numbers it is predicted as a number." * is_numeric
+    return LabelArrays(
+        {
+            part: RawArray.of(f"{parts[part].path}: {name}", each)
+            for part, each in classes.items()
+        },
+        [f"{name} holds {len({*cells['train']}):,} classes.{other}"],
+    )

@@ -25,6 +25,7 @@ from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
+from kscale.text import counted
 
 _LEAST_EXAMPLES = 10
 
@@ -61,6 +62,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
     fitted = [fit.fit(held["train"]) for fit in raw.fits]
     inputs = tuple(item for item, _ in fitted)
+    reader = (raw.reader or ArrayReader()).fitted(held["train"])
     preprocessing = {item.name: each for item, each in fitted}
     holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
@@ -88,7 +90,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *_empty_texts(parts, preprocessing),
             *duplicate_warnings(digests),
         ),
-        reader=raw.reader or ArrayReader(),
+        reader=reader,
         notes=(*raw.notes, *([note] if note else [])),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
@@ -175,7 +177,8 @@ def _empty_texts(
         texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
         if sum(empty):
+            which = f"{sum(empty):,} of {counted(sum(map(len, texts)), 'text')}"
             yield (
-                f"{sum(empty):,} of {sum(map(len, texts)):,} texts hold no words: "
-                "nothing can be learned of them. Fill in or remove them."
+                f"{which} {'holds' if sum(empty) == 1 else 'hold'} no words: nothing "
+                "can be learned of such a text. Fill it in or remove it."
             )

@@ -15,7 +15,7 @@ from kscale.data.preprocessing.base import Preprocessing
 from kscale.task.heads import HEADS
 from kscale.task.objectives import metric_name
 from kscale.task.tasks import Input, Target, Task
-from kscale.text import Grid, grid_table, listed, plain_text, printable
+from kscale.text import Grid, counted, grid_table, listed, plain_text, printable
 from kscale.units import format_bytes
 
 Parts = Mapping[PartName, Part]
@@ -107,8 +107,8 @@ def cautions(task: Task, parts: Parts) -> Iterator[str]:
         if not task.targets[0].head.is_named:
             error = f"an error by about {100 / math.sqrt(2 * count):.0f} %"
         yield (
-            f"The {name} part has {count} example{'s' * (count > 1)}, so scores on it "
-            f"are uncertain: {error} (one standard error)."
+            f"The {name} part has {counted(count, 'example')}, so scores on it are "
+            f"uncertain: {error} (one standard error)."
         )
 
 

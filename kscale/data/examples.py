@@ -1,13 +1,14 @@
 """Examples of files: a reader makes the same raw inputs in training and predictions."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
+from kscale.data.example_rows import Rows
 from kscale.errors import DataError
 
 
@@ -19,11 +20,13 @@ class Example:
         source: The file, with the line or row of a file of several: `a.csv:17`.
         raw: By raw input, the example without a batch; None if there is an error.
         error: Why the example cannot be read.
+        notes: By column, how the example is unlike all that were trained on.
     """
 
     source: str
     raw: Mapping[str, NDArray[Any]] | None
     error: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Reader(ByKind):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Ends of the names of files to read, in small letters; empty for all files."""
+
+    def fitted(self, train: Mapping[str, Rows]) -> "Reader":
+        """The reader with what it says of training in notes, from raw examples."""
+        return self
 
     def files(self, path: Path) -> Iterator[Path]:
         """The file at a path, or the files below a folder in sorted order."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import RawData
-from kscale.data.target_labels import PartLabels, check_counts
+from kscale.data.target_labels import PartLabels, alike_hint
 from kscale.errors import DataError
 from kscale.task.tasks import Target
 
@@ -47,7 +47,7 @@ def rows_of_parts(
         return rows, ""
     given = raw.parts["train"].targets.values()
     for target, array in zip(targets, given, strict=True):
-        check_counts(array.label, target, train[target.name], 1 + len(missing))
+        _check_counts(array.label, target, train[target.name], 1 + len(missing))
     if not missing:
         return rows, ""
     strata, note = _strata(targets, train)
@@ -55,13 +55,33 @@ def rows_of_parts(
     return rows, note
 
 
+def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, int] | None:
+    """The class or label that is right least often, and how often; None for values."""
+    if target.head.counts is None:
+        return None
+    counts = target.head.counts(labels, target.outputs)
+    return target.class_names[counts.argmin()], int(counts.min())
+
+
 def _check_classes(groups: str, target: Target, train: NDArray[Any]) -> None:
-    counts = target.head.counts(train, target.outputs) if target.head.counts else None
-    if counts is not None and not counts.all():
+    rarest = _rarest(target, train)
+    if rarest and not rarest[1]:
         raise DataError(
-            f"With parts cut by {groups}, the training part has no "
-            f"{target.class_names[counts.argmin()]!r}; cut by another column, or give "
-            "parts."
+            f"With parts cut by {groups}, the training part has no {rarest[0]!r}; cut "
+            "by another column, or give parts."
+        )
+
+
+def _check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
+    """Raise unless each class or label is right often enough for every part."""
+    rarest = _rarest(target, ids)
+    if rarest and rarest[1] < least:
+        name, count = rarest
+        raise DataError(
+            f"Each {target.head.nouns[0]} of {label} must have at least {least} "
+            f"examples, one for each part, but {name!r} has {count}. Remove it; if the "
+            "labels are numbers to predict, give them as floats."
+            + alike_hint(name, target.class_names)
         )
 
 
@@ -90,24 +110,16 @@ def cut_parts(
 ) -> dict[PartName, Indices]:
     """Rows of the training part and of the parts cut from it, each in ascending order.
 
-    Every part has about its share of each stratum, and at least one example of it.
-
-    Args:
-        strata: Whole numbers from 0, `(examples,)`, as `Head.strata` gives them. Each
-            occurs more often than parts are cut.
+    Every part has about its share of each stratum, a whole number from 0 for each
+    example, and at least one example of it: each occurs more often than parts are cut.
     """
     order = np.lexsort((_shuffled(len(strata), seed), strata))
     counts = np.bincount(strata)
     rank = np.arange(len(strata)) - np.repeat(np.cumsum(counts) - counts, counts)
-    parts: dict[PartName, Indices] = {}
-    taken = np.zeros_like(counts)
-    for part in wanted:
-        until = taken + _allot(counts, _examples(part, len(strata)))
-        is_mine = (rank >= np.repeat(taken, counts)) & (rank < np.repeat(until, counts))
-        parts[part] = np.sort(order[is_mine])
-        taken = until
-    parts["train"] = np.sort(order[rank >= np.repeat(taken, counts)])
-    return parts
+    given = [_allot(counts, _examples(part, len(strata))) for part in wanted]
+    place = (rank >= np.cumsum(given, axis=0)[:, strata[order]]).sum(axis=0)
+    parts: tuple[PartName, ...] = (*wanted, "train")
+    return {part: np.sort(order[place == i]) for i, part in enumerate(parts)}
 
 
 def cut_groups(
@@ -117,11 +129,8 @@ def cut_groups(
 
     Each part gets whole groups, in an order drawn from the seed, until it has about its
     share of the examples, and at least one group. Groups half as large again as such a
-    part go to training, where others are left.
-
-    Args:
-        groups: Whole numbers from 0, `(examples,)`; more different ones than parts are
-            cut.
+    part go to training, where others are left. Groups are whole numbers from 0, of
+    which there are more than parts are cut.
     """
     counts = np.bincount(groups)
     drawn = np.argsort(_shuffled(len(counts), seed), kind="stable")

@@ -179,19 +179,3 @@ def _reals(
             "learn."
         )
     return Target(name, "real", reals["train"].shape[1]), reals
-
-
-def check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
-    """Raise unless each class or label is right often enough for every part."""
-    if target.head.counts is None:
-        return
-    counts = target.head.counts(ids, target.outputs)
-    rare = int(counts.argmin())
-    if counts[rare] < least:
-        name = target.class_names[rare]
-        raise DataError(
-            f"Each {target.head.nouns[0]} of {label} must have at least {least} "
-            f"examples, one for each part, but {name!r} has {counts[rare]}. Remove it; "
-            "if the labels are numbers to predict, give them as floats."
-            + alike_hint(name, target.class_names)
-        )

@@ -13,11 +13,11 @@ from kscale.text import Grid, counted, grid_width, printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 _MARKS: tuple[tuple[str, Callable[[Row], bool], str], ...] = (
-    ("*", lambda row: row.is_best, "best: {} score in the budget"),
+    ("*", lambda row: row.is_best, "best: {best}"),
     (
         ">",
         lambda row: row.is_recommended,
-        "recommended: smallest that is statistically tied with the best",
+        "recommended: smallest{finalist} that is statistically tied with the best",
     ),
     ("!", lambda row: row.undertrained, "still improving when training ended"),
     ("x", lambda row: row.over_budget, "over the budget"),
@@ -244,6 +244,15 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
     )
 
 
+def difference_text(report: Report, gain: float, stderr: float) -> str:
+    """How much better or worse a score is, with the error: `better by 1.0 ± 0.5`."""
+    unit = " points" if report.objective.is_share else ""
+    decimals = score_decimals(report)
+    error = f"{report.factor * stderr:.{decimals}f}{unit}"
+    word = "better" if gain >= 0 else "worse"
+    return f"{word} by {report.factor * abs(gain):.{decimals}f} ± {error}"
+
+
 def _test_text(report: Report, row: Row) -> str:
     if row.test_score is None:
         return ""
@@ -256,9 +265,17 @@ def _test_text(report: Report, row: Row) -> str:
 
 def mark_lines(report: Report, rows: Sequence[Row]) -> list[str]:
     """Meanings of the marks of rows."""
-    best = "highest" if report.objective.higher_is_better else "lowest"
+    best, better = report.best, report.objective.better
+    highest = "highest" if report.objective.higher_is_better else "lowest"
+    words = {"best": f"{highest} score in the budget", "finalist": ""}
+    if best and best.stage == "finalist":
+        words = {"best": f"{highest} score of the finalists", "finalist": " finalist"}
+    elif best and any(better(row.score, best.score) for row in report.networks):
+        words["best"] = "the network that was asked for"
     used = set("".join(map(mark_of, rows)))
-    return [f"{mark} {text.format(best)}" for mark, _, text in _MARKS if mark in used]
+    return [
+        f"{mark} {text.format(**words)}" for mark, _, text in _MARKS if mark in used
+    ]
 
 
 def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
@@ -268,8 +285,9 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
         "memory": "bytes that training holds, predicted from the size",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",
-        "gain": f"{points} per doubling of params over the smaller front row",
-        "density": "points above the majority class per million params",
+        "gain": f"{points} per doubling of params over the next front row that is "
+        "smaller by a tenth",
+        "density": "points above a constant answer per million params",
         "NetScore": "score, params and FLOPs in one (Wong 2018), in decibels",
     }
     shown = {column.header for column in columns}

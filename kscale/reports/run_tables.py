@@ -23,6 +23,7 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
+from kscale.reports.evidence import evidence_json
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
@@ -197,6 +198,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
+        **evidence_json(report),
         "present": present_json(report),
         "front": [_row_json(row) for row in report.front],
         "baselines": [_row_json(row) for row in report.baselines],
@@ -216,6 +218,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
         **{name: getattr(row, name) for name in ("family", "depth", "width")},
         "knobs": row.knobs,
         **{name: _finite(figure) for name, figure in _figures(row).items()},
+        "by_seed": row.by_seed,
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),
     }

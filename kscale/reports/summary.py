@@ -28,6 +28,7 @@ MOST_LINES = 30
 _MEASURES = {"FLOPs", "gain", "density", "NetScore"}
 _FURTHER = {
     "present model, trained anew",
+    "best against baselines",
     "best against it",
     "what your size could reach",
 }

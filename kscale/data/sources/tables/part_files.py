@@ -4,7 +4,11 @@ import re
 from pathlib import Path
 
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.sources.tables.csv_file import is_table, refusing_unreadable
+from kscale.data.sources.tables.csv_file import (
+    is_table,
+    looks_like_table,
+    refusing_unreadable,
+)
 from kscale.errors import DataError
 
 Files = dict[PartName, Path]
@@ -24,7 +28,7 @@ _PART = re.compile(
 
 
 def csv_parts(path: Path) -> Files | None:
-    """Files by part, if the path is a CSV file or a folder of parts; else None.
+    """Files by part, if the path is a table or a folder of parts; else None.
 
     A folder holds `train.csv` and may hold `validation.csv` and `test.csv`. Beside
     `NAME_train.csv` may lie `NAME_validation.csv` and `NAME_test.csv`. Any other file
@@ -33,7 +37,8 @@ def csv_parts(path: Path) -> Files | None:
     if path.is_dir():
         files = _parts_in(path, "")
         return files if "train" in files else None
-    if not is_table(path):
+    is_unknown = path.suffix.lower() != ".npz" and path.is_file()
+    if not is_table(path) and not (is_unknown and looks_like_table(path)):
         return None
     part, prefix = _part_and_prefix(path)
     beside = _parts_in(path.parent, prefix, path) if part == "train" else {}

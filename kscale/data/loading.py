@@ -80,9 +80,8 @@ def options_of(given: Mapping[str, Any]) -> Options:
             if value is not None:
                 chosen[name] = msgspec.convert(value, known[name])
         except msgspec.ValidationError as error:
-            choices = [
-                each for kind in get_args(known[name]) for each in get_args(kind)
-            ]
+            forms = [each for kind in get_args(known[name]) for each in get_args(kind)]
+            choices = [each for each in forms if isinstance(each, str)]
             says = f"`{name}` cannot be {value!r}. {argument_texts(Options)[name]}"
             if choices and isinstance(value, str):
                 says = unknown_name(name, value, choices)

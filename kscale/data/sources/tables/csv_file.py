@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from kscale.data.sources.tables.cells import is_number
 from kscale.errors import DataError, missing_path
-from kscale.text import listed
+from kscale.text import counted, listed
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 """Ends of the names of files that are read as tables."""
@@ -68,7 +68,8 @@ class CsvFile:
             error = ""
             if len(cells) != len(self.columns):
                 error = (
-                    f"{self.path}:{line} must have {len(self.columns)} cells, one for "
+                    f"{self.path}:{line} must have "
+                    f"{counted(len(self.columns), 'cell')}, one for "
                     f"each column of the first line, but it has {len(cells)}."
                 )
             yield CsvRow(line, cells, error)

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.dataset import Dataset
@@ -20,6 +22,7 @@ from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
+from kscale.text import argument_texts
 
 _OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
@@ -67,13 +70,22 @@ def load_dataset(
 
 def options_of(given: Mapping[str, Any]) -> Options:
     """Options by name; a single column may be given as text."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name, value in chosen.items():
-        if name not in Options.__dataclass_fields__:
-            known = Options.__dataclass_fields__
+    chosen, known = {}, get_type_hints(Options)
+    for name, value in given.items():
+        if name not in known:
             raise DataError(unknown_name("option of loading", name, known))
         if name in ("label", "text", "ignore") and isinstance(value, str):
-            chosen[name] = (value,)
+            value = (value,)
+        try:
+            if value is not None:
+                chosen[name] = msgspec.convert(value, known[name])
+        except msgspec.ValidationError as error:
+            forms = [each for kind in get_args(known[name]) for each in get_args(kind)]
+            choices = [each for each in forms if isinstance(each, str)]
+            says = f"`{name}` cannot be {value!r}. {argument_texts(Options)[name]}"
+            if choices and isinstance(value, str):
+                says = unknown_name(name, value, choices)
+            raise DataError(says) from error
     return Options(**chosen)
 
 

@@ -68,9 +68,8 @@ class CsvFile:
             error = ""
             if len(cells) != len(self.columns):
                 error = (
-                    f"{self.path}:{line} must have "
-                    f"{counted(len(self.columns), 'cell')}, one for "
-                    f"each column of the first line, but it has {len(cells)}."
+                    f"{self.path}:{line} must have {counted(len(self.columns), 'cell')}"
+                    f", one for each column of the first line, but it has {len(cells)}."
                 )
             yield CsvRow(line, cells, error)
 

@@ -230,3 +230,9 @@ def test_what_the_searcher_said_is_a_note() -> None:
     said = search_notes({"notes": ["Size stopped helping mlp at 9 params."]})
     assert list(map(str, said)) == ["Size stopped helping mlp at 9 params."]
     assert not [*search_notes({}), *search_notes({"notes": 5})]
+
+
+def test_one_is_no_plural() -> None:
+    (found,) = [n for n in notes(searched(0.9, undertrained=True)) if "improving" in n]
+    assert found.startswith("The only front row was still improving")
+    assert not any(" 1 rows" in n or "1 seeds" in n for n in notes(digits_results()))

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import FileRows, MadeRows, chunks_of, lazy_rows
+from kscale.data.examples import Reader
+from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
-from kscale.data.raw import RawArray, RawData, to_float32
+from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.raw import TEXT, RawArray, RawData, to_float32
+from kscale.data.readers.table_files import TableColumn, TextReader
 from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
@@ -60,8 +65,8 @@ def _check(array: RawArray, first: RawArray) -> None:
     """Refuse an array that holds no numbers, or others than the first one."""
     if array.dtype.kind not in "buif":
         raise DataError(
-            f"{array.label} must hold whole or real numbers, but its type is "
-            f"{array.dtype.name}."
+            f"{array.label} must hold whole or real numbers, but it holds "
+            f"{'text' if array.dtype.kind in 'UST' else array.dtype.name}."
         )
     if array.shape[1:] != first.shape[1:]:
         raise DataError(
@@ -154,21 +159,59 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
     return replace(array, rows=rows)
 
 
-def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:
+def with_fits(raw: RawData, options: Options) -> RawData:
     """Raw data with a fit for each array, where the source gives no fits."""
     if raw.fits:
         return raw
     fits: list[Fit] = []
+    reader: Reader
     inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
     for name in raw.parts["train"].inputs:
         arrays = [part.inputs[name] for part in raw.parts.values()]
-        item = input_of(name or "x", arrays, kind, vocabulary)
-        fits.append(ScaledFit(item))
-        are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
-        for part, array in zip(raw.parts, arrays, strict=True):
-            inputs[part][item.name] = as_raw_input(item, array, are_bytes)
+        if all(array.dtype.kind in "UST" for array in arrays):
+            name = name or "text"
+            fit, made = _of_texts(name, arrays, options)
+            reader = TextReader((TableColumn(name, name, "text"),))
+        else:
+            item = input_of(name or "x", arrays, options.kind, options.vocabulary)
+            are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
+            name, fit = item.name, ScaledFit(item)
+            made = [as_raw_input(item, array, are_bytes) for array in arrays]
+            reader = ArrayReader(name, item.shape)
+        fits.append(fit)
+        for part, array in zip(raw.parts, made, strict=True):
+            inputs[part][name] = array
+    if not any(isinstance(fit, TextFit) for fit in fits):
+        options.refuse_except("arrays without text", "kind", "vocabulary")
     parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
-    reader = raw.reader
-    if reader is None and len(fits) == 1:
-        reader = ArrayReader(item.name, item.shape)
-    return replace(raw, parts=parts, fits=fits, reader=reader)
+    alone = reader if len(fits) == 1 else None
+    return replace(raw, parts=parts, fits=fits, reader=raw.reader or alone)
+
+
+def _of_texts(
+    name: str, arrays: Sequence[RawArray], options: Options
+) -> tuple[Fit, list[RawArray]]:
+    """How one text an example becomes ids, and arrays of these texts."""
+    label, shape = arrays[0].label, arrays[0].shape
+    if len(shape) > 2 or shape[1:] not in ((), (1,)):
+        raise DataError(
+            f"{label} must hold numbers, or one text an example, but it holds texts of "
+            f"the shape {shape}. Join them, or give a dict of arrays, one a text."
+        )
+    if options.kind not in (None, "tokens"):
+        raise DataError(
+            f"{label} holds texts, which are read as tokens, and not as "
+            f"{options.kind}; leave out `kind`."
+        )
+
+    def texts_of(array: RawArray) -> RawArray:
+        def read() -> NDArray[Any]:
+            texts = array.rows[:].reshape(-1)
+            if texts.dtype.kind == "S":
+                texts = np.char.decode(texts, "utf-8", "replace")
+            return np.asarray(texts.astype(TEXT))
+
+        return replace(array, rows=lazy_rows(read, array.shape[:1], TEXT))
+
+    fit = TextFit((name,), options.vocabulary, options.length, name)
+    return fit, [texts_of(array) for array in arrays]

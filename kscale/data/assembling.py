@@ -87,7 +87,11 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *duplicate_warnings(digests),
         ),
         reader=raw.reader or ArrayReader(),
-        notes=(*raw.notes, *([note] if note else [])),
+        notes=(
+            *raw.notes,
+            *(each for item in preprocessing.values() for each in item.notes),
+            *([note] if note else []),
+        ),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
@@ -106,7 +110,7 @@ def _understood(
                 f"training part, {[*first.inputs, *first.targets]}, but it has "
                 f"{[*part.inputs, *part.targets]}."
             )
-    raw = with_fits(raw, options.kind, options.vocabulary)
+    raw = with_fits(raw, options)
     targets, labels = [], {}
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}

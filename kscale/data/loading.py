@@ -136,10 +136,10 @@ def _raw_data(source: Any, options: Options) -> RawData:
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
     if are_streams(source):
-        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
+        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary", "length")
         return RawData(parts_of_streams(source, options.memory))
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
-        options.refuse_except("arrays", "kind", "vocabulary")
+        options.refuse_except("arrays", "kind", "vocabulary", "length")
         return RawData(parts_of_arrays(source))
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
@@ -153,7 +153,7 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_tables(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
-    options.refuse_except("an NPZ file", "kind", "vocabulary")
+    options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return RawData(parts_of_file(path))
 
 

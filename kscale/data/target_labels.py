@@ -48,7 +48,7 @@ def encode_target(
 
 def _plain(raw: RawArray) -> NDArray[Any]:
     """The labels as numbers or text, without a last axis of length one."""
-    if raw.dtype.kind not in "buifUS":
+    if raw.dtype.kind not in "buifUST":
         raise DataError(
             f"{raw.label} must hold numbers or text, but its type is {raw.dtype.name}."
         )
@@ -62,11 +62,9 @@ def _plain(raw: RawArray) -> NDArray[Any]:
         )
     if labels.dtype.kind == "f":
         to_float32(raw.label, labels)
-    return (
-        np.char.decode(labels, "utf-8", "replace")
-        if labels.dtype.kind == "S"
-        else labels
-    )
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    return np.array(labels.tolist()) if labels.dtype.kind == "T" else labels
 
 
 def _check_alike(arrays: Mapping[PartName, RawArray], labels: PartLabels) -> None:

@@ -75,6 +75,40 @@ def test_the_kind_of_targets_follows_from_the_labels(case: str) -> None:
     assert data.task.targets == (Target(name, kind, *rest),)
 
 
+TEXTS = [f"a {word} film" for word in ("good", "bad", "so so", "fine")] * 10
+TEXT_FORMS = {
+    "list": TEXTS,
+    "array": np.array(TEXTS),
+    "a column": np.array(TEXTS)[:, None],
+    "StringDType": np.array(TEXTS, np.dtypes.StringDType()),
+    "objects": np.array(TEXTS, object),
+    "bytes": np.array(TEXTS).astype("S"),
+    "objects of bytes": np.array([text.encode() for text in TEXTS], object),
+}
+
+
+@pytest.mark.parametrize("form", TEXT_FORMS)
+def test_texts_in_memory_become_ids_of_words(form: str) -> None:
+    data = load_dataset((TEXT_FORMS[form], Y), length=3)
+    assert data.task.inputs == (Input("text", "tokens", (3,), 8, unknown=1),)
+    assert data.fingerprint == load_dataset((TEXTS, Y)).fingerprint
+    assert data.task == peek_task((TEXT_FORMS[form], Y), length=3)
+
+
+def test_texts_in_files_beside_numbers_and_of_other_kinds(tmp_path) -> None:
+    np.savez(tmp_path / "a.npz", x=TEXTS, y=Y)
+    assert load_dataset(tmp_path / "a.npz").task == load_dataset((TEXTS, Y)).task
+    both = load_dataset(({"title": TEXTS, "age": reals()}, Y)).task
+    assert [(item.name, item.kind) for item in both.inputs] == [
+        ("title", "tokens"),
+        ("age", "vector"),
+    ]
+    with pytest.raises(DataError, match="x holds texts, .* and not as image"):
+        load_dataset((TEXTS, Y), kind="image")
+    with pytest.raises(DataError, match="`length` is of no use for arrays without te"):
+        load_dataset((reals(), Y), length=3)
+
+
 def test_class_ids_stand_for_the_labels_given() -> None:
     x = np.arange(40.0)
     data = load_dataset((x, WORDS[Y]))
@@ -216,6 +250,9 @@ def test_tensorflow_datasets_give_the_same_parts_as_their_arrays(tf) -> None:
     words = tf.data.Dataset.from_tensor_slices((x, WORDS[Y]))
     for form in (words, words.batch(7)):
         assert_same_parts(load_dataset((x, WORDS[Y])), load_dataset(form))
+    texts = tf.data.Dataset.from_tensor_slices((TEXTS, Y))
+    for form in (texts, texts.batch(7)):
+        assert_same_parts(load_dataset((TEXTS, Y)), load_dataset(form))
 
 
 def test_tensorflow_datasets_of_dicts_go_by_name(tf) -> None:

@@ -94,10 +94,11 @@ def _of_log_mel(item: LogMel, prefix: str) -> Words:
 
 
 def _of_text(item: TextTokens, prefix: str) -> Words:
+    what = "characters" if item.by_characters else "words"
     return Words(
-        f"the first {item.length:,} words of the text, as "
+        f"the first {item.length:,} {what} of the text, as "
         "keras.layers.TextVectorization makes ids of them with the "
-        f"{len(item.words):,} words in run.json"
+        f"{len(item.words):,} {what} in run.json"
     )
 
 

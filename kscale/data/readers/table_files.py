@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
 from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.raw import TEXT
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm
 from kscale.data.sources.tables.csv_file import (
@@ -22,8 +23,6 @@ from kscale.data.sources.tables.csv_file import (
     opened,
 )
 from kscale.errors import DataError
-
-TEXT = np.dtypes.StringDType()
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,8 @@ def no_trace() -> Iterator[None]:
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
-    The shape of one example is for a model that was saved before it had an input.
-
-    Raises:
-        ExportError: There is no such file, it is damaged or no Keras model, or the
-            model has custom code: a Lambda layer or a class that is not Keras'.
+    The shape of one example is for a model that was saved before it had an input. What
+    is damaged, no Keras model, or has custom code is an `ExportError`.
     """
     config = _without_training(_config(path))
     _check_stock(config, path.name)
@@ -95,11 +92,7 @@ def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
 
 
 def load_trained(path: Path) -> keras.Model:
-    """The model of a `.keras` file with its weights, not compiled.
-
-    Raises:
-        ExportError: As `read_model`, or the weights are missing or damaged.
-    """
+    """The model of a `.keras` file with its weights, not compiled; or `ExportError`."""
     # The loss and the metrics, which may be the user's, are not read.
     _check_stock({**_config(path), "compile_config": None}, path.name)
     model = _model_of(

@@ -30,17 +30,7 @@ def shipped_model(
     custom_objects: Mapping[str, Any] | None = None,
     safe_mode: bool = True,
 ) -> keras.Model:
-    """A trained model of a run with its preprocessing; the rest is as in `open_model`.
-
-    Args:
-        folder: The run folder.
-        description: The content of its `run.json`.
-        which: `best`, `recommended`, or an entry of the front.
-
-    Raises:
-        ExportError: The file or the weights are damaged.
-        ResultsError: There is no such model in the folder.
-    """
+    """A trained model of a run folder with its preprocessing; see `Run.load_model`."""
     models = folder / "models"
     if isinstance(which, Entry):
         if which.spec.family not in FAMILIES:
@@ -83,13 +73,7 @@ def open_model(
 ) -> keras.Model:
     """The model of a file in the folder of a run's models, not compiled.
 
-    Args:
-        path: A `.keras` file.
-        custom_objects: Classes and functions of the user that the model has, by name.
-        safe_mode: Whether the code of Lambda layers, which the file holds, is refused.
-
-    Raises:
-        ExportError: The file does not open; the text says how it does.
+    An `ExportError` says how a file opens that does not open like that.
     """
     objects = dict(custom_objects or {})
     try:

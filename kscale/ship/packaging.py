@@ -38,13 +38,6 @@ def package_model(
     `<target>_class` is the name of the likeliest class, `(batch,)`; `<target>_labels`
     are the names of labels with a probability of at least a half, and empty texts for
     others, `(batch, outputs)`.
-
-    Args:
-        spec: The network.
-        task: The task that it was trained for.
-        weights: Checkpoint of the training; missing or damaged, an `ExportError`.
-        preprocessing: By input, from raw inputs to the inputs of the network.
-        target_scaling: By target, from the output of the network to the user's unit.
     """
     blueprint = find_family(spec.family).blueprint(spec, task)
     network = build_model(blueprint)

@@ -87,15 +87,10 @@ def predict_files(
     paths: Iterable[str | Path],
     top: int | None = None,
 ) -> Iterator[Prediction]:
-    """A prediction for each example of some files, in their order, a batch at a time.
+    """A prediction for each example of files and folders, in order, a batch at a time.
 
-    Args:
-        model: What `package_model` gives.
-        task: The task that it was trained for.
-        raw: The inputs of the model.
-        reader: Reads a file as the files of the training were read.
-        paths: Files, and folders of them.
-        top: Most classes of a ranking; all of them if not given.
+    `model`, with the inputs `raw`, is what `package_model` gives; `reader` reads a file
+    as the files of the training were read; `top` limits the classes of a ranking.
     """
     examples = (each for path in paths for each in _examples(reader, Path(path)))
     numbers = sum(prod(item.shape) for item in raw)

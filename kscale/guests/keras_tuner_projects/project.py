@@ -57,7 +57,12 @@ def import_project(
     found = list(read_trials(folder))
     trials = [trial for trial in found if trial.is_ended]
     if not trials:
-        raise ResultsError(_no_project(folder))
+        inside = sorted(path.parent.name for path in folder.glob("*/oracle.json"))
+        hint = f" Did you mean {folder / inside[0]}?" if inside else ""
+        raise ResultsError(
+            f"{folder} is no project of KerasTuner with a trial that has ended: it has "
+            f"no such trial_*/trial.json.{hint}"
+        )
     code, models = load_hypermodel(hypermodel), _Models(task)
     with code.importable():
         counted = list(models.counted(code.hypermodel, trials))
@@ -66,7 +71,9 @@ def import_project(
     project = _Project(folder.resolve(), code.name, trials, known, metric)
     left_out = Counter(trial.status.lower() for trial in found if not trial.is_ended)
     description = project.description(code.digest(), left_out)
-    path = Path(run) if run is not None else _default_folder(description)
+    digest = blake2b(json.dumps(_which(description)).encode(), digest_size=4)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", project.folder.name).lstrip(".-")
+    path = Path(run or f"runs/{plain}-keras_tuner-{digest.hexdigest()}")
     pairs = zip(trials, counted, strict=True)
     _write(path, description, [project.training(*pair) for pair in pairs])
     return path
@@ -75,9 +82,8 @@ def import_project(
 class _Models:
     """The models of a project: their sizes, and what the first of them takes and gives.
 
-    Args:
-        task: Inputs of models that have no shapes until they are called; without it,
-            a model is called as in its training, or as another one was.
+    A model that has no shapes until it is called is called on the task; without one, as
+    in its training, or as another model was.
     """
 
     def __init__(self, task: Task | None) -> None:
@@ -88,11 +94,11 @@ class _Models:
         self, hypermodel: keras_tuner.HyperModel, trials: Sequence[Trial]
     ) -> Iterator[Size | str]:
         """The size of each model, or why there is none."""
-        first = next((trial.shapes for trial in trials if trial.shapes), {})
-        called: Mapping[str, Any] = {}
+        first = next((t.called for t in trials if _inputs(t.called)), None)
+        called: Any = None
         sizes = BuildSizes(lambda hp: self._built(hypermodel, hp, called), self._given)
         for trial in trials:
-            called = (trial.shapes or first) if self._given is None else {}
+            called = (trial.called or first) if self._given is None else None
             hp = keras_tuner.HyperParameters()
             hp.values = trial.values
             try:
@@ -108,17 +114,12 @@ class _Models:
             else:
                 yield size
 
-    def _built(
-        self,
-        hypermodel: Any,
-        hp: keras_tuner.HyperParameters,
-        called: Mapping[str, Any],
-    ) -> Any:
+    def _built(self, hypermodel: Any, hp: Any, called: Any) -> Any:
         """A model, called with some shapes if it has none until it is called."""
         model = hypermodel.build(hp)
         sides = [getattr(model, side, None) for side in ("inputs", "outputs")]
-        if called and isinstance(model, keras.Model) and not model.built:
-            given = {name: _inputs(item) for name, item in called.items()}
+        given = _inputs(called)
+        if given and isinstance(model, keras.Model) and not model.built:
             sides[0] = keras.tree.flatten(given)
             first = [given.pop("")] if "" in given else []
             sides[1] = keras.tree.flatten(model(*first, **given))
@@ -138,13 +139,25 @@ class _Models:
         return Task((Input("x", "vector", (features,)),), (target,))
 
 
-def _inputs(item: Any) -> Any:
-    """Symbolic inputs of some shapes with their batches."""
-    if isinstance(item, dict):
-        return {name: _inputs(shape) for name, shape in item.items()}
-    if isinstance(item[0], list | dict):
-        return [_inputs(shape) for shape in item]
-    return keras.Input(tuple(item[1:]))
+def _inputs(called: Any) -> dict[str, Any]:
+    """Symbolic inputs by argument, where the first one has no name; empty without any.
+
+    Keras writes `input_shape` if `call` was given one argument, or else `shapes_dict`.
+    """
+    try:
+        named = called.get("shapes_dict") or {"": called["input_shape"]}
+        return {
+            name.removesuffix("_shape"): keras.tree.map_shape_structure(_input, item)
+            for name, item in named.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):  # none, or damaged
+        return {}
+
+
+def _input(shape: list[int | None]) -> Any:
+    if not shape or 0 in shape:
+        raise ValueError
+    return keras.Input(tuple(shape[1:]))
 
 
 def _head(metrics: Sequence[str]) -> Head:
@@ -177,21 +190,19 @@ def _metric(trials: Sequence[Trial]) -> str:
     scored = [trial for trial in trials if trial.is_scored]
     if not scored:
         raise ResultsError(f"No trial of the project has a score: {trials[0].reason}.")
-    best = [trial.best_metrics for trial in scored]
-    names = sorted({name for values in best for name in values})
-    found = [
-        name
-        for name in names
-        if all(
-            v.get(name) == trial.score for v, trial in zip(best, scored, strict=True)
-        )
+    equal = [
+        {name for name, best in trial.best_metrics.items() if best == trial.score}
+        for trial in scored
     ]
+    found = sorted(set.intersection(*equal), reverse=True)
     if not found:
+        names = sorted({name for trial in scored for name in trial.metrics.metrics})
         raise ResultsError(
             "No metric of the project is its objective; known are "
             f"{', '.join(names) or 'none'}."
         )
-    return max(found, key=lambda name: (name in _NO_METRICS, name.startswith("val_")))
+    order = sorted(found, key=lambda n: (n in _NO_METRICS, n.startswith("val_")))
+    return order[-1]
 
 
 @dataclass(frozen=True)
@@ -279,13 +290,6 @@ class _Project:
         return {name: named[name] for name in wanted if name in named}
 
 
-def _default_folder(description: Mapping[str, Any]) -> Path:
-    text = json.dumps(_which(description))
-    digest = blake2b(text.encode(), digest_size=4).hexdigest()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", description["data"]["name"]).lstrip(".-")
-    return Path("runs") / f"{name}-keras_tuner-{digest}"
-
-
 def _which(description: Mapping[str, Any]) -> tuple[Any, Any]:
     """What makes a run this one; code, trials and objective may change meanwhile."""
     identity = description["identity"]
@@ -307,12 +311,3 @@ def _write(
             shutil.rmtree(path / LOGS, ignore_errors=True)  # they follow from these
             for name, content in contents.items():
                 write_atomically(path / name, content)
-
-
-def _no_project(folder: Path) -> str:
-    inside = sorted(path.parent.name for path in folder.glob("*/oracle.json"))
-    hint = f" Did you mean {folder / inside[0]}?" if inside else ""
-    return (
-        f"{folder} is no project of KerasTuner with a trial that has ended: it has no "
-        f"such trial_*/trial.json.{hint}"
-    )

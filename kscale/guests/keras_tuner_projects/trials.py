@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,14 +46,9 @@ class _Hyperparameters(msgspec.Struct):
 class Trial(msgspec.Struct):
     """What a `trial.json` says, in KerasTuner's words.
 
-    Args:
-        score: Value of the objective; None or not finite if there is none.
-        best_step: Epoch of the score, from 0.
-        status: `COMPLETED` or `FAILED`, or else the trial has not ended.
-        message: Traceback of what failed.
-        number: Its place among the trials.
-        shapes: Shapes with batches that the model was called with: by argument a shape,
-            or a list or dict of shapes; empty where KerasTuner did not keep them.
+    `best_step` is the epoch of the score, from 0; `message` the traceback of what
+    failed; `number` the place among the trials; `called` what Keras wrote of the shapes
+    that the model was called with, None where KerasTuner did not keep them.
     """
 
     trial_id: str
@@ -63,7 +59,7 @@ class Trial(msgspec.Struct):
     best_step: int | None = None
     message: str | None = None
     number: int = 0
-    shapes: dict[str, Any] = {}
+    called: Any = None
 
     @property
     def is_ended(self) -> bool:
@@ -127,30 +123,6 @@ def read_trials(folder: Path) -> Iterator[Trial]:
             continue
         name = trial.trial_id
         trial.number = int(name) if name.isdecimal() else place
-        trial.shapes = _shapes(path.with_name("build_config.json"))
+        with suppress(OSError, ValueError, RecursionError):
+            trial.called = json.loads(path.with_name("build_config.json").read_text())
         yield trial
-
-
-def _shapes(path: Path) -> dict[str, Any]:
-    """Shapes by argument, where the first one has no name; empty if they are damaged.
-
-    Keras writes `input_shape` if `call` was given one argument, or else `shapes_dict`.
-    """
-    try:
-        config = json.loads(path.read_text())
-        named = config.get("shapes_dict") or {"": config["input_shape"]}
-        shapes = {name.removesuffix("_shape"): item for name, item in named.items()}
-        return shapes if _are_shapes(shapes) else {}
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _are_shapes(item: Any) -> bool:
-    """Whether an item is a shape with a batch, or lists or dicts of such shapes."""
-    if isinstance(item, dict):
-        return bool(item) and all(map(_are_shapes, item.values()))
-    if not isinstance(item, list) or not item:
-        return False
-    if isinstance(item[0], list | dict):
-        return all(map(_are_shapes, item))
-    return all(side is None or (type(side) is int and side > 0) for side in item)

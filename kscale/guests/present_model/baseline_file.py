@@ -37,13 +37,7 @@ class Baseline:
 
 
 def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
-    """The baseline that a search was given: a path or a `keras.Model`; None for none.
-
-    Raises:
-        ExportError: There is no such file.
-        SpecError: `given` is of a wrong type, or None although a model shall be trained
-            anew.
-    """
+    """The baseline of a search, a path or a `keras.Model`; None for none."""
     if given is None and is_retrained:
         raise SpecError("Nothing to train anew: --retrain-baseline needs --baseline.")
     if given is None:

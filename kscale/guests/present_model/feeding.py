@@ -27,12 +27,9 @@ Named = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Feeding:
-    """A form of the examples, arrays or Keras tensors by name.
+    """A form of the examples: arrays or Keras tensors by name, and the form in words.
 
-    Args:
-        text: The form, in words.
-        form: Makes the form of the inputs of kscale's networks and of raw inputs.
-        is_raw: Whether the form is made of raw inputs.
+    It is made of the inputs of kscale's networks and of raw inputs.
     """
 
     text: str
@@ -126,12 +123,11 @@ class Feeder:
 
     def call(self, inputs: Named, raw: Named, **options: Any) -> dict[str, Any]:
         """Tensors of numbers that the model gives for arrays or Keras tensors."""
-        rows = self.feeding.form(inputs, raw)
-        tensors = {name: _tensor(array) for name, array in rows.items()}
-        taken: Any = single_or_named(tensors)
+        rows = {n: _tensor(rows) for n, rows in self.feeding.form(inputs, raw).items()}
+        taken: Any = single_or_named(rows)
         if self.places:
             pairs = zip(self.places, self.model.inputs, strict=True)
-            flat = [_suited(tensors[n], shape, i.dtype) for (n, shape), i in pairs]
+            flat = [_suited(rows[n], shape, i.dtype) for (n, shape), i in pairs]
             graph = graph_of(self.model)
             taken = flat if len(flat) > 1 else flat[0]
             if graph is not None:

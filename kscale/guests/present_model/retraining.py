@@ -70,11 +70,7 @@ class RetrainedReference:
     learning_rate: float = _RATE
 
     def records(self, context: ReferenceContext) -> Iterator[Reference]:
-        """The training, and the score on the test part, unless they are recorded.
-
-        Raises:
-            TimeUp: The time was over first.
-        """
+        """The training, and the score on the test part, unless they are recorded."""
         present, size = self.present, self.present.size
         spec = Spec(present.name, (("model", present.digest),))
         seed = derived_seed(context.seed, "baseline", RETRAINED)

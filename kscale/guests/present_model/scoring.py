@@ -40,16 +40,9 @@ _DOUBT = (
 class Present:
     """The user's present model, ready to be compared with.
 
-    Args:
-        name: What reports call the model.
-        digest: Tells the model from others.
-        feeder: The model and the form in which examples are given to it.
-        size: What the model costs.
-        forms: By target, what its output is, in words.
-        raw_score: Score with the raw inputs on some examples, where another form was
-            clearly better; else None.
-        doubt: Why the scores are probably not what the model can; empty if nothing says
-            so.
+    `forms` say in words what the output for each target is; `raw_score` is the score
+    with the raw inputs where another form was clearly better; `doubt` says why the
+    scores are probably not what the model can, if they are not.
     """
 
     name: str
@@ -110,10 +103,6 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     clearly better on up to 1,000 validation examples: a model that was trained on
     pixels of 0 to 1 shall not stand there as worse than it is. If no form makes the
     model better than a constant answer, its scores are doubted.
-
-    Raises:
-        ExportError: The file cannot be read, or has custom code.
-        SpecError: The model does not suit the data, or was never built.
     """
     name, model = baseline.name, baseline.source
     if not isinstance(model, keras.Model):

@@ -37,21 +37,14 @@ def tensor_bytes(shape: Shape, dtype: str) -> int:
 
 
 @dataclass(eq=False)
-class _Buffer:
-    """Memory of a tensor and its views, from step `made` to step `last_read`."""
-
-    bytes: int
-    made: int
-    last_read: int
-
-
-@dataclass(frozen=True, eq=False)
 class _Value:
-    """A tensor of one example: shape without the batch, and memory."""
+    """A tensor of one example, whose memory is needed from one step to another."""
 
     shape: Shape
     dtype: str
-    buffer: _Buffer
+    made: int
+    last_read: int
+    owner: "_Value | None" = None  # of the memory of a view
 
 
 class Walk:
@@ -68,7 +61,7 @@ class Walk:
         self.rows: dict[int, SizeRow] = {}
         self.held = 0
         self._steps: list[int] = []  # bytes needed only while each runs
-        self._buffers: list[_Buffer] = []
+        self._values: list[_Value] = []
         self._weights: set[int] = set()
         graph = graph_of(model)
         if graph is None:
@@ -78,25 +71,28 @@ class Walk:
         inputs = [self._value(shape, item.dtype) for shape, item in pairs]
         # Inputs and outputs stay in memory to the end.
         for value in (*inputs, *self._graph(graph, inputs, "", 1)):
-            value.buffer.last_read = len(self._steps)
+            self._read(value)
         self._row(model, "(outside the layers)", (), Work())
 
     def peak(self) -> int:
         """The most bytes alive at once."""
         alive = [*self._steps, 0]
-        for buffer in self._buffers:
-            for step in range(buffer.made, min(buffer.last_read + 1, len(alive))):
-                alive[step] += buffer.bytes
+        for value in self._values:
+            for step in range(value.made, min(value.last_read + 1, len(alive))):
+                alive[step] += tensor_bytes(value.shape, value.dtype)
         return max(alive)
 
     def _value(self, shape: Shape, dtype: str, view: _Value | None = None) -> _Value:
         """A tensor, from the next step on; a view has the memory of another."""
-        size, now = tensor_bytes(shape, dtype), len(self._steps)
-        self.held += size
+        now = len(self._steps)
+        self.held += tensor_bytes(shape, dtype)
         if view is not None:
-            return _Value(shape, dtype, view.buffer)
-        self._buffers.append(_Buffer(size, now, now))
-        return _Value(shape, dtype, self._buffers[-1])
+            return _Value(shape, dtype, now, now, view.owner or view)
+        self._values.append(_Value(shape, dtype, now, now))
+        return self._values[-1]
+
+    def _read(self, value: _Value) -> None:
+        (value.owner or value).last_read = len(self._steps)
 
     def _graph(
         self, graph: Any, inputs: list[_Value], prefix: str, times: int
@@ -131,7 +127,7 @@ class Walk:
             taken = [next(rest) if id(a) in values else tuple(a.shape) for a in arrays]
         work = work_of(operation, taken, shapes)
         for value in read:
-            value.buffer.last_read = len(self._steps)
+            self._read(value)
         source = read[0] if type(operation) in VIEWS else None
         dtypes = [tensor.dtype for tensor in node.outputs]
         pairs = zip(shapes, dtypes, strict=True)

@@ -115,21 +115,15 @@ def _count(model: Any, task: Task | None) -> ModelSize:
             )
     try:
         counted = count_model(model)
-    except SpecError:
-        counted = _filled(model, inputs) or count_weights(model)
+    except SpecError:  # sides are open: those of the task, or none
+        names = [item.name for item in model.inputs]
+        order = names if {*names} == inputs.keys() else [*inputs]
+        shapes = [inputs[name].shape[1:] for name in order]
+        is_whole = len(names) == len(shapes)
+        counted = count_model(model, shapes) if is_whole else count_weights(model)
     if counted.size.params == 0:
         raise SpecError(
             f"Model {model.name!r} has no weights until it is called: give the task, "
             "or end with `model.build(...)` that builds every layer."
         )
     return counted
-
-
-def _filled(model: keras.Model, inputs: dict[str, Any]) -> ModelSize | None:
-    """A model that leaves sides open, on the inputs of a task that suit it."""
-    if len(inputs) != len(model.inputs):
-        return None
-    is_named = {item.name for item in model.inputs} == inputs.keys()
-    given = [*inputs.values()]
-    outputs = model(single_or_named(inputs) if is_named else given)
-    return count_model(keras.Model(given, outputs))

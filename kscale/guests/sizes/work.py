@@ -212,10 +212,11 @@ def _recurrent_convolution(layer: Any, read: list[Shape], made: list[Shape]) -> 
     return Work(2 * positions * kernels, 4 * positions * kept)
 
 
-def _bidirectional(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    one = work_of(layer.forward_layer, read, made)
-    two = work_of(layer.backward_layer, read, made)
-    return one and two and Work(one.flops + two.flops, one.inner + two.inner)
+def _together(layers: list[Any], read: list[Shape], made: list[Shape]) -> Work | None:
+    works = [work_of(layer, read, made) for layer in layers]
+    known = [work for work in works if work is not None]
+    total = Work(sum(work.flops for work in known), sum(work.inner for work in known))
+    return total if len(known) == len(works) else None
 
 
 def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
@@ -224,17 +225,6 @@ def _time_distributed(layer: Any, read: list[Shape], made: list[Shape]) -> Work 
     at_once = [[shape[1:] for shape in shapes] for shapes in (read, made)]
     work = work_of(layer.layer, *at_once)
     return work and work._replace(flops=work.flops * read[0][0])
-
-
-def _pipeline(layer: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    # Shapes between its layers are not known: only layers that cost nothing are.
-    works = [work_of(item, [(None,)], [(None,)]) for item in layer.layers]
-    return None if None in works else Work()
-
-
-def _reversible_embedding(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
-    is_reverse = len(read[0]) == len(made[0])
-    return Work(2 * prod(read[0]) * made[0][-1] if is_reverse else 0)
 
 
 def _spectrogram(layer: Any, read: list[Shape], made: list[Shape]) -> Work:
@@ -266,10 +256,6 @@ def _tensordot(operation: Any, read: list[Shape], made: list[Shape]) -> Work | N
         return None
     sides = [read[0][axis - (axis > 0)] for axis in summed]
     return Work(2 * prod(made[0]) * prod(sides) if sides else 0)
-
-
-def _convolve(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
-    return Work(2 * prod(made[0]) * prod(read[1][:-1])) if len(read) == 2 else None
 
 
 def _einsum(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
@@ -314,20 +300,25 @@ _LAYERS: dict[str, _Rule] = {
     "Attention": _dot_attention,
     "AdditiveAttention": _dot_attention,
     "Dot": _dot,
-    "Bidirectional": _bidirectional,
+    "Bidirectional": lambda layer, *shapes: _together(
+        [layer.forward_layer, layer.backward_layer], *shapes
+    ),
     "TimeDistributed": _time_distributed,
     "SpectralNormalization": lambda layer, *shapes: work_of(layer.layer, *shapes),
-    "Pipeline": _pipeline,
-    "ReversibleEmbedding": _reversible_embedding,
+    # Shapes between its layers are not known: only layers that cost nothing are.
+    "Pipeline": lambda layer, *shapes: _together(layer.layers, [(None,)], [(None,)]),
+    "ReversibleEmbedding": lambda layer, read, made: Work(
+        2 * prod(read[0]) * made[0][-1] if len(read[0]) == len(made[0]) else 0
+    ),
     "STFTSpectrogram": _spectrogram,
     "MelSpectrogram": _mel_spectrogram,
 }
 _OPERATIONS: dict[str, _Rule] = {
-    "Matmul": _product,
-    "Dot": _product,
-    "Inner": _product,
+    **dict.fromkeys(("Matmul", "Dot", "Inner"), _product),
     "Tensordot": _tensordot,
-    "Conv": _convolve,
+    "Conv": lambda operation, read, made: (
+        Work(2 * prod(made[0]) * prod(read[1][:-1])) if len(read) == 2 else None
+    ),
     "Einsum": _einsum,
     "DotProductAttention": _scores,
 }

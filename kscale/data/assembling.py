@@ -61,6 +61,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
     inputs, preprocessing = _fitted(raw, held["train"])
+    reader = raw.reader.fitted(held["train"]) if raw.reader else ArrayReader()
     holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
@@ -83,10 +84,10 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         warnings=(
             *raw.warnings,
             *leaks,
-            *_empty_texts(parts, preprocessing),
+            *_text_warnings(parts, preprocessing),
             *duplicate_warnings(digests),
         ),
-        reader=raw.reader or ArrayReader(),
+        reader=reader,
         notes=(
             *raw.notes,
             *(each for item in preprocessing.values() for each in item.notes),
@@ -115,6 +116,10 @@ def _understood(
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
         target, values = encode_target(name, arrays)
+        if target.kind == "labels" and arrays["train"].dtype.kind == "f":
+            said = f"{arrays['train'].label} holds only 0 and 1, so each of its columns"
+            said += " is a label that may be true, and no value."
+            raw = replace(raw, warnings=(*raw.warnings, said))
         names = raw.class_names.get(target.name)
         if names:
             called = tuple(names[int(number)] for number in target.class_names)
@@ -202,12 +207,20 @@ def _kept(
     return kept
 
 
-def _empty_texts(
+def _text_warnings(
     parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
 ) -> Iterator[str]:
-    """A sentence if texts hold no words: networks see only padding of them."""
+    """A sentence on texts that hold no words, and on those that are not split."""
     for name, item in preprocessing.items():
-        texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
+        if not isinstance(item, TextTokens):
+            continue
+        if item.unsplit:
+            yield (
+                f"{item.unsplit:,} training texts are in a script without spaces, but "
+                "most are not, so words are read, which end at spaces: little is known "
+                "of such a text. Train on them alone, or put spaces between words."
+            )
+        texts = [part.inputs[name] for part in parts.values()]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
         if sum(empty):
             yield (

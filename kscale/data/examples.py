@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
+from kscale.data.example_rows import Rows
 from kscale.errors import DataError
 
 
@@ -42,6 +43,10 @@ class Reader(ByKind):
             is_read = not self.suffixes or entry.name.lower().endswith(self.suffixes)
             if not entry.name.startswith(".") and (is_read or entry.is_dir()):
                 yield from self.files(entry)
+
+    def fitted(self, train: Mapping[str, Rows]) -> "Reader":
+        """The reader with what it must know of the raw training part."""
+        return self
 
     def examples(self, path: Path) -> Iterator[Example]:
         """The examples of a file in order; an unreadable one has an error."""

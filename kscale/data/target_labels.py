@@ -22,9 +22,9 @@ def encode_target(
     """The target that labels are, and the labels as a network learns them.
 
     Text, true and false, whole numbers and one-hot rows are classes; so are real
-    numbers if all are whole and at most 20 different ones occur. Rows of the integers 0
-    and 1 with any number of ones are labels of which several may be true. Other real
-    numbers are real targets. Classes are sorted; those of the training part count.
+    numbers if all are whole and at most 20 different ones occur. Rows of 0 and 1 with
+    any number of ones are labels of which several may be true. Other real numbers are
+    real targets. Classes are sorted; those of the training part count.
 
     Args:
         name: Name of the target; unnamed ones are called `label` or `value`.
@@ -86,9 +86,9 @@ def _is_one_hot(labels: NDArray[Any]) -> bool:
 
 
 def _is_indicator(labels: NDArray[Any]) -> bool:
-    """Whether each row holds a 0 or 1 for each label; floats are values instead."""
-    is_whole = labels.ndim == 2 and labels.dtype.kind in "bui"
-    return is_whole and bool(np.isin(labels, (0, 1)).all())
+    """Whether each row holds a 0 or 1 for each label."""
+    is_numeric = labels.ndim == 2 and labels.dtype.kind in "buif"
+    return is_numeric and bool(np.isin(labels, (0, 1)).all())
 
 
 def _several_labels(name: str, labels: PartLabels) -> tuple[Target, PartLabels]:

@@ -176,7 +176,7 @@ def test_scripts_without_spaces_are_read_by_characters(text: str) -> None:
     model.assert_same(model.model(model.fed))
 
 
-def test_some_texts_without_spaces_among_others_are_reported() -> None:
+def test_some_texts_without_spaces_do_not_split_the_others() -> None:
     others = [
         "좋은 영화 정말",
         "eine gute Sache war das",
@@ -184,7 +184,7 @@ def test_some_texts_without_spaces_among_others_are_reported() -> None:
     ]
     _, fitted = TextFit(("text",)).fit({"text": texts(*others * 3, "这部电影很好")})
     assert not fitted.by_characters and fitted.words[0] == "das"
-    assert "1 training texts are in a script without spaces" in fitted.notes[0]
+    assert fitted.unsplit == 1
 
 
 def test_vocabulary_and_length_may_be_given() -> None:

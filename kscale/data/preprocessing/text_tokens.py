@@ -97,15 +97,8 @@ class TextTokens(Preprocessing):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if self.by_characters:
-            return ("Texts are read by characters: their script has no spaces.",)
-        if self.unsplit:
-            return (
-                f"{self.unsplit:,} training texts are in a script without spaces, but "
-                "most are not, so words are read, which end at spaces: of such a text "
-                "little is known. Train on them alone, or put spaces between words.",
-            )
-        return ()
+        says = "Texts are read by characters: their script has no spaces."
+        return (says,) if self.by_characters else ()
 
     @cached_property
     def _ids(self) -> dict[bytes, int]:

@@ -1,21 +1,25 @@
 """Arrays in memory, in NPZ files and in NPY files: named and paired as Keras does."""
 
+import logging
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import lazy_rows, npy_header
+from kscale.data.example_rows import Rows, chunks_of, lazy_rows, npy_header
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.parts import PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
 from kscale.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 # Names of inputs and of targets: Keras' first (`keras.datasets`), then those of
 # MedMNIST, of TensorFlow's guides and of scikit-learn. Capitals are small letters.
@@ -29,6 +33,7 @@ _PARTS: dict[PartName, tuple[str, ...]] = {
     "validation": ("validation", "val", "valid"),
     "test": ("test",),
 }
+_LARGE = 8  # of numbers that may have been divided to be at most 1
 _SUFFIX = ".npy"  # of the arrays in an NPZ file
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
 
@@ -114,6 +119,10 @@ def _lazy(path: Path, key: str) -> RawArray:
     return RawArray(key, lazy_rows(read, shape, dtype))
 
 
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [side for side in shape if side != 1]
+
+
 @contextmanager
 def _refusing_damage(path: Path) -> Iterator[None]:
     try:
@@ -121,31 +130,64 @@ def _refusing_damage(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except _DAMAGED as error:
+        if "pickle" in str(error):
+            raise DataError(
+                f"{path} holds Python objects, or no array at all; numpy.save writes "
+                "arrays of numbers or text."
+            ) from error
         raise DataError(f"{path} is damaged: {error}.") from error
 
 
 @dataclass(frozen=True)
 class ArrayReader(Reader):
-    """Arrays of one raw input, by its name and the shape of an example."""
+    """Arrays of one raw input, by its name and the shape of an example.
+
+    `ends` are the least and the largest number of the training part.
+    """
 
     kind: ClassVar[str] = "arrays"
     suffixes: ClassVar[tuple[str, ...]] = (_SUFFIX, ".npz")
 
     name: str = "x"
     shape: tuple[int, ...] = ()
+    ends: tuple[float, float] | None = None
+
+    def fitted(self, train: Mapping[str, Rows]) -> "ArrayReader":
+        pieces = [(np.min(x), np.max(x)) for x in chunks_of(train[self.name])]
+        least, most = zip(*pieces, strict=True)
+        return replace(self, ends=(float(min(least)), float(max(most))))
 
     def readable(self, path: Path) -> Iterator[Example]:
         """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""
         with _refusing_damage(path):
             array = self._array(path)
-        size = int(np.prod(self.shape))
-        if array.ndim == 0 or array.size != len(array) * size:
+        if array.dtype.kind not in "buif":
+            raise DataError(f"{path} must hold whole or real numbers.")
+        given = array.shape[1:]
+        if given != self.shape and (*given[1:], *given[:1]) == self.shape:
+            array = np.moveaxis(array, 1, -1)  # channels come first
+        elif array.ndim == 0 or _without_ones(given) not in (
+            _without_ones(self.shape),
+            [prod(self.shape)],
+        ):
             raise DataError(
-                f"Examples must have the shape {self.shape}, but {path} has "
-                f"{array.shape[1:]}."
+                f"Examples must have the shape {self.shape}, but {path} has {given}."
             )
+        if array.size:
+            self._compare(path, float(array.min()), float(array.max()))
         for row, values in enumerate(array.reshape(len(array), *self.shape)):
             yield Example(f"{path}:{row}", {self.name: values})
+
+    def _compare(self, path: Path, least: float, most: float) -> None:
+        """Warn of numbers on another scale than those of the training part."""
+        low, high = self.ends or (least, most)
+        is_small = max(-least, most) <= 1 and high >= _LARGE
+        if is_small or least < low - (high - low) or most > high + (high - low):
+            logger.warning(
+                "%s holds numbers from %g to %g, but those of the training were from "
+                "%g to %g: bring them to one scale, or predictions mean nothing.",
+                *(path, least, most, low, high),
+            )
 
     def _array(self, path: Path) -> NDArray[Any]:
         loaded: Any = np.load(existing(path), allow_pickle=False)

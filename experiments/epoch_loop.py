@@ -38,9 +38,9 @@ from kscale import build_model, find_family, load_dataset  # noqa: E402
 from kscale.data.parts import Part
 from kscale.engine.base import Network  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402
+from kscale.engine.tensorflow.compiling import make_optimizer  # noqa: E402
 from kscale.engine.tensorflow.epochs import EpochProgram  # noqa: E402
 from kscale.engine.tensorflow.placing import PlacedData  # noqa: E402
-from kscale.engine.tensorflow.schedule import make_optimizer  # noqa: E402
 
 OUTPUT = Path(__file__).parent / "results" / "epoch_loop.jsonl"
 CASES = (

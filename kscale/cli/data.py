@@ -6,7 +6,7 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import show
-from kscale.data.description_text import dataset_text
+from kscale.data.describing import dataset_text
 from kscale.errors import SpecError
 from kscale.tuning.auto_families import AUTO, families_for
 

@@ -27,10 +27,8 @@ def show(
         click.echo(to_text(width), nl=False)
 
 
-def show_run(
-    run: "Run", as_json: bool, rank_by: str = "knee", all_rows: bool = False
-) -> None:
-    """The answer of a run."""
+def show_run(run: "Run", as_json: bool, rank_by: str, all_rows: bool) -> None:
+    """The report of a run."""
     from kscale.reports.run_tables import report_text
 
     def text(width: int) -> str:
@@ -38,6 +36,14 @@ def show_run(
         return f"{table}Files: {run.folder}\n"
 
     show(as_json, lambda: run.to_json(rank_by), text)
+
+
+def show_answer(run: "Run", as_json: bool) -> None:
+    """What a search ends with."""
+    from kscale.reports.summary import summary_text
+
+    about = (run.report(), run.folder)
+    show(as_json, run.to_json, lambda width: summary_text(*about, width, is_terminal()))
 
 
 def is_terminal() -> bool:

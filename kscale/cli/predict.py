@@ -1,6 +1,7 @@
 """`kscale predict`: what a trained model predicts of raw files."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,20 @@ def _unread(sources: list[str]) -> str:
 def _reported(
     predictions: Iterable[Prediction], failed: list[Prediction]
 ) -> Iterator[Prediction]:
-    """The predictions; a failed one is kept, and is a line on standard error."""
+    """The predictions; a failed one is kept, and is a line on standard error.
+
+    Of notes, the first of each column is one, with the number of its others.
+    """
+    notes, counts = dict[str, str](), Counter[str]()
     for prediction in predictions:
         if prediction.error:
             failed.append(prediction)
             says_where = prediction.source in prediction.error
             click.echo(prediction.error if says_where else str(prediction), err=True)
+        notes = {**prediction.notes, **notes}
+        counts.update(prediction.notes.keys())
         yield prediction
+    for column, note in notes.items():
+        others = counts[column] - 1
+        more = f" So it is with {counted(others, 'further example')}." if others else ""
+        click.echo(f"Note: {note}{more}", err=True)

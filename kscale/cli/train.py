@@ -39,5 +39,4 @@ def train(family: str, as_json: bool, quiet: bool, **given: Any) -> None:
     """
     knobs = options.knobs_of(given, "depth", "width", "weights")
     given["data"] = options.load_asked(given["data"], given, quiet)
-    request = single_request(family, knobs, **given)
-    run_search(request, as_json, quiet, all_rows=True)
+    run_search(single_request(family, knobs, **given), as_json, quiet)

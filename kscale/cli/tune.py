@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show_run, start_tensorflow, user_code
+from kscale.cli.output import show_answer, start_tensorflow, user_code
 from kscale.cli.progress import progress_listener
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
@@ -63,9 +63,7 @@ outcome_options = options.together(
 )
 
 
-def run_search(
-    request: SearchRequest, as_json: bool, quiet: bool, all_rows: bool = False
-) -> None:
+def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
     """Plan a search, run it, and print its answer.
 
     A search of families is planned, or refused, before TensorFlow takes its seconds.
@@ -81,9 +79,9 @@ def run_search(
             run = search(plan, progress_listener(quiet))
     except SearchInterrupted as interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
-        show_run(interrupted.run, as_json, all_rows=all_rows)
+        show_answer(interrupted.run, as_json)
         click.get_current_context().exit(130)
-    show_run(run, as_json, all_rows=all_rows)
+    show_answer(run, as_json)
 
 
 @click.command(short_help="Search depth and width within a budget.")

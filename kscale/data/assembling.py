@@ -6,10 +6,8 @@ memory or on disk, and prepared by what is fitted on the training part.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
@@ -25,7 +23,7 @@ from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawParts
 from kscale.data.sources.arrays import ArrayReader
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
-from kscale.data.target_labels import PartLabels, encode_target
+from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
 
@@ -41,11 +39,7 @@ def peeked_task(raw: RawData, options: Options) -> Task | None:
 
 
 def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Dataset:
-    """A data set of a source's arrays; parts that it lacks are cut from training.
-
-    Raises:
-        DataError: The arrays cannot be trained on; the text says why.
-    """
+    """A data set of a source's arrays; parts that it lacks are cut from training."""
     raw, targets, labels = _understood(raw, options)
     train = raw.parts["train"]
     if len(train) < _LEAST_EXAMPLES:
@@ -56,23 +50,31 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         )
     rows, note = rows_of_parts(raw, targets, labels, split_seed)
     is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
-    placed = _placed(labels, rows)
+    placed = {
+        part: {
+            name: given[part] if chosen is None else given["train"][chosen]
+            for name, given in labels.items()
+        }
+        for part, chosen in rows.items()
+    }
     held = _held(raw, rows, options.memory)
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
-    inputs, preprocessing = _fitted(raw, held["train"])
+    fitted = [fit.fit(held["train"]) for fit in raw.fits]
+    inputs = tuple(item for item, _ in fitted)
     reader = raw.reader.fitted(held["train"]) if raw.reader else ArrayReader()
+    preprocessing = {item.name: each for item, each in fitted}
     holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
         # Raw rows of the largest part leave memory as soon as they are encoded.
         arrays = held.pop(part)
-        encoded = _encoded(holder, inputs, preprocessing, arrays)
+        encoded = {i.name: _encoded(holder, i, each, arrays) for i, each in fitted}
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
         name=name,
-        task=Task(tuple(inputs), targets),
+        task=Task(inputs, targets),
         **parts,
         preprocessing=preprocessing,
         target_scaling={
@@ -83,6 +85,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
+            *(sentence for target in targets for sentence in alike_warnings(target)),
             *leaks,
             *_text_warnings(parts, preprocessing),
             *duplicate_warnings(digests),
@@ -115,30 +118,15 @@ def _understood(
     targets, labels = [], {}
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
-        target, values = encode_target(name, arrays)
+        names = raw.class_names.get(name or "label", ())
+        target, values = encode_target(name, arrays, names)
         if target.kind == "labels" and arrays["train"].dtype.kind == "f":
             said = f"{arrays['train'].label} holds only 0 and 1, so each of its columns"
             said += " is a label that may be true, and no value."
             raw = replace(raw, warnings=(*raw.warnings, said))
-        names = raw.class_names.get(target.name)
-        if names:
-            called = tuple(names[int(number)] for number in target.class_names)
-            target = replace(target, class_names=called)
         targets.append(target)
         labels[target.name] = values
     return raw, tuple(targets), labels
-
-
-def _placed(
-    labels: Mapping[str, PartLabels], rows: PartRows
-) -> dict[PartName, dict[str, NDArray[Any]]]:
-    return {
-        part: {
-            name: given[part] if chosen is None else given["train"][chosen]
-            for name, given in labels.items()
-        }
-        for part, chosen in rows.items()
-    }
 
 
 def _held(
@@ -155,31 +143,13 @@ def _held(
     }
 
 
-def _fitted(
-    raw: RawData, train: Mapping[str, Rows]
-) -> tuple[list[Input], dict[str, Preprocessing]]:
-    inputs, preprocessing = [], {}
-    for fit in raw.fits:
-        item, fitted = fit.fit(train)
-        inputs.append(item)
-        preprocessing[item.name] = fitted
-    return inputs, preprocessing
-
-
 def _encoded(
-    holder: Holder,
-    inputs: list[Input],
-    preprocessing: Mapping[str, Preprocessing],
-    arrays: Mapping[str, Rows],
-) -> dict[str, Rows]:
-    """By input, rows as a network reads them."""
-    found = {}
-    for item in inputs:
-        prepared = preprocessing[item.name]
-        raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
-        rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
-        found[item.name] = holder.hold(rows, not prepared.is_cheap)
-    return found
+    holder: Holder, item: Input, prepared: Preprocessing, arrays: Mapping[str, Rows]
+) -> Rows:
+    """Rows as a network reads them."""
+    raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
+    rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
+    return holder.hold(rows, not prepared.is_cheap)
 
 
 def _kept(

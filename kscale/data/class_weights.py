@@ -15,12 +15,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 
 
 def check_class_weights(name: str, task: Task) -> None:
-    """Raise unless a task has classes to weigh, or the name is `none`.
-
-    Raises:
-        DataError: There are no classes to weigh.
-        SpecError: The name is unknown.
-    """
+    """Raise unless a task has classes to weigh, or the name is `none`."""
     if name not in CLASS_WEIGHTS:
         raise SpecError(unknown_name("class weights", name, CLASS_WEIGHTS))
     if name != "none" and not any(target.head.is_exclusive for target in task.targets):
@@ -32,34 +27,24 @@ def check_class_weights(name: str, task: Task) -> None:
 
 
 def class_weights_of(dataset: Dataset, name: str) -> dict[str, NDArray[np.float32]]:
-    """By target of classes, the weight of each class; empty for `none`.
-
-    `balanced` weights are `examples / (classes * examples of the class)` of the
-    training part: each class counts the same, and the mean weight of an example is 1.
-    """
+    """By target of classes, the weight of each class; empty for `none`."""
     check_class_weights(name, dataset.task)
-    if name == "none":
-        return {}
-    return {
-        target: balanced_weights(counts)
-        for target, counts in class_counts(dataset).items()
-    }
+    counts = class_counts(dataset) if name != "none" else {}
+    return {target: _balanced(each) for target, each in counts.items()}
 
 
-def balanced_weights(counts: Sequence[int]) -> NDArray[np.float32]:
-    """The weight of each class by its count; 0 for a class that does not occur.
+def _balanced(counts: Sequence[int]) -> NDArray[np.float32]:
+    """`examples / (classes * examples of the class)` of the training part.
 
-    Example:
-
-    >>> balanced_weights([3, 1, 0]).tolist()
-    [0.6666666865348816, 2.0, 0.0]
+    Each class counts the same, and the mean weight of an example is 1; a class that
+    does not occur has a weight of 0.
     """
     known = np.asarray(counts)
     weights = known.sum() / np.maximum(np.count_nonzero(known) * known, 1)
     return np.where(known > 0, weights, 0.0).astype(np.float32)
 
 
-def class_counts(dataset: Dataset) -> Mapping[str, list[int]]:
+def class_counts(dataset: Dataset) -> dict[str, list[int]]:
     """By target of classes, how often each class occurs in the training part."""
     return {
         target.name: np.bincount(
@@ -71,13 +56,10 @@ def class_counts(dataset: Dataset) -> Mapping[str, list[int]]:
 
 
 def weights_of_run(description: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """By target of classes, the weights that the networks of a run were trained with.
-
-    Weights have the digits that a float32 needs; empty where no class was weighted.
-    """
+    """As `class_weights_of`, from the description of a run, in a float32's digits."""
     if description["identity"].get("class_weights", "none") == "none":
         return {}
     return {
-        target: tuple(float(str(weight)) for weight in balanced_weights(counts))
+        target: tuple(float(str(weight)) for weight in _balanced(counts))
         for target, counts in description["data"].get("class_counts", {}).items()
     }

@@ -7,7 +7,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from kscale.data import describing
-from kscale.data.description_text import dataset_text
 from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
@@ -67,7 +66,7 @@ class Dataset:
         return f"Dataset({self.name!r}, {sizes} examples)"
 
     def __str__(self) -> str:
-        return dataset_text(self.describe())
+        return describing.dataset_text(self.describe())
 
     def describe(self) -> dict[str, Any]:
         """Task, parts and warnings as plain data; `str` gives them as text."""

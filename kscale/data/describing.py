@@ -1,24 +1,32 @@
-"""Facts of a data set, to be read before anything is trained."""
+"""Facts of a data set and their text, to be read before anything is trained."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.padding import Padding
+from rich.text import Text
 
 from kscale.data.example_rows import row_bytes
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
+from kscale.task.heads import HEADS
+from kscale.task.objectives import metric_name
 from kscale.task.tasks import Input, Target, Task
+from kscale.text import Grid, counted, grid_table, listed, plain_text, printable
+from kscale.units import format_bytes
 
 Parts = Mapping[PartName, Part]
+Described = Mapping[str, Any]
 
 _SCORED: tuple[PartName, ...] = ("validation", "test")
-
 _UNBALANCED = 4  # times as many examples of one class as of another
 _FEW = 20  # training examples of a class
 _FEW_SCORED = 500  # examples that a score is computed on
+_MOST_ROWS = 20
+_LAST_ROWS = 6  # of them, where there are more: the rarest classes
 
 
 def input_facts(item: Input, preprocessing: Preprocessing) -> dict[str, Any]:
@@ -63,19 +71,17 @@ def _output_facts(
     """Of each output, how often it is right in each part, or the range of values."""
     count = target.head.counts
     if count is None:
-        yield from map(_summary, known["train"].T)
+        for values in known["train"].T:
+            least, most = float(values.min()), float(values.max())
+            yield {
+                "least": least,
+                "mean": float(values.mean(dtype=float)),
+                "most": most,
+            }
         return
     counts = {part: count(labels, target.outputs) for part, labels in known.items()}
     for place, name in enumerate(target.class_names):
         yield {"name": name} | {p: int(each[place]) for p, each in counts.items()}
-
-
-def _summary(column: NDArray[Any]) -> dict[str, float]:
-    return {
-        "least": float(column.min()),
-        "mean": float(column.mean(dtype=float)),
-        "most": float(column.max()),
-    }
 
 
 def memory_facts(parts: Parts) -> dict[str, Any]:
@@ -97,13 +103,12 @@ def cautions(task: Task, parts: Parts) -> Iterator[str]:
     count = len(parts[name])
     if count < _FEW_SCORED:
         # Of a share p: sqrt(p (1 - p) / n); of a root mean square: 1 / sqrt(2 n).
-        first = task.targets[0]
         error = f"an accuracy of 90 % by {100 * math.sqrt(0.09 / count):.1f} points"
-        if not first.head.is_named:
+        if not task.targets[0].head.is_named:
             error = f"an error by about {100 / math.sqrt(2 * count):.0f} %"
         yield (
-            f"The {name} part has {count} examples, so scores on it are uncertain: "
-            f"{error} (one standard error)."
+            f"The {name} part has {counted(count, 'example')}, so scores on it are "
+            f"uncertain: {error} (one standard error)."
         )
 
 
@@ -118,9 +123,109 @@ def _count_cautions(target: Target, counts: NDArray[np.int64]) -> Iterator[str]:
         )
     few = int((counts < _FEW).sum())
     if few:
-        what = target.head.count_text(few)
         yield (
-            f"{what} of {target.name} {'has' if few == 1 else 'have'} fewer than "
-            f"{_FEW} training examples; the fewest, {names[least]!r}, "
-            f"{counts[least]}."
+            f"{target.head.count_text(few)} of {target.name} "
+            f"{'has' if few == 1 else 'have'} fewer than {_FEW} training examples; "
+            f"the fewest, {names[least]!r}, {counts[least]}."
         )
+
+
+def dataset_text(described: Described, width: int = 110) -> str:
+    """What `Dataset.describe` gives, perhaps with `families`, as text."""
+    return "".join(
+        plain_text(Text(each) if isinstance(each, str) else each, width)
+        for each in _blocks(described)
+    )
+
+
+def _blocks(described: Described) -> Iterator[str | Padding]:
+    size = format_bytes(described["memory"]["bytes"])
+    held = "streamed from disk" if described["memory"]["streamed"] else "in memory"
+    name = printable(described["name"])
+    yield f"{name}: {described['examples']:,} examples, {size} {held}"
+    for item in described["inputs"]:
+        yield f"Input {printable(item['name'])}: {_input(item)}"
+    parts = described["parts"].items()
+    shown = ", ".join(f"{part} {about['examples']:,}" for part, about in parts)
+    yield f"Parts: {shown}; {_origin(described)}"
+    for target in described["targets"]:
+        yield from _target(target)
+    if described.get("families"):
+        yield f"Family auto: {', '.join(described['families'])}"
+    yield from (f"Note: {printable(note)}" for note in described["notes"])
+    yield from (f"Warning: {printable(each)}" for each in described["warnings"])
+
+
+def _input(item: Described) -> str:
+    shape = " x ".join(f"{side:,}" for side in item["shape"])
+    ids = f" of {item['vocabulary']:,} ids" if item["vocabulary"] else ""
+    raw = [printable(each["name"]) for each in item["raw"]]
+    is_made = any(each["name"] != item["name"] for each in item["raw"])
+    origin = f", from {listed(raw, _MOST_ROWS)}" if is_made else ""
+    return f"{item['kind']} {shape}{ids} ({item['preprocessing']}){origin}"
+
+
+def _origin(described: Described) -> str:
+    cut = [name for name, part in described["parts"].items() if part["cut"]]
+    if not cut:
+        return "as they were given"
+    heads = [HEADS[target["kind"]] for target in described["targets"]]
+    named = [head for head in heads if head.is_named] or heads[:1]
+    strata = dict.fromkeys(head.stratum for head in named)
+    how = f"with the same share of each {' or '.join(strata)}"
+    if described["cut_by"]:
+        how = f"in whole groups of {printable(described['cut_by'])}"
+    return f"{' and '.join(cut)} cut from the training examples, {how}"
+
+
+def _target(target: Described) -> Iterator[str | Padding]:
+    name, head = printable(target["name"]), HEADS[target["kind"]]
+    one, many = head.nouns
+    outputs = target[many]
+    _, *others = outputs[0] if head.is_named else [one, *outputs[0]]
+    rows = (_class_rows if head.is_named else _real_rows)(outputs, others)
+    title = head.title if len(outputs) > 1 else head.title[:-1]
+    yield f"Target {name}: {len(outputs)} {title}"
+    grid = Grid([one, *others], [False] + [True] * len(others), rows)
+    yield Padding(grid_table(grid), (0, 0, 0, 2))
+    yield _baseline(target)
+
+
+def _class_rows(classes: Sequence[Described], parts: list[str]) -> list[list[str]]:
+    """All classes, or the most frequent and the rarest ones."""
+    left_out = len(classes) - _MOST_ROWS
+    if left_out > 0:
+        classes = sorted(classes, key=lambda row: -row["train"])
+    rows = [
+        [printable(row["name"]), *(f"{row[part]:,}" for part in parts)]
+        for row in classes
+    ]
+    if left_out > 0:
+        dots = [f"... {left_out + 1:,} more", *("" for _ in parts)]
+        rows[_MOST_ROWS - _LAST_ROWS - 1 : -_LAST_ROWS] = [dots]
+    return rows
+
+
+def _real_rows(values: Sequence[Described], facts: list[str]) -> list[list[str]]:
+    return [
+        [str(place), *(f"{row[fact]:.6g}" for fact in facts)]
+        for place, row in enumerate(values[:_MOST_ROWS])
+    ]
+
+
+def _baseline(target: Described) -> str:
+    found, head = target["baseline"], HEADS[target["kind"]]
+    answer = "its mean"
+    if head.is_named:
+        names = [found["answer"]] if head.is_exclusive else found["answer"]
+        quoted = [repr(printable(name)) for name in names]
+        answer = " and ".join(quoted) or f"no {head.nouns[0]}"
+    metric = head.objectives[found["metric"]]
+    shown = [
+        f"{100 * found[part]:.1f} %" if metric.is_share else f"{found[part]:.4g}"
+        for part in _SCORED
+    ]
+    return (
+        f"Always {answer}: {metric_name(metric)} {shown[0]} on validation, "
+        f"{shown[1]} on test"
+    )

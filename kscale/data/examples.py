@@ -1,7 +1,7 @@
 """Examples of files: a reader makes the same raw inputs in training and predictions."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,11 +20,13 @@ class Example:
         source: The file, with the line or row of a file of several: `a.csv:17`.
         raw: By raw input, the example without a batch; None if there is an error.
         error: Why the example cannot be read.
+        notes: By column, how the example is unlike all that were trained on.
     """
 
     source: str
     raw: Mapping[str, NDArray[Any]] | None
     error: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Reader(ByKind):
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     """Ends of the names of files to read, in small letters; empty for all files."""
+
+    def fitted(self, train: Mapping[str, Rows]) -> "Reader":
+        """The reader with what it says of training in notes, from raw examples."""
+        return self
 
     def files(self, path: Path) -> Iterator[Path]:
         """The file at a path, or the files below a folder in sorted order."""
@@ -43,10 +49,6 @@ class Reader(ByKind):
             is_read = not self.suffixes or entry.name.lower().endswith(self.suffixes)
             if not entry.name.startswith(".") and (is_read or entry.is_dir()):
                 yield from self.files(entry)
-
-    def fitted(self, train: Mapping[str, Rows]) -> "Reader":
-        """The reader with what it must know of the raw training part."""
-        return self
 
     def examples(self, path: Path) -> Iterator[Example]:
         """The examples of a file in order; an unreadable one has an error."""

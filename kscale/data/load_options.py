@@ -1,6 +1,6 @@
 """Options of loading: what a user may add that the data itself does not show."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from kscale.errors import DataError
@@ -47,19 +47,9 @@ class Options:
     memory: int | None = None
 
     def refuse_except(self, what: str, *usable: str) -> None:
-        """Raise if an option is given that data of this form has no use for.
-
-        Args:
-            what: The form, for the message: `a folder of images`.
-            usable: Names of options that have a use; `memory` always has.
-
-        Raises:
-            DataError: Such an option is given.
-        """
-        defaults = Options()
-        for name in (item.name for item in fields(self)):
-            is_given = getattr(self, name) != getattr(defaults, name)
-            if is_given and name not in (*usable, "memory"):
+        """Raise if an option is given that data of this form has no use for."""
+        for name, default in vars(Options()).items():
+            if getattr(self, name) != default and name not in (*usable, "memory"):
                 raise DataError(
                     f"`{name}` is of no use for {what}; leave it out. Of use are: "
                     f"{', '.join(usable) or 'none'}."

@@ -21,6 +21,7 @@ from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, unknown_name
 from kscale.task.tasks import Task
 
+_OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -65,35 +66,22 @@ def load_dataset(
 
 
 def options_of(given: Mapping[str, Any]) -> Options:
-    """Options by name; a single column may be given as text.
-
-    Raises:
-        DataError: There is no such option.
-    """
-    columns = ("label", "text", "ignore")
-    known = Options.__dataclass_fields__
-    for name in given:
-        if name not in known:
+    """Options by name; a single column may be given as text."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name, value in chosen.items():
+        if name not in Options.__dataclass_fields__:
+            known = Options.__dataclass_fields__
             raise DataError(unknown_name("option of loading", name, known))
-    chosen: dict[str, Any] = {
-        name: (value,) if name in columns and isinstance(value, str) else value
-        for name, value in given.items()
-        if value is not None
-    }
+        if name in ("label", "text", "ignore") and isinstance(value, str):
+            chosen[name] = (value,)
     return Options(**chosen)
 
 
 def peek_task(source: Any, **options: Any) -> Task:
-    """The task of a source, of which only what is needed is loaded.
+    """The task of a source as `load_dataset` takes it; no more is loaded than needed.
 
     Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
     of images and sounds only headers.
-
-    Args:
-        source, options: As `load_dataset` takes them.
-
-    Raises:
-        DataError: The data cannot be read, or is of no known form.
 
     Example:
 
@@ -106,8 +94,7 @@ def peek_task(source: Any, **options: Any) -> Task:
     if isinstance(source, str) and source in _NAMED:
         return _NAMED[source].task(chosen)
     raw = _raw_data(source, chosen)
-    task = peeked_task(raw, chosen)
-    return dataset_of("peeked", raw, chosen, 0).task if task is None else task
+    return peeked_task(raw, chosen) or dataset_of("peeked", raw, chosen, 0).task
 
 
 def dataset_name(source: Any) -> str:
@@ -154,6 +141,8 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_tables(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
+    if path.suffix.lower() in _OTHER_TABLES:
+        raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return RawData(parts_of_file(path))
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.raw import RawArray, RawData
-from kscale.data.target_labels import PartLabels, check_counts
+from kscale.data.raw import RawData
+from kscale.data.target_labels import PartLabels, alike_hint
 from kscale.errors import DataError
 from kscale.task.tasks import Target
 
@@ -26,28 +26,28 @@ PartRows = dict[PartName, Indices | None]
 def rows_of_parts(
     raw: RawData, targets: Sequence[Target], labels: Mapping[str, PartLabels], seed: int
 ) -> tuple[PartRows, str]:
-    """Rows of each part: those the source lacks are cut from its training part.
+    """Rows of each part, and a note if not all of their shares are the same.
 
-    Returns:
-        The rows, and a note on what parts have the same share of; empty if all is as
-        usual.
+    Parts that the source lacks are cut from its training part.
     """
     rows: PartRows = dict.fromkeys(raw.parts)
     missing = tuple(part for part in PART_NAMES if part not in raw.parts)
     train = {name: given["train"] for name, given in labels.items()}
     if raw.groups and missing:
+        label = raw.groups["train"].label
         _, groups = np.unique(raw.groups["train"].rows[:], return_inverse=True)
         if groups.max() < len(missing):
             raise DataError(
-                f"{raw.groups['train'].label} must have at least {len(missing) + 1} "
-                f"different values, one for each part, but it has {groups.max() + 1}."
+                f"{label} must have at least {len(missing) + 1} different values, one "
+                f"for each part, but it has {groups.max() + 1}."
             )
         rows |= cut_groups(groups, missing, seed)
-        _check_classes(raw.groups["train"], targets, train, rows["train"])
+        for target in targets:
+            _check_classes(label, target, train[target.name][rows["train"]])
         return rows, ""
     given = raw.parts["train"].targets.values()
     for target, array in zip(targets, given, strict=True):
-        check_counts(array.label, target, train[target.name], 1 + len(missing))
+        _check_counts(array.label, target, train[target.name], 1 + len(missing))
     if not missing:
         return rows, ""
     strata, note = _strata(targets, train)
@@ -55,22 +55,34 @@ def rows_of_parts(
     return rows, note
 
 
-def _check_classes(
-    groups: RawArray,
-    targets: Sequence[Target],
-    labels: Mapping[str, NDArray[Any]],
-    train: Indices | None,
-) -> None:
-    for target in targets:
-        if target.head.counts is None:
-            continue
-        counts = target.head.counts(labels[target.name][train], target.outputs)
-        if not counts.all():
-            raise DataError(
-                f"With parts cut by {groups.label}, the training part has no "
-                f"{target.class_names[counts.argmin()]!r}; cut by another column, or "
-                "give parts."
-            )
+def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, int] | None:
+    """The class or label that is right least often, and how often; None for values."""
+    if target.head.counts is None:
+        return None
+    counts = target.head.counts(labels, target.outputs)
+    return target.class_names[counts.argmin()], int(counts.min())
+
+
+def _check_classes(groups: str, target: Target, train: NDArray[Any]) -> None:
+    rarest = _rarest(target, train)
+    if rarest and not rarest[1]:
+        raise DataError(
+            f"With parts cut by {groups}, the training part has no {rarest[0]!r}; cut "
+            "by another column, or give parts."
+        )
+
+
+def _check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
+    """Raise unless each class or label is right often enough for every part."""
+    rarest = _rarest(target, ids)
+    if rarest and rarest[1] < least:
+        name, count = rarest
+        raise DataError(
+            f"Each {target.head.nouns[0]} of {label} must have at least {least} "
+            f"examples, one for each part, but {name!r} has {count}. Remove it; if the "
+            "labels are numbers to predict, give them as floats."
+            + alike_hint(name, target.class_names)
+        )
 
 
 def _strata(
@@ -86,8 +98,9 @@ def _strata(
     if len(names) > 1 and counts.min() >= _LEAST_TOGETHER:
         return places.reshape(-1), ""
     note = (
-        f"Parts have the same share of each class of {names[0]} only: of some classes "
-        f"of {' and '.join(names)} fewer than {_LEAST_TOGETHER} examples are together."
+        f"Parts have the same share of {names[0]} only, of each "
+        f"{named[0].head.stratum}: of some combinations with {' and '.join(names[1:])} "
+        f"there are fewer than {_LEAST_TOGETHER} examples."
     )
     return ids[0], note if len(names) > 1 else ""
 
@@ -97,24 +110,16 @@ def cut_parts(
 ) -> dict[PartName, Indices]:
     """Rows of the training part and of the parts cut from it, each in ascending order.
 
-    Every part has about its share of each stratum, and at least one example of it.
-
-    Args:
-        strata: Whole numbers from 0, `(examples,)`, as `Head.strata` gives them. Each
-            occurs more often than parts are cut.
+    Every part has about its share of each stratum, a whole number from 0 for each
+    example, and at least one example of it: each occurs more often than parts are cut.
     """
     order = np.lexsort((_shuffled(len(strata), seed), strata))
     counts = np.bincount(strata)
     rank = np.arange(len(strata)) - np.repeat(np.cumsum(counts) - counts, counts)
-    parts: dict[PartName, Indices] = {}
-    taken = np.zeros_like(counts)
-    for part in wanted:
-        until = taken + _allot(counts, _examples(part, len(strata)))
-        is_mine = (rank >= np.repeat(taken, counts)) & (rank < np.repeat(until, counts))
-        parts[part] = np.sort(order[is_mine])
-        taken = until
-    parts["train"] = np.sort(order[rank >= np.repeat(taken, counts)])
-    return parts
+    given = [_allot(counts, _examples(part, len(strata))) for part in wanted]
+    place = (rank >= np.cumsum(given, axis=0)[:, strata[order]]).sum(axis=0)
+    parts: tuple[PartName, ...] = (*wanted, "train")
+    return {part: np.sort(order[place == i]) for i, part in enumerate(parts)}
 
 
 def cut_groups(
@@ -124,11 +129,8 @@ def cut_groups(
 
     Each part gets whole groups, in an order drawn from the seed, until it has about its
     share of the examples, and at least one group. Groups half as large again as such a
-    part go to training, where others are left.
-
-    Args:
-        groups: Whole numbers from 0, `(examples,)`; more different ones than parts are
-            cut.
+    part go to training, where others are left. Groups are whole numbers from 0, of
+    which there are more than parts are cut.
     """
     counts = np.bincount(groups)
     drawn = np.argsort(_shuffled(len(counts), seed), kind="stable")

@@ -1,6 +1,8 @@
 """From labels (names, numbers, rows of 0 and 1) to targets of a network."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,22 +19,16 @@ PartLabels = dict[PartName, NDArray[Any]]
 
 
 def encode_target(
-    name: str, arrays: Mapping[PartName, RawArray]
+    name: str, arrays: Mapping[PartName, RawArray], names: Sequence[str] = ()
 ) -> tuple[Target, PartLabels]:
-    """The target that labels are, and the labels as a network learns them.
+    """The target that labels are, and the labels by part as its head has them.
 
-    Text, true and false, whole numbers and one-hot rows are classes; so are real
-    numbers if all are whole and at most 20 different ones occur. Rows of 0 and 1 with
-    any number of ones are labels of which several may be true. Other real numbers are
-    real targets. Classes are sorted; those of the training part count.
-
-    Args:
-        name: Name of the target; unnamed ones are called `label` or `value`.
-        arrays: Labels by part, `(examples,)`, `(examples, outputs)` of 0 and 1, or
-            `(examples, values)`.
-
-    Returns:
-        The target; labels by part, of the type and shape of its head.
+    Labels are `(examples,)` or `(examples, outputs)`. Text, true and false, whole
+    numbers and one-hot rows are classes; so are real numbers if all are whole and at
+    most 20 different ones occur. Rows of 0 and 1 with any number of ones are labels of
+    which several may be true. Other real numbers are real targets. Classes are sorted;
+    those of the training part count. Where labels are the numbers of names, classes are
+    called by the names. A target without a name is called `label`, `labels` or `value`.
     """
     labels = {part: _plain(raw) for part, raw in arrays.items()}
     _check_alike(arrays, labels)
@@ -40,10 +36,38 @@ def encode_target(
     if not kind and all(_is_one_hot(array) for array in labels.values()):
         labels = {part: array.argmax(axis=1) for part, array in labels.items()}
     if kind == "labels" or all(_is_indicator(array) for array in labels.values()):
-        return _several_labels(name or "labels", labels)
+        outputs = labels["train"].shape[1]
+        shown = tuple(names) or tuple(map(str, range(outputs)))
+        indicators = {part: each.astype(np.int32) for part, each in labels.items()}
+        return Target(name or "labels", "labels", outputs, shown), indicators
     if not kind and _are_classes(labels):
-        return _classes(name or "label", arrays, labels)
+        return _classes(name or "label", arrays, labels, names)
     return _reals(name or "value", arrays, labels)
+
+
+def alike_warnings(target: Target) -> Iterator[str]:
+    """A sentence for classes or labels that differ by spaces or by case only."""
+    alike = defaultdict(list)
+    for name in target.class_names:
+        alike[_letters(name)].append(repr(name))
+    for names in alike.values():
+        if len(names) > 1:
+            yield (
+                f"The {target.head.nouns[1]} {' and '.join(names)} of {target.name} "
+                "differ by spaces or case only: write them alike if they are one."
+            )
+
+
+def alike_hint(name: str, known: Iterable[str]) -> str:
+    """A sentence on a known name that differs by spaces or by case only, or nothing."""
+    for other in known:
+        if other != name and _letters(other) == _letters(name):
+            return f" {other!r} differs by spaces or case only: write them alike."
+    return ""
+
+
+def _letters(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _plain(raw: RawArray) -> NDArray[Any]:
@@ -91,50 +115,48 @@ def _is_indicator(labels: NDArray[Any]) -> bool:
     return is_numeric and bool(np.isin(labels, (0, 1)).all())
 
 
-def _several_labels(name: str, labels: PartLabels) -> tuple[Target, PartLabels]:
-    outputs = labels["train"].shape[1]
-    target = Target(name, "labels", outputs, tuple(map(str, range(outputs))))
-    return target, {part: array.astype(np.int32) for part, array in labels.items()}
-
-
 def _are_classes(labels: PartLabels) -> bool:
     if any(array.ndim != 1 for array in labels.values()):
         return False
-    if any(array.dtype.kind != "f" for array in labels.values()):
-        return all(array.dtype.kind != "f" for array in labels.values())
-    values = set().union(*(np.unique(array).tolist() for array in labels.values()))
-    is_whole = all(value == int(value) for value in values)
-    return is_whole and len(values) <= _MOST_FLOAT_CLASSES
+    are_floats = [array.dtype.kind == "f" for array in labels.values()]
+    if not all(are_floats):
+        return not any(are_floats)
+    values = np.unique(np.concatenate([*labels.values()]))
+    return bool((values % 1 == 0).all()) and len(values) <= _MOST_FLOAT_CLASSES
 
 
 def _classes(
-    name: str, arrays: Mapping[PartName, RawArray], labels: PartLabels
+    name: str,
+    arrays: Mapping[PartName, RawArray],
+    labels: PartLabels,
+    names: Sequence[str],
 ) -> tuple[Target, PartLabels]:
-    known = np.unique(labels["train"])
+    def called(value: Any) -> str:
+        is_word = isinstance(value, np.bool_ | str)
+        return (
+            str(value) if is_word else names[int(value)] if names else str(int(value))
+        )
+
+    known, train = np.unique(labels["train"]), arrays["train"].label
     if len(known) < 2:
         raise DataError(
-            f"{arrays['train'].label} has only the class {_class_name(known[0])!r}; "
-            "at least two must be there."
+            f"{train} has only the class {called(known[0])!r}; at least two must be "
+            "there."
         )
+    shown = tuple(map(called, known))
     for part, array in labels.items():
         unknown = np.setdiff1d(array, known)
         if len(unknown):
+            found = called(unknown[0])
             raise DataError(
-                f"{arrays[part].label} has the class {_class_name(unknown[0])!r}, "
-                f"which {arrays['train'].label} lacks."
+                f"{arrays[part].label} has the class {found!r}, which {train} lacks."
+                + alike_hint(found, shown)
             )
-    names = tuple(_class_name(value) for value in known)
     ids = {
         part: np.searchsorted(known, array).astype(np.int32)
         for part, array in labels.items()
     }
-    return Target(name, "classes", len(names), names), ids
-
-
-def _class_name(value: Any) -> str:
-    if isinstance(value, np.bool_ | str):
-        return str(value)
-    return str(int(value))
+    return Target(name, "classes", len(shown), shown), ids
 
 
 def _reals(
@@ -157,18 +179,3 @@ def _reals(
             "learn."
         )
     return Target(name, "real", reals["train"].shape[1]), reals
-
-
-def check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
-    """Raise unless each class or label is right often enough for every part."""
-    if target.head.counts is None:
-        return
-    counts = target.head.counts(ids, target.outputs)
-    rare = int(counts.argmin())
-    if counts[rare] < least:
-        raise DataError(
-            f"Each {target.head.nouns[0]} of {label} must have at least {least} "
-            f"examples, one for each part, but {target.class_names[rare]!r} has "
-            f"{counts[rare]}. Remove it; if the labels are numbers to predict, give "
-            "them as floats."
-        )

@@ -1,15 +1,15 @@
 """Progress of a training, as a checkpoint holds it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 
-_UNREADABLE = (OSError, ValueError, BadZipFile, KeyError, EOFError, TypeError)
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -44,25 +44,24 @@ class Progress:
         return cls(**json.loads(str(arrays["progress"])))
 
 
+def arrays_in(path: Path) -> dict[str, Any] | None:
+    """All arrays of a checkpoint by name; None if the file is unusable."""
+    return _read(path, lambda file: {name: file[name] for name in file.files})
+
+
 def progress_in(path: Path) -> Progress | None:
     """How far the training of a checkpoint has come; None if the file is unusable."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return Progress.of_arrays(file)
-    except _UNREADABLE:
-        return None
+    return _read(path, Progress.of_arrays)
 
 
 def epochs_in(path: Path) -> int:
     """Epochs that the weights of a checkpoint were trained; 0 without a usable file."""
-    progress = progress_in(path)
-    return 0 if progress is None else progress.epochs
+    return (progress_in(path) or Progress()).epochs
 
 
-def arrays_in(path: Path) -> dict[str, Any] | None:
-    """All arrays of a checkpoint by name; None if the file is unusable."""
+def _read(path: Path, read: Callable[[Any], _T]) -> _T | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except _UNREADABLE:
+            return read(file)
+    except (OSError, ValueError, BadZipFile, KeyError, EOFError, TypeError):
         return None

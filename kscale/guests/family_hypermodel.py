@@ -10,8 +10,7 @@ import numpy as np
 
 from kscale.building.models import build_model
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.losses import loss_for_fit, metric_for_fit
-from kscale.engine.tensorflow.schedule import make_adamw, make_schedule
+from kscale.engine.tensorflow.compiling import loss_for_fit, make_optimizer
 from kscale.errors import BudgetError, SpecError
 from kscale.naming import layer_name
 from kscale.networks.budget import Budget
@@ -102,12 +101,22 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         self.family = space.families[0]
         self.steps = steps
         self.seed = seed
-        rate = self.family.learning_rate
-        self._knobs = {**self.family.all_knobs, "learning_rate": rate}
+        knobs = {**self.family.all_knobs, "learning_rate": self.family.learning_rate}
         self._choices = {
-            name: space.values(self.family, knob) for name, knob in self._knobs.items()
+            n: space.values(self.family, knob) for n, knob in knobs.items()
         }
-        self._defaults = self._fitting_defaults()
+        self._defaults = {
+            name: knobs[name].default
+            if knobs[name].default in values
+            else values[len(values) // 2]
+            for name, values in self._choices.items()
+        }
+        # Every tuner builds its first network from the defaults, so they must not fail.
+        if not self._fits(self._defaults):
+            pool = Pool(space)
+            largest = pool.spec(int(np.argmax(pool.share)))
+            shaping = {n: v for n, v in largest.knobs if knobs[n].shapes}
+            self._defaults |= shaping
         self._builds = count()
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
@@ -117,7 +126,7 @@ class FamilyHyperModel(keras_tuner.HyperModel):
             keras_tuner.errors.FailedTrialError: There is no such network, or it does
                 not fit the budget; nothing was built.
         """
-        spec, rate = self.spec(hp), self._value(hp, "learning_rate")
+        spec, rate = self.spec(hp), float(self._value(hp, "learning_rate"))
         task, budget = self.space.task, self.space.budget
         try:
             blueprint = self.family.blueprint(spec, task)
@@ -126,11 +135,13 @@ class FamilyHyperModel(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         if not budget.allows(size):
             raise keras_tuner.errors.FailedTrialError(_over(budget, spec, size))
-        seed = derived_seed(self.seed, "build", next(self._builds))
-        model = build_model(blueprint, seed)
+        model = build_model(
+            blueprint, derived_seed(self.seed, "build", next(self._builds))
+        )
         knobs = dict(spec.knobs)
-        optimizer = make_adamw(
-            self._schedule(float(rate)), float(knobs["weight_decay"])
+        # As many steps as one epoch of as many examples.
+        optimizer = make_optimizer(
+            Recipe(1, 1), self.steps, rate, float(knobs["weight_decay"])
         )
         _compile(model, task, optimizer, float(knobs["label_smoothing"]))
         # Hyperband loads a checkpoint into this model; an optimizer without variables
@@ -155,42 +166,24 @@ class FamilyHyperModel(keras_tuner.HyperModel):
             return hp.Boolean(name, default=self._defaults[name])
         return hp.Choice(name, list(values), default=self._defaults[name])
 
-    def _schedule(self, rate: float) -> Any:
-        if self.steps is None:
-            return rate
-        return make_schedule(Recipe(1, 1), self.steps, rate)
-
-    def _fitting_defaults(self) -> dict[str, Value]:
-        """Defaults of all knobs: those of the family, or the largest that fit.
-
-        Every tuner builds its first network from the defaults, so they must not fail.
-        """
-        usual = {
-            name: default
-            if (default := self._knobs[name].default) in values
-            else values[len(values) // 2]
-            for name, values in self._choices.items()
-        }
-        named = {name: usual[name] for name in self.family.all_knobs}
+    def _fits(self, values: Mapping[str, Value]) -> bool:
+        spec = self.family.spec(
+            **{name: values[name] for name in self.family.all_knobs}
+        )
         try:
-            size = self.family.size(self.family.spec(**named), self.space.task)
-            fits = bool(self.space.budget.allows(size))
+            size = self.family.size(spec, self.space.task)
         except SpecError:
-            fits = False
-        if fits:
-            return usual
-        pool = Pool(self.space)
-        largest = pool.spec(int(np.argmax(pool.share)))
-        shaping = {n: v for n, v in largest.knobs if self.family.all_knobs[n].shapes}
-        return {**usual, **shaping}
+            return False
+        return bool(self.space.budget.allows(size))
 
 
 def _over(budget: Budget, spec: Spec, size: Size) -> str:
     knobs = ", ".join(f"{name}={value}" for name, value in spec.knobs)
+    used = budget.used(size)
     over = " and ".join(
-        f"{name.removeprefix('max_')}={used:,}"
-        for name, used in budget.used(size).items()
-        if (limit := getattr(budget, name)) is not None and used > limit
+        f"{name.removeprefix('max_')}={used[name]:,}"
+        for name, limit in budget.limits.items()
+        if used[name] > limit
     )
     return f"{spec.family} ({knobs}) has {over}, and the budget is {budget}: not built."
 
@@ -198,15 +191,13 @@ def _over(budget: Budget, spec: Spec, size: Size) -> str:
 def _compile(
     model: keras.Model, task: Task, optimizer: keras.Optimizer, smoothing: float
 ) -> None:
-    heads = [layer_name(name) for name in head_names(task)]
-    losses = [loss_for_fit(target, smoothing) for target in task.targets]
-    metrics = [metric_for_fit(target) for target in task.targets]
-    if len(heads) == 1:
-        model.compile(optimizer, loss=losses[0], metrics=metrics)
+    losses, metrics = {}, {}
+    for name, target in zip(head_names(task), task.targets, strict=True):
+        head, watched = layer_name(name), target.head.watched
+        losses[head] = loss_for_fit(target, smoothing)
+        metrics[head] = [getattr(keras.metrics, watched.name)(**watched.arguments)]
+    if len(losses) == 1:
+        model.compile(optimizer, *losses.values(), metrics=metrics.popitem()[1])
         return
-    model.compile(
-        optimizer,
-        loss=dict(zip(heads, losses, strict=True)),
-        loss_weights=dict.fromkeys(heads, 1 / len(heads)),
-        metrics={head: [item] for head, item in zip(heads, metrics, strict=True)},
-    )
+    shares = dict.fromkeys(losses, 1 / len(losses))
+    model.compile(optimizer, losses, loss_weights=shares, metrics=metrics)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Layer
-from kscale.networks.layer_costs import Cost, Misfit, Tensor, image_of, tensor
+from kscale.networks.layer_costs import Cost, Misfit, Tensor, shape_of, tensor
 
 SIDES = (32, 64, 96, 128, 160, 192, 224)
 """Sides of the square images that backbones are counted for."""
@@ -101,7 +101,7 @@ class Backbone(Layer):
     offset: tuple[float, ...]
 
     def cost(self, read: list[Tensor]) -> Cost:
-        if image_of(read)[-1] not in (1, 3):
+        if shape_of(read, 3)[-1] not in (1, 3):
             raise Misfit("an image of 1 or 3 channels")
         network = NETWORKS[self.network]
         flops, peak, held = network.costs[self.side]

@@ -7,7 +7,7 @@ names. Names are resolved like variables of a program: inside a `Repeat` first a
 layers of the same copy, then outside; `BODY_INPUT` is the input of the copy. Every
 layer has a stable path such as `stage2/block3/conv1`.
 
-A width may be an `int` or a NumPy int64 array; arrays can be sized but not built.
+Arrays of widths can be sized but not built.
 """
 
 from collections.abc import Iterator
@@ -16,21 +16,23 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kscale.errors import SpecError
 from kscale.networks.layer_costs import (
     Cost,
-    Count,
     Misfit,
     Tensor,
-    image_of,
-    length_of,
+    convolution,
     same_shape,
-    sequence_of,
+    shape_of,
     tensor,
     windows_of,
 )
 from kscale.task.tasks import Input
+
+Count = int | NDArray[np.int64]
+"""A whole number, or an array with an element for each width."""
 
 BODY_INPUT = "@in"
 """Name, inside a `Repeat`, of the input of the copy."""
@@ -72,7 +74,7 @@ class Dense(Layer):
         weights = features * self.units
         return Cost(
             tensor(*leading, self.units),
-            params=weights + self.units if self.use_bias else weights,
+            params=weights + self.use_bias * self.units,
             flops=2 * prod(leading) * weights,
         )
 
@@ -90,15 +92,7 @@ class Conv2D(Layer):
     initializer: str = "glorot_uniform"
 
     def cost(self, read: list[Tensor]) -> Cost:
-        rows, columns, channels = windows_of(
-            read, self.kernel, self.strides, self.padding
-        )
-        weights = self.kernel * self.kernel * channels * self.filters
-        return Cost(
-            tensor(rows, columns, self.filters),
-            params=weights + self.filters if self.use_bias else weights,
-            flops=2 * rows * columns * weights,
-        )
+        return convolution(self, read, self.filters)
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,7 @@ class GlobalAveragePool(Layer):
     positions: bool = False
 
     def cost(self, read: list[Tensor]) -> Cost:
-        shape = sequence_of(read) if self.positions else image_of(read)
+        shape = shape_of(read, 2) if self.positions else shape_of(read, 3)
         return Cost(tensor(shape[-1]))
 
 
@@ -149,7 +143,7 @@ class First(Layer):
     """The first position of `(length, features)`, as `(features,)`."""
 
     def cost(self, read: list[Tensor]) -> Cost:
-        return Cost(tensor(sequence_of(read)[1]))
+        return Cost(tensor(shape_of(read, 2)[1]))
 
 
 @dataclass(frozen=True)
@@ -216,7 +210,7 @@ class Embedding(Layer):
     stddev: float = 0.02
 
     def cost(self, read: list[Tensor]) -> Cost:
-        output = tensor(length_of(read), self.width)
+        output = tensor(shape_of(read, 1)[0], self.width)
         return Cost(output, params=self.vocabulary * self.width)
 
 
@@ -233,7 +227,7 @@ class KnownTokens(Layer):
     unknown: int
 
     def cost(self, read: list[Tensor]) -> Cost:
-        return Cost(tensor(length_of(read)))
+        return Cost(tensor(shape_of(read, 1)[0]))
 
 
 @dataclass(frozen=True)
@@ -251,7 +245,7 @@ class PaddingMask(Layer):
     """True where ids `(length,)` are not 0; everywhere if all of them are 0."""
 
     def cost(self, read: list[Tensor]) -> Cost:
-        return Cost(tensor(length_of(read), itemsize=1))
+        return Cost(tensor(shape_of(read, 1)[0], itemsize=1))
 
 
 @dataclass(frozen=True)
@@ -332,15 +326,7 @@ class DepthwiseConv2D(Layer):
     use_bias: bool = True
 
     def cost(self, read: list[Tensor]) -> Cost:
-        rows, columns, channels = windows_of(
-            read, self.kernel, self.strides, self.padding
-        )
-        weights = self.kernel * self.kernel * channels
-        return Cost(
-            tensor(rows, columns, channels),
-            params=weights + channels if self.use_bias else weights,
-            flops=2 * rows * columns * weights,
-        )
+        return convolution(self, read)
 
 
 @dataclass(frozen=True)
@@ -350,7 +336,7 @@ class ZeroPad2D(Layer):
     padding: int
 
     def cost(self, read: list[Tensor]) -> Cost:
-        height, width, channels = image_of(read)
+        height, width, channels = shape_of(read, 3)
         both = 2 * self.padding
         return Cost(tensor(height + both, width + both, channels))
 
@@ -405,7 +391,7 @@ class Prepend(Layer):
     """A learned position before all others of `(length, features)`: a class token."""
 
     def cost(self, read: list[Tensor]) -> Cost:
-        length, features = sequence_of(read)
+        length, features = shape_of(read, 2)
         return Cost(tensor(length + 1, features), params=features)
 
 
@@ -433,7 +419,7 @@ class Recurrent(Layer):
             raise SpecError(f"`cell` is one of lstm, gru, not {self.cell!r}.")
 
     def cost(self, read: list[Tensor]) -> Cost:
-        length, features = sequence_of(read)
+        length, features = shape_of(read, 2)
         units, directions = self.units, 1 + self.bidirectional
         # Gates, their biases, and states: an LSTM has a cell beside its output, Keras'
         # GRU (`reset_after`) one bias for what is read and one for the state.
@@ -453,7 +439,7 @@ class Augmentation(Layer):
     """An image changed at random, in training only; only the next layer reads it."""
 
     def cost(self, read: list[Tensor]) -> Cost:
-        return Cost(tensor(*image_of(read)))
+        return Cost(tensor(*shape_of(read, 3)))
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,14 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Count = int | NDArray[np.int64]
 Shape = tuple[Any, ...]
+
+_INPUTS = {
+    1: "ids (length,)",
+    2: "a sequence (length, features)",
+    3: "an image (height, width, channels)",
+}
 
 
 class Tensor(NamedTuple):
@@ -67,30 +71,30 @@ def same_shape(left: Shape, right: Shape) -> bool:
     )
 
 
-def image_of(read: list[Tensor]) -> Shape:
-    """The shape of the first input, which must be `(height, width, channels)`."""
-    return _of_rank(3, read, "an image (height, width, channels)")
-
-
-def sequence_of(read: list[Tensor]) -> Shape:
-    """The shape of the first input, which must be `(length, features)`."""
-    return _of_rank(2, read, "a sequence (length, features)")
-
-
-def length_of(read: list[Tensor]) -> Any:
-    """The length of the first input, which must be ids `(length,)`."""
-    return _of_rank(1, read, "ids (length,)")[0]
-
-
-def _of_rank(rank: int, read: list[Tensor], what: str) -> Shape:
+def shape_of(read: list[Tensor], rank: int) -> Shape:
+    """The shape of the first input, which must have so many sides."""
     if len(read[0].shape) != rank:
-        raise Misfit(what)
+        raise Misfit(_INPUTS[rank])
     return read[0].shape
+
+
+def convolution(layer: Any, read: list[Tensor], filters: Any = None) -> Cost:
+    """Cost of a convolution: a filter reads all channels, or each channel has one."""
+    rows, columns, channels = windows_of(
+        read, layer.kernel, layer.strides, layer.padding
+    )
+    outputs, each = (channels, 1) if filters is None else (filters, channels)
+    weights = layer.kernel**2 * each * outputs
+    return Cost(
+        tensor(rows, columns, outputs),
+        params=weights + layer.use_bias * outputs,
+        flops=2 * rows * columns * weights,
+    )
 
 
 def windows_of(read: list[Tensor], side: int, strides: int, padding: str) -> Shape:
     """Places of a window down and across an image, and the channels of the image."""
-    height, width, channels = image_of(read)
+    height, width, channels = shape_of(read, 3)
     if padding == "same":
         return -(-height // strides), -(-width // strides), channels
     rows, columns = (height - side) // strides + 1, (width - side) // strides + 1

@@ -26,7 +26,7 @@ every figure is an int64 array, one element a width. The rules for single layers
 `kscale.networks.layer_costs`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from kscale.errors import SpecError
@@ -98,21 +98,20 @@ class SizeRow(NamedTuple):
 
 @dataclass(slots=True)
 class _Totals:
-    """Running sums over the layers; arrays among them are never changed in place."""
+    """Sums over layers: params, frozen ones, FLOPs, bytes held; and the peak of bytes.
+
+    Arrays among them are never changed in place.
+    """
 
     rows: list[SizeRow] | None
-    params: Any = 0
-    frozen: Any = 0
-    flops: Any = 0
-    held: Any = 0
+    sums: list[Any] = field(default_factory=lambda: [0, 0, 0, 0])
     peak: Any = 0
 
     def add(self, other: "_Totals", path: str, weight_copies: int, copies: int) -> None:
         """Add the sums over one copy of a body, for all its copies, at a path."""
-        self.params = self.params + other.params * weight_copies
-        self.frozen = self.frozen + other.frozen * weight_copies
-        self.flops = self.flops + other.flops * copies
-        self.held = self.held + other.held * copies
+        factors = (weight_copies, weight_copies, copies, copies)
+        triples = zip(self.sums, other.sums, factors, strict=True)
+        self.sums = [mine + more * factor for mine, more, factor in triples]
         self.peak = larger(self.peak, other.peak)
         if self.rows is not None and other.rows is not None:
             self.rows += [
@@ -136,34 +135,18 @@ def size_of(blueprint: Blueprint) -> Size:
     try:
         totals = _count(blueprint, rows=None)
         if not isinstance(totals.peak, int):
-            _check_range(blueprint)
+            # No figure falls as a width grows: none of other widths is greater.
+            layers = tuple(map(_widest, blueprint.layers))
+            widest = _count(replace(blueprint, layers=layers), rows=None)
+            if max(*widest.sums, widest.peak) > _MOST_IN_ARRAYS:
+                raise OverflowError
     except OverflowError as error:
         raise SpecError(
             "A figure is too large for arrays; give smaller widths or inputs, or count "
             "one width at a time."
         ) from error
-    return Size(
-        params=totals.params,
-        trainable=totals.params - totals.frozen,
-        flops=totals.flops,
-        activation_bytes=totals.peak,
-        training_activation_bytes=totals.held,
-    )
-
-
-def _check_range(blueprint: Blueprint) -> None:
-    """Raise if an array may have wrapped around.
-
-    No figure falls as a width grows, so that of the greatest widths is the greatest.
-    """
-    layers = tuple(map(_widest, blueprint.layers))
-    widest = _count(replace(blueprint, layers=layers), rows=None)
-    most = max(widest.params, widest.flops, widest.held, widest.peak)
-    if most > _MOST_IN_ARRAYS:
-        raise SpecError(
-            f"A figure of up to {most:.1e} is too large for arrays; give smaller "
-            "widths, or count one width at a time."
-        )
+    params, frozen, flops, held = totals.sums
+    return Size(params, params - frozen, flops, totals.peak, held)
 
 
 def _widest(layer: Layer) -> Layer:
@@ -196,7 +179,7 @@ def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
     for item in blueprint.inputs:
         scope[item.name] = tensor(*item.shape)
     inputs = sum(scope[item.name].bytes for item in blueprint.inputs)
-    totals = _Totals(rows, held=inputs)
+    totals = _Totals(rows, [0, 0, 0, inputs])
     # Network inputs and outputs belong to the caller: they are alive throughout.
     entry = blueprint.inputs[0].name
     steps, _ = _steps(blueprint.layers, entry, blueprint.outputs)
@@ -233,9 +216,10 @@ def _steps(
     outside: set[str] = set()
     before = entry
     for index, layer in enumerate(layers):
-        reads, body, around = layer.inputs or (before,), list[_Step](), set[str]()
-        if isinstance(layer, Repeat):
-            body, around = _steps(layer.body, BODY_INPUT)
+        reads = layer.inputs or (before,)
+        body, around = (
+            _steps(layer.body, BODY_INPUT) if isinstance(layer, Repeat) else ([], set())
+        )
         for name in (*reads, *around):
             if name not in buffers:
                 outside.add(name)
@@ -296,10 +280,9 @@ def _add_layer(
         raise SpecError(
             f"Layer '{prefix}{layer.name}' needs {misfit}, but got {shapes}."
         ) from misfit
-    totals.params = totals.params + params
-    totals.frozen = totals.frozen + frozen
-    totals.flops = totals.flops + flops
-    totals.held = totals.held + output.bytes + (inner if kept is None else kept)
+    held = output.bytes + (inner if kept is None else kept)
+    pairs = zip(totals.sums, (params, frozen, flops, held), strict=True)
+    totals.sums = [mine + more for mine, more in pairs]
     alive = live + inner if step.is_view else live + output.bytes + inner
     totals.peak = larger(totals.peak, alive)
     if totals.rows is not None:

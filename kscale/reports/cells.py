@@ -9,15 +9,15 @@ from kscale.reports.ranking import RANKINGS
 from kscale.reports.report import Report, Row
 from kscale.runs.records import PRESENT, RETRAINED
 from kscale.task.objectives import Objective, metric_name
-from kscale.text import Grid, counted, printable
+from kscale.text import Grid, counted, grid_width, printable
 from kscale.units import format_bytes, format_count, format_seconds, format_value
 
 _MARKS: tuple[tuple[str, Callable[[Row], bool], str], ...] = (
-    ("*", lambda row: row.is_best, "best: {} score in the budget"),
+    ("*", lambda row: row.is_best, "best: {best}"),
     (
         ">",
         lambda row: row.is_recommended,
-        "recommended: smallest that is statistically tied with the best",
+        "recommended: smallest{finalist} that is statistically tied with the best",
     ),
     ("!", lambda row: row.undertrained, "still improving when training ended"),
     ("x", lambda row: row.over_budget, "over the budget"),
@@ -80,7 +80,9 @@ def score_text(report: Report, score: float) -> str:
     return f"{report.factor * score:.{score_decimals(report)}f}"
 
 
-def columns_of(report: Report, rows: Sequence[Row], all_rows: bool) -> list[Column]:
+def columns_of(
+    report: Report, rows: Sequence[Row], all_rows: bool = False
+) -> list[Column]:
     """Columns of the table; knobs and measures only where the rows shown need them."""
     metric, budget = metric_name(report.objective), report.budget
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
@@ -127,6 +129,19 @@ def _latency(row: Row) -> str:
         return ""
     low, high = row.latency_low or 0.0, row.latency_high or 0.0
     return f"{row.latency_ms:.3g} ({low:.3g}-{high:.3g})"
+
+
+def fitting_columns(
+    columns: Iterable[Column], rows: Sequence[Row], width: int
+) -> list[Column]:
+    """The columns for which there is room, without the least important ones."""
+    left = list(columns)
+    while grid_width(grid_of(left, rows)) > width:
+        least = min(left, key=lambda column: column.importance)
+        if least.importance == ESSENTIAL:
+            break
+        left.remove(least)
+    return left
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:
@@ -229,6 +244,15 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
     )
 
 
+def difference_text(report: Report, gain: float, stderr: float) -> str:
+    """How much better or worse a score is, with the error: `better by 1.0 ± 0.5`."""
+    unit = " points" if report.objective.is_share else ""
+    decimals = score_decimals(report)
+    error = f"{report.factor * stderr:.{decimals}f}{unit}"
+    word = "better" if gain >= 0 else "worse"
+    return f"{word} by {report.factor * abs(gain):.{decimals}f} ± {error}"
+
+
 def _test_text(report: Report, row: Row) -> str:
     if row.test_score is None:
         return ""
@@ -239,23 +263,37 @@ def _test_text(report: Report, row: Row) -> str:
     return f"{text} (95 % interval {low} to {high})"
 
 
+def mark_lines(report: Report, rows: Sequence[Row]) -> list[str]:
+    """Meanings of the marks of rows."""
+    best, better = report.best, report.objective.better
+    highest = "highest" if report.objective.higher_is_better else "lowest"
+    words = {"best": f"{highest} score in the budget", "finalist": ""}
+    if best and best.stage == "finalist":
+        words = {"best": f"{highest} score of the finalists", "finalist": " finalist"}
+    elif best and any(better(row.score, best.score) for row in report.networks):
+        words["best"] = "the network that was asked for"
+    used = set("".join(map(mark_of, rows)))
+    return [
+        f"{mark} {text.format(**words)}" for mark, _, text in _MARKS if mark in used
+    ]
+
+
 def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     """Meanings of the marks and columns that are shown."""
-    best = "highest" if report.objective.higher_is_better else "lowest"
     points = "points" if report.objective.is_share else "improvement"
     figures = {
         "memory": "bytes that training holds, predicted from the size",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",
-        "gain": f"{points} per doubling of params over the smaller front row",
-        "density": "points above the majority class per million params",
+        "gain": f"{points} per doubling of params over the next front row that is "
+        "smaller by a tenth",
+        "density": "points above a constant answer per million params",
         "NetScore": "score, params and FLOPs in one (Wong 2018), in decibels",
     }
-    used = set("".join(map(mark_of, rows)))
     shown = {column.header for column in columns}
     families = {row.family for row in rows}
     return [
-        *(f"{mark} {text.format(best)}" for mark, _, text in _MARKS if mark in used),
+        *mark_lines(report, rows),
         f"order by {report.rank_by}: {RANKINGS[report.rank_by]}",
         *(f"{name}: {text}" for name, text in figures.items() if name in shown),
         *(f"{name}: {text}" for name, text in _REFERENCES.items() if name in families),

@@ -1,7 +1,7 @@
 """Code of a network of a run: what the records say, put into Keras' words."""
 
 from kscale.building.code.compile_code import TrainingSettings
-from kscale.building.code.module import Subject, module_code
+from kscale.building.code.module import module_code
 from kscale.data.class_weights import weights_of_run
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
@@ -28,16 +28,14 @@ def code_of(run: RecordedRun, entry: Entry) -> str:
         recipe.cooldown,
         weights_of_run(about),
     )
-    subject = Subject(
+    return module_code(
         spec,
         run.task,
-        entry.params,
         _result(run, entry),
         settings,
         preprocessings_from_json(about.get("preprocessing", {})),
         scalings_from_json(about.get("target_scaling", {})),
     )
-    return module_code(subject)
 
 
 def _result(run: RecordedRun, entry: Entry) -> str:

@@ -1,16 +1,19 @@
 """Notes: what a reader of a report should know before believing it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from kscale.errors import SpecError
 from kscale.networks.budget import used_by
 from kscale.networks.families import FAMILIES
+from kscale.reports.evidence import skills_of
 from kscale.reports.quality import number_text
 from kscale.reports.report import Note, Report, Row
-from kscale.runs.records import MAJORITY, PRESENT, REFERENCES, RETRAINED, UNCOUNTED
-from kscale.task.heads import HEADS
+from kscale.runs.records import PRESENT, REFERENCES, UNCOUNTED
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
+from kscale.text import printable
 
 _LEAST_SHARE = 0.5  # of a limit; below this share the budget does not bind
 _UNEVEN = 4  # the largest class over the smallest; from here on there is a note
@@ -19,7 +22,7 @@ _UNEVEN = 4  # the largest class over the smallest; from here on there is a note
 def notes_of(report: Report) -> tuple[Note, ...]:
     """One sentence for each thing that weakens the answer, most important first."""
     best, failures = report.best, map(Note, _failures(report))
-    if all(row.stage == "baseline" for row in report.rows):
+    if all(r.stage == "baseline" for row in report.rows for r in row.results):
         unsearched = Note("No training of the search has finished yet.")
         return (unsearched, *failures)
     if best is None:
@@ -136,23 +139,19 @@ def _present_fed(report: Report) -> Iterator[Note]:
 
 
 def _baselines(report: Report, best: Row) -> Iterator[Note]:
-    """Baselines that win or come near; no row of the front shows a constant answer."""
-    gain, families = report.objective.gain, {row.family for row in report.rows}
-    near = [
-        r.family for r in report.baselines if gain(best.score, r.score) <= best.stderr
-    ]
-    matched = [n for n in near if n not in (best.family, PRESENT, RETRAINED)]
-    if report.chance is not None and gain(best.score, report.chance) <= 0:
-        matched.remove(MAJORITY)
-        heads = {target.kind: target.head for target in report.targets}
-        what = [heads[kind].constant_words for kind in HEADS if kind in heads]
-        yield Note(f"Nothing is better than always answering {' and '.join(what)}.")
-    if best.is_baseline and families - {best.family, *REFERENCES}:
-        yield Note(f"No searched network is better than the {best.family} baseline.")
-    elif matched:
+    """A baseline that wins, and targets of which only some are learned."""
+    skills = skills_of(report, best)
+    unknown = [printable(skill.target.name) for skill in skills if not skill.is_known]
+    if len(unknown) < len(skills) and unknown:
         yield Note(
-            f"The best row is no better than the {' or the '.join(matched)} baseline, "
-            "within one standard error."
+            f"Nothing was learned of {' and '.join(unknown)}: on the test part the "
+            "answers of the best network follow it no more than chance would."
+        )
+    families = {row.family for row in report.rows} - {best.family, *REFERENCES}
+    if best.is_baseline and families:
+        yield Note(
+            f"The best network is the {best.family} baseline: none that was searched "
+            "is proved better."
         )
 
 
@@ -171,34 +170,82 @@ def _edges(report: Report, best: Row) -> Iterator[Note]:
             which, beyond, where = "smallest", max(value // 2, knob.low or 0), "below"
         else:
             continue
-        yield Note(
-            f"The best {best.family} has the {which} {name} searched ({value:g}): what "
-            f"is {where} it was not tried; --set {name}={beyond:g} tries one."
-        )
+        if _fits(report, best, {name: int(beyond)}):
+            yield Note(
+                f"The best {best.family} has the {which} {name} searched ({value:g}): "
+                f"what is {where} it was not tried; --set {name}={beyond:g} tries one."
+            )
+
+
+def _fits(report: Report, best: Row, changed: Mapping[str, Any]) -> bool:
+    """Whether any network like the best one, with a knob changed, is in the budget."""
+    family = FAMILIES[best.family]
+    other = "width" if "depth" in changed else "depth"
+    values = family.all_knobs[other].values if other in best.knobs else ()
+    for value in values:
+        knobs = {**best.knobs, other: value, **changed}
+        with suppress(SpecError):
+            size = family.size(family.spec(**knobs), report.task)
+            if report.budget.allows(size):
+                return True
+    return False
 
 
 def _budget(report: Report, best: Row) -> Iterator[Note]:
-    share = report.budget.share_of(used_by(best))
-    if report.budget.is_limited and share < _LEAST_SHARE:
+    """Where the best row is far below the limits: whether larger ones are no better,
+    or were never trained."""
+    if not report.budget.is_limited:
+        return
+    tried = [row for row in report.networks if row.params > best.params]
+    share, *shares = (report.budget.share_of(used_by(row)) for row in (best, *tried))
+    better = any(report.objective.better(row.score, best.score) for row in tried)
+    if share >= _LEAST_SHARE or better:
+        return
+    used, most = f"{100 * share:.2g} % of it ({report.budget})", max([share, *shares])
+    if most >= _LEAST_SHARE:
         yield Note(
-            f"The budget does not bind: the best row uses {100 * share:.2g} % of it "
-            f"({report.budget}).",
+            f"The budget does not bind: the best row uses {used}, and none that uses "
+            f"up to {100 * most:.2g} % is better.",
+            is_decisive=False,
+        )
+    else:
+        yield Note(
+            f"Much of the budget was not tried: the best row uses {used}, and nothing "
+            f"above {100 * most:.2g} % was trained.",
             is_decisive=False,
         )
 
 
 def _proof(report: Report, best: Row) -> Iterator[Note]:
-    """How much evidence there is; a row of one training above the best one would look
-    like a contradiction."""
-    tied = sum(row.is_tied for row in report.rows)
+    """How much evidence there is; a row of the search above the best one, or smaller
+    than the recommended one and as good, would look like a contradiction."""
+    tied, objective = sum(row.is_tied for row in report.rows), report.objective
+    single = [row for row in report.networks if row.stage != "finalist"]
     if best.stage != "finalist":
+        if len(single) == 1:
+            return
+        seeds = "one seed" if best.seeds == 1 else f"{best.seeds} seeds"
         among = f", and {tied} rows are within one standard error of the best"
         yield Note(
-            "No finalists were retrained: scores are of one seed each, the best of "
+            f"No finalists were retrained: scores are of {seeds} each, the best of "
             f"which is partly luck{among if tied > 1 else ''}."
         )
         return
-    single = [row for row in report.rows if row.stage != "finalist" and row.is_full]
+    params = min(row.params for row in report.rows if row.is_recommended)
+    near = [
+        row
+        for row in single
+        if row.params < params and objective.gain(best.score, row.score) <= best.stderr
+    ]
+    if near:
+        smallest = min(near, key=lambda row: row.params)
+        rows = "1 smaller row is" if len(near) == 1 else f"{len(near)} smaller rows are"
+        yield Note(
+            f"{rows} within one standard error of the best too, but not retrained, so "
+            f"not recommended: the smallest is {printable(smallest.label)} of "
+            f"{smallest.params:,} params. The same command with more --finalists "
+            "retrains more."
+        )
     if tied > 1:
         finalists = sum(row.stage == "finalist" for row in report.rows)
         yield Note(
@@ -206,9 +253,7 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
             "they are within one standard error of it.",
             is_decisive=False,
         )
-    better = report.objective.better
-    above = sum(better(r.score, best.score) and not r.over_budget for r in single)
-    if above:
+    if above := sum(objective.better(row.score, best.score) for row in single):
         rows = "1 row" if above == 1 else f"{above} rows"
         yield Note(
             f"{rows} of the search scored above the best on a single seed; only "

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.reports.cells import answer_lines, name_of, row_text, score_decimals
+from kscale.reports.cells import answer_lines, difference_text, name_of, row_text
+from kscale.reports.evidence import comparison_lines, verdict_lines
 from kscale.reports.pairs import Pair, paired
 from kscale.reports.report import Report, Row
 from kscale.runs.entries import best_of
@@ -92,7 +93,12 @@ def best_of_that_size(report: Report, least: float = 0.0) -> Row | None:
 
 def sentences_of(report: Report) -> list[tuple[str, str]]:
     """Sentences on the answers and on the present model, each with its name."""
-    return [*answer_lines(report), *present_lines(report)]
+    return [
+        *verdict_lines(report),
+        *answer_lines(report),
+        *comparison_lines(report),
+        *present_lines(report),
+    ]
 
 
 def present_lines(report: Report) -> Iterator[tuple[str, str]]:
@@ -150,12 +156,7 @@ def _gain_text(report: Report, item: Comparison) -> str:
     gain, stderr = (
         (item.gain, item.stderr) if pair is None else (pair.gain, pair.stderr)
     )
-    points = " points" if report.objective.is_share else ""
-    error, size = (
-        f"{report.factor * value:.{score_decimals(report)}f}"
-        for value in (stderr, abs(gain))
-    )
-    text = f"{'better' if gain >= 0 else 'worse'} by {size} ± {error}{points}"
+    text = difference_text(report, gain, stderr)
     if pair is None:
         return f"{text}, which may be chance" if abs(gain) <= stderr else text
     number = "" if pair.examples is None else f"{pair.examples:,} "

@@ -13,7 +13,7 @@ from kscale.reports.report import Report, Row
 from kscale.task.tasks import Target
 from kscale.text import Grid, grid_table, grid_width, printable
 
-_SHORT = {
+SHORT_NAMES = {
     "f1_score": "F1",
     "auc": "AUC",
     "root_mean_squared_error": "RMSE",
@@ -129,7 +129,7 @@ def quality_text(quality: Quality) -> str:
 
 
 def _measure_text(measure: Measure) -> str:
-    name = _SHORT.get(measure.name, measure.name.replace("_", " "))
+    name = SHORT_NAMES.get(measure.name, measure.name.replace("_", " "))
     unit = " %" if measure.is_share else ""
     return f"{name} {_with_ends(measure.value, measure.ends, measure.is_share, unit)}"
 

@@ -12,7 +12,7 @@ from kscale.reports.confusion import Confusion
 from kscale.runs.entries import Outcome
 from kscale.runs.records import MAJORITY, Evaluation, Reference
 from kscale.task.objectives import Objective
-from kscale.task.tasks import Target
+from kscale.task.tasks import Target, Task
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,12 @@ class Row(Outcome):
         return fmean(scores) if scores else None
 
     @cached_property
+    def test_stderr(self) -> float | None:
+        """Standard error of the test score over the examples of one test part."""
+        errors = [test.stderr for test in self.tests if test.stderr is not None]
+        return fmean(errors) if errors else None
+
+    @cached_property
     def test_metrics(self) -> dict[str, float]:
         """Metrics on the test part, the mean over the seeds tested."""
         return _mean_of([test.metrics for test in self.tests])
@@ -135,7 +141,7 @@ class Asked:
         data: `name` of the data, and examples in `train`, `validation` and `test`.
         searched: Knobs that were searched, depth and width among them.
         fixed: Knobs that were set.
-        targets: What the networks predict.
+        task: What the networks take in and put out.
         class_counts: By target of classes, how often each occurs in the training part.
         class_weights: Weights of the classes in the loss, `none` or `balanced`.
         present: What `run.json` says of the user's present model: `name`, and how it
@@ -147,10 +153,15 @@ class Asked:
     data: Mapping[str, Any]
     searched: tuple[str, ...]
     fixed: Mapping[str, Any]
-    targets: tuple[Target, ...]
+    task: Task
     class_counts: Mapping[str, Sequence[int]]
     class_weights: str
     present: Mapping[str, Any]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What the networks predict."""
+        return self.task.targets
 
     @property
     def factor(self) -> int:
@@ -188,6 +199,15 @@ class Report(Asked):
     def front(self) -> tuple[Row, ...]:
         """Rows that no other row within the budget beats."""
         return tuple(row for row in self.rows if row.is_front)
+
+    @property
+    def networks(self) -> tuple[Row, ...]:
+        """Rows of networks of full training within the budget."""
+        return tuple(
+            row
+            for row in self.rows
+            if row.is_full and not row.over_budget and not row.is_reference
+        )
 
     @property
     def best(self) -> Row | None:

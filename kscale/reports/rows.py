@@ -4,7 +4,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 from kscale.errors import ResultsError
@@ -95,7 +94,7 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             data=dict(run["data"]),
             searched=tuple(n for n in dict.fromkeys(searched) if n not in fixed),
             fixed=fixed,
-            targets=task.targets,
+            task=task,
             class_counts={
                 name: [*map(int, counts)]
                 for name, counts in (run["data"].get("class_counts") or {}).items()
@@ -158,9 +157,8 @@ def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     shown -= {"depth", "width", "learning_rate"}
     interval = None
     if row.test_score is not None:
-        errors = [test.stderr for test in tests if test.stderr is not None]
-        stderr = fmean(errors) if errors else None
-        interval = score_interval(objective, row.test_score, stderr, tests[0].examples)
+        score, examples = row.test_score, tests[0].examples
+        interval = score_interval(objective, score, row.test_stderr, examples)
     low, high = interval or (None, None)
     flops = 0 if row.unknown_flops else row.flops
     return replace(

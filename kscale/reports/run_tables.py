@@ -13,16 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from kscale.reports.cells import (
-    ESSENTIAL,
     Column,
     closing,
     columns_of,
+    fitting_columns,
     grid_of,
     headline,
     kind_of,
     legend,
     shown_rows,
 )
+from kscale.reports.evidence import evidence_json
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
@@ -34,8 +35,8 @@ from kscale.reports.quality import (
     quality_text,
     score_grid,
 )
-from kscale.reports.report import Report, Row
-from kscale.text import Grid, grid_table, grid_width, plain_text, printable
+from kscale.reports.report import Note, Report, Row
+from kscale.text import Grid, grid_table, plain_text, printable
 
 _FIGURES = (
     *("learning_rate", "params", "trainable", "flops", "unknown_flops", "bytes"),
@@ -62,33 +63,33 @@ def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
     """What `report_text` shows, for `rich`."""
     rows = shown_rows(report, all_rows)
     items: list[Text | Table] = [Text(headline(report), style="bold")]
-    for name, text in sentences_of(report):
-        items.append(Text.assemble((f"{name}: ", "bold green"), text))
+    items += map(named_line, sentences_of(report))
     if rows:
-        columns = _fitting_columns(columns_of(report, rows, all_rows), rows, width)
-        styles = {"answer": "bold", "front": "", "other": "dim"}
-        kinds = [styles[kind_of(row)] for row in rows]
-        items += [Text(), grid_table(grid_of(columns, rows), kinds), Text()]
+        columns = fitting_columns(columns_of(report, rows, all_rows), rows, width)
+        items += [Text(), row_table(columns, rows), Text()]
         items += [Text(line, style="dim") for line in legend(report, rows, columns)]
     qualities = qualities_of(report)
     items += [Text()] * bool(qualities)
     for quality in qualities:
         items += quality_block(quality, width)
-    for note in report.notes:
-        items.append(Text.assemble(("Note: ", "bold yellow"), printable(note)))
+    items += map(note_line, report.notes)
     return Group(*items, Text(closing(report), style="dim"))
 
 
-def _fitting_columns(
-    columns: list[Column], rows: Sequence[Row], width: int
-) -> list[Column]:
-    """The columns for which there is room, without the least important ones."""
-    while grid_width(grid_of(columns, rows)) > width:
-        least = min(columns, key=lambda column: column.importance)
-        if least.importance == ESSENTIAL:
-            break
-        columns.remove(least)
-    return columns
+def named_line(sentence: tuple[str, str]) -> Text:
+    """A sentence after its name."""
+    return Text.assemble((f"{sentence[0]}: ", "bold green"), sentence[1])
+
+
+def note_line(note: Note) -> Text:
+    """A note, after a word that says what it is."""
+    return Text.assemble(("Note: ", "bold yellow"), printable(note))
+
+
+def row_table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+    """The table of rows, with answers in bold and what is off the front dimmed."""
+    styles = {"answer": "bold", "front": "", "other": "dim"}
+    return grid_table(grid_of(columns, rows), [styles[kind_of(row)] for row in rows])
 
 
 def report_markdown(report: Report, all_rows: bool = False) -> str:
@@ -197,6 +198,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
         "recommended": _row_json(report.recommended),
+        **evidence_json(report),
         "present": present_json(report),
         "front": [_row_json(row) for row in report.front],
         "baselines": [_row_json(row) for row in report.baselines],

@@ -185,12 +185,11 @@ def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
     The front ends at the best entry: where there are finalists, a score above theirs
     from the seed of the search alone has proved nothing.
     """
-    if (best := best_of(entries, objective)) is None:
-        return []
+    rivals, best = _rivals(entries), best_of(entries, objective)
     proved = [
         entry
         for entry in entries
-        if entry.stage == best.stage or objective.better(best.score, entry.score)
+        if entry in rivals or (best and objective.better(best.score, entry.score))
     ]
     proved.sort(key=lambda e: (e.params, -objective.gain(e.score, 0.0), e.flops))
     front: list[Entry] = []
@@ -205,12 +204,16 @@ Some = TypeVar("Some", bound=Outcome)
 
 def best_of(entries: Sequence[Some], objective: Objective) -> Some | None:
     """The entry of the best score, the smaller if equal; a finalist if there is one."""
-    finalists = [entry for entry in entries if entry.stage == "finalist"]
     return min(
-        finalists or entries,
+        _rivals(entries),
         key=lambda entry: (-objective.gain(entry.score, 0.0), entry.params),
         default=None,
     )
+
+
+def _rivals(entries: Sequence[Some]) -> Sequence[Some]:
+    """The entries of which one is the best: finalists if there are any."""
+    return [entry for entry in entries if entry.stage == "finalist"] or entries
 
 
 def is_tied(entry: Entry, best: Entry, objective: Objective) -> bool:
@@ -223,10 +226,9 @@ def tied_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
 
     Only entries with as much evidence count: finalists where there are any.
     """
-    if (best := best_of(entries, objective)) is None:
-        return []
-    proved = [entry for entry in entries if entry.stage == best.stage]
-    return [entry for entry in proved if is_tied(entry, best, objective)]
+    best = best_of(entries, objective)
+    rivals = _rivals(entries)
+    return [entry for entry in rivals if best and is_tied(entry, best, objective)]
 
 
 def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:

@@ -36,6 +36,7 @@ class Prediction:
         error: Why there is no prediction; empty if there is one.
         labels: By target of labels, the names of those that are more likely true than
             not, with their probabilities, likeliest first.
+        notes: By column, how the example is unlike all that were trained on.
 
     Example:
 
@@ -48,6 +49,7 @@ class Prediction:
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     error: str = ""
     labels: Mapping[str, Ranking] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; each target under its name, `null` without a prediction."""
@@ -64,6 +66,7 @@ class Prediction:
             "source": self.source,
             "targets": None if self.error else targets,
             "error": self.error or None,
+            "notes": [*self.notes.values()],
         }
 
     def __str__(self) -> str:
@@ -104,7 +107,7 @@ def predict_files(
                 yield Prediction(example.source, error=example.error)
                 continue
             given = {target.name: outputs[target.name][row] for target in task.targets}
-            yield _prediction(example.source, task, given, top)
+            yield _prediction(example, task, given, top)
             row += 1
 
 
@@ -142,12 +145,12 @@ def _outputs(
 
 
 def _prediction(
-    source: str, task: Task, given: Mapping[str, NDArray[Any]], top: int | None
+    example: Example, task: Task, given: Mapping[str, NDArray[Any]], top: int | None
 ) -> Prediction:
     """A prediction from what the model gives for one example, `(outputs,)` a target."""
     if not all(np.isfinite(numbers).all() for numbers in given.values()):
         what = "the model gives no finite number; a number may be missing or too large"
-        return Prediction(source, error=f"{what}.")
+        return Prediction(example.source, error=f"{what}.")
     found: dict[str, Any] = defaultdict(dict)
     for target in task.targets:
         head, numbers = target.head, given[target.name].astype(float).tolist()
@@ -156,4 +159,4 @@ def _prediction(
             places = head.chosen(given[target.name], top)
             shown = tuple((target.class_names[n], numbers[n]) for n in places)
         found[head.nouns[1]][target.name] = shown
-    return Prediction(source, **found)
+    return Prediction(example.source, **found, notes=example.notes)

@@ -63,6 +63,35 @@ def test_numbers_differ_from_words() -> None:
     assert not any(map(is_number, ["", "NaN", "?", "inf", "1_000", "1e400", "1,5"]))
 
 
+@pytest.mark.parametrize("name", ["data", "iris.data", "a.txt", "packed"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_is_known_by_its_lines(tmp_path: Path, name: str, mark: str) -> None:
+    text = table(tmp_path / "a.csv").read_text().replace(",", mark)
+    path = write_text(tmp_path / ("b.gz" if name == "packed" else "b"), text)
+    data = load_dataset(path.rename(tmp_path / name))
+    assert data.task.targets[0].class_names == ("no", "yes")
+    assert data.name == Path(name).stem
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "match"),
+    [
+        ("note", "hello world\nfoo bar\n", "no NPZ file, .* and no table, whose lines"),
+        ("spaces.dat", "a b label\n1 2 x\n" * 9, "no table, whose lines have"),
+        ("junk", "\0\1,\n\0\2,\n", "no NPZ file"),
+        ("empty", "", "no NPZ file"),
+        ("a.xlsx", "PK", "save it as CSV"),
+        ("a.json", '{"a": 1}', "save it as CSV"),
+        ("iris.data", "5.1,3.5,a\n4.9,3.0,b\n" * 9, "holds numbers: 5.1, 3.5. Write"),
+    ],
+)
+def test_what_is_no_table_is_refused(
+    tmp_path: Path, name: str, text: str, match: str
+) -> None:
+    with pytest.raises(DataError, match=match):
+        load_dataset(write_text(tmp_path / name, text))
+
+
 HEAD = "size,label\n"
 ROWS = "1,a\n2,b\n" * 10
 BAD = {
@@ -71,7 +100,10 @@ BAD = {
     "few cells": ((HEAD + "1,a\n2\n").encode(), "a.csv:3 must have 2 cells, .* has 1"),
     "many cells": ((HEAD + "1,a,\n").encode(), "a.csv:2 must have 2 cells, .* has 3"),
     "twice": (b"a,b,a\n1,2,3\n", "a.csv names the column 'a' twice"),
-    "no header": (b"5.1,3.5,1\n4.9,3,0\n", "must name the columns, .* only numbers: 5"),
+    "no header": (
+        b"5.1,3.5,1\n4.9,3,0\n",
+        "must name the columns, .* holds numbers: 5",
+    ),
     "latin-1": (
         (HEAD + "1,a\n2,b").encode() + b"\xe4\n",
         "a.csv:3 is not UTF-8: byte 18 of the file .* 0xe4. Save",

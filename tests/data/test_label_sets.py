@@ -140,6 +140,29 @@ def test_labels_that_cannot_be_are_refused(
         load_dataset(csv_file(tmp_path, cells), label=label)
 
 
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        ("red:labels", "red is one label .*=red:classes, or .* as red,OTHER:labels"),
+        ("red,red:labels", "label red,red:labels names the column 'red' twice"),
+        (("red,round:labels", "red,old:labels"), "Two targets .* called 'labels'"),
+        (("red", "red"), "Two targets would be called 'red'"),
+    ],
+)
+def test_groups_of_labels_that_cannot_be_are_refused(
+    tmp_path: Path, labels: str | tuple[str, ...], match: str
+) -> None:
+    path = columns_file(tmp_path, [[int(value) for value in row] for row in ROWS])
+    with pytest.raises(DataError, match=match):
+        load_dataset(path, label=labels)
+
+
+def test_parts_are_said_to_share_labels_as_they_do(tmp_path: Path) -> None:
+    text = str(load_dataset(csv_file(tmp_path, CELLS), label="tags"))
+    shared = "the same share of each label (an example counts for its rarest)"
+    assert shared in " ".join(text.split())
+
+
 def test_columns_of_other_numbers_are_no_labels(tmp_path: Path) -> None:
     path = columns_file(tmp_path, [(n % 3, n % 2, 0) for n in range(40)])
     with pytest.raises(DataError, match="csv:4 must hold 0 or 1 in red, but .*'2'"):

@@ -55,6 +55,22 @@ def test_a_bad_row_does_not_stop_the_others(tmp_path: Path) -> None:
     assert good == ("a.csv:4", [2.0, "b"])
 
 
+def test_a_row_unlike_all_of_training_has_notes(tmp_path: Path) -> None:
+    rows = [[i % 10 + 17, ("clerk", "cook", "")[i % 3], i % 2] for i in range(200)]
+    data = load_dataset(write_csv(tmp_path / "a.csv", ["h/week", "job", "y"], *rows))
+    reader = reader_from_json(json.loads(json.dumps(data.reader.to_json())))
+    assert not any(example.notes for example in reader.examples(tmp_path / "a.csv"))
+    new = [[900, "cook"], [20, "pilot"], [16.5, " Cook"], ["?", ""]]
+    path = write_csv(tmp_path / "new.csv", ["h/week", "job"], *new)
+    notes = [list(example.notes.values()) for example in reader.examples(path)]
+    assert notes[0] == [
+        f"{path}:2: h/week is 900, and was 17 to 26 in training: out of that range "
+        "predictions are guesses."
+    ]
+    assert "job is 'pilot', which did not occur in training" in notes[1][0]
+    assert [len(each) for each in notes] == [1, 1, 2, 0]
+
+
 def test_a_bad_file_is_one_error(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", ["job"], ["a"], ["b"])
     ((source, error),) = read(TABLE, path)

@@ -4,6 +4,8 @@ from typing import Any
 
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
+from kscale.reports.summary import summary_text
+from kscale.run import Run
 from kscale.runs.records import Evaluation, Record, Reference, Training, training_key
 from kscale.task.tasks import Task
 
@@ -123,3 +125,10 @@ def digits_results() -> list[Record]:
         ]
     tests = (made_test(large, 0.96, seed=10), made_test(middle, 0.95, seed=10))
     return [*results, *tests]
+
+
+def summary_of(run: Run) -> str:
+    """What the search of a run ends with, which has at most 30 lines of 100 columns."""
+    text = summary_text(run.report(), run.folder, 100)
+    assert text.count("\n") <= 30 and max(map(len, text.splitlines())) <= 100
+    return text

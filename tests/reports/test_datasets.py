@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kscale.data.description_text import dataset_text
+from kscale.data.describing import dataset_text
 from kscale.data.loading import load_dataset
 
 

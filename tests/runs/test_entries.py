@@ -160,6 +160,13 @@ def test_a_single_seed_is_not_recommended_where_there_are_finalists() -> None:
     assert recommended.spec.width == 16
 
 
+def test_a_baseline_that_is_tied_is_recommended_if_it_is_smaller() -> None:
+    entries = entries_of([result(8, 0.895, stage="baseline"), result(16, 0.9)])
+    recommended = recommended_of(entries, ACCURACY)
+    assert recommended is not None
+    assert recommended.spec.width == 8
+
+
 def test_a_tie_is_one_standard_error_of_the_best_in_either_direction() -> None:
     best, near, far = entries_of(
         [result(8, 2.0, stderr=0.5), result(16, 2.5), result(24, 2.6)]

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from kscale import DataError, ResultsError, Run
 from kscale.cli import main
+from kscale.cli.predict import _reported
 from kscale.data.examples import Example, Reader
 from kscale.data.preprocessing import RawInput
 from kscale.ship.prediction import Prediction, predict_files
@@ -195,5 +196,27 @@ def test_plain_data_has_every_target_under_its_name() -> None:
     assert [each["label"] for each in targets["tags"]["labels"]] == ["old", "wet"]
     assert targets["age"] == {"values": [2.5, 1e6]}
     failed = Prediction("b", error="b is damaged")
-    assert failed.to_json() == {"source": "b", "targets": None, "error": failed.error}
+    assert failed.to_json() == {
+        "source": "b",
+        "targets": None,
+        "error": failed.error,
+        "notes": [],
+    }
     assert str(failed) == "b: b is damaged"
+
+
+def test_what_training_never_saw_is_a_line_for_each_column(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = [
+        Prediction("a:2", notes={"age": "a:2: age is 900.", "job": "a:2: job is 'x'."}),
+        Prediction("a:3", notes={"age": "a:3: age is 901."}),
+        Prediction("a:4", error="a:4 is damaged."),
+    ]
+    assert [*_reported(made, [])] == made
+    assert capsys.readouterr().err.splitlines() == [
+        "a:4 is damaged.",
+        "Note: a:2: age is 900. So it is with 1 further example.",
+        "Note: a:2: job is 'x'.",
+    ]
+    assert made[0].to_json()["notes"] == ["a:2: age is 900.", "a:2: job is 'x'."]

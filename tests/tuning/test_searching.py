@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reports.made_runs import summary_of
 from tuning.made_data import digits
 from warm_python import WarmPython
 
@@ -247,6 +248,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path, finished: Run) -> None
     with pytest.raises(SearchInterrupted) as caught:
         tune(digits(), run=tmp_path / "run", listener=Interrupting(5), **SMALL)
     assert [r.stage for r in caught.value.run.trainings].count("search") == 1
+    assert "kscale report" in summary_of(caught.value.run)
     run = tune(digits(), run=tmp_path / "run", **SMALL)
     assert names_of(run.results) == names_of(finished.results)
 
@@ -290,7 +292,7 @@ def test_train_answers_with_the_asked_network_though_the_linear_one_is_better(
     assert report.best is not None and report.best.results == (asked,)
     assert report.best.test_score is not None
     assert report.baselines[-1].test_score is not None  # to compare with
-    assert any("no better than the" in note for note in map(str, report.notes))
+    assert run.to_json()["comparisons"][-1]["baseline"] == "linear"
     assert run.load_model("recommended").count_params() == asked.params
     code = run.to_code()
     assert code.startswith('"""mlp depth=1 width=8: ') and "; 1 epoch of 1," in code
@@ -304,6 +306,7 @@ def test_train_of_the_linear_network_answers_with_it(tmp_path: Path) -> None:
 def test_regression_is_scored_in_the_users_unit(tmp_path: Path) -> None:
     changes = {"epochs": 10, "batch_size": 32, "finalist_seeds": 0}
     run = tune("diabetes", run=tmp_path / "run", **{**SMALL, **changes})
+    assert "root mean squared error" in summary_of(run)
     majority = run.references[0]
     assert run.objective.name == "root_mean_squared_error"
     assert 50 < (majority.score or 0) < 110  # the spread of the 442 patients is 77

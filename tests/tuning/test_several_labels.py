@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from reports.made_runs import summary_of
 
 from kscale import Dataset, Run, load_dataset, tune
 from kscale.building.models import build_model
@@ -62,6 +63,7 @@ def run(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_networks_learn_labels_by_macro_f1(run: Run) -> None:
+    assert "best" in summary_of(run)
     report = run.report()
     assert run.objective.name == "f1_score"
     assert report.best is not None and report.best.score > 0.6

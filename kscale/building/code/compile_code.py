@@ -4,7 +4,7 @@ What holds for all networks stands in `compile_code.txt`: the loss with label sm
 and the beginning of `compile_model`. The schedule is that of `kscale.building.models`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -73,40 +73,36 @@ def compile_code(
     Losses and metrics are those of the heads of the targets.
     """
     heads = dict(zip(map(layer_name, head_names(task)), task.targets, strict=True))
-    names = _weight_names(settings, task)
-    text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
-    smoothed, start = text.rstrip().split("\n\n\n")
-    losses = {name: _loss(target, settings) for name, target in heads.items()}
-    definitions = [texts_of_models()["Schedule"]]
-    definitions += [smoothed] if "smoothed" in losses.values() else []
-    asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
-    if names and len(heads) > 1:
-        definitions.append(_sample_weight(heads, names))
-        asked = "sample_weight=sample_weight(y)"
-    start = start.replace("{weighted}", _WEIGHTED % asked if names else "")
-    definitions.append("\n".join((start, *_compile_lines(heads, losses))))
+    several = len(heads) > 1
     numbers = {name.upper(): value for name, value in vars(settings).items()}
-    numbers |= {names[name]: settings.class_weights[name] for name in names}
+    weights: dict[str, Code] = {}
+    prefixes = constant_names(target.name for target in task.targets)
+    for (head, target), prefix in zip(heads.items(), prefixes, strict=True):
+        if target.name in settings.class_weights:
+            weights[head] = Code(f"{f'{prefix}_' * several}CLASS_WEIGHT")
+            numbers[weights[head]] = settings.class_weights[target.name]
+    text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
+    smoothed, compiling = text.rstrip().split("\n\n\n")
+    losses = {head: _loss(target, settings) for head, target in heads.items()}
+    definitions = [texts_of_models()["Schedule"]]
+    definitions += [smoothed] * ("smoothed" in losses.values())
+    asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
+    if weights and several:
+        definitions.append(_sample_weight(heads, weights))
+        asked = "sample_weight=sample_weight(y)"
+    watched = {head: target.head.watched for head, target in heads.items()}
+    metrics = {
+        head: [call(f"keras.metrics.{metric.name}", **metric.arguments)]
+        for head, metric in watched.items()
+    }
+    lines = statement("loss = ", single_or_named(losses), INDENT)
+    lines += [f"{INDENT}weights = dict.fromkeys(loss, 1 / {len(heads)})"] * several
+    lines += statement("metrics = ", single_or_named(metrics), INDENT)
+    compiling = compiling.replace("{weighted}", _WEIGHTED % asked if weights else "")
+    compiling = compiling.replace("{weights}", "loss_weights=weights, " * several)
+    definitions.append(compiling.replace("{lines}", "\n".join(lines)))
     code = "\n".join(definitions)
     return {name: it for name, it in numbers.items() if name in code}, definitions
-
-
-def _compile_lines(heads: Mapping[str, Target], losses: Mapping[str, Any]) -> list[str]:
-    """The lines of `compile_model` that differ between tasks."""
-    watched = {name: target.head.watched for name, target in heads.items()}
-    metrics = {
-        name: [call(f"keras.metrics.{metric.name}", **metric.arguments)]
-        for name, metric in watched.items()
-    }
-    weights = {"loss_weights": Code("weights")} if len(heads) > 1 else {}
-    options = {"loss": Code("loss"), **weights, "metrics": Code("metrics")}
-    return [
-        *statement("loss = ", single_or_named(losses), INDENT),
-        *[f"    weights = dict.fromkeys(loss, 1 / {len(heads)})" for _ in weights],
-        *statement("metrics = ", single_or_named(metrics), INDENT),
-        *statement("", call("model.compile", Code("optimizer"), **options), INDENT),
-        "    return model",
-    ]
 
 
 def _loss(target: Target, settings: TrainingSettings) -> Any:
@@ -117,27 +113,17 @@ def _loss(target: Target, settings: TrainingSettings) -> Any:
     return call(f"keras.losses.{head.loss.name}", **head.loss.arguments, **extra)
 
 
-def _sample_weight(heads: Mapping[str, Target], names: Mapping[str, str]) -> str:
+def _sample_weight(heads: Iterable[str], weights: Mapping[str, Code]) -> str:
     """What weighs classes of several outputs: Keras' `class_weight` is for one only."""
+    labels = {head: Code(f"y[{literal(head)}]") for head in heads}
     values = {
-        head: Code(
-            f"keras.ops.take({names[target.name]}, y[{literal(head)}])"
-            if target.name in names
-            else f"keras.ops.ones(len(y[{literal(head)}]))"
-        )
-        for head, target in heads.items()
+        head: call("keras.ops.take", weights[head], labels[head])
+        if head in weights
+        else call("keras.ops.ones", call("len", labels[head]))
+        for head in heads
     }
     start = (
         "def sample_weight(y):",
         '    """What examples count in the loss of each output."""',
     )
     return "\n".join((*start, *statement("return ", values, INDENT)))
-
-
-def _weight_names(settings: TrainingSettings, task: Task) -> dict[str, str]:
-    """By target whose classes are weighted, the constant with the weights."""
-    targets = [target.name for target in task.targets]
-    prefixes = [f"{name}_" for name in constant_names(targets)]
-    pairs = zip(targets, prefixes if len(targets) > 1 else [""], strict=True)
-    weights = settings.class_weights
-    return {name: f"{prefix}CLASS_WEIGHT" for name, prefix in pairs if name in weights}

@@ -1,13 +1,14 @@
 """Tables and texts: CSV files hold an example a row, text files one each."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import Rows
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
 from kscale.data.preprocessing.text_tokens import TextFit
@@ -20,9 +21,12 @@ from kscale.data.sources.tables.csv_file import (
     CsvRow,
     decoded,
     is_table,
+    looks_like_table,
     opened,
 )
 from kscale.errors import DataError
+
+_MOST_WORDS = 1000  # that are remembered of a column
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,40 @@ class TableColumn:
         name: Name of the raw input, which Keras and TensorFlow allow.
         holds: `number`, `category` or `text`.
         form: How numbers are written; plainly if None.
+        range: Least and largest number of the training part; empty if unknown.
+        words: Categories of the training part; empty if unknown, or too many.
     """
 
     column: str
     name: str
     holds: str
     form: NumberForm | None = None
+    range: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def fitted(self, train: NDArray[Any]) -> "TableColumn":
+        """The column with what the training part holds."""
+        if self.holds == "number" and not np.isnan(train).all():
+            least, most = float(np.nanmin(train)), float(np.nanmax(train))
+            return replace(self, range=(least, most))
+        words = {*train.tolist()} if self.holds == "category" else ()
+        return replace(self, words=tuple(sorted(words)) * (len(words) <= _MOST_WORDS))
+
+    def note(self, cell: str, value: Any) -> str:
+        """How a cell is unlike those of the training part; empty if it is like them."""
+        if self.range and (value < self.range[0] or value > self.range[1]):
+            least, most = (f"{number:.6g}" for number in self.range)
+            return (
+                f"{self.column} is {cell}, and was {least} to {most} in training: out "
+                "of that range predictions are guesses."
+            )
+        if self.words and str(value) not in self.words:
+            shown = repr(cell) if value else "blank"
+            return (
+                f"{self.column} is {shown}, which did not occur in training: the "
+                "model cannot know it."
+            )
+        return ""
 
 
 def values_of(column: TableColumn, cells: Sequence[str]) -> NDArray[Any]:
@@ -76,6 +108,10 @@ class TableReader(Reader):
 
     columns: tuple[TableColumn, ...]
 
+    def fitted(self, train: Mapping[str, Rows]) -> "TableReader":
+        columns = (each.fitted(train[each.name][:]) for each in self.columns)
+        return replace(self, columns=tuple(columns))
+
     def readable(self, path: Path) -> Iterator[Example]:
         file = CsvFile.of(existing(path))
         check_columns(self.columns, file)
@@ -86,14 +122,17 @@ class TableReader(Reader):
         source = f"{file.path}:{row.line}"
         if row.error:
             return Example(source, None, row.error)
-        raw, cells = {}, dict(zip(file.columns, row.cells, strict=True))
+        raw, notes = {}, {}
+        cells = dict(zip(file.columns, row.cells, strict=True))
         for column in self.columns:
             cell = cells[column.column]
             try:
                 raw[column.name] = values_of(column, [cell]).reshape(())
             except NotANumber:
                 return Example(source, None, not_a_number(source, column, cell))
-        return Example(source, raw)
+            if note := column.note(cell, raw[column.name].item()):
+                notes[column.column] = f"{source}: {note}"
+        return Example(source, raw, notes=notes)
 
 
 def not_a_number(where: str, column: TableColumn, cell: str) -> str:
@@ -119,7 +158,8 @@ class TextReader(FileReader):
     columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
 
     def readable(self, path: Path) -> Iterator[Example]:
-        if is_table(path):
+        is_other = path.suffix not in ("", ".data")  # texts that may hold commas
+        if is_table(path) or not is_other and looks_like_table(existing(path)):
             yield from TableReader(self.columns).readable(path)
             return
         raw = {column.name: np.array("", TEXT) for column in self.columns}

@@ -1,6 +1,5 @@
 """Arrays in memory, in NPZ files and in NPY files: named and paired as Keras does."""
 
-import logging
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +17,6 @@ from kscale.data.examples import Example, Reader, existing
 from kscale.data.parts import PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
 from kscale.errors import DataError
-
-logger = logging.getLogger(__name__)
 
 # Names of inputs and of targets: Keras' first (`keras.datasets`), then those of
 # MedMNIST, of TensorFlow's guides and of scikit-learn. Capitals are small letters.
@@ -94,7 +91,8 @@ def parts_of_file(path: Path) -> RawParts:
         raise DataError(f"There is no file {path}.")
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise DataError(
-            f"{path} is no NPZ file, which is a zip of arrays; numpy.savez writes one."
+            f"{path} is no NPZ file, which is a zip of arrays as numpy.savez makes it, "
+            "and no table, whose lines have , ; | or tabs between cells."
         )
     with _refusing_damage(path), zipfile.ZipFile(path) as file:
         names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
@@ -142,7 +140,7 @@ def _refusing_damage(path: Path) -> Iterator[None]:
 class ArrayReader(Reader):
     """Arrays of one raw input, by its name and the shape of an example.
 
-    `ends` are the least and the largest number of the training part.
+    The range is that of the numbers of the training part.
     """
 
     kind: ClassVar[str] = "arrays"
@@ -150,12 +148,12 @@ class ArrayReader(Reader):
 
     name: str = "x"
     shape: tuple[int, ...] = ()
-    ends: tuple[float, float] | None = None
+    range: tuple[float, float] | None = None
 
     def fitted(self, train: Mapping[str, Rows]) -> "ArrayReader":
         pieces = [(np.min(x), np.max(x)) for x in chunks_of(train[self.name])]
         least, most = zip(*pieces, strict=True)
-        return replace(self, ends=(float(min(least)), float(max(most))))
+        return replace(self, range=(float(min(least)), float(max(most))))
 
     def readable(self, path: Path) -> Iterator[Example]:
         """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""
@@ -173,21 +171,24 @@ class ArrayReader(Reader):
             raise DataError(
                 f"Examples must have the shape {self.shape}, but {path} has {given}."
             )
-        if array.size:
-            self._compare(path, float(array.min()), float(array.max()))
+        note = self._note(array[np.isfinite(array)])
+        notes = {self.name: f"{path}: {note}"} if note else {}
         for row, values in enumerate(array.reshape(len(array), *self.shape)):
-            yield Example(f"{path}:{row}", {self.name: values})
+            yield Example(f"{path}:{row}", {self.name: values}, notes=notes)
 
-    def _compare(self, path: Path, least: float, most: float) -> None:
-        """Warn of numbers on another scale than those of the training part."""
-        low, high = self.ends or (least, most)
+    def _note(self, numbers: NDArray[Any]) -> str:
+        """How numbers are on another scale than those of the training part."""
+        if not self.range or not numbers.size:
+            return ""
+        low, high = self.range
+        least, most = float(numbers.min()), float(numbers.max())
         is_small = max(-least, most) <= 1 and high >= _LARGE
-        if is_small or least < low - (high - low) or most > high + (high - low):
-            logger.warning(
-                "%s holds numbers from %g to %g, but those of the training were from "
-                "%g to %g: bring them to one scale, or predictions mean nothing.",
-                *(path, least, most, low, high),
-            )
+        if not is_small and low <= least + high - low and most <= high + high - low:
+            return ""
+        return (
+            f"numbers are {least:.6g} to {most:.6g}, and were {low:.6g} to {high:.6g} "
+            "in training: bring them to one scale, or predictions are guesses."
+        )
 
     def _array(self, path: Path) -> NDArray[Any]:
         loaded: Any = np.load(existing(path), allow_pickle=False)

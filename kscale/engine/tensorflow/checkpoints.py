@@ -18,12 +18,11 @@ def save_checkpoint(
     progress: Progress,
 ) -> None:
     """Write all variables of a model and its optimizer, seeds of dropout included."""
-    arrays = dict(_named("model", model.variables))
-    if optimizer is not None:
-        arrays |= _named("optimizer", optimizer.variables)
+    arrays: dict[str, Any] = {
+        name: np.asarray(variable) for name, variable in _named(model, optimizer)
+    }
     buffer = io.BytesIO()
-    values: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
-    np.savez(buffer, progress=progress.to_array(), **values)
+    np.savez(buffer, progress=progress.to_array(), **arrays)
     write_atomically(path, buffer.getvalue())
 
 
@@ -38,9 +37,7 @@ def load_checkpoint(
     arrays = arrays_in(path)
     if arrays is None:
         return None
-    wanted = _named("model", model.variables)
-    if optimizer is not None:
-        wanted += _named("optimizer", optimizer.variables)
+    wanted = _named(model, optimizer)
     if any(
         name not in arrays or arrays[name].shape != tuple(variable.shape)
         for name, variable in wanted
@@ -51,5 +48,12 @@ def load_checkpoint(
     return Progress.of_arrays(arrays)
 
 
-def _named(prefix: str, variables: list[Any]) -> list[tuple[str, Any]]:
-    return [(f"{prefix}/{index}", item) for index, item in enumerate(variables)]
+def _named(
+    model: keras.Model, optimizer: keras.Optimizer | None
+) -> list[tuple[str, Any]]:
+    kept = {"model": model.variables, "optimizer": getattr(optimizer, "variables", ())}
+    return [
+        (f"{owner}/{index}", variable)
+        for owner, variables in kept.items()
+        for index, variable in enumerate(variables)
+    ]

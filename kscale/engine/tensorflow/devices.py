@@ -1,7 +1,6 @@
 """Devices by name: a `tf.distribute` strategy."""
 
 from functools import cache
-from typing import Any
 
 import tensorflow as tf
 
@@ -37,8 +36,3 @@ def _strategy_on(*devices: str) -> tf.distribute.Strategy:
     if len(devices) == 1:
         return tf.distribute.OneDeviceStrategy(devices[0])
     return tf.distribute.MirroredStrategy(devices)
-
-
-def replicas_of(strategy: Any) -> int:
-    """Number of copies of the network that train in step."""
-    return int(strategy.num_replicas_in_sync)

@@ -21,12 +21,10 @@ from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
-from kscale.engine.tensorflow.losses import example_losses
+from kscale.engine.tensorflow.compiling import example_losses, make_optimizer
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
-from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
-from kscale.task.tasks import Target
 
 _PREDICT_BATCH = 512
 _PREDICT_BYTES = 2**30
@@ -39,11 +37,6 @@ _DENSE_RECORDS = (
     bp.LayerNorm,
 )
 _LEAST_UPDATES = 3e8
-
-
-def predict_batch_for(activation_bytes: int) -> int:
-    """Examples of a forward pass: 512, or as many as hold a gibibyte of activations."""
-    return min(_PREDICT_BATCH, max(1, _PREDICT_BYTES // max(1, activation_bytes)))
 
 
 def is_worth_compiling(
@@ -91,24 +84,31 @@ class EpochProgram:
         self.recipe = recipe
         self.strategy = strategy
         self._compiled = compiled
-        self._predict_batch = predict_batch_for(network.size.activation_bytes)
-        self._steps = recipe.steps_per_epoch(data.examples)
+        self._replicas = int(strategy.num_replicas_in_sync)
+        # Or as many examples as hold a gibibyte of activations.
+        most = _PREDICT_BYTES // max(1, network.size.activation_bytes)
+        self._predict_batch = min(_PREDICT_BATCH, max(1, most))
 
     def start(
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
-        """As `Program.start`."""
         (seed,), (rate,) = seeds, rates
-        decay = self.network.weight_decay
+        layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
+        steps = recipe.steps_per_epoch(examples)
+        compiled = self._compiled
         with self.strategy.scope():
-            self.model = self._made_model(seed)
-            self.optimizer = make_optimizer(
-                self.recipe, self.data.examples, rate, decay
-            )
+            if isinstance(layers, Blueprint):
+                self.model = build_model(layers, seed, synchronized=self._replicas > 1)
+                if compiled is None:
+                    params, whole = self.network.size.params, recipe.epochs * steps
+                    compiled = is_worth_compiling(layers, params, whole, self.strategy)
+            else:
+                self.model = layers(seed)
+            decay = self.network.weight_decay
+            self.optimizer = make_optimizer(recipe, examples, rate, decay)
             self.optimizer.build(self.model.trainable_variables)
         if epochs:
-            self.optimizer.iterations.assign(epochs * self._steps)
-        compiled = self._is_compiled()
+            self.optimizer.iterations.assign(epochs * steps)
         self._epoch = tf.function(self._trace_epoch, jit_compile=compiled or None)
         self._single_epoch: Any = None
         # A concrete function is traced once, and TensorFlow does not take the tracing
@@ -116,30 +116,13 @@ class EpochProgram:
         predict = tf.function(self._trace_predict)
         self._predict = predict.get_concrete_function(self.data.specs[0])
 
-    def _made_model(self, seed: int) -> keras.Model:
-        layers = self.network.layers
-        if not isinstance(layers, Blueprint):
-            return layers(seed)
-        replicas = self.strategy.num_replicas_in_sync
-        return build_model(layers, seed=seed, synchronized=replicas > 1)
-
-    def _is_compiled(self) -> bool:
-        layers, params = self.network.layers, self.network.size.params
-        if self._compiled is not None or not isinstance(layers, Blueprint):
-            return bool(self._compiled)
-        steps = self.recipe.epochs * self._steps
-        return is_worth_compiling(layers, params, steps, self.strategy)
-
     def load(self, path: Path, member: int = 0) -> Progress | None:
-        """As `Program.load`."""
         return load_checkpoint(path, self.model, self.optimizer)
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
-        """As `Program.save`."""
         save_checkpoint(path, self.model, self.optimizer, progress)
 
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
-        """As `Program.run_epoch`."""
         (order,) = orders
         total = 0.0
         for steps, inputs, targets in self.data.chunks(order):
@@ -147,8 +130,7 @@ class EpochProgram:
         return [total / len(order)]
 
     def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:
-        replicas = self.strategy.num_replicas_in_sync
-        if replicas == 1:
+        if self._replicas == 1:
             placed = tf.constant(order)
             if self._single_epoch is None:
                 steps = None if self.data.is_streamed else len(order)
@@ -156,14 +138,13 @@ class EpochProgram:
                 specs = self.data.specs if self.data.is_streamed else (inputs, targets)
                 self._single_epoch = self._epoch.get_concrete_function(spec, *specs)
             return self._single_epoch(placed, inputs, targets)
-        slices = np.split(order, replicas, axis=1)
+        slices = np.split(order, self._replicas, axis=1)
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
         return self._epoch(placed, inputs, targets)
 
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
-        """As `Program.predict`."""
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
@@ -172,12 +153,7 @@ class EpochProgram:
             for i in range(0, count, step)
         ]
         names = [target.name for target in self.data.task.targets]
-        return [
-            {
-                name: np.concatenate([part[name].numpy() for part in parts])
-                for name in names
-            }
-        ]
+        return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
 
     def _trace_epoch(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         total = tf.constant(0.0)
@@ -204,20 +180,15 @@ class EpochProgram:
 
     def _loss(self, outputs: dict[str, Any], wanted: Tensors) -> Any:
         """This replica's share of the mean loss of the whole batch."""
-        losses = [
-            self._target_loss(target, outputs[target.name], wanted[target.name])
-            for target in self.data.task.targets
-        ]
-        replicas = self.strategy.num_replicas_in_sync
-        return tf.add_n(losses) / (len(losses) * replicas)
-
-    def _target_loss(self, target: Target, output: Any, wanted: Any) -> Any:
-        smoothing = self.network.label_smoothing
-        losses = example_losses(target, wanted, output, smoothing)
-        weights = self.data.class_weights.get(target.name)
-        if weights is not None:
-            losses *= tf.gather(tf.constant(weights), wanted)
-        return tf.reduce_mean(losses)
+        means = []
+        for target in self.data.task.targets:
+            name, smoothing = target.name, self.network.label_smoothing
+            losses = example_losses(target, wanted[name], outputs[name], smoothing)
+            weights = self.data.class_weights.get(name)
+            if weights is not None:
+                losses *= tf.gather(tf.constant(weights), wanted[name])
+            means.append(tf.reduce_mean(losses))
+        return tf.add_n(means) / (len(means) * self._replicas)
 
     def _trace_predict(self, inputs: Any) -> Any:
         return named_outputs(self.model, self.data.task, inputs, training=False)

@@ -23,10 +23,7 @@ Chunk = tuple[NDArray[np.int32], Tensors, Tensors]
 class PlacedData:
     """The training part, put on the device once a search, or in chunks of many steps.
 
-    Args:
-        dataset: Has the training part.
-        class_weights: As `kscale.engine.base.Engine.place`.
-        chunk_bytes: Bytes of inputs on the device at once, of what is not in memory.
+    Of what is not in memory, at most `chunk_bytes` of inputs are on the device at once.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from kscale.engine.base import Outputs
 from kscale.engine.progress import Progress, progress_in
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
-from kscale.engine.tensorflow.schedule import make_optimizer
+from kscale.engine.tensorflow.compiling import make_optimizer
 from kscale.guests.hypermodels.drawn_hyperparameters import DrawnHyperParameters
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs

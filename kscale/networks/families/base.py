@@ -1,13 +1,14 @@
 """What a family is: knobs, and a function from knobs and a task to a blueprint."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
 from kscale.networks.sizing import Size, size_of
-from kscale.task.tasks import Input, InputKind, Task
+from kscale.task.tasks import InputKind, Task
 
 Value = int | float | str | bool
 
@@ -24,7 +25,6 @@ class Knob:
     """One setting of a family, with the values that a search tries.
 
     Args:
-        name: Name in specs, on the command line and in reports.
         default: Value of a spec that does not name the knob.
         values: Values that a search tries, in ascending order where there is one.
         meaning: What the knob does, in half a sentence.
@@ -34,9 +34,10 @@ class Knob:
             exact sizes, the others are only drawn.
         suited: Values that a search tries for a task, where they depend on the task.
         is_open: Whether any other text is allowed as well, such as the path of a file.
+        name: Name in specs, on the command line and in reports; that of the parameter
+            of the family's function.
     """
 
-    name: str
     default: Value
     values: tuple[Value, ...]
     meaning: str
@@ -45,6 +46,7 @@ class Knob:
     shapes: bool = True
     suited: Callable[[Task], tuple[Value, ...]] | None = None
     is_open: bool = False
+    name: str = ""
 
     def values_for(self, task: Task) -> tuple[Value, ...]:
         """Values that a search tries for a task."""
@@ -80,59 +82,75 @@ class Knob:
             ) from error
 
 
-def depth_knob(default: int, values: tuple[int, ...], meaning: str) -> Knob:
+def knob(default: Value, values: Sequence[Value], meaning: str, **more: Any) -> Any:
+    """A knob, as the default of a parameter of a family's function; see `Knob`."""
+    return Knob(default, tuple(values), meaning, **more)
+
+
+def depth_knob(default: int, values: tuple[int, ...], meaning: str) -> Any:
     """The depth of a family."""
-    return Knob("depth", default, values, meaning, low=1, high=10_000)
+    return knob(default, values, meaning, low=1, high=10_000)
 
 
-def width_knob(default: int, high: int, meaning: str) -> Knob:
+def width_knob(default: int, high: int, meaning: str) -> Any:
     """The width of a family: multiples of 8, from 32 on in steps of a quarter."""
     values = [*range(8, 32, 8)]
     octave = 32
     while octave <= high:
         values += [octave + i * octave // 4 for i in range(4)]
         octave *= 2
-    fitting = tuple(value for value in values if value <= high)
-    return Knob("width", default, fitting, meaning, low=1, high=1_000_000)
+    fitting = [value for value in values if value <= high]
+    return knob(default, fitting, meaning, low=1, high=1_000_000)
 
 
 def learning_rate_knob(default: float, low: float, high: float) -> Knob:
     """A learning rate with seven values, evenly spaced in its logarithm."""
     step = (high / low) ** (1 / 6)
-    values = tuple(float(f"{low * step**i:.2g}") for i in range(7))
-    meaning = "Adam's largest learning rate"
     return Knob(
-        "learning_rate", default, values, meaning, low=1e-9, high=10.0, shapes=False
+        default,
+        tuple(float(f"{low * step**i:.2g}") for i in range(7)),
+        "Adam's largest learning rate",
+        low=1e-9,
+        high=10.0,
+        shapes=False,
+        name="learning_rate",
     )
 
 
-def share_knob(
-    name: str, default: float, values: tuple[float, ...], meaning: str
-) -> Knob:
+def share_knob(default: float, values: tuple[float, ...], meaning: str) -> Any:
     """A share of something that training leaves out; the size is the same for all."""
-    return Knob(name, default, values, meaning, low=0.0, high=0.95, shapes=False)
+    return knob(default, values, meaning, low=0.0, high=0.95, shapes=False)
 
 
-def activation_knob(functions: tuple[str, ...], meaning: str) -> Knob:
+def activation_knob(functions: tuple[str, ...], meaning: str) -> Any:
     """An activation function by its Keras name; the first one is the default."""
-    return Knob("activation", functions[0], functions, meaning, shapes=False)
+    return knob(functions[0], functions, meaning, shapes=False)
+
+
+def knobs_of(function: Callable[..., Any]) -> tuple[Knob, ...]:
+    """The knobs that a function has as defaults of its keyword-only parameters."""
+    defaults = function.__kwdefaults__ or {}
+    return tuple(replace(it, name=name) for name, it in defaults.items())
 
 
 TRAINING_KNOBS = (
     Knob(
-        "weight_decay",
         0.004,
         (0.0, 0.001, 0.004, 0.016, 0.064),
         "AdamW's decoupled weight decay; not on biases and norms",
         low=0.0,
         high=10.0,
         shapes=False,
+        name="weight_decay",
     ),
-    share_knob(
-        "label_smoothing",
+    Knob(
         0.0,
         (0.0, 0.05, 0.1, 0.2),
         "share of the label spread over all classes",
+        low=0.0,
+        high=0.95,
+        shapes=False,
+        name="label_smoothing",
     ),
 )
 
@@ -216,9 +234,11 @@ class Family:
         depth_counts: What one step of depth adds.
         width_counts: What the width is the number of.
         kinds: Kinds of input that the networks take.
-        knobs: Settings, the depth and the width first.
         learning_rate: Adam's learning rate, with the values that a search tries.
-        network: A function from a task, and the knobs by name, to a blueprint.
+        network: A function from a task, and the knobs by name, to a blueprint. The
+            default of a parameter is the knob of this name, the depth and the width
+            first.
+        takes_several: Whether there may be more than one input.
     """
 
     name: str
@@ -226,11 +246,16 @@ class Family:
     depth_counts: str
     width_counts: str
     kinds: tuple[InputKind, ...]
-    knobs: tuple[Knob, ...]
     learning_rate: Knob
     network: Callable[..., Blueprint]
+    takes_several: bool = False
 
-    @property
+    @cached_property
+    def knobs(self) -> tuple[Knob, ...]:
+        """Settings of the network."""
+        return knobs_of(self.network)
+
+    @cached_property
     def all_knobs(self) -> dict[str, Knob]:
         """Knobs by name: those of the network and of training, no learning rate."""
         return {knob.name: knob for knob in (*self.knobs, *TRAINING_KNOBS)}
@@ -281,12 +306,16 @@ class Family:
         return size_of(self.blueprint(spec, task))
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the kinds of the inputs of a task."""
+        """Raise unless the family takes the inputs of a task."""
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
+            )
+        if len(kinds) > 1 and not self.takes_several:
+            raise SpecError(
+                f"Family {self.name} takes one input, but the data has {len(kinds)}."
             )
 
 
@@ -311,15 +340,6 @@ def head_names(task: Task) -> list[str]:
     if len(task.targets) == 1:
         return ["head"]
     return [f"head/{target.name}" for target in task.targets]
-
-
-def only_input(task: Task, family: str) -> Input:
-    """The input of a task, for a family whose networks take no more than one."""
-    if len(task.inputs) != 1:
-        raise SpecError(
-            f"Family {family} takes one input, but the data has {len(task.inputs)}."
-        )
-    return task.inputs[0]
 
 
 def dropped(rate: float, name: str = "dropout", positions: bool = False) -> list[Layer]:

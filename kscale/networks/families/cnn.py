@@ -7,10 +7,8 @@ column D). A remainder of the division goes to the last stages: 13 convolutions 
 stages are 2-2-3-3-3. `depth=1` builds one convolution, the average over all positions,
 and the output layer.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5. With
-`head_units=0` the last stage is averaged over all positions. Otherwise the last stage
-is pooled and flattened, and two dense layers of so many units follow, as in VGG. A
-spectrogram is an image of one channel. `augment` changes images at random in training.
+With `head_units=0` the last stage is averaged over all positions. Otherwise the last
+stage is pooled and flattened, and two dense layers of so many units follow, as in VGG.
 
 Example:
 
@@ -25,9 +23,7 @@ Example:
 from dataclasses import replace
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base, images
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
@@ -37,30 +33,39 @@ _MOST_GROWTH = 8
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    activation: str,
-    norm: str,
-    stages: int,
-    head_units: int,
-    dropout: float,
-    augment: str,
-) -> Blueprint:
-    side = min(images.image_shape(task, "cnn")[:2])
+    depth: int = base.depth_knob(
+        4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"
+    ),
+    width: bp.Count = base.width_knob(32, 512, "channels of the first stage"),
+    activation: str = base.activation_knob(
+        ("relu", "gelu", "silu"), "function after each convolution"
+    ),
+    norm: str = base.knob("batch", ("none", "batch"), "what is normalized"),
+    stages: int = images.STAGES,
+    head_units: int = base.knob(
+        0,
+        (0, 64, 256, 1024, 4096),
+        "units of VGG's two dense layers; 0 averages instead",
+        low=0,
+    ),
+    dropout: float = images.DROPOUT,
+    augment: str = images.AUGMENT,
+) -> bp.Blueprint:
+    side = min(images.image_shape(task)[:2])
     depths = stage_depths(depth, stages or images.stages_for(side, _MOST_STAGES))
     layers = images.image_layers(task, augment)
     for stage, convolutions in enumerate(depths):
         if stage:
             layers.append(bp.MaxPool2D(name=f"stage{stage}/pool"))
         body = _convolution(width * min(2**stage, _MOST_GROWTH), activation, norm)
-        layers.append(Repeat(body, convolutions, name=f"stage{stage + 1}/layer"))
+        layers.append(bp.Repeat(body, convolutions, name=f"stage{stage + 1}/layer"))
     if not head_units:
         return images.averaged(task, layers, dropout)
     dense = bp.Dense(head_units, activation, initializer="he_normal", name="dense")
     layers += [
         bp.MaxPool2D(name=f"stage{len(depths)}/pool"),
         bp.Flatten(name="flat"),
-        Repeat((dense, *base.dropped(dropout)), 2, name="hidden"),
+        bp.Repeat((dense, *base.dropped(dropout)), 2, name="hidden"),
     ]
     return base.with_heads(task, layers)
 
@@ -78,7 +83,7 @@ def stage_depths(depth: int, stages: int) -> list[int]:
     return [each + (stage >= stages - rest) for stage in range(stages)]
 
 
-def _convolution(filters: Count, activation: str, norm: str) -> tuple[Layer, ...]:
+def _convolution(filters: bp.Count, activation: str, norm: str) -> tuple[bp.Layer, ...]:
     plain = bp.Conv2D(filters, 3, initializer="he_normal", name="conv")
     if norm == "none":
         return (replace(plain, activation=activation),)
@@ -91,24 +96,6 @@ FAMILY = base.Family(
     depth_counts="3x3 convolutions",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
-    knobs=(
-        base.depth_knob(4, (1, 2, 3, 4, 5, 6, 8, 10, 13, 16), "3x3 convolutions"),
-        base.width_knob(32, 512, "channels of the first stage"),
-        base.activation_knob(
-            ("relu", "gelu", "silu"), "function after each convolution"
-        ),
-        base.Knob("norm", "batch", ("none", "batch"), "what is normalized"),
-        images.STAGES,
-        base.Knob(
-            "head_units",
-            0,
-            (0, 64, 256, 1024, 4096),
-            "units of VGG's two dense layers; 0 averages instead",
-            low=0,
-        ),
-        images.DROPOUT,
-        images.AUGMENT,
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

@@ -4,32 +4,23 @@ import numpy as np
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat
 from kscale.networks.families import base
-from kscale.networks.layer_costs import Count
 
 _HEAD_SIZES = tuple(range(64, 0, -8))
 
-HEADS = base.Knob(
-    "heads", 0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0
-)
-MLP_RATIO = base.Knob(
-    "mlp_ratio", 4, (1, 2, 4), "inner dense width over the width", low=1
-)
+HEADS = base.knob(0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
+MLP_RATIO = base.knob(4, (1, 2, 4), "inner dense width over the width", low=1)
 ACTIVATION = base.activation_knob(
     ("gelu", "relu", "silu"), "function inside the dense layers"
 )
 DROPOUT = base.share_knob(
-    "dropout",
-    0.1,
-    (0.0, 0.1, 0.2, 0.3),
-    "share dropped in attention and before each sum",
+    0.1, (0.0, 0.1, 0.2, 0.3), "share dropped in attention and before each sum"
 )
 
 
 def encoder(
     depth: int,
-    width: Count,
+    width: bp.Count,
     heads: int,
     mlp_ratio: int,
     activation: str,
@@ -37,7 +28,7 @@ def encoder(
     norm: str = "pre",
     shared: bool = False,
     mask: tuple[str, ...] = (),
-) -> list[Layer]:
+) -> list[bp.Layer]:
     """A stack of encoder blocks; their output is normalized.
 
     A block is attention and two dense layers. Each of both is added to its input. The
@@ -48,7 +39,7 @@ def encoder(
             output of the stack; `post` normalizes the sums.
         mask: Name of the layer, if any, that is false where nothing may be read.
     """
-    read = "norm1" if norm == "pre" else BODY_INPUT
+    read = "norm1" if norm == "pre" else bp.BODY_INPUT
     attention = [
         bp.Attention(
             width,
@@ -64,7 +55,7 @@ def encoder(
         bp.Dense(width, name="project"),
         *base.dropped(dropout, "dropout2"),
     ]
-    add1 = bp.Add(name="add1", inputs=(BODY_INPUT, attention[-1].name))
+    add1 = bp.Add(name="add1", inputs=(bp.BODY_INPUT, attention[-1].name))
     norm1, norm2 = bp.LayerNorm(name="norm1"), bp.LayerNorm(name="norm2")
     before = "add1" if norm == "pre" else "norm1"
     add2 = bp.Add(name="add2", inputs=(before, dense[-1].name))
@@ -73,10 +64,10 @@ def encoder(
     else:
         body = (*attention, add1, norm1, *dense, add2, norm2)
     last = [bp.LayerNorm(name="norm")] if norm == "pre" else []
-    return [Repeat(body, depth, shared, name="block"), *last]
+    return [bp.Repeat(body, depth, shared, name="block"), *last]
 
 
-def heads_for(width: Count, heads: int = 0) -> Count:
+def heads_for(width: bp.Count, heads: int = 0) -> bp.Count:
     """Number of heads that divides a width.
 
     Args:
@@ -94,7 +85,7 @@ def heads_for(width: Count, heads: int = 0) -> Count:
             odd = width if isinstance(width, int) else width[width % heads != 0][0]
             raise SpecError(f"`heads` (={heads}) must divide `width` (={odd}).")
         return heads + 0 * width  # for each width
-    found: Count = 1
+    found: bp.Count = 1
     for size in reversed(_HEAD_SIZES):
         fits = (width % size == 0) & (width >= 2 * size)
         found = found + fits * (width // size - found)

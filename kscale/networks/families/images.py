@@ -1,8 +1,13 @@
-"""What families for images share: the image, its augmentation, stages, the output."""
+"""What families for images share: the image, its augmentation, stages, the output.
+
+`stages=0` takes as many stages as leave 4 pixels or more to the last. `augment` changes
+images at random in training. With `zero_init` each residual branch starts as nothing:
+its last scale or kernel starts from 0 (Goyal et al. 2017). A spectrogram is an image of
+one channel.
+"""
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base
 from kscale.task.tasks import Task
 
@@ -27,39 +32,30 @@ def augments_for(task: Task) -> tuple[base.Value, ...]:
     return _AUGMENTS.get(task.inputs[0].kind, ("none",))
 
 
-STAGES = base.Knob(
-    "stages", 0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20
-)
-ZERO_INIT = base.Knob(
-    "zero_init",
-    True,
-    (False, True),
-    "whether residual branches start as nothing",
-    shapes=False,
+STAGES = base.knob(0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20)
+ZERO_INIT = base.knob(
+    True, (False, True), "whether residual branches start as nothing", shapes=False
 )
 DROPOUT = base.share_knob(
-    "dropout",
-    0.0,
-    (0.0, 0.1, 0.2, 0.3, 0.5),
-    "share of features dropped before the output",
+    0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of features dropped before the output"
 )
-AUGMENT = base.Knob(
-    "augment",
+AUGMENT = base.knob(
     "none",
     tuple(dict.fromkeys((*_AUGMENTS["image"], *_AUGMENTS["spectrogram"]))),
     "how images are changed at random in training",
     shapes=False,
     suited=augments_for,
+    name="augment",
 )
 
 
-def image_shape(task: Task, family: str) -> tuple[int, ...]:
-    """Shape of the one image of a task; a spectrogram is an image of one channel."""
-    item = base.only_input(task, family)
+def image_shape(task: Task) -> tuple[int, ...]:
+    """Shape of the image of a task; a spectrogram is an image of one channel."""
+    item = task.inputs[0]
     return (*item.shape, 1) if item.kind == "spectrogram" else item.shape
 
 
-def image_layers(task: Task, augment: str) -> list[Layer]:
+def image_layers(task: Task, augment: str) -> list[bp.Layer]:
     """Layers before the first convolution: a spectrogram's shape, augmentation.
 
     `shift` moves an image by at most a tenth of its sides, a spectrogram in time only;
@@ -74,7 +70,7 @@ def image_layers(task: Task, augment: str) -> list[Layer]:
             f"{augment!r}."
         )
     is_sound = item.kind == "spectrogram"
-    layers: list[Layer] = []
+    layers: list[bp.Layer] = []
     if is_sound:
         layers.append(bp.Reshape((*item.shape, 1), name="image"))
     if "shift" in augment:
@@ -113,22 +109,22 @@ def check_stages(stages: int, given: int, what: str) -> None:
 
 
 def stage_blocks(
-    stage: str, first: tuple[Layer, ...], rest: tuple[Layer, ...], times: int
-) -> list[Layer]:
+    stage: str, first: tuple[bp.Layer, ...], rest: tuple[bp.Layer, ...], times: int
+) -> list[bp.Layer]:
     """Blocks of a stage: the first may change the shape, the `times - 1` others do not.
 
     Their paths are `<stage>/block1` to `<stage>/block<times>`.
     """
     # A single copy that shares its weights with none has its name for a path.
-    layers: list[Layer] = [Repeat(first, 1, shared=True, name=f"{stage}/block1")]
+    layers: list[bp.Layer] = [bp.Repeat(first, 1, shared=True, name=f"{stage}/block1")]
     if times > 1:
-        layers.append(Repeat(rest, times - 1, start=2, name=f"{stage}/block"))
+        layers.append(bp.Repeat(rest, times - 1, start=2, name=f"{stage}/block"))
     return layers
 
 
 def normalized(
     function: str, before: str = "", after: str = "", epsilon: float = 1e-3
-) -> list[Layer]:
+) -> list[bp.Layer]:
     """Batch normalization and an activation function.
 
     Their names are `norm` and `activation`, between `before` and `after`.
@@ -139,7 +135,7 @@ def normalized(
     ]
 
 
-def averaged(task: Task, layers: list[Layer], dropout: float) -> Blueprint:
+def averaged(task: Task, layers: list[bp.Layer], dropout: float) -> bp.Blueprint:
     """A blueprint whose heads read the average over all positions of the last layer."""
     pool = bp.GlobalAveragePool(name="pool")
     return base.with_heads(task, [*layers, pool, *base.dropped(dropout)])

@@ -3,8 +3,7 @@
 There is no depth (it is shown as 0) and no width: the inputs are flattened and read by
 one dense layer. Every token id has one weight for each output; the output is ten times
 the average of the weights of all tokens that are not padding, which is logistic
-regression on a bag of words. `vocabulary` is the number of the most frequent ids that
-have weights of their own; all others share one id.
+regression on a bag of words.
 
 Example:
 
@@ -15,7 +14,6 @@ Example:
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, tokens
 from kscale.task.tasks import Task
 
@@ -24,31 +22,35 @@ from kscale.task.tasks import Task
 _TENFOLD = 10.0
 
 
-def _network(task: Task, *, vocabulary: int) -> Blueprint:
-    item = base.only_input(task, "linear")
+def _network(
+    task: Task,
+    *,
+    vocabulary: int = tokens.VOCABULARY,
+) -> bp.Blueprint:
+    item = task.inputs[0]
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
     if item.kind == "tokens":
         return _bag_of_words(task, vocabulary)
     tokens.refuse_knobs_of_tokens(task, vocabulary=vocabulary)
-    flat: list[Layer] = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
+    flat: list[bp.Layer] = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
     return base.with_heads(task, flat)
 
 
-def _bag_of_words(task: Task, vocabulary: int) -> Blueprint:
+def _bag_of_words(task: Task, vocabulary: int) -> bp.Blueprint:
     ids = task.inputs[0]
-    layers: list[Layer] = [bp.PaddingMask(name="mask", inputs=(ids.name,))]
+    layers: list[bp.Layer] = [bp.PaddingMask(name="mask", inputs=(ids.name,))]
     heads = base.head_names(task)
     for target, head in zip(task.targets, heads, strict=True):
         weights = f"{head}/tokens"
         layers += [
-            *tokens.embedded(ids, vocabulary, target.outputs, weights, "linear"),
+            *tokens.embedded(ids, vocabulary, target.outputs, weights),
             bp.GlobalAveragePool(
                 positions=True, name=f"{head}/average", inputs=(weights, "mask")
             ),
             bp.Rescale(_TENFOLD, name=head),
         ]
-    return Blueprint(task.inputs, tuple(layers), tuple(heads))
+    return bp.Blueprint(task.inputs, tuple(layers), tuple(heads))
 
 
 FAMILY = base.Family(
@@ -57,7 +59,6 @@ FAMILY = base.Family(
     depth_counts="nothing (0)",
     width_counts="nothing",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
-    knobs=(tokens.VOCABULARY,),
     learning_rate=base.learning_rate_knob(3e-3, 1e-3, 3e-2),
     network=_network,
 )

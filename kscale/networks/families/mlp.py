@@ -7,9 +7,7 @@ equation 10).
 
 Tokens are embedded, and the hidden layers read the average over all tokens that are not
 padding: the deep averaging network (Iyyer et al. 2015), with one layer much as fastText
-(Joulin et al. 2016). Most weights are in the embedding: `vocabulary` is the number of
-the most frequent ids that have features of their own, and all others share one id;
-`embedding_width` is the number of features of an id. Training drops whole tokens and
+(Joulin et al. 2016). Most weights are in the embedding. Training drops whole tokens and
 features of the average, or few texts are learned by heart.
 
 Example:
@@ -28,9 +26,7 @@ Example:
 """
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer, Repeat
 from kscale.networks.families import base, tokens
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 # Spread of the embeddings at the start. On SST-2 (6,920 training sentences, depth 1,
@@ -42,18 +38,26 @@ _EMBEDDINGS = 0.1
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    activation: str,
-    norm: str,
-    dropout: float,
-    vocabulary: int,
-    embedding_width: int,
-    token_dropout: float,
-) -> Blueprint:
-    item = base.only_input(task, "mlp")
+    depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
+    width: bp.Count = base.width_knob(64, 8192, "units of a hidden layer"),
+    activation: str = base.activation_knob(
+        ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
+    ),
+    norm: str = base.knob("batch", ("none", "batch", "layer"), "what is normalized"),
+    dropout: float = base.share_knob(
+        0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of hidden units dropped in training"
+    ),
+    vocabulary: int = tokens.VOCABULARY,
+    embedding_width: int = tokens.EMBEDDING_WIDTH,
+    token_dropout: float = base.share_knob(
+        0.5,
+        (0.0, 0.3, 0.5, 0.6, 0.7),
+        "share of tokens, and of features of their average, dropped in training",
+    ),
+) -> bp.Blueprint:
+    item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, "mlp", _EMBEDDINGS
+        task, vocabulary, width, embedding_width, token_dropout, _EMBEDDINGS
     )
     if layers:
         read = (layers[-1].name, "mask")
@@ -66,14 +70,14 @@ def _network(
     dense = bp.Dense(
         width, use_bias=norm != "batch", initializer="he_normal", name="dense"
     )
-    norms: dict[str, list[Layer]] = {
+    norms: dict[str, list[bp.Layer]] = {
         "none": [],
         "batch": [bp.BatchNorm(name="norm")],
         "layer": [bp.LayerNorm(name="norm")],
     }
     function = bp.Activation(activation, name="activation")
     hidden = (dense, *norms[norm], function, *base.dropped(dropout))
-    layers.append(Repeat(hidden, depth, name="hidden"))
+    layers.append(bp.Repeat(hidden, depth, name="hidden"))
     return base.with_heads(task, layers)
 
 
@@ -83,28 +87,6 @@ FAMILY = base.Family(
     depth_counts="hidden dense layers",
     width_counts="units of a hidden layer",
     kinds=("vector", "image", "tokens", "sequence", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8), "hidden dense layers"),
-        base.width_knob(64, 8192, "units of a hidden layer"),
-        base.activation_knob(
-            ("relu", "gelu", "silu", "tanh"), "function after each hidden layer"
-        ),
-        base.Knob("norm", "batch", ("none", "batch", "layer"), "what is normalized"),
-        base.share_knob(
-            "dropout",
-            0.0,
-            (0.0, 0.1, 0.2, 0.3, 0.5),
-            "share of hidden units dropped in training",
-        ),
-        tokens.VOCABULARY,
-        tokens.EMBEDDING_WIDTH,
-        base.share_knob(
-            "token_dropout",
-            0.5,
-            (0.0, 0.3, 0.5, 0.6, 0.7),
-            "share of tokens, and of features of their average, dropped in training",
-        ),
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

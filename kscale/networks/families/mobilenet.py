@@ -13,14 +13,11 @@ positions, and the output layer.
 2017): two dense layers read the averages of all channels and give a factor for each
 channel. Between both layers are the channels divided by `squeeze`, in multiples of 8.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 5.
 `stem_stride=0` halves images from 96 pixels on. `layout="v2"` takes the stages from
 table 2 of the paper: its numbers of blocks times the depth, its channels times
 `width` / 16 in multiples of 8, twice the width in the first convolution, no expansion
 in the first stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24
-are those of alpha 0.5, 0.75 and 1.5. With `zero_init` a block that adds its input
-starts as that input: the scale of its last norm starts from 0 (Goyal et al. 2017). A
-spectrogram is an image of one channel. `augment` changes images at random in training.
+are those of alpha 0.5, 0.75 and 1.5.
 
 Example:
 
@@ -34,12 +31,12 @@ Example:
 2146
 """
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
 from kscale.networks.families import base, images
-from kscale.networks.layer_costs import Count, larger
+from kscale.networks.layer_costs import larger
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
@@ -48,7 +45,7 @@ _PAPER_WIDTH, _PAPER_HEAD = 16, 1280
 
 
 class _Stage(NamedTuple):
-    channels: Count
+    channels: bp.Count
     blocks: int
     strides: int
     expansion: int
@@ -57,19 +54,47 @@ class _Stage(NamedTuple):
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    expansion: int,
-    layout: str,
-    stages: int,
-    stem_stride: int,
-    head_width: int,
-    activation: str,
-    dropout: float,
-    augment: str,
-    **of_blocks: Any,
-) -> Blueprint:
-    shape = images.image_shape(task, "mobilenet")
+    depth: int = base.depth_knob(
+        2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"
+    ),
+    width: bp.Count = base.width_knob(16, 256, "channels of the first stage"),
+    expansion: int = base.knob(6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
+    kernel: int = base.knob(
+        3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99
+    ),
+    squeeze: int = base.knob(
+        0,
+        (0, 4, 8, 16),
+        "channels over those squeezed from them; 0 is no squeeze",
+        low=0,
+    ),
+    layout: str = base.knob(
+        "doubling",
+        ("doubling", "v2"),
+        "channels and blocks of the stages; v2 is MobileNetV2's table",
+    ),
+    stages: int = images.STAGES,
+    stem_stride: int = base.knob(
+        0,
+        (0, 1, 2),
+        "stride of the first convolution; 0 suits the image",
+        low=0,
+        high=2,
+    ),
+    head_width: int = base.knob(
+        0,
+        (0, 64, 256, 1280),
+        "channels before the average; 0 is four times the last stage's",
+        low=0,
+    ),
+    activation: str = base.activation_knob(
+        ("relu6", "relu", "silu", "hard_silu"), "function after each inner norm"
+    ),
+    zero_init: bool = images.ZERO_INIT,
+    dropout: float = images.DROPOUT,
+    augment: str = images.AUGMENT,
+) -> bp.Blueprint:
+    shape = images.image_shape(task)
     halving = stem_stride or (2 if images.is_large(shape) else 1)
     if layout == "v2":
         plan = _paper_stages(depth, width, expansion)
@@ -88,21 +113,25 @@ def _network(
     layers = images.image_layers(task, augment)
     layers += _convolution("stem", entry, 3, halving, activation)
     for number, stage in enumerate(plan, 1):
-        of_blocks |= {"expansion": stage.expansion, "activation": activation}
+        block = partial(
+            inverted_bottleneck,
+            wrote=stage.channels,
+            expansion=stage.expansion,
+            kernel=kernel,
+            squeeze=squeeze,
+            activation=activation,
+            zero_init=zero_init,
+        )
         keeps = layout == "doubling" and number == 1
-        first = inverted_bottleneck(
-            entry, stage.channels, strides=stage.strides, shortcut=keeps, **of_blocks
-        )
-        rest = inverted_bottleneck(
-            stage.channels, stage.channels, shortcut=True, **of_blocks
-        )
+        first = block(entry, strides=stage.strides, shortcut=keeps)
+        rest = block(stage.channels, shortcut=True)
         layers += images.stage_blocks(f"stage{number}", first, rest, stage.blocks)
         entry = stage.channels
     layers += _convolution("features", head_width or leave, 1, 1, activation)
     return images.averaged(task, layers, dropout)
 
 
-def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:
+def _paper_stages(depth: int, width: bp.Count, expansion: int) -> list[_Stage]:
     """Stages of MobileNetV2's table 2: channels, blocks and stride of each."""
     table = (
         *((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2)),
@@ -119,7 +148,7 @@ def _paper_stages(depth: int, width: Count, expansion: int) -> list[_Stage]:
     ]
 
 
-def round_channels(channels: Count) -> Count:
+def round_channels(channels: bp.Count) -> bp.Count:
     """The nearest multiple of 8, of 8 or more, that takes away at most a tenth.
 
     Example:
@@ -127,13 +156,13 @@ def round_channels(channels: Count) -> Count:
     >>> [round_channels(channels) for channels in (3, 12, 18, 42)]
     [8, 16, 24, 40]
     """
-    nearest: Count = larger(8, (channels + 4) // 8 * 8)
+    nearest: bp.Count = larger(8, (channels + 4) // 8 * 8)
     return nearest + 8 * (10 * nearest < 9 * channels)
 
 
 def _convolution(
-    name: str, filters: Count, kernel: int, strides: int, activation: str
-) -> list[Layer]:
+    name: str, filters: bp.Count, kernel: int, strides: int, activation: str
+) -> list[bp.Layer]:
     convolution = bp.Conv2D(
         filters,
         kernel,
@@ -146,8 +175,8 @@ def _convolution(
 
 
 def inverted_bottleneck(
-    read: Count,
-    wrote: Count,
+    read: bp.Count,
+    wrote: bp.Count,
     *,
     expansion: int,
     kernel: int = 3,
@@ -156,7 +185,7 @@ def inverted_bottleneck(
     activation: str = "relu6",
     zero_init: bool = False,
     shortcut: bool = False,
-) -> tuple[Layer, ...]:
+) -> tuple[bp.Layer, ...]:
     """One inverted bottleneck, as the body of a `Repeat`.
 
     A strided convolution pads as `same` does, which is what the `correct_pad` of
@@ -169,7 +198,7 @@ def inverted_bottleneck(
         shortcut: Whether the input, which has the shape of the output, is added.
     """
     inner = expansion * read
-    layers: list[Layer] = []
+    layers: list[bp.Layer] = []
     if expansion > 1:
         layers += _convolution("expand", inner, 1, 1, activation)
     layers += [
@@ -186,11 +215,11 @@ def inverted_bottleneck(
         bp.BatchNorm(initializer=start, name="project/norm"),
     ]
     if shortcut:
-        layers.append(bp.Add(name="add", inputs=(BODY_INPUT, "project/norm")))
+        layers.append(bp.Add(name="add", inputs=(bp.BODY_INPUT, "project/norm")))
     return tuple(layers)
 
 
-def _squeeze(inner: Count, squeeze: int, activation: str) -> list[Layer]:
+def _squeeze(inner: bp.Count, squeeze: int, activation: str) -> list[bp.Layer]:
     return [
         bp.GlobalAveragePool(name="squeeze/pool"),
         bp.Dense(
@@ -212,49 +241,6 @@ FAMILY = base.Family(
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12), "inverted bottlenecks a stage"),
-        base.width_knob(16, 256, "channels of the first stage"),
-        base.Knob("expansion", 6, (1, 2, 3, 4, 6), "inner over outer channels", low=1),
-        base.Knob(
-            "kernel", 3, (3, 5, 7), "side of the depthwise kernels", low=1, high=99
-        ),
-        base.Knob(
-            "squeeze",
-            0,
-            (0, 4, 8, 16),
-            "channels over those squeezed from them; 0 is no squeeze",
-            low=0,
-        ),
-        base.Knob(
-            "layout",
-            "doubling",
-            ("doubling", "v2"),
-            "channels and blocks of the stages; v2 is MobileNetV2's table",
-        ),
-        images.STAGES,
-        base.Knob(
-            "stem_stride",
-            0,
-            (0, 1, 2),
-            "stride of the first convolution; 0 suits the image",
-            low=0,
-            high=2,
-        ),
-        base.Knob(
-            "head_width",
-            0,
-            (0, 64, 256, 1280),
-            "channels before the average; 0 is four times the last stage's",
-            low=0,
-        ),
-        base.activation_knob(
-            ("relu6", "relu", "silu", "hard_silu"), "function after each inner norm"
-        ),
-        images.ZERO_INIT,
-        images.DROPOUT,
-        images.AUGMENT,
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

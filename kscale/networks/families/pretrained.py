@@ -31,11 +31,29 @@ from kscale.task.tasks import Task
 
 
 def _network(
-    task: Task, *, backbone: str, tuned: str, side: int, weights: str, dropout: float
+    task: Task,
+    *,
+    backbone: str = base.knob(
+        "mobilenet_v2_1.0",
+        tuple(NETWORKS),
+        "network of keras.applications, with its alpha",
+    ),
+    tuned: str = base.knob("head", ("head", "all"), "what is trained"),
+    side: int = base.knob(
+        0, (0, *SIDES), "pixels of a side that images are resized to; 0 suits the image"
+    ),
+    weights: str = base.knob(
+        "imagenet",
+        ("imagenet", "none"),
+        "where the backbone starts: imagenet, none or a file",
+        shapes=False,
+        is_open=True,
+    ),
+    dropout: float = DROPOUT,
 ) -> Blueprint:
     trunk = Backbone(
         backbone,
-        side_for(backbone, side, image_shape(task, "pretrained")),
+        side_for(backbone, side, image_shape(task)),
         tuned == "all",
         weights,
         task.inputs[0].scale,
@@ -51,30 +69,6 @@ FAMILY = base.Family(
     depth_counts="nothing (0): the backbone has it",
     width_counts="nothing: the backbone has it",
     kinds=("image",),
-    knobs=(
-        base.Knob(
-            "backbone",
-            "mobilenet_v2_1.0",
-            tuple(NETWORKS),
-            "network of keras.applications, with its alpha",
-        ),
-        base.Knob("tuned", "head", ("head", "all"), "what is trained"),
-        base.Knob(
-            "side",
-            0,
-            (0, *SIDES),
-            "pixels of a side that images are resized to; 0 suits the image",
-        ),
-        base.Knob(
-            "weights",
-            "imagenet",
-            ("imagenet", "none"),
-            "where the backbone starts: imagenet, none or a file",
-            shapes=False,
-            is_open=True,
-        ),
-        DROPOUT,
-    ),
     learning_rate=base.learning_rate_knob(1e-3, 1e-4, 1e-2),
     network=_network,
 )

@@ -6,20 +6,16 @@ stage halves the image of the stage before and doubles its channels. A block of
 four times the channels. `depth=1` builds the stem (the first convolution), one block a
 stage, the average over all positions, and the output layer.
 
-`stages=0` takes as many stages as leave 4 pixels or more to the last, at most 4. With a
-`pattern` the stages differ as in published networks: depth counts the blocks of the
-first stage, and the others have theirs in proportion, so that depth 3 with `3-4-6-3` is
-ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which leave a
-quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former from 96
-pixels on.
+With a `pattern` the stages differ as in published networks: depth counts the blocks of
+the first stage, and the others have theirs in proportion, so that depth 3 with
+`3-4-6-3` is ResNet-34. `stem="imagenet"` is a strided 7x7 convolution and a pool, which
+leave a quarter of the side; `"small"` is a 3x3 convolution; `"auto"` takes the former
+from 96 pixels on.
 
 `norm="pre"` normalizes and activates the input of each convolution and leaves the sums
 as they are, which trains deep networks best (He et al. 2016). `norm="post"` normalizes
 after each convolution and adds before the last activation, as the ResNets of
 `keras.applications` do: stride in the first convolution of a block, epsilon 1.001e-5.
-With `zero_init` each residual branch starts as nothing: its last convolution starts
-from 0, or with `norm="post"` the scale of its last norm (Goyal et al. 2017). A
-spectrogram is an image of one channel. `augment` changes images at random in training.
 
 Example:
 
@@ -32,13 +28,12 @@ Example:
 5018
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer
 from kscale.networks.families import base, images
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 4
@@ -47,51 +42,41 @@ _EPSILON = 1.001e-5
 
 
 class _Style(NamedTuple):
-    """Knobs that all blocks of a network share."""
+    """What all blocks of a network share."""
 
     block: str
     norm: str
     activation: str
-    bias: bool
     zero_init: bool
-
-    def convolution(
-        self,
-        filters: Count,
-        kernel: int,
-        strides: int,
-        name: str,
-        inputs: tuple[str, ...] = (),
-        initializer: str = "he_normal",
-    ) -> bp.Conv2D:
-        return bp.Conv2D(
-            filters,
-            kernel,
-            strides,
-            use_bias=self.bias,
-            initializer=initializer,
-            name=name,
-            inputs=inputs,
-        )
-
-    def normalized(self, before: str = "", after: str = "") -> list[Layer]:
-        return images.normalized(self.activation, before, after, _EPSILON)
+    convolution: Callable[..., bp.Layer]
+    normalized: Callable[..., list[bp.Layer]]
 
 
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    stages: int,
-    pattern: str,
-    stem: str,
-    dropout: float,
-    augment: str,
-    **of_blocks: Any,
-) -> Blueprint:
-    shape = images.image_shape(task, "resnet")
-    style = _Style(**of_blocks)
+    depth: int = base.depth_knob(
+        2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"
+    ),
+    width: bp.Count = base.width_knob(32, 512, "channels of the first stage"),
+    block: str = base.knob(
+        "basic", ("basic", "bottleneck"), "what a block consists of"
+    ),
+    norm: str = base.knob("pre", ("pre", "post"), "where blocks normalize"),
+    stages: int = images.STAGES,
+    pattern: str = base.knob("equal", _PATTERNS, "blocks of the stages in proportion"),
+    stem: str = base.knob(
+        "auto", ("auto", "small", "imagenet"), "what reads the image"
+    ),
+    activation: str = base.activation_knob(
+        ("relu", "gelu", "silu"), "function after each norm"
+    ),
+    bias: bool = base.knob(False, (False, True), "whether convolutions have biases"),
+    zero_init: bool = images.ZERO_INIT,
+    dropout: float = images.DROPOUT,
+    augment: str = images.AUGMENT,
+) -> bp.Blueprint:
+    shape = images.image_shape(task)
     if stem == "auto":
         stem = "imagenet" if images.is_large(shape) else "small"
     side = min(shape[:2]) // (4 if stem == "imagenet" else 1)
@@ -100,6 +85,14 @@ def _network(
     else:
         depths = blocks_in_proportion(depth, pattern)
         images.check_stages(stages, len(depths), f"pattern={pattern}")
+    style = _Style(
+        block,
+        norm,
+        activation,
+        zero_init,
+        convolution=partial(bp.Conv2D, use_bias=bias, initializer="he_normal"),
+        normalized=partial(images.normalized, activation, epsilon=_EPSILON),
+    )
     layers = images.image_layers(task, augment) + _stem(width, stem, style)
     for stage, blocks in enumerate(depths):
         # A basic block of the first stage has an input of the shape of its output.
@@ -127,47 +120,44 @@ def blocks_in_proportion(depth: int, pattern: str) -> list[int]:
     return [(2 * depth * part + parts[0]) // (2 * parts[0]) for part in parts]
 
 
-def _stem(width: Count, stem: str, style: _Style) -> list[Layer]:
+def _stem(width: bp.Count, stem: str, style: _Style) -> list[bp.Layer]:
+    norm = style.normalized("stem/") if style.norm == "post" else []
     if stem == "small":
-        layers: list[Layer] = [style.convolution(width, 3, 1, "stem/conv")]
-    else:
-        convolution = style.convolution(width, 7, 2, "stem/conv")
-        layers = [
-            bp.ZeroPad2D(3, name="stem/pad"),
-            replace(convolution, padding="valid"),
-        ]
-    if style.norm == "post":
-        layers += style.normalized("stem/")
-    if stem == "imagenet":
-        layers.append(bp.ZeroPad2D(1, name="stem/pool_pad"))
-        layers.append(bp.MaxPool2D(3, strides=2, name="stem/pool"))
-    return layers
+        return [style.convolution(width, 3, name="stem/conv"), *norm]
+    return [
+        bp.ZeroPad2D(3, name="stem/pad"),
+        style.convolution(width, 7, 2, padding="valid", name="stem/conv"),
+        *norm,
+        bp.ZeroPad2D(1, name="stem/pool_pad"),
+        bp.MaxPool2D(3, strides=2, name="stem/pool"),
+    ]
 
 
 def _block(
-    filters: Count, strides: int, projects: bool, style: _Style
-) -> tuple[Layer, ...]:
+    filters: bp.Count, strides: int, projects: bool, style: _Style
+) -> tuple[bp.Layer, ...]:
     """A residual block; the input is projected where the shape changes, then added."""
-    if style.block == "basic":
-        kernels: list[tuple[Count, int]] = [(filters, 3), (filters, 3)]
-    else:
+    kernels: list[tuple[bp.Count, int]] = [(filters, 3), (filters, 3)]
+    if style.block == "bottleneck":
         kernels = [(filters, 1), (filters, 3), (4 * filters, 1)]
-    last, is_pre = len(kernels), style.norm == "pre"
+    (outputs, _), last, is_pre = kernels[-1], len(kernels), style.norm == "pre"
     layers = style.normalized(after="1") if is_pre else []
-    shortcut, entry = BODY_INPUT, ("activation1" if is_pre else BODY_INPUT,)
+    shortcut, entry = bp.BODY_INPUT, "activation1" if is_pre else bp.BODY_INPUT
     if projects:
         shortcut = "shortcut/conv"
-        layers.append(style.convolution(kernels[-1][0], 1, strides, shortcut, entry))
+        layers.append(
+            style.convolution(outputs, 1, strides, name=shortcut, inputs=(entry,))
+        )
     if projects and not is_pre:
         shortcut = "shortcut/norm"
         layers.append(bp.BatchNorm(epsilon=_EPSILON, name=shortcut))
     for i, (outputs, kernel) in enumerate(kernels, 1):
-        inputs, step = (entry, strides) if i == 1 else ((), 1)
-        is_zero = is_pre and style.zero_init and i == last
-        start = "zeros" if is_zero else "he_normal"
-        layers.append(
-            style.convolution(outputs, kernel, step, f"conv{i}", inputs, start)
-        )
+        more: dict[str, Any] = {}
+        if i == 1:
+            more = {"strides": strides, "inputs": (entry,)}
+        elif i == last and is_pre and style.zero_init:
+            more = {"initializer": "zeros"}
+        layers.append(style.convolution(outputs, kernel, name=f"conv{i}", **more))
         if i < last:
             layers += style.normalized(after=f"{i + is_pre}")
     if is_pre:
@@ -187,24 +177,6 @@ FAMILY = base.Family(
     depth_counts="blocks of a stage",
     width_counts="channels of the first stage",
     kinds=("image", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 5, 7, 9, 18), "residual blocks a stage"),
-        base.width_knob(32, 512, "channels of the first stage"),
-        base.Knob(
-            "block", "basic", ("basic", "bottleneck"), "what a block consists of"
-        ),
-        base.Knob("norm", "pre", ("pre", "post"), "where blocks normalize"),
-        images.STAGES,
-        base.Knob("pattern", "equal", _PATTERNS, "blocks of the stages in proportion"),
-        base.Knob(
-            "stem", "auto", ("auto", "small", "imagenet"), "what reads the image"
-        ),
-        base.activation_knob(("relu", "gelu", "silu"), "function after each norm"),
-        base.Knob("bias", False, (False, True), "whether convolutions have biases"),
-        images.ZERO_INIT,
-        images.DROPOUT,
-        images.AUGMENT,
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

@@ -3,9 +3,7 @@
 Depth counts stacked LSTM or GRU layers, width the units of a layer in one direction.
 `depth=1` builds one such layer between the input and the output layer. A sequence is
 read as it is, a spectrogram frame by frame, tokens through an embedding, an image row
-by row: the pixels of a row are the features of one step. Padding is id 0; it changes no
-state and is never averaged. `vocabulary` is the number of the most frequent ids that
-have features of their own; all others share one id.
+by row: the pixels of a row are the features of one step. Padding changes no state.
 
 `bidirectional` reads from both ends and joins the two outputs. `pooling="mean"`
 averages the states of all positions, `pooling="last"` takes the state after the whole
@@ -28,29 +26,37 @@ Example:
 from dataclasses import replace
 
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat
 from kscale.networks.families import base, tokens
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    cell: str,
-    bidirectional: bool,
-    residual: bool,
-    dropout: float,
-    vocabulary: int,
-    embedding_width: int,
-    token_dropout: float,
-    pooling: str,
-) -> Blueprint:
-    item = base.only_input(task, "rnn")
+    depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
+    width: bp.Count = base.width_knob(64, 2048, "units of a layer, one way"),
+    cell: str = base.knob("lstm", ("lstm", "gru"), "kind of recurrent layer"),
+    bidirectional: bool = base.knob(
+        False, (False, True), "whether both ends are read from"
+    ),
+    residual: bool = base.knob(
+        True,
+        (False, True),
+        "whether layers from the second on are normalized and added to",
+    ),
+    dropout: float = base.share_knob(
+        0.1,
+        (0.0, 0.1, 0.2, 0.3, 0.5),
+        "share of each layer's outputs dropped in training",
+    ),
+    vocabulary: int = tokens.VOCABULARY,
+    embedding_width: int = tokens.EMBEDDING_WIDTH,
+    token_dropout: float = tokens.TOKEN_DROPOUT,
+    pooling: str = base.knob("mean", ("mean", "last"), "how states become one vector"),
+) -> bp.Blueprint:
+    item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, "rnn"
+        task, vocabulary, width, embedding_width, token_dropout
     )
     mask = ("mask",) if layers else ()
     if item.kind == "image":
@@ -62,7 +68,7 @@ def _network(
         layers += _with_dropout(replace(layer, inputs=(entry, *mask)), dropout)
     if rest > 1:
         body = _body(layer, mask, residual, dropout)
-        layers.append(Repeat(body, rest - 1, name="deeper"))
+        layers.append(bp.Repeat(body, rest - 1, name="deeper"))
     if residual and depth > 1:
         layers.append(bp.LayerNorm(name="norm"))
     entry = layers[-1].name if layers else entry
@@ -78,16 +84,16 @@ def _network(
 
 def _body(
     layer: bp.Recurrent, mask: tuple[str, ...], residual: bool, dropout: float
-) -> tuple[Layer, ...]:
-    read = "norm" if residual else BODY_INPUT
+) -> tuple[bp.Layer, ...]:
+    read = "norm" if residual else bp.BODY_INPUT
     layers = _with_dropout(replace(layer, inputs=(read, *mask)), dropout)
     if not residual:
         return tuple(layers)
-    add = bp.Add(name="add", inputs=(BODY_INPUT, layers[-1].name))
+    add = bp.Add(name="add", inputs=(bp.BODY_INPUT, layers[-1].name))
     return (bp.LayerNorm(name="norm"), *layers, add)
 
 
-def _with_dropout(layer: Layer, rate: float) -> list[Layer]:
+def _with_dropout(layer: bp.Layer, rate: float) -> list[bp.Layer]:
     return [layer, *base.dropped(rate, f"{layer.name}/dropout")]
 
 
@@ -97,30 +103,6 @@ FAMILY = base.Family(
     depth_counts="stacked recurrent layers",
     width_counts="units of a layer, one way",
     kinds=("tokens", "image", "sequence", "spectrogram"),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8), "stacked recurrent layers"),
-        base.width_knob(64, 2048, "units of a layer, one way"),
-        base.Knob("cell", "lstm", ("lstm", "gru"), "kind of recurrent layer"),
-        base.Knob(
-            "bidirectional", False, (False, True), "whether both ends are read from"
-        ),
-        base.Knob(
-            "residual",
-            True,
-            (False, True),
-            "whether layers from the second on are normalized and added to",
-        ),
-        base.share_knob(
-            "dropout",
-            0.1,
-            (0.0, 0.1, 0.2, 0.3, 0.5),
-            "share of each layer's outputs dropped in training",
-        ),
-        tokens.VOCABULARY,
-        tokens.EMBEDDING_WIDTH,
-        tokens.TOKEN_DROPOUT,
-        base.Knob("pooling", "mean", ("mean", "last"), "how states become one vector"),
-    ),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 1e-2),
     network=_network,
 )

@@ -1,9 +1,13 @@
-"""What families for tokens share: how many ids are known, and their embedding."""
+"""What families for tokens share: how many ids are known, and their embedding.
+
+`vocabulary` is the number of the most frequent ids that have features of their own; all
+others share one id. `embedding_width` is the number of features of an id. Padding is
+id 0; it is neither read nor averaged.
+"""
 
 from kscale.errors import SpecError
-from kscale.networks.blueprint import Embedding, KnownTokens, Layer, PaddingMask
+from kscale.networks.blueprint import Count, Embedding, KnownTokens, Layer, PaddingMask
 from kscale.networks.families import base
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)
@@ -28,25 +32,20 @@ def vocabularies_for(task: Task) -> tuple[base.Value, ...]:
     return (*(n for n in _VOCABULARIES if low <= n < high), 0)
 
 
-VOCABULARY = base.Knob(
-    "vocabulary",
+VOCABULARY = base.knob(
     0,
     (*_VOCABULARIES, 0),
     "most frequent ids that are kept apart; 0 is all of the data's",
     low=0,
     suited=vocabularies_for,
+    name="vocabulary",
 )
 
-EMBEDDING_WIDTH = base.Knob(
-    "embedding_width",
-    0,
-    (0, 8, 16, 32, 64, 128),
-    "features of a token; 0 is the width",
-    low=0,
+EMBEDDING_WIDTH = base.knob(
+    0, (0, 8, 16, 32, 64, 128), "features of a token; 0 is the width", low=0
 )
 
 TOKEN_DROPOUT = base.share_knob(
-    "token_dropout",
     0.3,
     (0.0, 0.1, 0.3, 0.5),
     "share of tokens dropped in training, all their features at once",
@@ -58,7 +57,6 @@ def embedded(
     vocabulary: int,
     width: Count,
     name: str,
-    family: str,
     stddev: float = Embedding.stddev,
 ) -> list[Layer]:
     """Layers from the ids of an input to `(length, width)`; the last is an embedding.
@@ -66,7 +64,6 @@ def embedded(
     Args:
         vocabulary: Most frequent ids that have features of their own; 0 is all ids.
         name: Name of the embedding.
-        family: Name of the family, for errors.
         stddev: Spread that the embedding starts with.
     """
     if not 0 < vocabulary < item.vocabulary:
@@ -76,8 +73,8 @@ def embedded(
         return [every]
     if not item.unknown:
         raise SpecError(
-            f"`vocabulary` of {family} must be 0 or {item.vocabulary:,} and more, the "
-            f"ids of {item.name!r}, but got vocabulary={vocabulary}: ids of this data "
+            f"`vocabulary` must be 0 or {item.vocabulary:,} and more, the ids of "
+            f"{item.name!r}, but got vocabulary={vocabulary}: ids of this data "
             "are in no order of frequency and none stands for those left out."
         )
     if vocabulary <= item.unknown:
@@ -98,7 +95,6 @@ def masked_embeddings(
     width: Count,
     embedding_width: int,
     dropout: float,
-    family: str,
     stddev: float = Embedding.stddev,
 ) -> list[Layer]:
     """The layer `mask` and the embeddings of tokens; nothing for other inputs.
@@ -115,7 +111,7 @@ def masked_embeddings(
     features = embedding_width or width
     return [
         PaddingMask(name="mask", inputs=(item.name,)),
-        *embedded(item, vocabulary, features, "embeddings", family, stddev),
+        *embedded(item, vocabulary, features, "embeddings", stddev),
         *base.dropped(dropout, "embeddings/dropout", positions=True),
     ]
 

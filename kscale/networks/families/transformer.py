@@ -7,14 +7,13 @@ one block between the embeddings and the average over all tokens that are not pa
 and the output layer.
 
 Every input of tokens is embedded; the sum of the embeddings and of those of the
-positions enters the first block. Padding is id 0 of the first input; it is never read.
-`vocabulary` is the number of the most frequent ids of each input that have features of
-their own; all others share one id. `norm="pre"` normalizes the inputs of attention and
-of the dense layers, and the output of the last block (Xiong et al. 2020);
-`norm="post"` normalizes sums, and the embeddings, as BERT. `shared` gives all blocks
-the same weights and `embedding_width` makes token embeddings narrower, as in ALBERT
-(Lan et al. 2019): then depth adds FLOPs and no weights. `pooling="first"` reads the
-first position through a dense tanh layer, BERT's pooler (Devlin et al. 2018).
+positions enters the first block. Padding is that of the first input. `norm="pre"`
+normalizes the inputs of attention and of the dense layers, and the output of the last
+block (Xiong et al. 2020); `norm="post"` normalizes sums, and the embeddings, as BERT.
+`shared` gives all blocks the same weights and `embedding_width` makes token embeddings
+narrower, as in ALBERT (Lan et al. 2019): then depth adds FLOPs and no weights.
+`pooling="first"` reads the first position through a dense tanh layer, BERT's pooler
+(Devlin et al. 2018).
 
 Example:
 
@@ -26,30 +25,31 @@ Example:
 46882
 """
 
-from typing import Any
-
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, tokens
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    norm: str,
-    dropout: float,
-    vocabulary: int,
-    embedding_width: int,
-    token_dropout: float,
-    positions: int,
-    pooling: str,
-    **of_blocks: Any,
-) -> Blueprint:
+    depth: int = base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
+    width: bp.Count = base.width_knob(64, 2048, "features of a position"),
+    heads: int = encoder.HEADS,
+    mlp_ratio: int = encoder.MLP_RATIO,
+    activation: str = encoder.ACTIVATION,
+    norm: str = base.knob("pre", ("pre", "post"), "where sums are normalized"),
+    dropout: float = encoder.DROPOUT,
+    shared: bool = base.knob(False, (False, True), "whether all blocks share weights"),
+    vocabulary: int = tokens.VOCABULARY,
+    embedding_width: int = tokens.EMBEDDING_WIDTH,
+    token_dropout: float = tokens.TOKEN_DROPOUT,
+    positions: int = base.knob(
+        0, (0,), "rows of the position table; 0 is the length", low=0
+    ),
+    pooling: str = base.knob("mean", ("mean", "first"), "how tokens become one vector"),
+) -> bp.Blueprint:
     length = task.inputs[0].shape[0]
     if any(item.shape != (length,) for item in task.inputs):
         raise SpecError(
@@ -69,9 +69,8 @@ def _network(
     layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
     if embedding_width:
         layers.append(bp.Dense(width, name="embeddings/project"))
-    layers += encoder.encoder(
-        depth, width, norm=norm, dropout=dropout, mask=("mask",), **of_blocks
-    )
+    mask, of_blocks = ("mask",), (heads, mlp_ratio, activation, dropout)
+    layers += encoder.encoder(depth, width, *of_blocks, norm, shared, mask)
     if pooling == "mean":
         pooled = (layers[-1].name, "mask")
         layers.append(bp.GlobalAveragePool(positions=True, name="pool", inputs=pooled))
@@ -81,17 +80,17 @@ def _network(
 
 
 def _embeddings(
-    task: Task, width: Count, vocabulary: int, positions: int
-) -> list[Layer]:
+    task: Task, width: bp.Count, vocabulary: int, positions: int
+) -> list[bp.Layer]:
     """The sum of the embeddings of all inputs and of the positions; the mask."""
     ids = task.inputs[0].name
-    layers: list[Layer] = [
+    layers: list[bp.Layer] = [
         bp.PaddingMask(name="mask", inputs=(ids,)),
         bp.Positions(name="positions", inputs=(ids,)),
     ]
     summands = [f"embeddings/{item.name}" for item in task.inputs]
     for item, name in zip(task.inputs, summands, strict=True):
-        layers += tokens.embedded(item, vocabulary, width, name, "transformer")
+        layers += tokens.embedded(item, vocabulary, width, name)
     summands.append("embeddings/positions")
     return [
         *layers,
@@ -106,23 +105,7 @@ FAMILY = base.Family(
     depth_counts="encoder blocks",
     width_counts="features of a position",
     kinds=("tokens",),
-    knobs=(
-        base.depth_knob(2, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-        base.width_knob(64, 2048, "features of a position"),
-        encoder.HEADS,
-        encoder.MLP_RATIO,
-        encoder.ACTIVATION,
-        base.Knob("norm", "pre", ("pre", "post"), "where sums are normalized"),
-        encoder.DROPOUT,
-        base.Knob("shared", False, (False, True), "whether all blocks share weights"),
-        tokens.VOCABULARY,
-        tokens.EMBEDDING_WIDTH,
-        tokens.TOKEN_DROPOUT,
-        base.Knob(
-            "positions", 0, (0,), "rows of the position table; 0 is the length", low=0
-        ),
-        base.Knob("pooling", "mean", ("mean", "first"), "how tokens become one vector"),
-    ),
     learning_rate=base.learning_rate_knob(1e-3, 2e-4, 5e-3),
     network=_network,
+    takes_several=True,
 )

@@ -11,8 +11,6 @@ pixels a side, 4 for 28 or 32. An image that the patch does not divide gets zero
 borders, as a convolution with padding `same` does. `pooling="mean"` averages all
 patches, which needs no class token (Beyer et al. 2022, arXiv 2205.01580);
 `pooling="token"` puts a learned position first and reads only that, as the paper does.
-A spectrogram is an image of one channel. `augment` changes images at random in
-training.
 
 Example:
 
@@ -24,13 +22,9 @@ Example:
 13770
 """
 
-from typing import Any
-
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base, encoder, images
-from kscale.networks.layer_costs import Count
 from kscale.task.tasks import Task
 
 _MOST_PATCHES = 64
@@ -43,15 +37,21 @@ _POSITIONS = 0.5
 def _network(
     task: Task,
     *,
-    depth: int,
-    width: Count,
-    patch: int,
-    dropout: float,
-    pooling: str,
-    augment: str,
-    **of_blocks: Any,
-) -> Blueprint:
-    shape = images.image_shape(task, "vit")
+    depth: int = base.depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
+    width: bp.Count = base.width_knob(64, 2048, "features of a patch"),
+    patch: int = base.knob(
+        0, (0, 2, 4, 8, 16, 32), "side of a patch in pixels; 0 suits the image", low=0
+    ),
+    heads: int = encoder.HEADS,
+    mlp_ratio: int = encoder.MLP_RATIO,
+    activation: str = encoder.ACTIVATION,
+    dropout: float = encoder.DROPOUT,
+    pooling: str = base.knob(
+        "mean", ("mean", "token"), "how patches become one vector"
+    ),
+    augment: str = images.AUGMENT,
+) -> bp.Blueprint:
+    shape = images.image_shape(task)
     if patch > max(shape[:2]):
         raise SpecError(
             f"`patch <= {max(shape[:2])}`, the longer side of the image, must hold, "
@@ -62,7 +62,7 @@ def _network(
         *images.image_layers(task, augment),
         *_patches(shape, width, patch or patch_for(shape), is_token),
         *base.dropped(dropout),
-        *encoder.encoder(depth, width, dropout=dropout, **of_blocks),
+        *encoder.encoder(depth, width, heads, mlp_ratio, activation, dropout),
         bp.First(name="first")
         if is_token
         else bp.GlobalAveragePool(positions=True, name="pool"),
@@ -71,10 +71,10 @@ def _network(
 
 
 def _patches(
-    shape: tuple[int, ...], width: Count, patch: int, has_token: bool
-) -> list[Layer]:
+    shape: tuple[int, ...], width: bp.Count, patch: int, has_token: bool
+) -> list[bp.Layer]:
     number = _patches_in(shape, patch)
-    layers: list[Layer] = [
+    layers: list[bp.Layer] = [
         bp.Conv2D(width, patch, strides=patch, name="patches/project"),
         bp.Reshape((number, -1), name="patches"),
     ]
@@ -116,25 +116,6 @@ FAMILY = base.Family(
     depth_counts="encoder blocks",
     width_counts="features of a patch",
     kinds=("image", "spectrogram"),
-    knobs=(
-        base.depth_knob(4, (1, 2, 3, 4, 6, 8, 12, 24), "encoder blocks"),
-        base.width_knob(64, 2048, "features of a patch"),
-        base.Knob(
-            "patch",
-            0,
-            (0, 2, 4, 8, 16, 32),
-            "side of a patch in pixels; 0 suits the image",
-            low=0,
-        ),
-        encoder.HEADS,
-        encoder.MLP_RATIO,
-        encoder.ACTIVATION,
-        encoder.DROPOUT,
-        base.Knob(
-            "pooling", "mean", ("mean", "token"), "how patches become one vector"
-        ),
-        images.AUGMENT,
-    ),
     learning_rate=base.learning_rate_knob(2e-3, 2e-4, 5e-3),
     network=_network,
 )

@@ -130,6 +130,7 @@ class Head:
         kind: Key of the record in `HEADS`.
         title: The kind as people name it: `real values`.
         nouns: One output and several: `class`, `classes`.
+        stratum: What every part has its share of.
         constant_words: What the baseline always answers: `the mean`.
 
     Labels:
@@ -141,7 +142,7 @@ class Head:
         counts: Of `labels` and the number of outputs, how often each output is right;
             None if outputs have no names, but values. Networks learn values of mean 0
             and deviation 1, and no others with `label_smoothing`.
-        strata: Of `labels`, groups of examples of which every part gets its share.
+        strata: Of `labels`, the number of the stratum of each example.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
@@ -169,6 +170,7 @@ class Head:
     kind: str
     title: str
     nouns: tuple[str, str]
+    stratum: str
     constant_words: str
 
     least_outputs: int

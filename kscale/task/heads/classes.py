@@ -125,6 +125,7 @@ CLASSES = Head(
     kind="classes",
     title="classes",
     nouns=("class", "classes"),
+    stratum="class",
     constant_words="the most frequent class",
     least_outputs=2,
     dtype="int32",

@@ -100,6 +100,7 @@ LABELS = Head(
     kind="labels",
     title="labels",
     nouns=("label", "labels"),
+    stratum="label (an example counts for its rarest)",
     constant_words="the labels that most examples have",
     least_outputs=2,
     dtype="int32",

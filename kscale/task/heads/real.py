@@ -70,6 +70,7 @@ REAL = Head(
     kind="real",
     title="real values",
     nouns=("value", "values"),
+    stratum="range of values",
     constant_words="the mean",
     least_outputs=1,
     dtype="float32",

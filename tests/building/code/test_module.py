@@ -58,7 +58,7 @@ def test_only_the_kinds_of_columns_that_there_are_are_told(
         (Number("a", 1.0, 0.0),) * numbers, (Category("b", ("u", "v")),) * words
     )
     columns = Input("columns", "vector", (item.features,))
-    text = words_of_input(columns, item, "X").text
+    text = words_of_input(columns, item, "X", {})
     assert text.partition(": ")[2].startswith(said)
 
 

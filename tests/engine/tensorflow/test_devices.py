@@ -3,18 +3,18 @@
 import pytest
 import tensorflow as tf
 
-from kscale.engine.tensorflow.devices import make_strategy, replicas_of
+from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import SpecError
 
 
 def test_a_strategy_is_made_once() -> None:
     assert make_strategy("one") is make_strategy("one")
-    assert replicas_of(make_strategy("one")) == 1
+    assert make_strategy("one").num_replicas_in_sync == 1
 
 
 def test_auto_mirrors_over_all_gpus_and_changes_nothing_without_any() -> None:
     gpus = tf.config.list_logical_devices("GPU")
-    assert replicas_of(make_strategy("auto")) == max(len(gpus), 1)
+    assert make_strategy("auto").num_replicas_in_sync == max(len(gpus), 1)
     if not gpus:
         assert make_strategy("auto") is tf.distribute.get_strategy()
 

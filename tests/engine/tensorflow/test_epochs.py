@@ -12,9 +12,9 @@ from warm_python import WarmPython
 from kscale.building.models import Schedule
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.compiling import make_optimizer
 from kscale.engine.tensorflow.epochs import is_worth_compiling
 from kscale.engine.tensorflow.placing import network_target
-from kscale.engine.tensorflow.schedule import make_optimizer
 from kscale.networks.families import find_family
 
 RECIPE = Recipe(epochs=4, batch_size=64)
@@ -31,7 +31,7 @@ from tuning.made_data import digits, made_loop, run_epochs, weights_of
 from kscale.data.loading import load_dataset
 from kscale.networks.families import find_family
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.devices import make_strategy, replicas_of
+from kscale.engine.tensorflow.devices import make_strategy
 
 spec = find_family("cnn").spec(depth=1, width=8)
 recipe = Recipe(epochs=4, batch_size=64)
@@ -41,7 +41,7 @@ for name in ("none", "one", "mirrored"):
     losses = run_epochs(loop, [recipe.order(1257, 1, epoch) for epoch in range(2)])
     outputs = loop.predict(digits().validation.inputs)[0]["label"]
     found[name] = {
-        "replicas": replicas_of(loop.strategy),
+        "replicas": loop.strategy.num_replicas_in_sync,
         "losses": losses,
         "weights": weights_of(loop).tolist(),
         "outputs": outputs.ravel().tolist(),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from data.tables import write_csv
+from reports.made_runs import summary_of
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tuning.made_data import digits
 
@@ -307,6 +308,7 @@ def test_a_baseline_is_no_part_of_the_folders_name(mine: Any) -> None:
 
 
 def test_json_compares_it_with_the_recommended_row(run: Run) -> None:
+    assert "present model: " in summary_of(run)
     document = run.to_json()
     found, best = document["present"], document["recommended"]
     assert found["name"] == "mine.keras" and found["over_budget"]

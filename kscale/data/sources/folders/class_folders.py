@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.sources.folders.walking import Names, Walk
+from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError
 from kscale.text import listed
 
@@ -155,9 +156,10 @@ def missing_classes(layout: ClassFolders, word: str) -> list[str]:
     for part in layout.parts:
         found, folder = {*layout.labels(part)}, layout.folder(part)
         if found - known:
+            name = min(found - known)
             raise DataError(
-                f"{folder} has the class {min(found - known)!r}, which {train} lacks. "
-                f"Add {word} of it there, or remove it."
+                f"{folder} has the class {name!r}, which {train} lacks. Add {word} of "
+                f"it there, or remove it.{alike_hint(name, sorted(known))}"
             )
         if known - found:
             missing = listed(sorted(map(repr, known - found)), SHOWN)

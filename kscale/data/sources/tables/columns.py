@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -49,6 +49,7 @@ class ColumnCounts:
         values: Different cells, up to some number.
         compared: Filled cells above the last that was looked up in `values`.
         is_counter: Whether each cell is one more than the cell above.
+        decimal: Mark before fractions, where `forms` leave it open; empty if unknown.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ColumnCounts:
     values: set[str] = field(default_factory=set)
     compared: int = 0
     is_counter: bool = True
+    decimal: str = ""
     _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
@@ -136,15 +138,11 @@ class ColumnCounts:
         """Words of a filled cell, on average."""
         return self.words / max(1, self.filled)
 
-    def form(self, decimal: str) -> NumberForm:
-        """The form of the numbers; a mark decides where points and commas are unclear.
-
-        Raises:
-            DataError: The form is unclear, and no mark is given.
-        """
+    @property
+    def form(self) -> NumberForm:
+        """The form of the numbers."""
         by_mark = {form.decimal: form for form in self.forms}
-        mark = decimal if self.comma else "."
-        if len(by_mark) > 1 and not mark and self.comma:
+        if len(by_mark) > 1 and self.comma and not self.decimal:
             cell, line = self.comma
             whole, part = (f"{number:.12g}" for _, number in readings(cell))
             raise DataError(
@@ -152,19 +150,21 @@ class ColumnCounts:
                 f"decimal=. (--decimal .) for {whole}, decimal=, (--decimal ,) for "
                 f"{part}."
             )
+        mark = self.decimal if self.comma else "."
         return by_mark.get(mark) or next(iter(by_mark.values()))
 
-    def reading(self, decimal: str) -> str:
+    @property
+    def reading(self) -> str:
         """A sentence on numbers that are not written plainly; else empty."""
-        form, found = self.form(decimal), []
+        found = []
         if self.example:
-            cell, line = (self.comma if len(self.forms) > 1 else None) or self.example
-            first, *others = sorted(readings(cell), key=lambda each: each[0] != form)
-            found.append(f"{cell!r} in line {line} is {first[1]:.12g}")
-            if len(self.forms) > 1 and self.comma:
-                other, number = others[0]
-                mark = f"decimal={other.decimal} (--decimal {other.decimal})"
-                found[-1] += f" (with {mark} it is {number:.12g})"
+            is_unclear = len(self.forms) > 1 and self.comma
+            cell, line = (self.comma if is_unclear else None) or self.example
+            numbers = dict(readings(cell))
+            found.append(f"{cell!r} in line {line} is {numbers.pop(self.form):.12g}")
+            for form, number in numbers.items() if is_unclear else ():
+                mark = f"decimal={form.decimal} (--decimal {form.decimal})"
+                found[0] += f" (with {mark} it is {number:.12g})"
         if self.missing:
             found.append("{!r} in line {} is missing".format(*self.missing))
         says = f"{self.title} is read as numbers: {', and '.join(found)}."
@@ -183,7 +183,7 @@ class ColumnRole(NamedTuple):
     is_warning: bool = False
 
 
-def role_of(column: ColumnCounts, decimal: str, is_text: bool = False) -> ColumnRole:
+def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     """The role of a column, of text if the user says so."""
     name = column.title
     if is_text or (
@@ -199,7 +199,7 @@ def role_of(column: ColumnCounts, decimal: str, is_text: bool = False) -> Column
         if column.is_counter and _INDEX.fullmatch(column.name):
             sentence = f"{name} is left out: it counts the rows."
             return ColumnRole("left out", sentence, is_warning=True)
-        return ColumnRole("number", column.reading(decimal))
+        return ColumnRole("number", column.reading)
     return _of_words(column)
 
 
@@ -244,24 +244,22 @@ def _hint(column: ColumnCounts) -> str:
     return ""
 
 
-def survey(file: CsvFile) -> dict[str, ColumnCounts]:
-    """Counts over all columns of a file."""
+def survey(file: CsvFile, decimal: str | None) -> dict[str, ColumnCounts]:
+    """Counts over all columns of a file.
+
+    The mark before fractions is that of columns which leave no choice. Where commas
+    stand between cells, hardly anybody writes them before fractions.
+    """
     columns = {name: ColumnCounts(name, f"Column {name!r}") for name in file.columns}
     for name in file.unnamed:
         columns[name].title = f"The unnamed column {file.columns.index(name) + 1}"
     for lines, cells in file.chunks():
         for name, below in cells.items():
             columns[name].add(below, lines)
-    return columns
-
-
-def decimal_of(file: CsvFile, columns: Mapping[str, ColumnCounts]) -> str:
-    """The mark before fractions that other columns show; empty if they show none.
-
-    Where commas stand between cells, hardly anybody writes them before fractions.
-    """
     numeric = [column for column in columns.values() if column.is_numeric]
     shown = {f.decimal for each in numeric for f in each.forms if len(each.forms) == 1}
-    if not shown and file.delimiter == ",":
-        return "."
-    return shown.pop() if len(shown) == 1 else ""
+    usual = "." if file.delimiter == "," else ""
+    mark = decimal or ("".join(shown) if len(shown) == 1 else "" if shown else usual)
+    for column in numeric:
+        column.decimal = mark
+    return columns

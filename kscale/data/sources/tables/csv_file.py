@@ -12,23 +12,19 @@ from typing import BinaryIO, NamedTuple, cast
 
 from kscale.data.sources.tables.cells import is_number
 from kscale.errors import DataError
+from kscale.text import listed
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 """Ends of the names of files that are read as tables."""
 
 _DELIMITERS = ",;\t|"
 _CHUNK = 4096  # rows
+_HEAD = 2**16  # bytes that show whether a file is a table
 _GZIP = b"\x1f\x8b"
 
 
 class CsvRow(NamedTuple):
-    """The cells of one row, without the spaces around them.
-
-    Args:
-        line: Line of the file where the row begins, counted from 1.
-        cells: As many as there are columns, unless there is an error.
-        error: Why the row cannot be used.
-    """
+    """The stripped cells of a row with its first line, or why it cannot be used."""
 
     line: int
     cells: tuple[str, ...]
@@ -96,14 +92,21 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def looks_like_table(path: Path) -> bool:
+    """Whether a file of another name has two first rows of as many cells."""
+    with opened(path) as file:
+        head = file.read(_HEAD)
+    lines = head[: head.rfind(b"\n") + 1].decode("utf-8-sig", "replace").splitlines()
+    if b"\0" in head or "\ufffd" in "".join(lines):
+        return False
+    tables = ([*islice(csv.reader(lines, delimiter=d), 2)] for d in _DELIMITERS)
+    return any(len(t) == 2 and len(t[0]) == len(t[1]) > 1 for t in tables)
+
+
 def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
     """UTF-8 as text, without a byte order mark at the start of a file.
 
-    Args:
-        data: A line of a file, or the whole file.
-        path: The file, for the message.
-        line: Number of the line.
-        before: Bytes of the file before the data.
+    The data is a file, or its line of a number, with bytes before it.
     """
     try:
         return data.decode("utf-8-sig" if before == 0 else "utf-8")
@@ -132,7 +135,8 @@ def refusing_unreadable(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}.") from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None)
+        reason = reason or "it is damaged, or its end is missing"
         raise DataError(f"{path} cannot be read: {reason}.") from error
 
 
@@ -153,10 +157,10 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
                 yield line, tuple(map(str.strip, cells))
             line = reader.line_num + 1
     except csv.Error as error:
-        remedy = "A quote may be missing, or one in a cell may not be doubled."
+        what = "a quote may be missing, or one in a cell may not be doubled"
         if "new-line character" in str(error):
-            remedy = "Save the file with line ends of LF or CRLF; a CR alone is none."
-        raise DataError(f"{path}:{line} cannot be read: {error}. {remedy}") from error
+            what = "save the file with line ends of LF or CRLF; a CR alone is none"
+        raise DataError(f"{path}:{line} cannot be read: {what}.") from error
 
 
 def _header(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -174,14 +178,16 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
+    places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
+    numbers = [name for name in columns if is_number(name)]
+    fractions = [name for name in numbers if not name.isdecimal()]
+    if fractions or (numbers == [*columns] and columns not in places):
+        raise DataError(
+            f"The first line of {path} must name the columns, but it holds numbers: "
+            f"{listed(fractions or numbers, 4)}. Write a line of names above it."
+        )
     twice = [name for place, name in enumerate(columns) if name in columns[:place]]
     if twice:
         raise DataError(
             f"The first line of {path} names the column {twice[0]!r} twice; rename one."
-        )
-    places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
-    if all(map(is_number, columns)) and columns not in places:
-        raise DataError(
-            f"The first line of {path} must name the columns, but it holds only "
-            f"numbers: {', '.join(columns[:4])}... Write a line of names above it."
         )

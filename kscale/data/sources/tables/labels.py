@@ -12,6 +12,7 @@ from kscale.data.raw import RawArray
 from kscale.data.readers.table_files import TableColumn, not_a_number
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm, is_number
 from kscale.data.sources.tables.columns import ColumnCounts
+from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError, unknown_name
 from kscale.task.heads.base import SEPARATOR
 from kscale.text import listed
@@ -29,13 +30,10 @@ LabelSet = frozenset[str]
 
 
 class Label(NamedTuple):
-    """What to predict of a table.
+    """What to predict: a column, or columns of 0 and 1 that are one target.
 
-    Args:
-        name: Name of the target.
-        columns: The column of the target, or several of 0 and 1, one for each label.
-        kind: `classes`, `labels` (several may be true) or `numbers` if the user named
-            the kind.
+    The kind is `classes`, `labels` (several may be true) or `numbers` if the user named
+    it.
     """
 
     name: str
@@ -66,13 +64,8 @@ LabelParts = Mapping[PartName, LabelCells]
 
 
 class LabelArrays(NamedTuple):
-    """Labels of a target as arrays.
-
-    Args:
-        arrays: By part.
-        notes: Sentences on the kind of target that was chosen.
-        names: Names of the outputs 0, 1, ..., unless the arrays hold names.
-    """
+    """Labels of a target by part, notes on its kind, and names of its outputs unless
+    the arrays hold them."""
 
     arrays: dict[PartName, RawArray]
     notes: list[str]
@@ -84,18 +77,12 @@ def chosen_labels(
 ) -> tuple[Label, ...]:
     """The targets that a user asked for, or the one column with a usual name.
 
-    Args:
-        columns: All columns.
-        asked: Names of columns, with `:classes`, `:labels` or `:numbers` for their
-            kind. Several columns of 0 and 1 are one target as `a,b,c:labels`.
-        where: Name of the file, for the message.
+    A column may be asked for with its kind, and several of 0 and 1 as one target.
 
     Example:
 
     >>> chosen_labels(["size", "Class"], [], "a.csv")
     (Label(name='Class', columns=('Class',), kind=''),)
-    >>> chosen_labels(["size", "price"], ["price:numbers"], "a.csv")
-    (Label(name='price', columns=('price',), kind='numbers'),)
     >>> chosen_labels(["size", "red", "old"], ["red,old:labels"], "a.csv")
     (Label(name='labels', columns=('red', 'old'), kind='labels'),)
     """
@@ -135,16 +122,9 @@ def _asked(columns: Sequence[str], name: str) -> Label:
     return Label("labels", tuple(several), kind)
 
 
-def label_arrays(
-    label: Label, parts: LabelParts, column: ColumnCounts, decimal: str
-) -> LabelArrays:
-    """Labels of each part, and the kind of target that was chosen.
-
-    Args:
-        label, parts: What to predict, and its cells by part.
-        column: Counts over the first column of the label in the training part.
-        decimal: Mark before the fraction of numbers; empty if unclear.
-    """
+def label_arrays(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
+    """Labels of each part; the counts of the first column in the training part tell
+    numbers."""
     if len(label.columns) > 1:
         note = (
             f"{label.name} are the columns {listed(label.columns)}: several may be 1."
@@ -153,7 +133,7 @@ def label_arrays(
         return _of_sets(label, parts, sets, label.columns, note)
     cells = parts["train"].columns[label.name]
     if label.kind != "labels" and (label.kind or not are_label_sets(cells)):
-        return _of_column(label, parts, column, decimal)
+        return _of_column(label, parts, column)
     sets = {
         part: [*map(label_set, each.columns[label.name])]
         for part, each in parts.items()
@@ -165,7 +145,8 @@ def label_arrays(
         + (f"; {blank:,} rows have none." if blank else ".")
         + ("" if label.kind else f" With {label.name}:classes each cell is a class.")
     )
-    if {name.lower() for name in names} <= _TRUE | _FALSE:
+    are_single = all(len(each) < 2 for each in sets["train"])
+    if are_single and {name.lower() for name in names} <= _TRUE | _FALSE:
         raise DataError(
             f"{parts['train'].path}: {label.name} is one label that is true or not, as "
             f"two classes are: say label={label.name}:classes, or name all columns of "
@@ -233,9 +214,10 @@ def _of_sets(
         array = np.zeros((len(each), len(names)), np.int8)
         for row, labels in enumerate(each):
             if unknown := labels - places.keys():
+                found = min(unknown)
                 raise DataError(
-                    f"{parts[part].path}: {label.name} has the label {min(unknown)!r}, "
-                    f"which {path} lacks."
+                    f"{parts[part].path}: {label.name} has the label {found!r}, which "
+                    f"{path} lacks.{alike_hint(found, names)}"
                 )
             array[row, [places[label] for label in labels]] = 1
         where = f"{parts[part].path}: {label.name}"
@@ -243,16 +225,14 @@ def _of_sets(
     return LabelArrays(arrays, [note], names)
 
 
-def _of_column(
-    label: Label, parts: LabelParts, column: ColumnCounts, decimal: str
-) -> LabelArrays:
+def _of_column(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
     """Numbers to predict, or a class in each cell."""
     name = label.name
     for each in parts.values():
         each.refuse_blank(name, [cell in BLANKS for cell in each.columns[name]])
     numbers = None
     if label.kind == "numbers" or (column.is_numeric and label.kind != "classes"):
-        form = column.form(decimal) if column.is_numeric else NumberForm()
+        form = column.form if column.is_numeric else NumberForm()
         numbers = _numbers(label, parts, form)
     if numbers is None or (not label.kind and _are_ids(numbers["train"])):
         return _classes(label, parts, numbers is not None)
@@ -260,7 +240,7 @@ def _of_column(
         each.refuse_blank(name, np.isnan(numbers[part]).tolist())
     other = f" With the label {name}:classes each is a class."
     is_whole = not label.kind and bool((numbers["train"] % 1 == 0).all())
-    notes = [column.reading(decimal)] if column.is_numeric else []
+    notes = [column.reading] if column.is_numeric else []
     note = f"{name} holds numbers, which are predicted as such."
     return LabelArrays(
         {

@@ -4,7 +4,11 @@ import re
 from pathlib import Path
 
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.sources.tables.csv_file import is_table, refusing_unreadable
+from kscale.data.sources.tables.csv_file import (
+    is_table,
+    looks_like_table,
+    refusing_unreadable,
+)
 from kscale.errors import DataError
 
 Files = dict[PartName, Path]
@@ -21,43 +25,47 @@ _WORDS: dict[str, PartName] = {
 _PART = re.compile(
     rf"(.*[^a-z])?({'|'.join(_WORDS)})(\.[ct]sv(?:\.gz)?)", re.IGNORECASE
 )
-_END = re.compile(r"\.[ct]sv(\.gz)?$", re.IGNORECASE)
 
 
 def csv_parts(path: Path) -> Files | None:
-    """Files by part, if the path is a CSV file or a folder of parts; else None.
+    """Files by part, if the path is a table or a folder of parts; else None.
 
     A folder holds `train.csv` and may hold `validation.csv` and `test.csv`. Beside
     `NAME_train.csv` may lie `NAME_validation.csv` and `NAME_test.csv`. Any other file
     is a training part.
     """
     if path.is_dir():
-        files = _parts_in(path, "", is_folder=True)
+        files = _parts_in(path, "")
         return files if "train" in files else None
-    if not is_table(path):
+    is_unknown = path.suffix.lower() != ".npz" and path.is_file()
+    if not is_table(path) and not (is_unknown and looks_like_table(path)):
         return None
+    part, prefix = _part_and_prefix(path)
+    beside = _parts_in(path.parent, prefix, path) if part == "train" else {}
+    return {"train": path, **beside}
+
+
+def _part_and_prefix(path: Path) -> tuple[PartName | None, str]:
     known = _PART.fullmatch(path.name)
-    if known is None or _WORDS[known[2].lower()] != "train":
-        return {"train": path}
-    found = _parts_in(path.parent, known[1] or "", is_folder=False)
-    return {**found, "train": path}
+    return (_WORDS[known[2].lower()], known[1] or "") if known else (None, "")
 
 
-def _parts_in(folder: Path, prefix: str, is_folder: bool) -> Files:
+def _parts_in(folder: Path, prefix: str, train: Path | None = None) -> Files:
+    """Files of one prefix, besides a training part that is known."""
     files: Files = {}
     with refusing_unreadable(folder):
         beside = sorted(folder.iterdir()) if folder.is_dir() else []
     for file in beside:
-        known = _PART.fullmatch(file.name)
-        if known is None or (known[1] or "") != prefix or not file.is_file():
+        part, its_prefix = _part_and_prefix(file)
+        if part is None or its_prefix != prefix or not file.is_file():
             continue
-        part = _WORDS[known[2].lower()]
-        if part in files and (is_folder or part != "train"):
+        if part in files:
             raise DataError(
                 f"{folder} must have one file for the {part} part, but it has "
                 f"{files[part].name} and {file.name}; move one elsewhere."
             )
-        files[part] = file
+        if not (train and part == "train"):
+            files[part] = file
     return {part: files[part] for part in PART_NAMES if part in files}
 
 
@@ -69,7 +77,7 @@ def table_name(path: Path) -> str:
     >>> table_name(Path("data/adult_train.csv.gz")), table_name(Path("train.tsv"))
     ('adult', 'train')
     """
-    known = _PART.fullmatch(path.name)
-    if known is not None and _WORDS[known[2].lower()] == "train" and known[1]:
-        return known[1].rstrip("_-. ")
-    return _END.sub("", path.name)
+    part, prefix = _part_and_prefix(path)
+    if part == "train" and prefix:
+        return prefix.rstrip("_-. ")
+    return re.sub(r"\.[ct]sv(\.gz)?$", "", path.name, flags=re.IGNORECASE)

@@ -28,7 +28,6 @@ from kscale.data.sources.tables.cells import NotANumber
 from kscale.data.sources.tables.columns import (
     ColumnCounts,
     ColumnRole,
-    decimal_of,
     role_of,
     survey,
 )
@@ -63,16 +62,15 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     labels = chosen_labels(train.columns, options.label, train.path.name)
     asked = [column for label in labels for column in label.columns]
     lacking = _without_labels(files, asked)
-    counts = survey(train)
-    decimal = options.decimal or decimal_of(train, counts)
-    found = _roles(train, counts, decimal, asked, options)
+    counts = survey(train, options.decimal)
+    found = _roles(train, counts, asked, options)
     used, warnings = _used(found, options)
     columns = tuple(
         TableColumn(
             column,
             name,
             found[column].role,
-            counts[column].form(decimal) if found[column].role == "number" else None,
+            counts[column].form if found[column].role == "number" else None,
         )
         for column, name in zip(used, safe_names(used), strict=True)
     )
@@ -80,7 +78,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     read = {p: _read(f, columns, asked, options.split_by) for p, f in files.items()}
     cells = {part: each.labels for part, each in read.items()}
     targets = {
-        label.name: label_arrays(label, cells, counts[label.columns[0]], decimal)
+        label.name: label_arrays(label, cells, counts[label.columns[0]])
         for label in labels
     }
     sentences = [each for each in found.values() if each.sentence]
@@ -130,7 +128,6 @@ def _without_labels(files: dict[PartName, CsvFile], asked: list[str]) -> list[st
 def _roles(
     file: CsvFile,
     counts: Mapping[str, ColumnCounts],
-    decimal: str,
     asked: Sequence[str],
     options: Options,
 ) -> dict[str, ColumnRole]:
@@ -141,7 +138,7 @@ def _roles(
         if name not in counts:
             raise DataError(unknown_name("column", name, counts))
     found = {
-        name: role_of(column, decimal, name in options.text)
+        name: role_of(column, name in options.text)
         for name, column in counts.items()
         if name not in left_out
     }

@@ -1,0 +1,197 @@
+"""How often does a report call luck a finding, and how weak may a finding be?
+
+Command: `python experiments/false_findings.py` (`--smoke`: a few repeats, a minute).
+Seeds 0, 1, ... of each case. Rows: `experiments/results/false_findings.jsonl`.
+
+Two parts. *Drawn*: the outputs of 12 networks are drawn, the best on the validation
+part is tested on as many other examples, and the report is made of their records.
+Classes get a logit of their label that is higher by the signal, among noise of
+deviation 1; so do labels; a value is the signal times the label and noise of deviation
+0.3. *Searched*: `kscale.tune` on 600 rows of 12 features, of which the first gives the
+class (`argmax(signal * x + Gumbel noise)`), two networks of 2 seeds as finalists.
+`says so` is the share of reports that say that nothing was learned.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.networks.families import find_family
+from kscale.reports.evidence import is_learned
+from kscale.reports.rows import make_report
+from kscale.runs.records import Evaluation, Record, Reference, Training
+from kscale.task.evaluation import evaluate, evaluate_test
+from kscale.task.objectives import task_objective
+from kscale.task.tasks import Target, Task
+
+OUTPUT = Path(__file__).parent / "results" / "false_findings.jsonl"
+NETWORKS = 12
+SIGNALS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
+SEARCHED = ((0.0, 40), (0.5, 10), (1.0, 10))  # signal, repeats
+CASES: tuple[tuple[str, int, str, tuple[float, ...]], ...] = (
+    ("classes", 3, "accuracy", ()),
+    ("classes", 2, "accuracy", ()),
+    ("classes", 2, "accuracy", (0.8, 0.2)),
+    ("classes", 3, "f1_score", ()),
+    ("classes", 10, "accuracy", ()),
+    ("labels", 4, "f1_score", ()),
+    ("real", 1, "root_mean_squared_error", ()),
+    ("real", 1, "mean_absolute_error", ()),
+)
+"""Kind of target, outputs, objective, and shares of the classes unless all alike."""
+
+Array = NDArray[Any]
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Count what the reports say, print a table, write the rows."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="a few repeats")
+    smoke = parser.parse_args().smoke
+    rows = []
+    for case in CASES[:: 3 if smoke else 1]:
+        for examples in (90,) if smoke else (40, 90, 360):
+            for signal in SIGNALS:
+                repeats = range(5 if smoke else 100)
+                said = [drawn(*case, examples, signal, seed) for seed in repeats]
+                rows.append(shown(f"drawn {case}", examples, signal, said))
+    for signal, number in SEARCHED[: 1 if smoke else None]:
+        said = [searched(signal, seed) for seed in range(1 if smoke else number)]
+        rows.append(shown("searched", 90, signal, said))
+    if not smoke:
+        OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def shown(case: str, examples: int, signal: float, said: list[bool]) -> Row:
+    """A row, printed."""
+    row = {
+        "case": case,
+        "test_examples": examples,
+        "signal": signal,
+        "repeats": len(said),
+        "says_so": sum(said),
+    }
+    print(*row.values(), sep="  ", flush=True)
+    return row
+
+
+def drawn(
+    kind: Any,
+    outputs: int,
+    name: str,
+    shares: tuple[float, ...],
+    examples: int,
+    signal: float,
+    seed: int,
+) -> bool:
+    """Whether the report of a search whose outputs are drawn says: nothing."""
+    rng = np.random.default_rng(seed)
+    target = Target("y", kind, outputs)
+    task = Task(Task.of("vector", (12,), values=1).inputs, (target,))
+    objective = task_objective(name, task)
+
+    def pairs(answer: Any) -> dict[str, tuple[Array, Array]]:
+        labels = labels_of(rng, target, examples, shares)
+        return {"y": (labels, answer(labels))}
+
+    def network(labels: Array) -> Array:
+        return outputs_of(rng, target, labels, shares, signal)
+
+    def constant(labels: Array) -> Array:
+        known = labels_of(rng, target, 400, shares)
+        return np.tile(target.head.constant(known, outputs), (len(labels), 1))
+
+    none = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
+    validation, test = pairs(constant), pairs(constant)
+    reference = partial(Reference, name="majority", **none)
+    records: list[Record] = [
+        reference(**scores(evaluate(objective, task, validation))),
+        reference(part="test", **vars(evaluate_test(objective, task, test))),
+    ]
+    trainings = []
+    for width in range(NETWORKS):
+        spec = find_family("mlp").spec(depth=1, width=8 * (width + 1))
+        given = {"y": (validation["y"][0], network(validation["y"][0]))}
+        found = scores(evaluate(objective, task, given))
+        about = {"key": f"{width}", "stage": "search", "job": width, "spec": spec}
+        size = {**none, "params": 1 + width, "learning_rate": 0.01, "epochs": 5}
+        trainings.append(Training(**about, **size, **found))
+    best = max(trainings, key=lambda item: objective.gain(item.score or 0.0, 0.0))
+    given = {"y": (test["y"][0], network(test["y"][0]))}
+    tested = vars(evaluate_test(objective, task, given))
+    trained = {"spec": best.spec, "learning_rate": 0.01, "epochs": 5}
+    records += [*trainings, Evaluation(**trained, **tested)]
+    run = {
+        "identity": {"families": ["mlp"], "objective": name},
+        "task": task.to_json(),
+        "data": {"name": "drawn", "validation": examples, "test": examples},
+    }
+    return is_learned(make_report(run, records)) is False
+
+
+def scores(found: Any) -> Row:
+    """What a record of the validation part holds."""
+    return {n: getattr(found, n) for n in ("score", "stderr", "examples", "metrics")}
+
+
+def labels_of(
+    rng: np.random.Generator, target: Target, number: int, shares: tuple[float, ...]
+) -> Array:
+    """Labels that are drawn, each label of several true of 3 examples in 10."""
+    if target.kind == "classes":
+        return rng.choice(target.outputs, number, p=shares or None)
+    if target.kind == "labels":
+        return (rng.random((number, target.outputs)) < 0.3).astype(np.int32)
+    return rng.normal(size=(number, 1))
+
+
+def outputs_of(
+    rng: np.random.Generator,
+    target: Target,
+    labels: Array,
+    shares: tuple[float, ...],
+    signal: float,
+) -> Array:
+    """What a network gives that knows as much of the labels as the signal says."""
+    if target.kind == "real":
+        return signal * labels + 0.3 * rng.normal(size=labels.shape)
+    noise = rng.normal(size=(len(labels), target.outputs))
+    if target.kind == "labels":
+        return target.head.activate(noise + signal * labels - 0.5)
+    logits = noise + signal * np.eye(target.outputs)[labels]
+    return target.head.activate(logits + (np.log(shares) if shares else 0.0))
+
+
+def searched(signal: float, seed: int) -> bool:
+    """Whether the report of a search says that nothing was learned."""
+    from kscale import tune
+
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(600, 12)).astype(np.float32)
+    y = np.argmax(signal * x[:, :3] + rng.gumbel(size=(600, 3)), axis=1)
+    with tempfile.TemporaryDirectory() as folder:
+        run = tune(
+            (x, y),
+            family="mlp",
+            max_params=2000,
+            trials=4,
+            epochs=5,
+            finalist_seeds=2,
+            seed=seed,
+            run=Path(folder) / "run",
+        )
+        return run.to_json()["learned"] is False
+
+
+if __name__ == "__main__":
+    main()

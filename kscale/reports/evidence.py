@@ -1,0 +1,240 @@
+"""Evidence: what the answers know more than a constant answer and a linear network.
+
+A search chooses the best of many scores on the validation part, so luck is part of
+them. The test part chose nothing: there every comparison is made, once it was used.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import groupby
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+from kscale.reports.cells import difference_text
+from kscale.reports.pairs import Pair, paired
+from kscale.reports.quality import SHORT_NAMES, number_text
+from kscale.reports.report import Report, Row
+from kscale.runs.records import MAJORITY, REFERENCES
+from kscale.task.heads import HEADS
+from kscale.task.objectives import shown_metrics
+from kscale.task.tasks import Target
+from kscale.text import printable
+
+_CHANCE = {"auc": 0.5, "r2_score": 0.0}
+"""What metrics come to where answers know nothing of an example, whatever they are."""
+
+_FAIR = {
+    *("accuracy", "top_5_accuracy", "label_accuracy", "auc", "r2_score", "loss"),
+    *("categorical_crossentropy", "root_mean_squared_error", "mean_squared_error"),
+}
+"""Metrics that no answers without knowledge bring above those of the constant answer.
+
+Others can be had for nothing: answers dealt at random have a higher macro F1 than the
+most frequent class, the median has a lower absolute error than the mean.
+"""
+
+_LUCK = 0.0125
+"""How often luck alone may pass for knowledge, by each of two ways of looking."""
+
+
+class Contrast(NamedTuple):
+    """An answer beside a baseline.
+
+    Args:
+        answer: `best`, `recommended`, or both.
+        baseline: The baseline.
+        pair: How far they are apart.
+        part: The part that was scored.
+        is_paired: Whether the error is that of the difference, example by example; else
+            as if they were scored on different examples, which is larger.
+    """
+
+    answer: str
+    baseline: Row
+    pair: Pair
+    part: str
+    is_paired: bool
+
+
+class Skill(NamedTuple):
+    """What an answer knows of a target, on the test part.
+
+    Args:
+        target: The target.
+        metric: A metric that is the same for all answers without knowledge.
+        value, stderr: The metric, and its standard error.
+        is_known: Whether the metric is above chance by more than luck gives.
+    """
+
+    target: Target
+    metric: str
+    value: float
+    stderr: float
+    is_known: bool
+
+
+def contrast(report: Report, answer: str, row: Row, baseline: Row) -> Contrast:
+    """A row beside a baseline, on the test part where both were tested."""
+    pair = paired(report, row, baseline)
+    if pair is not None:
+        return Contrast(answer, baseline, pair, "test", True)
+    scores = [(each.test_score, each.test_stderr) for each in (row, baseline)]
+    part, examples = "test", report.data.get("test")
+    if any(None in score for score in scores):
+        scores = [(each.score, each.stderr) for each in (row, baseline)]
+        part, examples = "validation", report.data.get("validation")
+    (mine, error), (its, other) = ((s or 0.0, e or 0.0) for s, e in scores)
+    number = examples if isinstance(examples, int) and examples > 0 else None
+    gain = report.objective.gain(mine, its)
+    pair = Pair(gain, math.hypot(error, other), number)
+    return Contrast(answer, baseline, pair, part, False)
+
+
+def contrasts_of(report: Report) -> list[Contrast]:
+    """Each answer beside the constant answer and every trained baseline."""
+    return [
+        contrast(report, name, row, baseline)
+        for name, row in report.answers
+        for baseline in report.baselines
+        if baseline.family not in (row.family, *REFERENCES[1:])
+    ]
+
+
+def skills_of(report: Report, row: Row) -> list[Skill]:
+    """What a row knows of each target, as far as records hold the metric."""
+    sure = NormalDist().inv_cdf(1 - _LUCK / len(report.targets))
+    found = []
+    for key, (target, metric) in shown_metrics(report.task, report.objective).items():
+        value, error = row.test_metrics.get(key), row.test_errors.get(key)
+        if metric.name in _CHANCE and value is not None and error is not None:
+            error = max(error, _luck_of_ranks(row, target))
+            is_known = value - _CHANCE[metric.name] > sure * error
+            found.append(Skill(target, metric.name, value, error, is_known))
+    return found
+
+
+def _luck_of_ranks(row: Row, target: Target) -> float:
+    """Standard error of the mean area under the curve where nothing is known (Mann &
+    Whitney 1947): a jackknife finds none in a few examples that are all in order."""
+    confusion = row.confusions.get(target.name)
+    if confusion is None:
+        return 0.0
+    number = row.tests[-1].examples
+    supports = [score.support for score in confusion.scores]
+    if confusion.is_exclusive and len(supports) == 2:
+        del supports[0]
+    counted = [n for n in supports if 0 < n < number]
+    squares = ((number + 1) / (12 * n * (number - n)) for n in counted)
+    return math.sqrt(sum(squares)) / max(len(counted), 1)
+
+
+def is_learned(report: Report) -> bool | None:
+    """Whether the best row is surely more than a constant answer; None if not known.
+
+    Either the answers are in order, by more than luck, or they are right more often
+    than the constant one. Where only the validation part was used, that must hold for
+    the best of as many networks as were trained.
+    """
+    best, constant = report.best, _constant(report)
+    if best is None:
+        return None
+    skills = skills_of(report, best)
+    parts = [part.name for _, part in report.objective.parts]
+    is_fair = {*(parts or [report.objective.name])} <= _FAIR
+    if any(skill.is_known for skill in skills):
+        return True
+    if constant is None or not is_fair:
+        return False if skills else None
+    found = contrast(report, "best", best, constant)
+    if found.part == "test":
+        return found.pair.is_clear and found.pair.gain > 0
+    sure = NormalDist().inv_cdf(1 - _LUCK / len(report.networks))
+    return found.pair.gain > sure * found.pair.stderr
+
+
+def _constant(report: Report) -> Row | None:
+    return next((row for row in report.rows if row.family == MAJORITY), None)
+
+
+def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """A sentence where nothing was learned, with its name."""
+    if (best := report.best) is None or is_learned(report) is not False:
+        return
+    heads = {target.kind: target.head for target in report.targets}
+    what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
+    texts, part = [], "test"
+    if (constant := _constant(report)) is not None:
+        found = contrast(report, "best", best, constant)
+        part = found.part
+        of = "" if part == "test" else f" of {len(report.networks)}"
+        if of or found.pair.gain <= 0 or not found.pair.is_clear:
+            texts.append(
+                f"the best network{of} is no better than always answering {what}"
+            )
+    for skill in skills_of(report, best):
+        of = f" of {printable(skill.target.name)}" * (len(report.targets) > 1)
+        texts.append(f"its answers{of} follow the labels no more than {_luck(skill)}")
+    name = "nothing was learned" if part == "test" else "nothing is learned so far"
+    yield name, f"on the {part} part {', and '.join(texts)}"
+
+
+def _luck(skill: Skill) -> str:
+    """What chance would give, beside what there is."""
+    is_share = skill.target.head.objectives[skill.metric].is_share
+    value, error = (number_text(x, is_share) for x in (skill.value, skill.stderr))
+    unit = " %" * is_share
+    chance = f"{(100 if is_share else 1) * _CHANCE[skill.metric]:g}{unit}"
+    name = SHORT_NAMES[skill.metric]
+    return f"chance would ({name} {value} ± {error}{unit}, by chance {chance})"
+
+
+def comparison_lines(report: Report) -> Iterator[tuple[str, str]]:
+    """A sentence on each answer beside the baselines, with its name."""
+    for answer, group in groupby(contrasts_of(report), lambda item: item.answer):
+        texts = [
+            f"{', '.join(_beside(report, item) for item in items)}, {where}"
+            for where, items in groupby(group, _where)
+        ]
+        yield f"{answer} against baselines", "; ".join(texts)
+
+
+def _beside(report: Report, item: Contrast) -> str:
+    name = _name(item.baseline)
+    text = difference_text(report, item.pair.gain, item.pair.stderr)
+    word, _, points = text.partition(" ")
+    if item.pair.is_clear:
+        return f"{word} than {name} {points}"
+    return f"not clearly {word} than {name} ({points})"
+
+
+def _where(item: Contrast) -> str:
+    number = "" if item.pair.examples is None else f"{item.pair.examples:,} "
+    same = "the same " if item.is_paired else "the "
+    also = ", which chose it" if item.part == "validation" else ""
+    return f"on {same}{number}{item.part} examples{also}"
+
+
+def _name(baseline: Row) -> str:
+    """A baseline in words."""
+    if baseline.family == MAJORITY:
+        return "a constant answer"
+    return f"the {printable(baseline.family)} baseline"
+
+
+def evidence_json(report: Report) -> dict[str, Any]:
+    """What is learned, and the comparisons, as plain data."""
+    return {
+        "learned": is_learned(report),
+        "comparisons": [
+            {
+                "answer": item.answer,
+                "baseline": item.baseline.family,
+                "part": item.part,
+                "gain": item.pair.gain,
+                "stderr": item.pair.stderr,
+                "is_paired": item.is_paired,
+                "is_clear": item.pair.is_clear,
+            }
+            for item in contrasts_of(report)
+        ],
+    }

@@ -17,7 +17,7 @@ from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import TEXT, RawArray, RawData, to_float32
 from kscale.data.readers.table_files import TableColumn, TextReader
 from kscale.data.sources.arrays import ArrayReader
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 from kscale.text import counted
 
@@ -52,8 +52,6 @@ def input_of(
         _check(array, first)
     if kind is None:
         kind = _kind_of(arrays, vocabulary)
-    elif kind not in INPUT_RANKS:
-        raise DataError(unknown_name("kind", kind, INPUT_RANKS))
     shape = _shape_of(first, kind)
     if kind == "tokens":
         return Input(name, kind, shape, _vocabulary_of(arrays, vocabulary))

@@ -101,7 +101,7 @@ def test_predictions_read_channels_first_and_last_and_tell_another_scale(
     assert "must have the shape (8, 12, 3), but" in other.error
     (tmp_path / "none.npy").write_text("no array")
     (none,) = reader.examples(tmp_path / "none.npy")
-    assert "none.npy holds Python objects, or no array at all" in none.error
+    assert "none.npy is no .npy or .npz file of arrays" in none.error
 
 
 WORDS = np.array(["ox", "ant", "cow", "bee"])

@@ -253,7 +253,7 @@ def test_examples_in_two_parts_are_reported_with_counts() -> None:
     arrays["x_test"][5:] += 1.0
     data = load_dataset({**arrays, "x_val": x[30:31], "y_val": Y[30:31]})
     assert data.warnings == (
-        "1 of 1 validation examples is also in the training part.",
+        "1 of 1 validation example is also in the training part.",
         "5 of 12 test examples are also in the training part.",
     )
     assert load_dataset((x, Y)).warnings == ()

@@ -256,8 +256,8 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
     if above := sum(objective.better(row.score, best.score) for row in single):
         rows = "1 row" if above == 1 else f"{above} rows"
         yield Note(
-            f"{rows} of the search scored above the best on a single seed; only "
-            "finalists, which have several, can be the best.",
+            f"{rows} of the search scored above the best with the seeds that chose "
+            "them; only finalists, trained from new ones, can be the best.",
             is_decisive=False,
         )
 

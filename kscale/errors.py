@@ -12,9 +12,11 @@
     └── MissingPackageError  (ImportError)   an optional package that is not installed
 """
 
+import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from textwrap import shorten
 
 
@@ -63,6 +65,31 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
+
+
+def missing_path(path: str | Path) -> str:
+    """The sentence for a path where nothing is, with the nearest that there is."""
+    near = _near_path(Path(path))
+    return f"There is no file {path}.{f' Did you mean {near}?' if near else ''}"
+
+
+def _near_path(path: Path) -> Path | None:
+    parent = path.parent if path.parent.is_dir() else _near_path(path.parent)
+    if parent is None or not os.access(parent, os.R_OK):
+        return None
+    names = {name.lower(): name for name in os.listdir(parent)}
+    near = get_close_matches(path.name.lower(), names, n=1)
+    return parent / names[near[0]] if near else None
+
+
+def cause_of(error: BaseException) -> str:
+    """What the system or an error says is wrong, without a number, a path or a dot."""
+    return getattr(error, "strerror", None) or sentence_of(error)
+
+
+def unwritable(path: str | Path, error: BaseException) -> str:
+    """The sentence for a file or folder that cannot be written."""
+    return f"{path} cannot be written: {cause_of(error)}."
 
 
 _MARKS = re.compile(

@@ -14,6 +14,7 @@ from kscale.errors import (
     KscaleError,
     ResultsError,
     unknown_name,
+    unwritable,
 )
 from kscale.networks.families import FAMILIES
 from kscale.reports.drawings import plot_report
@@ -133,19 +134,19 @@ class Run(RecordedRun):
             ResultsError: The suffix is none of these, or the file cannot be written.
         """
         path, report = Path(path), self.report(rank_by)
-        if path.suffix not in _SUFFIXES:
+        if path.suffix.lower() not in _SUFFIXES:
             raise ResultsError(
                 f"A report is written as {', '.join(_SUFFIXES)}, not {path.name!r}."
             )
         try:
-            if path.suffix == ".html":
+            if path.suffix.lower() == ".html":
                 page = report_html(report, code=self._code())
                 write_atomically(path, page.encode())
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 plot_report(report, path)
         except OSError as error:
-            raise ResultsError(f"{path} cannot be written: {error}.") from error
+            raise ResultsError(unwritable(path, error)) from error
         return path
 
     def write_logs(self) -> Path:
@@ -161,7 +162,7 @@ class Run(RecordedRun):
         try:
             return LogWriter(self).folder
         except OSError as error:
-            raise ResultsError(f"{self.folder} cannot be written: {error}.") from error
+            raise ResultsError(unwritable(self.folder, error)) from error
 
     def serve_board(self, port: int = 0) -> str:
         """Start TensorBoard on this run, for as long as this process lives.

@@ -14,10 +14,10 @@ _NUMBER = re.compile(
 _TIME = r"\s*(\d+(?:\.\d+)?(?:d|h|min|m|s))\s*"
 
 
-def _split(text: str | float) -> tuple[float, str]:
+def _split(text: str | float, form: str = "64, 500k, 1.5m or 5e6") -> tuple[float, str]:
     match = _NUMBER.fullmatch(str(text).lower())
     if match is None:
-        raise ValueError(f"{text!r} is not a number; write 5000000, 5e6, 5m or 500k.")
+        raise ValueError(f"{text!r} is not a number; write one as {form}.")
     number = float(match[1].replace("_", "").replace(",", ""))
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is not a finite number.")
@@ -42,6 +42,29 @@ def parse_count(text: str | float) -> int:
     if count < 1 or abs(count - round(count)) > 1e-6 * count:
         raise ValueError(f"a whole number of at least 1 must be given, not {text!r}.")
     return round(count)
+
+
+def parse_number(text: str, least: float, most: float = math.inf) -> float:
+    """A number of a range; whole where the least is whole.
+
+    Raises:
+        ValueError: The text is none.
+
+    Example:
+
+    >>> parse_number("12", 1), parse_number("0.5", 1e-9)
+    (12, 0.5)
+    """
+    is_whole = isinstance(least, int)
+    try:
+        number = int(text) if is_whole else float(text)
+    except ValueError:
+        number = math.nan
+    if least <= number <= most:
+        return number
+    kind = f"a whole number of at least {least:,}" if is_whole else "a number above 0"
+    end = f" and at most {most:,}" if most < math.inf else ""
+    raise ValueError(f"{kind}{end} must be given, not {text!r}.")
 
 
 def parse_bytes(text: str | float) -> int:
@@ -71,7 +94,7 @@ def parse_seconds(text: str | float) -> float:
     if re.fullmatch(f"(?:{_TIME})+", str(text).lower()):
         parts = re.findall(_TIME, str(text).lower())
     seconds = 0.0
-    for number, suffix in map(_split, parts):
+    for number, suffix in (_split(part, "90s, 5m or 1h30m") for part in parts):
         if suffix not in _SECONDS:
             raise ValueError(f"{text!r} ends in {suffix!r}; use s, m, h or d.")
         seconds += number * _SECONDS[suffix]

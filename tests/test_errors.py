@@ -1,9 +1,18 @@
 """One tree of errors, and the sentence for a name that nobody knows."""
 
+from pathlib import Path
+
 import pytest
 
 from kscale import errors
-from kscale.errors import KscaleError, TrialError, reason_of, unknown_name
+from kscale.errors import (
+    KscaleError,
+    TrialError,
+    missing_path,
+    reason_of,
+    unknown_name,
+    unwritable,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +69,19 @@ def test_a_reason_is_the_whole_sentence_that_says_it(text: str, sentence: str) -
 
 def test_an_error_without_words_is_named() -> None:
     assert reason_of(ValueError()) == "ValueError"
+
+
+def test_a_missing_path_names_the_nearest_there_is(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.csv").touch()
+    for wrong in ("data/trian.csv", "dat/train.csv", "data/TRAIN.CSV", "dtaa/train"):
+        near = f"Did you mean {tmp_path / 'data' / 'train.csv'}?"
+        assert near in missing_path(tmp_path / wrong)
+    assert missing_path(tmp_path / "x/y.npz").endswith("y.npz.")
+
+
+def test_the_system_says_why_without_a_number_or_another_path(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught:
+        (tmp_path / "nowhere" / ".partial").touch()
+    text = unwritable("front.svg", caught.value)
+    assert text == "front.svg cannot be written: No such file or directory."

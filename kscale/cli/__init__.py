@@ -3,13 +3,15 @@
 import errno
 import logging
 from importlib import import_module
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import click
 
 from kscale import __version__
 from kscale.cli.output import WarningLines
-from kscale.errors import KscaleError
+from kscale.errors import KscaleError, cause_of, unknown_name
 
 COMMANDS = {
     "data": "Show what kscale understands of data; nothing is trained.",
@@ -36,6 +38,13 @@ def load_command(name: str) -> click.Command:
     return command
 
 
+def _is_needed(error: ModuleNotFoundError) -> bool:
+    """Whether a module of kscale imports what is missing, and not a user's code."""
+    files = [frame.filename for frame in extract_tb(error.__traceback__)]
+    importers = [Path(name) for name in files if "importlib" not in name]
+    return importers[-1].is_relative_to(Path(__file__).parents[1])
+
+
 class _Group(click.Group):
     """Imports commands; makes one line of an error that kscale raises on purpose."""
 
@@ -46,6 +55,13 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name; None if there is none."""
         return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(unknown_name("command", args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -59,10 +75,18 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except KscaleError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if not _is_needed(error):
+                raise
+            raise click.ClickException(
+                f"kscale needs the package {error.name}, which is not installed here; "
+                "pip install . in kscale's source folder installs all that it needs."
+            ) from error
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            raise click.ClickException(f"{error}.") from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{cause_of(error)}.") from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)

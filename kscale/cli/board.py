@@ -4,7 +4,7 @@ from threading import Event
 
 import click
 
-from kscale.cli.options import opened, run_argument
+from kscale.cli.options import number, opened, run_argument
 from kscale.engine.tensorflow.starting import quiet_start
 
 
@@ -12,7 +12,7 @@ from kscale.engine.tensorflow.starting import quiet_start
 @run_argument
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=number(0, 65535),
     metavar="N",
     default=0,
     show_default="any that is free",

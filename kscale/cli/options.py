@@ -1,5 +1,6 @@
 """Options that several commands share: one meaning each, defined once."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import partial, reduce
@@ -13,7 +14,7 @@ from kscale.errors import KscaleError
 from kscale.networks.families import find_family
 from kscale.task.inputs import INPUT_RANKS
 from kscale.text import argument_texts
-from kscale.units import parse_bytes, parse_count, parse_seconds
+from kscale.units import parse_bytes, parse_count, parse_number, parse_seconds
 
 if TYPE_CHECKING:
     from kscale.data.dataset import Dataset
@@ -54,6 +55,18 @@ def _sides(text: str, most: int, what: str) -> tuple[int, ...]:
     return tuple(map(int, sides))
 
 
+def number(least: float, most: float = math.inf) -> Parsed:
+    """The type of a number of a range; of a whole one where the least is whole."""
+    return Parsed("n", lambda text: parse_number(text, least, most))
+
+
+def _path(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a path must be given, not an empty text.")
+    return text
+
+
+PATH = Parsed("path", _path)
 COUNT = Parsed("count", parse_count)
 BYTES = Parsed("bytes", parse_bytes)
 SECONDS = Parsed("time", parse_seconds)
@@ -184,7 +197,7 @@ def refuse_json_and_form(as_json: bool, form: str) -> None:
     refuse_if(as_json and form != "table", conflict)
 
 
-run_argument = click.argument("run", type=click.Path(file_okay=False), required=False)
+run_argument = click.argument("run", type=PATH, required=False)
 
 
 def opened(run: str | None) -> "Run":

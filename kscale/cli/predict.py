@@ -17,14 +17,14 @@ from kscale.text import counted, listed
 
 
 @click.command()
-@click.argument("run", type=click.Path(file_okay=False))
+@click.argument("run", type=options.PATH)
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @options.model_option
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=options.number(1),
     metavar="N",
     default=1,
     show_default=True,

@@ -31,7 +31,7 @@ from kscale.task.tasks import Task
 @click.option(
     "--keras-tuner",
     "project",
-    type=click.Path(file_okay=False),
+    metavar="FOLDER",
     help="A finished KerasTuner project to report on; needs --hypermodel.",
 )
 @click.option(

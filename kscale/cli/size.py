@@ -39,7 +39,7 @@ _OF_A_FILE = ("name", "shape", "as_json")
 )
 @click.option(
     "--classes",
-    type=click.IntRange(min=2),
+    type=options.number(2),
     metavar="N",
     help="Number of classes.  [default: as the data or the published network; 10 with "
     "--input]",

@@ -27,7 +27,7 @@ def asked(name: str, flag: str = "", **more: Any) -> options.Decorator:
     default, least = OPTIONS[name].default, LEAST.get(name)
     about: dict[str, Any] = {}
     if isinstance(least, int):
-        about |= {"type": click.IntRange(least), "metavar": "N"}
+        about |= {"type": options.number(least), "metavar": "N"}
     if isinstance(default, int | str) and not isinstance(default, bool):
         about |= {"default": default, "show_default": True}
     return options.described(name, TEXTS, flag, **about | more)
@@ -51,6 +51,7 @@ training_options = options.together(
 outcome_options = options.together(
     asked(
         "baseline",
+        type=options.PATH,
         metavar="FILE",
         help="Your present model (.keras), to compare with on the same data.",
     ),
@@ -59,7 +60,7 @@ outcome_options = options.together(
         is_flag=True,
         help="Also train that model anew, once, with the same recipe.",
     ),
-    asked("run", type=click.Path(file_okay=False)),
+    asked("run", type=options.PATH, metavar="FOLDER"),
 )
 
 
@@ -86,8 +87,8 @@ def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
 
 @click.command(short_help="Search depth and width within a budget.")
 @options.budget_options
-@asked("max_latency_ms", type=click.FloatRange(min=0, min_open=True), metavar="MS")
-@asked("latency_batch", type=click.IntRange(min=1), metavar="N")
+@asked("max_latency_ms", type=options.number(1e-9), metavar="MS")
+@asked("latency_batch", type=options.number(1), metavar="N")
 @options.data_option
 @options.data_options
 @asked(

@@ -12,7 +12,7 @@ from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, to_float32
 from kscale.data.sources.arrays import ArrayReader
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 
 _SIDES: dict[InputKind, str] = {
@@ -43,8 +43,6 @@ def input_of(
         _check(array, first)
     if kind is None:
         kind = _kind_of(arrays, vocabulary)
-    elif kind not in INPUT_RANKS:
-        raise DataError(unknown_name("kind", kind, INPUT_RANKS))
     shape = _shape_of(first, kind)
     if kind == "tokens":
         return Input(name, kind, shape, _vocabulary_of(arrays, vocabulary))

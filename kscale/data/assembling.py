@@ -25,6 +25,7 @@ from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
 from kscale.task.tasks import Input, Target, Task
+from kscale.text import counted
 
 _LEAST_EXAMPLES = 10
 
@@ -176,7 +177,8 @@ def _empty_texts(
         texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
         if sum(empty):
+            which = f"{sum(empty):,} of {counted(sum(map(len, texts)), 'text')}"
             yield (
-                f"{sum(empty):,} of {sum(map(len, texts)):,} texts hold no words: "
-                "nothing can be learned of them. Fill in or remove them."
+                f"{which} {'holds' if sum(empty) == 1 else 'hold'} no words: nothing "
+                "can be learned of such a text. Fill it in or remove it."
             )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from kscale.errors import DataError
+from kscale.errors import DataError, cause_of
 
 CHUNK_BYTES = 2**24
 """Most bytes that a pass over rows holds at once, but one row at least."""
@@ -124,7 +124,8 @@ def _lasting_folder() -> Iterator[str]:
         yield folder
     except OSError as error:
         raise DataError(
-            f"The data is larger than memory and {folder} cannot hold it: {error}."
+            f"The data is larger than memory and {folder} cannot hold it: "
+            f"{cause_of(error)}."
         ) from error
 
 

@@ -1,6 +1,5 @@
 """Columns of a table that hold the label itself, or name groups of rows."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.readers.table_files import TableReader
+from kscale.data.sources.tables.columns import GROUP
 
 _LEAST_ROWS = 20  # two unrelated columns of two values agree with odds of 2^-19
 _HEAD = 1000  # rows, enough to see that most columns are no label
@@ -18,10 +18,6 @@ _LEAST_GROUPS = 20
 _MOST_IN_GROUP = 100  # rows, on average
 _UNLIKE = 0.2  # of the unlike pairs that groups of chance have
 _EXPECTED = 20  # such pairs, for their lack to be no chance
-_GROUP = re.compile(
-    r"(?i:(.*[\W_])?(id|patient|subject|person|user|customer|client|speaker|household"
-    r"|group|session|device)([\W_].*)?)|.*[a-z]I[dD]"
-)
 
 
 def leak_warnings(
@@ -45,7 +41,7 @@ def leak_warnings(
                 "known before that is, leave it out with "
                 f"ignore={name} (--ignore {name})."
             )
-        elif is_cut and _GROUP.fullmatch(name):
+        elif is_cut and GROUP.fullmatch(name):
             codes = _codes(values)
             if any(_are_groups(codes, labels) for labels in targets.values()):
                 yield (
@@ -57,11 +53,13 @@ def leak_warnings(
 
 
 def _is_label(values: NDArray[Any], labels: NDArray[Any]) -> bool:
-    """Whether values and labels determine each other: one class for each value and one
+    """Whether values and a label determine each other: one class for each value and one
     value for each class; for real labels, a multiple and an offset."""
-    is_same = _is_one_to_one if labels.ndim == 1 else _is_multiple
-    return len(values) >= _LEAST_ROWS and all(
-        is_same(values[rows], labels[rows]) for rows in (slice(_HEAD), slice(None))
+    is_real = labels.dtype.kind == "f"
+    is_same = _is_multiple if is_real else _is_one_to_one
+    return len(values) >= _LEAST_ROWS and any(
+        all(is_same(values[rows], each[rows]) for rows in (slice(_HEAD), slice(None)))
+        for each in (labels[:, None] if labels.ndim == 1 else labels).T
     )
 
 
@@ -71,19 +69,25 @@ def _is_one_to_one(values: NDArray[Any], labels: NDArray[Any]) -> bool:
 
 
 def _is_multiple(values: NDArray[Any], labels: NDArray[Any]) -> bool:
-    if values.dtype.kind != "f" or not np.isfinite(values).all() or np.ptp(values) == 0:
+    if values.dtype.kind != "f" or not np.isfinite(values).all():
         return False
-    varying = labels[:, np.ptp(labels, axis=0) > 0].T.astype(float)
-    return any(abs(np.corrcoef(values, each)[0, 1]) > _EXACT for each in varying)
+    if np.ptp(values) == 0 or np.ptp(labels) == 0:
+        return False
+    return bool(abs(np.corrcoef(values, labels.astype(float))[0, 1]) > _EXACT)
 
 
 def _are_groups(codes: NDArray[np.int64], labels: NDArray[Any]) -> bool:
     """Whether two rows of one value have different classes far less often than any two
-    rows. Over pairs of rows, 1 less the quotient of the two is Cohen's kappa."""
+    rows (over pairs, 1 less the quotient is Cohen's kappa), or values less apart."""
     groups = int(codes.max()) + 1
-    is_few = groups < _LEAST_GROUPS or len(codes) > _MOST_IN_GROUP * groups
-    if is_few or labels.ndim > 1:
+    if groups < _LEAST_GROUPS or len(codes) > _MOST_IN_GROUP * groups:
         return False
+    if labels.ndim > 1:
+        sums = np.stack([np.bincount(codes, each) for each in labels.T], axis=1)
+        errors = labels - (sums / np.bincount(codes)[:, None])[codes]
+        free = len(codes) - groups
+        within = np.square(errors).sum(axis=0) / max(1, free)
+        return free >= _EXPECTED and bool((within <= _UNLIKE * labels.var(0)).all())
     pairs = _pairs(codes)
     expected = pairs * (1 - _pairs(labels) / _pairs(np.zeros_like(labels)))
     unlike = pairs - _pairs(_both(codes, labels))

@@ -12,15 +12,16 @@ class Options:
     """How a source is read; each source refuses the options it has no use for.
 
     Args:
-        kind: Kind of the inputs, where it should not be inferred.
+        kind: Kind of the inputs, where the guess is wrong: vector, image, tokens,
+            sequence or spectrogram.
         vocabulary: Most token ids, padding and unknown tokens included.
         label: Column to predict, as a name or with what it holds: NAME:classes,
             NAME:numbers, NAME:labels if several may be true; A,B,C:labels are columns
             of 0 and 1 that are one target.
         text: Column of text, read word by word.
         ignore: Column to leave out.
-        decimal: Mark before the fractions of numbers in a table, where 1,234 may be
-            thousands or a fraction.
+        decimal: Mark before fractions, a point (.) or a comma (,), where a table leaves
+            open what 1,234 is.
         split_by: Column whose equal values stay in one part; for files, a regular
             expression whose first group, or whole match, in their paths is that value.
         image_size: Size that images are brought to: 32, or 32x48 for height and width.

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+import msgspec
 
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.dataset import Dataset
@@ -18,8 +20,9 @@ from kscale.data.sources.streams import are_streams, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
+from kscale.text import argument_texts
 
 _OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
@@ -67,13 +70,18 @@ def load_dataset(
 
 def options_of(given: Mapping[str, Any]) -> Options:
     """Options by name; a single column may be given as text."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name, value in chosen.items():
-        if name not in Options.__dataclass_fields__:
-            known = Options.__dataclass_fields__
+    chosen, known = {}, get_type_hints(Options)
+    for name, value in given.items():
+        if name not in known:
             raise DataError(unknown_name("option of loading", name, known))
         if name in ("label", "text", "ignore") and isinstance(value, str):
-            chosen[name] = (value,)
+            value = (value,)
+        try:
+            if value is not None:
+                chosen[name] = msgspec.convert(value, known[name])
+        except msgspec.ValidationError as error:
+            wanted = argument_texts(Options)[name]
+            raise DataError(f"`{name}` cannot be {value!r}. {wanted}") from error
     return Options(**chosen)
 
 
@@ -149,8 +157,11 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
 def _path_of(source: str | Path) -> Path:
     """The path; a bare word that is no file is taken for an unknown name."""
     path = Path(source)
+    if isinstance(source, str) and not source.strip():
+        raise DataError("The name of the data is empty; give a name or a path.")
     if isinstance(source, str) and path.name == source and not path.suffix:
         known = unknown_name("data set", source, _NAMED)
         if not path.exists():
-            raise DataError(f"{known} Or give the path of a file or folder.")
+            near = missing_path(path).removeprefix(f"There is no file {path}.")
+            raise DataError(f"{known} Or give the path of a file or folder.{near}")
     return path

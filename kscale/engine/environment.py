@@ -1,8 +1,10 @@
 """What kscale runs on: versions, devices, memory, and what is missing."""
 
 import platform
+from configparser import ConfigParser
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -11,6 +13,8 @@ from packaging.requirements import Requirement
 
 from kscale.data.memory import free_bytes
 from kscale.units import format_bytes
+
+_SOURCE = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,10 @@ class Environment:
 
 def check_environment() -> Environment:
     """Versions, devices and memory of this process, and what is missing."""
-    packages: dict[str, str] = {"kscale": version("kscale")}
+    number, requirements = _distribution()
+    packages: dict[str, str] = {"kscale": number}
     problems = []
-    for text in requires("kscale") or []:
+    for text in requirements:
         wanted = Requirement(text)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
@@ -76,6 +81,19 @@ def check_environment() -> Environment:
         psutil.cpu_count() or 1,
         free_bytes(),
     )
+
+
+def _distribution() -> tuple[str, list[str]]:
+    """Version and requirements of kscale; of a folder that was never installed, those
+    in its setup.cfg."""
+    number = _installed("kscale")
+    if number:
+        return number, requires("kscale") or []
+    source = ConfigParser()
+    source.read(_SOURCE / "setup.cfg", encoding="utf-8")
+    wanted = source.get("options", "install_requires", fallback="").splitlines()
+    wanted = [text for text in wanted if text and not text.startswith("#")]
+    return f"is not installed; it runs from {_SOURCE}", wanted
 
 
 def _installed(name: str) -> str:

@@ -70,7 +70,7 @@ def plot_report(report: Report, path: Path) -> None:
     data = plot_data(report)
     shapes = [label(_LEFT, 14, data.title), *_shapes(data), *_legend(data)]
     height = _HEIGHT + _LEGEND_LINE * (len(data.answers) + 1)
-    if path.suffix == ".png":
+    if path.suffix.lower() == ".png":
         _paint(shapes, height, path)
         return
     paper = shape("rect", width="100%", height="100%", fill="#fff")

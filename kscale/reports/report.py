@@ -112,6 +112,19 @@ class Row(Outcome):
         """Standard errors of some metrics on the test part."""
         return _mean_of([test.metric_errors for test in self.tests])
 
+    @property
+    def by_seed(self) -> list[dict[str, Any]]:
+        """Score, standard error and test score of each training counted, with its seed;
+        the test score is None where it was not tested."""
+        tested = {test.seed: test.score for test in self.tests}
+        return [
+            {
+                **{name: getattr(each, name) for name in ("seed", "score", "stderr")},
+                "test_score": tested.get(each.seed),
+            }
+            for each in self.results
+        ]
+
     @cached_property
     def left_out(self) -> tuple[float, ...]:
         """The test score without each group of examples, the mean over the seeds

@@ -218,6 +218,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
         **{name: getattr(row, name) for name in ("family", "depth", "width")},
         "knobs": row.knobs,
         **{name: _finite(figure) for name, figure in _figures(row).items()},
+        "by_seed": row.by_seed,
         "metrics": dict(row.metrics),
         "test_metrics": dict(row.test_metrics),
     }

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from kscale.errors import ResultsError
+from kscale.errors import ResultsError, cause_of, unwritable
 from kscale.runs.records import Record, from_line, to_line
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,12 @@ def _read_lines(path: Path) -> Iterator[Record]:
             )
 
 
+def _missing(folder: Path) -> str:
+    named = Path("runs") / folder
+    hint = f" Did you mean {named}?" if named.is_dir() else ""
+    return f"there is no such folder.{hint}"
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """The content of `run.json`: identity, task, data, sessions.
 
@@ -61,11 +67,12 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ResultsError(
-            f"{folder} is no run folder: it has no {RUN_FILE}."
-        ) from error
+        why = f"it has no {RUN_FILE}."
+        if not folder.is_dir():
+            why = "it is a file." if folder.exists() else _missing(folder)
+        raise ResultsError(f"{folder} is no run folder: {why}") from error
     except (ValueError, OSError, RecursionError) as error:
-        raise ResultsError(f"{path} cannot be read: {error}.") from error
+        raise ResultsError(f"{path} cannot be read: {cause_of(error)}.") from error
     if not isinstance(data, dict) or not {"identity", "task", "data"} <= data.keys():
         raise ResultsError(f"{path} does not describe a run.")
     if data.get("format", FORMAT) not in READABLE:
@@ -106,7 +113,7 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
         except ResultsError:
             raise
         except (OSError, ValueError) as error:
-            raise ResultsError(f"{folder} cannot be written: {error}.") from error
+            raise ResultsError(unwritable(folder, error)) from error
         try:
             self._lock()
             self._claim(description)
@@ -182,7 +189,7 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
                 left = left[os.write(self._fd, left) :]
             os.fsync(self._fd)
         except OSError as error:
-            raise ResultsError(f"{self.folder} cannot be written: {error}.") from error
+            raise ResultsError(unwritable(self.folder, error)) from error
 
     def __exit__(self, *error: object) -> None:
         """Give the folder free."""

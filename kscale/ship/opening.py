@@ -13,14 +13,14 @@ import keras
 
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
-from kscale.errors import ExportError, ResultsError
+from kscale.errors import ExportError, ResultsError, reason_of, sentence_of
 from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
-from kscale.ship.model_files import cause_of
 from kscale.ship.packaging import package_model
 from kscale.task.tasks import Task
 
 _CUSTOM = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 
 
 def shipped_model(
@@ -124,3 +124,19 @@ def _reason_not_opened(path: Path, error: Exception, has_some: bool) -> str:
         f"again, or, if it has code of your own, {load}, custom_objects={{...}}) may "
         "open it."
     )
+
+
+def cause_of(error: Exception) -> str:
+    """The cause that Keras names at the end of a long error, and the layer it is in.
+
+    Example:
+
+    >>> cause_of(TypeError("config={...}.\\n\\nException encountered: units=-5"))
+    'units=-5'
+    """
+    text = reason_of(error) if isinstance(error, LookupError) else str(error)
+    *around, text = text.split("Exception encountered: ")
+    marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
+    cause = sentence_of(marked[1] if marked else text)
+    layer = _LAYER.search(around[-1]) if around else None
+    return f"{layer[1]} {layer[2]!r}: {cause}" if layer else cause

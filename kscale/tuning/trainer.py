@@ -18,7 +18,7 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import ResultsError, TrialError, reason_of
+from kscale.errors import ResultsError, TrialError, reason_of, unwritable
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
@@ -304,7 +304,7 @@ class RunningTraining:
         try:
             write(path, self.progress)
         except OSError as error:
-            raise ResultsError(f"{path} cannot be written: {error}.") from error
+            raise ResultsError(unwritable(path, error)) from error
         self._saved = time.monotonic()
 
     def finished(self, write: Write, outputs: Outputs, **changes: Any) -> Training:

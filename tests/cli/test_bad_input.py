@@ -24,6 +24,8 @@ USAGE = [
     [*LIMIT, "--set", "weights=none", "--weights", "none"],
     [*LIMIT, "--depth-knob", "layers"],
     [*LIMIT, "--width-knob", "units"],
+    *([*LIMIT, "--max-latency-ms", text] for text in ("0", "fast", "nan")),
+    *([*LIMIT, name, ""] for name in ("--run", "--baseline")),
 ]
 SIZE_USAGE = [
     [],
@@ -44,6 +46,8 @@ REFUSED = [
     ([*LIMIT, "--weights", "none"], "Unknown knob of mlp 'weights'"),
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
+    ([*LIMIT, "--run", "one.npz"], "A run is a folder, but one.npz is a file"),
+    ([*LIMIT, "--data", "on.npz"], "There is no file on.npz. Did you mean one.npz?"),
     ([*LIMIT, "--data", "diabetes", "--class-weights", "balanced"], "real values only"),
     (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),
     ([*LIMIT, "--data", "one.npz"], "class"),
@@ -59,7 +63,7 @@ for arguments in json.loads(sys.argv[1]):
     said, code = io.StringIO(), 0
     try:
         with contextlib.redirect_stderr(said):
-            main(["tune", *arguments, "--run", "left_behind"], prog_name="kscale")
+            main(["tune", "--run", "left_behind", *arguments], prog_name="kscale")
     except SystemExit as end:
         code = end.code
     found.append([code, said.getvalue()])
@@ -72,6 +76,7 @@ def test_wrong_usage_is_two(arguments: list[str]) -> None:
     done = CliRunner().invoke(main, ["tune", *arguments])
     assert done.exit_code == 2
     assert "Error: " in done.stderr and not done.stdout
+    assert "range" not in done.stderr and "float" not in done.stderr  # click's words
 
 
 @pytest.mark.parametrize("arguments", SIZE_USAGE, ids=" ".join)
@@ -108,7 +113,14 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["report", "nowhere"], "nowhere is no run folder"),
+        (["report", "nowhere"], "nowhere is no run folder: there is no such folder"),
+        (["report", "setup.cfg"], "setup.cfg is no run folder: it is a file"),
+        (["report", "kscale"], "kscale is no run folder: it has no run.json"),
+        (["data", "setup.cgf"], "no file setup.cgf. Did you mean setup.cfg?"),
+        (["data", "kscal/run.py"], "Did you mean kscale/run.py?"),
+        (["data", "README"], "Did you mean README.md?"),
+        (["data", "nowhere/a.csv"], "There is no file nowhere/a.csv.\n"),
+        (["data", ""], "The name of the data is empty"),
         (["size", "vgg99"], "Did you mean 'VGG"),
         (["size", "mlp", "--set", "depth=0"], "depth=0"),
         (
@@ -118,8 +130,16 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["families", "cnnn"], "Did you mean 'cnn'"),
     ],
 )
-def test_light_commands_refuse_in_one_line(arguments: list[str], text: str) -> None:
+def test_light_commands_refuse_in_one_line(
+    arguments: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert text in done.stderr
+
+
+def test_an_unknown_command_names_the_nearest() -> None:
+    done = CliRunner().invoke(main, ["tun", "--max-params", "5k"])
+    assert done.exit_code == 2 and "Did you mean 'tune'?" in done.stderr

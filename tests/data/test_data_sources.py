@@ -4,6 +4,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from shared_data import SHARED, needs
 
 from kscale.data.loading import load_dataset
 from kscale.data.sources.embedded import SOURCES, read
+from kscale.errors import DataError
 
 MNIST = SHARED / "data" / "mnist.npz"
 MADE = ["images", "vectors", "tokens"]
@@ -85,3 +87,24 @@ def test_looking_at_tasks_imports_nothing_heavy(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path / "a.npz")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label": 3},
+        {"ignore": ["a", 3]},
+        {"vocabulary": "many"},
+        {"memory": "1GB"},
+        {"kind": "video"},
+        {"decimal": ";"},
+        {"image_size": 32},
+    ],
+    ids=str,
+)
+def test_options_of_a_wrong_form_are_one_sentence(options: dict[str, Any]) -> None:
+    name, value = next(iter(options.items()))
+    with pytest.raises(DataError) as caught:
+        load_dataset("digits", **options)
+    assert str(caught.value).startswith(f"`{name}` cannot be {value!r}. ")
+    assert str(caught.value).endswith(".") and "Expected" not in str(caught.value)

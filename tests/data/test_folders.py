@@ -273,7 +273,7 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
 
 EXPECTED = "Expected is a folder for each class"
 BAD = {
-    "nothing": ((), {}, f"has no images .* but no files. {EXPECTED}"),
+    "nothing": ((), {}, f"has no images .*: it is empty. {EXPECTED}"),
     "no examples": (("a.csv", "b.csv", "c"), {}, "otherwise: 2 .csv, 1 without one"),
     "no classes": (("a.png", "b.png"), {}, f"has 2 images, but none in a .*{EXPECTED}"),
     "one class": (("a/1.png",), {}, "has only the class 'a'; at least two"),

@@ -55,7 +55,9 @@ def test_cells_with_a_stroke_are_labels(tmp_path: Path, label: str) -> None:
     assert target.class_names == ("old", "red", "round")
     assert data.train.targets["tags"].dtype == np.int32
     assert rows_of(data) == WANTED
-    assert any("3 labels" in note and "have none" in note for note in data.notes)
+    assert any(
+        "3 labels" in note and "10 rows without any" in note for note in data.notes
+    )
 
 
 def test_cells_with_a_stroke_are_classes_if_asked(tmp_path: Path) -> None:

@@ -49,6 +49,33 @@ def test_a_column_that_names_groups_of_one_label_is_reported(tmp_path: Path) -> 
     assert not warned(tmp_path, columns, *cells, split_by="patient_id")
 
 
+def test_a_column_that_is_one_of_several_labels_is_reported(tmp_path: Path) -> None:
+    old, red = RNG.integers(0, 2, (2, 200))
+    words, codes = np.where(old, "aged", "new"), 5 - 2 * red
+    noise = RNG.integers(0, 2, 200)
+    columns = ["w", "n", "z", "old", "red"]
+    found = warned(
+        tmp_path, columns, words, codes, noise, old, red, label="old,red:labels"
+    )
+    assert [each[:10] for each in found] == ["Column 'w'", "Column 'n'"]
+
+
+def test_a_column_that_names_groups_of_like_values_is_reported(tmp_path: Path) -> None:
+    person = RNG.permutation(np.repeat(np.arange(60), 5))
+    price = (RNG.normal(0, 9, 60)[person] + RNG.normal(0, 1, 300)).round(3)
+    other = RNG.permutation(person)
+    found = warned(tmp_path, ["person", "user_id", "y"], person, other, price)
+    assert len(found) == 1 and "--split-by person" in found[0]
+
+
+def test_groups_of_few_rows_are_named_where_they_are_left_out(tmp_path: Path) -> None:
+    codes = [f"P{each // 3 * 2 + each % 3 // 2}" for each in range(120)]
+    rows = [[code, i % 7, i % 2] for i, code in enumerate(codes)]
+    data = load_dataset(write_csv(tmp_path / "a.csv", ["patient", "x", "y"], *rows))
+    (warning,) = [each for each in data.warnings if "'patient' is left out" in each]
+    assert "split_by=patient (--split-by patient)" in warning
+
+
 def test_other_columns_are_not_reported(tmp_path: Path) -> None:
     length = RNG.integers(
         10, 70, 300

@@ -138,6 +138,19 @@ def test_json_has_best_and_recommended_under_their_own_keys() -> None:
     ]
 
 
+def test_json_has_the_score_of_each_seed() -> None:
+    best = report_json(digits_report())["best"]
+    seeds = best["by_seed"]
+    assert [each["score"] for each in seeds] == [0.97, 0.975, 0.98]
+    assert [each["test_score"] for each in seeds] == [0.96, None, None]
+    assert [each["seed"] for each in seeds] == [10, 11, 12] and len(seeds) == best[
+        "seeds"
+    ]
+    found = digits_report()
+    assert found.best is not None and found.best.by_seed == seeds
+    assert [len(row["by_seed"]) for row in report_json(found)["baselines"]] == [1, 1]
+
+
 def test_json_of_a_run_without_results_has_the_same_keys() -> None:
     empty = report_json(make_report(made_run(), []))
     assert empty.keys() == report_json(digits_report()).keys()

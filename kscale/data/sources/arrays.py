@@ -15,7 +15,7 @@ from kscale.data.example_rows import lazy_rows, npy_header
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.parts import PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.errors import DataError
+from kscale.errors import DataError, cause_of, missing_path
 
 # Names of inputs and of targets: Keras' first (`keras.datasets`), then those of
 # MedMNIST, of TensorFlow's guides and of scikit-learn. Capitals are small letters.
@@ -86,7 +86,7 @@ def parts_of_file(path: Path) -> RawParts:
     Headers and names are read at once, arrays when they are needed, never a pickle.
     """
     if not path.exists():
-        raise DataError(f"There is no file {path}.")
+        raise DataError(missing_path(path))
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise DataError(
             f"{path} is no NPZ file, which is a zip of arrays as numpy.savez makes it, "
@@ -122,7 +122,9 @@ def _refusing_damage(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except _DAMAGED as error:
-        raise DataError(f"{path} is damaged: {error}.") from error
+        if "pickle" in str(error):  # for which NumPy takes whatever it does not know
+            raise DataError(f"{path} is no .npy or .npz file of arrays.") from error
+        raise DataError(f"{path} is damaged: {cause_of(error)}.") from error
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kscale.errors import SpecError, TrialError, reason_of, unknown_name
+from kscale.errors import SpecError, TrialError, missing_path, reason_of, unknown_name
 
 _LIBRARIES = (
     "site-packages",
@@ -146,7 +146,7 @@ def _place(named: str) -> tuple[str, Path, Path | None]:
     if not path.exists():
         path = path.with_name(f"{path.name}.py")
     if not path.exists():
-        raise SpecError(f"There is no file {named}.")
+        raise SpecError(missing_path(named))
     root, name = path.parent, path.stem
     while (root / "__init__.py").exists():
         root, name = root.parent, f"{root.name}.{name}"

@@ -13,6 +13,7 @@ from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.errors import SpecError, sentence_of
+from kscale.guests.model_files import load_trained, of_any_batch
 from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, feeders_of
@@ -21,7 +22,6 @@ from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
 from kscale.reports.size_tables import ModelSize
 from kscale.runs.records import PRESENT, Reference
-from kscale.ship.model_files import load_trained
 from kscale.task.evaluation import Pairs, mean_error, mean_score
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
@@ -112,7 +112,7 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
             f"{name} was never built, so its weights would be random: train it, or "
             "call it on some data and load its weights, before it is the baseline."
         )
-    part = dataset.validation
+    model, part = of_any_batch(model), dataset.validation
     some = np.linspace(0, len(part) - 1, min(len(part), _MOST_TRIED)).astype(np.int64)
     tried = [
         _tried(feeder, objective, some, name)

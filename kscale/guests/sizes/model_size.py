@@ -14,11 +14,13 @@ from typing import Any
 import keras
 
 from kscale.errors import SpecError
+from kscale.guests.model_files import read_model
 from kscale.guests.sizes.graph_walk import Walk, tensor_bytes
+from kscale.guests.sizes.shapes_only import no_trace
 from kscale.guests.sizes.work import Shape, graph_of
 from kscale.networks.sizing import Size, SizeRow
 from kscale.reports.size_tables import ModelSize
-from kscale.ship.model_files import cause_of, no_trace, read_model
+from kscale.ship.opening import cause_of
 
 _MOST_INPUTS = 3  # whose sides the title names
 

@@ -3,10 +3,8 @@
 The code runs as it is, in a place where the variables of Keras have shapes only.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import wraps
-from math import prod
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import keras
@@ -14,12 +12,10 @@ import tensorflow as tf
 
 from kscale.errors import SpecError, reason_of
 from kscale.guests.sizes.model_size import count_model, count_weights
+from kscale.guests.sizes.shapes_only import no_trace, shapes_only
 from kscale.naming import single_or_named
 from kscale.reports.size_tables import ModelSize
-from kscale.ship.model_files import no_trace
 from kscale.task.tasks import Task
-
-_MOST_VALUES = 10**5  # that a weight may have where it is computed with
 
 
 def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize:
@@ -40,7 +36,7 @@ def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize
     """
     errors: list[Exception] = []
     # The fastest place first; the last one allocates.
-    for place in (_shapes_only, tf.Graph().as_default, ExitStack):
+    for place in (shapes_only, tf.Graph().as_default, ExitStack):
         try:
             with no_trace(), place():
                 return _count(build(), task)
@@ -52,47 +48,6 @@ def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize
                 break  # the code fails wherever it runs
     reason = reason_of(errors[-1])
     raise SpecError(f"The model cannot be built: {reason}.") from errors[-1]
-
-
-@contextmanager
-def _shapes_only() -> Iterator[None]:
-    """A place where no variable gets a value, nor those of optimizers and metrics."""
-    usual = keras.Variable.__init__
-    keras.Variable.__init__ = _promising(usual)
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
-    finally:
-        keras.Variable.__init__ = usual
-
-
-def _promising(usual: Callable[..., None]) -> Callable[..., None]:
-    """How to make a variable, also from a value, which Keras refuses in that place."""
-
-    @wraps(usual)
-    def init(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:
-        if isinstance(initializer, str):
-            initializer = keras.initializers.get(initializer)
-        if callable(initializer):
-            usual(self, _on_paper(initializer), *args, **kwargs)
-            return
-        value = keras.ops.convert_to_tensor(initializer, kwargs.get("dtype"))
-        kwargs.setdefault("dtype", keras.backend.standardize_dtype(value.dtype))
-        kwargs["shape"] = value.shape
-        usual(self, lambda shape, dtype: value, *args[1:], **kwargs)
-
-    return init
-
-
-def _on_paper(initializer: Callable[..., Any]) -> Callable[..., Any]:
-    """An initializer that refuses to make large values outside of a graph."""
-
-    def initialize(shape: Any, *args: Any, **kwargs: Any) -> Any:
-        if prod(shape) > _MOST_VALUES and tf.executing_eagerly():
-            raise RuntimeError(f"a weight of {prod(shape):,} values is computed with")
-        return initializer(shape, *args, **kwargs)
-
-    return initialize
 
 
 def _count(model: Any, task: Task | None) -> ModelSize:

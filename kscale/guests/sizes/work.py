@@ -258,6 +258,20 @@ def _tensordot(operation: Any, read: list[Shape], made: list[Shape]) -> Work | N
     return Work(2 * prod(made[0]) * prod(sides) if sides else 0)
 
 
+_CONVOLUTIONS = ("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv")
+
+
+def _convolve(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
+    kind, kernels = type(operation).__name__, read[1:]
+    if not kernels:
+        return None
+    # The last side of a kernel is what a position gives, or, transposed, what it reads.
+    spread = read[0] if kind == "ConvTranspose" else made[0]
+    last = kernels[-1][-2:] if kind == "DepthwiseConv" else kernels[-1][-1:]
+    positions = prod(spread) // prod(last)
+    return Work(2 * positions * sum(map(prod, kernels)))
+
+
 def _einsum(operation: Any, read: list[Shape], made: list[Shape]) -> Work | None:
     inputs, _, given = operation.subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -316,8 +330,9 @@ _LAYERS: dict[str, _Rule] = {
 _OPERATIONS: dict[str, _Rule] = {
     **dict.fromkeys(("Matmul", "Dot", "Inner"), _product),
     "Tensordot": _tensordot,
-    "Conv": lambda operation, read, made: (
-        Work(2 * prod(made[0]) * prod(read[1][:-1])) if len(read) == 2 else None
+    **dict.fromkeys(_CONVOLUTIONS, _convolve),
+    "GaussianBlur": lambda operation, read, made: Work(
+        2 * prod(made[0]) * prod(operation.kernel_size)
     ),
     "Einsum": _einsum,
     "DotProductAttention": _scores,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kscale.errors import ExportError, sentence_of
+from kscale.errors import ExportError, unwritable
 from kscale.task.tasks import Task
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             path.rename(old)  # a folder with content is not replaced
         partial.replace(path)
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path} cannot be written: {sentence_of(error)}.") from error
+        raise ExportError(unwritable(path, error)) from error
     finally:
         if old.exists() and not path.exists():
             old.rename(path)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.text import counted
+
 Array = NDArray[Any]
 SEPARATOR = "|"
 """Stands between the labels of one example, in tables that are read and written."""
@@ -235,7 +237,7 @@ class Head:
 
     def count_text(self, outputs: int) -> str:
         """So many outputs, in words: `1 value`, `10 classes`."""
-        return f"{outputs:,} {self.nouns[outputs != 1]}"
+        return counted(outputs, *self.nouns)
 
     def fewest_numbers(self, outputs: int) -> int:
         """Numbers that a model must give for an example: of two classes one will do."""

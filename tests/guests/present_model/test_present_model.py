@@ -636,6 +636,27 @@ def test_classes_in_another_order_are_doubted(mine: keras.Model) -> None:
     assert not present(mine).doubt
 
 
+def test_a_stateful_model_is_compared_as_its_stateless_twin() -> None:
+    """It was saved for batches of four, and each example is an example alone."""
+    x = np.random.default_rng(0).normal(size=(60, 5, 3)).astype(np.float32)
+    data = load_dataset((x, x[:, 0, 0] > 0))
+    inputs = keras.Input((5, 3), batch_size=4)
+    states = keras.layers.LSTM(4, stateful=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(states))
+    single = keras.Input((5, 3))
+    twin = keras.Model(
+        single, keras.layers.Dense(2)(keras.layers.LSTM(4)(single)), name="twin"
+    )
+    twin.set_weights(model.get_weights())
+    found = present(model, data)
+    assert found.size.size.params == model.count_params()
+    assert found.size.size == present(twin, data).size.size
+    ((_, given),) = found.pairs(data.test).values()
+    ((_, wanted),) = present(twin, data).pairs(data.test).values()
+    np.testing.assert_allclose(given, wanted, atol=1e-6)
+    check_retrainable(found)
+
+
 def test_several_inputs_go_by_name_or_in_order() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(2, 60, 2)).astype(np.float32)

@@ -103,10 +103,13 @@ def _kind_of(found: Walk, asked: str | None) -> FolderKind:
         has = [
             f"{count:,} {end or 'without one'}" for end, count in ends.most_common(3)
         ]
-        held = f"files that end otherwise: {', '.join(has)}" if has else "no files"
+        held = (
+            f", but files that end otherwise: {', '.join(has)}"
+            if has
+            else ": it is empty"
+        )
         raise DataError(
-            f"{found.root} has no {', '.join(kinds)}, but {held}. "
-            f"{expected(found.root)}"
+            f"{found.root} has no {', '.join(kinds)}{held}. {expected(found.root)}"
         )
     if not asked and counts[kind] < _MAJORITY * sum(counts.values()):
         words = [

@@ -28,6 +28,12 @@ _LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
 _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
 
+GROUP = re.compile(
+    r"(?i:(.*[\W_])?(id|patient|subject|person|user|customer|client|speaker|household"
+    r"|group|session|device)([\W_].*)?)|.*[a-z]I[dD]"
+)
+"""Names of columns that may name groups of rows."""
+
 
 @dataclass
 class ColumnCounts:
@@ -226,6 +232,11 @@ def _of_words(column: ColumnCounts) -> ColumnRole:
         )
     elif column.share > 0.5:
         role = "left out"
+        if column.share < 1 and GROUP.fullmatch(column.name):
+            hint = (
+                "; if rows of one value belong together, keep them in one part with "
+                f"split_by={column.name} (--split-by {column.name})"
+            )
         sentence = f"{name} is left out: most of its values occur once{hint}."
     return ColumnRole(role, sentence, is_warning=bool(sentence))
 

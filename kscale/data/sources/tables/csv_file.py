@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from kscale.data.sources.tables.cells import is_number
-from kscale.errors import DataError
-from kscale.text import listed
+from kscale.errors import DataError, missing_path
+from kscale.text import counted, listed
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 """Ends of the names of files that are read as tables."""
@@ -68,8 +68,8 @@ class CsvFile:
             error = ""
             if len(cells) != len(self.columns):
                 error = (
-                    f"{self.path}:{line} must have {len(self.columns)} cells, one for "
-                    f"each column of the first line, but it has {len(cells)}."
+                    f"{self.path}:{line} must have {counted(len(self.columns), 'cell')}"
+                    f", one for each column of the first line, but it has {len(cells)}."
                 )
             yield CsvRow(line, cells, error)
 
@@ -133,7 +133,7 @@ def refusing_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
+        raise DataError(missing_path(path)) from error
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None)
         reason = reason or "it is damaged, or its end is missing"

@@ -15,7 +15,7 @@ from kscale.data.sources.tables.columns import ColumnCounts
 from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError, unknown_name
 from kscale.task.heads.base import SEPARATOR
-from kscale.text import listed
+from kscale.text import counted, listed
 
 _USUAL = ("label", "class", "target", "y")
 _KINDS = ("classes", "labels", "numbers")
@@ -142,7 +142,7 @@ def label_arrays(label: Label, parts: LabelParts, column: ColumnCounts) -> Label
     blank = sum(not each for each in sets["train"])
     note = (
         f"{label.name} holds {len(names):,} labels, of which several may be true"
-        + (f"; {blank:,} rows have none." if blank else ".")
+        + (f"; {counted(blank, 'row')} without any." if blank else ".")
         + ("" if label.kind else f" With {label.name}:classes each cell is a class.")
     )
     are_single = all(len(each) < 2 for each in sets["train"])

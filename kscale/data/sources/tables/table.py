@@ -55,8 +55,6 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     take 4 bytes a number; a text takes 16 bytes, and its length if that is over 15. The
     training part decides the roles of columns.
     """
-    if options.decimal not in (None, ".", ","):
-        raise DataError(f"`decimal` is . or , but got decimal={options.decimal!r}.")
     files = {part: CsvFile.of(path) for part, path in paths.items()}
     train = files["train"]
     labels = chosen_labels(train.columns, options.label, train.path.name)

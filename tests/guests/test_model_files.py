@@ -1,10 +1,12 @@
 """A file from a stranger is counted without running anything of it, or refused."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import pytest
 from click.testing import CliRunner
@@ -13,6 +15,7 @@ from keras.src.backend.common import global_state
 from kscale import count_model
 from kscale.cli import main
 from kscale.errors import ExportError
+from kscale.guests.model_files import load_trained
 
 
 def write(path: Path, config: Any) -> Path:
@@ -42,6 +45,21 @@ def test_a_saved_model_has_the_size_of_the_model(tmp_path: Path) -> None:
     assert found.size == expected.size
     assert found.rows == expected.rows
     assert found.title == "small.keras: Keras model of 5x3"
+
+
+def recurrent(batch: int | None, **stateful: bool) -> keras.Model:
+    inputs = keras.Input((5, 3), batch_size=batch)
+    x = keras.layers.LSTM(4, return_sequences=True, dropout=0.1, **stateful)(inputs)
+    inner = keras.layers.GRU(3, return_sequences=True, **stateful)
+    x = keras.layers.Bidirectional(inner)(x)
+    cells = [keras.layers.LSTMCell(2), keras.layers.SimpleRNNCell(2)]
+    return keras.Model(inputs, keras.layers.RNN(cells, **stateful)(x))
+
+
+def test_states_between_batches_are_no_weights(tmp_path: Path) -> None:
+    config = keras.saving.serialize_keras_object(recurrent(4, stateful=True))
+    found = count_model(write(tmp_path / "stateful.keras", config))
+    assert found.size == count_model(recurrent(None)).size and not found.unknown
 
 
 def test_a_network_of_keras_applications_inside_another(tmp_path: Path) -> None:
@@ -243,6 +261,54 @@ def test_weights_and_folders_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/saved_model.pb").write_bytes(b"")
     assert "is a folder, as of a SavedModel" in refused(tmp_path / "exported")
+
+
+def with_weights(path: Path, source: Path, weights: bytes | None) -> Path:
+    """A copy of a file with other weights, or without any."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        new.writestr("config.json", old.read("config.json"))
+        if weights is not None:
+            new.writestr("model.weights.h5", weights)
+    return path
+
+
+def test_a_file_is_told_for_what_it_is_whatever_its_name(tmp_path: Path) -> None:
+    model, path = small_model(), tmp_path / "small.keras"
+    model.save(path)
+    model.save_weights(tmp_path / "only.weights.h5")
+    shutil.copy(tmp_path / "only.weights.h5", tmp_path / "only.keras")
+    shutil.copy(path, tmp_path / "small.zip")
+    with h5py.File(tmp_path / "old.keras", "w") as file:
+        file.attrs["model_config"] = "{}"
+    write(
+        tmp_path / "layer.keras", keras.saving.serialize_keras_object(model.layers[-1])
+    )
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read("model.weights.h5")
+    for name, content in {"no": None, "bad": b"no", "cut": weights[:3000]}.items():
+        with_weights(tmp_path / f"{name}.keras", path, content)
+    texts = {
+        "only.keras": "only.keras is weights alone",
+        "old.keras": "old.keras is in Keras' old format",
+        "small.zip": "small.zip holds a Keras model, .* ends with .keras: rename it",
+        "layer.keras": "layer.keras holds a Dense, not a model",
+        "no.keras": "no.keras has no weights, damaged ones or those of another model",
+        "bad.keras": "bad.keras has no weights, damaged ones",
+        "cut.keras": "cut.keras has no weights, damaged ones",
+    }
+    for name, text in texts.items():
+        with pytest.raises(ExportError, match=text) as caught:
+            load_trained(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert count_model(tmp_path / "small.zip").size == count_model(model).size
+
+
+def test_another_version_of_keras_is_told(tmp_path: Path) -> None:
+    layer = with_layer(keras.layers.Dense(2), config={"units": 2, "new": True})
+    path = write(tmp_path / "newer.keras", layer)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "9.1"}')
+    assert f"(saved by Keras 9.1; this is {keras.__version__})." in refused(path)
 
 
 def test_a_shape_that_a_model_cannot_take_is_told(tmp_path: Path) -> None:

@@ -1,23 +1,19 @@
 """Reads Keras models from files of strangers, and runs no code in them."""
 
 import json
-import random
 import re
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import copy
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
-import numpy as np
-from keras.src.backend.common import global_state
 
-from kscale.errors import ExportError, reason_of, sentence_of
+from kscale.errors import ExportError
+from kscale.guests.sizes.shapes_only import no_trace, shapes_only
+from kscale.ship.opening import cause_of
 
 _LARGEST_CONFIG = 10**8
-_LAYER = re.compile(r"deserializing class '(\w+)' using config=\{'name': '([^']+)'")
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
 # Where Keras' layers, operations and what they are made with live. Its other modules
 # hold functions that fetch or open files, which a layer must not be made of.
@@ -38,44 +34,25 @@ _CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 _OF_APPLICATIONS = ("LayerScale", "StochasticDepth", "CustomScaleLayer")
 
 
-# What a build changes in Keras for those that come after it.
-_STATE = (
-    "object_name_uids",
-    "global_seed_generator",
-    "uninitialized_variables",
-    "dtype_policy",
-)
-
-
-@contextmanager
-def no_trace() -> Iterator[None]:
-    """Leaves Keras' counters and everybody's random numbers as they were."""
-    state = {name: global_state.get_global_attribute(name) for name in _STATE}
-    state["object_name_uids"] = copy(state["object_name_uids"])
-    # Keras would give values to those that wait, at the next build of anything.
-    global_state.set_global_attribute("uninitialized_variables", [])
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        for name, value in state.items():
-            global_state.set_global_attribute(name, value)
-        random.setstate(python)
-        np.random.set_state(numpy)
-
-
 def read_model(path: Path, shape: tuple[int, ...] | None = None) -> keras.Model:
     """The model of a `.keras` file, with weights that have shapes but no values.
 
     The shape of one example is for a model that was saved before it had an input. What
     is damaged, no Keras model, or has custom code is an `ExportError`.
     """
-    config = _without_training(_config(path))
+    config = _plain(_config(path))
     _check_stock(config, path.name)
-    with no_trace(), keras.StatelessScope(initialize_variables=False):
-        model = _model_of(
-            lambda: keras.saving.deserialize_keras_object(config, safe_mode=True), path
-        )
+    with no_trace(), shapes_only():
+        try:
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        except Exception as error:  # a file from a stranger may fail in any way
+            raise ExportError(
+                f"{path.name} cannot be rebuilt from Keras' own layers: "
+                f"{cause_of(error)}{_other_version(path)}."
+            ) from error
+        if not isinstance(model, keras.Model):
+            kind = type(model).__name__
+            raise ExportError(f"{path.name} holds a {kind}, not a model.")
         if model.built:
             return model
         if shape is None:
@@ -95,9 +72,21 @@ def load_trained(path: Path) -> keras.Model:
     """The model of a `.keras` file with its weights, not compiled; or `ExportError`."""
     # The loss and the metrics, which may be the user's, are not read.
     _check_stock({**_config(path), "compile_config": None}, path.name)
-    model = _model_of(
-        lambda: keras.saving.load_model(path, compile=False, safe_mode=True), path
-    )
+    if path.suffix != ".keras":
+        raise ExportError(
+            f"{path} holds a Keras model, which Keras opens only by a name that ends "
+            "with .keras: rename it."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if not isinstance(model, keras.Model):
+            raise TypeError
+    except Exception as error:  # a file from a stranger may fail in any way
+        read_model(path)  # raises if the layers are what fails
+        raise ExportError(
+            f"{path.name} has no weights, damaged ones or those of another model: save "
+            "it anew with model.save('name.keras')."
+        ) from error
     if not model.built:
         raise ExportError(
             f"{path.name} was saved before it had weights: call the model once on an "
@@ -106,43 +95,32 @@ def load_trained(path: Path) -> keras.Model:
     return model
 
 
-def _model_of(make: Callable[[], Any], path: Path) -> keras.Model:
+def of_any_batch(model: keras.Model) -> keras.Model:
+    """A model without states between batches and sizes of these, if it can be so."""
+    sizes = [item.shape[0] for item in getattr(model, "inputs", None) or ()]
+    layers = model._flatten_layers()
+    if not any(sizes) and not any(getattr(each, "stateful", False) for each in layers):
+        return model
     try:
-        model = make()
-    except Exception as error:  # a file from a stranger may fail in any way
-        raise ExportError(
-            f"{path.name} cannot be rebuilt from Keras' own layers: {cause_of(error)}."
-        ) from error
-    if not isinstance(model, keras.Model):
-        raise ExportError(f"{path.name} holds a {type(model).__name__}, not a model.")
-    return model
-
-
-def cause_of(error: Exception) -> str:
-    """The cause that Keras names at the end of a long error, and the layer it is in.
-
-    Example:
-
-    >>> cause_of(TypeError("config={...}.\\n\\nException encountered: units=-5"))
-    'units=-5'
-    """
-    text = reason_of(error) if isinstance(error, LookupError) else str(error)
-    *around, text = text.split("Exception encountered: ")
-    marked = re.search(r"\x1b\[1m(.*?)\x1b\[0m", text, re.DOTALL)
-    cause = sentence_of(marked[1] if marked else text)
-    layer = _LAYER.search(around[-1]) if around else None
-    return f"{layer[1]} {layer[2]!r}: {cause}" if layer else cause
+        config = _plain(keras.saving.serialize_keras_object(model))
+        twin = keras.saving.deserialize_keras_object(config)
+        twin.set_weights(model.get_weights())
+        return twin
+    except Exception:  # layers of a stranger may fail in any way
+        return model
 
 
 def _config(path: Path) -> dict[str, Any]:
-    if path.is_dir() or path.name.lower().endswith(".weights.h5"):
-        what = "a folder, as of a SavedModel" if path.is_dir() else "weights alone"
+    what = "a folder, as of a SavedModel" if path.is_dir() else ""
+    if path.name.lower().endswith(".weights.h5") or _is_hdf5_without_model(path):
+        what = "weights alone"
+    if what:
         raise ExportError(
             f"{path} is {what}: give a model saved with model.save('name.keras')."
         )
     if not path.is_file():
         raise ExportError(f"{path} is no file: give a model saved as .keras.")
-    if path.suffix.lower() in (".h5", ".hdf5"):
+    if path.suffix.lower() in (".h5", ".hdf5") or h5py.is_hdf5(path):
         raise ExportError(
             f"{path} is in Keras' old format, which may hold code: open it where you "
             "trust it and save it anew with model.save('name.keras')."
@@ -154,7 +132,7 @@ def _config(path: Path) -> dict[str, Any]:
             config = json.loads(archive.read("config.json"))
         if not {"class_name", "config"} <= config.keys():
             raise ValueError
-        _without_training(config)  # fails if it is nested too deeply
+        _plain(config)  # fails if it is nested too deeply
     except ExportError:
         raise
     except Exception as error:  # each way to compress fails in its own way
@@ -165,14 +143,39 @@ def _config(path: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def _without_training(config: Any) -> Any:
-    """A config without losses, metrics and optimizers, which may be the user's."""
-    if isinstance(config, dict):
-        kept = config.items()
-        return {k: _without_training(v) for k, v in kept if k != "compile_config"}
-    if isinstance(config, list):
-        return [_without_training(item) for item in config]
-    return config
+def _other_version(path: Path) -> str:
+    """Which Keras wrote a file, where this one is another."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return ""
+    is_same = version == keras.__version__
+    return (
+        "" if is_same else f" (saved by Keras {version}; this is {keras.__version__})"
+    )
+
+
+def _is_hdf5_without_model(path: Path) -> bool:
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return "model_config" not in file.attrs
+
+
+def _plain(config: Any) -> Any:
+    """A config without what only training needs, which may be the user's, and without
+    sizes of batches and states between these."""
+    if isinstance(config, list | tuple):
+        return [_plain(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    kept = {k: _plain(v) for k, v in config.items() if k != "compile_config"}
+    if kept.get("stateful"):
+        kept["stateful"] = False
+    if isinstance(kept.get("batch_shape"), list):
+        kept["batch_shape"] = [None, *kept["batch_shape"][1:]]
+    return kept
 
 
 def _check_stock(config: Any, name: str) -> None:
@@ -195,6 +198,11 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     # What an older Keras wrote has no module; a class of the main program has None.
     if _SPECIAL.fullmatch(kind) or "module" not in config:
         return
+    if module == "keras.layers" and not hasattr(keras.layers, kind):
+        raise ExportError(
+            f"{name} cannot be rebuilt from Keras' own layers: Keras "
+            f"{keras.__version__} has no layer {kind}."
+        )
     function = str(config.get("config")) if kind == "function" else ""
     is_of_applications = (
         str(module).startswith("keras.src.applications.") and kind in _OF_APPLICATIONS
@@ -211,5 +219,5 @@ def _check_class(config: dict[str, Any], name: str) -> None:
     what = f"function, {function}" if function else f"class, {path}"
     raise ExportError(
         f"{name} has a custom {what}, whose code is not run: only stock Keras layers "
-        "can be counted from a file."
+        "are read from a file; in Python, give the model itself."
     )

@@ -21,9 +21,6 @@ def make_network(record: Backbone) -> keras.Model:
     """The network of a backbone, with the weights that the record names.
 
     Keras' progress bars and the note that weights of 224 pixels are taken are silenced.
-
-    Raises:
-        ExportError: The weights are missing, or are not those of this network.
     """
     make = getattr(keras.applications, NETWORKS[record.network].maker)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -59,10 +56,6 @@ def check_weights(records: Iterable[Backbone]) -> None:
     """Raise unless backbones can get the weights that they start from.
 
     Where some are missing, one of them is downloaded: if that works, so will others.
-
-    Raises:
-        ExportError: Weights are missing or do not suit the network.
-        SpecError: One file is to be the weights of several networks.
     """
     needed = {(r.network, r.side): r for r in records if r.weights != "none"}.values()
     files = [record for record in needed if record.weights != "imagenet"]
@@ -79,10 +72,7 @@ def check_weights(records: Iterable[Backbone]) -> None:
 
 
 def draw_kernels(network: keras.Model, seed_of: Callable[[str], int]) -> None:
-    """Draw the kernels of a network, each from the seed of the name of the weight.
-
-    Keras drew them unseeded.
-    """
+    """Draw kernels, which Keras drew unseeded, from the seeds of the weights' names."""
     for layer in _layers_of(network):
         for weight in layer.weights:
             if weight.name.endswith("kernel"):

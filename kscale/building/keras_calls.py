@@ -52,6 +52,8 @@ class Setting(Enum):
     SYNCHRONIZED = "synchronized"
 
 
+_SEED = Setting.SEED
+
 LEFT_OUT = ("seed", "synchronized", "backward_layer")
 """Options of which printed code takes what Keras chooses."""
 
@@ -96,13 +98,10 @@ def _layer(function: str, *arguments: Any, **options: Any) -> Call:
     return call(f"layers.{function}", *arguments, **options, name=LayerName())
 
 
-def _convolution(record: bp.Conv2D | bp.DepthwiseConv2D) -> dict[str, Any]:
-    return {
-        "strides": record.strides,
-        "padding": record.padding,
-        "activation": record.activation,
-        "use_bias": record.use_bias,
-    }
+def _same(record: Layer) -> dict[str, Any]:
+    """Options that Keras has by the names of the record's fields."""
+    names = ("strides", "padding", "activation", "use_bias", "momentum", "epsilon")
+    return {name: it for name, it in vars(record).items() if name in names}
 
 
 def _global_average_pool(r: bp.GlobalAveragePool, x: Any, mask: Any = None) -> Call:
@@ -166,22 +165,21 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Dense: lambda r, x: _layer(
         "Dense",
         r.units,
-        activation=r.activation,
-        use_bias=r.use_bias,
+        **_same(r),
         kernel_initializer=r.initializer,
     )(x),
     bp.Conv2D: lambda r, x: _layer(
         "Conv2D",
         r.filters,
         r.kernel,
-        **_convolution(r),
+        **_same(r),
         kernel_initializer=r.initializer,
     )(x),
     bp.DepthwiseConv2D: lambda r, x: _layer(
         "DepthwiseConv2D",
         r.kernel,
-        **_convolution(r),
-        depthwise_initializer=call("depthwise_start", r.kernel, seed=Setting.SEED),
+        **_same(r),
+        depthwise_initializer=call("depthwise_start", r.kernel, seed=_SEED),
     )(x),
     bp.MaxPool2D: lambda r, x: _layer(
         "MaxPooling2D", r.pool, strides=r.strides or None, padding=r.padding
@@ -194,17 +192,16 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Activation: lambda r, x: _layer("Activation", r.function)(x),
     bp.BatchNorm: lambda r, x: _layer(
         "BatchNormalization",
-        momentum=r.momentum,
-        epsilon=r.epsilon,
+        **_same(r),
         gamma_initializer=r.initializer,
         synchronized=Setting.SYNCHRONIZED,
     )(x),
-    bp.LayerNorm: lambda r, x: _layer("LayerNormalization", epsilon=r.epsilon)(x),
+    bp.LayerNorm: lambda r, x: _layer("LayerNormalization", **_same(r))(x),
     bp.Dropout: lambda r, x: _layer(
         "Dropout",
         r.rate,
         noise_shape=(None, None, 1) if r.positions else None,
-        seed=Setting.SEED,
+        seed=_SEED,
     )(x),
     bp.RandomShift: lambda r, x: _layer(
         "RandomTranslation",
@@ -212,24 +209,22 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         r.across,
         fill_mode="nearest",
         interpolation="nearest",
-        seed=Setting.SEED,
+        seed=_SEED,
     )(x),
-    bp.RandomFlip: lambda r, x: _layer("RandomFlip", "horizontal", seed=Setting.SEED)(
-        x
-    ),
+    bp.RandomFlip: lambda r, x: _layer("RandomFlip", "horizontal", seed=_SEED)(x),
     bp.RandomErase: lambda r, x: _layer(
         "RandomErasing",
         factor=(1.0, 1.0),
         scale=(0.0, r.most),
         fill_value=0.0,
-        seed=Setting.SEED,
+        seed=_SEED,
     )(x),
     bp.Embedding: lambda r, ids: _layer(
         "Embedding",
         r.vocabulary,
         r.width,
         embeddings_initializer=call(
-            "keras.initializers.TruncatedNormal", stddev=r.stddev, seed=Setting.SEED
+            "keras.initializers.TruncatedNormal", stddev=r.stddev, seed=_SEED
         ),
     )(ids),
     bp.KnownTokens: lambda r, ids: call(
@@ -244,7 +239,7 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         r.width,
         r.heads,
         dropout=r.dropout,
-        seed=Setting.SEED,
+        seed=_SEED,
         name=LayerName(),
     )(queries, memory, value_mask=mask, use_causal_mask=r.causal),
     bp.Recurrent: _recurrent,

@@ -8,7 +8,7 @@ needs them, as they stand, and therefore without types.
 import math
 import operator
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -140,13 +140,13 @@ def build_model(
     return model
 
 
+@dataclass
 class _Build:
     """Makes layers from their calls; copies that share weights share the layer."""
 
-    def __init__(self, seed: int, synchronized: bool) -> None:
-        self.seed = seed
-        self.synchronized = synchronized
-        self.made: dict[str, Any] = {}
+    seed: int
+    synchronized: bool
+    made: dict[str, Any] = field(default_factory=dict)
 
     def compute(
         self, records: tuple[Layer, ...], tensor: Any, scope: Scope, prefix: str
@@ -245,9 +245,6 @@ def named_outputs(
 ) -> dict[str, Any]:
     """Outputs by target name that a model of a blueprint gives for inputs by name."""
     outputs = model(single_or_named(inputs), training=training)
-    if len(task.targets) == 1:
-        return {task.targets[0].name: outputs}
-    return {
-        target.name: outputs[layer_name(head)]
-        for target, head in zip(task.targets, head_names(task), strict=True)
-    }
+    names = [layer_name(head) for head in head_names(task)]
+    given = outputs if len(names) > 1 else {names[0]: outputs}
+    return {it.name: given[n] for it, n in zip(task.targets, names, strict=True)}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -80,8 +80,12 @@ def options_of(given: Mapping[str, Any]) -> Options:
             if value is not None:
                 chosen[name] = msgspec.convert(value, known[name])
         except msgspec.ValidationError as error:
-            wanted = argument_texts(Options)[name]
-            raise DataError(f"`{name}` cannot be {value!r}. {wanted}") from error
+            forms = [each for kind in get_args(known[name]) for each in get_args(kind)]
+            choices = [each for each in forms if isinstance(each, str)]
+            says = f"`{name}` cannot be {value!r}. {argument_texts(Options)[name]}"
+            if choices and isinstance(value, str):
+                says = unknown_name(name, value, choices)
+            raise DataError(says) from error
     return Options(**chosen)
 
 

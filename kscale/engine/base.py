@@ -1,7 +1,6 @@
 """The engine: the few operations of training that a numerical library computes.
 
-Resuming, failing and scoring stand above the engine (`kscale.tuning.trainer`). A faster
-loop, several networks in one program or another library is a new `Engine`.
+Resuming, failing and scoring stand above the engine (`kscale.tuning.trainer`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -63,12 +62,7 @@ class Devices:
 
 @dataclass(frozen=True)
 class Latency:
-    """Times of a forward pass in milliseconds.
-
-    Args:
-        median: Half of the passes took no longer.
-        low, high: First and last decile.
-    """
+    """Times of a forward pass in milliseconds: the median, first and last decile."""
 
     median: float
     low: float

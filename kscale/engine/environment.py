@@ -40,7 +40,7 @@ class Environment:
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything a search needs is there."""
+        """Whether nothing is missing that a search needs."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:

@@ -21,7 +21,6 @@ SIDES = (32, 64, 96, 128, 160, 192, 224)
 
 _LEAST_SIDE = 96  # the smallest that MobileNetV2 was trained on; 32 has 1 position left
 
-
 # Scale and offset, from pixels of 0 to 255, of each channel: `preprocess_input` of
 # `keras.applications.imagenet_utils`, whose `caffe` has blue first.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -117,13 +116,9 @@ class Backbone(Layer):
 
 
 def side_for(network: str, side: int, shape: tuple[int, ...]) -> int:
-    """A side that a network takes: the one asked for, or one that suits an image.
+    """A side that a network takes: that asked for, or with 0 one that suits an image.
 
-    Args:
-        network: Name of a network.
-        side: The side asked for; 0 for the smallest, from 96 on, that shows all pixels
-            of the image, or else the largest.
-        shape: Shape of the image.
+    That is the smallest, from 96 on, that shows all pixels, or else the largest.
 
     Example:
 

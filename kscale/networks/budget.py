@@ -49,14 +49,12 @@ class Budget:
             if limit is None:
                 continue
             is_time = item.name == "max_latency_ms"
-            fits = isinstance(limit, Real) and not isinstance(limit, bool)
-            if fits:
-                is_whole = limit >= 1 and limit == limit // 1
-                fits = 0 < limit < math.inf if is_time else is_whole
-            if not fits:
-                what = "number above 0" if is_time else "whole number of at least 1"
+            kind = float if is_time else int
+            what = "number above 0" if is_time else "whole number of at least 1"
+            is_number = isinstance(limit, Real) and not isinstance(limit, bool)
+            if not (is_number and 0 < limit < math.inf and kind(limit) == limit):
                 raise BudgetError(f"`{item.name}` must be a {what}, but got {limit!r}.")
-            object.__setattr__(self, item.name, (float if is_time else int)(limit))
+            object.__setattr__(self, item.name, kind(limit))
 
     @property
     def limits(self) -> dict[str, int | float]:

@@ -247,9 +247,8 @@ def _walk(
 ) -> Tensor:
     """Count one copy of a body into the totals, and return its output.
 
-    Args:
-        owned: The input of the copy, if nothing outside reads it later.
-        live: Bytes alive before the copy, those of `owned` among them.
+    `owned` is the input of the copy, if nothing outside reads it later; its bytes are
+    among those that are `live` before the copy.
     """
     alive = {BODY_INPUT: owned.bytes} if owned else {}
     for step in steps:

@@ -82,13 +82,14 @@ def compile_code(
             weights[head] = Code(f"{f'{prefix}_' * several}CLASS_WEIGHT")
             numbers[weights[head]] = settings.class_weights[target.name]
     text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
-    smoothed, compiling = text.rstrip().split("\n\n\n")
+    smoothed, weighing, compiling = text.rstrip().split("\n\n\n")
     losses = {head: _loss(target, settings) for head, target in heads.items()}
     definitions = [texts_of_models()["Schedule"]]
     definitions += [smoothed] * ("smoothed" in losses.values())
     asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
     if weights and several:
-        definitions.append(_sample_weight(heads, weights))
+        values = _sample_weight(heads, weights)
+        definitions.append(weighing.replace("{values}", values))
         asked = "sample_weight=sample_weight(y)"
     watched = {head: target.head.watched for head, target in heads.items()}
     metrics = {
@@ -122,8 +123,4 @@ def _sample_weight(heads: Iterable[str], weights: Mapping[str, Code]) -> str:
         else call("keras.ops.ones", call("len", labels[head]))
         for head in heads
     }
-    start = (
-        "def sample_weight(y):",
-        '    """What examples count in the loss of each output."""',
-    )
-    return "\n".join((*start, *statement("return ", values, INDENT)))
+    return "\n".join(statement("return ", values, INDENT))

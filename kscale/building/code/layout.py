@@ -38,9 +38,6 @@ def identifier(wanted: str, taken: set[str]) -> str:
 def literal(value: Any) -> str:
     """A value as code on one line; text of strangers stays text, whatever it holds.
 
-    Args:
-        value: A number, text, tuple, list or dict, `Code`, or a `Call` of such values.
-
     Example:
 
     >>> literal('a"b'), literal((8, 8)), literal(Code("filters")), literal("name")

@@ -1,6 +1,5 @@
 """From a blueprint to the code of `build_model`."""
 
-import ast
 import keyword
 import re
 from collections.abc import Iterator, Mapping
@@ -46,15 +45,8 @@ def layer_functions() -> dict[str, str]:
 def texts_of_models() -> dict[str, str]:
     """By name, text of what stands at the top of `kscale.building.models`."""
     text = files("kscale.building").joinpath("models.py").read_text("utf-8")
-    lines = text.splitlines()
-    found: dict[str, str] = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            start = min(it.lineno for it in (node, *node.decorator_list))
-            found[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
-        elif found:
-            break  # what follows is not printed
-    return found
+    parts = text.partition("\n\n\n_FUNCTIONS")[0].split("\n\n\n")[1:]
+    return {re.findall(r"^(?:def|class) (\w+)", it, re.M)[0]: it for it in parts}
 
 
 class _Block(NamedTuple):
@@ -73,8 +65,7 @@ def _blocks_of(layers: tuple[Layer, ...], taken: set[str]) -> list[_Block]:
     groups: dict[Any, list[Repeat]] = {}
     for layer in layers:
         if isinstance(layer, Repeat) and _stands_alone(layer):
-            form = tuple(map(_fixed, layer.body))
-            groups.setdefault(form, []).append(layer)
+            groups.setdefault(tuple(map(_fixed, layer.body)), []).append(layer)
     return [_block(group, taken) for group in groups.values() if len(group) > 1]
 
 
@@ -136,15 +127,10 @@ def _named(call: Call, name: str) -> Call:
 class _Writer(NamedTuple):
     """Writes layers one after the other, as statements of Python.
 
-    Args:
-        lines: The lines so far.
-        taken: Names that no new variable may have.
-        blocks: Functions for bodies, by the name of the `Repeat`.
-        scope: Variables that hold the layers' outputs, by name.
-        name: Keras name of what encloses the layers, with variables in braces.
-        indent: Spaces before a line.
-        outside: The writer of what stands before a loop over shared layers, and the
-            variables of the layers, by their Keras names.
+    `taken` are names that no new variable may have, `scope` holds the variables of
+    outputs, `name` is the Keras name of what encloses the layers, with variables in
+    braces. Layers that copies share are made `outside`, before the loop; the writer of
+    what stands there comes with their variables by Keras name.
     """
 
     lines: list[str]
@@ -170,11 +156,7 @@ class _Writer(NamedTuple):
     ) -> Code:
         """Write layers, and give the variable that holds the output of the last.
 
-        Args:
-            layers: What to write.
-            entry: Variable that holds what enters.
-            into: Variable for the output of the last layer; None for any.
-            outputs: Names that are read when all layers are written.
+        That is `into` unless None. `outputs` are read when all layers are written.
         """
         kept = {*outputs, *_read_apart(layers)}
         if entry == "x" and BODY_INPUT in kept:
@@ -274,8 +256,7 @@ def _build_model(
         key = f"[{literal(name)}]" if len(names) > 1 else ""
         writer.scope[original] = Code(f"inputs{key}")
     entry = writer.scope[blueprint.inputs[0].name]
-    ends = blueprint.outputs == (blueprint.layers[-1].name,)
-    into = "outputs" if ends else None
+    into = "outputs" if blueprint.outputs == (blueprint.layers[-1].name,) else None
     writer.write(blueprint.layers, entry, into, blueprint.outputs)
     given = {layer_name(name): writer.scope[name] for name in blueprint.outputs}
     result = single_or_named(given)

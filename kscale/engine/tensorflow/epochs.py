@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -57,19 +56,9 @@ def is_worth_compiling(
 class EpochProgram:
     """A model, its optimizer and the training part, ready to run epochs.
 
-    Args:
-        network: What is trained.
-        data: The training part.
-        recipe: Batches and schedule.
-        strategy: Where to train; a batch is split evenly between its replicas.
-        compiled: Whether XLA compiles the epoch; None for what is worth it.
-
-    Attributes:
-        model, optimizer: Made by `start`.
+    A batch is split evenly between the replicas of the strategy. Whether XLA compiles
+    the epoch is decided by what is worth it, unless `compiled` is given.
     """
-
-    model: keras.Model
-    optimizer: keras.Optimizer
 
     def __init__(
         self,

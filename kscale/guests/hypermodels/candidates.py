@@ -37,11 +37,8 @@ _SECONDS_BETWEEN_NOTES = 5.0
 class UserCandidates:
     """The models of a hypermodel that fit a budget, as far as they are drawn.
 
-    Args:
-        models: What is drawn from.
-        dataset: As the models are given it.
-        pool: What fits.
-        outline: Hyperparameters at their defaults, with the values that each may have.
+    The data set is the one that the models are given; the outline holds the
+    hyperparameters at their defaults, with the values that each may have.
     """
 
     models: UserModels
@@ -121,14 +118,7 @@ class UserCandidates:
 def user_candidates(
     request: SearchRequest, dataset: Dataset, budget: Budget, recipe: Recipe
 ) -> UserCandidates:
-    """The candidates that the hypermodel of a request makes.
-
-    Raises:
-        BudgetError: Nothing fits.
-        DataError: The data is larger than memory.
-        SpecError: The hypermodel is none, cannot be imported or makes no model, or an
-            option is one of families.
-    """
+    """The candidates that the hypermodel of a request makes, at least one."""
     if request.class_weights != "none" and len(dataset.task.targets) > 1:
         raise SpecError(
             "Keras takes class weights of one target only, but the data has "
@@ -160,9 +150,6 @@ def raw_dataset(dataset: Dataset) -> Dataset:
     """A data set with the inputs of its source, and targets in the user's unit.
 
     Token ids, log-mel frames and prepared columns stay what a network takes.
-
-    Raises:
-        DataError: The data is larger than memory.
     """
     parts: dict[str, Any] = {
         name: Part(_raw_inputs(dataset, part), part.targets)

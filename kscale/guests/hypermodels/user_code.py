@@ -35,11 +35,8 @@ class UserCode:
     folder: Path | None = None
 
     def importable(self) -> AbstractContextManager[None]:
-        """A context in which modules in the folder are found.
-
-        Raises:
-            TrialError: The code ended the program.
-        """
+        """A context in which modules in the folder are found, and an end of the program
+        by the code is a `TrialError`."""
         return _running(self.folder)
 
     def objects(self) -> dict[str, Any]:
@@ -55,26 +52,22 @@ class UserCode:
     def digest(self) -> str:
         """A digest of the code of the hypermodel; empty if it has no source.
 
-        Digested are the file of the hypermodel and all modules in the same folder, or
-        below it, that the file imports, and those that these import: at the top or
-        inside a function, but only where `import` names them. Installed packages do
-        not count.
+        Digested are its file and all modules in the same folder, or below it, that the
+        file or one of these names in an `import`, at the top or inside a function.
         """
         item: Any = type(self.hypermodel)
         if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
             item = inspect.unwrap(self.hypermodel.build)
         try:
-            file = inspect.getsourcefile(item)
+            file, module = inspect.getsourcefile(item), getattr(item, "__module__", "")
             if file is None or not Path(file).is_file():
                 contents = [inspect.getsource(item).encode()]
             else:
-                module, path = getattr(item, "__module__", ""), Path(file).resolve()
-                root = _root_of(path, module)
-                found = {path, *_named(root, module)}
-                while (
-                    new := {each for p in found for each in _imports(p, root)} - found
-                ):
+                root = _root_of(file, module)
+                new, found = {Path(file).resolve(), *_named(root, module)}, set[Path]()
+                while new:
                     found |= new
+                    new = {each for p in new for each in _imports(p, root)} - found
                 contents = [path.read_bytes() for path in found]
         except (TypeError, OSError, IndexError):
             return ""
@@ -82,16 +75,13 @@ class UserCode:
 
 
 def load_hypermodel(source: Any) -> UserCode:
-    """A hypermodel.
+    """A hypermodel, or a `SpecError` that says why there is none.
 
     Args:
         source: `module:name` of something that is imported, the current folder first,
             or `path/to/file.py:name`, the folder of the file (or of its outermost
             package) first; or an object: a `keras_tuner.HyperModel`, a class of them
             that needs no arguments, or a function `build(hp)`.
-
-    Raises:
-        SpecError: The source is no hypermodel, or the module cannot be imported.
     """
     if not isinstance(source, str):
         return UserCode(*_hypermodel(source, ""))
@@ -109,12 +99,12 @@ def load_hypermodel(source: Any) -> UserCode:
     with _running(Path.cwd()):
         made = _hypermodel(found[attribute], f"{module.__name__}:{attribute}")
     file = module.__file__
-    return UserCode(*made, _root_of(Path(file), module.__name__) if file else None)
+    return UserCode(*made, _root_of(file, module.__name__) if file else None)
 
 
-def _root_of(file: Path, module: str) -> Path:
+def _root_of(file: str, module: str) -> Path:
     """The folder in which a module is found by its name."""
-    path = file.resolve()
+    path = Path(file).resolve()
     return path.parents[module.count(".") + (path.name == "__init__.py")]
 
 
@@ -202,20 +192,15 @@ def place_of(error: BaseException | None) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    for frame in reversed(frames):
-        if not _is_library(frame.filename) and not frame.filename.startswith(
-            sys.base_prefix
-        ):
-            return f" ({frame.filename}, line {frame.lineno})"
+    for file, line, *_ in reversed(frames):
+        if not _is_library(file) and not file.startswith(sys.base_prefix):
+            return f" ({file}, line {line})"
     return ""
 
 
 @contextmanager
 def known_objects(hypermodel: str | None) -> Iterator[None]:
-    """A context in which Keras knows the classes and functions of a user's module.
-
-    The module is that of `MODULE:NAME`; there is none where the name is None.
-    """
+    """A context in which Keras knows what the module of a `MODULE:NAME` defines."""
     if hypermodel is None:
         yield
         return

@@ -40,10 +40,7 @@ def compile_user_model(
     learning_rate: float,
     outputs: UserOutputs,
 ) -> None:
-    """Compile a built model that the user did not compile, with the recipe's optimizer.
-
-    The learning rate is the largest of the schedule.
-    """
+    """Compile a built model that the user did not compile, as the recipe says."""
     are_logits = outputs.are_logits(model)
 
     def loss_of(target: Target) -> Any:
@@ -64,19 +61,11 @@ def compile_user_model(
 class Watch(keras.callbacks.Callback):
     """Follows a training through the callbacks that a user's `fit` passes on.
 
-    A checkpoint holds weights, optimizer and curve. A training goes on from there: the
-    calls of `model.fit` that had ended train no epoch, and the interrupted call starts
-    at the epoch that follows, by the attribute that Keras' BackupAndRestore sets too.
-    (That callback writes weights and epoch one after the other and in place, so that a
-    kill in between repeats an epoch or leaves an unreadable file, and it knows nothing
-    of a second call.) So a training has as many epochs as one that was not interrupted;
-    the order of the examples and the memory of other callbacks (the patience of an
-    early stopping) begin anew.
-
-    Args:
-        training: Keeps scores, time and files.
-        outputs: What the model gives for the validation part.
-        asked: Learning rate that the model should begin with.
+    A training goes on from a checkpoint: the calls of `model.fit` that had ended train
+    no epoch, and the interrupted call starts at the epoch that follows, by an attribute
+    that Keras' BackupAndRestore sets too. (That callback knows of one call only, and a
+    kill while it writes repeats an epoch or leaves an unreadable file.) The order of
+    the examples and the memory of other callbacks begin anew.
 
     Attributes:
         calls: How often `model.fit` was called with this callback.
@@ -181,7 +170,7 @@ def call_fit(
 
     Args:
         models, hp, model: The compiled model, and what it was built from.
-        dataset, recipe: What the model trains and validates on, epochs and batches.
+        dataset, recipe: What the model trains on, epochs and batches.
         labels: The form in which the model takes targets by name.
         watch: A callback to pass on.
         class_weights: As `class_weights_of` gives them.

@@ -40,18 +40,14 @@ class _Line(msgspec.Struct):
 class UserModels:
     """The models of a hypermodel, for a task.
 
-    Args:
-        hypermodel: As `load_hypermodel` takes it.
-        task: What the models must take in and put out.
-        depth_knob, width_knob: Hyperparameters that reports show as depth and width;
-            without them those of the names `depth` and `width`, if they are whole.
+    Reports show the hyperparameters `depth_knob` and `width_knob` as depth and width;
+    without them those of the names `depth` and `width`, if they are whole.
 
     Attributes:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
         refused: Arguments that the user's `fit` does not take.
         has_default_fit: Whether the user left `fit` as KerasTuner has it.
-        importable: In its context the modules beside the user's are found.
     """
 
     def __init__(
@@ -81,9 +77,8 @@ class UserModels:
         drawn = self._by_draw.get((seed, index))
         if drawn is None:
             place = derived_seed(seed, "draw", index) if index else None
-            drawn = self._by_draw[seed, index] = self._known(place) or self._count(
-                place
-            )
+            drawn = self._known(place) or self._count(place)
+            self._by_draw[seed, index] = drawn
             if self._sizes is not None:
                 with self._sizes.open("ab") as file:
                     file.write(_line(seed, index, drawn))
@@ -91,10 +86,7 @@ class UserModels:
         return drawn
 
     def read(self, path: Path) -> None:
-        """Take sizes that an earlier session counted.
-
-        The file is an aid: the models of damaged lines are counted again.
-        """
+        """Take sizes that an earlier session counted, as far as lines are whole."""
         lines = path.read_bytes().split(b"\n") if path.is_file() else []
         for number, line in enumerate(lines, start=1):
             try:
@@ -114,11 +106,8 @@ class UserModels:
         self._sizes = path
 
     def begin(self) -> list[list[Any]]:
-        """Build abstractly at the defaults, whatever an earlier session counted.
-
-        Returns:
-            Hyperparameters at their defaults, with the values that each may have.
-        """
+        """Build abstractly at the defaults, whatever an earlier session counted; the
+        hyperparameters of this model, with the values that each may have."""
         self._count(None)
         outline = {asked.name: domain_of(asked) for asked in self._tree.values()}
         return [[name, values] for name, values in outline.items()]
@@ -146,11 +135,7 @@ class UserModels:
                 )
 
     def counted(self, spec: Spec) -> tuple[Size, tuple[str, ...]]:
-        """Exact size of a spec, and its layers of unknown FLOPs.
-
-        Raises:
-            SpecError: The spec makes no model.
-        """
+        """Exact size of a spec, and its layers of unknown FLOPs."""
         if spec not in self._by_spec:
             self._by_spec[spec] = self._count(None, self.values(spec))
         drawn = self._by_spec[spec]
@@ -159,11 +144,7 @@ class UserModels:
         return drawn.size, drawn.unknown
 
     def build(self, spec: Spec, seed: int) -> tuple[keras.Model, Any]:
-        """The model of a spec with new weights, and its hyperparameters.
-
-        Raises:
-            SpecError: The spec makes no model.
-        """
+        """The model of a spec with new weights, and its hyperparameters."""
         keras.utils.set_random_seed(seed)
         # A training may ask for hyperparameters that the probe did not come to.
         hp = DrawnHyperParameters(derived_seed(0, "fit", spec.knobs), self.values(spec))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -49,16 +50,8 @@ class UserOutputs:
 
     @classmethod
     def of(cls, model: keras.Model, given: Any, task: Task) -> "UserOutputs":
-        """Outputs with the names of targets are theirs; others come in their order.
-
-        Args:
-            model: The model, which may name its outputs.
-            given: What the model gave for any inputs.
-            task: The targets.
-
-        Raises:
-            TrialError: The outputs do not suit the targets in number, names or shapes.
-        """
+        """What a model gave for any inputs: outputs with the names of targets are
+        theirs, others come in their order; a `TrialError` if they do not suit."""
         names = _order_of(tuple(each.name for each in task.targets), model, given)
         form = 0 if len(names) == 1 else keras.tree.map_structure(lambda _: 0, given)
         outputs = cls(task, names, form)
@@ -95,22 +88,16 @@ class UserOutputs:
         """The compiled losses by target."""
         given: Any = getattr(model, "loss", None) if model.compiled else None
         if isinstance(given, Mapping):
-            names = getattr(model, "output_names", self.names)
-            by_place = dict(zip(self.names, map(given.get, names), strict=False))
-            return {name: given.get(name, by_place.get(name)) for name in self.names}
+            names = zip_longest(self.names, getattr(model, "output_names", ()))
+            return {name: given.get(name, given.get(own)) for name, own in names}
         each = given if isinstance(given, list | tuple) else [given] * len(self.names)
-        found = dict(zip(self.names, each, strict=False))
-        return {name: found.get(name) for name in self.names}
+        return dict(zip_longest(self.names, each[: len(self.names)]))
 
     def labels(self, model: keras.Model, targets: Mapping[str, Any]) -> Any:
         """Targets as the model is trained on them, in the form of its outputs.
 
         Classes are numbers, or one-hot rows where the compiled loss compares with
         these; values are scaled if the outputs of the model are.
-
-        Args:
-            model: The compiled model.
-            targets: By name, labels as a data set holds them.
         """
         found = dict(targets)
         exclusive = {each.name: each.head.is_exclusive for each in self.task.targets}

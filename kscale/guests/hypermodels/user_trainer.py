@@ -46,11 +46,7 @@ _PREDICT_BATCH = 512
 
 
 class UserTrainer:
-    """Trains a user's models by their `fit`, on the data set as they take it.
-
-    `Watch` says how an interrupted training goes on. Of a model that cannot be saved,
-    the weights are shipped.
-    """
+    """Trains a user's models by their `fit`, on the data set as they take it."""
 
     def __init__(
         self, setup: TrainingSetup, models: UserModels, dataset: Dataset
@@ -184,14 +180,8 @@ def save_user_model(
 ) -> str:
     """Write a user's model with preprocessing before it and probabilities after it.
 
-    A model of other than stock layers opens only where the user's code is imported. Of
-    a model that Keras cannot save the weights are written.
-
-    Returns:
-        What the user must know of the file; empty where there is nothing.
-
-    Raises:
-        ExportError: Nothing could be written.
+    Of a model that Keras cannot save, the weights are written. The text says what the
+    user must know of the file, such as which code opens it.
     """
     are_logits = outputs.are_logits(model)
     # Keras would save the optimizer of a nested model, but could not read it back, nor

@@ -1,7 +1,7 @@
 """The oracles of KerasTuner inside a budget: what does not fit is never proposed."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras_tuner
@@ -128,15 +128,6 @@ class BudgetedOracle(keras_tuner.Oracle):
             self.end_trial(trial)
             trial = super().create_trial(tuner_id)
         return trial
-
-    def get_state(self) -> dict[str, Any]:
-        """State of the oracle, with the number of proposals that were passed over."""
-        return {**super().get_state(), "kscale": {"passed_over": self.passed_over}}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state, also from one that was saved without a budget."""
-        super().set_state(state)
-        self.passed_over = int(state.get("kscale", {}).get("passed_over", 0))
 
     def _fits(self, values: _Values) -> bool:
         """Whether the model of some values fits; missing values are filled in."""

@@ -22,11 +22,8 @@ _ALIKE = 20  # models that fail alike, after which none is expected to be counte
 class BuildSizes:
     """Counts each model once, without its weights; see `BudgetedOracle`.
 
-    Args:
-        hypermodel: A function of hyperparameters or a `keras_tuner.HyperModel`.
-        task: Inputs of models that have no shapes until they are called.
-        budget: What sizes are wanted for. If some layers have unknown FLOPs or memory,
-            and the budget limits these, a warning says so.
+    If some layers have unknown FLOPs or memory, and the budget limits these, a warning
+    says so.
 
     Attributes:
         errors: Why models could not be built, one text for each that was asked for.
@@ -62,11 +59,7 @@ class BuildSizes:
         return is_alike and not self.has_counted
 
     def size(self, hp: keras_tuner.HyperParameters) -> Size:
-        """Exact size of the model of some hyperparameters; missing ones are set.
-
-        Raises:
-            SpecError: The model cannot be built.
-        """
+        """Exact size of the model of some hyperparameters; missing ones are set."""
         # What Hyperband adds does not change a model.
         tuned = {n: v for n, v in hp.values.items() if not n.startswith("tuner/")}
         key = json.dumps(tuned, sort_keys=True, default=str)

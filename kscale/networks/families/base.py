@@ -94,43 +94,34 @@ def depth_knob(default: int, values: tuple[int, ...], meaning: str) -> Any:
 
 def width_knob(default: int, high: int, meaning: str) -> Any:
     """The width of a family: multiples of 8, from 32 on in steps of a quarter."""
-    values = [*range(8, 32, 8)]
-    octave = 32
-    while octave <= high:
-        values += [octave + i * octave // 4 for i in range(4)]
-        octave *= 2
-    fitting = [value for value in values if value <= high]
-    return knob(default, fitting, meaning, low=1, high=1_000_000)
+    quarters = (2**octave // 4 * n for octave in range(5, 20) for n in range(4, 8))
+    values = [value for value in (8, 16, 24, *quarters) if value <= high]
+    return knob(default, values, meaning, low=1, high=1_000_000)
 
 
 def learning_rate_knob(default: float, low: float, high: float) -> Knob:
     """A learning rate with seven values, evenly spaced in its logarithm."""
     step = (high / low) ** (1 / 6)
-    return Knob(
-        default,
-        tuple(float(f"{low * step**i:.2g}") for i in range(7)),
-        "Adam's largest learning rate",
-        low=1e-9,
-        high=10.0,
-        shapes=False,
-        name="learning_rate",
-    )
+    values = tuple(float(f"{low * step**i:.2g}") for i in range(7))
+    meaning, name = "Adam's largest learning rate", "learning_rate"
+    return Knob(default, values, meaning, 1e-9, 10.0, shapes=False, name=name)
 
 
-def share_knob(default: float, values: tuple[float, ...], meaning: str) -> Any:
+def share_knob(
+    default: float, values: Sequence[float], meaning: str, name: str = ""
+) -> Any:
     """A share of something that training leaves out; the size is the same for all."""
-    return knob(default, values, meaning, low=0.0, high=0.95, shapes=False)
+    return Knob(default, tuple(values), meaning, 0.0, 0.95, shapes=False, name=name)
 
 
-def activation_knob(functions: tuple[str, ...], meaning: str) -> Any:
+def flag_knob(default: bool, meaning: str, shapes: bool = True) -> Any:
+    """A choice between true and false."""
+    return knob(default, (False, True), meaning, shapes=shapes)
+
+
+def activation_knob(functions: Sequence[str], meaning: str) -> Any:
     """An activation function by its Keras name; the first one is the default."""
     return knob(functions[0], functions, meaning, shapes=False)
-
-
-def knobs_of(function: Callable[..., Any]) -> tuple[Knob, ...]:
-    """The knobs that a function has as defaults of its keyword-only parameters."""
-    defaults = function.__kwdefaults__ or {}
-    return tuple(replace(it, name=name) for name, it in defaults.items())
 
 
 TRAINING_KNOBS = (
@@ -143,13 +134,10 @@ TRAINING_KNOBS = (
         shapes=False,
         name="weight_decay",
     ),
-    Knob(
+    share_knob(
         0.0,
         (0.0, 0.05, 0.1, 0.2),
         "share of the label spread over all classes",
-        low=0.0,
-        high=0.95,
-        shapes=False,
         name="label_smoothing",
     ),
 )
@@ -253,7 +241,8 @@ class Family:
     @cached_property
     def knobs(self) -> tuple[Knob, ...]:
         """Settings of the network."""
-        return knobs_of(self.network)
+        declared = self.network.__kwdefaults__ or {}
+        return tuple(replace(knob, name=name) for name, knob in declared.items())
 
     @cached_property
     def all_knobs(self) -> dict[str, Knob]:

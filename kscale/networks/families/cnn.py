@@ -20,8 +20,6 @@ Example:
 330
 """
 
-from dataclasses import replace
-
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base, images
 from kscale.task.tasks import Task
@@ -84,10 +82,9 @@ def stage_depths(depth: int, stages: int) -> list[int]:
 
 
 def _convolution(filters: bp.Count, activation: str, norm: str) -> tuple[bp.Layer, ...]:
-    plain = bp.Conv2D(filters, 3, initializer="he_normal", name="conv")
-    if norm == "none":
-        return (replace(plain, activation=activation),)
-    return (replace(plain, use_bias=False), *images.normalized(activation))
+    if norm == "batch":
+        return tuple(images.convolved(filters, 3, 1, activation))
+    return (images.he_conv2d(filters, 3, activation=activation, name="conv"),)
 
 
 FAMILY = base.Family(

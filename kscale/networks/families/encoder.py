@@ -6,8 +6,6 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base
 
-_HEAD_SIZES = tuple(range(64, 0, -8))
-
 HEADS = base.knob(0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
 MLP_RATIO = base.knob(4, (1, 2, 4), "inner dense width over the width", low=1)
 ACTIVATION = base.activation_knob(
@@ -29,15 +27,9 @@ def encoder(
     shared: bool = False,
     mask: tuple[str, ...] = (),
 ) -> list[bp.Layer]:
-    """A stack of encoder blocks; their output is normalized.
+    """A stack of encoder blocks, by the knobs of these names; its output is normalized.
 
-    A block is attention and two dense layers. Each of both is added to its input. The
-    arguments are the knobs of these names.
-
-    Args:
-        norm: `pre` normalizes the inputs of attention and of the dense layers, and the
-            output of the stack; `post` normalizes the sums.
-        mask: Name of the layer, if any, that is false where nothing may be read.
+    `mask` names the layer, if any, that is false where nothing may be read.
     """
     read = "norm1" if norm == "pre" else bp.BODY_INPUT
     attention = [
@@ -68,12 +60,10 @@ def encoder(
 
 
 def heads_for(width: bp.Count, heads: int = 0) -> bp.Count:
-    """Number of heads that divides a width.
+    """Number of heads that divides a width: the number asked for, if that is not 0.
 
-    Args:
-        width: Features of a position.
-        heads: The number asked for; 0 takes heads of 64 features as BERT does, smaller
-            ones where 64 does not divide the width or would leave a single head.
+    Otherwise heads have 64 features as BERT's, or fewer where 64 does not divide the
+    width or would leave a single head.
 
     Example:
 
@@ -86,7 +76,7 @@ def heads_for(width: bp.Count, heads: int = 0) -> bp.Count:
             raise SpecError(f"`heads` (={heads}) must divide `width` (={odd}).")
         return heads + 0 * width  # for each width
     found: bp.Count = 1
-    for size in reversed(_HEAD_SIZES):
+    for size in range(8, 65, 8):
         fits = (width % size == 0) & (width >= 2 * size)
         found = found + fits * (width // size - found)
     return found

@@ -6,6 +6,8 @@ its last scale or kernel starts from 0 (Goyal et al. 2017). A spectrogram is an 
 one channel.
 """
 
+from functools import partial
+
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base
@@ -21,6 +23,10 @@ _MOST_SHIFT = 0.1
 _MOST_ERASED = 0.2
 
 
+he_conv2d = partial(bp.Conv2D, initializer="he_normal")
+"""A convolution that starts from He initialization (He et al. 2015, equation 10)."""
+
+
 def augments_for(task: Task) -> tuple[base.Value, ...]:
     """Values of `augment` that suit a task.
 
@@ -33,8 +39,8 @@ def augments_for(task: Task) -> tuple[base.Value, ...]:
 
 
 STAGES = base.knob(0, (0, 1, 2, 3, 4, 5), "stages; 0 suits the image", low=0, high=20)
-ZERO_INIT = base.knob(
-    True, (False, True), "whether residual branches start as nothing", shapes=False
+ZERO_INIT = base.flag_knob(
+    True, "whether residual branches start as nothing", shapes=False
 )
 DROPOUT = base.share_knob(
     0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of features dropped before the output"
@@ -96,10 +102,7 @@ def stages_for(side: int, most: int) -> int:
     >>> [stages_for(side, most=5) for side in (3, 8, 28, 32, 224)]
     [1, 2, 3, 4, 5]
     """
-    stages = 1
-    while stages < most and side // 2**stages >= _LEAST_SIDE:
-        stages += 1
-    return stages
+    return 1 + sum(side >> stage >= _LEAST_SIDE for stage in range(1, most))
 
 
 def check_stages(stages: int, given: int, what: str) -> None:
@@ -125,14 +128,20 @@ def stage_blocks(
 def normalized(
     function: str, before: str = "", after: str = "", epsilon: float = 1e-3
 ) -> list[bp.Layer]:
-    """Batch normalization and an activation function.
-
-    Their names are `norm` and `activation`, between `before` and `after`.
-    """
+    """Batch normalization `norm` and a function `activation`, by longer names."""
     return [
         bp.BatchNorm(epsilon=epsilon, name=f"{before}norm{after}"),
         bp.Activation(function, name=f"{before}activation{after}"),
     ]
+
+
+def convolved(
+    filters: bp.Count, kernel: int, strides: int, function: str, before: str = ""
+) -> list[bp.Layer]:
+    """A convolution, batch normalization and an activation function."""
+    name = f"{before}conv"
+    convolution = he_conv2d(filters, kernel, strides, use_bias=False, name=name)
+    return [convolution, *normalized(function, before)]
 
 
 def averaged(task: Task, layers: list[bp.Layer], dropout: float) -> bp.Blueprint:

@@ -31,8 +31,8 @@ Example:
 2146
 """
 
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base, images
@@ -42,13 +42,11 @@ from kscale.task.tasks import Task
 _MOST_STAGES = 5
 _MOST_GROWTH = 8
 _PAPER_WIDTH, _PAPER_HEAD = 16, 1280
-
-
-class _Stage(NamedTuple):
-    channels: bp.Count
-    blocks: int
-    strides: int
-    expansion: int
+# Of each stage channels, blocks and stride (Sandler et al. 2018, table 2).
+_V2 = (
+    *((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2)),
+    *((96, 3, 1), (160, 3, 2), (320, 1, 1)),
+)
 
 
 def _network(
@@ -96,8 +94,12 @@ def _network(
 ) -> bp.Blueprint:
     shape = images.image_shape(task)
     halving = stem_stride or (2 if images.is_large(shape) else 1)
+    plan: Sequence[tuple[bp.Count, int, int]]
     if layout == "v2":
-        plan = _paper_stages(depth, width, expansion)
+        plan = [
+            (round_channels(channels * width // _PAPER_WIDTH), depth * blocks, strides)
+            for channels, blocks, strides in _V2
+        ]
         images.check_stages(stages, len(plan), f"layout={layout}")
         # The paper's channels before the average, or more for a greater width.
         most = larger(_PAPER_HEAD, _PAPER_HEAD * width // _PAPER_WIDTH)
@@ -105,47 +107,28 @@ def _network(
     else:
         number = stages or images.stages_for(min(shape[:2]) // halving, _MOST_STAGES)
         growth = [min(2**stage, _MOST_GROWTH) for stage in range(number)]
-        plan = [
-            _Stage(width * times, depth, 2 if stage else 1, expansion)
-            for stage, times in enumerate(growth)
-        ]
-        entry, leave = width, 4 * plan[-1].channels
+        plan = [(width * n, depth, 2 if i else 1) for i, n in enumerate(growth)]
+        entry, leave = width, 4 * width * growth[-1]
     layers = images.image_layers(task, augment)
-    layers += _convolution("stem", entry, 3, halving, activation)
-    for number, stage in enumerate(plan, 1):
+    layers += images.convolved(entry, 3, halving, activation, "stem/")
+    for number, (channels, blocks, strides) in enumerate(plan, 1):
+        is_first = number == 1
         block = partial(
             inverted_bottleneck,
-            wrote=stage.channels,
-            expansion=stage.expansion,
+            wrote=channels,
+            expansion=1 if is_first and layout == "v2" else expansion,
             kernel=kernel,
             squeeze=squeeze,
             activation=activation,
             zero_init=zero_init,
         )
-        keeps = layout == "doubling" and number == 1
-        first = block(entry, strides=stage.strides, shortcut=keeps)
-        rest = block(stage.channels, shortcut=True)
-        layers += images.stage_blocks(f"stage{number}", first, rest, stage.blocks)
-        entry = stage.channels
-    layers += _convolution("features", head_width or leave, 1, 1, activation)
+        keeps = is_first and layout == "doubling"
+        first = block(entry, strides=strides, shortcut=keeps)
+        rest = block(channels, shortcut=True)
+        layers += images.stage_blocks(f"stage{number}", first, rest, blocks)
+        entry = channels
+    layers += images.convolved(head_width or leave, 1, 1, activation, "features/")
     return images.averaged(task, layers, dropout)
-
-
-def _paper_stages(depth: int, width: bp.Count, expansion: int) -> list[_Stage]:
-    """Stages of MobileNetV2's table 2: channels, blocks and stride of each."""
-    table = (
-        *((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2)),
-        *((96, 3, 1), (160, 3, 2), (320, 1, 1)),
-    )
-    return [
-        _Stage(
-            round_channels(channels * width // _PAPER_WIDTH),
-            depth * blocks,
-            strides,
-            expansion if stage else 1,
-        )
-        for stage, (channels, blocks, strides) in enumerate(table)
-    ]
 
 
 def round_channels(channels: bp.Count) -> bp.Count:
@@ -158,20 +141,6 @@ def round_channels(channels: bp.Count) -> bp.Count:
     """
     nearest: bp.Count = larger(8, (channels + 4) // 8 * 8)
     return nearest + 8 * (10 * nearest < 9 * channels)
-
-
-def _convolution(
-    name: str, filters: bp.Count, kernel: int, strides: int, activation: str
-) -> list[bp.Layer]:
-    convolution = bp.Conv2D(
-        filters,
-        kernel,
-        strides,
-        use_bias=False,
-        initializer="he_normal",
-        name=f"{name}/conv",
-    )
-    return [convolution, *images.normalized(activation, f"{name}/")]
 
 
 def inverted_bottleneck(
@@ -188,19 +157,14 @@ def inverted_bottleneck(
 ) -> tuple[bp.Layer, ...]:
     """One inverted bottleneck, as the body of a `Repeat`.
 
-    A strided convolution pads as `same` does, which is what the `correct_pad` of
-    `keras.applications` gives. Arguments with the names of knobs are these knobs.
-
-    Args:
-        read, wrote: Channels of the input and of the output.
-        expansion: Inner channels over `read`; 1 omits the convolution that expands.
-        strides: Step of the depthwise convolution.
-        shortcut: Whether the input, which has the shape of the output, is added.
+    From channels `read` to channels `wrote`; with `shortcut` the input is added to the
+    output, which has its shape. A strided convolution pads as `same` does, which is
+    what the `correct_pad` of `keras.applications` gives.
     """
     inner = expansion * read
     layers: list[bp.Layer] = []
     if expansion > 1:
-        layers += _convolution("expand", inner, 1, 1, activation)
+        layers += images.convolved(inner, 1, 1, activation, "expand/")
     layers += [
         bp.DepthwiseConv2D(kernel, strides, use_bias=False, name="depthwise/conv"),
         *images.normalized(activation, "depthwise/"),
@@ -209,9 +173,7 @@ def inverted_bottleneck(
         layers += _squeeze(inner, squeeze, activation)
     start = "zeros" if shortcut and zero_init else "ones"
     layers += [
-        bp.Conv2D(
-            wrote, 1, use_bias=False, initializer="he_normal", name="project/conv"
-        ),
+        images.he_conv2d(wrote, 1, use_bias=False, name="project/conv"),
         bp.BatchNorm(initializer=start, name="project/norm"),
     ]
     if shortcut:

@@ -71,7 +71,7 @@ def _network(
     activation: str = base.activation_knob(
         ("relu", "gelu", "silu"), "function after each norm"
     ),
-    bias: bool = base.knob(False, (False, True), "whether convolutions have biases"),
+    bias: bool = base.flag_knob(False, "whether convolutions have biases"),
     zero_init: bool = images.ZERO_INIT,
     dropout: float = images.DROPOUT,
     augment: str = images.AUGMENT,
@@ -90,7 +90,7 @@ def _network(
         norm,
         activation,
         zero_init,
-        convolution=partial(bp.Conv2D, use_bias=bias, initializer="he_normal"),
+        convolution=partial(images.he_conv2d, use_bias=bias),
         normalized=partial(images.normalized, activation, epsilon=_EPSILON),
     )
     layers = images.image_layers(task, augment) + _stem(width, stem, style)

@@ -61,10 +61,7 @@ def embedded(
 ) -> list[Layer]:
     """Layers from the ids of an input to `(length, width)`; the last is an embedding.
 
-    Args:
-        vocabulary: Most frequent ids that have features of their own; 0 is all ids.
-        name: Name of the embedding.
-        stddev: Spread that the embedding starts with.
+    The embedding has the name, and `stddev` is the spread that it starts with.
     """
     if not 0 < vocabulary < item.vocabulary:
         every = Embedding(

@@ -41,7 +41,7 @@ def _network(
     activation: str = encoder.ACTIVATION,
     norm: str = base.knob("pre", ("pre", "post"), "where sums are normalized"),
     dropout: float = encoder.DROPOUT,
-    shared: bool = base.knob(False, (False, True), "whether all blocks share weights"),
+    shared: bool = base.flag_knob(False, "whether all blocks share weights"),
     vocabulary: int = tokens.VOCABULARY,
     embedding_width: int = tokens.EMBEDDING_WIDTH,
     token_dropout: float = tokens.TOKEN_DROPOUT,

@@ -96,18 +96,13 @@ def _patches_in(shape: tuple[int, ...], patch: int) -> int:
 def patch_for(shape: tuple[int, ...]) -> int:
     """Side of the patches of an image: the smallest that leaves at most 64 of them.
 
-    Args:
-        shape: `(height, width, channels)`.
-
     Example:
 
     >>> [patch_for((side, side, 3)) for side in (8, 28, 32, 64, 224)]
     [2, 4, 4, 8, 32]
     """
-    patch = 2
-    while _patches_in(shape, patch) > _MOST_PATCHES:
-        patch *= 2
-    return patch
+    patches = (1 << power for power in range(1, 32))
+    return next(it for it in patches if _patches_in(shape, it) <= _MOST_PATCHES)
 
 
 FAMILY = base.Family(

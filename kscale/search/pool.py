@@ -16,6 +16,7 @@ from kscale.networks.families.base import Family, Knob, Spec, Value
 from kscale.networks.families.tokens import VOCABULARY
 from kscale.networks.sizing import Size, size_of
 from kscale.task.tasks import Task
+from kscale.text import counted
 
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
@@ -220,7 +221,7 @@ class Pool:
     @property
     def found(self) -> str:
         """What of it fits, in a few words."""
-        return f"{len(self):,} specs fit {self.space.budget}"
+        return f"{counted(len(self), 'spec fits', 'specs fit')} {self.space.budget}"
 
     def spec(self, index: int) -> Spec:
         """The spec at a position of the arrays; drawn knobs are at their defaults."""

@@ -289,4 +289,5 @@ class Driver:
         if tried and all(training.status == "failed" for training in tried):
             reasons = [training.reason for training in tried]
             most = max(set(reasons), key=reasons.count)
-            raise TrialError(f"All {len(tried)} trainings failed, mostly so: {most}.")
+            all_of = f"All {len(tried)} trainings" if len(tried) > 1 else "The training"
+            raise TrialError(f"{all_of} failed, mostly so: {most}.")

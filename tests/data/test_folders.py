@@ -292,7 +292,7 @@ BAD = {
     "mixed": (
         ("a/1.png", "b/2.png", "a/1.txt"),
         {},
-        r"holds 2 images \(kind='image'\) and 1 texts \(kind='tokens'\); say by `kind`",
+        r"holds 2 images \(kind='image'\) and 1 text \(kind='tokens'\); say by `kind`",
     ),
     "kind": (
         ("a/1.png", "b/2.png"),

@@ -223,3 +223,9 @@ def test_where_only_shorter_trainings_have_finished_the_note_says_so() -> None:
     assert has(found, "No training of full length has finished yet")
     assert not has(found, "within the budget")
     assert not has(notes([*short, *searched(0.7)]), "full length")
+
+
+def test_one_is_no_plural() -> None:
+    (found,) = [n for n in notes(searched(0.9, undertrained=True)) if "improving" in n]
+    assert found.startswith("The only front row was still improving")
+    assert not any(" 1 rows" in n or "1 seeds" in n for n in notes(digits_results()))

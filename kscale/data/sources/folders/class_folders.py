@@ -9,7 +9,7 @@ from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.sources.folders.walking import Names, Walk
 from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError
-from kscale.text import listed
+from kscale.text import counted, listed
 
 _PARTS: dict[str, PartName] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -68,9 +68,9 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
             parts[tops[names[0]] if depth else "train"].append(names)
     if not parts["train"]:
         top = next((top for top, part in tops.items() if part == "train"), "")
-        count = "" if top else f"{len(files):,} "
+        held = word if top else counted(len(files), word[:-1])
         raise DataError(
-            f"{walk.root / top} has {count}{word}, but none in a folder of its class. "
+            f"{walk.root / top} has {held}, but none in a folder of its class. "
             f"{expected(walk.root)}"
         )
     used = {names[: depth + 1] for mine in parts.values() for names in mine}

@@ -86,7 +86,13 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
-            *(sentence for target in targets for sentence in alike_warnings(target)),
+            *(
+                sentence
+                for target in targets
+                for sentence in alike_warnings(
+                    f"{target.head.nouns[1]} of {target.name}", target.class_names
+                )
+            ),
             *leaks,
             *_text_warnings(parts, preprocessing),
             *duplicate_warnings(digests),

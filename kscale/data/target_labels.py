@@ -12,6 +12,7 @@ from kscale.data.parts import PartName
 from kscale.data.raw import RawArray, to_float32
 from kscale.errors import DataError
 from kscale.task.tasks import Target
+from kscale.text import listed
 
 _MOST_FLOAT_CLASSES = 20
 
@@ -45,16 +46,16 @@ def encode_target(
     return _reals(name or "value", arrays, labels)
 
 
-def alike_warnings(target: Target) -> Iterator[str]:
-    """A sentence for classes or labels that differ by spaces or by case only."""
+def alike_warnings(what: str, names: Iterable[str]) -> Iterator[str]:
+    """A sentence for names that differ by spaces or by case only: `classes of y`."""
     alike = defaultdict(list)
-    for name in target.class_names:
+    for name in names:
         alike[_letters(name)].append(repr(name))
-    for names in alike.values():
-        if len(names) > 1:
+    for several in alike.values():
+        if len(several) > 1:
             yield (
-                f"The {target.head.nouns[1]} {' and '.join(names)} of {target.name} "
-                "differ by spaces or case only: write them alike if they are one."
+                f"The {what} {listed(several, 4)} differ by spaces or case only: write "
+                "them alike if they are one."
             )
 
 

@@ -90,7 +90,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
                 sentence
                 for target in targets
                 for sentence in alike_warnings(
-                    f"{target.head.nouns[1]} of {target.name}", target.class_names
+                    target.head.nouns[1], target.name, target.class_names
                 )
             ),
             *leaks,

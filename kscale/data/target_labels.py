@@ -12,7 +12,6 @@ from kscale.data.parts import PartName
 from kscale.data.raw import RawArray, to_float32
 from kscale.errors import DataError
 from kscale.task.tasks import Target
-from kscale.text import listed
 
 _MOST_FLOAT_CLASSES = 20
 
@@ -46,16 +45,16 @@ def encode_target(
     return _reals(name or "value", arrays, labels)
 
 
-def alike_warnings(what: str, names: Iterable[str]) -> Iterator[str]:
-    """A sentence for names that differ by spaces or by case only: `classes of y`."""
+def alike_warnings(noun: str, owner: str, names: Iterable[str]) -> Iterator[str]:
+    """A sentence for names that differ by spaces or by case only."""
     alike = defaultdict(list)
     for name in names:
         alike[_letters(name)].append(repr(name))
     for several in alike.values():
         if len(several) > 1:
             yield (
-                f"The {what} {listed(several, 4)} differ by spaces or case only: write "
-                "them alike if they are one."
+                f"The {noun} {' and '.join(several)} of {owner} differ by spaces or "
+                "case only: write them alike if they are one."
             )
 
 

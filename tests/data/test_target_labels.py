@@ -55,8 +55,8 @@ def test_categories_that_look_alike_are_named(tmp_path: Path) -> None:
     rows = [[("New York", "new york", "Rome")[i % 3], i % 2] for i in range(60)]
     data = load_dataset(write_csv(tmp_path / "a.csv", ["city", "y"], *rows))
     assert (
-        "The categories of city 'New York', 'new york' differ by spaces or case only: "
-        "write them alike if they are one."
+        "The categories 'New York' and 'new york' of city differ by spaces or case "
+        "only: write them alike if they are one."
     ) in data.warnings
 
 

@@ -104,7 +104,8 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
                 sentence
                 for name in used
                 for sentence in alike_warnings(
-                    f"categories of {name}",
+                    "categories",
+                    name,
                     sorted(counts[name].values)
                     if found[name].role == "category"
                     else (),

@@ -61,7 +61,7 @@ class RawArray:
         return cls(label, rows, is_slow=True)
 
     @classmethod
-    def of(cls, label: str, values: Any) -> "RawArray":
+    def of(cls, label: str, values: Any, target_kind: str = "") -> "RawArray":
         """An array in memory, or a list of numbers or strings."""
         try:
             array = np.asarray(values)
@@ -69,7 +69,7 @@ class RawArray:
             raise DataError(f"{label} has rows of different length.") from error
         if array.dtype.hasobject or array.dtype.kind == "T":
             array = _without_objects(array)
-        return cls(label, array)
+        return cls(label, array, target_kind=target_kind)
 
     @property
     def shape(self) -> tuple[int, ...]:

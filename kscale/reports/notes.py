@@ -57,6 +57,14 @@ def model_notes(report: Report, files: Collection[str]) -> Iterator[Note]:
         )
 
 
+def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
+    """What the searcher said of how the search went."""
+    notes = run.get("notes")
+    yield from map(
+        Note, filter(None, map(str, notes if isinstance(notes, list) else ()))
+    )
+
+
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:
     """A sentence on trials of another tuner that had not ended."""
     left_out = run.get("left_out")

@@ -114,6 +114,8 @@ class Driver:
         try:
             self._score_references()
             self._search()
+            notes = self.searcher.notes(self.trainings)
+            self.writer.describe({"notes": list(notes)})
             self._raise_if_all_failed()
             Answering(
                 self.plan,

@@ -15,6 +15,7 @@ from made_runs import (
 
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
+from kscale.reports.notes import search_notes
 from kscale.reports.rows import make_report
 from kscale.runs.records import Record, Training
 
@@ -223,6 +224,12 @@ def test_where_only_shorter_trainings_have_finished_the_note_says_so() -> None:
     assert has(found, "No training of full length has finished yet")
     assert not has(found, "within the budget")
     assert not has(notes([*short, *searched(0.7)]), "full length")
+
+
+def test_what_the_searcher_said_is_a_note() -> None:
+    said = search_notes({"notes": ["Size stopped helping mlp at 9 params."]})
+    assert list(map(str, said)) == ["Size stopped helping mlp at 9 params."]
+    assert not [*search_notes({}), *search_notes({"notes": 5})]
 
 
 def test_one_is_no_plural() -> None:

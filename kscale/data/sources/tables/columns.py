@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from kscale.data.preprocessing.text_tokens import letters_without_spaces
 from kscale.data.sources.tables.cells import (
     BLANKS,
     NumberForm,
@@ -50,7 +51,7 @@ class ColumnCounts:
         comma: First of them that has a comma.
         odd: First other cell.
         dates, huge: Other cells that hold a date, or a number too large for float32.
-        words: Words of all cells, split at spaces.
+        words: Words of all cells, split at spaces, or letters where there are none.
         values: Different cells, up to some number.
         compared: Filled cells above the last that was looked up in `values`.
         is_counter: Whether each cell is one more than the cell above.
@@ -98,7 +99,7 @@ class ColumnCounts:
                 self.blanks += count
                 continue
             self.filled += count
-            self.words += count * (cell.count(" ") + 1)
+            self.words += count * (cell.count(" ") + 1 + letters_without_spaces(cell))
             if is_missing_word(cell):
                 self.numbers += count
                 self.missing = self.missing or _where(cell, cells, lines)

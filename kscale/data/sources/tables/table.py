@@ -40,6 +40,7 @@ from kscale.data.sources.tables.labels import (
     label_arrays,
 )
 from kscale.data.sources.tables.part_files import Files
+from kscale.data.target_labels import alike_warnings
 from kscale.errors import DataError, unknown_name
 from kscale.text import listed
 
@@ -99,6 +100,17 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
             *lacking,
             *warnings,
             *(e.sentence for e in sentences if e.is_warning),
+            *(
+                sentence
+                for name in used
+                for sentence in alike_warnings(
+                    "categories",
+                    name,
+                    sorted(counts[name].values)
+                    if found[name].role == "category"
+                    else (),
+                )
+            ),
         ),
         notes=(
             *_notes_on_files(files),

@@ -38,22 +38,26 @@ _LUCK = 0.0125
 
 
 class Contrast(NamedTuple):
-    """An answer beside a baseline.
+    """A row beside another.
 
     Args:
-        answer: `best`, `recommended`, or both.
-        baseline: The baseline.
+        row, other: The rows.
         pair: How far they are apart.
         part: The part that was scored.
         is_paired: Whether the error is that of the difference, example by example; else
             as if they were scored on different examples, which is larger.
     """
 
-    answer: str
-    baseline: Row
+    row: Row
+    other: Row
     pair: Pair
     part: str
     is_paired: bool
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the row is clearly better."""
+        return self.pair.is_clear and self.pair.gain > 0
 
 
 class Skill(NamedTuple):
@@ -73,27 +77,28 @@ class Skill(NamedTuple):
     is_known: bool
 
 
-def contrast(report: Report, answer: str, row: Row, baseline: Row) -> Contrast:
-    """A row beside a baseline, on the test part where both were tested."""
-    pair = paired(report, row, baseline)
+def contrast(report: Report, row: Row, other: Row) -> Contrast:
+    """A row beside another, on the test part where both were tested."""
+    pair = paired(report, row, other)
     if pair is not None:
-        return Contrast(answer, baseline, pair, "test", True)
-    scores = [(each.test_score, each.test_stderr) for each in (row, baseline)]
-    part, examples = "test", report.data.get("test")
+        return Contrast(row, other, pair, "test", True)
+    scores = [(each.test_score, each.test_stderr) for each in (row, other)]
+    part = "test"
     if any(None in score for score in scores):
-        scores = [(each.score, each.stderr) for each in (row, baseline)]
-        part, examples = "validation", report.data.get("validation")
-    (mine, error), (its, other) = ((s or 0.0, e or 0.0) for s, e in scores)
+        scores = [(each.score, each.stderr) for each in (row, other)]
+        part = "validation"
+    (mine, error), (its, error_of_it) = ((s or 0.0, e or 0.0) for s, e in scores)
+    examples = report.data.get(part)
     number = examples if isinstance(examples, int) and examples > 0 else None
     gain = report.objective.gain(mine, its)
-    pair = Pair(gain, math.hypot(error, other), number)
-    return Contrast(answer, baseline, pair, part, False)
+    pair = Pair(gain, math.hypot(error, error_of_it), number)
+    return Contrast(row, other, pair, part, False)
 
 
-def contrasts_of(report: Report) -> list[Contrast]:
-    """Each answer beside the constant answer and every trained baseline."""
+def contrasts_of(report: Report) -> list[tuple[str, Contrast]]:
+    """Each answer, by name, beside the constant answer and every trained baseline."""
     return [
-        contrast(report, name, row, baseline)
+        (name, contrast(report, row, baseline))
         for name, row in report.answers
         for baseline in report.baselines
         if baseline.family not in (row.family, *REFERENCES[1:])
@@ -145,9 +150,9 @@ def is_learned(report: Report) -> bool | None:
         return True
     if constant is None or not is_fair:
         return False if skills else None
-    found = contrast(report, "best", best, constant)
+    found = contrast(report, best, constant)
     if found.part == "test":
-        return found.pair.is_clear and found.pair.gain > 0
+        return found.is_better
     sure = NormalDist().inv_cdf(1 - _LUCK / len(report.networks))
     return found.pair.gain > sure * found.pair.stderr
 
@@ -164,10 +169,10 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
     texts, part = [], "test"
     if (constant := _constant(report)) is not None:
-        found = contrast(report, "best", best, constant)
+        found = contrast(report, best, constant)
         part = found.part
         of = "" if part == "test" else f" of {len(report.networks)}"
-        if of or found.pair.gain <= 0 or not found.pair.is_clear:
+        if of or not found.is_better:
             texts.append(
                 f"the best network{of} is no better than always answering {what}"
             )
@@ -190,35 +195,37 @@ def _luck(skill: Skill) -> str:
 
 def comparison_lines(report: Report) -> Iterator[tuple[str, str]]:
     """A sentence on each answer beside the baselines, with its name."""
-    for answer, group in groupby(contrasts_of(report), lambda item: item.answer):
+    for answer, group in groupby(contrasts_of(report), lambda pair: pair[0]):
+        items = (item for _, item in group)
         texts = [
-            f"{', '.join(_beside(report, item) for item in items)}, {where}"
-            for where, items in groupby(group, _where)
+            f"{', '.join(beside_text(report, item, _than(item)) for item in same)}, "
+            f"{where}"
+            for where, same in groupby(items, where_text)
         ]
         yield f"{answer} against baselines", "; ".join(texts)
 
 
-def _beside(report: Report, item: Contrast) -> str:
-    name = _name(item.baseline)
+def _than(item: Contrast) -> str:
+    if item.other.family == MAJORITY:
+        return " than a constant answer"
+    return f" than the {printable(item.other.family)} baseline"
+
+
+def beside_text(report: Report, item: Contrast, than: str = "") -> str:
+    """How much better or worse a row is, and whether that is clear."""
     text = difference_text(report, item.pair.gain, item.pair.stderr)
     word, _, points = text.partition(" ")
     if item.pair.is_clear:
-        return f"{word} than {name} {points}"
-    return f"not clearly {word} than {name} ({points})"
+        return f"{word}{than} {points}"
+    return f"not clearly {word}{than} ({points})"
 
 
-def _where(item: Contrast) -> str:
+def where_text(item: Contrast) -> str:
+    """The examples that both were scored on."""
     number = "" if item.pair.examples is None else f"{item.pair.examples:,} "
     same = "the same " if item.is_paired else "the "
-    also = ", which chose it" if item.part == "validation" else ""
-    return f"on {same}{number}{item.part} examples{also}"
-
-
-def _name(baseline: Row) -> str:
-    """A baseline in words."""
-    if baseline.family == MAJORITY:
-        return "a constant answer"
-    return f"the {printable(baseline.family)} baseline"
+    chose = item.part == "validation" and not item.row.is_reference
+    return f"on {same}{number}{item.part} examples{', which chose it' * chose}"
 
 
 def evidence_json(report: Report) -> dict[str, Any]:
@@ -227,14 +234,14 @@ def evidence_json(report: Report) -> dict[str, Any]:
         "learned": is_learned(report),
         "comparisons": [
             {
-                "answer": item.answer,
-                "baseline": item.baseline.family,
+                "answer": answer,
+                "baseline": item.other.family,
                 "part": item.part,
                 "gain": item.pair.gain,
                 "stderr": item.pair.stderr,
                 "is_paired": item.is_paired,
                 "is_clear": item.pair.is_clear,
             }
-            for item in contrasts_of(report)
+            for answer, item in contrasts_of(report)
         ],
     }

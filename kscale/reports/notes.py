@@ -272,8 +272,8 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
     if above := sum(objective.better(row.score, best.score) for row in single):
         rows = counted(above, "row")
         yield Note(
-            f"{rows} of the search scored above the best on a single seed; only "
-            "finalists, which have several, can be the best.",
+            f"{rows} of the search scored above the best with the seeds that chose "
+            "them; only finalists, trained from new ones, can be the best.",
             is_decisive=False,
         )
 

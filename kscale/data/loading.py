@@ -16,7 +16,7 @@ from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
 from kscale.data.sources.embedded import SOURCES, Embedded
 from kscale.data.sources.folders import raw_data_of_folder
 from kscale.data.sources.keras_datasets import KERAS_DATASETS, KerasDataset
-from kscale.data.sources.streams import are_streams, parts_of_streams
+from kscale.data.sources.streams import are_streams, class_names_of, parts_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
@@ -135,10 +135,11 @@ def _raw_data(source: Any, options: Options) -> RawData:
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
     if are_streams(source):
-        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
-        return RawData(parts_of_streams(source, options.memory))
+        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary", "length")
+        parts = parts_of_streams(source, options.memory)
+        return RawData(parts, class_names=class_names_of(source))
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
-        options.refuse_except("arrays", "kind", "vocabulary")
+        options.refuse_except("arrays", "kind", "vocabulary", "length")
         return RawData(parts_of_arrays(source))
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
@@ -154,7 +155,7 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
         raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
-    options.refuse_except("an NPZ file", "kind", "vocabulary")
+    options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return RawData(parts_of_file(path))
 
 

@@ -16,6 +16,7 @@ from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import scalings_from_json
+from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.task.tasks import Input, Task
@@ -23,7 +24,6 @@ from kscale.task.tasks import Input, Task
 _DESCRIPTION = "dataset.json"
 _FORMAT = 1
 _PLAIN = ("name", "fingerprint", "warnings", "notes", "cut", "cut_by")
-_TEXTS = np.dtypes.StringDType()
 
 Place = dict[str, Any]
 """Where rows lie: the `file`, and its `form`; or what they are `computed` from."""
@@ -179,7 +179,7 @@ def _opened_part(
     def opened(place: Place) -> Any:
         path = folder / place["file"]
         if place["form"] == "texts":
-            return np.array(json.loads(path.read_text("utf-8")), _TEXTS)
+            return np.array(json.loads(path.read_text("utf-8")), TEXT)
         if place["form"] == "array":
             return np.load(path, mmap_mode="r", allow_pickle=False)
         return FileRows.of_npy(path)

@@ -66,7 +66,13 @@ def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
 
 
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:
-    """A sentence on trials of another tuner that had not ended."""
+    """Sentences on trials of another tuner: not ended, or without a checkpoint."""
+    if run.get("unchecked"):
+        yield Note(
+            "Whether the code still builds the models of the search is not known of "
+            f"{run['unchecked']} of the trials, whose checkpoints cannot be read.",
+            is_decisive=False,
+        )
     left_out = run.get("left_out")
     if isinstance(left_out, Mapping) and left_out:
         number = sum(count for count in left_out.values() if type(count) is int)

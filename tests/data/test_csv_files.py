@@ -23,6 +23,18 @@ def test_the_delimiter_is_found(tmp_path: Path, mark: str) -> None:
     assert cells(path) == [("1", "x")]
 
 
+def test_a_line_that_names_the_delimiter_is_no_row(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.csv", "sep=;\na;b\n1;2\n")
+    file = CsvFile.of(path)
+    assert file.columns == ("a", "b")
+    assert [(row.line, row.cells) for row in file.rows()] == [(3, ("1", "2"))]
+
+
+def test_quotes_after_a_space_are_quotes(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.csv", 'a, b\n1, "x, y"\n')
+    assert cells(path) == [("1", "x, y")]
+
+
 def test_quotes_do_not_hide_the_delimiter(tmp_path: Path) -> None:
     path = write_text(tmp_path / "a.csv", '"a, b";"c"\n"1";"x;y"\n')
     assert CsvFile.of(path).columns == ("a, b", "c")
@@ -98,7 +110,10 @@ BAD = {
     "empty": (b"", "a.csv is empty; its first line must name the columns"),
     "header only": (HEAD.encode(), "a.csv has no rows below the names of its columns"),
     "few cells": ((HEAD + "1,a\n2\n").encode(), "a.csv:3 must have 2 cells, .* has 1"),
-    "many cells": ((HEAD + "1,a,\n").encode(), "a.csv:2 must have 2 cells, .* has 3"),
+    "many cells": (
+        (HEAD + "1,a,\n").encode(),
+        "has 3. Cells that hold ',' must be quoted",
+    ),
     "twice": (b"a,b,a\n1,2,3\n", "a.csv names the column 'a' twice"),
     "no header": (
         b"5.1,3.5,1\n4.9,3,0\n",

@@ -120,12 +120,15 @@ def test_rows_of_0_and_1_are_labels(tmp_path: Path, dtype: type) -> None:
         assert taken.sum(axis=0).tolist() == y.sum(axis=0).tolist()
 
 
-def test_one_hot_rows_are_classes_and_floats_are_values() -> None:
+def test_one_hot_rows_are_classes_and_other_floats_are_values() -> None:
     x = np.arange(60.0)[:, None]
     one_hot = load_dataset((x, np.eye(3, dtype=int)[np.arange(60) % 3]))
     assert one_hot.task.targets[0].kind == "classes"
     floats = load_dataset((x, np.array(ROWS, np.float32)))
-    assert floats.task.targets[0].kind == "real"
+    assert floats.task.targets[0].kind == "labels"
+    assert "y holds only 0 and 1, so each of its columns is a label" in str(floats)
+    values = load_dataset((x, np.array(ROWS) + 0.5))
+    assert values.task.targets[0].kind == "real"
 
 
 def test_every_part_has_each_label() -> None:

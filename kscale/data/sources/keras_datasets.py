@@ -17,7 +17,7 @@ from kscale.data.load_options import Options, at_least
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.raw import RawArray, RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader
-from kscale.errors import DataError, reason_of
+from kscale.errors import DataError, sentence_of
 from kscale.task.tasks import Input, InputKind, Target, Task
 
 _VOCABULARY = 20_000
@@ -112,7 +112,7 @@ class KerasDataset:
             needed = [f"{url} as {folder / name}" for name, url in self.files.items()]
             raise DataError(
                 f"{self.module} can be neither read from Keras' cache nor downloaded "
-                f"({reason_of(error)}). Download it elsewhere and save a copy of "
+                f"({sentence_of(error)}). Download it elsewhere and save a copy of "
                 f"{', '.join(needed)} (Keras removes files there that fail its "
                 "checksum); the environment variable KERAS_HOME names another folder."
             ) from error

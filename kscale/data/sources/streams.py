@@ -26,11 +26,21 @@ def is_stream(source: Any) -> bool:
 
 
 def are_streams(source: Any) -> bool:
-    """Whether a source is a `tf.data.Dataset`, or a dict or tuple of some."""
-    if is_stream(source) or not isinstance(source, Mapping | tuple):
+    """Whether a source is a `tf.data.Dataset`, or a dict, tuple or list of some."""
+    if is_stream(source) or not isinstance(source, Mapping | tuple | list):
         return is_stream(source)
     parts = source.values() if isinstance(source, Mapping) else source
     return bool(source) and all(is_stream(part) for part in parts)
+
+
+def class_names_of(source: Any) -> dict[str, tuple[str, ...]]:
+    """Names of the classes that `keras.utils.image_dataset_from_directory` gives."""
+    names = getattr(source, "class_names", ())
+    if isinstance(source, Mapping):
+        names = getattr(source.get("train"), "class_names", ())
+    elif isinstance(source, tuple | list):
+        names = getattr(source[0], "class_names", ())
+    return {"label": tuple(map(str, names))} if names else {}
 
 
 def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
@@ -45,7 +55,7 @@ def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
     left = _Left(most_bytes(memory))
     if is_stream(source):
         return {"train": _part_of(source, "", left)}
-    if isinstance(source, tuple):
+    if isinstance(source, tuple | list):
         if len(source) not in (2, 3):
             raise DataError(
                 "A tuple of tf.data.Datasets is (train, test) or (train, validation, "

@@ -27,7 +27,7 @@ def load(source: str, options: Options) -> RawData:
     files are downloaded and prepared in `TFDS_DATA_DIR`; or `tfds:` and the folder of a
     data set that has been prepared.
     """
-    options.refuse_except(source, "kind", "vocabulary")
+    options.refuse_except(source, "kind", "vocabulary", "length")
     try:
         import tensorflow_datasets as tfds  # optional, and seconds
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DELIMITERS = ",;\t|"
 _CHUNK = 4096  # rows
 _HEAD = 2**16  # bytes that show whether a file is a table
+_MARK = re.compile(r"sep=.\s*")
 _GZIP = b"\x1f\x8b"
 
 
@@ -71,6 +73,8 @@ class CsvFile:
                     f"{self.path}:{line} must have {counted(len(self.columns), 'cell')}"
                     f", one for each column of the first line, but it has {len(cells)}."
                 )
+                if len(cells) > len(self.columns):
+                    error += f" Cells that hold {self.delimiter!r} must be quoted."
             yield CsvRow(line, cells, error)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -144,12 +148,16 @@ def _lines(path: Path) -> Iterator[str]:
     with opened(path) as file:
         before = 0
         for number, line in enumerate(file, 1):
-            yield decoded(line, path, number, before)
+            text = decoded(line, path, number, before)
+            # Excel may write `sep=;` above the names.
+            yield text if number > 1 or not _MARK.fullmatch(text) else "\n"
             before += len(line)
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        _lines(path), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     line = 1
     try:
         for cells in reader:

@@ -15,9 +15,9 @@ from kscale.reports.quality import SHORT_NAMES, number_text
 from kscale.reports.report import Report, Row
 from kscale.runs.records import MAJORITY, REFERENCES
 from kscale.task.heads import HEADS
-from kscale.task.objectives import shown_metrics
+from kscale.task.objectives import metric_name, shown_metrics
 from kscale.task.tasks import Target
-from kscale.text import printable
+from kscale.text import counted, printable
 
 _CLEAR = 2  # standard errors
 _CHANCE = {"auc": 0.5, "r2_score": 0.0}
@@ -207,20 +207,23 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         return
     heads = {target.kind: target.head for target in report.targets}
     what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
-    texts, part = [], "test"
-    if (constant := _constant(report)) is not None:
+    constant, texts, part, of, after = _constant(report), [], "test", "", ""
+    if constant is not None:
         found = contrast(report, best, constant)
         part = found.part
-        of = "" if part == "test" else f" of {len(report.networks)}"
+        if part == "validation":
+            of = f" of {counted(len(report.networks), 'network')}"
         if of or not found.is_better:
-            texts.append(
-                f"the best network{of} is no better than always answering {what}"
-            )
+            texts.append(f"are no better than always answering {what}")
+        else:
+            name = metric_name(report.objective)
+            after = f"; a better {name} than a constant answer's needs no knowledge"
     for skill in skills_of(report, best):
-        of = f" of {printable(skill.target.name)}" * (len(report.targets) > 1)
-        texts.append(f"its answers{of} follow the labels no more than {_luck(skill)}")
+        whom = printable(skill.target.name) if report.targets[1:] else "the labels"
+        texts.append(f"follow {whom} no more than {_luck(skill)}")
     name = "nothing was learned" if part == "test" else "nothing is learned so far"
-    yield name, f"on the {part} part {', and '.join(texts)}"
+    answers = f"the answers of the best{of or ' network'}"
+    yield name, f"on the {part} part {answers} {' and '.join(texts)}{after}"
 
 
 def _luck(skill: Skill) -> str:

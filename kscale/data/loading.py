@@ -13,10 +13,14 @@ from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.sources import tfds
 from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
-from kscale.data.sources.embedded import SOURCES, Embedded
 from kscale.data.sources.folders import raw_data_of_folder
-from kscale.data.sources.keras_datasets import KERAS_DATASETS, KerasDataset
-from kscale.data.sources.streams import are_streams, class_names_of, parts_of_streams
+from kscale.data.sources.named import (
+    KERAS_DATASETS,
+    SOURCES,
+    Embedded,
+    KerasDataset,
+)
+from kscale.data.sources.streams import are_streams, raw_data_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
@@ -136,8 +140,7 @@ def _raw_data(source: Any, options: Options) -> RawData:
         return _raw_data_of_path(_path_of(source), options)
     if are_streams(source):
         options.refuse_except("a tf.data.Dataset", "kind", "vocabulary", "length")
-        parts = parts_of_streams(source, options.memory)
-        return RawData(parts, class_names=class_names_of(source))
+        return raw_data_of_streams(source, options.memory)
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
         options.refuse_except("arrays", "kind", "vocabulary", "length")
         return RawData(parts_of_arrays(source))

@@ -103,6 +103,7 @@ def _described_part(
 
     Raw rows that are kept beside such inputs are the same rows, and lie there once.
     """
+    sources: dict[str, Place] = {}
 
     def placed(rows: Rows) -> Place:
         form = "texts" if rows.dtype.kind == "T" else "rows"
@@ -111,21 +112,17 @@ def _described_part(
         files[file] = rows
         return {"form": form, "file": file}
 
-    sources: dict[str, Place] = {}
-    inputs: dict[str, Place] = {}
-    for key, rows in part.inputs.items():
-        if isinstance(rows, ComputedRows) and preprocessing[key].is_cheap:
-            read = {raw: placed(each) for raw, each in rows.raw.items()}
-            sources.update(read)
-            inputs[key] = {"form": "computed", "computed": read}
-        else:
-            inputs[key] = placed(rows)
+    def placed_input(key: str, rows: Rows) -> Place:
+        if not isinstance(rows, ComputedRows) or not preprocessing[key].is_cheap:
+            return placed(rows)
+        read = {raw: placed(each) for raw, each in rows.raw.items()}
+        sources.update(read)
+        return {"form": "computed", "computed": read}
+
     return {
-        "inputs": inputs,
+        "inputs": {key: placed_input(key, rows) for key, rows in part.inputs.items()},
         "targets": {key: placed(rows) for key, rows in part.targets.items()},
-        "raw": {
-            key: sources.get(key) or placed(rows) for key, rows in part.raw.items()
-        },
+        "raw": {k: sources.get(k) or placed(rows) for k, rows in part.raw.items()},
     }
 
 

@@ -310,8 +310,9 @@ def test_tensorflow_datasets_give_the_same_parts_as_their_arrays(tf) -> None:
         assert_same_parts(expected, load_dataset(form))
     stream.class_names = list(WORDS)  # as keras.utils.image_dataset_from_directory
     for form in (stream, {"train": stream}, [stream, stream]):
-        named = load_dataset(form).task.targets[0]
-        assert named == Target("label", "classes", 4, tuple(WORDS.tolist()))
+        data = load_dataset(form)
+        assert data.task.targets[0].class_names == tuple(WORDS.tolist())
+    assert data.cut == ("test",)  # a list is a training and a validation part
     words = tf.data.Dataset.from_tensor_slices((x, WORDS[Y]))
     for form in (words, words.batch(7)):
         assert_same_parts(load_dataset((x, WORDS[Y])), load_dataset(form))

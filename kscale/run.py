@@ -20,7 +20,7 @@ from kscale.networks.families import FAMILIES
 from kscale.reports.drawings import plot_report
 from kscale.reports.html import report_html
 from kscale.reports.network_code import code_of
-from kscale.reports.notes import left_out_notes, model_notes
+from kscale.reports.notes import left_out_notes, model_notes, search_notes
 from kscale.reports.report import Report
 from kscale.reports.rows import make_report
 from kscale.reports.run_tables import (
@@ -58,7 +58,9 @@ class Run(RecordedRun):
         report = make_report(self.description, self.results, rank_by)
         files = {path.name for path in (self.folder / "models").glob("*")}
         notes = (*model_notes(report, files), *report.notes)
-        return replace(report, notes=(*notes, *left_out_notes(self.description)))
+        about = self.description
+        notes = (*notes, *search_notes(about), *left_out_notes(about))
+        return replace(report, notes=notes)
 
     @classmethod
     def latest(cls, folder: str | Path = "runs") -> "Run":
@@ -230,6 +232,8 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
+        if "reader" not in self.description:
+            self.load_model(which)  # raises for a project of KerasTuner
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])
         names = [item.name for item in raw]

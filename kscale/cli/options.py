@@ -176,7 +176,7 @@ LOADING = tuple(item.name for item in fields(Options) if item.name != "memory")
 def load_asked(source: str, asked: dict[str, Any], quiet: bool = False) -> "Dataset":
     """The data of a source and of `data_options`, which are taken out of `asked`."""
     from kscale.data.loading import load_dataset
-    from kscale.data.sources.keras_datasets import KERAS_DATASETS
+    from kscale.data.sources.named import KERAS_DATASETS
 
     chosen = {name: asked.pop(name) for name in LOADING}
     # Keras reads them, and would say a lot while it starts.

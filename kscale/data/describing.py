@@ -142,7 +142,7 @@ def _blocks(described: Described) -> Iterator[str | Padding]:
     size = format_bytes(described["memory"]["bytes"])
     held = "streamed from disk" if described["memory"]["streamed"] else "in memory"
     name = printable(described["name"])
-    yield f"{name}: {described['examples']:,} examples, {size} {held}"
+    yield f"{name}: {counted(described['examples'], 'example')}, {size} {held}"
     for item in described["inputs"]:
         yield f"Input {printable(item['name'])}: {_input(item)}"
     parts = described["parts"].items()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import CHUNK_BYTES, Rows, row_bytes
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.task.tasks import Target
+from kscale.text import counted
 
 Digests = NDArray[np.uint64]
 
@@ -61,6 +62,6 @@ def duplicate_warnings(digests: Mapping[PartName, Digests]) -> Iterator[str]:
         if count:
             where = "training" if other == "train" else other
             yield (
-                f"{count:,} of {len(digests[part]):,} {part} examples "
+                f"{count:,} of {counted(len(digests[part]), f'{part} example')} "
                 f"{'is' if count == 1 else 'are'} also in the {where} part."
             )

@@ -12,6 +12,7 @@ import tensorflow as tf
 from packaging.requirements import Requirement
 
 from kscale.data.memory import free_bytes
+from kscale.text import counted
 from kscale.units import format_bytes
 
 _SOURCE = Path(__file__).parents[2]
@@ -48,7 +49,7 @@ class Environment:
         return {**asdict(self), "is_ready": self.is_ready}
 
     def __str__(self) -> str:
-        lines = [f"Python {self.python}, {self.cores} cores"]
+        lines = [f"Python {self.python}, {counted(self.cores, 'core')}"]
         lines += [
             f"{name} {number or 'MISSING'}" for name, number in self.packages.items()
         ]

@@ -16,7 +16,7 @@ from kscale.reports.counting import describe_task
 from kscale.reports.size_tables import figure_table
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
-from kscale.text import plain_text, printable
+from kscale.text import counted, plain_text, printable
 from kscale.units import format_bytes, format_count
 
 _HEADERS = ("family", "depth", "width", "params", "FLOPs", "bytes", "of budget")
@@ -114,5 +114,6 @@ def list_fitting(
     fixed = tuple((settings or {}).items())
     pool = Pool(Space(tuple(chosen), task, budget, fixed=fixed))
     specs = [(spec, find_family(spec.family).size(spec, task)) for spec in pool.specs()]
-    title = f"{len(specs):,} specs fit {budget}; the largest of each depth:"
+    fitting = counted(len(specs), "spec of a search fits", "specs of a search fit")
+    title = f"{fitting} {budget}; the largest of each depth:"
     return FittingSpecs(f"{describe_task(task)}. {title}", budget, tuple(specs))

@@ -13,7 +13,7 @@ from kscale.reports.report import Note, Report, Row
 from kscale.runs.records import PRESENT, REFERENCES, UNCOUNTED
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target
-from kscale.text import printable
+from kscale.text import counted, printable
 
 _LEAST_SHARE = 0.5  # of a limit; below this share the budget does not bind
 _UNEVEN = 4  # the largest class over the smallest; from here on there is a note
@@ -57,8 +57,22 @@ def model_notes(report: Report, files: Collection[str]) -> Iterator[Note]:
         )
 
 
+def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
+    """What the searcher said of how the search went."""
+    notes = run.get("notes")
+    yield from map(
+        Note, filter(None, map(str, notes if isinstance(notes, list) else ()))
+    )
+
+
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:
-    """A sentence on trials of another tuner that had not ended."""
+    """Sentences on trials of another tuner: not ended, or without a checkpoint."""
+    if run.get("unchecked"):
+        yield Note(
+            "Whether the code still builds the models of the search is not known of "
+            f"{run['unchecked']} of the trials, whose checkpoints cannot be read.",
+            is_decisive=False,
+        )
     left_out = run.get("left_out")
     if isinstance(left_out, Mapping) and left_out:
         number = sum(count for count in left_out.values() if type(count) is int)
@@ -78,10 +92,12 @@ def _undertrained(report: Report) -> Iterator[Note]:
     rows = better or front
     short = sum(row.undertrained for row in rows)
     if short * 2 > len(rows):
+        what = f"{short} of the {len(rows)} front rows{which} were"
+        if len(rows) == 1:
+            what = f"The only front row{which} was"
         yield Note(
-            f"{short} of the {len(rows)} front rows{which} were still improving when "
-            "their training ended, so the front may show speed rather than size: train "
-            "longer with --epochs."
+            f"{what} still improving when training ended, so the front may show speed "
+            "rather than size: train longer with --epochs."
         )
 
 
@@ -254,10 +270,10 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
             is_decisive=False,
         )
     if above := sum(objective.better(row.score, best.score) for row in single):
-        rows = "1 row" if above == 1 else f"{above} rows"
+        rows = counted(above, "row")
         yield Note(
-            f"{rows} of the search scored above the best on a single seed; only "
-            "finalists, which have several, can be the best.",
+            f"{rows} of the search scored above the best with the seeds that chose "
+            "them; only finalists, trained from new ones, can be the best.",
             is_decisive=False,
         )
 

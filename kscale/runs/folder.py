@@ -174,8 +174,12 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
 
     def add_session(self, session: Mapping[str, Any], about: Any = ()) -> None:
         """Append to run.json what this session was asked; `about` replaces items."""
-        data = {**read_run(self.folder), "format": FORMAT, **dict(about)}
-        self._write({**data, "sessions": [*data.get("sessions", []), dict(session)]})
+        sessions = read_run(self.folder).get("sessions", [])
+        self.describe({**dict(about), "sessions": [*sessions, dict(session)]})
+
+    def describe(self, items: Mapping[str, Any]) -> None:
+        """Replace items of run.json."""
+        self._write({**read_run(self.folder), "format": FORMAT, **items})
 
     def append(self, record: Record) -> None:
         """Append a record; when this returns, the record survives a crash.

@@ -176,6 +176,10 @@ class Searcher(Protocol):
         """What is left, from which the time left is worked out."""
         ...
 
+    def notes(self, history: Sequence[Training]) -> Sequence[str]:
+        """Sentences on how the search went, for whoever reads the answer."""
+        ...
+
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """Keys of finished trainings whose weights a later job may go on from."""
         ...

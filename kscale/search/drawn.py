@@ -17,6 +17,7 @@ from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.search.draws import Draw
 from kscale.search.pool import limits_and_excess
+from kscale.text import counted
 from kscale.units import format_value
 
 MOST_MISSES = 200
@@ -196,13 +197,16 @@ class DrawnPool:
                 "computes is unknown. Limit max_params or max_bytes instead."
             )
         reason = self.left_out.most_common(1)[0][0].rstrip(".")
-        raise SpecError(f"{name} made no model in {self.draws} draws: {reason}.")
+        raise SpecError(
+            f"{name} made no model in {counted(self.draws, 'draw')}: {reason}."
+        )
 
     def _too_large(self, drawn: Drawn) -> str:
         assert drawn.size is not None
         point = ", ".join(f"{n}={format_value(value)}" for n, value in drawn.spec.knobs)
         limits, over = limits_and_excess(self.budget, drawn.size)
         return (
-            f"No {self.source.name} fits {limits}: the smallest of {self.draws} draws "
+            f"No {self.source.name} fits {limits}: the smallest of "
+            f"{counted(self.draws, 'draw')} "
             f"({point}) has {over}. Raise the limit or allow smaller hyperparameters."
         )

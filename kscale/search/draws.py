@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Protocol
 
 from kscale.networks.families.base import Spec
@@ -99,7 +100,7 @@ class FirstJobs:
         self.epochs = epochs
         self.stride = stride
         self._work: dict[Job, int] = {}  # of all that is drawn so far
-        self._rounds: list[list[Job]] = []  # the same, in the order they are due
+        self._rounds: list[list[Job]] = []  # the same
         self._refused: set[Job] = set()  # what `admits` answered; never changes
         self._in_a_row = 0  # refused since the last that was admitted
 
@@ -108,7 +109,7 @@ class FirstJobs:
     ) -> Job | Signal:
         """The next first job, or `DONE`."""
         admits, most = self.settings.admits, self.settings.draws.most_refused
-        for due in self._due_by_round(keys_of(history, pending)):
+        for due in self._due_by_round(history, keys_of(history, pending)):
             while due and self._in_a_row != most:
                 job = allowance.choose(due)
                 if job is None:
@@ -124,18 +125,16 @@ class FirstJobs:
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
         """The rest of a round is known; later rounds are about as costly."""
         known = keys_of(history, pending)
-        due = next(filter(None, self._due_by_round(known)), None)
-        if due is None:
-            return Outlook()
-        left = max(self.settings.trials - self._tried(known), 0)
-        left *= self.settings.seeds_per_spec
-        mean = sum(map(self._work.__getitem__, due)) / len(due)
-        return Outlook(tuple(due), left, left * self.epochs * mean)
+        due = next(filter(None, self._due_by_round(history, known)), [])
+        is_over = not due and not pending
+        left = 0 if is_over else self._left(known) * self.settings.seeds_per_spec
+        work = [self._work[job] for job in due] or [*self._work.values(), 0]
+        return Outlook(tuple(due), left, left * self.epochs * fmean(work))
 
     def tried(self, history: Sequence[Training], pending: Sequence[Job]) -> list[Job]:
         """First jobs that are done or out, in the order of the draws."""
         known = keys_of(history, pending)
-        next(filter(None, self._due_by_round(known)), None)  # draws all that is known
+        next(filter(None, self._due_by_round(history, known)), None)  # draws the known
         return [job for job in self._work if is_known(job, known)]
 
     @property
@@ -143,30 +142,38 @@ class FirstJobs:
         """Mean work of the draws so far; 0 without any."""
         return sum(self._work.values()) / max(len(self._work), 1)
 
-    def _due_by_round(self, known: set[str]) -> Iterator[list[Job]]:
+    def _due_by_round(
+        self, history: Sequence[Training], known: set[str]
+    ) -> Iterator[list[Job]]:
         """What is due of each round, in the order in which it is due."""
-        number = 0
-        while number < len(self._rounds) or self._draw_round(known):
-            due = (job for job in self._rounds[number] if not is_known(job, known))
-            yield [job for job in due if job not in self._refused]
-            number += 1
+        for jobs in self._all_rounds(history, known):
+            due = [job for job in jobs if not is_known(job, known)]
+            due = [job for job in due if job not in self._refused]
+            cheap = sorted(jobs, key=self._work.__getitem__)[:_CHEAP_FIRST]
+            order = {job: place for place, job in enumerate(cheap)}
+            yield sorted(due, key=lambda job: order.get(job, _CHEAP_FIRST))
 
-    def _draw_round(self, known: set[str]) -> bool:
-        """Draw another round; whether there is one."""
-        settings, first = self.settings, len(self._work)
-        number = max(min(ROUND, settings.trials - self._tried(known)), 0)
-        draws = settings.draws.some(first, number) if number else ()
+    def _all_rounds(
+        self, history: Sequence[Training], known: set[str]
+    ) -> Iterator[Sequence[Job]]:
+        """All jobs of each round, which is drawn when it is asked for."""
+        yield from self._rounds
+        while jobs := self._drawn_round(known):
+            yield jobs
+
+    def _drawn_round(self, known: set[str]) -> list[Job]:
+        """Another round, as far as trials are left."""
+        first, number = len(self._work), min(ROUND, self._left(known))
+        draws = self.settings.draws.some(first, number) if number else ()
         work = {self._job(i, draw): draw.work for i, draw in enumerate(draws, first)}
         self._work |= work
-        if work:
-            cheap = sorted(work, key=work.__getitem__)[:_CHEAP_FIRST]
-            self._rounds.append(list(dict.fromkeys([*cheap, *work])))
-        return bool(work)
+        self._rounds += [[*work]] if work else []
+        return [*work]
 
-    def _tried(self, known: set[str]) -> int:
-        """Draws of the rounds so far that are done, out, or may still be."""
+    def _left(self, known: set[str]) -> int:
+        """Draws that are left: all but those that are done, out, or may still be."""
         refused = sum(not is_known(job, known) for job in self._refused)
-        return len(self._work) - refused
+        return max(self.settings.trials - len(self._work) + refused, 0)
 
     def _job(self, index: int, draw: Draw) -> Job:
         count, seed = self.settings.seeds_per_spec, self.settings.seed

@@ -17,6 +17,7 @@ from kscale.search.contract import (
     keys_of,
 )
 from kscale.search.draws import FirstJobs, Settings
+from kscale.text import counted
 
 _THIRD = 3
 _MOST_RUNGS = 3
@@ -27,8 +28,9 @@ class HalvingSearcher:
 
     All draws are trained for a ninth of the epochs, the best third of them up to a
     third, the best third of those to the end, each from the weights and optimizer of
-    the rung below. Under a time limit fewer draws enter the first rung, so that the
-    best of them can go on. Only trainings of the last rung have full length.
+    the rung below; fewer than nine epochs have fewer rungs. Under a time limit fewer
+    draws enter the first rung, so that the best of them can go on. Only trainings of
+    the last rung have full length.
 
     Args:
         settings: What to try.
@@ -77,6 +79,17 @@ class HalvingSearcher:
                     further * (epochs - self.rungs[rung - 1]) * self._first.mean_work
                 )
         return Outlook((*first.jobs, *known), trainings, work)
+
+    def notes(self, history: Sequence[Training]) -> Sequence[str]:
+        """That the epochs are too few for all rungs, where they are."""
+        if len(self.rungs) == _MOST_RUNGS:
+            return ()
+        ends = " and ".join(map(str, self.rungs))
+        return (
+            f"Halving had {counted(len(self.rungs), 'rung')} (of {ends} epochs) in "
+            f"place of {_MOST_RUNGS}: from --epochs {_THIRD ** (_MOST_RUNGS - 1)} on "
+            "it has all.",
+        )
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What may go on: all of an open rung, and what was chosen and has not yet."""

@@ -1,6 +1,6 @@
 """Pool: the specs inside the budget, counted exactly and without building any."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ from kscale.networks.families.tokens import VOCABULARY
 from kscale.networks.sizing import Size, size_of
 from kscale.search.smallest import Descent
 from kscale.task.tasks import Task
+from kscale.text import counted
 from kscale.units import format_count
 
 MOST_SPECS = 200_000
@@ -247,7 +248,7 @@ class Pool:
     @property
     def found(self) -> str:
         """What of it fits, in a few words."""
-        return f"{len(self):,} specs fit {self.space.budget}"
+        return f"{counted(len(self), 'spec fits', 'specs fit')} {self.space.budget}"
 
     def spec(self, index: int) -> Spec:
         """The spec at a position of the arrays; drawn knobs are at their defaults."""
@@ -306,15 +307,14 @@ def _groups_of(
         if not knob.shapes
     }
     choices = [space.values(family, knob) for knob in shaping]
-    lengths = [len(values) for values in choices]
+    lengths = [*map(len, choices), 1]
     number, most_groups = prod(lengths), max(1, most // max(1, len(widths)))
-    drawn: Iterable[int] = range(number)
+    drawn = np.arange(number)
     if number > most_groups:
-        drawn = sorted(rng.choice(number, most_groups, replace=False).tolist())
-    for index in drawn:
-        places = np.unravel_index(index, lengths) if lengths else ()
-        values = (choice[int(at)] for choice, at in zip(choices, places, strict=True))
-        names = (knob.name for knob in shaping)
+        drawn = np.sort(rng.choice(number, most_groups, replace=False))
+    names = [knob.name for knob in shaping]
+    for places in np.transpose(np.unravel_index(drawn, lengths)).tolist():
+        values = (choice[at] for choice, at in zip(choices, places, strict=False))
         yield _Group(family, {**fixed, **dict(zip(names, values, strict=True))}, widths)
 
 

@@ -1,13 +1,24 @@
 """Random search inside the budget: the baseline that is hard to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
-from kscale.search.contract import Job
+from kscale.search.climbing import Climb, Reach, Reached
+from kscale.search.contract import (
+    DONE,
+    WAIT,
+    Allowance,
+    Job,
+    Signal,
+    is_known,
+    keys_of,
+)
 from kscale.search.draws import Draw, FirstJobs, Settings
 from kscale.search.pool import Pool
 
@@ -17,7 +28,10 @@ _NEAR = 0.15  # of a natural logarithm: sizes within 15 % of the target are equa
 
 
 class RandomSearcher(FirstJobs):
-    """Every draw is trained once, at full length; nothing is learned.
+    """Every draw is trained once, at full length; learned is only how large to draw.
+
+    The sizes of a pool are climbed, as `Climb` says. Specs that can only be drawn are
+    trained as they come.
 
     Args:
         settings: What to try.
@@ -25,17 +39,142 @@ class RandomSearcher(FirstJobs):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, settings.epochs)
+        self._climbed: list[_Round] = []
+        self._places: dict[Job, int] = {}  # in the pool
+        self._tops: dict[str, int] = {}  # as in `Climb`
+
+    def propose(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Job | Signal:
+        """The next job; `WAIT` where a pending one may decide the next size."""
+        proposed = super().propose(history, pending, allowance)
+        is_out = any(job.stage == "search" for job in pending)
+        return WAIT if proposed is DONE and is_out else proposed
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """No training goes on from another."""
         return set()
 
+    def notes(self, history: Sequence[Training]) -> Sequence[str]:
+        """Up to which size each family was climbed, and why no further."""
+        draws, known = self.settings.draws, keys_of(history)
+        if not isinstance(draws, PoolDraws):
+            return ()
+        for _ in self._all_rounds(history, known):
+            pass  # until what is not known yet
+        notes = []
+        for family, top in self._tops.items():
+            done = [
+                (int(draws.pool.params[place]), draws.octave(place) > top)
+                for job, place in self._places.items()
+                if job.spec.family == family and is_known(job, known)
+            ]
+            reached = [params for params, is_above in done if not is_above]
+            above = [params for params, is_above in done if is_above]
+            if top < 0 and reached:
+                notes.append(_note(family, max(reached), above))
+        return notes
+
+    def _all_rounds(
+        self, history: Sequence[Training], known: set[str]
+    ) -> Iterator[Sequence[Job]]:
+        draws = self.settings.draws
+        if not isinstance(draws, PoolDraws):
+            yield from super()._all_rounds(history, known)
+            return
+        by_key = {training.key: training for training in history}
+        recorded = {t.job: t for t in history if t.stage == "search"}
+        climb = Climb(draws.lowest, self.settings.objective)
+        self._tops, rounds = climb.tops, climb.rounds()
+        asked = next(rounds)
+        for number in count():
+            round_ = self._round(number, asked)
+            self._draw(round_, draws, known, recorded)
+            yield round_.jobs
+            while self._draw(round_, draws, known, recorded):  # some were refused
+                yield round_.jobs
+            jobs = [job for job in round_.jobs if job not in self._refused]
+            is_over = all(key in by_key for job in jobs for key in job.keys)
+            if not round_.jobs or round_.drawn < len(asked) or not is_over:
+                return  # nothing is left, or it is not known yet what comes next
+            asked = rounds.send(
+                [
+                    Reached(job.spec.family, draws.octave(self._places[job]), *score)
+                    for job in jobs
+                    if (score := _score_of([by_key[key] for key in job.keys]))
+                ]
+            )
+
+    def _round(self, number: int, asked: Sequence[Reach]) -> "_Round":
+        """A round by its number; other results than before lead to another one."""
+        if len(self._climbed) == number or self._climbed[number].asked != asked:
+            for job in chain(*(round_.jobs for round_ in self._climbed[number:])):
+                del self._work[job], self._places[job]
+            self._climbed[number:] = [_Round(asked)]
+        return self._climbed[number]
+
+    def _draw(
+        self,
+        round_: "_Round",
+        draws: "PoolDraws",
+        known: set[str],
+        recorded: Mapping[int, Training],
+    ) -> bool:
+        """Draw as much of a round as trials are left; whether there is any.
+
+        What is recorded under a number stands, however an older version drew it.
+        """
+        times, before = draws.times(self._places.values()), round_.drawn
+        for reach in round_.asked[before : before + self._left(known)]:
+            round_.drawn += 1
+            index = len(self._work)
+            found = draws.recorded(recorded[index]) if index in recorded else None
+            found = found or draws.reach(index, reach, times)
+            if found is not None:
+                place, draw = found
+                times[place] += 1
+                job = self._job(index, draw)
+                self._work[job], self._places[job] = draw.work, place
+                round_.jobs.append(job)
+        return round_.drawn > before
+
+
+@dataclass
+class _Round:
+    """A round of the climb: what was asked for, and what of it is drawn."""
+
+    asked: Sequence[Reach]
+    jobs: list[Job] = field(default_factory=list)
+    drawn: int = 0
+
+
+def _note(family: str, reached: int, above: Sequence[int]) -> str:
+    if not above:
+        return (
+            f"No {family} of more than {reached:,} params was tried, although size "
+            "may still help: more --trials go on."
+        )
+    tried = f"the larger one tried, of {above[0]:,} params, was not"
+    if len(above) > 1:
+        tried = f"none of the {len(above)} larger ones tried, up to {max(above):,}, was"
+    return (
+        f"Size stopped helping {family} at {reached:,} params: {tried} better by more "
+        "than a standard error. More --trials look at more of them."
+    )
+
+
+def _score_of(trainings: Sequence[Training]) -> tuple[float, float] | None:
+    """Mean score of the seeds and its standard error; None where all failed."""
+    scored = [(t.score or 0.0, t.stderr or 0.0) for t in trainings if t.is_scored]
+    scores, errors = zip(*scored, strict=True) if scored else ((), ())
+    return (fmean(scores), fmean(errors)) if scored else None
+
 
 class PoolDraws:
-    """Specs of a pool drawn without replacement, most of them near the budget.
+    """Specs of a pool drawn without replacement, most of them near the largest.
 
-    A shell of the budget is drawn first (60 % of the draws use more than half of the
-    budget, 25 % between an eighth and a half, 15 % less), then a size in the shell,
+    A shell of the sizes is drawn first (60 % of the draws use more than half of the
+    largest, 25 % between an eighth and a half, 15 % less), then a size in the shell,
     evenly in its logarithm, then one of the specs of about that size. Every spec is
     drawn once before any is drawn again with another learning rate; the sequence ends
     when all pairs of spec and learning rate have been drawn. Several families take
@@ -45,6 +184,9 @@ class PoolDraws:
     Args:
         pool: Specs that fit the budget.
         seed: Decides everything.
+
+    Attributes:
+        lowest: By family, the octave of its smallest spec; see `Reach`.
     """
 
     most_refused = None
@@ -53,79 +195,100 @@ class PoolDraws:
         self.pool = pool
         self.seed = seed
         self._drawn: list[Draw] = []
-        self._times = np.zeros(len(pool), np.int64)
-        self._size = np.log(pool.share)
-        families = pool.space.families
+        self._times = self.times(())
+        families = {family.name: family for family in pool.space.families}
         self._most_times = pool.by_family(
-            {family.name: len(pool.space.learning_rates(family)) for family in families}
+            {n: len(pool.space.learning_rates(f)) for n, f in families.items()}
         )
-        self._families = [pool.by_family({family.name: 1}) > 0 for family in families]
+        self._families = {n: pool.by_family({n: 1}) > 0 for n in families}
+        self._share = pool.share.copy()  # of the largest of the family
+        for inside in self._families.values():
+            self._share[inside] /= self._share[inside].max(initial=1e-12)
+        self._octaves = np.ceil(np.log2(self._share)).astype(np.int64)
+        lowest = {n: self._octaves[inside] for n, inside in self._families.items()}
+        self.lowest = {n: int(found.min()) for n, found in lowest.items() if len(found)}
 
     def some(self, first: int, number: int) -> Sequence[Draw]:
         """Draws from a place in the sequence on; fewer where the sequence ends."""
         while len(self._drawn) < first + number:
-            draw = self._draw(len(self._drawn))
-            if draw is None:
+            index = len(self._drawn)
+            turn, at = divmod(index, len(self._families))
+            order = np.random.default_rng([self.seed, 5, turn]).permutation(
+                [*self._families]
+            )
+            reaches = (Reach(name, 0, True) for name in np.roll(order, -at).tolist())
+            drawn = (self.reach(index, reach, self._times) for reach in reaches)
+            found = next(filter(None, drawn), None)
+            if found is None:
                 break
-            self._drawn.append(draw)
+            self._times[found[0]] += 1
+            self._drawn.append(found[1])
         return self._drawn[first : first + number]
 
-    def _draw(self, index: int) -> Draw | None:
-        rng = np.random.default_rng([self.seed, 2, index])
-        chosen = self._choose(self._times, rng, index)
-        if chosen is None:
-            return None
-        rate = self._learning_rate(chosen, int(self._times[chosen]))
-        self._times[chosen] += 1
-        spec = self._draw_knobs(chosen, rng)
-        return Draw(spec, rate, int(self.pool.work[chosen]))
+    def times(self, places: Iterable[int]) -> NDArray[np.int64]:
+        """How often each spec is among positions in the pool."""
+        return np.bincount(list(places), minlength=len(self.pool)).astype(np.int64)
 
-    def _choose(
-        self, times: NDArray[np.int64], rng: np.random.Generator, index: int
-    ) -> int | None:
-        """A spec of the family whose turn it is, drawn least often so far, in the shell
-        and near the size drawn."""
-        open_ = self._in_turn(times < self._most_times, index)
+    def octave(self, place: int) -> int:
+        """The octave of the spec at a position in the pool."""
+        return int(self._octaves[place])
+
+    def recorded(self, training: Training) -> tuple[int, Draw] | None:
+        """What was trained, and its position in the pool; None where it is not in."""
+        spec, pool = training.spec, self.pool
+        for place in np.flatnonzero(pool.params == training.params).tolist():
+            family = pool.family(place)
+            if family.name == spec.family:
+                drawn = {
+                    knob.name: spec[knob.name]
+                    for knob in pool.space.drawn_knobs(family)
+                }
+                if pool.spec(place).with_knobs(**drawn) == spec:
+                    return place, Draw(
+                        spec, training.learning_rate, int(pool.work[place])
+                    )
+        return None
+
+    def reach(
+        self, index: int, reach: Reach, times: NDArray[np.int64]
+    ) -> tuple[int, Draw] | None:
+        """A spec of about the sizes asked for, and its position in the pool.
+
+        Args:
+            index: Number of the draw, which decides all that is random.
+            reach: The sizes; the nearest ones where all of those are drawn.
+            times: How often each spec was drawn.
+        """
+        rng = np.random.default_rng([self.seed, 2, index])
+        open_ = self._families[reach.family] & (times < self._most_times)
         if not open_.any():
             return None
         fresh = np.flatnonzero(open_ & (times == times[open_].min()))
-        shell = self._shell(fresh, rng)
-        sizes = self._size[shell]
+        above = self._octaves[fresh] - reach.octave
+        distance = np.maximum(above, 0) if reach.and_below else np.abs(above)
+        shell = self._shell(fresh[distance == distance.min()], reach.octave, rng)
+        sizes = np.log(self._share[shell])
         target = rng.uniform(sizes.min(), sizes.max())
         distance = np.abs(sizes - target)
-        near = shell[distance <= max(_NEAR, distance.min())]
-        return int(rng.choice(near))
-
-    def _in_turn(self, open_: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
-        """What of these is of the family whose turn a job is, or of the next one."""
-        turn, place = divmod(index, len(self._families))
-        order = np.random.default_rng([self.seed, 5, turn]).permutation(
-            len(self._families)
-        )
-        for number in np.roll(order, -place).tolist():
-            those: NDArray[np.bool_] = open_ & self._families[number]
-            if those.any():
-                return those
-        return open_
+        place = int(rng.choice(shell[distance <= max(_NEAR, distance.min())]))
+        return place, self._draw(place, int(times[place]), rng)
 
     def _shell(
-        self, among: NDArray[np.int64], rng: np.random.Generator
+        self, among: NDArray[np.int64], octave: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        share = self.pool.share[among] / max(1.0, float(self.pool.share.max()))
+        share = np.minimum(self._share[among] / 2.0**octave, 1.0)
         shells = [among[(low < share) & (share <= high)] for low, high in _SHELLS]
         weights = np.array(_SHELL_WEIGHTS) * [len(shell) > 0 for shell in shells]
         return shells[rng.choice(len(shells), p=weights / weights.sum())]
 
-    def _learning_rate(self, chosen: int, before: int) -> float:
-        """The learning rates of a spec in a random order, one each time."""
-        rates = self.pool.space.learning_rates(self.pool.family(chosen))
-        order = np.random.default_rng([self.seed, 3, chosen]).permutation(len(rates))
-        return rates[int(order[before])]
-
-    def _draw_knobs(self, chosen: int, rng: np.random.Generator) -> Spec:
-        space, family = self.pool.space, self.pool.family(chosen)
-        choices = {k.name: space.values(family, k) for k in space.drawn_knobs(family)}
-        drawn = {
-            name: values[rng.integers(len(values))] for name, values in choices.items()
-        }
-        return self.pool.spec(chosen).with_knobs(**drawn)
+    def _draw(self, place: int, before: int, rng: np.random.Generator) -> Draw:
+        """A spec with the next of its learning rates, which come in a random order."""
+        space, family = self.pool.space, self.pool.family(place)
+        rates = space.learning_rates(family)
+        order = np.random.default_rng([self.seed, 3, place]).permutation(len(rates))
+        knobs = {}
+        for knob in space.drawn_knobs(family):
+            values = space.values(family, knob)
+            knobs[knob.name] = values[rng.integers(len(values))]
+        spec = self.pool.spec(place).with_knobs(**knobs)
+        return Draw(spec, rates[int(order[before])], int(self.pool.work[place]))

@@ -109,6 +109,10 @@ class StagedSearcher:
         due = tuple(job for job in jobs if not is_known(job, keys))
         return Outlook(due, inner.trainings, inner.work)
 
+    def notes(self, history: Sequence[Training]) -> Sequence[str]:
+        """What the search says."""
+        return self.searcher.notes(history)
+
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""
         return self.searcher.needed(history, pending)

@@ -9,6 +9,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Family
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
+from kscale.text import counted
 
 AUTO = "auto"
 
@@ -84,8 +85,8 @@ def _described(task: Task) -> str:
     first = task.inputs[0]
     sides = " x ".join(str(side) for side in first.shape[:2])
     return {
-        "vector": f"vectors of {sides} numbers",
-        "tokens": f"texts of {sides} tokens",
+        "vector": f"vectors of {counted(first.shape[0], 'number')}",
+        "tokens": f"texts of {counted(first.shape[0], 'token')}",
         "sequence": f"sequences of {sides}",
         "spectrogram": f"spectrograms of {sides}",
         "image": f"images of {sides}",

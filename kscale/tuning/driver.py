@@ -114,6 +114,8 @@ class Driver:
         try:
             self._score_references()
             self._search()
+            notes = self.searcher.notes(self.trainings)
+            self.writer.describe({"notes": list(notes)})
             self._raise_if_all_failed()
             Answering(
                 self.plan,
@@ -289,4 +291,5 @@ class Driver:
         if tried and all(training.status == "failed" for training in tried):
             reasons = [training.reason for training in tried]
             most = max(set(reasons), key=reasons.count)
-            raise TrialError(f"All {len(tried)} trainings failed, mostly so: {most}.")
+            all_of = f"All {len(tried)} trainings" if len(tried) > 1 else "The training"
+            raise TrialError(f"{all_of} failed, mostly so: {most}.")

@@ -15,6 +15,7 @@ from made_runs import (
 
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
+from kscale.reports.notes import search_notes
 from kscale.reports.rows import make_report
 from kscale.runs.records import Record, Training
 
@@ -156,7 +157,7 @@ def test_without_finalists_scores_are_called_luck() -> None:
 def test_a_single_seed_above_the_best_is_explained() -> None:
     results = [*digits_results(), made_result(cnn(4, 12), 0.99)]
     found = notes(results)
-    assert has(found, "1 row of the search scored above the best on a single seed")
+    assert has(found, "1 row of the search scored above the best with the seeds")
     assert not has(notes(digits_results()), "above the best")
 
 
@@ -223,3 +224,15 @@ def test_where_only_shorter_trainings_have_finished_the_note_says_so() -> None:
     assert has(found, "No training of full length has finished yet")
     assert not has(found, "within the budget")
     assert not has(notes([*short, *searched(0.7)]), "full length")
+
+
+def test_what_the_searcher_said_is_a_note() -> None:
+    said = search_notes({"notes": ["Size stopped helping mlp at 9 params."]})
+    assert list(map(str, said)) == ["Size stopped helping mlp at 9 params."]
+    assert not [*search_notes({}), *search_notes({"notes": 5})]
+
+
+def test_one_is_no_plural() -> None:
+    (found,) = [n for n in notes(searched(0.9, undertrained=True)) if "improving" in n]
+    assert found.startswith("The only front row was still improving")
+    assert not any(" 1 rows" in n or "1 seeds" in n for n in notes(digits_results()))

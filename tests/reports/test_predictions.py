@@ -57,6 +57,7 @@ def test_json_is_one_document(made: list[Prediction]) -> None:
             "source": "=two.npy",
             "targets": None,
             "error": "=two.npy is damaged",
+            "notes": [],
         }
 
 

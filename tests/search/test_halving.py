@@ -1,6 +1,7 @@
 """Successive halving: what goes on, from where, and what must not be deleted."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from contracts.searcher import (
@@ -146,3 +147,10 @@ def test_no_round_is_drawn_before_the_last_one_is_out() -> None:
     searcher = HalvingSearcher(settings)
     assert isinstance(searcher.propose((), (), NO_LIMIT), Job)
     assert set(drawn) == {0}
+
+
+def test_few_epochs_have_fewer_rungs_and_a_note() -> None:
+    made = replace(made_settings(made_pool(), 9), epochs=5)
+    (note,) = HalvingSearcher(made).notes(())
+    assert "2 rungs (of 1 and 5 epochs) in place of 3: from --epochs 9 on" in note
+    assert not made_halving().notes(())

@@ -119,9 +119,9 @@ def test_finalists_that_fail_end_the_search() -> None:
 
 
 def test_finalists_wait_for_results_that_are_due() -> None:
-    staged = made_staged(trials=2)
+    staged = made_staged(trials=1)
     pending: list[Job] = []
-    for _ in range(3):
+    for _ in range(2):
         job = staged.propose((), pending, Allowance())
         assert isinstance(job, Job)
         pending.append(job)

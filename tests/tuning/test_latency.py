@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contracts.searcher import NO_LIMIT, log_size, made_settings, run_searcher
+from contracts.searcher import log_size, made_settings, run_searcher
 from msgspec.structs import replace
 from tuning.made_data import digits, small_spec
 
@@ -19,7 +19,6 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.folder import RecordsWriter, read_records
 from kscale.runs.records import Measurement, Record
-from kscale.search.contract import Job
 from kscale.search.pool import Pool
 from kscale.search.random_search import RandomSearcher
 from kscale.searches import plan_search
@@ -100,14 +99,9 @@ def test_the_limit_is_kept_by_every_proposal(tmp_path: Path) -> None:
     pool = gate.narrow(pool_of(plan))
     widest = max(spec.width or 0 for spec in pool.specs() if spec.depth == 1)
     assert widest == max(w for w in find_family("mlp").knob("width").values if w <= 200)
-    jobs: list[Job] = []
     narrow = replace_plan(plan, candidates=FamilyCandidates(pool))
-    searcher = narrow.searcher(gate.admits).searcher
-    for _ in range(20):
-        job = searcher.propose((), jobs, NO_LIMIT)
-        assert isinstance(job, Job)
-        jobs.append(job)
-    assert all(product(job.spec) <= 200 for job in jobs)
+    jobs = run_searcher(narrow.searcher(gate.admits).searcher, log_size)
+    assert len(jobs) == 20 and all(product(job.spec) <= 200 for job in jobs)
     assert len(pool) < len(pool_of(plan))
     assert not measured  # everything was measured before
 

@@ -16,6 +16,7 @@ from kscale.building.keras_calls import call
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families.base import head_names
 from kscale.task.tasks import Target, Task
+from kscale.text import counted
 
 # Keras has no place for weights of classes in `compile`.
 _WEIGHTED = """
@@ -60,7 +61,7 @@ class TrainingSettings:
             f"over the first {100 * self.warmup:g} % of the steps and falling to 0 "
             f"over the last {100 * self.cooldown:g} %, weight decay "
             f"{self.weight_decay:g} but for biases, norms and embeddings{smoothing}; "
-            f"{self.epochs} epoch{'s' * (self.epochs > 1)} of {self.examples:,} "
+            f"{counted(self.epochs, 'epoch')} of {self.examples:,} "
             f"examples in batches of {self.batch_size}{weighted}."
         )
 

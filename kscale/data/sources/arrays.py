@@ -4,14 +4,15 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import lazy_rows, npy_header
+from kscale.data.example_rows import Rows, chunks_of, lazy_rows, npy_header
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.parts import PartName
 from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
@@ -29,6 +30,7 @@ _PARTS: dict[PartName, tuple[str, ...]] = {
     "validation": ("validation", "val", "valid"),
     "test": ("test",),
 }
+_LARGE = 8  # of numbers that may have been divided to be at most 1
 _SUFFIX = ".npy"  # of the arrays in an NPZ file
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
 
@@ -115,6 +117,10 @@ def _lazy(path: Path, key: str) -> RawArray:
     return RawArray(key, lazy_rows(read, shape, dtype))
 
 
+def _without_ones(shape: tuple[int, ...]) -> list[int]:
+    return [side for side in shape if side != 1]
+
+
 @contextmanager
 def _refusing_damage(path: Path) -> Iterator[None]:
     try:
@@ -129,26 +135,57 @@ def _refusing_damage(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ArrayReader(Reader):
-    """Arrays of one raw input, by its name and the shape of an example."""
+    """Arrays of one raw input, by its name and the shape of an example.
+
+    The range is that of the numbers of the training part.
+    """
 
     kind: ClassVar[str] = "arrays"
     suffixes: ClassVar[tuple[str, ...]] = (_SUFFIX, ".npz")
 
     name: str = "x"
     shape: tuple[int, ...] = ()
+    range: tuple[float, float] | None = None
+
+    def fitted(self, train: Mapping[str, Rows]) -> "ArrayReader":
+        pieces = [(np.min(x), np.max(x)) for x in chunks_of(train[self.name])]
+        least, most = zip(*pieces, strict=True)
+        return replace(self, range=(float(min(least)), float(max(most))))
 
     def readable(self, path: Path) -> Iterator[Example]:
         """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""
         with _refusing_damage(path):
             array = self._array(path)
-        size = int(np.prod(self.shape))
-        if array.ndim == 0 or array.size != len(array) * size:
+        if array.dtype.kind not in "buif":
+            raise DataError(f"{path} must hold whole or real numbers.")
+        given = array.shape[1:]
+        if given != self.shape and (*given[1:], *given[:1]) == self.shape:
+            array = np.moveaxis(array, 1, -1)  # channels come first
+        elif array.ndim == 0 or _without_ones(given) not in (
+            _without_ones(self.shape),
+            [prod(self.shape)],
+        ):
             raise DataError(
-                f"Examples must have the shape {self.shape}, but {path} has "
-                f"{array.shape[1:]}."
+                f"Examples must have the shape {self.shape}, but {path} has {given}."
             )
+        note = self._note(array[np.isfinite(array)])
+        notes = {self.name: f"{path}: {note}"} if note else {}
         for row, values in enumerate(array.reshape(len(array), *self.shape)):
-            yield Example(f"{path}:{row}", {self.name: values})
+            yield Example(f"{path}:{row}", {self.name: values}, notes=notes)
+
+    def _note(self, numbers: NDArray[Any]) -> str:
+        """How numbers are on another scale than those of the training part."""
+        if not self.range or not numbers.size:
+            return ""
+        low, high = self.range
+        least, most = float(numbers.min()), float(numbers.max())
+        is_small = max(-least, most) <= 1 and high >= _LARGE
+        if not is_small and low <= least + high - low and most <= high + high - low:
+            return ""
+        return (
+            f"numbers are {least:.6g} to {most:.6g}, and were {low:.6g} to {high:.6g} "
+            "in training: bring them to one scale, or predictions are guesses."
+        )
 
     def _array(self, path: Path) -> NDArray[Any]:
         loaded: Any = np.load(existing(path), allow_pickle=False)

@@ -198,8 +198,9 @@ def _read(target: Target, given: NDArray[Any], name: str) -> tuple[NDArray[Any],
     found = np.asarray(network_output(target, given, not is_chance))
     if found.shape[1:] != (target.outputs,):
         sides = "x".join(str(side) for side in given.shape[1:]) or "1"
+        numbers = "1 number" if sides == "1" else f"{sides} numbers"
         raise SpecError(
-            f"{name} gives {sides} numbers for each example, but {target.name!r} of "
+            f"{name} gives {numbers} for each example, but {target.name!r} of "
             f"the data has {head.count_text(target.outputs)}."
         )
     if not head.is_named:

@@ -22,7 +22,7 @@ from kscale.data.sources.folders.class_folders import (
 )
 from kscale.data.sources.folders.walking import Walk, walk
 from kscale.errors import DataError
-from kscale.text import listed
+from kscale.text import counted, listed
 
 FOLDER_KINDS: Mapping[str, FolderKind] = {
     "image": IMAGES,
@@ -113,7 +113,7 @@ def _kind_of(found: Walk, asked: str | None) -> FolderKind:
         )
     if not asked and counts[kind] < _MAJORITY * sum(counts.values()):
         words = [
-            f"{count:,} {FOLDER_KINDS[other].word} (kind={other!r})"
+            f"{counted(count, FOLDER_KINDS[other].word[:-1])} (kind={other!r})"
             for other, count in counts.items()
             if count
         ]
@@ -161,7 +161,8 @@ def _counted(layout: ClassFolders, word: str) -> list[str]:
     counts = {part: len(files) for part, files in layout.parts.items()}
     classes = sorted({*layout.labels("train")})
     notes = [
-        f"A folder of {sum(counts.values()):,} {word} in {len(classes):,} classes "
+        f"A folder of {counted(sum(counts.values()), word[:-1])} in "
+        f"{counted(len(classes), 'class', 'classes')} "
         f"({listed(classes, SHOWN)})."
     ]
     if len(counts) > 1:
@@ -173,5 +174,5 @@ def _counted(layout: ClassFolders, word: str) -> list[str]:
 def _passed_over(others: list[str]) -> list[str]:
     if not others:
         return []
-    what = "other file was" if len(others) == 1 else "other files were"
-    return [f"{len(others):,} {what} passed over, the first {others[0]}."]
+    what = counted(len(others), "other file was", "other files were")
+    return [f"{what} passed over, the first {others[0]}."]

@@ -21,7 +21,7 @@ _MISSING = re.compile(
 
 _MOST = 3.4e38  # in float32
 _LETTERS = r"[^\W\d_]+"
-_MONEY = rf"(?:US)?[$€£¥₹]|(?:USD|EUR|GBP|CHF|JPY)(?!{_LETTERS})"
+_MONEY = rf"(?:[A-Z]{{1,2}})?[$€£¥₹]|(?:USD|EUR|GBP|CHF|JPY)(?!{_LETTERS})"
 _UNIT = rf"{_MONEY}|[%‰]|°?{_LETTERS}[²³23]?(?:/\d*{_LETTERS}[²³23]?)?"
 _PARTS = re.compile(
     rf"(?P<minus>[-−+(]?)\s*(?P<before>{_MONEY}|)\s*(?P<sign>[-−]?)"

@@ -1,0 +1,169 @@
+"""Sizes are climbed for as long as size helps, and luck neither stops nor drives it."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from contracts.searcher import (
+    EPOCHS,
+    OBJECTIVE,
+    TASK,
+    Simulation,
+    made_settings,
+    run_searcher,
+)
+
+from kscale.networks.budget import Budget
+from kscale.networks.families import find_family
+from kscale.search.climbing import Climb, Reach, Reached
+from kscale.search.contract import Job
+from kscale.search.draws import FirstJobs
+from kscale.search.pool import Pool, Space
+from kscale.search.random_search import RandomSearcher
+
+LARGE = Budget(max_params=1_000_000)
+Score = Callable[[Job], float]
+
+
+def large_pool(*names: str) -> Pool:
+    return Pool(Space(tuple(map(find_family, names or ("mlp",))), TASK, LARGE))
+
+
+def params(job: Job) -> int:
+    return int(find_family(job.spec.family).size(job.spec, TASK).params)
+
+
+def tried(score: Score, trials: int = 20, seed: int = 0, *names: str) -> list[Job]:
+    settings = made_settings(large_pool(*names), trials, seed)
+    return run_searcher(RandomSearcher(settings), score)
+
+
+def noise(job: Job) -> float:
+    """Half of the standard error that the made-up trainings have."""
+    return float(np.random.default_rng(job.seeds[0]).normal(0.0, 0.005))
+
+
+def saturating(job: Job) -> float:
+    """Nothing is gained above 20,000 parameters."""
+    return 0.98 - 0.1 * max(0.0, np.log10(20_000 / params(job))) + noise(job)
+
+
+def growing(job: Job) -> float:
+    """Five standard errors for ten times the size."""
+    return 0.05 * float(np.log10(params(job))) + noise(job)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_size_stops_helping_little_is_spent_above(seed: int) -> None:
+    sizes = sorted(map(params, tried(saturating, seed=seed)))
+    assert len(sizes) == 20 and sizes[0] < 10_000
+    assert sum(size > 200_000 for size in sizes) <= 4
+    assert sum(5_000 < size < 100_000 for size in sizes) >= 8
+    assert sum(sizes) < 20 * 150_000  # a search that climbs nothing takes 500,000 each
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_size_helps_the_limit_is_reached_at_once(seed: int) -> None:
+    sizes = list(map(params, tried(growing, seed=seed)))
+    assert max(sizes[:4]) > 400_000
+    assert sum(size > 400_000 for size in sizes) >= 8
+
+
+@pytest.mark.parametrize("bad", range(4))
+def test_one_bad_training_or_a_failed_one_does_not_stop_the_climb(bad: int) -> None:
+    for worst in (0.0, None):
+        settings = made_settings(large_pool(), 20)
+        jobs = Simulation(
+            RandomSearcher(settings),
+            lambda job, worst=worst: worst if job.index == bad else growing(job),
+        ).run()
+        assert sum(params(job) > 400_000 for job in jobs) >= 6
+
+
+def test_where_size_never_helps_all_sizes_come_with_more_trials() -> None:
+    few, many = (tried(lambda job: 0.5, trials) for trials in (20, 60))
+    assert set(few) == {job for job in many if job.index < 20}
+    assert sum(map(params, few)) < sum(map(params, many)) / 3
+    octaves = {int(np.log2(1_000_000 / params(job))) for job in many}
+    assert octaves >= set(range(8))
+
+
+def test_luck_seldom_raises_what_is_drawn() -> None:
+    """Scores of noise alone: half a standard error of it, over twenty seeds."""
+    sizes = [max(map(params, tried(noise, 8, seed))) for seed in range(20)]
+    assert sum(size > 500_000 for size in sizes) <= 5
+
+
+def test_families_climb_each_from_their_smallest() -> None:
+    jobs = tried(saturating, 20, 0, "mlp", "cnn")
+    first = [job.spec.family for job in jobs[:2]]
+    assert sorted(first) == ["cnn", "mlp"]
+    assert [job.spec.family for job in jobs].count("cnn") == 10
+
+
+def test_a_climb_looks_half_as_far_and_then_higher_each_time() -> None:
+    climb = Climb({"mlp": -8}, OBJECTIVE)
+    rounds = climb.rounds()
+
+    def answered(asked: list[Reach], score: float) -> list[Reach]:
+        return rounds.send([Reached("mlp", r.octave, score, 0.01) for r in asked])
+
+    asked = next(rounds)
+    seen = []
+    for score in (0.5, 0.5, 0.505, 0.5, 0.5, 0.5, 0.5, 0.5):
+        seen.append([(reach.octave, reach.and_below) for reach in asked])
+        asked = answered(asked, score)
+    below = 3 * [(-4, True)]
+    assert seen[:3] == [[(-4, False)], [(-2, False)], [(-3, False)]]
+    assert seen[3:] == [[*below, (octave, False)] for octave in (-3, -2, -1, 0, -3)]
+    assert climb.tops == {"mlp": -4}
+    asked = rounds.send([Reached("mlp", asked[-1].octave, 0.6, 0.01)])
+    assert [reach.octave for reach in asked] == [-2, -2, -2, -1]
+
+
+def test_a_step_that_does_not_help_is_followed_by_half_of_it() -> None:
+    rounds = Climb({"mlp": -12}, OBJECTIVE).rounds()
+    octaves, scores = [], {-6: 0.5, -3: 0.4, -4: 0.6, 0: 0.7}
+    asked = next(rounds)
+    while len(octaves) < 4:
+        octaves.append(asked[0].octave)
+        asked = rounds.send([Reached("mlp", octaves[-1], scores[octaves[-1]], 0.01)])
+    assert octaves == [-6, -3, -4, 0]
+
+
+def notes(score: Score, trials: int) -> list[str]:
+    searcher = RandomSearcher(made_settings(large_pool(), trials))
+    simulation = Simulation(searcher, score)
+    simulation.run()
+    return list(searcher.notes(simulation.history))
+
+
+def test_a_search_says_at_which_size_it_stopped_and_why() -> None:
+    (stopped,) = notes(saturating, 20)
+    assert stopped.startswith("Size stopped helping mlp at ")
+    assert "larger ones tried, up to" in stopped and "More --trials" in stopped
+    assert "the larger one tried, of" in notes(lambda job: 0.5, 2)[0]
+    (ended,) = notes(growing, 1)
+    assert "was tried, although size may still help: more --trials go on" in ended
+    assert notes(growing, 20) == []
+    assert notes(lambda job: 0.5, 20) == notes(lambda job: 0.5, 20)
+
+
+def test_only_a_pool_is_climbed_and_one_spec_has_no_note() -> None:
+    family = find_family("mlp")
+    fixed = tuple({**dict(family.spec().knobs), "learning_rate": 1e-3}.items())
+    pool = Pool(Space((family,), TASK, LARGE, fixed=fixed))
+    searcher = RandomSearcher(made_settings(pool, 5))
+    simulation = Simulation(searcher, growing)
+    assert len(simulation.run()) == 1 and not searcher.notes(simulation.history)
+
+
+def test_what_an_older_version_drew_stands() -> None:
+    """A search that climbed nothing goes on with what its folder holds."""
+    old = Simulation(FirstJobs(made_settings(large_pool(), 12), EPOCHS), growing)
+    old.run()
+    same = Simulation(RandomSearcher(made_settings(large_pool(), 12)), growing)
+    more = Simulation(RandomSearcher(made_settings(large_pool(), 15)), growing)
+    same.history, more.history = list(old.history), list(old.history)
+    assert same.run() == []
+    assert sorted(job.index for job in more.run()) == [12, 13, 14]

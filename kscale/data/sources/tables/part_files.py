@@ -39,11 +39,11 @@ def csv_parts(path: Path) -> Files | None:
         files = _parts_in(path, "")
         with refusing_unreadable(path):
             inside = sorted(path.iterdir())
-        tables = [file.name for file in inside if is_table(file)]
-        if tables and "train" not in files and not any(map(Path.is_dir, inside)):
+        if inside and all(map(is_table, inside)) and "train" not in files:
+            names = listed([file.name for file in inside], 4)
             raise DataError(
-                f"{path} holds {listed(tables, 4)}, but no train.csv: give one of the "
-                "files, or call them train.csv, validation.csv and test.csv."
+                f"{path} holds {names}, but no train.csv: give one of the files, or "
+                "call them train.csv, validation.csv and test.csv."
             )
         return files if "train" in files else None
     is_unknown = path.suffix.lower() != ".npz" and path.is_file()

@@ -203,7 +203,7 @@ def _known_flops(row: Row) -> int | None:
 def _json(item: Comparison | None) -> dict[str, Any] | None:
     if item is None:
         return None
-    pair = item.beside.pair if item.beside.is_paired else None
+    pair = item.beside if item.beside.is_paired else None
     return {
         "family": item.row.family,
         "knobs": item.row.knobs,

@@ -117,7 +117,7 @@ def test_within_two_errors_of_the_pairs_it_is_not_called_better(
     text = dict(present_lines(report))["smaller by"]
     assert "not clearly better (by" in text
     assert "on the same 360 test examples" in text
-    assert item.beside.is_paired and item.beside.pair.stderr >= 1 / 360
+    assert item.beside.is_paired and item.beside.stderr >= 1 / 360
 
 
 def test_a_test_of_an_older_version_is_not_paired() -> None:

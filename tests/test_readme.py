@@ -13,6 +13,12 @@ def test_generated_blocks_are_fresh() -> None:
     assert fresh_readme(text) == text
 
 
+def test_it_is_read_in_a_quarter_of_an_hour() -> None:
+    lines = README.read_text().splitlines()
+    assert len(lines) <= 300
+    assert any("kscale export" in line for line in lines[:50])
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_stands_in_the_readme(name: str) -> None:
     text = README.read_text()

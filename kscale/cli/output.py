@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kscale.run import Run
 
 _WIDTH = 120  # where there is no terminal
+_READABLE = 100  # characters of a line of sentences
 
 
 def show(
@@ -42,8 +43,11 @@ def show_answer(run: "Run", as_json: bool) -> None:
     """What a search ends with."""
     from kscale.reports.summary import summary_text
 
-    about = (run.report(), run.folder)
-    show(as_json, run.to_json, lambda width: summary_text(*about, width, is_terminal()))
+    def text(width: int) -> str:
+        widest = min(width, _READABLE)
+        return summary_text(run.report(), run.folder, widest, is_terminal())
+
+    show(as_json, run.to_json, text)
 
 
 def is_terminal() -> bool:

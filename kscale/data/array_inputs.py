@@ -1,19 +1,25 @@
 """Inputs of arrays: which kind an array is, and the array as a model takes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import FileRows, MadeRows, chunks_of, lazy_rows
+from kscale.data.examples import Reader
+from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.scaled import ScaledFit
-from kscale.data.raw import RawArray, RawData, to_float32
+from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.raw import TEXT, RawArray, RawData, to_float32
+from kscale.data.readers.table_files import TableColumn, TextReader
 from kscale.data.sources.arrays import ArrayReader
 from kscale.errors import DataError
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
+from kscale.text import counted
 
 _SIDES: dict[InputKind, str] = {
     "vector": "(examples, features)",
@@ -23,6 +29,9 @@ _SIDES: dict[InputKind, str] = {
     "spectrogram": "(examples, frames, bands)",
 }
 _MOST_IDS = 2**31 - 1  # the network reads int32
+_COLOURS = 4  # channels of most images, with transparency
+_MOST_UNLIKE = 4  # times as long one side of most images is as the other
+_LEAST_PLANE = 16  # pixels a side of images with more channels
 
 
 def input_of(
@@ -58,8 +67,8 @@ def _check(array: RawArray, first: RawArray) -> None:
     """Refuse an array that holds no numbers, or others than the first one."""
     if array.dtype.kind not in "buif":
         raise DataError(
-            f"{array.label} must hold whole or real numbers, but its type is "
-            f"{array.dtype.name}."
+            f"{array.label} must hold whole or real numbers, but it holds "
+            f"{'text' if array.dtype.kind in 'UST' else array.dtype.name}."
         )
     if array.shape[1:] != first.shape[1:]:
         raise DataError(
@@ -78,7 +87,8 @@ def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
     if rank > 4:
         raise DataError(
             f"{arrays[0].label} must have at most 4 dimensions, (examples, height, "
-            f"width, channels), but its shape is {arrays[0].shape}."
+            f"width, channels), but its shape is {arrays[0].shape}. Of a video give "
+            "single frames, or the frames as channels."
         )
     if rank > 2:
         return "image"
@@ -97,9 +107,47 @@ def _range_of(arrays: Sequence[RawArray]) -> tuple[int, int]:
     return min(least for least, _ in ends), max(largest for _, largest in ends)
 
 
+def channels_first(shape: tuple[int, ...]) -> bool | None:
+    """Whether an image of three sides has its channels first; None if that is unclear.
+
+    Example:
+
+    >>> [channels_first(sides) for sides in ((1, 28, 28), (28, 28, 3), (3, 28, 3))]
+    [True, False, None]
+    """
+    if len(shape) != 3:
+        return False
+    first, rows, last = shape
+    if last <= _COLOURS:
+        return None if 1 < first <= _COLOURS < rows else False
+    if first >= min(rows, last):
+        return False
+    if first <= _COLOURS:
+        return True if max(rows, last) <= _MOST_UNLIKE * min(rows, last) else None
+    return rows == last >= _LEAST_PLANE
+
+
+def _axes_warnings(label: str, shape: tuple[int, ...]) -> Iterator[str]:
+    """What was understood of the axes of an image, unless channels are clearly last."""
+    is_first = channels_first(shape)
+    if is_first is not False:
+        *sides, channels = (*shape[1:], shape[0]) if is_first else shape
+        read = f"images of {sides[0]} x {sides[1]} (height x width) with "
+        read += counted(channels, "channel")
+        if is_first:
+            yield f"The channels of {label} come first, {shape}: it is read as {read}."
+        else:
+            yield (
+                f"{label} is read as {read}; if its channels come first, give "
+                "np.moveaxis(x, 1, -1)."
+            )
+
+
 def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
     """Shape of one example; a last axis of one is added but for tokens."""
     shape = array.shape[1:]
+    if kind == "image" and channels_first(shape):
+        shape = (*shape[1:], shape[0])
     if kind != "tokens" and len(shape) == INPUT_RANKS[kind] - 1:
         shape = (*shape, 1)
     if len(shape) != INPUT_RANKS[kind]:
@@ -143,6 +191,8 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
     def converted(numbers: NDArray[Any]) -> NDArray[Any]:
         if dtype == "float32":
             numbers = to_float32(array.label, numbers)
+        if item.kind == "image" and channels_first(numbers.shape[1:]):
+            numbers = np.moveaxis(numbers, 1, -1)
         return numbers.astype(dtype, copy=False).reshape(-1, *item.shape)
 
     shape = (len(array), *item.shape)
@@ -152,21 +202,68 @@ def as_raw_input(item: Input, array: RawArray, are_bytes: bool) -> RawArray:
     return replace(array, rows=rows)
 
 
-def with_fits(raw: RawData, kind: InputKind | None, vocabulary: int | None) -> RawData:
+def with_fits(raw: RawData, options: Options) -> RawData:
     """Raw data with a fit for each array, where the source gives no fits."""
     if raw.fits:
         return raw
     fits: list[Fit] = []
+    warnings = [*raw.warnings]
+    reader: Reader
     inputs: dict[PartName, dict[str, RawArray]] = {part: {} for part in raw.parts}
     for name in raw.parts["train"].inputs:
         arrays = [part.inputs[name] for part in raw.parts.values()]
-        item = input_of(name or "x", arrays, kind, vocabulary)
-        fits.append(ScaledFit(item))
-        are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
-        for part, array in zip(raw.parts, arrays, strict=True):
-            inputs[part][item.name] = as_raw_input(item, array, are_bytes)
+        if all(array.dtype.kind in "UST" for array in arrays):
+            name = name or "text"
+            fit, made = _of_texts(name, arrays, options)
+            reader = TextReader((TableColumn(name, name, "text"),))
+        else:
+            item = input_of(name or "x", arrays, options.kind, options.vocabulary)
+            are_bytes = all(array.dtype in ("uint8", "bool") for array in arrays)
+            name, fit = item.name, ScaledFit(item)
+            made = [as_raw_input(item, array, are_bytes) for array in arrays]
+            reader = ArrayReader(name, item.shape)
+            if item.kind == "image":
+                warnings += _axes_warnings(arrays[0].label, arrays[0].shape[1:])
+        fits.append(fit)
+        for part, array in zip(raw.parts, made, strict=True):
+            inputs[part][name] = array
+    if not any(isinstance(fit, TextFit) for fit in fits):
+        options.refuse_except("arrays without text", "kind", "vocabulary")
     parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
-    reader = raw.reader
-    if reader is None and len(fits) == 1:
-        reader = ArrayReader(item.name, item.shape)
-    return replace(raw, parts=parts, fits=fits, reader=reader)
+    alone = reader if len(fits) == 1 else None
+    return replace(
+        raw,
+        parts=parts,
+        fits=fits,
+        reader=raw.reader or alone,
+        warnings=tuple(warnings),
+    )
+
+
+def _of_texts(
+    name: str, arrays: Sequence[RawArray], options: Options
+) -> tuple[Fit, list[RawArray]]:
+    """How one text an example becomes ids, and arrays of these texts."""
+    label, shape = arrays[0].label, arrays[0].shape
+    if len(shape) > 2 or shape[1:] not in ((), (1,)):
+        raise DataError(
+            f"{label} must hold numbers, or one text an example, but it holds texts of "
+            f"the shape {shape}. Join them, or give a dict of arrays, one a text."
+        )
+    if options.kind not in (None, "tokens"):
+        raise DataError(
+            f"{label} holds texts, which are read as tokens, and not as "
+            f"{options.kind}; leave out `kind`."
+        )
+
+    def texts_of(array: RawArray) -> RawArray:
+        def read() -> NDArray[Any]:
+            texts = array.rows[:].reshape(-1)
+            if texts.dtype.kind == "S":
+                texts = np.char.decode(texts, "utf-8", "replace")
+            return np.asarray(texts.astype(TEXT))
+
+        return replace(array, rows=lazy_rows(read, array.shape[:1], TEXT))
+
+    fit = TextFit((name,), options.vocabulary, options.length, name)
+    return fit, [texts_of(array) for array in arrays]

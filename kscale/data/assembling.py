@@ -5,6 +5,7 @@ memory or on disk, and prepared by what is fitted on the training part.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawParts
-from kscale.data.sources.arrays import ArrayReader
+from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
@@ -60,9 +61,10 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     held = _held(raw, rows, options.memory)
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
+    leaks += scale_warnings(raw, held)
     fitted = [fit.fit(held["train"]) for fit in raw.fits]
     inputs = tuple(item for item, _ in fitted)
-    reader = (raw.reader or ArrayReader()).fitted(held["train"])
+    reader = raw.reader.fitted(held["train"]) if raw.reader else ArrayReader()
     preprocessing = {item.name: each for item, each in fitted}
     holder = Holder(options.memory, bytes_needed(raw, inputs))
     parts: dict[PartName, Part] = {}
@@ -85,13 +87,23 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
-            *(sentence for target in targets for sentence in alike_warnings(target)),
+            *(
+                sentence
+                for target in targets
+                for sentence in alike_warnings(
+                    target.head.nouns[1], target.name, target.class_names
+                )
+            ),
             *leaks,
-            *_empty_texts(parts, preprocessing),
+            *_text_warnings(parts, preprocessing),
             *duplicate_warnings(digests),
         ),
         reader=reader,
-        notes=(*raw.notes, *([note] if note else [])),
+        notes=(
+            *raw.notes,
+            *(each for item in preprocessing.values() for each in item.notes),
+            *([note] if note else []),
+        ),
         cut=tuple(part for part in PART_NAMES if part not in raw.parts),
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
@@ -110,12 +122,16 @@ def _understood(
                 f"training part, {[*first.inputs, *first.targets]}, but it has "
                 f"{[*part.inputs, *part.targets]}."
             )
-    raw = with_fits(raw, options.kind, options.vocabulary)
+    raw = with_fits(raw, options)
     targets, labels = [], {}
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
         names = raw.class_names.get(name or "label", ())
         target, values = encode_target(name, arrays, names)
+        if target.kind == "labels" and arrays["train"].dtype.kind == "f":
+            said = f"{arrays['train'].label} holds only 0 and 1, so each of its columns"
+            said += " is a label that may be true, and no value."
+            raw = replace(raw, warnings=(*raw.warnings, said))
         targets.append(target)
         labels[target.name] = values
     return raw, tuple(targets), labels
@@ -169,12 +185,20 @@ def _kept(
     return kept
 
 
-def _empty_texts(
+def _text_warnings(
     parts: Mapping[PartName, Part], preprocessing: Mapping[str, Preprocessing]
 ) -> Iterator[str]:
-    """A sentence if texts hold no words: networks see only padding of them."""
+    """A sentence on texts that hold no words, and on those that are not split."""
     for name, item in preprocessing.items():
-        texts = [p.inputs[name] for p in parts.values() if isinstance(item, TextTokens)]
+        if not isinstance(item, TextTokens):
+            continue
+        if item.unsplit:
+            yield (
+                f"{item.unsplit:,} training texts are in a script without spaces, but "
+                "most are not, so words are read, which end at spaces: little is known "
+                "of such a text. Train on them alone, or put spaces between words."
+            )
+        texts = [part.inputs[name] for part in parts.values()]
         empty = [np.sum(ids[:, 0] == PADDING) for t in texts for ids in chunks_of(t)]
         if sum(empty):
             which = f"{sum(empty):,} of {counted(sum(map(len, texts)), 'text')}"

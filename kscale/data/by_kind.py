@@ -32,6 +32,8 @@ def record_from_json(
         fields = {key: value for key, value in data.items() if key != "kind"}
         return msgspec.convert(fields, table[data["kind"]])
     except (KeyError, msgspec.ValidationError) as error:
+        is_unknown = isinstance(error, KeyError)
+        reason = f"known are {', '.join(table)}" if is_unknown else error
         raise ResultsError(
-            f"A {word} of kind {data.get('kind')!r} cannot be read: {error!r}."
+            f"A {word} of kind {data.get('kind')!r} cannot be read: {reason}."
         ) from error

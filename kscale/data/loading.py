@@ -12,11 +12,15 @@ from kscale.data.dataset import Dataset
 from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.sources import tfds
-from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
-from kscale.data.sources.embedded import SOURCES, Embedded
+from kscale.data.sources.arrays import raw_data_of_arrays, raw_data_of_npz
 from kscale.data.sources.folders import raw_data_of_folder
-from kscale.data.sources.keras_datasets import KERAS_DATASETS, KerasDataset
-from kscale.data.sources.streams import are_streams, parts_of_streams
+from kscale.data.sources.named import (
+    KERAS_DATASETS,
+    SOURCES,
+    Embedded,
+    KerasDataset,
+)
+from kscale.data.sources.streams import are_streams, raw_data_of_streams
 from kscale.data.sources.tables.csv_file import is_table
 from kscale.data.sources.tables.part_files import csv_parts, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
@@ -25,6 +29,7 @@ from kscale.task.tasks import Task
 from kscale.text import argument_texts
 
 _OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -135,11 +140,11 @@ def _raw_data(source: Any, options: Options) -> RawData:
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
     if are_streams(source):
-        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary")
-        return RawData(parts_of_streams(source, options.memory))
+        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary", "length")
+        return raw_data_of_streams(source, options.memory)
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
-        options.refuse_except("arrays", "kind", "vocabulary")
-        return RawData(parts_of_arrays(source))
+        options.refuse_except("arrays", "kind", "vocabulary", "length")
+        return raw_data_of_arrays(source)
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
         f"tf.data.Dataset, not {type(source).__name__}."
@@ -154,8 +159,11 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
         raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
-    options.refuse_except("an NPZ file", "kind", "vocabulary")
-    return RawData(parts_of_file(path))
+    if path.suffix.lower() in _PACKED:
+        raise DataError(f"{path} must be unpacked first: give what is inside.")
+    raw = raw_data_of_npz(path)
+    options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
+    return raw
 
 
 def _path_of(source: str | Path) -> Path:

@@ -14,6 +14,7 @@ from kscale.data.preprocessing.base import Fit
 from kscale.errors import DataError
 from kscale.units import format_count
 
+TEXT = np.dtypes.StringDType()
 UNNAMED = ""
 """Key of an input or target that the user gave no name."""
 
@@ -40,7 +41,7 @@ class RawArray:
         if self.dtype.hasobject and self.dtype.kind != "T":
             raise DataError(
                 f"{self.label} holds Python objects; give an array of numbers, or of "
-                "text for labels, in which all rows have one length."
+                "text, in which all rows have one length."
             )
 
     @classmethod
@@ -61,15 +62,20 @@ class RawArray:
         return cls(label, rows, is_slow=True)
 
     @classmethod
-    def of(cls, label: str, values: Any) -> "RawArray":
+    def of(cls, label: str, values: Any, target_kind: str = "") -> "RawArray":
         """An array in memory, or a list of numbers or strings."""
         try:
             array = np.asarray(values)
         except ValueError as error:
             raise DataError(f"{label} has rows of different length.") from error
-        if array.dtype.hasobject or array.dtype.kind == "T":
-            array = _without_objects(array)
-        return cls(label, array)
+        if not array.ndim:
+            what = type(values).__name__
+            raise DataError(
+                f"{label} must be an array or a list, and is of type {what}."
+            )
+        if array.dtype.hasobject:
+            array = _without_objects(label, array)
+        return cls(label, array, target_kind=target_kind)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,14 +91,29 @@ class RawArray:
         return self.shape[0]
 
 
-def _without_objects(array: NDArray[Any]) -> NDArray[Any]:
-    """Text and numbers that a table library stores as Python objects, as an array."""
-    types = {type(value) for value in array.reshape(-1).tolist()}
-    if types == {str} or types == {bytes}:
-        return array.astype(types.pop())
-    if types and types <= {int, float, bool}:
+def _without_objects(label: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Texts and numbers that are stored as Python objects, as an array of one type."""
+    values = array.reshape(-1).tolist()
+    if values and all(isinstance(value, int | float) for value in values):
         return np.array(array.tolist())
-    return array
+    are_texts = [isinstance(value, str | bytes) for value in values]
+    if not any(are_texts):
+        return array
+    if not all(are_texts) and array.ndim > 1:
+        raise DataError(
+            f"{label} holds texts and numbers: save such a table as a CSV file, and "
+            "give its path."
+        )
+    if not all(are_texts):
+        row = are_texts.index(False)
+        raise DataError(
+            f"{label} holds texts, but {values[row]!r} in row {row:,} (counted from "
+            "0). Fill in or remove such rows."
+        )
+    texts = [
+        v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values
+    ]
+    return np.array(texts, TEXT).reshape(array.shape)
 
 
 @dataclass(frozen=True, eq=False)

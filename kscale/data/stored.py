@@ -16,6 +16,7 @@ from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import scalings_from_json
+from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
 from kscale.task.tasks import Input, Task
@@ -23,7 +24,6 @@ from kscale.task.tasks import Input, Task
 _DESCRIPTION = "dataset.json"
 _FORMAT = 1
 _PLAIN = ("name", "fingerprint", "warnings", "notes", "cut", "cut_by")
-_TEXTS = np.dtypes.StringDType()
 
 Place = dict[str, Any]
 """Where rows lie: the `file`, and its `form`; or what they are `computed` from."""
@@ -103,6 +103,7 @@ def _described_part(
 
     Raw rows that are kept beside such inputs are the same rows, and lie there once.
     """
+    sources: dict[str, Place] = {}
 
     def placed(rows: Rows) -> Place:
         form = "texts" if rows.dtype.kind == "T" else "rows"
@@ -111,21 +112,17 @@ def _described_part(
         files[file] = rows
         return {"form": form, "file": file}
 
-    sources: dict[str, Place] = {}
-    inputs: dict[str, Place] = {}
-    for key, rows in part.inputs.items():
-        if isinstance(rows, ComputedRows) and preprocessing[key].is_cheap:
-            read = {raw: placed(each) for raw, each in rows.raw.items()}
-            sources.update(read)
-            inputs[key] = {"form": "computed", "computed": read}
-        else:
-            inputs[key] = placed(rows)
+    def placed_input(key: str, rows: Rows) -> Place:
+        if not isinstance(rows, ComputedRows) or not preprocessing[key].is_cheap:
+            return placed(rows)
+        read = {raw: placed(each) for raw, each in rows.raw.items()}
+        sources.update(read)
+        return {"form": "computed", "computed": read}
+
     return {
-        "inputs": inputs,
+        "inputs": {key: placed_input(key, rows) for key, rows in part.inputs.items()},
         "targets": {key: placed(rows) for key, rows in part.targets.items()},
-        "raw": {
-            key: sources.get(key) or placed(rows) for key, rows in part.raw.items()
-        },
+        "raw": {k: sources.get(k) or placed(rows) for k, rows in part.raw.items()},
     }
 
 
@@ -179,7 +176,7 @@ def _opened_part(
     def opened(place: Place) -> Any:
         path = folder / place["file"]
         if place["form"] == "texts":
-            return np.array(json.loads(path.read_text("utf-8")), _TEXTS)
+            return np.array(json.loads(path.read_text("utf-8")), TEXT)
         if place["form"] == "array":
             return np.load(path, mmap_mode="r", allow_pickle=False)
         return FileRows.of_npy(path)

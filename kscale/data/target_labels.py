@@ -25,11 +25,10 @@ def encode_target(
 
     Labels are `(examples,)` or `(examples, outputs)`. Text, true and false, whole
     numbers and one-hot rows are classes; so are real numbers if all are whole and at
-    most 20 different ones occur. Rows of the integers 0 and 1 with any number of ones
-    are labels of which several may be true. Other real numbers are real targets.
-    Classes are sorted; those of the training part count. Where labels are the numbers
-    of names, classes are called by the names. A target without a name is called
-    `label`, `labels` or `value`.
+    most 20 different ones occur. Rows of 0 and 1 with any number of ones are labels of
+    which several may be true. Other real numbers are real targets. Classes are sorted;
+    those of the training part count. Where labels are the numbers of names, classes are
+    called by the names. A target without a name is called `label`, `labels` or `value`.
     """
     labels = {part: _plain(raw) for part, raw in arrays.items()}
     _check_alike(arrays, labels)
@@ -46,16 +45,16 @@ def encode_target(
     return _reals(name or "value", arrays, labels)
 
 
-def alike_warnings(target: Target) -> Iterator[str]:
-    """A sentence for classes or labels that differ by spaces or by case only."""
+def alike_warnings(noun: str, owner: str, names: Iterable[str]) -> Iterator[str]:
+    """A sentence for names that differ by spaces or by case only."""
     alike = defaultdict(list)
-    for name in target.class_names:
+    for name in names:
         alike[_letters(name)].append(repr(name))
-    for names in alike.values():
-        if len(names) > 1:
+    for several in alike.values():
+        if len(several) > 1:
             yield (
-                f"The {target.head.nouns[1]} {' and '.join(names)} of {target.name} "
-                "differ by spaces or case only: write them alike if they are one."
+                f"The {noun} {' and '.join(several)} of {owner} differ by spaces or "
+                "case only: write them alike if they are one."
             )
 
 
@@ -73,7 +72,7 @@ def _letters(name: str) -> str:
 
 def _plain(raw: RawArray) -> NDArray[Any]:
     """The labels as numbers or text, without a last axis of length one."""
-    if raw.dtype.kind not in "buifUS":
+    if raw.dtype.kind not in "buifUST":
         raise DataError(
             f"{raw.label} must hold numbers or text, but its type is {raw.dtype.name}."
         )
@@ -87,8 +86,9 @@ def _plain(raw: RawArray) -> NDArray[Any]:
         )
     if labels.dtype.kind == "f":
         to_float32(raw.label, labels)
-    is_bytes = labels.dtype.kind == "S"
-    return np.char.decode(labels, "utf-8", "replace") if is_bytes else labels
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    return np.array(labels.tolist()) if labels.dtype.kind == "T" else labels
 
 
 def _check_alike(arrays: Mapping[PartName, RawArray], labels: PartLabels) -> None:
@@ -110,9 +110,9 @@ def _is_one_hot(labels: NDArray[Any]) -> bool:
 
 
 def _is_indicator(labels: NDArray[Any]) -> bool:
-    """Whether each row holds a 0 or 1 for each label; floats are values instead."""
-    is_whole = labels.ndim == 2 and labels.dtype.kind in "bui"
-    return is_whole and bool(np.isin(labels, (0, 1)).all())
+    """Whether each row holds a 0 or 1 for each label."""
+    is_numeric = labels.ndim == 2 and labels.dtype.kind in "buif"
+    return is_numeric and bool(np.isin(labels, (0, 1)).all())
 
 
 def _are_classes(labels: PartLabels) -> bool:

@@ -5,21 +5,21 @@ them. The test part chose nothing: there every comparison is made, once it was u
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import Any, NamedTuple
 
 from kscale.reports.cells import difference_text
-from kscale.reports.pairs import Pair, paired
 from kscale.reports.quality import SHORT_NAMES, number_text
 from kscale.reports.report import Report, Row
 from kscale.runs.records import MAJORITY, REFERENCES
 from kscale.task.heads import HEADS
-from kscale.task.objectives import shown_metrics
+from kscale.task.objectives import metric_name, shown_metrics
 from kscale.task.tasks import Target
-from kscale.text import printable
+from kscale.text import counted, printable
 
+_CLEAR = 2  # standard errors
 _CHANCE = {"auc": 0.5, "r2_score": 0.0}
 """What metrics come to where answers know nothing of an example, whatever they are."""
 
@@ -38,22 +38,35 @@ _LUCK = 0.0125
 
 
 class Contrast(NamedTuple):
-    """An answer beside a baseline.
+    """A row beside another.
 
     Args:
-        answer: `best`, `recommended`, or both.
-        baseline: The baseline.
-        pair: How far they are apart.
-        part: The part that was scored.
+        row, other: The rows.
+        gain: How much better the first row is; below 0 if worse.
+        stderr: Standard error of the gain.
+        part: The part that both were scored on.
+        examples: Number of its examples; None if not known.
         is_paired: Whether the error is that of the difference, example by example; else
             as if they were scored on different examples, which is larger.
     """
 
-    answer: str
-    baseline: Row
-    pair: Pair
+    row: Row
+    other: Row
+    gain: float
+    stderr: float
     part: str
+    examples: int | None
     is_paired: bool
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the scores differ by more than two standard errors."""
+        return abs(self.gain) > _CLEAR * self.stderr
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the row is clearly better."""
+        return self.is_clear and self.gain > 0
 
 
 class Skill(NamedTuple):
@@ -73,27 +86,59 @@ class Skill(NamedTuple):
     is_known: bool
 
 
-def contrast(report: Report, answer: str, row: Row, baseline: Row) -> Contrast:
-    """A row beside a baseline, on the test part where both were tested."""
-    pair = paired(report, row, baseline)
-    if pair is not None:
-        return Contrast(answer, baseline, pair, "test", True)
-    scores = [(each.test_score, each.test_stderr) for each in (row, baseline)]
-    part, examples = "test", report.data.get("test")
+def contrast(report: Report, row: Row, other: Row) -> Contrast:
+    """A row beside another, on the test part where both were tested."""
+    part, scores = "test", [(r.test_score, r.test_stderr) for r in (row, other)]
     if any(None in score for score in scores):
-        scores = [(each.score, each.stderr) for each in (row, baseline)]
-        part, examples = "validation", report.data.get("validation")
-    (mine, error), (its, other) = ((s or 0.0, e or 0.0) for s, e in scores)
-    number = examples if isinstance(examples, int) and examples > 0 else None
+        part, scores = "validation", [(r.score, r.stderr) for r in (row, other)]
+    (mine, error), (its, error_of_it) = ((s or 0.0, e or 0.0) for s, e in scores)
+    number = report.data.get(part)
+    examples = number if isinstance(number, int) and number > 0 else None
+    groups = len(row.left_out)
+    is_paired = part == "test" and 0 < groups == len(other.left_out)
+    stderr = math.hypot(error, error_of_it)
+    if is_paired:
+        stderr = paired_error(row.left_out, other.left_out)
+        # To that of the jackknife comes the `1 / n` of half an example more for each of
+        # the four outcomes of a pair (Agresti & Min 2005), for few examples may decide.
+        least = 1 / (examples or groups) if report.objective.is_share else 0.0
+        stderr = math.hypot(stderr, least)
     gain = report.objective.gain(mine, its)
-    pair = Pair(gain, math.hypot(error, other), number)
-    return Contrast(answer, baseline, pair, part, False)
+    return Contrast(row, other, gain, stderr, part, examples, is_paired)
 
 
-def contrasts_of(report: Report) -> list[Contrast]:
-    """Each answer beside the constant answer and every trained baseline."""
+def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
+    """Standard error of the difference of two scores on the same examples.
+
+    The grouped jackknife (Efron 1982, chapter 2) of the difference: what is hard for
+    both falls out of it. For accuracy, with one example a group, its square is
+    `(b + c - (b - c)^2 / n) / n / (n - 1)`, where `b` and `c` of `n` examples are right
+    with one network only. That is the test of McNemar (1947), which leaves out the
+    second term and which Dietterich (1998) advises for two classifiers that were
+    trained once. For errors it is that of the mean of paired differences, and it holds
+    for scores that are no means over examples too.
+
+    Args:
+        left_out: A score without each group of the examples.
+        other: Another one without the same groups.
+
+    Example:
+
+    >>> one = [(7 - right) / 9 for right in (1, 1, 1, 1, 1, 1, 1, 0, 0, 0)]
+    >>> two = [(6 - right) / 9 for right in (1, 1, 1, 1, 0, 0, 1, 1, 0, 0)]
+    >>> round(paired_error(one, two) ** 2 * 10 * 9, 6)  # 2 + 1 - (2 - 1)^2 / 10
+    2.9
+    """
+    differences = [mine - its for mine, its in zip(left_out, other, strict=True)]
+    mean, number = fmean(differences), len(differences)
+    spread = math.fsum((item - mean) ** 2 for item in differences)
+    return math.sqrt((number - 1) / number * spread)
+
+
+def contrasts_of(report: Report) -> list[tuple[str, Contrast]]:
+    """Each answer, by name, beside the constant answer and every trained baseline."""
     return [
-        contrast(report, name, row, baseline)
+        (name, contrast(report, row, baseline))
         for name, row in report.answers
         for baseline in report.baselines
         if baseline.family not in (row.family, *REFERENCES[1:])
@@ -145,11 +190,11 @@ def is_learned(report: Report) -> bool | None:
         return True
     if constant is None or not is_fair:
         return False if skills else None
-    found = contrast(report, "best", best, constant)
+    found = contrast(report, best, constant)
     if found.part == "test":
-        return found.pair.is_clear and found.pair.gain > 0
+        return found.is_better
     sure = NormalDist().inv_cdf(1 - _LUCK / len(report.networks))
-    return found.pair.gain > sure * found.pair.stderr
+    return found.gain > sure * found.stderr
 
 
 def _constant(report: Report) -> Row | None:
@@ -162,20 +207,23 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         return
     heads = {target.kind: target.head for target in report.targets}
     what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
-    texts, part = [], "test"
-    if (constant := _constant(report)) is not None:
-        found = contrast(report, "best", best, constant)
+    constant, texts, part, of, after = _constant(report), [], "test", "", ""
+    if constant is not None:
+        found = contrast(report, best, constant)
         part = found.part
-        of = "" if part == "test" else f" of {len(report.networks)}"
-        if of or found.pair.gain <= 0 or not found.pair.is_clear:
-            texts.append(
-                f"the best network{of} is no better than always answering {what}"
-            )
+        if part == "validation":
+            of = f" of {counted(len(report.networks), 'network')}"
+        if of or not found.is_better:
+            texts.append(f"are no better than always answering {what}")
+        else:
+            name = metric_name(report.objective)
+            after = f"; a better {name} than a constant answer's needs no knowledge"
     for skill in skills_of(report, best):
-        of = f" of {printable(skill.target.name)}" * (len(report.targets) > 1)
-        texts.append(f"its answers{of} follow the labels no more than {_luck(skill)}")
+        whom = printable(skill.target.name) if report.targets[1:] else "the labels"
+        texts.append(f"follow {whom} no more than {_luck(skill)}")
     name = "nothing was learned" if part == "test" else "nothing is learned so far"
-    yield name, f"on the {part} part {', and '.join(texts)}"
+    answers = f"the answers of the best{of or ' network'}"
+    yield name, f"on the {part} part {answers} {' and '.join(texts)}{after}"
 
 
 def _luck(skill: Skill) -> str:
@@ -190,35 +238,37 @@ def _luck(skill: Skill) -> str:
 
 def comparison_lines(report: Report) -> Iterator[tuple[str, str]]:
     """A sentence on each answer beside the baselines, with its name."""
-    for answer, group in groupby(contrasts_of(report), lambda item: item.answer):
+    for answer, group in groupby(contrasts_of(report), lambda pair: pair[0]):
+        items = (item for _, item in group)
         texts = [
-            f"{', '.join(_beside(report, item) for item in items)}, {where}"
-            for where, items in groupby(group, _where)
+            f"{', '.join(beside_text(report, item, _than(item)) for item in same)}, "
+            f"{where}"
+            for where, same in groupby(items, where_text)
         ]
         yield f"{answer} against baselines", "; ".join(texts)
 
 
-def _beside(report: Report, item: Contrast) -> str:
-    name = _name(item.baseline)
-    text = difference_text(report, item.pair.gain, item.pair.stderr)
+def _than(item: Contrast) -> str:
+    if item.other.family == MAJORITY:
+        return " than a constant answer"
+    return f" than the {printable(item.other.family)} baseline"
+
+
+def beside_text(report: Report, item: Contrast, than: str = "") -> str:
+    """How much better or worse a row is, and whether that is clear."""
+    text = difference_text(report, item.gain, item.stderr)
     word, _, points = text.partition(" ")
-    if item.pair.is_clear:
-        return f"{word} than {name} {points}"
-    return f"not clearly {word} than {name} ({points})"
+    if item.is_clear:
+        return f"{word}{than} {points}"
+    return f"not clearly {word}{than} ({points})"
 
 
-def _where(item: Contrast) -> str:
-    number = "" if item.pair.examples is None else f"{item.pair.examples:,} "
+def where_text(item: Contrast) -> str:
+    """The examples that both were scored on."""
+    number = "" if item.examples is None else f"{item.examples:,} "
     same = "the same " if item.is_paired else "the "
-    also = ", which chose it" if item.part == "validation" else ""
-    return f"on {same}{number}{item.part} examples{also}"
-
-
-def _name(baseline: Row) -> str:
-    """A baseline in words."""
-    if baseline.family == MAJORITY:
-        return "a constant answer"
-    return f"the {printable(baseline.family)} baseline"
+    chose = item.part == "validation" and not item.row.is_reference
+    return f"on {same}{number}{item.part} examples{', which chose it' * chose}"
 
 
 def evidence_json(report: Report) -> dict[str, Any]:
@@ -227,14 +277,14 @@ def evidence_json(report: Report) -> dict[str, Any]:
         "learned": is_learned(report),
         "comparisons": [
             {
-                "answer": item.answer,
-                "baseline": item.baseline.family,
+                "answer": answer,
+                "baseline": item.other.family,
                 "part": item.part,
-                "gain": item.pair.gain,
-                "stderr": item.pair.stderr,
+                "gain": item.gain,
+                "stderr": item.stderr,
                 "is_paired": item.is_paired,
-                "is_clear": item.pair.is_clear,
+                "is_clear": item.is_clear,
             }
-            for item in contrasts_of(report)
+            for answer, item in contrasts_of(report)
         ],
     }

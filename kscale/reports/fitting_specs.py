@@ -114,6 +114,6 @@ def list_fitting(
     fixed = tuple((settings or {}).items())
     pool = Pool(Space(tuple(chosen), task, budget, fixed=fixed))
     specs = [(spec, find_family(spec.family).size(spec, task)) for spec in pool.specs()]
-    fitting = counted(len(specs), "spec fits", "specs fit")
+    fitting = counted(len(specs), "spec of a search fits", "specs of a search fit")
     title = f"{fitting} {budget}; the largest of each depth:"
     return FittingSpecs(f"{describe_task(task)}. {title}", budget, tuple(specs))

@@ -66,7 +66,13 @@ def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
 
 
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:
-    """A sentence on trials of another tuner that had not ended."""
+    """Sentences on trials of another tuner: not ended, or without a checkpoint."""
+    if run.get("unchecked"):
+        yield Note(
+            "Whether the code still builds the models of the search is not known of "
+            f"{run['unchecked']} of the trials, whose checkpoints cannot be read.",
+            is_decisive=False,
+        )
     left_out = run.get("left_out")
     if isinstance(left_out, Mapping) and left_out:
         number = sum(count for count in left_out.values() if type(count) is int)
@@ -266,8 +272,8 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
     if above := sum(objective.better(row.score, best.score) for row in single):
         rows = counted(above, "row")
         yield Note(
-            f"{rows} of the search scored above the best on a single seed; only "
-            "finalists, which have several, can be the best.",
+            f"{rows} of the search scored above the best with the seeds that chose "
+            "them; only finalists, trained from new ones, can be the best.",
             is_decisive=False,
         )
 

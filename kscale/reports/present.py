@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kscale.reports.cells import answer_lines, difference_text, name_of, row_text
-from kscale.reports.evidence import comparison_lines, verdict_lines
-from kscale.reports.pairs import Pair, paired
+from kscale.reports.cells import answer_lines, name_of, row_text
+from kscale.reports.evidence import (
+    Contrast,
+    beside_text,
+    comparison_lines,
+    contrast,
+    verdict_lines,
+    where_text,
+)
 from kscale.reports.report import Report, Row
 from kscale.runs.entries import best_of
 from kscale.runs.records import PRESENT, RETRAINED
@@ -23,9 +29,9 @@ class Comparison:
     Args:
         params, flops: How many times those of the row the present model has; None
             where either has none, or not all of them are known.
-        gain, stderr: How much better the row's score is, and the standard error as if
-            both were scored on different examples: on the same ones it is smaller.
-        pair: Their scores on the test part, where both were tested.
+        gain, stderr: How much better the row's score on the validation part is, and
+            the standard error as if both were scored on different examples.
+        beside: The same on the test part, where both were tested.
         is_doubted: Whether the present model's scores are probably not what it can.
     """
 
@@ -34,17 +40,13 @@ class Comparison:
     flops: float | None
     gain: float
     stderr: float
-    pair: Pair | None
+    beside: Contrast
     is_doubted: bool
 
     @property
     def is_better(self) -> bool:
         """Whether the row is clearly better, on the test part where that is known."""
-        if self.is_doubted:
-            return False
-        if self.pair is not None:
-            return self.pair.is_clear and self.pair.gain > 0
-        return self.gain > self.stderr
+        return self.beside.is_better and not self.is_doubted
 
 
 def _row_of(report: Report, family: str) -> Row | None:
@@ -63,7 +65,7 @@ def compared(report: Report, row: Row | None) -> Comparison | None:
         _times(present.flops, row.flops) if is_known else None,
         report.objective.gain(row.score, present.score),
         math.hypot(row.stderr, present.stderr),
-        paired(report, row, present),
+        contrast(report, row, present),
         bool(report.present.get("doubt")),
     )
 
@@ -119,7 +121,7 @@ def present_lines(report: Report) -> Iterator[tuple[str, str]]:
     recommended = compared(report, report.recommended)
     if recommended is not None and not doubt:
         yield _label(recommended), f"{_difference(report, recommended)} (recommended)"
-        if best and best.pair and report.best is not report.recommended:
+        if best and best.beside.is_paired and report.best is not report.recommended:
             yield "best against it", _difference(report, best)
     yield "what your size could reach", _reach(report, present)
 
@@ -151,17 +153,7 @@ def _and_gain(report: Report, item: Comparison) -> str:
 
 
 def _gain_text(report: Report, item: Comparison) -> str:
-    """How much better or worse a row is, and whether the difference is clear."""
-    pair = item.pair
-    gain, stderr = (
-        (item.gain, item.stderr) if pair is None else (pair.gain, pair.stderr)
-    )
-    text = difference_text(report, gain, stderr)
-    if pair is None:
-        return f"{text}, which may be chance" if abs(gain) <= stderr else text
-    number = "" if pair.examples is None else f"{pair.examples:,} "
-    where = f"on the same {number}test examples"
-    return f"{text} {where}" if pair.is_clear else f"no different {where} ({text})"
+    return f"{beside_text(report, item.beside)} {where_text(item.beside)}"
 
 
 def _reach(report: Report, present: Row) -> str:
@@ -173,7 +165,9 @@ def _reach(report: Report, present: Row) -> str:
     text = f"{name_of(found.row)}: {row_text(report, found.row, tested=False)}"
     text += _and_gain(report, found)
     is_near = best_of_that_size(report, _LEAST_OF_SIZE) is not None
-    return text if is_near else f"{text}. Nothing nearer was trained.{looks}"
+    if is_near:
+        return text
+    return f"{text}. Nothing of half its size to a tenth more was trained.{looks}"
 
 
 def present_json(report: Report) -> dict[str, Any] | None:
@@ -209,6 +203,7 @@ def _known_flops(row: Row) -> int | None:
 def _json(item: Comparison | None) -> dict[str, Any] | None:
     if item is None:
         return None
+    pair = item.beside if item.beside.is_paired else None
     return {
         "family": item.row.family,
         "knobs": item.row.knobs,
@@ -219,7 +214,7 @@ def _json(item: Comparison | None) -> dict[str, Any] | None:
         "times_fewer_flops": item.flops,
         "gain": item.gain,
         "gain_stderr": item.stderr,
-        "test_gain": item.pair.gain if item.pair else None,
-        "test_gain_stderr": item.pair.stderr if item.pair else None,
+        "test_gain": pair.gain if pair else None,
+        "test_gain_stderr": pair.stderr if pair else None,
         "is_better": item.is_better,
     }

@@ -157,9 +157,9 @@ def number_text(value: float | None, is_share: bool = True) -> str:
 def class_lines(confusion: Confusion) -> list[str]:
     """What stands below the table of classes: what it shows, and mistakes if any."""
     number, nouns = len(confusion.class_names), confusion.nouns[1]
-    which = nouns.capitalize()
-    if number > MOST_CLASSES:
-        which = f"The worst {MOST_CLASSES} of {number} {nouns}, by F1"
+    which, shown = nouns.capitalize(), len(shown_classes(confusion))
+    if shown < number:
+        which = f"The worst {shown} of {number} {nouns}, by F1"
     heading = f"{which}; 95 % intervals (Wilson) in brackets"
     return [*filter(None, (heading, mistakes_text(confusion)))]
 

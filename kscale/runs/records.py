@@ -163,7 +163,7 @@ class Evaluation(Scored, frozen=True, kw_only=True, tag="evaluation"):
             `[class, answer, examples]` for all that occur.
         left_out: The score without each of up to 100 groups of the test examples, by
             which two networks are compared on the same examples: see
-            `kscale.reports.pairs`. Empty where it is not known.
+            `kscale.reports.evidence`. Empty where it is not known.
     """
 
     spec: Spec

@@ -63,7 +63,7 @@ def _text(item: TextTokens, raw: Tensors, name: str) -> Any:
         text = keras.ops.add(keras.ops.add(text, " "), raw[other])
     ids = keras.layers.TextVectorization(
         standardize="lower_and_strip_punctuation",
-        split="whitespace",
+        split="character" if item.by_characters else "whitespace",
         output_sequence_length=item.length,
         vocabulary=list(item.words),
         name=f"{name}.words",

@@ -21,9 +21,6 @@ def find_objective(name: str | None, target: Target) -> Objective:
     short ones (`f1`, `rmse`, `mae`, `auc`). With more than two classes, `recall`,
     `precision`, `f1_score` and `auc` are means over the classes (macro).
 
-    Raises:
-        DataError: No such metric is known for the target's kind.
-
     Example:
 
     >>> find_objective("rmse", Target("y", "real", 1)).name
@@ -54,9 +51,6 @@ def task_objective(name: str | None, task: Task) -> Objective:
     for `mean`, each target has its head's `mean_metric`, as the accuracy of classes and
     the R2 score of real values: metrics that have one unit, so that their mean says
     something.
-
-    Raises:
-        DataError: No such metric is known for one of the targets.
 
     Example:
 
@@ -91,9 +85,6 @@ def asked_objective(identity: Mapping[str, Any], task: Task) -> Objective:
 
     The objective may be a metric of the user's program, which another tuner improved:
     then the identity has the direction too, and the metric has no unit.
-
-    Raises:
-        DataError: No such metric is known for one of the targets.
     """
     name, direction = identity.get("objective"), identity.get("direction")
     if direction is None:

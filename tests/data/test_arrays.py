@@ -48,6 +48,62 @@ def test_the_kind_of_inputs_follows_from_their_array(case: str) -> None:
     assert peek_task((x, Y), **asked) == data.task
 
 
+def planes(*shape: int):
+    return RNG.integers(0, 255, (COUNT, *shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected", "says"),
+    [
+        ((1, 8, 8), (8, 8, 1), "The channels of x come first, (1, 8, 8): it is read"),
+        ((3, 8, 12), (8, 12, 3), "images of 8 x 12 (height x width) with 3 channels."),
+        ((13, 16, 16), (16, 16, 13), "with 13 channels."),
+        (
+            (3, 8, 3),
+            (3, 8, 3),
+            "3 x 8 (height x width) with 3 channels; if its channels",
+        ),
+        ((1, 32, 6), (1, 32, 6), "if its channels come first, give np.moveaxis"),
+        ((8, 8, 3), (8, 8, 3), ""),
+        ((8, 1, 1), (8, 1, 1), ""),
+        ((7, 7, 20), (7, 7, 20), ""),
+    ],
+)
+def test_channels_are_last_or_moved_there(shape, expected, says: str) -> None:
+    x = planes(*shape)
+    data = load_dataset((x, Y))
+    assert data.task.inputs[0].shape == expected
+    assert (says in " ".join(data.warnings)) and bool(says) == bool(data.warnings)
+    if shape != expected:
+        same = load_dataset((np.moveaxis(x, 1, -1), Y))
+        assert (data.fingerprint, not same.warnings) == (same.fingerprint, True)
+
+
+def test_predictions_read_channels_first_and_last_and_tell_another_scale(
+    tmp_path,
+) -> None:
+    last = planes(8, 12, 3)
+    reader = load_dataset((last, Y)).reader
+    np.save(tmp_path / "last.npy", last), np.savez(tmp_path / "a.npz", Images=last)
+    np.save(tmp_path / "first.npy", np.moveaxis(last, -1, 1))
+    found = [
+        np.stack([e.raw["x"] for e in reader.examples(tmp_path / name) if not e.notes])
+        for name in ("last.npy", "a.npz", "first.npy")
+    ]
+    assert (found[0] == last).all() and (found[1] == last).all()
+    assert (found[2] == last).all()
+    for name, numbers in (("small", last / 255), ("large", last * 10.0)):
+        np.save(tmp_path / f"{name}.npy", numbers)
+        for example in reader.examples(tmp_path / f"{name}.npy"):
+            assert f"{name}.npy: numbers are 0 to" in example.notes["x"]
+    np.save(tmp_path / "other.npy", last.reshape(COUNT, 12, 3, 8))
+    (other,) = reader.examples(tmp_path / "other.npy")
+    assert "must have the shape (8, 12, 3), but" in other.error
+    (tmp_path / "none.npy").write_text("no array")
+    (none,) = reader.examples(tmp_path / "none.npy")
+    assert "none.npy is no .npy or .npz file of arrays" in none.error
+
+
 WORDS = np.array(["ox", "ant", "cow", "bee"])
 FOUR = ("0", "1", "2", "3")
 TARGETS = {
@@ -73,6 +129,40 @@ def test_the_kind_of_targets_follows_from_the_labels(case: str) -> None:
     data = load_dataset((reals(5), y))
     name = "label" if kind == "classes" else "value"
     assert data.task.targets == (Target(name, kind, *rest),)
+
+
+TEXTS = [f"a {word} film" for word in ("good", "bad", "so so", "fine")] * 10
+TEXT_FORMS = {
+    "list": TEXTS,
+    "array": np.array(TEXTS),
+    "a column": np.array(TEXTS)[:, None],
+    "StringDType": np.array(TEXTS, np.dtypes.StringDType()),
+    "objects": np.array(TEXTS, object),
+    "bytes": np.array(TEXTS).astype("S"),
+    "objects of bytes": np.array([text.encode() for text in TEXTS], object),
+}
+
+
+@pytest.mark.parametrize("form", TEXT_FORMS)
+def test_texts_in_memory_become_ids_of_words(form: str) -> None:
+    data = load_dataset((TEXT_FORMS[form], Y), length=3)
+    assert data.task.inputs == (Input("text", "tokens", (3,), 8, unknown=1),)
+    assert data.fingerprint == load_dataset((TEXTS, Y)).fingerprint
+    assert data.task == peek_task((TEXT_FORMS[form], Y), length=3)
+
+
+def test_texts_in_files_beside_numbers_and_of_other_kinds(tmp_path) -> None:
+    np.savez(tmp_path / "a.npz", x=TEXTS, y=Y)
+    assert load_dataset(tmp_path / "a.npz").task == load_dataset((TEXTS, Y)).task
+    both = load_dataset(({"title": TEXTS, "age": reals()}, Y)).task
+    assert [(item.name, item.kind) for item in both.inputs] == [
+        ("title", "tokens"),
+        ("age", "vector"),
+    ]
+    with pytest.raises(DataError, match="x holds texts, .* and not as image"):
+        load_dataset((TEXTS, Y), kind="image")
+    with pytest.raises(DataError, match="`length` is of no use for arrays without te"):
+        load_dataset((reals(), Y), length=3)
 
 
 def test_class_ids_stand_for_the_labels_given() -> None:
@@ -119,6 +209,27 @@ def test_pairs_dicts_and_files_give_the_same_parts(tmp_path) -> None:
         "test_labels": y[28:],
     }
     assert_same_parts(expected, load_dataset(other))
+    np.savez(tmp_path / "more.npz", **arrays, w=y)
+    assert load_dataset(tmp_path / "more.npz").notes == ("Not read: w.",)
+    for names in ("X Y", "X y", "features labels", "data target", "images labels"):
+        pair = dict(zip(names.split(), (x, y), strict=True))
+        np.savez(tmp_path / "b.npz", **pair)
+        assert_same_parts(load_dataset((x, y)), load_dataset(tmp_path / "b.npz"))
+        assert_same_parts(load_dataset((x, y)), load_dataset(pair))
+
+
+def test_parts_on_another_scale_are_reported() -> None:
+    x = planes(6, 6).astype(float)
+    arrays = {
+        "x": x,
+        "y": Y,
+        "x_dev": x / 255,
+        "y_dev": Y,
+        "x_test": x + 1,
+        "y_test": Y,
+    }
+    (warning,) = load_dataset(arrays).warnings
+    assert warning.startswith("x_dev: numbers are 0 to 0.99")
 
 
 def test_given_parts_are_used_as_they_are() -> None:
@@ -158,7 +269,7 @@ def test_examples_in_two_parts_are_reported_with_counts() -> None:
     arrays["x_test"][5:] += 1.0
     data = load_dataset({**arrays, "x_val": x[30:31], "y_val": Y[30:31]})
     assert data.warnings == (
-        "1 of 1 validation examples is also in the training part.",
+        "1 of 1 validation example is also in the training part.",
         "5 of 12 test examples are also in the training part.",
     )
     assert load_dataset((x, Y)).warnings == ()
@@ -213,9 +324,17 @@ def test_tensorflow_datasets_give_the_same_parts_as_their_arrays(tf) -> None:
     expected = load_dataset((images, Y))
     for form in (one_hot, one_hot.batch(16)):
         assert_same_parts(expected, load_dataset(form))
+    stream.class_names = list(WORDS)  # as keras.utils.image_dataset_from_directory
+    for form in (stream, {"train": stream}, [stream, stream]):
+        data = load_dataset(form)
+        assert data.task.targets[0].class_names == tuple(WORDS.tolist())
+    assert data.cut == ("test",)  # a list is a training and a validation part
     words = tf.data.Dataset.from_tensor_slices((x, WORDS[Y]))
     for form in (words, words.batch(7)):
         assert_same_parts(load_dataset((x, WORDS[Y])), load_dataset(form))
+    texts = tf.data.Dataset.from_tensor_slices((TEXTS, Y))
+    for form in (texts, texts.batch(7)):
+        assert_same_parts(load_dataset((TEXTS, Y)), load_dataset(form))
 
 
 def test_tensorflow_datasets_of_dicts_go_by_name(tf) -> None:
@@ -234,5 +353,10 @@ def test_a_tensorflow_dataset_must_end_and_hold_pairs(tf) -> None:
         load_dataset(stream.repeat())
     with pytest.raises(DataError, match="is empty"):
         load_dataset(stream.take(0))
+    with pytest.raises(DataError, match="that are tuples have no names; give dicts"):
+        load_dataset(stream.map(lambda x, y: ((x, x), y)))
+    uneven = stream.map(lambda x, y: (x[: y + 1], y)).batch(4)
+    with pytest.raises(DataError, match="read to its end: Cannot "):
+        load_dataset(uneven)
     with pytest.raises(DataError, match="must be pairs"):
         load_dataset(stream.map(lambda x, y: x))

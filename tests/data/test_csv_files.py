@@ -23,6 +23,18 @@ def test_the_delimiter_is_found(tmp_path: Path, mark: str) -> None:
     assert cells(path) == [("1", "x")]
 
 
+def test_a_line_that_names_the_delimiter_is_no_row(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.csv", "sep=;\na;b\n1;2\n")
+    file = CsvFile.of(path)
+    assert file.columns == ("a", "b")
+    assert [(row.line, row.cells) for row in file.rows()] == [(3, ("1", "2"))]
+
+
+def test_quotes_after_a_space_are_quotes(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.csv", 'a, b\n1, "x, y"\n')
+    assert cells(path) == [("1", "x, y")]
+
+
 def test_quotes_do_not_hide_the_delimiter(tmp_path: Path) -> None:
     path = write_text(tmp_path / "a.csv", '"a, b";"c"\n"1";"x;y"\n')
     assert CsvFile.of(path).columns == ("a, b", "c")
@@ -81,8 +93,11 @@ def test_a_table_is_known_by_its_lines(tmp_path: Path, name: str, mark: str) -> 
         ("junk", "\0\1,\n\0\2,\n", "no NPZ file"),
         ("empty", "", "no NPZ file"),
         ("a.xlsx", "PK", "save it as CSV"),
+        ("a.csv.zip", "PK", "must be unpacked first"),
+        ("a.tar.gz", "\0", "must be unpacked first"),
         ("a.json", '{"a": 1}', "save it as CSV"),
-        ("iris.data", "5.1,3.5,a\n4.9,3.0,b\n" * 9, "holds numbers: 5.1, 3.5. Write"),
+        ("iris.data", "5.1,3.5,a\n4.9,3.0,b\n" * 9, "5.1, 3.5, a. If these are values"),
+        ("b.data", "5.1,q,label\n4.9,q,b\n" * 9, "holds values: 5.1, q, label. Write"),
     ],
 )
 def test_what_is_no_table_is_refused(
@@ -92,17 +107,31 @@ def test_what_is_no_table_is_refused(
         load_dataset(write_text(tmp_path / name, text))
 
 
+def test_names_may_be_numbers_that_are_no_values(tmp_path: Path) -> None:
+    rows = "".join(f"0.{i},{i % 2},{'ab'[i % 2]}\n" for i in range(40))
+    for names in ("400.5,401,label\n", "0,1,label\n", "2019,2020.5,label\n"):
+        assert load_dataset(write_text(tmp_path / "a.csv", names + rows))
+
+
+def test_options_of_tables_do_not_make_other_files_arrays(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no NPZ file, .* and no table"):
+        load_dataset(write_text(tmp_path / "note", "hello\n"), label="a")
+
+
 HEAD = "size,label\n"
 ROWS = "1,a\n2,b\n" * 10
 BAD = {
     "empty": (b"", "a.csv is empty; its first line must name the columns"),
     "header only": (HEAD.encode(), "a.csv has no rows below the names of its columns"),
     "few cells": ((HEAD + "1,a\n2\n").encode(), "a.csv:3 must have 2 cells, .* has 1"),
-    "many cells": ((HEAD + "1,a,\n").encode(), "a.csv:2 must have 2 cells, .* has 3"),
+    "many cells": (
+        (HEAD + "1,a,\n").encode(),
+        "has 3. Cells that hold ',' must be quoted",
+    ),
     "twice": (b"a,b,a\n1,2,3\n", "a.csv names the column 'a' twice"),
     "no header": (
         b"5.1,3.5,1\n4.9,3,0\n",
-        "must name the columns, .* holds numbers: 5",
+        "must name the columns, .* holds values: 5",
     ),
     "latin-1": (
         (HEAD + "1,a\n2,b").encode() + b"\xe4\n",
@@ -144,4 +173,10 @@ def test_a_missing_file_and_a_folder_without_parts_are_reported(tmp_path: Path) 
         load_dataset(tmp_path / "b.csv")
     table(tmp_path / "train.csv"), table(tmp_path / "train.tsv")
     with pytest.raises(DataError, match="one file for the train part, .* train.tsv"):
+        load_dataset(tmp_path)
+
+
+def test_a_folder_of_tables_without_a_training_part_is_reported(tmp_path: Path) -> None:
+    table(tmp_path / "2023.csv"), table(tmp_path / "test.csv")
+    with pytest.raises(DataError, match="holds 2023.csv, test.csv, but no train.csv"):
         load_dataset(tmp_path)

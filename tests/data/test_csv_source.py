@@ -295,10 +295,20 @@ def test_short_texts_that_are_not_named_are_reported(tmp_path: Path) -> None:
     assert "if it is text, say text=title (--text title)." in sentence(data, "'title'")
 
 
-def test_text_without_spaces_is_reported(tmp_path: Path) -> None:
-    rows = [[("好电影", "坏电影")[i % 2], i % 2] for i in range(60)]
+def test_texts_of_one_word_are_reported(tmp_path: Path) -> None:
+    rows = [[("good", "bad")[i % 2], i % 2] for i in range(60)]
     data = load(tmp_path, ["title", "y"], *rows, text="title")
     assert "'title' has 1.0 words a text" in data.warnings[0]
+
+
+def test_a_column_in_a_script_without_spaces_is_text(tmp_path: Path) -> None:
+    rows = [
+        [f"这部电影{'很好' if i % 2 else '很差'}{chr(0x4E00 + i)}", "abc"[i % 3], i % 2]
+        for i in range(60)
+    ]
+    data = load(tmp_path, ["title", "town", "y"], *rows, ignore="town")
+    assert data.preprocessing["tokens"].by_characters
+    assert "Texts are read by characters" in " ".join(data.notes)
 
 
 @pytest.mark.parametrize("make", [table, sentences])

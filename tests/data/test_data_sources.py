@@ -12,7 +12,7 @@ from contracts.source import CHECKS, Check, Checked
 from shared_data import SHARED, needs
 
 from kscale.data.loading import load_dataset
-from kscale.data.sources.embedded import SOURCES, read
+from kscale.data.sources.named import SOURCES, read
 from kscale.errors import DataError
 
 MNIST = SHARED / "data" / "mnist.npz"

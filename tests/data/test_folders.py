@@ -277,6 +277,22 @@ BAD = {
     "no examples": (("a.csv", "b.csv", "c"), {}, "otherwise: 2 .csv, 1 without one"),
     "no classes": (("a.png", "b.png"), {}, f"has 2 images, but none in a .*{EXPECTED}"),
     "one class": (("a/1.png",), {}, "has only the class 'a'; at least two"),
+    "extra level": (
+        ("__MACOSX/._1.png", "ok/a/1.png", "ok/b/2.png", ".ipynb_checkpoints/a/1.png"),
+        {},
+        r"only the class 'ok', but .*ok has the folders a, b. Did you mean .*/ok\?",
+    ),
+    "two extra levels": (
+        ("x/ok/train/a/1.png", "x/ok/train/b/2.png", "x/ok/test/a/3.png"),
+        {},
+        r"has the folders test, train. Did you mean .*/x/ok\?",
+    ),
+    "extra level in parts": (
+        ("train/ok/a/1.png", "train/ok/b/2.png", "test/ok/a/3.png"),
+        {},
+        "train has only the class 'ok', .*Move them up into .*train",
+    ),
+    "folders in a class": (("a/x/1.png", "a/2.png"), {}, "has only the class 'a'; at "),
     "parts only": (("train/1.png", "test/2.png"), {}, "train has images, but none in"),
     "no train": (("test/a/1.png", "val/a/2.png"), {}, "parts val, test, but no folder"),
     "two of a part": (
@@ -333,7 +349,7 @@ def test_a_folder_of_another_form_is_reported(tmp_path: Path, case: str) -> None
             write_tree(tmp_path, {name: ""})
     with pytest.raises(DataError, match=match) as caught:
         load_dataset(tmp_path, **options)
-    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value) and str(caught.value).endswith((".", "?"))
 
 
 def test_damaged_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:

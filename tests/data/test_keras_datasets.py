@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kscale.data.loading import load_dataset, peek_task
-from kscale.data.sources.keras_datasets import KERAS_DATASETS
+from kscale.data.sources.named import KERAS_DATASETS
 from kscale.data.splitting import Indices
 from kscale.errors import DataError
 from kscale.task.tasks import Input

@@ -67,6 +67,21 @@ def test_cells_with_a_stroke_are_classes_if_asked(tmp_path: Path) -> None:
     assert "red|round" in data.task.targets[0].class_names
 
 
+@pytest.mark.parametrize("mark", [";", ", "])
+def test_labels_with_another_mark_between_them_are_named(
+    tmp_path: Path, mark: str
+) -> None:
+    cells = [f"old{mark}red", "red", f"old{mark}round", "round", "old"] * 9
+    lines = [f'{row % 7}.5,"{cell}"' for row, cell in enumerate(cells)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["size,tags", *lines, ""]))
+    notes = load_dataset(path, label="tags").notes
+    (note,) = [each for each in notes if "write | between them" in each]
+    assert f"cells such as 'old{mark}red'" in note
+    asked = load_dataset(path, label="tags:classes").notes
+    assert not [each for each in asked if "write |" in each]
+
+
 def test_classes_whose_names_have_a_stroke_stay_classes(tmp_path: Path) -> None:
     data = load_dataset(csv_file(tmp_path, ["a|b", "c|d"] * 20), label="tags")
     assert data.task.targets[0].class_names == ("a|b", "c|d")
@@ -105,12 +120,15 @@ def test_rows_of_0_and_1_are_labels(tmp_path: Path, dtype: type) -> None:
         assert taken.sum(axis=0).tolist() == y.sum(axis=0).tolist()
 
 
-def test_one_hot_rows_are_classes_and_floats_are_values() -> None:
+def test_one_hot_rows_are_classes_and_other_floats_are_values() -> None:
     x = np.arange(60.0)[:, None]
     one_hot = load_dataset((x, np.eye(3, dtype=int)[np.arange(60) % 3]))
     assert one_hot.task.targets[0].kind == "classes"
     floats = load_dataset((x, np.array(ROWS, np.float32)))
-    assert floats.task.targets[0].kind == "real"
+    assert floats.task.targets[0].kind == "labels"
+    assert "y holds only 0 and 1, so each of its columns is a label" in str(floats)
+    values = load_dataset((x, np.array(ROWS) + 0.5))
+    assert values.task.targets[0].kind == "real"
 
 
 def test_every_part_has_each_label() -> None:

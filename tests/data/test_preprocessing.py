@@ -156,6 +156,37 @@ def test_equally_frequent_words_are_in_one_order() -> None:
     assert one == other and one.words == ("a", "b", "c")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "这部电影很好看",
+        "この映画は面白い",
+        "ภาพยนตร์เรื่องนี้ดี",
+        "ຮູບເງົາດີ",
+        "ភាពយន្តល្អណាស់",
+        "ရုပ်ရှင်ကောင်းတယ်",
+        "iPhone 12 很好用",
+    ],
+)
+def test_scripts_without_spaces_are_read_by_characters(text: str) -> None:
+    _, fitted = TextFit(("text",)).fit({"text": texts(text, text, "OK!")})
+    assert fitted.by_characters and set("".join(fitted.words)) <= {*text.lower()}
+    assert (fitted.apply({"text": texts(text)}) > 1).all()
+    model = Checked(fitted, {"text": texts(text, "OK, 好", "")})
+    model.assert_same(model.model(model.fed))
+
+
+def test_some_texts_without_spaces_do_not_split_the_others() -> None:
+    others = [
+        "좋은 영화 정말",
+        "eine gute Sache war das",
+        "the film of 张艺谋 was fine",
+    ]
+    _, fitted = TextFit(("text",)).fit({"text": texts(*others * 3, "这部电影很好")})
+    assert not fitted.by_characters and fitted.words[0] == "das"
+    assert fitted.unsplit == 1
+
+
 def test_vocabulary_and_length_may_be_given() -> None:
     item, fitted = TextFit(("text",), 4, 2).fit({"text": texts("b b a a c d d d")})
     assert fitted.words == ("d", "a") and item.vocabulary == 4 and item.shape == (2,)

@@ -47,8 +47,17 @@ def test_classes_that_look_alike_are_named(case: str, tmp_path: Path) -> None:
     data = load_dataset(source, **options)
     (warning,) = [each for each in data.warnings if "differ by spaces or case" in each]
     alike = [name for name in data.task.targets[0].class_names if repr(name) in warning]
-    assert len(alike) == 2 and data.task.targets[0].name in warning
+    assert len(alike) == 2 and f"of {data.task.targets[0].name} " in warning
     assert "write them alike if they are one" in warning
+
+
+def test_categories_that_look_alike_are_named(tmp_path: Path) -> None:
+    rows = [[("New York", "new york", "Rome")[i % 3], i % 2] for i in range(60)]
+    data = load_dataset(write_csv(tmp_path / "a.csv", ["city", "y"], *rows))
+    assert (
+        "The categories 'New York' and 'new york' of city differ by spaces or case "
+        "only: write them alike if they are one."
+    ) in data.warnings
 
 
 def test_other_classes_are_not_named() -> None:

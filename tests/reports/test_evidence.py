@@ -171,7 +171,7 @@ def test_of_several_targets_the_unlearned_is_named() -> None:
     assert "Nothing was learned of kind: on the test part" in str(report.notes[0])
     report = drawn(price, kind, knows=(0.0, 0.0))
     (line,) = verdict_lines(report)
-    assert "its answers of price" in line[1] and "its answers of kind" in line[1]
+    assert "follow price no more than" in line[1] and "follow kind no more" in line[1]
 
 
 def test_before_the_test_the_best_of_more_networks_must_be_further_ahead() -> None:
@@ -188,7 +188,7 @@ def test_before_the_test_the_best_of_more_networks_must_be_further_ahead() -> No
     report = make_report(made_run(), many)
     assert is_learned(report) is False
     name, text = sentences_of(report)[0]
-    assert name == "nothing is learned so far" and "the best network of 12" in text
+    assert name == "nothing is learned so far" and "the best of 12 networks are" in text
 
 
 def test_without_a_constant_answer_and_metrics_nothing_is_claimed() -> None:

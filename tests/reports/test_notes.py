@@ -157,7 +157,7 @@ def test_without_finalists_scores_are_called_luck() -> None:
 def test_a_single_seed_above_the_best_is_explained() -> None:
     results = [*digits_results(), made_result(cnn(4, 12), 0.99)]
     found = notes(results)
-    assert has(found, "1 row of the search scored above the best on a single seed")
+    assert has(found, "1 row of the search scored above the best with the seeds")
     assert not has(notes(digits_results()), "above the best")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kscale.reports.pairs import paired_error
+from kscale.reports.evidence import paired_error
 from kscale.task.evaluation import (
     Pairs,
     evaluate,

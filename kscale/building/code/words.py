@@ -107,10 +107,11 @@ def _of_log_mel(item: LogMel) -> str:
 
 
 def _of_text(item: TextTokens) -> str:
+    what = "characters" if item.by_characters else "words"
     return (
-        f"the first {item.length:,} words of the text, as "
+        f"the first {item.length:,} {what} of the text, as "
         "keras.layers.TextVectorization makes ids of them with the "
-        f"{len(item.words):,} words in run.json"
+        f"{len(item.words):,} {what} in run.json"
     )
 
 

@@ -43,6 +43,11 @@ class Preprocessing(ByKind):
         """The raw inputs that are read."""
         raise NotImplementedError
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was understood of the training part, one sentence each."""
+        return ()
+
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Inputs of the network for raw examples by name, `(examples, *shape)`."""
         raise NotImplementedError

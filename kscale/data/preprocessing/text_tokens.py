@@ -1,5 +1,6 @@
-"""Text as ids of its words, as `keras.layers.TextVectorization` has them."""
+"""Text as ids of its words or characters, as `keras.layers.TextVectorization` does."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ _LEAST_COUNT = 2
 _MOST_LENGTH = 256
 _SHARE = 0.95  # of the training texts that are read to their end
 _PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+# Thai, Lao, Tibetan, Burmese, Khmer, Japanese and Chinese (Unicode 16, chapter 3.4
+# names their blocks); Korean has spaces.
+_WITHOUT_SPACES = re.compile(
+    "[\u0e00-\u109f\u1780-\u17ff\u1950-\u19ff\u3005-\u3007\u3040-\u312f\u31a0-\u31ff"
+    "\u3400-\u9fff\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff]"
+)
 _CHUNK_BYTES = 2**16  # of texts held at once, 16 each and what is longer
 
 
@@ -40,6 +48,29 @@ def words_of(text: str) -> list[bytes]:
     return text.encode().lower().translate(None, _PUNCTUATION).split()
 
 
+def characters_of(text: str) -> list[bytes]:
+    """The characters of a text, spaces too, with the letters that `words_of` has.
+
+    Example:
+
+    >>> [letter.decode() for letter in characters_of("好 OK!")]
+    ['好', ' ', 'o', 'k']
+    """
+    plain = text.encode().lower().translate(None, _PUNCTUATION)
+    return [letter.encode() for letter in plain.decode()]
+
+
+def letters_without_spaces(text: str) -> int:
+    """Letters of scripts that put no spaces between words.
+
+    Example:
+
+    >>> letters_without_spaces("iPhone 很好用"), letters_without_spaces("좋은 영화")
+    (3, 0)
+    """
+    return 0 if text.isascii() else len(_WITHOUT_SPACES.findall(text))
+
+
 @dataclass(frozen=True)
 class TextTokens(Preprocessing):
     """Ids of the words of one text or of several joined: 0 padding, 1 unknown.
@@ -48,6 +79,8 @@ class TextTokens(Preprocessing):
         names: Raw inputs, joined with a space in this order.
         words: Known words, the most frequent first; their ids are 2, 3, ...
         length: Ids of a text; longer ones are cut at the end, shorter ones padded.
+        by_characters: Whether each character is a word, spaces too.
+        unsplit: Training texts in scripts without spaces, where words are read.
     """
 
     kind: ClassVar[str] = "text"
@@ -55,10 +88,17 @@ class TextTokens(Preprocessing):
     names: tuple[str, ...]
     words: tuple[str, ...]
     length: int
+    by_characters: bool = False
+    unsplit: int = 0
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
         return tuple(RawInput(name, (), "string") for name in self.names)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        says = "Texts are read by characters: their script has no spaces."
+        return (says,) if self.by_characters else ()
 
     @cached_property
     def _ids(self) -> dict[bytes, int]:
@@ -67,8 +107,9 @@ class TextTokens(Preprocessing):
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         texts = list(joined([raw[name].tolist() for name in self.names]))
         found = np.zeros((len(texts), self.length), np.int32)
+        split = characters_of if self.by_characters else words_of
         for row, text in zip(found, texts, strict=True):
-            words = words_of(text)[: self.length]
+            words = split(text)[: self.length]
             row[: len(words)] = [self._ids.get(word, UNKNOWN) for word in words]
         return found
 
@@ -76,6 +117,9 @@ class TextTokens(Preprocessing):
 @dataclass(frozen=True)
 class TextFit(Fit):
     """How text becomes ids: words of the training part, the most frequent first.
+
+    Where letters of scripts without spaces outnumber the other words, each character is
+    a word.
 
     Args:
         raw: Names of the raw arrays of text, joined with a space in this order.
@@ -96,23 +140,35 @@ class TextFit(Fit):
         at_least(1, "length", self.length)
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
+        balance = unsplit = 0
+        for text in self._texts(train):
+            others = len(_WITHOUT_SPACES.sub(" ", text).split())
+            more = letters_without_spaces(text) - others
+            balance += more
+            unsplit += more > 0
+        by_characters = balance > 0
+        split = characters_of if by_characters else words_of
         counts: Counter[bytes] = Counter()
         lengths: list[int] = []
-        pieces = [chunks_of(train[name], _CHUNK_BYTES) for name in self.raw]
-        for columns in zip(*pieces, strict=True):
-            for text in joined([each.tolist() for each in columns]):
-                found = words_of(text)
-                lengths.append(len(found))
-                counts.update(found)
+        for text in self._texts(train):
+            found = split(text)
+            lengths.append(len(found))
+            counts.update(found)
         if not counts:
             raise DataError("The texts of the training part hold no words.")
         words = self._kept(counts)
         enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
         length = self.length or max(1, min(enough, _MOST_LENGTH))
-        tokens = TextTokens(self.raw, words, length)
+        unsplit = 0 if by_characters else unsplit
+        tokens = TextTokens(self.raw, words, length, by_characters, unsplit)
         ids = len(words) + _FIRST
         item = Input(self.name, "tokens", (tokens.length,), ids, unknown=UNKNOWN)
         return item, tokens
+
+    def _texts(self, train: Mapping[str, Rows]) -> Iterator[str]:
+        pieces = [chunks_of(train[name], _CHUNK_BYTES) for name in self.raw]
+        for columns in zip(*pieces, strict=True):
+            yield from joined([each.tolist() for each in columns])
 
     def _kept(self, counts: Mapping[bytes, int]) -> tuple[str, ...]:
         # Words that are equally frequent stand in one order everywhere.

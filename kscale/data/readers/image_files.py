@@ -95,11 +95,9 @@ def image_header(path: Path) -> ImageHeader:
         return ImageHeader(height, width, image.mode in _GREY)
 
 
-# What the decoders of Pillow raise on damaged files; SyntaxError is for PNG.
-_BROKEN = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
-    struct.error,
-)
+# What the decoders of Pillow raise on damaged files, beside errors that say what is
+# wrong: OSError, and for PNG SyntaxError.
+_BROKEN = (ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
 
 
 @contextmanager
@@ -118,8 +116,10 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
         except UnidentifiedImageError as error:
             reason = "its format is unknown or it is damaged"
             raise unreadable(path, "an image", reason) from error
-        except (*_BROKEN, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise unreadable(path, "an image", error) from error
+        except _BROKEN as error:
+            raise unreadable(path, "an image", "it is damaged") from error
 
 
 def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":

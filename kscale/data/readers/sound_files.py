@@ -94,8 +94,11 @@ def _read(path: Path) -> tuple[int, NDArray[Any]]:
         except (struct.error, ZeroDivisionError) as error:
             raise unreadable(path, "a WAV file", "its header is damaged") from error
         except (OSError, ValueError, EOFError, TypeError) as error:
-            reason = "it ends within a sample" if "reshape" in str(error) else error
-            raise unreadable(path, "a WAV file", reason) from error
+            said = {"reshape": "it ends within a sample", "understood": "it is none"}
+            known = [reason for word, reason in said.items() if word in str(error)]
+            raise unreadable(
+                path, "a WAV file", known[0] if known else error
+            ) from error
     if not len(samples) or rate < 1:
         reason = "its rate is 0" if len(samples) else "it has no samples"
         raise unreadable(path, "a WAV file", reason)

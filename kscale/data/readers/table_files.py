@@ -12,6 +12,7 @@ from kscale.data.example_rows import Rows
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
 from kscale.data.preprocessing.text_tokens import TextFit
+from kscale.data.raw import TEXT
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm
 from kscale.data.sources.tables.csv_file import (
@@ -25,7 +26,6 @@ from kscale.data.sources.tables.csv_file import (
 )
 from kscale.errors import DataError
 
-TEXT = np.dtypes.StringDType()
 _MOST_WORDS = 1000  # that are remembered of a column
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from kscale.data.example_rows import StoredRows
 from kscale.data.memory import filled, most_bytes
-from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
-from kscale.errors import DataError
+from kscale.data.parts import PART_NAMES
+from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
+from kscale.errors import DataError, sentence_of
 
 _Arrays = dict[str, NDArray[Any]]
 
@@ -26,42 +26,56 @@ def is_stream(source: Any) -> bool:
 
 
 def are_streams(source: Any) -> bool:
-    """Whether a source is a `tf.data.Dataset`, or a dict or tuple of some."""
-    if is_stream(source) or not isinstance(source, Mapping | tuple):
+    """Whether a source is a `tf.data.Dataset`, or a dict, tuple or list of some."""
+    if is_stream(source) or not isinstance(source, Mapping | tuple | list):
         return is_stream(source)
     parts = source.values() if isinstance(source, Mapping) else source
     return bool(source) and all(is_stream(part) for part in parts)
 
 
-def parts_of_streams(source: Any, memory: int | None = None) -> RawParts:
+def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
     """Parts of finite `tf.data.Dataset`s of `(x, y)`, batched or not.
+
+    Names of classes are the `class_names` that `keras.utils.*_dataset_from_directory`
+    gives.
 
     Args:
         source: One data set; a dict of them with the keys `train`, `validation` and
-            `test`; or a tuple, of training and test part or of all three.
+            `test`; a tuple, of training and test part or of all three; or a list, of
+            training and validation part as `subset="both"` gives or of all three.
         memory: Most bytes to hold; without it half of what is free. The inputs beyond
             lie on disk.
     """
     left = _Left(most_bytes(memory))
     if is_stream(source):
-        return {"train": _part_of(source, "", left)}
-    if isinstance(source, tuple):
-        if len(source) not in (2, 3):
-            raise DataError(
-                "A tuple of tf.data.Datasets is (train, test) or (train, validation, "
-                f"test), but it has {len(source)}."
-            )
-        names = PART_NAMES if len(source) == 3 else ("train", "test")
-        source = dict(zip(names, source, strict=True))
-    if not {"train"} <= source.keys() <= set(PART_NAMES):
+        parts = {"train": source}
+    elif isinstance(source, Mapping):
+        parts = dict(source)
+    elif len(source) in (2, 3):
+        two = ("train", "test" if isinstance(source, tuple) else "validation")
+        parts = dict(zip(two if len(source) == 2 else PART_NAMES, source, strict=True))
+    else:
+        raise DataError(
+            "A tuple of tf.data.Datasets is (train, test) or (train, validation, "
+            f"test), but it has {len(source)}."
+        )
+    if not {"train"} <= parts.keys() <= set(PART_NAMES):
         raise DataError(
             f"A dict of tf.data.Datasets has the keys {', '.join(PART_NAMES)}, of "
-            f"which train must be there, but it has {', '.join(map(str, source))}."
+            f"which train must be there, but it has {', '.join(map(str, parts))}."
         )
-    return {p: _part_of(source[p], p, left) for p in PART_NAMES if p in source}
+    names = tuple(map(str, getattr(parts["train"], "class_names", ())))
+    return RawData(
+        {
+            part: _part_of(parts[part], "" if is_stream(source) else part, left)
+            for part in PART_NAMES
+            if part in parts
+        },
+        class_names={"label": names} if names else {},
+    )
 
 
-def _part_of(stream: Any, name: PartName | str, left: "_Left") -> RawPart:
+def _part_of(stream: Any, name: str, left: "_Left") -> RawPart:
     where, ending = (f" {name}", f"_{name}") if name else ("", "")
     where = f"The tf.data.Dataset{where}"
     cardinality = getattr(stream, "cardinality", None)
@@ -89,7 +103,7 @@ def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
     single example with as many features as real targets.
     """
     is_batched: bool | None = None
-    for element in stream.as_numpy_iterator():
+    for element in _elements(stream):
         if not (isinstance(element, tuple) and len(element) == 2):
             raise DataError("The elements of a tf.data.Dataset must be pairs (x, y).")
         x, y = map(_by_name, element)
@@ -101,8 +115,24 @@ def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
         yield x, y
 
 
+def _elements(stream: Any) -> Iterator[Any]:
+    try:
+        yield from stream.as_numpy_iterator()
+    except Exception as error:  # TensorFlow is not imported here to name its errors
+        if not type(error).__module__.startswith("tensorflow"):
+            raise
+        raise DataError(
+            f"The tf.data.Dataset cannot be read to its end: {sentence_of(error)}."
+        ) from error
+
+
 def _by_name(values: Any) -> _Arrays:
     """Arrays by name; texts of any length are objects."""
+    if isinstance(values, tuple):
+        raise DataError(
+            "Inputs or targets of a tf.data.Dataset that are tuples have no names; "
+            "give dicts of arrays instead."
+        )
     named = values if isinstance(values, Mapping) else {UNNAMED: values}
     return {
         str(name): np.asarray(value, object if isinstance(value, bytes) else None)

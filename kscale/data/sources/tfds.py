@@ -2,13 +2,14 @@
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.raw import RawData
-from kscale.data.sources.streams import parts_of_streams
+from kscale.data.sources.streams import raw_data_of_streams
 from kscale.errors import DataError, MissingPackageError, reason_of
 
 PREFIX = "tfds:"
@@ -27,7 +28,7 @@ def load(source: str, options: Options) -> RawData:
     files are downloaded and prepared in `TFDS_DATA_DIR`; or `tfds:` and the folder of a
     data set that has been prepared.
     """
-    options.refuse_except(source, "kind", "vocabulary")
+    options.refuse_except(source, "kind", "vocabulary", "length")
     try:
         import tensorflow_datasets as tfds  # optional, and seconds
     except ImportError as error:
@@ -53,8 +54,8 @@ def load(source: str, options: Options) -> RawData:
             "Without internet, give the folder of a prepared data set: tfds:FOLDER."
         ) from error
     left_out = sorted(map(str, builder.info.splits.keys() - set(PART_NAMES)))
-    return RawData(
-        parts_of_streams(streams, options.memory),
+    return replace(
+        raw_data_of_streams(streams, options.memory),
         class_names={"label": names} if names else {},
         notes=(f"Not read: {', '.join(left_out)}.",) if left_out else (),
     )

@@ -59,9 +59,14 @@ def import_project(
     if not trials:
         inside = sorted(path.parent.name for path in folder.glob("*/oracle.json"))
         hint = f" Did you mean {folder / inside[0]}?" if inside else ""
+        files = len([*folder.glob("trial_*/trial.json")])
+        has = (
+            f"{len(found)} of its {files} trials can be read as KerasTuner "
+            f"{keras_tuner.__version__} writes them, and none of these has ended"
+        )
         raise ResultsError(
-            f"{folder} is no project of KerasTuner with a trial that has ended: it has "
-            f"no such trial_*/trial.json.{hint}"
+            f"{folder} is no project of KerasTuner with a trial that has ended: "
+            f"{has if files else 'it has no trial_*/trial.json'}.{hint}"
         )
     code, models = load_hypermodel(hypermodel), _Models(task)
     with code.importable():
@@ -71,11 +76,15 @@ def import_project(
     project = _Project(folder.resolve(), code.name, trials, known, metric)
     left_out = Counter(trial.status.lower() for trial in found if not trial.is_ended)
     description = project.description(code.digest(), left_out)
+    results = list(map(project.training, trials, counted))
+    description["unchecked"] = sum(
+        result.status == "ok" and trial.saved is None
+        for trial, result in zip(trials, results, strict=True)
+    )
     digest = blake2b(json.dumps(_which(description)).encode(), digest_size=4)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", project.folder.name).lstrip(".-")
     path = Path(run or f"runs/{plain}-keras_tuner-{digest.hexdigest()}")
-    pairs = zip(trials, counted, strict=True)
-    _write(path, description, [project.training(*pair) for pair in pairs])
+    _write(path, description, results)
     return path
 
 
@@ -111,6 +120,12 @@ class _Models:
             if missing and trial.status == "COMPLETED":
                 asked = f"The hypermodel asks for {missing[0]!r}, which the trial did"
                 yield f"{UNCOUNTED}{asked} not have."
+            elif trial.saved not in (None, size.params):
+                yield (
+                    f"{UNCOUNTED}The hypermodel builds a model of {size.params:,} "
+                    f"params, but the checkpoint of the trial has {trial.saved:,}: the "
+                    "code has changed since the search."
+                )
             else:
                 yield size
 

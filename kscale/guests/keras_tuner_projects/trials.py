@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
+import h5py
 import msgspec
 
 from kscale.errors import sentence_of
@@ -18,6 +19,7 @@ from kscale.networks.families.base import Value
 logger = logging.getLogger(__name__)
 
 _SHOWN = {"depth": "depth", "width": "width"}
+_STATE = re.compile(r"(^|/)(optimizer|seed_generator)(_\d+)?/")
 _ERROR = re.compile(r"^([\w.]+): ", re.MULTILINE)  # as a traceback names one
 
 
@@ -48,7 +50,8 @@ class Trial(msgspec.Struct):
 
     `best_step` is the epoch of the score, from 0; `message` the traceback of what
     failed; `number` the place among the trials; `called` what Keras wrote of the shapes
-    that the model was called with, None where KerasTuner did not keep them.
+    that the model was called with, None where KerasTuner did not keep them; `saved` the
+    number of weights in the checkpoint, None without one.
     """
 
     trial_id: str
@@ -60,6 +63,7 @@ class Trial(msgspec.Struct):
     message: str | None = None
     number: int = 0
     called: Any = None
+    saved: int | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -118,11 +122,24 @@ def read_trials(folder: Path) -> Iterator[Trial]:
         try:
             # With NaN, which is no JSON for msgspec.
             trial = msgspec.convert(json.loads(path.read_text()), Trial)
-        except (OSError, ValueError, RecursionError) as error:
-            logger.warning("%s is damaged and left out: %s", path, error)
+        except (OSError, ValueError, RecursionError):
+            logger.warning("%s is damaged or half written, and left out.", path)
             continue
         name = trial.trial_id
         trial.number = int(name) if name.isdecimal() else place
         with suppress(OSError, ValueError, RecursionError):
             trial.called = json.loads(path.with_name("build_config.json").read_text())
+        with (
+            suppress(OSError),
+            h5py.File(path.with_name("checkpoint.weights.h5")) as h5,
+        ):
+            trial.saved = _saved(h5)
         yield trial
+
+
+def _saved(checkpoint: h5py.File) -> int:
+    """Number of weights, without states of optimizers and seeds."""
+    names: list[str] = []
+    checkpoint.visit(names.append)
+    items = [checkpoint[name] for name in names if not _STATE.search(name)]
+    return sum(item.size for item in items if isinstance(item, h5py.Dataset))

@@ -75,9 +75,14 @@ def change(folder: Path, trial: int, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def forget_shapes(folder: Path) -> None:
-    for path in folder.glob("mine/trial_*/build_config.json"):
-        path.unlink()
+def forget(folder: Path, *names: str) -> None:
+    """Remove what Keras wrote of the models of the search."""
+    for name in names:
+        for path in folder.glob(f"mine/trial_*/{name}"):
+            path.unlink()
+
+
+SHAPES, WEIGHTS = "build_config.json", "checkpoint.weights.h5"
 
 
 def test_each_trial_has_its_score_and_the_size_of_its_model(here: Path) -> None:
@@ -157,7 +162,7 @@ def test_damaged_files_cost_a_line_each_and_a_project_may_grow(
     change(here, 2, status="RUNNING")
     with pytest.raises(ResultsError, match="with a trial that has ended"):
         kscale.read_keras_tuner("mine", "my_search:build", "made")
-    damaged = [line for line in caplog.messages if "is damaged and left out" in line]
+    damaged = [line for line in caplog.messages if "half written, and left out" in line]
     assert len(damaged) == 2 and "trial_0" in damaged[0]
     path.write_text(whole)
     assert len(kscale.read_keras_tuner("mine", "my_search:build", "made").results) == 1
@@ -167,6 +172,7 @@ def test_damaged_files_cost_a_line_each_and_a_project_may_grow(
 
 
 def test_rounds_of_hyperband_are_one_training_that_goes_on(here: Path) -> None:
+    forget(here, WEIGHTS)
     first = trials_of(here)[0]["hyperparameters"]["values"]
     for trial, (before, after) in enumerate([(0, 2), (2, 6)]):
         more = {"tuner/initial_epoch": before, "tuner/epochs": after}
@@ -203,6 +209,15 @@ def test_what_is_no_project_is_said(here: Path) -> None:
     assert alone.exit_code == 2 and "need each other" in alone.output
 
 
+def test_a_project_has_no_models_to_predict_with_or_export(here: Path) -> None:
+    run = kscale.read_keras_tuner("mine", "my_search:build", "made")
+    for asked in (lambda: run.predict("x.npy"), run.export, run.load_model):
+        with pytest.raises(
+            ResultsError, match=r"made has the results of .*mine and no"
+        ):
+            asked()
+
+
 def test_a_folder_of_another_search_is_left_alone(here: Path) -> None:
     kscale.read_keras_tuner("mine", "my_search:build", "made")
     with pytest.raises(ResultsError, match="holds another search"):
@@ -210,6 +225,8 @@ def test_a_folder_of_another_search_is_left_alone(here: Path) -> None:
 
 
 def test_a_model_of_real_values_is_scored_by_its_error(here: Path) -> None:
+    forget(here, WEIGHTS)
+
     def build(hp: keras_tuner.HyperParameters) -> keras.Model:
         for name in ("depth", "units", "learning_rate"):
             hp.Choice(name, [1, 2])
@@ -260,7 +277,7 @@ def test_what_could_not_be_counted_is_counted_anew(here: Path) -> None:
             hp.Choice(name, [1, 2])
         return keras.Sequential([keras.layers.Dense(hp.Choice("units", [4, 8]))])
 
-    forget_shapes(here)
+    forget(here, SHAPES, WEIGHTS)
     first = kscale.read_keras_tuner("mine", build)
     assert {result.status for result in first.results} == {"failed"}
     task = kscale.Task.of("vector", (4,), classes=3)
@@ -322,7 +339,7 @@ def test_models_without_inputs_have_the_shapes_that_keras_tuner_kept(
         hp.Choice("depth", [1, 2]), hp.Choice("learning_rate", [1])
         return Net(hp.Choice("units", [4, 8]))
 
-    forget_shapes(here)
+    forget(here, SHAPES, WEIGHTS)
     # What failed, or was killed, has none, and was called as the others were.
     (here / "mine" / "trial_1" / "build_config.json").write_text(json.dumps(kept))
     run = kscale.read_keras_tuner("mine", build, "made")
@@ -337,7 +354,7 @@ def test_models_without_inputs_have_the_shapes_that_keras_tuner_kept(
 
 def test_the_command_line_is_told_the_shape_that_is_not_kept(here: Path) -> None:
     (here / "open_models.py").write_text(CODE.replace("[keras.Input((4,))]", ""))
-    forget_shapes(here)
+    forget(here, SHAPES)
     asked = ["report", "--keras-tuner", "mine", "--hypermodel", "open_models:build"]
     shown = CliRunner().invoke(main, asked)
     said = " ".join(shown.stdout.split())
@@ -374,7 +391,7 @@ def test_a_search_that_gave_up_is_read_and_what_had_not_ended_is_noted(
     # KerasTuner raises before it writes that the last one failed.
     assert [result.status for result in run.results] == ["ok", "failed", "failed"]
     assert "too hot" in run.results[1].reason
-    failed, last = map(str, run.report().notes[-2:])
+    failed, _, last = map(str, run.report().notes[-3:])
     assert failed.startswith("2 of 3 trainings failed with: ")
     assert last == "1 more had not ended and are left out: 1 running."
 
@@ -412,3 +429,48 @@ def test_an_objective_of_the_users_own_is_a_plain_score_with_its_direction(
     assert text.startswith(f"mine: {name}") and f"({way} is better)" in text
     assert "%" not in text.splitlines()[2] and "\x1b" not in text
     assert len(list(run.write_logs().glob("search-*"))) == 3
+
+
+def test_counts_of_changed_code_are_not_taken_for_those_of_the_search(
+    here: Path,
+) -> None:
+    """A checkpoint says how many weights the model of a trial had."""
+    changed = CODE.replace(
+        'hp.Choice("units", [4, 8])', '1 + hp.Choice("units", [4, 8])'
+    )
+    (here / "changed.py").write_text(changed)
+    run = kscale.read_keras_tuner("mine", "changed:build", "made")
+    assert {result.status for result in run.results} == {"failed"}
+    values = dict(run.results[0].spec.knobs)
+    counts = []
+    for more in (1, 0):
+        widths = [4, *[values["units"] + more] * values["depth"], 3]
+        pairs = zip(widths, widths[1:], strict=False)
+        counts.append(sum((a + 1) * b for a, b in pairs))
+    assert run.results[0].reason == (
+        f"not counted: The hypermodel builds a model of {counts[0]} params, but the "
+        f"checkpoint of the trial has {counts[1]}: the code has changed since the "
+        "search."
+    )
+    assert "3 of 3 models could not be counted" in run.report().notes[-1].text
+
+
+def test_trials_without_a_checkpoint_are_told(here: Path) -> None:
+    for trial in (0, 1):
+        (here / "mine" / f"trial_{trial}" / "checkpoint.weights.h5").write_bytes(b"no")
+    run = kscale.read_keras_tuner("mine", "my_search:build", "made")
+    assert {result.status for result in run.results} == {"ok"}
+    assert "not known of 2 of the trials, whose" in run.report().notes[-1].text
+
+
+def test_a_project_of_another_form_is_said(here: Path) -> None:
+    for trial in range(3):
+        change(here, trial, metrics={})
+    with pytest.raises(
+        ResultsError, match="0 of its 3 trials can be read as KerasTuner"
+    ):
+        kscale.read_keras_tuner("mine", "my_search:build", "made")
+    for trial in range(3):
+        shutil.rmtree(here / "mine" / f"trial_{trial}")
+    with pytest.raises(ResultsError, match=r"it has no trial_\*/trial\.json\."):
+        kscale.read_keras_tuner("mine", "my_search:build", "made")

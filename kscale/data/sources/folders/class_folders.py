@@ -1,5 +1,6 @@
 """Which files of a folder belong to which part and class."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
             f"{walk.root / top} has {held}, but none in a folder of its class. "
             f"{expected(walk.root)}"
         )
+    _check_levels(walk.root, parts["train"], depth)
     used = {names[: depth + 1] for mine in parts.values() for names in mine}
     empty = [
         "/".join(names)
@@ -89,6 +91,19 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
     warnings += _left_out(walk.root, empty, f"has no {word}", f"have no {word}")
     filled = {part: parts[part] for part in PART_NAMES if parts.get(part)}
     return ClassFolders(walk.root, depth, filled, tuple(warnings))
+
+
+def _check_levels(root: Path, files: Sequence[Names], depth: int) -> None:
+    """Refuse a training part whose only class holds the folders of the classes."""
+    shared = os.path.commonprefix([names[:-1] for names in files])
+    inside = {n[len(shared)] for n in files if len(n) > len(shared) + 1}
+    if len(shared) > depth and len(inside) > 1:
+        above, top = root.joinpath(*shared), root.joinpath(*shared[:depth])
+        todo = f"Move them up into {top}." if depth else f"Did you mean {above}?"
+        raise DataError(
+            f"{top} has only the class {shared[depth]!r}, but {above} has the folders "
+            f"{listed(sorted(inside), SHOWN)}. {todo}"
+        )
 
 
 def expected(root: Path) -> str:

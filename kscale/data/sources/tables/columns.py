@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from kscale.data.preprocessing.text_tokens import letters_without_spaces
 from kscale.data.sources.tables.cells import (
     BLANKS,
     NumberForm,
@@ -15,7 +16,8 @@ from kscale.data.sources.tables.cells import (
     is_number,
     readings,
 )
-from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.data.sources.tables.csv_file import CsvFile, not_names
+from kscale.data.target_labels import alike_warnings
 from kscale.errors import DataError
 
 Role = Literal["number", "category", "text", "left out"]
@@ -50,7 +52,7 @@ class ColumnCounts:
         comma: First of them that has a comma.
         odd: First other cell.
         dates, huge: Other cells that hold a date, or a number too large for float32.
-        words: Words of all cells, split at spaces.
+        words: Words of all cells, split at spaces, or letters where there are none.
         values: Different cells, up to some number.
         compared: Filled cells above the last that was looked up in `values`.
         is_counter: Whether each cell is one more than the cell above.
@@ -98,7 +100,7 @@ class ColumnCounts:
                 self.blanks += count
                 continue
             self.filled += count
-            self.words += count * (cell.count(" ") + 1)
+            self.words += count * (cell.count(" ") + 1 + letters_without_spaces(cell))
             if is_missing_word(cell):
                 self.numbers += count
                 self.missing = self.missing or _where(cell, cells, lines)
@@ -121,7 +123,8 @@ class ColumnCounts:
 
     def _follow(self, cells: Sequence[str]) -> None:
         """Find out whether further cells go on counting."""
-        if self.is_counter and cells[0].isdecimal() and self._next in ("", cells[0]):
+        is_next = self._next in ("", cells[0]) and len(cells[0]) < 20
+        if self.is_counter and cells[0].isdecimal() and is_next:
             first, end = int(cells[0]), int(cells[0]) + len(cells)
             self.is_counter = [*cells] == [*map(str, range(first, end))]
             self._next = str(end)
@@ -181,68 +184,60 @@ def _where(cell: str, cells: Sequence[str], lines: Sequence[int]) -> Cell:
 
 
 class ColumnRole(NamedTuple):
-    """The role of a column, with a note or a warning."""
+    """The role of a column, with notes and warnings."""
 
     role: Role
-    sentence: str = ""
-    is_warning: bool = False
+    notes: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     """The role of a column, of text if the user says so."""
-    name = column.title
-    if is_text or (
-        not column.is_numeric
-        and column.words_each >= _TEXT_WORDS
-        and column.share > 0.5
-    ):
-        return _of_text(column)
+    name, words = column.title, column.words_each
+    if is_text and words < _LEAST_WORDS:
+        says = (
+            f"{name} has {words:.1f} words a text; without text={column.name} (--text "
+            f"{column.name}) it is read as categories."
+        )
+        return ColumnRole("text", warnings=[says])
+    is_like_text = words >= _TEXT_WORDS and column.share > 0.5
+    if is_text or (is_like_text and not column.is_numeric):
+        return ColumnRole("text")
     if len(column.values) < 2 and not (column.values and column.blanks):
         what = f"only {min(column.values)!r}" if column.values else "nothing"
-        return ColumnRole("left out", f"{name} is left out: it holds {what}.")
-    if column.is_numeric:
-        if column.is_counter and _INDEX.fullmatch(column.name):
-            sentence = f"{name} is left out: it counts the rows."
-            return ColumnRole("left out", sentence, is_warning=True)
-        return ColumnRole("number", column.reading)
-    return _of_words(column)
-
-
-def _of_text(column: ColumnCounts) -> ColumnRole:
-    if column.words_each >= _LEAST_WORDS:
-        return ColumnRole("text")
-    return ColumnRole(
-        "text",
-        f"{column.title} has {column.words_each:.1f} words a text: they end at spaces, "
-        "and a language without spaces is not read well.",
-        is_warning=True,
-    )
+        return ColumnRole("left out", [f"{name} is left out: it holds {what}."])
+    if not column.is_numeric:
+        return _of_words(column)
+    if column.is_counter and _INDEX.fullmatch(column.name):
+        says = f"{name} is left out: it counts the rows."
+        return ColumnRole("left out", warnings=[says])
+    return ColumnRole("number", [*filter(None, [column.reading])])
 
 
 def _of_words(column: ColumnCounts) -> ColumnRole:
     hint, name = _hint(column), column.title
-    role: Role = "category"
-    sentence = f"{name} is read as categories{hint}." if hint else ""
     if column.odd and column.huge and column.numbers + column.huge == column.filled:
         cell, line = column.odd
-        role = "left out"
-        sentence = (
+        says = (
             f"{name} is left out: networks read numbers up to 3.4e38 (float32), and it "
             f"holds {cell} in line {line}. Give it in another unit, or its logarithm."
         )
-    elif column.share > 0.5:
-        role = "left out"
-        if column.share < 1 and GROUP.fullmatch(column.name):
-            hint = (
-                "; if rows of one value belong together, keep them in one part with "
-                f"split_by={column.name} (--split-by {column.name})"
-            )
-        sentence = f"{name} is left out: most of its values occur once{hint}."
-    return ColumnRole(role, sentence, is_warning=bool(sentence))
+        return ColumnRole("left out", warnings=[says])
+    if column.share > 0.5:
+        says = f"{name} is left out: most of its values occur once{hint}."
+        return ColumnRole("left out", warnings=[says])
+    says = f"{name} is read as categories{hint}."
+    alike = alike_warnings("categories", column.name, sorted(column.values))
+    return ColumnRole("category", warnings=[*([says] if hint else []), *alike])
 
 
 def _hint(column: ColumnCounts) -> str:
     """What a user may change in a column that is hardly a category."""
+    if 0.5 < column.share < 1 and GROUP.fullmatch(column.name):
+        return (
+            "; if rows of one value belong together, keep them in one part with "
+            f"split_by={column.name} (--split-by {column.name})"
+        )
     if column.dates > column.filled / 2:
         return "; it holds dates, of which years or months would be of more use"
     if column.numbers > column.filled / 2 and column.odd and column.forms:
@@ -266,6 +261,14 @@ def survey(file: CsvFile, decimal: str | None) -> dict[str, ColumnCounts]:
     for lines, cells in file.chunks():
         for name, below in cells.items():
             columns[name].add(below, lines)
+    # Names that are numbers, as of wavelengths, are no values of their columns.
+    values = [name for name, column in columns.items() if name in column.values]
+    words = [name for name in values if not is_number(name)]
+    are_numbers = [
+        is_number(name) and (words or not name.isdecimal()) for name in columns
+    ]
+    if values and any(are_numbers):
+        raise not_names(file.path, file.columns)
     numeric = [column for column in columns.values() if column.is_numeric]
     shown = {f.decimal for each in numeric for f in each.forms if len(each.forms) == 1}
     usual = "." if file.delimiter == "," else ""

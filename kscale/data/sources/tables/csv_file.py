@@ -2,8 +2,9 @@
 
 import csv
 import gzip
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,7 @@ SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _DELIMITERS = ",;\t|"
 _CHUNK = 4096  # rows
 _HEAD = 2**16  # bytes that show whether a file is a table
+_MARK = re.compile(r"sep=.\s*")
 _GZIP = b"\x1f\x8b"
 
 
@@ -71,6 +73,8 @@ class CsvFile:
                     f"{self.path}:{line} must have {counted(len(self.columns), 'cell')}"
                     f", one for each column of the first line, but it has {len(cells)}."
                 )
+                if len(cells) > len(self.columns):
+                    error += f" Cells that hold {self.delimiter!r} must be quoted."
             yield CsvRow(line, cells, error)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -144,12 +148,16 @@ def _lines(path: Path) -> Iterator[str]:
     with opened(path) as file:
         before = 0
         for number, line in enumerate(file, 1):
-            yield decoded(line, path, number, before)
+            text = decoded(line, path, number, before)
+            # Excel may write `sep=;` above the names.
+            yield text if number > 1 or not _MARK.fullmatch(text) else "\n"
             before += len(line)
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        _lines(path), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     line = 1
     try:
         for cells in reader:
@@ -179,15 +187,18 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
 
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
     places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
-    numbers = [name for name in columns if is_number(name)]
-    fractions = [name for name in numbers if not name.isdecimal()]
-    if fractions or (numbers == [*columns] and columns not in places):
-        raise DataError(
-            f"The first line of {path} must name the columns, but it holds numbers: "
-            f"{listed(fractions or numbers, 4)}. Write a line of names above it."
-        )
+    if all(map(is_number, columns)) and columns not in places:
+        raise not_names(path, columns)
     twice = [name for place, name in enumerate(columns) if name in columns[:place]]
     if twice:
         raise DataError(
             f"The first line of {path} names the column {twice[0]!r} twice; rename one."
         )
+
+
+def not_names(path: Path, values: Sequence[str]) -> DataError:
+    """The error for a first line of values."""
+    return DataError(
+        f"The first line of {path} must name the columns, but it holds values: "
+        f"{listed(values, 4)}. Write a line of names above it."
+    )

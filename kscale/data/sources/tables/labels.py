@@ -102,6 +102,11 @@ def chosen_labels(
     raise DataError(
         f"{where} must have one column to predict, but it has {what}. Name one with "
         f"label=... (--label); its columns are: {listed(columns)}."
+        + (
+            " If these are values, write a line of names above them."
+            if any(map(is_number, columns))
+            else ""
+        )
     )
 
 
@@ -209,20 +214,27 @@ def _of_sets(
             f"{len(names)}."
         )
     places = {name: place for place, name in enumerate(names)}
-    arrays = {}
+    rows = {}
     for part, each in sets.items():
-        array = np.zeros((len(each), len(names)), np.int8)
-        for row, labels in enumerate(each):
-            if unknown := labels - places.keys():
-                found = min(unknown)
-                raise DataError(
-                    f"{parts[part].path}: {label.name} has the label {found!r}, which "
-                    f"{path} lacks.{alike_hint(found, names)}"
-                )
-            array[row, [places[label] for label in labels]] = 1
-        where = f"{parts[part].path}: {label.name}"
-        arrays[part] = RawArray(where, array, target_kind="labels")
-    return LabelArrays(arrays, [note], names)
+        if unknown := frozenset().union(*each) - places.keys():
+            found = min(unknown)
+            raise DataError(
+                f"{parts[part].path}: {label.name} has the label {found!r}, which "
+                f"{path} lacks.{alike_hint(found, names)}"
+            )
+        rows[part] = np.zeros((len(each), len(names)), np.int8)
+        for row, labels in zip(rows[part], each, strict=True):
+            row[[places[label] for label in labels]] = 1
+    return LabelArrays(_arrays(label, parts, rows, "labels"), [note], names)
+
+
+def _arrays(
+    label: Label, parts: LabelParts, values: Mapping[PartName, Any], kind: str = ""
+) -> dict[PartName, RawArray]:
+    return {
+        part: RawArray.of(f"{parts[part].path}: {label.name}", each, kind)
+        for part, each in values.items()
+    }
 
 
 def _of_column(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
@@ -242,13 +254,8 @@ def _of_column(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelAr
     is_whole = not label.kind and bool((numbers["train"] % 1 == 0).all())
     notes = [column.reading] if column.is_numeric else []
     note = f"{name} holds numbers, which are predicted as such."
-    return LabelArrays(
-        {
-            part: RawArray(f"{parts[part].path}: {name}", each, target_kind="real")
-            for part, each in numbers.items()
-        },
-        [note + other * is_whole, *filter(None, notes)],
-    )
+    arrays = _arrays(label, parts, numbers, "real")
+    return LabelArrays(arrays, [note + other * is_whole, *filter(None, notes)])
 
 
 def _numbers(
@@ -285,18 +292,17 @@ def _are_ids(values: NDArray[np.float64]) -> bool:
 
 def _classes(label: Label, parts: LabelParts, is_numeric: bool) -> LabelArrays:
     name = label.name
-    cells = {part: each.columns[name] for part, each in parts.items()}
-    if all(is_number(c) and float(c) % 1 == 0 for each in cells.values() for c in each):
-        classes: Mapping[PartName, Any] = {
-            part: [int(float(cell)) for cell in each] for part, each in cells.items()
-        }
-    else:
-        classes = cells
+    cells: dict[PartName, list[Any]] = {p: e.columns[name] for p, e in parts.items()}
+    different = {*cells["train"]}
     other = f" With the label {name}:numbers it is predicted as a number." * is_numeric
-    return LabelArrays(
-        {
-            part: RawArray.of(f"{parts[part].path}: {name}", each)
-            for part, each in classes.items()
-        },
-        [f"{name} holds {len({*cells['train']}):,} classes.{other}"],
-    )
+    notes = [f"{name} holds {len(different):,} classes.{other}"]
+    for mark in "" if label.kind or is_numeric else ";,":
+        if are_label_sets([cell.replace(mark, SEPARATOR) for cell in different]):
+            such = min(cell for cell in different if mark in cell)
+            notes.append(
+                f"{name} has cells such as {such!r}: if an example has several labels, "
+                f"write {SEPARATOR} between them."
+            )
+    if all(is_number(c) and float(c) % 1 == 0 for each in cells.values() for c in each):
+        cells = {part: [int(float(c)) for c in each] for part, each in cells.items()}
+    return LabelArrays(_arrays(label, parts, cells), notes)

@@ -79,7 +79,6 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         label.name: label_arrays(label, cells, counts[label.columns[0]])
         for label in labels
     }
-    sentences = [each for each in found.values() if each.sentence]
     return RawData(
         {
             part: RawPart(
@@ -98,13 +97,13 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         warnings=(
             *lacking,
             *warnings,
-            *(e.sentence for e in sentences if e.is_warning),
+            *(each for role in found.values() for each in role.warnings),
         ),
         notes=(
             *_notes_on_files(files),
             *_notes_on_targets(labels, targets, cells["train"]),
             *_notes_on_columns(columns),
-            *(e.sentence for e in sentences if not e.is_warning),
+            *(each for role in found.values() for each in role.notes),
         ),
     )
 
@@ -142,7 +141,7 @@ def _roles(
     }
     if all(each.role == "left out" for each in found.values()):
         what = f"has no column to learn from besides {listed(left_out)}."
-        why = [each.sentence for each in found.values()]
+        why = [each for r in found.values() for each in (*r.notes, *r.warnings)]
         raise DataError(" ".join((f"{file.path} {what}", *why)))
     return found
 

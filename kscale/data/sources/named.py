@@ -1,28 +1,83 @@
-"""The data sets of `keras.datasets`, which Keras loads when they are used.
+"""Data sets by name: those of scikit-learn, and those of Keras, which downloads them.
 
-Names of classes: `keras_datasets.json`, from Xiao et al. 2017, table 2 (Fashion MNIST),
+Names of Keras' classes: `named.json`, from Xiao et al. 2017, table 2 (Fashion MNIST),
 Krizhevsky 2009 (CIFAR), Maas et al. 2011 (IMDB), and Keras (Reuters).
 """
 
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from kscale.data.array_inputs import input_of
+from kscale.data.example_rows import lazy_rows
 from kscale.data.load_options import Options, at_least
 from kscale.data.preprocessing.scaled import ScaledFit
-from kscale.data.raw import RawArray, RawData, RawPart
+from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader
-from kscale.errors import DataError, reason_of
+from kscale.errors import DataError, sentence_of
 from kscale.task.tasks import Input, InputKind, Target, Task
 
 _VOCABULARY = 20_000
 _FIRST_WORD = 3  # 0 is padding, 1 the start of a text, 2 every word left out
 _UNKNOWN = 2
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A data set whose task is known before `sklearn.datasets.load_NAME` reads it."""
+
+    name: str
+    shape: tuple[int, ...]
+    target: Target
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def task(self, options: Options) -> Task:
+        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
+        item = input_of("x", [self._x], options.kind, options.vocabulary)
+        return Task((item,), (self.target,))
+
+    def load(self, options: Options) -> RawData:
+        """All examples as a training part, from which the other parts are cut."""
+        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
+        y = RawArray.of("y", read(self.name)[1])
+        return RawData({"train": RawPart({UNNAMED: self._x}, {UNNAMED: y})})
+
+    @property
+    def _x(self) -> RawArray:
+        rows = lazy_rows(lambda: read(self.name)[0], self.shape, np.float32)
+        return RawArray("x", rows)
+
+
+@cache
+def read(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Examples and labels of a data set."""
+    from sklearn import datasets  # a second; needed only here
+
+    item = SOURCES[name]
+    load = getattr(datasets, f"load_{name}")
+    x, y = load(return_X_y=True, **item.arguments)
+    return x.reshape(item.shape).astype(np.float32), y
+
+
+_DIGIT = Target("label", "classes", 10, tuple("0123456789"))
+
+SOURCES: dict[str, Embedded] = {
+    # Efron et al. 2004: 442 patients, 10 measurements, the progress of a disease in a
+    # year.
+    "diabetes": Embedded(
+        "diabetes", (442, 10), Target("value", "real", 1), {"scaled": False}
+    ),
+    # Alpaydin & Kaynak 1998: 1,797 handwritten digits, 8 x 8 pixels of 0 to 16.
+    "digits": Embedded("digits", (1797, 8, 8), _DIGIT),
+}
+"""Data sets that come with kscale, by name."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +167,7 @@ class KerasDataset:
             needed = [f"{url} as {folder / name}" for name, url in self.files.items()]
             raise DataError(
                 f"{self.module} can be neither read from Keras' cache nor downloaded "
-                f"({reason_of(error)}). Download it elsewhere and save a copy of "
+                f"({sentence_of(error)}). Download it elsewhere and save a copy of "
                 f"{', '.join(needed)} (Keras removes files there that fail its "
                 "checksum); the environment variable KERAS_HOME names another folder."
             ) from error

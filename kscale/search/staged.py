@@ -42,7 +42,8 @@ class StagedSearcher:
     recommended, become finalists too, while there are fewer than `most_finalists`.
 
     Under a time limit as many finalists are reserved time for as half of the limit is
-    enough for; where that is fewer than two, all of the time is for the search.
+    enough for; where that is fewer than two, each is given fewer seeds. Where not even
+    two finalists of one seed fit, all of the time is for the search.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -100,7 +101,7 @@ class StagedSearcher:
             proposed = self.searcher.propose(history, pending, within)
             if proposed is not DONE:
                 return proposed
-            finals = list(self._affordable(finals, allowance, keys))
+        finals = self.finals(history, pending, allowance)
         if any(job.stage != "finalist" for job in pending):
             return WAIT
         due = [job for job in finals if not is_known(job, keys)]
@@ -143,11 +144,17 @@ class StagedSearcher:
         return self.searcher.needed(history, pending)
 
     def finals(
-        self, history: Sequence[Training], pending: Sequence[Job] = ()
+        self,
+        history: Sequence[Training],
+        pending: Sequence[Job] = (),
+        allowance: Allowance | None = None,
     ) -> list[Job]:
-        """Jobs of the finalists that the scores of the search give."""
+        """Jobs of the finalists that the scores of the search give time for."""
         chosen = self.finalists(history) if self.finalist_seeds else []
-        return self._numbered(chosen, history, pending)
+        jobs = self._numbered(chosen, history, pending)
+        if allowance is None or not allowance.is_limited:
+            return jobs
+        return list(self._affordable(jobs, allowance, keys_of(history, pending)))
 
     def _numbered(
         self,
@@ -209,11 +216,21 @@ class StagedSearcher:
     def _affordable(
         self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
     ) -> Sequence[Job]:
-        """As many finalists as there is time for; none where that is only one."""
+        """As many finalists as there is time for, of fewer seeds if need be; none where
+        that is only one."""
         seconds = min(allowance.seconds, allowance.most)
-        costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in finals]
-        number = sum(each <= seconds for each in accumulate(costs))
-        return finals[:number] if number > 1 else ()
+        for seeds in range(self.finalist_seeds, 0, -1):
+            jobs = [
+                replace(
+                    j, seeds=j.seeds[:seeds], learning_rates=j.learning_rates[:seeds]
+                )
+                for j in finals
+            ]
+            costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in jobs]
+            number = sum(each <= seconds for each in accumulate(costs))
+            if number > 1:
+                return jobs[:number]
+        return ()
 
     def _doubted(self, history: Sequence[Training]) -> list[Entry]:
         """Entries that must be retrained before they can be believed or not.

@@ -177,9 +177,15 @@ def test_under_a_time_limit_half_is_kept_for_finalists(
 
 
 def test_where_two_finalists_take_too_long_all_time_is_for_the_search() -> None:
-    jobs = Simulation(made_staged(trials=500), noisy, allowance=Clock(50.0)).run()
-    assert set(stages_of(jobs)) == {"baseline", "search"}
-    assert len(jobs) == 5
+    jobs = Simulation(made_staged(trials=500), noisy, allowance=Clock(35.0)).run()
+    assert stages_of(jobs) == ["baseline", "search", "search"]
+
+
+def test_where_time_is_short_finalists_have_fewer_seeds() -> None:
+    jobs = Simulation(made_staged(trials=500), noisy, allowance=Clock(80.0)).run()
+    finals = [job for job in jobs if job.stage == "finalist"]
+    assert [len(job.seeds) for job in finals] == [2, 2]
+    assert stages_of(jobs).count("search") == 3
 
 
 def test_a_searcher_that_knows_no_jobs_in_advance_may_use_a_time_limit() -> None:

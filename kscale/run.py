@@ -232,6 +232,8 @@ class Run(RecordedRun):
 
         Example: `next(run.predict("seven.png")).classes["label"][0]` is `("7", 0.98)`.
         """
+        if "reader" not in self.description:
+            self.load_model(which)  # raises for a project of KerasTuner
         raw = raw_inputs_of(preprocessings_from_json(self.description["preprocessing"]))
         reader = reader_from_json(self.description["reader"])
         names = [item.name for item in raw]

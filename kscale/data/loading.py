@@ -158,8 +158,9 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
         raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
+    raw = RawData(parts_of_file(path))
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
-    return RawData(parts_of_file(path))
+    return raw
 
 
 def _path_of(source: str | Path) -> Path:

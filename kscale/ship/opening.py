@@ -32,6 +32,12 @@ def shipped_model(
 ) -> keras.Model:
     """A trained model of a run folder with its preprocessing; see `Run.load_model`."""
     models = folder / "models"
+    project = description.get("identity", {}).get("keras_tuner")
+    if project is not None:
+        raise ResultsError(
+            f"{folder} has the results of {project} and no models; KerasTuner's own "
+            "`Tuner.get_best_models` gives these."
+        )
     if isinstance(which, Entry):
         if which.spec.family not in FAMILIES:
             raise ResultsError(
@@ -53,18 +59,21 @@ def shipped_model(
             scalings_from_json(description["target_scaling"]),
         )
     path, weights = models / f"{which}.keras", models / f"{which}.weights.h5"
-    is_answer = which in ("best", "recommended")
-    if is_answer and path.exists():
+    if which not in ("best", "recommended"):
+        text = "; there are best and recommended once a search has ended."
+        raise ResultsError(f"{folder} has no model {which!r}{text}")
+    if path.exists():
         return open_model(path, custom_objects, safe_mode)
-    if is_answer and weights.exists():
+    if weights.exists():
         raise ResultsError(
             f"Keras could not save the {which} model of {folder} as a whole: build it "
             f"by your own code and load {weights} in Python with model.load_weights, "
             "or give its class a get_config, search again and it is saved."
         )
     raise ResultsError(
-        f"{folder} has no model {which!r}; there are best and recommended once a "
-        "search has ended."
+        f"{folder} has no {which} model: the search has not ended, or the model could "
+        "not be written or was removed. The search's command, given again, writes it "
+        "or says why it cannot."
     )
 
 

@@ -94,7 +94,8 @@ def test_a_table_is_known_by_its_lines(tmp_path: Path, name: str, mark: str) -> 
         ("empty", "", "no NPZ file"),
         ("a.xlsx", "PK", "save it as CSV"),
         ("a.json", '{"a": 1}', "save it as CSV"),
-        ("iris.data", "5.1,3.5,a\n4.9,3.0,b\n" * 9, "holds numbers: 5.1, 3.5. Write"),
+        ("iris.data", "5.1,3.5,a\n4.9,3.0,b\n" * 9, "5.1, 3.5, a. If these are values"),
+        ("b.data", "5.1,q,label\n4.9,q,b\n" * 9, "holds values: 5.1, q, label. Write"),
     ],
 )
 def test_what_is_no_table_is_refused(
@@ -102,6 +103,17 @@ def test_what_is_no_table_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=match):
         load_dataset(write_text(tmp_path / name, text))
+
+
+def test_names_may_be_numbers_that_are_no_values(tmp_path: Path) -> None:
+    rows = "".join(f"0.{i},{i % 2},{'ab'[i % 2]}\n" for i in range(40))
+    for names in ("400.5,401,label\n", "0,1,label\n", "2019,2020.5,label\n"):
+        assert load_dataset(write_text(tmp_path / "a.csv", names + rows))
+
+
+def test_options_of_tables_do_not_make_other_files_arrays(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no NPZ file, .* and no table"):
+        load_dataset(write_text(tmp_path / "note", "hello\n"), label="a")
 
 
 HEAD = "size,label\n"
@@ -117,7 +129,7 @@ BAD = {
     "twice": (b"a,b,a\n1,2,3\n", "a.csv names the column 'a' twice"),
     "no header": (
         b"5.1,3.5,1\n4.9,3,0\n",
-        "must name the columns, .* holds numbers: 5",
+        "must name the columns, .* holds values: 5",
     ),
     "latin-1": (
         (HEAD + "1,a\n2,b").encode() + b"\xe4\n",

@@ -175,3 +175,5 @@ def test_an_own_model_of_a_class_without_config_leaves_its_weights(
     assert "Please implement `get_config()`); " in note
     with pytest.raises(ResultsError, match=r"build it by your own code and load .*h5"):
         shipped_model(tmp_path, {}, "best")
+    with pytest.raises(ResultsError, match="no recommended model: the search has not"):
+        shipped_model(tmp_path, {}, "recommended")

@@ -52,6 +52,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()  # fails with an error of Python's, not of another library
+        partial.unlink()
         write(partial)
         if path.is_dir():
             path.rename(old)  # a folder with content is not replaced

@@ -209,6 +209,15 @@ def test_what_is_no_project_is_said(here: Path) -> None:
     assert alone.exit_code == 2 and "need each other" in alone.output
 
 
+def test_a_project_has_no_models_to_predict_with_or_export(here: Path) -> None:
+    run = kscale.read_keras_tuner("mine", "my_search:build", "made")
+    for asked in (lambda: run.predict("x.npy"), run.export, run.load_model):
+        with pytest.raises(
+            ResultsError, match=r"made has the results of .*mine and no"
+        ):
+            asked()
+
+
 def test_a_folder_of_another_search_is_left_alone(here: Path) -> None:
     kscale.read_keras_tuner("mine", "my_search:build", "made")
     with pytest.raises(ResultsError, match="holds another search"):

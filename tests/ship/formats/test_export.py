@@ -54,6 +54,12 @@ def test_a_name_without_the_suffix_and_an_unknown_format_are_refused(
         tiny_run.export(tmp_path / "digits", "saved_model")
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tiny_run: Run) -> None:
+    """TensorFlow has errors of its own for that."""
+    with pytest.raises(ExportError, match=r"/proc/served cannot be written: No such"):
+        tiny_run.export("/proc/served", "saved-model")
+
+
 def test_half_a_folder_is_not_left_and_the_old_one_stays(
     tiny_run: Run, tmp_path: Path
 ) -> None:

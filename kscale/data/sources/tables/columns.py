@@ -16,7 +16,7 @@ from kscale.data.sources.tables.cells import (
     is_number,
     readings,
 )
-from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.data.sources.tables.csv_file import CsvFile, not_names
 from kscale.data.target_labels import alike_warnings
 from kscale.errors import DataError
 
@@ -261,6 +261,14 @@ def survey(file: CsvFile, decimal: str | None) -> dict[str, ColumnCounts]:
     for lines, cells in file.chunks():
         for name, below in cells.items():
             columns[name].add(below, lines)
+    # Names that are numbers, as of wavelengths, are no values of their columns.
+    values = [name for name, column in columns.items() if name in column.values]
+    words = [name for name in values if not is_number(name)]
+    are_numbers = [
+        is_number(name) and (words or not name.isdecimal()) for name in columns
+    ]
+    if values and any(are_numbers):
+        raise not_names(file.path, file.columns)
     numeric = [column for column in columns.values() if column.is_numeric]
     shown = {f.decimal for each in numeric for f in each.forms if len(each.forms) == 1}
     usual = "." if file.delimiter == "," else ""

@@ -4,7 +4,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -187,15 +187,18 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
 
 def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
     places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
-    numbers = [name for name in columns if is_number(name)]
-    fractions = [name for name in numbers if not name.isdecimal()]
-    if fractions or (numbers == [*columns] and columns not in places):
-        raise DataError(
-            f"The first line of {path} must name the columns, but it holds numbers: "
-            f"{listed(fractions or numbers, 4)}. Write a line of names above it."
-        )
+    if all(map(is_number, columns)) and columns not in places:
+        raise not_names(path, columns)
     twice = [name for place, name in enumerate(columns) if name in columns[:place]]
     if twice:
         raise DataError(
             f"The first line of {path} names the column {twice[0]!r} twice; rename one."
         )
+
+
+def not_names(path: Path, values: Sequence[str]) -> DataError:
+    """The error for a first line of values."""
+    return DataError(
+        f"The first line of {path} must name the columns, but it holds values: "
+        f"{listed(values, 4)}. Write a line of names above it."
+    )

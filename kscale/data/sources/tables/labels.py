@@ -102,6 +102,11 @@ def chosen_labels(
     raise DataError(
         f"{where} must have one column to predict, but it has {what}. Name one with "
         f"label=... (--label); its columns are: {listed(columns)}."
+        + (
+            " If these are values, write a line of names above them."
+            if any(map(is_number, columns))
+            else ""
+        )
     )
 
 

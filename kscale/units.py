@@ -44,29 +44,6 @@ def parse_count(text: str | float) -> int:
     return round(count)
 
 
-def parse_number(text: str, least: float, most: float = math.inf) -> float:
-    """A number of a range; whole where the least is whole.
-
-    Raises:
-        ValueError: The text is none.
-
-    Example:
-
-    >>> parse_number("12", 1), parse_number("0.5", 1e-9)
-    (12, 0.5)
-    """
-    is_whole = isinstance(least, int)
-    try:
-        number = int(text) if is_whole else float(text)
-    except ValueError:
-        number = math.nan
-    if least <= number <= most:
-        return number
-    kind = f"a whole number of at least {least:,}" if is_whole else "a number above 0"
-    end = f" and at most {most:,}" if most < math.inf else ""
-    raise ValueError(f"{kind}{end} must be given, not {text!r}.")
-
-
 def parse_bytes(text: str | float) -> int:
     """Bytes from "2MB", "500k" or 1e6; decimal units, 1 MB = 1,000,000 bytes.
 

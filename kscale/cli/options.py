@@ -14,7 +14,7 @@ from kscale.errors import KscaleError
 from kscale.networks.families import find_family
 from kscale.task.inputs import INPUT_RANKS
 from kscale.text import argument_texts
-from kscale.units import parse_bytes, parse_count, parse_number, parse_seconds
+from kscale.units import parse_bytes, parse_count, parse_seconds
 
 if TYPE_CHECKING:
     from kscale.data.dataset import Dataset
@@ -57,7 +57,20 @@ def _sides(text: str, most: int, what: str) -> tuple[int, ...]:
 
 def number(least: float, most: float = math.inf) -> Parsed:
     """The type of a number of a range; of a whole one where the least is whole."""
-    return Parsed("n", lambda text: parse_number(text, least, most))
+    is_whole = isinstance(least, int)
+    kind = f"a whole number of at least {least:,}" if is_whole else "a number above 0"
+    end = f" and at most {most:,}" if most < math.inf else ""
+
+    def parse(text: str) -> float:
+        try:
+            found = int(text) if is_whole else float(text)
+        except ValueError:
+            found = math.nan
+        if not least <= found <= most:
+            raise ValueError(f"{kind}{end} must be given, not {text!r}.")
+        return found
+
+    return Parsed("n", parse)
 
 
 def _path(text: str) -> str:

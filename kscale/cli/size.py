@@ -76,24 +76,10 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
         if source(each.name) == ParameterSource.COMMANDLINE
     ]
     if name is not None and _is_file(name):
-        counted = _count_file(ctx, given)
-        show(as_json, counted.to_json, counted.to_text)
-        return
-    is_known = name is None or name.lower() in FAMILIES
-    published = None if is_known or "data" in given else name
-    reads_data = not asked["shape"] and published is None
-    budget = Budget(**{limit: asked[limit] for limit in options.LIMITS})
-    knobs = options.knobs_of(asked, "depth", "width")
-    _refuse_conflicts(given, reads_data, budget.is_limited, len(asked["shape"]))
-    task = _task(asked, published, reads_data)
-    if name is not None:
-        network = count_network(name, task, knobs)
-        show(as_json, network.to_json, network.to_text)
-        return
-    from kscale.reports.fitting_specs import list_fitting
-
-    fitting = list_fitting(task, budget, asked["families"], knobs)
-    show(as_json, fitting.to_json, fitting.to_text)
+        found = _count_file(ctx, given)
+    else:
+        found = _counted(name, given, asked)
+    show(as_json, found.to_json, found.to_text)
 
 
 def _is_file(name: str) -> bool:
@@ -116,25 +102,32 @@ def _count_file(ctx: click.Context, given: Sequence[str]) -> Any:
     return count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
 
 
-def _refuse_conflicts(
-    given: Sequence[str], reads_data: bool, is_limited: bool, shapes: int
-) -> None:
-    """Refuse options that would have no effect."""
-    refuse_if, has_name = options.refuse_if, "name" in given
+def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> Any:
+    """The size of a network, or what fits a budget; options that would have no effect
+    are refused."""
+    is_known = name is None or name.lower() in FAMILIES
+    published = None if is_known or "data" in given else name
+    reads_data = not asked["shape"] and published is None
+    budget = Budget(**{limit: asked[limit] for limit in options.LIMITS})
+    knobs = options.knobs_of(asked, "depth", "width")
+    refuse_if, lists = options.refuse_if, budget.is_limited or "families" in given
     refuse_if({"data", "shape"} <= {*given}, "--data and --input exclude each other.")
-    refuse_if(shapes > 1, "--input may be repeated for the file of a model only.")
-    for name in given:
-        is_unused = name in options.LOADING and name != "vocabulary" and not reads_data
-        text = f"{options.flag_of(name)} is for --data, which is not read here."
+    several = "--input may be repeated for the file of a model only."
+    refuse_if(len(asked["shape"]) > 1, several)
+    for option in () if reads_data else given:
+        is_unused = option in options.LOADING and option != "vocabulary"
+        text = f"{options.flag_of(option)} is for --data, which is not read here."
         refuse_if(is_unused, text)
-    refuse_if(
-        not has_name and not is_limited,
-        "Name a network (kscale size vgg16) or give a limit (--max-params 50k).",
-    )
-    refuse_if(
-        has_name and (is_limited or "families" in given),
-        "Limits and --family list what fits; leave out the name for that.",
-    )
+    unlimited = "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
+    refuse_if(name is None and not budget.is_limited, unlimited)
+    listing = "Limits and --family list what fits; leave out the name for that."
+    refuse_if(name is not None and lists, listing)
+    task = _task(asked, published, reads_data)
+    if name is not None:
+        return count_network(name, task, knobs)
+    from kscale.reports.fitting_specs import list_fitting
+
+    return list_fitting(task, budget, asked["families"], knobs)
 
 
 def _task(asked: Mapping[str, Any], published: str | None, reads_data: bool) -> Task:

@@ -12,7 +12,7 @@ from kscale.data.dataset import Dataset
 from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.sources import tfds
-from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
+from kscale.data.sources.arrays import raw_data_of_arrays, raw_data_of_npz
 from kscale.data.sources.folders import raw_data_of_folder
 from kscale.data.sources.named import (
     KERAS_DATASETS,
@@ -143,7 +143,7 @@ def _raw_data(source: Any, options: Options) -> RawData:
         return raw_data_of_streams(source, options.memory)
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
         options.refuse_except("arrays", "kind", "vocabulary", "length")
-        return RawData(parts_of_arrays(source))
+        return raw_data_of_arrays(source)
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
         f"tf.data.Dataset, not {type(source).__name__}."
@@ -158,7 +158,7 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
         raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
-    raw = RawData(parts_of_file(path))
+    raw = raw_data_of_npz(path)
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return raw
 

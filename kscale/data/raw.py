@@ -68,6 +68,11 @@ class RawArray:
             array = np.asarray(values)
         except ValueError as error:
             raise DataError(f"{label} has rows of different length.") from error
+        if not array.ndim:
+            what = type(values).__name__
+            raise DataError(
+                f"{label} must be an array or a list, and is of type {what}."
+            )
         if array.dtype.hasobject:
             array = _without_objects(label, array)
         return cls(label, array, target_kind=target_kind)
@@ -94,11 +99,15 @@ def _without_objects(label: str, array: NDArray[Any]) -> NDArray[Any]:
     are_texts = [isinstance(value, str | bytes) for value in values]
     if not any(are_texts):
         return array
-    if not all(are_texts):
-        place = are_texts.index(False)
-        row = place * len(array) // len(values)
+    if not all(are_texts) and array.ndim > 1:
         raise DataError(
-            f"{label} holds texts, but {values[place]!r} in row {row:,} (counted from "
+            f"{label} holds texts and numbers: save such a table as a CSV file, and "
+            "give its path."
+        )
+    if not all(are_texts):
+        row = are_texts.index(False)
+        raise DataError(
+            f"{label} holds texts, but {values[row]!r} in row {row:,} (counted from "
             "0). Fill in or remove such rows."
         )
     texts = [

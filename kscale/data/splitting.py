@@ -79,8 +79,8 @@ def _check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> 
         name, count = rarest
         raise DataError(
             f"Each {target.head.nouns[0]} of {label} must have at least {least} "
-            f"examples, one for each part, but {name!r} has {count}. Remove it; if the "
-            "labels are numbers to predict, give them as floats."
+            f"examples, one for each part, but {name!r} has {count}. Add some or leave "
+            "it out; if the labels are numbers to predict, give them as floats."
             + alike_hint(name, target.class_names)
         )
 

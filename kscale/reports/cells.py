@@ -87,6 +87,7 @@ def columns_of(
     metric, budget = metric_name(report.objective), report.budget
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
     is_share = report.objective.is_share
+    decimals = 2 if is_share else score_decimals(report)
     return [
         Column("", mark_of, is_number=False),
         Column("family", lambda row: printable(row.family), is_number=False),
@@ -101,9 +102,9 @@ def columns_of(
         *[Column("latency ms", _latency)] * (budget.max_latency_ms is not None),
         Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
-        Column("gain", lambda row: _gain(report, row), importance=8),
+        Column("gain", _figure("gain", f"+.{decimals}f"), importance=8),
         *[Column("density", _density, importance=4)] * is_share,
-        *[Column("NetScore", _net_score, importance=3)] * is_share,
+        *[Column("NetScore", _figure("net_score", ".1f"), importance=3)] * is_share,
     ]
 
 
@@ -169,17 +170,16 @@ def _score_cell(report: Report, row: Row) -> str:
     return f"{score} ± {score_text(report, row.stderr)}" if row.stderr else score
 
 
-def _gain(report: Report, row: Row) -> str:
-    decimals = 2 if report.objective.is_share else score_decimals(report)
-    return "" if row.gain is None else f"{row.gain:+.{decimals}f}"
+def _figure(name: str, form: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        value = getattr(row, name)
+        return "" if value is None else f"{value:{form}}"
+
+    return text
 
 
 def _density(row: Row) -> str:
     return "" if row.density is None else format_count(float(f"{row.density:.3g}"))
-
-
-def _net_score(row: Row) -> str:
-    return "" if row.net_score is None else f"{row.net_score:.1f}"
 
 
 def mark_of(row: Row) -> str:
@@ -206,7 +206,9 @@ def headline(report: Report) -> str:
     objective = report.objective
     direction = "higher" if objective.higher_is_better else "lower"
     examples = report.data.get("validation")
-    on = f" on {examples:,} validation examples" if isinstance(examples, int) else ""
+    on = ""
+    if isinstance(examples, int):
+        on = f" on {counted(examples, 'validation example')}"
     within = f", within {report.budget}" if report.budget.is_limited else ""
     fixed = knobs_text(report.fixed.items(), ", ")
     name = printable(report.data.get("name", "data"))

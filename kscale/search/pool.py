@@ -1,8 +1,9 @@
 """Pool: the specs inside the budget, counted exactly and without building any."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -15,8 +16,10 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Knob, Spec, Value
 from kscale.networks.families.tokens import VOCABULARY
 from kscale.networks.sizing import Size, size_of
+from kscale.search.smallest import Descent
 from kscale.task.tasks import Task
 from kscale.text import counted
+from kscale.units import format_count
 
 MOST_SPECS = 200_000
 """Larger spaces are not listed whole: shapes are drawn, and all their widths listed."""
@@ -148,6 +151,30 @@ class _Counted:
                 self._count(group)
         except SpecError as error:  # a value that is set is none of this family's
             self.error = error
+        if self.smallest is not None and not self.fitting:
+            # Where not all shapes are listed, the smallest may be another.
+            knobs = dict(self._descent().smallest(dict(self.smallest[1].knobs)))
+            widths = (knobs.pop("width"),) if "width" in knobs else ()
+            self._count(_Group(family, knobs, widths))
+
+    def _descent(self) -> Descent:
+        measure = partial(_largest_share, self.space.budget)
+        return _descent(self.space, self.family, lambda it: float(measure(it)[0]))
+
+    def way_down(self, smallest: Spec) -> tuple[bool, str]:
+        """Whether a network fits if more is set, and a sentence on what to set."""
+        changed, knobs = self._descent().further(dict(smallest.knobs), 1.0)
+        size = size_of(self.family.blueprint_of(knobs, self.space.task))
+        budget, used = self.space.budget, self.space.budget.used(size)
+        figures = ", ".join(
+            f"{name.removeprefix('max_')}={used[name]:,}"
+            for name in budget.limits
+            if name in used
+        )
+        text = (
+            f"With {_options(changed)} the smallest {self.family.name} has {figures}. "
+        )
+        return bool(budget.allows(size)), text if changed else ""
 
     def _count(self, group: _Group) -> None:
         task = self.space.task
@@ -291,6 +318,30 @@ def _groups_of(
         yield _Group(family, {**fixed, **dict(zip(names, values, strict=True))}, widths)
 
 
+def _descent(space: Space, family: Family, measure: Callable[[Size], float]) -> Descent:
+    shaping = [knob for knob in family.knobs if knob.shapes]
+    choices = {knob.name: space.values(family, knob) for knob in shaping}
+    return Descent(family, space.task, measure, choices)
+
+
+def _options(changed: Mapping[str, Value]) -> str:
+    return " ".join(f"--set {name}={value}" for name, value in changed.items())
+
+
+def way_to_fewer_flops(space: Space, spec: Spec, share: float) -> str:
+    """A sentence on what to set for about a share of the FLOPs of a spec, or of the
+    next one; empty where there is nothing to set."""
+    family = find_family(spec.family)
+    flops = family.size(spec, space.task).flops
+    descent = _descent(space, family, lambda size: float(size.flops))
+    changed, knobs = descent.further(dict(spec.knobs), share * flops)
+    if not changed:
+        return ""
+    fewer = format_count(descent.measured(knobs))
+    before = format_count(flops)
+    return f"With {_options(changed)} it has {fewer} FLOPs instead of {before}. "
+
+
 def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
     """The largest part of any limit used; without limits, the weights themselves."""
     used = budget.used(size)
@@ -308,19 +359,23 @@ def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
 def _nothing_fits(space: Space, counted: Sequence[_Counted]) -> KscaleError:
     """The error of a space of which nothing fits."""
     errors = [c.error for c in counted if c.error is not None]
-    found = [c.smallest for c in counted if c.smallest is not None]
+    found = [(*c.smallest, c) for c in counted if c.smallest is not None]
     names = " or ".join(c.family.name for c in counted)
     if not found:
         none = f"No combination of the chosen knobs makes a {names} for this data."
         return errors[-1] if errors else BudgetError(none)
-    _, spec = min(found, key=lambda item: item[0])
-    point = f"depth={spec.depth}" + (f", width={spec.width}" if spec.width else "")
-    point = f"backbone={spec.backbone}" if spec.backbone else point
+    found.sort(key=lambda item: item[0])
+    spec = found[0][1]
+    shown = (f"{n}={v}" for n, v in spec.knobs if n in ("backbone", "depth", "width"))
+    point = f" ({', '.join(shown)})" if spec.depth or spec.backbone else ""
     size = find_family(spec.family).size(spec, space.task)
     limits, over = limits_and_excess(space.budget, size)
+    ways = [each.way_down(smallest) for _, smallest, each in found]
+    fits, way = next((way for way in ways if way[0]), ways[0])
     return BudgetError(
-        f"No {names} fits {limits}: the smallest {spec.family} ({point}) has "
-        f"{over}. Raise the limit or choose another family."
+        f"No {names} fits {limits}: the smallest {spec.family} searched{point} has "
+        f"{over}. {way}{'Otherwise raise' if fits else 'Raise'} the limit or choose "
+        "another family."
     )
 
 

@@ -76,6 +76,10 @@ class Candidates(Protocol):
         width; 0 where it is not known which knob makes a network wider."""
         ...
 
+    def faster(self, spec: Spec, share: float) -> str:
+        """A sentence on what to set for networks that take a share of a spec's time."""
+        ...
+
     def trainer(self, setup: TrainingSetup) -> Trainer:
         """What trains, evaluates and ships these candidates."""
         ...

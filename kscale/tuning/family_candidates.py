@@ -12,7 +12,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec
 from kscale.networks.families.images import AUGMENT
 from kscale.networks.sizing import Size
-from kscale.search.pool import Pool
+from kscale.search.pool import Pool, way_to_fewer_flops
 from kscale.search.random_search import PoolDraws
 from kscale.task.tasks import Task
 from kscale.tuning.trainer import Trainer, TrainingSetup
@@ -80,6 +80,9 @@ class FamilyCandidates:
     def by_width(self, spec: Spec) -> tuple[Spec, int]:
         knobs = tuple(item for item in spec.knobs if item[0] not in _LATENCY_FREE)
         return Spec(spec.family, knobs), spec.width or 0
+
+    def faster(self, spec: Spec, share: float) -> str:
+        return way_to_fewer_flops(self.pool.space, spec, share)
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
         from kscale.tuning.family_trainer import FamilyTrainer

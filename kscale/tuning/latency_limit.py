@@ -261,7 +261,8 @@ class LatencyGate:
         if took is not None:
             batch = f"for a batch of {self.budget.latency_batch}"
             found = f"the fastest measured, {network}, takes {took:.3g} ms {batch}"
+        way = self.plan.candidates.faster(spec, self._limit / took) if took else ""
         return (
-            f"Nothing fits max_latency_ms={self._limit:g}: {found}. Raise the limit or "
-            "choose another family."
+            f"Nothing fits max_latency_ms={self._limit:g}: {found}. {way}Raise the "
+            "limit or choose another family."
         )

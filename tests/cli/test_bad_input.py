@@ -49,7 +49,10 @@ REFUSED = [
     ([*LIMIT, "--run", "one.npz"], "A run is a folder, but one.npz is a file"),
     ([*LIMIT, "--data", "on.npz"], "There is no file on.npz. Did you mean one.npz?"),
     ([*LIMIT, "--data", "diabetes", "--class-weights", "balanced"], "real values only"),
-    (["--max-params", "50"], "the smallest mlp (depth=1, width=8) has params="),
+    (
+        ["--max-params", "50"],
+        "the smallest mlp searched (depth=1, width=8) has params=",
+    ),
     ([*LIMIT, "--data", "one.npz"], "class"),
     ([*LIMIT, "--data", "nan.npz"], "NaN"),
     ([*LIMIT, "--data", "none.npz"], "none.npz"),

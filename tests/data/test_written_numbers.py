@@ -70,6 +70,7 @@ def test_numbers_are_read_as_they_are_written(case: str, tmp_path: Path) -> None
         ["2024-01-05", "2024-02-06", "2024-03-05"] * 9,
         ["192.168.1.1", "10.0.0.1", "10.0.0.7"] * 9,
         ["12:30", "7:05", "8:15"] * 9,
+        ["012 345", "098 765", "017 222"] * 9,
     ],
 )
 def test_what_is_not_one_kind_of_number_is_not_read_as_numbers(
@@ -95,6 +96,7 @@ def test_thousands_or_fractions_are_asked_about(tmp_path: Path) -> None:
     assert numbers(tmp_path, data) == [7, 1234, 2500]
     data = load(tmp_path, UNCLEAR, ";", decimal=",")
     assert numbers(tmp_path, data) == np.float32([1.234, 2.5, 7]).tolist()
+    assert numbers(tmp_path, load(tmp_path, ["0,123", *UNCLEAR], ";"))[0] < 1
     with pytest.raises(DataError, match="'y': is '1,234' in line 2 1234 or 1.234"):
         rows = [f"{i % 7};1,2{i}" for i in range(34, 64)]
         load_dataset(write_text(tmp_path / "b.csv", "\n".join(["x;y", *rows])))

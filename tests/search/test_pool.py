@@ -58,8 +58,8 @@ def test_all_limits_count_together() -> None:
 def test_impossible_budget_names_the_smallest_size() -> None:
     with pytest.raises(
         BudgetError,
-        match=r"No mlp fits max_params=50: the smallest mlp \(depth=1, width=8\) has "
-        r"params=634\. Raise",
+        match=r"No mlp fits max_params=50: the smallest mlp searched "
+        r"\(depth=1, width=8\) has params=634\. With",
     ):
         Pool(made_space(max_params=50))
 
@@ -131,7 +131,9 @@ def test_a_family_of_which_nothing_fits_is_missing_with_its_reason() -> None:
     families = (find_family("mlp"), find_family("cnn"))
     pool = Pool(Space(families, DIGITS, Budget(500)))
     assert [family.name for family in pool.space.families] == ["cnn"]
-    assert "smallest mlp (depth=1, width=8) has params=634" in str(pool.missing["mlp"])
+    assert "smallest mlp searched (depth=1, width=8) has params=634" in str(
+        pool.missing["mlp"]
+    )
     assert list(pool.missing) == ["mlp"]
 
 

@@ -135,7 +135,9 @@ def test_what_cannot_be_is_refused(asked: dict[str, Any], text: str) -> None:
 def test_a_search_needs_a_limit_that_something_fits() -> None:
     with pytest.raises(BudgetError, match="needs a limit"):
         made_plan(max_params=None)
-    with pytest.raises(BudgetError, match=r"smallest mlp \(depth=1, width=8\)"):
+    with pytest.raises(
+        BudgetError, match=r"smallest mlp searched \(depth=1, width=8\)"
+    ):
         made_plan(max_params=10)
 
 

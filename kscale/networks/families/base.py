@@ -287,6 +287,11 @@ class Family:
         A knob that is missing, as in a spec of an earlier version, has its default.
         """
         self.check_task(task)
+        number = len(task.inputs)
+        if number > 1 and not self.takes_several:
+            raise SpecError(
+                f"Family {self.name} takes one input, but the data has {number}."
+            )
         values = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
         return self.network(task, **values)
 
@@ -295,16 +300,12 @@ class Family:
         return size_of(self.blueprint(spec, task))
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the inputs of a task."""
+        """Raise unless the family takes the kinds of the inputs of a task."""
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
-            )
-        if len(kinds) > 1 and not self.takes_several:
-            raise SpecError(
-                f"Family {self.name} takes one input, but the data has {len(kinds)}."
             )
 
 

@@ -22,6 +22,8 @@ Example:
 13770
 """
 
+from itertools import count
+
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base, encoder, images
@@ -101,7 +103,7 @@ def patch_for(shape: tuple[int, ...]) -> int:
     >>> [patch_for((side, side, 3)) for side in (8, 28, 32, 64, 224)]
     [2, 4, 4, 8, 32]
     """
-    patches = (1 << power for power in range(1, 32))
+    patches = (1 << power for power in count(1))
     return next(it for it in patches if _patches_in(shape, it) <= _MOST_PATCHES)
 
 

@@ -72,7 +72,8 @@ def test_a_search_varies_the_backbone_within_the_budget() -> None:
     }
     assert searched_knobs(("backbone", "side")) == ("side",)
     with pytest.raises(
-        BudgetError, match=r"smallest pretrained \(backbone=mobilenet_0.25\) has"
+        BudgetError,
+        match=r"smallest pretrained searched \(backbone=mobilenet_0.25\) has",
     ):
         Pool(Space((FAMILY,), PHOTOS, Budget(max_params=1000)))
 

@@ -33,8 +33,8 @@ _MARKS = " '’\u00a0\u2009\u202f"  # between thousands
 
 def _written(decimal: str, thousands: str) -> re.Pattern[str]:
     """Digits with a mark before the fraction, and with marks between thousands."""
-    grouped = rf"\d{{1,3}}([{thousands}{_MARKS}])\d{{3}}(?:\1\d{{3}})*"
-    lakhs = r"|\d{1,2}(?:,\d{2})+,\d{3}" if thousands == "," else ""
+    grouped = rf"[1-9]\d{{0,2}}([{thousands}{_MARKS}])\d{{3}}(?:\1\d{{3}})*"
+    lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
     whole = rf"(?:\d+|{grouped}{lakhs})"
     return re.compile(rf"(?:{whole}(?:[{decimal}]\d*)?|[{decimal}]\d+)(?:[eE].*)?")
 

@@ -1,0 +1,80 @@
+"""The smallest network of a family, and the knobs that make a smaller one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+from kscale.errors import SpecError
+from kscale.networks.families.base import Family, Value
+from kscale.networks.sizing import Size, size_of
+from kscale.task.tasks import Task
+
+Choices = Mapping[str, Sequence[Value]]
+Knobs = Mapping[str, Value]
+
+_NARROW = (4, 2, 1)  # may be set, below the widths that a search tries
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A way from a network to smaller ones of its family, a knob at a time.
+
+    Args:
+        family: The family.
+        task: What the networks must take in and put out.
+        measure: What of a size is to become small.
+        choices: Values that the search has, by the knobs that change the size.
+        known: What was measured, by the values of knobs.
+    """
+
+    family: Family
+    task: Task
+    measure: Callable[[Size], float]
+    choices: Choices
+    known: dict[tuple[Value, ...], float] = field(default_factory=dict)
+
+    def smallest(self, start: Knobs, choices: Choices | None = None) -> Knobs:
+        """Knobs of a network than which no other value of one knob makes a smaller."""
+        best, least, before = dict(start), self.measured(start), inf
+        while least < before:
+            before = least
+            for name, values in (choices or self.choices).items():
+                for value in values:
+                    tried = {**best, name: value}
+                    found = self.measured(tried)
+                    if found < least:
+                        best, least = tried, found
+        return best
+
+    def measured(self, knobs: Knobs) -> float:
+        """What is measured of the network of knobs; infinite where there is none."""
+        values = tuple(knobs.values())
+        if values not in self.known:
+            try:
+                size = size_of(self.family.blueprint_of(knobs, self.task))
+                self.known[values] = self.measure(size)
+            except SpecError:
+                self.known[values] = inf
+        return self.known[values]
+
+    def further(self, smallest: Knobs, most: float) -> tuple[dict[str, Value], Knobs]:
+        """What to set for a network smaller than the smallest of the search; its knobs.
+
+        That is one knob if one brings the measure down to `most`, else as few as do.
+        Where nothing does, it is what comes nearest, and nothing if nothing is smaller.
+        """
+        free = {k.name: k.values_for(self.task) for k in self.family.knobs if k.shapes}
+        more = {name: v for name, v in free.items() if {*v} - {*self.choices[name]}}
+        ways: list[Choices] = [{**self.choices, name: more[name]} for name in more]
+        reached = [smallest, *(self.smallest(smallest, way) for way in ways)]
+        narrow = [{**free, "width": (n,)} for n in _NARROW] if "width" in free else []
+        for way in (free, *narrow):
+            if min(map(self.measured, reached)) > most:
+                reached.append(self.smallest(smallest, way))
+        knobs = min(reached, key=self.measured)
+        enough = max(most, self.measured(knobs))
+        for name in free:
+            fewer = {**knobs, name: smallest[name]}
+            knobs = fewer if self.measured(fewer) <= enough else knobs
+        changed = {n: knobs[n] for n in free if knobs[n] not in self.choices[n]}
+        return changed, knobs

@@ -29,6 +29,7 @@ from kscale.task.tasks import Task
 from kscale.text import argument_texts
 
 _OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -158,6 +159,8 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
         raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
+    if path.suffix.lower() in _PACKED:
+        raise DataError(f"{path} must be unpacked first: give what is inside.")
     raw = raw_data_of_npz(path)
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return raw

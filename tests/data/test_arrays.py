@@ -55,15 +55,19 @@ def planes(*shape: int):
 @pytest.mark.parametrize(
     ("shape", "expected", "says"),
     [
-        ((1, 8, 8), (8, 8, 1), "The channels of x come first, (1, 8, 8): it is read"),
-        ((3, 8, 12), (8, 12, 3), "images of 8 x 12 (height x width) with 3 channels."),
-        ((13, 16, 16), (16, 16, 13), "with 13 channels."),
+        ((1, 8, 8), (8, 8, 1), "x (1, 8, 8) is read as images of 8 x 8"),
+        (
+            (3, 8, 12),
+            (8, 12, 3),
+            "8 x 12 (height x width) with 3 channels: channels come f",
+        ),
+        ((13, 16, 16), (16, 16, 13), "with 13 channels: channels come first."),
         (
             (3, 8, 3),
             (3, 8, 3),
-            "3 x 8 (height x width) with 3 channels; if its channels",
+            "3 x 8 (height x width) with 3 channels: if channels",
         ),
-        ((1, 32, 6), (1, 32, 6), "if its channels come first, give np.moveaxis"),
+        ((1, 32, 6), (1, 32, 6), "if channels come first, give np.moveaxis"),
         ((8, 8, 3), (8, 8, 3), ""),
         ((8, 1, 1), (8, 1, 1), ""),
         ((7, 7, 20), (7, 7, 20), ""),

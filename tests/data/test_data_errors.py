@@ -46,7 +46,7 @@ PAIRS = {
     "complex": (X + 1j, Y, "x must hold whole or real numbers, .* complex128"),
     "complex label": (X, Y + 1j, "y must hold numbers or text, .* complex128"),
     "text": (X.astype(str), Y, r"one text an example, but it .* shape \(30, 2\)"),
-    "table": (np.array([[1, "a"]] * 30, object), Y, "save such a table as a CSV file"),
+    "table": (np.array([[1, "a"]] * 30, object), Y, "or save a table of both as a CSV"),
     "missing text": ([*"ab" * 14, "c", None], Y, "x holds texts, but None in row 29 "),
     "rank": (np.zeros((30, 1, 1, 1, 1)), Y, "x must have at most 4 dimensions"),
     "deep labels": (X, np.zeros((30, 2, 2)), r"y must have the shape \(examples,\)"),

@@ -1,6 +1,6 @@
 """Inputs of arrays: which kind an array is, and the array as a model takes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -127,20 +127,18 @@ def channels_first(shape: tuple[int, ...]) -> bool | None:
     return rows == last >= _LEAST_PLANE
 
 
-def _axes_warnings(label: str, shape: tuple[int, ...]) -> Iterator[str]:
+def _axes_warnings(label: str, shape: tuple[int, ...]) -> list[str]:
     """What was understood of the axes of an image, unless channels are clearly last."""
     is_first = channels_first(shape)
-    if is_first is not False:
-        *sides, channels = (*shape[1:], shape[0]) if is_first else shape
-        read = f"images of {sides[0]} x {sides[1]} (height x width) with "
-        read += counted(channels, "channel")
-        if is_first:
-            yield f"The channels of {label} come first, {shape}: it is read as {read}."
-        else:
-            yield (
-                f"{label} is read as {read}; if its channels come first, give "
-                "np.moveaxis(x, 1, -1)."
-            )
+    if is_first is False:
+        return []
+    rows, columns, channels = (*shape[1:], shape[0]) if is_first else shape
+    what = counted(channels, "channel")
+    end = "if channels come first, give np.moveaxis(x, 1, -1)"
+    return [
+        f"{label} {shape} is read as images of {rows} x {columns} (height x width) "
+        f"with {what}: {'channels come first' if is_first else end}."
+    ]
 
 
 def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
@@ -231,13 +229,8 @@ def with_fits(raw: RawData, options: Options) -> RawData:
         options.refuse_except("arrays without text", "kind", "vocabulary")
     parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
     alone = reader if len(fits) == 1 else None
-    return replace(
-        raw,
-        parts=parts,
-        fits=fits,
-        reader=raw.reader or alone,
-        warnings=tuple(warnings),
-    )
+    raw = replace(raw, parts=parts, fits=fits, reader=raw.reader or alone)
+    return replace(raw, warnings=tuple(warnings))
 
 
 def _of_texts(

@@ -21,7 +21,7 @@ from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawParts
-from kscale.data.sources.arrays import ArrayReader
+from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
@@ -61,6 +61,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     held = _held(raw, rows, options.memory)
     digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
     leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
+    leaks += scale_warnings(raw, held)
     fitted = [fit.fit(held["train"]) for fit in raw.fits]
     inputs = tuple(item for item, _ in fitted)
     reader = raw.reader.fitted(held["train"]) if raw.reader else ArrayReader()

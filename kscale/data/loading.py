@@ -12,7 +12,7 @@ from kscale.data.dataset import Dataset
 from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.sources import tfds
-from kscale.data.sources.arrays import parts_of_arrays, parts_of_file
+from kscale.data.sources.arrays import raw_data_of_arrays, raw_data_of_npz
 from kscale.data.sources.folders import raw_data_of_folder
 from kscale.data.sources.named import (
     KERAS_DATASETS,
@@ -29,6 +29,7 @@ from kscale.task.tasks import Task
 from kscale.text import argument_texts
 
 _OTHER_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".json", ".arff")
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
@@ -143,7 +144,7 @@ def _raw_data(source: Any, options: Options) -> RawData:
         return raw_data_of_streams(source, options.memory)
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
         options.refuse_except("arrays", "kind", "vocabulary", "length")
-        return RawData(parts_of_arrays(source))
+        return raw_data_of_arrays(source)
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
         f"tf.data.Dataset, not {type(source).__name__}."
@@ -158,7 +159,9 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
         raise DataError(f"{path} is no table that kscale reads: save it as CSV.")
-    raw = RawData(parts_of_file(path))
+    if path.suffix.lower() in _PACKED:
+        raise DataError(f"{path} must be unpacked first: give what is inside.")
+    raw = raw_data_of_npz(path)
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return raw
 

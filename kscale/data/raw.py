@@ -68,6 +68,11 @@ class RawArray:
             array = np.asarray(values)
         except ValueError as error:
             raise DataError(f"{label} has rows of different length.") from error
+        if not array.ndim:
+            what = type(values).__name__
+            raise DataError(
+                f"{label} must be an array or a list, and is of type {what}."
+            )
         if array.dtype.hasobject:
             array = _without_objects(label, array)
         return cls(label, array, target_kind=target_kind)
@@ -99,7 +104,7 @@ def _without_objects(label: str, array: NDArray[Any]) -> NDArray[Any]:
         row = place * len(array) // len(values)
         raise DataError(
             f"{label} holds texts, but {values[place]!r} in row {row:,} (counted from "
-            "0). Fill in or remove such rows."
+            "0): fill in what is missing, or save a table of both as a CSV file."
         )
     texts = [
         v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values

@@ -55,15 +55,19 @@ def planes(*shape: int):
 @pytest.mark.parametrize(
     ("shape", "expected", "says"),
     [
-        ((1, 8, 8), (8, 8, 1), "The channels of x come first, (1, 8, 8): it is read"),
-        ((3, 8, 12), (8, 12, 3), "images of 8 x 12 (height x width) with 3 channels."),
-        ((13, 16, 16), (16, 16, 13), "with 13 channels."),
+        ((1, 8, 8), (8, 8, 1), "x (1, 8, 8) is read as images of 8 x 8"),
+        (
+            (3, 8, 12),
+            (8, 12, 3),
+            "8 x 12 (height x width) with 3 channels: channels come f",
+        ),
+        ((13, 16, 16), (16, 16, 13), "with 13 channels: channels come first."),
         (
             (3, 8, 3),
             (3, 8, 3),
-            "3 x 8 (height x width) with 3 channels; if its channels",
+            "3 x 8 (height x width) with 3 channels: if channels",
         ),
-        ((1, 32, 6), (1, 32, 6), "if its channels come first, give np.moveaxis"),
+        ((1, 32, 6), (1, 32, 6), "if channels come first, give np.moveaxis"),
         ((8, 8, 3), (8, 8, 3), ""),
         ((8, 1, 1), (8, 1, 1), ""),
         ((7, 7, 20), (7, 7, 20), ""),
@@ -209,11 +213,27 @@ def test_pairs_dicts_and_files_give_the_same_parts(tmp_path) -> None:
         "test_labels": y[28:],
     }
     assert_same_parts(expected, load_dataset(other))
+    np.savez(tmp_path / "more.npz", **arrays, w=y)
+    assert load_dataset(tmp_path / "more.npz").notes == ("Not read: w.",)
     for names in ("X Y", "X y", "features labels", "data target", "images labels"):
         pair = dict(zip(names.split(), (x, y), strict=True))
         np.savez(tmp_path / "b.npz", **pair)
         assert_same_parts(load_dataset((x, y)), load_dataset(tmp_path / "b.npz"))
         assert_same_parts(load_dataset((x, y)), load_dataset(pair))
+
+
+def test_parts_on_another_scale_are_reported() -> None:
+    x = planes(6, 6).astype(float)
+    arrays = {
+        "x": x,
+        "y": Y,
+        "x_dev": x / 255,
+        "y_dev": Y,
+        "x_test": x + 1,
+        "y_test": Y,
+    }
+    (warning,) = load_dataset(arrays).warnings
+    assert warning.startswith("x_dev: numbers are 0 to 0.99")
 
 
 def test_given_parts_are_used_as_they_are() -> None:
@@ -337,5 +357,10 @@ def test_a_tensorflow_dataset_must_end_and_hold_pairs(tf) -> None:
         load_dataset(stream.repeat())
     with pytest.raises(DataError, match="is empty"):
         load_dataset(stream.take(0))
+    with pytest.raises(DataError, match="that are tuples have no names; give dicts"):
+        load_dataset(stream.map(lambda x, y: ((x, x), y)))
+    uneven = stream.map(lambda x, y: (x[: y + 1], y)).batch(4)
+    with pytest.raises(DataError, match="read to its end: Cannot "):
+        load_dataset(uneven)
     with pytest.raises(DataError, match="must be pairs"):
         load_dataset(stream.map(lambda x, y: x))

@@ -93,6 +93,8 @@ def test_a_table_is_known_by_its_lines(tmp_path: Path, name: str, mark: str) -> 
         ("junk", "\0\1,\n\0\2,\n", "no NPZ file"),
         ("empty", "", "no NPZ file"),
         ("a.xlsx", "PK", "save it as CSV"),
+        ("a.csv.zip", "PK", "must be unpacked first"),
+        ("a.tar.gz", "\0", "must be unpacked first"),
         ("a.json", '{"a": 1}', "save it as CSV"),
         ("iris.data", "5.1,3.5,a\n4.9,3.0,b\n" * 9, "5.1, 3.5, a. If these are values"),
         ("b.data", "5.1,q,label\n4.9,q,b\n" * 9, "holds values: 5.1, q, label. Write"),
@@ -171,4 +173,10 @@ def test_a_missing_file_and_a_folder_without_parts_are_reported(tmp_path: Path) 
         load_dataset(tmp_path / "b.csv")
     table(tmp_path / "train.csv"), table(tmp_path / "train.tsv")
     with pytest.raises(DataError, match="one file for the train part, .* train.tsv"):
+        load_dataset(tmp_path)
+
+
+def test_a_folder_of_tables_without_a_training_part_is_reported(tmp_path: Path) -> None:
+    table(tmp_path / "2023.csv"), table(tmp_path / "test.csv")
+    with pytest.raises(DataError, match="holds 2023.csv, test.csv, but no train.csv"):
         load_dataset(tmp_path)

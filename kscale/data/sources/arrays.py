@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import Rows, chunks_of, lazy_rows, npy_header
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.parts import PartName
-from kscale.data.raw import UNNAMED, RawArray, RawPart, RawParts
+from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
 from kscale.errors import DataError, cause_of, missing_path
 
 # Names of inputs and of targets: Keras' first (`keras.datasets`), then those of
@@ -27,7 +27,7 @@ _WORDS = (
 # Of each part, what stands before or after such a word.
 _PARTS: dict[PartName, tuple[str, ...]] = {
     "train": ("train", ""),
-    "validation": ("validation", "val", "valid"),
+    "validation": ("validation", "val", "valid", "dev"),
     "test": ("test",),
 }
 _LARGE = 8  # of numbers that may have been divided to be at most 1
@@ -61,8 +61,8 @@ def _key(known: Mapping[str, str], words: Iterable[str], name: str) -> str | Non
     return next((known[key] for key in spelled if key in known), None)
 
 
-def parts_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawParts:
-    """Parts of arrays in memory.
+def raw_data_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawData:
+    """Arrays in memory.
 
     Args:
         source: A dict with the keys of an NPZ file, `x_train`, `y_train`, ...; or
@@ -77,13 +77,17 @@ def parts_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawParts:
         source = dict(x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     else:
         keys, source = {"train": ("x", "y")}, dict(zip("xy", source, strict=True))
-    return {
-        part: RawPart.of(source[x], source[y], x, y) for part, (x, y) in keys.items()
-    }
+    parts = {p: RawPart.of(source[x], source[y], x, y) for p, (x, y) in keys.items()}
+    return RawData(parts, notes=_not_read(source, keys))
 
 
-def parts_of_file(path: Path) -> RawParts:
-    """Parts of an NPZ file with the arrays `x_train`, `y_train`, ... or `x` and `y`.
+def _not_read(found: Iterable[str], keys: Mapping[PartName, tuple[str, str]]) -> Any:
+    others = sorted({*found}.difference(*keys.values()))
+    return (f"Not read: {', '.join(others)}.",) if others else ()
+
+
+def raw_data_of_npz(path: Path) -> RawData:
+    """Arrays of an NPZ file, `x_train`, `y_train`, ... or `x` and `y`.
 
     Headers and names are read at once, arrays when they are needed, never a pickle.
     """
@@ -96,11 +100,15 @@ def parts_of_file(path: Path) -> RawParts:
         )
     with _refusing_damage(path), zipfile.ZipFile(path) as file:
         names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
-    keys = part_keys((name.removesuffix(_SUFFIX) for name in names), str(path))
-    return {
+    names = [name.removesuffix(_SUFFIX) for name in names]
+    if not names:
+        raise DataError(f"{path} holds no arrays; unpack it, and give its folder.")
+    keys = part_keys(names, str(path))
+    parts = {
         part: RawPart({UNNAMED: _lazy(path, x)}, {UNNAMED: _lazy(path, y)})
         for part, (x, y) in keys.items()
     }
+    return RawData(parts, notes=_not_read(names, keys))
 
 
 def _lazy(path: Path, key: str) -> RawArray:
@@ -133,6 +141,46 @@ def _refusing_damage(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is damaged: {cause_of(error)}.") from error
 
 
+Ends = tuple[float, float]
+"""The least and the largest number."""
+
+
+def range_of(pieces: Iterable[NDArray[Any]]) -> Ends:
+    """The least and the largest number of some arrays."""
+    least, most = zip(*((np.min(x), np.max(x)) for x in pieces), strict=True)
+    return float(min(least)), float(max(most))
+
+
+def scale_note(given: Ends, train: Ends) -> str:
+    """How numbers are on another scale than those of training; empty if they are not.
+
+    Example:
+
+    >>> scale_note((0.0, 1.0), (0.0, 255.0))[:50]
+    'numbers are 0 to 1, and were 0 to 255 in training:'
+    """
+    (least, most), (low, high) = given, train
+    is_small = max(-least, most) <= 1 and high >= _LARGE
+    if not is_small and low <= least + high - low and most <= high + high - low:
+        return ""
+    return (
+        f"numbers are {least:.6g} to {most:.6g}, and were {low:.6g} to {high:.6g} in "
+        "training: bring them to one scale, or answers are guesses."
+    )
+
+
+def scale_warnings(
+    raw: RawData, held: Mapping[PartName, Mapping[str, Rows]]
+) -> Iterator[str]:
+    """A sentence for each array of a given part on another scale than in training."""
+    for part in [part for part in raw.parts if part != "train"]:
+        for name, array in raw.parts[part].inputs.items():
+            if array.dtype.kind == "f" and array.rows.shape[1:]:
+                ends = [range_of(chunks_of(held[p][name])) for p in (part, "train")]
+                if note := scale_note(*ends):
+                    yield f"{array.label}: {note}"
+
+
 @dataclass(frozen=True)
 class ArrayReader(Reader):
     """Arrays of one raw input, by its name and the shape of an example.
@@ -145,12 +193,10 @@ class ArrayReader(Reader):
 
     name: str = "x"
     shape: tuple[int, ...] = ()
-    range: tuple[float, float] | None = None
+    range: Ends | None = None
 
     def fitted(self, train: Mapping[str, Rows]) -> "ArrayReader":
-        pieces = [(np.min(x), np.max(x)) for x in chunks_of(train[self.name])]
-        least, most = zip(*pieces, strict=True)
-        return replace(self, range=(float(min(least)), float(max(most))))
+        return replace(self, range=range_of(chunks_of(train[self.name])))
 
     def readable(self, path: Path) -> Iterator[Example]:
         """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""
@@ -168,24 +214,12 @@ class ArrayReader(Reader):
             raise DataError(
                 f"Examples must have the shape {self.shape}, but {path} has {given}."
             )
-        note = self._note(array[np.isfinite(array)])
-        notes = {self.name: f"{path}: {note}"} if note else {}
+        numbers, notes = array[np.isfinite(array)], {}
+        if numbers.size and self.range:
+            note = scale_note(range_of([numbers]), self.range)
+            notes = {self.name: f"{path}: {note}"} if note else {}
         for row, values in enumerate(array.reshape(len(array), *self.shape)):
             yield Example(f"{path}:{row}", {self.name: values}, notes=notes)
-
-    def _note(self, numbers: NDArray[Any]) -> str:
-        """How numbers are on another scale than those of the training part."""
-        if not self.range or not numbers.size:
-            return ""
-        low, high = self.range
-        least, most = float(numbers.min()), float(numbers.max())
-        is_small = max(-least, most) <= 1 and high >= _LARGE
-        if not is_small and low <= least + high - low and most <= high + high - low:
-            return ""
-        return (
-            f"numbers are {least:.6g} to {most:.6g}, and were {low:.6g} to {high:.6g} "
-            "in training: bring them to one scale, or predictions are guesses."
-        )
 
     def _array(self, path: Path) -> NDArray[Any]:
         loaded: Any = np.load(existing(path), allow_pickle=False)

@@ -12,7 +12,7 @@ from kscale.data.example_rows import StoredRows
 from kscale.data.memory import filled, most_bytes
 from kscale.data.parts import PART_NAMES
 from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
-from kscale.errors import DataError
+from kscale.errors import DataError, sentence_of
 
 _Arrays = dict[str, NDArray[Any]]
 
@@ -103,7 +103,7 @@ def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
     single example with as many features as real targets.
     """
     is_batched: bool | None = None
-    for element in stream.as_numpy_iterator():
+    for element in _elements(stream):
         if not (isinstance(element, tuple) and len(element) == 2):
             raise DataError("The elements of a tf.data.Dataset must be pairs (x, y).")
         x, y = map(_by_name, element)
@@ -115,8 +115,24 @@ def _chunks_of(stream: Any) -> Iterator[tuple[_Arrays, _Arrays]]:
         yield x, y
 
 
+def _elements(stream: Any) -> Iterator[Any]:
+    try:
+        yield from stream.as_numpy_iterator()
+    except Exception as error:  # TensorFlow is not imported here to name its errors
+        if not type(error).__module__.startswith("tensorflow"):
+            raise
+        raise DataError(
+            f"The tf.data.Dataset cannot be read to its end: {sentence_of(error)}."
+        ) from error
+
+
 def _by_name(values: Any) -> _Arrays:
     """Arrays by name; texts of any length are objects."""
+    if isinstance(values, tuple):
+        raise DataError(
+            "Inputs or targets of a tf.data.Dataset that are tuples have no names; "
+            "give dicts of arrays instead."
+        )
     named = values if isinstance(values, Mapping) else {UNNAMED: values}
     return {
         str(name): np.asarray(value, object if isinstance(value, bytes) else None)

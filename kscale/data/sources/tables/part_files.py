@@ -10,6 +10,7 @@ from kscale.data.sources.tables.csv_file import (
     refusing_unreadable,
 )
 from kscale.errors import DataError
+from kscale.text import listed
 
 Files = dict[PartName, Path]
 
@@ -36,6 +37,14 @@ def csv_parts(path: Path) -> Files | None:
     """
     if path.is_dir():
         files = _parts_in(path, "")
+        with refusing_unreadable(path):
+            inside = sorted(path.iterdir())
+        if inside and all(map(is_table, inside)) and "train" not in files:
+            names = listed([file.name for file in inside], 4)
+            raise DataError(
+                f"{path} holds {names}, but no train.csv: give one of the files, or "
+                "call them train.csv, validation.csv and test.csv."
+            )
         return files if "train" in files else None
     is_unknown = path.suffix.lower() != ".npz" and path.is_file()
     if not is_table(path) and not (is_unknown and looks_like_table(path)):

@@ -101,6 +101,8 @@ def raw_data_of_npz(path: Path) -> RawData:
     with _refusing_damage(path), zipfile.ZipFile(path) as file:
         names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
     names = [name.removesuffix(_SUFFIX) for name in names]
+    if not names:
+        raise DataError(f"{path} holds no arrays; unpack it, and give its folder.")
     keys = part_keys(names, str(path))
     parts = {
         part: RawPart({UNNAMED: _lazy(path, x)}, {UNNAMED: _lazy(path, y)})

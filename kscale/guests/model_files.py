@@ -10,7 +10,7 @@ import h5py
 import keras
 
 from kscale.errors import ExportError
-from kscale.guests.sizes.shapes_only import no_trace, shapes_only
+from kscale.guests.sizes.weightless import no_trace, shapes_only
 from kscale.ship.opening import cause_of
 
 _LARGEST_CONFIG = 10**8

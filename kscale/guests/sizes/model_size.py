@@ -1,4 +1,4 @@
-"""Sizes of any Keras model, also of one that some code builds, as `sizing` defines them.
+"""Sizes of any Keras model, and of one that some code builds, as in `sizing`.
 
 A model is walked as a graph, with its nested models; weights need no values. Of a
 layer of an unknown class the parameters count, and the FLOPs are unknown: nothing is

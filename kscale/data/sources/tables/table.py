@@ -92,7 +92,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         groups={
             part: RawArray.of(f"Column {options.split_by!r}", each.groups)
             for part, each in read.items()
-            if options.split_by
+            if each.groups
         },
         warnings=(
             *lacking,

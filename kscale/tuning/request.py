@@ -161,8 +161,9 @@ class SearchRequest:
                 raise SpecError(unknown_name(name, getattr(self, name), known))
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
-        if self.run is not None and Path(self.run).is_file():
-            raise ResultsError(f"A run is a folder, but {self.run} is a file.")
+        is_path = isinstance(self.run, str | Path | None)
+        if not is_path or (self.run and Path(self.run).is_file()):
+            raise ResultsError(f"A run is a folder, but {str(self.run)!r} is none.")
         if not self.budget().is_limited:
             raise BudgetError(
                 "A search needs a limit; give one or more of max_params, max_flops, "

@@ -175,7 +175,8 @@ def scale_warnings(
     """A sentence for each array of a given part on another scale than in training."""
     for part in [part for part in raw.parts if part != "train"]:
         for name, array in raw.parts[part].inputs.items():
-            if array.dtype.kind == "f" and array.rows.shape[1:]:
+            # Single numbers may be columns of a table, of which the reader tells.
+            if array.dtype.kind == "f" and array.shape[1:]:
                 ends = [range_of(chunks_of(held[p][name])) for p in (part, "train")]
                 if note := scale_note(*ends):
                     yield f"{array.label}: {note}"

@@ -1,6 +1,6 @@
 """Inputs of arrays: which kind an array is, and the array as a model takes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,8 @@ _SIDES: dict[InputKind, str] = {
 _MOST_IDS = 2**31 - 1  # the network reads int32
 _COLOURS = 4  # channels of most images, with transparency
 _MOST_UNLIKE = 4  # times as long one side of most images is as the other
+_MOST_COLUMNS = 64  # of a table; longer rows are texts, at whose end few have ids
+_UNLIKE_IDS = 10
 _LEAST_PLANE = 16  # pixels a side of images with more channels
 
 
@@ -127,20 +129,31 @@ def channels_first(shape: tuple[int, ...]) -> bool | None:
     return rows == last >= _LEAST_PLANE
 
 
-def _axes_warnings(label: str, shape: tuple[int, ...]) -> Iterator[str]:
+def _axes_warnings(label: str, shape: tuple[int, ...]) -> list[str]:
     """What was understood of the axes of an image, unless channels are clearly last."""
     is_first = channels_first(shape)
-    if is_first is not False:
-        *sides, channels = (*shape[1:], shape[0]) if is_first else shape
-        read = f"images of {sides[0]} x {sides[1]} (height x width) with "
-        read += counted(channels, "channel")
-        if is_first:
-            yield f"The channels of {label} come first, {shape}: it is read as {read}."
-        else:
-            yield (
-                f"{label} is read as {read}; if its channels come first, give "
-                "np.moveaxis(x, 1, -1)."
-            )
+    if is_first is False:
+        return []
+    rows, columns, channels = (*shape[1:], shape[0]) if is_first else shape
+    what = counted(channels, "channel")
+    end = "if channels come first, give np.moveaxis(x, 1, -1)"
+    return [
+        f"{label} {shape} is read as images of {rows} x {columns} (height x width) "
+        f"with {what}: {'channels come first' if is_first else end}."
+    ]
+
+
+def _id_warnings(array: RawArray) -> list[str]:
+    """A sentence for whole numbers whose columns are too unlike to be ids."""
+    tops = np.max([numbers.max(axis=0) for numbers in chunks_of(array.rows)], axis=0)
+    high = int(tops.max())
+    low = int(tops[tops > 0].min(initial=high))
+    if len(tops) > _MOST_COLUMNS or high < _UNLIKE_IDS * low:
+        return []
+    return [
+        f"{array.label} is read as token ids, but some columns go to {low:,} and "
+        f"others to {high:,}: if they are quantities, say kind=vector (--kind vector)."
+    ]
 
 
 def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
@@ -224,6 +237,8 @@ def with_fits(raw: RawData, options: Options) -> RawData:
             reader = ArrayReader(name, item.shape)
             if item.kind == "image":
                 warnings += _axes_warnings(arrays[0].label, arrays[0].shape[1:])
+            if item.kind == "tokens" and not (options.kind or options.vocabulary):
+                warnings += _id_warnings(arrays[0])
         fits.append(fit)
         for part, array in zip(raw.parts, made, strict=True):
             inputs[part][name] = array
@@ -231,13 +246,8 @@ def with_fits(raw: RawData, options: Options) -> RawData:
         options.refuse_except("arrays without text", "kind", "vocabulary")
     parts = {p: replace(raw.parts[p], inputs=inputs[p]) for p in raw.parts}
     alone = reader if len(fits) == 1 else None
-    return replace(
-        raw,
-        parts=parts,
-        fits=fits,
-        reader=raw.reader or alone,
-        warnings=tuple(warnings),
-    )
+    raw = replace(raw, parts=parts, fits=fits, reader=raw.reader or alone)
+    return replace(raw, warnings=tuple(warnings))
 
 
 def _of_texts(

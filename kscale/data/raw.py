@@ -99,16 +99,12 @@ def _without_objects(label: str, array: NDArray[Any]) -> NDArray[Any]:
     are_texts = [isinstance(value, str | bytes) for value in values]
     if not any(are_texts):
         return array
-    if not all(are_texts) and array.ndim > 1:
-        raise DataError(
-            f"{label} holds texts and numbers: save such a table as a CSV file, and "
-            "give its path."
-        )
     if not all(are_texts):
-        row = are_texts.index(False)
+        place = are_texts.index(False)
+        row = place * len(array) // len(values)
         raise DataError(
-            f"{label} holds texts, but {values[row]!r} in row {row:,} (counted from "
-            "0). Fill in or remove such rows."
+            f"{label} holds texts, but {values[place]!r} in row {row:,} (counted from "
+            "0): fill in what is missing, or save a table of both as a CSV file."
         )
     texts = [
         v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values

@@ -212,12 +212,18 @@ def _budget(report: Report, best: Row) -> Iterator[Note]:
     or were never trained."""
     if not report.budget.is_limited:
         return
-    tried = [row for row in report.networks if row.params > best.params]
-    share, *shares = (report.budget.share_of(used_by(row)) for row in (best, *tried))
-    better = any(report.objective.better(row.score, best.score) for row in tried)
-    if share >= _LEAST_SHARE or better:
+    share = report.budget.share_of(used_by(best))
+    share = report.budget.share_of(used_by(best))
+    tried = [
+        (report.budget.share_of(used_by(row)), row.score)
+        for row in report.rows
+        if not (row.is_reference or row.over_budget)
+    ]
+    better = report.objective.better
+    larger = [score for each, score in tried if each > share]
+    if share >= _LEAST_SHARE or any(better(score, best.score) for score in larger):
         return
-    used, most = f"{100 * share:.2g} % of it ({report.budget})", max([share, *shares])
+    used, most = f"{100 * share:.2g} % of it ({report.budget})", max(tried)[0]
     if most >= _LEAST_SHARE:
         yield Note(
             f"The budget does not bind: the best row uses {used}, and none that uses "
@@ -226,8 +232,8 @@ def _budget(report: Report, best: Row) -> Iterator[Note]:
         )
     else:
         yield Note(
-            f"Much of the budget was not tried: the best row uses {used}, and nothing "
-            f"above {100 * most:.2g} % was trained.",
+            f"Much of the budget was not tried: the best row uses {used}, and no "
+            f"network of more than {100 * most:.2g} % was trained.",
             is_decisive=False,
         )
 

@@ -158,7 +158,7 @@ def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:
     interval = None
     if row.test_score is not None:
         score, examples = row.test_score, tests[0].examples
-        interval = score_interval(objective, score, row.test_stderr, examples)
+        interval = score_interval(objective, score, row.test_stderr or None, examples)
     low, high = interval or (None, None)
     flops = 0 if row.unknown_flops else row.flops
     return replace(

@@ -55,15 +55,19 @@ def planes(*shape: int):
 @pytest.mark.parametrize(
     ("shape", "expected", "says"),
     [
-        ((1, 8, 8), (8, 8, 1), "The channels of x come first, (1, 8, 8): it is read"),
-        ((3, 8, 12), (8, 12, 3), "images of 8 x 12 (height x width) with 3 channels."),
-        ((13, 16, 16), (16, 16, 13), "with 13 channels."),
+        ((1, 8, 8), (8, 8, 1), "x (1, 8, 8) is read as images of 8 x 8"),
+        (
+            (3, 8, 12),
+            (8, 12, 3),
+            "8 x 12 (height x width) with 3 channels: channels come f",
+        ),
+        ((13, 16, 16), (16, 16, 13), "with 13 channels: channels come first."),
         (
             (3, 8, 3),
             (3, 8, 3),
-            "3 x 8 (height x width) with 3 channels; if its channels",
+            "3 x 8 (height x width) with 3 channels: if channels",
         ),
-        ((1, 32, 6), (1, 32, 6), "if its channels come first, give np.moveaxis"),
+        ((1, 32, 6), (1, 32, 6), "if channels come first, give np.moveaxis"),
         ((8, 8, 3), (8, 8, 3), ""),
         ((8, 1, 1), (8, 1, 1), ""),
         ((7, 7, 20), (7, 7, 20), ""),
@@ -77,6 +81,15 @@ def test_channels_are_last_or_moved_there(shape, expected, says: str) -> None:
     if shape != expected:
         same = load_dataset((np.moveaxis(x, 1, -1), Y))
         assert (data.fingerprint, not same.warnings) == (same.fingerprint, True)
+
+
+def test_quantities_that_look_like_ids_are_reported() -> None:
+    people = np.stack([RNG.integers(18, 90, COUNT), RNG.integers(0, 9**5, COUNT)], 1)
+    data = load_dataset((people, Y))
+    assert data.task.inputs[0].kind == "tokens" and len(data.warnings) == 1
+    assert "if they are quantities, say kind=vector (--kind" in data.warnings[0]
+    for source, asked in ((people, {"kind": "tokens"}), (IDS, {})):
+        assert not load_dataset((source, Y), **asked).warnings
 
 
 def test_predictions_read_channels_first_and_last_and_tell_another_scale(

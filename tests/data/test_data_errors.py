@@ -46,7 +46,7 @@ PAIRS = {
     "complex": (X + 1j, Y, "x must hold whole or real numbers, .* complex128"),
     "complex label": (X, Y + 1j, "y must hold numbers or text, .* complex128"),
     "text": (X.astype(str), Y, r"one text an example, but it .* shape \(30, 2\)"),
-    "table": (np.array([[1, "a"]] * 30, object), Y, "save such a table as a CSV file"),
+    "table": (np.array([[1, "a"]] * 30, object), Y, "or save a table of both as a CSV"),
     "missing text": ([*"ab" * 14, "c", None], Y, "x holds texts, but None in row 29 "),
     "rank": (np.zeros((30, 1, 1, 1, 1)), Y, "x must have at most 4 dimensions"),
     "deep labels": (X, np.zeros((30, 2, 2)), r"y must have the shape \(examples,\)"),
@@ -136,8 +136,13 @@ def test_files_that_are_no_whole_npz_are_an_error(load, tmp_path: Path) -> None:
     path.write_bytes(b"x,y\n1,2\n")
     with pytest.raises(DataError, match="a.npz is no NPZ file"):
         load(path)
-    with pytest.raises(DataError, match="has no images .* but .*: 1 .npz. Expected is"):
+    with pytest.raises(
+        DataError, match="has no images .*: 1 .npz. Did you mean .*npz?"
+    ):
         load(tmp_path)
+    np.savez(path)
+    with pytest.raises(DataError, match="a.npz holds no arrays; unpack it"):
+        load(path)
     np.savez(path, a=X, b=Y)
     with pytest.raises(DataError, match="a.npz must have the arrays .* has a, b"):
         load(path)

@@ -112,7 +112,7 @@ def test_a_budget_that_was_not_tried_is_not_said_to_leave_room() -> None:
     params = FAMILIES["cnn"].size(cnn(2, 16), IMAGES).params
     found = notes(searched(0.9), budget={"max_params": 4 * params})
     assert has(found, "Much of the budget was not tried: the best row uses 25 % of it")
-    assert has(found, "nothing above 25 % was trained")
+    assert has(found, "no network of more than 25 % was trained")
     assert not has(found, "bind")
     lucky = [*finalists(cnn(2, 16), 0.9, 0.9), made_result(cnn(4, 16), 0.95)]
     assert not has(notes(lucky, budget={"max_params": 4 * params}), "budget")

@@ -129,6 +129,14 @@ def test_a_test_of_several_seeds_is_their_mean_and_a_repeated_one_the_last() -> 
     assert (best.test_low, best.test_high) == wilson_interval(best.test_score, 360)
 
 
+def test_an_error_of_0_makes_no_interval() -> None:
+    results = [*digits_results(), made_test(cnn(4, 8), 0.0, seed=11, stderr=0.0)]
+    results = [item for item in results if getattr(item, "score", 1) != 0.96]
+    best = make_report(made_run(objective="f1"), results).best
+    assert best is not None and best.test_score == 0
+    assert best.test_low is None
+
+
 def test_a_row_over_the_budget_is_no_answer_and_not_on_the_front() -> None:
     run = made_run(budget={"max_params": 4000})
     report = make_report(run, digits_results())

@@ -1,5 +1,6 @@
 """Small real data and networks that the tests of training share."""
 
+import gc
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -66,3 +67,9 @@ def weights_of(program: EpochProgram) -> np.ndarray:
 def train_in(folder: Path, trainer: Any, job: Job, **more: Any) -> Any:
     """The record of the first member of a job, trained in a folder of checkpoints."""
     return MemberWeights(folder, job, 0).train(trainer, **more)
+
+
+def graphs() -> int:
+    """Graphs of TensorFlow that are in memory."""
+    gc.collect()
+    return sum(issubclass(type(each), tf.Graph) for each in gc.get_objects())

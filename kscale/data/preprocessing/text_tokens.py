@@ -34,8 +34,9 @@ _WITHOUT_SPACES = re.compile(
 _CHUNK_BYTES = 2**16  # of texts held at once, 16 each and what is longer
 
 
-def words_of(text: str) -> list[bytes]:
-    """The words of a text: ASCII letters in lower case, no ASCII punctuation.
+def words_of(text: str, by_characters: bool = False) -> list[bytes]:
+    """The words of a text, or its characters: ASCII letters in lower case, and no ASCII
+    punctuation.
 
     Bytes are compared, as in TensorFlow: other letters stay unchanged, and words end
     at ASCII spaces only.
@@ -45,19 +46,8 @@ def words_of(text: str) -> list[bytes]:
     >>> words_of("It's GOOD, ÄH?")
     [b'its', b'good', b'\\xc3\\x84h']
     """
-    return text.encode().lower().translate(None, _PUNCTUATION).split()
-
-
-def characters_of(text: str) -> list[bytes]:
-    """The characters of a text, spaces too, with the letters that `words_of` has.
-
-    Example:
-
-    >>> [letter.decode() for letter in characters_of("好 OK!")]
-    ['好', ' ', 'o', 'k']
-    """
     plain = text.encode().lower().translate(None, _PUNCTUATION)
-    return [letter.encode() for letter in plain.decode()]
+    return [c.encode() for c in plain.decode()] if by_characters else plain.split()
 
 
 def letters_without_spaces(text: str) -> int:
@@ -107,9 +97,8 @@ class TextTokens(Preprocessing):
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         texts = list(joined([raw[name].tolist() for name in self.names]))
         found = np.zeros((len(texts), self.length), np.int32)
-        split = characters_of if self.by_characters else words_of
         for row, text in zip(found, texts, strict=True):
-            words = split(text)[: self.length]
+            words = words_of(text, self.by_characters)[: self.length]
             row[: len(words)] = [self._ids.get(word, UNKNOWN) for word in words]
         return found
 
@@ -147,11 +136,10 @@ class TextFit(Fit):
             balance += more
             unsplit += more > 0
         by_characters = balance > 0
-        split = characters_of if by_characters else words_of
         counts: Counter[bytes] = Counter()
         lengths: list[int] = []
         for text in self._texts(train):
-            found = split(text)
+            found = words_of(text, by_characters)
             lengths.append(len(found))
             counts.update(found)
         if not counts:

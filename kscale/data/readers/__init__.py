@@ -21,7 +21,7 @@ def reader_from_json(data: Mapping[str, Any]) -> Reader:
 
     Example:
 
-    >>> reader_from_json(ArrayReader("x", (8, 8)).to_json())
-    ArrayReader(name='x', shape=(8, 8))
+    >>> reader_from_json(ArrayReader("x", (8, 8)).to_json()).shape
+    (8, 8)
     """
     return record_from_json(READERS, data, "reader")

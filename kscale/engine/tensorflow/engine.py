@@ -1,10 +1,8 @@
 """The engine of TensorFlow: each program trains one network."""
 
-import gc
 import time
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,10 +12,10 @@ from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import PlacedData
+from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
 from kscale.naming import single_or_named
 from kscale.task.tasks import Task
 
-_COLLECT_EVERY = 8  # programs
 _WARM_PASSES = 5
 _FEWEST_PASSES, _MOST_PASSES = 30, 300
 _MOST_SECONDS = 1.0
@@ -39,9 +37,7 @@ class TensorFlowEngine:
         """As `Engine.program`; one member is all that is possible."""
         assert members == 1, members
         self._programs += 1
-        if self._programs % _COLLECT_EVERY == 0:  # what is kept of earlier networks
-            keras.utils.clear_session(free_memory=False)
-            gc.collect()
+        free_networks(self._programs, network.size.params)
         return EpochProgram(network, placed, recipe, self.strategy)
 
     def devices(self) -> Devices:
@@ -59,17 +55,20 @@ class TensorFlowEngine:
             }
         )
         forward = tf.function(lambda x: model(x, training=False))
-        times: list[float] = []
-        begun = time.perf_counter()
-        while len(times) < _WARM_PASSES + _MOST_PASSES:
+
+        def passed_ms() -> float:
             start = time.perf_counter()
-            if len(times) == _WARM_PASSES:
-                begun = start
-            is_enough = len(times) >= _WARM_PASSES + _FEWEST_PASSES
-            if is_enough and start - begun >= _MOST_SECONDS:
-                break
             tf.nest.map_structure(np.asarray, forward(given))
-            times.append((time.perf_counter() - start) * 1e3)
-        keras.utils.clear_session(free_memory=False)
-        low, median, high = np.quantile(times[_WARM_PASSES:], [0.1, 0.5, 0.9])
+            return (time.perf_counter() - start) * 1e3
+
+        with forgotten_gradients():
+            for _ in range(_WARM_PASSES):
+                passed_ms()
+        times: list[float] = []
+        until = time.perf_counter() + _MOST_SECONDS
+        while len(times) < _FEWEST_PASSES or (
+            len(times) < _MOST_PASSES and time.perf_counter() < until
+        ):
+            times.append(passed_ms())
+        low, median, high = np.quantile(times, [0.1, 0.5, 0.9])
         return Latency(float(median), float(low), float(high))

@@ -22,6 +22,7 @@ from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.engine.tensorflow.compiling import example_losses, make_optimizer
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
+from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
 
@@ -103,7 +104,8 @@ class EpochProgram:
         # A concrete function is traced once, and TensorFlow does not take the tracing
         # of many networks, one after the other, for the retracing of one.
         predict = tf.function(self._trace_predict)
-        self._predict = predict.get_concrete_function(self.data.specs[0])
+        with forgotten_gradients():
+            self._predict = predict.get_concrete_function(self.data.specs[0])
 
     def load(self, path: Path, member: int = 0) -> Progress | None:
         return load_checkpoint(path, self.model, self.optimizer)
@@ -114,8 +116,9 @@ class EpochProgram:
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
         total = 0.0
-        for steps, inputs, targets in self.data.chunks(order):
-            total += float(self._run(steps, inputs, targets)) * len(steps)
+        with forgotten_gradients():
+            for steps, inputs, targets in self.data.chunks(order):
+                total += float(self._run(steps, inputs, targets)) * len(steps)
         return [total / len(order)]
 
     def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:

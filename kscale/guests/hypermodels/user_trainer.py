@@ -15,6 +15,7 @@ from kscale.engine.base import Outputs
 from kscale.engine.engines import make_engine
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
 from kscale.errors import ExportError, ResultsError, TrialError, reason_of
 from kscale.guests.hypermodels.user_fit import (
     Watch,
@@ -56,13 +57,15 @@ class UserTrainer:
         self.strategy = make_strategy(setup.strategy)
         self._scalings = setup.dataset.target_scaling
         self._devices = make_engine(setup.strategy).devices()
+        self._builds = 0
 
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
         size, unknown = self.models.counted(assignment.job.spec)
         training = RunningTraining(self.setup, assignment, size, len(unknown), on_epoch)
-        return training.run(lambda: self._trained(training), self._devices)
+        with forgotten_gradients():
+            return training.run(lambda: self._trained(training), self._devices)
 
     def _trained(self, training: RunningTraining) -> Training:
         """Train, or go on; a training that cannot go on begins again, once."""
@@ -120,6 +123,8 @@ class UserTrainer:
         Values are scaled for a model of which kscale decides all of its training.
         """
         data = self.setup.dataset
+        self._builds += 1
+        free_networks(self._builds, self.models.counted(spec)[0].params)
         model, hp = self.models.build(spec, seed)
         first = {n: rows[:2] for n, rows in data.train.inputs.items()}
         with self.models.importable():
@@ -141,7 +146,8 @@ class UserTrainer:
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         model, outputs = self._loaded(training, weights)
-        return self.setup.test_score(part, self._given(model, outputs, part))
+        with forgotten_gradients():
+            return self.setup.test_score(part, self._given(model, outputs, part))
 
     def ship(self, training: Training, weights: Path, path: Path) -> str:
         model, outputs = self._loaded(training, weights)

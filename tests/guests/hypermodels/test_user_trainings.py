@@ -11,7 +11,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from tuning.made_data import digits, train_in
+from tuning.made_data import digits, graphs, train_in
 from tuning.made_models import custom, sequential
 
 from kscale import load_dataset, tune
@@ -167,6 +167,19 @@ def test_what_goes_on_has_its_weights_and_its_optimizer(tmp_path: Path) -> None:
     assert int(Phases.last.optimizer.iterations) == 9
     for before, after in zip(weights, Phases.last.get_weights(), strict=True):
         np.testing.assert_allclose(after, before, atol=0.01)
+
+
+def swish(hp: Any) -> keras.Model:
+    dense = [keras.layers.Dense(4, "swish"), keras.layers.Dense(10)]
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), *dense])
+
+
+def test_no_graph_of_a_training_stays_in_memory(tmp_path: Path) -> None:
+    plan = plan_of(swish, epochs=1)
+    tf.compat.v1.get_default_graph()  # there is one in every process
+    before = graphs()
+    trained(plan, tmp_path)
+    assert graphs() <= before
 
 
 def test_a_damaged_checkpoint_begins_again(tmp_path: Path) -> None:

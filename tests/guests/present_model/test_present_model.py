@@ -323,16 +323,16 @@ def test_the_report_of_the_folder_pairs_its_answers(run: Run, path: Path) -> Non
     """By what is written alone, as the models answer the same test examples."""
     report = Run(run.folder).report()
     item = compared(report, report.recommended)
-    assert item is not None and item.pair is not None
+    assert item is not None and item.beside.is_paired
     right = []
     for file in (run.folder / "models" / "recommended.keras", path):
         wanted, given = present(file).pairs(digits().test)["label"]
         right.append((given.argmax(axis=1) == wanted).astype(float))
     differences = right[0] - right[1]
-    assert item.pair.gain == pytest.approx(differences.mean())
+    assert item.beside.gain == pytest.approx(differences.mean())
     # 100 groups give it to about 7 %.
     stderr = differences.std() / len(differences) ** 0.5
-    assert item.pair.stderr == pytest.approx(stderr, rel=0.3)
+    assert item.beside.stderr == pytest.approx(stderr, rel=0.3)
     text = " ".join(run.to_text().split())
     assert f"on the same {len(differences)} test examples" in text
 

@@ -1,0 +1,40 @@
+"""What TensorFlow and Python would keep of networks that are trained."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tensorflow.python.framework import ops
+
+_COLLECT_EVERY = 8  # networks
+_LARGE = 10**6  # parameters
+
+
+@contextmanager
+def forgotten_gradients() -> Iterator[None]:
+    """Graphs that are traced inside can be freed when nobody uses them any more.
+
+    TensorFlow registers the gradient of each custom operation in a graph under a name
+    of its own and never forgets it, and the gradient holds the whole graph. One step of
+    an optimizer, which sums gradients over replicas, is enough, and so is one swish. A
+    gradient is needed only while its graph is traced.
+    """
+    registry = getattr(ops.gradient_registry, "_registry", {})
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in registry.keys() - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]
+
+
+def free_networks(number: int, params: int) -> None:
+    """Free earlier networks, which refer to themselves, before another is built.
+
+    Args:
+        number: How many were built.
+        params: Weights of the next; before a large one all are freed.
+    """
+    if number % _COLLECT_EVERY == 0 or params >= _LARGE:
+        gc.collect()

@@ -198,6 +198,8 @@ def test_a_short_round_of_hyperband_is_not_the_best(here: Path) -> None:
 def test_what_is_no_project_is_said(here: Path) -> None:
     with pytest.raises(ResultsError, match=r"Did you mean mine\?"):
         kscale.read_keras_tuner(".", "my_search:build", here / "made")
+    with pytest.raises(ResultsError, match=r"Did you mean mine\?"):
+        kscale.read_keras_tuner("mine/trial_0", "my_search:build")
     change(here, 0, score=0.987)
     with pytest.raises(ResultsError, match="No metric of the project is its objective"):
         kscale.read_keras_tuner("mine", "my_search:build", "made")

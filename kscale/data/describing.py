@@ -152,8 +152,11 @@ def _blocks(described: Described) -> Iterator[str | Padding]:
         yield from _target(target)
     if described.get("families"):
         yield f"Family auto: {', '.join(described['families'])}"
-    yield from (f"Note: {printable(note)}" for note in described["notes"])
-    yield from (f"Warning: {printable(each)}" for each in described["warnings"])
+    for word, key in (("Note", "notes"), ("Warning", "warnings")):
+        sentences = described[key]
+        yield from (f"{word}: {printable(each)}" for each in sentences[:_MOST_ROWS])
+        if more := sentences[_MOST_ROWS:]:
+            yield f"{word}: {counted(len(more), 'further sentence')}; --json has all."
 
 
 def _input(item: Described) -> str:

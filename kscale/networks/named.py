@@ -1,10 +1,12 @@
 """Published networks by their usual names, each with its source.
 
 `named.json` has of each the family, the knobs that differ from the family's defaults,
-the side of its images or the vocabularies of its inputs, and paper and table.
+the side of its images or the vocabularies of its inputs, paper and table, and what the
+network is called elsewhere.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ class Named:
 
 
 def _named(row: dict[str, Any]) -> Named:
+    row.pop("also", None)
     if "side" in row:
         side = row.pop("side")
         return Named(task=Task.of("image", (side, side, 3), classes=1000), **row)
@@ -42,17 +45,32 @@ def _named(row: dict[str, Any]) -> Named:
 
 
 _ROWS = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+_ALSO = {other: name for name, row in _ROWS.items() for other in row.get("also", ())}
 NAMED: dict[str, Named] = {name: _named(row) for name, row in _ROWS.items()}
+_WORDS = {
+    **{"tiny": "ti", "small": "s", "base": "b", "large": "l"},
+    **{"patch": "", "uncased": ""},
+}
 
 
 def find_named(name: str) -> tuple[str, Named]:
-    """The name and the record of a network, by any spelling: `vgg16`, `bert_base`.
+    """The name and the record of a network, by any spelling: `vgg16`, `bert_base`, and
+    those of other libraries: `google/vit-base-patch16-224`, `mobilenet_v2_1.0_224`.
 
     Raises:
         SpecError: No network of that name is known.
     """
-    by_letters = {letters_of(known): known for known in NAMED}
-    if letters_of(name) not in by_letters:
+    known = {_normal(item): item for item in (*NAMED, *_ALSO)}
+    if _normal(name) not in known:
         raise SpecError(unknown_name("network", name, NAMED))
-    known = by_letters[letters_of(name)]
-    return known, NAMED[known]
+    found = known[_normal(name)]
+    found = _ALSO.get(found, found)
+    return found, NAMED[found]
+
+
+def _normal(name: str) -> str:
+    """The letters and digits of a name, without an owner before it, with one word for
+    a size, and without what all networks here are: for 224 pixels, alpha 1, uncased."""
+    alone = re.sub(r"^[\w.-]+/(?=.*[a-z]{2})", "", name.lower())
+    alone = re.sub(r"([-_ ](1\.0|224)|v1)(?![^-_ ])", "", alone)
+    return letters_of(re.sub("|".join(_WORDS), lambda word: _WORDS[word[0]], alone))

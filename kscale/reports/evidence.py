@@ -92,8 +92,7 @@ def contrast(report: Report, row: Row, other: Row) -> Contrast:
     if any(None in score for score in scores):
         part, scores = "validation", [(r.score, r.stderr) for r in (row, other)]
     (mine, error), (its, error_of_it) = ((s or 0.0, e or 0.0) for s, e in scores)
-    number = report.data.get(part)
-    examples = number if isinstance(number, int) and number > 0 else None
+    examples = _examples(report, part)
     groups = len(row.left_out)
     is_paired = part == "test" and 0 < groups == len(other.left_out)
     stderr = math.hypot(error, error_of_it)
@@ -133,6 +132,11 @@ def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
     mean, number = fmean(differences), len(differences)
     spread = math.fsum((item - mean) ** 2 for item in differences)
     return math.sqrt((number - 1) / number * spread)
+
+
+def _examples(report: Report, part: str) -> int | None:
+    number = report.data.get(part)
+    return number if isinstance(number, int) and number > 0 else None
 
 
 def contrasts_of(report: Report) -> list[tuple[str, Contrast]]:
@@ -223,7 +227,9 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
         texts.append(f"follow {whom} no more than {_luck(skill)}")
     name = "nothing was learned" if part == "test" else "nothing is learned so far"
     answers = f"the answers of the best{of or ' network'}"
-    yield name, f"on the {part} part {answers} {' and '.join(texts)}{after}"
+    number = _examples(report, part)
+    shown = f"{number:,} {part} examples show" if number else f"the {part} part shows"
+    yield name, f"as far as {shown}, {answers} {' and '.join(texts)}{after}"
 
 
 def _luck(skill: Skill) -> str:

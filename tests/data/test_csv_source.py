@@ -260,6 +260,14 @@ def test_rows_of_one_group_stay_in_one_part(tmp_path: Path) -> None:
     assert sum(map(len, groups)) == len(set.union(*groups)) == 20
 
 
+def test_a_test_part_may_lack_the_column_of_groups(tmp_path: Path) -> None:
+    rows = [[i % 9, f"p{i // 10}", i % 2] for i in range(200)]
+    write_csv(tmp_path / "train.csv", ["x", "patient", "y"], *rows)
+    write_csv(tmp_path / "test.csv", ["x", "y"], *([i, i % 2] for i in range(9)))
+    data = load_dataset(tmp_path, split_by="patient")
+    assert len(data.test) == 9 and len(data.validation) % 10 == 0
+
+
 def test_sentences_are_text(tmp_path: Path) -> None:
     data = load_dataset(sentences(tmp_path / "a.csv"))
     (item,) = data.task.inputs

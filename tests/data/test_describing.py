@@ -7,6 +7,7 @@ import pytest
 
 from kscale.data.assembling import dataset_of
 from kscale.data.dataset import Dataset
+from kscale.data.describing import dataset_text
 from kscale.data.load_options import Options
 from kscale.data.loading import load_dataset
 from kscale.data.raw import RawArray, RawData, RawPart
@@ -70,3 +71,10 @@ def test_data_on_disk_and_groups_are_reported() -> None:
     text = " ".join(str(data).split())
     assert "in whole groups of column 'person'" in text
     assert "streamed from disk" in text
+
+
+def test_of_many_notes_the_first_are_shown(data: Dataset) -> None:
+    found = {**data.describe(), "notes": [f"Note {i}." for i in range(50)]}
+    lines = dataset_text(found).splitlines()
+    assert "Note: Note 19." in lines and "Note: Note 20." not in lines
+    assert "Note: 30 further sentences; --json has all." in lines

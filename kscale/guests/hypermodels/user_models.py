@@ -20,7 +20,7 @@ from kscale.guests.hypermodels.drawn_hyperparameters import (
     plain,
 )
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
-from kscale.guests.sizes.weightless import count_build
+from kscale.guests.sizes.model_size import count_build
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
 from kscale.runs.folder import write_atomically

@@ -57,8 +57,9 @@ def import_project(
     found = list(read_trials(folder))
     trials = [trial for trial in found if trial.is_ended]
     if not trials:
-        inside = sorted(path.parent.name for path in folder.glob("*/oracle.json"))
-        hint = f" Did you mean {folder / inside[0]}?" if inside else ""
+        around = *sorted(folder.glob("*/oracle.json")), folder.parent / "oracle.json"
+        near = [path.parent for path in around if path.exists()]
+        hint = f" Did you mean {near[0]}?" if near else ""
         files = len([*folder.glob("trial_*/trial.json")])
         has = (
             f"{len(found)} of its {files} trials can be read as KerasTuner "
@@ -120,11 +121,12 @@ class _Models:
             if missing and trial.status == "COMPLETED":
                 asked = f"The hypermodel asks for {missing[0]!r}, which the trial did"
                 yield f"{UNCOUNTED}{asked} not have."
-            elif trial.saved not in (None, size.params):
+            elif trial.saved and not trial.saved[0] <= size.params <= trial.saved[1]:
+                built, saved = f"{size.params:,}", f"{trial.saved[1]:,}"
                 yield (
-                    f"{UNCOUNTED}The hypermodel builds a model of {size.params:,} "
-                    f"params, but the checkpoint of the trial has {trial.saved:,}: the "
-                    "code has changed since the search."
+                    f"{UNCOUNTED}The hypermodel builds a model of {built} params, but "
+                    f"the checkpoint of the trial has {saved}: the code has changed "
+                    "since the search."
                 )
             else:
                 yield size

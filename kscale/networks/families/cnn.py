@@ -4,8 +4,9 @@ Depth counts 3x3 convolutions, width the channels of the first stage. The convol
 are spread over stages. Each stage halves the image of the stage before and doubles its
 channels, up to eight times those of the first (Simonyan & Zisserman 2014, table 1,
 column D). A remainder of the division goes to the last stages: 13 convolutions in 5
-stages are 2-2-3-3-3. `depth=1` builds one convolution, the average over all positions,
-and the output layer.
+stages are 2-2-3-3-3. With `early` the first two stages have so many at most: 16 are
+2-2-4-4-4 with 2 (VGG19, column E). `depth=1` builds one convolution, the average over
+all positions, and the output layer.
 
 With `head_units=0` the last stage is averaged over all positions. Otherwise the last
 stage is pooled and flattened, and two dense layers of so many units follow, as in VGG.
@@ -40,6 +41,12 @@ def _network(
     ),
     norm: str = base.knob("batch", ("none", "batch"), "what is normalized"),
     stages: int = images.STAGES,
+    early: int = base.knob(
+        0,
+        (0, 1, 2),
+        "most convolutions of each of the first two stages; 0 is any",
+        low=0,
+    ),
     head_units: int = base.knob(
         0,
         (0, 64, 256, 1024, 4096),
@@ -50,7 +57,8 @@ def _network(
     augment: str = images.AUGMENT,
 ) -> bp.Blueprint:
     side = min(images.image_shape(task)[:2])
-    depths = stage_depths(depth, stages or images.stages_for(side, _MOST_STAGES))
+    stages = stages or images.stages_for(side, _MOST_STAGES)
+    depths = stage_depths(depth, stages, early)
     layers = images.image_layers(task, augment)
     for stage, convolutions in enumerate(depths):
         if stage:
@@ -68,16 +76,18 @@ def _network(
     return base.with_heads(task, layers)
 
 
-def stage_depths(depth: int, stages: int) -> list[int]:
+def stage_depths(depth: int, stages: int, early: int = 0) -> list[int]:
     """Convolutions of each stage; a remainder goes to the last stages.
 
     Example:
 
-    >>> stage_depths(13, 5), stage_depths(2, 3)
-    ([2, 2, 3, 3, 3], [1, 1])
+    >>> stage_depths(13, 5), stage_depths(2, 3), stage_depths(16, 5, early=2)
+    ([2, 2, 3, 3, 3], [1, 1], [2, 2, 4, 4, 4])
     """
     stages = min(stages, depth)
     each, rest = divmod(depth, stages)
+    if 0 < early < each and stages > 2:
+        return [early, early, *stage_depths(depth - 2 * early, stages - 2)]
     return [each + (stage >= stages - rest) for stage in range(stages)]
 
 

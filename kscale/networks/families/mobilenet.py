@@ -17,7 +17,10 @@ channel. Between both layers are the channels divided by `squeeze`, in multiples
 table 2 of the paper: its numbers of blocks times the depth, its channels times
 `width` / 16 in multiples of 8, twice the width in the first convolution, no expansion
 in the first stage. Depth 1 and width 16 are the published network; widths 8, 12 and 24
-are those of alpha 0.5, 0.75 and 1.5.
+are those of alpha 0.5, 0.75 and 1.5. `layout="efficientnet"` does the same with the
+stages of EfficientNet (Tan & Le 2019, table 1), whose kernels are wider by 2 in three
+stages, and `squeeze` divides the channels that enter a block. `compound` multiplies
+channels and blocks as from EfficientNet-B0 to B7.
 
 Example:
 
@@ -41,12 +44,24 @@ from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
 _MOST_GROWTH = 8
-_PAPER_WIDTH, _PAPER_HEAD = 16, 1280
-# Of each stage channels, blocks and stride (Sandler et al. 2018, table 2).
-_V2 = (
-    *((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2)),
-    *((96, 3, 1), (160, 3, 2), (320, 1, 1)),
-)
+_HEAD = 1280
+# Of each stage channels, blocks, stride, and what the side of the kernels is more.
+_TABLES = {
+    # Sandler et al. 2018, table 2
+    "v2": (
+        *((16, 1, 1, 0), (24, 2, 2, 0), (32, 3, 2, 0), (64, 4, 2, 0)),
+        *((96, 3, 1, 0), (160, 3, 2, 0), (320, 1, 1, 0)),
+    ),
+    # Tan & Le 2019, table 1
+    "efficientnet": (
+        *((16, 1, 1, 0), (24, 2, 2, 0), (40, 2, 2, 2), (80, 3, 2, 0)),
+        *((112, 3, 1, 2), (192, 4, 2, 2), (320, 1, 1, 0)),
+    ),
+}
+# Tenths of the channels and of the blocks of EfficientNet-B0 to B7, as published with
+# the paper (tensorflow/tpu, efficientnet_builder.py).
+_CHANNELS = (10, 10, 11, 12, 14, 16, 18, 20)
+_BLOCKS = (10, 11, 12, 14, 18, 22, 26, 31)
 
 
 def _network(
@@ -68,8 +83,13 @@ def _network(
     ),
     layout: str = base.knob(
         "doubling",
-        ("doubling", "v2"),
-        "channels and blocks of the stages; v2 is MobileNetV2's table",
+        ("doubling", "v2", "efficientnet"),
+        "channels and blocks of the stages: twice the last, or a paper's table",
+    ),
+    compound: int = base.knob(
+        0,
+        tuple(range(8)),
+        "EfficientNet-B0 to B7: more channels and blocks than depth and width say",
     ),
     stages: int = images.STAGES,
     stem_stride: int = base.knob(
@@ -94,38 +114,43 @@ def _network(
 ) -> bp.Blueprint:
     shape = images.image_shape(task)
     halving = stem_stride or (2 if images.is_large(shape) else 1)
-    plan: Sequence[tuple[bp.Count, int, int]]
-    if layout == "v2":
-        plan = [
-            (round_channels(channels * width // _PAPER_WIDTH), depth * blocks, strides)
-            for channels, blocks, strides in _V2
-        ]
-        images.check_stages(stages, len(plan), f"layout={layout}")
-        # The paper's channels before the average, or more for a greater width.
-        most = larger(_PAPER_HEAD, _PAPER_HEAD * width // _PAPER_WIDTH)
-        entry, leave = round_channels(2 * width), round_channels(most)
-    else:
+    # In tenths of the channels of a first stage of 1, and in tenths of blocks.
+    tenths, blocks = width * _CHANNELS[compound], depth * _BLOCKS[compound]
+    plan: Sequence[tuple[bp.Count, int, int, int]]
+    if layout == "doubling":
         number = stages or images.stages_for(min(shape[:2]) // halving, _MOST_STAGES)
         growth = [min(2**stage, _MOST_GROWTH) for stage in range(number)]
-        plan = [(width * n, depth, 2 if i else 1) for i, n in enumerate(growth)]
-        entry, leave = width, 4 * width * growth[-1]
+        plan = [(n * tenths // 10, 1, 2 if i else 1, 0) for i, n in enumerate(growth)]
+        entry, leave = tenths // 10, 4 * (growth[-1] * tenths // 10)
+    else:
+        plan = [
+            (round_channels(channels * tenths // 160), copies, strides, larger_by)
+            for channels, copies, strides, larger_by in _TABLES[layout]
+        ]
+        images.check_stages(stages, len(plan), f"layout={layout}")
+        leave = _HEAD * tenths // 160
+        # MobileNetV2 has the channels before the average of the paper at least.
+        leave = round_channels(larger(_HEAD, leave) if layout == "v2" else leave)
+        entry = round_channels(2 * tenths // 10)
     layers = images.image_layers(task, augment)
     layers += images.convolved(entry, 3, halving, activation, "stem/")
-    for number, (channels, blocks, strides) in enumerate(plan, 1):
+    for number, (channels, copies, strides, larger_by) in enumerate(plan, 1):
         is_first = number == 1
         block = partial(
             inverted_bottleneck,
             wrote=channels,
-            expansion=1 if is_first and layout == "v2" else expansion,
-            kernel=kernel,
+            expansion=1 if is_first and layout != "doubling" else expansion,
+            kernel=kernel + larger_by,
             squeeze=squeeze,
+            squeezes_entry=layout == "efficientnet",
             activation=activation,
             zero_init=zero_init,
         )
         keeps = is_first and layout == "doubling"
         first = block(entry, strides=strides, shortcut=keeps)
         rest = block(channels, shortcut=True)
-        layers += images.stage_blocks(f"stage{number}", first, rest, blocks)
+        times = -(-copies * blocks // 10)
+        layers += images.stage_blocks(f"stage{number}", first, rest, times)
         entry = channels
     layers += images.convolved(head_width or leave, 1, 1, activation, "features/")
     return images.averaged(task, layers, dropout)
@@ -151,6 +176,7 @@ def inverted_bottleneck(
     kernel: int = 3,
     strides: int = 1,
     squeeze: int = 0,
+    squeezes_entry: bool = False,
     activation: str = "relu6",
     zero_init: bool = False,
     shortcut: bool = False,
@@ -170,7 +196,9 @@ def inverted_bottleneck(
         *images.normalized(activation, "depthwise/"),
     ]
     if squeeze:
-        layers += _squeeze(inner, squeeze, activation)
+        fewer = inner // squeeze
+        fewer = larger(1, read // squeeze) if squeezes_entry else round_channels(fewer)
+        layers += _squeeze(inner, fewer, activation)
     start = "zeros" if shortcut and zero_init else "ones"
     layers += [
         images.he_conv2d(wrote, 1, use_bias=False, name="project/conv"),
@@ -181,11 +209,11 @@ def inverted_bottleneck(
     return tuple(layers)
 
 
-def _squeeze(inner: bp.Count, squeeze: int, activation: str) -> list[bp.Layer]:
+def _squeeze(inner: bp.Count, fewer: bp.Count, activation: str) -> list[bp.Layer]:
     return [
         bp.GlobalAveragePool(name="squeeze/pool"),
         bp.Dense(
-            round_channels(inner // squeeze),
+            fewer,
             activation,
             initializer="he_normal",
             name="squeeze/reduce",

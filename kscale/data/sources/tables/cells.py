@@ -15,14 +15,14 @@ BLANKS = frozenset(
 """Cells that hold nothing."""
 
 _MISSING = re.compile(
-    r"[-–—.*]+|#?n[./]?a\.?|#n/a|<na>|nil|none|null|missing|unknown", re.IGNORECASE
+    r"[-–—.*]+|#?n[./]?a\.?|<na>|nil|none|missing|unknown", re.IGNORECASE
 )
 """Further cells that hold nothing, in a column of numbers."""
 
 _MOST = 3.4e38  # in float32
 _LETTERS = r"[^\W\d_]+"
 _MONEY = rf"(?:[A-Z]{{1,2}})?[$€£¥₹]|(?:USD|EUR|GBP|CHF|JPY)(?!{_LETTERS})"
-_UNIT = rf"{_MONEY}|[%‰]|°?{_LETTERS}[²³23]?(?:/\d*{_LETTERS}[²³23]?)?"
+_UNIT = rf"{_MONEY}|[%‰°]|°?{_LETTERS}[²³23]?(?:/\d*{_LETTERS}[²³23]?)?"
 _PARTS = re.compile(
     rf"(?P<minus>[-−+(]?)\s*(?P<before>{_MONEY}|)\s*(?P<sign>[-−]?)"
     r"(?P<number>[.,]?\d(?:[\d.,'’ \u00a0\u2009\u202f]*\d)?[.,]?(?:[eE][+-]?\d+)?)\s*"
@@ -60,17 +60,11 @@ class NumberForm:
 
     @property
     def such(self) -> str:
-        """An example, in brackets, of another form than the plain one."""
+        """An example for a message, if the form is not the plain one."""
         is_before = re.fullmatch(_MONEY, self.unit)
         number = f"{self.unit * bool(is_before)}1{self.decimal}5"
         example = number if is_before else f"{number} {self.unit}".rstrip()
         return "" if self == NumberForm() else f" such as {example}"
-
-    def number(self, cell: str) -> float | None:
-        """The number in a cell, NaN if it is missing, None if there is no number."""
-        if cell in BLANKS or _MISSING.fullmatch(cell):
-            return math.nan
-        return dict(readings(cell)).get(self)
 
     def numbers(self, cells: Sequence[str]) -> NDArray[np.float64]:
         """The numbers in cells, NaN where they are missing.
@@ -80,7 +74,12 @@ class NumberForm:
         """
         numbers = all_numbers(cells) if self == NumberForm() else None
         if numbers is None:
-            known = {cell: self.number(cell) for cell in {*cells}}
+            known = {
+                cell: math.nan
+                if cell in BLANKS or is_missing_word(cell)
+                else dict(readings(cell)).get(self)
+                for cell in {*cells}
+            }
             for place, cell in enumerate(cells):
                 if known[cell] is None:
                     raise NotANumber(place)
@@ -123,7 +122,7 @@ _form = lru_cache(maxsize=1024)(NumberForm)  # one of few for most of many cells
 
 def is_missing_word(cell: str) -> bool:
     """Whether a cell holds nothing in a column of numbers, and a word in others."""
-    return cell not in BLANKS and bool(_MISSING.fullmatch(cell))
+    return bool(_MISSING.fullmatch(cell))
 
 
 def all_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:

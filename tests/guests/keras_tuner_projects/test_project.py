@@ -454,7 +454,9 @@ def test_counts_of_changed_code_are_not_taken_for_those_of_the_search(
         f"checkpoint of the trial has {counts[1]}: the code has changed since the "
         "search."
     )
-    assert "3 of 3 models could not be counted" in run.report().notes[-1].text
+    notes = [note.text for note in run.report().notes]
+    assert notes[0] == "No training of the search has ended with a score and a size."
+    assert "3 of 3 models could not be counted" in notes[-1]
 
 
 def test_trials_without_a_checkpoint_are_told(here: Path) -> None:

@@ -65,7 +65,14 @@ class ColumnCounts:
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Count further cells, which stand in some lines."""
-        self._follow(cells)
+        if self.is_counter:
+            first = self._next or cells[0]
+            is_whole = first.isdecimal() and len(first) < 20
+            wanted = (
+                range(int(first), int(first) + len(cells)) if is_whole else range(0)
+            )
+            self.is_counter = [*cells] == [*map(str, wanted)]
+            self._next = str(wanted.stop)
         # Plain numbers without a point change no counts but these.
         is_settled = len(self.forms) == 1 or "." not in "".join(cells)
         is_plain = NumberForm() in self.forms and is_settled
@@ -105,16 +112,6 @@ class ColumnCounts:
         """The forms of the cells above in which this cell holds a number, too."""
         forms = frozenset(form for form, _ in readings(cell))
         return self.forms & forms if self.forms else forms
-
-    def _follow(self, cells: Sequence[str]) -> None:
-        """Find out whether further cells go on counting."""
-        is_next = self._next in ("", cells[0]) and len(cells[0]) < 20
-        if self.is_counter and cells[0].isdecimal() and is_next:
-            first, end = int(cells[0]), int(cells[0]) + len(cells)
-            self.is_counter = [*cells] == [*map(str, range(first, end))]
-            self._next = str(end)
-        else:
-            self.is_counter = False
 
     @property
     def is_numeric(self) -> bool:
@@ -169,11 +166,12 @@ def _where(cell: str, cells: Sequence[str], lines: Sequence[int]) -> Cell:
 
 
 class ColumnRole(NamedTuple):
-    """The role of a column, with notes and warnings."""
+    """The role of a column, with notes and warnings, and the form of its numbers."""
 
     role: Role
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    form: NumberForm | None = None
 
 
 def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
@@ -196,7 +194,9 @@ def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     if column.is_counter and _INDEX.fullmatch(column.name):
         says = f"{name} is left out: it counts the rows."
         return ColumnRole("left out", warnings=[says])
-    return ColumnRole("number", [*filter(None, [column.reading])])
+    return ColumnRole(
+        "number", [column.reading] * bool(column.reading), [], column.form
+    )
 
 
 def _of_words(column: ColumnCounts) -> ColumnRole:

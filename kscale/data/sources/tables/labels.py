@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
-from kscale.data.readers.table_files import TableColumn, not_a_number
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm, is_number
 from kscale.data.sources.tables.columns import ColumnCounts
 from kscale.data.target_labels import alike_hint
@@ -253,7 +252,11 @@ def _of_column(label: Label, cells: LabelCells, column: ColumnCounts) -> LabelAr
     numbers = None
     if label.kind == "numbers" or (column.is_numeric and label.kind != "classes"):
         form = column.form if column.is_numeric else NumberForm()
-        numbers = _numbers(label, cells, form)
+        try:
+            numbers = form.numbers(below, name, cells.where)
+        except NotANumber:  # in another part
+            if label.kind == "numbers":
+                raise
     if numbers is None or (not label.kind and _are_ids(numbers)):
         return _classes(label, cells, numbers is not None)
     cells.refuse_blank(name, np.isnan(numbers).tolist())
@@ -265,22 +268,6 @@ def _of_column(label: Label, cells: LabelCells, column: ColumnCounts) -> LabelAr
         cells.arrays(name, numbers, "real"),
         [note + other * is_whole, *filter(None, notes)],
     )
-
-
-def _numbers(
-    label: Label, cells: LabelCells, form: NumberForm
-) -> NDArray[np.float64] | None:
-    """The numbers in cells; None where a cell may hold a word, and one does."""
-    below = cells.columns[label.name]
-    try:
-        return form.numbers(below)
-    except NotANumber as error:
-        if label.kind != "numbers":
-            return None
-        row = error.args[0]
-        column = TableColumn(label.name, label.name, "number", form)
-        says = not_a_number(cells.where(row), column, below[row])
-        raise DataError(says) from error
 
 
 def _are_ids(values: NDArray[np.float64]) -> bool:

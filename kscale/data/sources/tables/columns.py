@@ -68,11 +68,10 @@ class ColumnCounts:
         if self.is_counter:
             first = self._next or cells[0]
             is_whole = first.isdecimal() and len(first) < 20
-            wanted = (
-                range(int(first), int(first) + len(cells)) if is_whole else range(0)
-            )
-            self.is_counter = [*cells] == [*map(str, wanted)]
-            self._next = str(wanted.stop)
+            start = int(first) if is_whole else 0
+            wanted = map(str, range(start, start + len(cells)))
+            self.is_counter = is_whole and [*cells] == [*wanted]
+            self._next = str(start + len(cells))
         # Plain numbers without a point change no counts but these.
         is_settled = len(self.forms) == 1 or "." not in "".join(cells)
         is_plain = NumberForm() in self.forms and is_settled
@@ -83,35 +82,33 @@ class ColumnCounts:
         else:
             self._count(cells, lines)
         if len(self.values) < _MOST_VALUES:
-            self.values.update(cell for cell in cells if cell not in BLANKS)
+            self.values |= {*cells} - BLANKS
             self.compared = self.filled
 
     def _count(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        first = dict(zip(reversed(cells), reversed(lines), strict=True))
         for cell, count in Counter(cells).items():
             if cell in BLANKS:
                 self.blanks += count
                 continue
             self.filled += count
             self.words += count * (cell.count(" ") + 1 + letters_without_spaces(cell))
+            where = cell, first[cell]
+            forms = frozenset(form for form, _ in readings(cell))
             if is_missing_word(cell):
                 self.numbers += count
-                self.missing = self.missing or _where(cell, cells, lines)
-            elif forms := self._common_forms(cell):
+                self.missing = self.missing or where
+            elif common := (self.forms or forms) & forms:
                 self.numbers += count
-                self.forms = forms
+                self.forms = common
                 if not self.example and not is_number(cell):
-                    self.example = _where(cell, cells, lines)
+                    self.example = where
                 if not self.comma and "," in cell:
-                    self.comma = _where(cell, cells, lines)
+                    self.comma = where
             else:
                 self.dates += count * bool(_DATE.fullmatch(cell))
                 self.huge += count * is_huge(cell)
-                self.odd = self.odd or _where(cell, cells, lines)
-
-    def _common_forms(self, cell: str) -> frozenset[NumberForm]:
-        """The forms of the cells above in which this cell holds a number, too."""
-        forms = frozenset(form for form, _ in readings(cell))
-        return self.forms & forms if self.forms else forms
+                self.odd = self.odd or where
 
     @property
     def is_numeric(self) -> bool:
@@ -159,10 +156,6 @@ class ColumnCounts:
             found.append("{!r} in line {} is missing".format(*self.missing))
         says = f"{self.title} is read as numbers: {', and '.join(found)}."
         return says if found else ""
-
-
-def _where(cell: str, cells: Sequence[str], lines: Sequence[int]) -> Cell:
-    return cell, lines[cells.index(cell)]
 
 
 class ColumnRole(NamedTuple):

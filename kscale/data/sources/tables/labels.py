@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,8 +68,7 @@ class LabelCells:
         """Raise if rows have no label."""
         for path, rows in self.files.values():
             lines = self.lines[rows]
-            found = zip(is_blank[rows], lines, strict=True)
-            blank = [str(line) for is_it, line in found if is_it]
+            blank = [*map(str, compress(lines, is_blank[rows]))]
             if blank:
                 raise DataError(
                     f"{path} has no {name} in {len(blank):,} of {len(lines):,} rows "
@@ -121,14 +121,12 @@ def chosen_labels(
     if len(usual) == 1:
         return (Label(usual[0], (usual[0],)),)
     what = " and ".join(usual) if usual else "none called " + ", ".join(_USUAL)
+    hint = " If these are values, write a line of names above them."
     raise DataError(
         f"{where} must have one column to predict, but it has {what}. Name one with "
         f"label=... (--label); its columns are: {listed(columns)}."
-        + (
-            " If these are values, write a line of names above them."
-            if any(map(is_number, columns))
-            else ""
-        )
+        + hint
+        * any(map(is_number, columns))
     )
 
 

@@ -14,7 +14,7 @@ from kscale.data.loading import load_dataset
 from kscale.engine.base import STRATEGIES
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
-from kscale.networks.families import find_family
+from kscale.networks.families import find_family, find_knob
 from kscale.search import SEARCHERS
 from kscale.search.pool import ALWAYS_SEARCHED
 from kscale.text import argument_texts
@@ -214,6 +214,8 @@ def single_request(
     dataset = load_dataset(data)
     given = dict(knobs or {})
     rate = given.pop("learning_rate", chosen.learning_rate.default)
+    for name in given:
+        find_knob(chosen, name)
     spec = chosen.spec(**given)
     return SearchRequest(
         dataset,

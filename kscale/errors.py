@@ -62,7 +62,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     lowered = {item.lower(): item for item in names}
-    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    near = get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
     hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
 

@@ -3,11 +3,12 @@
 `kscale.building.models` makes the calls, `kscale.building.code` prints them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.backbones import (
     NETWORKS,
@@ -248,7 +249,19 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Multiply: lambda r, *tensors: _layer("Multiply")([*tensors]),
     Backbone: _backbone,
 }
-"""By record, the call that gives its output, from the record and what it reads.
+"""By record, the call that gives its output, from the record and what it reads."""
 
-What is read goes into the call as it is: a tensor of Keras, or code of one.
-"""
+
+def call_of(record: Layer, reads: Sequence[Any]) -> Call:
+    """What a layer is in Keras; what it reads is a tensor of Keras, or code of one.
+
+    Raises:
+        SpecError: The record's kind is not known.
+    """
+    kind = type(record)
+    if kind not in KERAS_CALLS:
+        raise SpecError(
+            f"Layer {record.name!r} cannot be built: its kind, {kind.__name__}, is not "
+            "in the table of Keras calls."
+        )
+    return KERAS_CALLS[kind](record, *reads)

@@ -17,7 +17,7 @@ import keras
 from keras import layers
 
 from kscale.building.backbone_weights import draw_kernels, make_network
-from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, Setting
+from kscale.building.keras_calls import Call, LayerName, Setting, call_of
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
@@ -168,7 +168,7 @@ class _Build:
 
     def _output(self, record: Layer, path: str, reads: list[Any]) -> Any:
         """What the layer at a path gives; the layer is made when it is first read."""
-        call, name = KERAS_CALLS[type(record)](record, *reads), layer_name(path)
+        call, name = call_of(record, reads), layer_name(path)
         if isinstance(call.function, str):
             return self.make(call, name)
         if path not in self.made:

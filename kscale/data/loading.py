@@ -46,11 +46,12 @@ def load_dataset(
         source: A name of `SOURCES` or of `KERAS_DATASETS`; `tfds:NAME` of TensorFlow
             Datasets; path of an NPZ or CSV file, of a folder with `train.csv` and
             perhaps `validation.csv` and `test.csv`, or of a folder of images, sounds or
-            texts with a sub-folder a class; `(x, y)` or `(x_train, y_train), (x_test,
-            y_test)`; a dict with the keys of an NPZ file (`x_train`, `y_train`,
-            `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of `(x, y)`, which
-            is read once (one that shuffles gives other parts each time), or a dict or
-            tuple of them by part; or a `Dataset`, returned as it is.
+            texts with a sub-folder a class; `(x, y)` of numbers or texts, or `(x_train,
+            y_train), (x_test, y_test)`; a dict with the keys of an NPZ file (`x_train`,
+            `y_train`, `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of
+            `(x, y)`, which is read once (one that shuffles gives other parts each
+            time), or a dict, tuple or list of them by part, see `raw_data_of_streams`;
+            or a `Dataset`, returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
         options: What the data itself does not show, see `Options`.

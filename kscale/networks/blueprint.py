@@ -52,11 +52,22 @@ class Layer:
     inputs: tuple[str, ...] = ()
 
     def cost(self, read: list[Tensor]) -> Cost:
-        """What the layer costs for what it reads: here nothing, and gives it on.
+        """What the layer costs for what it reads.
 
         Raises:
             Misfit: The layer cannot read what it is given.
+            SpecError: The kind of layer does not say what it costs.
         """
+        raise SpecError(
+            f"What layer {self.name!r} costs is not known: its kind, "
+            f"{type(self).__name__}, has no method `cost`."
+        )
+
+
+class Costless(Layer):
+    """A layer that gives something of the shape that it reads, and has no weights."""
+
+    def cost(self, read: list[Tensor]) -> Cost:
         return Cost(read[0])
 
 
@@ -147,7 +158,7 @@ class First(Layer):
 
 
 @dataclass(frozen=True)
-class Activation(Layer):
+class Activation(Costless):
     """`keras.layers.Activation`, by name."""
 
     function: str
@@ -182,7 +193,7 @@ class LayerNorm(Layer):
 
 
 @dataclass(frozen=True)
-class Dropout(Layer):
+class Dropout(Costless):
     """`keras.layers.Dropout`.
 
     Args:
@@ -359,7 +370,7 @@ class Multiply(Layer):
 
 
 @dataclass(frozen=True)
-class Rescale(Layer):
+class Rescale(Costless):
     """`keras.layers.Rescaling` by a factor."""
 
     factor: float

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
-from kscale.networks.families import FAMILIES
+from kscale.networks.families import FAMILIES, find_knob
 from kscale.networks.named import NAMED, Named, find_named
 from kscale.networks.sizing import size_of, size_rows
 from kscale.reports.size_tables import ModelSize
@@ -42,6 +42,8 @@ def count_network(
         name, named = find_network(name)
         family, own = FAMILIES[named.family], dict(named.knobs)
         task, source = task or named.task, f" ({named.source})"
+    for knob in knobs or {}:
+        find_knob(family, knob)
     spec = family.spec(**{**own, **(knobs or {})})
     if source and spec != family.spec(**own):
         source = " changed"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.networks.budget import Budget
-from kscale.networks.families import find_family
+from kscale.networks.families import find_family, find_knob
 from kscale.networks.families.base import Family, Knob, Spec, Value
 from kscale.networks.families.tokens import VOCABULARY
 from kscale.networks.sizing import Size, size_of
@@ -73,7 +73,7 @@ class Space:
         """Raise if no family has the knob; one family raises its error."""
         has = [family for family in self.families if name in family.all_knobs]
         if not has and name != "learning_rate":
-            self.families[0].knob(name)
+            find_knob(self.families[0], name)
 
     def values(self, family: Family, knob: Knob) -> tuple[Value, ...]:
         """What may be tried of a knob of a family: one value unless it is searched."""

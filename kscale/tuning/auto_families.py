@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks.families import find_family
+from kscale.networks.families import find_family, find_knob
 from kscale.networks.families.base import Family
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
@@ -53,7 +53,7 @@ def checked_value(families: Sequence[Family], name: str, value: Any) -> Any:
     refused: SpecError | None = None
     for family in having or families[:1]:
         try:
-            return family.knob(name).check(value)
+            return find_knob(family, name).check(value)
         except SpecError as error:
             refused = refused or error
     assert refused is not None

@@ -14,7 +14,7 @@ from kscale.data.loading import load_dataset
 from kscale.engine.base import STRATEGIES
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
-from kscale.networks.families import find_family
+from kscale.networks.families import find_family, find_knob
 from kscale.search import SEARCHERS
 from kscale.search.pool import ALWAYS_SEARCHED
 from kscale.text import argument_texts
@@ -161,8 +161,9 @@ class SearchRequest:
                 raise SpecError(unknown_name(name, getattr(self, name), known))
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
-        if self.run is not None and Path(self.run).is_file():
-            raise ResultsError(f"A run is a folder, but {self.run} is a file.")
+        is_path = isinstance(self.run, str | Path | None)
+        if not is_path or (self.run and Path(self.run).is_file()):
+            raise ResultsError(f"A run is a folder, but {str(self.run)!r} is none.")
         if not self.budget().is_limited:
             raise BudgetError(
                 "A search needs a limit; give one or more of max_params, max_flops, "
@@ -213,6 +214,8 @@ def single_request(
     dataset = load_dataset(data)
     given = dict(knobs or {})
     rate = given.pop("learning_rate", chosen.learning_rate.default)
+    for name in given:
+        find_knob(chosen, name)
     spec = chosen.spec(**given)
     return SearchRequest(
         dataset,

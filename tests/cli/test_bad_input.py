@@ -43,10 +43,10 @@ REFUSED = [
     ([*LIMIT, "--strategy", "miror"], "Did you mean 'mirrored'"),
     ([*LIMIT, "--set", "dept=3"], "Did you mean 'depth'"),
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
-    ([*LIMIT, "--weights", "none"], "Unknown knob of mlp 'weights'"),
+    ([*LIMIT, "--weights", "none"], "`weights` is a knob of pretrained, not of mlp"),
     ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
     ([], "needs a limit"),
-    ([*LIMIT, "--run", "one.npz"], "A run is a folder, but one.npz is a file"),
+    ([*LIMIT, "--run", "one.npz"], "A run is a folder, but 'one.npz' is none"),
     ([*LIMIT, "--data", "on.npz"], "There is no file on.npz. Did you mean one.npz?"),
     ([*LIMIT, "--data", "diabetes", "--class-weights", "balanced"], "real values only"),
     (

@@ -136,8 +136,13 @@ def test_files_that_are_no_whole_npz_are_an_error(load, tmp_path: Path) -> None:
     path.write_bytes(b"x,y\n1,2\n")
     with pytest.raises(DataError, match="a.npz is no NPZ file"):
         load(path)
-    with pytest.raises(DataError, match="has no images .* but .*: 1 .npz. Expected is"):
+    with pytest.raises(
+        DataError, match="has no images .*: 1 .npz. Did you mean .*npz?"
+    ):
         load(tmp_path)
+    np.savez(path)
+    with pytest.raises(DataError, match="a.npz holds no arrays; unpack it"):
+        load(path)
     np.savez(path, a=X, b=Y)
     with pytest.raises(DataError, match="a.npz must have the arrays .* has a, b"):
         load(path)

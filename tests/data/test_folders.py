@@ -274,13 +274,18 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
 EXPECTED = "Expected is a folder for each class"
 BAD = {
     "nothing": ((), {}, f"has no images .*: it is empty. {EXPECTED}"),
-    "no examples": (("a.csv", "b.csv", "c"), {}, "otherwise: 2 .csv, 1 without one"),
+    "no examples": (("a.doc", "b.doc", "c"), {}, "otherwise: 2 .doc, 1 without one"),
     "no classes": (("a.png", "b.png"), {}, f"has 2 images, but none in a .*{EXPECTED}"),
     "one class": (("a/1.png",), {}, "has only the class 'a'; at least two"),
     "extra level": (
         ("__MACOSX/._1.png", "ok/a/1.png", "ok/b/2.png", ".ipynb_checkpoints/a/1.png"),
         {},
         r"only the class 'ok', but .*ok has the folders a, b. Did you mean .*/ok\?",
+    ),
+    "tables a level below": (
+        ("a/train.csv", "a/test.csv"),
+        {},
+        "files that end otherwise: 2 .csv. Did you mean .*/a",
     ),
     "two extra levels": (
         ("x/ok/train/a/1.png", "x/ok/train/b/2.png", "x/ok/test/a/3.png"),

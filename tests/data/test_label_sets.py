@@ -189,7 +189,7 @@ def test_columns_of_other_numbers_are_no_labels(tmp_path: Path) -> None:
 def test_labels_that_training_lacks_are_refused(tmp_path: Path) -> None:
     csv_file(tmp_path, CELLS).rename(tmp_path / "train.csv")
     csv_file(tmp_path, ["red", "blue|old"] * 5).rename(tmp_path / "test.csv")
-    with pytest.raises(DataError, match="test.csv: tags has the label 'blue', which"):
+    with pytest.raises(DataError, match="test.csv:3: tags has the label 'blue', which"):
         load_dataset(tmp_path, label="tags")
 
 

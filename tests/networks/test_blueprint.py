@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kscale.building.keras_calls import call_of
 from kscale.errors import SpecError
 from kscale.networks.blueprint import (
     Add,
@@ -10,6 +11,7 @@ from kscale.networks.blueprint import (
     Blueprint,
     Dense,
     Dropout,
+    Layer,
     Recurrent,
     Repeat,
     Scope,
@@ -55,6 +57,18 @@ def test_heads_must_divide_the_width() -> None:
 def test_a_recurrent_cell_is_one_of_two() -> None:
     with pytest.raises(SpecError, match="one of lstm, gru, not 'rnn'"):
         Recurrent(8, "rnn", name="r")
+
+
+class Unheard(Layer):
+    """A record of somebody who told neither a cost nor a layer of Keras."""
+
+
+def test_a_layer_that_is_not_known_is_named() -> None:
+    blueprint = Blueprint((X,), (Unheard(name="odd"),), ("odd",))
+    with pytest.raises(SpecError, match="layer 'odd' costs is not known.*Unheard"):
+        size_of(blueprint)
+    with pytest.raises(SpecError, match="'odd' cannot be built: its kind, Unheard"):
+        call_of(blueprint.layers[0], ())
 
 
 def test_copies_have_paths_and_shared_ones_have_one() -> None:

@@ -80,7 +80,7 @@ def test_set_knobs_are_fixed_and_searched_ones_vary() -> None:
     ("searched", "fixed", "text"),
     [
         (("dropot",), (), "Unknown knob of mlp 'dropot'. Did you mean 'dropout'"),
-        ((), (("heads", 2),), "Unknown knob of mlp 'heads'"),
+        ((), (("heads", 2),), "`heads` is a knob of transformer, vit, not of mlp"),
         (("dropout",), (("dropout", 0.1),), "both set and searched"),
     ],
 )

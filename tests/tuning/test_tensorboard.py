@@ -282,7 +282,8 @@ def described(tmp_path: Path, present: Any = None, **asked: Any) -> Run:
     """The run of a search that has not begun."""
     plan = plan_search(**asked)
     about = {} if present is None else {"baseline": present}
-    RecordsWriter(tmp_path / "run", {**plan.description(), **about}).close()
+    with RecordsWriter(tmp_path / "run", {**plan.description(), **about}):
+        pass
     return Run(tmp_path / "run")
 
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from kscale.building.code.layout import INDENT, Code, identifier, literal, statement
-from kscale.building.keras_calls import KERAS_CALLS, Call, LayerName, call
+from kscale.building.keras_calls import Call, LayerName, call, call_of
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
@@ -179,7 +179,7 @@ class _Writer(NamedTuple):
 
     def _call(self, layer: Layer, reads: list[Code]) -> Call:
         name = self.name + layer_name(layer.name)
-        made = _named(KERAS_CALLS[type(layer)](layer, *reads), name)
+        made = _named(call_of(layer, reads), name)
         if self.outside is None or not isinstance(made.function, Call):
             return made
         before, known = self.outside

@@ -116,7 +116,11 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
         except UnidentifiedImageError as error:
             reason = "its format is unknown or it is damaged"
             raise unreadable(path, "an image", reason) from error
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        except Image.DecompressionBombError as error:
+            most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+            reason = f"it has more than {most // 10**6:,} million pixels"
+            raise unreadable(path, "an image", reason) from error
+        except (OSError, SyntaxError) as error:
             raise unreadable(path, "an image", error) from error
         except _BROKEN as error:
             raise unreadable(path, "an image", "it is damaged") from error

@@ -101,6 +101,8 @@ def raw_data_of_npz(path: Path) -> RawData:
     with _refusing_damage(path), zipfile.ZipFile(path) as file:
         names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
     names = [name.removesuffix(_SUFFIX) for name in names]
+    if not names:
+        raise DataError(f"{path} holds no arrays; unpack it, and give its folder.")
     keys = part_keys(names, str(path))
     parts = {
         part: RawPart({UNNAMED: _lazy(path, x)}, {UNNAMED: _lazy(path, y)})
@@ -173,7 +175,8 @@ def scale_warnings(
     """A sentence for each array of a given part on another scale than in training."""
     for part in [part for part in raw.parts if part != "train"]:
         for name, array in raw.parts[part].inputs.items():
-            if array.dtype.kind == "f" and array.rows.shape[1:]:
+            # Single numbers may be columns of a table, of which the reader tells.
+            if array.dtype.kind == "f" and array.shape[1:]:
                 ends = [range_of(chunks_of(held[p][name])) for p in (part, "train")]
                 if note := scale_note(*ends):
                     yield f"{array.label}: {note}"

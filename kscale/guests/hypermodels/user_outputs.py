@@ -177,7 +177,7 @@ def _ends_in_activation(end: Any) -> bool:
 
 def _check_shape(target: Target, shape: tuple[int | None, ...]) -> None:
     """One number for an example is enough for two classes."""
-    least = target.head.fewest_numbers(target.outputs)
+    least = 1 if target.head.is_exclusive and target.outputs == 2 else target.outputs
     if shape[1:] in ((target.outputs,), (least,)) or (least == 1 and len(shape) == 1):
         return
     raise TrialError(

@@ -120,11 +120,12 @@ class _Models:
             if missing and trial.status == "COMPLETED":
                 asked = f"The hypermodel asks for {missing[0]!r}, which the trial did"
                 yield f"{UNCOUNTED}{asked} not have."
-            elif trial.saved not in (None, size.params):
+            elif trial.saved and not trial.saved[0] <= size.params <= trial.saved[1]:
+                built, saved = f"{size.params:,}", f"{trial.saved[1]:,}"
                 yield (
-                    f"{UNCOUNTED}The hypermodel builds a model of {size.params:,} "
-                    f"params, but the checkpoint of the trial has {trial.saved:,}: the "
-                    "code has changed since the search."
+                    f"{UNCOUNTED}The hypermodel builds a model of {built} params, but "
+                    f"the checkpoint of the trial has {saved}: the code has changed "
+                    "since the search."
                 )
             else:
                 yield size

@@ -51,7 +51,7 @@ class Trial(msgspec.Struct):
     `best_step` is the epoch of the score, from 0; `message` the traceback of what
     failed; `number` the place among the trials; `called` what Keras wrote of the shapes
     that the model was called with, None where KerasTuner did not keep them; `saved` the
-    number of weights in the checkpoint, None without one.
+    least and the most weights that the checkpoint has, None without one.
     """
 
     trial_id: str
@@ -63,7 +63,7 @@ class Trial(msgspec.Struct):
     message: str | None = None
     number: int = 0
     called: Any = None
-    saved: int | None = None
+    saved: tuple[int, int] | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -137,9 +137,14 @@ def read_trials(folder: Path) -> Iterator[Trial]:
         yield trial
 
 
-def _saved(checkpoint: h5py.File) -> int:
-    """Number of weights, without states of optimizers and seeds."""
+def _saved(checkpoint: h5py.File) -> tuple[int, int]:
+    """Number of weights, without states of optimizers and seeds.
+
+    Single numbers may be states of metrics: the least number is without these.
+    """
     names: list[str] = []
     checkpoint.visit(names.append)
     items = [checkpoint[name] for name in names if not _STATE.search(name)]
-    return sum(item.size for item in items if isinstance(item, h5py.Dataset))
+    arrays = [item for item in items if isinstance(item, h5py.Dataset)]
+    most = sum(array.size for array in arrays)
+    return most - sum(array.shape == () for array in arrays), most

@@ -12,7 +12,7 @@ from kscale.networks.families import (
     transformer,
     vit,
 )
-from kscale.networks.families.base import Family
+from kscale.networks.families.base import Family, Knob
 
 FAMILIES: dict[str, Family] = {
     "linear": linear.FAMILY,
@@ -36,3 +36,17 @@ def find_family(name: str) -> Family:
     if str(name).lower() not in FAMILIES:
         raise SpecError(unknown_name("family", str(name), FAMILIES))
     return FAMILIES[str(name).lower()]
+
+
+def find_knob(family: Family, name: str) -> Knob:
+    """A knob of a family, the learning rate included.
+
+    Raises:
+        SpecError: The family has no such knob; the text names families that have it, or
+            the nearest knob.
+    """
+    having = [other.name for other in FAMILIES.values() if name in other.all_knobs]
+    if having and name not in family.all_knobs:
+        others = ", ".join(having)
+        raise SpecError(f"`{name}` is a knob of {others}, not of {family.name}.")
+    return family.knob(name)

@@ -239,10 +239,6 @@ class Head:
         """So many outputs, in words: `1 value`, `10 classes`."""
         return counted(outputs, *self.nouns)
 
-    def fewest_numbers(self, outputs: int) -> int:
-        """Numbers that a model must give for an example: of two classes one will do."""
-        return 1 if self.is_exclusive and outputs == 2 else outputs
-
     def label_shape(self, outputs: int) -> tuple[int, ...]:
         """Shape of the label of one example."""
         return () if self.is_exclusive else (outputs,)

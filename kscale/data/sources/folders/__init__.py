@@ -1,8 +1,9 @@
 """Folders of images, sounds and texts: a sub-folder a class, as Keras reads them."""
 
+import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ FOLDER_KINDS: Mapping[str, FolderKind] = {
 }
 """Kinds of files, by the kind of input that networks read of them."""
 
+_OTHERS = (".npz", ".csv", ".csv.gz", ".tsv", ".tsv.gz")  # data of other sources
 _MAJORITY = 0.9  # of the files that are of some kind
 
 
@@ -97,20 +99,7 @@ def _kind_of(found: Walk, asked: str | None) -> FolderKind:
     }
     kind = asked or max(counts, key=counts.__getitem__)
     if not counts[kind]:
-        rows = [FOLDER_KINDS[asked]] if asked else FOLDER_KINDS.values()
-        kinds = [f"{row.word} ({' '.join(row.suffixes)})" for row in rows]
-        ends = Counter(Path(names[-1]).suffix.lower() for names in found.files)
-        has = [
-            f"{count:,} {end or 'without one'}" for end, count in ends.most_common(3)
-        ]
-        held = (
-            f", but files that end otherwise: {', '.join(has)}"
-            if has
-            else ": it is empty"
-        )
-        raise DataError(
-            f"{found.root} has no {', '.join(kinds)}{held}. {expected(found.root)}"
-        )
+        raise DataError(_nothing(found, [asked] if asked else [*FOLDER_KINDS]))
     if not asked and counts[kind] < _MAJORITY * sum(counts.values()):
         words = [
             f"{counted(count, FOLDER_KINDS[other].word[:-1])} (kind={other!r})"
@@ -122,6 +111,21 @@ def _kind_of(found: Walk, asked: str | None) -> FolderKind:
             "are the examples."
         )
     return FOLDER_KINDS[kind]
+
+
+def _nothing(found: Walk, kinds: Sequence[str]) -> str:
+    """The sentence for a folder without files of some kinds."""
+    rows = [FOLDER_KINDS[kind] for kind in kinds]
+    what = ", ".join(f"{row.word} ({' '.join(row.suffixes)})" for row in rows)
+    ends = Counter(Path(names[-1]).suffix.lower() for names in found.files)
+    has = [f"{count:,} {end or 'without one'}" for end, count in ends.most_common(3)]
+    held = (
+        f", but files that end otherwise: {', '.join(has)}" if has else ": it is empty"
+    )
+    others = [names for names in found.files if names[-1].lower().endswith(_OTHERS)]
+    meant = found.root.joinpath(*os.path.commonprefix(others)) if others else found.root
+    todo = expected(found.root) if meant == found.root else f"Did you mean {meant}?"
+    return f"{found.root} has no {what}{held}. {todo}"
 
 
 def _joined(layout: ClassFolders) -> ClassFolders:

@@ -39,43 +39,28 @@ GROUP = re.compile(
 
 @dataclass
 class ColumnCounts:
-    """Counts over the cells of a column.
+    """Counts over the cells of a column, as far as they have been seen.
 
-    Args:
-        name: Name in the file.
-        title: Name in messages.
-        filled, blanks: Cells that are not blank, and that are.
-        numbers: Cells that hold a number, all in one of the `forms`, or no number in a
-            word such as "-", of which `missing` is the first.
-        forms: The forms in which all of these numbers can be read.
-        example: First of them that is no plain number.
-        comma: First of them that has a comma.
-        odd: First other cell.
-        dates, huge: Other cells that hold a date, or a number too large for float32.
-        words: Words of all cells, split at spaces, or letters where there are none.
-        values: Different cells, up to some number.
-        compared: Filled cells above the last that was looked up in `values`.
-        is_counter: Whether each cell is one more than the cell above.
-        decimal: Mark before fractions, where `forms` leave it open; empty if unknown.
+    Numbers are cells that hold one, all in one of the `forms`, or a word for no number.
     """
 
     name: str
-    title: str
+    title: str  # in messages
     filled: int = 0
     blanks: int = 0
     numbers: int = 0
-    missing: Cell | None = None
+    missing: Cell | None = None  # the first word for no number
     forms: frozenset[NumberForm] = frozenset()
-    example: Cell | None = None
-    comma: Cell | None = None
-    odd: Cell | None = None
+    example: Cell | None = None  # the first number that is not written plainly
+    comma: Cell | None = None  # the first number with a comma
+    odd: Cell | None = None  # the first other cell
     dates: int = 0
-    huge: int = 0
+    huge: int = 0  # numbers that float32 cannot hold
     words: int = 0
-    values: set[str] = field(default_factory=set)
-    compared: int = 0
-    is_counter: bool = True
-    decimal: str = ""
+    values: set[str] = field(default_factory=set)  # different cells, up to some number
+    compared: int = 0  # filled cells that `values` were told from
+    is_counter: bool = True  # whether each cell is one more than the cell above
+    decimal: str = ""  # mark before fractions, where `forms` leave it open
     _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:

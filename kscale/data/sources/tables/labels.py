@@ -1,7 +1,7 @@
 """Columns of a table to predict: which they are, and their cells as labels."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,24 +43,47 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelCells:
-    """Cells of the columns to predict, of one file, and the line of each row."""
+    """Cells of the columns to predict, those of all parts one below the other.
 
-    path: str
+    Args:
+        columns: Cells by column.
+        lines: Line of each row in its file.
+        files: By part, its file and its rows, the training part first.
+    """
+
     columns: dict[str, list[str]]
-    lines: list[int]
+    lines: list[int] = field(default_factory=list)
+    files: dict[PartName, tuple[str, slice]] = field(default_factory=dict)
+
+    def train(self, values: list[Any]) -> list[Any]:
+        """Those of the training part."""
+        return values[self.files["train"][1]]
+
+    def where(self, row: int) -> str:
+        """The file of a row, and its line."""
+        path = next(path for path, rows in self.files.values() if row < rows.stop)
+        return f"{path}:{self.lines[row]}"
 
     def refuse_blank(self, name: str, is_blank: Sequence[bool]) -> None:
         """Raise if rows have no label."""
-        rows = zip(is_blank, self.lines, strict=True)
-        blank = [str(line) for is_it, line in rows if is_it]
-        if blank:
-            raise DataError(
-                f"{self.path} has no {name} in {len(blank):,} of {len(self.lines):,} "
-                f"rows (line {listed(blank, _SHOWN)}). Fill in or remove these rows."
-            )
+        for path, rows in self.files.values():
+            lines = self.lines[rows]
+            found = zip(is_blank[rows], lines, strict=True)
+            blank = [str(line) for is_it, line in found if is_it]
+            if blank:
+                raise DataError(
+                    f"{path} has no {name} in {len(blank):,} of {len(lines):,} rows "
+                    f"(line {listed(blank, _SHOWN)}). Fill in or remove these rows."
+                )
 
-
-LabelParts = Mapping[PartName, LabelCells]
+    def arrays(
+        self, name: str, values: Any, kind: str = ""
+    ) -> dict[PartName, RawArray]:
+        """Labels of all rows by part."""
+        return {
+            part: RawArray.of(f"{path}: {name}", values[rows], kind)
+            for part, (path, rows) in self.files.items()
+        }
 
 
 class LabelArrays(NamedTuple):
@@ -127,37 +150,35 @@ def _asked(columns: Sequence[str], name: str) -> Label:
     return Label("labels", tuple(several), kind)
 
 
-def label_arrays(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
+def label_arrays(label: Label, cells: LabelCells, column: ColumnCounts) -> LabelArrays:
     """Labels of each part; the counts of the first column in the training part tell
     numbers."""
+    name = label.name
     if len(label.columns) > 1:
-        note = (
-            f"{label.name} are the columns {listed(label.columns)}: several may be 1."
-        )
-        sets = {part: _true_columns(label, each) for part, each in parts.items()}
-        return _of_sets(label, parts, sets, label.columns, note)
-    cells = parts["train"].columns[label.name]
-    if label.kind != "labels" and (label.kind or not are_label_sets(cells)):
-        return _of_column(label, parts, column)
-    sets = {
-        part: [*map(label_set, each.columns[label.name])]
-        for part, each in parts.items()
-    }
-    names = tuple(sorted(frozenset().union(*sets["train"])))
-    blank = sum(not each for each in sets["train"])
+        note = f"{name} are the columns {listed(label.columns)}: several may be 1."
+        return _of_sets(name, cells, _true_columns(label, cells), label.columns, note)
+    below = cells.columns[name]
+    if label.kind != "labels" and (
+        label.kind or not are_label_sets(cells.train(below))
+    ):
+        return _of_column(label, cells, column)
+    sets = [*map(label_set, below)]
+    train = cells.train(sets)
+    names = tuple(sorted(frozenset().union(*train)))
+    blank = sum(not each for each in train)
     note = (
-        f"{label.name} holds {len(names):,} labels, of which several may be true"
+        f"{name} holds {len(names):,} labels, of which several may be true"
         + (f"; {counted(blank, 'row')} without any." if blank else ".")
-        + ("" if label.kind else f" With {label.name}:classes each cell is a class.")
+        + ("" if label.kind else f" With {name}:classes each cell is a class.")
     )
-    are_single = all(len(each) < 2 for each in sets["train"])
-    if are_single and {name.lower() for name in names} <= _TRUE | _FALSE:
+    are_single = all(len(each) < 2 for each in train)
+    if are_single and {each.lower() for each in names} <= _TRUE | _FALSE:
         raise DataError(
-            f"{parts['train'].path}: {label.name} is one label that is true or not, as "
-            f"two classes are: say label={label.name}:classes, or name all columns of "
-            f"the labels, as {label.name},OTHER:labels."
+            f"{cells.files['train'][0]}: {name} is one label that is true or not, as "
+            f"two classes are: say label={name}:classes, or name all columns of the "
+            f"labels, as {name},OTHER:labels."
         )
-    return _of_sets(label, parts, sets, names, note)
+    return _of_sets(name, cells, sets, names, note)
 
 
 def are_label_sets(cells: Sequence[str]) -> bool:
@@ -193,88 +214,73 @@ def _true_columns(label: Label, cells: LabelCells) -> list[LabelSet]:
                 sets[row].add(name)
             elif cell.lower() not in _FALSE:
                 raise DataError(
-                    f"{cells.path}:{cells.lines[row]} must hold 0 or 1 in {name}, but "
-                    f"it holds {cell!r}."
+                    f"{cells.where(row)} must hold 0 or 1 in {name}, but it holds "
+                    f"{cell!r}."
                 )
     return [frozenset(each) for each in sets]
 
 
 def _of_sets(
-    label: Label,
-    parts: LabelParts,
-    sets: Mapping[PartName, Sequence[LabelSet]],
+    label: str,
+    cells: LabelCells,
+    sets: Sequence[LabelSet],
     names: tuple[str, ...],
     note: str,
 ) -> LabelArrays:
     """A row of 0 and 1 for each example: one number for each name."""
-    path = parts["train"].path
+    path = cells.files["train"][0]
     if len(names) < 2:
         raise DataError(
-            f"{path}: {label.name} must hold at least two labels, but it holds "
-            f"{len(names)}."
+            f"{path}: {label} must hold at least two labels, but it holds {len(names)}."
         )
     places = {name: place for place, name in enumerate(names)}
-    rows = {}
-    for part, each in sets.items():
-        if unknown := frozenset().union(*each) - places.keys():
+    array = np.zeros((len(sets), len(names)), np.int8)
+    for row, labels in enumerate(sets):
+        if unknown := labels - places.keys():
             found = min(unknown)
             raise DataError(
-                f"{parts[part].path}: {label.name} has the label {found!r}, which "
-                f"{path} lacks.{alike_hint(found, names)}"
+                f"{cells.where(row)}: {label} has the label {found!r}, which {path} "
+                f"lacks.{alike_hint(found, names)}"
             )
-        rows[part] = np.zeros((len(each), len(names)), np.int8)
-        for row, labels in zip(rows[part], each, strict=True):
-            row[[places[label] for label in labels]] = 1
-    return LabelArrays(_arrays(label, parts, rows, "labels"), [note], names)
+        array[row, [places[name] for name in labels]] = 1
+    return LabelArrays(cells.arrays(label, array, "labels"), [note], names)
 
 
-def _arrays(
-    label: Label, parts: LabelParts, values: Mapping[PartName, Any], kind: str = ""
-) -> dict[PartName, RawArray]:
-    return {
-        part: RawArray.of(f"{parts[part].path}: {label.name}", each, kind)
-        for part, each in values.items()
-    }
-
-
-def _of_column(label: Label, parts: LabelParts, column: ColumnCounts) -> LabelArrays:
+def _of_column(label: Label, cells: LabelCells, column: ColumnCounts) -> LabelArrays:
     """Numbers to predict, or a class in each cell."""
-    name = label.name
-    for each in parts.values():
-        each.refuse_blank(name, [cell in BLANKS for cell in each.columns[name]])
+    name, below = label.name, cells.columns[label.name]
+    cells.refuse_blank(name, [cell in BLANKS for cell in below])
     numbers = None
     if label.kind == "numbers" or (column.is_numeric and label.kind != "classes"):
         form = column.form if column.is_numeric else NumberForm()
-        numbers = _numbers(label, parts, form)
-    if numbers is None or (not label.kind and _are_ids(numbers["train"])):
-        return _classes(label, parts, numbers is not None)
-    for part, each in parts.items():
-        each.refuse_blank(name, np.isnan(numbers[part]).tolist())
+        numbers = _numbers(label, cells, form)
+    if numbers is None or (not label.kind and _are_ids(numbers)):
+        return _classes(label, cells, numbers is not None)
+    cells.refuse_blank(name, np.isnan(numbers).tolist())
     other = f" With the label {name}:classes each is a class."
-    is_whole = not label.kind and bool((numbers["train"] % 1 == 0).all())
+    is_whole = not label.kind and bool((numbers % 1 == 0).all())
     notes = [column.reading] if column.is_numeric else []
     note = f"{name} holds numbers, which are predicted as such."
-    arrays = _arrays(label, parts, numbers, "real")
-    return LabelArrays(arrays, [note + other * is_whole, *filter(None, notes)])
+    return LabelArrays(
+        cells.arrays(name, numbers, "real"),
+        [note + other * is_whole, *filter(None, notes)],
+    )
 
 
 def _numbers(
-    label: Label, parts: LabelParts, form: NumberForm
-) -> dict[PartName, NDArray[np.float64]] | None:
-    """The numbers of each part; None where a cell may hold a word, and one does."""
-    numbers = {}
-    for part, each in parts.items():
-        cells = each.columns[label.name]
-        try:
-            numbers[part] = form.numbers(cells)
-        except NotANumber as error:
-            if label.kind != "numbers":
-                return None
-            where = f"{each.path}:{each.lines[error.args[0]]}"
-            odd = cells[error.args[0]]
-            column = TableColumn(label.name, label.name, "number", form)
-            raise DataError(not_a_number(where, column, odd)) from error
-    return numbers
+    label: Label, cells: LabelCells, form: NumberForm
+) -> NDArray[np.float64] | None:
+    """The numbers in cells; None where a cell may hold a word, and one does."""
+    below = cells.columns[label.name]
+    try:
+        return form.numbers(below)
+    except NotANumber as error:
+        if label.kind != "numbers":
+            return None
+        row = error.args[0]
+        column = TableColumn(label.name, label.name, "number", form)
+        says = not_a_number(cells.where(row), column, below[row])
+        raise DataError(says) from error
 
 
 def _are_ids(values: NDArray[np.float64]) -> bool:
@@ -290,10 +296,9 @@ def _are_ids(values: NDArray[np.float64]) -> bool:
     return count <= _FEW_CLASSES or (is_run and len(values) >= _LEAST_ROWS * count)
 
 
-def _classes(label: Label, parts: LabelParts, is_numeric: bool) -> LabelArrays:
-    name = label.name
-    cells: dict[PartName, list[Any]] = {p: e.columns[name] for p, e in parts.items()}
-    different = {*cells["train"]}
+def _classes(label: Label, cells: LabelCells, is_numeric: bool) -> LabelArrays:
+    name, below = label.name, cells.columns[label.name]
+    different = {*cells.train(below)}
     other = f" With the label {name}:numbers it is predicted as a number." * is_numeric
     notes = [f"{name} holds {len(different):,} classes.{other}"]
     for mark in "" if label.kind or is_numeric else ";,":
@@ -303,6 +308,6 @@ def _classes(label: Label, parts: LabelParts, is_numeric: bool) -> LabelArrays:
                 f"{name} has cells such as {such!r}: if an example has several labels, "
                 f"write {SEPARATOR} between them."
             )
-    if all(is_number(c) and float(c) % 1 == 0 for each in cells.values() for c in each):
-        cells = {part: [int(float(c)) for c in each] for part, each in cells.items()}
-    return LabelArrays(_arrays(label, parts, cells), notes)
+    are_whole = all(is_number(cell) and float(cell) % 1 == 0 for cell in below)
+    classes = [int(float(cell)) for cell in below] if are_whole else below
+    return LabelArrays(cells.arrays(name, classes), notes)

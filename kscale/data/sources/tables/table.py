@@ -4,7 +4,7 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,26 +73,24 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         for column, name in zip(used, safe_names(used), strict=True)
     )
     fit, reader = _fit_and_reader(columns, options)
-    read = {p: _read(f, columns, asked, options.split_by) for p, f in files.items()}
-    cells = {part: each.labels for part, each in read.items()}
+    cells = LabelCells({column: [] for column in asked})
+    read = {p: _read(f, p, columns, cells, options.split_by) for p, f in files.items()}
     targets = {
         label.name: label_arrays(label, cells, counts[label.columns[0]])
         for label in labels
     }
     return RawData(
         {
-            part: RawPart(
-                each.inputs, {name: t.arrays[part] for name, t in targets.items()}
-            )
-            for part, each in read.items()
+            part: RawPart(inputs, {n: each.arrays[part] for n, each in targets.items()})
+            for part, (inputs, _) in read.items()
         },
         fits=(fit,),
         reader=reader,
         class_names={name: each.names for name, each in targets.items()},
         groups={
-            part: RawArray.of(f"Column {options.split_by!r}", each.groups)
-            for part, each in read.items()
-            if each.groups
+            part: RawArray.of(f"Column {options.split_by!r}", keys)
+            for part, (_, keys) in read.items()
+            if keys
         },
         warnings=(
             *lacking,
@@ -101,7 +99,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
         ),
         notes=(
             *_notes_on_files(files),
-            *_notes_on_targets(labels, targets, cells["train"]),
+            *_notes_on_targets(labels, targets, cells),
             *_notes_on_columns(columns),
             *(each for role in found.values() for each in role.notes),
         ),
@@ -192,21 +190,17 @@ def _plain_name(column: str) -> str:
     return name + "_" * (name in _TAKEN)
 
 
-class _Read(NamedTuple):
-    """What a file holds: inputs by raw name, labels, and a key of each row's group."""
-
-    inputs: dict[str, RawArray]
-    labels: LabelCells
-    groups: list[str]
-
-
 def _read(
-    file: CsvFile, columns: Sequence[TableColumn], asked: list[str], group: str | None
-) -> _Read:
+    file: CsvFile,
+    part: PartName,
+    columns: Sequence[TableColumn],
+    labels: LabelCells,
+    group: str | None,
+) -> tuple[dict[str, RawArray], list[str]]:
+    """Inputs by raw name and a key of each row's group; labels are added to others."""
     check_columns(columns, file)
-    labels = LabelCells(str(file.path), {column: [] for column in asked}, [])
+    start, groups = len(labels.lines), list[str]()
     pieces: dict[str, list[NDArray[Any]]] = {each.name: [] for each in columns}
-    groups: list[str] = []
     for lines, cells in file.chunks():
         for each in columns:
             below = cells[each.column]
@@ -220,11 +214,12 @@ def _read(
             into.extend(map(sys.intern, cells[column]))
         groups.extend(cells.get(group or "", ()))
         labels.lines.extend(lines)
+    labels.files[part] = str(file.path), slice(start, len(labels.lines))
     inputs = {}
     for each in columns:
         whole = np.concatenate(pieces.pop(each.name))
         inputs[each.name] = RawArray(f"{file.path.name}: {each.column}", whole)
-    return _Read(inputs, labels, groups)
+    return inputs, groups
 
 
 def _fit_and_reader(

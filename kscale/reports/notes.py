@@ -60,9 +60,8 @@ def model_notes(report: Report, files: Collection[str]) -> Iterator[Note]:
 def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
     """What the searcher said of how the search went."""
     notes = run.get("notes")
-    yield from map(
-        Note, filter(None, map(str, notes if isinstance(notes, list) else ()))
-    )
+    for text in notes if isinstance(notes, list) else ():
+        yield Note(str(text))
 
 
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:

@@ -13,14 +13,14 @@ from kscale.engine.recipe import Recipe
 from kscale.errors import BudgetError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.run import Run
-from kscale.runs.folder import RecordsWriter, read_records
+from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
 from kscale.text import counted
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
-from kscale.tuning.plan import Plan, family_plan
+from kscale.tuning.plan import Plan, family_plan, in_time
 from kscale.tuning.references import ReferenceSource
 from kscale.tuning.request import (
     OF_ONE_NETWORK,
@@ -161,6 +161,7 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     plan = _with_present(plan)
     request = plan.request
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
+    plan = _shortened(plan, folder, policy, listener)
     plan.candidates.prepare(folder, listener.note, request.trials)
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
@@ -219,6 +220,31 @@ def _suited(plan: Plan, replicas: int) -> Plan:
     if Recipe.for_examples(len(data.train), *sizes) == plan.recipe:
         return plan
     return plan_search(replace(request, data=data), replicas=replicas)
+
+
+def _shortened(
+    plan: Plan, folder: Path, policy: TimePolicy, listener: Listener
+) -> Plan:
+    """The plan with the epochs that the folder has, or that a time limit is enough for;
+    epochs that were asked for stay."""
+    asked, began = plan.request.epochs, None
+    if (folder / RUN_FILE).exists():
+        began = read_run(folder)["identity"].get("epochs")
+    if asked is not None or (began is None and not policy.is_limited):
+        return plan
+    found = in_time(plan, policy.seconds_left(), began)
+    epochs, usual = found.recipe.epochs, plan.recipe.epochs
+    if epochs < usual:
+        why = (
+            "The time limit leaves time for"
+            if began is None
+            else "The search began with"
+        )
+        listener.note(
+            f"{why} {counted(epochs, 'epoch')} of each training in place of {usual}; "
+            "--epochs sets another number."
+        )
+    return found
 
 
 def read_keras_tuner(

@@ -31,6 +31,8 @@ _SIDES: dict[InputKind, str] = {
 _MOST_IDS = 2**31 - 1  # the network reads int32
 _COLOURS = 4  # channels of most images, with transparency
 _MOST_UNLIKE = 4  # times as long one side of most images is as the other
+_MOST_COLUMNS = 64  # of a table; longer rows are texts, at whose end few have ids
+_UNLIKE_IDS = 10
 _LEAST_PLANE = 16  # pixels a side of images with more channels
 
 
@@ -141,6 +143,19 @@ def _axes_warnings(label: str, shape: tuple[int, ...]) -> list[str]:
     ]
 
 
+def _id_warnings(array: RawArray) -> list[str]:
+    """A sentence for whole numbers whose columns are too unlike to be ids."""
+    tops = np.max([numbers.max(axis=0) for numbers in chunks_of(array.rows)], axis=0)
+    high = int(tops.max())
+    low = int(tops[tops > 0].min(initial=high))
+    if len(tops) > _MOST_COLUMNS or high <= _UNLIKE_IDS * low:
+        return []
+    return [
+        f"{array.label} is read as token ids, but some columns go to {low:,} and "
+        f"others to {high:,}: if they are quantities, say kind=vector (--kind vector)."
+    ]
+
+
 def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
     """Shape of one example; a last axis of one is added but for tokens."""
     shape = array.shape[1:]
@@ -222,6 +237,8 @@ def with_fits(raw: RawData, options: Options) -> RawData:
             reader = ArrayReader(name, item.shape)
             if item.kind == "image":
                 warnings += _axes_warnings(arrays[0].label, arrays[0].shape[1:])
+            if item.kind == "tokens" and not (options.kind or options.vocabulary):
+                warnings += _id_warnings(arrays[0])
         fits.append(fit)
         for part, array in zip(raw.parts, made, strict=True):
             inputs[part][name] = array

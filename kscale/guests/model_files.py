@@ -10,8 +10,9 @@ import h5py
 import keras
 
 from kscale.errors import ExportError
-from kscale.guests.sizes.shapes_only import no_trace, shapes_only
+from kscale.guests.sizes.weightless import no_trace, shapes_only
 from kscale.ship.opening import cause_of
+from kscale.text import printable
 
 _LARGEST_CONFIG = 10**8
 _SPECIAL = re.compile(r"__(keras_tensor|tensor|numpy|bytes|ellipsis|slice)__")
@@ -147,20 +148,20 @@ def _other_version(path: Path) -> str:
     """Which Keras wrote a file, where this one is another."""
     try:
         with zipfile.ZipFile(path) as archive:
-            version = json.loads(archive.read("metadata.json"))["keras_version"]
-    except (OSError, KeyError, TypeError, ValueError):
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except Exception:  # a file from a stranger may fail in any way
         return ""
-    is_same = version == keras.__version__
-    return (
-        "" if is_same else f" (saved by Keras {version}; this is {keras.__version__})"
-    )
+    here = keras.__version__
+    text = f" (saved by Keras {printable(version)}; this is {here})"
+    return "" if version == here else text
 
 
 def _is_hdf5_without_model(path: Path) -> bool:
-    if not h5py.is_hdf5(path):
+    try:
+        with h5py.File(path, "r") as file:
+            return "model_config" not in file.attrs
+    except OSError:  # of another form, or damaged
         return False
-    with h5py.File(path, "r") as file:
-        return "model_config" not in file.attrs
 
 
 def _plain(config: Any) -> Any:

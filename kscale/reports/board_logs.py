@@ -45,22 +45,17 @@ class LogWriter:
     differ in nothing but the seed are one group; a failed one is in another, with its
     reason. A score on the test part is a metric of the training it is of.
 
-    The files follow from `run.json` and `results.jsonl` alone. Each is there whole or
-    not at all, and one that is there is left alone: a search that is killed and goes on
-    doubles nothing. Wall times are those of a search without breaks, for results hold
-    how long they took, not when.
-
-    TensorBoard keeps scalars in 32 bits and hyperparameters in 64: so the exact sizes
-    are hyperparameters.
-
-    Args:
-        run: The run; what is missing for its results is written at once.
+    The files follow from `run.json` and `results.jsonl` alone; what is missing of them
+    is written at once. Each is there whole or not at all, and one that is there is left
+    alone: a search that is killed and goes on doubles nothing. Wall times are those of
+    a search without breaks. TensorBoard keeps scalars in 32 bits and hyperparameters in
+    64: so the exact sizes are hyperparameters.
     """
 
     def __init__(self, run: RecordedRun) -> None:
         self.folder = run.folder / LOGS
         self._objective = run.objective
-        self._meanings = {tag: meaning for tag, (_, meaning) in metrics_of(run).items()}
+        self._tags = metrics_of(run).keys()
         self._chance: float | None = None
         self._now = _started(run.description)
         self._tested: dict[Any, str] = {}
@@ -124,7 +119,7 @@ class LogWriter:
             "summary/stderr": result.stderr,
             "summary/latency_ms": result.latency_ms,
             "summary/density": density(objective, *figures),
-            **{tag: v for tag, v in further.items() if tag in self._meanings},
+            **{tag: v for tag, v in further.items() if tag in self._tags},
             "summary/seconds": result.seconds if is_training else None,
             "summary/undertrained": float(result.undertrained) if is_training else None,
         }
@@ -134,12 +129,8 @@ class LogWriter:
         self, tag: str, value: float | None, epoch: int, seconds: float = 0.0
     ) -> Event:
         """A point at an epoch, so many seconds from now."""
-        number = math.nan if value is None else value
-        return Event(
-            step=epoch,
-            wall_time=self._now + seconds,
-            summary=scalar_pb(tag, number, description=self._meanings.get(tag)),
-        )
+        summary = scalar_pb(tag, math.nan if value is None else value)
+        return Event(step=epoch, wall_time=self._now + seconds, summary=summary)
 
     def _path(self, name: str, part: str) -> Path:
         return self.folder / name / f"events.out.tfevents.{part}"

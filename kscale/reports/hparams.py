@@ -26,38 +26,28 @@ _ANY_RATE = (1e-9, 10.0)  # of an optimizer in a user's code
 _STATUS = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE}
 
 
-def metrics_of(run: RecordedRun) -> dict[str, tuple[str, str]]:
-    """By tag, the name and the meaning of each metric, in the order of the columns.
+def metrics_of(run: RecordedRun) -> dict[str, str]:
+    """By tag, the name of each metric, in the order of the columns.
 
     TensorBoard shows five at first, and draws no line among the parallel coordinates
     for a row that lacks one: so those that only some trainings have come last.
     """
     name, is_share = metric_name(run.objective), run.objective.is_share
-    others = [*shown_metrics(run.task, run.objective)]
-    batch, latency = run.budget.latency_batch, run.budget.max_latency_ms
-    above = "points above the majority class for each million params"
-    improving = "1 if the score was still improving when training ended"
-    pass_time = f"median of a forward pass with a batch of {batch}"
-    table = [
-        ("score", name, f"{name} on the validation part"),
-        *[("summary/density", "density", above)] * is_share,
-        ("loss", "training loss", "the loss that was trained on"),
-        ("summary/seconds", "seconds", "time of building, training and scoring"),
-        ("summary/undertrained", "undertrained", improving),
-        ("summary/stderr", "standard error", f"that of the {name} over the examples"),
-        *(
-            (f"metrics/{each}", words, f"{words} on the validation part")
-            for each in others
-            if each != run.objective.name and (words := each.replace("_", " "))
-        ),
-        (
-            "summary/test_score",
-            f"test {name}",
-            f"{name} on the test part, for answers and baselines only",
-        ),
-        *[("summary/latency_ms", "latency ms", pass_time)] * (latency is not None),
+    others = [
+        n for n in shown_metrics(run.task, run.objective) if n != run.objective.name
     ]
-    return {tag: (shown, meaning) for tag, shown, meaning in table}
+    names = {
+        "score": name,
+        "summary/density": "density" if is_share else "",
+        "loss": "training loss",
+        "summary/seconds": "seconds",
+        "summary/undertrained": "undertrained",
+        "summary/stderr": "standard error",
+        **{f"metrics/{each}": each.replace("_", " ") for each in others},
+        "summary/test_score": f"test {name}",
+        "summary/latency_ms": "latency ms" if run.budget.max_latency_ms else "",
+    }
+    return {tag: shown for tag, shown in names.items() if shown}
 
 
 def experiment_summary(run: RecordedRun, started: float) -> Summary:
@@ -85,7 +75,7 @@ def experiment_summary(run: RecordedRun, started: float) -> Summary:
         hparam_infos=infos,
         metric_infos=[
             summary_v2.Metric(tag, display_name=name).as_proto()
-            for tag, (name, _) in metrics_of(run).items()
+            for tag, name in metrics_of(run).items()
         ],
         time_created_secs=started,
     )

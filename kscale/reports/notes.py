@@ -23,8 +23,8 @@ def notes_of(report: Report) -> tuple[Note, ...]:
     """One sentence for each thing that weakens the answer, most important first."""
     best, failures = report.best, map(Note, _failures(report))
     if all(r.stage == "baseline" for row in report.rows for r in row.results):
-        unsearched = Note("No training of the search has finished yet.")
-        return (unsearched, *failures)
+        what = "ended with a score and a size" if report.failures else "finished yet"
+        return (Note(f"No training of the search has {what}."), *failures)
     if best is None:
         return (_without_best(report), *_imbalance(report), *failures)
     return (

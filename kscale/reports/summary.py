@@ -85,7 +85,8 @@ def _summary(
 def _next_commands(report: Report, folder: Path, more: str) -> list[Text]:
     run = shlex.quote(str(folder))
     commands = {f"kscale report {run}": f"classes, measures, legends{more}"}
-    if report.best is not None:
+    recommended = report.recommended
+    if recommended is not None and recommended.test_score is not None:  # has a model
         commands |= {
             f"kscale predict {run} FILE...": "answers of the recommended network",
             f"kscale export {run} -o my.keras": "that network, to use without kscale",

@@ -126,7 +126,7 @@ class FirstJobs:
         """The rest of a round is known; later rounds are about as costly."""
         known = keys_of(history, pending)
         due = next(filter(None, self._due_by_round(history, known)), [])
-        is_over = not due and not pending
+        is_over = self._work and not due and not pending
         left = 0 if is_over else self._left(known) * self.settings.seeds_per_spec
         work = [self._work[job] for job in due] or [*self._work.values(), 0]
         return Outlook(tuple(due), left, left * self.epochs * fmean(work))

@@ -1,6 +1,7 @@
 """Random search inside the budget: the baseline that is hard to beat."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from statistics import fmean
@@ -8,6 +9,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search.climbing import Climb, Reach, Reached
 from kscale.search.contract import (
@@ -42,12 +44,15 @@ class RandomSearcher(FirstJobs):
         self._climbed: list[_Round] = []
         self._places: dict[Job, int] = {}  # in the pool
         self._tops: dict[str, int] = {}  # as in `Climb`
+        self._allowance: Allowance | None = None  # without one nothing is drawn
 
     def propose(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
     ) -> Job | Signal:
         """The next job; `WAIT` where a pending one may decide the next size."""
+        self._allowance = allowance
         proposed = super().propose(history, pending, allowance)
+        self._allowance = None
         is_out = any(job.stage == "search" for job in pending)
         return WAIT if proposed is DONE and is_out else proposed
 
@@ -124,12 +129,15 @@ class RandomSearcher(FirstJobs):
 
         What is recorded under a number stands, however an older version drew it.
         """
+        if self._allowance is None:
+            return False
         times, before = draws.times(self._places.values()), round_.drawn
+        most_work = draws.most_work(self._is_cheap)
         for reach in round_.asked[before : before + self._left(known)]:
             round_.drawn += 1
             index = len(self._work)
             found = draws.recorded(recorded[index]) if index in recorded else None
-            found = found or draws.reach(index, reach, times)
+            found = found or draws.reach(index, reach, times, most_work)
             if found is not None:
                 place, draw = found
                 times[place] += 1
@@ -137,6 +145,13 @@ class RandomSearcher(FirstJobs):
                 self._work[job], self._places[job] = draw.work, place
                 round_.jobs.append(job)
         return round_.drawn > before
+
+    def _is_cheap(self, spec: Spec) -> bool:
+        """Whether a training takes no more than a job's share of the time left."""
+        if self._allowance is None or not self._allowance.is_limited:
+            return True
+        seconds = self._allowance.cost(self._job(0, Draw(spec, None, 0)))
+        return seconds <= self._allowance.share * self._allowance.seconds
 
 
 @dataclass
@@ -196,6 +211,7 @@ class PoolDraws:
         self.seed = seed
         self._drawn: list[Draw] = []
         self._times = self.times(())
+        self._by_work = np.argsort(pool.work, kind="stable")
         families = {family.name: family for family in pool.space.families}
         self._most_times = pool.by_family(
             {n: len(pool.space.learning_rates(f)) for n, f in families.items()}
@@ -249,8 +265,25 @@ class PoolDraws:
                     )
         return None
 
+    def most_work(self, is_cheap: Callable[[Spec], bool]) -> float:
+        """The largest work of a spec that is cheap, as all of less work are."""
+        if is_cheap(self.pool.spec(int(self._by_work[-1]))):
+            return math.inf
+        cheap, dear = -1, len(self._by_work) - 1
+        while dear - cheap > 1:
+            middle = (cheap + dear) // 2
+            if is_cheap(self.pool.spec(int(self._by_work[middle]))):
+                cheap = middle
+            else:
+                dear = middle
+        return float(self.pool.work[self._by_work[max(cheap, 0)]])
+
     def reach(
-        self, index: int, reach: Reach, times: NDArray[np.int64]
+        self,
+        index: int,
+        reach: Reach,
+        times: NDArray[np.int64],
+        most_work: float = math.inf,
     ) -> tuple[int, Draw] | None:
         """A spec of about the sizes asked for, and its position in the pool.
 
@@ -258,11 +291,13 @@ class PoolDraws:
             index: Number of the draw, which decides all that is random.
             reach: The sizes; the nearest ones where all of those are drawn.
             times: How often each spec was drawn.
+            most_work: Most work of a spec, where there is one of so little.
         """
         rng = np.random.default_rng([self.seed, 2, index])
         open_ = self._families[reach.family] & (times < self._most_times)
         if not open_.any():
             return None
+        open_ &= self.pool.work <= max(most_work, self.pool.work[open_].min())
         fresh = np.flatnonzero(open_ & (times == times[open_].min()))
         above = self._octaves[fresh] - reach.octave
         distance = np.maximum(above, 0) if reach.and_below else np.abs(above)

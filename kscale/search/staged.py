@@ -1,11 +1,20 @@
 """From baselines over a search to finalists: the order of a whole run."""
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import accumulate, count
 
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
-from kscale.runs.entries import Entry, best_of, entries_of, front_of, is_answer, is_tied
+from kscale.runs.entries import (
+    Entry,
+    best_of,
+    entries_of,
+    front_of,
+    is_answer,
+    is_tied,
+    recommended_of,
+)
 from kscale.runs.records import Stage, Training
 from kscale.search.contract import (
     DONE,
@@ -28,11 +37,13 @@ class StagedSearcher:
     Finalists are the specs within one standard error of the best, at least two and at
     most `most_finalists`: the best first, then those on the front from the smallest up,
     because one of them will be recommended if the score holds. Each is trained again
-    from `finalist_seeds` new seeds, so that no lucky seed wins. Where none of them
-    keeps up with the next best spec, that spec becomes a finalist too.
+    from `finalist_seeds` new seeds, so that no lucky seed wins. Where their means fall,
+    specs that stand above them, or are tied with them and smaller than what would be
+    recommended, become finalists too, while there are fewer than `most_finalists`.
 
     Under a time limit as many finalists are reserved time for as half of the limit is
-    enough for; where that is fewer than two, all of the time is for the search.
+    enough for; where that is fewer than two, each is given fewer seeds. Where not even
+    two finalists of one seed fit, all of the time is for the search.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -80,7 +91,7 @@ class StagedSearcher:
         for job in self.baselines:
             if not is_known(job, keys):
                 return job
-        finals = self.finals(history)
+        finals = self.finals(history, pending)
         if not self._is_closed(history, pending, allowance):
             likely = self._likely_finals(history, pending, allowance)
             expected = finals if finals[1:] else likely
@@ -90,14 +101,15 @@ class StagedSearcher:
             proposed = self.searcher.propose(history, pending, within)
             if proposed is not DONE:
                 return proposed
-            finals = list(self._affordable(finals, allowance, keys))
+        finals = self.finals(history, pending, allowance)
         if any(job.stage != "finalist" for job in pending):
             return WAIT
         due = [job for job in finals if not is_known(job, keys)]
         if not due and pending:
             return WAIT
-        if not due and (another := self._another_final(history, finals, keys)):
-            due = [another]
+        retrained = {t.spec for t in history if t.stage == "finalist"}
+        if not due and finals and len(retrained) < self.most_finalists:
+            due = self._numbered(self._doubted(history)[:1], history, pending)
         is_affordable = due and allowance.cost(due[0]) <= allowance.seconds
         return due[0] if is_affordable else DONE
 
@@ -105,23 +117,62 @@ class StagedSearcher:
         """Baselines, what the search expects, and the finalists of now."""
         keys = keys_of(history, pending)
         inner = self.searcher.outlook(history, pending)
-        jobs = (*self.baselines, *inner.jobs, *self.finals(history))
+        jobs = (*self.baselines, *inner.jobs, *self.finals(history, pending))
         due = tuple(job for job in jobs if not is_known(job, keys))
         return Outlook(due, inner.trainings, inner.work)
 
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
-        """What the search says."""
-        return self.searcher.notes(history)
+        """What the search says, and which smaller specs were not retrained."""
+        notes = self.searcher.notes(history)
+        answer = recommended_of(self._entries(history), self.objective)
+        doubted = self._doubted(history) if answer else []
+        smaller = [e for e in doubted if answer and e.params < answer.params]
+        if not smaller:
+            return notes
+        named = " and ".join(f"{e.label} ({e.params:,} params)" for e in smaller[:2])
+        which = (
+            named if len(smaller) < 3 else f"{len(smaller)} networks such as {named}"
+        )
+        return (
+            *notes,
+            "Smaller than the recommended network and tied with the best, but not "
+            f"retrained: {which}. With more --finalists or --time they are.",
+        )
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""
         return self.searcher.needed(history, pending)
 
-    def finals(self, history: Sequence[Training]) -> list[Job]:
-        """Jobs of the finalists that the scores of the search give."""
-        if not self.finalist_seeds:
-            return []
-        return [self._final(i, e) for i, e in enumerate(self.finalists(history))]
+    def finals(
+        self,
+        history: Sequence[Training],
+        pending: Sequence[Job] = (),
+        allowance: Allowance | None = None,
+    ) -> list[Job]:
+        """Jobs of the finalists that the scores of the search give time for."""
+        chosen = self.finalists(history) if self.finalist_seeds else []
+        jobs = self._numbered(chosen, history, pending)
+        if allowance is None or not allowance.is_limited:
+            return jobs
+        return list(self._affordable(jobs, allowance, keys_of(history, pending)))
+
+    def _numbered(
+        self,
+        entries: Iterable[Entry],
+        history: Sequence[Training],
+        pending: Sequence[Job],
+    ) -> list[Job]:
+        """Jobs of finalists, each by the number that it had, or else by a free one."""
+        numbers = {t.key: t.job for t in history if t.stage == "finalist"}
+        numbers |= {
+            k: j.index for j in pending if j.stage == "finalist" for k in j.keys
+        }
+        free = (number for number in count() if number not in numbers.values())
+        jobs = []
+        for job in map(self._final, entries):
+            had = [numbers[key] for key in job.keys if key in numbers]
+            jobs.append(replace(job, index=had[0] if had else next(free)))
+        return jobs
 
     def finalists(self, history: Sequence[Training]) -> list[Entry]:
         """Entries to be retrained, the best first."""
@@ -165,43 +216,52 @@ class StagedSearcher:
     def _affordable(
         self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
     ) -> Sequence[Job]:
-        """As many finalists as there is time for; none where that is only one."""
+        """As many finalists as there is time for, of fewer seeds if need be; none where
+        that is only one."""
         seconds = min(allowance.seconds, allowance.most)
-        costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in finals]
-        number = sum(each <= seconds for each in accumulate(costs))
-        return finals[:number] if number > 1 else ()
+        for seeds in range(self.finalist_seeds, 0, -1):
+            jobs = [
+                replace(
+                    j, seeds=j.seeds[:seeds], learning_rates=j.learning_rates[:seeds]
+                )
+                for j in finals
+            ]
+            costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in jobs]
+            number = sum(each <= seconds for each in accumulate(costs))
+            if number > 1:
+                return jobs[:number]
+        return ()
 
-    def _another_final(
-        self, history: Sequence[Training], finals: Sequence[Job], keys: set[str]
-    ) -> Job | None:
-        """A finalist more, where a score of one seed is above all the finalists' means.
+    def _doubted(self, history: Sequence[Training]) -> list[Entry]:
+        """Entries that must be retrained before they can be believed or not.
 
-        Retraining lowers scores that were chosen for being high; the next in line may
-        then stand above them, and must be retrained before it can be believed or not.
+        Retraining lowers scores that were chosen for being high. Scores of one seed may
+        then stand above the best mean: these come first, the best before others. Next
+        are those that are tied with it and smaller than what is recommended, from the
+        smallest up.
         """
-        entries = self._entries(history)
+        entries, objective = self._entries(history), self.objective
         proved = [entry for entry in entries if entry.stage == "finalist"]
-        best = best_of(proved, self.objective)
-        number = len({t.spec for t in history if t.stage == "finalist"})
-        if not finals or best is None or number >= self.most_finalists:
-            return None
+        best, small = best_of(proved, objective), recommended_of(proved, objective)
+        if best is None or small is None:
+            return []
+        keys = keys_of(history)
         others = [entry for entry in entries if entry.stage != "finalist"]
-        others.sort(key=lambda entry: -self.objective.gain(entry.score, best.score))
-        for entry in others:
-            job = self._final(number, entry)
-            if self.objective.better(entry.score, best.score) and not is_known(
-                job, keys
-            ):
-                return job
-        return None
+        others = [entry for entry in others if not is_known(self._final(entry), keys)]
+        others.sort(key=lambda entry: entry.params)
+        tied = [e for e in others if is_tied(e, best, objective)]
+        smaller = [entry for entry in tied if entry.params < small.params]
+        above = [e for e in tied if objective.better(e.score, best.score)]
+        above.sort(key=lambda entry: -objective.gain(entry.score, 0.0))
+        return list(dict.fromkeys([*above, *smaller]))
 
     def _entries(self, history: Sequence[Training]) -> list[Entry]:
         return [e for e in entries_of(history) if is_answer(e, self.budget)]
 
-    def _final(self, index: int, entry: Entry) -> Job:
+    def _final(self, entry: Entry) -> Job:
         sets_rate = self.sets_rates or entry.is_baseline
         rate = entry.learning_rate if sets_rate else None
-        return self._job("finalist", index, entry.spec, rate, self.finalist_seeds)
+        return self._job("finalist", 0, entry.spec, rate, self.finalist_seeds)
 
     def _job(
         self, stage: Stage, index: int, spec: Spec, rate: float | None, count: int

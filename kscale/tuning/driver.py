@@ -191,7 +191,7 @@ class Driver:
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True
-            jobs = self.searcher.finals(self.trainings)
+            jobs = self.searcher.finals(self.trainings, allowance=allowance)
             keys = keys_of(self.trainings)
             seconds = sum(self.costs.cost(j) for j in jobs if not is_known(j, keys))
             self.listener.finalists_planned(jobs, seconds)

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Engine, Latency
@@ -19,6 +21,7 @@ from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.folder import FORMAT
 from kscale.search import SEARCHERS
+from kscale.search.contract import Job
 from kscale.search.draws import Settings
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
@@ -30,11 +33,14 @@ from kscale.tuning.auto_families import (
     notes_on_families,
 )
 from kscale.tuning.candidates import Candidates
+from kscale.tuning.costs import CostModel
 from kscale.tuning.family_candidates import FamilyCandidates, family_timer
 from kscale.tuning.references import Majority, ReferenceSource
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 from kscale.units import format_count
+
+_SHORTEST = 8  # trainings of a short search
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +210,30 @@ class Plan:
             "strategy": self.request.strategy,
             "versions": {name: version(name) for name in packages},
         }
+
+
+def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:
+    """The plan with so few epochs that a short search has time, by typical costs.
+
+    It is of a baseline, five of the smaller networks, and two finalists of one seed.
+
+    Args:
+        plan: A search of families.
+        seconds: Time that is left.
+        epochs: Epochs to take instead: those with which the search began.
+    """
+    candidates, recipe = plan.candidates, plan.recipe
+    if epochs is None and isinstance(candidates, FamilyCandidates):
+        pool, examples = candidates.pool, len(plan.dataset.train)
+        costs = CostModel(examples, recipe.batch_size, plan.size)
+        smaller = pool.spec(int(np.argsort(pool.work)[len(pool) // 4]))
+        job = Job("search", 0, smaller, (1,), (None,), epochs_to=0)
+        # What takes no longer than to build a network need not be shortened.
+        most = max(seconds / _SHORTEST, 2 * costs.cost(job))
+        numbers = range(recipe.epochs, 1, -1)
+        enough = (n for n in numbers if costs.cost(replace(job, epochs_to=n)) <= most)
+        epochs = next(enough, 1)
+    return replace(plan, recipe=replace(recipe, epochs=epochs or recipe.epochs))
 
 
 def family_plan(

@@ -8,6 +8,7 @@ from kscale.search.contract import Allowance, Job
 
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one job
 _MOST_OF_LIMIT = 0.5  # of the whole limit, for all finalists
+_MOST_OF_ANSWER = 8.0  # seconds, for scores on the test part, models and the report
 
 
 class TimePolicy:
@@ -27,7 +28,8 @@ class TimePolicy:
     ) -> None:
         self.limit = math.inf if limit is None else limit
         self._clock = clock
-        self._end = clock() + self.limit - spent
+        answer = min(0.1 * self.limit, _MOST_OF_ANSWER)
+        self._end = clock() + self.limit - spent - answer
 
     @property
     def is_limited(self) -> bool:
@@ -35,7 +37,8 @@ class TimePolicy:
         return self.limit < math.inf
 
     def seconds_left(self) -> float:
-        """Seconds until the limit, below 0 after it; infinity without one."""
+        """Seconds for trainings until the limit: a tenth, but at most 8, are kept for
+        the answer. Below 0 after it; infinity without one."""
         return self._end - self._clock()
 
     def allowance(self, cost: Callable[[Job], float], began: int = 0) -> Allowance:

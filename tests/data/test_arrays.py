@@ -83,6 +83,15 @@ def test_channels_are_last_or_moved_there(shape, expected, says: str) -> None:
         assert (data.fingerprint, not same.warnings) == (same.fingerprint, True)
 
 
+def test_quantities_that_look_like_ids_are_reported() -> None:
+    people = np.stack([RNG.integers(18, 90, COUNT), RNG.integers(0, 9**5, COUNT)], 1)
+    data = load_dataset((people, Y))
+    assert data.task.inputs[0].kind == "tokens" and len(data.warnings) == 1
+    assert "if they are quantities, say kind=vector (--kind" in data.warnings[0]
+    for source, asked in ((people, {"kind": "tokens"}), (IDS, {})):
+        assert not load_dataset((source, Y), **asked).warnings
+
+
 def test_predictions_read_channels_first_and_last_and_tell_another_scale(
     tmp_path,
 ) -> None:

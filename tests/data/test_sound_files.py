@@ -61,16 +61,16 @@ def test_chunks_of_other_programs_are_passed_over(tmp_path: Path) -> None:
 SAMPLES = (b"data", bytes(1600))
 BAD = {
     "empty": (b"", "it is empty"),
-    "text": (b"no sound at all", "it is none"),
-    "mp3": (b"ID3" + bytes(99), "it is none"),
+    "text": (b"no sound at all", "of an unknown form"),
+    "mp3": (b"ID3" + bytes(99), "of an unknown form"),
     "header only": (riff(wav_format()), "it has no samples"),
     "no samples": (riff(wav_format(), (b"data", b"")), "it has no samples"),
-    "cut header": (riff(wav_format(), SAMPLES)[:30], "its header is damaged"),
-    "no format": (riff(SAMPLES), "No fmt chunk before data"),
-    "no channels": (riff(wav_format(channels=0), SAMPLES), "its header is damaged"),
+    "cut header": (riff(wav_format(), SAMPLES)[:30], "it is damaged or of an"),
+    "no format": (riff(SAMPLES), "it is damaged"),
+    "no channels": (riff(wav_format(channels=0), SAMPLES), "it is damaged or of an"),
     "no rate": (riff(wav_format(rate=0), SAMPLES), "its rate is 0"),
     "half a sample": (riff(wav_format(bits=24), (b"data", bytes(10))), "it ends with"),
-    "mu-law": (riff(wav_format(bits=8, tag=7), SAMPLES), "format: MULAW"),
+    "mu-law": (riff(wav_format(bits=8, tag=7), SAMPLES), "its samples are compressed"),
 }
 
 

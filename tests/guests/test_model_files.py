@@ -233,13 +233,14 @@ def test_missing_and_damaged_files_are_one_line_and_exit_1(tmp_path: Path) -> No
     (tmp_path / "text.keras").write_text("no archive")
     (tmp_path / "old.h5").write_text("anything")
     (tmp_path / "empty.keras").write_bytes(b"")
+    (tmp_path / "half.keras").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(9))
     cut = write(
         tmp_path / "cut.keras", keras.saving.serialize_keras_object(small_model())
     )
     cut.write_bytes(cut.read_bytes()[:300])
     with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
         archive.writestr("a.txt", "a")
-    for name in ("text", "empty", "cut", "other", "missing", "old"):
+    for name in ("text", "empty", "half", "cut", "other", "missing", "old"):
         suffix = ".h5" if name == "old" else ".keras"
         assert f"{name}{suffix}" in refused(tmp_path / f"{name}{suffix}")
 

@@ -18,6 +18,7 @@ from made_runs import (
 from kscale.reports.report import Note, Report
 from kscale.reports.rows import make_report
 from kscale.reports.summary import summary_text
+from kscale.runs.records import Evaluation
 
 LONG = "the training part has what nobody looked for in it, which is long to say: " * 4
 
@@ -69,6 +70,12 @@ def test_a_summary_before_any_answer_names_the_report_only() -> None:
     text = summary_text(make_report(made_run(), [majority()]), Path("run"), 100)
     assert "No training of the search has finished yet." in text
     assert "kscale report run" in text and "kscale export" not in text
+
+
+def test_a_search_that_was_stopped_has_no_model_to_export() -> None:
+    trained = [each for each in digits_results() if not isinstance(each, Evaluation)]
+    text = summary_text(make_report(made_run(), trained), Path("run"), 100)
+    assert "recommended: cnn" in text and "kscale export" not in text
 
 
 def test_a_real_search_ends_on_one_screen(tiny_run: Any) -> None:

@@ -1,6 +1,6 @@
 """Sizes are climbed for as long as size helps, and luck neither stops nor drives it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from contracts.searcher import (
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.search.climbing import Climb, Reach, Reached
-from kscale.search.contract import Job
+from kscale.search.contract import Allowance, Job
 from kscale.search.draws import FirstJobs
 from kscale.search.pool import Pool, Space
 from kscale.search.random_search import RandomSearcher
@@ -167,3 +167,19 @@ def test_what_an_older_version_drew_stands() -> None:
     same.history, more.history = list(old.history), list(old.history)
     assert same.run() == []
     assert sorted(job.index for job in more.run()) == [12, 13, 14]
+
+
+def test_where_time_is_short_what_is_drawn_is_cheap() -> None:
+    """A second for each 1,000 parameters: a job may take a quarter of what is left."""
+
+    def left(jobs: Sequence[Job]) -> Allowance:
+        return Allowance(60.0 - sum(map(cost, jobs)), cost)
+
+    def cost(job: Job) -> float:
+        return params(job) / 1000
+
+    searcher = RandomSearcher(made_settings(large_pool(), 20))
+    assert searcher.outlook((), ()).trainings == 20
+    jobs = Simulation(searcher, growing, allowance=left).run()
+    assert 5.0 < max(map(cost, jobs)) <= 15.0
+    assert len(jobs) >= 8 and sum(map(cost, jobs)) <= 60.0

@@ -1,5 +1,6 @@
 """A plan is worked out, or refused, before anything is trained."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from kscale.task.objectives import find_objective
 from kscale.task.tasks import Input, Task
 from kscale.tuning.auto_families import families_for
 from kscale.tuning.family_candidates import FamilyCandidates
-from kscale.tuning.plan import Plan, family_plan
+from kscale.tuning.plan import Plan, family_plan, in_time
 from kscale.tuning.request import SearchRequest
 
 
@@ -183,3 +184,15 @@ def test_arguments_of_a_wrong_type_are_refused(
 ) -> None:
     with pytest.raises(SpecError, match=text):
         plan_search(digits(), max_params=50_000, **asked)
+
+
+def test_a_short_time_is_planned_with_fewer_epochs() -> None:
+    plan = replace(
+        made_plan(larger_images(), family=("cnn",), max_params=500_000),
+        recipe=Recipe(400, 32),
+    )
+    epochs = [in_time(plan, seconds).recipe.epochs for seconds in (60, 200, 9000)]
+    assert 1 < epochs[0] < epochs[1] < epochs[2] == 400
+    assert in_time(plan, 10, epochs=7).recipe == Recipe(7, 32)
+    cheap = replace(made_plan(), recipe=Recipe(40, 32))
+    assert in_time(cheap, 10).recipe.epochs == 40

@@ -42,9 +42,13 @@ class FileReader(Reader):
         yield Example(str(path), {self.name: self.array(existing(path))})
 
 
-def unreadable(path: Path, what: str, error: Exception | str) -> DataError:
-    """The error for a file that should be, say, `a WAV file`."""
-    reason = str(error).strip().rstrip(".").split("\n")[0] or type(error).__name__
+def unreadable(
+    path: Path, what: str, error: Exception, reasons: Mapping[str, str]
+) -> DataError:
+    """The error for a file that should be, say, `a WAV file`; the reasons are sentences
+    by what the text of a library's error has in it."""
+    said = [reason for word, reason in reasons.items() if word in str(error).lower()]
+    reason = said[0] if said else "it is damaged or of an unknown form"
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror
     elif path.is_file() and not path.stat().st_size:

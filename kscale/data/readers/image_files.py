@@ -95,15 +95,21 @@ def image_header(path: Path) -> ImageHeader:
         return ImageHeader(height, width, image.mode in _GREY)
 
 
-# What the decoders of Pillow raise on damaged files, beside errors that say what is
-# wrong: OSError, and for PNG SyntaxError.
-_BROKEN = (ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
+# What the decoders of Pillow raise on damaged files; SyntaxError is for PNG.
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
+    struct.error,
+)
+_REASONS = {
+    "truncated": "it is cut short",
+    "decompression bomb": "it has too many pixels",
+}
 
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[Image.Image]":
     """The image; errors of Pillow become errors that name the file."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     with warnings.catch_warnings():
         # Of damaged EXIF data, which is not needed, and of very large images.
@@ -113,17 +119,8 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
                 yield image
         except DataError:
             raise
-        except UnidentifiedImageError as error:
-            reason = "its format is unknown or it is damaged"
-            raise unreadable(path, "an image", reason) from error
-        except Image.DecompressionBombError as error:
-            most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-            reason = f"it has more than {most // 10**6:,} million pixels"
-            raise unreadable(path, "an image", reason) from error
-        except (OSError, SyntaxError) as error:
-            raise unreadable(path, "an image", error) from error
-        except _BROKEN as error:
-            raise unreadable(path, "an image", "it is damaged") from error
+        except (*_BROKEN, Image.DecompressionBombError) as error:
+            raise unreadable(path, "an image", error, _REASONS) from error
 
 
 def _plain(image: "Image.Image", path: Path, channels: int) -> "Image.Image":

@@ -77,6 +77,16 @@ def sound_header(path: Path) -> SoundHeader:
     return SoundHeader(rate, len(samples))
 
 
+_BROKEN = (OSError, ValueError, EOFError, TypeError, ZeroDivisionError, struct.error)
+_REASONS = {
+    "reshape": "it ends within a sample",
+    "wave file format": "its samples are compressed",
+    "local variable": "it has no samples",  # SciPy found no chunk of them
+    "no samples": "it has no samples",
+    "no rate": "its rate is 0",
+}
+
+
 def _read(path: Path) -> tuple[int, NDArray[Any]]:
     """Rate and samples, which are mapped where they can be."""
     from scipy.io import wavfile
@@ -89,19 +99,10 @@ def _read(path: Path) -> tuple[int, NDArray[Any]]:
                 rate, samples = wavfile.read(path, mmap=True)
             except ValueError:  # 24 bits cannot be mapped; damaged files fail again
                 rate, samples = wavfile.read(path)
-        except UnboundLocalError as error:  # SciPy found no chunk of samples
-            raise unreadable(path, "a WAV file", "it has no samples") from error
-        except (struct.error, ZeroDivisionError) as error:
-            raise unreadable(path, "a WAV file", "its header is damaged") from error
-        except (OSError, ValueError, EOFError, TypeError) as error:
-            said = {"reshape": "it ends within a sample", "understood": "it is none"}
-            known = [reason for word, reason in said.items() if word in str(error)]
-            raise unreadable(
-                path, "a WAV file", known[0] if known else error
-            ) from error
-    if not len(samples) or rate < 1:
-        reason = "its rate is 0" if len(samples) else "it has no samples"
-        raise unreadable(path, "a WAV file", reason)
+            if not len(samples) or rate < 1:
+                raise ValueError("no rate" if len(samples) else "no samples")
+        except (*_BROKEN, UnboundLocalError) as error:
+            raise unreadable(path, "a WAV file", error, _REASONS) from error
     return rate, samples
 
 

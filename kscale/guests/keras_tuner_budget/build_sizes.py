@@ -9,7 +9,7 @@ import keras_tuner
 
 from kscale.errors import SpecError
 from kscale.guests.family_hypermodel import FamilyHyperModel
-from kscale.guests.sizes.weightless import count_build
+from kscale.guests.sizes.model_size import count_build
 from kscale.networks.budget import Budget
 from kscale.networks.sizing import Size
 from kscale.task.tasks import Task

@@ -57,14 +57,14 @@ class Walk:
             runs.
     """
 
-    def __init__(self, model: keras.Model, shapes: list[Shape]) -> None:
+    def __init__(self, model: keras.Model, shapes: list[Shape] | None) -> None:
         self.rows: dict[int, SizeRow] = {}
         self.held = 0
         self._steps: list[int] = []  # bytes needed only while each runs
         self._values: list[_Value] = []
         self._weights: set[int] = set()
         graph = graph_of(model)
-        if graph is None:
+        if graph is None or shapes is None:
             self._row(model, model.name, (), None)
             return
         pairs = zip(shapes, graph.inputs, strict=True)

@@ -1,4 +1,4 @@
-"""Sizes of any Keras model: the table of its layers, by the definitions of `sizing`.
+"""Sizes of any Keras model, and of one that some code builds, as in `sizing`.
 
 A model is walked as a graph, with its nested models; weights need no values. Of a
 layer of an unknown class the parameters count, and the FLOPs are unknown: nothing is
@@ -6,21 +6,25 @@ guessed, and the total names the layer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from math import prod
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from kscale.errors import SpecError
+from kscale.errors import SpecError, reason_of
 from kscale.guests.model_files import read_model
 from kscale.guests.sizes.graph_walk import Walk, tensor_bytes
-from kscale.guests.sizes.shapes_only import no_trace
+from kscale.guests.sizes.weightless import no_trace, shapes_only
 from kscale.guests.sizes.work import Shape, graph_of
-from kscale.networks.sizing import Size, SizeRow
+from kscale.naming import single_or_named
+from kscale.networks.sizing import Size
 from kscale.reports.size_tables import ModelSize
 from kscale.ship.opening import cause_of
+from kscale.task.tasks import Task
 
 _MOST_INPUTS = 3  # whose sides the title names
 
@@ -53,51 +57,101 @@ def count_model(
     if not model.built:
         raise SpecError(f"Model {title!r} is not built: call it once on an example.")
     shapes = _input_shapes(model, given)
+    title = f"{title}: Keras model of {_named(shapes) or 'an unknown input'}"
     try:
-        with no_trace(), keras.StatelessScope(initialize_variables=False):
-            walk = Walk(model, shapes)
+        return _walked(model, shapes, title)
     except Exception as error:
         if not given:
             raise
         text = f"The model cannot take {_named(given)}: {cause_of(error)}."
         raise SpecError(text) from error
-    title = f"{title}: Keras model of {_named(shapes) or 'an unknown input'}"
-    return _counted(title, model, walk.rows.values(), walk.peak(), walk.held)
 
 
-def count_weights(model: keras.Model) -> ModelSize:
-    """Count only the weights, which do not depend on sides that inputs leave open."""
-    params = _sum(model.weights, lambda weight: prod(weight.shape))
-    row = SizeRow(model.name, type(model).__name__, (), params, None, 1)
-    return _counted(f"{model.name}: Keras model", model, [row])
-
-
-def _counted(
-    title: str,
-    model: keras.Model,
-    rows: Iterable[SizeRow],
-    peak: int = 0,
-    held: int = 0,
+def _walked(
+    model: keras.Model, shapes: list[Shape] | None, title: str = ""
 ) -> ModelSize:
-    """A size by its rows, with the bytes of all weights, each in its own type."""
-    rows = tuple(rows)
-    stored = _sum(
-        model.weights, lambda weight: tensor_bytes(weight.shape, weight.dtype)
-    )
+    """A size by the rows of a walk; without shapes, only the weights are known."""
+    with no_trace(), keras.StatelessScope(initialize_variables=False):
+        walk = Walk(model, shapes)
+    rows = tuple(walk.rows.values())
+    weights = {id(weight): weight for weight in model.weights}  # some are shared
+    stored = sum(tensor_bytes(each.shape, each.dtype) for each in weights.values())
+    trainable = {id(weight): prod(weight.shape) for weight in model.trainable_weights}
     size = Size(
         params=sum(row.params for row in rows),
-        trainable=_sum(model.trainable_weights, lambda weight: prod(weight.shape)),
+        trainable=sum(trainable.values()),
         flops=sum(row.flops or 0 for row in rows),
-        activation_bytes=peak,
-        training_activation_bytes=held,
+        activation_bytes=walk.peak(),
+        training_activation_bytes=walk.held,
     )
     about = {"stored_bytes": stored}
     return ModelSize(title, size, rows, stored_bytes=stored, about=about)
 
 
-def _sum(weights: Iterable[Any], count: Callable[[Any], int]) -> int:
-    """A sum over weights, each once, although layers may share weights."""
-    return sum(map(count, {id(weight): weight for weight in weights}.values()))
+def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize:
+    """Count the model that some code builds, layer by layer, with no weight allocated.
+
+    The code runs where variables have no values. Code that fails there, such as code
+    that calls a large model on numbers, runs in a TensorFlow graph, where a number is a
+    promise; code that fails there too, in another way, runs for real. The task has the
+    inputs of models that have no shapes until they are called, or leave sides open.
+
+    Example:
+
+    >>> def build():
+    ...     inputs = keras.Input((100_000,))
+    ...     return keras.Model(inputs, keras.layers.Dense(100_000)(inputs))
+    >>> count_build(build).size.params
+    10000100000
+    """
+    errors: list[Exception] = []
+    # The fastest place first; the last one allocates.
+    for place in (shapes_only, tf.Graph().as_default, ExitStack):
+        try:
+            with no_trace(), place():
+                return _count_built(build(), task)
+        except SpecError:
+            raise
+        except Exception as error:  # a user's code may fail in any way
+            errors.append(error)
+            if repr(error) in map(repr, errors[:-1]):
+                break  # the code fails wherever it runs
+    reason = reason_of(errors[-1])
+    raise SpecError(f"The model cannot be built: {reason}.") from errors[-1]
+
+
+def _count_built(model: Any, task: Task | None) -> ModelSize:
+    if not isinstance(model, keras.Model):
+        raise SpecError(
+            f"A Keras model must be returned, but got {type(model).__name__}: end the "
+            "function with `return model`."
+        )
+    inputs = {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=item.name)
+        for item in (task.inputs if task is not None else ())
+    }
+    if not all(layer.built for layer in (model, *model._flatten_layers())):
+        if inputs:
+            model(single_or_named(inputs))  # builds itself, as for its first batch
+        elif not model.built:
+            raise SpecError(
+                f"Model {model.name!r} has no shapes until it is called: give the task,"
+                " or begin it with keras.Input."
+            )
+    try:
+        counted = count_model(model)
+    except SpecError:  # sides are open: those of the task, or none
+        names = [item.name for item in model.inputs]
+        order = names if {*names} == inputs.keys() else [*inputs]
+        shapes = [inputs[name].shape[1:] for name in order]
+        is_whole = len(names) == len(shapes)
+        counted = count_model(model, shapes) if is_whole else _walked(model, None)
+    if counted.size.params == 0:
+        raise SpecError(
+            f"Model {model.name!r} has no weights until it is called: give the task, "
+            "or end with `model.build(...)` that builds every layer."
+        )
+    return counted
 
 
 def _input_shapes(model: keras.Model, given: list[Shape]) -> list[Shape]:

@@ -1,84 +1,81 @@
-"""Sizes of models that a user's code builds, counted without allocating a weight.
+"""Models whose weights have shapes but no values, and leave Keras as it was."""
 
-The code runs as it is, in a place where the variables of Keras have shapes only.
-"""
-
-from collections.abc import Callable
-from contextlib import ExitStack
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from functools import wraps
+from math import prod
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
-from kscale.errors import SpecError, reason_of
-from kscale.guests.sizes.model_size import count_model, count_weights
-from kscale.guests.sizes.shapes_only import no_trace, shapes_only
-from kscale.naming import single_or_named
-from kscale.reports.size_tables import ModelSize
-from kscale.task.tasks import Task
-
-
-def count_build(build: Callable[[], Any], task: Task | None = None) -> ModelSize:
-    """Count the model that some code builds, layer by layer, without its weights.
-
-    The code runs where variables have no values. Code that fails there, such as code
-    that calls a large model on numbers, runs in a TensorFlow graph, where a number is a
-    promise; code that fails there too, in another way, runs for real. The task has the
-    inputs of models that have no shapes until they are called, or leave sides open.
-
-    Example:
-
-    >>> def build():
-    ...     inputs = keras.Input((100_000,))
-    ...     return keras.Model(inputs, keras.layers.Dense(100_000)(inputs))
-    >>> count_build(build).size.params
-    10000100000
-    """
-    errors: list[Exception] = []
-    # The fastest place first; the last one allocates.
-    for place in (shapes_only, tf.Graph().as_default, ExitStack):
-        try:
-            with no_trace(), place():
-                return _count(build(), task)
-        except SpecError:
-            raise
-        except Exception as error:  # a user's code may fail in any way
-            errors.append(error)
-            if repr(error) in map(repr, errors[:-1]):
-                break  # the code fails wherever it runs
-    reason = reason_of(errors[-1])
-    raise SpecError(f"The model cannot be built: {reason}.") from errors[-1]
+_MOST_VALUES = 10**5  # that a weight may have where it is computed with
+# What a build changes in Keras for those that come after it.
+_STATE = (
+    "object_name_uids",
+    "global_seed_generator",
+    "uninitialized_variables",
+    "dtype_policy",
+)
 
 
-def _count(model: Any, task: Task | None) -> ModelSize:
-    if not isinstance(model, keras.Model):
-        raise SpecError(
-            f"A Keras model must be returned, but got {type(model).__name__}: end the "
-            "function with `return model`."
-        )
-    inputs = {
-        item.name: keras.Input(item.shape, dtype=item.dtype, name=item.name)
-        for item in (task.inputs if task is not None else ())
-    }
-    if not all(layer.built for layer in (model, *model._flatten_layers())):
-        if inputs:
-            model(single_or_named(inputs))  # builds itself, as for its first batch
-        elif not model.built:
-            raise SpecError(
-                f"Model {model.name!r} has no shapes until it is called: give the task,"
-                " or begin it with keras.Input."
-            )
+@contextmanager
+def no_trace() -> Iterator[None]:
+    """Leaves Keras' counters and everybody's random numbers as they were."""
+    state = {name: global_state.get_global_attribute(name) for name in _STATE}
+    state["object_name_uids"] = copy(state["object_name_uids"])
+    # Keras would give values to those that wait, at the next build of anything.
+    global_state.set_global_attribute("uninitialized_variables", [])
+    python, numpy = random.getstate(), np.random.get_state()
     try:
-        counted = count_model(model)
-    except SpecError:  # sides are open: those of the task, or none
-        names = [item.name for item in model.inputs]
-        order = names if {*names} == inputs.keys() else [*inputs]
-        shapes = [inputs[name].shape[1:] for name in order]
-        is_whole = len(names) == len(shapes)
-        counted = count_model(model, shapes) if is_whole else count_weights(model)
-    if counted.size.params == 0:
-        raise SpecError(
-            f"Model {model.name!r} has no weights until it is called: give the task, "
-            "or end with `model.build(...)` that builds every layer."
-        )
-    return counted
+        yield
+    finally:
+        for name, value in state.items():
+            global_state.set_global_attribute(name, value)
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """A place where no variable gets a value, nor those of optimizers and metrics."""
+    usual = keras.Variable.__init__
+    keras.Variable.__init__ = _promising(usual)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        keras.Variable.__init__ = usual
+
+
+def _promising(usual: Callable[..., None]) -> Callable[..., None]:
+    """How to make a variable, also from a value, which Keras refuses in that place."""
+
+    @wraps(usual)
+    def init(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:
+        if isinstance(initializer, str):
+            initializer = keras.initializers.get(initializer)
+        if callable(initializer):
+            usual(self, _on_paper(initializer), *args, **kwargs)
+            return
+        value = keras.ops.convert_to_tensor(initializer, kwargs.get("dtype"))
+        kwargs.setdefault("dtype", keras.backend.standardize_dtype(value.dtype))
+        kwargs["shape"] = value.shape
+        usual(self, lambda shape, dtype: value, *args[1:], **kwargs)
+
+    return init
+
+
+def _on_paper(initializer: Callable[..., Any]) -> Callable[..., Any]:
+    """An initializer that refuses to make large values outside of a graph."""
+
+    def initialize(shape: Any, *args: Any, **kwargs: Any) -> Any:
+        if prod(shape) > _MOST_VALUES and tf.executing_eagerly():
+            raise RuntimeError(f"a weight of {prod(shape):,} values is computed with")
+        return initializer(shape, *args, **kwargs)
+
+    return initialize

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kscale.errors import SpecError
-from kscale.guests.sizes.weightless import count_build
+from kscale.guests.sizes.model_size import count_build
 from kscale.task.tasks import Input, Task
 
 FOUR = Task.of("vector", (4,), classes=2)

@@ -264,8 +264,7 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
         yield Note(
             f"{rows} within one standard error of the best too, but not retrained, so "
             f"not recommended: the smallest is {printable(smallest.label)} of "
-            f"{smallest.params:,} params. The same command with more --finalists "
-            "retrains more."
+            f"{smallest.params:,} params. With more --finalists or --time more are."
         )
     if tied > 1:
         finalists = sum(row.stage == "finalist" for row in report.rows)

@@ -52,8 +52,8 @@ def parse_bytes(text: str | float) -> int:
     >>> parse_bytes("2MB"), parse_bytes("500k")
     (2000000, 500000)
     """
-    text = str(text).lower().strip()
-    return parse_count(text[:-1] if re.search(r"[\dkmgt ]b$", text) else text)
+    text = str(text).strip()
+    return parse_count(text[:-1] if re.search(r"[\dkmgt ]b$", text, re.I) else text)
 
 
 def parse_seconds(text: str | float) -> float:

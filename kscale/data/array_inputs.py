@@ -148,7 +148,7 @@ def _id_warnings(array: RawArray) -> list[str]:
     tops = np.max([numbers.max(axis=0) for numbers in chunks_of(array.rows)], axis=0)
     high = int(tops.max())
     low = int(tops[tops > 0].min(initial=high))
-    if len(tops) > _MOST_COLUMNS or high < _UNLIKE_IDS * low:
+    if len(tops) > _MOST_COLUMNS or high <= _UNLIKE_IDS * low:
         return []
     return [
         f"{array.label} is read as token ids, but some columns go to {low:,} and "

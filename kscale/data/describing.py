@@ -71,13 +71,10 @@ def _output_facts(
     """Of each output, how often it is right in each part, or the range of values."""
     count = target.head.counts
     if count is None:
-        for values in known["train"].T:
-            least, most = float(values.min()), float(values.max())
-            yield {
-                "least": least,
-                "mean": float(values.mean(dtype=float)),
-                "most": most,
-            }
+        values = known["train"].astype(float)
+        ends = (values.min(axis=0), values.mean(axis=0), values.max(axis=0))
+        for row in np.stack(ends, axis=1).tolist():
+            yield dict(zip(("least", "mean", "most"), row, strict=True))
         return
     counts = {part: count(labels, target.outputs) for part, labels in known.items()}
     for place, name in enumerate(target.class_names):
@@ -196,15 +193,13 @@ def _target(target: Described) -> Iterator[str | Padding]:
 
 def _class_rows(classes: Sequence[Described], parts: list[str]) -> list[list[str]]:
     """All classes, or the most frequent and the rarest ones."""
-    left_out = len(classes) - _MOST_ROWS
-    if left_out > 0:
-        classes = sorted(classes, key=lambda row: -row["train"])
+    are_many = len(classes) > _MOST_ROWS
+    ordered = sorted(classes, key=lambda row: -row["train"] * are_many)
     rows = [
-        [printable(row["name"]), *(f"{row[part]:,}" for part in parts)]
-        for row in classes
+        [printable(r["name"]), *(f"{r[part]:,}" for part in parts)] for r in ordered
     ]
-    if left_out > 0:
-        dots = [f"... {left_out + 1:,} more", *("" for _ in parts)]
+    if are_many:
+        dots = [f"... {len(rows) - _MOST_ROWS + 1:,} more", *("" for _ in parts)]
         rows[_MOST_ROWS - _LAST_ROWS - 1 : -_LAST_ROWS] = [dots]
     return rows
 

@@ -23,8 +23,8 @@ def notes_of(report: Report) -> tuple[Note, ...]:
     """One sentence for each thing that weakens the answer, most important first."""
     best, failures = report.best, map(Note, _failures(report))
     if all(r.stage == "baseline" for row in report.rows for r in row.results):
-        unsearched = Note("No training of the search has finished yet.")
-        return (unsearched, *failures)
+        what = "ended with a score and a size" if report.failures else "finished yet"
+        return (Note(f"No training of the search has {what}."), *failures)
     if best is None:
         return (_without_best(report), *_imbalance(report), *failures)
     return (
@@ -60,9 +60,8 @@ def model_notes(report: Report, files: Collection[str]) -> Iterator[Note]:
 def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
     """What the searcher said of how the search went."""
     notes = run.get("notes")
-    yield from map(
-        Note, filter(None, map(str, notes if isinstance(notes, list) else ()))
-    )
+    for text in notes if isinstance(notes, list) else ():
+        yield Note(str(text))
 
 
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:
@@ -265,8 +264,7 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
         yield Note(
             f"{rows} within one standard error of the best too, but not retrained, so "
             f"not recommended: the smallest is {printable(smallest.label)} of "
-            f"{smallest.params:,} params. The same command with more --finalists "
-            "retrains more."
+            f"{smallest.params:,} params. With more --finalists or --time more are."
         )
     if tied > 1:
         finalists = sum(row.stage == "finalist" for row in report.rows)

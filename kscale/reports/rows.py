@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kscale.errors import ResultsError
+from kscale.errors import ResultsError, cause_of
 from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
@@ -103,7 +103,8 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             present=dict(run.get("baseline") or {}),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise ResultsError(f"run.json does not describe a run: {error!s}.") from error
+        why = cause_of(error)
+        raise ResultsError(f"run.json does not describe a run: {why}.") from error
 
 
 def _rows(

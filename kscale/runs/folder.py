@@ -72,7 +72,8 @@ def read_run(folder: Path) -> dict[str, Any]:
             why = "it is a file." if folder.exists() else _missing(folder)
         raise ResultsError(f"{folder} is no run folder: {why}") from error
     except (ValueError, OSError, RecursionError) as error:
-        raise ResultsError(f"{path} cannot be read: {cause_of(error)}.") from error
+        why = cause_of(error) if isinstance(error, OSError) else "it is damaged"
+        raise ResultsError(f"{path} cannot be read: {why}.") from error
     if not isinstance(data, dict) or not {"identity", "task", "data"} <= data.keys():
         raise ResultsError(f"{path} does not describe a run.")
     if data.get("format", FORMAT) not in READABLE:

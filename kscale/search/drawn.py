@@ -23,6 +23,10 @@ from kscale.units import format_value
 MOST_MISSES = 200
 """Draws in a row without a new spec that fits, after which there is none."""
 
+_RARE = 20  # draws that are too large for each that fits, from which they are shrunk
+_MOST_STEPS = 30  # in a row that do not shrink a draw, after which shrinking ends
+_FAILED_SHRINKING = 60  # misses
+_OCTAVES = 4  # below the limit, to which draws are shrunk in turn
 _MOST_ERRORS = 20  # first draws that all make no model
 _UNKNOWN = ("max_flops", "max_memory")
 
@@ -61,12 +65,21 @@ class Source(Protocol):
     def name(self) -> str:
         """Name in specs and reports."""
 
-    def draw(self, seed: int, index: int) -> Drawn:
-        """A draw; equal arguments give an equal one."""
+    def draw(
+        self, seed: int, index: int, near: Spec | None = None, to: Spec | None = None
+    ) -> Drawn:
+        """A draw; equal arguments give an equal one.
+
+        Near a spec, one of its values is moved, in the direction of another spec.
+        """
 
 
 class DrawnPool:
     """The specs of a source that fit a budget, each once, in the order of their draws.
+
+    Where few draws fit, those that are too large are shrunk: values are moved one at a
+    time in the direction of the smallest model, and what makes a smaller model is kept,
+    until it fits the limit, or half, a quarter or an eighth of it, in turn.
 
     Args:
         source: What is drawn from.
@@ -76,6 +89,7 @@ class DrawnPool:
 
     Attributes:
         left_out: Reasons of draws that made no model, with their numbers.
+        fitting, too_large: Number of draws that were so, none of them shrunk.
         tell: Called after each draw.
     """
 
@@ -95,11 +109,15 @@ class DrawnPool:
         self.draws = 0
         self.is_exhausted = False
         self.left_out: Counter[str] = Counter()
+        self.fitting = self.too_large = 0
         self.tell: Callable[[DrawnPool], None] | None = None
         self._found: list[Drawn] = []
         self._seen: set[Spec] = set()
         self._misses = 0
-        self._smallest: tuple[float, Drawn] | None = None
+        self._shrinking: Drawn | None = None
+        self._steps = 0
+        self._octaves = _OCTAVES
+        self._smallest: Drawn | None = None
         self._unknown: Drawn | None = None
 
     def __len__(self) -> int:
@@ -151,33 +169,70 @@ class DrawnPool:
             self._draw()
         return self._found[position] if position < len(self._found) else None
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether so few draws fit that the others are shrunk."""
+        return self.too_large >= _RARE * max(self.fitting, 1)
+
     def _draw(self) -> None:
-        drawn = self.source.draw(self.seed, self.draws)
+        near = self._shrinking
+        specs = [each.spec for each in (near, self._smallest) if near and each]
+        drawn = self.source.draw(self.seed, self.draws, *specs)
         self.draws += 1
-        is_new = drawn.spec not in self._seen
-        self._seen.add(drawn.spec)
-        is_found = is_new and drawn.fits(self.budget)
-        self._misses = 0 if is_found else self._misses + 1
-        if is_found:
-            self._found.append(drawn)
-        elif is_new:
+        if drawn.spec not in self._seen:
+            self._seen.add(drawn.spec)
             self._note(drawn)
+        found = self._plain(drawn) if near is None else self._shrunk(near, drawn)
+        self._misses += near is None
+        if found is not None:
+            self._found.append(found)
+            self._misses = 0
         if self._misses >= MOST_MISSES or self._is_hopeless():
             self.is_exhausted = True
             self._refuse_empty()
         if self.tell is not None:
             self.tell(self)
 
+    def _plain(self, drawn: Drawn) -> Drawn | None:
+        """A draw, if it fits; where that is rare, one that is too large is shrunk."""
+        if drawn.fits(self.budget):
+            self.fitting += 1
+            return None if drawn in self._found else drawn
+        if self._share(drawn) < math.inf:
+            self.too_large += 1
+            self._shrinking, self._steps = drawn if self.is_rare else None, 0
+        return None
+
+    def _shrunk(self, near: Drawn, drawn: Drawn) -> Drawn | None:
+        """What shrinking ends with, if this draw ends it, and if it fits."""
+        self._steps += 1
+        if self._share(drawn) < self._share(near):
+            self._shrinking, self._steps = drawn, 0
+            near = drawn
+        octave = len(self._found) % self._octaves
+        if self._share(near) > 0.5**octave and self._steps < _MOST_STEPS:
+            return None
+        self._shrinking = None
+        if near.fits(self.budget) and near not in self._found:
+            return near
+        self._octaves = octave or 1  # there is nothing new as small as that
+        self._misses += 0 if octave else _FAILED_SHRINKING
+        return None
+
+    def _share(self, drawn: Drawn) -> float:
+        """The part of the budget that a draw uses; infinite if it is not known."""
+        if drawn.size is None or drawn.unknown_limits(self.budget):
+            return math.inf
+        return self.budget.share(drawn.size)
+
     def _note(self, drawn: Drawn) -> None:
-        """Keep what to say of a spec that is left out."""
+        """Keep the smallest, and what to say of a spec that is left out."""
         if drawn.size is None:
             self.left_out[drawn.reason] += 1
         elif drawn.unknown_limits(self.budget):
             self._unknown = drawn
-        else:
-            share = self.budget.share(drawn.size)
-            if self._smallest is None or share < self._smallest[0]:
-                self._smallest = share, drawn
+        elif self._smallest is None or self._share(drawn) < self._share(self._smallest):
+            self._smallest = drawn
 
     def _is_hopeless(self) -> bool:
         """Whether all draws so far made no model."""
@@ -189,7 +244,7 @@ class DrawnPool:
             return
         name = self.source.name
         if self._smallest is not None:
-            raise BudgetError(self._too_large(self._smallest[1]))
+            raise BudgetError(self._too_large(self._smallest))
         if self._unknown is not None:
             limit = " and ".join(self._unknown.unknown_limits(self.budget))
             raise BudgetError(

@@ -16,8 +16,6 @@ _JACKKNIFE_GROUPS = 20
 _MOST_GROUPS = 100  # of left-out scores
 _MANY = 10**6  # numbers given, above which fewer groups must do
 
-Mask = NDArray[np.bool_]
-
 Pairs = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By target name, what was wanted and what was given: `labels` and `given` of
 `kscale.task.heads.base`."""
@@ -25,13 +23,7 @@ Pairs = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 
 @dataclass(frozen=True)
 class Scores:
-    """What a network reaches on a part; the fields are those of a record.
-
-    Args:
-        score, stderr: Objective with its standard error over the examples.
-        examples: Number of examples.
-        metrics, metric_errors, confusion, left_out: As in a record.
-    """
+    """What a network reaches on a part, as `kscale.runs.records` has it."""
 
     score: float
     stderr: float
@@ -161,15 +153,11 @@ def _without(
     """Figures without each of `most` groups of examples: `(groups, figures)`."""
     groups = min(most, _count(pairs))
     member = np.arange(_count(pairs)) % groups
-    rows = [
-        compute(objective, task, _kept(pairs, member != group))
-        for group in range(groups)
-    ]
+    rows = []
+    for kept in (member != group for group in range(groups)):
+        left = {n: (wanted[kept], given[kept]) for n, (wanted, given) in pairs.items()}
+        rows.append(compute(objective, task, left))
     return np.array(rows, np.float64).reshape(groups, -1)
-
-
-def _kept(pairs: Pairs, kept: Mask) -> Pairs:
-    return {n: (wanted[kept], given[kept]) for n, (wanted, given) in pairs.items()}
 
 
 def _count(pairs: Pairs) -> int:

@@ -278,7 +278,7 @@ def test_a_folder_with_a_damaged_description_gets_no_results_file(
     tmp_path: Path,
 ) -> None:
     (tmp_path / RUN_FILE).write_text("{")
-    with pytest.raises(ResultsError, match="cannot be read"):
+    with pytest.raises(ResultsError, match="run.json cannot be read: it is damaged.$"):
         RecordsWriter(tmp_path, DESCRIPTION)
     assert not (tmp_path / RESULTS_FILE).exists()
 

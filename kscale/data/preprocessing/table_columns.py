@@ -122,11 +122,6 @@ class TableFit(Fit):
     Numbers are standardized; those that are strongly skewed have their logarithm taken
     first. Categories that occur in fewer than ten rows (in one of a hundred, in a part
     of less than a thousand) are one category together.
-
-    Args:
-        numbers: Raw arrays of numbers, NaN where they are missing.
-        categories: Raw arrays of words.
-        name: Name of the network's input.
     """
 
     numbers: tuple[str, ...]

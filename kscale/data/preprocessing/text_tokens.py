@@ -108,15 +108,9 @@ class TextFit(Fit):
     """How text becomes ids: words of the training part, the most frequent first.
 
     Where letters of scripts without spaces outnumber the other words, each character is
-    a word.
-
-    Args:
-        raw: Names of the raw arrays of text, joined with a space in this order.
-        vocabulary: Most ids, padding and unknown words included. If None, 20,000 at
-            most, and words that occur at least twice.
-        length: Ids of a text. If None, so many that 95 % of the training texts are read
-            to their end, and 256 at most.
-        name: Name of the network's input.
+    a word. Without a vocabulary there are 20,000 ids at most, of words that occur at
+    least twice; without a length 95 % of the training texts are read to their end, and
+    256 ids at most.
     """
 
     raw: tuple[str, ...]

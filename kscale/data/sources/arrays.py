@@ -62,12 +62,9 @@ def _key(known: Mapping[str, str], words: Iterable[str], name: str) -> str | Non
 
 
 def raw_data_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawData:
-    """Arrays in memory.
+    """Arrays in memory, as `load_dataset` takes them.
 
-    Args:
-        source: A dict with the keys of an NPZ file, `x_train`, `y_train`, ...; or
-            `(x, y)`; or `(x_train, y_train), (x_test, y_test)` as Keras gives. In a
-            pair, `x` and `y` are arrays, or dicts of arrays by input or target name.
+    In a pair, `x` and `y` are arrays, or dicts of arrays by input or target name.
     """
     if isinstance(source, Mapping):
         keys = part_keys(source, "The dict")

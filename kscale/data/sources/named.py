@@ -5,6 +5,7 @@ Krizhevsky 2009 (CIFAR), Maas et al. 2011 (IMDB), and Keras (Reuters).
 """
 
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
@@ -82,16 +83,10 @@ SOURCES: dict[str, Embedded] = {
 
 @dataclass(frozen=True)
 class KerasDataset:
-    """One data set of `keras.datasets`; its task is known before it is loaded.
+    """A data set that a module of `keras.datasets` loads; its task is known before.
 
-    Args:
-        module: Module of `keras.datasets` that loads it.
-        kind: What an example is.
-        shape: Shape of one example; of texts, the length unless another is asked for.
-        files: By path in the cache folder of Keras, the address of each file.
-        classes: Names of the classes 0, 1, ..., as published; real values without any.
-        arguments: For the loader.
-        note: A warning for users.
+    The files have their path in the cache folder of Keras, and their address. The
+    classes 0, 1, ... have their published names; without any, labels are real values.
     """
 
     module: str
@@ -141,7 +136,7 @@ class KerasDataset:
             reader=ArrayReader("x", item.shape),
             class_names={self.target.name: self.classes} if self.classes else {},
             warnings=(self.note,) if self.note else (),
-            notes=_notes(item),
+            notes=tuple(_notes(item)),
         )
 
     def _part(self, item: Input, part: str, x: Any, y: Any) -> RawPart:
@@ -173,15 +168,14 @@ class KerasDataset:
             ) from error
 
 
-def _notes(item: Input) -> tuple[str, ...]:
-    if item.kind != "tokens":
-        return ()
-    return (
-        f"Texts are ids of words by frequency, {item.vocabulary:,} in all, cut or "
-        f"padded to {item.shape[0]} at the end: 0 is padding, 1 the start, {_UNKNOWN} "
-        "every other word.",
-        "The model that ships takes such ids, not texts.",
-    )
+def _notes(item: Input) -> Iterator[str]:
+    if item.kind == "tokens":
+        yield (
+            f"Texts are ids of words by frequency, {item.vocabulary:,} in all, cut or "
+            f"padded to {item.shape[0]} at the end: 0 is padding, 1 the start, "
+            f"{_UNKNOWN} every other word."
+        )
+        yield "The model that ships takes such ids, not texts."
 
 
 KERAS_DATASETS: dict[str, KerasDataset] = msgspec.json.decode(

@@ -34,17 +34,12 @@ def are_streams(source: Any) -> bool:
 
 
 def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
-    """Parts of finite `tf.data.Dataset`s of `(x, y)`, batched or not.
+    """`tf.data.Dataset`s of `(x, y)`, batched or not, as `load_dataset` takes them.
 
-    Names of classes are the `class_names` that `keras.utils.*_dataset_from_directory`
-    gives.
-
-    Args:
-        source: One data set; a dict of them with the keys `train`, `validation` and
-            `test`; a tuple, of training and test part or of all three; or a list, of
-            training and validation part as `subset="both"` gives or of all three.
-        memory: Most bytes to hold; without it half of what is free. The inputs beyond
-            lie on disk.
+    A tuple of two is a training and a test part, a list of two a training and a
+    validation part, as `keras.utils.*_dataset_from_directory` gives with
+    `subset="both"`; names of classes are its `class_names`. Inputs beyond so many bytes
+    of memory, or half of what is free, lie on disk.
     """
     left = _Left(most_bytes(memory))
     if is_stream(source):
@@ -151,10 +146,7 @@ class _Left:
 class _Spool:
     """The chunks of one array of a stream, on disk where no memory is left.
 
-    Args:
-        label: Name of the array, for messages.
-        like: An array of the chunks' type, and of their shape but for its length.
-        left: Memory for the chunks.
+    `like` is an array of the chunks' type, and of their shape but for its length.
     """
 
     label: str

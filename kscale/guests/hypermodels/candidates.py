@@ -1,6 +1,5 @@
 """A user's models as the candidates of a search, and the data that they are given."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from kscale.tuning.trainer import TrainingSetup
 SIZES_FILE = "sizes.jsonl"
 _FIRST = 20  # specs looked for before a search begins
 _MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
+_MOST_SECONDS = 60.0  # for the same, where time is not limited
 _SECONDS_BETWEEN_NOTES = 5.0
 
 
@@ -78,6 +78,13 @@ class UserCandidates:
         self.models.read(folder / SIZES_FILE)
         self.pool.tell = tell
         self.pool.some(0, min(trials, _FIRST))
+        if self.pool.is_rare:
+            note(
+                f"{self.pool.fitting} of {self.pool.fitting + self.pool.too_large} "
+                f"draws fit {self.pool.budget}: the others are made smaller, one "
+                "hyperparameter at a time, until they use the limit, or half, a "
+                "quarter or an eighth of it."
+            )
         left_out = sum(self.pool.left_out.values())
         if left_out:
             reason, _ = self.pool.left_out.most_common(1)[0]
@@ -143,8 +150,9 @@ def user_candidates(
     if not models.has_default_fit:
         models.probe = probe_fit(models, raw, recipe)
     outline = models.begin()
-    seconds = math.inf if request.time_limit is None else request.time_limit
-    pool = DrawnPool(models, budget, request.seed, _MOST_OF_TIME * seconds)
+    limit = request.time_limit
+    seconds = _MOST_SECONDS if limit is None else _MOST_OF_TIME * limit
+    pool = DrawnPool(models, budget, request.seed, seconds)
     pool.at(0)
     models.check_knobs()
     return UserCandidates(models, raw, pool, outline)

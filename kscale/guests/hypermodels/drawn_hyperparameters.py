@@ -48,17 +48,17 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
     def drawn(self, hyperparameter: Any) -> Value:
         """The value of a hyperparameter that has none yet."""
         if self.seed is None:
-            return _plain(hyperparameter.default)
+            return plain(hyperparameter.default)
         seed = derived_seed(self.seed, "hyperparameter", hyperparameter.name)
-        return _plain(hyperparameter.random_sample(seed))
+        return plain(hyperparameter.random_sample(seed))
 
     @property
     def in_order(self) -> Values:
         """Names and values that were asked for."""
-        return tuple((each.name, _plain(self.values[each.name])) for each in self.asked)
+        return tuple((each.name, plain(self.values[each.name])) for each in self.asked)
 
 
-def _plain(value: Any) -> Value:
+def plain(value: Any) -> Value:
     """A value without NumPy's types, which JSON does not know."""
     found: Value = value.item() if hasattr(value, "item") else value
     return found
@@ -68,8 +68,8 @@ def domain_of(hyperparameter: Any) -> list[Value]:
     """Values that a hyperparameter may have: all, or both ends of a range."""
     ends = hyperparameter.get_config()
     if "min_value" in ends:
-        return [_plain(ends["min_value"]), _plain(ends["max_value"])]
-    return [_plain(value) for value in hyperparameter.values]
+        return [plain(ends["min_value"]), plain(ends["max_value"])]
+    return [plain(value) for value in hyperparameter.values]
 
 
 def knob_name(name: str, value: Value, shown: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import keras_tuner
 import msgspec
+import numpy as np
 
 from kscale.errors import SpecError, TrialError, unknown_name
 from kscale.guests.hypermodels.drawn_hyperparameters import (
@@ -16,6 +17,7 @@ from kscale.guests.hypermodels.drawn_hyperparameters import (
     Values,
     domain_of,
     knob_name,
+    plain,
 )
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
 from kscale.guests.sizes.model_size import count_build
@@ -67,17 +69,21 @@ class UserModels:
         self.probe: Callable[[DrawnHyperParameters], None] | None = None
         self.refused: set[str] = set()
         self._tree: dict[Values, Any] = {}  # by values so far, what is asked for next
+        self._asked: dict[str, Any] = {}  # all hyperparameters, by name
         self._by_values: dict[Values, Drawn] = {}
         self._by_draw: dict[tuple[int, int], Drawn] = {}
         self._by_spec: dict[Spec, Drawn] = {}
         self._sizes: Path | None = None
 
-    def draw(self, seed: int, index: int) -> Drawn:
+    def draw(
+        self, seed: int, index: int, near: Spec | None = None, to: Spec | None = None
+    ) -> Drawn:
         """A draw; the first one has the default of every hyperparameter."""
         drawn = self._by_draw.get((seed, index))
         if drawn is None:
             place = derived_seed(seed, "draw", index) if index else None
-            drawn = self._known(place) or self._count(place)
+            values = {} if near is None else self._moved(near, to or near, place)
+            drawn = self._known(place, values) or self._count(place, values)
             self._by_draw[seed, index] = drawn
             if self._sizes is not None:
                 with self._sizes.open("ab") as file:
@@ -162,13 +168,28 @@ class UserModels:
     def _knob(self, name: str, value: Value) -> str:
         return knob_name(name, value, {name: knob for knob, name in self.knobs.items()})
 
-    def _known(self, seed: int | None) -> Drawn | None:
+    def _moved(self, spec: Spec, to: Spec, seed: int | None) -> dict[str, Value]:
+        """Values of a spec, one of them moved in the direction of another spec, or of
+        an end of its range where both have the same."""
+        values, rng = self.values(spec), np.random.default_rng(seed)
+        if not values.keys() <= self._asked.keys():  # of an earlier session
+            self._count(None, values)
+        name = sorted(values)[rng.integers(len(values))]
+        asked, value = self._asked[name], values[name]
+        place, end = asked.value_to_prob(value), rng.integers(2)
+        if (other := self.values(to).get(name, value)) != value:
+            end = asked.value_to_prob(other)
+        moved = asked.prob_to_value(place + (end - place) * rng.random())
+        return {**values, name: plain(moved)}
+
+    def _known(self, seed: int | None, given: Mapping[str, Value]) -> Drawn | None:
         """What a draw gives that goes the way of an earlier draw; nothing is built."""
         hp = DrawnHyperParameters(seed)
         values: Values = ()
         while values not in self._by_values and values in self._tree:
             asked = self._tree[values]
-            values = (*values, (asked.name, hp.drawn(asked)))
+            value = given[asked.name] if asked.name in given else hp.drawn(asked)
+            values = (*values, (asked.name, value))
         return self._by_values.get(values)
 
     def _count(
@@ -194,7 +215,7 @@ class UserModels:
                 self.probe(hp)
         found = hp.in_order
         for place, asked in enumerate(hp.asked):
-            self._tree[found[:place]] = asked
+            self._tree[found[:place]] = self._asked[asked.name] = asked
         knobs = {self._knob(name, value): value for name, value in found}
         spec = Spec(self.name, tuple(sorted(knobs.items())))
         drawn = Drawn(spec, size, reason, unknown)

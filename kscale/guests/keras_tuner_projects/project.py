@@ -57,8 +57,9 @@ def import_project(
     found = list(read_trials(folder))
     trials = [trial for trial in found if trial.is_ended]
     if not trials:
-        inside = sorted(path.parent.name for path in folder.glob("*/oracle.json"))
-        hint = f" Did you mean {folder / inside[0]}?" if inside else ""
+        around = *sorted(folder.glob("*/oracle.json")), folder.parent / "oracle.json"
+        near = [path.parent for path in around if path.exists()]
+        hint = f" Did you mean {near[0]}?" if near else ""
         files = len([*folder.glob("trial_*/trial.json")])
         has = (
             f"{len(found)} of its {files} trials can be read as KerasTuner "

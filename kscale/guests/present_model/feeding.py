@@ -1,6 +1,6 @@
 """Feeding: in which form a model of a user is given the examples of a data set."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -21,53 +21,39 @@ from kscale.naming import layer_name, single_or_named
 
 _CHUNK = 256  # examples of a forward pass
 _BYTE = 255.0
+_AS_NETWORKS = "the inputs as kscale's networks read them"
 
 Named = Mapping[str, Any]
+Form = Callable[[Named, Named], Named]
+"""Makes what a model is fed of the inputs of kscale's networks and of raw inputs."""
 
 
-@dataclass(frozen=True, eq=False)
-class Feeding:
-    """A form of the examples: arrays or Keras tensors by name, and the form in words.
-
-    It is made of the inputs of kscale's networks and of raw inputs.
-    """
-
-    text: str
-    form: Callable[[Named, Named], Named]
-    is_raw: bool = True
-
-
-def _feedings_of(dataset: Dataset) -> Iterator[Feeding]:
-    """Usual forms of a data set, the raw inputs first.
+def _forms_of(dataset: Dataset) -> Iterator[tuple[str, Form]]:
+    """Usual forms of a data set with their names, the raw inputs first.
 
     Images are often divided by their largest value, and the numbers of a table are
     often given as one matrix.
     """
-    yield Feeding("the raw inputs", lambda inputs, raw: raw)
+    yield "the raw inputs", lambda inputs, raw: raw
     items = dataset.preprocessing.values()
     tables = [item for item in items if isinstance(item, TableColumns)]
     numbers = [number.name for item in tables for number in item.numbers]
     if numbers and len(tables) == len(items):
-        yield Feeding(
-            "the raw numbers of the table, its columns in order, as one matrix",
-            lambda inputs, raw: {
-                "numbers": np.stack(
-                    [np.asarray(raw[name], np.float32) for name in numbers], axis=1
-                )
-            },
-        )
+        text = "the raw numbers of the table, its columns in order, as one matrix"
+        yield text, lambda inputs, raw: {"numbers": _side_by_side(raw, numbers)}
     if [item.kind for item in dataset.task.inputs] == ["image"]:
         _, raw = _both(dataset, dataset.validation, slice(0, 1000))
         peak = np.float32(max(array.max() for array in raw.values()))
         peak = np.float32(_BYTE) if _BYTE / 2 < peak <= _BYTE else peak
         if peak > 1:
-            yield Feeding(
-                f"the raw inputs divided by {peak:g}",
-                lambda inputs, raw: {name: raw[name] / peak for name in raw},
-            )
+            text = f"the raw inputs divided by {peak:g}"
+            yield text, lambda inputs, raw: {name: raw[name] / peak for name in raw}
     if any(item.kind != "unchanged" for item in items):
-        text = "the inputs as kscale's networks read them"
-        yield Feeding(text, lambda inputs, raw: inputs, is_raw=False)
+        yield _AS_NETWORKS, lambda inputs, raw: inputs
+
+
+def _side_by_side(raw: Named, names: Sequence[str]) -> NDArray[np.float32]:
+    return np.stack([np.asarray(raw[name], np.float32) for name in names], axis=1)
 
 
 def raw_of(dataset: Dataset, inputs: Named, kept: Named) -> dict[str, Any]:
@@ -99,16 +85,23 @@ def _both(dataset: Dataset, part: Part, chosen: Any) -> tuple[Named, Named]:
 
 @dataclass(frozen=True, eq=False)
 class Feeder:
-    """A model together with the form in which examples are given to it.
+    """A model together with the form, and its name, in which examples are given to it.
 
     `places` has, for each input of the model, the name of what the input gets and the
     shape; nothing for a model that does not say what it takes.
     """
 
+    name: str
     model: keras.Model
     dataset: Dataset
-    feeding: Feeding
+    text: str
+    form: Form
     places: tuple[tuple[str, Shape], ...]
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the form is made of raw inputs."""
+        return self.text != _AS_NETWORKS
 
     def outputs(self, part: Part, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Numbers that the model gives for some examples, by the name of its output."""
@@ -123,7 +116,8 @@ class Feeder:
 
     def call(self, inputs: Named, raw: Named, **options: Any) -> dict[str, Any]:
         """Tensors of numbers that the model gives for arrays or Keras tensors."""
-        rows = {n: _tensor(rows) for n, rows in self.feeding.form(inputs, raw).items()}
+        fed = self.form(inputs, raw)
+        rows = {name: _tensor(array) for name, array in fed.items()}
         taken: Any = single_or_named(rows)
         if self.places:
             pairs = zip(self.places, self.model.inputs, strict=True)
@@ -167,22 +161,19 @@ def named_tensors(model: keras.Model, outputs: Any) -> dict[str, Any]:
 
 
 def feeders_of(model: keras.Model, dataset: Dataset, name: str) -> list[Feeder]:
-    """A model with each form of a data set that suits the shapes of its inputs.
-
-    An error, where no form suits, calls the model by the name.
-    """
+    """A model with each form of a data set that suits the shapes of its inputs."""
     try:
         taken = {item.name: tuple(item.shape[1:]) for item in model.inputs}
     except (AttributeError, TypeError, ValueError):  # the model says no inputs
         taken = None
     found, given = [], list[dict[str, Shape]]()
     both = _both(dataset, dataset.validation, slice(0, 1))
-    for feeding in _feedings_of(dataset):
-        rows = feeding.form(*both)
+    for text, form in _forms_of(dataset):
+        rows = form(*both)
         given.append({key: tuple(array.shape[1:]) for key, array in rows.items()})
         places = () if taken is None else _matched(taken, given[-1])
         if places is not None:
-            found.append(Feeder(model, dataset, feeding, places))
+            found.append(Feeder(name, model, dataset, text, form, places))
     if found:
         return found
     raise SpecError(

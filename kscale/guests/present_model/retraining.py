@@ -41,7 +41,7 @@ def _obstacle(present: Present) -> str:
         return "has another `call` than a graph, so it cannot be built with new weights"
     items = feeder.dataset.preprocessing.values()
     is_kept = all(isinstance(item, Scaled | Unchanged) for item in items)
-    if feeder.feeding.is_raw and not is_kept:
+    if feeder.is_raw and not is_kept:
         return (
             "reads texts, sounds or columns of a table itself, which are not kept for "
             "training"
@@ -141,7 +141,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
         for item in dataset.task.inputs
     }
     tensors = feeder.call(inputs, raw_of(dataset, inputs, {}))
-    names = output_names(dataset.task, tensors, present.name)
+    names = output_names(feeder, tensors)
     heads = {}
     for target, head, name in zip(
         dataset.task.targets, head_names(dataset.task), names, strict=True

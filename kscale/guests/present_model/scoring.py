@@ -24,7 +24,7 @@ from kscale.reports.size_tables import ModelSize
 from kscale.runs.records import PRESENT, Reference
 from kscale.task.evaluation import Pairs, mean_error, mean_score
 from kscale.task.objectives import Objective
-from kscale.task.tasks import Target, Task
+from kscale.task.tasks import Target
 from kscale.tuning.references import ReferenceContext, constant_pairs, score_parts
 
 _MOST_TRIED = 1000  # examples on which the forms are compared
@@ -61,7 +61,7 @@ class Present:
             "params": self.size.size.params,
             "flops": self.size.size.flops,
             "unknown_flops": len(self.size.unknown),
-            "fed": self.feeder.feeding.text,
+            "fed": self.feeder.text,
             "raw_score": self.raw_score,
             "outputs": " and ".join(dict.fromkeys(self.forms.values())),
             "doubt": self.doubt,
@@ -69,7 +69,7 @@ class Present:
 
     def pairs(self, part: Part) -> Pairs:
         """What the model gives for a part."""
-        return _pairs(self.feeder, part, np.arange(len(part)), self.name)[0]
+        return _pairs(self.feeder, part, np.arange(len(part)))[0]
 
     def records(self, context: ReferenceContext) -> Iterator[Reference]:
         """Scores of the model on both parts, as far as they are not recorded."""
@@ -114,10 +114,8 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
         )
     model, part = of_any_batch(model), dataset.validation
     some = np.linspace(0, len(part) - 1, min(len(part), _MOST_TRIED)).astype(np.int64)
-    tried = [
-        _tried(feeder, objective, some, name)
-        for feeder in feeders_of(model, dataset, name)
-    ]
+    feeders = feeders_of(model, dataset, name)
+    tried = [_tried(feeder, objective, some) for feeder in feeders]
     first = best = tried[0]
     for other in tried[1:]:
         error = _CLEAR * math.hypot(best.error, other.error)
@@ -126,10 +124,10 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
             best = other
     if not math.isfinite(best.score):
         kinds = map(type, dataset.preprocessing.values())
-        is_raw_table = TableColumns in kinds and best.feeder.feeding.is_raw
+        is_raw_table = TableColumns in kinds and best.feeder.is_raw
         why = ": blanks are NaN, fill them" if is_raw_table else ""
         raise SpecError(f"{name} gives numbers that are not finite on this data{why}.")
-    is_better = best is not first and first.feeder.feeding.is_raw
+    is_better = best is not first and first.feeder.is_raw
     constant = {
         target: (wanted[some], given[some])
         for target, (wanted, given) in constant_pairs(dataset, part).items()
@@ -147,11 +145,9 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     )
 
 
-def _tried(
-    feeder: Feeder, objective: Objective, some: NDArray[np.int64], name: str
-) -> _Tried:
+def _tried(feeder: Feeder, objective: Objective, some: NDArray[np.int64]) -> _Tried:
     data = feeder.dataset
-    pairs, forms = _pairs(feeder, data.validation, some, name)
+    pairs, forms = _pairs(feeder, data.validation, some)
     if not all(np.isfinite(given).all() for _, given in pairs.values()):
         return _Tried(feeder, forms, math.nan, math.inf)
     score = mean_score(objective, data.task, pairs)
@@ -159,26 +155,27 @@ def _tried(
 
 
 def _pairs(
-    feeder: Feeder, part: Part, chosen: NDArray[np.int64], name: str
+    feeder: Feeder, part: Part, chosen: NDArray[np.int64]
 ) -> tuple[Pairs, dict[str, str]]:
     """What was wanted and what was given, and what the outputs are, by target."""
     try:
         outputs = feeder.outputs(part, chosen)
     except Exception as error:  # a model of a stranger may fail in any way
         raise SpecError(
-            f"{name} cannot be run on this data ({feeder.feeding.text}): "
+            f"{feeder.name} cannot be run on this data ({feeder.text}): "
             f"{sentence_of(error)}."
         ) from error
     task, found, forms = feeder.dataset.task, {}, {}
-    names = output_names(task, outputs, name)
+    names = output_names(feeder, outputs)
     for target, output in zip(task.targets, names, strict=True):
-        given, forms[target.name] = _read(target, outputs[output], name)
+        given, forms[target.name] = _read(target, outputs[output], feeder.name)
         found[target.name] = part.targets[target.name][chosen], given
     return found, forms
 
 
-def output_names(task: Task, outputs: Mapping[str, Any], name: str) -> list[str]:
+def output_names(feeder: Feeder, outputs: Mapping[str, Any]) -> list[str]:
     """The output of each target: by name, or else in order."""
+    task = feeder.dataset.task
     heads = [layer_name(head) for head in head_names(task)]
     for names in ([target.name for target in task.targets], heads):
         if all(item in outputs for item in names):
@@ -186,8 +183,8 @@ def output_names(task: Task, outputs: Mapping[str, Any], name: str) -> list[str]
     if len(outputs) == len(task.targets):
         return list(outputs)
     raise SpecError(
-        f"{name} has the outputs {', '.join(outputs)}, but the data has the targets "
-        f"{', '.join(target.name for target in task.targets)}."
+        f"{feeder.name} has the outputs {', '.join(outputs)}, but the data has the "
+        f"targets {', '.join(target.name for target in task.targets)}."
     )
 
 

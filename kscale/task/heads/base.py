@@ -70,21 +70,8 @@ class Objective:
         return self.score(labels, given)
 
 
-def share_metric(name: str, score: Score, *aliases: str) -> Objective:
-    """A metric between 0 and 1 of which more is better."""
-    return Objective(name, True, True, score, aliases=aliases)
-
-
-def hit_metric(
-    name: str, shares: Callable[[Array, Array], Array], *aliases: str
-) -> Objective:
-    """The mean over the examples of how right each is, between 0 and 1."""
-    return Objective(name, True, True, shares=shares, aliases=aliases)
-
-
-def error_metric(name: str, score: Score, *aliases: str) -> Objective:
-    """A metric of which less is better."""
-    return Objective(name, False, False, score, aliases=aliases)
+share_metric = partial(Objective, higher_is_better=True, is_share=True)
+error_metric = partial(Objective, higher_is_better=False)
 
 
 def rate_metrics(figures: Figures, *f1_aliases: str) -> Iterator[Objective]:
@@ -92,9 +79,10 @@ def rate_metrics(figures: Figures, *f1_aliases: str) -> Iterator[Objective]:
 
     A share of nothing is 0, as in Keras; without outputs there is no mean, but NaN.
     """
-    yield share_metric("recall", partial(_rate, figures, 1, 0))
-    yield share_metric("precision", partial(_rate, figures, 0, 1))
-    yield share_metric("f1_score", partial(_rate, figures, 1, 1), *f1_aliases)
+    yield share_metric("recall", score=partial(_rate, figures, 1, 0))
+    yield share_metric("precision", score=partial(_rate, figures, 0, 1))
+    f1_score = partial(_rate, figures, 1, 1)
+    yield share_metric("f1_score", score=f1_score, aliases=f1_aliases)
 
 
 def _rate(

@@ -222,6 +222,25 @@ def test_a_tenth_of_the_time_limit_is_for_counting(tmp_path: Path) -> None:
     assert len(plan_of(build, time_limit=None).pool.some(0, 20)) == 5
 
 
+def test_where_few_models_fit_those_that_are_too_large_are_shrunk(
+    tmp_path: Path,
+) -> None:
+    def build(hp: Any) -> keras.Model:
+        wide = [keras.layers.Dense(hp.Int(f"u{i}", 8, 2048, step=8)) for i in range(3)]
+        return keras.Sequential([keras.Input((9,)), *wide, keras.layers.Dense(10)])
+
+    x = np.eye(90, 9, dtype=np.float32)
+    data = load_dataset((x, np.arange(90) % 10))
+    own = plan_search(data, hypermodel=build, max_params=8000, trials=5).candidates
+    notes: list[str] = []
+    own.prepare(tmp_path, notes.append, 5)
+    assert len(own.pool) == 5 and own.pool.draws < 200
+    assert any(
+        "draws fit max_params=8k: the others are made smaller" in n for n in notes
+    )
+    assert max(own.size(spec).params for spec in own.pool.specs()) <= 8000
+
+
 def test_names_that_mean_something_else_here_are_kept_apart() -> None:
     def build(hp: Any) -> keras.Model:
         hp.Choice("family", ["a", "b"])

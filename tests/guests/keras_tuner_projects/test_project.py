@@ -198,6 +198,8 @@ def test_a_short_round_of_hyperband_is_not_the_best(here: Path) -> None:
 def test_what_is_no_project_is_said(here: Path) -> None:
     with pytest.raises(ResultsError, match=r"Did you mean mine\?"):
         kscale.read_keras_tuner(".", "my_search:build", here / "made")
+    with pytest.raises(ResultsError, match=r"Did you mean mine\?"):
+        kscale.read_keras_tuner("mine/trial_0", "my_search:build")
     change(here, 0, score=0.987)
     with pytest.raises(ResultsError, match="No metric of the project is its objective"):
         kscale.read_keras_tuner("mine", "my_search:build", "made")
@@ -452,7 +454,9 @@ def test_counts_of_changed_code_are_not_taken_for_those_of_the_search(
         f"checkpoint of the trial has {counts[1]}: the code has changed since the "
         "search."
     )
-    assert "3 of 3 models could not be counted" in run.report().notes[-1].text
+    notes = [note.text for note in run.report().notes]
+    assert notes[0] == "No training of the search has ended with a score and a size."
+    assert "3 of 3 models could not be counted" in notes[-1]
 
 
 def test_trials_without_a_checkpoint_are_told(here: Path) -> None:

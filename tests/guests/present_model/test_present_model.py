@@ -373,7 +373,7 @@ def test_the_model_that_a_search_ships_is_a_baseline(run: Run) -> None:
     """It takes raw images, and gives class names beside the probabilities."""
     best = run.report().best
     found = present(run.folder / "models" / "best.keras")
-    assert best is not None and found.feeder.feeding.text == "the raw inputs"
+    assert best is not None and found.feeder.text == "the raw inputs"
     given = found.pairs(digits().test)["label"][1]
     wanted = digits().test.targets["label"]
     assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(best.test_score)
@@ -473,7 +473,7 @@ def test_the_shipped_model_of_a_table_reads_its_raw_columns(tmp_path: Path) -> N
     row = run.report().best
     found = present(run.folder / "models" / "best.keras", data)
     wanted, given = found.pairs(data.test)["class"]
-    assert row is not None and found.feeder.feeding.is_raw
+    assert row is not None and found.feeder.text == "the raw inputs"
     assert (given.argmax(axis=1) == wanted).mean() == pytest.approx(row.test_score)
     with pytest.raises(SpecError, match="reads texts, sounds or columns of a table"):
         check_retrainable(found)
@@ -493,7 +493,7 @@ def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
     model = of_numbers(keras.layers.Dense(1))
     model.set_weights([np.array([[1.0], [0.1]]), np.zeros(1)])
     feeder = feeders_of(model, data, "odd")[0]
-    assert "raw numbers of the table" in feeder.feeding.text
+    assert "raw numbers of the table" in feeder.text
     (given,) = feeder.outputs(data.test, np.arange(len(data.test))).values()
     is_known = np.isfinite(given)
     assert 0 < is_known.sum() < len(given)
@@ -504,7 +504,7 @@ def test_one_matrix_may_be_the_raw_numbers_of_a_table(tmp_path: Path) -> None:
         present(model, data)
     (features,) = data.task.inputs[0].shape
     wanted = present(of_numbers(keras.layers.Dense(1), size=features), data)
-    assert wanted.feeder.feeding.text == "the inputs as kscale's networks read them"
+    assert wanted.feeder.text == "the inputs as kscale's networks read them"
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
@@ -517,7 +517,7 @@ def test_whole_numbers_reach_a_model_of_integers_exactly(dtype: str) -> None:
     total = keras.ops.sum(keras.ops.cast(inputs, "float32"), axis=(1, 2))
     found = present(keras.Model(inputs, total), data)
     ((wanted, given),) = found.pairs(data.test).values()
-    assert found.feeder.feeding.text == "the raw inputs"
+    assert found.feeder.text == "the raw inputs"
     np.testing.assert_array_equal(given, wanted)
     assert as_network(found.feeder, found).output_shape == (None, 1)
 
@@ -603,7 +603,7 @@ def test_the_best_feeding_is_doubted_if_it_is_no_better_than_chance() -> None:
     data = load_dataset({"x": 20 + 10 * arrays["x"], "y": arrays["y"]})
     assert "constant answer" in present(linear_model(40.0, 0.0, "linear"), data).doubt
     found = present(linear_model(50.0, 300.0, "linear"), data)
-    assert found.feeder.feeding.text == "the inputs as kscale's networks read them"
+    assert found.feeder.text == "the inputs as kscale's networks read them"
     assert found.to_json()["outputs"] == "values" and not found.doubt
     assert present(linear_model(5.0, 200.0, "linear"), data).doubt == ""
 
@@ -616,7 +616,7 @@ def test_raw_inputs_are_left_for_what_is_clearly_better_alone() -> None:
         layers = [keras.Input((2, 1, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]
         model = keras.Sequential(layers)
         model.set_weights([kernel, np.array([bias], np.float32)])
-        assert text in present(model, data).feeder.feeding.text
+        assert text in present(model, data).feeder.text
 
 
 @pytest.mark.parametrize("weight", [0.01, -0.01])

@@ -23,14 +23,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The examples of a folder.
+    """The examples of a folder: by part its files in sorted order, training first.
 
-    Args:
-        root: The folder.
-        depth: Names before that of the class in the path of a file: 1 if the first is
-            that of a part.
-        parts: By part, its files in sorted order; the training part comes first.
-        warnings: One sentence each.
+    The depth is the number of names before that of the class in the path of a file: 1
+    if the first is that of a part.
     """
 
     root: Path

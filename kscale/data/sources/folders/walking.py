@@ -17,15 +17,11 @@ Names = tuple[str, ...]
 
 @dataclass
 class Walk:
-    """What was met below a folder, in sorted order.
+    """What was met below a folder, links followed, in sorted order.
 
-    Args:
-        root: The folder; links are followed.
-        files: Files, without those passed over.
-        folders: Folders, without those passed over.
-        passed_over: Hidden ones, and files of systems and authors: `Thumbs.db`, README.
-        broken: Links that lead nowhere, and sockets or devices.
-        loops: Links that lead to a folder above them.
+    Passed over is what is hidden, and what systems and authors leave: `Thumbs.db`,
+    README. Broken are links that lead nowhere, sockets and devices; loops are links to
+    a folder above them.
     """
 
     root: Path

@@ -1,7 +1,6 @@
 """Code of a network of a run: what the records say, put into Keras' words."""
 
-from kscale.building.code.compile_code import TrainingSettings
-from kscale.building.code.module import module_code
+from kscale.building.code.module import TrainingSettings, module_code
 from kscale.data.class_weights import weights_of_run
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json

@@ -94,15 +94,8 @@ def build(hp):
         ("import sys\nsys.exit()", "it ended the program with sys.exit(None) ("),
         ("import argparse\nargparse.ArgumentParser().parse_args()\n1 / 0", "division"),
         ("def build(hp):\n    raise SystemExit(3)", "with sys.exit(3) ("),
-        (
-            f"{FLAT}layers.Dense(7)])",
-            "model gives 7 outputs, but label has 10 classes (",
-        ),
-        (f"{FLAT}].x", "AttributeError: 'list' object has no attribute 'x' ("),
-        (
-            FLAT.replace("8, 8", "9, 8") + "])",
-            "takes 9 x 8 x 1, but the data has 8 x 8",
-        ),
+        (MODEL.replace("10", "7"), "gives 7 outputs, but label has 10 classes ("),
+        (MODEL.replace("8, 8", "9, 8"), "takes 9 x 8 x 1, but the data has 8 x 8"),
         ("build = 3", "is a keras_tuner.HyperModel or a function build(hp), but"),
     ],
 )

@@ -6,7 +6,7 @@ from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.engine.recipe import Recipe
 from kscale.runs.entries import Entry
-from kscale.runs.recorded import RecordedRun
+from kscale.runs.folder import RecordedRun
 from kscale.task.objectives import metric_name
 from kscale.text import counted, printable
 

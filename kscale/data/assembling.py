@@ -20,7 +20,7 @@ from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
-from kscale.data.raw import RawData, RawParts
+from kscale.data.raw import RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, PartRows, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
@@ -162,7 +162,7 @@ def _encoded(
 
 def _kept(
     part: PartName,
-    given: RawParts,
+    given: Mapping[PartName, RawPart],
     chosen: Indices | None,
     arrays: Mapping[str, Rows],
     preprocessing: Mapping[str, Preprocessing],

@@ -42,12 +42,8 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
         "format": _FORMAT,
         **{key: getattr(dataset, key) for key in _PLAIN},
         "task": dataset.task.to_json(),
-        "preprocessing": {
-            name: item.to_json() for name, item in dataset.preprocessing.items()
-        },
-        "target_scaling": {
-            name: vars(scaling) for name, scaling in dataset.target_scaling.items()
-        },
+        "preprocessing": {n: p.to_json() for n, p in dataset.preprocessing.items()},
+        "target_scaling": {n: vars(s) for n, s in dataset.target_scaling.items()},
         "reader": dataset.reader.to_json(),
         "parts": {
             name: _described_part(name, part, dataset.preprocessing, files)
@@ -103,24 +99,24 @@ def _described_part(
 
     Raw rows that are kept beside such inputs are the same rows, and lie there once.
     """
-    sources: dict[str, Place] = {}
 
     def placed(rows: Rows) -> Place:
-        form = "texts" if rows.dtype.kind == "T" else "rows"
-        form = "array" if form == "rows" and isinstance(rows, np.ndarray) else form
-        file = f"{name}-{len(files)}.{'json' if form == 'texts' else 'npy'}"
+        is_text, is_array = rows.dtype.kind == "T", isinstance(rows, np.ndarray)
+        file = f"{name}-{len(files)}.{'json' if is_text else 'npy'}"
         files[file] = rows
-        return {"form": form, "file": file}
+        return {"form": "array" if is_array and not is_text else "rows", "file": file}
 
-    def placed_input(key: str, rows: Rows) -> Place:
-        if not isinstance(rows, ComputedRows) or not preprocessing[key].is_cheap:
-            return placed(rows)
-        read = {raw: placed(each) for raw, each in rows.raw.items()}
-        sources.update(read)
-        return {"form": "computed", "computed": read}
-
+    inputs: dict[str, Place] = {}
+    sources: dict[str, Place] = {}
+    for key, rows in part.inputs.items():
+        if isinstance(rows, ComputedRows) and preprocessing[key].is_cheap:
+            read = {raw: placed(each) for raw, each in rows.raw.items()}
+            inputs[key] = {"form": "computed", "computed": read}
+            sources |= read
+        else:
+            inputs[key] = placed(rows)
     return {
-        "inputs": {key: placed_input(key, rows) for key, rows in part.inputs.items()},
+        "inputs": inputs,
         "targets": {key: placed(rows) for key, rows in part.targets.items()},
         "raw": {k: sources.get(k) or placed(rows) for k, rows in part.raw.items()},
     }
@@ -151,13 +147,12 @@ def _write(file: BinaryIO, rows: Rows) -> None:
 def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:
     task = Task.from_json(data["task"])
     preprocessing = preprocessings_from_json(data["preprocessing"])
-    plain = {key: data[key] for key in _PLAIN}
     others: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in plain.items()
+        key: tuple(data[key]) if isinstance(data[key], list) else data[key]
+        for key in _PLAIN
     }
-    for name, part in data["parts"].items():
-        others[name] = _opened_part(folder, part, task.inputs, preprocessing)
+    for name, places in data["parts"].items():
+        others[name] = _opened_part(folder, places, task.inputs, preprocessing)
     return Dataset(
         task=task,
         preprocessing=preprocessing,
@@ -175,22 +170,23 @@ def _opened_part(
 ) -> Part:
     def opened(place: Place) -> Any:
         path = folder / place["file"]
-        if place["form"] == "texts":
+        if path.suffix == ".json":
             return np.array(json.loads(path.read_text("utf-8")), TEXT)
         if place["form"] == "array":
             return np.load(path, mmap_mode="r", allow_pickle=False)
         return FileRows.of_npy(path)
 
-    def read(item: Input) -> Rows:
+    read: dict[str, Rows] = {}
+    for item in inputs:
         place = places["inputs"][item.name]
-        if place["form"] != "computed":
-            return opened(place)  # type: ignore[no-any-return]
-        raw = {name: opened(each) for name, each in place["computed"].items()}
-        make = preprocessing[item.name].apply
-        return ComputedRows(make, raw, item.shape, item.dtype)
-
-    return Part(
-        {item.name: read(item) for item in inputs},
-        {name: opened(place) for name, place in places["targets"].items()},
-        {name: opened(place) for name, place in places["raw"].items()},
+        if place["form"] == "computed":
+            raw = {name: opened(each) for name, each in place["computed"].items()}
+            make = preprocessing[item.name].apply
+            read[item.name] = ComputedRows(make, raw, item.shape, item.dtype)
+        else:
+            read[item.name] = opened(place)
+    targets, raw = (
+        {name: opened(place) for name, place in places[role].items()}
+        for role in ("targets", "raw")
     )
+    return Part(read, targets, raw)

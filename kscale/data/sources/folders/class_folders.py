@@ -52,8 +52,7 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
             f"{expected(walk.root)}"
         )
     depth = 1 if tops else 0
-    parts: dict[PartName, list[Names]] = {part: [] for part in tops.values()}
-    parts = {"train": [], **parts}
+    parts: dict[PartName, list[Names]] = {part: [] for part in PART_NAMES}
     beside: Counter[Names] = Counter()
     others: set[str] = set()
     for names in files:
@@ -85,7 +84,7 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
     ]
     warnings += _left_out(walk.root, sorted(others), "is no part", "are no part")
     warnings += _left_out(walk.root, empty, f"has no {word}", f"have no {word}")
-    filled = {part: parts[part] for part in PART_NAMES if parts.get(part)}
+    filled = {part: mine for part, mine in parts.items() if mine}
     return ClassFolders(walk.root, depth, filled, tuple(warnings))
 
 

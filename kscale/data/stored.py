@@ -1,11 +1,10 @@
 """A data set laid in a folder, from which another process can open it."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,6 +18,7 @@ from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
+from kscale.runs.folder import write_atomically
 from kscale.task.tasks import Input, Task
 
 _DESCRIPTION = "dataset.json"
@@ -53,16 +53,12 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
     text = json.dumps(described, indent=1) + "\n"
     path = folder / _DESCRIPTION
     try:
-        if path.is_file():
-            if path.read_text("utf-8") == text:
-                return
-            path.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.read_text("utf-8") == text:
+            return
+        path.unlink(missing_ok=True)
         for name, rows in files.items():
-            with _replaced(folder / name) as file:
-                _write(file, rows)
-        with _replaced(path) as file:
-            file.write(text.encode())
+            write_atomically(folder / name, _bytes_of(rows))
+        write_atomically(path, text.encode())
     except OSError as error:
         raise DataError(
             f"The data cannot be stored in {folder}: {error.strerror or error}."
@@ -122,26 +118,17 @@ def _described_part(
     }
 
 
-@contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of another when it is complete."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write(file: BinaryIO, rows: Rows) -> None:
+def _bytes_of(rows: Rows) -> Iterator[bytes]:
+    """The file of some rows in pieces."""
     if rows.dtype.kind == "T":
-        file.write(json.dumps(rows[:].tolist()).encode())
+        yield json.dumps(rows[:].tolist()).encode()
         return
     form = {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False}
-    npy.write_array_header_1_0(file, {**form, "shape": rows.shape})
+    header = BytesIO()
+    npy.write_array_header_1_0(header, {**form, "shape": rows.shape})
+    yield header.getvalue()
     for chunk in chunks_of(rows):
-        file.write(np.ascontiguousarray(chunk).tobytes())
+        yield np.ascontiguousarray(chunk).tobytes()
 
 
 def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:

@@ -76,11 +76,9 @@ class ImageReader(FileReader):
             # A JPEG may be decoded at half its size or less, if that is enough.
             image.draft(None, (2 * max(size),) * 2)
             whole = _plain(ImageOps.exif_transpose(image), path, self.channels)
-            if whole.size != size and self.resize == "stretch":
-                whole = whole.resize(size, method)
-            elif whole.size != size:
-                fitted = ImageOps.fit if self.resize == "crop" else ImageOps.pad
-                whole = fitted(whole, size, method)
+            if whole.size != size:
+                ways = {"crop": ImageOps.fit, "pad": ImageOps.pad}
+                whole = ways.get(self.resize, Image.Image.resize)(whole, size, method)
         return np.asarray(whole).reshape(self.shape)
 
 

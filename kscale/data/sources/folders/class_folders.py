@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,10 +144,9 @@ def _left_out(root: Path, folders: Sequence[str], one: str, several: str) -> lis
     return [f"{shown} in {root} {verbs[0]}, and {verbs[1]} left out."]
 
 
-def missing_classes(layout: ClassFolders, word: str) -> list[str]:
+def missing_classes(layout: ClassFolders, word: str) -> Iterator[str]:
     """A sentence for each part that lacks a class of the training part."""
     known, train = {*layout.labels("train")}, layout.folder("train")
-    warnings = []
     for part in layout.parts:
         found, folder = {*layout.labels(part)}, layout.folder(part)
         if found - known:
@@ -158,5 +157,4 @@ def missing_classes(layout: ClassFolders, word: str) -> list[str]:
             )
         if known - found:
             missing = listed(sorted(map(repr, known - found)), SHOWN)
-            warnings.append(f"{folder} has no {word} of the class {missing}.")
-    return warnings
+            yield f"{folder} has no {word} of the class {missing}."

@@ -11,12 +11,18 @@ import numpy as np
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
-from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.memory import fits_memory, held
-from kscale.data.parts import PART_NAMES, Part, PartName
+from kscale.data.parts import (
+    PART_NAMES,
+    Part,
+    PartName,
+    duplicate_warnings,
+    fingerprint_of,
+    row_digests,
+)
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens

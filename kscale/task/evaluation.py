@@ -73,10 +73,9 @@ def evaluate(objective: Objective, task: Task, pairs: Pairs) -> Scores:
 def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
     errors = {}
-    jackknifed = _jackknife(_without(_metrics, objective, task, pairs))
-    for (name, (target, metric)), error in zip(
-        shown_metrics(task, objective).items(), jackknifed.tolist(), strict=True
-    ):
+    shown = shown_metrics(task, objective).items()
+    jackknifed = _jackknife(_without(_metrics, objective, task, pairs)).tolist()
+    for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
         shares = metric.shares and metric.shares(*pairs[target.name])
         errors[name] = error if shares is None else share_error(shares)
     return replace(
@@ -134,13 +133,10 @@ def _jackknife(left_out: NDArray[np.float64]) -> NDArray[np.float64]:
     The grouped jackknife (Efron 1982, chapter 2). Where a figure is not defined without
     a group, the others must do; NaN if there are none.
     """
-    defined = np.isfinite(left_out)
-    number = defined.sum(axis=0)
-    values = np.where(defined, left_out, 0.0)
-    mean = values.sum(axis=0) / np.maximum(number, 1)
-    spread = np.square(np.where(defined, values - mean, 0.0)).sum(axis=0)
-    factor = (number - 1) / np.maximum(number, 1)
-    return np.where(number > 1, np.sqrt(np.maximum(factor, 0.0) * spread), np.nan)
+    values = np.ma.masked_invalid(left_out)
+    others = values.count(axis=0) - 1
+    variance = np.ma.filled(values.var(axis=0), np.nan)
+    return np.asarray(np.sqrt(np.where(others > 0, others, np.nan) * variance))
 
 
 def _without(

@@ -6,9 +6,9 @@ makes of a network's outputs, always `(examples, outputs)`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,17 +99,11 @@ def table_of(*objectives: Objective) -> dict[str, Objective]:
     return {item.name: item for item in objectives}
 
 
-@dataclass(frozen=True)
-class KerasCall:
-    """A class of Keras with the arguments of its constructor.
-
-    Args:
-        name: Class in `keras.losses` or `keras.metrics`.
-        arguments: Arguments by name.
-    """
+class KerasCall(NamedTuple):
+    """A class of `keras.losses` or `keras.metrics`, and arguments by name."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,9 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
         shares = metric.shares and metric.shares(*pairs[target.name])
         errors[name] = error if shares is None else share_error(shares)
+    numbers = sum(given.size for _, given in pairs.values())
+    most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
+    left = _without(mean_score, objective, task, pairs, most)[:, 0]
     return replace(
         evaluate(objective, task, pairs),
         metric_errors=_defined(errors),
@@ -86,16 +89,8 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
             for target in task.targets
             if target.head.confusion
         },
-        left_out=_left_out_scores(objective, task, pairs),
+        left_out=[float(f"{s:.9g}") for s in left if np.isfinite(left).all()],
     )
-
-
-def _left_out_scores(objective: Objective, task: Task, pairs: Pairs) -> list[float]:
-    """The objective without each group of examples; empty where it is not defined."""
-    numbers = sum(given.size for _, given in pairs.values())
-    most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
-    scores = _without(mean_score, objective, task, pairs, most)[:, 0]
-    return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
 
 
 def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:

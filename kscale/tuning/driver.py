@@ -8,8 +8,7 @@ from pathlib import Path
 from kscale.errors import BudgetError, TrialError
 from kscale.reports.board_logs import LogWriter
 from kscale.runs.entries import entries_of, front_of
-from kscale.runs.folder import RecordsWriter, read_records
-from kscale.runs.recorded import RecordedRun
+from kscale.runs.folder import RecordedRun, RecordsWriter, read_records
 from kscale.runs.records import Record, Training
 from kscale.search.contract import Job, Signal, is_known, keys_of
 from kscale.tuning.answering import Answering

@@ -30,8 +30,7 @@ from kscale.reports.run_tables import (
     report_text,
 )
 from kscale.runs.entries import Entry
-from kscale.runs.folder import RESULTS_FILE, RUN_FILE, write_atomically
-from kscale.runs.recorded import RecordedRun
+from kscale.runs.folder import RESULTS_FILE, RUN_FILE, RecordedRun, write_atomically
 from kscale.ship.formats import FORMATS, check_target, export_model
 from kscale.ship.prediction import Prediction, predict_files
 

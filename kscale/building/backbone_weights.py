@@ -11,7 +11,7 @@ import keras
 from keras.src.backend.config import keras_home
 
 from kscale.building.keras_calls import network_call
-from kscale.errors import ExportError, SpecError
+from kscale.errors import ExportError, SpecError, missing_path
 from kscale.networks.backbones import NETWORKS, Backbone
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def _no_weights(record: Backbone) -> str:
             f"downloaded: put them at {weights_path(record)}, {way_out}"
         )
     if not Path(record.weights).is_file():
-        return f"There is no file of weights {record.weights}: give another, {way_out}"
+        return f"{missing_path(record.weights)} Give another file of weights, {way_out}"
     return (
         f"{record.weights} does not hold the weights of {record.network} without its "
         f"top: give another file, {way_out}"

@@ -12,7 +12,7 @@ from kscale.cli.output import start_tensorflow
 from kscale.data.load_options import Options
 from kscale.errors import KscaleError
 from kscale.networks.families import find_family
-from kscale.task.inputs import INPUT_RANKS
+from kscale.task.tasks import INPUT_RANKS
 from kscale.text import argument_texts
 from kscale.units import parse_bytes, parse_count, parse_seconds
 

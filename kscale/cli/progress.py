@@ -4,9 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from kscale.data.class_weights import class_counts
 from kscale.reports.notes import imbalance_notes
@@ -19,8 +17,6 @@ from kscale.tuning.listeners import Listener
 from kscale.units import format_count, format_seconds
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from kscale.tuning.plan import Plan
 
 
@@ -32,8 +28,17 @@ def progress_listener(quiet: bool) -> Listener:
 class ShownProgress(Listener):
     """A line for everything that happens; in a terminal a bar below the lines."""
 
-    _bar: "Progress | None" = None
-    _end: float | None = None
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        plain: Any = {"markup": False, "highlight": False, "emoji": False}
+        self._console = Console(stderr=True, soft_wrap=True, **plain)
+        about: Any = {"disable": not sys.stderr.isatty(), "transient": True}
+        self._bar = Progress(*columns, console=self._console, **about)
+        self._task = self._bar.add_task("starting", total=None)
+        self._end: float | None = None
 
     def started(self, plan: "Plan", folder: Path, recorded: Sequence[Record]) -> None:
         self._plan, data, request = plan, plan.dataset, plan.request
@@ -59,20 +64,11 @@ class ShownProgress(Listener):
             lines.append(f"Going on after {counted(before, 'recorded training')}.")
         for line in lines:
             self.note(line)
-        if sys.stderr.isatty():
-            self._start_bar()
-
-    def _start_bar(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._bar.add_task("starting", total=self._expected)
+        self._show("starting")
         self._bar.start()
 
     def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
-        if self._bar is not None:
+        if not self._bar.disable:
             progress = f"epoch {epochs}/{job.epochs_to}, {self._score(score)}"
             self._show(f"{job.spec.label}: {progress}; {self._state()}")
 
@@ -105,21 +101,15 @@ class ShownProgress(Listener):
         )
 
     def note(self, text: str) -> None:
-        if self._bar is None:
-            click.echo(text, err=True)
-        else:
-            self._bar.console.print(text, markup=False, highlight=False)
+        self._console.print(text)
 
     def ended(self) -> None:
-        if self._bar is not None:
+        if not self._bar.disable:
             self._bar.stop()
-            self._bar = None
 
     def _show(self, text: str) -> None:
-        if self._bar is not None:
-            done, total = len(self._trained), self._expected
-            task = self._bar.task_ids[0]
-            self._bar.update(task, description=text, completed=done, total=total)
+        done, total = len(self._trained), self._expected
+        self._bar.update(self._task, description=text, completed=done, total=total)
 
     def _state(self) -> str:
         """The best so far and the time left."""

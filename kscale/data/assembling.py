@@ -11,21 +11,27 @@ import numpy as np
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
-from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
-from kscale.data.memory import Holder, bytes_needed
-from kscale.data.parts import PART_NAMES, Part, PartName
+from kscale.data.memory import fits_memory, held
+from kscale.data.parts import (
+    PART_NAMES,
+    Part,
+    PartName,
+    duplicate_warnings,
+    fingerprint_of,
+    row_digests,
+)
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader, scale_warnings
-from kscale.data.splitting import Indices, PartRows, rows_of_parts
+from kscale.data.splitting import Indices, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
-from kscale.task.tasks import Input, Target, Task
+from kscale.task.tasks import Target, Task
 from kscale.text import counted
 
 _LEAST_EXAMPLES = 10
@@ -34,9 +40,8 @@ _LEAST_EXAMPLES = 10
 def peeked_task(raw: RawData, options: Options) -> Task | None:
     """The task of a source, or None if something must be fitted to know it."""
     raw, targets, _ = _understood(raw, options)
-    inputs = [fit.known_input() for fit in raw.fits]
-    known = tuple(item for item in inputs if item)
-    return Task(known, targets) if len(known) == len(inputs) else None
+    known = tuple(filter(None, (fit.known_input() for fit in raw.fits)))
+    return Task(known, targets) if len(known) == len(raw.fits) else None
 
 
 def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Dataset:
@@ -58,20 +63,32 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         }
         for part, chosen in rows.items()
     }
-    held = _held(raw, rows, options.memory)
-    digests = {part: row_digests([*arrays.values()]) for part, arrays in held.items()}
-    leaks = [*leak_warnings(raw.reader, held["train"], placed["train"], is_cut)]
-    leaks += scale_warnings(raw, held)
-    fitted = [fit.fit(held["train"]) for fit in raw.fits]
+    known = [fit.known_input() for fit in raw.fits]
+    in_memory = fits_memory(raw, known, options.memory)
+    taken = {
+        part: {
+            name: held(chosen_rows(array.rows, chosen), array.is_slow, in_memory)
+            for name, array in raw.parts.get(part, train).inputs.items()
+        }
+        for part, chosen in rows.items()
+    }
+    digests = {part: row_digests([*arrays.values()]) for part, arrays in taken.items()}
+    leaks = [*leak_warnings(raw.reader, taken["train"], placed["train"], is_cut)]
+    leaks += scale_warnings(raw, taken)
+    fitted = [fit.fit(taken["train"]) for fit in raw.fits]
     inputs = tuple(item for item, _ in fitted)
-    reader = raw.reader.fitted(held["train"]) if raw.reader else ArrayReader()
+    reader = raw.reader.fitted(taken["train"]) if raw.reader else ArrayReader()
     preprocessing = {item.name: each for item, each in fitted}
-    holder = Holder(options.memory, bytes_needed(raw, inputs))
+    in_memory = fits_memory(raw, inputs, options.memory)
     parts: dict[PartName, Part] = {}
     for part in PART_NAMES:
         # Raw rows of the largest part leave memory as soon as they are encoded.
-        arrays = held.pop(part)
-        encoded = {i.name: _encoded(holder, i, each, arrays) for i, each in fitted}
+        arrays = taken.pop(part)
+        encoded = {}
+        for item, each in fitted:
+            read = {raw.name: arrays[raw.name] for raw in each.raw_inputs}
+            computed = ComputedRows(each.apply, read, item.shape, item.dtype)
+            encoded[item.name] = held(computed, not each.is_cheap, in_memory)
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
@@ -135,29 +152,6 @@ def _understood(
         targets.append(target)
         labels[target.name] = values
     return raw, tuple(targets), labels
-
-
-def _held(
-    raw: RawData, rows: PartRows, memory: int | None
-) -> dict[PartName, dict[str, Rows]]:
-    known = [fit.known_input() for fit in raw.fits]
-    holder = Holder(memory, bytes_needed(raw, [item for item in known if item]))
-    return {
-        part: {
-            name: holder.hold(chosen_rows(array.rows, chosen), array.is_slow)
-            for name, array in raw.parts.get(part, raw.parts["train"]).inputs.items()
-        }
-        for part, chosen in rows.items()
-    }
-
-
-def _encoded(
-    holder: Holder, item: Input, prepared: Preprocessing, arrays: Mapping[str, Rows]
-) -> Rows:
-    """Rows as a network reads them."""
-    raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
-    rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
-    return holder.hold(rows, not prepared.is_cheap)
 
 
 def _kept(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
 from kscale.data.example_rows import Rows
-from kscale.errors import DataError
+from kscale.errors import DataError, missing_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def existing(path: Path) -> Path:
     try:
         if path.is_file():
             return path
-        what = "is a folder" if path.is_dir() else "does not exist"
+        text = f"{path} is a folder." if path.is_dir() else missing_path(path)
     except OSError as error:
-        what = f"cannot be opened: {error.strerror}"
-    raise DataError(f"{path} {what}.")
+        text = f"{path} cannot be opened: {error.strerror}."
+    raise DataError(text)

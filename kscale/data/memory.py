@@ -1,6 +1,6 @@
 """Memory: what is free, and which examples are held there or on disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +50,16 @@ def most_bytes(memory: int | None) -> int:
     return int(free_bytes() * _SHARE) if memory is None else memory
 
 
-class Holder:
-    """Holds rows of a data set, all of them in memory or all on disk."""
+def held(rows: Rows, is_slow: bool, in_memory: bool) -> Rows:
+    """Rows in memory, as texts always are, or on disk.
 
-    def __init__(self, memory: int | None, needed: int) -> None:
-        self.in_memory = needed <= most_bytes(memory)
-
-    def hold(self, rows: Rows, is_slow: bool) -> Rows:
-        """The rows in memory, as texts always are, or on disk.
-
-        Rows that are not slow to make lie there already, and are read again instead.
-        """
-        if is_slow and self.in_memory:
-            return filled(chunks_of(rows), rows.shape, rows.dtype)
-        if is_slow:
-            return StoredRows(chunks_of(rows), rows.shape[1:], rows.dtype)
-        return rows[:] if self.in_memory or rows.dtype.kind == "T" else rows
+    Rows that are not slow to make lie there already, and are read again instead.
+    """
+    if is_slow and in_memory:
+        return filled(chunks_of(rows), rows.shape, rows.dtype)
+    if is_slow:
+        return StoredRows(chunks_of(rows), rows.shape[1:], rows.dtype)
+    return rows[:] if in_memory or rows.dtype.kind == "T" else rows
 
 
 def filled(
@@ -80,10 +74,13 @@ def filled(
     return whole
 
 
-def bytes_needed(raw: RawData, inputs: Sequence[Input]) -> int:
-    """Bytes of all examples: raw, and as networks read them here and on the device."""
-    examples = sum(len(part) for part in raw.parts.values())
+def fits_memory(
+    raw: RawData, inputs: Iterable[Input | None], memory: int | None
+) -> bool:
+    """Whether all examples fit: raw, and as networks read them, as far as inputs are
+    known, here and on the device."""
     arrays = raw.parts["train"].inputs.values()
     given = sum(row_bytes(array.rows) for array in arrays)
-    read = sum(4 * int(np.prod(item.shape)) for item in inputs)
-    return examples * (given + 2 * read)
+    read = sum(4 * int(np.prod(item.shape)) for item in inputs if item)
+    needed = sum(map(len, raw.parts.values())) * (given + 2 * read)
+    return needed <= most_bytes(memory)

@@ -43,11 +43,23 @@ def rows_of_parts(
             )
         rows |= cut_groups(groups, missing, seed)
         for target in targets:
-            _check_classes(label, target, train[target.name][rows["train"]])
+            name, count = _rarest(target, train[target.name][rows["train"]])
+            if not count:
+                raise DataError(
+                    f"With parts cut by {label}, the training part has no {name!r}; "
+                    "cut by another column, or give parts."
+                )
         return rows, ""
     given = raw.parts["train"].targets.values()
     for target, array in zip(targets, given, strict=True):
-        _check_counts(array.label, target, train[target.name], 1 + len(missing))
+        name, count = _rarest(target, train[target.name])
+        if count <= len(missing):
+            raise DataError(
+                f"Each {target.head.nouns[0]} of {array.label} must have at least "
+                f"{1 + len(missing)} examples, one for each part, but {name!r} has "
+                f"{count}. Add some or leave it out; if the labels are numbers to "
+                "predict, give them as floats." + alike_hint(name, target.class_names)
+            )
     if not missing:
         return rows, ""
     strata, note = _strata(targets, train)
@@ -55,34 +67,12 @@ def rows_of_parts(
     return rows, note
 
 
-def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, int] | None:
-    """The class or label that is right least often, and how often; None for values."""
+def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, float]:
+    """The class or label that is right least often, and how often."""
     if target.head.counts is None:
-        return None
+        return "", np.inf
     counts = target.head.counts(labels, target.outputs)
     return target.class_names[counts.argmin()], int(counts.min())
-
-
-def _check_classes(groups: str, target: Target, train: NDArray[Any]) -> None:
-    rarest = _rarest(target, train)
-    if rarest and not rarest[1]:
-        raise DataError(
-            f"With parts cut by {groups}, the training part has no {rarest[0]!r}; cut "
-            "by another column, or give parts."
-        )
-
-
-def _check_counts(label: str, target: Target, ids: NDArray[Any], least: int) -> None:
-    """Raise unless each class or label is right often enough for every part."""
-    rarest = _rarest(target, ids)
-    if rarest and rarest[1] < least:
-        name, count = rarest
-        raise DataError(
-            f"Each {target.head.nouns[0]} of {label} must have at least {least} "
-            f"examples, one for each part, but {name!r} has {count}. Add some or leave "
-            "it out; if the labels are numbers to predict, give them as floats."
-            + alike_hint(name, target.class_names)
-        )
 
 
 def _strata(

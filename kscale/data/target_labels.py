@@ -104,19 +104,17 @@ def _check_alike(arrays: Mapping[PartName, RawArray], labels: PartLabels) -> Non
 
 
 def _is_one_hot(labels: NDArray[Any]) -> bool:
-    if labels.ndim != 2 or labels.dtype.kind == "U":
-        return False
-    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+    return _is_indicator(labels) and bool((labels.sum(axis=1) == 1).all())
 
 
 def _is_indicator(labels: NDArray[Any]) -> bool:
     """Whether each row holds a 0 or 1 for each label."""
-    is_numeric = labels.ndim == 2 and labels.dtype.kind in "buif"
+    is_numeric = labels.ndim == 2 and labels.dtype.kind != "U"
     return is_numeric and bool(np.isin(labels, (0, 1)).all())
 
 
 def _are_classes(labels: PartLabels) -> bool:
-    if any(array.ndim != 1 for array in labels.values()):
+    if labels["train"].ndim != 1:
         return False
     are_floats = [array.dtype.kind == "f" for array in labels.values()]
     if not all(are_floats):
@@ -132,10 +130,9 @@ def _classes(
     names: Sequence[str],
 ) -> tuple[Target, PartLabels]:
     def called(value: Any) -> str:
-        is_word = isinstance(value, np.bool_ | str)
-        return (
-            str(value) if is_word else names[int(value)] if names else str(int(value))
-        )
+        if isinstance(value, np.bool_ | str):
+            return str(value)
+        return names[int(value)] if names else str(int(value))
 
     known, train = np.unique(labels["train"]), arrays["train"].label
     if len(known) < 2:

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import keras
 
-from kscale.errors import ExportError
+from kscale.errors import ExportError, missing_path
 from kscale.guests.sizes.weightless import no_trace, shapes_only
 from kscale.ship.opening import cause_of
 from kscale.text import printable
@@ -120,7 +120,7 @@ def _config(path: Path) -> dict[str, Any]:
             f"{path} is {what}: give a model saved with model.save('name.keras')."
         )
     if not path.is_file():
-        raise ExportError(f"{path} is no file: give a model saved as .keras.")
+        raise ExportError(missing_path(path))
     if path.suffix.lower() in (".h5", ".hdf5") or h5py.is_hdf5(path):
         raise ExportError(
             f"{path} is in Keras' old format, which may hold code: open it where you "

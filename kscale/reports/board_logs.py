@@ -22,7 +22,7 @@ from kscale.reports.hparams import (
     start_summary,
 )
 from kscale.reports.measures import density
-from kscale.runs.recorded import RecordedRun
+from kscale.runs.folder import RecordedRun
 from kscale.runs.records import (
     MAJORITY,
     Evaluation,

@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Value
-from kscale.runs.recorded import RecordedRun
+from kscale.runs.folder import RecordedRun
 from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training, is_trained
 from kscale.search.pool import Pool, Space
 from kscale.task.objectives import metric_name, shown_metrics

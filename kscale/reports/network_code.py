@@ -1,13 +1,12 @@
 """Code of a network of a run: what the records say, put into Keras' words."""
 
-from kscale.building.code.compile_code import TrainingSettings
-from kscale.building.code.module import module_code
+from kscale.building.code.module import TrainingSettings, module_code
 from kscale.data.class_weights import weights_of_run
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.engine.recipe import Recipe
 from kscale.runs.entries import Entry
-from kscale.runs.recorded import RecordedRun
+from kscale.runs.folder import RecordedRun
 from kscale.task.objectives import metric_name
 from kscale.text import counted, printable
 

@@ -60,9 +60,8 @@ def model_notes(report: Report, files: Collection[str]) -> Iterator[Note]:
 def search_notes(run: Mapping[str, Any]) -> Iterator[Note]:
     """What the searcher said of how the search went."""
     notes = run.get("notes")
-    yield from map(
-        Note, filter(None, map(str, notes if isinstance(notes, list) else ()))
-    )
+    for text in notes if isinstance(notes, list) else ():
+        yield Note(str(text))
 
 
 def left_out_notes(run: Mapping[str, Any]) -> Iterator[Note]:
@@ -265,8 +264,7 @@ def _proof(report: Report, best: Row) -> Iterator[Note]:
         yield Note(
             f"{rows} within one standard error of the best too, but not retrained, so "
             f"not recommended: the smallest is {printable(smallest.label)} of "
-            f"{smallest.params:,} params. The same command with more --finalists "
-            "retrains more."
+            f"{smallest.params:,} params. With more --finalists or --time more are."
         )
     if tied > 1:
         finalists = sum(row.stage == "finalist" for row in report.rows)

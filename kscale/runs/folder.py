@@ -1,15 +1,27 @@
-"""The folder of a run: `run.json`, `results.jsonl`, and who may write them."""
+"""The folder of a run: `run.json`, `results.jsonl`, who may write them, and the answers
+that follow from them."""
 
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from kscale.errors import ResultsError, cause_of, unwritable
-from kscale.runs.records import Record, from_line, to_line
+from kscale.networks.budget import Budget
+from kscale.runs.entries import Entry, answers_of, best_of, front_of, recommended_of
+from kscale.runs.records import (
+    Evaluation,
+    Record,
+    Reference,
+    Training,
+    from_line,
+    to_line,
+)
+from kscale.task.objectives import Objective, asked_objective
+from kscale.task.tasks import Task
 
 logger = logging.getLogger(__name__)
 
@@ -231,3 +243,79 @@ def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in dict(identity).items():
         flat |= value if isinstance(value, dict) else {key: value}
     return flat
+
+
+class RecordedRun:
+    """The records of one search, read from its folder, or given where they have been.
+
+    Everything is rebuilt from `run.json` and `results.jsonl`; reading a folder runs
+    none of its content.
+    """
+
+    def __init__(
+        self, folder: str | Path, results: Sequence[Record] | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        self.description: Mapping[str, Any] = read_run(self.folder)
+        self.results: list[Record] = list(
+            read_records(self.folder) if results is None else results
+        )
+
+    @property
+    def trainings(self) -> list[Training]:
+        """Records of trainings, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Training)]
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Records of finished trainings on the test part, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Evaluation)]
+
+    @property
+    def references(self) -> list[Reference]:
+        """Records of what is no network of the search, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Reference)]
+
+    @property
+    def task(self) -> Task:
+        """What the networks take in and put out."""
+        return Task.from_json(self.description["task"])
+
+    @property
+    def budget(self) -> Budget:
+        """What a network may cost."""
+        return Budget(**self.description["identity"]["budget"])
+
+    @property
+    def objective(self) -> Objective:
+        """What the search improves."""
+        return asked_objective(self.description["identity"], self.task)
+
+    def entries(self) -> list[Entry]:
+        """Networks within the budget, baselines included; or the only one asked for."""
+        return answers_of(self.results, self.budget, self.description["identity"])
+
+    def front(self) -> list[Entry]:
+        """Entries that no other beats in both size and score, smallest first."""
+        return front_of(self.entries(), self.objective)
+
+    def best(self) -> Entry:
+        """The entry of the best score.
+
+        Raises:
+            ResultsError: No training has finished yet.
+        """
+        return self._found(best_of(self.entries(), self.objective))
+
+    def recommended(self) -> Entry:
+        """The smallest entry that is statistically tied with the best.
+
+        Raises:
+            ResultsError: No training has finished yet.
+        """
+        return self._found(recommended_of(self.entries(), self.objective))
+
+    def _found(self, entry: Entry | None) -> Entry:
+        if entry is None:
+            raise ResultsError(f"{self.folder} has no finished training yet.")
+        return entry

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from kscale.task.objectives import Objective
 
-_BELOW = 3  # draws up to the octave reached, for each look above
+_MOST_MISSES = 3  # octaves in a row that do not help, after which the climb pauses
+_BELOW = 3  # draws up to the octave that helped, for each look above
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,10 @@ class Climb:
     """Decides the sizes of a search from the results so far.
 
     Each family begins in the middle between its smallest size and the limit, by the
-    logarithm, and goes on half of the way to the limit, then to the limit, by one spec
-    each, for as long as size helps: the score is better than all before by more than
-    its standard error. Where a step does not help, half of the step is tried; where
-    this does not help either, the climb pauses. From then on three of four specs are
-    drawn up to the octave reached, and the fourth above: from the next octave first,
+    logarithm, and goes up an octave at a time, by one spec each, until three in a row
+    do not help. An octave helps where the score is better than all before by more than
+    the standard error of the difference. From then on three of four specs are drawn up
+    to the octave that helped last, and the fourth above: from the next octave first,
     and from one higher each time. So bad luck is put right, and every size is tried if
     only there are trials enough.
 
@@ -58,21 +59,20 @@ class Climb:
     """
 
     def __init__(self, lowest: Mapping[str, int], objective: Objective) -> None:
-        self.lowest = lowest
         self.objective = objective
         self.tops = dict(lowest)
-        self._best: dict[str, float] = {}
+        self._best: dict[str, Reached] = {}
 
     def rounds(self) -> Generator[list[Reach], Sequence[Reached], None]:
         """What to draw next, given what the draws of the round before came to."""
-        steps = [{f: -(-low // of) for f, low in self.lowest.items()} for of in (2, 4)]
-        steps.append(dict.fromkeys(self.lowest, 0))
-        for levels in dict.fromkeys(tuple(step.items()) for step in steps):
-            if self._has_helped((yield [Reach(*level) for level in levels])):
-                continue
-            halves = [(f, (self.tops[f] + level + 1) // 2) for f, level in levels]
-            if not self._has_helped((yield [Reach(*half) for half in halves])):
+        looks = {family: -(-low // 2) for family, low in self.tops.items()}
+        misses = 0
+        while misses < _MOST_MISSES:
+            has_helped = self._has_helped((yield [*starmap(Reach, looks.items())]))
+            misses = 0 if has_helped else misses + 1
+            if not any(looks.values()):
                 break
+            looks = {family: min(look + 1, 0) for family, look in looks.items()}
         looks = dict(self.tops)
         while True:
             for family, top in self.tops.items():
@@ -86,12 +86,10 @@ class Climb:
         """Note what a round came to; whether more size has helped a family."""
         tops = dict(self.tops)
         for each in reached:
-            best = self._best.get(each.family)
-            gain = math.inf
-            if best is not None:
-                gain = self.objective.gain(each.score, best)
-            if gain > each.stderr:
+            best = self._best.setdefault(each.family, each)
+            gain = self.objective.gain(each.score, best.score)
+            if best is each or gain > math.hypot(each.stderr, best.stderr):
                 self.tops[each.family] = max(tops[each.family], each.octave)
             if gain > 0:
-                self._best[each.family] = each.score
+                self._best[each.family] = each
         return tops != self.tops

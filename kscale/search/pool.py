@@ -163,18 +163,15 @@ class _Counted:
 
     def way_down(self, smallest: Spec) -> tuple[bool, str]:
         """Whether a network fits if more is set, and a sentence on what to set."""
-        changed, knobs = self._descent().further(dict(smallest.knobs), 1.0)
-        size = size_of(self.family.blueprint_of(knobs, self.space.task))
+        options, size = self._descent().further(dict(smallest.knobs), 1.0)
         budget, used = self.space.budget, self.space.budget.used(size)
         figures = ", ".join(
             f"{name.removeprefix('max_')}={used[name]:,}"
             for name in budget.limits
             if name in used
         )
-        text = (
-            f"With {_options(changed)} the smallest {self.family.name} has {figures}. "
-        )
-        return bool(budget.allows(size)), text if changed else ""
+        text = f"With {options} the smallest {self.family.name} has {figures}. "
+        return bool(budget.allows(size)), text if options else ""
 
     def _count(self, group: _Group) -> None:
         task = self.space.task
@@ -324,22 +321,15 @@ def _descent(space: Space, family: Family, measure: Callable[[Size], float]) -> 
     return Descent(family, space.task, measure, choices)
 
 
-def _options(changed: Mapping[str, Value]) -> str:
-    return " ".join(f"--set {name}={value}" for name, value in changed.items())
-
-
 def way_to_fewer_flops(space: Space, spec: Spec, share: float) -> str:
     """A sentence on what to set for about a share of the FLOPs of a spec, or of the
     next one; empty where there is nothing to set."""
     family = find_family(spec.family)
     flops = family.size(spec, space.task).flops
     descent = _descent(space, family, lambda size: float(size.flops))
-    changed, knobs = descent.further(dict(spec.knobs), share * flops)
-    if not changed:
-        return ""
-    fewer = format_count(descent.measured(knobs))
-    before = format_count(flops)
-    return f"With {_options(changed)} it has {fewer} FLOPs instead of {before}. "
+    options, size = descent.further(dict(spec.knobs), share * flops)
+    fewer, before = format_count(size.flops), format_count(flops)
+    return f"With {options} it has {fewer} FLOPs instead of {before}. " * bool(options)
 
 
 def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:

@@ -57,8 +57,8 @@ class Descent:
                 self.known[values] = inf
         return self.known[values]
 
-    def further(self, smallest: Knobs, most: float) -> tuple[dict[str, Value], Knobs]:
-        """What to set for a network smaller than the smallest of the search; its knobs.
+    def further(self, smallest: Knobs, most: float) -> tuple[str, Size]:
+        """Options for a network smaller than the smallest of the search, and its size.
 
         That is one knob if one brings the measure down to `most`, else as few as do.
         Where nothing does, it is what comes nearest, and nothing if nothing is smaller.
@@ -76,5 +76,6 @@ class Descent:
         for name in free:
             fewer = {**knobs, name: smallest[name]}
             knobs = fewer if self.measured(fewer) <= enough else knobs
-        changed = {n: knobs[n] for n in free if knobs[n] not in self.choices[n]}
-        return changed, knobs
+        changed = [name for name in free if knobs[name] not in self.choices[name]]
+        options = " ".join(f"--set {name}={knobs[name]}" for name in changed)
+        return options, size_of(self.family.blueprint_of(knobs, self.task))

@@ -122,22 +122,8 @@ class StagedSearcher:
         return Outlook(due, inner.trainings, inner.work)
 
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
-        """What the search says, and which smaller specs were not retrained."""
-        notes = self.searcher.notes(history)
-        answer = recommended_of(self._entries(history), self.objective)
-        doubted = self._doubted(history) if answer else []
-        smaller = [e for e in doubted if answer and e.params < answer.params]
-        if not smaller:
-            return notes
-        named = " and ".join(f"{e.label} ({e.params:,} params)" for e in smaller[:2])
-        which = (
-            named if len(smaller) < 3 else f"{len(smaller)} networks such as {named}"
-        )
-        return (
-            *notes,
-            "Smaller than the recommended network and tied with the best, but not "
-            f"retrained: {which}. With more --finalists or --time they are.",
-        )
+        """What the search says."""
+        return self.searcher.notes(history)
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""

@@ -71,7 +71,8 @@ class SearchRequest:
             third, twice.
         trials: Most specs to try, before the finalists.
         time_limit: Most seconds; planning and the finalists are part of it.
-        epochs: Epochs of each training; without it, enough for about 1,600 steps.
+        epochs: Epochs of each training; without it, enough for about 1,600 steps, or
+            fewer where a time limit leaves no time for them.
         batch_size: Examples in a step; without it 32, 64 or 128, as suits the data.
         seed: Decides every random choice.
         seeds: Trainings of each spec tried, each from another seed.

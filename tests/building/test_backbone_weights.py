@@ -156,7 +156,7 @@ def test_files_that_do_not_suit_are_refused(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save_weights(other)
     with pytest.raises(ExportError, match="does not hold the weights of mobilenet_0"):
         check_weights([record(weights=str(other))])
-    with pytest.raises(ExportError, match="There is no file of weights nowhere.h5"):
+    with pytest.raises(ExportError, match="There is no file nowhere.h5"):
         check_weights([record(weights="nowhere.h5")])
     both = [record(weights="a.h5", backbone=b) for b in ("vgg16", "resnet50")]
     with pytest.raises(SpecError, match=r"suits one backbone.*--set backbone=resnet50"):

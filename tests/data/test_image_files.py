@@ -157,4 +157,4 @@ def test_a_file_is_an_example_and_one_that_is_missing_is_reported(
     assert example.source == str(path)
     np.testing.assert_array_equal(example.raw["image"], pixels(6, 8, 3))
     (missing,) = reader.examples(tmp_path / "b.png")
-    assert missing.raw is None and "b.png does not exist" in missing.error
+    assert missing.raw is None and "b.png. Did you mean" in missing.error

@@ -76,7 +76,7 @@ def test_a_bad_file_is_one_error(tmp_path: Path) -> None:
     ((source, error),) = read(TABLE, path)
     assert source == "a.csv" and "it lacks 'h/week'." in error
     ((_, error),) = read(TABLE, tmp_path / "b.csv")
-    assert "does not exist" in error
+    assert "b.csv. Did you mean" in error and "a.csv?" in error
 
 
 def test_a_text_file_is_one_example(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from made_runs import (
 
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
+from kscale.reports.cells import mark_lines
 from kscale.reports.measures import wilson_interval
 from kscale.reports.rows import Report, Row, make_report
 from kscale.reports.run_tables import report_text
@@ -234,3 +235,19 @@ def test_a_training_of_less_than_full_length_is_marked_and_no_answer() -> None:
     assert "~ a shorter training than others had, so no answer" in text
     assert "~" not in report_text(before, 100, all_rows=True)
     assert not any("scored above the best" in note for note in map(str, report.notes))
+
+
+def test_the_legend_says_what_the_best_is_the_best_of() -> None:
+    asked = cnn(2, 8)
+    settings = {**dict(asked.knobs), "learning_rate": 0.003}
+    one = make_report(made_run(set=settings), [linear(0.95), made_result(asked, 0.9)])
+    single = make_report(made_run(), [made_result(asked, 0.9)])
+    words = {
+        "the network that was asked for": one,
+        "highest score in the budget": single,
+        "highest score of the finalists": digits_report(),
+    }
+    for text, report in words.items():
+        assert mark_lines(report, report.rows)[0] == f"* best: {text}"
+    text = "> recommended: smallest finalist that is statistically tied with the best"
+    assert mark_lines(digits_report(), digits_report().rows)[1] == text

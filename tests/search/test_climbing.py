@@ -15,7 +15,7 @@ from contracts.searcher import (
 
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
-from kscale.search.climbing import Climb, Reach, Reached
+from kscale.search.climbing import Climb, Reached
 from kscale.search.contract import Allowance, Job
 from kscale.search.draws import FirstJobs
 from kscale.search.pool import Pool, Space
@@ -63,10 +63,10 @@ def test_where_size_stops_helping_little_is_spent_above(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_where_size_helps_the_limit_is_reached_at_once(seed: int) -> None:
+def test_where_size_helps_the_limit_is_soon_reached(seed: int) -> None:
     sizes = list(map(params, tried(growing, seed=seed)))
-    assert max(sizes[:4]) > 400_000
-    assert sum(size > 400_000 for size in sizes) >= 8
+    assert max(sizes[:8]) > 400_000
+    assert sum(size > 400_000 for size in sizes) >= 4
 
 
 @pytest.mark.parametrize("bad", range(4))
@@ -77,14 +77,15 @@ def test_one_bad_training_or_a_failed_one_does_not_stop_the_climb(bad: int) -> N
             RandomSearcher(settings),
             lambda job, worst=worst: worst if job.index == bad else growing(job),
         ).run()
-        assert sum(params(job) > 400_000 for job in jobs) >= 6
+        assert sum(params(job) > 400_000 for job in jobs) >= 5
 
 
 def test_where_size_never_helps_all_sizes_come_with_more_trials() -> None:
     few, many = (tried(lambda job: 0.5, trials) for trials in (20, 60))
     assert set(few) == {job for job in many if job.index < 20}
     assert sum(map(params, few)) < sum(map(params, many)) / 3
-    octaves = {int(np.log2(1_000_000 / params(job))) for job in many}
+    largest = large_pool().params.max()
+    octaves = {int(np.log2(largest / params(job))) for job in many}
     assert octaves >= set(range(8))
 
 
@@ -101,34 +102,33 @@ def test_families_climb_each_from_their_smallest() -> None:
     assert [job.spec.family for job in jobs].count("cnn") == 10
 
 
-def test_a_climb_looks_half_as_far_and_then_higher_each_time() -> None:
-    climb = Climb({"mlp": -8}, OBJECTIVE)
-    rounds = climb.rounds()
-
-    def answered(asked: list[Reach], score: float) -> list[Reach]:
-        return rounds.send([Reached("mlp", r.octave, score, 0.01) for r in asked])
-
-    asked = next(rounds)
-    seen = []
-    for score in (0.5, 0.5, 0.505, 0.5, 0.5, 0.5, 0.5, 0.5):
-        seen.append([(reach.octave, reach.and_below) for reach in asked])
-        asked = answered(asked, score)
-    below = 3 * [(-4, True)]
-    assert seen[:3] == [[(-4, False)], [(-2, False)], [(-3, False)]]
-    assert seen[3:] == [[*below, (octave, False)] for octave in (-3, -2, -1, 0, -3)]
-    assert climb.tops == {"mlp": -4}
-    asked = rounds.send([Reached("mlp", asked[-1].octave, 0.6, 0.01)])
-    assert [reach.octave for reach in asked] == [-2, -2, -2, -1]
+def asked_in_turn(lowest: int, score: Callable[[int], float], rounds: int) -> list[str]:
+    """Octaves asked for, those with all below marked, where scores have an error."""
+    climb = Climb({"mlp": lowest}, OBJECTIVE).rounds()
+    asked, found = next(climb), []
+    for _ in range(rounds):
+        found.append(" ".join(f"{r.octave}{'-' * r.and_below}" for r in asked))
+        asked = climb.send(
+            [Reached("mlp", r.octave, score(r.octave), 0.01) for r in asked]
+        )
+    return found
 
 
-def test_a_step_that_does_not_help_is_followed_by_half_of_it() -> None:
-    rounds = Climb({"mlp": -12}, OBJECTIVE).rounds()
-    octaves, scores = [], {-6: 0.5, -3: 0.4, -4: 0.6, 0: 0.7}
-    asked = next(rounds)
-    while len(octaves) < 4:
-        octaves.append(asked[0].octave)
-        asked = rounds.send([Reached("mlp", octaves[-1], scores[octaves[-1]], 0.01)])
-    assert octaves == [-6, -3, -4, 0]
+def test_a_climb_pauses_after_three_octaves_and_looks_higher_each_time() -> None:
+    """An octave that is better by less than the error of the difference helps not."""
+    found = asked_in_turn(-8, lambda octave: 0.51 if octave > -4 else 0.5, 8)
+    assert found[:4] == ["-4", "-3", "-2", "-1"]
+    assert found[4:] == [f"-4- -4- -4- {look}" for look in (-3, -2, -1, 0)]
+
+
+def test_one_bad_octave_does_not_end_a_climb() -> None:
+    found = asked_in_turn(-8, lambda octave: 0.0 if octave == -3 else octave + 9.0, 6)
+    assert found == ["-4", "-3", "-2", "-1", "0", "0- 0- 0- 0-"]
+
+
+def test_a_look_that_helps_is_climbed_to() -> None:
+    found = asked_in_turn(-10, lambda octave: 0.9 if octave == -1 else 0.5, 9)
+    assert found[-2:] == ["-5- -5- -5- -1", "-1- -1- -1- 0"]
 
 
 def notes(score: Score, trials: int) -> list[str]:
@@ -144,7 +144,10 @@ def test_a_search_says_at_which_size_it_stopped_and_why() -> None:
     assert "larger ones tried, up to" in stopped and "More --trials" in stopped
     assert "the larger one tried, of" in notes(lambda job: 0.5, 2)[0]
     (ended,) = notes(growing, 1)
-    assert "was tried, although size may still help: more --trials go on" in ended
+    assert (
+        "was tried, although size may still help: more --trials or more --time go on"
+        in ended
+    )
     assert notes(growing, 20) == []
     assert notes(lambda job: 0.5, 20) == notes(lambda job: 0.5, 20)
 

@@ -266,18 +266,9 @@ def test_smaller_specs_that_become_tied_are_retrained_too() -> None:
     jobs = simulation.run()
     finals = [job.spec for job in jobs if job.stage == "finalist"]
     searched = [job for job in jobs if job.stage == "search"]
-    smallest = min(searched, key=lambda job: by_size(job)[0])
-    assert smallest.spec in finals and len(finals) <= 5
-    assert not any("not retrained" in note for note in staged.notes(simulation.history))
-
-
-def test_where_there_may_be_no_more_finalists_smaller_tied_ones_are_named() -> None:
-    staged = made_staged(trials=20, most_finalists=2)
-    simulation = Simulation(staged, fallen)
-    jobs = simulation.run()
-    assert len([job for job in jobs if job.stage == "finalist"]) == 2
-    (note,) = [n for n in staged.notes(simulation.history) if "not retrained" in n]
-    assert "params). With more --finalists or --time they are." in note
+    smallest = LINEAR.spec()  # below all that is searched
+    assert all(by_size(job)[0] > 650 for job in searched)
+    assert smallest in finals and len(finals) <= 5
 
 
 def test_finalists_of_a_search_with_more_trials_have_other_numbers() -> None:

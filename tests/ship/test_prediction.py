@@ -83,7 +83,7 @@ def test_the_command_goes_on_after_a_bad_file_and_ends_with_one(
     ]
     errors = done.stderr.splitlines()
     assert len(errors) == 4 and done.exit_code == 1
-    assert "b.npy" in errors[0] and errors[2] == "nowhere.npy does not exist."
+    assert "b.npy" in errors[0] and errors[2] == "There is no file nowhere.npy."
     assert errors[3] == (
         f"Error: 2 files and 1 example could not be read: {folder}/b.npy, "
         f"{folder}/deep/c.npz:1, nowhere.npy."

@@ -13,7 +13,7 @@ from kscale.building.keras_calls import Call, LayerName, call, call_of
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
-_FREE = ("units", "filters", "strides")
+_FREE = ("units", "filters", "kernel", "strides")
 """Fields of records that may become arguments of a function."""
 
 

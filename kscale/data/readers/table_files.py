@@ -1,6 +1,6 @@
 """Tables and texts: CSV files hold an example a row, text files one each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -74,16 +74,16 @@ class TableColumn:
         return ""
 
 
-def values_of(column: TableColumn, cells: Sequence[str]) -> NDArray[Any]:
-    """Cells of a column as raw inputs `(cells,)`.
+def values_of(
+    column: TableColumn, cells: Sequence[str], where: Callable[[int], str]
+) -> NDArray[Any]:
+    """Cells of a column as raw inputs `(cells,)`, with the places of its cells.
 
     Numbers are float32, NaN where they are missing; words are empty where they are.
-
-    Raises:
-        NotANumber: A cell holds no number where one must be.
     """
     if column.holds == "number":
-        return (column.form or NumberForm()).numbers(cells).astype(np.float32)
+        numbers = (column.form or NumberForm()).numbers(cells, column.column, where)
+        return numbers.astype(np.float32)
     if column.holds == "category":
         cells = ["" if cell in BLANKS else cell for cell in cells]
     return np.array(cells, TEXT)
@@ -127,20 +127,14 @@ class TableReader(Reader):
         for column in self.columns:
             cell = cells[column.column]
             try:
-                raw[column.name] = values_of(column, [cell]).reshape(())
-            except NotANumber:
-                return Example(source, None, not_a_number(source, column, cell))
+                raw[column.name] = values_of(column, [cell], lambda _: source).reshape(
+                    ()
+                )
+            except NotANumber as error:
+                return Example(source, None, str(error))
             if note := column.note(cell, raw[column.name].item()):
                 notes[column.column] = f"{source}: {note}"
         return Example(source, raw, notes=notes)
-
-
-def not_a_number(where: str, column: TableColumn, cell: str) -> str:
-    """The sentence for a cell that must hold a number."""
-    such = column.form.such if column.form else ""
-    return (
-        f"{where} must hold a number{such} in {column.column}, but it holds {cell!r}."
-    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.errors import ExportError, SpecError
+from kscale.errors import ExportError, SpecError, missing_path
 
 _OF_SAVING = ("build_config", "compile_config", "shared_object_id")
 # Of a layer, not of a policy of types: there a name is a setting.
@@ -47,6 +47,8 @@ def find_baseline(given: Any, is_retrained: bool = False) -> Baseline | None:
         try:
             with path.open("rb") as file:
                 return Baseline(path.name, _digest_of_file(file), path)
+        except FileNotFoundError as error:
+            raise ExportError(missing_path(path)) from error
         except OSError as error:
             raise ExportError(
                 f"{path} cannot be read ({error.strerror}): give a model saved as "

@@ -21,11 +21,9 @@ from kscale.naming import layer_name, single_or_named
 
 _CHUNK = 256  # examples of a forward pass
 _BYTE = 255.0
-AS_NETWORKS = "the inputs as kscale's networks read them"
+_AS_NETWORKS = "the inputs as kscale's networks read them"
 
 Named = Mapping[str, Any]
-
-
 Form = Callable[[Named, Named], Named]
 """Makes what a model is fed of the inputs of kscale's networks and of raw inputs."""
 
@@ -51,7 +49,7 @@ def _forms_of(dataset: Dataset) -> Iterator[tuple[str, Form]]:
             text = f"the raw inputs divided by {peak:g}"
             yield text, lambda inputs, raw: {name: raw[name] / peak for name in raw}
     if any(item.kind != "unchanged" for item in items):
-        yield AS_NETWORKS, lambda inputs, raw: inputs
+        yield _AS_NETWORKS, lambda inputs, raw: inputs
 
 
 def _side_by_side(raw: Named, names: Sequence[str]) -> NDArray[np.float32]:
@@ -100,6 +98,11 @@ class Feeder:
     form: Form
     places: tuple[tuple[str, Shape], ...]
 
+    @property
+    def is_raw(self) -> bool:
+        """Whether the form is made of raw inputs."""
+        return self.text != _AS_NETWORKS
+
     def outputs(self, part: Part, chosen: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Numbers that the model gives for some examples, by the name of its output."""
         found: dict[str, list[NDArray[Any]]] = {}
@@ -113,7 +116,8 @@ class Feeder:
 
     def call(self, inputs: Named, raw: Named, **options: Any) -> dict[str, Any]:
         """Tensors of numbers that the model gives for arrays or Keras tensors."""
-        rows = {n: _tensor(rows) for n, rows in self.form(inputs, raw).items()}
+        fed = self.form(inputs, raw)
+        rows = {name: _tensor(array) for name, array in fed.items()}
         taken: Any = single_or_named(rows)
         if self.places:
             pairs = zip(self.places, self.model.inputs, strict=True)

@@ -12,13 +12,7 @@ from kscale.data.preprocessing.scaled import Scaled, Unchanged
 from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.network_outputs import network_output
-from kscale.guests.present_model.feeding import (
-    AS_NETWORKS,
-    Feeder,
-    named_tensors,
-    raw_of,
-    unscaled,
-)
+from kscale.guests.present_model.feeding import Feeder, named_tensors, raw_of, unscaled
 from kscale.guests.present_model.scoring import Present, output_names
 from kscale.guests.sizes.work import graph_of
 from kscale.naming import layer_name, single_or_named
@@ -47,7 +41,7 @@ def _obstacle(present: Present) -> str:
         return "has another `call` than a graph, so it cannot be built with new weights"
     items = feeder.dataset.preprocessing.values()
     is_kept = all(isinstance(item, Scaled | Unchanged) for item in items)
-    if feeder.text != AS_NETWORKS and not is_kept:
+    if feeder.is_raw and not is_kept:
         return (
             "reads texts, sounds or columns of a table itself, which are not kept for "
             "training"

@@ -16,7 +16,7 @@ from kscale.errors import SpecError, sentence_of
 from kscale.guests.model_files import load_trained, of_any_batch
 from kscale.guests.network_outputs import network_output
 from kscale.guests.present_model.baseline_file import Baseline
-from kscale.guests.present_model.feeding import AS_NETWORKS, Feeder, feeders_of
+from kscale.guests.present_model.feeding import Feeder, feeders_of
 from kscale.guests.sizes.model_size import count_model
 from kscale.naming import layer_name
 from kscale.networks.families.base import head_names
@@ -124,10 +124,10 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
             best = other
     if not math.isfinite(best.score):
         kinds = map(type, dataset.preprocessing.values())
-        is_raw_table = TableColumns in kinds and best.feeder.text != AS_NETWORKS
+        is_raw_table = TableColumns in kinds and best.feeder.is_raw
         why = ": blanks are NaN, fill them" if is_raw_table else ""
         raise SpecError(f"{name} gives numbers that are not finite on this data{why}.")
-    is_better = best is not first and first.feeder.text != AS_NETWORKS
+    is_better = best is not first and first.feeder.is_raw
     constant = {
         target: (wanted[some], given[some])
         for target, (wanted, given) in constant_pairs(dataset, part).items()

@@ -1,7 +1,5 @@
 """Classes: exactly one of several names is right."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,18 +8,11 @@ from kscale.task.heads.base import (
     Head,
     KerasCall,
     error_metric,
-    hit_metric,
     rate_metrics,
     share_metric,
     table_of,
 )
 
-_ACCURACIES = (
-    "acc",
-    "sparse_categorical_accuracy",
-    "categorical_accuracy",
-    "binary_accuracy",
-)
 LEAST_SHARE = 1e-7  # as in Keras, so that no logarithm is infinite
 
 
@@ -90,10 +81,6 @@ def _area(everyone: Array, positives: Array) -> float:
     return float(below / 2 / pairs)
 
 
-def _is_right(labels: Array, given: Array) -> Array:
-    return np.asarray(given.argmax(axis=-1) == labels)
-
-
 def _is_in_top_5(labels: Array, given: Array) -> Array:
     return np.asarray((given > _of_label(labels, given)).sum(axis=1) < 5)
 
@@ -143,19 +130,30 @@ CLASSES = Head(
     mean_metric="accuracy",
     shown=("accuracy", "recall", "precision", "f1_score", "auc"),
     objectives=table_of(
-        hit_metric("accuracy", _is_right, *_ACCURACIES),
-        replace(
-            hit_metric(
-                "top_5_accuracy", _is_in_top_5, "sparse_top_k_categorical_accuracy"
+        share_metric(
+            "accuracy",
+            shares=lambda labels, given: given.argmax(axis=-1) == labels,
+            aliases=(
+                "acc",
+                "sparse_categorical_accuracy",
+                "categorical_accuracy",
+                "binary_accuracy",
             ),
+        ),
+        share_metric(
+            "top_5_accuracy",
+            shares=_is_in_top_5,
+            aliases=("sparse_top_k_categorical_accuracy",),
             least_outputs=6,
         ),
         *rate_metrics(_figures, "f1"),
-        share_metric("auc", area_under_curve, "roc_auc"),
+        share_metric("auc", score=area_under_curve, aliases=("roc_auc",)),
         error_metric(
-            "loss", _crossentropy, "crossentropy", "sparse_categorical_crossentropy"
+            "loss",
+            score=_crossentropy,
+            aliases=("crossentropy", "sparse_categorical_crossentropy"),
         ),
-        error_metric("categorical_crossentropy", _crossentropy),
+        error_metric("categorical_crossentropy", score=_crossentropy),
     ),
     confusion=confusion_of,
 )

@@ -8,7 +8,6 @@ from kscale.task.heads.base import (
     Head,
     KerasCall,
     error_metric,
-    hit_metric,
     rate_metrics,
     share_metric,
     table_of,
@@ -57,16 +56,8 @@ def _micro_f1_score(labels: Array, given: Array) -> float:
     return float(2 * right / max(support + answers, 1))
 
 
-def _area(labels: Array, given: Array) -> float:
-    return mean_area(labels > 0, given)
-
-
-def _all_right(labels: Array, given: Array) -> Array:
-    return np.asarray(((given >= THRESHOLD) == (labels > 0)).all(axis=1))
-
-
-def _share_right(labels: Array, given: Array) -> Array:
-    return np.asarray(((given >= THRESHOLD) == (labels > 0)).mean(axis=1))
+def _are_right(labels: Array, given: Array) -> Array:
+    return np.asarray((given >= THRESHOLD) == (labels > 0))
 
 
 def _crossentropy(labels: Array, given: Array) -> float:
@@ -129,11 +120,27 @@ LABELS = Head(
     ),
     objectives=table_of(
         *rate_metrics(_occurring_figures, "f1", "macro_f1"),
-        share_metric("micro_f1_score", _micro_f1_score, "micro_f1"),
-        hit_metric("subset_accuracy", _all_right, "accuracy", "exact_match"),
-        hit_metric("label_accuracy", _share_right, "binary_accuracy"),
-        share_metric("auc", _area, "roc_auc"),
-        error_metric("loss", _crossentropy, "crossentropy", "binary_crossentropy"),
+        share_metric("micro_f1_score", score=_micro_f1_score, aliases=("micro_f1",)),
+        share_metric(
+            "subset_accuracy",
+            shares=lambda *pair: np.asarray(_are_right(*pair).all(axis=1)),
+            aliases=("accuracy", "exact_match"),
+        ),
+        share_metric(
+            "label_accuracy",
+            shares=lambda *pair: np.asarray(_are_right(*pair).mean(axis=1)),
+            aliases=("binary_accuracy",),
+        ),
+        share_metric(
+            "auc",
+            score=lambda labels, given: mean_area(labels > 0, given),
+            aliases=("roc_auc",),
+        ),
+        error_metric(
+            "loss",
+            score=_crossentropy,
+            aliases=("crossentropy", "binary_crossentropy"),
+        ),
     ),
     confusion=label_confusion,
 )

@@ -1,8 +1,7 @@
 """Real values: numbers, in the unit of the data."""
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from kscale.task.heads.base import (
     Array,
     Head,
     KerasCall,
+    Objective,
     error_metric,
     table_of,
 )
@@ -35,17 +35,15 @@ def _r2_score(labels: Array, given: Array) -> float:
     return float(np.where(spread > 0, 1 - left, 0.0).mean())
 
 
-def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -> float:
-    wanted, found = (np.asarray(each, np.float64) for each in (labels, given))
-    return float(error(wanted, found).mean())
+def _mean_error(
+    name: str, error: Callable[[Array, Array], Array], *aliases: str
+) -> Objective:
+    """The mean of what `error` gives for labels and answers, as float64."""
 
+    def score(labels: Array, given: Array) -> float:
+        return float(error(labels.astype(float), given.astype(float)).mean())
 
-def _root_mean_squared(labels: Array, given: Array) -> float:
-    return float(np.sqrt(_mean(_squared, labels, given)))
-
-
-def _squared(labels: Array, given: Array) -> Array:
-    return np.asarray(np.square(labels - given))
+    return error_metric(name, score=score, aliases=aliases)
 
 
 def _absolute(labels: Array, given: Array) -> Array:
@@ -58,13 +56,17 @@ def _percentage(labels: Array, given: Array) -> Array:
 
 def _squared_logarithmic(labels: Array, given: Array) -> Array:
     wanted, found = (np.log1p(np.maximum(each, _LEAST)) for each in (labels, given))
-    return _squared(wanted, found)
+    return np.asarray(np.square(wanted - found))
 
 
 def _log_cosh(labels: Array, given: Array) -> Array:
     errors = _absolute(labels, given)
     return np.asarray(errors + np.log1p(np.exp(-2 * errors)) - np.log(2))
 
+
+_SQUARED = _mean_error(
+    "mean_squared_error", lambda labels, given: np.square(labels - given), "mse"
+)
 
 REAL = Head(
     kind="real",
@@ -88,20 +90,18 @@ REAL = Head(
     mean_metric="r2_score",
     shown=("root_mean_squared_error", "mean_absolute_error", "r2_score"),
     objectives=table_of(
-        error_metric("root_mean_squared_error", _root_mean_squared, "rmse"),
-        error_metric("mean_squared_error", partial(_mean, _squared), "mse"),
-        error_metric("mean_absolute_error", partial(_mean, _absolute), "mae"),
         error_metric(
-            "mean_absolute_percentage_error", partial(_mean, _percentage), "mape"
+            "root_mean_squared_error",
+            score=lambda labels, given: math.sqrt(_SQUARED.compute(labels, given)),
+            aliases=("rmse",),
         ),
-        error_metric(
-            "mean_squared_logarithmic_error",
-            partial(_mean, _squared_logarithmic),
-            "msle",
-        ),
-        error_metric("log_cosh_error", partial(_mean, _log_cosh)),
-        error_metric("loss", partial(_mean, _squared)),
-        replace(error_metric("r2_score", _r2_score, "r2"), higher_is_better=True),
+        _SQUARED,
+        _mean_error("mean_absolute_error", _absolute, "mae"),
+        _mean_error("mean_absolute_percentage_error", _percentage, "mape"),
+        _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
+        _mean_error("log_cosh_error", _log_cosh),
+        error_metric("loss", score=_SQUARED.score),
+        Objective("r2_score", True, score=_r2_score, aliases=("r2",)),
     ),
     confusion=None,
 )

@@ -108,6 +108,10 @@ def test_copies_are_loops_and_equal_bodies_are_one_function() -> None:
     assert code.count("def first_block(") == code.count("def block(") == 1
     assert code.count("layers.Conv2D(") == 1 + 4 + 3
     assert '    for i in range(2, 7):\n        x = block(x, f"stage3' in code
+    named = NAMED["EfficientNet-B0"]
+    spec = FAMILIES["mobilenet"].spec(**named.knobs)
+    code = contract.code_of(FAMILIES["mobilenet"].blueprint(spec, named.task))
+    assert code.count("def first_block(") == code.count("def block(") == 1
     deep = FAMILIES["transformer"].spec(depth=24, shared=True)
     code = contract.code_of(FAMILIES["transformer"].blueprint(deep, TASKS["tokens"]))
     loop = code.index("    for _ in range(24):\n")

@@ -2,12 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kscale.errors import DataError
 
 BLANKS = frozenset(
     {"", "?", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "NULL", "null", "Null"}
@@ -58,37 +60,43 @@ class NumberForm:
     decimal: str = "."
     unit: str = ""
 
+    def numbers(
+        self, cells: Sequence[str], column: str, where: Callable[[int], str]
+    ) -> NDArray[np.float64]:
+        """The numbers in cells, NaN where they are missing.
+
+        Raises:
+            NotANumber: A cell holds no number, or one that float32 cannot hold; the
+                text names the column, and the file and line of the cell's place.
+        """
+        numbers = all_numbers(cells) if self == NumberForm() else None
+        if numbers is not None:
+            return numbers
+        known = {
+            cell: math.nan
+            if cell in BLANKS or is_missing_word(cell)
+            else dict(readings(cell)).get(self)
+            for cell in {*cells}
+        }
+        for place, cell in enumerate(cells):
+            if known[cell] is None:
+                raise NotANumber(
+                    f"{where(place)} must hold a number{self._such} in {column}, but "
+                    f"it holds {cell!r}."
+                )
+        return np.array([known[cell] for cell in cells], np.float64)
+
     @property
-    def such(self) -> str:
+    def _such(self) -> str:
         """An example for a message, if the form is not the plain one."""
         is_before = re.fullmatch(_MONEY, self.unit)
         number = f"{self.unit * bool(is_before)}1{self.decimal}5"
         example = number if is_before else f"{number} {self.unit}".rstrip()
         return "" if self == NumberForm() else f" such as {example}"
 
-    def numbers(self, cells: Sequence[str]) -> NDArray[np.float64]:
-        """The numbers in cells, NaN where they are missing.
 
-        Raises:
-            NotANumber: A cell holds no number, or one that float32 cannot hold.
-        """
-        numbers = all_numbers(cells) if self == NumberForm() else None
-        if numbers is None:
-            known = {
-                cell: math.nan
-                if cell in BLANKS or is_missing_word(cell)
-                else dict(readings(cell)).get(self)
-                for cell in {*cells}
-            }
-            for place, cell in enumerate(cells):
-                if known[cell] is None:
-                    raise NotANumber(place)
-            numbers = np.array([known[cell] for cell in cells], np.float64)
-        return numbers
-
-
-class NotANumber(ValueError):
-    """A cell holds no number; the argument is its place among the cells."""
+class NotANumber(DataError):
+    """A cell holds no number."""
 
 
 def readings(cell: str) -> Iterator[tuple[NumberForm, float]]:

@@ -65,7 +65,13 @@ class ColumnCounts:
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Count further cells, which stand in some lines."""
-        self._follow(cells)
+        if self.is_counter:
+            first = self._next or cells[0]
+            is_whole = first.isdecimal() and len(first) < 20
+            start = int(first) if is_whole else 0
+            wanted = map(str, range(start, start + len(cells)))
+            self.is_counter = is_whole and [*cells] == [*wanted]
+            self._next = str(start + len(cells))
         # Plain numbers without a point change no counts but these.
         is_settled = len(self.forms) == 1 or "." not in "".join(cells)
         is_plain = NumberForm() in self.forms and is_settled
@@ -76,45 +82,33 @@ class ColumnCounts:
         else:
             self._count(cells, lines)
         if len(self.values) < _MOST_VALUES:
-            self.values.update(cell for cell in cells if cell not in BLANKS)
+            self.values |= {*cells} - BLANKS
             self.compared = self.filled
 
     def _count(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        first = dict(zip(reversed(cells), reversed(lines), strict=True))
         for cell, count in Counter(cells).items():
             if cell in BLANKS:
                 self.blanks += count
                 continue
             self.filled += count
             self.words += count * (cell.count(" ") + 1 + letters_without_spaces(cell))
+            where = cell, first[cell]
+            forms = frozenset(form for form, _ in readings(cell))
             if is_missing_word(cell):
                 self.numbers += count
-                self.missing = self.missing or _where(cell, cells, lines)
-            elif forms := self._common_forms(cell):
+                self.missing = self.missing or where
+            elif common := (self.forms or forms) & forms:
                 self.numbers += count
-                self.forms = forms
+                self.forms = common
                 if not self.example and not is_number(cell):
-                    self.example = _where(cell, cells, lines)
+                    self.example = where
                 if not self.comma and "," in cell:
-                    self.comma = _where(cell, cells, lines)
+                    self.comma = where
             else:
                 self.dates += count * bool(_DATE.fullmatch(cell))
                 self.huge += count * is_huge(cell)
-                self.odd = self.odd or _where(cell, cells, lines)
-
-    def _common_forms(self, cell: str) -> frozenset[NumberForm]:
-        """The forms of the cells above in which this cell holds a number, too."""
-        forms = frozenset(form for form, _ in readings(cell))
-        return self.forms & forms if self.forms else forms
-
-    def _follow(self, cells: Sequence[str]) -> None:
-        """Find out whether further cells go on counting."""
-        is_next = self._next in ("", cells[0]) and len(cells[0]) < 20
-        if self.is_counter and cells[0].isdecimal() and is_next:
-            first, end = int(cells[0]), int(cells[0]) + len(cells)
-            self.is_counter = [*cells] == [*map(str, range(first, end))]
-            self._next = str(end)
-        else:
-            self.is_counter = False
+                self.odd = self.odd or where
 
     @property
     def is_numeric(self) -> bool:
@@ -125,11 +119,6 @@ class ColumnCounts:
     def share(self) -> float:
         """Share of the cells that differ from all cells above them."""
         return len(self.values) / max(1, self.compared)
-
-    @property
-    def words_each(self) -> float:
-        """Words of a filled cell, on average."""
-        return self.words / max(1, self.filled)
 
     @property
     def form(self) -> NumberForm:
@@ -164,21 +153,18 @@ class ColumnCounts:
         return says if found else ""
 
 
-def _where(cell: str, cells: Sequence[str], lines: Sequence[int]) -> Cell:
-    return cell, lines[cells.index(cell)]
-
-
 class ColumnRole(NamedTuple):
-    """The role of a column, with notes and warnings."""
+    """The role of a column, with notes and warnings, and the form of its numbers."""
 
     role: Role
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    form: NumberForm | None = None
 
 
 def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     """The role of a column, of text if the user says so."""
-    name, words = column.title, column.words_each
+    name, words = column.title, column.words / max(1, column.filled)
     if is_text and words < _LEAST_WORDS:
         says = (
             f"{name} has {words:.1f} words a text; without text={column.name} (--text "
@@ -196,7 +182,9 @@ def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     if column.is_counter and _INDEX.fullmatch(column.name):
         says = f"{name} is left out: it counts the rows."
         return ColumnRole("left out", warnings=[says])
-    return ColumnRole("number", [*filter(None, [column.reading])])
+    return ColumnRole(
+        "number", [column.reading] * bool(column.reading), [], column.form
+    )
 
 
 def _of_words(column: ColumnCounts) -> ColumnRole:

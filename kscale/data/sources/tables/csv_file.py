@@ -60,9 +60,18 @@ class CsvFile:
         if not names:
             raise DataError(f"{path} is empty; its first line must name the columns.")
         columns = tuple(n or f"column{i}" for i, n in enumerate(names, 1))
-        _check_columns(path, columns)
-        unnamed = tuple(c for c, name in zip(columns, names, strict=True) if not name)
-        return cls(path, delimiter, columns, unnamed)
+        places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
+        if all(map(is_number, columns)) and columns not in places:
+            raise not_names(path, columns)
+        for place, name in enumerate(columns):
+            if name in columns[:place]:
+                raise DataError(
+                    f"The first line of {path} names the column {name!r} twice; rename "
+                    "one."
+                )
+        return cls(
+            path, delimiter, columns, tuple(c for c in columns if c not in names)
+        )
 
     def rows(self) -> Iterator[CsvRow]:
         """The rows below the first, blank lines left out, one in memory at a time."""
@@ -79,15 +88,14 @@ class CsvFile:
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, some thousand at a time."""
-        rows, is_empty = self.rows(), True
+        rows, lines = self.rows(), ()
         while chunk := list(islice(rows, _CHUNK)):
-            is_empty = False
             lines, by_row, errors = zip(*chunk, strict=True)
             for error in filter(None, errors):
                 raise DataError(error)
             cells = zip(*by_row, strict=True)
             yield lines, dict(zip(self.columns, cells, strict=True))
-        if is_empty:
+        if not lines:
             raise DataError(f"{self.path} has no rows below the names of its columns.")
 
 
@@ -139,8 +147,8 @@ def refusing_unreadable(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(missing_path(path)) from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None)
-        reason = reason or "it is damaged, or its end is missing"
+        cut = "it is damaged, or its end is missing"
+        reason = getattr(error, "strerror", None) or cut
         raise DataError(f"{path} cannot be read: {reason}.") from error
 
 
@@ -183,17 +191,6 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
     if not found:
         raise errors[0]
     return max(found.items(), key=lambda item: len(item[1]))
-
-
-def _check_columns(path: Path, columns: tuple[str, ...]) -> None:
-    places = {tuple(str(i + k) for i in range(len(columns))) for k in (0, 1)}
-    if all(map(is_number, columns)) and columns not in places:
-        raise not_names(path, columns)
-    twice = [name for place, name in enumerate(columns) if name in columns[:place]]
-    if twice:
-        raise DataError(
-            f"The first line of {path} names the column {twice[0]!r} twice; rename one."
-        )
 
 
 def not_names(path: Path, values: Sequence[str]) -> DataError:

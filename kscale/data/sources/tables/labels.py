@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from kscale.data.parts import PartName
 from kscale.data.raw import RawArray
-from kscale.data.readers.table_files import TableColumn, not_a_number
 from kscale.data.sources.tables.cells import BLANKS, NotANumber, NumberForm, is_number
 from kscale.data.sources.tables.columns import ColumnCounts
 from kscale.data.target_labels import alike_hint
@@ -68,8 +68,7 @@ class LabelCells:
         """Raise if rows have no label."""
         for path, rows in self.files.values():
             lines = self.lines[rows]
-            found = zip(is_blank[rows], lines, strict=True)
-            blank = [str(line) for is_it, line in found if is_it]
+            blank = [*map(str, compress(lines, is_blank[rows]))]
             if blank:
                 raise DataError(
                     f"{path} has no {name} in {len(blank):,} of {len(lines):,} rows "
@@ -122,14 +121,11 @@ def chosen_labels(
     if len(usual) == 1:
         return (Label(usual[0], (usual[0],)),)
     what = " and ".join(usual) if usual else "none called " + ", ".join(_USUAL)
+    hint = " If these are values, write a line of names above them."
+    hint *= any(map(is_number, columns))
     raise DataError(
         f"{where} must have one column to predict, but it has {what}. Name one with "
-        f"label=... (--label); its columns are: {listed(columns)}."
-        + (
-            " If these are values, write a line of names above them."
-            if any(map(is_number, columns))
-            else ""
-        )
+        f"label=... (--label); its columns are: {listed(columns)}.{hint}"
     )
 
 
@@ -253,7 +249,11 @@ def _of_column(label: Label, cells: LabelCells, column: ColumnCounts) -> LabelAr
     numbers = None
     if label.kind == "numbers" or (column.is_numeric and label.kind != "classes"):
         form = column.form if column.is_numeric else NumberForm()
-        numbers = _numbers(label, cells, form)
+        try:
+            numbers = form.numbers(below, name, cells.where)
+        except NotANumber:  # in another part
+            if label.kind == "numbers":
+                raise
     if numbers is None or (not label.kind and _are_ids(numbers)):
         return _classes(label, cells, numbers is not None)
     cells.refuse_blank(name, np.isnan(numbers).tolist())
@@ -265,22 +265,6 @@ def _of_column(label: Label, cells: LabelCells, column: ColumnCounts) -> LabelAr
         cells.arrays(name, numbers, "real"),
         [note + other * is_whole, *filter(None, notes)],
     )
-
-
-def _numbers(
-    label: Label, cells: LabelCells, form: NumberForm
-) -> NDArray[np.float64] | None:
-    """The numbers in cells; None where a cell may hold a word, and one does."""
-    below = cells.columns[label.name]
-    try:
-        return form.numbers(below)
-    except NotANumber as error:
-        if label.kind != "numbers":
-            return None
-        row = error.args[0]
-        column = TableColumn(label.name, label.name, "number", form)
-        says = not_a_number(cells.where(row), column, below[row])
-        raise DataError(says) from error
 
 
 def _are_ids(values: NDArray[np.float64]) -> bool:

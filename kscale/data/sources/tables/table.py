@@ -3,7 +3,8 @@
 import keyword
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,8 @@ from kscale.data.readers.table_files import (
     TableReader,
     TextReader,
     check_columns,
-    not_a_number,
     values_of,
 )
-from kscale.data.sources.tables.cells import NotANumber
 from kscale.data.sources.tables.columns import (
     ColumnCounts,
     ColumnRole,
@@ -33,7 +32,6 @@ from kscale.data.sources.tables.columns import (
 )
 from kscale.data.sources.tables.csv_file import CsvFile
 from kscale.data.sources.tables.labels import (
-    Label,
     LabelArrays,
     LabelCells,
     chosen_labels,
@@ -64,12 +62,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
     found = _roles(train, counts, asked, options)
     used, warnings = _used(found, options)
     columns = tuple(
-        TableColumn(
-            column,
-            name,
-            found[column].role,
-            counts[column].form if found[column].role == "number" else None,
-        )
+        TableColumn(column, name, found[column].role, found[column].form)
         for column, name in zip(used, safe_names(used), strict=True)
     )
     fit, reader = _fit_and_reader(columns, options)
@@ -98,9 +91,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
             *(each for role in found.values() for each in role.warnings),
         ),
         notes=(
-            *_notes_on_files(files),
-            *_notes_on_targets(labels, targets, cells),
-            *_notes_on_columns(columns),
+            *_notes(files, targets, cells, columns),
             *(each for role in found.values() for each in role.notes),
         ),
     )
@@ -127,8 +118,7 @@ def _roles(
     options: Options,
 ) -> dict[str, ColumnRole]:
     """The role of each column that a network may read."""
-    groups = [options.split_by] if options.split_by else []
-    left_out = [*asked, *options.ignore, *groups]
+    left_out = [*filter(None, (*asked, *options.ignore, options.split_by))]
     for name in (*options.text, *left_out):
         if name not in counts:
             raise DataError(unknown_name("column", name, counts))
@@ -170,24 +160,15 @@ def safe_names(columns: Sequence[str]) -> list[str]:
     >>> safe_names(["age", "hours per-week", "Age", "2nd", "class", "größe"])
     ['age', 'hours_per_week', 'Age_2', 'column_2nd', 'class_', 'gr_e']
     """
-    names: list[str] = []
-    taken: set[str] = set()  # for TensorFlow capitals are small letters
+    names: dict[str, str] = {}  # for TensorFlow capitals are small letters
     for column in columns:
-        plain = _plain_name(column)
-        name, count = plain, 1
-        while name.lower() in taken:
-            count += 1
-            name = f"{plain}_{count}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
-
-
-def _plain_name(column: str) -> str:
-    """ASCII letters and digits, a letter first, and no word of Python."""
-    name = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
-    name = name if name[:1].isalpha() else f"column_{name}".rstrip("_")
-    return name + "_" * (name in _TAKEN)
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", column).strip("_")
+        plain = plain if plain[:1].isalpha() else f"column_{plain}".rstrip("_")
+        plain += "_" * (plain in _TAKEN)
+        numbered = (f"{plain}_{number}" for number in count(2))
+        name = next(n for n in chain([plain], numbered) if n.lower() not in names)
+        names[name.lower()] = name
+    return [*names.values()]
 
 
 def _read(
@@ -202,14 +183,12 @@ def _read(
     start, groups = len(labels.lines), list[str]()
     pieces: dict[str, list[NDArray[Any]]] = {each.name: [] for each in columns}
     for lines, cells in file.chunks():
+
+        def where(place: int, lines: tuple[int, ...] = lines) -> str:
+            return f"{file.path}:{lines[place]}"
+
         for each in columns:
-            below = cells[each.column]
-            try:
-                pieces[each.name].append(values_of(each, below))
-            except NotANumber as error:
-                place = error.args[0]
-                where = f"{file.path}:{lines[place]}"
-                raise DataError(not_a_number(where, each, below[place])) from error
+            pieces[each.name].append(values_of(each, cells[each.column], where))
         for column, into in labels.columns.items():
             into.extend(map(sys.intern, cells[column]))
         groups.extend(cells.get(group or "", ()))
@@ -238,32 +217,28 @@ def _fit_and_reader(
     return TableFit(names["number"], names["category"]), TableReader(columns)
 
 
-def _notes_on_files(files: Mapping[PartName, CsvFile]) -> list[str]:
+def _notes(
+    files: Mapping[PartName, CsvFile],
+    targets: Mapping[str, LabelArrays],
+    cells: LabelCells,
+    columns: Sequence[TableColumn],
+) -> Iterator[str]:
+    """What was understood of files, of columns to predict, and of the others."""
     given = [f"{file.path.name} ({part})" for part, file in files.items()]
-    notes = [f"The parts are {', '.join(given)}."] if len(given) > 1 else []
+    if len(given) > 1:
+        yield f"The parts are {', '.join(given)}."
     if unnamed := files["train"].unnamed:
-        notes.append(f"Columns without a name are called {listed(unnamed)}.")
-    return notes
-
-
-def _notes_on_targets(
-    labels: Sequence[Label], targets: Mapping[str, LabelArrays], cells: LabelCells
-) -> list[str]:
-    notes = [note for each in targets.values() for note in each.notes]
-    names = [label.name for label in labels]
-    are_apart = len(names) > 1 and names == list(cells.columns)
+        yield f"Columns without a name are called {listed(unnamed)}."
+    for each in targets.values():
+        yield from each.notes
+    are_apart = len(targets) > 1 and [*targets] == [*cells.columns]
     if are_apart and all({*c} == {"0", "1"} for c in cells.columns.values()):
-        notes.append(f"With the label {','.join(names)}:labels they are one target.")
-    return notes
-
-
-def _notes_on_columns(columns: Sequence[TableColumn]) -> list[str]:
-    notes = []
+        yield f"With the label {','.join(targets)}:labels they are one target."
     for holds, what in _TITLES.items():
         names = [each.column for each in columns if each.holds == holds]
         after = ", joined in this order" if holds == "text" and len(names) > 1 else ""
-        notes += [f"{what}: {listed(names)}{after}."] if names else []
+        if names:
+            yield f"{what}: {listed(names)}{after}."
     renamed = [f"{c.column!r} is {c.name}" for c in columns if c.column != c.name]
     if renamed:
-        notes.append(f"Inputs of the model have plainer names: {listed(renamed)}.")
-    return notes
+        yield f"Inputs of the model have plainer names: {listed(renamed)}."

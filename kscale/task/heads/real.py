@@ -47,10 +47,6 @@ def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -
     return float(error(labels.astype(float), given.astype(float)).mean())
 
 
-def _squared(labels: Array, given: Array) -> Array:
-    return np.asarray(np.square(labels - given))
-
-
 def _absolute(labels: Array, given: Array) -> Array:
     return np.asarray(np.abs(labels - given))
 
@@ -61,7 +57,7 @@ def _percentage(labels: Array, given: Array) -> Array:
 
 def _squared_logarithmic(labels: Array, given: Array) -> Array:
     wanted, found = (np.log1p(np.maximum(each, _LEAST)) for each in (labels, given))
-    return _squared(wanted, found)
+    return np.asarray(np.square(wanted - found))
 
 
 def _log_cosh(labels: Array, given: Array) -> Array:
@@ -69,7 +65,9 @@ def _log_cosh(labels: Array, given: Array) -> Array:
     return np.asarray(errors + np.log1p(np.exp(-2 * errors)) - np.log(2))
 
 
-_SQUARED = _mean_error("mean_squared_error", _squared, "mse")
+_SQUARED = _mean_error(
+    "mean_squared_error", lambda labels, given: np.square(labels - given), "mse"
+)
 
 
 def _root(labels: Array, given: Array) -> float:
@@ -108,7 +106,7 @@ REAL = Head(
         _mean_error("mean_absolute_percentage_error", _percentage, "mape"),
         _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
         _mean_error("log_cosh_error", _log_cosh),
-        _mean_error("loss", _squared),
+        error_metric("loss", score=_SQUARED.score),
         Objective("r2_score", True, score=_r2_score, aliases=("r2",)),
     ),
     confusion=None,

@@ -95,8 +95,10 @@ def unwritable(path: str | Path, error: BaseException) -> str:
 _MARKS = re.compile(
     r"\x1b\[[0-9;]*m|\{\{function_node [^}]*\}\} |\[\[\{\{.*?\]\]|\[Op:\w+\]( name: ?)?"
 )
+_NODE = re.compile(r"'\{\{node [^}]*\}\} = (\w+)[^']*'")
 # What Keras, AutoGraph and TensorFlow say before what is wrong, and after it.
 _AROUND = (
+    "Could not automatically infer the output shape",
     "Exception encountered when calling",
     "Arguments received by",
     "Graph execution error",
@@ -104,6 +106,7 @@ _AROUND = (
     "in user code:",
     'File "',
 )
+_OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
 _LONGEST = 300
 
 
@@ -117,10 +120,11 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(ValueError("shapes do not fit"))
     'ValueError: shapes do not fit'
     """
-    text = sentence_of(error)
+    text, kind = sentence_of(error), type(error).__name__
     if isinstance(error, TrialError):
         return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    kind = "memory ran out" if kind in _OUT_OF_MEMORY else kind
+    return f"{kind}: {text}" if text else kind
 
 
 def sentence_of(error: BaseException | str) -> str:
@@ -129,10 +133,11 @@ def sentence_of(error: BaseException | str) -> str:
     The line is the first paragraph that says what is wrong. It ends with a whole
     sentence, or a whole word and an ellipsis, without a dot.
     """
-    plain = re.split(r"\n\s*\n", _MARKS.sub("", str(error)))
+    plain = re.split(r"\n\s*\n", _NODE.sub(r"\1", _MARKS.sub("", str(error))))
     paragraphs = [" ".join(each.split()) for each in plain if each.strip()]
     causes = [each for each in paragraphs if not each.startswith(_AROUND)]
-    text = (causes or paragraphs or [""])[0]
+    text, *more = causes or paragraphs or [""]
+    text += f" {more[0]}" if text.endswith(":") and more else ""
     if len(text) > _LONGEST:
         end = text.rfind(". ", 0, _LONGEST)
         text = text[:end] if end > 0 else shorten(text, _LONGEST, placeholder=" ...")

@@ -58,6 +58,12 @@ def test_a_name_near_to_none_gets_the_list_alone() -> None:
             "A label of [[9]]",
         ),
         ("\nNet was\nmade of x.\n\nExample:\n", "Net was made of x"),
+        (
+            "Could not automatically infer the output shape of x:\n\n9 is odd",
+            "9 is odd",
+        ),
+        ("A check failed:\n\nx is odd.", "A check failed: x is odd"),
+        ("10 for '{{node a/b}} = AddV2[T=F](c, d)' with [3]", "10 for AddV2 with [3]"),
         (f"First. {'second ' * 99}.", "First"),
         ("word " * 99, "word " * 59 + "..."),
     ],
@@ -69,6 +75,7 @@ def test_a_reason_is_the_whole_sentence_that_says_it(text: str, sentence: str) -
 
 def test_an_error_without_words_is_named() -> None:
     assert reason_of(ValueError()) == "ValueError"
+    assert reason_of(MemoryError("for 9 GB")) == "memory ran out: for 9 GB"
 
 
 def test_a_missing_path_names_the_nearest_there_is(tmp_path: Path) -> None:

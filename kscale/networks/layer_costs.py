@@ -66,9 +66,10 @@ def tensor(*shape: Any, itemsize: int = 4) -> Tensor:
 
 def same_shape(left: Shape, right: Shape) -> bool:
     """Whether two shapes are equal, in every element where they hold arrays."""
-    return len(left) == len(right) and all(
-        a is b or bool(np.all(a == b)) for a, b in zip(left, right, strict=True)
-    )
+    if len(left) != len(right):
+        return False
+    equal = (a is b or a == b for a, b in zip(left, right, strict=True))
+    return all(it if isinstance(it, bool) else bool(np.all(it)) for it in equal)
 
 
 def shape_of(read: list[Tensor], rank: int) -> Shape:

@@ -1,15 +1,16 @@
 """Random search inside the budget: the baseline that is hard to beat."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.networks.families.base import Spec
+from kscale.runs.entries import Entry
 from kscale.runs.records import Training
 from kscale.search.climbing import Climb, Reach, Reached
 from kscale.search.contract import (
@@ -45,11 +46,13 @@ class RandomSearcher(FirstJobs):
         self._places: dict[Job, int] = {}  # in the pool
         self._tops: dict[str, int] = {}  # as in `Climb`
         self._allowance: Allowance | None = None  # without one nothing is drawn
+        self._recorded: Mapping[int, Training] = {}  # by number
 
     def propose(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
     ) -> Job | Signal:
         """The next job; `WAIT` where a pending one may decide the next size."""
+        self._recorded = {t.job: t for t in history if t.stage == "search"}
         self._allowance = allowance
         proposed = super().propose(history, pending, allowance)
         self._allowance = None
@@ -88,27 +91,27 @@ class RandomSearcher(FirstJobs):
             yield from super()._all_rounds(history, known)
             return
         by_key = {training.key: training for training in history}
-        recorded = {t.job: t for t in history if t.stage == "search"}
         climb = Climb(draws.lowest, self.settings.objective)
         self._tops, rounds = climb.tops, climb.rounds()
         asked = next(rounds)
         for number in count():
             round_ = self._round(number, asked)
-            self._draw(round_, draws, known, recorded)
+            self._draw(round_, draws, known)
             yield round_.jobs
-            while self._draw(round_, draws, known, recorded):  # some were refused
+            while self._draw(round_, draws, known):  # some were refused
                 yield round_.jobs
             jobs = [job for job in round_.jobs if job not in self._refused]
             is_over = all(key in by_key for job in jobs for key in job.keys)
             if not round_.jobs or round_.drawn < len(asked) or not is_over:
                 return  # nothing is left, or it is not known yet what comes next
-            asked = rounds.send(
-                [
-                    Reached(job.spec.family, draws.octave(self._places[job]), *score)
-                    for job in jobs
-                    if (score := _score_of([by_key[key] for key in job.keys]))
-                ]
-            )
+            reached = []
+            for job in jobs:
+                scored = [t for key in job.keys if (t := by_key[key]).is_scored]
+                if scored:
+                    entry, octave = Entry((*scored,)), draws.octave(self._places[job])
+                    found = Reached(entry.family, octave, entry.score, entry.stderr)
+                    reached.append(found)
+            asked = rounds.send(reached)
 
     def _round(self, number: int, asked: Sequence[Reach]) -> "_Round":
         """A round by its number; other results than before lead to another one."""
@@ -118,25 +121,20 @@ class RandomSearcher(FirstJobs):
             self._climbed[number:] = [_Round(asked)]
         return self._climbed[number]
 
-    def _draw(
-        self,
-        round_: "_Round",
-        draws: "PoolDraws",
-        known: set[str],
-        recorded: Mapping[int, Training],
-    ) -> bool:
+    def _draw(self, round_: "_Round", draws: "PoolDraws", known: set[str]) -> bool:
         """Draw as much of a round as trials are left; whether there is any.
 
         What is recorded under a number stands, however an older version drew it.
         """
-        if self._allowance is None:
+        if self._allowance is None or round_.drawn == len(round_.asked):
             return False
         times, before = draws.times(self._places.values()), round_.drawn
         most_work = draws.most_work(self._is_cheap)
         for reach in round_.asked[before : before + self._left(known)]:
             round_.drawn += 1
             index = len(self._work)
-            found = draws.recorded(recorded[index]) if index in recorded else None
+            old = self._recorded.get(index)
+            found = draws.recorded(old) if old is not None else None
             found = found or draws.reach(index, reach, times, most_work)
             if found is not None:
                 place, draw = found
@@ -167,7 +165,7 @@ def _note(family: str, reached: int, above: Sequence[int]) -> str:
     if not above:
         return (
             f"No {family} of more than {reached:,} params was tried, although size "
-            "may still help: more --trials go on."
+            "may still help: more --trials or more --time go on."
         )
     tried = f"the larger one tried, of {above[0]:,} params, was not"
     if len(above) > 1:
@@ -176,13 +174,6 @@ def _note(family: str, reached: int, above: Sequence[int]) -> str:
         f"Size stopped helping {family} at {reached:,} params: {tried} better by more "
         "than a standard error. More --trials look at more of them."
     )
-
-
-def _score_of(trainings: Sequence[Training]) -> tuple[float, float] | None:
-    """Mean score of the seeds and its standard error; None where all failed."""
-    scored = [(t.score or 0.0, t.stderr or 0.0) for t in trainings if t.is_scored]
-    scores, errors = zip(*scored, strict=True) if scored else ((), ())
-    return (fmean(scores), fmean(errors)) if scored else None
 
 
 class PoolDraws:
@@ -267,16 +258,10 @@ class PoolDraws:
 
     def most_work(self, is_cheap: Callable[[Spec], bool]) -> float:
         """The largest work of a spec that is cheap, as all of less work are."""
-        if is_cheap(self.pool.spec(int(self._by_work[-1]))):
-            return math.inf
-        cheap, dear = -1, len(self._by_work) - 1
-        while dear - cheap > 1:
-            middle = (cheap + dear) // 2
-            if is_cheap(self.pool.spec(int(self._by_work[middle]))):
-                cheap = middle
-            else:
-                dear = middle
-        return float(self.pool.work[self._by_work[max(cheap, 0)]])
+        dear = bisect_left(
+            self._by_work, True, key=lambda place: not is_cheap(self.pool.spec(place))
+        )
+        return float(self.pool.work[self._by_work[dear - 1]]) if dear else 0.0
 
     def reach(
         self,

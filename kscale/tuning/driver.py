@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from kscale.reports.board_logs import LogWriter
 from kscale.runs.entries import entries_of, front_of
 from kscale.runs.folder import RecordedRun, RecordsWriter, read_records
 from kscale.runs.records import Record, Training
-from kscale.search.contract import Job, Signal, is_known, keys_of
+from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_of
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.costs import CostModel
@@ -267,9 +268,13 @@ class Driver:
                 weights.unlink(missing_ok=True)
 
     def _raise_if_all_slow(self) -> None:
-        """Where no spec was admitted one by one, this is known at the end only."""
-        if self.gate is not None and self.gate.are_all_slow and not self.searched:
-            raise BudgetError(self.gate.nothing_fits())
+        """Where no spec was admitted one by one, this is known at the end only, and
+        only if the end is not that of the time."""
+        if self.gate is None or not self.gate.are_all_slow or self.searched:
+            return
+        with suppress(TimeUp):
+            if self.searcher.propose(self.trainings, (), Allowance()) is DONE:
+                raise BudgetError(self.gate.nothing_fits())
 
     def _note_missing_finalists(self) -> None:
         finals = self.searcher.finals(self.trainings)

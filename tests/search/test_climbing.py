@@ -144,7 +144,10 @@ def test_a_search_says_at_which_size_it_stopped_and_why() -> None:
     assert "larger ones tried, up to" in stopped and "More --trials" in stopped
     assert "the larger one tried, of" in notes(lambda job: 0.5, 2)[0]
     (ended,) = notes(growing, 1)
-    assert "was tried, although size may still help: more --trials go on" in ended
+    assert (
+        "was tried, although size may still help: more --trials or more --time go on"
+        in ended
+    )
     assert notes(growing, 20) == []
     assert notes(lambda job: 0.5, 20) == notes(lambda job: 0.5, 20)
 

@@ -15,7 +15,7 @@ from kscale.runs.folder import RESULTS_FILE, RecordsWriter, read_records
 from kscale.runs.records import Record, Training
 from kscale.search.contract import Job
 from kscale.tuning.driver import Driver
-from kscale.tuning.executor import Executor
+from kscale.tuning.executor import Executor, LocalExecutor, Outcome
 from kscale.tuning.plan import Plan
 from kscale.tuning.time_policy import TimePolicy
 
@@ -238,3 +238,22 @@ def test_jobs_are_pickled_whole() -> None:
 
     job = Job("search", 3, find_family("mlp").spec(), (1, 2), (0.1, None), 4, 1, 2)
     assert pickle.loads(pickle.dumps(job)) == job
+
+
+def test_what_ended_beside_a_training_that_ran_out_of_time_is_recorded(
+    tmp_path: Path,
+) -> None:
+    class TwoAtOnce(LocalExecutor):
+        """Of two trainings out, the first has no time left, the second ends."""
+
+        slots = 2
+
+        def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+            first = Outcome(self._waiting.popleft(), None)
+            return [first, *super().finished()]
+
+    plan = plan_search(digits(), **{**HALVING, "epochs": 1})
+    driver = drive(plan, tmp_path / "run", TwoAtOnce(plan.trainers()))
+    assert [training.stage for training in driver.trainings] == ["search"]
+    assert trainings_in(tmp_path / "run") == driver.trainings
+    assert not list((tmp_path / "run" / "models").glob("*.attempts.json"))

@@ -385,3 +385,14 @@ def test_an_impossible_latency_leaves_an_empty_folder_empty(tmp_path: Path) -> N
     with pytest.raises(BudgetError, match="Nothing fits max_latency_ms=1e-06"):
         tune(digits(), run=tmp_path, **{**FAST, "max_latency_ms": 1e-6})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_little_time_is_no_proof_that_nothing_is_fast_enough(tmp_path: Path) -> None:
+    """All that was measured is too slow, but the time was over before the rest."""
+    plan, folder, notes = plan_search(digits(), **FAST), tmp_path / "run", Notes()
+    slow = replace(told(plan, 1.0)[0], latency_ms=1e9)
+    with RecordsWriter(folder, plan.description()) as writer:
+        gate = LatencyGate(plan, folder, [slow], writer.append)
+        assert gate.are_all_slow
+        Driver(plan, folder, writer, notes, TimePolicy(1e-3), gate=gate).run()
+    assert "before any network of it was trained" in notes.texts[-1]

@@ -49,15 +49,25 @@ class UserCode:
             and not str(each.__module__).startswith("keras")
         }
 
+    def _source(self) -> Any:
+        """The class or the function of the user."""
+        kind = type(self.hypermodel)
+        is_function = kind is keras_tuner.src.engine.hypermodel.DefaultHyperModel
+        return inspect.unwrap(self.hypermodel.build) if is_function else kind
+
+    def place(self) -> str:
+        """Where the code builds, as `place_of` says it; empty if not known."""
+        builder = getattr(self._source(), "build", self._source())
+        code = getattr(inspect.unwrap(builder), "__code__", None)
+        return f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
+
     def digest(self) -> str:
         """A digest of the code of the hypermodel; empty if it has no source.
 
         Digested are its file and all modules in the same folder, or below it, that the
         file or one of these names in an `import`, at the top or inside a function.
         """
-        item: Any = type(self.hypermodel)
-        if item is keras_tuner.src.engine.hypermodel.DefaultHyperModel:
-            item = inspect.unwrap(self.hypermodel.build)
+        item = self._source()
         try:
             file, module = inspect.getsourcefile(item), getattr(item, "__module__", "")
             if file is None or not Path(file).is_file():

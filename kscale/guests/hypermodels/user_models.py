@@ -20,6 +20,7 @@ from kscale.guests.hypermodels.drawn_hyperparameters import (
     plain,
 )
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
+from kscale.guests.hypermodels.user_outputs import check_sides
 from kscale.guests.sizes.model_size import count_build
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
@@ -48,6 +49,7 @@ class UserModels:
     Attributes:
         probe: Called with the hyperparameters of a model that was counted, to ask for
             those of its training.
+        place: Where the code builds: ` (my_models.py, line 7)`.
         refused: Arguments that the user's `fit` does not take.
         has_default_fit: Whether the user left `fit` as KerasTuner has it.
     """
@@ -63,6 +65,7 @@ class UserModels:
         self.name, self.hypermodel = code.name, code.hypermodel
         self.importable = code.importable
         self.digest = code.digest()
+        self.place = code.place()
         self.has_default_fit = type(code.hypermodel).fit is keras_tuner.HyperModel.fit
         self.task = task
         self.knobs = {"depth": depth_knob or "depth", "width": width_knob or "width"}
@@ -196,19 +199,21 @@ class UserModels:
         self, seed: int | None, values: Mapping[str, Value] | None = None
     ) -> Drawn:
         """Build abstractly, and remember what was asked for on the way."""
-        hp = DrawnHyperParameters(seed, values)
+        hp, model = DrawnHyperParameters(seed, values), None
 
         def build() -> Any:
-            nonlocal hp
+            nonlocal hp, model
             hp = DrawnHyperParameters(seed, values)
-            return self.hypermodel.build(hp)
+            model = self.hypermodel.build(hp)
+            return model
 
         size, reason, unknown = None, "", tuple[str, ...]()
         try:
             with self.importable():
                 counted = count_build(build, self.task)
+            check_sides(model, self.task)
         except (SpecError, TrialError) as error:
-            reason = f"{error}".rstrip(".") + place_of(error.__cause__)
+            reason = f"{error}".rstrip(".") + (place_of(error.__cause__) or self.place)
         else:
             size, unknown = counted.size, counted.unknown
             if self.probe is not None:

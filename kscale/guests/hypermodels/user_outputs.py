@@ -126,6 +126,24 @@ class UserOutputs:
         return read
 
 
+def check_sides(model: Any, task: Task) -> None:
+    """Raise a `TrialError` if what a model takes and gives, as far as it says so before
+    it is called, is other than what a task has."""
+    taken = [tuple(each.shape[1:]) for each in getattr(model, "inputs", None) or ()]
+    if len(taken) == len(task.inputs) == 1:
+        (needed,) = (item.shape for item in task.inputs)
+        pairs = zip(taken[0], needed, strict=False)
+        if len(taken[0]) == len(needed) and any(a not in (None, b) for a, b in pairs):
+            raise TrialError(
+                f"the model takes {' x '.join(map(str, taken[0]))}, but the data has "
+                f"{' x '.join(map(str, needed))}"
+            )
+    given = getattr(model, "output", None)
+    given = getattr(model, "outputs", None) if given is None else given
+    if given is not None:
+        UserOutputs.of(model, given, task)
+
+
 def _order_of(
     names: tuple[str, ...], model: keras.Model, given: Any
 ) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.engine.tensorflow.devices import make_strategy
 from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
 from kscale.errors import ExportError, ResultsError, TrialError, reason_of
+from kscale.guests.hypermodels.user_code import place_of
 from kscale.guests.hypermodels.user_fit import (
     Watch,
     call_fit,
@@ -75,10 +76,11 @@ class UserTrainer:
             raise
         except Exception as error:
             if training.assignment.start is None:
-                raise
+                place = place_of(error) or self.models.place
+                raise TrialError(f"{reason_of(error)}{place}") from error
             logger.info("A training could not go on and begins again: %r", error)
         training.assignment = replace(training.assignment, start=None)
-        return self._fitted(training)
+        return self._trained(training)
 
     def _fitted(self, training: RunningTraining) -> Training:
         spec, setup = training.job.spec, self.setup

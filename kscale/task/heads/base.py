@@ -31,7 +31,8 @@ class Objective:
         name: Name in reports and of `--objective`.
         higher_is_better: Direction.
         is_share: Whether the metric lies between 0 and 1, and is printed in per cent.
-        score: The metric of one target.
+        score: The metric of one target; as `shares`, a function of a module, for other
+            processes get it by name.
         shares: Instead of `score`, of each example a share whose mean is the metric.
             Neither is there for a mean of several metrics, and for a metric that only
             the user's program knows.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +40,11 @@ def _mean_error(
     name: str, error: Callable[[Array, Array], Array], *aliases: str
 ) -> Objective:
     """The mean of what `error` gives for labels and answers, as float64."""
+    return error_metric(name, score=partial(_mean, error), aliases=aliases)
 
-    def score(labels: Array, given: Array) -> float:
-        return float(error(labels.astype(float), given.astype(float)).mean())
 
-    return error_metric(name, score=score, aliases=aliases)
+def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -> float:
+    return float(error(labels.astype(float), given.astype(float)).mean())
 
 
 def _absolute(labels: Array, given: Array) -> Array:
@@ -67,6 +68,11 @@ def _log_cosh(labels: Array, given: Array) -> Array:
 _SQUARED = _mean_error(
     "mean_squared_error", lambda labels, given: np.square(labels - given), "mse"
 )
+
+
+def _root(labels: Array, given: Array) -> float:
+    return math.sqrt(_SQUARED.compute(labels, given))
+
 
 REAL = Head(
     kind="real",
@@ -92,7 +98,7 @@ REAL = Head(
     objectives=table_of(
         error_metric(
             "root_mean_squared_error",
-            score=lambda labels, given: math.sqrt(_SQUARED.compute(labels, given)),
+            score=_root,
             aliases=("rmse",),
         ),
         _SQUARED,

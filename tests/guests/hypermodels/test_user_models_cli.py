@@ -78,6 +78,13 @@ def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
     assert not CliRunner().invoke(main, arguments.split()).exit_code
 
 
+MODEL = """
+from keras import Input, Sequential, layers
+def build(hp):
+    return Sequential([Input((8, 8, 1)), layers.Flatten(), layers.Dense(10)])
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [
@@ -87,6 +94,8 @@ def test_a_search_of_a_file_prints_its_answer_and_nothing_else(
         ("import sys\nsys.exit()", "it ended the program with sys.exit(None) ("),
         ("import argparse\nargparse.ArgumentParser().parse_args()\n1 / 0", "division"),
         ("def build(hp):\n    raise SystemExit(3)", "with sys.exit(3) ("),
+        (MODEL.replace("10", "7"), "gives 7 outputs, but label has 10 classes ("),
+        (MODEL.replace("8, 8", "9, 8"), "takes 9 x 8 x 1, but the data has 8 x 8"),
         ("build = 3", "is a keras_tuner.HyperModel or a function build(hp), but"),
     ],
 )

@@ -1,5 +1,6 @@
 """Trainings of a user's models: interrupted, continued, ended by the time."""
 
+import inspect
 import math
 import time
 from dataclasses import replace
@@ -262,7 +263,9 @@ def test_an_error_in_a_training_does_not_train_again(
     plan = plan_of(Faulty(is_heard))
     Faulty.trained = 0
     result, _ = trained(plan, tmp_path)
-    assert "unexpected keyword argument 'callbacks'" in result.reason
+    assert "unexpected keyword argument 'callbacks' (" in result.reason
+    line = inspect.getsourcelines(Faulty.fit)[1] + 4
+    assert result.reason.endswith(f"{__file__}, line {line})")
     assert Faulty.trained == 1
 
 

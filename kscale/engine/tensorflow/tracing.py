@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 _COLLECT_EVERY = 8  # networks
@@ -34,3 +35,6 @@ def free_networks(number: int, params: int) -> None:
     built, and before each of many parameters."""
     if number % _COLLECT_EVERY == 0 or params >= _LARGE:
         gc.collect()
+        # Graphs that are ready to run again. Keras' `clear_session` frees them, too,
+        # but it also forgets settings that a user's code has made.
+        context.context().clear_kernel_cache()

@@ -47,6 +47,10 @@ def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -
     return float(error(labels.astype(float), given.astype(float)).mean())
 
 
+def _squared(labels: Array, given: Array) -> Array:
+    return np.asarray(np.square(labels - given))
+
+
 def _absolute(labels: Array, given: Array) -> Array:
     return np.asarray(np.abs(labels - given))
 
@@ -57,7 +61,7 @@ def _percentage(labels: Array, given: Array) -> Array:
 
 def _squared_logarithmic(labels: Array, given: Array) -> Array:
     wanted, found = (np.log1p(np.maximum(each, _LEAST)) for each in (labels, given))
-    return np.asarray(np.square(wanted - found))
+    return _squared(wanted, found)
 
 
 def _log_cosh(labels: Array, given: Array) -> Array:
@@ -65,9 +69,7 @@ def _log_cosh(labels: Array, given: Array) -> Array:
     return np.asarray(errors + np.log1p(np.exp(-2 * errors)) - np.log(2))
 
 
-_SQUARED = _mean_error(
-    "mean_squared_error", lambda labels, given: np.square(labels - given), "mse"
-)
+_SQUARED = _mean_error("mean_squared_error", _squared, "mse")
 
 
 def _root(labels: Array, given: Array) -> float:

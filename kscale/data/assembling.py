@@ -11,21 +11,27 @@ import numpy as np
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
-from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.memory import fits_memory, held
-from kscale.data.parts import PART_NAMES, Part, PartName
+from kscale.data.parts import (
+    PART_NAMES,
+    Part,
+    PartName,
+    duplicate_warnings,
+    fingerprint_of,
+    row_digests,
+)
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
-from kscale.data.raw import RawData, RawParts
+from kscale.data.raw import RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
-from kscale.task.tasks import Input, Target, Task
+from kscale.task.tasks import Target, Task
 from kscale.text import counted
 
 _LEAST_EXAMPLES = 10
@@ -49,7 +55,8 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             f"{len(train)}."
         )
     rows, note = rows_of_parts(raw, targets, labels, split_seed)
-    is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
+    cut = tuple(part for part in PART_NAMES if part not in raw.parts)
+    is_cut = bool(cut) and not raw.groups
     placed = {
         part: {
             name: given[part] if chosen is None else given["train"][chosen]
@@ -78,9 +85,11 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     for part in PART_NAMES:
         # Raw rows of the largest part leave memory as soon as they are encoded.
         arrays = taken.pop(part)
-        encoded = {
-            item.name: _encoded(item, each, arrays, in_memory) for item, each in fitted
-        }
+        encoded = {}
+        for item, each in fitted:
+            read = {one.name: arrays[one.name] for one in each.raw_inputs}
+            computed = ComputedRows(each.apply, read, item.shape, item.dtype)
+            encoded[item.name] = held(computed, not each.is_cheap, in_memory)
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
@@ -96,13 +105,6 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
-            *(
-                sentence
-                for target in targets
-                for sentence in alike_warnings(
-                    target.head.nouns[1], target.name, target.class_names
-                )
-            ),
             *leaks,
             *_text_warnings(parts, preprocessing),
             *duplicate_warnings(digests),
@@ -113,7 +115,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *(each for item in preprocessing.values() for each in item.notes),
             *([note] if note else []),
         ),
-        cut=tuple(part for part in PART_NAMES if part not in raw.parts),
+        cut=cut,
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
 
@@ -132,32 +134,26 @@ def _understood(
                 f"{[*part.inputs, *part.targets]}."
             )
     raw = with_fits(raw, options)
-    targets, labels = [], {}
+    targets, labels, warnings = [], {}, [*raw.warnings]
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
         names = raw.class_names.get(name or "label", ())
         target, values = encode_target(name, arrays, names)
         if target.kind == "labels" and arrays["train"].dtype.kind == "f":
-            said = f"{arrays['train'].label} holds only 0 and 1, so each of its columns"
-            said += " is a label that may be true, and no value."
-            raw = replace(raw, warnings=(*raw.warnings, said))
+            warnings.append(
+                f"{arrays['train'].label} holds only 0 and 1, so each of its columns "
+                "is a label that may be true, and no value."
+            )
+        several = target.head.nouns[1]
+        warnings += alike_warnings(several, target.name, target.class_names)
         targets.append(target)
         labels[target.name] = values
-    return raw, tuple(targets), labels
-
-
-def _encoded(
-    item: Input, prepared: Preprocessing, arrays: Mapping[str, Rows], in_memory: bool
-) -> Rows:
-    """Rows as a network reads them."""
-    raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
-    rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
-    return held(rows, not prepared.is_cheap, in_memory)
+    return replace(raw, warnings=tuple(warnings)), tuple(targets), labels
 
 
 def _kept(
     part: PartName,
-    given: RawParts,
+    given: Mapping[PartName, RawPart],
     chosen: Indices | None,
     arrays: Mapping[str, Rows],
     preprocessing: Mapping[str, Preprocessing],

@@ -159,9 +159,9 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     listener = listener or Listener()
     plan = _suited(plan, make_engine(plan.request.strategy).devices().replicas)
     plan = _with_present(plan)
+    plan = _shortened(plan, listener)
     request = plan.request
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
-    plan = _shortened(plan, folder, policy, listener)
     plan.candidates.prepare(folder, listener.note, request.trials)
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
@@ -222,27 +222,22 @@ def _suited(plan: Plan, replicas: int) -> Plan:
     return plan_search(replace(request, data=data), replicas=replicas)
 
 
-def _shortened(
-    plan: Plan, folder: Path, policy: TimePolicy, listener: Listener
-) -> Plan:
-    """The plan with the epochs that the folder has, or that a time limit is enough for;
+def _shortened(plan: Plan, listener: Listener) -> Plan:
+    """The plan with the epochs that its folder has, or that a time limit is enough for;
     epochs that were asked for stay."""
-    asked, began = plan.request.epochs, None
-    if (folder / RUN_FILE).exists():
-        began = read_run(folder)["identity"].get("epochs")
-    if asked is not None or (began is None and not policy.is_limited):
+    request, began = plan.request, None
+    if request.run is not None and (Path(request.run) / RUN_FILE).exists():
+        began = read_run(Path(request.run))["identity"].get("epochs")
+    if request.epochs is not None or (began or request.time_limit) is None:
         return plan
-    found = in_time(plan, policy.seconds_left(), began)
+    found = in_time(plan, request.time_limit or 0.0, began)
     epochs, usual = found.recipe.epochs, plan.recipe.epochs
     if epochs < usual:
-        why = (
-            "The time limit leaves time for"
-            if began is None
-            else "The search began with"
-        )
+        each = f"{counted(epochs, 'epoch')} of each training in place of {usual}"
         listener.note(
-            f"{why} {counted(epochs, 'epoch')} of each training in place of {usual}; "
-            "--epochs sets another number."
+            f"The time limit is enough for {each}; --epochs sets another number."
+            if began is None
+            else f"The search began with {each}, and goes on so; a new --run has all."
         )
     return found
 

@@ -11,12 +11,18 @@ import numpy as np
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
-from kscale.data.digests import duplicate_warnings, fingerprint_of, row_digests
 from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.memory import fits_memory, held
-from kscale.data.parts import PART_NAMES, Part, PartName
+from kscale.data.parts import (
+    PART_NAMES,
+    Part,
+    PartName,
+    duplicate_warnings,
+    fingerprint_of,
+    row_digests,
+)
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
@@ -25,7 +31,7 @@ from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
 from kscale.errors import DataError
-from kscale.task.tasks import Input, Target, Task
+from kscale.task.tasks import Target, Task
 from kscale.text import counted
 
 _LEAST_EXAMPLES = 10
@@ -78,9 +84,11 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     for part in PART_NAMES:
         # Raw rows of the largest part leave memory as soon as they are encoded.
         arrays = taken.pop(part)
-        encoded = {
-            item.name: _encoded(item, each, arrays, in_memory) for item, each in fitted
-        }
+        encoded = {}
+        for item, each in fitted:
+            read = {raw.name: arrays[raw.name] for raw in each.raw_inputs}
+            computed = ComputedRows(each.apply, read, item.shape, item.dtype)
+            encoded[item.name] = held(computed, not each.is_cheap, in_memory)
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
@@ -144,15 +152,6 @@ def _understood(
         targets.append(target)
         labels[target.name] = values
     return raw, tuple(targets), labels
-
-
-def _encoded(
-    item: Input, prepared: Preprocessing, arrays: Mapping[str, Rows], in_memory: bool
-) -> Rows:
-    """Rows as a network reads them."""
-    raw = {each.name: arrays[each.name] for each in prepared.raw_inputs}
-    rows = ComputedRows(prepared.apply, raw, item.shape, item.dtype)
-    return held(rows, not prepared.is_cheap, in_memory)
 
 
 def _kept(

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data import describing
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import Rows, row_bytes
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
@@ -58,8 +59,23 @@ class Dataset:
     cut_by: str = ""
 
     def __post_init__(self) -> None:
+        inputs = {item.name: (item.shape, item.dtype) for item in self.task.inputs}
+        targets = {
+            target.name: (target.head.label_shape(target.outputs), target.head.dtype)
+            for target in self.task.targets
+        }
+        rows: Mapping[str, Rows]
         for name, part in self.parts.items():
-            _check_part(name, part, self.task)
+            for word, wanted, rows in (
+                ("inputs", inputs, part.inputs),
+                ("targets", targets, part.targets),
+            ):
+                found = {key: (r.shape[1:], r.dtype.name) for key, r in rows.items()}
+                if wanted != found:
+                    raise DataError(
+                        f"The {name} part must hold {word} of shape and type {wanted}, "
+                        f"but got {found}."
+                    )
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(part):,} {name}" for name, part in self.parts.items())
@@ -71,6 +87,7 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """Task, parts and warnings as plain data; `str` gives them as text."""
         parts = self.parts
+        rows = [rows for part in parts.values() for rows in part.inputs.values()]
         return {
             "name": self.name,
             "examples": sum(map(len, parts.values())),
@@ -86,7 +103,10 @@ class Dataset:
                 for name, part in parts.items()
             },
             "cut_by": self.cut_by or None,
-            "memory": describing.memory_facts(parts),
+            "memory": {
+                "bytes": sum(len(each) * row_bytes(each) for each in rows),
+                "streamed": not all(isinstance(each, np.ndarray) for each in rows),
+            },
             "notes": list(self.notes),
             "warnings": [*self.warnings, *describing.cautions(self.task, parts)],
         }
@@ -113,22 +133,3 @@ class Dataset:
                 given = scaling.apply(given)
             found[target.name] = self.parts[part].targets[target.name], given
         return found
-
-
-def _check_part(name: str, part: Part, task: Task) -> None:
-    inputs = {item.name: (item.shape, item.dtype) for item in task.inputs}
-    targets = {
-        target.name: (target.head.label_shape(target.outputs), target.head.dtype)
-        for target in task.targets
-    }
-    rows: Mapping[str, Rows]
-    for word, wanted, rows in (
-        ("inputs", inputs, part.inputs),
-        ("targets", targets, part.targets),
-    ):
-        found = {key: (each.shape[1:], each.dtype.name) for key, each in rows.items()}
-        if wanted != found:
-            raise DataError(
-                f"The {name} part must hold {word} of shape and type {wanted}, but got "
-                f"{found}."
-            )

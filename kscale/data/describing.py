@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from rich.padding import Padding
 from rich.text import Text
 
-from kscale.data.example_rows import row_bytes
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.task.heads import HEADS
@@ -79,15 +78,6 @@ def _output_facts(
     counts = {part: count(labels, target.outputs) for part, labels in known.items()}
     for place, name in enumerate(target.class_names):
         yield {"name": name} | {p: int(each[place]) for p, each in counts.items()}
-
-
-def memory_facts(parts: Parts) -> dict[str, Any]:
-    """Bytes of the network's inputs, and whether they lie on disk."""
-    rows = [rows for part in parts.values() for rows in part.inputs.values()]
-    return {
-        "bytes": sum(len(each) * row_bytes(each) for each in rows),
-        "streamed": not all(isinstance(each, np.ndarray) for each in rows),
-    }
 
 
 def cautions(task: Task, parts: Parts) -> Iterator[str]:
@@ -183,7 +173,11 @@ def _target(target: Described) -> Iterator[str | Padding]:
     one, many = head.nouns
     outputs = target[many]
     _, *others = outputs[0] if head.is_named else [one, *outputs[0]]
-    rows = (_class_rows if head.is_named else _real_rows)(outputs, others)
+    if head.is_named:
+        rows = _class_rows(outputs, others)
+    else:
+        facts = enumerate(outputs[:_MOST_ROWS])
+        rows = [[str(n), *(f"{row[key]:.6g}" for key in others)] for n, row in facts]
     title = head.title if len(outputs) > 1 else head.title[:-1]
     yield f"Target {name}: {len(outputs)} {title}"
     grid = Grid([one, *others], [False] + [True] * len(others), rows)
@@ -202,13 +196,6 @@ def _class_rows(classes: Sequence[Described], parts: list[str]) -> list[list[str
         dots = [f"... {len(rows) - _MOST_ROWS + 1:,} more", *("" for _ in parts)]
         rows[_MOST_ROWS - _LAST_ROWS - 1 : -_LAST_ROWS] = [dots]
     return rows
-
-
-def _real_rows(values: Sequence[Described], facts: list[str]) -> list[list[str]]:
-    return [
-        [str(place), *(f"{row[fact]:.6g}" for fact in facts)]
-        for place, row in enumerate(values[:_MOST_ROWS])
-    ]
 
 
 def _baseline(target: Described) -> str:

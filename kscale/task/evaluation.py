@@ -73,12 +73,14 @@ def evaluate(objective: Objective, task: Task, pairs: Pairs) -> Scores:
 def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
     errors = {}
-    jackknifed = _jackknife(_without(_metrics, objective, task, pairs))
-    for (name, (target, metric)), error in zip(
-        shown_metrics(task, objective).items(), jackknifed.tolist(), strict=True
-    ):
+    shown = shown_metrics(task, objective).items()
+    jackknifed = _jackknife(_without(_metrics, objective, task, pairs)).tolist()
+    for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
         shares = metric.shares and metric.shares(*pairs[target.name])
         errors[name] = error if shares is None else share_error(shares)
+    numbers = sum(given.size for _, given in pairs.values())
+    most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
+    left = _without(mean_score, objective, task, pairs, most)[:, 0]
     return replace(
         evaluate(objective, task, pairs),
         metric_errors=_defined(errors),
@@ -87,16 +89,8 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
             for target in task.targets
             if target.head.confusion
         },
-        left_out=_left_out_scores(objective, task, pairs),
+        left_out=[float(f"{s:.9g}") for s in left if np.isfinite(left).all()],
     )
-
-
-def _left_out_scores(objective: Objective, task: Task, pairs: Pairs) -> list[float]:
-    """The objective without each group of examples; empty where it is not defined."""
-    numbers = sum(given.size for _, given in pairs.values())
-    most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
-    scores = _without(mean_score, objective, task, pairs, most)[:, 0]
-    return [float(f"{s:.9g}") for s in scores] if np.isfinite(scores).all() else []
 
 
 def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
@@ -134,13 +128,10 @@ def _jackknife(left_out: NDArray[np.float64]) -> NDArray[np.float64]:
     The grouped jackknife (Efron 1982, chapter 2). Where a figure is not defined without
     a group, the others must do; NaN if there are none.
     """
-    defined = np.isfinite(left_out)
-    number = defined.sum(axis=0)
-    values = np.where(defined, left_out, 0.0)
-    mean = values.sum(axis=0) / np.maximum(number, 1)
-    spread = np.square(np.where(defined, values - mean, 0.0)).sum(axis=0)
-    factor = (number - 1) / np.maximum(number, 1)
-    return np.where(number > 1, np.sqrt(np.maximum(factor, 0.0) * spread), np.nan)
+    values = np.ma.masked_invalid(left_out)
+    others = values.count(axis=0) - 1
+    variance = np.ma.filled(values.var(axis=0), np.nan)
+    return np.asarray(np.sqrt(np.where(others > 0, others, np.nan) * variance))
 
 
 def _without(

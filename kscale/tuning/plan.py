@@ -41,6 +41,7 @@ from kscale.tuning.trainer import Trainer, TrainingSetup
 from kscale.units import format_count
 
 _SHORTEST = 8  # trainings of a short search
+_OF_LIMIT = 0.8  # of the time for trainings; the rest is for the start and the answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +220,7 @@ def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:
 
     Args:
         plan: A search of families.
-        seconds: Time that is left.
+        seconds: The time limit. The same limit always gives the same epochs.
         epochs: Epochs to take instead: those with which the search began.
     """
     candidates, recipe = plan.candidates, plan.recipe
@@ -229,7 +230,7 @@ def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:
         smaller = pool.spec(int(np.argsort(pool.work)[len(pool) // 4]))
         job = Job("search", 0, smaller, (1,), (None,), epochs_to=0)
         # What takes no longer than to build a network need not be shortened.
-        most = max(seconds / _SHORTEST, 2 * costs.cost(job))
+        most = max(_OF_LIMIT * seconds / _SHORTEST, 2 * costs.cost(job))
         numbers = range(recipe.epochs, 1, -1)
         enough = (n for n in numbers if costs.cost(replace(job, epochs_to=n)) <= most)
         epochs = next(enough, 1)

@@ -106,7 +106,7 @@ def test_impossible_knobs_give_their_own_message() -> None:
 
 
 def test_large_spaces_are_sampled_by_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    searched = ("heads", "mlp_ratio", "norm", "shared", "embedding_width", "pooling")
+    searched = ("heads", "mlp_ratio", "norm", "embedding_width")
     family = find_family("transformer")
     space = Space((family,), TOKENS, Budget(10**6), searched)
     whole = Pool(space)

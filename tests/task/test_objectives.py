@@ -1,5 +1,7 @@
 """Metrics are found by any of their names, and know which way is better."""
 
+import pickle
+
 import pytest
 
 from kscale.errors import DataError
@@ -113,3 +115,9 @@ def test_metrics_of_each_target_hold_its_objective() -> None:
         *(f"kind/{name}" for name in ("loss", *HEADS["classes"].shown)),
         *(f"price/{name}" for name in ("loss", *HEADS["real"].shown)),
     ]
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_objectives_go_to_other_processes(kind: str) -> None:
+    for objective in HEADS[kind].objectives.values():
+        assert pickle.loads(pickle.dumps(objective)).name == objective.name

@@ -6,9 +6,9 @@ makes of a network's outputs, always `(examples, outputs)`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,6 @@ SEPARATOR = "|"
 Score = Callable[[Array, Array], float]
 """A figure of `labels` and `given`."""
 
-Figures = Callable[[Array, Array], Array]
-"""Of each output that counts, how often it is rightly given, how often there, and how
-often given: `(3, outputs)`."""
-
 
 @dataclass(frozen=True)
 class Objective:
@@ -35,7 +31,8 @@ class Objective:
         name: Name in reports and of `--objective`.
         higher_is_better: Direction.
         is_share: Whether the metric lies between 0 and 1, and is printed in per cent.
-        score: The metric of one target.
+        score: The metric of one target; as `shares`, a function of a module, for other
+            processes get it by name.
         shares: Instead of `score`, of each example a share whose mean is the metric.
             Neither is there for a mean of several metrics, and for a metric that only
             the user's program knows.
@@ -74,24 +71,25 @@ share_metric = partial(Objective, higher_is_better=True, is_share=True)
 error_metric = partial(Objective, higher_is_better=False)
 
 
-def rate_metrics(figures: Figures, *f1_aliases: str) -> Iterator[Objective]:
-    """Recall, precision and F1 score: the means over the outputs of `figures` (macro).
+def rate_metrics(
+    figures: Callable[[Array, Array], Array], *f1_aliases: str
+) -> Iterator[Objective]:
+    """Recall, precision and F1 score: the means over some outputs (macro).
 
-    A share of nothing is 0, as in Keras; without outputs there is no mean, but NaN.
+    `figures` are of each of them, how often it is rightly given, how often there, and
+    how often given: `(3, outputs)`. A share of nothing is 0, as in Keras; without
+    outputs there is no mean, but NaN.
     """
-    yield share_metric("recall", score=partial(_rate, figures, 1, 0))
-    yield share_metric("precision", score=partial(_rate, figures, 0, 1))
-    f1_score = partial(_rate, figures, 1, 1)
-    yield share_metric("f1_score", score=f1_score, aliases=f1_aliases)
 
+    def rate(of_support: int, of_answers: int, labels: Array, given: Array) -> float:
+        right, support, answers = figures(labels, given)
+        whole = of_support * support + of_answers * answers
+        rates = (of_support + of_answers) * right / np.maximum(whole, 1)
+        return float(rates.mean()) if len(rates) else float("nan")
 
-def _rate(
-    figures: Figures, of_support: int, of_answers: int, labels: Array, given: Array
-) -> float:
-    right, support, answers = figures(labels, given)
-    whole = of_support * support + of_answers * answers
-    rates = (of_support + of_answers) * right / np.maximum(whole, 1)
-    return float(rates.mean()) if len(rates) else float("nan")
+    yield share_metric("recall", score=partial(rate, 1, 0))
+    yield share_metric("precision", score=partial(rate, 0, 1))
+    yield share_metric("f1_score", score=partial(rate, 1, 1), aliases=f1_aliases)
 
 
 def table_of(*objectives: Objective) -> dict[str, Objective]:
@@ -99,17 +97,11 @@ def table_of(*objectives: Objective) -> dict[str, Objective]:
     return {item.name: item for item in objectives}
 
 
-@dataclass(frozen=True)
-class KerasCall:
-    """A class of Keras with the arguments of its constructor.
-
-    Args:
-        name: Class in `keras.losses` or `keras.metrics`.
-        arguments: Arguments by name.
-    """
+class KerasCall(NamedTuple):
+    """A class of `keras.losses` or `keras.metrics`, and arguments by name."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)

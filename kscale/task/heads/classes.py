@@ -81,6 +81,10 @@ def _area(everyone: Array, positives: Array) -> float:
     return float(below / 2 / pairs)
 
 
+def _is_right(labels: Array, given: Array) -> Array:
+    return np.asarray(given.argmax(axis=-1) == labels)
+
+
 def _is_in_top_5(labels: Array, given: Array) -> Array:
     return np.asarray((given > _of_label(labels, given)).sum(axis=1) < 5)
 
@@ -132,7 +136,7 @@ CLASSES = Head(
     objectives=table_of(
         share_metric(
             "accuracy",
-            shares=lambda labels, given: given.argmax(axis=-1) == labels,
+            shares=_is_right,
             aliases=(
                 "acc",
                 "sparse_categorical_accuracy",

@@ -60,6 +60,18 @@ def _are_right(labels: Array, given: Array) -> Array:
     return np.asarray((given >= THRESHOLD) == (labels > 0))
 
 
+def _all_right(labels: Array, given: Array) -> Array:
+    return np.asarray(_are_right(labels, given).all(axis=1))
+
+
+def _share_right(labels: Array, given: Array) -> Array:
+    return np.asarray(_are_right(labels, given).mean(axis=1))
+
+
+def _area(labels: Array, given: Array) -> float:
+    return mean_area(labels > 0, given)
+
+
 def _crossentropy(labels: Array, given: Array) -> float:
     right = np.where(labels > 0, given, 1 - given)
     return float(-np.log(np.maximum(right, LEAST_SHARE)).mean())
@@ -123,17 +135,17 @@ LABELS = Head(
         share_metric("micro_f1_score", score=_micro_f1_score, aliases=("micro_f1",)),
         share_metric(
             "subset_accuracy",
-            shares=lambda *pair: np.asarray(_are_right(*pair).all(axis=1)),
+            shares=_all_right,
             aliases=("accuracy", "exact_match"),
         ),
         share_metric(
             "label_accuracy",
-            shares=lambda *pair: np.asarray(_are_right(*pair).mean(axis=1)),
+            shares=_share_right,
             aliases=("binary_accuracy",),
         ),
         share_metric(
             "auc",
-            score=lambda labels, given: mean_area(labels > 0, given),
+            score=_area,
             aliases=("roc_auc",),
         ),
         error_metric(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +40,11 @@ def _mean_error(
     name: str, error: Callable[[Array, Array], Array], *aliases: str
 ) -> Objective:
     """The mean of what `error` gives for labels and answers, as float64."""
-
-    def score(labels: Array, given: Array) -> float:
-        return float(error(labels.astype(float), given.astype(float)).mean())
-
-    return error_metric(name, score=score, aliases=aliases)
+    return error_metric(name, score=partial(_mean, error), aliases=aliases)
 
 
-def _squared(labels: Array, given: Array) -> Array:
-    return np.asarray(np.square(labels - given))
+def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -> float:
+    return float(error(labels.astype(float), given.astype(float)).mean())
 
 
 def _absolute(labels: Array, given: Array) -> Array:
@@ -60,7 +57,7 @@ def _percentage(labels: Array, given: Array) -> Array:
 
 def _squared_logarithmic(labels: Array, given: Array) -> Array:
     wanted, found = (np.log1p(np.maximum(each, _LEAST)) for each in (labels, given))
-    return _squared(wanted, found)
+    return np.asarray(np.square(wanted - found))
 
 
 def _log_cosh(labels: Array, given: Array) -> Array:
@@ -68,7 +65,14 @@ def _log_cosh(labels: Array, given: Array) -> Array:
     return np.asarray(errors + np.log1p(np.exp(-2 * errors)) - np.log(2))
 
 
-_SQUARED = _mean_error("mean_squared_error", _squared, "mse")
+_SQUARED = _mean_error(
+    "mean_squared_error", lambda labels, given: np.square(labels - given), "mse"
+)
+
+
+def _root(labels: Array, given: Array) -> float:
+    return math.sqrt(_SQUARED.compute(labels, given))
+
 
 REAL = Head(
     kind="real",
@@ -94,7 +98,7 @@ REAL = Head(
     objectives=table_of(
         error_metric(
             "root_mean_squared_error",
-            score=lambda labels, given: math.sqrt(_SQUARED.compute(labels, given)),
+            score=_root,
             aliases=("rmse",),
         ),
         _SQUARED,
@@ -102,7 +106,7 @@ REAL = Head(
         _mean_error("mean_absolute_percentage_error", _percentage, "mape"),
         _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
         _mean_error("log_cosh_error", _log_cosh),
-        _mean_error("loss", _squared),
+        error_metric("loss", score=_SQUARED.score),
         Objective("r2_score", True, score=_r2_score, aliases=("r2",)),
     ),
     confusion=None,

@@ -65,13 +65,9 @@ class NumberForm:
     ) -> NDArray[np.float64]:
         """The numbers in cells, NaN where they are missing.
 
-        Args:
-            cells: Cells of a column.
-            column: Its name, for a message.
-            where: Of a place among the cells, the file and line, for a message.
-
         Raises:
-            NotANumber: A cell holds no number, or one that float32 cannot hold.
+            NotANumber: A cell holds no number, or one that float32 cannot hold; the
+                text names the column, and the file and line of the cell's place.
         """
         numbers = all_numbers(cells) if self == NumberForm() else None
         if numbers is not None:

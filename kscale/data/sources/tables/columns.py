@@ -121,11 +121,6 @@ class ColumnCounts:
         return len(self.values) / max(1, self.compared)
 
     @property
-    def words_each(self) -> float:
-        """Words of a filled cell, on average."""
-        return self.words / max(1, self.filled)
-
-    @property
     def form(self) -> NumberForm:
         """The form of the numbers."""
         by_mark = {form.decimal: form for form in self.forms}
@@ -169,7 +164,7 @@ class ColumnRole(NamedTuple):
 
 def role_of(column: ColumnCounts, is_text: bool = False) -> ColumnRole:
     """The role of a column, of text if the user says so."""
-    name, words = column.title, column.words_each
+    name, words = column.title, column.words / max(1, column.filled)
     if is_text and words < _LEAST_WORDS:
         says = (
             f"{name} has {words:.1f} words a text; without text={column.name} (--text "

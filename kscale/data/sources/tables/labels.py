@@ -122,11 +122,10 @@ def chosen_labels(
         return (Label(usual[0], (usual[0],)),)
     what = " and ".join(usual) if usual else "none called " + ", ".join(_USUAL)
     hint = " If these are values, write a line of names above them."
+    hint *= any(map(is_number, columns))
     raise DataError(
         f"{where} must have one column to predict, but it has {what}. Name one with "
-        f"label=... (--label); its columns are: {listed(columns)}."
-        + hint
-        * any(map(is_number, columns))
+        f"label=... (--label); its columns are: {listed(columns)}.{hint}"
     )
 
 

@@ -91,9 +91,7 @@ def raw_data_of_tables(paths: Files, options: Options) -> RawData:
             *(each for role in found.values() for each in role.warnings),
         ),
         notes=(
-            *_notes_on_files(files),
-            *_notes_on_targets(targets, cells),
-            *_notes_on_columns(columns),
+            *_notes(files, targets, cells, columns),
             *(each for role in found.values() for each in role.notes),
         ),
     )
@@ -219,25 +217,23 @@ def _fit_and_reader(
     return TableFit(names["number"], names["category"]), TableReader(columns)
 
 
-def _notes_on_files(files: Mapping[PartName, CsvFile]) -> Iterator[str]:
+def _notes(
+    files: Mapping[PartName, CsvFile],
+    targets: Mapping[str, LabelArrays],
+    cells: LabelCells,
+    columns: Sequence[TableColumn],
+) -> Iterator[str]:
+    """What was understood of files, of columns to predict, and of the others."""
     given = [f"{file.path.name} ({part})" for part, file in files.items()]
     if len(given) > 1:
         yield f"The parts are {', '.join(given)}."
     if unnamed := files["train"].unnamed:
         yield f"Columns without a name are called {listed(unnamed)}."
-
-
-def _notes_on_targets(
-    targets: Mapping[str, LabelArrays], cells: LabelCells
-) -> Iterator[str]:
     for each in targets.values():
         yield from each.notes
     are_apart = len(targets) > 1 and [*targets] == [*cells.columns]
     if are_apart and all({*c} == {"0", "1"} for c in cells.columns.values()):
         yield f"With the label {','.join(targets)}:labels they are one target."
-
-
-def _notes_on_columns(columns: Sequence[TableColumn]) -> Iterator[str]:
     for holds, what in _TITLES.items():
         names = [each.column for each in columns if each.holds == holds]
         after = ", joined in this order" if holds == "text" and len(names) > 1 else ""

@@ -680,11 +680,7 @@ def test_missing_and_damaged_files_are_one_line(tmp_path: Path, path: Path) -> N
         assert "\n" not in str(caught.value)
     wrong = [
         (["--retrain-baseline"], "--retrain-baseline needs --baseline"),
-<<<<<<< HEAD
-        (["--baseline", "nothing.keras"], "There is no file nothing.keras"),
-=======
         (["--baseline", "nothing.keras"], "There is no file nothing.keras."),
->>>>>>> main
     ]
     for options, text in wrong:
         done = CliRunner().invoke(main, ["tune", "--max-params", "1k", *options])

@@ -1,6 +1,6 @@
 """Inputs of arrays: which kind an array is, and the array as a model takes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import TEXT, RawArray, RawData, to_float32
 from kscale.data.readers.table_files import TableColumn, TextReader
-from kscale.data.sources.arrays import ArrayReader
+from kscale.data.sources.arrays import ArrayReader, range_of
 from kscale.errors import DataError
 from kscale.task.tasks import INPUT_RANKS, Input, InputKind
 from kscale.text import counted
@@ -52,8 +52,7 @@ def input_of(
     first = arrays[0]
     for array in arrays:
         _check(array, first)
-    if kind is None:
-        kind = _kind_of(arrays, vocabulary)
+    kind = kind or _kind_of(arrays, vocabulary)
     shape = _shape_of(first, kind)
     if kind == "tokens":
         return Input(name, kind, shape, _vocabulary_of(arrays, vocabulary))
@@ -99,14 +98,11 @@ def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
     if vocabulary is not None:
         return "tokens"
     is_wide = dtype.itemsize > 1
-    return "tokens" if is_wide and _range_of(arrays)[0] >= 0 else "vector"
+    return "tokens" if is_wide and range_of(_pieces_of(arrays))[0] >= 0 else "vector"
 
 
-def _range_of(arrays: Sequence[RawArray]) -> tuple[int, int]:
-    """The least and the largest number, one array or piece in memory at a time."""
-    pieces = (numbers for array in arrays for numbers in chunks_of(array.rows))
-    ends = [(int(numbers.min()), int(numbers.max())) for numbers in pieces]
-    return min(least for least, _ in ends), max(largest for _, largest in ends)
+def _pieces_of(arrays: Sequence[RawArray]) -> Iterator[NDArray[Any]]:
+    return (piece for array in arrays for piece in chunks_of(array.rows))
 
 
 def channels_first(shape: tuple[int, ...]) -> bool | None:
@@ -129,31 +125,31 @@ def channels_first(shape: tuple[int, ...]) -> bool | None:
     return rows == last >= _LEAST_PLANE
 
 
-def _axes_warnings(label: str, shape: tuple[int, ...]) -> list[str]:
+def _axes_warnings(label: str, shape: tuple[int, ...]) -> Iterator[str]:
     """What was understood of the axes of an image, unless channels are clearly last."""
     is_first = channels_first(shape)
     if is_first is False:
-        return []
+        return
     rows, columns, channels = (*shape[1:], shape[0]) if is_first else shape
     what = counted(channels, "channel")
     end = "if channels come first, give np.moveaxis(x, 1, -1)"
-    return [
+    yield (
         f"{label} {shape} is read as images of {rows} x {columns} (height x width) "
         f"with {what}: {'channels come first' if is_first else end}."
-    ]
+    )
 
 
-def _id_warnings(array: RawArray) -> list[str]:
+def _id_warnings(array: RawArray) -> Iterator[str]:
     """A sentence for whole numbers whose columns are too unlike to be ids."""
     tops = np.max([numbers.max(axis=0) for numbers in chunks_of(array.rows)], axis=0)
     high = int(tops.max())
     low = int(tops[tops > 0].min(initial=high))
-    if len(tops) > _MOST_COLUMNS or high <= _UNLIKE_IDS * low:
-        return []
-    return [
-        f"{array.label} is read as token ids, but some columns go to {low:,} and "
-        f"others to {high:,}: if they are quantities, say kind=vector (--kind vector)."
-    ]
+    if len(tops) <= _MOST_COLUMNS and high > _UNLIKE_IDS * low:
+        yield (
+            f"{array.label} is read as token ids, but some columns go to {low:,} and "
+            f"others to {high:,}: if they are quantities, say kind=vector (--kind "
+            "vector)."
+        )
 
 
 def _shape_of(array: RawArray, kind: InputKind) -> tuple[int, ...]:
@@ -178,7 +174,7 @@ def _vocabulary_of(arrays: Sequence[RawArray], vocabulary: int | None) -> int:
                 f"Token ids must be whole numbers, but {array.label} is of type "
                 f"{array.dtype.name}."
             )
-    least, largest = _range_of(arrays)
+    least, largest = range_of(_pieces_of(arrays))
     if least < 0:
         raise DataError(
             f"Token ids must not be negative, but {arrays[0].label} has {least}."

@@ -26,7 +26,7 @@ from kscale.data.parts import (
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
-from kscale.data.raw import RawData, RawParts
+from kscale.data.raw import RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
@@ -153,7 +153,7 @@ def _understood(
 
 def _kept(
     part: PartName,
-    given: RawParts,
+    given: Mapping[PartName, RawPart],
     chosen: Indices | None,
     arrays: Mapping[str, Rows],
     preprocessing: Mapping[str, Preprocessing],

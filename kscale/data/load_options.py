@@ -6,6 +6,8 @@ from typing import Literal
 from kscale.errors import DataError
 from kscale.task.tasks import InputKind
 
+Resize = Literal["crop", "pad", "stretch"]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -41,7 +43,7 @@ class Options:
     decimal: Literal[".", ","] | None = None
     split_by: str | None = None
     image_size: tuple[int, int] | None = None
-    resize: str | None = None
+    resize: Resize | None = None
     channels: int | None = None
     seconds: float | None = None
     length: int | None = None

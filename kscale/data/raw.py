@@ -137,16 +137,13 @@ class RawPart:
         return len(next(iter(self.inputs.values())))
 
 
-RawParts = Mapping[PartName, RawPart]
-"""What a source holds: a training part, and others if it has them."""
-
-
 @dataclass(frozen=True, eq=False)
 class RawData:
     """What a source holds: raw arrays by part, and how a network reads them.
 
     Args:
-        parts: Raw inputs and labels of each part that the source has.
+        parts: Raw inputs and labels of the training part, and of others if the source
+            has them.
         fits: One for each input of the network; if empty, each array is an input.
         reader: Reads files of the same form for predictions.
         class_names: By target name, names of the outputs 0, 1, ... where labels are
@@ -156,7 +153,7 @@ class RawData:
         notes: What was understood, one sentence each, for `kscale data`.
     """
 
-    parts: RawParts
+    parts: Mapping[PartName, RawPart]
     fits: Sequence[Fit] = ()
     reader: Reader | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

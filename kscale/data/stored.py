@@ -1,11 +1,10 @@
 """A data set laid in a folder, from which another process can open it."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,6 +18,7 @@ from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.data.raw import TEXT
 from kscale.data.readers import reader_from_json
 from kscale.errors import DataError, ResultsError
+from kscale.runs.folder import write_atomically
 from kscale.task.tasks import Input, Task
 
 _DESCRIPTION = "dataset.json"
@@ -42,12 +42,8 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
         "format": _FORMAT,
         **{key: getattr(dataset, key) for key in _PLAIN},
         "task": dataset.task.to_json(),
-        "preprocessing": {
-            name: item.to_json() for name, item in dataset.preprocessing.items()
-        },
-        "target_scaling": {
-            name: vars(scaling) for name, scaling in dataset.target_scaling.items()
-        },
+        "preprocessing": {n: p.to_json() for n, p in dataset.preprocessing.items()},
+        "target_scaling": {n: vars(s) for n, s in dataset.target_scaling.items()},
         "reader": dataset.reader.to_json(),
         "parts": {
             name: _described_part(name, part, dataset.preprocessing, files)
@@ -57,16 +53,12 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
     text = json.dumps(described, indent=1) + "\n"
     path = folder / _DESCRIPTION
     try:
-        if path.is_file():
-            if path.read_text("utf-8") == text:
-                return
-            path.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.read_text("utf-8") == text:
+            return
+        path.unlink(missing_ok=True)
         for name, rows in files.items():
-            with _replaced(folder / name) as file:
-                _write(file, rows)
-        with _replaced(path) as file:
-            file.write(text.encode())
+            write_atomically(folder / name, _bytes_of(rows))
+        write_atomically(path, text.encode())
     except OSError as error:
         raise DataError(
             f"The data cannot be stored in {folder}: {error.strerror or error}."
@@ -103,61 +95,51 @@ def _described_part(
 
     Raw rows that are kept beside such inputs are the same rows, and lie there once.
     """
-    sources: dict[str, Place] = {}
 
     def placed(rows: Rows) -> Place:
-        form = "texts" if rows.dtype.kind == "T" else "rows"
-        form = "array" if form == "rows" and isinstance(rows, np.ndarray) else form
-        file = f"{name}-{len(files)}.{'json' if form == 'texts' else 'npy'}"
+        is_text, is_array = rows.dtype.kind == "T", isinstance(rows, np.ndarray)
+        file = f"{name}-{len(files)}.{'json' if is_text else 'npy'}"
         files[file] = rows
-        return {"form": form, "file": file}
+        return {"form": "array" if is_array and not is_text else "rows", "file": file}
 
-    def placed_input(key: str, rows: Rows) -> Place:
-        if not isinstance(rows, ComputedRows) or not preprocessing[key].is_cheap:
-            return placed(rows)
-        read = {raw: placed(each) for raw, each in rows.raw.items()}
-        sources.update(read)
-        return {"form": "computed", "computed": read}
-
+    inputs: dict[str, Place] = {}
+    sources: dict[str, Place] = {}
+    for key, rows in part.inputs.items():
+        if isinstance(rows, ComputedRows) and preprocessing[key].is_cheap:
+            read = {raw: placed(each) for raw, each in rows.raw.items()}
+            inputs[key] = {"form": "computed", "computed": read}
+            sources |= read
+        else:
+            inputs[key] = placed(rows)
     return {
-        "inputs": {key: placed_input(key, rows) for key, rows in part.inputs.items()},
+        "inputs": inputs,
         "targets": {key: placed(rows) for key, rows in part.targets.items()},
         "raw": {k: sources.get(k) or placed(rows) for k, rows in part.raw.items()},
     }
 
 
-@contextmanager
-def _replaced(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of another when it is complete."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write(file: BinaryIO, rows: Rows) -> None:
+def _bytes_of(rows: Rows) -> Iterator[bytes]:
+    """The file of some rows in pieces."""
     if rows.dtype.kind == "T":
-        file.write(json.dumps(rows[:].tolist()).encode())
+        yield json.dumps(rows[:].tolist()).encode()
         return
     form = {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False}
-    npy.write_array_header_1_0(file, {**form, "shape": rows.shape})
+    header = BytesIO()
+    npy.write_array_header_1_0(header, {**form, "shape": rows.shape})
+    yield header.getvalue()
     for chunk in chunks_of(rows):
-        file.write(np.ascontiguousarray(chunk).tobytes())
+        yield np.ascontiguousarray(chunk).tobytes()
 
 
 def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:
     task = Task.from_json(data["task"])
     preprocessing = preprocessings_from_json(data["preprocessing"])
-    plain = {key: data[key] for key in _PLAIN}
     others: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in plain.items()
+        key: tuple(data[key]) if isinstance(data[key], list) else data[key]
+        for key in _PLAIN
     }
-    for name, part in data["parts"].items():
-        others[name] = _opened_part(folder, part, task.inputs, preprocessing)
+    for name, places in data["parts"].items():
+        others[name] = _opened_part(folder, places, task.inputs, preprocessing)
     return Dataset(
         task=task,
         preprocessing=preprocessing,
@@ -175,22 +157,23 @@ def _opened_part(
 ) -> Part:
     def opened(place: Place) -> Any:
         path = folder / place["file"]
-        if place["form"] == "texts":
+        if path.suffix == ".json":
             return np.array(json.loads(path.read_text("utf-8")), TEXT)
         if place["form"] == "array":
             return np.load(path, mmap_mode="r", allow_pickle=False)
         return FileRows.of_npy(path)
 
-    def read(item: Input) -> Rows:
+    read: dict[str, Rows] = {}
+    for item in inputs:
         place = places["inputs"][item.name]
-        if place["form"] != "computed":
-            return opened(place)  # type: ignore[no-any-return]
-        raw = {name: opened(each) for name, each in place["computed"].items()}
-        make = preprocessing[item.name].apply
-        return ComputedRows(make, raw, item.shape, item.dtype)
-
-    return Part(
-        {item.name: read(item) for item in inputs},
-        {name: opened(place) for name, place in places["targets"].items()},
-        {name: opened(place) for name, place in places["raw"].items()},
+        if place["form"] == "computed":
+            raw = {name: opened(each) for name, each in place["computed"].items()}
+            make = preprocessing[item.name].apply
+            read[item.name] = ComputedRows(make, raw, item.shape, item.dtype)
+        else:
+            read[item.name] = opened(place)
+    targets, raw = (
+        {name: opened(place) for name, place in places[role].items()}
+        for role in ("targets", "raw")
     )
+    return Part(read, targets, raw)

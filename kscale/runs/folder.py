@@ -4,7 +4,7 @@ that follow from them."""
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -97,15 +97,19 @@ def read_run(folder: Path) -> dict[str, Any]:
     return data
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers, even after a crash, see all of it or the old."""
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write a file, whole or in pieces, so that readers, even after a crash, see all of
+    it or the old."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 class RecordsWriter(AbstractContextManager["RecordsWriter"]):

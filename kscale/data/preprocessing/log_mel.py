@@ -173,7 +173,5 @@ class LogMelFit(Fit):
         mean = total / (count * mel.shape[0])
         spread = np.sqrt(np.maximum(0, squares / (count * mel.shape[0]) - mean**2))
         spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
-        scaling = Scaling(
-            tuple((1 / spread).tolist()), tuple((-mean / spread).tolist())
-        )
+        scaling = Scaling.standardizing(mean, spread)
         return self.known_input(), replace(mel, scaling=scaling)

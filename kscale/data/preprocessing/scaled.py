@@ -53,6 +53,11 @@ class Scaling:
                 f"but got scale={self.scale}, offset={self.offset}."
             )
 
+    @classmethod
+    def standardizing(cls, mean: NDArray[Any], spread: NDArray[Any]) -> "Scaling":
+        """From features of a mean and a deviation to mean 0 and deviation 1."""
+        return cls(tuple((1 / spread).tolist()), tuple((-mean / spread).tolist()))
+
     @property
     def is_identity(self) -> bool:
         return set(self.scale) == {1.0} and set(self.offset) == {0.0}
@@ -84,8 +89,7 @@ def scalings_from_json(data: Mapping[str, Any]) -> dict[str, Scaling]:
 
 def fit_input_scaling(array: Rows) -> Scaling:
     """From raw inputs to mean 0 and deviation 1, by feature; constants become 0."""
-    mean, spread = _moments(array)
-    return Scaling(tuple((1 / spread).tolist()), tuple((-mean / spread).tolist()))
+    return Scaling.standardizing(*_moments(array))
 
 
 def fit_target_scaling(array: NDArray[Any]) -> Scaling:

@@ -95,8 +95,8 @@ class TableColumns(Preprocessing):
     def _scaled(self, numbers: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         is_blank = np.isnan(numbers)
         units = np.array([item.unit for item in self.numbers], np.float32)
-        sizes = np.abs(numbers) / np.where(units > 0, units, np.float32(1))
-        curved = np.where(units > 0, np.sign(numbers) * np.log1p(sizes), numbers)
+        logarithms = _logarithm(numbers, np.where(units > 0, units, np.float32(1)))
+        curved = np.where(units > 0, logarithms, numbers)
         yield np.where(is_blank, np.float32(0), self.scaling.apply(curved))
         yield is_blank[:, list(self.telling)].astype(np.float32)
 
@@ -159,8 +159,8 @@ def _unit_of(values: NDArray[np.float64]) -> float:
     return unit if unit and _skewness(_logarithm(values, unit)) < skewness else 0.0
 
 
-def _logarithm(values: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
-    return np.sign(values) * np.log1p(np.abs(values) / unit)
+def _logarithm(values: NDArray[Any], unit: Any) -> NDArray[Any]:
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values) / unit))
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

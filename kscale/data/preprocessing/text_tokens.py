@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -95,7 +95,7 @@ class TextTokens(Preprocessing):
         return {word.encode(): i for i, word in enumerate(self.words, _FIRST)}
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        texts = list(joined([raw[name].tolist() for name in self.names]))
+        texts = list(_joined(raw[name] for name in self.names))
         found = np.zeros((len(texts), self.length), np.int32)
         for row, text in zip(found, texts, strict=True):
             words = words_of(text, self.by_characters)[: self.length]
@@ -123,13 +123,12 @@ class TextFit(Fit):
         at_least(1, "length", self.length)
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, TextTokens]:
-        balance = unsplit = 0
-        for text in self._texts(train):
-            others = len(_WITHOUT_SPACES.sub(" ", text).split())
-            more = letters_without_spaces(text) - others
-            balance += more
-            unsplit += more > 0
-        by_characters = balance > 0
+        surplus = [
+            letters_without_spaces(text) - len(_WITHOUT_SPACES.sub(" ", text).split())
+            for text in self._texts(train)
+        ]
+        by_characters = sum(surplus) > 0
+        unsplit = 0 if by_characters else sum(more > 0 for more in surplus)
         counts: Counter[bytes] = Counter()
         lengths: list[int] = []
         for text in self._texts(train):
@@ -141,16 +140,14 @@ class TextFit(Fit):
         words = self._kept(counts)
         enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
         length = self.length or max(1, min(enough, _MOST_LENGTH))
-        unsplit = 0 if by_characters else unsplit
-        tokens = TextTokens(self.raw, words, length, by_characters, unsplit)
         ids = len(words) + _FIRST
-        item = Input(self.name, "tokens", (tokens.length,), ids, unknown=UNKNOWN)
-        return item, tokens
+        item = Input(self.name, "tokens", (length,), ids, unknown=UNKNOWN)
+        return item, TextTokens(self.raw, words, length, by_characters, unsplit)
 
     def _texts(self, train: Mapping[str, Rows]) -> Iterator[str]:
         pieces = [chunks_of(train[name], _CHUNK_BYTES) for name in self.raw]
         for columns in zip(*pieces, strict=True):
-            yield from joined([each.tolist() for each in columns])
+            yield from _joined(columns)
 
     def _kept(self, counts: Mapping[bytes, int]) -> tuple[str, ...]:
         # Words that are equally frequent stand in one order everywhere.
@@ -161,6 +158,6 @@ class TextFit(Fit):
         return tuple(word.decode() for word in frequent[:most])
 
 
-def joined(columns: Sequence[Iterable[str]]) -> Iterator[str]:
+def _joined(columns: Iterable[NDArray[Any]]) -> Iterator[str]:
     """Of each row, its texts with a space between them."""
-    return map(" ".join, zip(*columns, strict=True))
+    return map(" ".join, zip(*(each.tolist() for each in columns), strict=True))

@@ -47,8 +47,8 @@ def unreadable(
 ) -> DataError:
     """The error for a file that should be, say, `a WAV file`; the reasons are sentences
     by what the text of a library's error has in it."""
-    said = [reason for word, reason in reasons.items() if word in str(error).lower()]
-    reason = said[0] if said else "it is damaged or of an unknown form"
+    said = (reason for word, reason in reasons.items() if word in str(error).lower())
+    reason = next(said, "it is damaged or of an unknown form")
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror
     elif path.is_file() and not path.stat().st_size:

@@ -6,23 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.load_options import Options
+from kscale.data.load_options import Options, Resize
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading, unreadable
-from kscale.errors import DataError, unknown_name
+from kscale.errors import DataError
 from kscale.task.tasks import Input
 
 if TYPE_CHECKING:
     from PIL import Image
-
-
-Resize = Literal["crop", "pad", "stretch"]
 
 # Pillow's modes of 16 bits a pixel, and of images without colour.
 _DEEP = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -79,11 +76,9 @@ class ImageReader(FileReader):
             # A JPEG may be decoded at half its size or less, if that is enough.
             image.draft(None, (2 * max(size),) * 2)
             whole = _plain(ImageOps.exif_transpose(image), path, self.channels)
-            if whole.size != size and self.resize == "stretch":
-                whole = whole.resize(size, method)
-            elif whole.size != size:
-                fitted = ImageOps.fit if self.resize == "crop" else ImageOps.pad
-                whole = fitted(whole, size, method)
+            if whole.size != size:
+                ways = {"crop": ImageOps.fit, "pad": ImageOps.pad}
+                whole = ways.get(self.resize, Image.Image.resize)(whole, size, method)
         return np.asarray(whole).reshape(self.shape)
 
 
@@ -97,7 +92,7 @@ def image_header(path: Path) -> ImageHeader:
 
 # What the decoders of Pillow raise on damaged files; SyntaxError is for PNG.
 _BROKEN = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError),
     struct.error,
 )
 _REASONS = {
@@ -160,8 +155,8 @@ def _decide(
     to the median height and width, reduced in proportion to 224 for the longer side
     where they exceed it, and rounded to multiples of 8. They are grey if all are.
     """
-    size, channels, resize = options.image_size, options.channels, options.resize
-    if size is not None and (len(size) != 2 or min(size) < 1):
+    size, channels = options.image_size, options.channels
+    if size is not None and min(size) < 1:
         raise DataError(
             "`image_size` is a height and a width of at least 1, but got "
             f"image_size={size}."
@@ -170,14 +165,12 @@ def _decide(
         raise DataError(
             f"`channels` is 1 for grey or 3 for colour, but got channels={channels}."
         )
-    if resize is not None and resize not in _HOW:
-        raise DataError(unknown_name("resize", resize, _HOW))
     every = [header for found in headers.values() for header in found]
     height, width = size or _size(np.array([each[:2] for each in headers["train"]]))
     channels = channels or (1 if all(header.is_grey for header in every) else 3)
-    reader = ImageReader("image", height, width, channels, resize or "crop")
+    reader = ImageReader("image", height, width, channels, options.resize or "crop")
     item = Input(reader.name, "image", reader.shape)
-    return Reading(reader, ScaledFit(item), _notes(reader, every))
+    return Reading(reader, ScaledFit(item), [*_notes(reader, every)])
 
 
 def _size(sizes: NDArray[np.int64]) -> tuple[int, int]:
@@ -190,21 +183,19 @@ def _size(sizes: NDArray[np.int64]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _notes(reader: ImageReader, headers: Sequence[ImageHeader]) -> list[str]:
+def _notes(reader: ImageReader, headers: Sequence[ImageHeader]) -> Iterator[str]:
     heights, widths, are_grey = zip(*headers, strict=True)
     colour = "grey" if reader.channels == 1 else "colour"
     read = f"read as {reader.height} x {reader.width} (height x width) in {colour}"
     if {*heights} == {reader.height} and {*widths} == {reader.width}:
-        notes = [f"All images have one size; they are {read}."]
+        yield f"All images have one size; they are {read}."
     else:
-        notes = [
+        yield (
             f"Images are from {min(heights)} to {max(heights)} high and {min(widths)} "
             f"to {max(widths)} wide; they are {read}, {_HOW[reader.resize]}."
-        ]
-    greys = sum(are_grey)
-    if greys % len(headers):
-        notes.append(f"{greys:,} of {len(headers):,} images are grey.")
-    return notes
+        )
+    if 0 < sum(are_grey) < len(headers):
+        yield f"{sum(are_grey):,} of {len(headers):,} images are grey."
 
 
 IMAGES = FolderKind(

@@ -3,7 +3,7 @@
 import struct
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -162,23 +162,19 @@ def _samples(headers: Sequence[SoundHeader], rate: int, seconds: float | None) -
     return -(-max(round(exact), least) // step) * step
 
 
-def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> list[str]:
+def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> Iterator[str]:
     lasting = [header.seconds for header in headers]
     length = reader.samples / reader.rate
     longer = sum(seconds > length for seconds in lasting)
-    notes = [
+    yield (
         f"Sounds last from {min(lasting):.2f} to {max(lasting):.2f} seconds; they are "
         f"brought to {length:.2f}: {longer:,} of {len(headers):,} are cut at the end, "
         "shorter ones padded with silence."
-    ]
+    )
     others = sum(header.rate != reader.rate for header in headers)
-    if not others:
-        return [*notes, f"All sounds have {reader.rate:,} samples a second."]
-    return [
-        *notes,
-        f"{others:,} of {len(headers):,} sounds are resampled to the most frequent "
-        f"rate, {reader.rate:,} samples a second.",
-    ]
+    resampled = f"{others:,} of {len(headers):,} sounds are resampled to the most"
+    sounds = f"{resampled} frequent rate," if others else "All sounds have"
+    yield f"{sounds} {reader.rate:,} samples a second."
 
 
 SOUNDS = FolderKind(

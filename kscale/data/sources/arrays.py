@@ -96,8 +96,9 @@ def raw_data_of_npz(path: Path) -> RawData:
             "and no table, whose lines have , ; | or tabs between cells."
         )
     with _refusing_damage(path), zipfile.ZipFile(path) as file:
-        names = [name for name in file.namelist() if name.endswith(_SUFFIX)]
-    names = [name.removesuffix(_SUFFIX) for name in names]
+        names = [
+            n.removesuffix(_SUFFIX) for n in file.namelist() if n.endswith(_SUFFIX)
+        ]
     if not names:
         raise DataError(f"{path} holds no arrays; unpack it, and give its folder.")
     keys = part_keys(names, str(path))
@@ -138,18 +139,16 @@ def _refusing_damage(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is damaged: {cause_of(error)}.") from error
 
 
-Ends = tuple[float, float]
-"""The least and the largest number."""
-
-
-def range_of(pieces: Iterable[NDArray[Any]]) -> Ends:
+def range_of(pieces: Iterable[NDArray[Any]]) -> tuple[Any, Any]:
     """The least and the largest number of some arrays."""
     least, most = zip(*((np.min(x), np.max(x)) for x in pieces), strict=True)
-    return float(min(least)), float(max(most))
+    return min(least).item(), max(most).item()
 
 
-def scale_note(given: Ends, train: Ends) -> str:
+def scale_note(given: tuple[float, float], train: tuple[float, float]) -> str:
     """How numbers are on another scale than those of training; empty if they are not.
+
+    Both are the least and the largest number.
 
     Example:
 
@@ -191,10 +190,11 @@ class ArrayReader(Reader):
 
     name: str = "x"
     shape: tuple[int, ...] = ()
-    range: Ends | None = None
+    range: tuple[float, float] | None = None
 
     def fitted(self, train: Mapping[str, Rows]) -> "ArrayReader":
-        return replace(self, range=range_of(chunks_of(train[self.name])))
+        least, most = map(float, range_of(chunks_of(train[self.name])))
+        return replace(self, range=(least, most))
 
     def readable(self, path: Path) -> Iterator[Example]:
         """The rows of an NPY file, or of `x_test`, `x` or `x_train` in an NPZ file."""

@@ -5,7 +5,6 @@ Krizhevsky 2009 (CIFAR), Maas et al. 2011 (IMDB), and Keras (Reuters).
 """
 
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
@@ -40,18 +39,16 @@ class Embedded:
     arguments: dict[str, Any] = field(default_factory=dict)
 
     def task(self, options: Options) -> Task:
-        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
-        item = input_of("x", [self._x], options.kind, options.vocabulary)
+        item = input_of("x", [self._x(options)], options.kind, options.vocabulary)
         return Task((item,), (self.target,))
 
     def load(self, options: Options) -> RawData:
         """All examples as a training part, from which the other parts are cut."""
-        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
-        y = RawArray.of("y", read(self.name)[1])
-        return RawData({"train": RawPart({UNNAMED: self._x}, {UNNAMED: y})})
+        x, y = self._x(options), RawArray.of("y", read(self.name)[1])
+        return RawData({"train": RawPart({UNNAMED: x}, {UNNAMED: y})})
 
-    @property
-    def _x(self) -> RawArray:
+    def _x(self, options: Options) -> RawArray:
+        options.refuse_except(f"the data set {self.name}", "kind", "vocabulary")
         rows = lazy_rows(lambda: read(self.name)[0], self.shape, np.float32)
         return RawArray("x", rows)
 
@@ -125,7 +122,16 @@ class KerasDataset:
 
     def load(self, options: Options) -> RawData:
         item = self.input(options)
-        words = {"num_words": item.vocabulary} if item.vocabulary else {}
+        words: dict[str, int] = {}
+        notes: tuple[str, ...] = ()
+        if item.kind == "tokens":
+            words = {"num_words": item.vocabulary}
+            notes = (
+                f"Texts are ids of words by frequency, {item.vocabulary:,} in all, cut "
+                f"or padded to {item.shape[0]} at the end: 0 is padding, 1 the start, "
+                f"{_UNKNOWN} every other word.",
+                "The model that ships takes such ids, not texts.",
+            )
         train, test = self._loaded(**self.arguments, **words)
         return RawData(
             {
@@ -136,7 +142,7 @@ class KerasDataset:
             reader=ArrayReader("x", item.shape),
             class_names={self.target.name: self.classes} if self.classes else {},
             warnings=(self.note,) if self.note else (),
-            notes=tuple(_notes(item)),
+            notes=notes,
         )
 
     def _part(self, item: Input, part: str, x: Any, y: Any) -> RawPart:
@@ -166,16 +172,6 @@ class KerasDataset:
                 f"{', '.join(needed)} (Keras removes files there that fail its "
                 "checksum); the environment variable KERAS_HOME names another folder."
             ) from error
-
-
-def _notes(item: Input) -> Iterator[str]:
-    if item.kind == "tokens":
-        yield (
-            f"Texts are ids of words by frequency, {item.vocabulary:,} in all, cut or "
-            f"padded to {item.shape[0]} at the end: 0 is padding, 1 the start, "
-            f"{_UNKNOWN} every other word."
-        )
-        yield "The model that ships takes such ids, not texts."
 
 
 KERAS_DATASETS: dict[str, KerasDataset] = msgspec.json.decode(

@@ -20,17 +20,11 @@ _INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 _READ_BYTES = 8  # of a number as a network reads it, there twice, as float32 or int32
 
 
-def is_stream(source: Any) -> bool:
-    """Whether a source is a `tf.data.Dataset`."""
-    return hasattr(source, "as_numpy_iterator")
-
-
 def are_streams(source: Any) -> bool:
     """Whether a source is a `tf.data.Dataset`, or a dict, tuple or list of some."""
-    if is_stream(source) or not isinstance(source, Mapping | tuple | list):
-        return is_stream(source)
-    parts = source.values() if isinstance(source, Mapping) else source
-    return bool(source) and all(is_stream(part) for part in parts)
+    parts = source if isinstance(source, Mapping | tuple | list) else [source]
+    parts = [*parts.values()] if isinstance(parts, Mapping) else parts
+    return bool(parts) and all(hasattr(part, "as_numpy_iterator") for part in parts)
 
 
 def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
@@ -42,7 +36,8 @@ def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
     of memory, or half of what is free, lie on disk.
     """
     left = _Left(most_bytes(memory))
-    if is_stream(source):
+    is_one = not isinstance(source, Mapping | tuple | list)
+    if is_one:
         parts = {"train": source}
     elif isinstance(source, Mapping):
         parts = dict(source)
@@ -62,7 +57,7 @@ def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
     names = tuple(map(str, getattr(parts["train"], "class_names", ())))
     return RawData(
         {
-            part: _part_of(parts[part], "" if is_stream(source) else part, left)
+            part: _part_of(parts[part], "" if is_one else part, left)
             for part in PART_NAMES
             if part in parts
         },
@@ -71,10 +66,8 @@ def raw_data_of_streams(source: Any, memory: int | None = None) -> RawData:
 
 
 def _part_of(stream: Any, name: str, left: "_Left") -> RawPart:
-    where, ending = (f" {name}", f"_{name}") if name else ("", "")
-    where = f"The tf.data.Dataset{where}"
-    cardinality = getattr(stream, "cardinality", None)
-    if cardinality is not None and int(cardinality()) == _INFINITE:
+    where, ending = f"The tf.data.Dataset {name}".rstrip(), f"_{name}".rstrip("_")
+    if int(stream.cardinality()) == _INFINITE:
         raise DataError(f"{where} never ends; leave out `repeat()`.")
     # Labels are few bytes, and read whole.
     sides = {"x": left, "y": _Left(math.inf)}

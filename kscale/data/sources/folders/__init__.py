@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from kscale.data.sources.folders.class_folders import (
     expected,
     missing_classes,
 )
-from kscale.data.sources.folders.walking import Walk, walk
+from kscale.data.sources.folders.walking import Names, Walk, walk
 from kscale.errors import DataError
 from kscale.text import counted, listed
 
@@ -39,11 +39,8 @@ _MAJORITY = 0.9  # of the files that are of some kind
 def raw_data_of_folder(path: Path, options: Options) -> RawData:
     """What a folder holds that has a sub-folder a class.
 
-    Such folders may lie in folders `train`, `validation` (`val`, `valid`) and `test`.
-    Links are followed; hidden files, READMEs and what systems leave are passed over.
-    `split_by` is a regular expression that is searched in each file's path below the
-    folder: all files of one match (of its first group, if there is one) come into one
-    part, wherever they lie.
+    Such folders may lie in folders of parts. With `split_by` all files that it finds
+    one text in come into one part, wherever they lie.
     """
     found = walk(path)
     kind = _kind_of(found, options.kind)
@@ -51,9 +48,9 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
     chosen = [names for names in found.files if kind.is_of(names[-1])]
     layout = class_folders_of(found, chosen, kind.word)
     groups: dict[PartName, RawArray] = {}
-    missing: list[str] = []
     if options.split_by is None:
         missing = missing_classes(layout, kind.word)
+        layout = replace(layout, warnings=(*layout.warnings, *missing))
     else:
         layout = _joined(layout)
         groups = {"train": _groups(layout, options.split_by)}
@@ -64,7 +61,7 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
     headers = {
         p: read_each(files, kind.header, kind.word) for p, files in paths.items()
     }
-    reader, fit, notes = kind.decide(headers, options)
+    reader, fit, read = kind.decide(headers, options)
     parts = {}
     for part, files in paths.items():
         label = str(layout.folder(part))
@@ -77,12 +74,8 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
         (fit,),
         reader,
         groups=groups,
-        warnings=(*found.warnings, *layout.warnings, *missing),
-        notes=(
-            *_counted(layout, kind.word),
-            *notes,
-            *_passed_over(["/".join(names) for names in others + found.passed_over]),
-        ),
+        warnings=(*found.warnings, *layout.warnings),
+        notes=(*_notes(layout, kind.word, read, others + found.passed_over),),
     )
 
 
@@ -161,22 +154,20 @@ def _groups(layout: ClassFolders, pattern: str) -> RawArray:
     return RawArray.of(f"split_by='{pattern}'", keys)
 
 
-def _counted(layout: ClassFolders, word: str) -> list[str]:
+def _notes(
+    layout: ClassFolders, word: str, read: Sequence[str], passed_over: Sequence[Names]
+) -> Iterator[str]:
+    """What there is, how it is read, and what is not read."""
     counts = {part: len(files) for part, files in layout.parts.items()}
     classes = sorted({*layout.labels("train")})
-    notes = [
+    yield (
         f"A folder of {counted(sum(counts.values()), word[:-1])} in "
-        f"{counted(len(classes), 'class', 'classes')} "
-        f"({listed(classes, SHOWN)})."
-    ]
+        f"{counted(len(classes), 'class', 'classes')} ({listed(classes, SHOWN)})."
+    )
     if len(counts) > 1:
         parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
-        notes.append(f"Its parts are taken as they are: {parts}.")
-    return notes
-
-
-def _passed_over(others: list[str]) -> list[str]:
-    if not others:
-        return []
-    what = counted(len(others), "other file was", "other files were")
-    return [f"{what} passed over, the first {others[0]}."]
+        yield f"Its parts are taken as they are: {parts}."
+    yield from read
+    if passed_over:
+        what = counted(len(passed_over), "other file was", "other files were")
+        yield f"{what} passed over, the first {'/'.join(passed_over[0])}."

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,7 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
             f"{expected(walk.root)}"
         )
     depth = 1 if tops else 0
-    parts: dict[PartName, list[Names]] = {part: [] for part in tops.values()}
-    parts = {"train": [], **parts}
+    parts: dict[PartName, list[Names]] = {part: [] for part in PART_NAMES}
     beside: Counter[Names] = Counter()
     others: set[str] = set()
     for names in files:
@@ -85,7 +84,7 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
     ]
     warnings += _left_out(walk.root, sorted(others), "is no part", "are no part")
     warnings += _left_out(walk.root, empty, f"has no {word}", f"have no {word}")
-    filled = {part: parts[part] for part in PART_NAMES if parts.get(part)}
+    filled = {part: mine for part, mine in parts.items() if mine}
     return ClassFolders(walk.root, depth, filled, tuple(warnings))
 
 
@@ -145,10 +144,9 @@ def _left_out(root: Path, folders: Sequence[str], one: str, several: str) -> lis
     return [f"{shown} in {root} {verbs[0]}, and {verbs[1]} left out."]
 
 
-def missing_classes(layout: ClassFolders, word: str) -> list[str]:
+def missing_classes(layout: ClassFolders, word: str) -> Iterator[str]:
     """A sentence for each part that lacks a class of the training part."""
     known, train = {*layout.labels("train")}, layout.folder("train")
-    warnings = []
     for part in layout.parts:
         found, folder = {*layout.labels(part)}, layout.folder(part)
         if found - known:
@@ -159,5 +157,4 @@ def missing_classes(layout: ClassFolders, word: str) -> list[str]:
             )
         if known - found:
             missing = listed(sorted(map(repr, known - found)), SHOWN)
-            warnings.append(f"{folder} has no {word} of the class {missing}.")
-    return warnings
+            yield f"{folder} has no {word} of the class {missing}."

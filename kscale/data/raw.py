@@ -1,6 +1,6 @@
 """Raw arrays: the inputs and labels of a source, read when they are needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,6 +141,11 @@ class RawData:
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def not_read(names: Set[str]) -> tuple[str, ...]:
+    """A note on what a source has beside its parts."""
+    return (f"Not read: {', '.join(sorted(names))}.",) if names else ()
 
 
 def _by_name(label: str, values: Any) -> dict[str, RawArray]:

@@ -55,7 +55,8 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             f"{len(train)}."
         )
     rows, note = rows_of_parts(raw, targets, labels, split_seed)
-    is_cut = not raw.groups and len(raw.parts) < len(PART_NAMES)
+    cut = tuple(part for part in PART_NAMES if part not in raw.parts)
+    is_cut = bool(cut) and not raw.groups
     placed = {
         part: {
             name: given[part] if chosen is None else given["train"][chosen]
@@ -86,7 +87,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         arrays = taken.pop(part)
         encoded = {}
         for item, each in fitted:
-            read = {raw.name: arrays[raw.name] for raw in each.raw_inputs}
+            read = {one.name: arrays[one.name] for one in each.raw_inputs}
             computed = ComputedRows(each.apply, read, item.shape, item.dtype)
             encoded[item.name] = held(computed, not each.is_cheap, in_memory)
         kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
@@ -104,13 +105,6 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
-            *(
-                sentence
-                for target in targets
-                for sentence in alike_warnings(
-                    target.head.nouns[1], target.name, target.class_names
-                )
-            ),
             *leaks,
             *_text_warnings(parts, preprocessing),
             *duplicate_warnings(digests),
@@ -121,7 +115,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             *(each for item in preprocessing.values() for each in item.notes),
             *([note] if note else []),
         ),
-        cut=tuple(part for part in PART_NAMES if part not in raw.parts),
+        cut=cut,
         cut_by=raw.groups["train"].label if raw.groups else "",
     )
 
@@ -140,18 +134,21 @@ def _understood(
                 f"{[*part.inputs, *part.targets]}."
             )
     raw = with_fits(raw, options)
-    targets, labels = [], {}
+    targets, labels, warnings = [], {}, [*raw.warnings]
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
         names = raw.class_names.get(name or "label", ())
         target, values = encode_target(name, arrays, names)
         if target.kind == "labels" and arrays["train"].dtype.kind == "f":
-            said = f"{arrays['train'].label} holds only 0 and 1, so each of its columns"
-            said += " is a label that may be true, and no value."
-            raw = replace(raw, warnings=(*raw.warnings, said))
+            warnings.append(
+                f"{arrays['train'].label} holds only 0 and 1, so each of its columns "
+                "is a label that may be true, and no value."
+            )
+        several = target.head.nouns[1]
+        warnings += alike_warnings(several, target.name, target.class_names)
         targets.append(target)
         labels[target.name] = values
-    return raw, tuple(targets), labels
+    return replace(raw, warnings=tuple(warnings)), tuple(targets), labels
 
 
 def _kept(

@@ -21,8 +21,7 @@ from kscale.data.sources.named import (
     KerasDataset,
 )
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
-from kscale.data.sources.tables.csv_file import is_table
-from kscale.data.sources.tables.part_files import csv_parts, table_name
+from kscale.data.sources.tables.csv_file import csv_parts, is_table, table_name
 from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task

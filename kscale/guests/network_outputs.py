@@ -11,12 +11,8 @@ from kscale.task.tasks import Target
 def network_output(target: Target, given: Any, is_logit: bool) -> Any:
     """An output as a network of kscale gives it: logits, or values.
 
-    Args:
-        target: What the output is for.
-        given: The output, `(examples, numbers)` or `(examples,)`, an array or a Keras
-            tensor: logits, probabilities or values; for two classes also one number
-            for the second.
-        is_logit: Whether the output is logits.
+    Given are logits, probabilities or values, `(examples, numbers)` or `(examples,)`,
+    an array or a Keras tensor; for two classes also one number for the second.
     """
     ops, head = keras.ops, target.head
     given = _number_for_each(target, given, is_logit)

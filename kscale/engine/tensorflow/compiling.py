@@ -10,13 +10,9 @@ from kscale.task.tasks import Target
 
 
 def example_losses(target: Target, labels: Any, outputs: Any, smoothing: float) -> Any:
-    """The loss of each example, `(examples,)`.
+    """The loss of each example, `(examples,)`, for labels as a data set holds them.
 
-    Args:
-        target: What is learned.
-        labels: Labels as a data set holds them.
-        outputs: What a network gives, `(examples, outputs)`.
-        smoothing: Share of a label spread over all outputs, where the loss takes it.
+    Smoothing spreads a share of a label over all outputs, where the loss takes it.
     """
     if target.head.one_hot_loss is not None:
         labels = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), target.outputs)

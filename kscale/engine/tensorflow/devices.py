@@ -14,9 +14,6 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     `auto` mirrors over several GPUs, takes a single GPU, or changes nothing; `one`
     is the first GPU or the CPU; `mirrored` copies the network to every GPU, or to every
     logical CPU device where there is no GPU; `none` changes nothing.
-
-    Raises:
-        SpecError: There is no strategy of that name.
     """
     if name not in STRATEGIES:
         raise SpecError(unknown_name("strategy", name, STRATEGIES))

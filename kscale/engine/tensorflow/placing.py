@@ -48,11 +48,8 @@ class PlacedData:
         self._whole = None if self.is_streamed else self._placed(slice(None))
 
     def chunks(self, order: NDArray[np.int32]) -> Iterator[Chunk]:
-        """Steps of an epoch with the examples they need, the next read ahead.
-
-        Args:
-            order: Examples of each step, `(steps, batch_size)`.
-        """
+        """Steps of an epoch, `(steps, batch_size)`, with the examples they need, the
+        next read ahead."""
         if self._whole is not None:
             yield (order, *self._whole)
             return

@@ -30,11 +30,7 @@ def forgotten_gradients() -> Iterator[None]:
 
 
 def free_networks(number: int, params: int) -> None:
-    """Free earlier networks, which refer to themselves, before another is built.
-
-    Args:
-        number: How many were built.
-        params: Weights of the next; before a large one all are freed.
-    """
+    """Free earlier networks, which refer to themselves, before every eighth that is
+    built, and before each of many parameters."""
     if number % _COLLECT_EVERY == 0 or params >= _LARGE:
         gc.collect()

@@ -73,14 +73,8 @@ def domain_of(hyperparameter: Any) -> list[Value]:
 
 
 def knob_name(name: str, value: Value, shown: Mapping[str, str]) -> str:
-    """The knob of a hyperparameter; one called like a part of a spec gets a `_`.
-
-    Args:
-        name: Name of the hyperparameter.
-        value: Any value of the hyperparameter.
-        shown: The knob `depth` or `width` by the name of the hyperparameter that
-            reports show as such, if the value is whole.
-    """
+    """The knob of a hyperparameter with any value: `depth` or `width` where it is shown
+    as such and whole; one called like a part of a spec gets a `_`."""
     if name in shown and type(value) is int:
         return shown[name]
     return f"{name}_" if name in RESERVED else name

@@ -166,15 +166,8 @@ def call_fit(
 
     Arguments that the user's code decides (`model.fit(*args, epochs=20, **kwargs)`), or
     does not take, are left out. An argument is refused before anything is trained: an
-    error of the same words that comes later is an error of the training.
-
-    Args:
-        models, hp, model: The compiled model, and what it was built from.
-        dataset, recipe: What the model trains on, epochs and batches.
-        labels: The form in which the model takes targets by name.
-        watch: A callback to pass on.
-        class_weights: As `class_weights_of` gives them.
-        most: Most examples of each part.
+    error of the same words that comes later is an error of the training. `labels` gives
+    the form in which the model takes targets by name.
     """
 
     def pair(part: Part) -> tuple[Any, Any]:

@@ -47,9 +47,7 @@ class UserModels:
     without them those of the names `depth` and `width`, if they are whole.
 
     Attributes:
-        probe: Called with the hyperparameters of a model that was counted, to ask for
-            those of its training.
-        place: Where the code builds: ` (my_models.py, line 7)`.
+        probe: Asks for the hyperparameters of a training, after its model is counted.
         refused: Arguments that the user's `fit` does not take.
         has_default_fit: Whether the user left `fit` as KerasTuner has it.
     """

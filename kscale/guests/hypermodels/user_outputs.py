@@ -34,12 +34,10 @@ class UserOutputs:
     """The outputs of a user's model by target.
 
     Args:
-        task: The targets.
         names: Targets in the order in which `keras.tree` flattens the outputs.
         form: A structure like that of the outputs; a single output is not wrapped.
-        numbers: How many numbers the model gives for an example, by target.
-        scalings: From the outputs to the user's unit, by target; of models that are
-            trained on scaled values.
+        numbers: How many numbers the model gives for an example.
+        scalings: Of models that are trained on scaled values, to the user's unit.
     """
 
     task: Task

@@ -1,4 +1,4 @@
-"""CSV files, read strictly: an error names the file and the line."""
+"""CSV files: which are parts of one data set, and rows, each error with its line."""
 
 import csv
 import gzip
@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.sources.tables.cells import is_number
 from kscale.errors import DataError, missing_path
 from kscale.text import counted, listed
@@ -18,11 +19,22 @@ from kscale.text import counted, listed
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 """Ends of the names of files that are read as tables."""
 
+Files = dict[PartName, Path]
+"""CSV files that are the parts of one data set."""
+
 _DELIMITERS = ",;\t|"
 _CHUNK = 4096  # rows
 _HEAD = 2**16  # bytes that show whether a file is a table
 _MARK = re.compile(r"sep=.\s*")
 _GZIP = b"\x1f\x8b"
+_WORDS: dict[str, PartName] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    "test": "test",
+}
+_PART = re.compile(
+    rf"(.*[^a-z])?({'|'.join(_WORDS)})(\.[ct]sv(?:\.gz)?)", re.IGNORECASE
+)
 
 
 class CsvRow(NamedTuple):
@@ -115,6 +127,70 @@ def looks_like_table(path: Path) -> bool:
     return any(len(t) == 2 and len(t[0]) == len(t[1]) > 1 for t in tables)
 
 
+def csv_parts(path: Path) -> Files | None:
+    """Files by part, if the path is a table or a folder of parts; else None.
+
+    A folder holds `train.csv` and may hold `validation.csv` and `test.csv`. Beside
+    `NAME_train.csv` may lie `NAME_validation.csv` and `NAME_test.csv`. Any other file
+    is a training part.
+    """
+    if path.is_dir():
+        files = _parts_in(path, "")
+        with _refusing_unreadable(path):
+            inside = sorted(path.iterdir())
+        if inside and all(map(is_table, inside)) and "train" not in files:
+            names = listed([file.name for file in inside], 4)
+            raise DataError(
+                f"{path} holds {names}, but no train.csv: give one of the files, or "
+                "call them train.csv, validation.csv and test.csv."
+            )
+        return files if "train" in files else None
+    is_unknown = path.suffix.lower() != ".npz" and path.is_file()
+    if not is_table(path) and not (is_unknown and looks_like_table(path)):
+        return None
+    part, prefix = _part_and_prefix(path)
+    beside = _parts_in(path.parent, prefix, path) if part == "train" else {}
+    return {"train": path, **beside}
+
+
+def _part_and_prefix(path: Path) -> tuple[PartName | None, str]:
+    known = _PART.fullmatch(path.name)
+    return (_WORDS[known[2].lower()], known[1] or "") if known else (None, "")
+
+
+def _parts_in(folder: Path, prefix: str, train: Path | None = None) -> Files:
+    """Files of one prefix, besides a training part that is known."""
+    files: Files = {}
+    with _refusing_unreadable(folder):
+        beside = sorted(folder.iterdir()) if folder.is_dir() else []
+    for file in beside:
+        part, its_prefix = _part_and_prefix(file)
+        if part is None or its_prefix != prefix or not file.is_file():
+            continue
+        if part in files:
+            raise DataError(
+                f"{folder} must have one file for the {part} part, but it has "
+                f"{files[part].name} and {file.name}; move one elsewhere."
+            )
+        if not (train and part == "train"):
+            files[part] = file
+    return {part: files[part] for part in PART_NAMES if part in files}
+
+
+def table_name(path: Path) -> str:
+    """A short name of a CSV file, without `_train`.
+
+    Example:
+
+    >>> table_name(Path("data/adult_train.csv.gz")), table_name(Path("train.tsv"))
+    ('adult', 'train')
+    """
+    part, prefix = _part_and_prefix(path)
+    if part == "train" and prefix:
+        return prefix.rstrip("_-. ")
+    return re.sub(r"\.[ct]sv(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+
+
 def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
     """UTF-8 as text, without a byte order mark at the start of a file.
 
@@ -133,14 +209,14 @@ def decoded(data: bytes, path: Path, line: int = 1, before: int = 0) -> str:
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file opened for reading, decompressed if gzip compressed it."""
-    with refusing_unreadable(path), path.open("rb") as file:
+    with _refusing_unreadable(path), path.open("rb") as file:
         is_compressed = file.read(2) == _GZIP
         file.seek(0)
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_compressed else file
 
 
 @contextmanager
-def refusing_unreadable(path: Path) -> Iterator[None]:
+def _refusing_unreadable(path: Path) -> Iterator[None]:
     """Raise errors of the system and of gzip as a DataError that names the path."""
     try:
         yield

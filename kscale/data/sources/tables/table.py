@@ -30,14 +30,13 @@ from kscale.data.sources.tables.columns import (
     role_of,
     survey,
 )
-from kscale.data.sources.tables.csv_file import CsvFile
+from kscale.data.sources.tables.csv_file import CsvFile, Files
 from kscale.data.sources.tables.labels import (
     LabelArrays,
     LabelCells,
     chosen_labels,
     label_arrays,
 )
-from kscale.data.sources.tables.part_files import Files
 from kscale.errors import DataError, unknown_name
 from kscale.text import listed
 

@@ -118,10 +118,6 @@ def _lazy(path: Path, key: str) -> RawArray:
     return RawArray(key, lazy_rows(read, shape, dtype))
 
 
-def _without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [side for side in shape if side != 1]
-
-
 @contextmanager
 def _refusing_damage(path: Path) -> Iterator[None]:
     try:
@@ -198,12 +194,10 @@ class ArrayReader(Reader):
         if array.dtype.kind not in "buif":
             raise DataError(f"{path} must hold whole or real numbers.")
         given = array.shape[1:]
+        sides, wanted = ([n for n in shape if n != 1] for shape in (given, self.shape))
         if given != self.shape and (*given[1:], *given[:1]) == self.shape:
             array = np.moveaxis(array, 1, -1)  # channels come first
-        elif array.ndim == 0 or _without_ones(given) not in (
-            _without_ones(self.shape),
-            [prod(self.shape)],
-        ):
+        elif array.ndim == 0 or sides not in (wanted, [prod(self.shape)]):
             raise DataError(
                 f"Examples must have the shape {self.shape}, but {path} has {given}."
             )

@@ -95,10 +95,10 @@ def _kind_of(arrays: Sequence[RawArray], vocabulary: int | None) -> InputKind:
         return "image"
     if rank == 1 or dtype.kind not in "ui":
         return "vector"
-    if vocabulary is not None:
-        return "tokens"
     is_wide = dtype.itemsize > 1
-    return "tokens" if is_wide and range_of(_pieces_of(arrays))[0] >= 0 else "vector"
+    if vocabulary is not None or is_wide and range_of(_pieces_of(arrays))[0] >= 0:
+        return "tokens"
+    return "vector"
 
 
 def _pieces_of(arrays: Sequence[RawArray]) -> Iterator[NDArray[Any]]:

@@ -1,13 +1,13 @@
 """Raw arrays: the inputs and labels of a source, read when they are needed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import MadeRows, Rows, lazy_rows
+from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
@@ -45,23 +45,6 @@ class RawArray:
             )
 
     @classmethod
-    def lazy(
-        cls,
-        label: str,
-        shape: tuple[int, ...],
-        dtype: Any,
-        take: Callable[[NDArray[np.int64]], NDArray[Any]],
-    ) -> "RawArray":
-        """An array whose rows `take(indices)` makes when they are needed; all texts are
-        made at once, since they are never on disk."""
-        if np.dtype(dtype).kind == "T":
-            return cls(
-                label, lazy_rows(lambda: take(np.arange(shape[0])), shape, dtype)
-            )
-        rows = MadeRows(lambda these: take(np.arange(shape[0])[these]), shape, dtype)
-        return cls(label, rows, is_slow=True)
-
-    @classmethod
     def of(cls, label: str, values: Any, target_kind: str = "") -> "RawArray":
         """An array in memory, or a list of numbers or strings."""
         try:
@@ -96,7 +79,8 @@ def _without_objects(label: str, array: NDArray[Any]) -> NDArray[Any]:
     values = array.reshape(-1).tolist()
     if values and all(isinstance(value, int | float) for value in values):
         return np.array(array.tolist())
-    are_texts = [isinstance(value, str | bytes) for value in values]
+    texts = [v.decode("utf-8", "replace") if type(v) is bytes else v for v in values]
+    are_texts = [isinstance(text, str) for text in texts]
     if not any(are_texts):
         return array
     if not all(are_texts):
@@ -106,9 +90,6 @@ def _without_objects(label: str, array: NDArray[Any]) -> NDArray[Any]:
             f"{label} holds texts, but {values[place]!r} in row {row:,} (counted from "
             "0): fill in what is missing, or save a table of both as a CSV file."
         )
-    texts = [
-        v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values
-    ]
     return np.array(texts, TEXT).reshape(array.shape)
 
 
@@ -160,6 +141,11 @@ class RawData:
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def not_read(names: Set[str]) -> tuple[str, ...]:
+    """A note on what a source has beside its parts."""
+    return (f"Not read: {', '.join(sorted(names))}.",) if names else ()
 
 
 def _by_name(label: str, values: Any) -> dict[str, RawArray]:

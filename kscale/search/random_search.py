@@ -276,14 +276,15 @@ class PoolDraws:
             index: Number of the draw, which decides all that is random.
             reach: The sizes; the nearest ones where all of those are drawn.
             times: How often each spec was drawn.
-            most_work: Most work of a spec, where there is one of so little.
+            most_work: Most work of a spec; where all new ones have more, the least.
         """
         rng = np.random.default_rng([self.seed, 2, index])
         open_ = self._families[reach.family] & (times < self._most_times)
         if not open_.any():
             return None
-        open_ &= self.pool.work <= max(most_work, self.pool.work[open_].min())
         fresh = np.flatnonzero(open_ & (times == times[open_].min()))
+        work = self.pool.work[fresh]
+        fresh = fresh[work <= max(most_work, work.min())]
         above = self._octaves[fresh] - reach.octave
         distance = np.maximum(above, 0) if reach.and_below else np.abs(above)
         shell = self._shell(fresh[distance == distance.min()], reach.octave, rng)

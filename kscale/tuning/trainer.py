@@ -30,7 +30,7 @@ from kscale.task.evaluation import (
     mean_score,
     short,
 )
-from kscale.task.objectives import Objective, task_objective
+from kscale.task.objectives import Objective
 from kscale.units import format_bytes
 
 logger = logging.getLogger(__name__)
@@ -96,8 +96,8 @@ class TrainingSetup:
         """What opens the setup in another process, from data laid in a folder."""
         store_dataset(self.dataset, folder)
         shared = {item.name: getattr(self, item.name) for item in fields(self)}
-        del shared["dataset"], shared["objective"]  # code of a head cannot be pickled
-        return partial(_opened, folder, self.objective.name, shared)
+        del shared["dataset"]
+        return partial(_opened, folder, shared)
 
     def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
         """Labels of a part, and what a network gave for its examples."""
@@ -109,9 +109,8 @@ class TrainingSetup:
         return evaluate_test(self.objective, self.dataset.task, pairs)
 
 
-def _opened(folder: Path, objective: str, shared: dict[str, Any]) -> TrainingSetup:
-    dataset = open_dataset(folder)
-    return TrainingSetup(dataset, task_objective(objective, dataset.task), **shared)
+def _opened(folder: Path, shared: dict[str, Any]) -> TrainingSetup:
+    return TrainingSetup(open_dataset(folder), **shared)
 
 
 class Trainer(Protocol):

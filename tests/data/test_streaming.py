@@ -12,7 +12,7 @@ from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import ComputedRows, StoredRows
+from kscale.data.example_rows import ComputedRows, MadeRows, StoredRows
 from kscale.data.load_options import Options
 from kscale.data.loading import load_dataset
 from kscale.data.parts import PART_NAMES
@@ -47,7 +47,7 @@ def images(memory: int | None, taken: list[int] | None = None) -> Dataset:
             taken.extend(rows.tolist())
         return PIXELS[rows][..., np.newaxis]
 
-    x = RawArray.lazy("files", (COUNT, 6, 5, 1), np.uint8, decoded)
+    x = RawArray("files", MadeRows(decoded, (COUNT, 6, 5, 1), np.uint8), is_slow=True)
     part = RawPart({"x": x}, {"": RawArray.of("folders", Y)})
     fit = ScaledFit(Input("x", "image", (6, 5, 1)))
     raw = RawData({"train": part}, (fit,))
@@ -196,6 +196,7 @@ import psutil
 import tensorflow as tf
 import kscale
 from kscale.data.assembling import dataset_of
+from kscale.data.example_rows import MadeRows
 from kscale.data.raw import RawData
 from kscale.data.preprocessing.scaled import ScaledFit
 from kscale.data.load_options import Options
@@ -211,7 +212,8 @@ def dataset(count, memory):
         return noise.astype(np.uint8) + (100 * labels[rows, None, None, None]).astype(
             np.uint8
         )
-    x = RawArray.lazy("files", (count, side, side, 3), np.uint8, decoded)
+    rows = MadeRows(decoded, (count, side, side, 3), np.uint8)
+    x = RawArray("files", rows, is_slow=True)
     part = RawPart({"x": x}, {"": RawArray.of("folders", labels)})
     raw = RawData({"train": part}, (ScaledFit(Input("x", "image", x.shape[1:])),))
     return dataset_of("images", raw, Options(memory=memory), 0)

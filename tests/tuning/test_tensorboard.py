@@ -145,7 +145,7 @@ def test_failed_trainings_are_sessions_with_their_reason(
     assert sorted(names) == sorted(name_of(run, result) for result in failed)
     for group in groups:
         assert group["hparams"]["status"] == "failed"
-        assert group["hparams"]["reason"] == "MemoryError: the device gave up"
+        assert group["hparams"]["reason"] == "memory ran out: the device gave up"
         assert group["name"].startswith("failed mlp ")
         assert group["metricValues"] == []
     filtered = board.groups({"hparam": "status", "filterDiscrete": ["failed"]})

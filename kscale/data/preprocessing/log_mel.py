@@ -165,13 +165,10 @@ class LogMelFit(Fit):
         loudest = max(float(mel.powers(waves[rows]).max()) for rows in chunks)
         least = loudest * _LEAST_SHARE if loudest else _LEAST_POWER
         mel = replace(mel, least_power=least)
-        total, squares = np.zeros(mel.bands), np.zeros(mel.bands)
-        for rows in chunks:
-            values = mel.decibels(waves[rows]).astype(np.float64)
-            total += values.sum(axis=(0, 1))
-            squares += (values**2).sum(axis=(0, 1))
-        mean = total / (count * mel.shape[0])
-        spread = np.sqrt(np.maximum(0, squares / (count * mel.shape[0]) - mean**2))
+        decibels = (mel.decibels(waves[rows]).astype(np.float64) for rows in chunks)
+        sums = [(d.sum(axis=(0, 1)), (d**2).sum(axis=(0, 1))) for d in decibels]
+        mean, square = np.sum(sums, axis=0) / (count * mel.shape[0])
+        spread = np.sqrt(np.maximum(0, square - mean**2))
         spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
         scaling = Scaling.standardizing(mean, spread)
         return self.known_input(), replace(mel, scaling=scaling)

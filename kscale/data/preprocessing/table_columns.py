@@ -76,8 +76,8 @@ class TableColumns(Preprocessing):
 
     @property
     def features(self) -> int:
-        blanks = sum(item.tells_blanks for item in self.numbers)
-        return len(self.numbers) + blanks + sum(c.features for c in self.categories)
+        numbers = len(self.numbers) + len(self.telling)
+        return numbers + sum(item.features for item in self.categories)
 
     @property
     def telling(self) -> tuple[int, ...]:

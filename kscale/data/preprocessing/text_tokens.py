@@ -137,7 +137,12 @@ class TextFit(Fit):
             counts.update(found)
         if not counts:
             raise DataError("The texts of the training part hold no words.")
-        words = self._kept(counts)
+        # Words that are equally frequent stand in one order everywhere.
+        order = sorted(counts, key=lambda word: (-counts[word], word))
+        least = _LEAST_COUNT if self.vocabulary is None else 1
+        frequent = [word for word in order if counts[word] >= least] or order
+        most = (self.vocabulary or _MOST_IDS) - _FIRST
+        words = tuple(word.decode() for word in frequent[:most])
         enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
         length = self.length or max(1, min(enough, _MOST_LENGTH))
         ids = len(words) + _FIRST
@@ -148,14 +153,6 @@ class TextFit(Fit):
         pieces = [chunks_of(train[name], _CHUNK_BYTES) for name in self.raw]
         for columns in zip(*pieces, strict=True):
             yield from _joined(columns)
-
-    def _kept(self, counts: Mapping[bytes, int]) -> tuple[str, ...]:
-        # Words that are equally frequent stand in one order everywhere.
-        order = sorted(counts, key=lambda word: (-counts[word], word))
-        least = _LEAST_COUNT if self.vocabulary is None else 1
-        frequent = [word for word in order if counts[word] >= least] or order
-        most = (self.vocabulary or _MOST_IDS) - _FIRST
-        return tuple(word.decode() for word in frequent[:most])
 
 
 def _joined(columns: Iterable[NDArray[Any]]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.example_rows import MadeRows, lazy_rows
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
@@ -91,14 +92,19 @@ class FolderKind:
 def examples_of(
     reader: FileReader, files: Sequence[Path], word: str, label: str
 ) -> RawArray:
-    """The examples of files, which are opened when they are needed."""
+    """The examples of files, which are opened when they are needed; all texts at once,
+    since they are never on disk."""
+    paths, shape = np.array(files, object), (len(files), *reader.shape)
 
     # No threads: two are no faster, neither with small images nor with photos.
-    def take(rows: NDArray[np.int64]) -> NDArray[Any]:
-        found = read_each([files[row] for row in rows.tolist()], reader.array, word)
-        return np.array(found, reader.dtype).reshape(len(rows), *reader.shape)
+    def read(chosen: Any) -> NDArray[Any]:
+        found = read_each(paths[chosen], reader.array, word)
+        return np.array(found, reader.dtype).reshape(len(found), *reader.shape)
 
-    return RawArray.lazy(label, (len(files), *reader.shape), reader.dtype, take)
+    if np.dtype(reader.dtype).kind == "T":
+        rows = lazy_rows(lambda: read(slice(None)), shape, reader.dtype)
+        return RawArray(label, rows)
+    return RawArray(label, MadeRows(read, shape, reader.dtype), is_slow=True)
 
 
 def read_each(

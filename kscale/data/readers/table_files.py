@@ -127,12 +127,11 @@ class TableReader(Reader):
         for column in self.columns:
             cell = cells[column.column]
             try:
-                raw[column.name] = values_of(column, [cell], lambda _: source).reshape(
-                    ()
-                )
+                values = values_of(column, [cell], lambda _: source)
             except NotANumber as error:
                 return Example(source, None, str(error))
-            if note := column.note(cell, raw[column.name].item()):
+            raw[column.name] = values.reshape(())
+            if note := column.note(cell, values.item()):
                 notes[column.column] = f"{source}: {note}"
         return Example(source, raw, notes=notes)
 

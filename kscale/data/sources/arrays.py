@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import Rows, chunks_of, lazy_rows, npy_header
 from kscale.data.examples import Example, Reader, existing
 from kscale.data.parts import PartName
-from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart
+from kscale.data.raw import UNNAMED, RawArray, RawData, RawPart, not_read
 from kscale.errors import DataError, cause_of, missing_path
 
 # Names of inputs and of targets: Keras' first (`keras.datasets`), then those of
@@ -75,12 +75,7 @@ def raw_data_of_arrays(source: Mapping[str, Any] | tuple[Any, Any]) -> RawData:
     else:
         keys, source = {"train": ("x", "y")}, dict(zip("xy", source, strict=True))
     parts = {p: RawPart.of(source[x], source[y], x, y) for p, (x, y) in keys.items()}
-    return RawData(parts, notes=_not_read(source, keys))
-
-
-def _not_read(found: Iterable[str], keys: Mapping[PartName, tuple[str, str]]) -> Any:
-    others = sorted({*found}.difference(*keys.values()))
-    return (f"Not read: {', '.join(others)}.",) if others else ()
+    return RawData(parts, notes=not_read({*source}.difference(*keys.values())))
 
 
 def raw_data_of_npz(path: Path) -> RawData:
@@ -106,7 +101,7 @@ def raw_data_of_npz(path: Path) -> RawData:
         part: RawPart({UNNAMED: _lazy(path, x)}, {UNNAMED: _lazy(path, y)})
         for part, (x, y) in keys.items()
     }
-    return RawData(parts, notes=_not_read(names, keys))
+    return RawData(parts, notes=not_read({*names}.difference(*keys.values())))
 
 
 def _lazy(path: Path, key: str) -> RawArray:
@@ -121,10 +116,6 @@ def _lazy(path: Path, key: str) -> RawArray:
     ):
         shape, _, dtype = npy_header(member)
     return RawArray(key, lazy_rows(read, shape, dtype))
-
-
-def _without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [side for side in shape if side != 1]
 
 
 @contextmanager
@@ -203,12 +194,10 @@ class ArrayReader(Reader):
         if array.dtype.kind not in "buif":
             raise DataError(f"{path} must hold whole or real numbers.")
         given = array.shape[1:]
+        sides, wanted = ([n for n in shape if n != 1] for shape in (given, self.shape))
         if given != self.shape and (*given[1:], *given[:1]) == self.shape:
             array = np.moveaxis(array, 1, -1)  # channels come first
-        elif array.ndim == 0 or _without_ones(given) not in (
-            _without_ones(self.shape),
-            [prod(self.shape)],
-        ):
+        elif array.ndim == 0 or sides not in (wanted, [prod(self.shape)]):
             raise DataError(
                 f"Examples must have the shape {self.shape}, but {path} has {given}."
             )

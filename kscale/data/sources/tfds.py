@@ -8,7 +8,7 @@ from typing import Any
 
 from kscale.data.load_options import Options
 from kscale.data.parts import PART_NAMES, PartName
-from kscale.data.raw import RawData
+from kscale.data.raw import RawData, not_read
 from kscale.data.sources.streams import raw_data_of_streams
 from kscale.errors import DataError, MissingPackageError, reason_of
 
@@ -53,11 +53,10 @@ def load(source: str, options: Options) -> RawData:
             f"{source} cannot be loaded by TensorFlow Datasets: {reason_of(error)}. "
             "Without internet, give the folder of a prepared data set: tfds:FOLDER."
         ) from error
-    left_out = sorted(map(str, builder.info.splits.keys() - set(PART_NAMES)))
     return replace(
         raw_data_of_streams(streams, options.memory),
         class_names={"label": names} if names else {},
-        notes=(f"Not read: {', '.join(left_out)}.",) if left_out else (),
+        notes=not_read(set(map(str, builder.info.splits)) - set(PART_NAMES)),
     )
 
 

@@ -80,16 +80,23 @@ def rate_metrics(
     how often given: `(3, outputs)`. A share of nothing is 0, as in Keras; without
     outputs there is no mean, but NaN.
     """
-
-    def rate(of_support: int, of_answers: int, labels: Array, given: Array) -> float:
-        right, support, answers = figures(labels, given)
-        whole = of_support * support + of_answers * answers
-        rates = (of_support + of_answers) * right / np.maximum(whole, 1)
-        return float(rates.mean()) if len(rates) else float("nan")
-
+    rate = partial(_rate, figures)
     yield share_metric("recall", score=partial(rate, 1, 0))
     yield share_metric("precision", score=partial(rate, 0, 1))
     yield share_metric("f1_score", score=partial(rate, 1, 1), aliases=f1_aliases)
+
+
+def _rate(
+    figures: Callable[[Array, Array], Array],
+    of_support: int,
+    of_answers: int,
+    labels: Array,
+    given: Array,
+) -> float:
+    right, support, answers = figures(labels, given)
+    whole = of_support * support + of_answers * answers
+    rates = (of_support + of_answers) * right / np.maximum(whole, 1)
+    return float(rates.mean()) if len(rates) else float("nan")
 
 
 def table_of(*objectives: Objective) -> dict[str, Objective]:

@@ -143,11 +143,7 @@ LABELS = Head(
             shares=_share_right,
             aliases=("binary_accuracy",),
         ),
-        share_metric(
-            "auc",
-            score=_area,
-            aliases=("roc_auc",),
-        ),
+        share_metric("auc", score=_area, aliases=("roc_auc",)),
         error_metric(
             "loss",
             score=_crossentropy,

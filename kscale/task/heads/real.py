@@ -47,6 +47,14 @@ def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -
     return float(error(labels.astype(float), given.astype(float)).mean())
 
 
+def _root(labels: Array, given: Array) -> float:
+    return math.sqrt(_mean(_squared, labels, given))
+
+
+def _squared(labels: Array, given: Array) -> Array:
+    return np.asarray(np.square(labels - given))
+
+
 def _absolute(labels: Array, given: Array) -> Array:
     return np.asarray(np.abs(labels - given))
 
@@ -57,21 +65,12 @@ def _percentage(labels: Array, given: Array) -> Array:
 
 def _squared_logarithmic(labels: Array, given: Array) -> Array:
     wanted, found = (np.log1p(np.maximum(each, _LEAST)) for each in (labels, given))
-    return np.asarray(np.square(wanted - found))
+    return _squared(wanted, found)
 
 
 def _log_cosh(labels: Array, given: Array) -> Array:
     errors = _absolute(labels, given)
     return np.asarray(errors + np.log1p(np.exp(-2 * errors)) - np.log(2))
-
-
-_SQUARED = _mean_error(
-    "mean_squared_error", lambda labels, given: np.square(labels - given), "mse"
-)
-
-
-def _root(labels: Array, given: Array) -> float:
-    return math.sqrt(_SQUARED.compute(labels, given))
 
 
 REAL = Head(
@@ -96,17 +95,13 @@ REAL = Head(
     mean_metric="r2_score",
     shown=("root_mean_squared_error", "mean_absolute_error", "r2_score"),
     objectives=table_of(
-        error_metric(
-            "root_mean_squared_error",
-            score=_root,
-            aliases=("rmse",),
-        ),
-        _SQUARED,
+        error_metric("root_mean_squared_error", score=_root, aliases=("rmse",)),
+        _mean_error("mean_squared_error", _squared, "mse"),
         _mean_error("mean_absolute_error", _absolute, "mae"),
         _mean_error("mean_absolute_percentage_error", _percentage, "mape"),
         _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
         _mean_error("log_cosh_error", _log_cosh),
-        error_metric("loss", score=_SQUARED.score),
+        _mean_error("loss", _squared),
         Objective("r2_score", True, score=_r2_score, aliases=("r2",)),
     ),
     confusion=None,

@@ -135,13 +135,12 @@ def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[str, PartName]:
     return dict(sorted(named.items(), key=lambda item: PART_NAMES.index(item[1])))
 
 
-def _left_out(root: Path, folders: Sequence[str], one: str, several: str) -> list[str]:
+def _left_out(root: Path, folders: Sequence[str], one: str, many: str) -> Iterator[str]:
     """A sentence for folders, with the verb for one folder or for several."""
-    if not folders:
-        return []
-    verbs = (one, "was") if len(folders) == 1 else (several, "were")
-    shown = listed(folders, SHOWN)
-    return [f"{shown} in {root} {verbs[0]}, and {verbs[1]} left out."]
+    if folders:
+        verbs = (one, "was") if len(folders) == 1 else (many, "were")
+        shown = listed(folders, SHOWN)
+        yield f"{shown} in {root} {verbs[0]}, and {verbs[1]} left out."
 
 
 def missing_classes(layout: ClassFolders, word: str) -> Iterator[str]:

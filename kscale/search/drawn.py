@@ -116,6 +116,7 @@ class DrawnPool:
         self._misses = 0
         self._shrinking: Drawn | None = None
         self._steps = 0
+        self._moved = self._made = 0  # draws near another one; specs found by them
         self._octaves = _OCTAVES
         self._smallest: Drawn | None = None
         self._unknown: Drawn | None = None
@@ -129,7 +130,18 @@ class DrawnPool:
         """What of it fits, in a few words."""
         known = "" if self.is_exhausted else " so far"
         fit = "fit" if self.budget.max_latency_ms is None else "may fit"
-        return f"{len(self):,} of {self.draws:,} draws{known} {fit} {self.budget}"
+        larger = f", and {self._made:,} made smaller" if self._made else ""
+        number, draws = len(self) - self._made, self.draws - self._moved
+        return f"{number:,} of {draws:,} draws{known} {fit} {self.budget}{larger}"
+
+    def notes(self) -> list[str]:
+        """A sentence where few draws fit and others were made smaller."""
+        if not self._made:
+            return []
+        return [
+            f"Only {self.found}: one hyperparameter at a time, until they use the "
+            "limit, or half, a quarter or an eighth of it."
+        ]
 
     def specs(self) -> list[Spec]:
         """Those found so far."""
@@ -184,8 +196,10 @@ class DrawnPool:
             self._note(drawn)
         found = self._plain(drawn) if near is None else self._shrunk(near, drawn)
         self._misses += near is None
+        self._moved += near is not None
         if found is not None:
             self._found.append(found)
+            self._made += near is not None
             self._misses = 0
         if self._misses >= MOST_MISSES or self._is_hopeless():
             self.is_exhausted = True

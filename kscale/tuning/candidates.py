@@ -1,6 +1,6 @@
 """Candidates: what a search draws from, counts, builds, trains and ships."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,6 +49,10 @@ class Candidates(Protocol):
         Raises:
             BudgetError, ExportError, SpecError: The candidates cannot be searched.
         """
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Sentences for the report on what was drawn."""
         ...
 
     def keep(self, folder: Path) -> None:

@@ -12,6 +12,7 @@ from kscale.runs.entries import entries_of, front_of
 from kscale.runs.folder import RecordedRun, RecordsWriter, read_records
 from kscale.runs.records import Record, Training
 from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_of
+from kscale.text import counted
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.costs import CostModel
@@ -89,7 +90,7 @@ class Driver:
         for training in self.trainings:
             self.costs.see(training)
         self._open: dict[str, _OpenJob] = {}  # by trial
-        self._announced = False
+        self._announced = self._is_time_over = False
 
     @property
     def trainings(self) -> list[Training]:
@@ -114,8 +115,7 @@ class Driver:
         try:
             self._score_references()
             self._search()
-            notes = self.searcher.notes(self.trainings)
-            self.writer.describe({"notes": list(notes)})
+            self.writer.describe({"notes": self._notes()})
             self._raise_if_all_failed()
             Answering(
                 self.plan,
@@ -132,6 +132,21 @@ class Driver:
                 for weights in item.running.values():
                     weights.attempts.end()  # given up, and no death of the process
             self.listener.ended()
+
+    def _notes(self) -> list[str]:
+        """What a report says of how the search went."""
+        candidates, trained = self.plan.candidates, self.searched
+        most = candidates.most_trials(self.plan.request.trials)
+        tried = len({(training.spec, training.learning_rate) for training in trained})
+        notes = [*candidates.notes(), *self.searcher.notes(self.trainings)]
+        is_short = tried < most and (self.gate is None or self._is_time_over)
+        if self.policy.is_limited and is_short:
+            notes.insert(
+                0,
+                f"The time limit ended the search after {tried:,} of "
+                f"{counted(most, 'trial')}; the same command goes on with it.",
+            )
+        return notes
 
     def _score_references(self) -> None:
         context = ReferenceContext(
@@ -162,6 +177,7 @@ class Driver:
                 if not all([self._settle(oracle, each) for each in outcomes]):
                     raise TimeUp("The time limit ended a training")
         except TimeUp as over:
+            self._is_time_over = True
             self.listener.note(f"{over}; the same command goes on with it.")
         else:
             self._raise_if_all_slow()

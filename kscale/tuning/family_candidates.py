@@ -62,6 +62,10 @@ class FamilyCandidates:
         layers = (layer for each in blueprints for layer in flat_layers(each))
         check_weights(layer for layer in layers if isinstance(layer, Backbone))
 
+    def notes(self) -> list[str]:
+        """Nothing: all that fits is known."""
+        return []
+
     def keep(self, folder: Path) -> None:
         """Sizes are worked out in microseconds."""
 

@@ -69,9 +69,12 @@ def test_where_few_draws_fit_others_are_shrunk_and_spread_over_the_limit() -> No
     assert pool.is_rare and pool.draws < 1500
     assert len(set(found)) == 12 == len(pool)
     assert [drawn.spec for drawn in again.some(0, 12)] == found
-    drawn = [pool.at(place) for place in range(12)]
+    drawn, plain = [pool.at(place) for place in range(12)], pool.fitting
     sizes = [each.size.params for each in drawn if each and each.size]
     assert max(sizes) <= 40_000
+    assert pool.found.endswith(f"fit max_params=40k, and {12 - plain} made smaller")
+    assert pool.found.startswith(f"{plain} of {pool.fitting + pool.too_large} draws")
+    assert pool.notes() == [note for note in pool.notes() if pool.found in note] != []
     octaves = {int(np.log2(40_000 / size)) for size in sizes}
     assert {0, 1, 2} <= octaves
 

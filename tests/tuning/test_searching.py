@@ -259,7 +259,11 @@ def test_the_time_limit_ends_the_search_and_the_rest_comes_later(
     tune(digits(), run=tmp_path / "run", time_limit=0.01, **SMALL)
     first = read_records(tmp_path / "run")
     assert len(first) < len(finished.results)
+    said = "The time limit ended the search after 0 of"
+    notes = [note for note in Run(tmp_path / "run").report().notes if note.is_decisive]
+    assert any(said in note.text for note in notes)
     run = tune(digits(), run=tmp_path / "run", **SMALL)
+    assert not any(said in note.text for note in run.report().notes)
     assert sorted(names_of(run.results)) == sorted(names_of(finished.results))
 
 

@@ -78,13 +78,8 @@ class UserCandidates:
         self.models.read(folder / SIZES_FILE)
         self.pool.tell = tell
         self.pool.some(0, min(trials, _FIRST))
-        if self.pool.is_rare:
-            note(
-                f"{self.pool.fitting} of {self.pool.fitting + self.pool.too_large} "
-                f"draws fit {self.pool.budget}: the others are made smaller, one "
-                "hyperparameter at a time, until they use the limit, or half, a "
-                "quarter or an eighth of it."
-            )
+        for text in self.notes():
+            note(text)
         left_out = sum(self.pool.left_out.values())
         if left_out:
             reason, _ = self.pool.left_out.most_common(1)[0]
@@ -92,6 +87,9 @@ class UserCandidates:
                 f"{left_out} of {self.pool.draws} draws made no model and are left "
                 f"out: {reason.rstrip('.')}."
             )
+
+    def notes(self) -> list[str]:
+        return self.pool.notes()
 
     def keep(self, folder: Path) -> None:
         self.models.keep(folder / SIZES_FILE)

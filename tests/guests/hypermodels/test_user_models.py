@@ -235,9 +235,9 @@ def test_where_few_models_fit_those_that_are_too_large_are_shrunk(
     notes: list[str] = []
     own.prepare(tmp_path, notes.append, 5)
     assert len(own.pool) == 5 and own.pool.draws < 200
-    assert any(
-        "draws fit max_params=8k: the others are made smaller" in n for n in notes
-    )
+    (note,) = own.notes()
+    assert note in notes and f"Only {own.found}: one hyperparameter" in note
+    assert " draws so far fit max_params=8k, and " in own.found
     assert max(own.size(spec).params for spec in own.pool.specs()) <= 8000
 
 

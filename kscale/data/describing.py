@@ -47,7 +47,7 @@ def target_facts(target: Target, parts: Parts) -> dict[str, Any]:
     """Classes or values of a target, and what a constant answer scores."""
     head = target.head
     known = {name: part.targets[target.name] for name, part in parts.items()}
-    constant = head.constant(known["train"], target.outputs)
+    constant = head.constant(known["train"], target.outputs, head.metric)
     score = head.objectives[head.metric].compute
     return {
         "name": target.name,
@@ -205,6 +205,8 @@ def _baseline(target: Described) -> str:
         names = [found["answer"]] if head.is_exclusive else found["answer"]
         quoted = [repr(printable(name)) for name in names]
         answer = " and ".join(quoted) or f"no {head.nouns[0]}"
+        if len(target[head.nouns[1]]) == len(names):
+            answer = f"every {head.nouns[0]}"
     metric = head.objectives[found["metric"]]
     shown = [
         f"{100 * found[part]:.1f} %" if metric.is_share else f"{found[part]:.4g}"

@@ -92,11 +92,14 @@ def _undertrained(report: Report) -> Iterator[Note]:
     short = sum(row.undertrained for row in rows)
     if short * 2 > len(rows):
         what = f"{short} of the {len(rows)} front rows{which} were"
+        if short == len(rows):
+            what = f"All {short} front rows{which} were"
         if len(rows) == 1:
             what = f"The only front row{which} was"
+        longer = "more --time and --epochs" if report.is_timed else "--epochs"
         yield Note(
             f"{what} still improving when training ended, so the front may show speed "
-            "rather than size: train longer with --epochs."
+            f"rather than size: train longer with {longer}."
         )
 
 

@@ -159,6 +159,7 @@ class Asked:
         class_weights: Weights of the classes in the loss, `none` or `balanced`.
         present: What `run.json` says of the user's present model: `name`, and how it
             was `fed`; empty without one.
+        is_timed: Whether time was limited, which may have made the trainings shorter.
     """
 
     objective: Objective
@@ -170,6 +171,7 @@ class Asked:
     class_counts: Mapping[str, Sequence[int]]
     class_weights: str
     present: Mapping[str, Any]
+    is_timed: bool
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -101,6 +101,7 @@ def _asked(run: Mapping[str, Any]) -> Asked:
             },
             class_weights=str(identity.get("class_weights") or "none"),
             present=dict(run.get("baseline") or {}),
+            is_timed=any(each.get("time") for each in run.get("sessions") or ()),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         why = cause_of(error)

@@ -70,18 +70,50 @@ class RandomSearcher(FirstJobs):
             return ()
         for _ in self._all_rounds(history, known):
             pass  # until what is not known yet
+        by_key = {training.key: training for training in history}
         notes = []
         for family, top in self._tops.items():
-            done = [
-                (int(draws.pool.params[place]), draws.octave(place) > top)
-                for job, place in self._places.items()
-                if job.spec.family == family and is_known(job, known)
-            ]
-            reached = [params for params, is_above in done if not is_above]
-            above = [params for params, is_above in done if is_above]
-            if top < 0 and reached:
-                notes.append(_note(family, max(reached), above))
+            tried, scored = [], []
+            for job, place in self._places.items():
+                if job.spec.family == family and is_known(job, known):
+                    tried.append((int(draws.pool.params[place]), draws.octave(place)))
+                    found = [t for key in job.keys if (t := by_key[key]).is_scored]
+                    if found:
+                        scored.append((Entry((*found,)), draws.octave(place)))
+            reached = self._reached(scored, top)
+            if reached is None or max(top, reached[1]) == 0:
+                continue
+            params, octave = reached[0].params, max(top, reached[1])
+            is_above = any(each > octave for _, each in tried)
+            larger = [each for each, _ in tried if each > params] if is_above else []
+            largest = max(each for each, _ in tried)
+            notes.append(_note(family, params if is_above else largest, larger))
         return notes
+
+    def _reached(
+        self, scored: Sequence[tuple[Entry, int]], top: int
+    ) -> tuple[Entry, int] | None:
+        """The best entry up to an octave, or one that is proved better, if any is.
+
+        Looks above are compared with the best of all before, which chance may raise; so
+        a slow rise shows only where the first and the last are compared.
+        """
+        better = [(entry, octave) for entry, octave in scored if octave <= top]
+        reached = None
+        while better:
+            reached = min(better, key=lambda each: self._rank(each[0]))
+            entry = reached[0]
+            better = [
+                (other, octave)
+                for other, octave in scored
+                if other.params > entry.params
+                and self.settings.objective.gain(other.score, entry.score)
+                > math.hypot(other.stderr, entry.stderr)
+            ]
+        return reached
+
+    def _rank(self, entry: Entry) -> tuple[float, int]:
+        return -self.settings.objective.gain(entry.score, 0.0), entry.params
 
     def _all_rounds(
         self, history: Sequence[Training], known: set[str]
@@ -171,8 +203,9 @@ def _note(family: str, reached: int, above: Sequence[int]) -> str:
     if len(above) > 1:
         tried = f"none of the {len(above)} larger ones tried, up to {max(above):,}, was"
     return (
-        f"Size stopped helping {family} at {reached:,} params: {tried} better by more "
-        "than a standard error. More --trials look at more of them."
+        f"In the search, size stopped helping {family} at {reached:,} params: {tried} "
+        "better by more than a standard error of the difference. More --trials look at "
+        "more of them."
     )
 
 

@@ -13,6 +13,7 @@ from kscale.data.parts import Part
 from kscale.runs.records import Record, Reference, ReferenceName
 from kscale.search.contract import Job
 from kscale.task.evaluation import Pairs, evaluate, evaluate_test
+from kscale.task.objectives import Objective
 from kscale.tuning.trainer import TrainingSetup
 
 
@@ -60,9 +61,11 @@ class Majority:
 
     def records(self, context: ReferenceContext) -> Iterator[Reference]:
         """Scores of the constant answer."""
-        dataset = context.setup.dataset
+        dataset, objective = context.setup.dataset, context.setup.objective
         blank = Reference(name="majority", params=0, trainable=0, flops=0, bytes=0)
-        return score_parts(context, blank, lambda part: constant_pairs(dataset, part))
+        return score_parts(
+            context, blank, lambda part: constant_pairs(dataset, part, objective)
+        )
 
 
 def score_parts(
@@ -85,12 +88,14 @@ def score_parts(
         yield structs.replace(blank, part="test", **vars(found))
 
 
-def constant_pairs(dataset: Dataset, part: Part) -> Pairs:
-    """A part, and for all of it the share of each class or the mean in training."""
-    found = {}
+def constant_pairs(dataset: Dataset, part: Part, objective: Objective) -> Pairs:
+    """A part, and for all of it the share of each class or the mean in training, or
+    the constant answer that the objective rates best."""
+    found, parts = {}, dict(objective.parts)
     for target in dataset.task.targets:
         known = dataset.train.targets[target.name]
-        constant = target.head.constant(known, target.outputs).astype(np.float32)
-        rows = np.tile(constant, (len(part), 1))
+        metric = parts.get(target.name, objective).name
+        constant = target.head.constant(known, target.outputs, metric)
+        rows = np.tile(constant.astype(np.float32), (len(part), 1))
         found[target.name] = part.targets[target.name], rows
     return found

@@ -39,7 +39,9 @@ def drawn(
     always: Pairs = {}
     for target, known in zip(targets, knows, strict=True):
         labels, given = answered(rng, target, known)
-        rows = np.tile(target.head.constant(labels, target.outputs), (len(labels), 1))
+        metric = dict(objective.parts).get(target.name, objective).name
+        constant = target.head.constant(labels, target.outputs, metric)
+        rows = np.tile(constant, (len(labels), 1))
         answers, always = (
             {**answers, target.name: (labels, given)},
             {**always, target.name: (labels, rows)},

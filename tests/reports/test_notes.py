@@ -48,9 +48,15 @@ def finalists(spec: Spec, *scores: float) -> list[Training]:
 
 def test_a_front_mostly_undertrained_is_said_first() -> None:
     found = notes(searched(0.7, 0.8, 0.9, undertrained=True))
-    assert found[0].startswith("3 of the 3 front rows were still improving")
-    assert "--epochs" in found[0]
+    assert found[0].startswith("All 3 front rows were still improving")
+    assert found[0].endswith("train longer with --epochs.")
     assert not has(notes(searched(0.7, 0.8, 0.9)), "still improving")
+
+
+def test_where_time_was_limited_more_of_it_is_advised() -> None:
+    run = {**made_run(), "sessions": [{"time": None}, {"time": 50.0}]}
+    short = searched(0.7, 0.8, 0.9, undertrained=True)
+    assert str(make_report(run, short).notes[0]).endswith("more --time and --epochs.")
 
 
 def test_half_of_the_front_undertrained_is_not_most() -> None:
@@ -63,9 +69,9 @@ def test_a_row_that_a_constant_answer_beats_is_not_counted_as_improving() -> Non
     found = notes([*results, *searched(0.0, 0.0, 0.9)[2:]])
     assert not has(found, "still improving")  # 1 of 2; with the first it was 2 of 3
     found = notes([*results, *searched(0.0, 0.0, 0.9, undertrained=True)[2:]])
-    assert found[0].startswith("2 of the 2 front rows better than a constant answer")
+    assert found[0].startswith("All 2 front rows better than a constant answer")
     every = [majority(0.95), *searched(0.4, 0.7, undertrained=True)]
-    assert has(notes(every), "2 of the 2 front rows were still improving")
+    assert has(notes(every), "All 2 front rows were still improving")
 
 
 def test_the_best_at_the_edge_of_a_range_says_what_to_try() -> None:
@@ -227,8 +233,8 @@ def test_where_only_shorter_trainings_have_finished_the_note_says_so() -> None:
 
 
 def test_what_the_searcher_said_is_a_note() -> None:
-    said = search_notes({"notes": ["Size stopped helping mlp at 9 params."]})
-    assert list(map(str, said)) == ["Size stopped helping mlp at 9 params."]
+    said = search_notes({"notes": ["A sentence of the searcher."]})
+    assert list(map(str, said)) == ["A sentence of the searcher."]
     assert not [*search_notes({}), *search_notes({"notes": 5})]
 
 

@@ -82,11 +82,12 @@ def check_front(report: Report, best: Row) -> None:
         rivals = [r for r in report.networks if r.score <= best.score]
         assert not any(r.params < row.params and r.score >= row.score for r in rivals)
     if found := said(
-        report, r"(\d+) of the (\d+) front rows( better than a constant)?"
+        report, r"(\d+ of the|All) (\d+) front rows( better than a constant)?"
     ):
         rows = [r for r in report.front if not found[3] or r.score > report.chance]
         counts = sum(row.undertrained for row in rows), len(rows)
-        assert (int(found[1]), int(found[2])) == counts
+        short = found[2] if found[1] == "All" else found[1].split()[0]
+        assert (int(short), int(found[2])) == counts
 
 
 def check_budget(report: Report, best: Row) -> None:

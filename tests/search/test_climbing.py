@@ -1,7 +1,10 @@
 """Sizes are climbed for as long as size helps, and luck neither stops nor drives it."""
 
+import math
+import re
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from contracts.searcher import (
@@ -15,6 +18,7 @@ from contracts.searcher import (
 
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
+from kscale.runs.records import Training
 from kscale.search.climbing import Climb, Reached
 from kscale.search.contract import Allowance, Job
 from kscale.search.draws import FirstJobs
@@ -140,7 +144,7 @@ def notes(score: Score, trials: int) -> list[str]:
 
 def test_a_search_says_at_which_size_it_stopped_and_why() -> None:
     (stopped,) = notes(saturating, 20)
-    assert stopped.startswith("Size stopped helping mlp at ")
+    assert stopped.startswith("In the search, size stopped helping mlp at ")
     assert "larger ones tried, up to" in stopped and "More --trials" in stopped
     assert "the larger one tried, of" in notes(lambda job: 0.5, 2)[0]
     (ended,) = notes(growing, 1)
@@ -150,6 +154,46 @@ def test_a_search_says_at_which_size_it_stopped_and_why() -> None:
     )
     assert notes(growing, 20) == []
     assert notes(lambda job: 0.5, 20) == notes(lambda job: 0.5, 20)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_a_search_says_of_sizes_is_true_of_its_history(seed: int) -> None:
+    rng, said = np.random.default_rng(seed), set()
+    rise = float(rng.choice([0.0, 0.005, 0.02]))  # for each doubling
+
+    def score(job: Job) -> float | None:
+        if rng.random() < 0.1:
+            return None
+        return rise * math.log2(params(job)) + float(rng.normal(0.0, 0.015))
+
+    searcher = RandomSearcher(made_settings(large_pool(), 24, seed))
+    simulation = Simulation(searcher, score)
+    while simulation.step():
+        if simulation.history and simulation.history[-1].is_scored:
+            stderr = float(rng.uniform(0.002, 0.03))
+            changed = msgspec.structs.replace(simulation.history[-1], stderr=stderr)
+            if not simulation.pending:
+                simulation.history[-1] = changed
+        for note in searcher.notes(simulation.history):
+            said.add(note.split()[0])
+            check_sizes(note, simulation.history)
+    assert said
+
+
+def check_sizes(note: str, history: Sequence[Training]) -> None:
+    """The numbers of a note are those of the history."""
+    numbers = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*\d|\d", note)]
+    if note.startswith("No mlp"):
+        assert numbers == [max(t.params for t in history)]
+        return
+    larger = [t for t in history if t.params > numbers[0]]
+    most = max(t.params for t in larger)
+    assert numbers[1:] == ([len(larger), most] if len(larger) > 1 else [most])
+    at = [t for t in history if t.params == numbers[0] and t.is_scored]
+    best = max(at, key=lambda t: t.score)
+    for each in larger:
+        if each.is_scored:
+            assert each.score - best.score <= math.hypot(each.stderr, best.stderr)
 
 
 def test_only_a_pool_is_climbed_and_one_spec_has_no_note() -> None:
@@ -186,3 +230,22 @@ def test_where_time_is_short_what_is_drawn_is_cheap() -> None:
     jobs = Simulation(searcher, growing, allowance=left).run()
     assert 5.0 < max(map(cost, jobs)) <= 15.0
     assert len(jobs) >= 8 and sum(map(cost, jobs)) <= 60.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seconds", [12.0, 25.0, 50.0])
+def test_where_time_is_short_no_spec_comes_again_while_others_are_untried(
+    seed: int, seconds: float
+) -> None:
+    """After a dear first training, only the smallest are cheap enough, or none is."""
+
+    def cost(job: Job) -> float:
+        return 2.0 + params(job) / 1000
+
+    def left(jobs: Sequence[Job]) -> Allowance:
+        return Allowance(seconds - sum(map(cost, jobs)) - 4.0 * bool(jobs), cost)
+
+    searcher = RandomSearcher(made_settings(large_pool("cnn"), 20, seed))
+    jobs = Simulation(searcher, growing, allowance=left).run()
+    assert len(jobs) >= 2
+    assert len({job.spec for job in jobs}) == len(jobs)

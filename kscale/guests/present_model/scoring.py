@@ -130,7 +130,7 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     is_better = best is not first and first.feeder.is_raw
     constant = {
         target: (wanted[some], given[some])
-        for target, (wanted, given) in constant_pairs(dataset, part).items()
+        for target, (wanted, given) in constant_pairs(dataset, part, objective).items()
     }
     chance = mean_score(objective, dataset.task, constant)
     shapes = [shape for _, shape in best.feeder.places]

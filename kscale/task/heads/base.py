@@ -22,6 +22,9 @@ SEPARATOR = "|"
 Score = Callable[[Array, Array], float]
 """A figure of `labels` and `given`."""
 
+RATES = ("recall", "precision", "f1_score")
+"""Names of the metrics that `rate_metrics` makes."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -141,8 +144,9 @@ class Head:
     Answers:
         activation: The Keras activation that makes `given` of a network's outputs.
         activate: The same in NumPy.
-        constant: Of `labels` of the training part and the number of outputs, what the
-            baseline gives for any example, `(outputs,)`.
+        constant: Of `labels` of the training part, the number of outputs and the name
+            of a metric, what the baseline gives for any example, `(outputs,)`: where
+            the metric counts what was found, the answer that it rates best.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer.
 
@@ -174,7 +178,7 @@ class Head:
 
     activation: str
     activate: Callable[[Array], Array]
-    constant: Callable[[Array, int], NDArray[np.float64]]
+    constant: Callable[[Array, int, str], NDArray[np.float64]]
     chosen: Callable[[Array, int | None], list[int]] | None
 
     metric: str

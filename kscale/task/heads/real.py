@@ -89,7 +89,7 @@ REAL = Head(
     watched=KerasCall("RootMeanSquaredError"),
     activation="linear",
     activate=np.asarray,
-    constant=lambda labels, outputs: labels.mean(axis=0, dtype=np.float64),
+    constant=lambda labels, outputs, metric: labels.mean(axis=0, dtype=np.float64),
     chosen=None,
     metric="root_mean_squared_error",
     mean_metric="r2_score",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as known
 
+from kscale.task.heads.classes import CLASSES
 from kscale.task.heads.labels import LABELS, label_confusion, rarest_labels
 
 
@@ -87,3 +88,44 @@ def test_answers_are_the_labels_above_a_half_likeliest_first() -> None:
     assert LABELS.columns("tags", 3, 1) == ["tags", "tags_probabilities"]
     assert LABELS.cells([("c", 0.9), ("a", 0.6)], 1) == ["c|a", "0.9|0.6"]
     assert LABELS.cells([], 1) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("metric", "answers", "score"),
+    [
+        # Of 8 examples the labels are true of 6, 2, 1 and 0.
+        ("label_accuracy", [True, False, False, False], (6 + 6 + 7 + 8) / 32),
+        ("subset_accuracy", [True, False, False, False], 3 / 8),
+        # Always true: F1 = 2 p / (1 + p), 12 / 14, 4 / 10 and 2 / 9; the last is never.
+        ("f1_score", [True, True, True, False], (12 / 14 + 4 / 10 + 2 / 9) / 3),
+        # Of the first: 12 / (8 + 9); of the first two: 16 / (16 + 9), which is less.
+        ("micro_f1_score", [True, False, False, False], 12 / 17),
+    ],
+)
+def test_the_constant_labels_are_those_that_the_metric_rates_best(
+    metric: str, answers: list[bool], score: float
+) -> None:
+    labels = np.zeros((8, 4), np.int32)
+    labels[:6, 0] = labels[2:4, 1] = labels[4, 2] = 1
+    given = LABELS.constant(labels, 4, metric).astype(np.float32)
+    assert (given >= 0.5).tolist() == answers
+    rows = np.tile(given, (8, 1))
+    assert LABELS.objectives[metric].compute(labels, rows) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("labels", "metric", "answer", "score"),
+    [
+        ([0, 0, 0, 1], "accuracy", 0, 3 / 4),
+        ([0, 0, 0, 1], "f1_score", 1, 2 / 5),  # of two classes that of the second
+        ([0, 0, 1, 2], "f1_score", 0, 2 / 3 / 3),
+    ],
+)
+def test_the_constant_class_is_the_one_that_the_metric_rates_best(
+    labels: list[int], metric: str, answer: int, score: float
+) -> None:
+    wanted = np.array(labels)
+    given = CLASSES.constant(wanted, wanted.max() + 1, metric)
+    assert given.argmax() == answer
+    rows = np.tile(given, (len(wanted), 1))
+    assert CLASSES.objectives[metric].compute(wanted, rows) == pytest.approx(score)

@@ -94,7 +94,8 @@ def change_task(
 
     Example:
 
-    >>> change_task(find_network("VGG16")[1].task, (32, 32, 3), classes=10).targets[0].outputs
+    >>> task = find_network("VGG16")[1].task
+    >>> change_task(task, (32, 32, 3), classes=10).targets[0].outputs
     10
     """
     inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]

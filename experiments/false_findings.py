@@ -153,19 +153,23 @@ def drawn(
         reference(**scores(evaluate(objective, task, validation))),
         reference(part="test", **vars(evaluate_test(objective, task, test))),
     ]
+    mlp = find_family("mlp")
+    specs = [mlp.spec(depth=1, width=8 * (n + 1)) for n in range(NETWORKS)]
     trainings = []
-    for width in range(NETWORKS):
-        spec = find_family("mlp").spec(depth=1, width=8 * (width + 1))
+    for width, spec in enumerate([*specs, find_family("linear").spec()]):
         given = {"y": (validation["y"][0], network(validation["y"][0]))}
         found = scores(evaluate(objective, task, given))
-        about = {"key": f"{width}", "stage": "search", "job": width, "spec": spec}
+        stage = "baseline" if spec.family == "linear" else "search"
+        about = {"key": f"{width}", "stage": stage, "job": width, "spec": spec}
         size = {**none, "params": 1 + width, "learning_rate": 0.01, "epochs": 5}
         trainings.append(Training(**about, **size, **found))
     best = max(trainings, key=lambda item: objective.gain(item.score or 0.0, 0.0))
-    given = {"y": (test["y"][0], network(test["y"][0]))}
-    tested = vars(evaluate_test(objective, task, given))
-    trained = {"spec": best.spec, "learning_rate": 0.01, "epochs": 5}
-    records += [*trainings, Evaluation(**trained, **tested)]
+    records += trainings
+    for spec in dict.fromkeys((best.spec, trainings[-1].spec)):
+        given = {"y": (test["y"][0], network(test["y"][0]))}
+        tested = vars(evaluate_test(objective, task, given))
+        trained = {"spec": spec, "learning_rate": 0.01, "epochs": 5}
+        records.append(Evaluation(**trained, **tested))
     run = {
         "identity": {"families": ["mlp"], "objective": name},
         "task": task.to_json(),

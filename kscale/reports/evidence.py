@@ -151,7 +151,7 @@ def contrasts_of(report: Report) -> list[tuple[str, Contrast]]:
 
 def skills_of(report: Report, row: Row) -> list[Skill]:
     """What a row knows of each target, as far as records hold the metric."""
-    sure = NormalDist().inv_cdf(1 - _LUCK / len(report.targets))
+    sure = _sure(len(report.targets) * len(_judged(report)))
     found = []
     for key, (target, metric) in shown_metrics(report.task, report.objective).items():
         value, error = row.test_metrics.get(key), row.test_errors.get(key)
@@ -178,27 +178,46 @@ def _luck_of_ranks(row: Row, target: Target) -> float:
 
 
 def is_learned(report: Report) -> bool | None:
-    """Whether the best row is surely more than a constant answer; None if not known.
+    """Whether an answer or the linear baseline is surely more than a constant answer.
 
-    Either the answers are in order, by more than luck, or they are right more often
-    than the constant one. Where only the validation part was used, that must hold for
-    the best of as many networks as were trained.
+    Either the outputs are in order, by more than luck, or they are right more often
+    than the constant ones. Where only the validation part was used, that must hold for
+    the best of as many networks as were trained; the linear baseline was not chosen.
+    None if not known.
     """
-    best, constant = report.best, _constant(report)
-    if best is None:
+    constant = _constant(report)
+    if report.best is None:
         return None
-    skills = skills_of(report, best)
+    rows = _judged(report)
+    skills = [skill for row in rows for skill in skills_of(report, row)]
     parts = [part.name for _, part in report.objective.parts]
     is_fair = {*(parts or [report.objective.name])} <= _FAIR
     if any(skill.is_known for skill in skills):
         return True
     if constant is None or not is_fair:
         return False if skills else None
-    found = contrast(report, best, constant)
-    if found.part == "test":
+    return any(_is_more(report, row, constant) for row in rows)
+
+
+def _judged(report: Report) -> list[Row]:
+    """The answers, and baselines that were trained: each once."""
+    answers = [row for row in (report.best, report.recommended) if row is not None]
+    trained = [row for row in report.baselines if row.family not in REFERENCES]
+    return list({id(row): row for row in (*answers, *trained)}.values())
+
+
+def _is_more(report: Report, row: Row, constant: Row) -> bool:
+    """Whether a row is better than the constant answer, by more than luck."""
+    found = contrast(report, row, constant)
+    if found.part == "test" and row in (report.best, report.recommended):
         return found.is_better
-    sure = NormalDist().inv_cdf(1 - _LUCK / len(report.networks))
-    return found.gain > sure * found.stderr
+    chosen_of = 1 if row.is_baseline else len(report.networks)
+    return found.gain > _sure(chosen_of) * found.stderr
+
+
+def _sure(number: int) -> float:
+    """Standard errors that luck alone seldom exceeds in any of a number of looks."""
+    return NormalDist().inv_cdf(1 - _LUCK / number)
 
 
 def _constant(report: Report) -> Row | None:

@@ -74,7 +74,8 @@ class CostModel:
             return typical
         seconds = np.array([training.seconds for training in known])
         work = np.array([self._work(t.spec, _epochs(t)) for t in known])
-        typical = typical * float(np.mean(seconds / (work @ typical)))
+        # A quick training that is mostly fixed time says nothing on the work of others.
+        typical = typical * max(1.0, float(np.mean(seconds / (work @ typical))))
         near = math.sqrt(_NEAR) * np.diag(1 / typical)
         rows = np.concatenate([work / seconds[:, None], near])
         wanted = np.concatenate([np.ones(len(known)), near @ typical])

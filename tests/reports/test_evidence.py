@@ -29,9 +29,14 @@ MLP = FAMILIES["mlp"].spec(depth=1, width=8)
 
 
 def drawn(
-    *targets: Target, knows: Any = (0.0,), name: str | None = None, seed: int = 0
+    *targets: Target,
+    knows: Any = (0.0,),
+    linear_knows: float | None = None,
+    name: str | None = None,
+    seed: int = 0,
 ) -> Report:
-    """The report of a network that knows so much of each target, on 90 examples."""
+    """The report of a network that knows so much of each target, on 90 examples, and of
+    a linear baseline of the last target if there is to be one."""
     rng = np.random.default_rng(seed)
     task = Task(Task.of("vector", (9,), values=1).inputs, targets)
     objective = task_objective(name, task)
@@ -56,6 +61,14 @@ def drawn(
         made_result(MLP, score, task=task),
         Evaluation(spec=MLP, learning_rate=0.003, seed=1, epochs=20, **of_network),
     ]
+    if linear_knows is not None:
+        pairs = {target.name: answered(rng, target, linear_knows)}
+        of_linear = vars(evaluate_test(objective, task, pairs))
+        spec = FAMILIES["linear"].spec()
+        records += [
+            made_result(spec, score - 0.1, stage="baseline", task=task),
+            Evaluation(spec=spec, learning_rate=0.003, seed=1, epochs=20, **of_linear),
+        ]
     return make_report(made_run(task, families=["mlp"], objective=name), records)
 
 
@@ -164,6 +177,11 @@ def test_answers_in_order_are_knowledge_though_a_constant_is_right_as_often() ->
     (item,) = report_json(report)["comparisons"]
     assert not item["is_clear"]
     assert is_learned(report)
+
+
+def test_what_the_linear_baseline_learned_was_learned() -> None:
+    assert is_learned(drawn(CLASSES, knows=(0.0,), linear_knows=0.0)) is False
+    assert is_learned(drawn(CLASSES, knows=(0.0,), linear_knows=2.0)) is True
 
 
 def test_of_several_targets_the_unlearned_is_named() -> None:

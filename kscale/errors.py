@@ -52,6 +52,9 @@ class MissingPackageError(KscaleError, ImportError):
     """An optional package is not installed; the text says how to install it."""
 
 
+_MOST_NAMES = 24  # that are listed where some are near to a name
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name that is not in a table, with the nearest one.
 
@@ -62,8 +65,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     lowered = {item.lower(): item for item in names}
-    near = get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
+    near = get_close_matches(str(name).lower(), lowered, n=5, cutoff=0.5)
     hint = f" Did you mean {lowered[near[0]]!r}?" if near else ""
+    if near and len(names) > _MOST_NAMES:
+        others = len(names) - len(near)
+        names = [*(lowered[item] for item in near), f"and {others} others"]
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names)}."
 
 

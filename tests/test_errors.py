@@ -44,6 +44,11 @@ def test_a_name_near_to_none_gets_the_list_alone() -> None:
     assert unknown_name("x", "zzz", ["b", "a"]) == "Unknown x 'zzz'. Known: a, b."
 
 
+def test_of_many_names_the_nearest_are_listed() -> None:
+    text = unknown_name("x", "berd", ["bert", *(f"{i:03}" for i in range(30))])
+    assert text == "Unknown x 'berd'. Did you mean 'bert'? Known: bert, and 30 others."
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -12,6 +12,7 @@ import click
 from kscale import __version__
 from kscale.cli.output import WarningLines
 from kscale.errors import KscaleError, cause_of, unknown_name
+from kscale.text import listed
 
 COMMANDS = {
     "data": "Show what kscale understands of data; nothing is trained.",
@@ -45,6 +46,15 @@ def _is_needed(error: ModuleNotFoundError) -> bool:
     return importers[-1].is_relative_to(Path(__file__).parents[1])
 
 
+def _commands_with(option: str) -> list[str]:
+    """The commands that have an option."""
+    return [
+        f"kscale {name}"
+        for name in COMMANDS
+        if any(option in each.opts for each in load_command(name).params)
+    ]
+
+
 class _Group(click.Group):
     """Imports commands; makes one line of an error that kscale raises on purpose."""
 
@@ -73,6 +83,11 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if having := _commands_with(error.option_name):
+                says = f"{error.option_name} is an option of {listed(having, 3)}."
+                raise click.UsageError(says, error.ctx) from error
+            raise
         except KscaleError as error:
             raise click.ClickException(str(error)) from error
         except ModuleNotFoundError as error:

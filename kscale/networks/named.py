@@ -7,7 +7,7 @@ network is called elsewhere.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,27 @@ _WORDS = {
 }
 
 
-def find_named(name: str) -> tuple[str, Named]:
+def find_named(name: str, others: Iterable[str] = ()) -> tuple[str, Named]:
     """The name and the record of a network, by any spelling: `vgg16`, `bert_base`, and
     those of other libraries: `google/vit-base-patch16-224`, `mobilenet_v2_1.0_224`.
 
+    The size may be left out where there is one: `distilbert`.
+
+    Args:
+        name: Name of a network.
+        others: Families that the name may have meant, for the text of an error.
+
     Raises:
-        SpecError: No network of that name is known.
+        SpecError: No network of that name is known, or several are.
     """
     known = {_normal(item): item for item in (*NAMED, *_ALSO)}
-    if _normal(name) not in known:
-        raise SpecError(unknown_name("network", name, NAMED))
-    found = known[_normal(name)]
+    sizes = [item for item in NAMED if _normal(item.split("-")[0]) == _normal(name)]
+    found = known.get(_normal(name)) or (sizes[0] if len(sizes) == 1 else None)
+    if found is None and sizes:
+        raise SpecError(f"Several networks are called {name!r}: {', '.join(sizes)}.")
+    if found is None:
+        kind = "family or network" if others else "network"
+        raise SpecError(unknown_name(kind, name, [*others, *NAMED]))
     found = _ALSO.get(found, found)
     return found, NAMED[found]
 

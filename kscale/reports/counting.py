@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kscale.errors import SpecError, unknown_name
+from kscale.errors import SpecError
 from kscale.networks.families import FAMILIES, find_knob
-from kscale.networks.named import NAMED, Named, find_named
+from kscale.networks.named import Named, find_named
 from kscale.networks.sizing import size_of, size_rows
 from kscale.reports.size_tables import ModelSize
 from kscale.task.tasks import InputKind, Target, Task
@@ -63,11 +63,7 @@ def count_network(
 
 def find_network(name: str) -> tuple[str, Named]:
     """A published network by any spelling; the text of an error names families too."""
-    try:
-        return find_named(name)
-    except SpecError as error:
-        known = [*FAMILIES, *NAMED]
-        raise SpecError(unknown_name("family or network", name, known)) from error
+    return find_named(name, FAMILIES)
 
 
 def task_of_shape(
@@ -98,7 +94,8 @@ def change_task(
 
     Example:
 
-    >>> change_task(NAMED["VGG16"].task, (32, 32, 3), classes=10).targets[0].outputs
+    >>> task = find_network("VGG16")[1].task
+    >>> change_task(task, (32, 32, 3), classes=10).targets[0].outputs
     10
     """
     inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]

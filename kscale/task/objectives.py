@@ -35,7 +35,9 @@ def find_objective(name: str | None, target: Target) -> Objective:
     }
     found = names.get(letters_of(wanted))
     if found is None:
-        raise DataError(unknown_name(f"metric for {target.head.title}", wanted, known))
+        short = (a for o in known.values() for a in o.aliases if len(a) < len(o.name))
+        title = f"metric for {target.head.title}"
+        raise DataError(unknown_name(title, wanted, {*known, *short}))
     if target.outputs < found.least_outputs:
         raise DataError(
             f"{found.name} needs more than {found.least_outputs - 1} "

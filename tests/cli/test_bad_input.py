@@ -40,6 +40,7 @@ REFUSED = [
     ([*LIMIT, "--family", "mpl"], "Did you mean 'mlp'"),
     ([*LIMIT, "--data", "digit"], "Did you mean 'digits'"),
     ([*LIMIT, "--objective", "acuracy"], "Did you mean 'accuracy'"),
+    ([*LIMIT, "--objective", "nonsense"], ", f1, f1_score, "),
     ([*LIMIT, "--strategy", "miror"], "Did you mean 'mirrored'"),
     ([*LIMIT, "--set", "dept=3"], "Did you mean 'depth'"),
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
@@ -141,6 +142,12 @@ def test_light_commands_refuse_in_one_line(
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert text in done.stderr
+
+
+def test_an_option_of_another_command_names_it() -> None:
+    done = CliRunner().invoke(main, ["tune", "--rank-by", "knee"])
+    assert done.exit_code == 2
+    assert "Error: --rank-by is an option of kscale report." in done.stderr
 
 
 def test_an_unknown_command_names_the_nearest() -> None:

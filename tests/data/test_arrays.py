@@ -117,6 +117,13 @@ def test_predictions_read_channels_first_and_last_and_tell_another_scale(
     assert "none.npy is no .npy or .npz file of arrays" in none.error
 
 
+@pytest.mark.parametrize("name", ["a.keras", "a.h5"])
+def test_a_file_of_a_model_is_told_from_data(name: str, tmp_path) -> None:
+    (tmp_path / name).write_bytes(b"a model")
+    with pytest.raises(DataError, match=f"a Keras model: .* --baseline .*{name}"):
+        load_dataset(tmp_path / name)
+
+
 WORDS = np.array(["ox", "ant", "cow", "bee"])
 FOUR = ("0", "1", "2", "3")
 TARGETS = {

@@ -118,6 +118,34 @@ def test_between_commas_a_note_names_the_other_reading(tmp_path: Path) -> None:
     )
 
 
+def test_between_semicolons_points_may_be_of_thousands(tmp_path: Path) -> None:
+    cells = ["2.101", "55.440", "1.000"] * 9
+    (note,) = [n for n in load(tmp_path, cells, ";").notes if "'x'" in n]
+    assert note == (
+        "Column 'x' is read as numbers: '2.101' in line 2 is 2.101 (with decimal=, "
+        "(--decimal ,) it is 2101)."
+    )
+    data = load(tmp_path, cells, ";", decimal=",")
+    assert numbers(tmp_path, data) == [1000, 2101, 55440]
+
+
+@pytest.mark.parametrize(
+    ("cells", "mark", "options"),
+    [
+        (["2.101", "55.440", "1.000"], ",", {}),
+        (["2.101", "55.440", "1.000"], ";", {"decimal": "."}),
+        (["2.101", "55.440", "0.512"], ";", {}),
+        (["2.101", "5.1", "1.000"], ";", {}),
+    ],
+)
+def test_points_that_are_of_fractions_get_no_note(
+    cells: list[str], mark: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    data = load(tmp_path, cells * 9, mark, **options)
+    assert not [note for note in data.notes if "'x'" in note]
+    assert numbers(tmp_path, data) == sorted(np.float32(cells).tolist())
+
+
 def test_numbers_to_predict_are_read_likewise(tmp_path: Path) -> None:
     rows = [[i % 7, f'"${i},500.25"'] for i in range(1, 61)]
     path = write_csv(tmp_path / "a.csv", ["x", "price"], *rows)

@@ -31,6 +31,7 @@ _PARTS: dict[PartName, tuple[str, ...]] = {
     "test": ("test",),
 }
 _LARGE = 8  # of numbers that may have been divided to be at most 1
+_MODELS = (".keras", ".h5", ".hdf5")
 _SUFFIX = ".npy"  # of the arrays in an NPZ file
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError)
 
@@ -85,6 +86,11 @@ def raw_data_of_npz(path: Path) -> RawData:
     """
     if not path.exists():
         raise DataError(missing_path(path))
+    if path.suffix.lower() in _MODELS and path.is_file():
+        raise DataError(
+            f"{path} is no data, but a file of a Keras model: count it with kscale "
+            f"size {path}, or compare it with kscale tune --baseline {path}."
+        )
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise DataError(
             f"{path} is no NPZ file, which is a zip of arrays as numpy.savez makes it, "

@@ -92,6 +92,8 @@ def test_vgg16_bert_and_vit_by_hand() -> None:
         ("albertbase", "ALBERT-base"),
         ("vit-b/16", "ViT-B/16"),
         ("vitb16", "ViT-B/16"),
+        ("distilbert", "DistilBERT-base"),
+        ("efficientnet b0", "EfficientNet-B0"),
     ],
 )
 def test_names_are_found_in_any_spelling(spelling: str, name: str) -> None:
@@ -104,7 +106,6 @@ def test_names_are_found_in_any_spelling(spelling: str, name: str) -> None:
         ("vgg-61", "VGG1[69]"),
         ("resnet51", "ResNet-50"),
         ("bert-base-cased", "BERT-base"),  # another vocabulary
-        ("distilbert", "DistilBERT-base"),
         ("effnet-b1", "EfficientNet-B1"),
         ("vit-tiny", "ViT-Ti/16"),
     ],
@@ -112,6 +113,13 @@ def test_names_are_found_in_any_spelling(spelling: str, name: str) -> None:
 def test_an_unknown_name_gets_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(SpecError, match=f"'{name}'. Did you mean '{nearest}'"):
         find_named(name)
+
+
+def test_a_name_of_several_sizes_is_refused_with_them() -> None:
+    with pytest.raises(SpecError) as error:
+        find_named("bert", FAMILIES)
+    names = "BERT-tiny, BERT-base, BERT-large"
+    assert str(error.value) == f"Several networks are called 'bert': {names}."
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -28,6 +28,7 @@ _MOST_VALUES = 10_000  # different values that are remembered
 _TEXT_WORDS = 5  # a name of a person has up to four
 _LEAST_WORDS = 1.5  # of a text in a language with spaces
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}( .*)?")
+_EXPONENT = re.compile(r"\d[eE]")
 _INDEX = re.compile(r"column\d+|unnamed.*|index|idx|row|nr|no|.*id", re.IGNORECASE)
 
 GROUP = re.compile(
@@ -53,6 +54,7 @@ class ColumnCounts:
     forms: frozenset[NumberForm] = frozenset()
     example: Cell | None = None  # the first number that is not written plainly
     comma: Cell | None = None  # the first number with a comma
+    point: Cell | None = None  # the first number with a point, and no exponent
     odd: Cell | None = None  # the first other cell
     dates: int = 0
     huge: int = 0  # numbers that float32 cannot hold
@@ -61,6 +63,7 @@ class ColumnCounts:
     compared: int = 0  # filled cells that `values` were told from
     is_counter: bool = True  # whether each cell is one more than the cell above
     decimal: str = ""  # mark before fractions, where `forms` leave it open
+    is_point_unclear: bool = False  # whether points may stand between thousands
     _next: str = ""
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
@@ -105,6 +108,8 @@ class ColumnCounts:
                     self.example = where
                 if not self.comma and "," in cell:
                     self.comma = where
+                if not self.point and "." in cell and not _EXPONENT.search(cell):
+                    self.point = where
             else:
                 self.dates += count * bool(_DATE.fullmatch(cell))
                 self.huge += count * is_huge(cell)
@@ -132,19 +137,21 @@ class ColumnCounts:
                 f"decimal=. (--decimal .) for {whole}, decimal=, (--decimal ,) for "
                 f"{part}."
             )
-        mark = self.decimal if self.comma else "."
+        is_open = self.comma or self.is_point_unclear
+        mark = (self.decimal if is_open else "") or "."
         return by_mark.get(mark) or next(iter(by_mark.values()))
 
     @property
     def reading(self) -> str:
         """A sentence on numbers that are not written plainly; else empty."""
         found = []
-        if self.example:
-            is_unclear = len(self.forms) > 1 and self.comma
-            cell, line = (self.comma if is_unclear else None) or self.example
+        unclear = self.point if self.is_point_unclear else self.comma
+        unclear = unclear if len(self.forms) > 1 else None
+        if example := unclear or self.example:
+            cell, line = example
             numbers = dict(readings(cell))
             found.append(f"{cell!r} in line {line} is {numbers.pop(self.form):.12g}")
-            for form, number in numbers.items() if is_unclear else ():
+            for form, number in numbers.items() if unclear else ():
                 mark = f"decimal={form.decimal} (--decimal {form.decimal})"
                 found[0] += f" (with {mark} it is {number:.12g})"
         if self.missing:
@@ -226,7 +233,8 @@ def survey(file: CsvFile, decimal: str | None) -> dict[str, ColumnCounts]:
     """Counts over all columns of a file.
 
     The mark before fractions is that of columns which leave no choice. Where commas
-    stand between cells, hardly anybody writes them before fractions.
+    stand between cells, hardly anybody writes them before fractions; where semicolons
+    do, points may stand between thousands if all have three digits behind them.
     """
     columns = {name: ColumnCounts(name, f"Column {name!r}") for name in file.columns}
     for name in file.unnamed:
@@ -248,4 +256,7 @@ def survey(file: CsvFile, decimal: str | None) -> dict[str, ColumnCounts]:
     mark = decimal or ("".join(shown) if len(shown) == 1 else "" if shown else usual)
     for column in numeric:
         column.decimal = mark
+        is_open = len(column.forms) > 1 and column.point and not column.comma
+        may_group = decimal == "," or (file.delimiter == ";" and mark != ".")
+        column.is_point_unclear = bool(is_open and may_group)
     return columns

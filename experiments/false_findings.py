@@ -144,7 +144,7 @@ def drawn(
 
     def constant(labels: Array) -> Array:
         known = labels_of(rng, target, 400, shares)
-        return np.tile(target.head.constant(known, outputs), (len(labels), 1))
+        return np.tile(target.head.constant(known, outputs, name), (len(labels), 1))
 
     none = {"params": 0, "trainable": 0, "flops": 0, "bytes": 0}
     validation, test = pairs(constant), pairs(constant)

@@ -185,7 +185,7 @@ def is_learned(report: Report) -> bool | None:
     the best of as many networks as were trained; the linear baseline was not chosen.
     None if not known.
     """
-    constant = _constant(report)
+    constant = report.constant
     if report.best is None:
         return None
     rows = _judged(report)
@@ -220,17 +220,13 @@ def _sure(number: int) -> float:
     return NormalDist().inv_cdf(1 - _LUCK / number)
 
 
-def _constant(report: Report) -> Row | None:
-    return next((row for row in report.rows if row.family == MAJORITY), None)
-
-
 def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
     """A sentence where nothing was learned, with its name."""
     if (best := report.best) is None or is_learned(report) is not False:
         return
     heads = {target.kind: target.head for target in report.targets}
     what = " and ".join(heads[kind].constant_words for kind in HEADS if kind in heads)
-    constant, texts, part, of, after = _constant(report), [], "test", "", ""
+    constant, texts, part, of, after = report.constant, [], "test", "", ""
     if constant is not None:
         found = contrast(report, best, constant)
         part = found.part

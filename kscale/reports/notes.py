@@ -215,7 +215,6 @@ def _budget(report: Report, best: Row) -> Iterator[Note]:
     if not report.budget.is_limited:
         return
     share = report.budget.share_of(used_by(best))
-    share = report.budget.share_of(used_by(best))
     tried = [
         (report.budget.share_of(used_by(row)), row.score)
         for row in report.rows

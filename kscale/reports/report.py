@@ -251,6 +251,11 @@ class Report(Asked):
         return tuple(sorted(found, key=lambda row: row.params))
 
     @property
+    def constant(self) -> Row | None:
+        """The row of the constant answer; None if not measured."""
+        return next((row for row in self.rows if row.family == MAJORITY), None)
+
+    @property
     def chance(self) -> float | None:
         """Score of the majority class or of the mean; None if not measured."""
-        return next((row.score for row in self.rows if row.family == MAJORITY), None)
+        return None if self.constant is None else self.constant.score

@@ -1,0 +1,264 @@
+"""How far from the best do searchers end, on tables of networks trained before?
+
+Command: `python experiments/replay.py TABLE... --searcher random --searcher halving
+--repeats 30 --fits 5 --fits 20 --fits 50` (`--json` for the figures alone, `--plot
+FILE.svg` for a picture). A searcher of the product is asked as in a search; what it
+proposes is looked up instead of trained. Costs are counted in epochs: a training to
+epoch e costs e, going on from there costs only the rest. A search may spend as much as
+5, 10, 20 or 50 trainings of full length take, and ends with the highest score that it
+saw of a training of full length. The regret is what the best network inside the limit
+is truly worth, less what the pick is truly worth: in points of accuracy, or in log10 of
+the squared error. The limit is the size under which so many per cent of the networks
+fit. Figures are means over the tasks of a table and the repeats, all searchers with the
+same seeds, 10^6 apart. `--smoke`: two repeats at one limit, of the tables in
+`../shared/tables` that are there (10 s).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tables.reading import TableTask, read_table
+
+from kscale.runs.records import Training
+from kscale.search import SEARCHERS
+from kscale.search.contract import Allowance, Job
+from kscale.search.draws import Draw, Settings
+from kscale.task.heads.base import Objective
+
+SHARED = Path(__file__).parents[2] / "shared" / "tables"
+TABLES = (
+    "nas-bench-macro_cifar10.json.gz",
+    "lcbench_given.npz",
+    "hpobench_mlp_given.npz",
+    "fcnet_given.npz",
+)
+BUDGETS = (5, 10, 20, 50)
+_SEED_DISTANCE = 10**6
+
+
+@dataclass(frozen=True, eq=False)
+class TableDraws:
+    """The networks of a task inside a limit, in an order that a seed decides."""
+
+    task: TableTask
+    order: tuple[int, ...]
+    most_refused = None
+
+    def some(self, first: int, number: int) -> Sequence[Draw]:
+        """As `kscale.search.draws.Draws`."""
+        task = self.task
+        return [
+            Draw(task.specs[i], float(task.learning_rates[i]), int(task.work[i]))
+            for i in self.order[first : first + number]
+        ]
+
+
+class Replay:
+    """One search on a task within a limit.
+
+    Args:
+        task: Where results are looked up.
+        limit: Most parameters.
+        repeat: Decides the seed, and which of the table's seeds is seen.
+    """
+
+    def __init__(self, task: TableTask, limit: int, repeat: int) -> None:
+        self.task = task
+        self.seed = 1 + repeat * _SEED_DISTANCE
+        self.seen = task.curves[repeat % len(task.curves)]
+        self.fitting = np.flatnonzero(task.params <= limit)
+        self.places = {
+            (task.specs[i], float(task.learning_rates[i])): int(i) for i in self.fitting
+        }
+
+    def regret(self, name: str, fits: int) -> float:
+        """What a searcher misses at the cost of so many trainings of full length."""
+        task = self.task
+        left = float(fits * task.epochs)
+        searcher = SEARCHERS[name](self._settings())
+        history: list[Training] = []
+        while left > 0:
+            allowance = Allowance(left, _cost)
+            job = searcher.propose(tuple(history), (), allowance)
+            if not isinstance(job, Job) or _cost(job) > left:
+                break
+            left -= _cost(job)
+            history += self._trained(job)
+        sign = 1 if task.higher_is_better else -1
+        whole = [t for t in history if t.epochs == task.epochs] or history
+        pick = max(whole, key=lambda training: sign * (training.score or 0.0))
+        chosen = self.places[pick.spec, float(pick.learning_rate or 0.0)]
+        best = (sign * task.truth[self.fitting]).max()
+        return float(best - sign * task.truth[chosen])
+
+    def _settings(self) -> Settings:
+        order = np.random.default_rng(self.seed).permutation(self.fitting)
+        objective = Objective("score", self.task.higher_is_better)
+        draws = TableDraws(self.task, tuple(map(int, order)))
+        return Settings(draws, len(order), self.task.epochs, objective, self.seed)
+
+    def _trained(self, job: Job) -> Iterator[Training]:
+        for member, seed in enumerate(job.seeds):
+            rate = float(job.learning_rates[member] or 0.0)
+            place = self.places[job.spec, rate]
+            curve = self.seen[place, : job.epochs_to]
+            params = int(self.task.params[place])
+            yield Training(
+                key=job.key(member),
+                stage=job.stage,
+                job=job.index,
+                member=member,
+                spec=job.spec,
+                params=params,
+                trainable=params,
+                flops=int(self.task.work[place]),
+                bytes=4 * params,
+                seed=seed,
+                learning_rate=rate,
+                epochs_from=job.epochs_from,
+                epochs=job.epochs_to,
+                full_epochs=self.task.epochs,
+                parent=job.parent,
+                score=float(curve[-1]),
+                stderr=0.0,
+                examples=1,
+                curve={"score": curve.tolist()},
+            )
+
+
+def _cost(job: Job) -> float:
+    """Epochs of a job."""
+    return float((job.epochs_to - job.epochs_from) * len(job.seeds))
+
+
+def replayed(
+    tasks: Sequence[TableTask],
+    searchers: Sequence[str],
+    shares: Sequence[int],
+    repeats: int,
+    budgets: Sequence[int] = BUDGETS,
+) -> Iterator[dict[str, Any]]:
+    """Regrets of all repeats: a row for each searcher, share and budget."""
+    for share in shares:
+        limits = [task.limit(share / 100) for task in tasks]
+        for name in searchers:
+            for fits in budgets:
+                found = [
+                    [Replay(task, limit, r).regret(name, fits) for r in range(repeats)]
+                    for task, limit in zip(tasks, limits, strict=True)
+                ]
+                of_tasks = np.mean(found, axis=1)
+                of_repeats = np.mean(found, axis=0)
+                yield {
+                    "searcher": name,
+                    "fits": share,
+                    "trainings": fits,
+                    "regret": float(of_tasks.mean()),
+                    "stderr": float(of_repeats.std() / np.sqrt(repeats)),
+                }
+
+
+def main() -> None:
+    """Replay, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", nargs="*", type=Path, help="file of a table")
+    parser.add_argument("--smoke", action="store_true", help="a few repeats")
+    known = sorted(SEARCHERS)
+    parser.add_argument("--searcher", action="append", choices=known)
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--fits", action="append", type=int, help="per cent that fit")
+    parser.add_argument("--json", action="store_true", help="the figures alone")
+    parser.add_argument("--plot", type=Path, help="file of a picture")
+    given = parser.parse_args()
+    shares = given.fits or ([20] if given.smoke else [5, 20, 50])
+    if given.smoke:
+        given.repeats = 2
+    tables = given.table or [SHARED / name for name in TABLES]
+    if given.repeats < 1 or not all(0 < share <= 100 for share in shares):
+        parser.error("--repeats must be above 0, --fits above 0 and at most 100")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in tables:
+        try:
+            tasks = read_table(path)
+        except FileNotFoundError:
+            print(f"{path} is not there: skipped.", file=sys.stderr)
+            continue
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        rows = replayed(tasks, given.searcher or known, shares, given.repeats)
+        found[path.name] = list(rows)
+    if given.json:
+        print(json.dumps(as_json(found)))
+        return
+    for name, rows in found.items():
+        print_table(name, rows)
+    if given.plot:
+        plot(found, given.plot)
+
+
+def as_json(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Regrets by searcher, share and budget; of several tables by table first."""
+    tables: dict[str, Any] = {}
+    for name, rows in found.items():
+        regrets: dict[str, dict[str, dict[str, float]]] = {}
+        for row in rows:
+            shares = regrets.setdefault(row["searcher"], {})
+            shares.setdefault(str(row["fits"]), {})[str(row["trainings"])] = row[
+                "regret"
+            ]
+        tables[name] = {"regret": regrets}
+    return next(iter(tables.values())) if len(tables) == 1 else tables
+
+
+def print_table(name: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Regrets and their standard errors."""
+    print(f"\n{name}: mean regret (standard error over the repeats)")
+    print(f"{'searcher':<12}{'fits':>6}" + "".join(f"{n:>18}" for n in BUDGETS))
+    lines = dict.fromkeys((row["searcher"], row["fits"]) for row in rows)
+    for searcher, share in lines:
+        cells = [
+            f"{row['regret']:.3f} ({row['stderr']:.3f})"
+            for row in rows
+            if (row["searcher"], row["fits"]) == (searcher, share)
+        ]
+        print(f"{searcher:<12}{share:>4} %" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    """A panel for each table and share: regret against the budget."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    panels = dict.fromkeys(
+        (n, row["fits"]) for n, rows in found.items() for row in rows
+    )
+    figure, axes = pyplot.subplots(
+        1, len(panels), figsize=(4 * len(panels), 3.2), squeeze=False
+    )
+    for axis, (name, share) in zip(axes[0], panels, strict=True):
+        rows = [row for row in found[name] if row["fits"] == share]
+        for searcher in dict.fromkeys(row["searcher"] for row in rows):
+            line = [row for row in rows if row["searcher"] == searcher]
+            axis.errorbar(
+                [row["trainings"] for row in line],
+                [row["regret"] for row in line],
+                [row["stderr"] for row in line],
+                label=searcher,
+            )
+        axis.set(xscale="log", title=f"{name}\n{share} % fit", xlabel="trainings")
+    axes[0][0].set_ylabel("regret")
+    axes[0][0].legend()
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,11 @@ def read_table(path: Path) -> list[TableTask]:
     """
     if ".json" in path.suffixes:
         return list(_macro(path))
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, AttributeError, BadZipFile, EOFError) as error:
+        raise ValueError(f"{path.name} is no file of NumPy arrays.") from error
     for name, read in _KINDS.items():
         if name in arrays:
             return list(read(arrays))

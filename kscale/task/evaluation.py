@@ -1,7 +1,7 @@
 """Evaluation: score, further metrics and confusions of a network on a part."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,9 @@ Pairs = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By target name, what was wanted and what was given: `labels` and `given` of
 `kscale.task.heads.base`."""
 
+Gathered = Mapping[str, Any]
+"""By target name, what a metric follows from: `Objective.gathered`."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -34,12 +37,39 @@ class Scores:
     left_out: list[float] = field(default_factory=list)
 
 
+def gathered(objective: Objective, task: Task, pairs: Any, arrays: Any) -> Gathered:
+    """What the objective follows from; see `kscale.task.heads.base.Figures`."""
+    return {
+        target.name: part.gathered(arrays, *pairs[target.name])
+        for target, part in _parts(objective, task)
+    }
+
+
+def score_of(
+    objective: Objective,
+    task: Task,
+    labels: Mapping[str, NDArray[Any]],
+    pieces: Sequence[Gathered],
+) -> float:
+    """The objective, from what was gathered of some examples at a time.
+
+    Args:
+        objective: The objective.
+        task: The task.
+        labels: Of all examples, by target name.
+        pieces: What was gathered, in the order of the examples.
+    """
+    scores = []
+    for target, part in _parts(objective, task):
+        joined = part.joined([piece[target.name] for piece in pieces])
+        scores.append(part.of(labels[target.name], joined))
+    return math.fsum(scores) / len(scores)
+
+
 def mean_score(objective: Objective, task: Task, pairs: Pairs) -> float:
     """The objective: of the target, or the mean over several."""
-    scores = [
-        part.compute(*pairs[target.name]) for target, part in _parts(objective, task)
-    ]
-    return math.fsum(scores) / len(scores)
+    labels = {name: wanted for name, (wanted, _) in pairs.items()}
+    return score_of(objective, task, labels, [gathered(objective, task, pairs, np)])
 
 
 def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
@@ -50,7 +80,9 @@ def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
     count an example with all its targets.
     """
     parts = _parts(objective, task)
-    shares = [part.shares(*pairs[target.name]) for target, part in parts if part.shares]
+    shares = [
+        part.shares(np, *pairs[target.name]) for target, part in parts if part.shares
+    ]
     error = share_error(np.mean(shares, axis=0)) if shares else 0.0
     if len(shares) == len(parts):
         return error
@@ -76,7 +108,7 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     shown = shown_metrics(task, objective).items()
     jackknifed = _jackknife(_without(_metrics, objective, task, pairs)).tolist()
     for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
-        shares = metric.shares and metric.shares(*pairs[target.name])
+        shares = metric.shares and metric.shares(np, *pairs[target.name])
         errors[name] = error if shares is None else share_error(shares)
     numbers = sum(given.size for _, given in pairs.values())
     most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5

@@ -1,7 +1,7 @@
 """Evaluation: score, further metrics and confusions of a network on a part."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,9 +20,6 @@ Pairs = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
 """By target name, what was wanted and what was given: `labels` and `given` of
 `kscale.task.heads.base`."""
 
-Gathered = Mapping[str, Any]
-"""By target name, what a metric follows from: `Objective.gathered`."""
-
 
 @dataclass(frozen=True)
 class Scores:
@@ -37,39 +34,20 @@ class Scores:
     left_out: list[float] = field(default_factory=list)
 
 
-def gathered(objective: Objective, task: Task, pairs: Any, arrays: Any) -> Gathered:
-    """What the objective follows from; see `kscale.task.heads.base.Figures`."""
-    return {
-        target.name: part.gathered(arrays, *pairs[target.name])
-        for target, part in _parts(objective, task)
-    }
-
-
-def score_of(
+def mean_score(
     objective: Objective,
     task: Task,
-    labels: Mapping[str, NDArray[Any]],
-    pieces: Sequence[Gathered],
+    pairs: Mapping[str, tuple[NDArray[Any], Any]],
+    score: Callable[[Objective, NDArray[Any], Any], float] = Objective.compute,
 ) -> float:
-    """The objective, from what was gathered of some examples at a time.
+    """The objective: of the target, or the mean over several.
 
-    Args:
-        objective: The objective.
-        task: The task.
-        labels: Of all examples, by target name.
-        pieces: What was gathered, in the order of the examples.
+    With `Objective.of` as the score, what was gathered stands in the place of `given`.
     """
-    scores = []
-    for target, part in _parts(objective, task):
-        joined = part.joined([piece[target.name] for piece in pieces])
-        scores.append(part.of(labels[target.name], joined))
+    scores = [
+        score(part, *pairs[target.name]) for target, part in parts_of(objective, task)
+    ]
     return math.fsum(scores) / len(scores)
-
-
-def mean_score(objective: Objective, task: Task, pairs: Pairs) -> float:
-    """The objective: of the target, or the mean over several."""
-    labels = {name: wanted for name, (wanted, _) in pairs.items()}
-    return score_of(objective, task, labels, [gathered(objective, task, pairs, np)])
 
 
 def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
@@ -79,7 +57,7 @@ def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
     (`share_error` where all scores are means of shares, else a jackknife) leave out or
     count an example with all its targets.
     """
-    parts = _parts(objective, task)
+    parts = parts_of(objective, task)
     shares = [
         part.shares(np, *pairs[target.name]) for target, part in parts if part.shares
     ]
@@ -125,7 +103,7 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     )
 
 
-def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
+def parts_of(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     """Each target with its metric."""
     if not objective.parts:
         return [(task.targets[0], objective)]

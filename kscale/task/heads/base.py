@@ -69,7 +69,7 @@ class Objective:
 
     @property
     def shares(self) -> Figures | None:
-        """Of each example a share, where their mean is the metric."""
+        """Of each example a share, where the metric is their mean."""
         return self.values if self.is_share else None
 
     def gathered(self, arrays: Any, labels: Any, given: Any) -> Any:
@@ -79,22 +79,16 @@ class Objective:
             return arrays.sum(arrays.array(values, "float64"))
         return given if self.sums is None else self.sums(arrays, labels, given)
 
-    def joined(self, pieces: Sequence[Array]) -> Array:
-        """What was gathered of all examples, from that of some at a time."""
-        if self.values is None and self.sums is None:
-            return np.concatenate(pieces)
-        return np.asarray(np.sum(pieces, axis=0))
-
-    def of(self, labels: Array, gathered: Array) -> float:
-        """The metric of one target, from what was gathered of all examples."""
-        if self.figure is not None:
-            return self.figure(labels, gathered)
-        assert self.values is not None, f"{self.name} is no metric of one target"
-        return float(gathered) / len(labels)
+    def of(self, labels: Array, pieces: Sequence[Array]) -> float:
+        """The metric of one target, from what was gathered of some examples each."""
+        join = np.sum if self.values or self.sums else np.concatenate
+        whole = join(pieces, axis=0)
+        return self.figure(labels, whole) if self.figure else float(whole / len(labels))
 
     def compute(self, labels: Array, given: Array) -> float:
         """The metric of one target."""
-        return self.of(labels, self.gathered(np, labels, given))
+        assert self.values or self.figure, f"{self.name} is no metric of one target"
+        return self.of(labels, [self.gathered(np, labels, given)])
 
 
 share_metric = partial(Objective, higher_is_better=True, is_share=True)
@@ -102,17 +96,14 @@ error_metric = partial(Objective, higher_is_better=False)
 
 
 def rate_metrics(
-    counts: Figures, counted: Callable[[Array], Array], *f1_aliases: str
+    counts: Figures, counted: Callable[[Array, int], Array], *f1_aliases: str
 ) -> Iterator[Objective]:
     """Recall, precision and F1 score: the means over some outputs (macro).
 
-    A share of nothing is 0, as in Keras; without outputs there is no mean, but NaN.
-
-    Args:
-        counts: Of each output, how often it is rightly given, how often there, and how
-            often given: `(3, outputs)`.
-        counted: Those of the outputs that the means are over.
-        f1_aliases: Further names of the F1 score.
+    `counts` are of each output, how often it is rightly given, how often there, and how
+    often given: `(3, outputs)`; `counted` are the places of those outputs, of `labels`
+    and the number of outputs. A share of nothing is 0, as in Keras; without outputs
+    there is no mean, but NaN.
     """
     metric, rate = partial(share_metric, sums=counts), partial(_rate, counted)
     yield metric("recall", figure=partial(rate, 1, 0))
@@ -121,13 +112,13 @@ def rate_metrics(
 
 
 def _rate(
-    counted: Callable[[Array], Array],
+    counted: Callable[[Array, int], Array],
     of_support: int,
     of_answers: int,
     labels: Array,
     sums: Array,
 ) -> float:
-    right, support, answers = counted(sums)
+    right, support, answers = sums[:, counted(labels, sums.shape[1])]
     whole = of_support * support + of_answers * answers
     rates = (of_support + of_answers) * right / np.maximum(whole, 1)
     return float(rates.mean()) if len(rates) else float("nan")

@@ -45,10 +45,10 @@ def _ranked(given: Array, most: int | None) -> list[int]:
     return order
 
 
-def _counted(sums: Array) -> Array:
-    """Sums of the classes that a metric is the mean over: the second of two, of more
-    those that occur (macro)."""
-    return sums[:, 1:] if sums.shape[1] == 2 else sums[:, sums[1] > 0]
+def _counted(labels: Array, outputs: int) -> NDArray[np.int64]:
+    """The classes that a metric is the mean over: the second of two, of more those that
+    occur (macro)."""
+    return np.array([1]) if outputs == 2 else np.unique(labels)
 
 
 def _sums(arrays: Any, labels: Any, given: Any) -> Any:
@@ -72,7 +72,7 @@ def area_under_curve(labels: Array, given: Array) -> float:
     >>> area_under_curve(labels, np.stack([1 - chances, chances], axis=1))
     0.75
     """
-    counted = np.array([1]) if given.shape[1] == 2 else np.unique(labels)
+    counted = _counted(labels, given.shape[1])
     return mean_area(labels[:, None] == counted, given[:, counted])
 
 

@@ -76,11 +76,11 @@ def _sums(arrays: Any, labels: Any, given: Any) -> Any:
     return arrays.stack([arrays.sum(each, axis=0) for each in counted])
 
 
-def _occurring(sums: Array) -> Array:
-    return sums[:, sums[1] > 0]
+def _occurring(labels: Array, outputs: int) -> Array:
+    return np.flatnonzero(labels.any(axis=0))
 
 
-def _micro_f1_score(labels: Array, sums: Array) -> float:
+def _micro_f1(labels: Array, sums: Array) -> float:
     right, support, answers = sums.sum(axis=1)
     return float(2 * right / max(support + answers, 1))
 
@@ -162,20 +162,13 @@ LABELS = Head(
     objectives=table_of(
         *rate_metrics(_sums, _occurring, "f1", "macro_f1"),
         share_metric(
-            "micro_f1_score",
-            sums=_sums,
-            figure=_micro_f1_score,
-            aliases=("micro_f1",),
+            "micro_f1_score", sums=_sums, figure=_micro_f1, aliases=("micro_f1",)
         ),
         share_metric(
-            "subset_accuracy",
-            values=_all_right,
-            aliases=("accuracy", "exact_match"),
+            "subset_accuracy", values=_all_right, aliases=("accuracy", "exact_match")
         ),
         share_metric(
-            "label_accuracy",
-            values=_share_right,
-            aliases=("binary_accuracy",),
+            "label_accuracy", values=_share_right, aliases=("binary_accuracy",)
         ),
         share_metric("auc", figure=_area, aliases=("roc_auc",)),
         error_metric(

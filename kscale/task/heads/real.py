@@ -1,7 +1,6 @@
 """Real values: numbers, in the unit of the data."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,18 +36,27 @@ def _r2_score(labels: Array, squares: Array) -> float:
     return float(np.where(spread > 0, 1 - left, 0.0).mean())
 
 
-def _sums(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
-    """Of each output, the sum of what `error` gives for labels and answers."""
+def _mean_error(name: str, error: Figures, *aliases: str, **options: Any) -> Objective:
+    """The mean of what `error` gives for labels and answers, as float64."""
+    values = partial(_values, error)
+    return error_metric(name, values=values, aliases=aliases, **options)
+
+
+def _values(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.mean(_errors(error, arrays, labels, given), axis=1)
+
+
+def _errors(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
     wanted, found = (arrays.array(each, "float64") for each in (labels, given))
-    return arrays.sum(error(arrays, wanted, found), axis=0)
+    return error(arrays, wanted, found)
 
 
-def _mean(labels: Array, sums: Array) -> float:
-    return float(sums.mean()) / len(labels)
+def _squares(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.sum(_errors(_squared, arrays, labels, given), axis=0)
 
 
-def _root(labels: Array, sums: Array) -> float:
-    return math.sqrt(_mean(labels, sums))
+def _root(labels: Array, squares: Array) -> float:
+    return math.sqrt(squares / len(labels))
 
 
 def _squared(arrays: Any, labels: Any, given: Any) -> Any:
@@ -65,26 +73,13 @@ def _percentage(arrays: Any, labels: Any, given: Any) -> Any:
 
 
 def _squared_logarithmic(arrays: Any, labels: Any, given: Any) -> Any:
-    wanted, found = (
-        arrays.log1p(arrays.maximum(each, _LEAST)) for each in (labels, given)
-    )
-    return _squared(arrays, wanted, found)
+    found = (arrays.log1p(arrays.maximum(each, _LEAST)) for each in (labels, given))
+    return _squared(arrays, *found)
 
 
 def _log_cosh(arrays: Any, labels: Any, given: Any) -> Any:
     errors = _absolute(arrays, labels, given)
     return errors + arrays.log1p(arrays.exp(-2 * errors)) - math.log(2)
-
-
-def _mean_error(
-    name: str,
-    error: Figures,
-    *aliases: str,
-    figure: Callable[[Array, Array], float] = _mean,
-) -> Objective:
-    """What follows from the mean of an error of labels and answers."""
-    sums = partial(_sums, error)
-    return error_metric(name, sums=sums, figure=figure, aliases=aliases)
 
 
 REAL = Head(
@@ -116,13 +111,7 @@ REAL = Head(
         _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
         _mean_error("log_cosh_error", _log_cosh),
         _mean_error("loss", _squared),
-        Objective(
-            "r2_score",
-            higher_is_better=True,
-            sums=partial(_sums, _squared),
-            figure=_r2_score,
-            aliases=("r2",),
-        ),
+        Objective("r2_score", True, sums=_squares, figure=_r2_score, aliases=("r2",)),
     ),
     confusion=None,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.starting import settled, uncollected
 from kscale.errors import BudgetError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.run import Run
@@ -153,11 +154,13 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
     policy = TimePolicy(plan.request.time_limit, plan.seconds)
-    from kscale.engine.engines import make_engine
-    from kscale.tuning.driver import Driver
+    with uncollected():
+        from kscale.engine.engines import make_engine
+        from kscale.tuning.driver import Driver
 
+        devices = make_engine(plan.request.strategy).devices()
     listener = listener or Listener()
-    plan = _suited(plan, make_engine(plan.request.strategy).devices().replicas)
+    plan = _suited(plan, devices.replicas)
     plan = _with_present(plan)
     plan = _shortened(plan, listener)
     request = plan.request
@@ -179,7 +182,8 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         about = (plan, folder, writer, listener, policy)
         driver = Driver(*about, gate=gate, write_page=_write_page)
         try:
-            driver.run()
+            with settled():
+                driver.run()
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
     return Run(folder, driver.recorded)

@@ -28,7 +28,7 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
-from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
+from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
@@ -229,7 +229,7 @@ class EpochProgram:
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
         parts = [
-            self._predict({n: tf.constant(a[i : i + step]) for n, a in rows.items()})
+            self._predict(placed(rows, slice(i, i + step)))
             for i in range(0, count, step)
         ]
         names = [target.name for target in self.data.task.targets]
@@ -259,7 +259,8 @@ class EpochProgram:
         batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
         wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
         with tf.GradientTape() as tape:
-            outputs = named_outputs(self.model, self.data.task, batch, training=True)
+            read = self.data.read(batch)
+            outputs = named_outputs(self.model, self.data.task, read, training=True)
             loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -278,4 +279,5 @@ class EpochProgram:
         return tf.add_n(means) / (len(means) * self._replicas)
 
     def _trace_predict(self, inputs: Any) -> Any:
-        return named_outputs(self.model, self.data.task, inputs, training=False)
+        read = self.data.read(inputs)
+        return named_outputs(self.model, self.data.task, read, training=False)

@@ -75,7 +75,7 @@ def start() -> None:
     except Exception as error:  # whatever a broken installation raises
         reason = sentence_of(error.__context__ or error)
         raise MissingPackageError(
-            f"TensorFlow does not load here: {reason}; pip install . in kscale's source "
-            "folder installs what it needs."
+            f"TensorFlow does not load here: {reason}; pip install . in kscale's "
+            "source folder installs what it needs."
         ) from error
     atexit.register(gc.freeze)

@@ -109,10 +109,17 @@ _AROUND = (
     "Arguments received by",
     "Graph execution error",
     "Detected at node",
+    "Hint: If you want to see a list of allocated tensors",
     "in user code:",
     'File "',
 )
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
+_MEMORY_MARK = "RESOURCE_EXHAUSTED"  # of XLA, in errors of other kinds
+# What was too large, without allocators, hints and lists of buffers around it.
+_TOO_LARGE = re.compile(
+    r"OOM when allocating tensor with shape\[[\d,]*\]|"
+    r"Out of memory while trying to allocate [\d.]+ ?\w+"
+)
 _LONGEST = 300
 
 
@@ -129,7 +136,10 @@ def reason_of(error: Exception) -> str:
     text, kind = sentence_of(error), type(error).__name__
     if isinstance(error, TrialError):
         return text
-    kind = "memory ran out" if kind in _OUT_OF_MEMORY else kind
+    if kind in _OUT_OF_MEMORY or _MEMORY_MARK in str(error):
+        kind = "memory ran out"
+        too_large = _TOO_LARGE.search(str(error))
+        text = too_large.group() if too_large else text
     return f"{kind}: {text}" if text else kind
 
 

@@ -106,6 +106,12 @@ class Program(Protocol):
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         """Outputs for examples given by input name; nothing is trained."""
 
+    def close(self) -> None:
+        """Give the program back, to be started again for the same network.
+
+        A program that failed is left alone instead.
+        """
+
 
 class Engine(Protocol):
     """Places data, makes programs, measures."""
@@ -121,7 +127,10 @@ class Engine(Protocol):
     def program(
         self, network: Network, placed: Any, recipe: Recipe, members: int = 1
     ) -> Program:
-        """A program that must be started.
+        """A program that must be started, new or one that was closed.
+
+        What is traced and compiled is kept: the next training of a network, with
+        another seed, learning rate or length, costs little beside its epochs.
 
         Args:
             network: What is trained.

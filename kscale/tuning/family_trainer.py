@@ -80,7 +80,9 @@ class FamilyTrainer:
                 training.keep(program.save)
         if not outputs:
             (outputs,) = program.predict(setup.dataset.validation.inputs)
-        return training.finished(program.save, outputs)
+        done = training.finished(program.save, outputs)
+        program.close()
+        return done
 
     def _started(self, network: Network, training: Training) -> Program:
         setup = self.setup
@@ -96,6 +98,7 @@ class FamilyTrainer:
         if program.load(weights) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
         (outputs,) = program.predict(data.parts[part].inputs)
+        program.close()
         return self.setup.test_score(part, outputs)
 
     def ship(self, training: Training, weights: Path, path: Path) -> str:

@@ -62,3 +62,9 @@ def check_engine(
     for name in ("damaged.npz", "none.npz"):
         assert other.load(folder / name) is None
     np.testing.assert_array_equal(outputs(other), before)
+
+    # A program that was closed trains as a new one does, whatever it trained before.
+    other.close()
+    again = started()
+    np.testing.assert_array_equal(outputs(again), outputs(started()))
+    assert epoch(again, 0) == pytest.approx(losses[0], rel=1e-5)

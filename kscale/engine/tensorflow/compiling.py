@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kscale.building.models import Schedule
 from kscale.engine.recipe import Recipe
@@ -42,20 +43,56 @@ def loss_for_fit(target: Target, smoothing: float) -> Any:
     return smoothed
 
 
+class FusedAdamW(keras.optimizers.AdamW):
+    """AdamW whose step is a single operation of TensorFlow for each weight.
+
+    The numbers are those of Keras, and so is the order of the optimizer's variables.
+    Keras makes the step of some 20 operations, each of which is traced, scheduled and
+    passes over the weights (`experiments/training_speed.py`).
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(self.beta_1, step),
+            beta2_power=tf.pow(self.beta_2, step),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.convert_to_tensor(gradient),
+        )
+
+
 def make_optimizer(
-    recipe: Recipe, examples: int | None, learning_rate: float, weight_decay: float
+    recipe: Recipe,
+    examples: int | None,
+    learning_rate: Any,
+    weight_decay: float,
+    kind: type[keras.Optimizer] = keras.optimizers.AdamW,
 ) -> keras.Optimizer:
     """AdamW; biases, norms and embeddings do not decay.
 
     The learning rate follows the recipe's schedule for a number of training examples,
     and stays where none is given.
+
+    Args:
+        recipe: Steps and schedule.
+        examples: Training examples.
+        learning_rate: A number, or a variable that holds one.
+        weight_decay: Share of a weight that a step takes away.
+        kind: Class of the optimizer.
     """
     rate: Any = learning_rate
     if examples is not None:
         steps = max(1, recipe.steps_per_epoch(examples)) * recipe.epochs
         make: Any = Schedule  # has no types, as the code of a network prints it
         rate = make(steps, learning_rate, recipe.warmup, recipe.cooldown)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    optimizer: Any = kind(rate, weight_decay=weight_decay)
     optimizer.exclude_from_weight_decay(
         var_names=["bias", "gamma", "beta", "embeddings"]
     )

@@ -1,6 +1,7 @@
 """The engine of TensorFlow: each program trains one network."""
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from kscale.engine.base import Devices, Latency, Network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.engine.tensorflow.kept import KeptPrograms
 from kscale.engine.tensorflow.placing import PlacedData
 from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
 from kscale.naming import single_or_named
@@ -27,6 +29,7 @@ class TensorFlowEngine:
     def __init__(self, strategy: str = "auto") -> None:
         self.strategy = make_strategy(strategy)
         self._programs = 0
+        self._kept = KeptPrograms()
 
     def place(self, dataset: Dataset, class_weights: str = "none") -> PlacedData:
         return PlacedData(dataset, class_weights)
@@ -36,9 +39,15 @@ class TensorFlowEngine:
     ) -> EpochProgram:
         """As `Engine.program`; one member is all that is possible."""
         assert members == 1, members
+        key, size = (network, recipe, id(placed)), network.size
+        kept: EpochProgram | None = self._kept.take(key)
+        if kept is not None:
+            return kept
+        self._kept.make_room(size.training_bytes(recipe.batch_size))
         self._programs += 1
-        free_networks(self._programs, network.size.params)
-        return EpochProgram(network, placed, recipe, self.strategy)
+        free_networks(self._programs, size.params)
+        close = partial(self._kept.keep, key, weight_bytes=size.training_bytes(0))
+        return EpochProgram(network, placed, recipe, self.strategy, on_close=close)
 
     def devices(self) -> Devices:
         names = tuple(device.name for device in tf.config.list_logical_devices())

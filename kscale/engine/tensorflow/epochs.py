@@ -1,12 +1,15 @@
 """Training one network: a whole epoch is one TensorFlow graph, on one device or many.
 
 `fit` leaves the graph after every few steps; on small networks that costs more than the
-training (measured by `experiments/epoch_loop.py`). Here the examples lie on the device,
-the host sends the order of an epoch and gets the mean loss back. Data that is larger
-than memory comes in chunks of many steps; the graph takes each chunk for an epoch.
+training (measured by `experiments/training_speed.py`). Here the examples lie on the
+device, the host sends the order of an epoch and gets the mean loss back. Data that is
+larger than memory comes in chunks of many steps; the graph takes each chunk for an
+epoch.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,18 @@ from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
-from kscale.engine.tensorflow.compiling import example_losses, make_optimizer
+from kscale.engine.tensorflow.compiling import (
+    FusedAdamW,
+    example_losses,
+    make_optimizer,
+)
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
 from kscale.engine.tensorflow.tracing import forgotten_gradients
+from kscale.errors import reason_of
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
+
+_LOGGER = logging.getLogger(__name__)
 
 _PREDICT_BATCH = 512
 _PREDICT_BYTES = 2**30
@@ -36,22 +46,48 @@ _DENSE_RECORDS = (
     bp.Flatten,
     bp.LayerNorm,
 )
-_LEAST_UPDATES = 3e8
+_CACHED_WEIGHTS = 5e5
 
 
 def is_worth_compiling(
-    blueprint: Blueprint, params: int, steps: int, strategy: tf.distribute.Strategy
+    blueprint: Blueprint,
+    params: int,
+    tensors: int,
+    steps: int,
+    strategy: tf.distribute.Strategy,
 ) -> bool:
-    """Whether XLA saves more than it costs, on one CPU.
+    """Whether XLA saves more than it costs, in one training.
 
-    XLA fuses the optimizer's passes over the weights: an epoch of a dense network takes
-    half the time. Compiling takes 0.4 s more, which some 3e8 updates of a weight repay
-    (`experiments/epoch_loop.py`). Convolutions in a loop are far slower with XLA.
+    On a GPU an epoch takes a tenth of the time and less, whatever the layers (seen on
+    an H100). On a CPU a step of a dense network is shorter by some 0.02 ms for each
+    weight tensor, and by 2 ns for each weight that is in no cache; compiling takes
+    0.3 s, and 15 ms a tensor (`experiments/training_speed.py`). Convolutions in a loop
+    are far slower with XLA there.
     """
-    on_one = strategy.num_replicas_in_sync == 1
-    on_cpu = not tf.config.list_physical_devices("GPU")
+    if strategy.num_replicas_in_sync > 1:
+        return False
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    saved = steps * (2e-5 * tensors + 2e-9 * max(0.0, params - _CACHED_WEIGHTS))
     dense = all(isinstance(layer, _DENSE_RECORDS) for layer in flat_layers(blueprint))
-    return on_one and on_cpu and dense and params * steps >= _LEAST_UPDATES
+    return dense and saved > 0.3 + 0.015 * tensors
+
+
+_XLA_ERRORS = (
+    tf.errors.InternalError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.UnimplementedError,
+)
+"""What is raised for a graph that XLA cannot compile, before anything is computed."""
+
+
+@cache
+def _warn_of_xla(reason: str) -> None:
+    """Say once that XLA has failed."""
+    _LOGGER.warning(
+        "XLA cannot compile a network, which is trained without: %s", reason
+    )
 
 
 class EpochProgram:
@@ -68,12 +104,15 @@ class EpochProgram:
         recipe: Recipe,
         strategy: tf.distribute.Strategy,
         compiled: bool | None = None,
+        on_close: Callable[["EpochProgram"], None] = lambda program: None,
     ) -> None:
         self.network = network
         self.data = data
         self.recipe = recipe
         self.strategy = strategy
+        self.model: Any = None
         self._compiled = compiled
+        self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
         # Or as many examples as hold a gibibyte of activations.
         most = _PREDICT_BYTES // max(1, network.size.activation_bytes)
@@ -83,27 +122,49 @@ class EpochProgram:
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
         (seed,), (rate,) = seeds, rates
+        if isinstance(self.network.layers, Blueprint) and self.model is not None:
+            fresh = build_model(self.network.layers, seed).variables
+            for variable, value in zip(self.model.variables, fresh, strict=True):
+                variable.assign(value)
+            for variable in self.optimizer.variables:
+                variable.assign(tf.zeros_like(variable))
+        else:
+            self._build(seed)
+        self._rate.assign(rate)
+        steps = self.recipe.steps_per_epoch(self.data.examples)
+        self.optimizer.iterations.assign(epochs * steps)
+
+    def _build(self, seed: int) -> None:
+        """Make the model, its optimizer and what is traced of them."""
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
-        steps = recipe.steps_per_epoch(examples)
-        compiled = self._compiled
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
                 self.model = build_model(layers, seed, synchronized=self._replicas > 1)
-                if compiled is None:
-                    params, whole = self.network.size.params, recipe.epochs * steps
-                    compiled = is_worth_compiling(layers, params, whole, self.strategy)
+                if self._compiled is None:
+                    self._compiled = is_worth_compiling(
+                        layers,
+                        self.network.size.params,
+                        len(self.model.trainable_variables),
+                        recipe.epochs * recipe.steps_per_epoch(examples),
+                        self.strategy,
+                    )
             else:
                 self.model = layers(seed)
+            self._rate = tf.Variable(0.0, trainable=False)
             decay = self.network.weight_decay
-            self.optimizer = make_optimizer(recipe, examples, rate, decay)
+            self.optimizer = make_optimizer(
+                recipe, examples, self._rate, decay, FusedAdamW
+            )
             self.optimizer.build(self.model.trainable_variables)
-        if epochs:
-            self.optimizer.iterations.assign(epochs * steps)
-        self._epoch = tf.function(self._trace_epoch, jit_compile=compiled or None)
+        # The layers of kscale need no AutoGraph, which takes as long as the tracing.
+        self._function = partial(
+            tf.function, autograph=not isinstance(layers, Blueprint)
+        )
+        self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
         # A concrete function is traced once, and TensorFlow does not take the tracing
         # of many networks, one after the other, for the retracing of one.
-        predict = tf.function(self._trace_predict)
+        predict = self._function(self._trace_predict)
         with forgotten_gradients():
             self._predict = predict.get_concrete_function(self.data.specs[0])
 
@@ -123,18 +184,30 @@ class EpochProgram:
 
     def _run(self, order: NDArray[np.int32], inputs: Tensors, targets: Tensors) -> Any:
         if self._replicas == 1:
-            placed = tf.constant(order)
-            if self._single_epoch is None:
-                steps = None if self.data.is_streamed else len(order)
-                spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
-                specs = self.data.specs if self.data.is_streamed else (inputs, targets)
-                self._single_epoch = self._epoch.get_concrete_function(spec, *specs)
-            return self._single_epoch(placed, inputs, targets)
+            return self._run_on_one(tf.constant(order), inputs, targets)
         slices = np.split(order, self._replicas, axis=1)
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
         return self._epoch(placed, inputs, targets)
+
+    def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
+        """An epoch, compiled by XLA if that is worth it and possible."""
+        is_first = self._single_epoch is None
+        if is_first:
+            steps = None if self.data.is_streamed else order.shape[0]
+            spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
+            specs = self.data.specs if self.data.is_streamed else (inputs, targets)
+            epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
+            self._single_epoch = epoch.get_concrete_function(spec, *specs)
+        try:
+            return self._single_epoch(order, inputs, targets)
+        except _XLA_ERRORS as error:
+            if not (is_first and self._compiled):
+                raise
+            _warn_of_xla(reason_of(error))
+            self._single_epoch, self._compiled = None, False
+            return self._run_on_one(order, inputs, targets)
 
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))
@@ -147,14 +220,21 @@ class EpochProgram:
         names = [target.name for target in self.data.task.targets]
         return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
 
+    def close(self) -> None:
+        self._on_close(self)
+
     def _trace_epoch(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
-        total = tf.constant(0.0)
         local = self.strategy.experimental_local_results(order)[0]
         steps = tf.shape(local)[0]
-        for step in tf.range(steps):
+
+        def next_step(step: Any, total: Any) -> tuple[Any, Any]:
             chosen = (order, step, inputs, targets)
             losses = self.strategy.run(self._train_step, args=chosen)
-            total += self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+            loss = self.strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+            return step + 1, total + loss
+
+        begin = (tf.constant(0), tf.constant(0.0))
+        _, total = tf.while_loop(lambda step, _: step < steps, next_step, begin)
         return total / tf.cast(steps, tf.float32)
 
     def _train_step(

@@ -18,9 +18,6 @@ from kscale.networks.blueprint import Blueprint
 from kscale.networks.sizing import Size
 from kscale.task.tasks import Task
 
-STRATEGIES = ("auto", "one", "mirrored", "none")
-"""Names of devices; see `kscale.engine.tensorflow.devices.make_strategy`."""
-
 Outputs = dict[str, NDArray[Any]]
 """By target name, what a network gives: logits of classes, or scaled values."""
 

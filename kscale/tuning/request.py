@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kscale.data.loading import load_dataset
-from kscale.engine.base import STRATEGIES
+from kscale.engine.strategies import check_strategy
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family, find_knob
@@ -86,9 +86,10 @@ class SearchRequest:
             without it, the hyperparameter named depth.
         width_knob: Integer hyperparameter of the hypermodel that is shown as width;
             without it, the hyperparameter named width.
-        strategy: Devices: `mirrored` copies the network to every device, `one` takes a
-            single device, `none` leaves the choice to TensorFlow, and `auto` takes
-            what suits the GPUs there are.
+        strategy: Devices: `each` trains a network on every device, all at once,
+            `mirrored` copies the network to every device, `one` takes a single device,
+            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `none` leaves the choice to
+            TensorFlow, and `auto` takes what suits the GPUs there are and the networks.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
             test parts. It gets the raw inputs or, where it scores clearly better with
@@ -157,9 +158,9 @@ class SearchRequest:
             _check_number(name, getattr(self, name), least)
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
-        for name, known in {"searcher": SEARCHERS, "strategy": STRATEGIES}.items():
-            if getattr(self, name) not in known:
-                raise SpecError(unknown_name(name, getattr(self, name), known))
+        if self.searcher not in SEARCHERS:
+            raise SpecError(unknown_name("searcher", self.searcher, SEARCHERS))
+        check_strategy(self.strategy)
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         is_path = isinstance(self.run, str | Path | None)

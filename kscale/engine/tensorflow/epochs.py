@@ -28,6 +28,7 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
+from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
@@ -122,6 +123,10 @@ class EpochProgram:
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
         (seed,), (rate,) = seeds, rates
+        with device_of(self.strategy):
+            self._start(seed, rate, epochs)
+
+    def _start(self, seed: int, rate: float, epochs: int) -> None:
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             fresh = build_model(self.network.layers, seed).variables
             for variable, value in zip(self.model.variables, fresh, strict=True):
@@ -177,7 +182,7 @@ class EpochProgram:
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
         total = 0.0
-        with forgotten_gradients():
+        with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
                 total += float(self._run(steps, inputs, targets)) * len(steps)
         return [total / len(order)]
@@ -189,7 +194,8 @@ class EpochProgram:
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
-        return self._epoch(placed, inputs, targets)
+        with forgotten_gradients():
+            return self._epoch(placed, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it and possible."""
@@ -199,7 +205,8 @@ class EpochProgram:
             spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
-            self._single_epoch = epoch.get_concrete_function(spec, *specs)
+            with forgotten_gradients():
+                self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
         except _XLA_ERRORS as error:
@@ -213,10 +220,13 @@ class EpochProgram:
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
-        parts = [
-            self._predict({n: tf.constant(a[i : i + step]) for n, a in rows.items()})
-            for i in range(0, count, step)
-        ]
+        with device_of(self.strategy):
+            parts = [
+                self._predict(
+                    {n: tf.constant(a[i : i + step]) for n, a in rows.items()}
+                )
+                for i in range(0, count, step)
+            ]
         names = [target.name for target in self.data.task.targets]
         return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
 

@@ -1,5 +1,6 @@
 """A user's models as the candidates of a search, and the data that they are given."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,6 +55,11 @@ class UserCandidates:
     @property
     def found(self) -> str:
         return self.pool.found
+
+    @property
+    def most_work(self) -> float:
+        """A user's code need not run in several threads."""
+        return math.inf
 
     def identity(self) -> dict[str, Any]:
         return {

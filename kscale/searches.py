@@ -12,6 +12,7 @@ from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.engine.strategies import strategy_for
+from kscale.engine.tensorflow.starting import settled, uncollected
 from kscale.errors import BudgetError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.run import Run
@@ -155,10 +156,11 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
     """
     policy = TimePolicy(plan.request.time_limit, plan.seconds)
-    from kscale.tuning.driver import Driver
-
     listener = listener or Listener()
-    plan = _suited(_on_devices(plan, listener.note), listener.note)
+    with uncollected():
+        from kscale.tuning.driver import Driver
+
+        plan = _suited(_on_devices(plan, listener.note), listener.note)
     plan = _with_present(plan)
     plan = _shortened(plan, listener)
     request = plan.request
@@ -180,7 +182,8 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         about = (plan, folder, writer, listener, policy)
         driver = Driver(*about, gate=gate, write_page=_write_page)
         try:
-            driver.run()
+            with settled():
+                driver.run()
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
     return Run(folder, driver.recorded)

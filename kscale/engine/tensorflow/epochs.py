@@ -29,11 +29,13 @@ from kscale.engine.tensorflow.compiling import (
     make_optimizer,
 )
 from kscale.engine.tensorflow.devices import device_of
-from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
+from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
+from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
+from kscale.task.evaluation import mean_score
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -95,7 +97,8 @@ class EpochProgram:
     """A model, its optimizer and the training part, ready to run epochs.
 
     A batch is split evenly between the replicas of the strategy. Whether XLA compiles
-    the epoch is decided by what is worth it, unless `compiled` is given.
+    the epoch is decided by what is worth it, unless `compiled` is given, and so is
+    whether a score is worked out on the device, unless `on_device` is given.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class EpochProgram:
         strategy: tf.distribute.Strategy,
         compiled: bool | None = None,
         on_close: Callable[["EpochProgram"], None] = lambda program: None,
+        on_device: bool | None = None,
     ) -> None:
         self.network = network
         self.data = data
@@ -113,6 +117,8 @@ class EpochProgram:
         self.strategy = strategy
         self.model: Any = None
         self._compiled = compiled
+        are_gpus = bool(tf.config.list_physical_devices("GPU"))
+        self._on_device = are_gpus if on_device is None else on_device
         self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
         # Or as many examples as hold a gibibyte of activations.
@@ -172,6 +178,7 @@ class EpochProgram:
         predict = self._function(self._trace_predict)
         with forgotten_gradients():
             self._predict = predict.get_concrete_function(self.data.specs[0])
+        self._score = device_score(self.data, self._predict, self._predict_batch)
 
     def load(self, path: Path, member: int = 0) -> Progress | None:
         return load_checkpoint(path, self.model, self.optimizer)
@@ -216,15 +223,22 @@ class EpochProgram:
             self._single_epoch, self._compiled = None, False
             return self._run_on_one(order, inputs, targets)
 
+    def score(self) -> list[float]:
+        data, dataset = self.data, self.data.dataset
+        if self._on_device:
+            with device_of(self.strategy):
+                return [self._score()]
+        (outputs,) = self.predict(dataset.validation.inputs)
+        pairs = dataset.pairs("validation", outputs)
+        return [mean_score(data.objective, data.task, pairs)]
+
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
         with device_of(self.strategy):
             parts = [
-                self._predict(
-                    {n: tf.constant(a[i : i + step]) for n, a in rows.items()}
-                )
+                self._predict(placed(rows, slice(i, i + step)))
                 for i in range(0, count, step)
             ]
         names = [target.name for target in self.data.task.targets]
@@ -254,7 +268,8 @@ class EpochProgram:
         batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
         wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
         with tf.GradientTape() as tape:
-            outputs = named_outputs(self.model, self.data.task, batch, training=True)
+            read = self.data.read(batch)
+            outputs = named_outputs(self.model, self.data.task, read, training=True)
             loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -273,4 +288,5 @@ class EpochProgram:
         return tf.add_n(means) / (len(means) * self._replicas)
 
     def _trace_predict(self, inputs: Any) -> Any:
-        return named_outputs(self.model, self.data.task, inputs, training=False)
+        read = self.data.read(inputs)
+        return named_outputs(self.model, self.data.task, read, training=False)

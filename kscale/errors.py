@@ -9,7 +9,7 @@
     ├── TrialError           (RuntimeError)  one training that failed, or all of them
     ├── ResultsError         (ValueError)    a run folder that cannot be used as asked
     ├── ExportError          (RuntimeError)  a model that cannot be written or read
-    └── MissingPackageError  (ImportError)   an optional package that is not installed
+    └── MissingPackageError  (ImportError)   a package that is missing or does not load
 """
 
 import os
@@ -49,7 +49,7 @@ class ExportError(KscaleError, RuntimeError):
 
 
 class MissingPackageError(KscaleError, ImportError):
-    """An optional package is not installed; the text says how to install it."""
+    """A package is not installed or does not load; the text says how to install it."""
 
 
 _MOST_NAMES = 24  # that are listed where some are near to a name

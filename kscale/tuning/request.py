@@ -88,8 +88,9 @@ class SearchRequest:
             without it, the hyperparameter named width.
         strategy: Devices: `each` trains a network on every device, all at once,
             `mirrored` copies the network to every device, `one` takes a single device,
-            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `none` leaves the choice to
-            TensorFlow, and `auto` takes what suits the GPUs there are and the networks.
+            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
+            machines that TF_CONFIG names, `none` leaves the choice to TensorFlow, and
+            `auto` takes what suits the machines, the GPUs there are and the networks.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
             test parts. It gets the raw inputs or, where it scores clearly better with

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kscale.data.loading import load_dataset
-from kscale.engine.base import STRATEGIES
+from kscale.engine.base import PRECISIONS, STRATEGIES
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family, find_knob
@@ -36,7 +36,7 @@ LEAST = {
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("strategy", "baseline", "retrain_baseline", "run"),
+    *("precision", "strategy", "baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
 
@@ -89,6 +89,10 @@ class SearchRequest:
         strategy: Devices: `mirrored` copies the network to every device, `one` takes a
             single device, `none` leaves the choice to TensorFlow, and `auto` takes
             what suits the GPUs there are.
+        precision: What the layers of kscale's networks compute in while they are
+            trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
+            networks were seen to train faster and to score the same, so far none.
+            Weights, losses, test scores and shipped models are always float32.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
             test parts. It gets the raw inputs or, where it scores clearly better with
@@ -132,6 +136,7 @@ class SearchRequest:
     depth_knob: str | None = None
     width_knob: str | None = None
     strategy: str = "auto"
+    precision: str = "auto"
     baseline: Any = None
     retrain_baseline: bool = False
     run: str | Path | None = None
@@ -157,7 +162,12 @@ class SearchRequest:
             _check_number(name, getattr(self, name), least)
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
-        for name, known in {"searcher": SEARCHERS, "strategy": STRATEGIES}.items():
+        names = {
+            "searcher": SEARCHERS,
+            "strategy": STRATEGIES,
+            "precision": PRECISIONS,
+        }
+        for name, known in names.items():
             if getattr(self, name) not in known:
                 raise SpecError(unknown_name(name, getattr(self, name), known))
         if self.run is not None and not str(self.run).strip():

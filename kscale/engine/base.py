@@ -16,6 +16,7 @@ from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.sizing import Size
+from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
 
 STRATEGIES = ("auto", "one", "mirrored", "none")
@@ -109,6 +110,9 @@ class Program(Protocol):
             orders: Examples of each step, `(steps, batch_size)`.
         """
 
+    def score(self) -> list[float]:
+        """The objective on the validation part, worked out where the outputs are."""
+
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         """Outputs for examples given by input name; nothing is trained."""
 
@@ -122,12 +126,18 @@ class Program(Protocol):
 class Engine(Protocol):
     """Places data, makes programs, measures."""
 
-    def place(self, dataset: Dataset, class_weights: str = "none") -> Any:
-        """The training part where the device finds it, for `program`.
+    def place(
+        self,
+        dataset: Dataset,
+        class_weights: str = "none",
+        objective: Objective | None = None,
+    ) -> Any:
+        """What trains and validates where the device finds it, for `program`.
 
         Args:
             dataset: The data set.
             class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
+            objective: What `Program.score` gives; the usual one if there is none.
         """
 
     def program(

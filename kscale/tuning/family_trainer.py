@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kscale.data.parts import PartName
-from kscale.engine.base import Network, Outputs, Program
+from kscale.engine.base import Network, Program
 from kscale.engine.engines import make_engine
 from kscale.errors import TrialError
 from kscale.networks.families import find_family
@@ -71,18 +71,16 @@ class FamilyTrainer:
         program = self._started(network, record)
         training.begin(program.load)
         progress = training.progress
-        outputs: Outputs = {}
-        while progress.epochs < record.epochs:
-            order = setup.recipe.order(
-                len(setup.dataset.train), record.seed, progress.epochs
-            )
+        for epoch in range(progress.epochs, record.epochs):
+            order = setup.recipe.order(len(setup.dataset.train), record.seed, epoch)
             (loss,) = program.run_epoch([order])
-            (outputs,) = program.predict(setup.dataset.validation.inputs)
-            training.add_epoch(loss, outputs)
-            if progress.epochs < record.epochs:
+            if epoch + 1 < record.epochs:
+                training.add_epoch(loss, *program.score())
                 training.keep(program.save)
-        if not outputs:
-            (outputs,) = program.predict(setup.dataset.validation.inputs)
+        (outputs,) = program.predict(setup.dataset.validation.inputs)
+        if progress.epochs < record.epochs:
+            # The last score of the curve is that of the record, to the bit.
+            training.add_epoch(loss, setup.score(outputs))
         done = training.finished(program.save, outputs)
         program.close()
         return done
@@ -90,7 +88,9 @@ class FamilyTrainer:
     def _started(self, network: Network, training: Training) -> Program:
         setup = self.setup
         if self._placed is None:
-            self._placed = self.engine.place(setup.dataset, setup.class_weights)
+            self._placed = self.engine.place(
+                setup.dataset, setup.class_weights, setup.objective
+            )
         program = self.engine.program(network, self._placed, setup.recipe)
         program.start([training.seed], [training.learning_rate or 0.0])
         return program

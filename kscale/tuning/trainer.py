@@ -23,7 +23,6 @@ from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import (
-    Pairs,
     Scores,
     evaluate,
     evaluate_test,
@@ -101,13 +100,14 @@ class TrainingSetup:
         del shared["dataset"]
         return partial(_opened, folder, shared)
 
-    def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
-        """Labels of a part, and what a network gave for its examples."""
-        return self.dataset.pairs(part, outputs)
+    def score(self, outputs: Outputs) -> float:
+        """What outputs for the validation part reach."""
+        pairs = self.dataset.pairs("validation", outputs)
+        return mean_score(self.objective, self.dataset.task, pairs)
 
     def test_score(self, part: PartName, outputs: Outputs) -> Scores:
         """What outputs for a part reach, with all that is tested."""
-        pairs = self.pairs(part, outputs)
+        pairs = self.dataset.pairs(part, outputs)
         return evaluate_test(self.objective, self.dataset.task, pairs)
 
 
@@ -257,12 +257,12 @@ class RunningTraining:
         if self.progress.epochs != self.job.epochs_to:
             self.progress.is_finished = False
 
-    def add_epoch(self, loss: float | None, outputs: Outputs) -> None:
+    def add_epoch(self, loss: float | None, score: float) -> None:
         """Note that an epoch is done, its mean loss and score, which must be finite.
 
         Args:
             loss: None where it is not known.
-            outputs: Of the network, for the validation part.
+            score: Of the network, on the validation part.
         """
         progress = self.progress
         progress.epochs += 1
@@ -270,12 +270,10 @@ class RunningTraining:
             raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
         shown = math.nan if loss is None else short(loss)
         progress.curve.setdefault("loss", []).append(shown)
-        self.add_score(outputs)
+        self.add_score(score)
 
-    def add_score(self, outputs: Outputs) -> None:
+    def add_score(self, score: float) -> None:
         """Note the score after the last epoch, which must be finite."""
-        pairs = self.setup.pairs("validation", outputs)
-        score = mean_score(self.setup.objective, self.setup.dataset.task, pairs)
         epochs = self.progress.epochs
         if not math.isfinite(score):
             raise TrialError(f"the score became {score} in epoch {epochs}")
@@ -321,7 +319,7 @@ class RunningTraining:
         progress.epochs = self.job.epochs_to
         progress.is_finished = True
         self._save(write)
-        pairs = setup.pairs("validation", outputs)
+        pairs = setup.dataset.pairs("validation", outputs)
         done = evaluate(setup.objective, setup.dataset.task, pairs)
         sign = 1.0 if setup.objective.higher_is_better else -1.0
         gains = [sign * value for value in progress.curve["score"]]

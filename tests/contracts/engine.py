@@ -40,7 +40,9 @@ def check_engine(
     whole, same, other = started(), started(), started(seed=12)
     np.testing.assert_array_equal(outputs(whole), outputs(same))
     assert np.abs(outputs(whole) - outputs(other)).max() > 1e-3
+    before = whole.score()
     losses = [epoch(whole, number) for number in range(3)]
+    assert whole.score() > before  # of an accuracy
     assert losses == sorted(losses, reverse=True)
     still = started(rate=0.0)
     before = outputs(still)

@@ -41,6 +41,7 @@ def made_loop(
     learning_rate: float = 3e-3,
     compiled: bool | None = None,
     chunk_bytes: int = 2**26,
+    on_device: bool | None = None,
 ) -> EpochProgram:
     """A network of a spec, ready to train on one device unless asked otherwise."""
     data = dataset or digits()
@@ -49,7 +50,9 @@ def made_loop(
     network = Network(blueprint, size, weight_decay=0.004)
     placed = PlacedData(data, chunk_bytes=chunk_bytes)
     devices = strategy or tf.distribute.get_strategy()
-    program = EpochProgram(network, placed, recipe, devices, compiled)
+    program = EpochProgram(
+        network, placed, recipe, devices, compiled, on_device=on_device
+    )
     program.start([seed], [learning_rate])
     return program
 

@@ -16,6 +16,7 @@ from kscale.engine.tensorflow.kept import KeptPrograms
 from kscale.engine.tensorflow.placing import PlacedData
 from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
 from kscale.naming import single_or_named
+from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
 
 _WARM_PASSES = 5
@@ -31,8 +32,13 @@ class TensorFlowEngine:
         self._programs = 0
         self._kept = KeptPrograms()
 
-    def place(self, dataset: Dataset, class_weights: str = "none") -> PlacedData:
-        return PlacedData(dataset, class_weights)
+    def place(
+        self,
+        dataset: Dataset,
+        class_weights: str = "none",
+        objective: Objective | None = None,
+    ) -> PlacedData:
+        return PlacedData(dataset, class_weights, objective=objective)
 
     def program(
         self, network: Network, placed: PlacedData, recipe: Recipe, members: int = 1

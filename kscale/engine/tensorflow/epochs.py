@@ -29,10 +29,12 @@ from kscale.engine.tensorflow.compiling import (
     make_optimizer,
 )
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
+from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
+from kscale.task.evaluation import mean_score
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class EpochProgram:
     """A model, its optimizer and the training part, ready to run epochs.
 
     A batch is split evenly between the replicas of the strategy. Whether XLA compiles
-    the epoch is decided by what is worth it, unless `compiled` is given.
+    the epoch is decided by what is worth it, unless `compiled` is given, and so is
+    whether a score is worked out on the device, unless `on_device` is given.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class EpochProgram:
         strategy: tf.distribute.Strategy,
         compiled: bool | None = None,
         on_close: Callable[["EpochProgram"], None] = lambda program: None,
+        on_device: bool | None = None,
     ) -> None:
         self.network = network
         self.data = data
@@ -112,6 +116,8 @@ class EpochProgram:
         self.strategy = strategy
         self.model: Any = None
         self._compiled = compiled
+        are_gpus = bool(tf.config.list_physical_devices("GPU"))
+        self._on_device = are_gpus if on_device is None else on_device
         self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
         # Or as many examples as hold a gibibyte of activations.
@@ -169,6 +175,7 @@ class EpochProgram:
         predict = self._function(self._trace_predict)
         with forgotten_gradients():
             self._predict = predict.get_concrete_function(self.data.specs[0])
+        self._score = device_score(self.data, self._predict, self._predict_batch)
 
     def load(self, path: Path, member: int = 0) -> Progress | None:
         return load_checkpoint(path, self.model, self.optimizer)
@@ -210,6 +217,14 @@ class EpochProgram:
             _warn_of_xla(reason_of(error))
             self._single_epoch, self._compiled = None, False
             return self._run_on_one(order, inputs, targets)
+
+    def score(self) -> list[float]:
+        data, dataset = self.data, self.data.dataset
+        if self._on_device:
+            return [self._score()]
+        (outputs,) = self.predict(dataset.validation.inputs)
+        pairs = dataset.pairs("validation", outputs)
+        return [mean_score(data.objective, data.task, pairs)]
 
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))

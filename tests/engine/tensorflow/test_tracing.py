@@ -13,8 +13,9 @@ from kscale.engine.recipe import Recipe
 
 def train() -> None:
     recipe = Recipe(epochs=1, batch_size=512)
-    loop = made_loop(small_spec(), recipe)
+    loop = made_loop(small_spec(), recipe, on_device=True)
     loop.run_epoch([recipe.order(len(digits().train), 1, 0)])
+    loop.score()
     loop.predict({"x": digits().validation.inputs["x"][:9]})
 
 

@@ -104,7 +104,7 @@ def fit_epoch(model: Any, optimizer: Any, part: Part) -> Epoch:
     """Keras' own loop, on arrays held in memory."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss)
-    x, y = next(iter(part.inputs.values())), next(iter(part.targets.values()))
+    x, y = next(iter(part.inputs.values()))[:], next(iter(part.targets.values()))
     return lambda epoch: model.fit(x, y, batch_size=32, verbose=0)
 
 

@@ -19,9 +19,6 @@ from kscale.networks.sizing import Size
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
 
-STRATEGIES = ("auto", "one", "mirrored", "none")
-"""Names of devices; see `kscale.engine.tensorflow.devices.make_strategy`."""
-
 PRECISIONS = ("auto", "float32", "bfloat16")
 """What layers compute in; weights and losses are float32 in each of them."""
 

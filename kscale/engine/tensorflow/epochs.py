@@ -28,7 +28,8 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
-from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
+from kscale.engine.tensorflow.devices import device_of
+from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
@@ -128,6 +129,10 @@ class EpochProgram:
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
         (seed,), (rate,) = seeds, rates
+        with device_of(self.strategy):
+            self._start(seed, rate, epochs)
+
+    def _start(self, seed: int, rate: float, epochs: int) -> None:
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             fresh = build_model(self.network.layers, seed).variables
             for variable, value in zip(self.model.variables, fresh, strict=True):
@@ -186,7 +191,7 @@ class EpochProgram:
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
         total = 0.0
-        with forgotten_gradients():
+        with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
                 total += float(self._run(steps, inputs, targets)) * len(steps)
         return [total / len(order)]
@@ -198,7 +203,8 @@ class EpochProgram:
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
-        return self._epoch(placed, inputs, targets)
+        with forgotten_gradients():
+            return self._epoch(placed, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it and possible."""
@@ -208,7 +214,8 @@ class EpochProgram:
             spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
-            self._single_epoch = epoch.get_concrete_function(spec, *specs)
+            with forgotten_gradients():
+                self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
         except _XLA_ERRORS as error:
@@ -221,7 +228,8 @@ class EpochProgram:
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
         if self._on_device:
-            return [self._score()]
+            with device_of(self.strategy):
+                return [self._score()]
         (outputs,) = self.predict(dataset.validation.inputs)
         pairs = dataset.pairs("validation", outputs)
         return [mean_score(data.objective, data.task, pairs)]
@@ -230,10 +238,11 @@ class EpochProgram:
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
-        parts = [
-            self._predict({n: tf.constant(a[i : i + step]) for n, a in rows.items()})
-            for i in range(0, count, step)
-        ]
+        with device_of(self.strategy):
+            parts = [
+                self._predict(placed(rows, slice(i, i + step)))
+                for i in range(0, count, step)
+            ]
         names = [target.name for target in self.data.task.targets]
         return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
 
@@ -261,7 +270,8 @@ class EpochProgram:
         batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
         wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
         with tf.GradientTape() as tape:
-            outputs = named_outputs(self.model, self.data.task, batch, training=True)
+            read = self.data.read(batch)
+            outputs = named_outputs(self.model, self.data.task, read, training=True)
             loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -280,4 +290,5 @@ class EpochProgram:
         return tf.add_n(means) / (len(means) * self._replicas)
 
     def _trace_predict(self, inputs: Any) -> Any:
-        return named_outputs(self.model, self.data.task, inputs, training=False)
+        read = self.data.read(inputs)
+        return named_outputs(self.model, self.data.task, read, training=False)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from kscale.data.class_weights import class_weights_of
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import Rows, row_bytes
+from kscale.data.example_rows import Rows, byte_rows, is_in_memory, row_bytes
 from kscale.data.parts import Part
+from kscale.data.preprocessing.scaled import Scaling
 from kscale.task.objectives import Objective, task_objective
 
 CHUNK_BYTES = 2**26
@@ -48,9 +49,18 @@ class PlacedData:
         }
         self._chunk = max(1, chunk_bytes // sum(map(row_bytes, part.inputs.values())))
         self.specs = _specs(part.inputs), _specs(self.targets)
-        rows = part.inputs.values()
-        self.is_streamed = not all(isinstance(array, np.ndarray) for array in rows)
+        self.is_streamed = not all(map(is_in_memory, part.inputs.values()))
         self._whole = None if self.is_streamed else self._placed(slice(None))
+
+    def read(self, inputs: Tensors) -> Tensors:
+        """Inputs of a network from what is placed, in a graph."""
+        scalings = self.dataset.input_scaling
+        return {
+            name: rescaled(tensor, scalings[name])
+            if tensor.dtype == tf.uint8
+            else tensor
+            for name, tensor in inputs.items()
+        }
 
     def scored(self) -> Iterable[tuple[Tensors, Tensors]]:
         """Inputs and labels of the validation part in order, whole or in chunks."""
@@ -95,13 +105,18 @@ class PlacedData:
 
 
 def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
-    """Some rows, on the device."""
-    return {name: tf.constant(rows[chosen]) for name, rows in arrays.items()}
+    """Some rows, on the device: bytes as they are, which are scaled in the graph."""
+    return {name: tf.constant(byte_rows(r)[chosen]) for name, r in arrays.items()}
+
+
+def rescaled(tensor: Any, scaling: Scaling) -> Any:
+    """What `Scaling.apply` gives, in a graph."""
+    return tf.cast(tensor, tf.float32) * scaling.scale + scaling.offset
 
 
 def _specs(arrays: Mapping[str, Rows]) -> Tensors:
     return {
-        name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+        name: tf.TensorSpec((None, *array.shape[1:]), byte_rows(array).dtype)
         for name, array in arrays.items()
     }
 

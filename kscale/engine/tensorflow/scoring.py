@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kscale.engine.tensorflow.placing import PlacedData, Tensors
+from kscale.engine.tensorflow.placing import PlacedData, Tensors, rescaled
 from kscale.task.evaluation import mean_score, parts_of
 from kscale.task.heads.base import Objective
 
@@ -52,7 +52,7 @@ def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], flo
             name = target.name
             given = getattr(keras.activations, target.head.activation)(outputs[name])
             if scaling := scalings.get(name):
-                given = given * scaling.scale + scaling.offset
+                given = rescaled(given, scaling)
             found[name] = metric.gathered(keras.ops, labels[name], given)
         return found
 

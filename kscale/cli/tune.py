@@ -13,6 +13,7 @@ import click
 from kscale.cli import options
 from kscale.cli.output import show_answer, start_tensorflow, user_code
 from kscale.cli.progress import progress_listener
+from kscale.engine.base import PRECISIONS
 from kscale.errors import WorkerLostError
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
@@ -48,6 +49,7 @@ training_options = options.together(
     asked("epochs"),
     asked("batch_size"),
     asked("seed"),
+    asked("precision", type=click.Choice(PRECISIONS)),
     asked("strategy", metavar="NAME"),
 )
 

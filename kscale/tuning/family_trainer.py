@@ -1,6 +1,7 @@
 """Training the networks that kscale builds, by the epochs of the engine."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,11 @@ class FamilyTrainer:
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
-        network = self.network(assignment.job.spec, self.setup.dataset.task)
+        setup = self.setup
+        network = self.network(assignment.job.spec, setup.dataset.task)
+        network = replace(network, precision=setup.precision)
         training = RunningTraining(
-            self.setup, assignment, network.size, network.unknown_flops, on_epoch
+            setup, assignment, network.size, network.unknown_flops, on_epoch
         )
         return training.run(
             lambda: self._trained(training, network), self.engine.devices()

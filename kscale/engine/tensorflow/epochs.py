@@ -150,7 +150,9 @@ class EpochProgram:
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
-                self.model = build_model(layers, seed, synchronized=self._replicas > 1)
+                self.model = build_model(
+                    layers, seed, self._replicas > 1, self.network.precision
+                )
                 if self._compiled is None:
                     self._compiled = is_worth_compiling(
                         layers,

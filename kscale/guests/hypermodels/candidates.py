@@ -139,6 +139,11 @@ def user_candidates(
             "Keras takes class weights of one target only, but the data has "
             f"{len(dataset.task.targets)}; train with none."
         )
+    if request.precision == "bfloat16":
+        raise SpecError(
+            "`precision=bfloat16` is for the families of kscale: the code of a "
+            "hypermodel decides what its layers compute in."
+        )
     if request.family != (AUTO,):
         raise SpecError(
             f"Give a hypermodel or a family, not both (`{request.family[0]}`)."

@@ -13,7 +13,7 @@ from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
 from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
-from kscale.errors import BudgetError, SpecError
+from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
@@ -170,9 +170,12 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     if engine.follow(plan.dataset, plan.request.class_weights, plan.number):
         raise SearchFollowed
     try:
-        return _searched(plan, listener, policy)
-    finally:
+        run = _searched(plan, listener, policy)
+    except KscaleError:
         engine.dismiss()
+        raise
+    engine.dismiss()
+    return run
 
 
 def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:

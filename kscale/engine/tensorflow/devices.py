@@ -12,7 +12,7 @@ from kscale.engine.strategies import (
     devices_in,
     worker_count,
 )
-from kscale.errors import SpecError, WorkerLostError, reason_of
+from kscale.errors import SpecError, reason_of
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -25,8 +25,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     changes nothing. A device is taken, and several are mirrored over.
 
     Raises:
-        SpecError: The name is unknown, or there is no such device.
-        WorkerLostError: Not all workers could be reached.
+        SpecError: The name is unknown, there is no such device, or workers are missing.
     """
     check_strategy(name)
     if name == "workers":
@@ -74,9 +73,13 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
         raise SpecError("The strategy `workers` needs TF_CONFIG, which is not set.")
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
-    except tf.errors.OpError as error:
-        raise WorkerLostError(
-            f"Not all workers could be reached: {reason_of(error)}."
+    except RuntimeError as error:
+        raise SpecError(
+            "Workers must meet before TensorFlow is used for anything else."
+        ) from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise SpecError(
+            f"The workers of TF_CONFIG do not meet: {reason_of(error)}."
         ) from error
 
 

@@ -73,7 +73,7 @@ def start() -> None:
         with quiet_start(), uncollected():
             import tensorflow as tf
 
-            if workers < 2:  # workers must meet before devices are looked for
+            if not workers:  # workers must meet before devices are looked for
                 tf.config.list_logical_devices()
     except Exception as error:  # whatever a broken installation raises
         reason = sentence_of(error.__context__ or error)

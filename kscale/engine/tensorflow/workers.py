@@ -6,6 +6,7 @@ others read and write no run folder.
 """
 
 import pickle
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.errors import WorkerLostError, reason_of
 
 _LEAST_WORDS = 1024
+_TASK = re.compile(r"/job:\w+/(?:replica:\d+/)?task:\d+")
 
 
 @contextmanager
@@ -34,11 +36,20 @@ def together() -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except tf.errors.UnavailableError as error:
+        found = _TASK.findall(str(error))
         raise WorkerLostError(
-            f"A worker was lost ({reason_of(error)}); the same command on every worker "
-            "goes on from the last checkpoint."
+            _lost(f"gone: {found[-1] if found else 'any'}")
         ) from error
+    except tf.errors.OpError as error:
+        raise WorkerLostError(_lost(reason_of(error))) from error
+
+
+def _lost(why: str) -> str:
+    return (
+        f"A worker was lost ({why}); the same command on every worker goes on from the "
+        "last checkpoint."
+    )
 
 
 class WorkerGroup:

@@ -111,6 +111,7 @@ class EpochProgram:
         on_device: bool | None = None,
     ) -> None:
         self.network = network
+        self.networks: Sequence[Network] = [network]
         self.data = data
         self.recipe = recipe
         self.strategy = strategy
@@ -146,14 +147,7 @@ class EpochProgram:
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
                 self.model = build_model(layers, seed, synchronized=self._replicas > 1)
-                if self._compiled is None:
-                    self._compiled = is_worth_compiling(
-                        layers,
-                        self.network.size.params,
-                        len(self.model.trainable_variables),
-                        recipe.epochs * recipe.steps_per_epoch(examples),
-                        self.strategy,
-                    )
+                self._decide_compiling()
             else:
                 self.model = layers(seed)
             self._rate = tf.Variable(0.0, trainable=False)
@@ -162,9 +156,25 @@ class EpochProgram:
                 recipe, examples, self._rate, decay, FusedAdamW
             )
             self.optimizer.build(self.model.trainable_variables)
+        self._trace()
+
+    def _decide_compiling(self) -> None:
+        """Compile the epoch where that is worth it, unless this was decided before."""
+        layers, recipe = self.network.layers, self.recipe
+        if self._compiled is None and isinstance(layers, Blueprint):
+            self._compiled = is_worth_compiling(
+                layers,
+                self.network.size.params,
+                len(self.model.trainable_variables),
+                recipe.epochs * recipe.steps_per_epoch(self.data.examples),
+                self.strategy,
+            )
+
+    def _trace(self) -> None:
+        """Make what runs epochs and predicts."""
         # The layers of kscale need no AutoGraph, which takes as long as the tracing.
         self._function = partial(
-            tf.function, autograph=not isinstance(layers, Blueprint)
+            tf.function, autograph=not isinstance(self.network.layers, Blueprint)
         )
         self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
@@ -203,7 +213,7 @@ class EpochProgram:
         is_first = self._single_epoch is None
         if is_first:
             steps = None if self.data.is_streamed else order.shape[0]
-            spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
+            spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
             self._single_epoch = epoch.get_concrete_function(spec, *specs)
@@ -218,11 +228,12 @@ class EpochProgram:
 
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
-        if self._on_device:
+        if self._on_device and len(self.networks) == 1:
             return [self._score()]
-        (outputs,) = self.predict(dataset.validation.inputs)
-        pairs = dataset.pairs("validation", outputs)
-        return [mean_score(data.objective, data.task, pairs)]
+        return [
+            mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
+            for outputs in self.predict(dataset.validation.inputs)
+        ]
 
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))
@@ -233,7 +244,9 @@ class EpochProgram:
             for i in range(0, count, step)
         ]
         names = [target.name for target in self.data.task.targets]
-        return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
+        return [
+            {n: np.concatenate([part[n].numpy() for part in parts], -2) for n in names}
+        ]
 
     def close(self) -> None:
         self._on_close(self)

@@ -11,6 +11,7 @@ import click
 from kscale.cli import options
 from kscale.cli.output import show_answer, start_tensorflow, user_code
 from kscale.cli.progress import progress_listener
+from kscale.engine.base import PRECISIONS
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
 from kscale.searches import SearchInterrupted, plan_search, search
@@ -45,6 +46,7 @@ training_options = options.together(
     asked("epochs"),
     asked("batch_size"),
     asked("seed"),
+    asked("precision", type=click.Choice(PRECISIONS)),
     asked("strategy", metavar="NAME"),
 )
 

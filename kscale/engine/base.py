@@ -19,8 +19,8 @@ from kscale.networks.sizing import Size
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
 
-STRATEGIES = ("auto", "one", "mirrored", "none")
-"""Names of devices; see `kscale.engine.tensorflow.devices.make_strategy`."""
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""What layers compute in; weights and losses are float32 in each of them."""
 
 Outputs = dict[str, NDArray[Any]]
 """By target name, what a network gives: logits of classes, or scaled values."""
@@ -36,6 +36,8 @@ class Network:
         unknown_flops: Layers whose FLOPs nobody knows, which `size` is without.
         weight_decay: Share of a weight that an optimizer's step takes away.
         label_smoothing: Share of a label that is spread over all classes.
+        precision: One of `PRECISIONS`; models of a function are as the function makes
+            them.
     """
 
     layers: Blueprint | Callable[[int], Any]
@@ -43,6 +45,7 @@ class Network:
     unknown_flops: int = 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,11 @@ class Executor(Protocol):
         """Assignments that may be out at once."""
         ...
 
+    @property
+    def devices(self) -> int:
+        """Assignments that take no time from each other."""
+        ...
+
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment; it may begin at once or later."""
         ...
@@ -71,6 +76,8 @@ class LocalExecutor:
         on_epoch: Called after each epoch with the job, the member, the epochs done and
             the score.
     """
+
+    devices = 1
 
     def __init__(
         self,

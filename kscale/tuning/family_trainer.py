@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class FamilyTrainer:
         ]
 
     def _network(self, assignment: Assignment) -> Network:
-        return self.network(assignment.job.spec, self.setup.dataset.task)
+        network = self.network(assignment.job.spec, self.setup.dataset.task)
+        return replace(network, precision=self.setup.precision)
 
     def _trained(self, members: Members) -> list[Training | None]:
         if members.are_ended:

@@ -84,6 +84,7 @@ class Plan:
             self.request.strategy,
             self.request.class_weights,
             self.request.checkpoint_seconds,
+            self.request.precision,
         )
 
     def trainers(self) -> Callable[[Spec], Trainer]:
@@ -149,7 +150,7 @@ class Plan:
         """What makes this search this one, as plain data: never its trials or time,
         nor the model that it is compared with."""
         request = self.request
-        weights = request.class_weights
+        optional = {"class_weights": "none", "precision": "auto"}
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
@@ -163,8 +164,12 @@ class Plan:
             "searcher": request.searcher,
             "seed": request.seed,
             "seeds": request.seeds,
-            # Left out where there are none, as by versions that knew no weights.
-            **({} if weights == "none" else {"class_weights": weights}),
+            # Left out where nobody asked, as by versions that did not know them.
+            **{
+                name: getattr(request, name)
+                for name, usual in optional.items()
+                if getattr(request, name) != usual
+            },
             **self.candidates.identity(),
         }
 

@@ -84,6 +84,7 @@ class TrainingSetup:
         strategy: Name of the devices.
         class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
         checkpoint_seconds: Least time between two checkpoints of one training.
+        precision: One of `kscale.engine.base.PRECISIONS`.
     """
 
     dataset: Dataset
@@ -92,6 +93,7 @@ class TrainingSetup:
     strategy: str = "auto"
     class_weights: str = "none"
     checkpoint_seconds: float = 15.0
+    precision: str = "auto"
 
     def stored_in(self, folder: Path) -> "Callable[[], TrainingSetup]":
         """What opens the setup in another process, from data laid in a folder."""

@@ -39,9 +39,9 @@ Path(sys.argv[1]).write_bytes(pickle.dumps(record))
 """
 
 
-def made_trainer() -> FamilyTrainer:
+def made_trainer(**more: Any) -> FamilyTrainer:
     objective = find_objective(None, digits().task.targets[0])
-    return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE))
+    return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE, **more))
 
 
 def trained(folder: Path, job: Job | None = None, **more: Any) -> Training:
@@ -145,6 +145,20 @@ def test_equal_seeds_give_equal_results(tmp_path: Path) -> None:
     assert first.curve == second.curve
     other = Job("search", 0, small_spec(), (12,), (0.01,), 4)
     assert trained(tmp_path / "c", other).curve != first.curve
+
+
+def test_weights_trained_in_bfloat16_are_tested_in_float32(tmp_path: Path) -> None:
+    exact, half = made_trainer(), made_trainer(precision="bfloat16")
+    records = [
+        train_in(tmp_path / name, trainer, made_job())
+        for name, trainer in (("exact", exact), ("half", half))
+    ]
+    losses = [np.array(record.curve["loss"]) for record in records]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)
+    assert (losses[0] != losses[1]).all()
+    (path,) = (tmp_path / "half").rglob("*.npz")
+    scores = [made.evaluate(records[1], path, "test") for made in (exact, half)]
+    assert scores[0] == scores[1]
 
 
 def test_an_exploding_loss_is_a_failed_result_with_its_reason(tmp_path: Path) -> None:

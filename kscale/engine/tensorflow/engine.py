@@ -11,7 +11,7 @@ import tensorflow as tf
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Devices, Latency, Network
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.devices import device_of, make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.joining import joined
 from kscale.engine.tensorflow.kept import KeptPrograms
@@ -46,7 +46,8 @@ class TensorFlowEngine:
         class_weights: str = "none",
         objective: Objective | None = None,
     ) -> PlacedData:
-        return PlacedData(dataset, class_weights, objective=objective)
+        with device_of(self.strategy):
+            return PlacedData(dataset, class_weights, objective=objective)
 
     def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
         common = joined(networks)

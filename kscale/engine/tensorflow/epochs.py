@@ -28,6 +28,7 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
+from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
@@ -128,6 +129,10 @@ class EpochProgram:
     def start(
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
+        with device_of(self.strategy):
+            self._start(seeds, rates, epochs)
+
+    def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
         (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             fresh = build_model(self.network.layers, seed).variables
@@ -146,7 +151,9 @@ class EpochProgram:
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
-                self.model = build_model(layers, seed, synchronized=self._replicas > 1)
+                self.model = build_model(
+                    layers, seed, self._replicas > 1, self.network.precision
+                )
                 self._decide_compiling()
             else:
                 self.model = layers(seed)
@@ -194,7 +201,7 @@ class EpochProgram:
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
         total = 0.0
-        with forgotten_gradients():
+        with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
                 total += float(self._run(steps, inputs, targets)) * len(steps)
         return [total / len(order)]
@@ -206,7 +213,8 @@ class EpochProgram:
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
-        return self._epoch(placed, inputs, targets)
+        with forgotten_gradients():
+            return self._epoch(placed, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it and possible."""
@@ -216,7 +224,8 @@ class EpochProgram:
             spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
-            self._single_epoch = epoch.get_concrete_function(spec, *specs)
+            with forgotten_gradients():
+                self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
         except _XLA_ERRORS as error:
@@ -229,7 +238,8 @@ class EpochProgram:
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
         if self._on_device and len(self.networks) == 1:
-            return [self._score()]
+            with device_of(self.strategy):
+                return [self._score()]
         return [
             mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
             for outputs in self.predict(dataset.validation.inputs)
@@ -239,10 +249,11 @@ class EpochProgram:
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
-        parts = [
-            self._predict(placed(rows, slice(i, i + step)))
-            for i in range(0, count, step)
-        ]
+        with device_of(self.strategy):
+            parts = [
+                self._predict(placed(rows, slice(i, i + step)))
+                for i in range(0, count, step)
+            ]
         names = [target.name for target in self.data.task.targets]
         return [
             {n: np.concatenate([part[n].numpy() for part in parts], -2) for n in names}

@@ -39,7 +39,7 @@ def joined(networks: Sequence[Network]) -> Network | None:
     """
     first = networks[0]
     blueprints = [n.layers for n in networks if isinstance(n.layers, Blueprint)]
-    settings = {(n.weight_decay, n.label_smoothing) for n in networks}
+    settings = {(n.weight_decay, n.label_smoothing, n.precision) for n in networks}
     if len(blueprints) < len(networks) or len(settings) > 1:
         return None
     if not all(isinstance(layer, _ALIKE) for layer in flat_layers(blueprints[0])):

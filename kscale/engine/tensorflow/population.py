@@ -28,9 +28,9 @@ from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.engine.tensorflow.compiling import make_optimizer
+from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import Tensors
-from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.naming import single_or_named
 
 _ONE_BY_ONE = (
@@ -61,9 +61,7 @@ class Population(EpochProgram):
     `network`, as `joining.joined` gives it.
     """
 
-    def start(
-        self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
-    ) -> None:
+    def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
         self._members = [
             self._made(network, seed)
             for network, seed in zip(self.networks, seeds, strict=True)
@@ -78,7 +76,8 @@ class Population(EpochProgram):
             self._lay(number)
 
     def _made(self, network: Network, seed: int, rates: Any = 0.0) -> _Member:
-        model = build_model(network.layers, seed)  # type: ignore[arg-type]
+        layers: Any = network.layers
+        model = build_model(layers, seed, precision=network.precision)
         examples, decay = self.data.examples, network.weight_decay
         optimizer = make_optimizer(self.recipe, examples, rates, decay)
         optimizer.build(model.trainable_variables)
@@ -129,7 +128,7 @@ class Population(EpochProgram):
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         order = np.stack(orders, axis=1)
         total = np.zeros(len(orders))
-        with forgotten_gradients():
+        with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
                 losses = self._run_on_one(tf.constant(steps), inputs, targets)
                 total += losses.numpy() * len(steps)

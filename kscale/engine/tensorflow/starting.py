@@ -5,14 +5,15 @@ import gc
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from kscale.errors import MissingPackageError, sentence_of
 
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Import TensorFlow inside: what it writes is shown only if the import fails.
+    """Import TensorFlow inside: what it writes is not shown, what it raises is.
 
     Its C++ part writes to the process' standard error before any of its settings count.
     """
@@ -21,16 +22,11 @@ def quiet_start() -> Iterator[None]:
     # It warns of retracing whenever several networks are trained one after the other.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as written:
+    with open(os.devnull, "wb") as nowhere:
         kept = os.dup(2)
-        os.dup2(written.fileno(), 2)
+        os.dup2(nowhere.fileno(), 2)
         try:
             yield
-        except Exception:
-            os.dup2(kept, 2)
-            written.seek(0)
-            sys.stderr.write(written.read().decode(errors="replace"))
-            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)
@@ -67,9 +63,19 @@ def start() -> None:
     """Import TensorFlow and find its devices.
 
     The process ends without a last look for garbage, which takes a second.
-    """
-    with quiet_start(), uncollected():
-        import tensorflow as tf
 
-        tf.config.list_logical_devices()
+    Raises:
+        MissingPackageError: TensorFlow is not installed, or does not load.
+    """
+    try:
+        with quiet_start(), uncollected():
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()
+    except Exception as error:  # whatever a broken installation raises
+        reason = sentence_of(error.__context__ or error)
+        raise MissingPackageError(
+            f"TensorFlow does not load here: {reason}; pip install . in kscale's "
+            "source folder installs what it needs."
+        ) from error
     atexit.register(gc.freeze)

@@ -54,6 +54,7 @@ def figures_of(folder: Path) -> dict[str, Any]:
     return {"score": [found.score], **found.curve}
 
 
+@pytest.mark.slow
 def test_two_workers_train_what_one_trains_and_worker_0_has_the_run(
     warm_python: WarmPython, tmp_path: Path
 ) -> None:

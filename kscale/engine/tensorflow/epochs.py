@@ -28,6 +28,7 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
+from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
@@ -111,6 +112,7 @@ class EpochProgram:
         on_device: bool | None = None,
     ) -> None:
         self.network = network
+        self.networks: Sequence[Network] = [network]
         self.data = data
         self.recipe = recipe
         self.strategy = strategy
@@ -127,6 +129,10 @@ class EpochProgram:
     def start(
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
+        with device_of(self.strategy):
+            self._start(seeds, rates, epochs)
+
+    def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
         (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             fresh = build_model(self.network.layers, seed).variables
@@ -145,15 +151,10 @@ class EpochProgram:
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
-                self.model = build_model(layers, seed, synchronized=self._replicas > 1)
-                if self._compiled is None:
-                    self._compiled = is_worth_compiling(
-                        layers,
-                        self.network.size.params,
-                        len(self.model.trainable_variables),
-                        recipe.epochs * recipe.steps_per_epoch(examples),
-                        self.strategy,
-                    )
+                self.model = build_model(
+                    layers, seed, self._replicas > 1, self.network.precision
+                )
+                self._decide_compiling()
             else:
                 self.model = layers(seed)
             self._rate = tf.Variable(0.0, trainable=False)
@@ -162,9 +163,25 @@ class EpochProgram:
                 recipe, examples, self._rate, decay, FusedAdamW
             )
             self.optimizer.build(self.model.trainable_variables)
+        self._trace()
+
+    def _decide_compiling(self) -> None:
+        """Compile the epoch where that is worth it, unless this was decided before."""
+        layers, recipe = self.network.layers, self.recipe
+        if self._compiled is None and isinstance(layers, Blueprint):
+            self._compiled = is_worth_compiling(
+                layers,
+                self.network.size.params,
+                len(self.model.trainable_variables),
+                recipe.epochs * recipe.steps_per_epoch(self.data.examples),
+                self.strategy,
+            )
+
+    def _trace(self) -> None:
+        """Make what runs epochs and predicts."""
         # The layers of kscale need no AutoGraph, which takes as long as the tracing.
         self._function = partial(
-            tf.function, autograph=not isinstance(layers, Blueprint)
+            tf.function, autograph=not isinstance(self.network.layers, Blueprint)
         )
         self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
@@ -184,7 +201,7 @@ class EpochProgram:
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
         total = 0.0
-        with forgotten_gradients():
+        with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
                 total += float(self._run(steps, inputs, targets)) * len(steps)
         return [total / len(order)]
@@ -196,17 +213,19 @@ class EpochProgram:
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
-        return self._epoch(placed, inputs, targets)
+        with forgotten_gradients():
+            return self._epoch(placed, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it and possible."""
         is_first = self._single_epoch is None
         if is_first:
             steps = None if self.data.is_streamed else order.shape[0]
-            spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
+            spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
-            self._single_epoch = epoch.get_concrete_function(spec, *specs)
+            with forgotten_gradients():
+                self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
         except _XLA_ERRORS as error:
@@ -218,22 +237,27 @@ class EpochProgram:
 
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
-        if self._on_device:
-            return [self._score()]
-        (outputs,) = self.predict(dataset.validation.inputs)
-        pairs = dataset.pairs("validation", outputs)
-        return [mean_score(data.objective, data.task, pairs)]
+        if self._on_device and len(self.networks) == 1:
+            with device_of(self.strategy):
+                return [self._score()]
+        return [
+            mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
+            for outputs in self.predict(dataset.validation.inputs)
+        ]
 
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
-        parts = [
-            self._predict(placed(rows, slice(i, i + step)))
-            for i in range(0, count, step)
-        ]
+        with device_of(self.strategy):
+            parts = [
+                self._predict(placed(rows, slice(i, i + step)))
+                for i in range(0, count, step)
+            ]
         names = [target.name for target in self.data.task.targets]
-        return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
+        return [
+            {n: np.concatenate([part[n].numpy() for part in parts], -2) for n in names}
+        ]
 
     def close(self) -> None:
         self._on_close(self)
@@ -250,7 +274,19 @@ class EpochProgram:
 
         begin = (tf.constant(0), tf.constant(0.0))
         _, total = tf.while_loop(lambda step, _: step < steps, next_step, begin)
+        if self._replicas > 1:
+            with tf.control_dependencies([total]):
+                self.strategy.run(self._bring_together)
         return total / tf.cast(steps, tf.float32)
+
+    def _bring_together(self) -> None:
+        """Give moving statistics, which each replica has of its own, their mean."""
+        context = tf.distribute.get_replica_context()
+        for variable in self.model.non_trainable_variables:
+            found = tf.identity(variable.value)
+            if found.dtype.is_floating:
+                mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, found)
+                variable.assign(mean)
 
     def _train_step(
         self, order: Any, step: Any, inputs: Tensors, targets: Tensors

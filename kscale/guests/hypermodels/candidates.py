@@ -1,5 +1,6 @@
 """A user's models as the candidates of a search, and the data that they are given."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,6 +55,11 @@ class UserCandidates:
     @property
     def found(self) -> str:
         return self.pool.found
+
+    @property
+    def most_work(self) -> float:
+        """A user's code need not run in several threads."""
+        return math.inf
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -132,6 +138,11 @@ def user_candidates(
         raise SpecError(
             "Keras takes class weights of one target only, but the data has "
             f"{len(dataset.task.targets)}; train with none."
+        )
+    if request.precision == "bfloat16":
+        raise SpecError(
+            "`precision=bfloat16` is for the families of kscale: the code of a "
+            "hypermodel decides what its layers compute in."
         )
     if request.family != (AUTO,):
         raise SpecError(

@@ -37,12 +37,13 @@ class Objective:
         name: Name in reports and of `--objective`.
         higher_is_better: Direction.
         is_share: Whether the metric lies between 0 and 1, and is printed in per cent.
-        values: Figures of each example, `(examples,)`, whose mean is the metric; as all
-            functions here, one of a module, for other processes get it by name.
-        sums: Instead of `values`, figures that are added up over the examples. Without
-            both, the metric follows from all of `given`.
-        figure: The metric of one target, from `labels` and the sums. There is none for
-            a metric that only the user's program knows.
+        values: Figures of each example, `(examples, ...)`; as all functions here, one
+            of a module, for other processes get it by name.
+        sums: Instead of `values`, their sums over the examples. Without both, the
+            metric follows from all of `given`.
+        figure: The metric of one target, from `labels` and the sums, where the metric
+            is not the mean of the values. A metric that only the user's program knows
+            has none of the three.
         aliases: Further names that a user may write.
         least_outputs: Outputs that a target must have.
         parts: Where a task has several targets, the metric of each by target name, in
@@ -76,19 +77,22 @@ class Objective:
         """What the metric follows from: sums, or `given`; see `Figures`."""
         if self.values is not None:
             values = self.values(arrays, labels, given)
-            return arrays.sum(arrays.array(values, "float64"))
+            return arrays.sum(arrays.array(values, "float64"), axis=0)
         return given if self.sums is None else self.sums(arrays, labels, given)
 
     def of(self, labels: Array, pieces: Sequence[Array]) -> float:
         """The metric of one target, from what was gathered of some examples each."""
         join = np.sum if self.values or self.sums else np.concatenate
-        whole = join(pieces, axis=0)
-        return self.figure(labels, whole) if self.figure else float(whole / len(labels))
+        return (self.figure or _mean)(labels, join(pieces, axis=0))
 
     def compute(self, labels: Array, given: Array) -> float:
         """The metric of one target."""
         assert self.values or self.figure, f"{self.name} is no metric of one target"
         return self.of(labels, [self.gathered(np, labels, given)])
+
+
+def _mean(labels: Array, sums: Array) -> float:
+    return float(sums.mean() / len(labels))
 
 
 share_metric = partial(Objective, higher_is_better=True, is_share=True)

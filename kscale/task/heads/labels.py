@@ -103,7 +103,7 @@ def _area(labels: Array, given: Array) -> float:
 
 def _crossentropy(arrays: Any, labels: Any, given: Any) -> Any:
     right = arrays.where(labels > 0, given, 1 - given)
-    return arrays.mean(-arrays.log(arrays.maximum(right, LEAST_SHARE)), axis=1)
+    return -arrays.log(arrays.maximum(right, LEAST_SHARE))
 
 
 def label_confusion(labels: Array, given: Array) -> list[list[int]]:

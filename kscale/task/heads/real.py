@@ -36,27 +36,18 @@ def _r2_score(labels: Array, squares: Array) -> float:
     return float(np.where(spread > 0, 1 - left, 0.0).mean())
 
 
+def _root(labels: Array, squares: Array) -> float:
+    return math.sqrt(squares.mean() / len(labels))
+
+
 def _mean_error(name: str, error: Figures, *aliases: str, **options: Any) -> Objective:
-    """The mean of what `error` gives for labels and answers, as float64."""
-    values = partial(_values, error)
+    """What follows from errors of labels and answers, which are given as float64."""
+    values = partial(_exactly, error)
     return error_metric(name, values=values, aliases=aliases, **options)
 
 
-def _values(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
-    return arrays.mean(_errors(error, arrays, labels, given), axis=1)
-
-
-def _errors(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
-    wanted, found = (arrays.array(each, "float64") for each in (labels, given))
-    return error(arrays, wanted, found)
-
-
-def _squares(arrays: Any, labels: Any, given: Any) -> Any:
-    return arrays.sum(_errors(_squared, arrays, labels, given), axis=0)
-
-
-def _root(labels: Array, squares: Array) -> float:
-    return math.sqrt(squares / len(labels))
+def _exactly(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
+    return error(arrays, *(arrays.array(each, "float64") for each in (labels, given)))
 
 
 def _squared(arrays: Any, labels: Any, given: Any) -> Any:
@@ -111,7 +102,9 @@ REAL = Head(
         _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
         _mean_error("log_cosh_error", _log_cosh),
         _mean_error("loss", _squared),
-        Objective("r2_score", True, sums=_squares, figure=_r2_score, aliases=("r2",)),
+        _mean_error(
+            "r2_score", _squared, "r2", figure=_r2_score, higher_is_better=True
+        ),
     ),
     confusion=None,
 )

@@ -269,7 +269,11 @@ def named_outputs(
     training: bool | None = None,
 ) -> dict[str, Any]:
     """Outputs by target name that a model of a blueprint gives for inputs by name."""
-    outputs = model(single_or_named(inputs), training=training)
+    return outputs_by_target(model(single_or_named(inputs), training=training), task)
+
+
+def outputs_by_target(outputs: Any, task: Task) -> dict[str, Any]:
+    """What a model of a blueprint gives, by target name."""
     names = [layer_name(head) for head in head_names(task)]
     given = outputs if len(names) > 1 else {names[0]: outputs}
     return {it.name: given[n] for it, n in zip(task.targets, names, strict=True)}

@@ -57,11 +57,13 @@ class Devices:
         replicas: Copies of a network that train in step.
         are_gpus: Whether the devices are GPUs. A GPU whose memory is full raises an
             error, which fails one training; a CPU's ends the process.
+        at_once: Networks of one program at most; 1 where several lose.
     """
 
     names: tuple[str, ...]
     replicas: int
     are_gpus: bool
+    at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,16 @@ class Engine(Protocol):
             objective: What `Program.score` gives; the usual one if there is none.
         """
 
+    def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
+        """Whether one program can train several networks, in less time and in memory.
+
+        Args:
+            networks: A network for each member.
+            recipe: Batches and schedule.
+        """
+
     def program(
-        self, network: Network, placed: Any, recipe: Recipe, members: int = 1
+        self, networks: Sequence[Network], placed: Any, recipe: Recipe
     ) -> Program:
         """A program that must be started, new or one that was closed.
 
@@ -146,10 +156,10 @@ class Engine(Protocol):
         another seed, learning rate or length, costs little beside its epochs.
 
         Args:
-            network: What is trained.
+            networks: A network for each member; several must be of one structure, as
+                those are that `are_trained_at_once`.
             placed: What `place` gave.
             recipe: Batches and schedule.
-            members: How many networks train at once.
         """
 
     def devices(self) -> Devices:

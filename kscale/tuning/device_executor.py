@@ -47,7 +47,7 @@ class DeviceExecutor:
     """
 
     def __init__(self, trainers: Sequence[TrainerOf], on_epoch: EpochHeard) -> None:
-        self.slots = len(trainers)
+        self.slots = self.devices = len(trainers)
         self._on_epoch = on_epoch
         self._told: SimpleQueue[Callable[[], Any]] = SimpleQueue()
         self._free: SimpleQueue[LocalExecutor] = SimpleQueue()

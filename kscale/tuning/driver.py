@@ -270,7 +270,7 @@ class Driver:
         ]
         seconds = sum(map(self.costs.cost, out))
         outlook = self.searcher.outlook(self.trainings, self.pending)
-        seconds = (seconds + self.costs.cost_of(outlook)) / self.executor.slots
+        seconds = (seconds + self.costs.cost_of(outlook)) / self.executor.devices
         return min(seconds, max(self.policy.seconds_left(), 0.0))
 
     def _drop_weights(self) -> None:

@@ -88,7 +88,7 @@ def fit_model(
         label_smoothing=label_smoothing,
     )
     placed = engine.place(dataset, class_weights, wanted_metric)
-    program = engine.program(network, placed, recipe)
+    program = engine.program([network], placed, recipe)
     program.start([seed], [learning_rate], epochs_from)
     scores = []
     for epoch in range(epochs_from, last):

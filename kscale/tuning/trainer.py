@@ -3,11 +3,11 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -39,6 +39,8 @@ EpochSeen = Callable[[int, float], None]
 
 Write = Callable[[Path, Progress], None]
 """Writes a checkpoint: the weights, and how far the training has come."""
+
+_T = TypeVar("_T")
 
 _MOST_DEATHS = 2
 
@@ -148,6 +150,25 @@ class Trainer(Protocol):
         """
 
 
+@runtime_checkable
+class GroupTrainer(Trainer, Protocol):
+    """A trainer that may train several members in one program.
+
+    Attributes:
+        at_once: Members at most; 1 where several lose.
+    """
+
+    at_once: int
+
+    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
+        """The first assignment, and those that are worth training with the first."""
+
+    def train_together(
+        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
+    ) -> list[Training | None]:
+        """Train a group as `train` does each; None where the time was over first."""
+
+
 def check_memory(what: str, needed: int, devices: Devices) -> None:
     """Refuse what would take the process down for want of memory."""
     free = free_bytes()
@@ -170,6 +191,7 @@ class RunningTraining:
         size: Exact size of the network.
         unknown_flops: Layers whose FLOPs nobody knows.
         on_epoch: Called after each epoch.
+        beside: Trainings that share the time, this one included.
 
     Attributes:
         progress: How far the training has come.
@@ -183,8 +205,10 @@ class RunningTraining:
         size: Size,
         unknown_flops: int = 0,
         on_epoch: EpochSeen | None = None,
+        beside: int = 1,
     ) -> None:
         self.setup = setup
+        self._beside = beside
         self.assignment = assignment
         self.job = job = assignment.job
         self.on_epoch = on_epoch
@@ -213,8 +237,9 @@ class RunningTraining:
 
     @property
     def seconds(self) -> float:
-        """Time spent on the job until now, in all attempts."""
-        return self._seconds_before + time.monotonic() - self._began
+        """Time spent on the job until now, in all attempts: a share of it where
+        several are trained at once."""
+        return self._seconds_before + (time.monotonic() - self._began) / self._beside
 
     def run(self, train: Callable[[], Training], devices: Devices) -> Training:
         """The record that a function returns, or the record of its failure.
@@ -222,9 +247,17 @@ class RunningTraining:
         Raises:
             ResultsError, TimeUp: As `Trainer.train`.
         """
-        try:
-            self._check_survival(devices)
+
+        def checked() -> Training:
+            self.check_survival(devices)
             return train()
+
+        return self.tried(checked)
+
+    def tried(self, step: Callable[[], _T]) -> _T | Training:
+        """What a function returns, or the record of its failure; raises as `run`."""
+        try:
+            return step()
         except (TimeUp, ResultsError):
             raise
         except Exception as error:
@@ -236,7 +269,7 @@ class RunningTraining:
                 seconds=round(self.seconds, 3),
             )
 
-    def _check_survival(self, devices: Devices) -> None:
+    def check_survival(self, devices: Devices) -> None:
         """Refuse a training that would end the process, by what it did or will hold."""
         if self.assignment.deaths >= _MOST_DEATHS:
             raise TrialError("the process died twice while training it")

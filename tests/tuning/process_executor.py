@@ -50,7 +50,7 @@ class ProcessExecutor:
     """
 
     def __init__(self, plan: Plan, folder: Path, slots: int = 2) -> None:
-        self.slots = slots
+        self.slots = self.devices = slots
         stored = folder, plan.setup.stored_in(folder)
         context = get_context("spawn")
         self._make = partial(ProcessPoolExecutor, slots, context, _start, stored)

@@ -3,14 +3,18 @@
 import json
 import pickle
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tuning.made_data import digits, small_spec, train_in
+from tuning.made_data import AtOnce, digits, small_spec, train_in
 from warm_python import WarmPython
 
+from kscale.engine.base import Engine, Network
+from kscale.engine.progress import epochs_in
 from kscale.engine.recipe import Recipe
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
@@ -18,6 +22,7 @@ from kscale.runs.records import Training, from_line, to_line
 from kscale.search.contract import Job
 from kscale.task.objectives import find_objective
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.executor import LocalExecutor, Outcome
 from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
 
@@ -213,3 +218,73 @@ def test_a_training_that_killed_its_process_twice_is_given_up(tmp_path: Path) ->
     path.write_text('{"epochs": 0, "deaths": 0, "is_begun": 1}')
     assert trained(tmp_path).status == "ok"
     assert not path.exists()
+
+
+def finished_at_once(
+    folder: Path, jobs: list[Job], engine: Engine, seconds: float = 600
+) -> list[Outcome]:
+    trainer = made_trainer()
+    trainer.engine = engine
+    executor = LocalExecutor(lambda spec: trainer)
+    assert executor.slots == 1
+    for job in jobs:
+        for member in range(len(job.seeds)):
+            executor.submit(MemberWeights(folder, job, member).begin(seconds))
+    assert executor.slots == 3
+    outcomes = list(executor.finished())
+    assert not executor.finished()
+    return outcomes
+
+
+def test_members_at_once_leave_the_records_that_each_leaves_alone(
+    tmp_path: Path,
+) -> None:
+    """What becomes NaN fails alone."""
+    job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    broken = replace(job, index=1, seeds=(13,), learning_rates=(1e30,))
+    outcomes = finished_at_once(tmp_path / "at-once", [job, broken], AtOnce("none"))
+    assert [outcome.training.status for outcome in outcomes if outcome.training] == [
+        "ok",
+        "ok",
+        "failed",
+    ]
+    for outcome in outcomes:
+        assert outcome.training
+        member, each = outcome.assignment.member, outcome.assignment.job
+        alone = MemberWeights(tmp_path / "alone", each, member).train(made_trainer())
+        for name in ("key", "status", "reason", "params", "epochs", "undertrained"):
+            assert getattr(outcome.training, name) == getattr(alone, name)
+        if alone.status == "ok":
+            assert outcome.training.score == pytest.approx(alone.score, abs=0.01)
+            assert alone.curve is not None and outcome.training.curve is not None
+            assert outcome.training.curve["loss"] == pytest.approx(
+                alone.curve["loss"], rel=1e-3
+            )
+        assert epochs_in(outcome.assignment.target) == int(alone.status == "ok")
+
+
+def test_the_time_limit_ends_members_at_once_which_go_on_alone(tmp_path: Path) -> None:
+    job = replace(made_job(epochs=2), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    for outcome in finished_at_once(tmp_path, [job], AtOnce("none"), seconds=0):
+        assert outcome.training is None
+        assert epochs_in(outcome.assignment.target) == 1
+    weights = MemberWeights(tmp_path, job, 1)
+    weights.attempts.end()
+    done = weights.train(made_trainer())
+    assert done.status == "ok" and done.curve and len(done.curve["loss"]) == 2
+
+
+def test_what_fails_for_all_at_once_is_trained_one_by_one(tmp_path: Path) -> None:
+    class Small(AtOnce):
+        """A device with memory for one network."""
+
+        def program(
+            self, networks: Sequence[Network], placed: Any, recipe: Recipe
+        ) -> Any:
+            if len(networks) > 1:
+                raise MemoryError("no memory is left")
+            return super().program(networks, placed, recipe)
+
+    job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    for outcome in finished_at_once(tmp_path, [job], Small("none")):
+        assert outcome.training and outcome.training.status == "ok"

@@ -112,6 +112,7 @@ class EpochProgram:
         on_device: bool | None = None,
     ) -> None:
         self.network = network
+        self.networks: Sequence[Network] = [network]
         self.data = data
         self.recipe = recipe
         self.strategy = strategy
@@ -128,11 +129,11 @@ class EpochProgram:
     def start(
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
-        (seed,), (rate,) = seeds, rates
         with device_of(self.strategy):
-            self._start(seed, rate, epochs)
+            self._start(seeds, rates, epochs)
 
-    def _start(self, seed: int, rate: float, epochs: int) -> None:
+    def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
+        (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             fresh = build_model(self.network.layers, seed).variables
             for variable, value in zip(self.model.variables, fresh, strict=True):
@@ -153,14 +154,7 @@ class EpochProgram:
                 self.model = build_model(
                     layers, seed, self._replicas > 1, self.network.precision
                 )
-                if self._compiled is None:
-                    self._compiled = is_worth_compiling(
-                        layers,
-                        self.network.size.params,
-                        len(self.model.trainable_variables),
-                        recipe.epochs * recipe.steps_per_epoch(examples),
-                        self.strategy,
-                    )
+                self._decide_compiling()
             else:
                 self.model = layers(seed)
             self._rate = tf.Variable(0.0, trainable=False)
@@ -169,9 +163,25 @@ class EpochProgram:
                 recipe, examples, self._rate, decay, FusedAdamW
             )
             self.optimizer.build(self.model.trainable_variables)
+        self._trace()
+
+    def _decide_compiling(self) -> None:
+        """Compile the epoch where that is worth it, unless this was decided before."""
+        layers, recipe = self.network.layers, self.recipe
+        if self._compiled is None and isinstance(layers, Blueprint):
+            self._compiled = is_worth_compiling(
+                layers,
+                self.network.size.params,
+                len(self.model.trainable_variables),
+                recipe.epochs * recipe.steps_per_epoch(self.data.examples),
+                self.strategy,
+            )
+
+    def _trace(self) -> None:
+        """Make what runs epochs and predicts."""
         # The layers of kscale need no AutoGraph, which takes as long as the tracing.
         self._function = partial(
-            tf.function, autograph=not isinstance(layers, Blueprint)
+            tf.function, autograph=not isinstance(self.network.layers, Blueprint)
         )
         self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
@@ -211,7 +221,7 @@ class EpochProgram:
         is_first = self._single_epoch is None
         if is_first:
             steps = None if self.data.is_streamed else order.shape[0]
-            spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
+            spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
             with forgotten_gradients():
@@ -227,12 +237,13 @@ class EpochProgram:
 
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
-        if self._on_device:
+        if self._on_device and len(self.networks) == 1:
             with device_of(self.strategy):
                 return [self._score()]
-        (outputs,) = self.predict(dataset.validation.inputs)
-        pairs = dataset.pairs("validation", outputs)
-        return [mean_score(data.objective, data.task, pairs)]
+        return [
+            mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
+            for outputs in self.predict(dataset.validation.inputs)
+        ]
 
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))
@@ -244,7 +255,9 @@ class EpochProgram:
                 for i in range(0, count, step)
             ]
         names = [target.name for target in self.data.task.targets]
-        return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
+        return [
+            {n: np.concatenate([part[n].numpy() for part in parts], -2) for n in names}
+        ]
 
     def close(self) -> None:
         self._on_close(self)

@@ -83,7 +83,7 @@ class PlacedData:
         if self._whole is not None:
             yield (order, *self._whole)
             return
-        steps = max(1, self._chunk // order.shape[1])
+        steps = max(1, self._chunk // order[0].size)
         starts = range(0, len(order), steps)
         pieces = [order[start : start + steps] for start in starts]
         with ThreadPoolExecutor(1) as reader:

@@ -79,7 +79,7 @@ def compared(case: Case, seeds: int) -> Row:
 def trained(network: Network, case: Case, seed: int) -> tuple[float, float]:
     """Accuracy on the validation and the test part, and seconds of an epoch."""
     placed, engine = placed_for(case)
-    program = engine.program(network, placed, case.recipe)
+    program = engine.program([network], placed, case.recipe)
     program.start([seed], [3e-3])
     times = []
     for epoch in range(case.recipe.epochs):

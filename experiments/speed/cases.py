@@ -74,8 +74,8 @@ class Case:
         return self.recipe.order(len(self.data.train), seed, epoch)
 
     @property
-    def suits_xla(self) -> bool:
-        """Whether XLA is measured on CPUs: it takes minutes with large convolutions."""
+    def is_quick(self) -> bool:
+        """Whether what is made for GPUs is measured on CPUs, too."""
         return self.family == "mlp" or self == Case(self.family, *SIZES[self.family][0])
 
     def arrays(self, part: str) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from kscale.engine.engines import make_engine
 from kscale.engine.tensorflow.epochs import EpochProgram
 from speed.cases import RATE, Case, digits
 
+MEMBERS = 8
 MEASURED = 3  # epochs of a training, the first of which holds tracing and compiling
 
 Seconds = list[float]
@@ -108,8 +109,18 @@ def by_graph(case: Case, seed: int) -> Seconds:
 
 def by_engine(case: Case, seed: int) -> Seconds:
     """kscale's engine, as a search trains."""
+    return _by_program(case, [seed])
+
+
+def by_population(case: Case, seed: int) -> Seconds:
+    """Several networks in one program of the engine, from as many seeds."""
+    return _by_program(case, range(seed * MEMBERS, (seed + 1) * MEMBERS))
+
+
+def _by_program(case: Case, seeds: Sequence[int]) -> Seconds:
     placed, engine = placed_for(case)
-    return trained(engine.program(case.network, placed, case.recipe), case, [seed])
+    networks = [case.network] * len(seeds)
+    return trained(engine.program(networks, placed, case.recipe), case, seeds)
 
 
 def by_xla(case: Case, seed: int) -> Seconds:
@@ -166,5 +177,6 @@ WAYS: dict[str, Callable[[Case, int], Seconds]] = {
     "graph": by_graph,
     "kscale": by_engine,
     "XLA": by_xla,
+    "8 at once": by_population,
 }
 """Ways to train, by name."""

@@ -46,7 +46,7 @@ def test_memory_stays_flat_over_hundreds_of_trainings() -> None:
         spec = small_spec(depth=1 + number % 2, width=4 + number // 2 % 75)
         blueprint = mlp.blueprint(spec, digits().task)
         network = Network(blueprint, mlp.size(spec, digits().task))
-        program = engine.program(network, placed, recipe)
+        program = engine.program([network], placed, recipe)
         program.start([number], [0.01])
         program.run_epoch([order])
         program.predict(digits().validation.inputs)

@@ -7,6 +7,7 @@
     ├── BudgetError          (ValueError)    no limit at all, or nothing fits it
     ├── DataError            (ValueError)    data that cannot be read or trained on
     ├── TrialError           (RuntimeError)  one training that failed, or all of them
+    ├── WorkerLostError      (RuntimeError)  a machine that trains with others is gone
     ├── ResultsError         (ValueError)    a run folder that cannot be used as asked
     ├── ExportError          (RuntimeError)  a model that cannot be written or read
     └── MissingPackageError  (ImportError)   a package that is missing or does not load
@@ -38,6 +39,10 @@ class DataError(KscaleError, ValueError):
 
 class TrialError(KscaleError, RuntimeError):
     """A training failed; the search goes on unless every training failed."""
+
+
+class WorkerLostError(KscaleError, RuntimeError):
+    """A machine that trained with others is gone, or failed."""
 
 
 class ResultsError(KscaleError, ValueError):

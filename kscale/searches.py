@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
-from kscale.engine.strategies import strategy_for
+from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
-from kscale.errors import BudgetError, SpecError
+from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
@@ -47,6 +47,10 @@ class SearchInterrupted(KeyboardInterrupt):
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
+
+
+class SearchFollowed(Exception):
+    """The process was another worker than the first, which has the run."""
 
 
 @with_options([*OPTIONS])
@@ -154,13 +158,30 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     Raises:
         KscaleError: As `tune`.
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
+        SearchFollowed: This process helped worker 0, which has the run.
     """
     policy = TimePolicy(plan.request.time_limit, plan.seconds)
     listener = listener or Listener()
     with uncollected():
-        from kscale.tuning.driver import Driver
+        from kscale.engine.engines import make_engine
 
         plan = _suited(_on_devices(plan, listener.note), listener.note)
+    engine = make_engine(plan.request.strategy)
+    if engine.follow(plan.dataset, plan.request.class_weights, plan.number):
+        raise SearchFollowed
+    try:
+        run = _searched(plan, listener, policy)
+    except KscaleError:
+        engine.dismiss()
+        raise
+    engine.dismiss()
+    return run
+
+
+def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
+    """The run of a plan whose devices are known."""
+    from kscale.tuning.driver import Driver
+
     plan = _with_present(plan)
     plan = _shortened(plan, listener)
     request = plan.request
@@ -226,6 +247,14 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
     from kscale.engine.engines import device_names
 
     request, work = plan.request, plan.candidates.most_work
+    workers = worker_count() if request.strategy in ("auto", "workers") else 0
+    if workers > 1 or request.strategy == "workers":
+        if work == math.inf or request.retrain_baseline:
+            raise SpecError(
+                "Workers train families only, neither a hypermodel nor a baseline anew."
+            )
+        note(f"{workers} workers share each training; this one waits for the others.")
+        return replace(plan, request=replace(request, strategy="workers"))
     may_train_at_once = work < math.inf and request.max_latency_ms is None
     if request.strategy == "each" and not may_train_at_once:
         raise SpecError(

@@ -162,6 +162,25 @@ class Engine(Protocol):
             recipe: Batches and schedule.
         """
 
+    def follow(self, dataset: Dataset, class_weights: str, number: int) -> bool:
+        """On workers other than the first, train what the first trains, until the end.
+
+        Args:
+            dataset: The data set, the same on every worker.
+            class_weights: As of `place`.
+            number: Of what is asked, below 2**40.
+
+        Returns:
+            Whether this worker followed: nothing is left to do.
+
+        Raises:
+            SpecError: Workers were asked different things.
+            WorkerLostError: A worker is gone.
+        """
+
+    def dismiss(self) -> None:
+        """Let the workers that follow go."""
+
     def devices(self) -> Devices:
         """Where programs run."""
 

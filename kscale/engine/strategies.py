@@ -1,5 +1,7 @@
 """Names of strategies: which devices train, and how they share the work."""
 
+import json
+import os
 import re
 
 from kscale.errors import SpecError, unknown_name
@@ -10,6 +12,10 @@ STRATEGIES = ("auto", "one", "each", "mirrored", "workers", "none")
 
 _DEVICE = re.compile(r"(CPU|GPU|TPU):\d+")
 _SHARED_WORK = 1e12
+_NO_CLUSTER = (
+    'TF_CONFIG must be like {"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
 
 
 def check_strategy(name: str) -> None:
@@ -30,6 +36,27 @@ def check_strategy(name: str) -> None:
         raise SpecError(
             f"Devices must be of one kind, each named once, but got {name!r}."
         )
+
+
+def worker_count() -> int:
+    """Machines that train together, by TensorFlow's TF_CONFIG; 0 where none is set.
+
+    Raises:
+        SpecError: TF_CONFIG says no cluster of workers with a task.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text or "{}")
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        roles = {role: list(cluster[role]) for role in cluster}
+        if roles:
+            roles[task["type"]][int(task["index"])]
+    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+        raise SpecError(f"{_NO_CLUSTER}, but got {text!r}.") from error
+    others = sorted(roles.keys() - {"chief", "worker"})
+    if others:
+        raise SpecError(f"{_NO_CLUSTER}, but got tasks of kind {', '.join(others)}.")
+    return sum(map(len, roles.values()))
 
 
 def devices_in(name: str) -> list[str]:

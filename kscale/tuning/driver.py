@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import BudgetError, TrialError
+from kscale.errors import BudgetError, TrialError, WorkerLostError
 from kscale.reports.board_logs import LogWriter
 from kscale.runs.entries import entries_of, front_of
 from kscale.runs.folder import RecordedRun, RecordsWriter, read_records
@@ -129,6 +129,9 @@ class Driver:
                 self.listener.note,
             ).run()
             self.write_page(self.folder, self.recorded)
+        except WorkerLostError:
+            self._open.clear()  # as if the process died, so that deaths are counted
+            raise
         finally:
             self.executor.close()
             for item in self._open.values():

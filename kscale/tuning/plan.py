@@ -174,14 +174,22 @@ class Plan:
         }
 
     @property
+    def number(self) -> int:
+        """A number below 2**40 made from the identity."""
+        return int.from_bytes(self._digest(5))
+
+    def _digest(self, size: int) -> bytes:
+        text = json.dumps(self.identity, sort_keys=True, default=str)
+        return blake2b(text.encode(), digest_size=size).digest()
+
+    @property
     def name(self) -> str:
         """A folder name made from the identity."""
         limits = [
             f"{format_count(limit)}{name.removeprefix('max_')}"
             for name, limit in self.budget.limits.items()
         ]
-        text = json.dumps(self.identity, sort_keys=True, default=str)
-        digest = blake2b(text.encode(), digest_size=4).hexdigest()
+        digest = self._digest(4).hex()
         families = "-".join(self.candidates.names)
         words = [self.dataset.name, families, *limits, digest]
         return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(words)).lstrip(".-")[-120:]

@@ -89,8 +89,9 @@ class SearchRequest:
             without it, the hyperparameter named width.
         strategy: Devices: `each` trains a network on every device, all at once,
             `mirrored` copies the network to every device, `one` takes a single device,
-            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `none` leaves the choice to
-            TensorFlow, and `auto` takes what suits the GPUs there are and the networks.
+            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
+            machines that TF_CONFIG names, `none` leaves the choice to TensorFlow, and
+            `auto` takes what suits the machines, the GPUs there are and the networks.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.

@@ -18,7 +18,13 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import ResultsError, TrialError, reason_of, unwritable
+from kscale.errors import (
+    ResultsError,
+    TrialError,
+    WorkerLostError,
+    reason_of,
+    unwritable,
+)
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
@@ -130,6 +136,7 @@ class Trainer(Protocol):
         Raises:
             ResultsError: A checkpoint cannot be written: no training could end well.
             TimeUp: The time was over first; a checkpoint is in `assignment.target`.
+            WorkerLostError: A machine that trained, too, is gone.
         """
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
@@ -245,7 +252,7 @@ class RunningTraining:
         """The record that a function returns, or the record of its failure.
 
         Raises:
-            ResultsError, TimeUp: As `Trainer.train`.
+            ResultsError, TimeUp, WorkerLostError: As `Trainer.train`.
         """
 
         def checked() -> Training:
@@ -258,7 +265,7 @@ class RunningTraining:
         """What a function returns, or the record of its failure; raises as `run`."""
         try:
             return step()
-        except (TimeUp, ResultsError):
+        except (TimeUp, ResultsError, WorkerLostError):
             raise
         except Exception as error:
             logger.debug("a training failed", exc_info=True)

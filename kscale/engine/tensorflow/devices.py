@@ -6,8 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from kscale.engine.strategies import STRATEGIES, check_strategy, devices_in
-from kscale.errors import SpecError
+from kscale.engine.strategies import (
+    STRATEGIES,
+    check_strategy,
+    devices_in,
+    worker_count,
+)
+from kscale.errors import SpecError, reason_of
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -16,12 +21,15 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     `auto` mirrors over several GPUs, takes a single GPU, or changes nothing; `one`
     is the first GPU or the CPU, and so is `each` for a single training; `mirrored`
     copies the network to every GPU, or to every logical CPU device where there is no
-    GPU; `none` changes nothing. A device is taken, and several are mirrored over.
+    GPU; `workers` copies it to the devices of all machines of TF_CONFIG; `none`
+    changes nothing. A device is taken, and several are mirrored over.
 
     Raises:
-        SpecError: The name is unknown, or there is no such device.
+        SpecError: The name is unknown, there is no such device, or workers are missing.
     """
     check_strategy(name)
+    if name == "workers":
+        return _strategy_of_workers()
     if name == "auto":
         gpus = len(tf.config.list_logical_devices("GPU"))
         name = "mirrored" if gpus > 1 else "one" if gpus else "none"
@@ -56,6 +64,23 @@ def _found(wanted: list[str]) -> list[str]:
 
 def _short(device: Any) -> str:
     return str(device.name).rsplit("device:", 1)[-1]
+
+
+@cache
+def _strategy_of_workers() -> tf.distribute.Strategy:
+    """Must be made before TensorFlow is asked for anything else."""
+    if not worker_count():
+        raise SpecError("The strategy `workers` needs TF_CONFIG, which is not set.")
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise SpecError(
+            "Workers must meet before TensorFlow is used for anything else."
+        ) from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise SpecError(
+            f"The workers of TF_CONFIG do not meet: {reason_of(error)}."
+        ) from error
 
 
 @cache

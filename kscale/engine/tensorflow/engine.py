@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kscale.data.dataset import Dataset
-from kscale.engine.base import Devices, Latency, Network
+from kscale.engine.base import Devices, Latency, Network, Program
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import device_of, make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
@@ -18,6 +19,8 @@ from kscale.engine.tensorflow.kept import KeptPrograms
 from kscale.engine.tensorflow.placing import PlacedData
 from kscale.engine.tensorflow.population import Population
 from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
+from kscale.engine.tensorflow.workers import LeadingProgram, follow, group_of
+from kscale.errors import SpecError, WorkerLostError
 from kscale.naming import single_or_named
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
@@ -39,6 +42,7 @@ class TensorFlowEngine:
         self.strategy = make_strategy(strategy)
         self._programs = 0
         self._kept = KeptPrograms()
+        self._group = group_of(self.strategy)
 
     def place(
         self,
@@ -59,7 +63,7 @@ class TensorFlowEngine:
 
     def program(
         self, networks: Sequence[Network], placed: PlacedData, recipe: Recipe
-    ) -> EpochProgram:
+    ) -> Program:
         network = joined(networks) if len(networks) > 1 else networks[0]
         if network is None:
             raise ValueError("Networks of several structures have no common program.")
@@ -74,7 +78,29 @@ class TensorFlowEngine:
             kind = EpochProgram if len(networks) == 1 else Population
             program = kind(network, placed, recipe, self.strategy, on_close=close)
         program.networks = networks
-        return program
+        return LeadingProgram(self._group, program) if self._group else program
+
+    def follow(self, dataset: Dataset, class_weights: str, number: int) -> bool:
+        group = self._group
+        if group is None:
+            return False
+        if not group.agree(number):
+            raise SpecError(
+                "The workers were asked different things; start the same command, with "
+                "the same data, on each of them."
+            )
+        if not group.is_chief:
+            placed = self.place(dataset, class_weights)
+            follow(
+                group,
+                lambda *about: EpochProgram(about[0], placed, about[1], self.strategy),
+            )
+        return not group.is_chief
+
+    def dismiss(self) -> None:
+        if self._group is not None:
+            with suppress(WorkerLostError):
+                self._group.tell("end")
 
     def devices(self) -> Devices:
         names = tuple(device.name for device in tf.config.list_logical_devices())

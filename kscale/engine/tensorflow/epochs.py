@@ -274,7 +274,19 @@ class EpochProgram:
 
         begin = (tf.constant(0), tf.constant(0.0))
         _, total = tf.while_loop(lambda step, _: step < steps, next_step, begin)
+        if self._replicas > 1:
+            with tf.control_dependencies([total]):
+                self.strategy.run(self._bring_together)
         return total / tf.cast(steps, tf.float32)
+
+    def _bring_together(self) -> None:
+        """Give moving statistics, which each replica has of its own, their mean."""
+        context = tf.distribute.get_replica_context()
+        for variable in self.model.non_trainable_variables:
+            found = tf.identity(variable.value)
+            if found.dtype.is_floating:
+                mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, found)
+                variable.assign(mean)
 
     def _train_step(
         self, order: Any, step: Any, inputs: Tensors, targets: Tensors

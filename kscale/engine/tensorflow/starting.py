@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kscale.engine.strategies import worker_count
 from kscale.errors import MissingPackageError, sentence_of
 
 
@@ -67,11 +68,13 @@ def start() -> None:
     Raises:
         MissingPackageError: TensorFlow is not installed, or does not load.
     """
+    workers = worker_count()
     try:
         with quiet_start(), uncollected():
             import tensorflow as tf
 
-            tf.config.list_logical_devices()
+            if not workers:  # workers must meet before devices are looked for
+                tf.config.list_logical_devices()
     except Exception as error:  # whatever a broken installation raises
         reason = sentence_of(error.__context__ or error)
         raise MissingPackageError(

@@ -63,13 +63,16 @@ class FamilyTrainer:
         return self.engine.devices().at_once
 
     def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
-        """As `GroupTrainer.group`, by what the engine can train in one program."""
-        chosen: list[Assignment] = []
-        networks: list[Network] = []
-        for assignment in assignments:
-            network = self._network(assignment)
-            together = [*networks, network]
-            if not chosen or self.engine.are_trained_at_once(
+        """As `GroupTrainer.group`, by what the engine can train in one program.
+
+        What a process died of is trained alone, so that no other is blamed for it.
+        """
+        chosen = [assignments[0]]
+        networks = [self._network(assignments[0])]
+        for assignment in assignments[1:]:
+            together = [*networks, self._network(assignment)]
+            has_died = assignment.deaths or assignments[0].deaths
+            if not has_died and self.engine.are_trained_at_once(
                 together, self.setup.recipe
             ):
                 chosen.append(assignment)

@@ -288,3 +288,13 @@ def test_what_fails_for_all_at_once_is_trained_one_by_one(tmp_path: Path) -> Non
     job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
     for outcome in finished_at_once(tmp_path, [job], Small("none")):
         assert outcome.training and outcome.training.status == "ok"
+
+
+def test_what_a_process_died_of_is_trained_alone(tmp_path: Path) -> None:
+    trainer = made_trainer()
+    trainer.engine = AtOnce("none")
+    job = replace(made_job(epochs=1), seeds=(11, 12, 13), learning_rates=(0.01,) * 3)
+    first, second, third = [MemberWeights(tmp_path, job, m).begin() for m in range(3)]
+    died = replace(second, deaths=1)
+    assert trainer.group([first, died, third]) == [first, third]
+    assert trainer.group([died, first, third]) == [died]

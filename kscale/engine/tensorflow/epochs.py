@@ -60,8 +60,9 @@ def is_worth_compiling(
     steps: int,
     strategy: tf.distribute.Strategy,
 ) -> bool:
-    """Whether XLA saves more than it costs, in the two trainings of a network that a
-    search of several finalists has on average.
+    """Whether XLA saves more than it costs, in two trainings of a network.
+
+    That is how often a search with finalists trains a network on average.
 
     On a GPU an epoch takes a tenth of the time and less, whatever the layers (seen on
     an H100). On a CPU a step of a dense network is shorter by some 0.02 ms for each

@@ -112,7 +112,7 @@ def main() -> None:
     seeds, trials = (1, 2) if asked.smoke else (asked.seeds, asked.trials)
     dataset = kscale.load_dataset("digits")
     data = [
-        (next(iter(part.inputs.values())), next(iter(part.targets.values())))
+        (next(iter(part.inputs.values()))[:], next(iter(part.targets.values())))
         for part in (dataset.train, dataset.validation)
     ]
     print(f"{share_that_fits():.1%} of the space fits {LIMIT:,} parameters")

@@ -96,7 +96,7 @@ def epoch(family: str, knobs: dict[str, Any], dataset: Dataset) -> float:
     engine = make_engine("none")
     blueprint, size = found.blueprint(spec, task), found.size(spec, task)
     network = Network(blueprint, size, weight_decay=0.004)
-    program = engine.program(network, engine.place(dataset), recipe)
+    program = engine.program([network], engine.place(dataset), recipe)
     program.start([0], [1e-3])
     times = []
     for number in range(EPOCHS):

@@ -7,9 +7,10 @@
     ├── BudgetError          (ValueError)    no limit at all, or nothing fits it
     ├── DataError            (ValueError)    data that cannot be read or trained on
     ├── TrialError           (RuntimeError)  one training that failed, or all of them
+    ├── WorkerLostError      (RuntimeError)  a machine that trains with others is gone
     ├── ResultsError         (ValueError)    a run folder that cannot be used as asked
     ├── ExportError          (RuntimeError)  a model that cannot be written or read
-    └── MissingPackageError  (ImportError)   an optional package that is not installed
+    └── MissingPackageError  (ImportError)   a package that is missing or does not load
 """
 
 import os
@@ -40,6 +41,10 @@ class TrialError(KscaleError, RuntimeError):
     """A training failed; the search goes on unless every training failed."""
 
 
+class WorkerLostError(KscaleError, RuntimeError):
+    """A machine that trained with others is gone, or failed."""
+
+
 class ResultsError(KscaleError, ValueError):
     """A run folder is none, is damaged, is in use or holds another search."""
 
@@ -49,7 +54,7 @@ class ExportError(KscaleError, RuntimeError):
 
 
 class MissingPackageError(KscaleError, ImportError):
-    """An optional package is not installed; the text says how to install it."""
+    """A package is not installed or does not load; the text says how to install it."""
 
 
 _MOST_NAMES = 24  # that are listed where some are near to a name
@@ -109,10 +114,17 @@ _AROUND = (
     "Arguments received by",
     "Graph execution error",
     "Detected at node",
+    "Hint: If you want to see a list of allocated tensors",
     "in user code:",
     'File "',
 )
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")
+_MEMORY_MARK = "RESOURCE_EXHAUSTED"  # of XLA, in errors of other kinds
+# What was too large, without allocators, hints and lists of buffers around it.
+_TOO_LARGE = re.compile(
+    r"OOM when allocating tensor with shape\[[\d,]*\]|"
+    r"Out of memory while trying to allocate [\d.]+ ?\w+"
+)
 _LONGEST = 300
 
 
@@ -129,7 +141,10 @@ def reason_of(error: Exception) -> str:
     text, kind = sentence_of(error), type(error).__name__
     if isinstance(error, TrialError):
         return text
-    kind = "memory ran out" if kind in _OUT_OF_MEMORY else kind
+    if kind in _OUT_OF_MEMORY or _MEMORY_MARK in str(error):
+        kind = "memory ran out"
+        too_large = _TOO_LARGE.search(str(error))
+        text = too_large.group() if too_large else text
     return f"{kind}: {text}" if text else kind
 
 

@@ -1,8 +1,9 @@
 """The Python door: a search from data and a budget to a run with an answer."""
 
+import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
 from kscale.engine.recipe import Recipe
-from kscale.errors import BudgetError
+from kscale.engine.strategies import strategy_for, worker_count
+from kscale.engine.tensorflow.starting import settled, uncollected
+from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
@@ -44,6 +47,10 @@ class SearchInterrupted(KeyboardInterrupt):
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
+
+
+class SearchFollowed(Exception):
+    """The process was another worker than the first, which has the run."""
 
 
 @with_options([*OPTIONS])
@@ -151,13 +158,30 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     Raises:
         KscaleError: As `tune`.
         SearchInterrupted: Ctrl-C; a `KeyboardInterrupt`.
+        SearchFollowed: This process helped worker 0, which has the run.
     """
     policy = TimePolicy(plan.request.time_limit, plan.seconds)
-    from kscale.engine.engines import make_engine
+    listener = listener or Listener()
+    with uncollected():
+        from kscale.engine.engines import make_engine
+
+        plan = _suited(_on_devices(plan, listener.note), listener.note)
+    engine = make_engine(plan.request.strategy)
+    if engine.follow(plan.dataset, plan.request.class_weights, plan.number):
+        raise SearchFollowed
+    try:
+        run = _searched(plan, listener, policy)
+    except KscaleError:
+        engine.dismiss()
+        raise
+    engine.dismiss()
+    return run
+
+
+def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
+    """The run of a plan whose devices are known."""
     from kscale.tuning.driver import Driver
 
-    listener = listener or Listener()
-    plan = _suited(plan, make_engine(plan.request.strategy).devices().replicas)
     plan = _with_present(plan)
     plan = _shortened(plan, listener)
     request = plan.request
@@ -179,7 +203,8 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
         about = (plan, folder, writer, listener, policy)
         driver = Driver(*about, gate=gate, write_page=_write_page)
         try:
-            driver.run()
+            with settled():
+                driver.run()
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
     return Run(folder, driver.recorded)
@@ -213,12 +238,59 @@ def _with_present(plan: Plan) -> Plan:
     return replace(plan, references=tuple(references), about=about)
 
 
-def _suited(plan: Plan, replicas: int) -> Plan:
-    """The plan, or another one if batches must be of another size for the replicas."""
-    data, request = plan.dataset, plan.request
-    sizes = (request.epochs, request.batch_size, replicas)
-    if Recipe.for_examples(len(data.train), *sizes) == plan.recipe:
+def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
+    """The plan with the strategy that `auto` takes where there are several devices.
+
+    Raises:
+        SpecError: Devices cannot train a network each.
+    """
+    from kscale.engine.engines import device_names
+
+    request, work = plan.request, plan.candidates.most_work
+    workers = worker_count() if request.strategy in ("auto", "workers") else 0
+    if workers > 1 or request.strategy == "workers":
+        if work == math.inf or request.retrain_baseline:
+            raise SpecError(
+                "Workers train families only, neither a hypermodel nor a baseline anew."
+            )
+        note(f"{workers} workers share each training; this one waits for the others.")
+        return replace(plan, request=replace(request, strategy="workers"))
+    may_train_at_once = work < math.inf and request.max_latency_ms is None
+    if request.strategy == "each" and not may_train_at_once:
+        raise SpecError(
+            "With a hypermodel or a limit on latency, one network is trained at a "
+            "time: `each` is not possible, and `mirrored` is."
+        )
+    devices = device_names() if request.strategy == "auto" else ()
+    if len(devices) < 2 or not may_train_at_once:
         return plan
+    found = strategy_for(work * plan.recipe.batch_size)
+    note(
+        f"Each of {len(devices)} devices trains networks of its own; "
+        "--strategy mirrored shares each training."
+        if found == "each"
+        else f"{len(devices)} devices share each training, as networks are large; "
+        "--strategy each trains one on each device."
+    )
+    return replace(plan, request=replace(request, strategy=found))
+
+
+def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:
+    """The plan, or another one if batches must be of another size for the replicas."""
+    from kscale.engine.engines import make_engine
+
+    data, request = plan.dataset, plan.request
+    replicas = make_engine(request.strategy).devices().replicas
+    recipe = Recipe.for_examples(
+        len(data.train), request.epochs, request.batch_size, replicas
+    )
+    if recipe == plan.recipe:
+        return plan
+    if request.batch_size is not None:
+        note(
+            f"Batches have {counted(recipe.batch_size, 'example')} in place of "
+            f"{request.batch_size}: {replicas} devices share each."
+        )
     return plan_search(replace(request, data=data), replicas=replicas)
 
 

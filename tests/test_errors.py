@@ -83,6 +83,32 @@ def test_an_error_without_words_is_named() -> None:
     assert reason_of(MemoryError("for 9 GB")) == "memory ran out: for 9 GB"
 
 
+_HINT = "\n\t [[{{node a}}]]\nHint: If you want to see a list of allocated tensors"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (
+            "Graph execution error:\n\nDetected at node a/Conv2D defined at (most "
+            'recent call last):\n  File "epochs.py", line 9, in step\n\nOOM when '
+            "allocating tensor with shape[128,512,64] and type float on /job:localhost/"
+            f"replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc{_HINT}",
+            "OOM when allocating tensor with shape[128,512,64]",
+        ),
+        (
+            "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 34359738368 "
+            "bytes.\nBufferAssignment OOM Debugging.\nPeak buffers:\n\tBuffer 1:",
+            "Out of memory while trying to allocate 34359738368 bytes",
+        ),
+    ],
+)
+def test_of_full_memory_the_reason_is_what_was_too_large(text: str, cause: str) -> None:
+    assert reason_of(RuntimeError(f"RESOURCE_EXHAUSTED: {text}")) == (
+        f"memory ran out: {cause}"
+    )
+
+
 def test_a_missing_path_names_the_nearest_there_is(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.csv").touch()

@@ -155,17 +155,23 @@ def test_describing_data_is_light(name: str, tmp_path: Path) -> None:
     assert_light(["data", str(tmp_path / name)], "PIL")
 
 
-def script_of(arguments: list[str]) -> str:
-    """A script that runs a command, which must end well."""
+def test_a_search_without_a_network_that_fits_is_refused_light(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.eye(40), y=np.arange(40) % 2)
+    data = str(tmp_path / "data.npz")
+    assert_light(["tune", "--data", data, "--max-params", "3"], status=1)
+
+
+def script_of(arguments: list[str], status: int = 0) -> str:
+    """A script that runs a command, which must end with an exit code."""
     return (
         "from kscale.cli import main\n"
         f"try: main({arguments!r})\n"
-        "except SystemExit as end: assert not end.code"
+        f"except SystemExit as end: assert end.code == {status}"
     )
 
 
-def assert_light(arguments: list[str], *others: str) -> None:
-    loaded = loaded_after(script_of(arguments))
+def assert_light(arguments: list[str], *others: str, status: int = 0) -> None:
+    loaded = loaded_after(script_of(arguments, status))
     assert not loaded & {*HEAVY, "matplotlib", "scipy", "sklearn", *others}
 
 

@@ -193,7 +193,7 @@ def _run_keras_tuner(
 
 
 def _arrays(part: Any) -> tuple[Any, Any]:
-    return next(iter(part.inputs.values())), next(iter(part.targets.values()))
+    return next(iter(part.inputs.values()))[:], next(iter(part.targets.values()))
 
 
 def _same_trainer(inner: Any, search: Search) -> Any:

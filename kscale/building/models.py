@@ -7,7 +7,8 @@ needs them, as they stand, and therefore without types.
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -109,7 +110,10 @@ _FUNCTIONS = SimpleNamespace(**globals(), getitem=operator.getitem)
 
 
 def build_model(
-    blueprint: Blueprint, seed: int = 0, synchronized: bool = False
+    blueprint: Blueprint,
+    seed: int = 0,
+    synchronized: bool = False,
+    precision: str = "float32",
 ) -> keras.Model:
     """A Keras model of a blueprint.
 
@@ -118,6 +122,8 @@ def build_model(
         seed: Decides the initial weights and the dropout; each layer draws from a seed
             that is made of this one and the layer's path.
         synchronized: Whether batch statistics are shared between replicas.
+        precision: What the layers before the outputs compute in: `bfloat16`, or
+            float32. Weights and outputs are float32 in any case.
 
     Returns:
         A functional model of stock Keras layers. One input is taken as a tensor,
@@ -130,7 +136,8 @@ def build_model(
     }
     scope = Scope()
     scope.update(inputs)
-    build = _Build(seed, synchronized)
+    in_float32 = blueprint.outputs if precision == "bfloat16" else None
+    build = _Build(seed, synchronized, in_float32)
     build.compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "")
     outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
     model = keras.Model(single_or_named(inputs), single_or_named(outputs))
@@ -142,10 +149,14 @@ def build_model(
 
 @dataclass
 class _Build:
-    """Makes layers from their calls; copies that share weights share the layer."""
+    """Makes layers from their calls; copies that share weights share the layer.
+
+    All but the layers `in_float32` compute in bfloat16, unless that is None.
+    """
 
     seed: int
     synchronized: bool
+    in_float32: tuple[str, ...] | None
     made: dict[str, Any] = field(default_factory=dict)
 
     def compute(
@@ -162,9 +173,23 @@ class _Build:
                     path = record.copy_path(prefix, copy)
                     tensor = self.compute(record.body, tensor, inside, path)
             else:
-                tensor = self._output(record, prefix + record.name, reads)
+                path = prefix + record.name
+                with self._computing(path):
+                    tensor = self._output(record, path, reads)
             scope[record.name] = tensor
         return tensor
+
+    @contextmanager
+    def _computing(self, path: str) -> Iterator[None]:
+        """The layer made inside computes in the precision of its path."""
+        before = keras.config.dtype_policy()
+        if self.in_float32 is not None:
+            is_exact = path in self.in_float32
+            keras.config.set_dtype_policy("float32" if is_exact else "mixed_bfloat16")
+        try:
+            yield
+        finally:
+            keras.config.set_dtype_policy(before)
 
     def _output(self, record: Layer, path: str, reads: list[Any]) -> Any:
         """What the layer at a path gives; the layer is made when it is first read."""
@@ -244,7 +269,11 @@ def named_outputs(
     training: bool | None = None,
 ) -> dict[str, Any]:
     """Outputs by target name that a model of a blueprint gives for inputs by name."""
-    outputs = model(single_or_named(inputs), training=training)
+    return outputs_by_target(model(single_or_named(inputs), training=training), task)
+
+
+def outputs_by_target(outputs: Any, task: Task) -> dict[str, Any]:
+    """What a model of a blueprint gives, by target name."""
     names = [layer_name(head) for head in head_names(task)]
     given = outputs if len(names) > 1 else {names[0]: outputs}
     return {it.name: given[n] for it, n in zip(task.targets, names, strict=True)}

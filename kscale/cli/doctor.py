@@ -3,8 +3,7 @@
 import click
 
 from kscale.cli import options
-from kscale.cli.output import show
-from kscale.engine.tensorflow.starting import quiet_start
+from kscale.cli.output import show, start_tensorflow
 
 
 @click.command()
@@ -19,9 +18,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     Example:
       kscale doctor
     """
-    with quiet_start():
-        from kscale.engine.environment import check_environment
+    start_tensorflow(quiet=True)
+    from kscale.engine.environment import check_environment
 
-        found = check_environment()
+    found = check_environment()
     show(as_json, found.to_json, lambda width: f"{found}\n")
     ctx.exit(0 if found.is_ready else 1)

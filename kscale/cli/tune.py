@@ -4,6 +4,8 @@ Training a single network shares the options, which are made of the fields of a 
 and how a request is run.
 """
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -11,9 +13,11 @@ import click
 from kscale.cli import options
 from kscale.cli.output import show_answer, start_tensorflow, user_code
 from kscale.cli.progress import progress_listener
+from kscale.engine.base import PRECISIONS
+from kscale.errors import WorkerLostError
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
-from kscale.searches import SearchInterrupted, plan_search, search
+from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
 from kscale.tuning.request import LEAST, OPTIONS, TEXTS, SearchRequest
 
@@ -45,6 +49,7 @@ training_options = options.together(
     asked("epochs"),
     asked("batch_size"),
     asked("seed"),
+    asked("precision", type=click.Choice(PRECISIONS)),
     asked("strategy", metavar="NAME"),
 )
 
@@ -78,6 +83,14 @@ def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
     try:
         with user_code():
             run = search(plan, progress_listener(quiet))
+    except SearchFollowed:
+        click.echo("Done; worker 0 has the run.", err=True)
+        return
+    except WorkerLostError as lost:
+        click.echo(
+            f"{lost} Starting again, as soon as all workers are there.", err=True
+        )
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     except SearchInterrupted as interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         show_answer(interrupted.run, as_json)

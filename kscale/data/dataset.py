@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data import describing
-from kscale.data.example_rows import Rows, row_bytes
+from kscale.data.example_rows import Rows, byte_rows, row_bytes
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
@@ -87,7 +87,9 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """Task, parts and warnings as plain data; `str` gives them as text."""
         parts = self.parts
-        rows = [rows for part in parts.values() for rows in part.inputs.values()]
+        rows = [
+            byte_rows(rows) for part in parts.values() for rows in part.inputs.values()
+        ]
         return {
             "name": self.name,
             "examples": sum(map(len, parts.values())),

@@ -145,6 +145,9 @@ class MadeRows:
     def __getitem__(self, chosen: Any) -> NDArray[Any]:
         return self._make(chosen)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype)
+
 
 def lazy_rows(
     read: Callable[[], NDArray[Any]], shape: tuple[int, ...], dtype: Any
@@ -177,3 +180,14 @@ class ComputedRows(MadeRows):
 
         super().__init__(computed, (len(next(iter(raw.values()))), *row_shape), dtype)
         self.raw = raw
+
+
+def byte_rows(rows: Rows) -> Rows:
+    """The bytes that rows are computed from, such as pixels; else the rows."""
+    raw = [*rows.raw.values()] if isinstance(rows, ComputedRows) else []
+    return raw[0] if [each.dtype for each in raw] == [np.uint8] else rows
+
+
+def is_in_memory(rows: Rows) -> bool:
+    """Whether rows, or the bytes that they are computed from, lie in memory."""
+    return isinstance(byte_rows(rows), np.ndarray)

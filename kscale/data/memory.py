@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows, StoredRows, chunks_of, row_bytes
+from kscale.data.example_rows import (
+    Rows,
+    StoredRows,
+    byte_rows,
+    chunks_of,
+    row_bytes,
+)
 from kscale.data.raw import RawData
 from kscale.task.tasks import Input
 
@@ -53,13 +59,15 @@ def most_bytes(memory: int | None) -> int:
 def held(rows: Rows, is_slow: bool, in_memory: bool) -> Rows:
     """Rows in memory, as texts always are, or on disk.
 
-    Rows that are not slow to make lie there already, and are read again instead.
+    Rows that are not slow to make lie there already, and are read again instead; so are
+    those that are computed from bytes, which take a quarter of the memory.
     """
     if is_slow and in_memory:
         return filled(chunks_of(rows), rows.shape, rows.dtype)
     if is_slow:
         return StoredRows(chunks_of(rows), rows.shape[1:], rows.dtype)
-    return rows[:] if in_memory or rows.dtype.kind == "T" else rows
+    is_read = (in_memory or rows.dtype.kind == "T") and byte_rows(rows) is rows
+    return rows[:] if is_read else rows
 
 
 def filled(

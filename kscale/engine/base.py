@@ -16,10 +16,11 @@ from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.sizing import Size
+from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
 
-STRATEGIES = ("auto", "one", "mirrored", "none")
-"""Names of devices; see `kscale.engine.tensorflow.devices.make_strategy`."""
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""What layers compute in; weights and losses are float32 in each of them."""
 
 Outputs = dict[str, NDArray[Any]]
 """By target name, what a network gives: logits of classes, or scaled values."""
@@ -35,6 +36,8 @@ class Network:
         unknown_flops: Layers whose FLOPs nobody knows, which `size` is without.
         weight_decay: Share of a weight that an optimizer's step takes away.
         label_smoothing: Share of a label that is spread over all classes.
+        precision: One of `PRECISIONS`; models of a function are as the function makes
+            them.
     """
 
     layers: Blueprint | Callable[[int], Any]
@@ -42,6 +45,7 @@ class Network:
     unknown_flops: int = 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,13 @@ class Devices:
         replicas: Copies of a network that train in step.
         are_gpus: Whether the devices are GPUs. A GPU whose memory is full raises an
             error, which fails one training; a CPU's ends the process.
+        at_once: Networks of one program at most; 1 where several lose.
     """
 
     names: tuple[str, ...]
     replicas: int
     are_gpus: bool
+    at_once: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,9 @@ class Program(Protocol):
             orders: Examples of each step, `(steps, batch_size)`.
         """
 
+    def score(self) -> list[float]:
+        """The objective on the validation part, worked out where the outputs are."""
+
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         """Outputs for examples given by input name; nothing is trained."""
 
@@ -116,16 +125,30 @@ class Program(Protocol):
 class Engine(Protocol):
     """Places data, makes programs, measures."""
 
-    def place(self, dataset: Dataset, class_weights: str = "none") -> Any:
-        """The training part where the device finds it, for `program`.
+    def place(
+        self,
+        dataset: Dataset,
+        class_weights: str = "none",
+        objective: Objective | None = None,
+    ) -> Any:
+        """What trains and validates where the device finds it, for `program`.
 
         Args:
             dataset: The data set.
             class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
+            objective: What `Program.score` gives; the usual one if there is none.
+        """
+
+    def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
+        """Whether one program can train several networks, in less time and in memory.
+
+        Args:
+            networks: A network for each member.
+            recipe: Batches and schedule.
         """
 
     def program(
-        self, network: Network, placed: Any, recipe: Recipe, members: int = 1
+        self, networks: Sequence[Network], placed: Any, recipe: Recipe
     ) -> Program:
         """A program that must be started, new or one that was closed.
 
@@ -133,11 +156,30 @@ class Engine(Protocol):
         another seed, learning rate or length, costs little beside its epochs.
 
         Args:
-            network: What is trained.
+            networks: A network for each member; several must be of one structure, as
+                those are that `are_trained_at_once`.
             placed: What `place` gave.
             recipe: Batches and schedule.
-            members: How many networks train at once.
         """
+
+    def follow(self, dataset: Dataset, class_weights: str, number: int) -> bool:
+        """On workers other than the first, train what the first trains, until the end.
+
+        Args:
+            dataset: The data set, the same on every worker.
+            class_weights: As of `place`.
+            number: Of what is asked, below 2**40.
+
+        Returns:
+            Whether this worker followed: nothing is left to do.
+
+        Raises:
+            SpecError: Workers were asked different things.
+            WorkerLostError: A worker is gone.
+        """
+
+    def dismiss(self) -> None:
+        """Let the workers that follow go."""
 
     def devices(self) -> Devices:
         """Where programs run."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.errors import SpecError
+from kscale.text import counted
+
 _STEPS = 1600
 _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 40
 
@@ -40,8 +43,17 @@ class Recipe:
         """A recipe that suits a number of training examples.
 
         Batches of 32 up to 4,000 examples, 64 up to 20,000, then 128; epochs for about
-        1,600 steps, at least 5 and at most 40.
+        1,600 steps, at least 5 and at most 40. Each replica gets as many examples of a
+        batch as another.
+
+        Raises:
+            SpecError: There are more replicas than examples.
         """
+        if replicas > examples:
+            raise SpecError(
+                f"{replicas} devices cannot share {counted(examples, 'example')}; "
+                "choose fewer devices, or another strategy."
+            )
         batch = batch_size
         if batch is None:
             batch = 32 if examples <= 4000 else 64 if examples <= 20000 else 128

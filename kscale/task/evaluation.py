@@ -34,10 +34,18 @@ class Scores:
     left_out: list[float] = field(default_factory=list)
 
 
-def mean_score(objective: Objective, task: Task, pairs: Pairs) -> float:
-    """The objective: of the target, or the mean over several."""
+def mean_score(
+    objective: Objective,
+    task: Task,
+    pairs: Mapping[str, tuple[NDArray[Any], Any]],
+    score: Callable[[Objective, NDArray[Any], Any], float] = Objective.compute,
+) -> float:
+    """The objective: of the target, or the mean over several.
+
+    With `Objective.of` as the score, what was gathered stands in the place of `given`.
+    """
     scores = [
-        part.compute(*pairs[target.name]) for target, part in _parts(objective, task)
+        score(part, *pairs[target.name]) for target, part in parts_of(objective, task)
     ]
     return math.fsum(scores) / len(scores)
 
@@ -49,8 +57,10 @@ def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
     (`share_error` where all scores are means of shares, else a jackknife) leave out or
     count an example with all its targets.
     """
-    parts = _parts(objective, task)
-    shares = [part.shares(*pairs[target.name]) for target, part in parts if part.shares]
+    parts = parts_of(objective, task)
+    shares = [
+        part.shares(np, *pairs[target.name]) for target, part in parts if part.shares
+    ]
     error = share_error(np.mean(shares, axis=0)) if shares else 0.0
     if len(shares) == len(parts):
         return error
@@ -76,7 +86,7 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     shown = shown_metrics(task, objective).items()
     jackknifed = _jackknife(_without(_metrics, objective, task, pairs)).tolist()
     for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
-        shares = metric.shares and metric.shares(*pairs[target.name])
+        shares = metric.shares and metric.shares(np, *pairs[target.name])
         errors[name] = error if shares is None else share_error(shares)
     numbers = sum(given.size for _, given in pairs.values())
     most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
@@ -93,7 +103,7 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     )
 
 
-def _parts(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
+def parts_of(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
     """Each target with its metric."""
     if not objective.parts:
         return [(task.targets[0], objective)]

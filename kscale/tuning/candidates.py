@@ -29,6 +29,12 @@ class Candidates(Protocol):
         """What of the candidates fits the budget, in a few words."""
         ...
 
+    @property
+    def most_work(self) -> float:
+        """Largest `Size.training_work`; infinity where only one network may be trained
+        at a time."""
+        ...
+
     def identity(self) -> dict[str, Any]:
         """What makes a search of these candidates another one, beside names, data and
         budget: plain data."""

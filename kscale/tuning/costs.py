@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
-from scipy.optimize import nnls
 
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
@@ -39,7 +39,7 @@ class CostModel:
     ) -> None:
         self.examples = examples
         self.batch_size = batch_size
-        self.size = size
+        self.size = cache(size)
         self._seen: list[Training] = []
 
     def see(self, training: Training) -> None:
@@ -72,6 +72,8 @@ class CostModel:
         typical = np.array(_TYPICAL)
         if not known:
             return typical
+        from scipy.optimize import nnls  # slow to import, and a plan needs none
+
         seconds = np.array([training.seconds for training in known])
         work = np.array([self._work(t.spec, _epochs(t)) for t in known])
         # A quick training that is mostly fixed time says nothing on the work of others.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import BudgetError, TrialError
+from kscale.errors import BudgetError, TrialError, WorkerLostError
 from kscale.reports.board_logs import LogWriter
 from kscale.runs.entries import entries_of, front_of
 from kscale.runs.folder import RecordedRun, RecordsWriter, read_records
@@ -16,7 +16,8 @@ from kscale.text import counted
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.costs import CostModel
-from kscale.tuning.executor import Executor, LocalExecutor, Outcome
+from kscale.tuning.device_executor import make_executor
+from kscale.tuning.executor import Executor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.ledger import JobOracle
 from kscale.tuning.listeners import Listener
@@ -56,7 +57,7 @@ class Driver:
         writer: Writes the records of the folder.
         listener: Hears of progress.
         policy: The time limit of this session.
-        executor: Runs the members of jobs; by default in this process.
+        executor: Runs the members of jobs; by default in this process, on its devices.
         gate: Measures latencies, where they are limited.
         write_page: Writes the page of the run when all else is done.
     """
@@ -80,7 +81,9 @@ class Driver:
         self.gate = gate
         self.write_page = write_page
         self.trainer_of = plan.trainers()
-        self.executor = executor or LocalExecutor(self.trainer_of, listener.epoch_done)
+        self.executor = executor or make_executor(
+            plan, self.trainer_of, listener.epoch_done
+        )
         self.recorded = read_records(folder)
         self.began = len(self.trainings)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
@@ -126,6 +129,9 @@ class Driver:
                 self.listener.note,
             ).run()
             self.write_page(self.folder, self.recorded)
+        except WorkerLostError:
+            self._open.clear()  # as if the process died, so that deaths are counted
+            raise
         finally:
             self.executor.close()
             for item in self._open.values():
@@ -178,6 +184,7 @@ class Driver:
                     raise TimeUp("The time limit ended a training")
         except TimeUp as over:
             self._is_time_over = True
+            self.executor.close()
             self.listener.note(f"{over}; the same command goes on with it.")
         else:
             self._raise_if_all_slow()
@@ -266,7 +273,7 @@ class Driver:
         ]
         seconds = sum(map(self.costs.cost, out))
         outlook = self.searcher.outlook(self.trainings, self.pending)
-        seconds += self.costs.cost_of(outlook)
+        seconds = (seconds + self.costs.cost_of(outlook)) / self.executor.devices
         return min(seconds, max(self.policy.seconds_left(), 0.0))
 
     def _drop_weights(self) -> None:

@@ -9,7 +9,13 @@ from typing import Protocol
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search.contract import Job
-from kscale.tuning.trainer import Assignment, TimeUp, Trainer
+from kscale.tuning.trainer import (
+    Assignment,
+    EpochSeen,
+    GroupTrainer,
+    TimeUp,
+    Trainer,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Executor(Protocol):
         """Assignments that may be out at once."""
         ...
 
+    @property
+    def devices(self) -> int:
+        """Assignments that take no time from each other."""
+        ...
+
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment; it may begin at once or later."""
         ...
@@ -58,7 +69,7 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """Runs assignments in this process, one after the other.
+    """Runs assignments in this process, one after the other or several in one program.
 
     Args:
         trainer_of: Gives the trainer of a spec.
@@ -66,7 +77,7 @@ class LocalExecutor:
             the score.
     """
 
-    slots = 1
+    devices = 1
 
     def __init__(
         self,
@@ -77,21 +88,43 @@ class LocalExecutor:
         self._on_epoch = on_epoch
         self._waiting: deque[Assignment] = deque()
 
+    @property
+    def slots(self) -> int:
+        """As many as the trainer of what waits may train at once."""
+        if not self._waiting:
+            return 1
+        trainer = self._trainer_of(self._waiting[-1].job.spec)
+        return trainer.at_once if isinstance(trainer, GroupTrainer) else 1
+
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment; `finished` runs it."""
         self._waiting.append(assignment)
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Run the next assignment to the end."""
+        """Run the next assignment to the end, and those that are worth it with it."""
         if not self._waiting:
             return ()
-        assignment = self._waiting.popleft()
-        on_epoch = partial(self._on_epoch, assignment.job, assignment.member)
+        first = self._waiting[0]
+        trainer = self._trainer_of(first.job.spec)
+        if isinstance(trainer, GroupTrainer):
+            alike = [
+                a for a in self._waiting if self._trainer_of(a.job.spec) is trainer
+            ]
+            group = trainer.group(alike)
+            trained = trainer.train_together(group, list(map(self._seen, group)))
+        else:
+            group, trained = [first], [self._trained(trainer, first)]
+        self._waiting = deque(a for a in self._waiting if a not in group)
+        return [Outcome(*each) for each in zip(group, trained, strict=True)]
+
+    def _trained(self, trainer: Trainer, assignment: Assignment) -> Training | None:
         try:
-            trainer = self._trainer_of(assignment.job.spec)
-            return (Outcome(assignment, trainer.train(assignment, on_epoch)),)
+            return trainer.train(assignment, self._seen(assignment))
         except TimeUp:
-            return (Outcome(assignment, None),)
+            return None
+
+    def _seen(self, assignment: Assignment) -> EpochSeen:
+        return partial(self._on_epoch, assignment.job, assignment.member)
 
     def close(self) -> None:
         """Forget what waits."""

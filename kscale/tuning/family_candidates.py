@@ -43,6 +43,10 @@ class FamilyCandidates:
     def found(self) -> str:
         return self.pool.found
 
+    @property
+    def most_work(self) -> float:
+        return float(self.pool.work.max())
+
     def identity(self) -> dict[str, Any]:
         """Nothing beside the names."""
         return {}

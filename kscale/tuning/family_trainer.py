@@ -1,6 +1,8 @@
 """Training the networks that kscale builds, by the epochs of the engine."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,16 @@ from kscale.ship.formats.base import write_whole
 from kscale.ship.packaging import package_model
 from kscale.task.evaluation import Scores
 from kscale.task.tasks import Task
+from kscale.tuning.members import Members
 from kscale.tuning.trainer import (
     Assignment,
     EpochSeen,
     RunningTraining,
+    TimeUp,
     TrainingSetup,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def family_network(spec: Spec, task: Task) -> Network:
@@ -52,49 +58,101 @@ class FamilyTrainer:
         self.engine = make_engine(setup.strategy)
         self._placed: Any = None
 
+    @property
+    def at_once(self) -> int:
+        return self.engine.devices().at_once
+
+    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
+        """As `GroupTrainer.group`, by what the engine can train in one program.
+
+        What a process died of is trained alone, so that no other is blamed for it.
+        """
+        chosen = [assignments[0]]
+        networks = [self._network(assignments[0])]
+        for assignment in assignments[1:]:
+            together = [*networks, self._network(assignment)]
+            has_died = assignment.deaths or assignments[0].deaths
+            if not has_died and self.engine.are_trained_at_once(
+                together, self.setup.recipe
+            ):
+                chosen.append(assignment)
+                networks = together
+        return chosen
+
     def train(
         self, assignment: Assignment, on_epoch: EpochSeen | None = None
     ) -> Training:
+        (training,) = self.train_together([assignment], [on_epoch])
+        if training is None:
+            raise TimeUp
+        return training
+
+    def train_together(
+        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
+    ) -> list[Training | None]:
+        """As `GroupTrainer.train_together`; what fails for all is tried with each."""
+        count = len(assignments)
+        trainings = []
+        for each, on_epoch in zip(assignments, on_epochs, strict=True):
+            network = self._network(each)
+            about = (self.setup, each, network.size, network.unknown_flops, on_epoch)
+            trainings.append(RunningTraining(*about, beside=count))
+        members = Members(trainings, self.engine.devices())
+        found = trainings[0].tried(lambda: self._trained(members))
+        if not isinstance(found, Training):
+            return found
+        if count == 1:
+            return [found]
+        logger.warning(
+            "Trainings at once failed and begin again, one by one: %s", found.reason
+        )
+        return [
+            self.train_together([each], [on_epoch])[0]
+            for each, on_epoch in zip(assignments, on_epochs, strict=True)
+        ]
+
+    def _network(self, assignment: Assignment) -> Network:
         network = self.network(assignment.job.spec, self.setup.dataset.task)
-        training = RunningTraining(
-            self.setup, assignment, network.size, network.unknown_flops, on_epoch
-        )
-        return training.run(
-            lambda: self._trained(training, network), self.engine.devices()
-        )
+        return replace(network, precision=self.setup.precision)
 
-    def _trained(self, training: RunningTraining, network: Network) -> Training:
-        setup, record = self.setup, training.record
-        program = self._started(network, record)
-        training.begin(program.load)
-        progress = training.progress
-        outputs: Outputs = {}
-        while progress.epochs < record.epochs:
-            order = setup.recipe.order(
-                len(setup.dataset.train), record.seed, progress.epochs
-            )
-            (loss,) = program.run_epoch([order])
-            (outputs,) = program.predict(setup.dataset.validation.inputs)
-            training.add_epoch(loss, outputs)
-            if progress.epochs < record.epochs:
-                training.keep(program.save)
-        if not outputs:
-            (outputs,) = program.predict(setup.dataset.validation.inputs)
-        done = training.finished(program.save, outputs)
-        program.close()
-        return done
+    def _trained(self, members: Members) -> list[Training | None]:
+        if members.are_ended:
+            return members.results
+        setup = self.setup
+        validation = setup.dataset.validation.inputs
+        networks = [self._network(it.assignment) for it in members.trainings]
+        program = self._started(networks, [it.record for it in members.trainings])
+        members.begin(program)
+        outputs: list[Outputs] = []
+        while not members.are_ended:
+            if members.have_all_epochs:
+                members.finish(program, outputs or program.predict(validation))
+                outputs = []
+                continue
+            losses = program.run_epoch(members.orders())
+            # The last score of a curve is that of the record, to the bit.
+            outputs = program.predict(validation) if members.is_last_epoch else []
+            members.add_epoch(program, losses, outputs)
+        if members.are_ok:
+            program.close()
+        return members.results
 
-    def _started(self, network: Network, training: Training) -> Program:
+    def _started(
+        self, networks: Sequence[Network], trainings: Sequence[Training]
+    ) -> Program:
         setup = self.setup
         if self._placed is None:
-            self._placed = self.engine.place(setup.dataset, setup.class_weights)
-        program = self.engine.program(network, self._placed, setup.recipe)
-        program.start([training.seed], [training.learning_rate or 0.0])
+            self._placed = self.engine.place(
+                setup.dataset, setup.class_weights, setup.objective
+            )
+        program = self.engine.program(networks, self._placed, setup.recipe)
+        rates = [training.learning_rate or 0.0 for training in trainings]
+        program.start([training.seed for training in trainings], rates)
         return program
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         data = self.setup.dataset
-        program = self._started(self.network(training.spec, data.task), training)
+        program = self._started([self.network(training.spec, data.task)], [training])
         if program.load(weights) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
         (outputs,) = program.predict(data.parts[part].inputs)

@@ -11,7 +11,6 @@ from kscale.engine.engines import make_engine
 from kscale.engine.recipe import Recipe
 from kscale.errors import SpecError
 from kscale.networks.sizing import Size
-from kscale.task.evaluation import mean_score
 from kscale.task.objectives import task_objective
 
 EpochScored = Callable[[int, float], None]
@@ -88,14 +87,13 @@ def fit_model(
         weight_decay=weight_decay,
         label_smoothing=label_smoothing,
     )
-    program = engine.program(network, engine.place(dataset, class_weights), recipe)
+    placed = engine.place(dataset, class_weights, wanted_metric)
+    program = engine.program([network], placed, recipe)
     program.start([seed], [learning_rate], epochs_from)
     scores = []
     for epoch in range(epochs_from, last):
         program.run_epoch([recipe.order(len(dataset.train), seed, epoch)])
-        (outputs,) = program.predict(dataset.validation.inputs)
-        pairs = dataset.pairs("validation", outputs)
-        scores.append(mean_score(wanted_metric, dataset.task, pairs))
+        scores += program.score()
         if on_epoch is not None:
             on_epoch(epoch + 1, scores[-1])
     return scores

@@ -84,6 +84,7 @@ class Plan:
             self.request.strategy,
             self.request.class_weights,
             self.request.checkpoint_seconds,
+            self.request.precision,
         )
 
     def trainers(self) -> Callable[[Spec], Trainer]:
@@ -149,7 +150,7 @@ class Plan:
         """What makes this search this one, as plain data: never its trials or time,
         nor the model that it is compared with."""
         request = self.request
-        weights = request.class_weights
+        optional = {"class_weights": "none", "precision": "auto"}
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
@@ -163,10 +164,23 @@ class Plan:
             "searcher": request.searcher,
             "seed": request.seed,
             "seeds": request.seeds,
-            # Left out where there are none, as by versions that knew no weights.
-            **({} if weights == "none" else {"class_weights": weights}),
+            # Left out where nobody asked, as by versions that did not know them.
+            **{
+                name: getattr(request, name)
+                for name, usual in optional.items()
+                if getattr(request, name) != usual
+            },
             **self.candidates.identity(),
         }
+
+    @property
+    def number(self) -> int:
+        """A number below 2**40 made from the identity."""
+        return int.from_bytes(self._digest(5))
+
+    def _digest(self, size: int) -> bytes:
+        text = json.dumps(self.identity, sort_keys=True, default=str)
+        return blake2b(text.encode(), digest_size=size).digest()
 
     @property
     def name(self) -> str:
@@ -175,8 +189,7 @@ class Plan:
             f"{format_count(limit)}{name.removeprefix('max_')}"
             for name, limit in self.budget.limits.items()
         ]
-        text = json.dumps(self.identity, sort_keys=True, default=str)
-        digest = blake2b(text.encode(), digest_size=4).hexdigest()
+        digest = self._digest(4).hex()
         families = "-".join(self.candidates.names)
         words = [self.dataset.name, families, *limits, digest]
         return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(words)).lstrip(".-")[-120:]

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kscale.data.loading import load_dataset
-from kscale.engine.base import STRATEGIES
+from kscale.engine.base import PRECISIONS
+from kscale.engine.strategies import check_strategy
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family, find_knob
@@ -36,7 +37,7 @@ LEAST = {
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("strategy", "baseline", "retrain_baseline", "run"),
+    *("precision", "strategy", "baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
 
@@ -86,9 +87,15 @@ class SearchRequest:
             without it, the hyperparameter named depth.
         width_knob: Integer hyperparameter of the hypermodel that is shown as width;
             without it, the hyperparameter named width.
-        strategy: Devices: `mirrored` copies the network to every device, `one` takes a
-            single device, `none` leaves the choice to TensorFlow, and `auto` takes
-            what suits the GPUs there are.
+        strategy: Devices: `each` trains a network on every device, all at once,
+            `mirrored` copies the network to every device, `one` takes a single device,
+            `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
+            machines that TF_CONFIG names, `none` leaves the choice to TensorFlow, and
+            `auto` takes what suits the machines, the GPUs there are and the networks.
+        precision: What the layers of kscale's networks compute in while they are
+            trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
+            networks were seen to train faster and to score the same, so far none.
+            Weights, losses, test scores and shipped models are always float32.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
             test parts. It gets the raw inputs or, where it scores clearly better with
@@ -132,6 +139,7 @@ class SearchRequest:
     depth_knob: str | None = None
     width_knob: str | None = None
     strategy: str = "auto"
+    precision: str = "auto"
     baseline: Any = None
     retrain_baseline: bool = False
     run: str | Path | None = None
@@ -157,9 +165,10 @@ class SearchRequest:
             _check_number(name, getattr(self, name), least)
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
-        for name, known in {"searcher": SEARCHERS, "strategy": STRATEGIES}.items():
+        for name, known in {"searcher": SEARCHERS, "precision": PRECISIONS}.items():
             if getattr(self, name) not in known:
                 raise SpecError(unknown_name(name, getattr(self, name), known))
+        check_strategy(self.strategy)
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         is_path = isinstance(self.run, str | Path | None)

@@ -3,11 +3,11 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from msgspec.structs import replace
 
@@ -18,12 +18,17 @@ from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe, is_undertrained
-from kscale.errors import ResultsError, TrialError, reason_of, unwritable
+from kscale.errors import (
+    ResultsError,
+    TrialError,
+    WorkerLostError,
+    reason_of,
+    unwritable,
+)
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.task.evaluation import (
-    Pairs,
     Scores,
     evaluate,
     evaluate_test,
@@ -40,6 +45,8 @@ EpochSeen = Callable[[int, float], None]
 
 Write = Callable[[Path, Progress], None]
 """Writes a checkpoint: the weights, and how far the training has come."""
+
+_T = TypeVar("_T")
 
 _MOST_DEATHS = 2
 
@@ -83,6 +90,7 @@ class TrainingSetup:
         strategy: Name of the devices.
         class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
         checkpoint_seconds: Least time between two checkpoints of one training.
+        precision: One of `kscale.engine.base.PRECISIONS`.
     """
 
     dataset: Dataset
@@ -91,6 +99,7 @@ class TrainingSetup:
     strategy: str = "auto"
     class_weights: str = "none"
     checkpoint_seconds: float = 15.0
+    precision: str = "auto"
 
     def stored_in(self, folder: Path) -> "Callable[[], TrainingSetup]":
         """What opens the setup in another process, from data laid in a folder."""
@@ -99,13 +108,14 @@ class TrainingSetup:
         del shared["dataset"]
         return partial(_opened, folder, shared)
 
-    def pairs(self, part: PartName, outputs: Outputs) -> Pairs:
-        """Labels of a part, and what a network gave for its examples."""
-        return self.dataset.pairs(part, outputs)
+    def score(self, outputs: Outputs) -> float:
+        """What outputs for the validation part reach."""
+        pairs = self.dataset.pairs("validation", outputs)
+        return mean_score(self.objective, self.dataset.task, pairs)
 
     def test_score(self, part: PartName, outputs: Outputs) -> Scores:
         """What outputs for a part reach, with all that is tested."""
-        pairs = self.pairs(part, outputs)
+        pairs = self.dataset.pairs(part, outputs)
         return evaluate_test(self.objective, self.dataset.task, pairs)
 
 
@@ -126,6 +136,7 @@ class Trainer(Protocol):
         Raises:
             ResultsError: A checkpoint cannot be written: no training could end well.
             TimeUp: The time was over first; a checkpoint is in `assignment.target`.
+            WorkerLostError: A machine that trained, too, is gone.
         """
 
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
@@ -144,6 +155,25 @@ class Trainer(Protocol):
         Raises:
             ExportError: The weights are damaged, or the file cannot be written.
         """
+
+
+@runtime_checkable
+class GroupTrainer(Trainer, Protocol):
+    """A trainer that may train several members in one program.
+
+    Attributes:
+        at_once: Members at most; 1 where several lose.
+    """
+
+    at_once: int
+
+    def group(self, assignments: Sequence[Assignment]) -> list[Assignment]:
+        """The first assignment, and those that are worth training with the first."""
+
+    def train_together(
+        self, assignments: Sequence[Assignment], on_epochs: Sequence[EpochSeen | None]
+    ) -> list[Training | None]:
+        """Train a group as `train` does each; None where the time was over first."""
 
 
 def check_memory(what: str, needed: int, devices: Devices) -> None:
@@ -168,6 +198,7 @@ class RunningTraining:
         size: Exact size of the network.
         unknown_flops: Layers whose FLOPs nobody knows.
         on_epoch: Called after each epoch.
+        beside: Trainings that share the time, this one included.
 
     Attributes:
         progress: How far the training has come.
@@ -181,8 +212,10 @@ class RunningTraining:
         size: Size,
         unknown_flops: int = 0,
         on_epoch: EpochSeen | None = None,
+        beside: int = 1,
     ) -> None:
         self.setup = setup
+        self._beside = beside
         self.assignment = assignment
         self.job = job = assignment.job
         self.on_epoch = on_epoch
@@ -211,19 +244,28 @@ class RunningTraining:
 
     @property
     def seconds(self) -> float:
-        """Time spent on the job until now, in all attempts."""
-        return self._seconds_before + time.monotonic() - self._began
+        """Time spent on the job until now, in all attempts: a share of it where
+        several are trained at once."""
+        return self._seconds_before + (time.monotonic() - self._began) / self._beside
 
     def run(self, train: Callable[[], Training], devices: Devices) -> Training:
         """The record that a function returns, or the record of its failure.
 
         Raises:
-            ResultsError, TimeUp: As `Trainer.train`.
+            ResultsError, TimeUp, WorkerLostError: As `Trainer.train`.
         """
-        try:
-            self._check_survival(devices)
+
+        def checked() -> Training:
+            self.check_survival(devices)
             return train()
-        except (TimeUp, ResultsError):
+
+        return self.tried(checked)
+
+    def tried(self, step: Callable[[], _T]) -> _T | Training:
+        """What a function returns, or the record of its failure; raises as `run`."""
+        try:
+            return step()
+        except (TimeUp, ResultsError, WorkerLostError):
             raise
         except Exception as error:
             logger.debug("a training failed", exc_info=True)
@@ -234,7 +276,7 @@ class RunningTraining:
                 seconds=round(self.seconds, 3),
             )
 
-    def _check_survival(self, devices: Devices) -> None:
+    def check_survival(self, devices: Devices) -> None:
         """Refuse a training that would end the process, by what it did or will hold."""
         if self.assignment.deaths >= _MOST_DEATHS:
             raise TrialError("the process died twice while training it")
@@ -255,12 +297,12 @@ class RunningTraining:
         if self.progress.epochs != self.job.epochs_to:
             self.progress.is_finished = False
 
-    def add_epoch(self, loss: float | None, outputs: Outputs) -> None:
+    def add_epoch(self, loss: float | None, score: float) -> None:
         """Note that an epoch is done, its mean loss and score, which must be finite.
 
         Args:
             loss: None where it is not known.
-            outputs: Of the network, for the validation part.
+            score: Of the network, on the validation part.
         """
         progress = self.progress
         progress.epochs += 1
@@ -268,12 +310,10 @@ class RunningTraining:
             raise TrialError(f"the loss became {loss} in epoch {progress.epochs}")
         shown = math.nan if loss is None else short(loss)
         progress.curve.setdefault("loss", []).append(shown)
-        self.add_score(outputs)
+        self.add_score(score)
 
-    def add_score(self, outputs: Outputs) -> None:
+    def add_score(self, score: float) -> None:
         """Note the score after the last epoch, which must be finite."""
-        pairs = self.setup.pairs("validation", outputs)
-        score = mean_score(self.setup.objective, self.setup.dataset.task, pairs)
         epochs = self.progress.epochs
         if not math.isfinite(score):
             raise TrialError(f"the score became {score} in epoch {epochs}")
@@ -319,7 +359,7 @@ class RunningTraining:
         progress.epochs = self.job.epochs_to
         progress.is_finished = True
         self._save(write)
-        pairs = setup.pairs("validation", outputs)
+        pairs = setup.dataset.pairs("validation", outputs)
         done = evaluate(setup.objective, setup.dataset.task, pairs)
         sign = 1.0 if setup.objective.higher_is_better else -1.0
         gains = [sign * value for value in progress.curve["score"]]

@@ -302,6 +302,29 @@ def test_batch_statistics_are_shared_when_asked() -> None:
         assert model.get_layer("n").synchronized is synchronized
 
 
+def test_layers_before_the_outputs_compute_in_bfloat16_when_asked() -> None:
+    for name, kind in (("cnn", "image"), ("transformer", "tokens")):
+        blueprint = FAMILIES[name].blueprint(small_spec(FAMILIES[name]), TASKS[kind])
+        exact, half = (
+            build_model(blueprint, 7, precision=precision)
+            for precision in ("float32", "bfloat16")
+        )
+        computed = {
+            layer.compute_dtype
+            for layer in half.layers
+            if layer.count_params() and layer.name not in blueprint.outputs
+        }
+        assert computed == {"bfloat16"}
+        x = example_inputs(TASKS[kind], 3)
+        outputs = [np.asarray(model(x)) for model in (exact, half)]
+        assert outputs[1].dtype == np.float32
+        assert 0 < np.abs(outputs[0] - outputs[1]).max() < 0.05
+        for one, other in zip(exact.variables, half.variables, strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def test_names_hold_for_nested_and_shared_copies() -> None:
     inner = Repeat((Dense(4, name="d"),), 2, name="inner")
     one = Repeat((inner, Dense(4, name="e")), 2, shared=True, name="one")

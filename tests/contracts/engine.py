@@ -21,7 +21,7 @@ def check_engine(
     placed = engine.place(dataset)
 
     def started(seed: int = 11, rate: float = 0.01) -> Program:
-        program = engine.program(network, placed, RECIPE)
+        program = engine.program([network], placed, RECIPE)
         program.start([seed], [rate])
         return program
 
@@ -40,7 +40,9 @@ def check_engine(
     whole, same, other = started(), started(), started(seed=12)
     np.testing.assert_array_equal(outputs(whole), outputs(same))
     assert np.abs(outputs(whole) - outputs(other)).max() > 1e-3
+    before = whole.score()
     losses = [epoch(whole, number) for number in range(3)]
+    assert whole.score() > before  # of an accuracy
     assert losses == sorted(losses, reverse=True)
     still = started(rate=0.0)
     before = outputs(still)
@@ -68,3 +70,16 @@ def check_engine(
     again = started()
     np.testing.assert_array_equal(outputs(again), outputs(started()))
     assert epoch(again, 0) == pytest.approx(losses[0], rel=1e-5)
+
+    # Several members train as each alone, and their checkpoints are those of each.
+    several = engine.program([network, network], placed, RECIPE)
+    several.start([12, 11], [0.03, 0.01])
+    orders = [RECIPE.order(len(dataset.train), 11, 0)] * 2
+    assert several.run_epoch(orders)[1] == pytest.approx(losses[0], rel=1e-5)
+    several.save(path, progress, member=1)
+    assert several.load(path, member=0) == again.load(path) == progress
+    for part in several.predict(dataset.validation.inputs):
+        (found,) = part.values()
+        np.testing.assert_allclose(found, outputs(again), atol=1e-4)
+    assert several.score() == pytest.approx([again.score()[0]] * 2)
+    assert engine.are_trained_at_once([network] * 10**6, RECIPE) is False

@@ -108,7 +108,7 @@ def check_cut_parts_have_the_same_share_of_each_class(checked: Checked) -> None:
 
 def check_scaling_is_fitted_on_the_training_part(checked: Checked) -> None:
     for item in checked.data.task.inputs:
-        train = checked.data.train.inputs[item.name]
+        train = checked.data.train.inputs[item.name][:]
         if item.kind == "tokens":
             assert item.name not in checked.data.input_scaling
             continue

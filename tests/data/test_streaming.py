@@ -12,7 +12,12 @@ from tuning.made_data import made_loop, run_epochs, weights_of
 
 from kscale.data.assembling import dataset_of
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import ComputedRows, MadeRows, StoredRows
+from kscale.data.example_rows import (
+    ComputedRows,
+    MadeRows,
+    StoredRows,
+    is_in_memory,
+)
 from kscale.data.load_options import Options
 from kscale.data.loading import load_dataset
 from kscale.data.parts import PART_NAMES
@@ -61,10 +66,9 @@ def assert_same(streamed: Dataset, held: Dataset) -> None:
     assert streamed.preprocessing == held.preprocessing
     for name in PART_NAMES:
         for key, rows in streamed.parts[name].inputs.items():
-            assert not isinstance(rows, np.ndarray)
             whole = held.parts[name].inputs[key]
-            assert isinstance(whole, np.ndarray)
-            np.testing.assert_array_equal(rows[:], whole, strict=True)
+            assert is_in_memory(whole) and not is_in_memory(rows)
+            np.testing.assert_array_equal(rows[:], whole[:], strict=True)
         for key, values in streamed.parts[name].targets.items():
             np.testing.assert_array_equal(values, held.parts[name].targets[key])
 

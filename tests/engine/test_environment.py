@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kscale.engine import environment
@@ -41,3 +42,21 @@ def test_a_package_that_is_missing_is_named_in_one_line() -> None:
     )
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert "kscale needs the package msgspec, which is not installed" in done.stderr
+
+
+def test_a_tensorflow_that_does_not_load_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text(
+        "import os; os.write(2, b'I0000 noise\\n')\n"
+        "try: raise ImportError('no libcudart.so')\n"
+        "except ImportError as error: raise ImportError('Traceback\\n of\\n lines')"
+    )
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    script += "from kscale.cli import main\n"
+    script += "main(['tune', '--max-params', '9k', '--data', 'rows.npz', '-q'])"
+    np.savez(tmp_path / "rows.npz", x=np.eye(40), y=np.arange(40) % 2)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "TensorFlow does not load here: no libcudart.so; pip" in done.stderr
+    assert not (tmp_path / "runs").exists()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kscale.engine.recipe import Recipe, is_undertrained
+from kscale.errors import SpecError
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,8 @@ def test_recipe_suits_the_number_of_examples(examples: int, recipe: Recipe) -> N
 def test_batches_divide_by_the_replicas() -> None:
     assert Recipe.for_examples(1000, batch_size=31, replicas=2).batch_size == 30
     assert Recipe.for_examples(1000, batch_size=1, replicas=4).batch_size == 4
+    with pytest.raises(SpecError, match="4 devices cannot share 3 examples"):
+        Recipe.for_examples(3, replicas=4)
 
 
 def test_order_depends_on_seed_and_epoch_alone_and_repeats_no_example() -> None:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,22 @@ import tensorflow as tf
 
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
-from kscale.engine.base import Network
+from kscale.engine.base import Devices, Network
 from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.engine import TensorFlowEngine
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import PlacedData
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
+
+
+class AtOnce(TensorFlowEngine):
+    """Trains all that one program can, on a CPU too, and at most three."""
+
+    def devices(self) -> Devices:
+        return replace(super().devices(), at_once=3)
 
 
 @cache
@@ -41,6 +50,7 @@ def made_loop(
     learning_rate: float = 3e-3,
     compiled: bool | None = None,
     chunk_bytes: int = 2**26,
+    on_device: bool | None = None,
 ) -> EpochProgram:
     """A network of a spec, ready to train on one device unless asked otherwise."""
     data = dataset or digits()
@@ -49,7 +59,9 @@ def made_loop(
     network = Network(blueprint, size, weight_decay=0.004)
     placed = PlacedData(data, chunk_bytes=chunk_bytes)
     devices = strategy or tf.distribute.get_strategy()
-    program = EpochProgram(network, placed, recipe, devices, compiled)
+    program = EpochProgram(
+        network, placed, recipe, devices, compiled, on_device=on_device
+    )
     program.start([seed], [learning_rate])
     return program
 

@@ -50,7 +50,7 @@ class ProcessExecutor:
     """
 
     def __init__(self, plan: Plan, folder: Path, slots: int = 2) -> None:
-        self.slots = slots
+        self.slots = self.devices = slots
         stored = folder, plan.setup.stored_in(folder)
         context = get_context("spawn")
         self._make = partial(ProcessPoolExecutor, slots, context, _start, stored)
@@ -59,7 +59,12 @@ class ProcessExecutor:
         self.most_out = 0
 
     def submit(self, assignment: Assignment) -> None:
-        self._out[self._pool.submit(_train, assignment)] = assignment
+        try:
+            future = self._pool.submit(_train, assignment)
+        except BrokenProcessPool as error:  # a process died since `finished`
+            future = Future()
+            future.set_exception(error)
+        self._out[future] = assignment
         self.most_out = max(self.most_out, len(self._out))
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning.made_data import digits
+from tuning.made_data import AtOnce, digits
 from tuning.process_executor import ProcessExecutor
 
 from kscale import Listener, Run, plan_search, tune
@@ -257,3 +257,19 @@ def test_what_ended_beside_a_training_that_ran_out_of_time_is_recorded(
     assert [training.stage for training in driver.trainings] == ["search"]
     assert trainings_in(tmp_path / "run") == driver.trainings
     assert not list((tmp_path / "run" / "models").glob("*.attempts.json"))
+
+
+def test_a_search_at_once_trains_what_a_search_one_by_one_does(
+    halved: Run, tmp_path: Path
+) -> None:
+    """Members of a job and other jobs of its structure; scores are within rounding."""
+    plan = plan_search(digits(), **HALVING)
+    trainer_of = plan.trainers()
+    alone = {t.key: t for t in trainings_in(halved.folder)}
+    trainer: Any = trainer_of(next(iter(alone.values())).spec)
+    trainer.engine = AtOnce("none")
+    driver = drive(plan, tmp_path / "run", LocalExecutor(trainer_of))
+    found = {training.key: training for training in driver.trainings}
+    assert found.keys() == alone.keys()
+    for key, training in found.items():
+        assert training.score == pytest.approx(alone[key].score, abs=0.02)

@@ -85,6 +85,7 @@ def test_an_unknown_option_names_the_nearest(function: Any) -> None:
         ({"max_params": 9, "run": __file__}, ResultsError, "test_request.py' is none"),
         ({"max_params": 9, "strategy": 5}, SpecError, "Unknown strategy 5. Known: "),
         ({"max_params": 9, "strategy": "on"}, SpecError, "Did you mean 'one'"),
+        ({"max_params": 9, "precision": "bfloat"}, SpecError, "you mean 'bfloat16'"),
         ({"max_params": 9, "searcher": "randm"}, SpecError, "Did you mean 'random'"),
     ],
 )

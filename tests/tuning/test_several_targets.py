@@ -1,6 +1,5 @@
 """A search whose networks have a trunk and two heads, from data to the model."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,13 +103,13 @@ def test_a_model_trained_by_hand_is_scored_by_the_mean() -> None:
     assert 0.3 < score < 1 and 0.3 < other < 1
 
 
-def test_class_weights_are_part_of_what_a_search_is(tmp_path: Path) -> None:
-    how = {"max_params": 1200, "epochs": 2}
-    plain = plan_search(two_labels(), **how)
-    weighted = plan_search(two_labels(), **how, class_weights="balanced")
-    assert "class_weights" not in plain.identity
-    assert weighted.identity["class_weights"] == "balanced"
-    assert plain.name != weighted.name
+def test_options_of_each_training_are_part_of_what_a_search_is() -> None:
+    plain = plan_search(two_labels(), max_params=1200)
+    for option in ({"class_weights": "balanced"}, {"precision": "bfloat16"}):
+        other = plan_search(two_labels(), max_params=1200, **option)
+        assert not option.keys() & plain.identity.keys()
+        assert other.identity == plain.identity | option
+        assert plain.name != other.name
 
 
 def test_weights_without_classes_are_refused_before_the_search() -> None:

@@ -3,14 +3,18 @@
 import json
 import pickle
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tuning.made_data import digits, small_spec, train_in
+from tuning.made_data import AtOnce, digits, small_spec, train_in
 from warm_python import WarmPython
 
+from kscale.engine.base import Engine, Network
+from kscale.engine.progress import epochs_in
 from kscale.engine.recipe import Recipe
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
@@ -18,6 +22,7 @@ from kscale.runs.records import Training, from_line, to_line
 from kscale.search.contract import Job
 from kscale.task.objectives import find_objective
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.executor import LocalExecutor, Outcome
 from kscale.tuning.family_trainer import FamilyTrainer
 from kscale.tuning.trainer import Assignment, TimeUp, TrainingSetup
 
@@ -34,9 +39,9 @@ Path(sys.argv[1]).write_bytes(pickle.dumps(record))
 """
 
 
-def made_trainer() -> FamilyTrainer:
+def made_trainer(**more: Any) -> FamilyTrainer:
     objective = find_objective(None, digits().task.targets[0])
-    return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE))
+    return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE, **more))
 
 
 def trained(folder: Path, job: Job | None = None, **more: Any) -> Training:
@@ -142,6 +147,20 @@ def test_equal_seeds_give_equal_results(tmp_path: Path) -> None:
     assert trained(tmp_path / "c", other).curve != first.curve
 
 
+def test_weights_trained_in_bfloat16_are_tested_in_float32(tmp_path: Path) -> None:
+    exact, half = made_trainer(), made_trainer(precision="bfloat16")
+    records = [
+        train_in(tmp_path / name, trainer, made_job())
+        for name, trainer in (("exact", exact), ("half", half))
+    ]
+    losses = [np.array(record.curve["loss"]) for record in records]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)
+    assert (losses[0] != losses[1]).all()
+    (path,) = (tmp_path / "half").rglob("*.npz")
+    scores = [made.evaluate(records[1], path, "test") for made in (exact, half)]
+    assert scores[0] == scores[1]
+
+
 def test_an_exploding_loss_is_a_failed_result_with_its_reason(tmp_path: Path) -> None:
     job = Job("search", 0, small_spec(norm="none"), (1,), (1e30,), 4)
     result = trained(tmp_path, job)
@@ -199,3 +218,83 @@ def test_a_training_that_killed_its_process_twice_is_given_up(tmp_path: Path) ->
     path.write_text('{"epochs": 0, "deaths": 0, "is_begun": 1}')
     assert trained(tmp_path).status == "ok"
     assert not path.exists()
+
+
+def finished_at_once(
+    folder: Path, jobs: list[Job], engine: Engine, seconds: float = 600
+) -> list[Outcome]:
+    trainer = made_trainer()
+    trainer.engine = engine
+    executor = LocalExecutor(lambda spec: trainer)
+    assert executor.slots == 1
+    for job in jobs:
+        for member in range(len(job.seeds)):
+            executor.submit(MemberWeights(folder, job, member).begin(seconds))
+    assert executor.slots == 3
+    outcomes = list(executor.finished())
+    assert not executor.finished()
+    return outcomes
+
+
+def test_members_at_once_leave_the_records_that_each_leaves_alone(
+    tmp_path: Path,
+) -> None:
+    """What becomes NaN fails alone."""
+    job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    broken = replace(job, index=1, seeds=(13,), learning_rates=(1e30,))
+    outcomes = finished_at_once(tmp_path / "at-once", [job, broken], AtOnce("none"))
+    assert [outcome.training.status for outcome in outcomes if outcome.training] == [
+        "ok",
+        "ok",
+        "failed",
+    ]
+    for outcome in outcomes:
+        assert outcome.training
+        member, each = outcome.assignment.member, outcome.assignment.job
+        alone = MemberWeights(tmp_path / "alone", each, member).train(made_trainer())
+        for name in ("key", "status", "reason", "params", "epochs", "undertrained"):
+            assert getattr(outcome.training, name) == getattr(alone, name)
+        if alone.status == "ok":
+            assert outcome.training.score == pytest.approx(alone.score, abs=0.01)
+            assert alone.curve is not None and outcome.training.curve is not None
+            assert outcome.training.curve["loss"] == pytest.approx(
+                alone.curve["loss"], rel=1e-3
+            )
+        assert epochs_in(outcome.assignment.target) == int(alone.status == "ok")
+
+
+def test_the_time_limit_ends_members_at_once_which_go_on_alone(tmp_path: Path) -> None:
+    job = replace(made_job(epochs=2), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    for outcome in finished_at_once(tmp_path, [job], AtOnce("none"), seconds=0):
+        assert outcome.training is None
+        assert epochs_in(outcome.assignment.target) == 1
+    weights = MemberWeights(tmp_path, job, 1)
+    weights.attempts.end()
+    done = weights.train(made_trainer())
+    assert done.status == "ok" and done.curve and len(done.curve["loss"]) == 2
+
+
+def test_what_fails_for_all_at_once_is_trained_one_by_one(tmp_path: Path) -> None:
+    class Small(AtOnce):
+        """A device with memory for one network."""
+
+        def program(
+            self, networks: Sequence[Network], placed: Any, recipe: Recipe
+        ) -> Any:
+            if len(networks) > 1:
+                raise MemoryError("no memory is left")
+            return super().program(networks, placed, recipe)
+
+    job = replace(made_job(epochs=1), seeds=(11, 12), learning_rates=(0.01, 0.02))
+    for outcome in finished_at_once(tmp_path, [job], Small("none")):
+        assert outcome.training and outcome.training.status == "ok"
+
+
+def test_what_a_process_died_of_is_trained_alone(tmp_path: Path) -> None:
+    trainer = made_trainer()
+    trainer.engine = AtOnce("none")
+    job = replace(made_job(epochs=1), seeds=(11, 12, 13), learning_rates=(0.01,) * 3)
+    first, second, third = [MemberWeights(tmp_path, job, m).begin() for m in range(3)]
+    died = replace(second, deaths=1)
+    assert trainer.group([first, died, third]) == [first, third]
+    assert trainer.group([died, first, third]) == [died]

@@ -43,7 +43,7 @@ def test_the_loss_is_the_mean_of_weighted_losses() -> None:
     network = Network(lambda _: model, find_family("mlp").size(spec, data.task))
     engine = make_engine("none")
     placed = engine.place(data, "balanced")
-    program = engine.program(network, placed, Recipe(1, 10))
+    program = engine.program([network], placed, Recipe(1, 10))
     program.start([3], [0.0])
     # Ten examples in one step, with the outputs that training mode gives.
     order = np.arange(10, dtype=np.int32)

@@ -51,16 +51,29 @@ class FusedAdamW(keras.optimizers.AdamW):
     passes over the weights (`experiments/training_speed.py`).
     """
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        step = tf.cast(self.iterations.value + 1, tf.float32)
+        self._powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        super().apply(grads, trainable_variables)
+
+    def _apply_weight_decay(self, variables: Any) -> None:
+        """Left to `update_step`, which is given the learning rate of the step."""
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        rate, dtype = tf.cast(learning_rate, variable.dtype), variable.dtype
+        weight = self._trainable_variables[index]
+        if self.weight_decay and self._use_weight_decay(weight):
+            lost = variable * (rate * tf.cast(self.weight_decay, dtype))
+            tf.raw_ops.AssignSubVariableOp(resource=variable.handle, value=lost)
+        first, second = self._powers
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
-            beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=tf.pow(self.beta_2, step),
-            lr=tf.cast(learning_rate, variable.dtype),
+            beta1_power=first,
+            beta2_power=second,
+            lr=rate,
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,

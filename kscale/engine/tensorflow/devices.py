@@ -1,29 +1,86 @@
 """Devices by name: a `tf.distribute` strategy."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from typing import Any
 
 import tensorflow as tf
 
-from kscale.engine.base import STRATEGIES
-from kscale.errors import SpecError, unknown_name
+from kscale.engine.strategies import (
+    STRATEGIES,
+    check_strategy,
+    devices_in,
+    worker_count,
+)
+from kscale.errors import SpecError, reason_of
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """The strategy of a name.
 
     `auto` mirrors over several GPUs, takes a single GPU, or changes nothing; `one`
-    is the first GPU or the CPU; `mirrored` copies the network to every GPU, or to every
-    logical CPU device where there is no GPU; `none` changes nothing.
+    is the first GPU or the CPU, and so is `each` for a single training; `mirrored`
+    copies the network to every GPU, or to every logical CPU device where there is no
+    GPU; `workers` copies it to the devices of all machines of TF_CONFIG; `none`
+    changes nothing. A device is taken, and several are mirrored over.
+
+    Raises:
+        SpecError: The name is unknown, there is no such device, or workers are missing.
     """
-    if name not in STRATEGIES:
-        raise SpecError(unknown_name("strategy", name, STRATEGIES))
-    gpus = tf.config.list_logical_devices("GPU")
+    check_strategy(name)
+    if name == "workers":
+        return _strategy_of_workers()
     if name == "auto":
-        name = "mirrored" if len(gpus) > 1 else "one" if gpus else "none"
+        gpus = len(tf.config.list_logical_devices("GPU"))
+        name = "mirrored" if gpus > 1 else "one" if gpus else "none"
     if name == "none":
         return tf.distribute.get_strategy()
-    devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
-    return _strategy_on(devices[0]) if name == "one" else _strategy_on(*devices)
+    if name not in STRATEGIES:
+        return _strategy_on(*_found(devices_in(name)))
+    devices = device_names()
+    return _strategy_on(*devices) if name == "mirrored" else _strategy_on(devices[0])
+
+
+def device_names() -> tuple[str, ...]:
+    """The devices that train: all GPUs or, where there are none, all CPUs."""
+    kinds = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+    return tuple(map(_short, next(filter(None, kinds))))
+
+
+def device_of(strategy: tf.distribute.Strategy) -> AbstractContextManager[Any]:
+    """Inside, all is placed on the device of a strategy that has a single one."""
+    if isinstance(strategy, tf.distribute.OneDeviceStrategy):
+        return tf.device(strategy.extended.worker_devices[0])
+    return nullcontext()
+
+
+def _found(wanted: list[str]) -> list[str]:
+    there = [_short(device) for device in tf.config.list_logical_devices()]
+    for name in wanted:
+        if name not in there:
+            raise SpecError(f"There is no device {name}; there are {', '.join(there)}.")
+    return wanted
+
+
+def _short(device: Any) -> str:
+    return str(device.name).rsplit("device:", 1)[-1]
+
+
+@cache
+def _strategy_of_workers() -> tf.distribute.Strategy:
+    """Must be made before TensorFlow is asked for anything else."""
+    if not worker_count():
+        raise SpecError("The strategy `workers` needs TF_CONFIG, which is not set.")
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise SpecError(
+            "Workers must meet before TensorFlow is used for anything else."
+        ) from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise SpecError(
+            f"The workers of TF_CONFIG do not meet: {reason_of(error)}."
+        ) from error
 
 
 @cache
@@ -32,4 +89,4 @@ def _strategy_on(*devices: str) -> tf.distribute.Strategy:
     with TensorFlow 2.21)."""
     if len(devices) == 1:
         return tf.distribute.OneDeviceStrategy(devices[0])
-    return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.MirroredStrategy(list(devices))

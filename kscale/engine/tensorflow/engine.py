@@ -1,6 +1,8 @@
-"""The engine of TensorFlow: each program trains one network."""
+"""The engine of TensorFlow: where programs run, and which train several networks."""
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -8,19 +10,29 @@ import numpy as np
 import tensorflow as tf
 
 from kscale.data.dataset import Dataset
-from kscale.engine.base import Devices, Latency, Network
+from kscale.engine.base import Devices, Latency, Network, Program
 from kscale.engine.recipe import Recipe
-from kscale.engine.tensorflow.devices import make_strategy
+from kscale.engine.tensorflow.devices import device_of, make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.engine.tensorflow.joining import joined
 from kscale.engine.tensorflow.kept import KeptPrograms
 from kscale.engine.tensorflow.placing import PlacedData
+from kscale.engine.tensorflow.population import Population
 from kscale.engine.tensorflow.tracing import forgotten_gradients, free_networks
+from kscale.engine.tensorflow.workers import LeadingProgram, follow, group_of
+from kscale.errors import SpecError, WorkerLostError
 from kscale.naming import single_or_named
+from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
 
 _WARM_PASSES = 5
 _FEWEST_PASSES, _MOST_PASSES = 30, 300
 _MOST_SECONDS = 1.0
+
+# In one program on a GPU. Reckoned from epochs of single networks, most of which one
+# H100 spends in waiting for the next operation; not measured.
+_MOST_AT_ONCE = 8
+_MOST_FLOPS, _MOST_BYTES = 1e10, 2**32  # a step of all networks
 
 
 class TensorFlowEngine:
@@ -30,29 +42,72 @@ class TensorFlowEngine:
         self.strategy = make_strategy(strategy)
         self._programs = 0
         self._kept = KeptPrograms()
+        self._group = group_of(self.strategy)
 
-    def place(self, dataset: Dataset, class_weights: str = "none") -> PlacedData:
-        return PlacedData(dataset, class_weights)
+    def place(
+        self,
+        dataset: Dataset,
+        class_weights: str = "none",
+        objective: Objective | None = None,
+    ) -> PlacedData:
+        with device_of(self.strategy):
+            return PlacedData(dataset, class_weights, objective=objective)
+
+    def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
+        common = joined(networks)
+        if common is None or len(networks) > self.devices().at_once:
+            return False
+        size, count, batch = common.size, len(networks), recipe.batch_size
+        is_small = count * batch * size.flops <= _MOST_FLOPS
+        return is_small and count * size.training_bytes(batch) <= _MOST_BYTES
 
     def program(
-        self, network: Network, placed: PlacedData, recipe: Recipe, members: int = 1
-    ) -> EpochProgram:
-        """As `Engine.program`; one member is all that is possible."""
-        assert members == 1, members
-        key, size = (network, recipe, id(placed)), network.size
-        kept: EpochProgram | None = self._kept.take(key)
-        if kept is not None:
-            return kept
-        self._kept.make_room(size.training_bytes(recipe.batch_size))
-        self._programs += 1
-        free_networks(self._programs, size.params)
-        close = partial(self._kept.keep, key, weight_bytes=size.training_bytes(0))
-        return EpochProgram(network, placed, recipe, self.strategy, on_close=close)
+        self, networks: Sequence[Network], placed: PlacedData, recipe: Recipe
+    ) -> Program:
+        network = joined(networks) if len(networks) > 1 else networks[0]
+        if network is None:
+            raise ValueError("Networks of several structures have no common program.")
+        key, size = (network, len(networks), recipe, id(placed)), network.size
+        program: EpochProgram | None = self._kept.take(key)
+        if program is None:
+            self._kept.make_room(len(networks) * size.training_bytes(recipe.batch_size))
+            self._programs += 1
+            free_networks(self._programs, size.params)
+            weights = len(networks) * size.training_bytes(0)
+            close = partial(self._kept.keep, key, weight_bytes=weights)
+            kind = EpochProgram if len(networks) == 1 else Population
+            program = kind(network, placed, recipe, self.strategy, on_close=close)
+        program.networks = networks
+        return LeadingProgram(self._group, program) if self._group else program
+
+    def follow(self, dataset: Dataset, class_weights: str, number: int) -> bool:
+        group = self._group
+        if group is None:
+            return False
+        if not group.agree(number):
+            raise SpecError(
+                "The workers were asked different things; start the same command, with "
+                "the same data, on each of them."
+            )
+        if not group.is_chief:
+            placed = self.place(dataset, class_weights)
+            follow(
+                group,
+                lambda *about: EpochProgram(about[0], placed, about[1], self.strategy),
+            )
+        return not group.is_chief
+
+    def dismiss(self) -> None:
+        if self._group is not None:
+            with suppress(WorkerLostError):
+                self._group.tell("end")
 
     def devices(self) -> Devices:
         names = tuple(device.name for device in tf.config.list_logical_devices())
         are_gpus = bool(tf.config.list_physical_devices("GPU"))
-        return Devices(names, int(self.strategy.num_replicas_in_sync), are_gpus)
+        replicas = int(self.strategy.num_replicas_in_sync)
+        at_once = _MOST_AT_ONCE if are_gpus and replicas == 1 else 1
+        return Devices(names, replicas, are_gpus, at_once)
 
     def latency(self, model: Any, task: Task, batch: int = 1) -> Latency:
         """As `Engine.latency`: after five passes that are not counted at least 30 are

@@ -28,11 +28,14 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
-from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors
+from kscale.engine.tensorflow.devices import device_of
+from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
+from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint, flat_layers
+from kscale.task.evaluation import mean_score
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ _DENSE_RECORDS = (
     bp.LayerNorm,
 )
 _CACHED_WEIGHTS = 5e5
+_TRAININGS = 2  # of one network
 
 
 def is_worth_compiling(
@@ -56,7 +60,9 @@ def is_worth_compiling(
     steps: int,
     strategy: tf.distribute.Strategy,
 ) -> bool:
-    """Whether XLA saves more than it costs, in one training.
+    """Whether XLA saves more than it costs, in two trainings of a network.
+
+    That is how often a search with finalists trains a network on average.
 
     On a GPU an epoch takes a tenth of the time and less, whatever the layers (seen on
     an H100). On a CPU a step of a dense network is shorter by some 0.02 ms for each
@@ -68,7 +74,11 @@ def is_worth_compiling(
         return False
     if tf.config.list_physical_devices("GPU"):
         return True
-    saved = steps * (2e-5 * tensors + 2e-9 * max(0.0, params - _CACHED_WEIGHTS))
+    saved = (
+        _TRAININGS
+        * steps
+        * (2e-5 * tensors + 2e-9 * max(0.0, params - _CACHED_WEIGHTS))
+    )
     dense = all(isinstance(layer, _DENSE_RECORDS) for layer in flat_layers(blueprint))
     return dense and saved > 0.3 + 0.015 * tensors
 
@@ -94,7 +104,8 @@ class EpochProgram:
     """A model, its optimizer and the training part, ready to run epochs.
 
     A batch is split evenly between the replicas of the strategy. Whether XLA compiles
-    the epoch is decided by what is worth it, unless `compiled` is given.
+    the epoch is decided by what is worth it, unless `compiled` is given, and so is
+    whether a score is worked out on the device, unless `on_device` is given.
     """
 
     def __init__(
@@ -105,13 +116,17 @@ class EpochProgram:
         strategy: tf.distribute.Strategy,
         compiled: bool | None = None,
         on_close: Callable[["EpochProgram"], None] = lambda program: None,
+        on_device: bool | None = None,
     ) -> None:
         self.network = network
+        self.networks: Sequence[Network] = [network]
         self.data = data
         self.recipe = recipe
         self.strategy = strategy
         self.model: Any = None
         self._compiled = compiled
+        are_gpus = bool(tf.config.list_physical_devices("GPU"))
+        self._on_device = are_gpus if on_device is None else on_device
         self._on_close = on_close
         self._replicas = int(strategy.num_replicas_in_sync)
         # Or as many examples as hold a gibibyte of activations.
@@ -121,6 +136,10 @@ class EpochProgram:
     def start(
         self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
     ) -> None:
+        with device_of(self.strategy):
+            self._start(seeds, rates, epochs)
+
+    def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
         (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             fresh = build_model(self.network.layers, seed).variables
@@ -139,15 +158,10 @@ class EpochProgram:
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
-                self.model = build_model(layers, seed, synchronized=self._replicas > 1)
-                if self._compiled is None:
-                    self._compiled = is_worth_compiling(
-                        layers,
-                        self.network.size.params,
-                        len(self.model.trainable_variables),
-                        recipe.epochs * recipe.steps_per_epoch(examples),
-                        self.strategy,
-                    )
+                self.model = build_model(
+                    layers, seed, self._replicas > 1, self.network.precision
+                )
+                self._decide_compiling()
             else:
                 self.model = layers(seed)
             self._rate = tf.Variable(0.0, trainable=False)
@@ -156,9 +170,25 @@ class EpochProgram:
                 recipe, examples, self._rate, decay, FusedAdamW
             )
             self.optimizer.build(self.model.trainable_variables)
+        self._trace()
+
+    def _decide_compiling(self) -> None:
+        """Compile the epoch where that is worth it, unless this was decided before."""
+        layers, recipe = self.network.layers, self.recipe
+        if self._compiled is None and isinstance(layers, Blueprint):
+            self._compiled = is_worth_compiling(
+                layers,
+                self.network.size.params,
+                len(self.model.trainable_variables),
+                recipe.epochs * recipe.steps_per_epoch(self.data.examples),
+                self.strategy,
+            )
+
+    def _trace(self) -> None:
+        """Make what runs epochs and predicts."""
         # The layers of kscale need no AutoGraph, which takes as long as the tracing.
         self._function = partial(
-            tf.function, autograph=not isinstance(layers, Blueprint)
+            tf.function, autograph=not isinstance(self.network.layers, Blueprint)
         )
         self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
@@ -167,6 +197,7 @@ class EpochProgram:
         predict = self._function(self._trace_predict)
         with forgotten_gradients():
             self._predict = predict.get_concrete_function(self.data.specs[0])
+        self._score = device_score(self.data, self._predict, self._predict_batch)
 
     def load(self, path: Path, member: int = 0) -> Progress | None:
         return load_checkpoint(path, self.model, self.optimizer)
@@ -177,7 +208,7 @@ class EpochProgram:
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
         total = 0.0
-        with forgotten_gradients():
+        with device_of(self.strategy):
             for steps, inputs, targets in self.data.chunks(order):
                 total += float(self._run(steps, inputs, targets)) * len(steps)
         return [total / len(order)]
@@ -189,17 +220,19 @@ class EpochProgram:
         placed = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(slices[context.replica_id_in_sync_group])
         )
-        return self._epoch(placed, inputs, targets)
+        with forgotten_gradients():
+            return self._epoch(placed, inputs, targets)
 
     def _run_on_one(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         """An epoch, compiled by XLA if that is worth it and possible."""
         is_first = self._single_epoch is None
         if is_first:
             steps = None if self.data.is_streamed else order.shape[0]
-            spec = tf.TensorSpec((steps, order.shape[1]), tf.int32)
+            spec = tf.TensorSpec((steps, *order.shape[1:]), tf.int32)
             specs = self.data.specs if self.data.is_streamed else (inputs, targets)
             epoch = self._function(self._trace_epoch, jit_compile=self._compiled)
-            self._single_epoch = epoch.get_concrete_function(spec, *specs)
+            with forgotten_gradients():
+                self._single_epoch = epoch.get_concrete_function(spec, *specs)
         try:
             return self._single_epoch(order, inputs, targets)
         except _XLA_ERRORS as error:
@@ -209,16 +242,29 @@ class EpochProgram:
             self._single_epoch, self._compiled = None, False
             return self._run_on_one(order, inputs, targets)
 
+    def score(self) -> list[float]:
+        data, dataset = self.data, self.data.dataset
+        if self._on_device and len(self.networks) == 1:
+            with device_of(self.strategy):
+                return [self._score()]
+        return [
+            mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
+            for outputs in self.predict(dataset.validation.inputs)
+        ]
+
     def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
-        parts = [
-            self._predict({n: tf.constant(a[i : i + step]) for n, a in rows.items()})
-            for i in range(0, count, step)
-        ]
+        with device_of(self.strategy):
+            parts = [
+                self._predict(placed(rows, slice(i, i + step)))
+                for i in range(0, count, step)
+            ]
         names = [target.name for target in self.data.task.targets]
-        return [{n: np.concatenate([part[n].numpy() for part in parts]) for n in names}]
+        return [
+            {n: np.concatenate([part[n].numpy() for part in parts], -2) for n in names}
+        ]
 
     def close(self) -> None:
         self._on_close(self)
@@ -235,7 +281,19 @@ class EpochProgram:
 
         begin = (tf.constant(0), tf.constant(0.0))
         _, total = tf.while_loop(lambda step, _: step < steps, next_step, begin)
+        if self._replicas > 1:
+            with tf.control_dependencies([total]):
+                self.strategy.run(self._bring_together)
         return total / tf.cast(steps, tf.float32)
+
+    def _bring_together(self) -> None:
+        """Give moving statistics, which each replica has of its own, their mean."""
+        context = tf.distribute.get_replica_context()
+        for variable in self.model.non_trainable_variables:
+            found = tf.identity(variable.value)
+            if found.dtype.is_floating:
+                mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, found)
+                variable.assign(mean)
 
     def _train_step(
         self, order: Any, step: Any, inputs: Tensors, targets: Tensors
@@ -244,7 +302,8 @@ class EpochProgram:
         batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
         wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
         with tf.GradientTape() as tape:
-            outputs = named_outputs(self.model, self.data.task, batch, training=True)
+            read = self.data.read(batch)
+            outputs = named_outputs(self.model, self.data.task, read, training=True)
             loss = self._loss(outputs, wanted)
         weights = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -263,4 +322,5 @@ class EpochProgram:
         return tf.add_n(means) / (len(means) * self._replicas)
 
     def _trace_predict(self, inputs: Any) -> Any:
-        return named_outputs(self.model, self.data.task, inputs, training=False)
+        read = self.data.read(inputs)
+        return named_outputs(self.model, self.data.task, read, training=False)

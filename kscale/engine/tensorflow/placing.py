@@ -1,7 +1,8 @@
-"""The training part on the device, or in chunks where it is larger than memory."""
+"""Examples on the device, or in chunks where they are larger than memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from kscale.data.class_weights import class_weights_of
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import Rows, row_bytes
+from kscale.data.example_rows import Rows, byte_rows, is_in_memory, row_bytes
 from kscale.data.parts import Part
+from kscale.data.preprocessing.scaled import Scaling
+from kscale.task.objectives import Objective, task_objective
 
 CHUNK_BYTES = 2**26
 
@@ -21,7 +24,8 @@ Chunk = tuple[NDArray[np.int32], Tensors, Tensors]
 
 
 class PlacedData:
-    """The training part, put on the device once a search, or in chunks of many steps.
+    """The training part, put on the device once a search, or in chunks of many steps,
+    and the validation part, too, where a score is worked out there.
 
     Of what is not in memory, at most `chunk_bytes` of inputs are on the device at once.
     """
@@ -31,8 +35,11 @@ class PlacedData:
         dataset: Dataset,
         class_weights: str = "none",
         chunk_bytes: int = CHUNK_BYTES,
+        objective: Objective | None = None,
     ) -> None:
         part = dataset.train
+        self.dataset = dataset
+        self.objective = objective or task_objective(None, dataset.task)
         self.task = dataset.task
         self.class_weights = class_weights_of(dataset, class_weights)
         self.examples = len(part)
@@ -40,12 +47,35 @@ class PlacedData:
             target.name: network_target(dataset, target.name, part)
             for target in dataset.task.targets
         }
-        self._inputs = part.inputs
         self._chunk = max(1, chunk_bytes // sum(map(row_bytes, part.inputs.values())))
-        self.specs = _specs(self._inputs), _specs(self.targets)
-        rows = part.inputs.values()
-        self.is_streamed = not all(isinstance(array, np.ndarray) for array in rows)
+        self.specs = _specs(part.inputs), _specs(self.targets)
+        self.is_streamed = not all(map(is_in_memory, part.inputs.values()))
         self._whole = None if self.is_streamed else self._placed(slice(None))
+
+    def read(self, inputs: Tensors) -> Tensors:
+        """Inputs of a network from what is placed, in a graph."""
+        scalings = self.dataset.input_scaling
+        return {
+            name: rescaled(tensor, scalings[name])
+            if tensor.dtype == tf.uint8
+            else tensor
+            for name, tensor in inputs.items()
+        }
+
+    def scored(self) -> Iterable[tuple[Tensors, Tensors]]:
+        """Inputs and labels of the validation part in order, whole or in chunks."""
+        return self._scored if self._whole is not None else self._validation()
+
+    @cached_property
+    def _scored(self) -> list[tuple[Tensors, Tensors]]:
+        return list(self._validation())
+
+    def _validation(self) -> Iterator[tuple[Tensors, Tensors]]:
+        part = self.dataset.validation
+        step = self._chunk if self.is_streamed else len(part)
+        for start in range(0, len(part), step):
+            rows = slice(start, start + step)
+            yield placed(part.inputs, rows), placed(part.targets, rows)
 
     def chunks(self, order: NDArray[np.int32]) -> Iterator[Chunk]:
         """Steps of an epoch, `(steps, batch_size)`, with the examples they need, the
@@ -53,7 +83,7 @@ class PlacedData:
         if self._whole is not None:
             yield (order, *self._whole)
             return
-        steps = max(1, self._chunk // order.shape[1])
+        steps = max(1, self._chunk // order[0].size)
         starts = range(0, len(order), steps)
         pieces = [order[start : start + steps] for start in starts]
         with ThreadPoolExecutor(1) as reader:
@@ -70,13 +100,23 @@ class PlacedData:
         return (local, *self._placed(examples))
 
     def _placed(self, chosen: Any) -> tuple[Tensors, Tensors]:
-        inputs = {n: tf.constant(rows[chosen]) for n, rows in self._inputs.items()}
-        return inputs, {n: tf.constant(a[chosen]) for n, a in self.targets.items()}
+        inputs = self.dataset.train.inputs
+        return placed(inputs, chosen), placed(self.targets, chosen)
+
+
+def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
+    """Some rows, on the device: bytes as they are, which are scaled in the graph."""
+    return {name: tf.constant(byte_rows(r)[chosen]) for name, r in arrays.items()}
+
+
+def rescaled(tensor: Any, scaling: Scaling) -> Any:
+    """What `Scaling.apply` gives, in a graph."""
+    return tf.cast(tensor, tf.float32) * scaling.scale + scaling.offset
 
 
 def _specs(arrays: Mapping[str, Rows]) -> Tensors:
     return {
-        name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+        name: tf.TensorSpec((None, *array.shape[1:]), byte_rows(array).dtype)
         for name, array in arrays.items()
     }
 

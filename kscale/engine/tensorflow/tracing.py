@@ -3,12 +3,14 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 _COLLECT_EVERY = 8  # networks
 _LARGE = 10**6  # parameters
+_TRACING = RLock()
 
 
 @contextmanager
@@ -18,16 +20,17 @@ def forgotten_gradients() -> Iterator[None]:
     TensorFlow registers the gradient of each custom operation in a graph under a name
     of its own and never forgets it, and the gradient holds the whole graph. One step of
     an optimizer, which sums gradients over replicas, is enough, and so is one swish. A
-    gradient is needed only while its graph is traced.
+    gradient is needed only while its graph is traced. One thread traces at a time.
     """
     registry = getattr(ops.gradient_registry, "_registry", {})
-    before = set(registry)
-    try:
-        yield
-    finally:
-        for name in registry.keys() - before:
-            if name.startswith("CustomGradient-"):
-                del registry[name]
+    with _TRACING:
+        before = set(registry)
+        try:
+            yield
+        finally:
+            for name in registry.keys() - before:
+                if name.startswith("CustomGradient-"):
+                    del registry[name]
 
 
 def free_networks(number: int, params: int) -> None:

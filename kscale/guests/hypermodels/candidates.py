@@ -1,5 +1,6 @@
 """A user's models as the candidates of a search, and the data that they are given."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import Rows, is_in_memory
 from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.engine.base import Engine, Latency
@@ -54,6 +55,11 @@ class UserCandidates:
     @property
     def found(self) -> str:
         return self.pool.found
+
+    @property
+    def most_work(self) -> float:
+        """A user's code need not run in several threads."""
+        return math.inf
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -133,6 +139,11 @@ def user_candidates(
             "Keras takes class weights of one target only, but the data has "
             f"{len(dataset.task.targets)}; train with none."
         )
+    if request.precision == "bfloat16":
+        raise SpecError(
+            "`precision=bfloat16` is for the families of kscale: the code of a "
+            "hypermodel decides what its layers compute in."
+        )
     if request.family != (AUTO,):
         raise SpecError(
             f"Give a hypermodel or a family, not both (`{request.family[0]}`)."
@@ -175,13 +186,13 @@ def raw_dataset(dataset: Dataset) -> Dataset:
 def _raw_inputs(dataset: Dataset, part: Part) -> dict[str, Rows]:
     """Inputs of a part: fractions as the source has them, whole numbers restored."""
     found: dict[str, Rows] = {}
-    for name, array in part.inputs.items():
-        if not isinstance(array, np.ndarray):
+    for name, rows in part.inputs.items():
+        if not is_in_memory(rows):
             raise DataError(
                 "A hypermodel is trained on arrays in memory, but the data is larger; "
                 "search a family, or take fewer examples."
             )
-        scaling = dataset.input_scaling.get(name, Scaling())
+        array, scaling = rows[:], dataset.input_scaling.get(name, Scaling())
         if scaling.is_identity:
             found[name] = array
         elif name in part.raw:

@@ -123,8 +123,8 @@ class Watch(keras.callbacks.Callback):
         if epoch < self._first or self.calls < self._kept:
             raise RuntimeError(f"the training went back to epoch {epoch + 1}")
         loss = (logs or {}).get("loss")
-        outputs = self.outputs(self.model)
-        self.training.add_epoch(None if loss is None else float(loss), outputs)
+        score = self.training.setup.score(self.outputs(self.model))
+        self.training.add_epoch(None if loss is None else float(loss), score)
         if self.calls:
             self.training.progress.fits[-1] = epoch + 1
             is_last = epoch + 1 >= (self.params or {}).get("epochs", 0)

@@ -112,7 +112,7 @@ class UserTrainer:
             self._check_count(spec, model)
         given = self._given(model, outputs)
         if not training.progress.curve:
-            training.add_score(given)
+            training.add_score(self.setup.score(given))
         watch.set_model(model)
         changes: dict[str, Any] = {"learning_rate": rate}
         if "loss" not in training.progress.curve:

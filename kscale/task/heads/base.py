@@ -19,8 +19,11 @@ Array = NDArray[Any]
 SEPARATOR = "|"
 """Stands between the labels of one example, in tables that are read and written."""
 
-Score = Callable[[Array, Array], float]
-"""A figure of `labels` and `given`."""
+Figures = Callable[[Any, Any, Any], Any]
+"""Of a namespace of arrays, `labels` and `given`, further arrays.
+
+The namespace is `numpy`, or `keras.ops` in a graph; what both know is used.
+"""
 
 RATES = ("recall", "precision", "f1_score")
 """Names of the metrics that `rate_metrics` makes."""
@@ -34,11 +37,13 @@ class Objective:
         name: Name in reports and of `--objective`.
         higher_is_better: Direction.
         is_share: Whether the metric lies between 0 and 1, and is printed in per cent.
-        score: The metric of one target; as `shares`, a function of a module, for other
-            processes get it by name.
-        shares: Instead of `score`, of each example a share whose mean is the metric.
-            Neither is there for a mean of several metrics, and for a metric that only
-            the user's program knows.
+        values: Figures of each example, `(examples, ...)`; as all functions here, one
+            of a module, for other processes get it by name.
+        sums: Instead of `values`, their sums over the examples. Without both, the
+            metric follows from all of `given`.
+        figure: The metric of one target, from `labels` and the sums, where the metric
+            is not the mean of the values. A metric that only the user's program knows
+            has none of the three.
         aliases: Further names that a user may write.
         least_outputs: Outputs that a target must have.
         parts: Where a task has several targets, the metric of each by target name, in
@@ -48,8 +53,9 @@ class Objective:
     name: str
     higher_is_better: bool
     is_share: bool = False
-    score: Score | None = None
-    shares: Callable[[Array, Array], Array] | None = None
+    values: Figures | None = None
+    sums: Figures | None = None
+    figure: Callable[[Array, Array], float] | None = None
     aliases: tuple[str, ...] = ()
     least_outputs: int = 0
     parts: tuple[tuple[str, "Objective"], ...] = ()
@@ -62,12 +68,31 @@ class Objective:
         """How much better a score is than another; negative if it is worse."""
         return score - over if self.higher_is_better else over - score
 
+    @property
+    def shares(self) -> Figures | None:
+        """Of each example a share, where the metric is their mean."""
+        return self.values if self.is_share else None
+
+    def gathered(self, arrays: Any, labels: Any, given: Any) -> Any:
+        """What the metric follows from: sums, or `given`; see `Figures`."""
+        if self.values is not None:
+            values = self.values(arrays, labels, given)
+            return arrays.sum(arrays.array(values, "float64"), axis=0)
+        return given if self.sums is None else self.sums(arrays, labels, given)
+
+    def of(self, labels: Array, pieces: Sequence[Array]) -> float:
+        """The metric of one target, from what was gathered of some examples each."""
+        join = np.sum if self.values or self.sums else np.concatenate
+        return (self.figure or _mean)(labels, join(pieces, axis=0))
+
     def compute(self, labels: Array, given: Array) -> float:
         """The metric of one target."""
-        if self.shares is not None:
-            return float(self.shares(labels, given).mean())
-        assert self.score is not None, f"{self.name} is no metric of one target"
-        return self.score(labels, given)
+        assert self.values or self.figure, f"{self.name} is no metric of one target"
+        return self.of(labels, [self.gathered(np, labels, given)])
+
+
+def _mean(labels: Array, sums: Array) -> float:
+    return float(sums.mean() / len(labels))
 
 
 share_metric = partial(Objective, higher_is_better=True, is_share=True)
@@ -75,28 +100,29 @@ error_metric = partial(Objective, higher_is_better=False)
 
 
 def rate_metrics(
-    figures: Callable[[Array, Array], Array], *f1_aliases: str
+    counts: Figures, counted: Callable[[Array, int], Array], *f1_aliases: str
 ) -> Iterator[Objective]:
     """Recall, precision and F1 score: the means over some outputs (macro).
 
-    `figures` are of each of them, how often it is rightly given, how often there, and
-    how often given: `(3, outputs)`. A share of nothing is 0, as in Keras; without
-    outputs there is no mean, but NaN.
+    `counts` are of each output, how often it is rightly given, how often there, and how
+    often given: `(3, outputs)`; `counted` are the places of those outputs, of `labels`
+    and the number of outputs. A share of nothing is 0, as in Keras; without outputs
+    there is no mean, but NaN.
     """
-    rate = partial(_rate, figures)
-    yield share_metric("recall", score=partial(rate, 1, 0))
-    yield share_metric("precision", score=partial(rate, 0, 1))
-    yield share_metric("f1_score", score=partial(rate, 1, 1), aliases=f1_aliases)
+    metric, rate = partial(share_metric, sums=counts), partial(_rate, counted)
+    yield metric("recall", figure=partial(rate, 1, 0))
+    yield metric("precision", figure=partial(rate, 0, 1))
+    yield metric("f1_score", figure=partial(rate, 1, 1), aliases=f1_aliases)
 
 
 def _rate(
-    figures: Callable[[Array, Array], Array],
+    counted: Callable[[Array, int], Array],
     of_support: int,
     of_answers: int,
     labels: Array,
-    given: Array,
+    sums: Array,
 ) -> float:
-    right, support, answers = figures(labels, given)
+    right, support, answers = sums[:, counted(labels, sums.shape[1])]
     whole = of_support * support + of_answers * answers
     rates = (of_support + of_answers) * right / np.maximum(whole, 1)
     return float(rates.mean()) if len(rates) else float("nan")

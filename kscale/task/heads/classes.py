@@ -1,5 +1,7 @@
 """Classes: exactly one of several names is right."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,10 +51,12 @@ def _counted(labels: Array, outputs: int) -> NDArray[np.int64]:
     return np.array([1]) if outputs == 2 else np.unique(labels)
 
 
-def _figures(labels: Array, given: Array) -> Array:
-    chosen, outputs = given.argmax(axis=1), given.shape[1]
-    counts = [_counts(x, outputs) for x in (labels[chosen == labels], labels, chosen)]
-    return np.stack(counts)[:, _counted(labels, outputs)]
+def _sums(arrays: Any, labels: Any, given: Any) -> Any:
+    """Of each class: how often rightly given, how often there, and how often given."""
+    chosen, outputs = arrays.argmax(given, axis=1), given.shape[1]
+    right = arrays.where(arrays.equal(chosen, labels), labels, outputs)
+    counts = [arrays.bincount(x, minlength=outputs) for x in (right, labels, chosen)]
+    return arrays.stack([each[:outputs] for each in counts])
 
 
 def area_under_curve(labels: Array, given: Array) -> float:
@@ -93,21 +97,22 @@ def _area(everyone: Array, positives: Array) -> float:
     return float(below / 2 / pairs)
 
 
-def _is_right(labels: Array, given: Array) -> Array:
-    return np.asarray(given.argmax(axis=-1) == labels)
+def _is_right(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.equal(arrays.argmax(given, axis=-1), labels)
 
 
-def _is_in_top_5(labels: Array, given: Array) -> Array:
-    return np.asarray((given > _of_label(labels, given)).sum(axis=1) < 5)
+def _is_in_top_5(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.sum(given > _of_label(arrays, labels, given), axis=1) < 5
 
 
-def _crossentropy(labels: Array, given: Array) -> float:
-    return float(-np.log(np.maximum(_of_label(labels, given), LEAST_SHARE)).mean())
+def _crossentropy(arrays: Any, labels: Any, given: Any) -> Any:
+    chance = _of_label(arrays, labels, given)[:, 0]
+    return -arrays.log(arrays.maximum(chance, LEAST_SHARE))
 
 
-def _of_label(labels: Array, given: Array) -> Array:
+def _of_label(arrays: Any, labels: Any, given: Any) -> Any:
     """The probability of the class that is right, `(examples, 1)`."""
-    return np.take_along_axis(given, labels[:, None].astype(int), axis=1)
+    return arrays.take_along_axis(given, labels[:, None], axis=1)
 
 
 def confusion_of(labels: Array, given: Array) -> list[list[int]]:
@@ -148,7 +153,7 @@ CLASSES = Head(
     objectives=table_of(
         share_metric(
             "accuracy",
-            shares=_is_right,
+            values=_is_right,
             aliases=(
                 "acc",
                 "sparse_categorical_accuracy",
@@ -158,18 +163,18 @@ CLASSES = Head(
         ),
         share_metric(
             "top_5_accuracy",
-            shares=_is_in_top_5,
+            values=_is_in_top_5,
             aliases=("sparse_top_k_categorical_accuracy",),
             least_outputs=6,
         ),
-        *rate_metrics(_figures, "f1"),
-        share_metric("auc", score=area_under_curve, aliases=("roc_auc",)),
+        *rate_metrics(_sums, _counted, "f1"),
+        share_metric("auc", figure=area_under_curve, aliases=("roc_auc",)),
         error_metric(
             "loss",
-            score=_crossentropy,
+            values=_crossentropy,
             aliases=("crossentropy", "sparse_categorical_crossentropy"),
         ),
-        error_metric("categorical_crossentropy", score=_crossentropy),
+        error_metric("categorical_crossentropy", values=_crossentropy),
     ),
     confusion=confusion_of,
 )

@@ -1,5 +1,7 @@
 """Labels: any number of several names may be right at once."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,41 +69,41 @@ def _chosen(given: Array, most: int | None) -> list[int]:
     return likely
 
 
-def _figures(labels: Array, given: Array) -> Array:
+def _sums(arrays: Any, labels: Any, given: Any) -> Any:
     """Of each label: how often rightly given, how often there, and how often given."""
     answers, wanted = given >= THRESHOLD, labels > 0
-    return np.stack([each.sum(axis=0) for each in (answers & wanted, wanted, answers)])
+    counted = (answers & wanted, wanted, answers)
+    return arrays.stack([arrays.sum(each, axis=0) for each in counted])
 
 
-def _occurring_figures(labels: Array, given: Array) -> Array:
-    figures = _figures(labels, given)
-    return figures[:, figures[1] > 0]
+def _occurring(labels: Array, outputs: int) -> Array:
+    return np.flatnonzero(labels.any(axis=0))
 
 
-def _micro_f1_score(labels: Array, given: Array) -> float:
-    right, support, answers = _figures(labels, given).sum(axis=1)
+def _micro_f1(labels: Array, sums: Array) -> float:
+    right, support, answers = sums.sum(axis=1)
     return float(2 * right / max(support + answers, 1))
 
 
-def _are_right(labels: Array, given: Array) -> Array:
-    return np.asarray((given >= THRESHOLD) == (labels > 0))
+def _are_right(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.equal(given >= THRESHOLD, labels > 0)
 
 
-def _all_right(labels: Array, given: Array) -> Array:
-    return np.asarray(_are_right(labels, given).all(axis=1))
+def _all_right(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.all(_are_right(arrays, labels, given), axis=1)
 
 
-def _share_right(labels: Array, given: Array) -> Array:
-    return np.asarray(_are_right(labels, given).mean(axis=1))
+def _share_right(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.mean(_are_right(arrays, labels, given), axis=1)
 
 
 def _area(labels: Array, given: Array) -> float:
     return mean_area(labels > 0, given)
 
 
-def _crossentropy(labels: Array, given: Array) -> float:
-    right = np.where(labels > 0, given, 1 - given)
-    return float(-np.log(np.maximum(right, LEAST_SHARE)).mean())
+def _crossentropy(arrays: Any, labels: Any, given: Any) -> Any:
+    right = arrays.where(labels > 0, given, 1 - given)
+    return -arrays.log(arrays.maximum(right, LEAST_SHARE))
 
 
 def label_confusion(labels: Array, given: Array) -> list[list[int]]:
@@ -116,7 +118,7 @@ def label_confusion(labels: Array, given: Array) -> list[list[int]]:
     >>> label_confusion(np.array([[1, 0], [0, 1], [1, 1]]), given)
     [[0, 0, 1], [0, 2, 1], [2, 0, 1], [1, 1, 1], [1, 2, 1]]
     """
-    right, support, answers = _figures(labels, given)
+    right, support, answers = _sums(np, labels, given)
     label = np.arange(len(right))
     none = np.full_like(label, len(label))
     found, missed = [label, label, right], [label, none, support - right]
@@ -158,22 +160,20 @@ LABELS = Head(
         "auc",
     ),
     objectives=table_of(
-        *rate_metrics(_occurring_figures, "f1", "macro_f1"),
-        share_metric("micro_f1_score", score=_micro_f1_score, aliases=("micro_f1",)),
+        *rate_metrics(_sums, _occurring, "f1", "macro_f1"),
         share_metric(
-            "subset_accuracy",
-            shares=_all_right,
-            aliases=("accuracy", "exact_match"),
+            "micro_f1_score", sums=_sums, figure=_micro_f1, aliases=("micro_f1",)
         ),
         share_metric(
-            "label_accuracy",
-            shares=_share_right,
-            aliases=("binary_accuracy",),
+            "subset_accuracy", values=_all_right, aliases=("accuracy", "exact_match")
         ),
-        share_metric("auc", score=_area, aliases=("roc_auc",)),
+        share_metric(
+            "label_accuracy", values=_share_right, aliases=("binary_accuracy",)
+        ),
+        share_metric("auc", figure=_area, aliases=("roc_auc",)),
         error_metric(
             "loss",
-            score=_crossentropy,
+            values=_crossentropy,
             aliases=("crossentropy", "binary_crossentropy"),
         ),
     ),

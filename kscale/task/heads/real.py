@@ -1,14 +1,15 @@
 """Real values: numbers, in the unit of the data."""
 
 import math
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.task.heads.base import (
     Array,
+    Figures,
     Head,
     KerasCall,
     Objective,
@@ -28,49 +29,48 @@ def quantiles(values: Array) -> NDArray[np.int64]:
     return rank * bins // len(values)
 
 
-def _r2_score(labels: Array, given: Array) -> float:
+def _r2_score(labels: Array, squares: Array) -> float:
     """The mean over the outputs; 0 of an output without spread, as in Keras."""
     spread = np.square(labels - np.mean(labels, axis=0, dtype=np.float64)).sum(axis=0)
-    errors = np.subtract(labels, given, dtype=np.float64)
-    left = np.square(errors).sum(axis=0) / np.where(spread > 0, spread, 1.0)
+    left = squares / np.where(spread > 0, spread, 1.0)
     return float(np.where(spread > 0, 1 - left, 0.0).mean())
 
 
-def _mean_error(
-    name: str, error: Callable[[Array, Array], Array], *aliases: str
-) -> Objective:
-    """The mean of what `error` gives for labels and answers, as float64."""
-    return error_metric(name, score=partial(_mean, error), aliases=aliases)
+def _root(labels: Array, squares: Array) -> float:
+    return math.sqrt(squares.mean() / len(labels))
 
 
-def _mean(error: Callable[[Array, Array], Array], labels: Array, given: Array) -> float:
-    return float(error(labels.astype(float), given.astype(float)).mean())
+def _mean_error(name: str, error: Figures, *aliases: str, **options: Any) -> Objective:
+    """What follows from errors of labels and answers, which are given as float64."""
+    values = partial(_exactly, error)
+    return error_metric(name, values=values, aliases=aliases, **options)
 
 
-def _root(labels: Array, given: Array) -> float:
-    return math.sqrt(_mean(_squared, labels, given))
+def _exactly(error: Figures, arrays: Any, labels: Any, given: Any) -> Any:
+    return error(arrays, *(arrays.array(each, "float64") for each in (labels, given)))
 
 
-def _squared(labels: Array, given: Array) -> Array:
-    return np.asarray(np.square(labels - given))
+def _squared(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.square(labels - given)
 
 
-def _absolute(labels: Array, given: Array) -> Array:
-    return np.asarray(np.abs(labels - given))
+def _absolute(arrays: Any, labels: Any, given: Any) -> Any:
+    return arrays.abs(labels - given)
 
 
-def _percentage(labels: Array, given: Array) -> Array:
-    return 100 * _absolute(labels, given) / np.maximum(np.abs(labels), _LEAST)
+def _percentage(arrays: Any, labels: Any, given: Any) -> Any:
+    size = arrays.maximum(arrays.abs(labels), _LEAST)
+    return 100 * _absolute(arrays, labels, given) / size
 
 
-def _squared_logarithmic(labels: Array, given: Array) -> Array:
-    wanted, found = (np.log1p(np.maximum(each, _LEAST)) for each in (labels, given))
-    return _squared(wanted, found)
+def _squared_logarithmic(arrays: Any, labels: Any, given: Any) -> Any:
+    found = (arrays.log1p(arrays.maximum(each, _LEAST)) for each in (labels, given))
+    return _squared(arrays, *found)
 
 
-def _log_cosh(labels: Array, given: Array) -> Array:
-    errors = _absolute(labels, given)
-    return np.asarray(errors + np.log1p(np.exp(-2 * errors)) - np.log(2))
+def _log_cosh(arrays: Any, labels: Any, given: Any) -> Any:
+    errors = _absolute(arrays, labels, given)
+    return errors + arrays.log1p(arrays.exp(-2 * errors)) - math.log(2)
 
 
 REAL = Head(
@@ -95,14 +95,16 @@ REAL = Head(
     mean_metric="r2_score",
     shown=("root_mean_squared_error", "mean_absolute_error", "r2_score"),
     objectives=table_of(
-        error_metric("root_mean_squared_error", score=_root, aliases=("rmse",)),
+        _mean_error("root_mean_squared_error", _squared, "rmse", figure=_root),
         _mean_error("mean_squared_error", _squared, "mse"),
         _mean_error("mean_absolute_error", _absolute, "mae"),
         _mean_error("mean_absolute_percentage_error", _percentage, "mape"),
         _mean_error("mean_squared_logarithmic_error", _squared_logarithmic, "msle"),
         _mean_error("log_cosh_error", _log_cosh),
         _mean_error("loss", _squared),
-        Objective("r2_score", True, score=_r2_score, aliases=("r2",)),
+        _mean_error(
+            "r2_score", _squared, "r2", figure=_r2_score, higher_is_better=True
+        ),
     ),
     confusion=None,
 )

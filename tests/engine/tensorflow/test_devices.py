@@ -22,3 +22,17 @@ def test_auto_mirrors_over_all_gpus_and_changes_nothing_without_any() -> None:
 def test_an_unknown_strategy_names_the_nearest() -> None:
     with pytest.raises(SpecError, match="Did you mean 'mirrored'"):
         make_strategy("miror")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GPU:7", "There is no device GPU:7; there are CPU:0"),
+        ("CPU:0,GPU", "Unknown strategy 'CPU:0,GPU'. .* names such as GPU:1"),
+        ("CPU:0,GPU:0", "must be of one kind, each named once"),
+        ("CPU:0,CPU:0", "must be of one kind, each named once"),
+    ],
+)
+def test_devices_that_cannot_be_taken_are_named(name: str, text: str) -> None:
+    with pytest.raises(SpecError, match=text):
+        make_strategy(name)

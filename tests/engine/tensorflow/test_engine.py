@@ -34,7 +34,7 @@ def test_one_program_serves_all_trainings_of_a_network() -> None:
     def program(**knobs: Any) -> Any:
         spec = small_spec(dropout=0.4, **knobs)
         network = Network(MLP.blueprint(spec, data.task), MLP.size(spec, data.task))
-        return engine.program(network, placed, recipe)
+        return engine.program([network], placed, recipe)
 
     first = program()
     first.start([5], [0.01])

@@ -1,6 +1,7 @@
 """The in-graph epoch trains as `fit` does, and equally on two devices."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -29,6 +30,7 @@ tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from tuning.made_data import digits, made_loop, run_epochs, weights_of
+from kscale import Listener, tune
 from kscale.data.loading import load_dataset
 from kscale.networks.families import find_family
 from kscale.engine.recipe import Recipe
@@ -59,6 +61,31 @@ found["streamed"] = {"losses": losses, "weights": weights_of(loop).tolist()}
 changed = find_family("cnn").spec(depth=1, width=8, augment="shift+flip")
 again = made_loop(changed, recipe, strategy=make_strategy("mirrored"))
 found["again"] = run_epochs(again, [recipe.order(1257, 1, 0)])[0]
+
+assert make_strategy("cpu:0, CPU:1") is make_strategy("mirrored")
+assert make_strategy("CPU:1").extended.worker_devices[0].endswith("CPU:1")
+# A search that trains a network on each device, is interrupted and goes on.
+class Watch(Listener):
+    def __init__(self):
+        self.notes = []
+    def note(self, text):
+        self.notes.append(text)
+    def result_recorded(self, result):
+        if self.notes and result.stage == "search":
+            raise KeyboardInterrupt
+
+options = dict(max_params=900, family="mlp", trials=2, epochs=2, finalist_seeds=0)
+watch = Watch()
+try:
+    tune("digits", run=sys.argv[1] + "/each", listener=watch, **options)
+except KeyboardInterrupt as interrupted:
+    found["interrupted"] = len(interrupted.run.trainings)
+for name in ("each", "one"):
+    run = tune("digits", run=sys.argv[1] + "/" + name, strategy=name, **options)
+    found["search on " + name] = {
+        t.key: [t.score, *t.curve["loss"]] for t in run.trainings
+    }
+found["notes"] = watch.notes
 json.dump(found, sys.stdout)
 """
 
@@ -153,8 +180,10 @@ def test_an_epoch_gives_the_weights_that_fit_gives(norm: str) -> None:
     np.testing.assert_allclose(weights_of(ours), weights_of(theirs), atol=3e-4)
 
 
-def test_mirrored_on_two_devices_equals_one_device(warm_python: WarmPython) -> None:
-    done = warm_python.run_here(TWO_DEVICES)
+def test_two_devices_train_what_one_device_trains(
+    warm_python: WarmPython, tmp_path: Path
+) -> None:
+    done = warm_python.run_here(TWO_DEVICES, tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["mirrored"]["replicas"] == 2
@@ -170,6 +199,14 @@ def test_mirrored_on_two_devices_equals_one_device(warm_python: WarmPython) -> N
             found["streamed"][figure], found["mirrored"][figure], rtol=1e-5, atol=1e-6
         )
     assert np.isfinite(found["again"])
+    assert found["notes"] == [
+        "Each of 2 devices trains networks of its own; --strategy mirrored shares each "
+        "training."
+    ]
+    each, one = found["search on each"], found["search on one"]
+    assert 0 < found["interrupted"] < len(each) == len(one) == 3
+    for key, figures in one.items():
+        assert each[key] == pytest.approx(figures, rel=1e-4)
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_nothing() -> None:

@@ -305,6 +305,7 @@ def test_what_only_families_have_is_refused() -> None:
         ({"family": "mlp"}, SpecError, "a hypermodel or a family, not both"),
         ({"settings": {"depth": 1}}, SpecError, "cannot be set or searched"),
         ({"search": "dropout"}, SpecError, "cannot be set or searched"),
+        ({"precision": "bfloat16"}, SpecError, "the code of a hypermodel decides"),
         ({"depth_knob": "leyers"}, SpecError, "Did you mean 'layers'"),
         ({"depth_knob": "learning_rate"}, SpecError, "must name whole numbers"),
     ):

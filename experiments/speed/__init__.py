@@ -1,0 +1,1 @@
+"""The parts of `experiments/training_speed.py`, which others use, too."""

@@ -1,0 +1,262 @@
+"""How fast are small networks trained, by `fit`, by KerasTuner and by kscale?
+
+Command: `python experiments/training_speed.py` (12 minutes on two cores; `--smoke`:
+two networks; `--family`, `--way`, `--device`, `--seconds`: less; `--json`: rows). What
+was measured on a machine is not measured again without `--fresh`, so the command may
+be stopped and started. All ways train the same network on the embedded digits (the
+transformer reads their 64 pixels as tokens), in batches of 32, by AdamW, from seed 0
+and then from seed 1; CPU and GPU each have a process of their own. Ways:
+
+- `fit`: Keras' own loop.
+- `KerasTuner` (tuner below): runs one trial, which scores and writes a checkpoint after
+  each epoch.
+- `graph`: an epoch in one graph, made by AutoGraph, with Keras' AdamW; kscale's loop as
+  it was before programs were kept.
+- `kscale`: the engine, as a search trains; `XLA`: the same, always compiled by XLA.
+- `8 at once`: eight networks in one program, the share of each.
+
+An epoch is the fastest of several; a training is 40 epochs with all that is beside them
+(building, tracing, compiling, a prediction), where epochs that were not run are counted
+as the fastest. The second training of a network is from another seed. What is made for
+GPUs is measured on CPUs for few networks only. Rows, each with machine, versions, load
+and command: `experiments/results/training_speed.jsonl`.
+
+Result, on 2 CPU cores with TensorFlow 2.21 and Keras 3.15.1, in several starts, while
+three to six other processes were running: a figure may be off by a factor of two, above
+all those of networks that use up memory traffic (mlp 4 x 1024) and of XLA.
+
+    milliseconds an epoch      params    fit     tuner  graph kscale    XLA 8 at once
+    mlp 2 x 64                  9,354     80        99    9.2     15    2.8       5.5
+    mlp 3 x 256               153,098    127       316     70     60     71        46
+    mlp 4 x 1024            3,237,898   1321      1185   1463    910   1033         -
+    cnn 2 x 16                  5,274    123       241     63     62    218        75
+    cnn 4 x 16                 16,986    269       514    161    175      -         -
+    cnn 4 x 32                 66,218    465       544    273    475      -         -
+    resnet 1 x 8                5,202    300       360    164    161    498       189
+    resnet 1 x 16              19,866    347       419    198    248      -         -
+    resnet 2 x 16              43,290    622         -    421    344      -         -
+    rnn 1 x 16                  1,770    150       204     40     47     89         -
+    rnn 2 x 32                 14,026    600       402    117    123      -         -
+    rnn 2 x 128               203,530    775         -    479    391      -         -
+    transformer 1 x 16          4,778    375       444    271    275   2685         -
+    transformer 2 x 32         28,394   1277       940    719    660      -         -
+    transformer 2 x 64        105,930   2394         -      -      -      -         -
+
+    seconds, first training    params    fit     tuner  graph kscale    XLA 8 at once
+    mlp 2 x 64                  9,354    4.6       6.0    0.8    1.1    2.6       0.8
+    mlp 3 x 256               153,098    6.7      16.2    4.8    3.7    6.1       2.0
+    mlp 4 x 1024            3,237,898   57.3      54.0   59.9   39.3   45.7         -
+    cnn 2 x 16                  5,274    6.2      11.5    3.1    2.9   24.0       4.0
+    cnn 4 x 16                 16,986   16.5      32.2    9.1   12.0      -         -
+    cnn 4 x 32                 66,218   28.9      32.2   14.2   22.2      -         -
+    resnet 1 x 8                5,202   14.7      18.0    7.7    7.2   23.9       8.8
+    resnet 1 x 16              19,866   20.8      21.3    9.4   11.9      -         -
+    resnet 2 x 16              43,290   34.6         -   19.8   17.1      -         -
+    rnn 1 x 16                  1,770    8.5      15.7    2.2    2.4    7.2         -
+    rnn 2 x 32                 14,026   32.2      26.9    6.6    6.8      -         -
+    rnn 2 x 128               203,530   39.8         -   21.9   17.8      -         -
+    transformer 1 x 16          4,778   18.1      22.3   12.2   12.2  116.4         -
+    transformer 2 x 32         28,394   59.0      46.7   31.2   28.4      -         -
+    transformer 2 x 64        105,930  106.9         -      -      -      -         -
+
+    seconds, second training    params    fit     tuner  graph kscale    XLA 8 at once
+    mlp 2 x 64                  9,354    4.3       6.1    0.8    0.7    0.2       0.5
+    mlp 3 x 256               153,098    6.4      16.0    4.6    2.5    3.0       2.0
+    mlp 4 x 1024            3,237,898   57.4      50.8   59.4   38.7   41.9         -
+    cnn 2 x 16                  5,274    5.9      12.1    3.1    2.5    9.6       3.3
+    cnn 4 x 16                 16,986   14.6      30.9   10.1    7.3      -         -
+    cnn 4 x 32                 66,218   31.2      31.8   15.3   20.3      -         -
+    resnet 1 x 8                5,202   14.3      18.0    7.7    6.5   20.0       7.7
+    resnet 1 x 16              19,866   16.0      21.3   10.8   10.8      -         -
+    resnet 2 x 16              43,290   32.2         -   21.0   14.3      -         -
+    rnn 1 x 16                  1,770    8.9      12.2    2.2    1.9    3.7         -
+    rnn 2 x 32                 14,026   33.0      24.0    7.0    5.0      -         -
+    rnn 2 x 128               203,530   37.4         -   22.9   15.9      -         -
+    transformer 1 x 16          4,778   17.8      22.4   12.6   11.2  111.5         -
+    transformer 2 x 32         28,394   63.7      44.4   33.4   26.9      -         -
+    transformer 2 x 64        105,930  104.9         -      -      -      -         -
+
+So an epoch in one graph takes a tenth to all of the time of `fit`, the less the
+smaller the layers are, and the second training of a network saves its tracing. XLA
+makes epochs of the small mlp a fifth as long, and loses with convolutions, recurrent
+layers and attention on a CPU. Several networks at once gain for mlps and lose for
+convolutions there. No GPU could be had: `experiments/gpu_check.py` measures there.
+
+The figures of `kscale` are older than the step of AdamW that works out rate, powers and
+decay once: on the same machine, with nothing else running, the epoch of mlp 2 x 64 then
+took 11 ms (15 before; 9.7 with Keras' AdamW), that of mlp 4 x 1024 527 ms (838; 618),
+and the first epoch with its tracing 0.3 s and 1.1 s (0.4, 1.7; 0.4, 1.8).
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from speed.cases import SIZES, Case, machine  # noqa: E402
+from speed.ways import MEMBERS, WAYS, Seconds  # noqa: E402
+
+OUTPUT = Path(__file__).parent / "results" / "training_speed.jsonl"
+DEVICES = ("cpu", "gpu")
+FOR_GPUS = ("XLA", "8 at once")
+SEED = 0
+MEASURES = (
+    ("epoch_ms", "milliseconds an epoch", ".1f"),
+    ("first_s", "seconds, first training", ".2f"),
+    ("second_s", "seconds, second training", ".2f"),
+)
+PACKAGES = ("kscale", "tensorflow", "keras", "keras-tuner")
+
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Measure on each device what was not measured yet, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="two small networks")
+    parser.add_argument("--family", nargs="+", choices=SIZES, default=[*SIZES])
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=[*WAYS])
+    parser.add_argument("--device", nargs="+", choices=DEVICES, default=DEVICES)
+    parser.add_argument("--fresh", action="store_true", help="measure all of it again")
+    parser.add_argument("--json", action="store_true", help="rows, not tables")
+    parser.add_argument("--seconds", type=float, default=1e9, help="most time a device")
+    parser.add_argument("--worker", choices=DEVICES, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # every network is traced
+    if asked.worker:
+        work(json.load(sys.stdin), asked.seconds)
+        return
+    cases = [
+        Case(name, *SIZES[name][size])
+        for size in range(1 if asked.smoke else 3)
+        for name in (asked.family[:2] if asked.smoke else asked.family)
+    ]
+    known = read_rows()
+    for device in DEVICES:
+        if device not in asked.device or (device == "gpu" and not machine()["gpu"]):
+            continue
+        wanted = [
+            about(device, case, way)
+            for case in cases
+            for way in asked.way
+            if way not in FOR_GPUS or device == "gpu" or case.is_quick
+        ]
+        is_new = asked.fresh or asked.smoke
+        missing = [row for row in wanted if is_new or key(row) not in known]
+        for row in measured(device, missing, asked.seconds):
+            known[key(row)] = row
+            if not asked.smoke:
+                write_rows(known.values())
+        rows = [known[key(row)] for row in wanted if key(row) in known]
+        print(*map(json.dumps, rows), sep="\n") if asked.json else print_tables(rows)
+
+
+def key(row: Row) -> tuple[Any, ...]:
+    """What tells a row from others: machine, device, network and way."""
+    return (*row["machine"].values(), row["device"], row["case"], row["way"])
+
+
+def read_rows() -> dict[tuple[Any, ...], Row]:
+    """All rows there are, by key."""
+    text = OUTPUT.read_text() if OUTPUT.exists() else ""
+    return {key(row): row for row in map(json.loads, text.splitlines())}
+
+
+def write_rows(rows: Iterable[Row]) -> None:
+    """Replace the file of rows."""
+    OUTPUT.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def about(device: str, case: Case, way: str) -> Row:
+    """A row before anything is measured."""
+    return {
+        "machine": machine(),
+        "device": device,
+        "case": case.name,
+        "way": way,
+        "seed": SEED,
+        "command": " ".join(["python", *sys.argv]),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def measured(device: str, rows: list[Row], seconds: float) -> Iterator[Row]:
+    """The rows with what a process measured that sees this device only."""
+    command = [sys.executable, __file__, "--worker", device, "--seconds", str(seconds)]
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
+    with subprocess.Popen(
+        command,
+        env=os.environ | hidden,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        json.dump(rows, process.stdin)
+        process.stdin.close()
+        yield from map(json.loads, process.stdout)
+
+
+def work(rows: list[Row], seconds: float) -> None:
+    """Print each row with what was measured, until the time is over."""
+    for name in dict.fromkeys(row["way"] for row in rows):
+        WAYS[name](Case("mlp", 1, 8), SEED)  # loads what the first use loads
+    until = time.perf_counter() + seconds
+    for row in rows:
+        if time.perf_counter() < until:
+            family, depth, _, width = row["case"].split()
+            case = Case(family, int(depth), int(width))
+            print(json.dumps(row | speed(case, WAYS[row["way"]])), flush=True)
+
+
+def speed(case: Case, way: Callable[[Case, int], Seconds]) -> Row:
+    """Milliseconds of an epoch, and seconds of the first and the second training.
+
+    The epochs of a whole training that are not run are counted as the fastest. Of
+    several trainings at once it is the share of each.
+    """
+    trainings = []
+    try:
+        for seed in (SEED, SEED + 1):
+            start = time.perf_counter()
+            epochs = way(case, seed)
+            rest = case.recipe.epochs - len(epochs)
+            trainings.append((time.perf_counter() - start, rest, epochs))
+    except Exception as error:  # a device that is full, or a layer XLA has not
+        return {"error": str(error).splitlines()[0][:200]}
+    members = MEMBERS if way is WAYS["8 at once"] else 1
+    fastest = min(min(epochs[1:]) for _, _, epochs in trainings)
+    first, second = (seconds + rest * fastest for seconds, rest, _ in trainings)
+    return {
+        "params": case.network.size.params,
+        "epochs": case.recipe.epochs,
+        "epoch_ms": round(fastest / members * 1e3, 2),
+        "first_s": round(first / members, 3),
+        "second_s": round(second / members, 3),
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def print_tables(rows: list[Row]) -> None:
+    """A table of each measure, with a column for each way."""
+    for measure, title, form in MEASURES:
+        print(f"\n{title:<26}{'params':>11}", *(f"{way:>11}" for way in WAYS), sep="")
+        for name in dict.fromkeys(row["case"] for row in rows):
+            found = {row["way"]: row for row in rows if row["case"] == name}
+            params = max(row.get("params", 0) for row in found.values())
+            values = [found.get(way, {}).get(measure) for way in WAYS]
+            shown = ["-" if it is None else format(it, form) for it in values]
+            print(f"{name:<26}{params:>11,}", *(f"{it:>11}" for it in shown), sep="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Several machines that train one network: worker 0 decides, the others follow.
+
+Worker 0 runs the search and tells the others each call of a program before it makes the
+call; all of them make it, and the replicas of all bring their gradients together. The
+others read and write no run folder.
+"""
+
+import pickle
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kscale.data.example_rows import Rows
+from kscale.engine.base import Outputs
+from kscale.engine.progress import Progress
+from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.errors import WorkerLostError, reason_of
+
+_LEAST_WORDS = 1024
+_TASK = re.compile(r"/job:\w+/(?:replica:\d+/)?task:\d+")
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Inside, all workers take part; an error of one of them ends the group.
+
+    Raises:
+        WorkerLostError: A worker is gone, or failed.
+    """
+    try:
+        yield
+    except tf.errors.UnavailableError as error:
+        found = _TASK.findall(str(error))
+        raise WorkerLostError(
+            _lost(f"gone: {found[-1] if found else 'any'}")
+        ) from error
+    except tf.errors.OpError as error:
+        raise WorkerLostError(_lost(reason_of(error))) from error
+
+
+def _lost(why: str) -> str:
+    return (
+        f"A worker was lost ({why}); the same command on every worker goes on from the "
+        "last checkpoint."
+    )
+
+
+class WorkerGroup:
+    """What worker 0 tells the others, by sums over all replicas."""
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self.strategy = strategy
+        resolver = strategy.cluster_resolver
+        self.is_chief = resolver.task_type == "chief" or (
+            resolver.task_id == 0 and not resolver.cluster_spec().as_dict().get("chief")
+        )
+        self._sum = tf.function(
+            lambda parts: strategy.reduce(
+                tf.distribute.ReduceOp.SUM, strategy.run(tf.identity, (parts,)), None
+            ),
+            reduce_retracing=False,
+        )
+
+    def agree(self, number: int) -> bool:
+        """Whether every worker gives the same number, below 2**40."""
+        replicas = int(self.strategy.num_replicas_in_sync)
+        total = self._summed(lambda replica: np.array([number], np.int64))
+        return int(total[0]) == replicas * number
+
+    def tell(self, *message: Any) -> None:
+        """Tell the other workers something, which they hear."""
+        self._exchanged(pickle.dumps(message))
+
+    def hear(self) -> Any:
+        """What worker 0 tells next."""
+        return pickle.loads(self._exchanged(b""))
+
+    def _exchanged(self, content: bytes) -> bytes:
+        """The content that worker 0 has: its length, then as many words, and more so
+        that there are few lengths, each of which is traced."""
+        count = int(self._from_chief(np.array([len(content)], np.int32))[0])
+        words = max(_LEAST_WORDS, 1 << (-(-count // 4) - 1).bit_length())
+        padded = np.frombuffer(content.ljust(4 * words, b"\0"), np.int32)
+        return self._from_chief(padded).tobytes()[:count]
+
+    def _from_chief(self, words: NDArray[Any]) -> NDArray[Any]:
+        nothing = np.zeros_like(words)
+        is_chief = self.is_chief
+        return self._summed(
+            lambda replica: words if is_chief and replica == 0 else nothing
+        )
+
+    def _summed(self, part: Callable[[int], NDArray[Any]]) -> NDArray[Any]:
+        with together():
+            parts = self.strategy.experimental_distribute_values_from_function(
+                lambda context: tf.constant(part(context.replica_id_in_sync_group))
+            )
+            return np.asarray(self._sum(parts))
+
+
+@cache
+def group_of(strategy: tf.distribute.Strategy) -> WorkerGroup | None:
+    """The workers of a strategy; None for the strategies of one machine."""
+    is_group = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return WorkerGroup(strategy) if is_group else None
+
+
+class LeadingProgram:
+    """The program of worker 0, which the other workers run, too."""
+
+    def __init__(self, group: WorkerGroup, program: EpochProgram) -> None:
+        self._group = group
+        self._program = program
+        group.tell("program", program.network, program.recipe)
+
+    def start(
+        self, seeds: Sequence[int], rates: Sequence[float], epochs: int = 0
+    ) -> None:
+        self._all("start", seeds, rates, epochs)
+
+    def load(self, path: Path, member: int = 0) -> Progress | None:
+        progress = self._program.load(path)
+        if progress is not None:
+            self._group.tell("assign", [np.asarray(v) for v in _state(self._program)])
+        return progress
+
+    def save(self, path: Path, progress: Progress, member: int = 0) -> None:
+        self._program.save(path, progress)
+
+    def run_epoch(self, orders: Sequence[NDArray[Any]]) -> list[float]:
+        losses: list[float] = self._all("run_epoch", orders)
+        return losses
+
+    def score(self) -> list[float]:
+        return self._program.score()
+
+    def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
+        return self._program.predict(rows)
+
+    def close(self) -> None:
+        """Nothing: programs are not kept, as workers may have room for others."""
+
+    def _all(self, name: str, *arguments: Any) -> Any:
+        self._group.tell(name, *arguments)
+        with together():
+            return getattr(self._program, name)(*arguments)
+
+
+def follow(group: WorkerGroup, made: Callable[..., EpochProgram]) -> None:
+    """Do what worker 0 does, until it has no more to do.
+
+    Args:
+        group: The workers.
+        made: Makes the program of a network and a recipe.
+
+    Raises:
+        WorkerLostError: A worker is gone, or failed.
+    """
+    program: Any = None
+    while True:
+        name, *arguments = group.hear()
+        if name == "end":
+            return
+        with together():
+            if name == "program":
+                program = made(*arguments)
+            elif name == "assign":
+                for variable, value in zip(_state(program), *arguments, strict=True):
+                    variable.assign(value)
+            else:
+                getattr(program, name)(*arguments)
+
+
+def _state(program: EpochProgram) -> list[Any]:
+    return [*program.model.variables, *program.optimizer.variables]

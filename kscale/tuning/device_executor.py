@@ -1,0 +1,91 @@
+"""The executor of several devices: a thread and a trainer for each."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from kscale.networks.families.base import Spec
+from kscale.search.contract import Job
+from kscale.tuning.executor import Executor, LocalExecutor, Outcome
+from kscale.tuning.plan import Plan
+from kscale.tuning.trainer import Assignment, TimeUp, Trainer
+
+TrainerOf = Callable[[Spec], Trainer]
+EpochHeard = Callable[[Job, int, int, float], None]
+
+
+def make_executor(plan: Plan, trainer_of: TrainerOf, on_epoch: EpochHeard) -> Executor:
+    """What runs the trainings of a plan here: on each device, or one after the other.
+
+    Args:
+        plan: The search.
+        trainer_of: Gives the trainer of a spec, on the first device.
+        on_epoch: As of `LocalExecutor`.
+    """
+    if plan.request.strategy != "each":
+        return LocalExecutor(trainer_of, on_epoch)
+    from kscale.engine.engines import device_names
+
+    trainers = [trainer_of]
+    for name in device_names()[1:]:
+        there = replace(plan.request, strategy=name)
+        trainers.append(replace(plan, request=there).trainers())
+    return DeviceExecutor(trainers, on_epoch)
+
+
+class DeviceExecutor:
+    """Runs assignments in threads, one on each device at a time.
+
+    What the threads tell waits for `finished`, which alone calls `on_epoch`.
+
+    Args:
+        trainers: For each device, what gives the trainer of a spec there.
+        on_epoch: As of `LocalExecutor`.
+    """
+
+    def __init__(self, trainers: Sequence[TrainerOf], on_epoch: EpochHeard) -> None:
+        self.slots = self.devices = len(trainers)
+        self._on_epoch = on_epoch
+        self._told: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+        self._free: SimpleQueue[LocalExecutor] = SimpleQueue()
+        for trainer_of in trainers:
+            self._free.put(LocalExecutor(trainer_of, self._heard))
+        self._threads = ThreadPoolExecutor(self.slots)
+        self._is_closed = False
+
+    def submit(self, assignment: Assignment) -> None:
+        """Take an assignment, which begins at once."""
+        future = self._threads.submit(self._run, assignment)
+        future.add_done_callback(lambda done: self._told.put(done.result))
+
+    def _run(self, assignment: Assignment) -> Sequence[Outcome]:
+        device = self._free.get()
+        try:
+            device.submit(assignment)
+            return device.finished()
+        finally:
+            self._free.put(device)
+
+    def _heard(self, *seen: Any) -> None:
+        """Pass on that a thread has done an epoch; end the training once closed."""
+        if self._is_closed:
+            raise TimeUp
+        self._told.put(partial(self._on_epoch, *seen))
+
+    def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
+        """Wait until a training ends, and pass on all epochs that end before."""
+        outcomes: Sequence[Outcome] | None = None
+        while not outcomes:
+            try:
+                outcomes = self._told.get(timeout=timeout)()
+            except Empty:
+                return ()
+        return outcomes
+
+    def close(self) -> None:
+        """End what runs with its epoch; the last checkpoints stay."""
+        self._is_closed = True
+        self._threads.shutdown(cancel_futures=True)

@@ -1,0 +1,93 @@
+"""Several networks in one program train as each does alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tuning.made_data import digits, made_loop
+
+from kscale.engine.base import Network
+from kscale.engine.progress import Progress, arrays_in
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.joining import joined
+from kscale.engine.tensorflow.population import Population
+from kscale.networks.families import find_family
+
+RECIPE = Recipe(epochs=4, batch_size=32)
+SEEDS, RATES = (3, 4), (3e-3, 1e-3)
+STEPS = 20
+
+
+def network(family: str, decay: float = 0.004, **knobs: Any) -> Network:
+    found = find_family(family)
+    spec, task = found.spec(**knobs), digits().task
+    size = found.size(spec, task)
+    return Network(found.blueprint(spec, task), size, weight_decay=decay)
+
+
+@pytest.mark.parametrize(
+    ("family", "widths", "knobs"),
+    [
+        ("mlp", (8, 8), {"dropout": 0.3, "norm": "layer", "activation": "silu"}),
+        ("mlp", (8, 5), {"norm": "none"}),
+        ("cnn", (3, 4), {"norm": "batch", "head_units": 64}),
+    ],
+)
+def test_members_train_as_they_do_alone(
+    family: str, widths: tuple[int, ...], knobs: dict[str, Any], tmp_path: Path
+) -> None:
+    """Loss, weights, moving statistics, moments of AdamW and seeds of dropout, after 20
+    steps; a checkpoint of either is one of the other."""
+    knobs = {"depth": 1, **knobs}
+    networks = [network(family, width=width, **knobs) for width in widths]
+    orders = [RECIPE.order(len(digits().train), seed, 0)[:STEPS] for seed in SEEDS]
+    singles = [
+        made_loop(
+            find_family(family).spec(width=width, **knobs),
+            RECIPE,
+            seed=seed,
+            learning_rate=rate,
+            compiled=False,
+        )
+        for width, seed, rate in zip(widths, SEEDS, RATES, strict=True)
+    ]
+    common = joined(networks)
+    assert common is not None
+    strategy = tf.distribute.get_strategy()
+    several = Population(common, singles[0].data, RECIPE, strategy, compiled=False)
+    several.networks = networks
+    several.start(SEEDS, RATES)
+    losses = several.run_epoch(orders)
+    ours, theirs, progress = tmp_path / "ours.npz", tmp_path / "theirs.npz", Progress(1)
+    for member, single in enumerate(singles):
+        assert losses[member] == pytest.approx(
+            single.run_epoch([orders[member]])[0], abs=1e-5
+        )
+        several.save(ours, progress, member)
+        single.save(theirs, progress)
+        found, wanted = arrays_in(ours), arrays_in(theirs)
+        assert found and wanted and found.keys() == wanted.keys()
+        for name in found.keys() - {"progress"}:
+            # AdamW makes whole steps of gradients that are mere rounding.
+            np.testing.assert_allclose(found[name], wanted[name], 1e-4, 5e-5)
+        assert single.load(ours) == several.load(theirs, member) == progress
+        several.save(ours, progress, member)
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_program_is_refused_to_networks_that_do_not_lie_in_one() -> None:
+    first = network("mlp", width=8, norm="none")
+    assert joined([first, network("mlp", width=9, norm="none")]) is not None
+    for other in (
+        network("mlp", width=8, norm="none", depth=3),
+        network("mlp", width=8, norm="none", decay=0.1),
+        network("mlp", width=8, norm="none", activation="tanh"),
+        network("cnn", width=8),
+    ):
+        assert joined([first, other]) is None
+    for family, knobs in (("mlp", {"norm": "layer"}), ("resnet", {"depth": 8})):
+        widths = [network(family, width=width, **knobs) for width in (8, 16)]
+        assert (joined(widths) is None) == (family == "mlp")
+    assert joined([network("vit", depth=1, width=16)] * 2) is None

@@ -1,0 +1,143 @@
+"""Real processes that train one network together, over loopback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from warm_python import WarmPython
+
+from kscale import train
+from kscale.engine.strategies import worker_count
+from kscale.engine.tensorflow.devices import make_strategy
+from kscale.errors import SpecError
+from kscale.runs.folder import RecordedRun
+
+# Worker 1 is a fork of worker 0, and ends first.
+TWO_WORKERS = """
+import json, os, sys
+hosts, folder = json.loads(sys.argv[1]), sys.argv[2]
+worker = os.fork()
+index = 0 if worker else 1
+task = {"type": "worker", "index": index}
+os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
+from kscale import searches, train
+folder = f"{folder}/{index}"
+try:
+    train("cnn", {"depth": 1, "width": 8, "norm": "batch"}, epochs=2, run=folder)
+    assert index == 0
+except searches.SearchFollowed:
+    print("followed", flush=True)
+    os._exit(0)
+os.waitpid(worker, 0)
+"""
+
+
+def free_hosts() -> list[str]:
+    """Two addresses of this machine where nobody listens."""
+    with socket.socket() as first, socket.socket() as second:
+        for each in (first, second):
+            each.bind(("localhost", 0))
+        return [f"localhost:{each.getsockname()[1]}" for each in (first, second)]
+
+
+def figures_of(folder: Path) -> dict[str, Any]:
+    (found,) = (t for t in RecordedRun(folder).trainings if t.stage == "search")
+    return {"score": [found.score], **found.curve}
+
+
+@pytest.mark.slow
+def test_two_workers_train_what_one_trains_and_worker_0_has_the_run(
+    warm_python: WarmPython, tmp_path: Path
+) -> None:
+    done = warm_python.run_here(TWO_WORKERS, json.dumps(free_hosts()), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "followed\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    assert (tmp_path / "0" / "models" / "recommended.keras").exists()
+    knobs = {"depth": 1, "width": 8, "norm": "batch"}
+    train("cnn", knobs, epochs=2, run=tmp_path / "one")
+    one = figures_of(tmp_path / "one")
+    for name, figures in figures_of(tmp_path / "0").items():
+        assert figures == pytest.approx(one[name], abs=1e-2)
+
+
+@contextmanager
+def worker(index: int, hosts: list[str], folder: Path) -> Iterator[Any]:
+    """A worker of `kscale train`, started by its command."""
+    task = {"type": "worker", "index": index}
+    config = json.dumps({"cluster": {"worker": hosts}, "task": task})
+    shape = ["--depth", "1", "--width", "8", "--set", "norm=batch", "--epochs", "150"]
+    command = [sys.executable, "-m", "kscale", "train", "cnn", *shape, "--run", folder]
+    path = os.pathsep.join(sys.path)
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "TF_CONFIG": config, "PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_worker_comes_back_and_all_go_on(lost: int, tmp_path: Path) -> None:
+    hosts, folders = free_hosts(), [tmp_path / "0", tmp_path / "1"]
+    kept = 1 - lost
+    with worker(kept, hosts, folders[kept]) as survivor:
+        with worker(lost, hosts, folders[lost]) as killed:
+            end = time.monotonic() + 120
+            while not list(tmp_path.glob("0/models/search-*.npz")):
+                assert time.monotonic() < end
+                time.sleep(0.2)
+            killed.send_signal(signal.SIGKILL)
+        with worker(lost, hosts, folders[lost]) as again:
+            said = survivor.communicate(timeout=200)[1]
+            assert again.wait(timeout=60) == survivor.returncode == 0
+    assert said.count("A worker was lost") == 1 and "Starting again" in said
+    (found,) = (t for t in RecordedRun(folders[0]).trainings if t.stage == "search")
+    assert found.epochs == len(found.curve["loss"]) == 150
+    assert not folders[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ("", "`workers` needs TF_CONFIG, which is not set"),
+        ("{", "TF_CONFIG must be like .* but got '{'"),
+        ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG must be like"),
+        (
+            '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "worker",'
+            '"index": 0}}',
+            "but got tasks of kind ps",
+        ),
+    ],
+)
+def test_a_cluster_that_is_none_is_refused(
+    config: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(SpecError, match=text):
+        make_strategy("workers")
+
+
+def test_workers_are_counted_as_tensorflow_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert worker_count() == 0
+    cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert worker_count() == 3

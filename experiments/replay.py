@@ -12,6 +12,10 @@ the squared error. The limit is the size under which so many per cent of the net
 fit. Figures are means over the tasks of a table and the repeats, all searchers with the
 same seeds, 10^6 apart. `--smoke`: two repeats at one limit, of the tables in
 `../shared/tables` that are there (10 s).
+
+Result for `nas-bench-macro_cifar10.json.gz --searcher random --repeats 30`, regrets at
+5, 10, 20 and 50 trainings: 1.76, .77, .45, .18 where 5 % fit, 1.95, .97, .58, .36 at
+20 %, 1.68, 1.08, .76, .55 at 50 %; 1.5 s on one core.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Tables of trained networks, read as search problems that need no training.
 
-A table holds what other people's trainings, or kscale's, have reached for every network
-of a small space. The files and the rules of scoring stand in the README beside the
-tables; a file is recognised by its arrays, not by its name.
+A table holds what other people's trainings have reached for every network of a small
+space. The files and the rules of scoring stand in the README beside the tables; a file
+is recognised by its arrays, not by its name.
 """
 
 import gzip
@@ -183,34 +183,10 @@ def _fcnet(arrays: dict[str, Any]) -> Iterator[TableTask]:
         )
 
 
-def _grown(arrays: dict[str, Any]) -> Iterator[TableTask]:
-    """A table that kscale trained, as `experiments/ground_truth.py` writes it."""
-    depth, width = np.meshgrid(arrays["depth"], arrays["width"], indexing="ij")
-    rates = arrays["learning_rate"]
-    params = np.repeat(arrays["params"].ravel(), len(rates)).astype(float)
-    specs = tuple(
-        _spec(depth=int(d), width=int(w))
-        for d, w in zip(depth.ravel(), width.ravel(), strict=True)
-        for _ in rates
-    )
-    curves = 100.0 * arrays["score"].astype(float)
-    curves = np.moveaxis(curves, 3, 0).reshape(curves.shape[3], len(specs), -1)
-    yield TableTask(
-        str(arrays["name"]),
-        specs,
-        np.tile(rates, depth.size),
-        params,
-        params,
-        curves,
-        100.0 * arrays["test"].astype(float).mean(axis=-1).ravel(),
-    )
-
-
 _KINDS = {
     "val_acc": _lcbench,
     "val_bal_acc": _hpobench,
     "val_mse": _fcnet,
-    "score": _grown,
 }
 
 

@@ -253,7 +253,10 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
             raise SpecError(
                 "Workers train families only, neither a hypermodel nor a baseline anew."
             )
-        note(f"{workers} workers share each training; this one waits for the others.")
+        if workers > 1:
+            note(
+                f"{workers} workers share each training; this one waits for the others."
+            )
         return replace(plan, request=replace(request, strategy="workers"))
     may_train_at_once = work < math.inf and request.max_latency_ms is None
     if request.strategy == "each" and not may_train_at_once:

@@ -92,13 +92,15 @@ class FamilyTrainer:
     ) -> list[Training | None]:
         """As `GroupTrainer.train_together`; what fails for all is tried with each."""
         count = len(assignments)
+        networks = list(map(self._network, assignments))
         trainings = []
-        for each, on_epoch in zip(assignments, on_epochs, strict=True):
-            network = self._network(each)
+        for each, network, on_epoch in zip(
+            assignments, networks, on_epochs, strict=True
+        ):
             about = (self.setup, each, network.size, network.unknown_flops, on_epoch)
             trainings.append(RunningTraining(*about, beside=count))
         members = Members(trainings, self.engine.devices())
-        found = trainings[0].tried(lambda: self._trained(members))
+        found = trainings[0].tried(lambda: self._trained(members, networks))
         if not isinstance(found, Training):
             return found
         if count == 1:
@@ -113,14 +115,17 @@ class FamilyTrainer:
 
     def _network(self, assignment: Assignment) -> Network:
         network = self.network(assignment.job.spec, self.setup.dataset.task)
-        return replace(network, precision=self.setup.precision)
+        precision = self.setup.precision
+        # What is evaluated is in float32: the same network, whose program is kept.
+        return network if precision == "auto" else replace(network, precision=precision)
 
-    def _trained(self, members: Members) -> list[Training | None]:
+    def _trained(
+        self, members: Members, networks: Sequence[Network]
+    ) -> list[Training | None]:
         if members.are_ended:
             return members.results
         setup = self.setup
         validation = setup.dataset.validation.inputs
-        networks = [self._network(it.assignment) for it in members.trainings]
         program = self._started(networks, [it.record for it in members.trainings])
         members.begin(program)
         outputs: list[Outputs] = []

@@ -58,7 +58,12 @@ class TableDraws:
         """As `kscale.search.draws.Draws`."""
         task = self.task
         return [
-            Draw(task.specs[i], float(task.learning_rates[i]), int(task.work[i]))
+            Draw(
+                task.specs[i],
+                float(task.learning_rates[i]),
+                int(task.work[i]),
+                int(task.params[i]),
+            )
             for i in self.order[first : first + number]
         ]
 

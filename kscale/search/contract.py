@@ -146,6 +146,42 @@ class Outlook:
     work: float = 0.0
 
 
+@dataclass(frozen=True)
+class Belief:
+    """What a searcher expects of a network that is trained at full length.
+
+    Args:
+        spec: The spec.
+        learning_rate: The learning rate; None where the code of a user's model decides.
+        params: Its parameters.
+        score: The expected score.
+        deviation: Standard deviation of that expectation; seeds vary the score further.
+    """
+
+    spec: Spec
+    learning_rate: float | None
+    params: int
+    score: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What a searcher makes of a history.
+
+    Args:
+        trained: Networks that were trained, however short; the most promising first.
+        untried: The most promising network that was not trained of each octave of
+            sizes, the smallest first.
+        gain: By how much the next job is expected to improve on the best of `trained`,
+            in the unit of the score; a probability-weighted mean, never below 0.
+    """
+
+    trained: tuple[Belief, ...]
+    untried: tuple[Belief, ...]
+    gain: float
+
+
 class Searcher(Protocol):
     """Proposes jobs from what is known.
 
@@ -178,6 +214,11 @@ class Searcher(Protocol):
 
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
         """Sentences on how the search went, for whoever reads the answer."""
+        ...
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        """What the searcher expects of networks; None where it expects nothing yet, or
+        never does."""
         ...
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:

@@ -161,7 +161,9 @@ class DrawnPool:
             if drawn is None:
                 break
             assert drawn.size is not None  # the draw fits
-            found.append(Draw(drawn.spec, None, int(drawn.size.training_work)))
+            size = drawn.size
+            work = int(size.training_work)
+            found.append(Draw(drawn.spec, None, work, int(size.params)))
         return found
 
     def at(self, position: int, until: float = math.inf) -> Drawn | None:

@@ -10,6 +10,7 @@ from kscale.runs.records import Training
 from kscale.search.contract import (
     DONE,
     Allowance,
+    Beliefs,
     Job,
     Outlook,
     Signal,
@@ -33,11 +34,13 @@ class Draw:
         spec: The spec; within the budget.
         learning_rate: The learning rate; None where the code of a user's model decides.
         work: `Size.training_work` of the network.
+        params: Its parameters.
     """
 
     spec: Spec
     learning_rate: float | None
     work: int
+    params: int
 
 
 class Draws(Protocol):
@@ -130,6 +133,10 @@ class FirstJobs:
         left = 0 if is_over else self._left(known) * self.settings.seeds_per_spec
         work = [self._work[job] for job in due] or [*self._work.values(), 0]
         return Outlook(tuple(due), left, left * self.epochs * fmean(work))
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        """Nothing is expected of what was not trained."""
+        return None
 
     def tried(self, history: Sequence[Training], pending: Sequence[Job]) -> list[Job]:
         """First jobs that are done or out, in the order of the draws."""

@@ -10,6 +10,7 @@ from kscale.search.contract import (
     DONE,
     WAIT,
     Allowance,
+    Beliefs,
     Job,
     Outlook,
     Signal,
@@ -90,6 +91,10 @@ class HalvingSearcher:
             f"place of {_MOST_RUNGS}: from --epochs {_THIRD ** (_MOST_RUNGS - 1)} on "
             "it has all.",
         )
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        """Nothing is expected of what was not trained."""
+        return None
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What may go on: all of an open rung, and what was chosen and has not yet."""

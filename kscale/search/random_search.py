@@ -180,7 +180,7 @@ class RandomSearcher(FirstJobs):
         """Whether a training takes no more than a job's share of the time left."""
         if self._allowance is None or not self._allowance.is_limited:
             return True
-        seconds = self._allowance.cost(self._job(0, Draw(spec, None, 0)))
+        seconds = self._allowance.cost(self._job(0, Draw(spec, None, 0, 0)))
         return seconds <= self._allowance.share * self._allowance.seconds
 
 
@@ -284,9 +284,8 @@ class PoolDraws:
                     for knob in pool.space.drawn_knobs(family)
                 }
                 if pool.spec(place).with_knobs(**drawn) == spec:
-                    return place, Draw(
-                        spec, training.learning_rate, int(pool.work[place])
-                    )
+                    rate, work = training.learning_rate, int(pool.work[place])
+                    return place, Draw(spec, rate, work, training.params)
         return None
 
     def most_work(self, is_cheap: Callable[[Spec], bool]) -> float:
@@ -345,4 +344,5 @@ class PoolDraws:
             values = space.values(family, knob)
             knobs[knob.name] = values[rng.integers(len(values))]
         spec = self.pool.spec(place).with_knobs(**knobs)
-        return Draw(spec, rates[int(order[before])], int(self.pool.work[place]))
+        rate, work = rates[int(order[before])], int(self.pool.work[place])
+        return Draw(spec, rate, work, int(self.pool.params[place]))

@@ -20,6 +20,7 @@ from kscale.search.contract import (
     DONE,
     WAIT,
     Allowance,
+    Beliefs,
     Job,
     Outlook,
     Searcher,
@@ -124,6 +125,10 @@ class StagedSearcher:
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
         """What the search says."""
         return self.searcher.notes(history)
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        """What the search expects."""
+        return self.searcher.beliefs(history)
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""

@@ -17,6 +17,7 @@ from kscale.engine.base import PRECISIONS
 from kscale.errors import WorkerLostError
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
+from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
 from kscale.tuning.request import LEAST, OPTIONS, TEXTS, SearchRequest
@@ -123,6 +124,7 @@ def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
 @asked("depth_knob", metavar="NAME")
 @asked("width_knob", metavar="NAME")
 @asked("searcher", type=click.Choice(list(SEARCHERS)))
+@asked("effort", type=click.Choice(list(EFFORTS)))
 @asked("trials")
 @asked(
     "time_limit",

@@ -47,7 +47,8 @@ class HalvingSearcher:
     ) -> Job | Signal:
         """A first job while there are any; then the best of the lowest open rung."""
         tried = self._first.tried(history, pending)
-        reserved = allowance.total(self._expected_next(tried))
+        costly = sorted(tried, key=allowance.cost, reverse=True)
+        reserved = allowance.total(self._expected_next(costly))
         job = self._first.propose(history, pending, allowance.less(reserved))
         if isinstance(job, Job):
             return job
@@ -138,7 +139,7 @@ class HalvingSearcher:
         return ranked[: max(1, len(jobs) // _THIRD)]
 
     def _expected_next(self, tried: Sequence[Job]) -> list[Job]:
-        """What would go on of the first jobs so far and one more, by their number."""
+        """What may go on of the first jobs so far, with one more: the costliest."""
         jobs, found = list(tried), list[Job]()
         for epochs in self.rungs[1:]:
             jobs = jobs[: max(1, (len(jobs) + 1) // _THIRD)]

@@ -69,7 +69,7 @@ class SearchRequest:
             without a name, or with `mean`, of accuracy, f1 and R2.
         searcher: How networks are tried: `random` trains each of them whole, larger
             ones while size helps, `halving` begins many and goes on with the best
-            third, twice.
+            third, twice, `evolution` changes one knob of a good one at a time.
         trials: Most specs to try, before the finalists.
         time_limit: Most seconds; planning and the finalists are part of it.
         epochs: Epochs of each training; without it, enough for about 1,600 steps, or

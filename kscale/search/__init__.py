@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from kscale.search.contract import Searcher
 from kscale.search.draws import Settings
+from kscale.search.evolution import EvolutionSearcher
 from kscale.search.halving import HalvingSearcher
 from kscale.search.random_search import RandomSearcher
 
 SEARCHERS: dict[str, Callable[[Settings], Searcher]] = {
+    "evolution": EvolutionSearcher,
     "halving": HalvingSearcher,
     "random": RandomSearcher,
 }

@@ -32,7 +32,7 @@ class Effort:
 
     def seconds(self, winner: Job, allowance: Allowance) -> float:
         """Seconds of all trainings, by the job that trains the winner."""
-        return self.units * max(allowance.cost(winner), LEAST_SECONDS)
+        return self.units * max(allowance.alone(winner), LEAST_SECONDS)
 
     def within(
         self,

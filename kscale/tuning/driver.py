@@ -93,6 +93,7 @@ class Driver:
         self.costs = CostModel(len(data.train), plan.recipe.batch_size, plan.size)
         for training in self.trainings:
             self.costs.see(training)
+        self.costs.restart()
         self._open: dict[str, _OpenJob] = {}  # by trial
         self._announced = self._is_time_over = False
 
@@ -218,6 +219,7 @@ class Driver:
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
         allowance = self.policy.allowance(self.costs.cost, self.began)
+        allowance = replace(allowance, alone=self.costs.alone)
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True
@@ -281,7 +283,7 @@ class Driver:
         seconds = sum(map(self.costs.cost, out))
         outlook = self.searcher.outlook(self.trainings, self.pending)
         seconds += self.costs.cost_of(outlook)
-        untimed = Allowance(cost=self.costs.cost)
+        untimed = Allowance(cost=self.costs.cost, alone=self.costs.alone)
         within = self.searcher.within(self.trainings, self.pending, untimed)
         seconds = min(seconds, within.seconds) / self.executor.devices
         return max(min(seconds, self.policy.seconds_left()), 0.0)

@@ -18,7 +18,7 @@ def expected_effort(plan: Plan, costs: CostModel) -> str:
     if effort is None:
         return ""
     largest = Job("search", 0, effort.largest, (0,), (None,), plan.recipe.epochs)
-    seconds = effort.seconds(largest, Allowance(cost=costs.cost))
+    seconds = effort.seconds(largest, Allowance(alone=costs.alone))
     return (
         f"Effort {plan.request.chosen_effort}: as much as {effort.units:g} full "
         "trainings of the best network, finalists included; about "

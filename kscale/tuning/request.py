@@ -73,11 +73,11 @@ class SearchRequest:
             without a name, or with `mean`, of accuracy, f1 and R2.
         searcher: How networks are tried: `random` trains each of them whole, larger
             ones while size helps, `halving` begins many and goes on with the best
-            third, twice.
+            third, twice, `evolution` changes one knob of a good one at a time.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, of
             which each counts 2 seconds at least. Without it, `normal`, or no such limit
-            where `trials` or `time_limit` is given.
+            where a number of trials or a time is given.
         trials: Most specs to try, before the finalists; without it, all that fit.
         time_limit: Most seconds; planning and the finalists are part of it.
         epochs: Epochs of each training; without it, enough for about 1,600 steps, or

@@ -36,6 +36,10 @@ def seconds(job: Job) -> float:
     return (job.epochs_to - job.epochs_from) * work(job.spec) / 1000
 
 
+def cost(job: Job) -> float:
+    return len(job.seeds) * seconds(job)
+
+
 def short(job: Job) -> float:
     """Small data: whatever is trained takes a tenth of a second."""
     return 0.1
@@ -64,7 +68,7 @@ def made_search(
 
     def allowance(jobs: Sequence[Job]) -> Allowance:
         left = time - sum(map(cost, jobs))
-        return Allowance(left, cost, most=time / 2, began=len(history))
+        return Allowance(left, cost, time / 2, began=len(history), alone=cost)
 
     search = Simulation(staged, score, allowance=allowance, seconds=seconds)
     search.history = list(history)
@@ -187,7 +191,7 @@ def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
 
 def test_what_is_out_counts_as_spent() -> None:
     staged = made_staged("quick")
-    costs = Allowance(cost=lambda job: len(job.seeds) * seconds(job))
+    costs = Allowance(cost=cost, alone=cost)
     out: list[Job] = []
     while isinstance(job := staged.propose((), out, costs), Job):
         out.append(job)

@@ -71,9 +71,12 @@ class SearchRequest:
             rmse; without one, accuracy for classes, f1 for labels of which several may
             be true, and rmse for real values. For several targets, the mean over them;
             without a name, or with `mean`, of accuracy, f1 and R2.
-        searcher: How networks are tried: `random` trains each of them whole, larger
-            ones while size helps, `halving` begins many and goes on with the best
-            third, twice, `evolution` changes one knob of a good one at a time.
+        searcher: How networks are tried: `auto` learns from the scores so far which
+            sizes, knobs and learning rates promise most for their cost, and begins each
+            with a short training; `bayesian` learns too, from whole trainings;
+            `evolution` changes one knob of a good one at a time; `random` trains each
+            of them whole, larger ones while size helps; `halving` begins many and goes
+            on with the best third, twice.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, of
             which each counts 2 seconds at least. Without it, `normal`, or no such limit

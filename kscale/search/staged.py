@@ -88,6 +88,7 @@ class StagedSearcher:
         self.most_finalists = most_finalists
         self.sets_rates = sets_rates
         self.effort = effort
+        self._believed: tuple[tuple[str, ...] | None, Beliefs | None] = None, None
         self.baselines = [
             self._job("baseline", index, spec, rate, count=1)
             for index, (spec, rate) in enumerate(baselines)
@@ -108,7 +109,11 @@ class StagedSearcher:
             expected = finals if finals[1:] else likely
             reserved = self._affordable(expected, allowance, within, keys)
             coming = [job for job in reserved if not is_known(job, keys)]
-            left = within.less(within.total(coming))
+            seconds = within.total(coming)
+            if self.effort is not None and self.finalist_seeds:
+                winner = self._winner(history)
+                seconds = max(seconds, 2 * within.cost(winner))
+            left = within.less(seconds)
             proposed = self.searcher.propose(history, pending, left)
             if proposed is not DONE:
                 return proposed
@@ -140,7 +145,10 @@ class StagedSearcher:
 
     def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
         """What the search expects."""
-        return self.searcher.beliefs(history)
+        keys = tuple(t.key for t in history if t.stage == "search")
+        if keys != self._believed[0]:
+            self._believed = keys, self.searcher.beliefs(history)
+        return self._believed[1]
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""
@@ -167,20 +175,22 @@ class StagedSearcher:
         """What the effort leaves of an allowance."""
         if self.effort is None:
             return allowance
-        winner = self._job("search", 0, self._winner(history, allowance), None, 1)
+        winner = self._winner(history)
         return self.effort.within(winner, history, pending, allowance)
 
-    def _winner(self, history: Sequence[Training], allowance: Allowance) -> Spec:
-        """The network of which a full training is the unit of an effort."""
+    def _winner(self, history: Sequence[Training]) -> Job:
+        """The full training that is the unit of an effort."""
         assert self.effort is not None
         searched = [training for training in history if training.stage == "search"]
-        beliefs = self.searcher.beliefs(searched)
-        if beliefs is not None and beliefs.trained:
-            return beliefs.trained[0].spec
+        beliefs = self.beliefs(searched)
         best = best_of(self._entries(searched), self.objective)
-        if best is None or best.params >= max(t.params for t in searched):
-            return self.effort.largest
-        return best.spec
+        if beliefs is not None and beliefs.trained:
+            spec = beliefs.trained[0].spec
+        elif best is None or best.params >= max(t.params for t in searched):
+            spec = self.effort.largest
+        else:
+            spec = best.spec
+        return self._job("search", 0, spec, None, 1)
 
     def _numbered(
         self,
@@ -217,7 +227,7 @@ class StagedSearcher:
 
     def _promising(self, history: Sequence[Training]) -> list[Entry]:
         """Networks that no training of full length was spent on, the best first."""
-        beliefs = self.searcher.beliefs(history)
+        beliefs = self.beliefs(history)
         found = {(e.spec, e.learning_rate): e for e in entries_of(history)}
         trained = beliefs.trained if beliefs is not None else ()
         places = [(belief.spec, belief.learning_rate) for belief in trained]

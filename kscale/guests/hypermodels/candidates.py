@@ -29,7 +29,7 @@ from kscale.tuning.trainer import TrainingSetup
 
 SIZES_FILE = "sizes.jsonl"
 _FIRST = 20  # specs looked for before a search begins
-_MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
+_MOST_OF_TIME = 0.1  # of the time limit, for models to be counted
 _MOST_SECONDS = 60.0  # for the same, where time is not limited
 _SECONDS_BETWEEN_NOTES = 5.0
 

@@ -45,7 +45,8 @@ _BACKWARD_COPIES = 4  # weight, gradient, and Adam's two moments
 class Size:
     """What a network costs; exact, as defined at the top of `kscale.networks.sizing`.
 
-    Fields are `int`, or int64 arrays if a width of the blueprint was an array.
+    Fields are `int`, or int64 arrays if a width of the blueprint was an array. Two
+    networks are of one size whatever their `layers`, which count all copies.
     """
 
     params: Any
@@ -53,6 +54,7 @@ class Size:
     flops: Any
     activation_bytes: Any
     training_activation_bytes: Any
+    layers: int = field(default=0, compare=False)
 
     def weight_bytes(self, dtype: str = "float32") -> Any:
         """Bytes of the weights in a type.
@@ -98,18 +100,19 @@ class SizeRow(NamedTuple):
 
 @dataclass(slots=True)
 class _Totals:
-    """Sums over layers: params, frozen ones, FLOPs, bytes held; and the peak of bytes.
+    """Sums over layers: params, frozen ones, FLOPs, bytes held, layers; and the peak of
+    bytes.
 
     Arrays among them are never changed in place.
     """
 
     rows: list[SizeRow] | None
-    sums: list[Any] = field(default_factory=lambda: [0, 0, 0, 0])
+    sums: list[Any] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     peak: Any = 0
 
     def add(self, other: "_Totals", path: str, weight_copies: int, copies: int) -> None:
         """Add the sums over one copy of a body, for all its copies, at a path."""
-        factors = (weight_copies, weight_copies, copies, copies)
+        factors = (weight_copies, weight_copies, copies, copies, copies)
         triples = zip(self.sums, other.sums, factors, strict=True)
         self.sums = [mine + more * factor for mine, more, factor in triples]
         self.peak = larger(self.peak, other.peak)
@@ -145,8 +148,8 @@ def size_of(blueprint: Blueprint) -> Size:
             "A figure is too large for arrays; give smaller widths or inputs, or count "
             "one width at a time."
         ) from error
-    params, frozen, flops, held = totals.sums
-    return Size(params, params - frozen, flops, totals.peak, held)
+    params, frozen, flops, held, number = totals.sums
+    return Size(params, params - frozen, flops, totals.peak, held, number)
 
 
 def _widest(layer: Layer) -> Layer:
@@ -179,7 +182,7 @@ def _count(blueprint: Blueprint, rows: list[SizeRow] | None) -> _Totals:
     for item in blueprint.inputs:
         scope[item.name] = tensor(*item.shape)
     inputs = sum(scope[item.name].bytes for item in blueprint.inputs)
-    totals = _Totals(rows, [0, 0, 0, inputs])
+    totals = _Totals(rows, [0, 0, 0, inputs, 0])
     # Network inputs and outputs belong to the caller: they are alive throughout.
     entry = blueprint.inputs[0].name
     steps, _ = _steps(blueprint.layers, entry, blueprint.outputs)
@@ -280,8 +283,8 @@ def _add_layer(
             f"Layer '{prefix}{layer.name}' needs {misfit}, but got {shapes}."
         ) from misfit
     held = output.bytes + (inner if kept is None else kept)
-    a, b, c, d = totals.sums  # a loop over them takes twice the time
-    totals.sums = [a + params, b + frozen, c + flops, d + held]
+    a, b, c, d, e = totals.sums  # a loop over them takes twice the time
+    totals.sums = [a + params, b + frozen, c + flops, d + held, e + 1]
     alive = live + inner if step.is_view else live + output.bytes + inner
     totals.peak = larger(totals.peak, alive)
     if totals.rows is not None:

@@ -2,31 +2,49 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kscale.engine.tensorflow.kept import MOST_KEPT
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job, Outlook
 
-_FEWEST = 3
-_NEAR = 0.003  # weight of the typical figures, that of a measured training being 1
-_TYPICAL = (3.0, 0.03, 0.002)
-"""Seconds of a training, of 1e9 units of work and of a million updated weights: the
-order of magnitude of two CPU cores, a guess that measured trainings correct."""
+_NEAR = 0.01  # weight of the typical rates, that of the last training being 1
+_FADING = 0.97  # weight of a training beside the next one: other programs come and go
+_OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
+_TYPICAL = np.array([0.04, 0.06, 0.015, 0.02, 0.002])
+"""Seconds of a layer of a new network, of a training, of 1,000 layers in steps, of 1e9
+units of work and of a million updated weights: the order of magnitude of two CPU cores,
+a guess that measured trainings correct."""
+
+Amounts = NDArray[np.float64]
+"""What a training consists of, in the units of `_TYPICAL`."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A training that was measured."""
+
+    spec: Spec
+    amounts: Amounts
+    seconds: float
 
 
 class CostModel:
     """Seconds of trainings on this machine.
 
-    A training takes a fixed time, a time for the work of the epochs
-    (`Size.training_work`) and a time for each weight that a step updates, none of them
-    negative: fitted to the relative errors of the trainings of the family, or of all
-    while the family has fewer than three. What the measured trainings leave open, such
-    as the share of a fixed time while all have one length, is near typical figures. A
-    spec that was trained takes as much longer or shorter than that as before.
+    A network that is new takes a time for each layer, to be built and traced. Each
+    training takes a fixed time, a time for every layer in every step, one for the work
+    of the epochs (`Size.training_work`) and one for each weight that a step updates,
+    none of them negative. These rates are fitted to the relative errors of all
+    trainings, of which later ones count more; what those leave open is near typical
+    rates. The rates of a family are near those of all in the same way. A spec that was
+    trained takes as much longer or shorter than that as before.
 
     Args:
         examples: Examples of an epoch.
@@ -40,58 +58,86 @@ class CostModel:
         self.examples = examples
         self.batch_size = batch_size
         self.size = cache(size)
-        self._seen: list[Training] = []
+        self._seen: list[_Seen] = []
+        self._kept: dict[Spec, None] = {}  # those whose programs the engine has
+        self._rates = cache(self._fitted)
 
     def see(self, training: Training) -> None:
         """Take what a training took; failed ones do not count."""
-        if training.status == "ok" and training.seconds and _epochs(training):
-            self._seen.append(training)
+        epochs = training.epochs - training.epochs_from
+        if training.status == "ok" and training.seconds and epochs:
+            spec = training.spec
+            amounts = self._amounts(spec, epochs, spec not in self._kept)
+            self._seen.append(_Seen(spec, amounts, training.seconds))
+            self._rates.cache_clear()
+            _keep(self._kept, spec)
+
+    def restart(self) -> None:
+        """Count every network as new again, as in another process."""
+        self._kept.clear()
 
     def cost(self, job: Job) -> float:
         """Seconds that a job will take, all members one after the other."""
-        return len(job.seeds) * self._seconds(job.spec, job.epochs_to - job.epochs_from)
+        return self._cost(job, job.spec not in self._kept)
 
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""
-        work = outlook.work * self.examples / 1e9
-        further = outlook.trainings, work, 0.0
-        rest = float(self._rates(self._seen) @ further) if outlook.trainings else 0.0
-        return sum(map(self.cost, outlook.jobs)) + rest
+        kept, seconds = dict(self._kept), 0.0
+        for job in outlook.jobs:
+            seconds += self._cost(job, job.spec not in kept)
+            _keep(kept, job.spec)
+        amounts = [self._amounts(spec, 1, True) for spec in kept]
+        if outlook.trainings and amounts:
+            layers, fixed, *epoch = np.mean(amounts, axis=0)
+            number = outlook.trainings * np.array([layers, fixed])
+            epochs = outlook.work * self.examples / 1e9 / epoch[1]
+            rest = np.array([*number, *(epochs * np.array(epoch))])
+            seconds += float(self._rates("") @ rest)
+        return seconds
 
-    def _seconds(self, spec: Spec, epochs: int) -> float:
-        family = [t for t in self._seen if t.spec.family == spec.family]
-        rates = self._rates(family if len(family) >= _FEWEST else self._seen)
-        same = [t for t in self._seen if t.spec == spec]
-        taken = sum(training.seconds for training in same)
-        predicted = sum(rates @ self._work(spec, _epochs(t)) for t in same)
-        scale = taken / predicted if predicted else 1.0
-        return float(scale * rates @ self._work(spec, epochs))
+    def _cost(self, job: Job, is_new: bool) -> float:
+        epochs, further = job.epochs_to - job.epochs_from, len(job.seeds) - 1
+        first = self._seconds(job.spec, self._amounts(job.spec, epochs, is_new))
+        again = self._seconds(job.spec, self._amounts(job.spec, epochs, False))
+        return first + further * again
 
-    def _rates(self, known: list[Training]) -> np.ndarray:
-        """Seconds of a training, of a unit of work, and of a million updates."""
-        typical = np.array(_TYPICAL)
+    def _seconds(self, spec: Spec, amounts: Amounts) -> float:
+        rates = self._rates(spec.family)
+        same = [seen for seen in self._seen if seen.spec == spec]
+        alike = [seen for seen in same if (seen.amounts[0] > 0) == (amounts[0] > 0)]
+        same = alike or same
+        predicted = sum(float(rates @ seen.amounts) for seen in same)
+        scale = sum(seen.seconds for seen in same) / predicted if predicted else 1.0
+        return scale * float(rates @ amounts)
+
+    def _fitted(self, family: str) -> Amounts:
+        """Rates of a family, or of all without a name."""
+        near = np.maximum(self._rates(""), 0.1 * _TYPICAL) if family else _TYPICAL
+        known = [it for it in self._seen if family in ("", it.spec.family)]
         if not known:
-            return typical
+            return near
         from scipy.optimize import nnls  # slow to import, and a plan needs none
 
-        seconds = np.array([training.seconds for training in known])
-        work = np.array([self._work(t.spec, _epochs(t)) for t in known])
+        weights = np.sqrt(_FADING ** np.arange(len(known))[::-1])
+        seconds = np.array([seen.seconds for seen in known])
+        amounts = np.array([seen.amounts for seen in known])
         # A quick training that is mostly fixed time says nothing on the work of others.
-        typical = typical * max(1.0, float(np.mean(seconds / (work @ typical))))
-        near = math.sqrt(_NEAR) * np.diag(1 / typical)
-        rows = np.concatenate([work / seconds[:, None], near])
-        wanted = np.concatenate([np.ones(len(known)), near @ typical])
-        rates, _ = nnls(rows, wanted)
+        near = near * max(1.0, float(np.mean(seconds / (amounts @ near))))
+        ridge = math.sqrt(_NEAR) * np.diag(1 / near)
+        rows = np.concatenate([amounts * (weights / seconds)[:, None], ridge])
+        rates, _ = nnls(rows, np.concatenate([weights, ridge @ near]))
         return np.asarray(rates)
 
-    def _work(self, spec: Spec, epochs: int) -> tuple[float, float, float]:
-        """One training, the work in units of 1e9, and millions of weights updated."""
-        size = self.size(spec)
-        steps = epochs * self.examples / self.batch_size
-        work = size.training_work * epochs * self.examples
-        return 1.0, work / 1e9, size.params * steps / 1e6
+    def _amounts(self, spec: Spec, epochs: int, is_new: bool) -> Amounts:
+        size, examples = self.size(spec), epochs * self.examples
+        layers, steps = size.layers + _OUTSIDE, examples / self.batch_size
+        work, updates = size.training_work * examples / 1e9, size.params * steps / 1e6
+        return np.array([layers * is_new, 1.0, layers * steps / 1e3, work, updates])
 
 
-def _epochs(training: Training) -> int:
-    """Epochs that the job of a training trained."""
-    return training.epochs - training.epochs_from
+def _keep(kept: dict[Spec, None], spec: Spec) -> None:
+    """Add what was trained last, in place of what was trained first."""
+    kept.pop(spec, None)
+    kept[spec] = None
+    if len(kept) > MOST_KEPT:
+        del kept[next(iter(kept))]

@@ -92,6 +92,7 @@ class Driver:
         self.costs = CostModel(len(data.train), plan.recipe.batch_size, plan.size)
         for training in self.trainings:
             self.costs.see(training)
+        self.costs.restart()
         self._open: dict[str, _OpenJob] = {}  # by trial
         self._announced = self._is_time_over = False
 

@@ -61,8 +61,7 @@ def seconds_of(width: int) -> float:
 
 def test_what_was_never_measured_has_a_typical_cost() -> None:
     model = made_model()
-    assert 1.0 < model.cost(job(8)) < model.cost(job(1024)) < 600.0
-    assert model.cost(job(8, members=2)) == 2 * model.cost(job(8))
+    assert 0.3 < model.cost(job(8)) < model.cost(job(1024)) < 600.0
 
 
 def test_one_measurement_scales_what_is_typical() -> None:
@@ -72,13 +71,28 @@ def test_one_measurement_scales_what_is_typical() -> None:
 
 
 def test_a_spec_that_was_trained_takes_as_long_again() -> None:
-    model = made_model(training(8, 1.0), training(64, 4.0), training(64, 6.0))
-    assert model.cost(job(64, members=3)) == pytest.approx(15.0)
-    assert 0 < model.cost(job(64, epochs_from=5)) < 5.0
+    model = made_model(*(training(64, seconds) for seconds in (4.0, 0.5, 0.7)))
+    assert model.cost(job(64, members=3)) == pytest.approx(1.8)
+    assert 0 < model.cost(job(64, epochs_from=5)) < 0.6
+    model.restart()
+    assert model.cost(job(64, members=3)) == pytest.approx(4.0 + 2 * 0.6)
+
+
+def test_the_second_training_of_a_network_is_known_to_be_quick() -> None:
+    """What is built and traced is kept, of the networks that were trained last."""
+    new = made_model(training(8, 1.0), training(16, 1.0))
+    assert new.cost(job(64, members=2)) < 1.5 * new.cost(job(64))
+    model = made_model(*(training(w, s) for w in (8, 16, 32) for s in (1.0, 0.2)))
+    assert model.cost(job(64)) == pytest.approx(1.0, rel=0.3)
+    assert model.cost(job(64, members=3)) == pytest.approx(1.4, rel=0.3)
+    for width in range(100, 132):
+        model.see(training(width, 1.0))
+    assert model.cost(job(8)) == pytest.approx(1.0, rel=0.1)  # it was traced long ago
 
 
 def test_a_continued_training_is_counted_by_the_epochs_of_the_job() -> None:
     model = made_model(training(64, 3.0, epochs_from=4))
+    model.restart()
     assert model.cost(job(64, epochs_from=4)) == pytest.approx(3.0)
     assert model.cost(job(64)) > 3.0
 
@@ -88,7 +102,7 @@ def test_short_trainings_do_not_make_long_ones_seem_slow() -> None:
     for epochs in ((1, 1, 1, 1, 1), (1, 1, 1, 3, 3)):
         shapes = zip((8, 64, 256, 16, 128), epochs, strict=True)
         known = [training(w, 2.0 + 0.05 * e, epochs=e) for w, e in shapes]
-        assert 2.0 < made_model(*known).cost(job(64)) < 4.0
+        assert 2.0 < made_model(*known).cost(job(96)) < 4.0
 
 
 def test_a_larger_spec_is_predicted_from_the_smaller_ones() -> None:
@@ -113,7 +127,7 @@ def test_what_is_only_expected_costs_what_known_jobs_of_that_work_do() -> None:
     expected = model.cost_of(Outlook((), 3.0, 3 * work))
     assert expected == pytest.approx(3 * model.cost(job(128)), rel=0.25)
     known = model.cost_of(Outlook((job(128),), 3.0, 3 * work))
-    assert known == pytest.approx(expected + model.cost(job(128)))
+    assert known == pytest.approx(expected + model.cost(job(128)), rel=0.05)
 
 
 def test_failed_trainings_are_not_measured() -> None:

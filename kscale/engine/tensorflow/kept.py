@@ -6,7 +6,7 @@ from typing import Any
 
 from kscale.data.memory import free_bytes
 
-_MOST = 32  # programs
+MOST_KEPT = 32
 _GRAPH_BYTES = 2**23  # of what is traced for a network
 _SHARE = 0.1  # of the memory that is free
 
@@ -31,7 +31,7 @@ class KeptPrograms:
         """
         self._kept[key] = program, weight_bytes + _GRAPH_BYTES
         most = _SHARE * free_bytes()
-        while len(self._kept) > _MOST or self._bytes() > most:
+        while len(self._kept) > MOST_KEPT or self._bytes() > most:
             del self._kept[next(iter(self._kept))]
 
     def make_room(self, needed: int) -> None:

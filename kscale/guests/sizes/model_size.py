@@ -83,6 +83,7 @@ def _walked(
         flops=sum(row.flops or 0 for row in rows),
         activation_bytes=walk.peak(),
         training_activation_bytes=walk.held,
+        layers=len(rows),
     )
     about = {"stored_bytes": stored}
     return ModelSize(title, size, rows, stored_bytes=stored, about=about)

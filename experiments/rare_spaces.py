@@ -2,11 +2,11 @@
 
 Seven builders of KerasTuner's kind on 8 x 8 digits, written with an own vocabulary of
 layers, so that the same code makes a Keras model or only counts its weights. The share
-that fits is of uniform draws, counted; the rest is what `kscale.search.drawn.DrawnPool`
-does by building: draws and seconds until the first and the 20th spec that fits, their
-spread over sizes (octaves of the limit that have one), and their diversity: the mean
-distance of two of them, each hyperparameter scaled to 0 to 1 by its rank among the 20
-and those that only one of them has counted as 1.
+that fits is of uniform draws, counted; the rest is what `DrawnPool` does by building:
+draws and seconds until the first and the 20th spec that fits, their spread over sizes
+(octaves of the limit that have one), and their diversity: the mean distance of two of
+them, each hyperparameter scaled to 0 to 1 by its rank among the 20 and those that only
+one of them has counted as 1.
 
 Command: `python experiments/rare_spaces.py --seeds 3` (`--smoke`: seconds; `--share
 1000000` counts the shares, which takes minutes).
@@ -27,7 +27,7 @@ import numpy as np
 
 import kscale
 from kscale.guests.hypermodels.user_models import UserModels
-from kscale.search.drawn import DrawnPool
+from kscale.search.drawn_pool import DrawnPool
 
 FOUND = 20
 

@@ -9,7 +9,8 @@ from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
 from kscale.search.contract import Job, derived_seed
-from kscale.search.drawn import MOST_MISSES, Aim, Drawn, DrawnPool
+from kscale.search.drawn import Aim, Drawn
+from kscale.search.drawn_pool import MOST_MISSES, DrawnPool
 from kscale.search.draws import Settings
 from kscale.search.random_search import RandomSearcher
 

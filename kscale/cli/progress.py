@@ -13,6 +13,8 @@ from kscale.runs.entries import answers_of, best_of
 from kscale.runs.records import Record, Reference, Training, is_trained
 from kscale.search.contract import Job
 from kscale.text import counted
+from kscale.tuning.family_candidates import FamilyCandidates
+from kscale.tuning.forecasting import forecast_of
 from kscale.tuning.listeners import Listener
 from kscale.units import format_count, format_seconds
 
@@ -62,6 +64,8 @@ class ShownProgress(Listener):
         ]
         if before:
             lines.append(f"Going on after {counted(before, 'recorded training')}.")
+        elif isinstance(plan.candidates, FamilyCandidates):  # others are slow to draw
+            lines.append(forecast_of(plan, measure=False).to_line())
         for line in lines:
             self.note(line)
         self._show("starting")

@@ -102,6 +102,9 @@ class Replay:
         sign = 1 if task.higher_is_better else -1
         whole = [t for t in history if t.epochs == task.epochs] or history
         pick = max(whole, key=lambda training: sign * (training.score or 0.0))
+        beliefs = searcher.beliefs(history)
+        if beliefs is not None:
+            pick = beliefs.trained[0]
         chosen = self.places[pick.spec, float(pick.learning_rate or 0.0)]
         best = (sign * task.truth[self.fitting]).max()
         return float(best - sign * task.truth[chosen])
@@ -136,6 +139,7 @@ class Replay:
                 parent=job.parent,
                 score=float(curve[-1]),
                 stderr=0.0,
+                seconds=float(job.epochs_to - job.epochs_from),
                 examples=1,
                 curve={"score": curve.tolist()},
             )

@@ -78,12 +78,18 @@ def read_table(path: Path) -> list[TableTask]:
     raise ValueError(f"{path.name} is no table of a known kind: {', '.join(arrays)}")
 
 
+_LAYERS = {"0": "identity", "1": "3x3, expansion 3", "2": "5x5, expansion 6"}
+
+
 def _macro(path: Path) -> Iterator[TableTask]:
     """NAS-Bench-Macro: eight layers, three seeds, no curves."""
     with gzip.open(path) as file:
         rows = json.load(file)
     specs = tuple(
-        _spec(**{f"layer{place}": int(digit) for place, digit in enumerate(key, 1)})
+        _spec(
+            depth=sum(digit != "0" for digit in key),
+            **{f"layer{place}": _LAYERS[digit] for place, digit in enumerate(key, 1)},
+        )
         for key in rows
     )
     seen = np.array([row["test_acc"] for row in rows.values()]).T[:, :, None]

@@ -67,9 +67,12 @@ class SearchRequest:
             rmse; without one, accuracy for classes, f1 for labels of which several may
             be true, and rmse for real values. For several targets, the mean over them;
             without a name, or with `mean`, of accuracy, f1 and R2.
-        searcher: How networks are tried: `random` trains each of them whole, larger
-            ones while size helps, `halving` begins many and goes on with the best
-            third, twice, `evolution` changes one knob of a good one at a time.
+        searcher: How networks are tried: `auto` learns from the scores so far which
+            sizes, knobs and learning rates promise most for their cost, and begins each
+            with a short training; `bayesian` learns too, from whole trainings;
+            `evolution` changes one knob of a good one at a time; `random` trains each
+            of them whole, larger ones while size helps; `halving` begins many and goes
+            on with the best third, twice.
         trials: Most specs to try, before the finalists.
         time_limit: Most seconds; planning and the finalists are part of it.
         epochs: Epochs of each training; without it, enough for about 1,600 steps, or

@@ -324,11 +324,15 @@ CHECKS = [
     check_ends_when_exhausted,
     check_trials_are_specs_and_not_jobs,
     check_survives_failures,
-    check_several_jobs_may_be_out,
     check_a_resumed_search_goes_on,
-    check_a_job_in_flight_is_proposed_again_after_a_kill,
     check_what_the_outlook_knows_comes,
     check_more_trials_go_on,
     check_a_time_limit_is_kept,
     check_waiting_ends,
 ]
+
+CHECKS_OF_A_SEQUENCE = [
+    check_several_jobs_may_be_out,
+    check_a_job_in_flight_is_proposed_again_after_a_kill,
+]
+"""Of searchers that try the same networks whatever the scores are."""

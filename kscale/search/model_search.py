@@ -1,0 +1,325 @@
+"""Searchers that learn from scores which network to try next."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from statistics import fmean
+
+import numpy as np
+
+from kscale.runs.records import Training
+from kscale.search.begun import Begun, Candidates, State
+from kscale.search.contract import (
+    DONE,
+    WAIT,
+    Allowance,
+    Belief,
+    Beliefs,
+    Job,
+    Outlook,
+    Signal,
+    keys_of,
+)
+from kscale.search.draws import Settings
+from kscale.search.features import Features
+from kscale.search.halving import rungs_of
+from kscale.search.model import Expected, Places, ScoreModel, Values
+
+MOST_CANDIDATES = 2000
+"""Draws that are weighed against one another."""
+
+_LARGE = 4  # of the first networks, drawn from those of the most work
+_OF_MOST_WORK = 0.9  # quantile
+_OTHERS = 2  # more of the first networks
+_OTHERS_SHORT = 5  # where the first training is short
+_CONTENDERS = 20  # random networks for a place among the first
+_COST_POWER = 0.3  # of the cost, by which an expected improvement is divided
+_SHORTLIST = 40  # candidates whose exact cost is asked for
+_NO_LONGER = 2.0  # times the cost of the next rung, up to which a training goes further
+_DOUBT = 0.5  # deviations below its expectation, at which a network is ranked
+_OF_SMALLER = 0.1  # of the seconds, to finish the best of smaller sizes
+_WORTH = 0.01  # of the deviation of scores, for which trainings still go on
+
+
+class ModelSearcher:
+    """Expected improvement of a model of scores, by its cost.
+
+    The first networks are drawn: four of the tenth with the most work, as the best ones
+    are mostly among them, then others, all with different knobs. From then on a
+    Gaussian process (`ScoreModel`) says what each network would score at full length,
+    and the next job is the next rung of the network whose expected improvement on the
+    best one, divided by a power of its cost, is largest: a new network, or one that
+    goes on. Sizes and costs are exact. The best network of each octave of smaller sizes
+    is trained at full length too, within a tenth of the time; and what is expected to
+    be best always, before time runs out.
+
+    Args:
+        settings: What to try.
+        rungs: Epochs at which a training may pause, the last of them all.
+    """
+
+    def __init__(self, settings: Settings, rungs: Sequence[int]) -> None:
+        self.settings = settings
+        self.rungs = tuple(rungs)
+        self.candidates = Candidates(settings, rungs, MOST_CANDIDATES)
+        self.refused: set[int] = set()  # what `admits` answered; never changes
+
+    @classmethod
+    def auto(cls, settings: Settings) -> "ModelSearcher":
+        """With rungs, so that what is not promising is trained for a ninth."""
+        return cls(settings, rungs_of(settings.epochs))
+
+    @classmethod
+    def bayesian(cls, settings: Settings) -> "ModelSearcher":
+        """Trainings of full length only."""
+        return cls(settings, (settings.epochs,))
+
+    def propose(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Job | Signal:
+        """The next job; `DONE` where nothing is left that time and trials allow."""
+        state = self.candidates.state(history, pending)
+        view = _View(self, state, allowance)
+        for job in view.jobs():
+            if allowance.cost(job) <= allowance.seconds and self._admits(job):
+                return job
+        return WAIT if any(each.is_out for each in state.begun.values()) else DONE
+
+    def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
+        """Networks that may be begun, each for the epochs that those so far had."""
+        state, draws = self.candidates.state(history, pending), self.candidates.draws
+        left = min(self.settings.trials, len(draws)) - len(state.begun)
+        spent = [float(each.epochs) for each in state.begun.values()]
+        spent = spent or [self.rungs[-1] / 2]
+        trainings = max(left, 0) * self.settings.seeds_per_spec
+        work = fmean(draw.work for draw in draws) if draws else 0.0
+        return Outlook((), trainings, trainings * work * fmean(spent))
+
+    def notes(self, history: Sequence[Training]) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        """What the model expects, once it has been asked."""
+        state = self.candidates.state(history)
+        return _View(self, state, Allowance()).beliefs()
+
+    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
+        """The last weights of every network that may go on."""
+        found: set[str] = set()
+        for each in self.candidates.state(history, pending).begun.values():
+            if not each.has_failed:
+                going_on = [*each.jobs.values()][-2:] if each.is_out else [each.last]
+                found.update(
+                    *(j.keys for j in going_on if j.epochs_to < self.rungs[-1])
+                )
+        return found & keys_of(history)
+
+    @cached_property
+    def features(self) -> Features:
+        """The candidates in numbers."""
+        return Features(self.candidates.draws)
+
+    @cached_property
+    def model(self) -> ScoreModel:
+        """What scores are expected by."""
+        longest = self.candidates.left(self.rungs[0])
+        values, groups = self.features.values, self.features.groups
+        seed = self.settings.seed
+        return ScoreModel(values, groups, self.features.networks, longest, seed)
+
+    @cached_property
+    def first(self) -> Sequence[int]:
+        """Networks to begin with, each unlike those before."""
+        rng = np.random.default_rng([self.settings.seed, 23])
+        work = np.array([draw.work for draw in self.candidates.draws], np.float64)
+        large = np.flatnonzero(work >= np.quantile(work, _OF_MOST_WORK))
+        others = _OTHERS if len(self.rungs) == 1 else _OTHERS_SHORT
+        first = _spread(self.features.values, large, _LARGE, rng)
+        rest = np.setdiff1d(np.arange(len(work)), first)
+        return [*first, *_spread(self.features.values, rest, others, rng)]
+
+    def _admits(self, job: Job) -> bool:
+        """Whether a spec may be trained."""
+        admits = self.settings.admits
+        if admits is None or admits(job.spec):
+            return True
+        draws = enumerate(self.candidates.draws)
+        self.refused.update(place for place, draw in draws if draw.spec == job.spec)
+        return False
+
+
+class _View:
+    """A state as a searcher looks at it, to choose the next job."""
+
+    def __init__(
+        self, searcher: ModelSearcher, state: State, allowance: Allowance
+    ) -> None:
+        self.searcher = searcher
+        self.candidates = searcher.candidates
+        self.state = state
+        self.allowance = allowance
+        self.last = searcher.rungs[-1]
+        self.may_begin = len(state.begun) < searcher.settings.trials
+
+    @cached_property
+    def expected(self) -> Expected | None:
+        """What the candidates are expected to score; None while too little is known."""
+        rows = self.state.rows
+        known = sum(row.score is not None for row in rows)
+        return self.searcher.model.expect(rows) if known > 1 else None
+
+    @cached_property
+    def ranked(self) -> Sequence[int]:
+        """Scored candidates, the most promising first."""
+        scored = [at for at, each in self.state.begun.items() if each.is_scored]
+        if self.expected is None:
+            return scored
+        cautious = self.expected.mean - _DOUBT * self.expected.deviation
+        return sorted(scored, key=lambda at: -cautious[at])
+
+    @cached_property
+    def gains(self) -> Values:
+        """Expected improvement of each candidate on the best; -1 for what is over."""
+        assert self.expected is not None
+        best = float(self.expected.mean[self.ranked].max())
+        improvement = self.expected.improvement(best)
+        begun = self.state.begun
+        over = [at for at, each in begun.items() if not self._is_open(each)]
+        gains = improvement if self.may_begin else np.full(len(improvement), -1.0)
+        gains[[*begun]] = improvement[[*begun]]
+        gains[[*over, *self.searcher.refused]] = -1.0
+        return gains
+
+    def jobs(self) -> Iterator[Job]:
+        """Jobs that may come next, the best choice first."""
+        yield from self.state.interrupted
+        best, smaller = self._unfinished()
+        for job in self._exploring():
+            costs = self.cost(job) + sum(map(self.cost, best))
+            if best and costs > self.allowance.seconds:
+                break
+            yield from filter(self._is_within_share, smaller)
+            yield job
+        yield from (*best, *smaller)
+
+    def cost(self, job: Job) -> float:
+        """What a job costs, in seconds, or else in work."""
+        epochs = job.epochs_to - job.epochs_from
+        place = self.candidates.place(job.spec, job.learning_rates[0])
+        work = 1 if place is None else self.candidates.draws[place].work
+        return self.allowance.cost(job) or float(max(work * epochs, 1))
+
+    def beliefs(self) -> Beliefs | None:
+        """As `Searcher.beliefs`."""
+        if self.expected is None:
+            return None
+        octaves: dict[int, int] = {}
+        for place in np.argsort(-self.expected.mean, kind="stable").tolist():
+            if place not in self.state.begun:
+                octaves.setdefault(self._octave(place), place)
+        return Beliefs(
+            tuple(map(self._belief, self.ranked)),
+            tuple(self._belief(octaves[octave]) for octave in sorted(octaves)),
+            float(self.gains.max(initial=0.0)),
+        )
+
+    def _belief(self, place: int) -> Belief:
+        assert self.expected is not None
+        draw = self.candidates.draws[place]
+        score = self.candidates.sign * float(self.expected.mean[place])
+        deviation = float(self.expected.deviation[place])
+        return Belief(draw.spec, draw.learning_rate, draw.params, score, deviation)
+
+    def _exploring(self) -> Iterator[Job]:
+        """New candidates and next rungs, the most promising first."""
+        begun = self.state.begun
+        places = [*self.searcher.first] if self.may_begin else []
+        if self.expected is None and self.may_begin:
+            places += range(len(self.candidates))
+        closed = {*begun, *self.searcher.refused}
+        yield from (self._next(place) for place in places if place not in closed)
+        if self.expected is None:
+            return
+        gains = self.gains
+        least = (
+            -1.0
+            if self.may_begin
+            else _WORTH * float(self.expected.mean[self.ranked].std())
+        )
+        order = np.argsort(-gains, kind="stable")[: int((gains > least).sum())].tolist()
+        short = {place: self._next(place) for place in order[:_SHORTLIST]}
+        by_cost = {
+            at: gains[at] / self.cost(job) ** _COST_POWER for at, job in short.items()
+        }
+        for place in sorted(short, key=by_cost.__getitem__, reverse=True):
+            yield short[place]
+        yield from map(self._next, order[_SHORTLIST:])
+
+    def _unfinished(self) -> tuple[list[Job], list[Job]]:
+        """Jobs that give networks their full length: of the best one, and of the best
+        of each octave of smaller sizes, from the cheapest up; none of whole ones."""
+        octaves: dict[int, Job | None] = {}
+        for place in self.ranked:
+            each = self.state.begun[place]
+            is_due = self._is_open(each)
+            if each.epochs >= self.last or is_due:
+                job = self.candidates.job(each.number, place, self.last, each.epochs)
+                octaves.setdefault(self._octave(place), job if is_due else None)
+        jobs = [*octaves.items()]
+        best = [job for _, job in jobs[:1] if job]
+        smaller = [job for octave, job in jobs[1:] if job and octave < jobs[0][0]]
+        return best, sorted(smaller, key=self.cost)
+
+    def _is_within_share(self, job: Job) -> bool:
+        """Whether finishing smaller networks has its share of the seconds yet."""
+        best = self._octave(self.ranked[0])
+        begun, cost = self.state.begun, self.allowance.cost(job)
+        spent = sum(each.seconds for each in begun.values())
+        smaller = sum(
+            each.seconds
+            for place, each in begun.items()
+            if each.epochs >= self.last and self._octave(place) < best
+        )
+        return smaller + cost <= _OF_SMALLER * (spent + cost)
+
+    def _is_open(self, each: Begun) -> bool:
+        """Whether a candidate may go on."""
+        is_over = each.is_out or each.has_failed
+        return not is_over and each.epochs < self.last
+
+    def _octave(self, place: int) -> int:
+        return self.candidates.draws[place].params.bit_length()
+
+    def _next(self, place: int) -> Job:
+        """The next job of a candidate: to the next rung, or further where that costs
+        little more."""
+        each = self.state.begun.get(place)
+        number = self.state.number if each is None else each.number
+        begun = 0 if each is None else each.epochs
+        rungs = (rung for rung in self.searcher.rungs if rung > begun)
+        jobs = [self.candidates.job(number, place, rung, begun) for rung in rungs]
+        most = _NO_LONGER * self.cost(jobs[0])
+        return [job for job in jobs if self.cost(job) <= most or job is jobs[0]][-1]
+
+
+def _spread(
+    values: Values, among: Places, number: int, rng: np.random.Generator
+) -> list[int]:
+    """Rows that share few parts of any column's range, as a Latin hypercube's do.
+
+    Each is the one of a few random rows that is least often in a part with a row
+    before; a column is cut into as many parts of equal weight as rows are wanted.
+    """
+    columns = values[among]
+    below = (columns[None] < columns[:, None]).sum(axis=1)
+    ranks = below + (columns[None] <= columns[:, None]).sum(axis=1)
+    parts = np.minimum(ranks * number // (2 * len(among)), number - 1)
+    chosen: list[int] = []
+    left = rng.permutation(len(among))
+    while len(left) and len(chosen) < number:
+        some = left[:_CONTENDERS]
+        shared = [(parts[at] == parts[chosen]).sum() for at in some]
+        best = int(some[int(np.argmin(shared))])
+        chosen.append(best)
+        left = rng.permutation(left[left != best])
+    return [int(among[at]) for at in chosen]

@@ -65,7 +65,7 @@ class ShownProgress(Listener):
         if before:
             lines.append(f"Going on after {counted(before, 'recorded training')}.")
         elif isinstance(plan.candidates, FamilyCandidates):  # others are slow to draw
-            lines.append(forecast_of(plan, measure=False).to_line())
+            lines.append(forecast_of(plan, False, 0.5).to_line())
         for line in lines:
             self.note(line)
         self._show("starting")

@@ -91,8 +91,8 @@ search_options = options.together(
     asked(
         "hypermodel",
         metavar="MODULE:NAME",
-        help="Search your own keras_tuner.HyperModel or function build(hp) instead of a "
-        "family.",
+        help="Search your own keras_tuner.HyperModel or function build(hp) instead of "
+        "a family.",
     ),
     asked("depth_knob", metavar="NAME"),
     asked("width_knob", metavar="NAME"),

@@ -47,8 +47,8 @@ class Forecast:
         fitting: Specs that fit; None as before.
         epochs: Epochs of a training of full length.
         stages: In the order of the search.
-        around: Seconds before the first training and after the last; None where the
-            time is not known.
+        around: Seconds before, between and after the trainings; None where the time is
+            not known.
         limit: The time limit in seconds; None without one.
         basis: What the time is worked out from, a sentence.
         notes: Further sentences.
@@ -104,7 +104,7 @@ class Forecast:
         if self.counted is not None:
             title += f", of {self.counted:,}"
         stages = [_row(stage) for stage in self.stages]
-        around = ("start and answer", "", "", "", "", _time(self.around))
+        around = ("start, choice, answer", "", "", "", "", _time(self.around))
         total = ("all", "", f"{self.trainings:,}", "", format_count(self.flops))
         table = figure_table(_HEADERS, [*stages, around], (*total, _time(self.seconds)))
         sentences = [Text(printable(each)) for each in (self.basis, *self.notes)]

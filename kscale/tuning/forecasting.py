@@ -26,19 +26,22 @@ _UNKNOWN = (
 _STAGES = ("baseline", "search", "finalist")
 
 
-def forecast_of(plan: Plan, measure: bool = True) -> Forecast:
+def forecast_of(
+    plan: Plan, measure: bool = True, most_seconds: float = 3.0
+) -> Forecast:
     """What a planned search will train, and how long that takes.
 
     Args:
         plan: The search, with the epochs that it will have.
         measure: Whether to train a few networks for some seconds, to know this machine;
             if not, no TensorFlow is started, and past runs in `runs/` tell.
+        most_seconds: Time of a rehearsal of the search.
     """
     costs = CostModel(len(plan.dataset.train), plan.recipe.batch_size, plan.size)
     before, basis = (_measured if measure else _remembered)(plan, costs)
-    rehearsal = rehearse(plan, costs, before)
+    rehearsal = rehearse(plan, costs, before, most_seconds)
     stages = tuple(_stages(plan, costs, rehearsal))
-    around = before + _answer(costs, rehearsal)
+    around = before + rehearsal.seconds + _answer(costs, rehearsal)
     if not basis:
         stages = tuple(replace(stage, seconds=None) for stage in stages)
     pool = (

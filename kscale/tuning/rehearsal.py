@@ -17,7 +17,6 @@ from kscale.tuning.time_policy import TimePolicy
 # which that falls with size, and what is added before the first epoch.
 _REMAINING, _AVOIDABLE, _POWER, _UNTRAINED = 0.05, 0.1, -0.5, 0.3
 _LUCK = 0.5  # of a seed, in standard errors over the examples
-_MOST_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,17 @@ class Rehearsal:
     Args:
         jobs: In order, each with the seconds that it would take.
         rest: What comes after those, where a rehearsal of all would take long.
+        seconds: Time that the choice of the jobs took, in a search as in its rehearsal.
     """
 
     jobs: tuple[tuple[Job, float], ...]
-    rest: Outlook = Outlook()
+    rest: Outlook
+    seconds: float
 
 
-def rehearse(plan: Plan, costs: CostModel, spent: float = 0.0) -> Rehearsal:
+def rehearse(
+    plan: Plan, costs: CostModel, spent: float = 0.0, most_seconds: float = 3.0
+) -> Rehearsal:
     """Ask the searcher for jobs as a search does, and make up what they come to.
 
     Errors fall with size, by less and less, and vary by seed: size stops helping where
@@ -44,20 +47,23 @@ def rehearse(plan: Plan, costs: CostModel, spent: float = 0.0) -> Rehearsal:
         costs: What trainings take, by which the clock of the search goes; its networks
             are trained afterwards.
         spent: Seconds of the time limit that are over before the first training.
+        most_seconds: Time of the rehearsal; what is left then is of the outlook.
     """
     searcher, began, clock = plan.searcher(), time.monotonic(), 0.0
     policy = TimePolicy(plan.request.time_limit, spent, lambda: clock)
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
-    while time.monotonic() - began < _MOST_SECONDS:
+    while time.monotonic() - began < most_seconds:
         job = searcher.propose(history, (), policy.allowance(costs.cost))
         if not isinstance(job, Job):
-            return Rehearsal(tuple(jobs))
-        seconds = costs.spend(job)
-        clock += seconds
-        jobs.append((job, seconds))
+            rest = Outlook()
+            break
+        jobs.append((job, costs.spend(job)))
+        clock += jobs[-1][1]
         history += _made_up(plan, job)
-    return Rehearsal(tuple(jobs), searcher.outlook(history, ()))
+    else:
+        rest = searcher.outlook(history, ())
+    return Rehearsal(tuple(jobs), rest, time.monotonic() - began)
 
 
 def _made_up(plan: Plan, job: Job) -> Iterator[Training]:

@@ -212,7 +212,7 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     plan = _shortened(plan, listener.note)
     request = plan.request
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
-    plan.candidates.prepare(folder, listener.note, request.trials)
+    plan.candidates.prepare(folder, listener.note, request.most_trials)
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
     with RecordsWriter(folder, plan.description()) as writer:

@@ -129,9 +129,9 @@ def _verdict(params: Any, truth: Values, tested: Values, error: float) -> str:
     near = params[best >= best.max() - error].min()
     return (
         f"\n**{word}**: the best of the networks of more than a quarter of the largest "
-        f"size is {gains[0]:+.2f} points from the best of the smaller ones (standard error "
-        f"of a mean over the seeds {error:.2f}, from the best tenth), on the test part "
-        f"{gains[1]:+.2f} points. The smallest "
+        f"size is {gains[0]:+.2f} points from the best of the smaller ones (standard "
+        f"error of a mean over the seeds {error:.2f}, from the best tenth), on the "
+        f"test part {gains[1]:+.2f} points. The smallest "
         f"network within one standard error of the best has {near:,} parameters, "
         f"{near / params.max():.1%} of the largest. Rank correlation of size with the "
         f"score at the best rate {rank_correlation(params.ravel(), best.ravel()):.2f}, "

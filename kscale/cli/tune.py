@@ -19,6 +19,7 @@ from kscale.engine.base import PRECISIONS
 from kscale.errors import WorkerLostError
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
+from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
 from kscale.tuning.plan import Plan
@@ -97,6 +98,7 @@ search_options = options.together(
     asked("depth_knob", metavar="NAME"),
     asked("width_knob", metavar="NAME"),
     asked("searcher", type=click.Choice(list(SEARCHERS))),
+    asked("effort", type=click.Choice(list(EFFORTS))),
     asked("trials"),
     asked(
         "time_limit",

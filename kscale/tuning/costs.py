@@ -83,18 +83,17 @@ class CostModel:
 
     def cost(self, job: Job) -> float:
         """Seconds that a job will take, all members one after the other."""
-        epochs, further = job.epochs_to - job.epochs_from, len(job.seeds) - 1
-        amounts = self._amounts(job.spec, epochs, job.spec not in self._kept)
-        again = self._amounts(job.spec, epochs, False)
-        return self._seconds(job.spec, amounts) + (
-            further * self._seconds(job.spec, again) if further else 0.0
-        )
+        return self._cost(job, job.spec not in self._kept)
 
     def spend(self, job: Job) -> float:
         """Seconds of a job, which is done from now on: no network of it is new."""
         seconds = self.cost(job)
         self._keep(job.spec)
         return seconds
+
+    def alone(self, job: Job) -> float:
+        """Seconds that a job will take in another process."""
+        return self._cost(job, True)
 
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""
@@ -109,6 +108,12 @@ class CostModel:
             rest = np.array([*number, *(epochs * np.array(epoch))])
             seconds += float(self._rates("") @ rest)
         return seconds
+
+    def _cost(self, job: Job, is_new: bool) -> float:
+        epochs, further = job.epochs_to - job.epochs_from, len(job.seeds) - 1
+        first = self._seconds(job.spec, self._amounts(job.spec, epochs, is_new))
+        again = self._seconds(job.spec, self._amounts(job.spec, epochs, False))
+        return first + further * again
 
     def _seconds(self, spec: Spec, amounts: Amounts) -> float:
         rates = self._rates(spec.family)

@@ -139,14 +139,11 @@ def _answer(costs: CostModel, rehearsal: Rehearsal) -> float:
 
 def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
     request = plan.request
-    tried = sum(
-        job.stage == "search" and not job.epochs_from for job, _ in rehearsal.jobs
-    )
-    most = plan.candidates.most_trials(request.trials)
-    if request.time_limit is not None and tried < most:
+    jobs = [job for job, _ in rehearsal.jobs if job.stage == "search"]
+    tried = len({(job.spec, job.learning_rates) for job in jobs})
+    if request.time_limit is not None and tried < request.most_trials:
         limit = format_seconds(request.time_limit)
-        of_all = f"{tried} of {counted(most, 'trial')}"
-        yield f"The time limit of {limit} is enough for {of_all}."
+        yield f"The time limit of {limit} is enough for {counted(tried, 'trial')}."
     if request.max_latency_ms is not None:
         yield "Latencies are not measured here: some of what fits may be too slow."
     if request.retrain_baseline:

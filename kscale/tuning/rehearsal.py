@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,19 +54,21 @@ def rehearse(
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
     while time.monotonic() - began < most_seconds:
-        job = searcher.propose(history, (), policy.allowance(costs.cost))
+        allowance = replace(policy.allowance(costs.cost), alone=costs.alone)
+        job = searcher.propose(history, (), allowance)
         if not isinstance(job, Job):
             rest = Outlook()
             break
-        jobs.append((job, costs.spend(job)))
-        clock += jobs[-1][1]
-        history += _made_up(plan, job)
+        seconds = costs.spend(job)
+        clock += seconds
+        jobs.append((job, seconds))
+        history += _made_up(plan, job, seconds / len(job.seeds))
     else:
         rest = searcher.outlook(history, ())
     return Rehearsal(tuple(jobs), rest, time.monotonic() - began)
 
 
-def _made_up(plan: Plan, job: Job) -> Iterator[Training]:
+def _made_up(plan: Plan, job: Job, seconds: float) -> Iterator[Training]:
     """Trainings of a job as they might end."""
     size, examples = plan.size(job.spec), len(plan.dataset.validation)
     whole = _REMAINING + _AVOIDABLE * (max(size.params, 1) / 1000) ** _POWER
@@ -95,6 +97,7 @@ def _made_up(plan: Plan, job: Job) -> Iterator[Training]:
             parent=job.parent,
             score=float(scores[-1]),
             stderr=stderr,
+            seconds=seconds,
             examples=examples,
             curve={"loss": found.tolist(), "score": scores.tolist()},
         )

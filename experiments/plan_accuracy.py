@@ -4,10 +4,12 @@ Command: `python experiments/plan_accuracy.py --data FOLDER` (`--smoke`: one sea
 each kind, a minute). FOLDER holds the sets of `experiments/real_data.py`; smaller ones
 are made of them. Each search of `SEARCHES` is planned and then run, each of `LIMITED`
 is run under its limit, all as commands in processes of their own, timed from start to
-exit; `--only TEXT` does those whose name has the text. The rows go to
-`experiments/results/plan_accuracy.jsonl`, in place of older ones of the same search,
-and the tables to `plan_accuracy.md` beside it, with what else kept the processor busy:
-a plan can only know the load of its own moment.
+exit. On a machine that is busy with other things, `--processor-time` takes the seconds
+that a process computes for those of the clock, in kscale and in the experiment: what a
+machine of one core with nothing else to do would show. `--only TEXT` does those whose
+name has the text. The rows go to `experiments/results/plan_accuracy.jsonl`, in place of
+older ones of the same search, and the tables to `plan_accuracy.md` beside it, with what
+else kept the processor busy: a plan can only know the load of its own moment.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import csv
 import gzip
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -63,6 +66,13 @@ LIMITED: dict[str, tuple[str, ...]] = {
 }
 PLANNED = ("--max-params", "50k", "--trials", "10")
 UNLIMITED = ("--max-params", "50k", "--trials", "200")
+KSCALE = {
+    "wall": "from kscale.cli import main; main()",
+    "processor": (
+        "import time; time.monotonic = time.process_time; "
+        "from kscale.cli import main; main()"
+    ),
+}
 SMOKE = "mlp, digits, random"
 
 
@@ -92,11 +102,13 @@ def _rows(source: Path, target: Path, number: int) -> None:
         csv.writer(written).writerows(islice(csv.reader(read), number + 1))
 
 
-def run(command: str, words: Sequence[str], folder: Path) -> tuple[float, Row]:
+def run(
+    command: str, words: Sequence[str], folder: Path, clock: str
+) -> tuple[float, Row]:
     """Seconds from start to exit of a command, and its JSON."""
-    begun = time.perf_counter()
+    begun = time.perf_counter(), _computed()
     done = subprocess.run(
-        [sys.executable, "-m", "kscale", command, *words, "--json", "-q"],
+        [sys.executable, "-c", KSCALE[clock], command, *words, "--json", "-q"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -104,36 +116,43 @@ def run(command: str, words: Sequence[str], folder: Path) -> tuple[float, Row]:
     )
     if done.returncode:
         raise SystemExit(f"kscale {command} {' '.join(words)}: {done.stderr}")
-    return time.perf_counter() - begun, json.loads(done.stdout)
+    passed = time.perf_counter() - begun[0], _computed() - begun[1]
+    return passed[clock == "processor"], json.loads(done.stdout)
 
 
-def searched(words: Sequence[str], folder: Path) -> tuple[float, list[Row]]:
+def _computed() -> float:
+    """Seconds that all processes begun here have computed."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def searched(words: Sequence[str], folder: Path, clock: str) -> tuple[float, list[Row]]:
     """Seconds of a search from start to exit, and its trainings."""
     with tempfile.TemporaryDirectory() as place:
-        took, _ = run("tune", [*words, "--run", f"{place}/run"], folder)
+        took, _ = run("tune", [*words, "--run", f"{place}/run"], folder, clock)
         lines = (Path(place) / "run" / "results.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     return took, [each for each in records if each["type"] == "training"]
 
 
-def measured(name: str, folder: Path) -> Row:
+def measured(name: str, folder: Path, clock: str) -> Row:
     """A search, planned and run, or run under its limit."""
     busy = os.getloadavg()[0]
     is_limited = name in LIMITED
     data, *words = LIMITED[name] if is_limited else SEARCHES[name]
     words = ["--data", data, *words, *(UNLIMITED if is_limited else PLANNED)]
-    row: Row = {"search": name, "command": " ".join(words)}
+    row: Row = {"search": name, "command": " ".join(words), "clock": clock}
     if is_limited:
         wanted = float(words[words.index("--time") + 1].removesuffix("s"))
     else:
-        planning, plan = run("plan", words, folder)
+        planning, plan = run("plan", words, folder, clock)
         wanted, around = plan["seconds"], plan["around"]
         row |= {
             "planning": round(planning, 1),
             "planned_trainings": plan["trainings"],
             "planned_in_trainings": round(wanted - around, 1),
         }
-    took, trained = searched(words, folder)
+    took, trained = searched(words, folder, clock)
     return {
         **row,
         "wanted": round(wanted, 1),
@@ -156,19 +175,19 @@ def tables(rows: Sequence[Row]) -> str:
     return f"""# How near `kscale plan` and `--time` come
 
 `python experiments/plan_accuracy.py --data FOLDER`, {cores} cores, seed 0, one run
-each. Wall clock of the command from start to exit. Load is the mean number of processes
-that wanted a core in the minute before, and in the last one: more than {cores} wait for
-each other.
+each. Time is that of the command from start to exit, by the clock or as its processor
+seconds (`--processor-time`). Load is the mean number of processes that wanted a core in
+the minute before, and in the last one: more than {cores} wait for each other.
 
 Planned with `{" ".join(PLANNED)}`: {within} of {len(planned)} within 20 %.
 
-| search | planned | took | took / planned | trainings | load |
-|---|---|---|---|---|---|
+| search | planned | took | took / planned | trainings | clock | load |
+|---|---|---|---|---|---|---|
 {"".join(map(_planned_row, planned))}
 Limited, with `{" ".join(UNLIMITED)}`: {kept} of {len(limited)} within 5 %.
 
-| search | took | took / asked | trainings | of finalists | load |
-|---|---|---|---|---|---|
+| search | took | took / asked | trainings | of finalists | clock | load |
+|---|---|---|---|---|---|---|
 {"".join(map(_limited_row, limited))}"""
 
 
@@ -177,7 +196,7 @@ def _planned_row(row: Row) -> str:
     return (
         f"| {row['search']} | {row['wanted']:.0f} s | {row['took']:.0f} s "
         f"| {row['ratio']:.2f} | {row['trainings']} of {row['planned_trainings']} "
-        f"| {low} to {high} |\n"
+        f"| {row['clock']} | {low} to {high} |\n"
     )
 
 
@@ -185,7 +204,8 @@ def _limited_row(row: Row) -> str:
     low, high = row["load"]
     return (
         f"| {row['search']} | {row['took']:.1f} s | {row['ratio']:.3f} "
-        f"| {row['trainings']} | {row['finalists']} | {low} to {high} |\n"
+        f"| {row['trainings']} | {row['finalists']} | {row['clock']} "
+        f"| {low} to {high} |\n"
     )
 
 
@@ -194,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     given = parser.parse_args()
     only = SMOKE if given.smoke else given.only
@@ -204,7 +225,8 @@ def main() -> None:
         if given.data is not None:
             make_data(given.data, Path(made))
         for name in names[:2] if given.smoke else names:
-            row = measured(name, Path(made))
+            clock = "processor" if given.processor_time else "wall"
+            row = measured(name, Path(made), clock)
             print(json.dumps(row), flush=True)
             lines = path.read_text().splitlines() if path.exists() else []
             rows = {old["search"]: old for old in map(json.loads, lines)} | {name: row}

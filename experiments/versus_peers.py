@@ -11,8 +11,7 @@ Replayed: searches on tables of networks trained before (`experiments/replay.py`
 
 - Every method has the same 20 seeds, 10^6 apart, and sees the same seed of the table.
   KerasTuner's BayesianOptimization takes seconds a search and has 8 of them. At most 4
-  tasks of a table, evenly chosen (of LCBench's 14). Nobody but kscale and random search
-  is followed beyond 16 full trainings.
+  tasks of a table, evenly chosen (of LCBench's 14).
 - A search ends with the best score of a training of full length that was paid, or of
   any where none has full length; kscale's model-based searchers end with the network
   that they believe in most. Before the first, it counts as the worst that fits.
@@ -30,9 +29,10 @@ Replayed: searches on tables of networks trained before (`experiments/replay.py`
 Live: wall clock, searches of a minute in processes of their own, tools in turn. All
 search the same family within the same limit with the same epochs and batches; all but
 kscale train by Keras' `fit`. Packages and data are loaded before the clock starts,
-compiling is inside. kscale runs `--effort normal` to its end, finalists included;
-KerasTuner runs Hyperband, helped, its best on the tables at few trainings. The true
-score of an answer is the mean over two trainings from other seeds on the test part.
+compiling is inside. kscale runs once with that minute as its time limit and once with
+`--effort normal` to its end, finalists included; KerasTuner runs Hyperband, helped, its
+best on the tables at few trainings. The true score of an answer is the mean over two
+trainings from other seeds on the test part.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def _search(asked: argparse.Namespace, path: Path) -> None:
 
 def _report(folder: Path) -> None:
     rows = read_rows(folder / "versus_peers.jsonl")
-    tables = [row for row in rows if "table" in row]
+    tables = replayed.merged(row for row in rows if "table" in row)
     searches = [row for row in rows if row.get("kind") == "live"]
     truth = {(r["data"], r["name"]): r for r in rows if r.get("kind") == "truth"}
     parts = []

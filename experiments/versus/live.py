@@ -144,7 +144,17 @@ def run_worker(given: Mapping[str, Any], output: Path) -> None:
             clock.emit("ended", how="time")
 
 
-def _kscale(problem: Problem, seed: int, clock: Clock, folder: Path) -> None:
+def _kscale_in_time(problem: Problem, seed: int, clock: Clock, folder: Path) -> None:
+    _kscale(problem, seed, clock, folder, time_limit=problem.seconds)
+
+
+def _kscale_normal(problem: Problem, seed: int, clock: Clock, folder: Path) -> None:
+    _kscale(problem, seed, clock, folder, effort="normal")
+
+
+def _kscale(
+    problem: Problem, seed: int, clock: Clock, folder: Path, **length: Any
+) -> None:
     class Stamps(kscale.Listener):
         def result_recorded(self, result: kscale.Training | kscale.Reference) -> None:
             is_of_it = isinstance(result, kscale.Training) and result.score is not None
@@ -163,11 +173,11 @@ def _kscale(problem: Problem, seed: int, clock: Clock, folder: Path) -> None:
         max_params=problem.max_params,
         family=problem.family,
         searcher="auto",
-        effort="normal",
         epochs=problem.epochs,
         batch_size=problem.batch_size,
         seed=seed,
         run=folder / "run",
+        **length,
         listener=Stamps(),
     )
 
@@ -285,7 +295,8 @@ def _emit(clock: Clock, hypermodel: Any, hp: Any, score: float, epochs: int) -> 
 
 
 _SEARCHES = {
-    "kscale": _kscale,
+    "kscale": _kscale_in_time,
+    "kscale, effort normal": _kscale_normal,
     "KerasTuner": _keras_tuner,
     "Optuna": _optuna,
     "in-budget random": _in_budget_random,
@@ -318,6 +329,7 @@ def _run(problem: Problem, tool: str, seed: int) -> dict[str, Any]:
         if done.returncode:
             raise SystemExit(f"{tool} on {problem.data} failed:\n{done.stderr[-2000:]}")
         *events, end = read_rows(output)
+    most = problem.seconds if end["how"] == "time" else end["at"]
     print(f"{problem.data}, seed {seed}: {tool}, {len(events)} trainings", flush=True)
     return {
         "epochs": problem.epochs,
@@ -325,7 +337,7 @@ def _run(problem: Problem, tool: str, seed: int) -> dict[str, Any]:
         "ended": end["how"],
         "ended_at": end["at"],
         "load": round(os.getloadavg()[0], 1),
-        "found": [event for event in events if event["at"] <= problem.seconds],
+        "found": [event for event in events if event["at"] <= most],
     }
 
 

@@ -77,16 +77,16 @@ def test_a_tool_pays_what_it_trains_and_no_more() -> None:
 
 
 def test_a_block_says_where_auto_is_better_and_where_it_is_not_shown() -> None:
-    few = [[1.0 + seed / 100] * 6 for seed in range(20)]
+    few = [[1.0 + seed / 100] * 5 for seed in range(20)]
     row = {"table": "made", "fits": 5, "tasks": 1}
     rows = [
         {**row, "method": "kscale auto", "regret": few},
-        {**row, "method": "in-budget random", "regret": [[v[0] + 1] * 6 for v in few]},
-        {**row, "method": "one-epoch top-K", "regret": [v[:5] for v in few]},
+        {**row, "method": "in-budget random", "regret": [[v[0] + 1] * 5 for v in few]},
+        {**row, "method": "one-epoch top-K", "regret": [v[:4] for v in few]},
     ]
     found = replayed.compared(rows)
-    assert found["in-budget random", 50] == 1 and found["one-epoch top-K", 1] == 0
-    assert ("one-epoch top-K", 50) not in found
+    assert found["in-budget random", 16] == 1 and found["one-epoch top-K", 1] == 0
+    assert ("one-epoch top-K", 16) not in found
 
 
 def made_event(at: float, width: int, score: float, epochs: int, kind: str) -> dict:

@@ -257,6 +257,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
             )
         axis.set(xscale="log", yscale="log", title=f"{table}, {share} % fit")
         axis.title.set_fontsize(8)
+        axis.minorticks_off()
     axes[-1][0].set(xlabel="full trainings", ylabel="median regret")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=7, ncols=4, loc="outside lower center")

@@ -57,8 +57,9 @@ class Problem:
                 arrays = {name: file[name] for name in file.files}
             few = {name: arrays[name][:5_000] for name in ("x_train", "y_train")}
             return kscale.load_dataset({**arrays, **few}, kind="image", name="mnist")
-        file = {"Adult": "adult_train.csv.gz", "SST-2": "sst2_train.csv.gz"}[self.data]
-        return kscale.load_dataset(DATA / file)
+        if self.data == "Adult":
+            return kscale.load_dataset(DATA / "adult_train.csv.gz", label="income")
+        return kscale.load_dataset(DATA / "sst2_train.csv.gz")
 
     def hypermodel(self, seed: int) -> Any:
         """The family as a HyperModel, for every tool but kscale."""

@@ -36,6 +36,7 @@ from kscale.tuning.auto_families import (
 from kscale.tuning.candidates import Candidates
 from kscale.tuning.costs import CostModel
 from kscale.tuning.family_candidates import FamilyCandidates, family_timer
+from kscale.tuning.past_runs import this_machine
 from kscale.tuning.references import Majority, ReferenceSource
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
@@ -232,6 +233,7 @@ class Plan:
             "finalist_seeds": self.request.finalist_seeds,
             "time": self.request.time_limit,
             "strategy": self.request.strategy,
+            "machine": this_machine(),
             "versions": {name: version(name) for name in packages},
         }
 

@@ -35,6 +35,7 @@ from kscale.tuning.request import (
 from kscale.tuning.time_policy import TimePolicy
 
 if TYPE_CHECKING:
+    from kscale.reports.forecast import Forecast
     from kscale.tuning.latency_limit import LatencyGate
 
 # Imports inside functions: planning and its errors must not wait for TensorFlow, which
@@ -148,6 +149,31 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
 
 
+@with_options([*OPTIONS])
+def forecast(
+    data: Any = "digits", *, measure: bool = True, **options: Any
+) -> "Forecast":
+    """What `kscale.tune` would train with the same options, and how long that takes.
+
+    In place of the data a `SearchRequest` or what `plan_search` gives may be given.
+
+    Args:
+        {options}
+        measure: Whether a few networks are trained for some seconds, so that this
+            machine is known; if not, past runs in `runs/` tell, or nothing does, and no
+            TensorFlow is started.
+
+    Raises:
+        KscaleError: As `plan_search`.
+    """
+    from kscale.tuning.forecasting import forecast_of
+
+    notes: list[str] = []
+    plan = data if isinstance(data, Plan) else plan_search(data, **options)
+    found = forecast_of(_shortened(plan, notes.append), measure)
+    return replace(found, notes=(*notes, *found.notes))
+
+
 def search(plan: Plan, listener: Listener | None = None) -> Run:
     """Run a search that is planned, or go on with it.
 
@@ -183,10 +209,10 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     from kscale.tuning.driver import Driver
 
     plan = _with_present(plan)
-    plan = _shortened(plan, listener)
+    plan = _shortened(plan, listener.note)
     request = plan.request
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
-    plan.candidates.prepare(folder, listener.note, request.trials)
+    plan.candidates.prepare(folder, listener.note, request.most_trials)
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
     with RecordsWriter(folder, plan.description()) as writer:
@@ -297,7 +323,7 @@ def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:
     return plan_search(replace(request, data=data), replicas=replicas)
 
 
-def _shortened(plan: Plan, listener: Listener) -> Plan:
+def _shortened(plan: Plan, note: Callable[[str], None]) -> Plan:
     """The plan with the epochs that its folder has, or that a time limit is enough for;
     epochs that were asked for stay."""
     request, began = plan.request, None
@@ -309,7 +335,7 @@ def _shortened(plan: Plan, listener: Listener) -> Plan:
     epochs, usual = found.recipe.epochs, plan.recipe.epochs
     if epochs < usual:
         each = f"{counted(epochs, 'epoch')} of each training in place of {usual}"
-        listener.note(
+        note(
             f"The time limit is enough for {each}; --epochs sets another number."
             if began is None
             else f"The search began with {each}, and goes on so; a new --run has all."

@@ -159,6 +159,7 @@ def test_a_search_without_a_network_that_fits_is_refused_light(tmp_path: Path) -
     np.savez(tmp_path / "data.npz", x=np.eye(40), y=np.arange(40) % 2)
     data = str(tmp_path / "data.npz")
     assert_light(["tune", "--data", data, "--max-params", "3"], status=1)
+    assert_light(["plan", "--data", data, "--max-params", "500", "--no-measure"])
 
 
 def script_of(arguments: list[str], status: int = 0) -> str:

@@ -1,8 +1,9 @@
 """Tables of trained networks, read as search problems that need no training.
 
-A table holds what other people's trainings have reached for every network of a small
-space. The files and the rules of scoring stand in the README beside the tables; a file
-is recognised by its arrays, not by its name.
+A table holds what trainings have reached for every network of a small space: other
+people's, whose files and rules of scoring stand in the README beside the files, or
+kscale's own (`experiments/ground_truth.py`). A file is recognised by its arrays, not by
+its name.
 """
 
 import gzip
@@ -189,10 +190,34 @@ def _fcnet(arrays: dict[str, Any]) -> Iterator[TableTask]:
         )
 
 
+def _own(arrays: dict[str, Any]) -> Iterator[TableTask]:
+    """kscale's own trainings: depth, width and learning rate, with curves."""
+    axes = [arrays[name] for name in ("depth", "width", "learning_rate")]
+    depth, width, rates = (each.ravel() for each in np.meshgrid(*axes, indexing="ij"))
+    curves = 100.0 * arrays["val_right"] / arrays["examples"][1]
+    seen = np.moveaxis(curves, 3, 0).reshape(curves.shape[3], len(rates), -1)
+    params, work = (
+        np.repeat(arrays[name].ravel(), len(axes[2])).astype(float)
+        for name in ("params", "work")
+    )
+    yield TableTask(
+        str(arrays["name"]),
+        tuple(
+            _spec(depth=int(d), width=int(w)) for d, w in zip(depth, width, strict=True)
+        ),
+        rates,
+        params,
+        work,
+        seen,
+        seen[:, :, -1].mean(axis=0),
+    )
+
+
 _KINDS = {
     "val_acc": _lcbench,
     "val_bal_acc": _hpobench,
     "val_mse": _fcnet,
+    "val_right": _own,
 }
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import time
 from importlib import import_module
 from pathlib import Path
 from traceback import extract_tb
@@ -16,6 +17,7 @@ from kscale.text import listed
 
 COMMANDS = {
     "data": "Show what kscale understands of data; nothing is trained.",
+    "plan": "Say what a search would train, and how long that takes.",
     "tune": "Search depth and width within a budget.",
     "report": "Show the front, the best and the recommended network of RUN.",
     "predict": "Predict each example of raw FILEs with the trained model of RUN.",
@@ -81,6 +83,7 @@ class _Group(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.obj = time.monotonic()  # when the command began
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:

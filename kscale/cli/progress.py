@@ -13,6 +13,10 @@ from kscale.runs.entries import answers_of, best_of
 from kscale.runs.records import Record, Reference, Training, is_trained
 from kscale.search.contract import Job
 from kscale.text import counted
+from kscale.tuning.costs import CostModel
+from kscale.tuning.effort_texts import expected_effort
+from kscale.tuning.family_candidates import FamilyCandidates
+from kscale.tuning.forecasting import forecast_of
 from kscale.tuning.listeners import Listener
 from kscale.units import format_count, format_seconds
 
@@ -44,9 +48,13 @@ class ShownProgress(Listener):
         self._plan, data, request = plan, plan.dataset, plan.request
         self._trained = list(filter(is_trained, recorded))
         before = len(self._trained)
-        searched = plan.candidates.most_trials(request.trials) * request.seeds
+        searched = plan.candidates.most_trials(request.most_trials) * request.seeds
         compared = len(plan.baselines()) + request.retrain_baseline
-        self._expected = max(compared + searched, before)
+        is_counted = plan.effort is None and request.trials is not None
+        total = max(compared + searched, before)
+        self._expected = total if is_counted else None
+        costs = CostModel(len(data.train), plan.recipe.batch_size, plan.size)
+        trials = f"at most {counted(request.trials, 'trial')}" if request.trials else ""
         uneven = imbalance_notes(
             data.task.targets, class_counts(data), plan.objective, request.class_weights
         )
@@ -56,12 +64,16 @@ class ShownProgress(Listener):
             f"{counted(plan.recipe.epochs, 'epoch')} of batches of "
             f"{plan.recipe.batch_size}.",
             *plan.notes,
-            f"Searching {', '.join(plan.candidates.names)}: {plan.candidates.found}; "
-            f"at most {counted(request.trials, 'trial')}. Run folder: {folder}",
+            f"Searching {', '.join(plan.candidates.names)}: "
+            f"{'; '.join(filter(None, (plan.candidates.found, trials)))}. "
+            f"Run folder: {folder}",
+            *filter(None, [expected_effort(plan, costs)]),
             *(f"Warning: {warning}" for warning in (*data.warnings, *uneven)),
         ]
         if before:
             lines.append(f"Going on after {counted(before, 'recorded training')}.")
+        elif isinstance(plan.candidates, FamilyCandidates):  # others are slow to draw
+            lines.append(forecast_of(plan, False, 0.5).to_line())
         for line in lines:
             self.note(line)
         self._show("starting")
@@ -78,7 +90,7 @@ class ShownProgress(Listener):
     def result_recorded(self, result: Training | Reference) -> None:
         self._trained.append(result)
         done = len(self._trained)
-        self._expected = max(done, self._expected)
+        self._expected = self._expected and max(done, self._expected)
         size = f"{format_count(result.params)} params"
         part = "" if result.is_full else f", {counted(result.epochs, 'epoch')}"
         outcome = f"failed, {result.reason}"
@@ -87,7 +99,8 @@ class ShownProgress(Listener):
             score = self._score(result.score or 0.0)
             outcome = f"{score} in {seconds}; {self._state()}"
         what = f"{result.stage} {result.label}, {size}{part}"
-        self.note(f"[{done}/{self._expected}] {what}: {outcome}")
+        of_all = f"/{self._expected}" if self._expected else ""
+        self.note(f"[{done}{of_all}] {what}: {outcome}")
         self._show("next")
 
     def finalists_planned(self, jobs: Sequence[Job], seconds: float) -> None:

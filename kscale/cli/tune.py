@@ -6,6 +6,8 @@ and how a request is run.
 
 import os
 import sys
+import time
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -17,8 +19,10 @@ from kscale.engine.base import PRECISIONS
 from kscale.errors import WorkerLostError
 from kscale.networks.families import FAMILIES
 from kscale.search import SEARCHERS
+from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
+from kscale.tuning.plan import Plan
 from kscale.tuning.request import LEAST, OPTIONS, TEXTS, SearchRequest
 
 _FAMILY_OR_AUTO = options.Parsed(
@@ -69,8 +73,62 @@ outcome_options = options.together(
 )
 
 
-def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
-    """Plan a search, run it, and print its answer.
+search_options = options.together(
+    options.budget_options,
+    asked("max_latency_ms", type=options.number(1e-9), metavar="MS"),
+    asked("latency_batch", type=options.number(1), metavar="N"),
+    options.data_option,
+    options.data_options,
+    asked(
+        "family",
+        type=_FAMILY_OR_AUTO,
+        multiple=True,
+        default=("auto",),
+        help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
+    ),
+    asked("search", multiple=True, metavar="KNOB"),
+    options.settings_option,
+    weights_option,
+    asked(
+        "hypermodel",
+        metavar="MODULE:NAME",
+        help="Search your own keras_tuner.HyperModel or function build(hp) instead of "
+        "a family.",
+    ),
+    asked("depth_knob", metavar="NAME"),
+    asked("width_knob", metavar="NAME"),
+    asked("searcher", type=click.Choice(list(SEARCHERS))),
+    asked("effort", type=click.Choice(list(EFFORTS))),
+    asked("trials"),
+    asked(
+        "time_limit",
+        "--time",
+        type=options.SECONDS,
+        help="Most time, finalists included: 90s, 10m, 2h.  [default: no limit]",
+    ),
+    training_options,
+    asked("seeds"),
+    asked("finalist_seeds"),
+    asked("most_finalists", "--finalists"),
+    outcome_options,
+)
+
+
+def search_request(given: dict[str, Any], quiet: bool) -> SearchRequest:
+    """The request that `search_options` make."""
+    for what in ("depth", "width"):
+        options.refuse_if(
+            given[f"{what}_knob"] is not None and given["hypermodel"] is None,
+            f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
+            f"given; the {what} of a family is set with --set {what}=N.",
+        )
+    given["settings"] = options.knobs_of(given, "weights")
+    given["data"] = options.load_asked(given["data"], given, quiet)
+    return SearchRequest(**given)
+
+
+def planned(request: SearchRequest, quiet: bool, start: bool = True) -> Plan:
+    """The plan of a search, whose time began with the command.
 
     A search of families is planned, or refused, before TensorFlow takes its seconds.
     """
@@ -78,8 +136,15 @@ def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
         start_tensorflow(quiet)
     with user_code():
         plan = plan_search(request)
-    if request.hypermodel is None:
+    if request.hypermodel is None and start:
         start_tensorflow(quiet)
+    began = click.get_current_context().find_root().obj
+    return replace(plan, seconds=time.monotonic() - began)
+
+
+def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
+    """Plan a search, run it, and print its answer."""
+    plan = planned(request, quiet)
     try:
         with user_code():
             run = search(plan, progress_listener(quiet))
@@ -99,42 +164,7 @@ def run_search(request: SearchRequest, as_json: bool, quiet: bool) -> None:
 
 
 @click.command(short_help="Search depth and width within a budget.")
-@options.budget_options
-@asked("max_latency_ms", type=options.number(1e-9), metavar="MS")
-@asked("latency_batch", type=options.number(1), metavar="N")
-@options.data_option
-@options.data_options
-@asked(
-    "family",
-    type=_FAMILY_OR_AUTO,
-    multiple=True,
-    default=("auto",),
-    help=f"{', '.join(FAMILIES)}, or auto for those that suit the data.",
-)
-@asked("search", multiple=True, metavar="KNOB")
-@options.settings_option
-@weights_option
-@asked(
-    "hypermodel",
-    metavar="MODULE:NAME",
-    help="Search your own keras_tuner.HyperModel or function build(hp) instead of a "
-    "family.",
-)
-@asked("depth_knob", metavar="NAME")
-@asked("width_knob", metavar="NAME")
-@asked("searcher", type=click.Choice(list(SEARCHERS)))
-@asked("trials")
-@asked(
-    "time_limit",
-    "--time",
-    type=options.SECONDS,
-    help="Most time, finalists included: 90s, 10m, 2h.  [default: no limit]",
-)
-@training_options
-@asked("seeds")
-@asked("finalist_seeds")
-@asked("most_finalists", "--finalists")
-@outcome_options
+@search_options
 @options.json_option
 @options.quiet_option
 def tune(as_json: bool, quiet: bool, **given: Any) -> None:
@@ -151,12 +181,4 @@ def tune(as_json: bool, quiet: bool, **given: Any) -> None:
       kscale tune --max-params 50k --data people.csv --label income
       kscale tune --max-params 50k --data mnist.npz --baseline my_model.keras
     """
-    for what in ("depth", "width"):
-        options.refuse_if(
-            given[f"{what}_knob"] is not None and given["hypermodel"] is None,
-            f"--{what}-knob names a hyperparameter of --hypermodel, which is not "
-            f"given; the {what} of a family is set with --set {what}=N.",
-        )
-    given["settings"] = options.knobs_of(given, "weights")
-    given["data"] = options.load_asked(given["data"], given, quiet)
-    run_search(SearchRequest(**given), as_json, quiet)
+    run_search(search_request(given, quiet), as_json, quiet)

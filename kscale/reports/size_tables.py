@@ -26,6 +26,10 @@ _FIGURES = (
     "FLOPs",
     "bytes",
     "of budget",
+    "networks",
+    "trainings",
+    "epochs",
+    "time",
 )
 
 

@@ -96,6 +96,8 @@ class Allowance:
         most: Most seconds of all finalists together.
         share: Part of the time left that one job should take at most.
         began: How many trainings of the history are older than this session.
+        alone: Seconds of a job in a process that trained nothing before: later ones of
+            a network may be quicker.
     """
 
     seconds: float = math.inf
@@ -103,6 +105,7 @@ class Allowance:
     most: float = math.inf
     share: float = 0.25
     began: int = 0
+    alone: Callable[[Job], float] = lambda job: 0.0
 
     @property
     def is_limited(self) -> bool:

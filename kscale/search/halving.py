@@ -47,10 +47,11 @@ class HalvingSearcher:
     ) -> Job | Signal:
         """A first job while there are any; then the best of the lowest open rung."""
         tried = self._first.tried(history, pending)
-        reserved = allowance.total(self._expected_next(tried))
-        job = self._first.propose(history, pending, allowance.less(reserved))
+        job = self._first.propose(history, pending, allowance)
         if isinstance(job, Job):
-            return job
+            costs = allowance.cost(job) + self._reserved([*tried, job], allowance)
+            if costs <= allowance.seconds:
+                return job
         tried = self._first.tried(history, pending)
         out = {job.index for job in pending if job.stage == "search"}
         keys = keys_of(history, pending)
@@ -137,14 +138,13 @@ class HalvingSearcher:
         ranked = sorted(scores, key=lambda job: -sign * fmean(scores[job]))
         return ranked[: max(1, len(jobs) // _THIRD)]
 
-    def _expected_next(self, tried: Sequence[Job]) -> list[Job]:
-        """What would go on of the first jobs so far and one more, by their number."""
-        jobs, found = list(tried), list[Job]()
+    def _reserved(self, tried: Sequence[Job], allowance: Allowance) -> float:
+        """What the rungs above may cost: the costliest jobs may be the best."""
+        jobs, seconds = sorted(tried, key=allowance.cost, reverse=True), 0.0
         for epochs in self.rungs[1:]:
-            jobs = jobs[: max(1, (len(jobs) + 1) // _THIRD)]
-            jobs = [_going_on(job, epochs) for job in jobs]
-            found += jobs
-        return found
+            jobs = [_going_on(j, epochs) for j in jobs[: max(1, len(jobs) // _THIRD)]]
+            seconds += allowance.total(jobs)
+        return seconds
 
 
 def rungs_of(epochs: int) -> tuple[int, ...]:

@@ -145,6 +145,7 @@ class _Counted:
         self.fitting: list[_Fitting] = []
         self.smallest: tuple[float, Spec] | None = None
         self.error: SpecError | None = None
+        self.number = 0
         most = MOST_SPECS // len(space.families)
         try:
             for group in _groups_of(space, family, most, rng):
@@ -186,6 +187,7 @@ class _Counted:
                 self._add(fewer, fewer.size(task))
 
     def _add(self, group: _Group, size: Size) -> None:
+        self.number += len(group.widths) or 1
         used = _largest_share(self.space.budget, size)
         allowed = self.space.budget.allows(size)
         inside = np.flatnonzero(np.broadcast_to(allowed, used.shape))
@@ -215,6 +217,7 @@ class Pool:
         flops: int64 array, exact FLOPs of each spec.
         work: int64 array, `Size.training_work` of each spec.
         share: float array, the largest part of any limit that each spec uses.
+        counted: Specs that were counted, those included that do not fit.
 
     Raises:
         BudgetError: Nothing fits; the text names the smallest size that can be reached.
@@ -224,6 +227,7 @@ class Pool:
     def __init__(self, space: Space, seed: int = 0) -> None:
         rng = np.random.default_rng([seed, 1])
         counted = [_Counted(space, family, rng) for family in space.families]
+        self.counted = sum(c.number for c in counted)
         self.missing = {
             c.family.name: _nothing_fits(space, [c]) for c in counted if not c.fitting
         }

@@ -29,7 +29,10 @@ from kscale.search.contract import (
     is_known,
     keys_of,
 )
+from kscale.search.effort import Effort
 from kscale.task.objectives import Objective
+
+_REOPENING = 2 / 3  # of the time for finalists, a third of an effort
 
 
 class StagedSearcher:
@@ -44,7 +47,10 @@ class StagedSearcher:
 
     Under a time limit as many finalists are reserved time for as half of the limit is
     enough for; where that is fewer than two, each is given fewer seeds. Where not even
-    two finalists of one seed fit, all of the time is for the search.
+    two finalists of one seed fit, all of the time is for the search. An effort is a
+    limit of the same kind on the seconds of all trainings, but keeps two finalists. The
+    winner that an effort is measured by is the network that the searcher finds most
+    promising, or else the best so far; while nothing larger was tried, the largest.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -57,6 +63,7 @@ class StagedSearcher:
         most_finalists: Most finalists.
         sets_rates: Whether finalists are given the learning rate of the search; if not,
             the code of a user's model decides.
+        effort: How much may be trained in all; None for no such limit.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class StagedSearcher:
         finalist_seeds: int = 3,
         most_finalists: int = 5,
         sets_rates: bool = True,
+        effort: Effort | None = None,
     ) -> None:
         self.searcher = searcher
         self.objective = objective
@@ -79,6 +87,8 @@ class StagedSearcher:
         self.finalist_seeds = finalist_seeds
         self.most_finalists = most_finalists
         self.sets_rates = sets_rates
+        self.effort = effort
+        self._believed: tuple[tuple[str, ...] | None, Beliefs | None] = None, None
         self.baselines = [
             self._job("baseline", index, spec, rate, count=1)
             for index, (spec, rate) in enumerate(baselines)
@@ -92,14 +102,19 @@ class StagedSearcher:
         for job in self.baselines:
             if not is_known(job, keys):
                 return job
-        finals = self.finals(history, pending)
-        if not self._is_closed(history, pending, allowance):
-            likely = self._likely_finals(history, pending, allowance)
+        within = self.within(history, pending, allowance)
+        if not self._is_closed(history, pending, within):
+            finals = self.finals(history, pending)
+            likely = self._likely_finals(history, pending, within)
             expected = finals if finals[1:] else likely
-            reserved = self._affordable(expected, allowance, keys)
+            reserved = self._affordable(expected, allowance, within, keys)
             coming = [job for job in reserved if not is_known(job, keys)]
-            within = allowance.less(allowance.total(coming))
-            proposed = self.searcher.propose(history, pending, within)
+            seconds = within.total(coming)
+            if self.effort is not None and self.finalist_seeds:
+                winner = self._winner(history)
+                seconds = max(seconds, 2 * within.cost(winner))
+            left = within.less(seconds)
+            proposed = self.searcher.propose(history, pending, left)
             if proposed is not DONE:
                 return proposed
         finals = self.finals(history, pending, allowance)
@@ -108,10 +123,12 @@ class StagedSearcher:
         due = [job for job in finals if not is_known(job, keys)]
         if not due and pending:
             return WAIT
+        if due:
+            return due[0] if allowance.cost(due[0]) <= allowance.seconds else DONE
         retrained = {t.spec for t in history if t.stage == "finalist"}
-        if not due and finals and len(retrained) < self.most_finalists:
+        if finals and len(retrained) < self.most_finalists:
             due = self._numbered(self._doubted(history)[:1], history, pending)
-        is_affordable = due and allowance.cost(due[0]) <= allowance.seconds
+        is_affordable = due and within.cost(due[0]) <= within.seconds
         return due[0] if is_affordable else DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
@@ -128,7 +145,10 @@ class StagedSearcher:
 
     def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
         """What the search expects."""
-        return self.searcher.beliefs(history)
+        keys = tuple(t.key for t in history if t.stage == "search")
+        if keys != self._believed[0]:
+            self._believed = keys, self.searcher.beliefs(history)
+        return self._believed[1]
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""
@@ -143,9 +163,34 @@ class StagedSearcher:
         """Jobs of the finalists that the scores of the search give time for."""
         chosen = self.finalists(history) if self.finalist_seeds else []
         jobs = self._numbered(chosen, history, pending)
-        if allowance is None or not allowance.is_limited:
+        if allowance is None:
             return jobs
-        return list(self._affordable(jobs, allowance, keys_of(history, pending)))
+        within = self.within(history, pending, allowance)
+        keys = keys_of(history, pending)
+        return list(self._affordable(jobs, allowance, within, keys))
+
+    def within(
+        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
+    ) -> Allowance:
+        """What the effort leaves of an allowance."""
+        if self.effort is None:
+            return allowance
+        winner = self._winner(history)
+        return self.effort.within(winner, history, pending, allowance)
+
+    def _winner(self, history: Sequence[Training]) -> Job:
+        """The full training that is the unit of an effort."""
+        assert self.effort is not None
+        searched = [training for training in history if training.stage == "search"]
+        beliefs = self.beliefs(searched)
+        best = best_of(self._entries(searched), self.objective)
+        if beliefs is not None and beliefs.trained:
+            spec = beliefs.trained[0].spec
+        elif best is None or best.params >= max(t.params for t in searched):
+            spec = self.effort.largest
+        else:
+            spec = best.spec
+        return self._job("search", 0, spec, None, 1)
 
     def _numbered(
         self,
@@ -170,8 +215,9 @@ class StagedSearcher:
         searched = [training for training in history if training.stage != "finalist"]
         entries = self._entries(searched)
         best = best_of(entries, self.objective)
-        if best is None:
-            return []
+        if not any(entry.stage == "search" for entry in entries):
+            return [*self._promising(searched)[:2], *([best] if best else [])]
+        assert best is not None
         ranked = sorted(entries, key=lambda e: -self.objective.gain(e.score, 0.0))
         tied = [entry for entry in ranked if is_tied(entry, best, self.objective)]
         tied = tied if len(tied) > 1 else ranked[:2]
@@ -179,13 +225,26 @@ class StagedSearcher:
         order = [best, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
 
+    def _promising(self, history: Sequence[Training]) -> list[Entry]:
+        """Networks that no training of full length was spent on, the best first."""
+        beliefs = self.beliefs(history)
+        found = {(e.spec, e.learning_rate): e for e in entries_of(history)}
+        trained = beliefs.trained if beliefs is not None else ()
+        places = [(belief.spec, belief.learning_rate) for belief in trained]
+        return [found[place] for place in places if place in found]
+
     def _is_closed(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
     ) -> bool:
-        """Whether a time limit has ended the search of this session for good."""
-        recent = [training.stage for training in history[allowance.began :]]
-        recent += [job.stage for job in pending]
-        return allowance.is_limited and "finalist" in recent
+        """Whether a limit has ended the search of this session for good.
+
+        A search whose effort is mostly spent does not go on after its finalists, though
+        they were cheaper than expected: the same command finds nothing to do.
+        """
+        is_spent = self.effort and allowance.seconds < _REOPENING * allowance.most
+        stages = [t.stage for t in history[0 if is_spent else allowance.began :]]
+        stages += [job.stage for job in pending]
+        return allowance.is_limited and "finalist" in stages
 
     def _likely_finals(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
@@ -205,18 +264,27 @@ class StagedSearcher:
         return jobs[middle : middle + 2]
 
     def _affordable(
-        self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
+        self,
+        finals: Sequence[Job],
+        allowance: Allowance,
+        within: Allowance,
+        keys: set[str],
     ) -> Sequence[Job]:
         """As many finalists as there is time for, of fewer seeds if need be; none where
-        that is only one."""
+        that is only one. An effort leaves two of one seed."""
+        two = [_of_seeds(job, 1) for job in finals[:2]]
+        return self._fitting(finals, within, keys) or self._fitting(
+            two, allowance, keys
+        )
+
+    def _fitting(
+        self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
+    ) -> Sequence[Job]:
+        if not allowance.is_limited:
+            return finals
         seconds = min(allowance.seconds, allowance.most)
         for seeds in range(self.finalist_seeds, 0, -1):
-            jobs = [
-                replace(
-                    j, seeds=j.seeds[:seeds], learning_rates=j.learning_rates[:seeds]
-                )
-                for j in finals
-            ]
+            jobs = [_of_seeds(job, seeds) for job in finals]
             costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in jobs]
             number = sum(each <= seconds for each in accumulate(costs))
             if number > 1:
@@ -267,3 +335,9 @@ class StagedSearcher:
             epochs_to=self.epochs,
             keep=stage == "finalist",
         )
+
+
+def _of_seeds(job: Job, seeds: int) -> Job:
+    """A job of no more than so many seeds."""
+    rates = job.learning_rates[:seeds]
+    return replace(job, seeds=job.seeds[:seeds], learning_rates=rates)

@@ -35,6 +35,11 @@ class Candidates(Protocol):
         at a time."""
         ...
 
+    @property
+    def largest(self) -> Spec:
+        """The candidate of the most work, as far as they are known."""
+        ...
+
     def identity(self) -> dict[str, Any]:
         """What makes a search of these candidates another one, beside names, data and
         budget: plain data."""

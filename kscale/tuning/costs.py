@@ -70,7 +70,12 @@ class CostModel:
             amounts = self._amounts(spec, epochs, spec not in self._kept)
             self._seen.append(_Seen(spec, amounts, training.seconds))
             self._rates.cache_clear()
-            _keep(self._kept, spec)
+            self._keep(spec)
+
+    def learn(self, other: "CostModel") -> None:
+        """Take what another model has seen, of other data or on fewer examples."""
+        self._seen += other._seen
+        self._rates.cache_clear()
 
     def restart(self) -> None:
         """Count every network as new again, as in another process."""
@@ -80,13 +85,22 @@ class CostModel:
         """Seconds that a job will take, all members one after the other."""
         return self._cost(job, job.spec not in self._kept)
 
+    def spend(self, job: Job) -> float:
+        """Seconds of a job, which is done from now on: no network of it is new."""
+        seconds = self.cost(job)
+        self._keep(job.spec)
+        return seconds
+
+    def alone(self, job: Job) -> float:
+        """Seconds that a job will take in another process."""
+        return self._cost(job, True)
+
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""
-        kept, seconds = dict(self._kept), 0.0
-        for job in outlook.jobs:
-            seconds += self._cost(job, job.spec not in kept)
-            _keep(kept, job.spec)
-        amounts = [self._amounts(spec, 1, True) for spec in kept]
+        before = dict(self._kept)
+        seconds = sum(map(self.spend, outlook.jobs))
+        amounts = [self._amounts(spec, 1, True) for spec in self._kept]
+        self._kept = before
         if outlook.trainings and amounts:
             layers, fixed, *epoch = np.mean(amounts, axis=0)
             number = outlook.trainings * np.array([layers, fixed])
@@ -134,10 +148,9 @@ class CostModel:
         work, updates = size.training_work * examples / 1e9, size.params * steps / 1e6
         return np.array([layers * is_new, 1.0, layers * steps / 1e3, work, updates])
 
-
-def _keep(kept: dict[Spec, None], spec: Spec) -> None:
-    """Add what was trained last, in place of what was trained first."""
-    kept.pop(spec, None)
-    kept[spec] = None
-    if len(kept) > MOST_KEPT:
-        del kept[next(iter(kept))]
+    def _keep(self, spec: Spec) -> None:
+        """The engine keeps what was trained last, in place of what was first."""
+        self._kept.pop(spec, None)
+        self._kept[spec] = None
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]

@@ -17,6 +17,7 @@ from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.costs import CostModel
 from kscale.tuning.device_executor import make_executor
+from kscale.tuning.effort_texts import spent_effort
 from kscale.tuning.executor import Executor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.ledger import JobOracle
@@ -143,16 +144,22 @@ class Driver:
     def _notes(self) -> list[str]:
         """What a report says of how the search went."""
         candidates, trained = self.plan.candidates, self.searched
-        most = candidates.most_trials(self.plan.request.trials)
+        request = self.plan.request
+        most = candidates.most_trials(request.most_trials)
         tried = len({(training.spec, training.learning_rate) for training in trained})
         notes = [*candidates.notes(), *self.searcher.notes(self.trainings)]
         is_short = tried < most and (self.gate is None or self._is_time_over)
-        if self.policy.is_limited and is_short:
+        trials = counted(tried, "trial")
+        if request.trials is not None:
+            trials = f"{tried:,} of {counted(most, 'trial')}"
+        if is_short and self.policy.is_limited:
             notes.insert(
                 0,
-                f"The time limit ended the search after {tried:,} of "
-                f"{counted(most, 'trial')}; the same command goes on with it.",
+                f"The time limit ended the search after {trials}; the same command "
+                "goes on with it.",
             )
+        elif is_short and self.plan.effort is not None:
+            notes.insert(0, spent_effort(self.plan, self.trainings))
         return notes
 
     def _score_references(self) -> None:
@@ -212,6 +219,7 @@ class Driver:
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
         allowance = self.policy.allowance(self.costs.cost, self.began)
+        allowance = replace(allowance, alone=self.costs.alone)
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True
@@ -274,8 +282,11 @@ class Driver:
         ]
         seconds = sum(map(self.costs.cost, out))
         outlook = self.searcher.outlook(self.trainings, self.pending)
-        seconds = (seconds + self.costs.cost_of(outlook)) / self.executor.devices
-        return min(seconds, max(self.policy.seconds_left(), 0.0))
+        seconds += self.costs.cost_of(outlook)
+        untimed = Allowance(cost=self.costs.cost, alone=self.costs.alone)
+        within = self.searcher.within(self.trainings, self.pending, untimed)
+        seconds = min(seconds, within.seconds) / self.executor.devices
+        return max(min(seconds, self.policy.seconds_left()), 0.0)
 
     def _drop_weights(self) -> None:
         """Delete weights that nothing needs any more: those of no kept job, of no

@@ -47,6 +47,10 @@ class FamilyCandidates:
     def most_work(self) -> float:
         return float(self.pool.work.max())
 
+    @property
+    def largest(self) -> Spec:
+        return self.pool.spec(int(self.pool.work.argmax()))
+
     def identity(self) -> dict[str, Any]:
         """Nothing beside the names."""
         return {}

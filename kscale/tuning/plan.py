@@ -23,6 +23,7 @@ from kscale.runs.folder import FORMAT
 from kscale.search import SEARCHERS
 from kscale.search.contract import Job
 from kscale.search.draws import Settings
+from kscale.search.effort import EFFORTS, Effort
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task.objectives import Objective
@@ -35,6 +36,7 @@ from kscale.tuning.auto_families import (
 from kscale.tuning.candidates import Candidates
 from kscale.tuning.costs import CostModel
 from kscale.tuning.family_candidates import FamilyCandidates, family_timer
+from kscale.tuning.past_runs import this_machine
 from kscale.tuning.references import Majority, ReferenceSource
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
@@ -102,7 +104,7 @@ class Plan:
         request, epochs = self.request, self.recipe.epochs
         settings = Settings(
             self.candidates.draws(),
-            request.trials,
+            request.most_trials,
             epochs,
             self.objective,
             request.seed,
@@ -119,7 +121,15 @@ class Plan:
             finalist_seeds=request.finalist_seeds,
             most_finalists=request.most_finalists,
             sets_rates=self.candidates.sets_rates,
+            effort=self.effort,
         )
+
+    @property
+    def effort(self) -> Effort | None:
+        """How much the search may train; None for no such limit."""
+        name = self.request.chosen_effort
+        largest = self.candidates.largest
+        return Effort(EFFORTS[name], largest) if name is not None else None
 
     def is_candidate(self, spec: Spec) -> bool:
         """Whether a spec is a candidate, or else a baseline."""
@@ -218,10 +228,12 @@ class Plan:
         packages = ("kscale", "tensorflow", "keras", "keras-tuner", "numpy")
         return {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "effort": self.request.chosen_effort,
             "trials": self.request.trials,
             "finalist_seeds": self.request.finalist_seeds,
             "time": self.request.time_limit,
             "strategy": self.request.strategy,
+            "machine": this_machine(),
             "versions": {name: version(name) for name in packages},
         }
 

@@ -17,6 +17,7 @@ from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family, find_knob
 from kscale.search import SEARCHERS
+from kscale.search.effort import EFFORTS
 from kscale.search.pool import ALWAYS_SEARCHED
 from kscale.text import argument_texts
 
@@ -34,6 +35,9 @@ LEAST = {
     "checkpoint_seconds": 0.0,
 }
 """The smallest values of numbers; whole numbers where the smallest is whole."""
+
+MOST_TRIALS = 10_000
+"""Specs to try at most where effort or time ends a search."""
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
@@ -73,7 +77,11 @@ class SearchRequest:
             `evolution` changes one knob of a good one at a time; `random` trains each
             of them whole, larger ones while size helps; `halving` begins many and goes
             on with the best third, twice.
-        trials: Most specs to try, before the finalists.
+        effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
+            (`normal`) or 20 (`thorough`) full trainings of the best network so far, of
+            which each counts 2 seconds at least. Without it, `normal`, or no such limit
+            where a number of trials or a time is given.
+        trials: Most specs to try, before the finalists; without it, all that fit.
         time_limit: Most seconds; planning and the finalists are part of it.
         epochs: Epochs of each training; without it, enough for about 1,600 steps, or
             fewer where a time limit leaves no time for them.
@@ -130,7 +138,8 @@ class SearchRequest:
     class_weights: str = "none"
     objective: str | None = None
     searcher: str = "random"
-    trials: int = 20
+    effort: str | None = None
+    trials: int | None = None
     time_limit: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
@@ -168,9 +177,11 @@ class SearchRequest:
             _check_number(name, getattr(self, name), least)
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
-        for name, known in {"searcher": SEARCHERS, "precision": PRECISIONS}.items():
-            if getattr(self, name) not in known:
-                raise SpecError(unknown_name(name, getattr(self, name), known))
+        named = {"searcher": SEARCHERS, "effort": EFFORTS, "precision": PRECISIONS}
+        for name, known in named.items():
+            value = getattr(self, name)
+            if value not in known and (value is not None or name != "effort"):
+                raise SpecError(unknown_name(name, value, known))
         check_strategy(self.strategy)
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
@@ -182,6 +193,17 @@ class SearchRequest:
                 "A search needs a limit; give one or more of max_params, max_flops, "
                 "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
             )
+
+    @property
+    def chosen_effort(self) -> str | None:
+        """The effort, also where none was named; None for no such limit."""
+        is_limited = self.trials is not None or self.time_limit is not None
+        return self.effort or (None if is_limited else "normal")
+
+    @property
+    def most_trials(self) -> int:
+        """Most specs to try, as a number."""
+        return MOST_TRIALS if self.trials is None else self.trials
 
     def budget(self, memory_batch: int = 32) -> Budget:
         """The limits; memory is that of training steps of so many examples."""

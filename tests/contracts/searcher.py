@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
@@ -86,6 +87,7 @@ class Simulation:
         score: From a job to a score; None fails.
         slots: Jobs that may be out at once; the one that is out longest ends first.
         allowance: What time is left, from the jobs so far.
+        seconds: What a member of a job takes.
 
     Attributes:
         jobs: What was proposed, in this order.
@@ -98,11 +100,13 @@ class Simulation:
         score: Score,
         slots: int = 1,
         allowance: Callable[[Sequence[Job]], Allowance] = lambda jobs: NO_LIMIT,
+        seconds: Callable[[Job], float] = lambda job: 0.0,
     ) -> None:
         self.searcher = searcher
         self.score = score
         self.slots = slots
         self.allowance = allowance
+        self.seconds = seconds
         self.jobs: list[Job] = []
         self.history: list[Training] = []
         self.pending: list[Job] = []
@@ -124,7 +128,11 @@ class Simulation:
             return False
         ended = self.pending.pop(0)
         known = keys_of(self.history)
-        new = made_trainings(ended, self.score(ended))
+        took = self.seconds(ended)
+        new = [
+            replace(training, seconds=took)
+            for training in made_trainings(ended, self.score(ended))
+        ]
         self.history += [training for training in new if training.key not in known]
         return True
 

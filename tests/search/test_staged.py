@@ -196,6 +196,7 @@ def test_a_searcher_that_knows_no_jobs_in_advance_may_use_a_time_limit() -> None
             self.inner = RandomSearcher(made_settings(made_pool(), 10))
             self.propose = self.inner.propose
             self.needed = self.inner.needed
+            self.beliefs = self.inner.beliefs
 
         def outlook(self, history: object, pending: object) -> object:
             from kscale.search.contract import Outlook

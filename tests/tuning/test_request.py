@@ -13,6 +13,7 @@ from kscale.errors import BudgetError, ResultsError, SpecError
 from kscale.networks.families import find_family
 from kscale.searches import search
 from kscale.tuning.request import (
+    MOST_TRIALS,
     OF_ONE_NETWORK,
     OPTIONS,
     SearchRequest,
@@ -58,10 +59,10 @@ def test_signature_and_docstring_come_from_the_options() -> None:
     parameters = inspect.signature(kscale.tune).parameters
     assert parameters["data"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert parameters["trials"].kind is inspect.Parameter.KEYWORD_ONLY
-    assert parameters["trials"].default == 20
+    assert parameters["seeds"].default == 1
     assert parameters["max_params"].annotation == float | None
     text = str(kscale.tune.__doc__)
-    assert "\n        trials: Most specs to try, before the finalists.\n" in text
+    assert "\n        trials: Most specs to try, before the finalists" in text
     assert "{options}" not in text
     assert max(map(len, text.splitlines())) <= 88
     for name in OPTIONS:
@@ -87,6 +88,8 @@ def test_an_unknown_option_names_the_nearest(function: Any) -> None:
         ({"max_params": 9, "strategy": "on"}, SpecError, "Did you mean 'one'"),
         ({"max_params": 9, "precision": "bfloat"}, SpecError, "you mean 'bfloat16'"),
         ({"max_params": 9, "searcher": "randm"}, SpecError, "Did you mean 'random'"),
+        ({"max_params": 9, "effort": "norml"}, SpecError, "Did you mean 'normal'"),
+        ({"max_params": 9, "effort": 5}, SpecError, "Known: normal, quick, thorough"),
     ],
 )
 def test_what_cannot_be_is_refused_before_data_is_read(
@@ -94,6 +97,23 @@ def test_what_cannot_be_is_refused_before_data_is_read(
 ) -> None:
     with pytest.raises(error, match=text):
         SearchRequest("no such data", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "effort", "trials"),
+    [
+        ({}, "normal", MOST_TRIALS),
+        ({"trials": 7}, None, 7),
+        ({"time_limit": 60.0}, None, MOST_TRIALS),
+        ({"trials": 7, "effort": "quick"}, "quick", 7),
+        ({"time_limit": 60.0, "effort": "thorough"}, "thorough", MOST_TRIALS),
+    ],
+)
+def test_a_search_without_any_limit_is_of_normal_effort(
+    options: dict[str, Any], effort: str | None, trials: int
+) -> None:
+    request = SearchRequest(max_params=9, **options)
+    assert (request.chosen_effort, request.most_trials) == (effort, trials)
 
 
 def test_options_are_the_same_however_they_are_written() -> None:

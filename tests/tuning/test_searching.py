@@ -275,6 +275,28 @@ def test_a_generous_time_limit_changes_nothing_but_the_order(
     assert run.best().spec == finished.best().spec
 
 
+def test_an_effort_that_is_spent_adds_nothing_and_says_so(tmp_path: Path) -> None:
+    """Whatever a training takes, eight of equal length are more than three."""
+    old = Path(__file__).parent.parent / "golden" / "format_2"
+    folder = shutil.copytree(old, tmp_path / "run")
+    lines = (folder / RESULTS_FILE).read_text().splitlines()
+    slow = [json.dumps({**json.loads(line), "seconds": 1000.0}) for line in lines]
+    (folder / RESULTS_FILE).write_text("\n".join(slow) + "\n")
+    known = read_records(folder)
+    run = tune(
+        "digits",
+        max_params=3000,
+        run=folder,
+        finalist_seeds=2,
+        epochs=6,
+        effort="quick",
+    )
+    assert run.results == known
+    assert run.description["sessions"][-1]["effort"] == "quick"
+    said = "Effort quick ended the search after 8 trainings of 2h13m in all; --effort"
+    assert any(said in note.text for note in run.report().notes)
+
+
 def test_train_gives_the_asked_network_and_nothing_else(tmp_path: Path) -> None:
     run = train("mlp", {"depth": 1, "width": 8}, digits(), epochs=1, run=tmp_path / "r")
     searched = [r for r in run.trainings if r.stage == "search"]

@@ -22,15 +22,15 @@ from kscale.guests.hypermodels.user_trainer import UserTrainer
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.search.drawn import DrawnPool
+from kscale.search.drawn_pool import DrawnPool
 from kscale.tuning.auto_families import AUTO
 from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import TrainingSetup
 
 SIZES_FILE = "sizes.jsonl"
 _FIRST = 20  # specs looked for before a search begins
-_MOST_OF_TIME = 0.1  # of the time limit, for the models of a round to be counted
-_MOST_SECONDS = 60.0  # for the same, where time is not limited
+_MOST_OF_TIME = 0.1  # of the time limit, for models to be counted
+_MOST_SECONDS = 20.0  # for the same, where time is not limited
 _SECONDS_BETWEEN_NOTES = 5.0
 
 
@@ -60,6 +60,11 @@ class UserCandidates:
     def most_work(self) -> float:
         """A user's code need not run in several threads."""
         return math.inf
+
+    @property
+    def largest(self) -> Spec:
+        first = self.pool.some(0, max(len(self.pool), 1))
+        return max(first, key=lambda draw: draw.work).spec
 
     def identity(self) -> dict[str, Any]:
         return {

@@ -1,6 +1,7 @@
 """Hyperparameters that are drawn when a model asks for them, as KerasTuner would."""
 
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 
 import keras_tuner
@@ -10,6 +11,9 @@ from kscale.search.contract import derived_seed
 
 Values = tuple[tuple[str, Value], ...]
 """Names and values in the order in which they were asked for."""
+
+_SPREAD = 1.5  # orders of magnitude, by which hyperparameters go further than others
+_LAST = 1 - 1e-12  # the end of a range, which is open
 
 RESERVED = ("family", "depth", "width")
 """Parts of a spec."""
@@ -21,18 +25,31 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
     The values are those that the model depends on, and no others: neither inactive
     conditional ones nor those of a layer that this model does not have. Each is drawn
     as KerasTuner samples it (`linear`, `log`, ...), from the seed and its name; without
-    a seed it is the default. Given values are not drawn.
+    a seed it is the default. A known value is taken instead, as far as the
+    hyperparameter may have it.
+
+    Args:
+        seed: Decides what is drawn.
+        known: Known values by name.
+        reach: How far to go from the known values to the drawn ones, as in `Aim`.
+        places: Places in their ranges, from 0 to 1, of hyperparameters that are set.
 
     Attributes:
         asked: Hyperparameters that were asked for, in order.
     """
 
     def __init__(
-        self, seed: int | None = None, values: Mapping[str, Value] | None = None
+        self,
+        seed: int | None = None,
+        known: Mapping[str, Value] | None = None,
+        reach: float = 0.0,
+        places: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         self.seed = seed
-        self.values.update(values or {})
+        self.known = known or {}
+        self.reach = reach
+        self.places = places or {}
         self.asked: list[Any] = []
 
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
@@ -40,22 +57,48 @@ class DrawnHyperParameters(keras_tuner.HyperParameters):
         name = hyperparameter.name
         if self.is_active(hyperparameter):
             if name not in self.values:
-                self.values[name] = self.drawn(hyperparameter)
+                self.values[name] = self.value_of(hyperparameter)
             if all(name != other.name for other in self.asked):
                 self.asked.append(hyperparameter)
         return super()._register(hyperparameter, overwrite)
 
-    def drawn(self, hyperparameter: Any) -> Value:
+    def value_of(self, hyperparameter: Any) -> Value:
         """The value of a hyperparameter that has none yet."""
+        name = hyperparameter.name
+        if name in self.places:
+            return _at(hyperparameter, self.places[name])
+        known: Any = self.known.get(name)
+        is_known = known is not None and may_have(hyperparameter, known)
+        if is_known and not self.reach:
+            return plain(known)
         if self.seed is None:
             return plain(hyperparameter.default)
-        seed = derived_seed(self.seed, "hyperparameter", hyperparameter.name)
-        return plain(hyperparameter.random_sample(seed))
+        rng = Random(derived_seed(self.seed, "hyperparameter", name))
+        place = rng.random()
+        if is_known:
+            begin = hyperparameter.value_to_prob(known)
+            way = self.reach * 10 ** rng.uniform(-_SPREAD, _SPREAD)
+            place = begin + min(way, 1.0) * (place - begin)
+        return _at(hyperparameter, place)
 
     @property
     def in_order(self) -> Values:
         """Names and values that were asked for."""
         return tuple((each.name, plain(self.values[each.name])) for each in self.asked)
+
+
+def _at(hyperparameter: Any, place: float) -> Value:
+    """The value at a place in its range."""
+    return plain(hyperparameter.prob_to_value(min(max(place, 0.0), _LAST)))
+
+
+def may_have(hyperparameter: Any, value: Any) -> bool:
+    """Whether a hyperparameter may have a value: one of the same name in another part
+    of the code may have other values."""
+    domain: list[Any] = domain_of(hyperparameter)
+    if not hasattr(hyperparameter, "min_value"):
+        return value in domain
+    return not isinstance(value, str) and bool(domain[0] <= value <= domain[1])
 
 
 def plain(value: Any) -> Value:

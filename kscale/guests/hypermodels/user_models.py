@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
 import msgspec
-import numpy as np
 
 from kscale.errors import SpecError, TrialError, unknown_name
 from kscale.guests.hypermodels.drawn_hyperparameters import (
@@ -17,7 +17,6 @@ from kscale.guests.hypermodels.drawn_hyperparameters import (
     Values,
     domain_of,
     knob_name,
-    plain,
 )
 from kscale.guests.hypermodels.user_code import load_hypermodel, place_of
 from kscale.guests.hypermodels.user_outputs import check_sides
@@ -26,7 +25,7 @@ from kscale.networks.families.base import Spec, Value
 from kscale.networks.sizing import Size
 from kscale.runs.folder import write_atomically
 from kscale.search.contract import derived_seed
-from kscale.search.drawn import Drawn
+from kscale.search.drawn import Aim, Drawn
 from kscale.task.tasks import Task
 
 logger = logging.getLogger(__name__)
@@ -70,21 +69,17 @@ class UserModels:
         self.probe: Callable[[DrawnHyperParameters], None] | None = None
         self.refused: set[str] = set()
         self._tree: dict[Values, Any] = {}  # by values so far, what is asked for next
-        self._asked: dict[str, Any] = {}  # all hyperparameters, by name
+        self._asked: dict[str, Any] = {}  # each hyperparameter once
         self._by_values: dict[Values, Drawn] = {}
         self._by_draw: dict[tuple[int, int], Drawn] = {}
         self._by_spec: dict[Spec, Drawn] = {}
         self._sizes: Path | None = None
 
-    def draw(
-        self, seed: int, index: int, near: Spec | None = None, to: Spec | None = None
-    ) -> Drawn:
+    def draw(self, seed: int, index: int, aim: Aim | None = None) -> Drawn:
         """A draw; the first one has the default of every hyperparameter."""
         drawn = self._by_draw.get((seed, index))
         if drawn is None:
-            place = derived_seed(seed, "draw", index) if index else None
-            values = {} if near is None else self._moved(near, to or near, place)
-            drawn = self._known(place, values) or self._count(place, values)
+            drawn = self._drawn(seed, index, aim)
             self._by_draw[seed, index] = drawn
             if self._sizes is not None:
                 with self._sizes.open("ab") as file:
@@ -115,21 +110,21 @@ class UserModels:
     def begin(self) -> list[list[Any]]:
         """Build abstractly at the defaults, whatever an earlier session counted; the
         hyperparameters of this model, with the values that each may have."""
-        self._count(None)
-        outline = {asked.name: domain_of(asked) for asked in self._tree.values()}
+        self._count(DrawnHyperParameters)
+        outline = {asked.name: domain_of(asked) for asked in self._asked.values()}
         return [[name, values] for name, values in outline.items()]
 
     def domains(self) -> dict[str, list[Value]]:
         """Values that each knob seen so far may have: all, or both ends of a range."""
         found: dict[str, list[Value]] = {}
-        for asked in self._tree.values():
+        for asked in self._asked.values():
             known = found.setdefault(self._knob(asked.name, asked.default), [])
             known += [v for v in domain_of(asked) if v not in known]
         return found
 
     def check_knobs(self) -> None:
         """Raise unless depth and width are hyperparameters of the draws, and whole."""
-        seen = {asked.name: asked.default for asked in self._tree.values()}
+        seen = {asked.name: asked.default for asked in self._asked.values()}
         for what, name in self.knobs.items():
             if name == what:
                 continue
@@ -144,7 +139,9 @@ class UserModels:
     def counted(self, spec: Spec) -> tuple[Size, tuple[str, ...]]:
         """Exact size of a spec, and its layers of unknown FLOPs."""
         if spec not in self._by_spec:
-            self._by_spec[spec] = self._count(None, self.values(spec))
+            self._by_spec[spec] = self._count(
+                partial(DrawnHyperParameters, None, self.values(spec))
+            )
         drawn = self._by_spec[spec]
         if drawn.size is None:
             raise SpecError(drawn.reason)
@@ -163,45 +160,47 @@ class UserModels:
 
     def values(self, spec: Spec) -> dict[str, Value]:
         """Hyperparameters of a spec by the names they have in the user's code."""
+        return {self._name(knob): value for knob, value in spec.knobs}
+
+    def _name(self, knob: str) -> str:
         names = dict(self.knobs) | {f"{name}_": name for name in RESERVED}
-        return {names.get(knob, knob): value for knob, value in spec.knobs}
+        return names.get(knob, knob)
 
     def _knob(self, name: str, value: Value) -> str:
         return knob_name(name, value, {name: knob for knob, name in self.knobs.items()})
 
-    def _moved(self, spec: Spec, to: Spec, seed: int | None) -> dict[str, Value]:
-        """Values of a spec, one of them moved in the direction of another spec, or of
-        an end of its range where both have the same."""
-        values, rng = self.values(spec), np.random.default_rng(seed)
-        if not values.keys() <= self._asked.keys():  # of an earlier session
-            self._count(None, values)
-        name = sorted(values)[rng.integers(len(values))]
-        asked, value = self._asked[name], values[name]
-        place, end = asked.value_to_prob(value), rng.integers(2)
-        if (other := self.values(to).get(name, value)) != value:
-            end = asked.value_to_prob(other)
-        moved = asked.prob_to_value(place + (end - place) * rng.random())
-        return {**values, name: plain(moved)}
+    def _drawn(self, seed: int, index: int, aim: Aim | None) -> Drawn:
+        """A draw that no earlier session counted."""
 
-    def _known(self, seed: int | None, given: Mapping[str, Value]) -> Drawn | None:
+        def named(found: Mapping[str, Any]) -> dict[str, Any]:
+            return {self._name(knob): each for knob, each in found.items()}
+
+        aim = aim or Aim(index, {})
+        place = derived_seed(seed, "draw", aim.draw) if aim.draw else None
+        asked = partial(
+            DrawnHyperParameters,
+            place,
+            named(aim.known),
+            aim.reach,
+            named(aim.places),
+        )
+        return self._known(asked()) or self._count(asked)
+
+    def _known(self, hp: DrawnHyperParameters) -> Drawn | None:
         """What a draw gives that goes the way of an earlier draw; nothing is built."""
-        hp = DrawnHyperParameters(seed)
         values: Values = ()
         while values not in self._by_values and values in self._tree:
             asked = self._tree[values]
-            value = given[asked.name] if asked.name in given else hp.drawn(asked)
-            values = (*values, (asked.name, value))
+            values = (*values, (asked.name, hp.value_of(asked)))
         return self._by_values.get(values)
 
-    def _count(
-        self, seed: int | None, values: Mapping[str, Value] | None = None
-    ) -> Drawn:
+    def _count(self, asked: Callable[[], DrawnHyperParameters]) -> Drawn:
         """Build abstractly, and remember what was asked for on the way."""
-        hp, model = DrawnHyperParameters(seed, values), None
+        hp, model = asked(), None
 
         def build() -> Any:
             nonlocal hp, model
-            hp = DrawnHyperParameters(seed, values)
+            hp = asked()
             model = self.hypermodel.build(hp)
             return model
 
@@ -217,8 +216,8 @@ class UserModels:
             if self.probe is not None:
                 self.probe(hp)
         found = hp.in_order
-        for place, asked in enumerate(hp.asked):
-            self._tree[found[:place]] = self._asked[asked.name] = asked
+        for place, item in enumerate(hp.asked):
+            self._tree[found[:place]] = self._asked.setdefault(repr(item), item)
         knobs = {self._knob(name, value): value for name, value in found}
         spec = Spec(self.name, tuple(sorted(knobs.items())))
         drawn = Drawn(spec, size, reason, unknown)

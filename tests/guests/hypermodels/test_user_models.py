@@ -28,6 +28,7 @@ from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_outputs import UserOutputs
 from kscale.runs.folder import RESULTS_FILE
 from kscale.runs.records import Training
+from kscale.search.drawn import Aim
 from kscale.searches import plan_search
 from kscale.task.tasks import Target, Task
 
@@ -182,6 +183,58 @@ def test_conditional_hyperparameters_are_drawn_where_they_are_active() -> None:
     assert "made_models.py, line" in reason
 
 
+def chosen(hp: Any) -> int:
+    """Units by conditions in Python; of the same name in two parts, of other values."""
+    if hp.Choice("kind", ["small", "large"]) == "small":
+        if hp.Boolean("tiny"):
+            return int(hp.Int("units", 1, 2))
+        return int(hp.Int("units", 4, 8))
+    return int(hp.Int("units", 64, 512) * hp.Choice("times", [1, 2]))
+
+
+def scoped(hp: Any) -> int:
+    """The same in scopes."""
+    hp.Choice("kind", ["small", "large"])
+    with hp.conditional_scope("kind", ["small"]):
+        hp.Boolean("tiny")
+        with hp.conditional_scope("tiny", [True]):
+            few = hp.Int("units", 1, 2)
+        with hp.conditional_scope("tiny", [False]):
+            some = hp.Int("units", 4, 8)
+    with hp.conditional_scope("kind", ["large"]):
+        many, times = hp.Int("units", 64, 512), hp.Choice("times", [1, 2])
+    return int(few or some or many * times)
+
+
+@pytest.mark.parametrize("units", [chosen, scoped])
+def test_moved_values_are_those_of_what_is_active(units: Any) -> None:
+    def build(hp: Any) -> keras.Model:
+        layers = [keras.layers.Dense(units(hp)), keras.layers.Dense(10)]
+        return keras.Sequential(
+            [keras.Input((8, 8, 1)), keras.layers.Flatten(), *layers]
+        )
+
+    models = UserModels(build, digits().task)
+    values = {"kind": "large", "units": 100, "times": 2, "tiny": True}
+    found = [
+        models.draw(0, index, Aim(1, {**values, **more}, places=places))
+        for index, (more, places) in enumerate(
+            [
+                ({}, {}),
+                ({}, {"tiny": 0.0}),  # not active
+                ({"kind": "small"}, {}),
+                ({}, {"kind": 0.0}),
+                ({}, {"kind": 0.0, "tiny": 0.0}),
+            ]
+        )
+    ]
+    assert found[0].spec == found[1].spec and len({each.spec for each in found}) == 3
+    assert [len(each.spec.knobs) for each in found] == [3] * 5
+    widths = [each.size.params // 75 for each in found if each.size]
+    assert widths[:2] == [200, 200] and {*widths[2:4]} <= {1, 2}
+    assert 4 <= widths[4] <= 8
+
+
 def test_values_follow_their_own_law() -> None:
     def build(hp: Any) -> None:
         hp.Float("log", 1e-6, 1.0, sampling="log")
@@ -236,7 +289,7 @@ def test_where_few_models_fit_those_that_are_too_large_are_shrunk(
     own.prepare(tmp_path, notes.append, 5)
     assert len(own.pool) == 5 and own.pool.draws < 200
     (note,) = own.notes()
-    assert note in notes and f"Only {own.found}: one hyperparameter" in note
+    assert note in notes and f"Only {own.found}: moved to" in note
     assert " draws so far fit max_params=8k, and " in own.found
     assert max(own.size(spec).params for spec in own.pool.specs()) <= 8000
 

@@ -1,0 +1,40 @@
+"""`kscale plan`: what a search would train, and how long that takes."""
+
+from typing import Any
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import show, user_code
+from kscale.cli.tune import planned, search_options, search_request
+from kscale.searches import forecast
+
+
+@click.command()
+@search_options
+@click.option(
+    "--no-measure",
+    is_flag=True,
+    help="Train nothing to know this machine: past runs in runs/ tell, or no time is "
+    "given.",
+)
+@options.json_option
+@options.quiet_option
+def plan(as_json: bool, quiet: bool, no_measure: bool, **given: Any) -> None:
+    """Say what a search would train, and how long that takes.
+
+    The options are those of kscale tune, and nothing is searched: a few networks are
+    trained for some seconds, to know this machine.
+
+    \b
+    Examples:
+      kscale plan --max-params 50k
+      kscale plan --max-params 50k --data mnist.npz --time 10m --no-measure
+    """
+    request = search_request(given, quiet)
+    found = planned(request, quiet, start=not no_measure)
+    if not (no_measure or quiet):
+        click.echo("Timing a few networks on this machine.", err=True)
+    with user_code():
+        forecasted = forecast(found, measure=not no_measure)
+    show(as_json, forecasted.to_json, forecasted.to_text)

@@ -1,0 +1,39 @@
+"""What a search says of its effort: before it begins, and where the effort ends it."""
+
+from collections.abc import Sequence
+
+from kscale.runs.records import Training
+from kscale.search.contract import Allowance, Job
+from kscale.search.effort import EFFORTS
+from kscale.text import counted
+from kscale.tuning.costs import CostModel
+from kscale.tuning.plan import Plan
+from kscale.units import format_seconds
+
+
+def expected_effort(plan: Plan, costs: CostModel) -> str:
+    """How much the search will train, in trainings and in seconds; none without an
+    effort."""
+    effort = plan.effort
+    if effort is None:
+        return ""
+    largest = Job("search", 0, effort.largest, (0,), (None,), plan.recipe.epochs)
+    seconds = effort.seconds(largest, Allowance(alone=costs.alone))
+    return (
+        f"Effort {plan.request.chosen_effort}: as much as {effort.units:g} full "
+        "trainings of the best network, finalists included; about "
+        f"{format_seconds(seconds)} if that is the largest that fits."
+    )
+
+
+def spent_effort(plan: Plan, trainings: Sequence[Training]) -> str:
+    """That the effort ended the search, and how it goes on."""
+    name, names = plan.request.chosen_effort, [*EFFORTS]
+    greater = names[names.index(name) + 1 :] if name else names
+    more = f"--effort {greater[0]}" if greater else "--trials in place of --effort"
+    seconds = sum(training.seconds for training in trainings)
+    number = counted(len(trainings), "training")
+    return (
+        f"Effort {name} ended the search after {number} of {format_seconds(seconds)} "
+        f"in all; {more} goes on with it."
+    )

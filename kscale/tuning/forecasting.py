@@ -1,0 +1,150 @@
+"""Forecasting: what a planned search will train, and how long that takes."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kscale.networks.families.base import Spec
+from kscale.reports.forecast import Forecast, Stage
+from kscale.search.contract import Job, Outlook
+from kscale.text import counted
+from kscale.tuning.costs import CostModel
+from kscale.tuning.family_candidates import FamilyCandidates
+from kscale.tuning.past_runs import remember_runs
+from kscale.tuning.plan import Plan
+from kscale.tuning.rehearsal import Rehearsal, rehearse
+from kscale.tuning.timing import time_networks
+from kscale.units import format_seconds
+
+_TIMED = 4.0  # seconds, after which no further network is timed
+_START = 3.0  # seconds of TensorFlow's start, where it is not started
+_ANSWER = 1.0  # seconds of the report
+_UNKNOWN = (
+    "How long that takes is not known: nothing was measured, and no run in runs/ is of "
+    "a machine of this kind."
+)
+_STAGES = ("baseline", "search", "finalist")
+
+
+def forecast_of(
+    plan: Plan, measure: bool = True, most_seconds: float = 3.0
+) -> Forecast:
+    """What a planned search will train, and how long that takes.
+
+    Args:
+        plan: The search, with the epochs that it will have.
+        measure: Whether to train a few networks for some seconds, to know this machine;
+            if not, no TensorFlow is started, and past runs in `runs/` tell.
+        most_seconds: Time of a rehearsal of the search.
+    """
+    costs = CostModel(len(plan.dataset.train), plan.recipe.batch_size, plan.size)
+    before, basis = (_measured if measure else _remembered)(plan, costs)
+    rehearsal = rehearse(plan, costs, before, most_seconds)
+    stages = tuple(_stages(plan, costs, rehearsal))
+    around = before + rehearsal.seconds + _answer(costs, rehearsal)
+    if not basis:
+        stages = tuple(replace(stage, seconds=None) for stage in stages)
+    pool = (
+        plan.candidates.pool if isinstance(plan.candidates, FamilyCandidates) else None
+    )
+    return Forecast(
+        plan.dataset.name,
+        plan.candidates.found,
+        None if pool is None else pool.counted,
+        None if pool is None else len(pool),
+        plan.recipe.epochs,
+        stages,
+        around if basis else None,
+        plan.request.time_limit,
+        basis or _UNKNOWN,
+        tuple(_notes(plan, rehearsal)),
+    )
+
+
+def _remembered(plan: Plan, costs: CostModel) -> tuple[float, str]:
+    """Seconds before the first training, and what the costs stand on, if anything."""
+    runs = remember_runs(costs)
+    basis = f"Times are those of {counted(runs, 'run')} on a machine of this kind."
+    return plan.seconds + _START, basis if runs else ""
+
+
+def _measured(plan: Plan, costs: CostModel) -> tuple[float, str]:
+    """As `_remembered`, by networks that are trained now."""
+    begun = time.monotonic()
+    from kscale.engine.engines import make_engine
+
+    make_engine(plan.request.strategy)
+    timed = time.monotonic()
+    before = plan.seconds + timed - begun
+    jobs = _telling(rehearse(plan, costs, before))
+    costs.restart()
+    number = time_networks(plan, costs, jobs, _TIMED)
+    took = format_seconds(time.monotonic() - timed)
+    basis = (
+        f"Measured now, by short trainings of {counted(number, 'network')} ({took})."
+    )
+    return before, basis if number else ""
+
+
+def _telling(rehearsal: Rehearsal) -> list[Job]:
+    """A job of each network, in an order in which the first few tell most: of each
+    family the middle one of all by time, then the one that takes longest. The baseline
+    is the first, as in a search, where the first training takes longer."""
+    by_family: dict[str, list[Job]] = {}
+    for job, _ in sorted(rehearsal.jobs, key=lambda each: each[1]):
+        by_family.setdefault(job.spec.family, []).append(job)
+    groups = sorted(by_family.values(), key=lambda jobs: jobs[0].stage != "baseline")
+    order = [*(jobs[len(jobs) // 2] for jobs in groups), *(jobs[-1] for jobs in groups)]
+    return [*{job.spec: job for job in order}.values()]
+
+
+def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stage]:
+    """What is trained, by stage; what was not rehearsed is of the search."""
+    rest = rehearsal.rest
+    jobs = [*rehearsal.jobs, *((job, costs.spend(job)) for job in rest.jobs)]
+    for name in _STAGES:
+        mine = [(job, seconds) for job, seconds in jobs if job.stage == name]
+        if not mine:
+            continue
+        epochs = {
+            job: len(job.seeds) * (job.epochs_to - job.epochs_from) for job, _ in mine
+        }
+        flops = sum(
+            number * _epoch_flops(plan, job.spec) for job, number in epochs.items()
+        )
+        work = sum(n * plan.size(job.spec).training_work for job, n in epochs.items())
+        more = rest if name == "search" else Outlook()
+        factor = 1 + more.work / work
+        yield Stage(
+            name,
+            len({job.spec for job, _ in mine}),
+            sum(len(job.seeds) for job, _ in mine) + round(more.trainings),
+            round(factor * sum(epochs.values())),
+            round(factor * flops),
+            sum(seconds for _, seconds in mine) + costs.cost_of(replace(more, jobs=())),
+        )
+
+
+def _epoch_flops(plan: Plan, spec: Spec) -> int:
+    data, flops = plan.dataset, int(plan.size(spec).flops)
+    return flops * (3 * len(data.train) + len(data.validation))
+
+
+def _answer(costs: CostModel, rehearsal: Rehearsal) -> float:
+    """Seconds after the last training: two networks are built again and written."""
+    costs.restart()
+    job = replace(rehearsal.jobs[-1][0], epochs_from=0, epochs_to=0)
+    return _ANSWER + 2 * costs.cost(replace(job, seeds=job.seeds[:1]))
+
+
+def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
+    request = plan.request
+    jobs = [job for job, _ in rehearsal.jobs if job.stage == "search"]
+    tried = len({(job.spec, job.learning_rates) for job in jobs})
+    if request.time_limit is not None and tried < request.most_trials:
+        limit = format_seconds(request.time_limit)
+        yield f"The time limit of {limit} is enough for {counted(tried, 'trial')}."
+    if request.max_latency_ms is not None:
+        yield "Latencies are not measured here: some of what fits may be too slow."
+    if request.retrain_baseline:
+        yield "The training of the present model is not among these."

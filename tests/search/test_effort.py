@@ -1,0 +1,199 @@
+"""An effort ends a search at so many full trainings of its winner."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from contracts.searcher import (
+    BUDGET,
+    EPOCHS,
+    OBJECTIVE,
+    TASK,
+    Simulation,
+    made_pool,
+    made_settings,
+)
+
+from kscale.networks.families import find_family
+from kscale.networks.families.base import Spec
+from kscale.runs.records import Training
+from kscale.search import SEARCHERS
+from kscale.search.contract import DONE, Allowance, Belief, Beliefs, Job
+from kscale.search.effort import EFFORTS, LEAST_SECONDS, Effort
+from kscale.search.random_search import RandomSearcher
+from kscale.search.staged import StagedSearcher
+
+POOL = made_pool()
+LARGEST = POOL.spec(int(POOL.work.argmax()))
+LINEAR = find_family("linear").spec()
+
+
+def work(spec: Spec) -> int:
+    return int(find_family(spec.family).size(spec, TASK).training_work)
+
+
+def seconds(job: Job) -> float:
+    """A member takes its work, and nothing is fixed."""
+    return (job.epochs_to - job.epochs_from) * work(job.spec) / 1000
+
+
+def cost(job: Job) -> float:
+    return len(job.seeds) * seconds(job)
+
+
+def short(job: Job) -> float:
+    """Small data: whatever is trained takes a tenth of a second."""
+    return 0.1
+
+
+def size_helps(job: Job) -> float:
+    return float(0.99 - 30.0 / work(job.spec) ** 0.5)
+
+
+def whole(spec: Spec) -> float:
+    """Seconds of one full training."""
+    return seconds(Job("search", 0, spec, (1,), (None,), EPOCHS))
+
+
+def made_search(
+    staged: StagedSearcher,
+    score: Callable[[Job], float] = size_helps,
+    seconds: Callable[[Job], float] = seconds,
+    time: float = float("inf"),
+    history: Sequence[Training] = (),
+) -> Simulation:
+    """A search, or the next session of one."""
+
+    def cost(job: Job) -> float:
+        return len(job.seeds) * seconds(job)
+
+    def allowance(jobs: Sequence[Job]) -> Allowance:
+        left = time - sum(map(cost, jobs))
+        return Allowance(left, cost, time / 2, began=len(history), alone=cost)
+
+    search = Simulation(staged, score, allowance=allowance, seconds=seconds)
+    search.history = list(history)
+    return search
+
+
+def made_staged(effort: str = "normal", searcher: str = "random") -> StagedSearcher:
+    return staged_of(SEARCHERS[searcher](made_settings(POOL, 10_000)), effort)
+
+
+def staged_of(inner: object, effort: str) -> StagedSearcher:
+    baselines = [(LINEAR, 3e-3)]
+    asked = Effort(EFFORTS[effort], LARGEST)
+    about = (OBJECTIVE, BUDGET, EPOCHS)
+    return StagedSearcher(baselines, inner, *about, effort=asked)  # type: ignore[arg-type]
+
+
+def spent(history: Sequence[Training]) -> float:
+    return sum(training.seconds for training in history)
+
+
+def finals_of(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in jobs if job.stage == "finalist"]
+
+
+@pytest.mark.parametrize(
+    ("searcher", "effort"), [("random", "normal"), *((s, "quick") for s in SEARCHERS)]
+)
+def test_all_trainings_cost_at_most_so_many_of_the_largest(
+    searcher: str, effort: str
+) -> None:
+    search = made_search(made_staged(effort, searcher))
+    finals = finals_of(search.run())
+    assert len(finals) >= 2
+    winner = max(finals, key=size_helps).spec
+    assert spent(search.history) <= EFFORTS[effort] * whole(LARGEST)
+    assert spent(search.history) >= EFFORTS[effort] / 2 * whole(winner)
+
+
+class Believing(RandomSearcher):
+    """Finds one of what was trained the most promising, the smallest."""
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        searched = [t for t in history if t.stage == "search"]
+        if len(searched) < 3:
+            return None
+        least = min(searched, key=lambda training: training.params)
+        believed = Belief(least.spec, least.learning_rate, least.params, 0.9, 0.01)
+        return Beliefs((believed,), (), 1.0)
+
+
+def test_the_most_promising_network_is_what_an_effort_is_measured_by() -> None:
+    search = made_search(staged_of(Believing(made_settings(POOL, 10_000)), "thorough"))
+    jobs = search.run()
+    winner = min((j.spec for j in jobs if j.stage == "search"), key=work)
+    ended = [t for t in search.history if t.stage != "finalist"]
+    limit = EFFORTS["thorough"] * whole(winner)
+    assert spent(ended[:-1]) < limit < EFFORTS["thorough"] * whole(LARGEST) / 2
+    assert len(finals_of(jobs)) >= 2  # whatever they cost
+
+
+def test_a_promising_network_that_was_never_trained_whole_becomes_a_finalist() -> None:
+    class Short(Believing):
+        """Trains for an epoch only."""
+
+        def __init__(self) -> None:
+            super().__init__(made_settings(POOL, 10_000))
+            self.epochs = 1
+
+    search = made_search(staged_of(Short(), "quick"))
+    jobs = search.run()
+    assert all(job.epochs_to == 1 for job in jobs if job.stage == "search")
+    smallest = min((j.spec for j in jobs if j.stage == "search"), key=work)
+    assert smallest in {job.spec for job in finals_of(jobs)}
+
+
+def test_where_little_is_left_finalists_have_fewer_seeds() -> None:
+    quick, thorough = (
+        {len(job.seeds) for job in finals_of(made_search(made_staged(effort)).run())}
+        for effort in ("quick", "thorough")
+    )
+    assert max(quick) < 3 and thorough == {3}
+
+
+def test_a_training_of_small_data_counts_two_seconds() -> None:
+    search = made_search(made_staged("quick"), seconds=short)
+    search.run()
+    most = EFFORTS["quick"] * LEAST_SECONDS
+    assert most - 2.0 < spent(search.history) <= most
+
+
+def test_the_same_effort_adds_nothing_and_a_greater_one_goes_on() -> None:
+    search = made_search(made_staged("normal"))
+    first = list(search.run())
+    assert made_search(made_staged("normal"), history=search.history).run() == []
+    more = made_search(made_staged("thorough"), history=search.history)
+    begun = [job for job in more.run() if job.stage == "search"]
+    assert begun and not {*begun} & {*first}
+    limit = EFFORTS["thorough"] * whole(LARGEST)
+    assert limit / 2 < spent(more.history) <= limit
+
+
+def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been() -> None:
+    jobs = made_search(made_staged("normal")).run()
+    half = made_search(made_staged("normal"))
+    while len(half.history) < len(jobs) // 2:
+        half.step()
+    again = made_search(made_staged("normal"), history=half.history)
+    assert half.jobs + again.run() == jobs
+
+
+def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
+    alone = made_search(made_staged("normal"))
+    alone.run()
+    enough, little = 2 * spent(alone.history), spent(alone.history) / 2
+    timed = [made_search(made_staged("normal"), time=t) for t in (enough, little)]
+    assert [*map(len, (search.run() for search in timed))][0] == len(alone.jobs)
+    assert spent(timed[1].history) <= little
+
+
+def test_what_is_out_counts_as_spent() -> None:
+    staged = made_staged("quick")
+    costs = Allowance(cost=cost, alone=cost)
+    out: list[Job] = []
+    while isinstance(job := staged.propose((), out, costs), Job):
+        out.append(job)
+    assert job is not DONE and len(out) > 1
+    assert costs.total(out) <= EFFORTS["quick"] * whole(LARGEST)

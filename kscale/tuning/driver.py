@@ -120,7 +120,9 @@ class Driver:
         try:
             self._score_references()
             self._search()
-            self.writer.describe({"notes": self._notes()})
+            beliefs = self.searcher.beliefs(self.trainings)
+            said = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
+            self.writer.describe({"notes": self._notes(), **said})
             self._raise_if_all_failed()
             Answering(
                 self.plan,

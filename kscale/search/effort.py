@@ -9,7 +9,7 @@ from kscale.search.contract import Allowance, Beliefs, Job, keys_of
 
 _MOST_OF_FINALISTS = 0.5  # of the effort
 _FLAT = 0.1  # of the standard error of the best score, below which a gain is too little
-_IN_A_ROW = 3  # jobs that promise too little, after which a search is flat
+_IN_A_ROW = 8  # jobs that promise too little, after which a search is flat
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def flat_of(
     jobs = [*dict.fromkeys(training.job for training in history)]
     gains: list[float] = []
     stderr = 0.0
-    for number in range(_IN_A_ROW):
+    for number in range(min(_IN_A_ROW, len(jobs))):
         last = jobs[len(jobs) - number :]
         beliefs = beliefs_of([t for t in history if t.job not in last])
         if beliefs is None or not beliefs.trained:
@@ -101,7 +101,7 @@ def flat_of(
         gains.append(beliefs.gain)
         if gains[-1] >= _FLAT * stderr:
             return None
-    return Flat(max(gains), stderr)
+    return Flat(max(gains), stderr) if len(gains) == _IN_A_ROW else None
 
 
 def _spent(

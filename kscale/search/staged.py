@@ -32,7 +32,7 @@ from kscale.search.contract import (
 from kscale.search.effort import Effort, Flat, flat_of
 from kscale.task.objectives import Objective
 
-_MOST_BELIEVED = 4  # histories of which beliefs are kept
+_MOST_BELIEVED = 10  # histories of which beliefs are kept
 _REOPENING = 2 / 3  # of the time for finalists, a third of an effort
 
 

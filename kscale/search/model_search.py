@@ -35,7 +35,7 @@ _CONTENDERS = 20  # random networks for a place among the first
 _COST_POWER = 0.3  # of the cost, by which an expected improvement is divided
 _SHORTLIST = 40  # candidates whose exact cost is asked for
 _NO_LONGER = 2.0  # times the cost of the next rung, up to which a training goes further
-_DOUBT = 0.5  # deviations below its expectation, at which a network is ranked
+_DOUBT = 0.5  # deviations below its expectation, at which a short one is ranked
 _OF_SMALLER = 0.1  # of the seconds, to finish the best of smaller sizes
 _WORTH = 0.01  # of the deviation of scores, for which trainings still go on
 
@@ -170,12 +170,15 @@ class _View:
 
     @cached_property
     def ranked(self) -> Sequence[int]:
-        """Scored candidates, the most promising first."""
-        scored = [at for at, each in self.state.begun.items() if each.is_scored]
+        """Scored candidates, the best first: by the score at full length, and by a
+        cautious expectation of what has not had its full length."""
+        begun = self.state.begun
+        scored = [at for at, each in begun.items() if each.scores]
         if self.expected is None:
             return scored
         cautious = self.expected.mean - _DOUBT * self.expected.deviation
-        return sorted(scored, key=lambda at: -cautious[at])
+        ranks = {at: begun[at].scores.get(self.last, cautious[at]) for at in scored}
+        return sorted(scored, key=ranks.__getitem__, reverse=True)
 
     @cached_property
     def gains(self) -> Values:

@@ -17,6 +17,7 @@ from kscale.search.contract import Job, Outlook
 _NEAR = 0.01  # weight of the typical rates, that of the last training being 1
 _FADING = 0.97  # weight of a training beside the next one: other programs come and go
 _OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
+_REPORT, _OF_BUILDING = 0.4, 0.7  # seconds, and part of the time of a new network
 _TYPICAL = np.array([0.04, 0.06, 0.015, 0.02, 0.002])
 """Seconds of a layer of a new network, of a training, of 1,000 layers in steps, of 1e9
 units of work and of a million updated weights: the order of magnitude of two CPU cores,
@@ -94,6 +95,12 @@ class CostModel:
     def alone(self, job: Job) -> float:
         """Seconds that a job will take in another process."""
         return self._cost(job, True)
+
+    def answer(self, spec: Spec) -> float:
+        """Seconds to score two such networks on the test part, to build them again, to
+        write them, and to report."""
+        built = float(self._rates(spec.family) @ self._amounts(spec, 0, True))
+        return _REPORT + _OF_BUILDING * built
 
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""

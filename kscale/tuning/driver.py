@@ -262,6 +262,7 @@ class Driver:
         item.trainings.append(training)
         self._append(training)
         self.costs.see(training)
+        self.policy.keep(self.costs.answer(training.spec))
         if item.is_done:
             del self._open[trial]
             oracle.finish(trial, item.trainings)

@@ -137,7 +137,7 @@ class SearchRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     class_weights: str = "none"
     objective: str | None = None
-    searcher: str = "random"
+    searcher: str = "auto"
     effort: str | None = None
     trials: int | None = None
     time_limit: float | None = None

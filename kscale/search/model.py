@@ -14,6 +14,7 @@ Places = NDArray[np.int64]
 _SETS = 48  # sets of hyperparameters that are drawn for a fit
 _KEPT = 8  # of them, with the most likelihood
 _GROWTH = 1.2  # rows from one fit to the next
+_ERFC = np.vectorize(math.erfc, otypes=[np.float64])
 _JITTER = 1e-5  # of the variance, added to that of noise
 _LEAST = 1e-9  # variance of an expectation, a part of that of the scores
 
@@ -61,11 +62,10 @@ class Expected:
 
     def improvement(self, best: float) -> Values:
         """Expected improvement on a score, `(candidates,)` (Jones et al. 1998)."""
-        from scipy.special import ndtr
-
         u = (self.means - best) / self.deviations
-        density = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
-        found: Values = self.weights @ (self.deviations * (u * ndtr(u) + density))
+        density = np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
+        below = _ERFC(-u / math.sqrt(2)) / 2
+        found: Values = self.weights @ (self.deviations * (u * below + density))
         return found
 
 
@@ -330,9 +330,7 @@ def _matern(squared: Values) -> Values:
 
 
 def _solve(factor: Values, right: Values) -> Values:
-    from scipy.linalg import solve_triangular
-
-    found: Values = solve_triangular(factor, right, lower=True, check_finite=False)
+    found: Values = np.asarray(np.linalg.solve(factor, right), np.float64)
     return found
 
 

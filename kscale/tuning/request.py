@@ -75,8 +75,7 @@ class SearchRequest:
             sizes, knobs and learning rates promise most for their cost, and begins each
             with a short training; `bayesian` learns too, from whole trainings;
             `evolution` changes one knob of a good one at a time; `random` trains each
-            of them whole, larger ones while size helps; `halving` begins many and goes
-            on with the best third, twice.
+            of them whole; `halving` begins many and goes on with the best third, twice.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
             at least 6, 20 or 60 seconds. Without it, `normal`, or no such limit where a
@@ -140,7 +139,7 @@ class SearchRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     class_weights: str = "none"
     objective: str | None = None
-    searcher: str = "random"
+    searcher: str = "auto"
     effort: str | None = None
     stop_when_flat: bool | None = None
     trials: int | None = None

@@ -13,7 +13,7 @@ Command: `python experiments/rare_spaces.py --seeds 3` (`--smoke`: seconds; `--s
 
 Result, medians of seeds 0 to 2, on 2 CPU cores shared with other work; "before" is the
 way until November 2026 (values moved one at a time at random; seed 0, ended after 150
-seconds). Shares are of 300,000 uniform draws. Seconds of different lines do not compare.
+seconds). Shares are of 300,000 uniform draws.
 
 | space | share that fits | first: draws | 20th: draws | seconds | before: 20th |
 |---|---|---|---|---|---|

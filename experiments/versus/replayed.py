@@ -185,26 +185,30 @@ def _line(row: Row, marks: Mapping[tuple[str, int], int]) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> list[str]:
-    """How often kscale's auto is shown to be better or worse than each method."""
+    """In how many blocks the median of kscale's auto is better, equal and worse."""
     counts: dict[str, dict[int, list[int]]] = {}
     for _, _, here in blocks(rows):
-        for (method, cost), sign in compared(here).items():
-            counts.setdefault(method, {}).setdefault(cost, []).append(sign)
-    if not counts:
-        return []
+        ours = [np.array(row["regret"]) for row in here if row["method"] == OURS]
+        for row in here if ours else ():
+            theirs = np.array(row["regret"])
+            own = np.median(ours[0][: len(theirs)], axis=0)
+            other = np.median(theirs[: len(ours[0])], axis=0)
+            signs = np.sign(np.round(other - own, 6)).astype(int)
+            for cost, sign in zip(COSTS, signs.tolist(), strict=True):
+                by_cost = counts.setdefault(row["method"], {})
+                by_cost.setdefault(cost, []).append(sign)
+    counts.pop(OURS, None)
     lines = [
-        "| auto against | " + " | ".join(map(str, COSTS)) + " |",
+        "| auto better / equal / worse than | " + " | ".join(map(str, COSTS)) + " |",
         "|---|" + "---:|" * len(COSTS),
     ]
     for method, by_cost in counts.items():
-        cells = [
-            f"{found.count(1)} / {found.count(0)} / {found.count(-1)}"
-            if (found := by_cost.get(cost, []))
-            else ""
-            for cost in COSTS
+        found = [
+            [signs.count(sign) for sign in (1, 0, -1)] for signs in by_cost.values()
         ]
+        cells = (" / ".join(map(str, numbers)) for numbers in found)
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+    return [*lines, ""] if counts else []
 
 
 def _time_to_quality(rows: Sequence[Row]) -> list[str]:

@@ -36,10 +36,10 @@ class Step(Compute):
     Args:
         stage: `baseline`, `search` or `finalist`.
         to_epoch: Epochs of the weights at their end.
-        went_on: Networks that were trained again in a later step; None where none is
-            meant to be.
+        went_on: Networks that were trained again in a later step; None where there is
+            none.
         failed: Networks of which no training ended well.
-        dropped: The others; None where none is meant to go on.
+        dropped: The others; None where there is no later step.
     """
 
     stage: Stage
@@ -145,14 +145,14 @@ def _steps(trained: Iterable[_Trained]) -> tuple[Step, ...]:
     for (stage, epochs), items in reversed(groups):
         networks = {*map(_network, items)}
         well = {_network(item) for item in items if item.status == "ok"}
-        is_search = _STAGES[stage] == "search"
+        has_next = _STAGES[stage] == "search" and bool(later)
         step = Step(
             **_compute(items),
             stage=_STAGES[stage],
             to_epoch=epochs,
-            went_on=len(networks & later) if is_search else None,
+            went_on=len(networks & later) if has_next else None,
             failed=len(networks - well - later),
-            dropped=len(well - later) if is_search else None,
+            dropped=len(well - later) if has_next else None,
         )
         found.append(step)
         later |= networks

@@ -54,6 +54,12 @@ def test_rungs_say_what_went_on_what_was_dropped_and_what_each_took() -> None:
     assert course.steps[0].stage == "baseline" and course.steps[0].tried == 1
 
 
+def test_nothing_is_dropped_where_there_is_no_later_step() -> None:
+    course = make_report(made_run(), halving()[:6]).course
+    first = Step(4, 8, 8.0, "search", 2, went_on=None, failed=1, dropped=None)
+    assert course.steps[1:] == (first,)
+
+
 def test_octaves_hold_compute_and_the_best_of_full_length_alone() -> None:
     octaves = make_report(made_run(), halving()).course.octaves
     assert octaves == (

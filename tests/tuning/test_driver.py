@@ -273,3 +273,15 @@ def test_a_search_at_once_trains_what_a_search_one_by_one_does(
     assert found.keys() == alone.keys()
     for key, training in found.items():
         assert training.score == pytest.approx(alone[key].score, abs=0.02)
+
+
+@pytest.mark.slow
+def test_what_a_search_expects_of_other_sizes_is_reported(tmp_path: Path) -> None:
+    more = {"searcher": "auto", "trials": 8, "epochs": 3, "max_params": 4000}
+    settings = {"settings": {"norm": "none"}, "finalist_seeds": 0}
+    run = tune(digits(), run=tmp_path / "run", **{**HALVING, **more, **settings})
+    untried = run.description["beliefs"]["untried"]
+    expected = [each.expected for each in run.report().course.octaves if each.expected]
+    assert [each.params for each in expected] == [item["params"] for item in untried]
+    assert untried and all(each.deviation > 0 for each in expected)
+    assert all(each.params <= 4000 for each in expected)

@@ -26,7 +26,7 @@ def test_an_effort_is_told_beforehand_in_trainings_and_in_time() -> None:
     text = expected_effort(plan, costs_of(plan))
     assert text.startswith("Effort thorough: as much as 20 full trainings of the best")
     assert re.search(r"about \d+m\d\ds if that is the largest that fits\.$", text)
-    small = made_plan(effort="quick")
+    small = made_plan(effort="quick", family="linear", epochs=1)
     assert "about 6.0s if" in expected_effort(small, costs_of(small))
 
 

@@ -1,1 +1,1 @@
-"""The parts of `experiments/versus_keras_tuner.py`."""
+"""The parts of `experiments/versus_peers.py`."""

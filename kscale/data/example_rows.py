@@ -180,6 +180,20 @@ class ComputedRows(MadeRows):
 
         super().__init__(computed, (len(next(iter(raw.values()))), *row_shape), dtype)
         self.raw = raw
+        self._of_raw = make
+
+    def first(self, number: int) -> "ComputedRows":
+        """The first rows, computed as all are."""
+        raw = {name: first_rows(rows, number) for name, rows in self.raw.items()}
+        return ComputedRows(self._of_raw, raw, self.shape[1:], self.dtype)
+
+
+def first_rows(rows: Rows, number: int) -> Any:
+    """The first rows, in memory, computed or read as all are."""
+    if isinstance(rows, ComputedRows):
+        return rows.first(number)
+    is_array = isinstance(rows, np.ndarray)
+    return rows[:number] if is_array else chosen_rows(rows, np.arange(number))
 
 
 def byte_rows(rows: Rows) -> Rows:

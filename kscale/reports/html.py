@@ -16,6 +16,7 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
+from kscale.reports.course_tables import TITLE, course_grids, course_lines
 from kscale.reports.drawings import plot_svg
 from kscale.reports.heat import MOST_HEAT, confusion_svg
 from kscale.reports.plots import COLOURS, PlotData, plot_data
@@ -65,6 +66,9 @@ def _content(report: Report, code: str) -> str:
         parts.append(_row_table(columns, rows))
         parts.append(_quiet(legend(report, rows, columns)))
     parts += chain.from_iterable(map(_quality, qualities_of(report)))
+    if grids := course_grids(report):
+        parts += [f"<h2>{TITLE}</h2>", *map(_page_table, grids)]
+        parts.append(_quiet(course_lines(report)))
     if len(every) > len(rows):
         table = _row_table(columns_of(report, every, all_rows=True), every)
         parts.append(_unfolded(f"All {len(every)} rows", table))

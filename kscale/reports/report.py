@@ -9,6 +9,7 @@ from typing import Any
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Value
 from kscale.reports.confusion import Confusion
+from kscale.reports.course import Course
 from kscale.runs.entries import Outcome
 from kscale.runs.records import MAJORITY, Evaluation, Reference
 from kscale.task.objectives import Objective
@@ -200,6 +201,7 @@ class Report(Asked):
         failures: Reasons of failed trainings with their numbers, most frequent first.
         trainings: Number of trainings, failed ones included.
         training_seconds: Wall-clock time of all trainings together.
+        course: What the search did.
         notes: What a reader should know, most important first.
     """
 
@@ -208,6 +210,7 @@ class Report(Asked):
     failures: tuple[tuple[str, int], ...]
     trainings: int
     training_seconds: float
+    course: Course = Course()
     notes: tuple[Note, ...] = ()
 
     @property

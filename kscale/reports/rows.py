@@ -11,6 +11,7 @@ from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
 from kscale.reports.confusion import confusion_from
+from kscale.reports.course import course_of
 from kscale.reports.measures import (
     density,
     gain_per_doubling,
@@ -78,6 +79,7 @@ def make_report(
         failures=tuple(reasons.most_common()),
         trainings=len(trained),
         training_seconds=math.fsum(item.seconds for item in trained),
+        course=course_of(run, records, asked.objective),
     )
     return replace(report, notes=notes_of(report))
 

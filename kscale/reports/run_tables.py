@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -22,6 +22,12 @@ from kscale.reports.cells import (
     kind_of,
     legend,
     shown_rows,
+)
+from kscale.reports.course_tables import (
+    TITLE,
+    course_grids,
+    course_json,
+    course_lines,
 )
 from kscale.reports.evidence import evidence_json
 from kscale.reports.present import present_json, sentences_of
@@ -73,7 +79,19 @@ def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
     for quality in qualities:
         items += quality_block(quality, width)
     items += map(note_line, report.notes)
+    items += _course(report)
     return Group(*items, Text(closing(report), style="dim"))
+
+
+def _course(report: Report) -> Iterator[Text | Table]:
+    """What the search did."""
+    grids = course_grids(report)
+    for title, grid in zip((f"{TITLE}:", ""), grids, strict=False):
+        yield Text(f"\n{title}" if title else "", style="bold")
+        yield grid_table(grid)
+    if grids:
+        lines = "\n".join(course_lines(report))
+        yield Text(f"{lines}\n", style="dim")
 
 
 def named_line(sentence: tuple[str, str]) -> Text:
@@ -104,9 +122,17 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
         _markdown_list(map(_escaped, legend(report, rows, columns))),
         *map(_markdown_quality, qualities_of(report)),
         _markdown_list(f"Note: {_escaped(printable(note))}" for note in report.notes),
+        *_markdown_course(report),
         closing(report),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _markdown_course(report: Report) -> Iterator[str]:
+    if grids := course_grids(report):
+        yield f"**{TITLE}**"
+        yield from map(_markdown_table, grids)
+        yield _markdown_list(map(_escaped, course_lines(report)))
 
 
 def _markdown_quality(quality: Quality) -> str:
@@ -204,6 +230,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "baselines": [_row_json(row) for row in report.baselines],
         "rows": [_row_json(row) for row in report.rows],
         "quality": [quality_json(quality) for quality in qualities_of(report)],
+        "course": course_json(report),
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
         "notes": list(map(str, report.notes)),
         "trainings": report.trainings,

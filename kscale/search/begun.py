@@ -21,7 +21,7 @@ class Begun:
         number: Number of the candidate in the order in which they were begun.
         jobs: Its jobs, pending ones too, by the epochs that they end at.
         is_out: Whether a job is pending.
-        is_scored: Whether a training has a score.
+        scores: Mean score of the members by the same epochs, where more is better.
         has_failed: Whether a training failed, after which nothing more is asked.
         seconds: Seconds of its trainings.
     """
@@ -29,7 +29,7 @@ class Begun:
     number: int
     jobs: dict[int, Job] = field(default_factory=dict)
     is_out: bool = False
-    is_scored: bool = False
+    scores: dict[int, float] = field(default_factory=dict)
     has_failed: bool = False
     seconds: float = 0.0
 
@@ -121,11 +121,11 @@ class Candidates:
             if not training.is_scored or training.score is None:
                 each.has_failed = True
                 continue
-            each.is_scored = True
             found = scores.setdefault((place, epochs), [])
             found.append(self.sign * training.score)
             if len(found) == self.settings.seeds_per_spec:
-                rows.append(Row(place, self.left(epochs), fmean(found)))
+                each.scores[epochs] = fmean(found)
+                rows.append(Row(place, self.left(epochs), each.scores[epochs]))
         done = {training.key for training in searched}
         whole = {key for job in pending for key in job.keys} | done
         jobs = [each.last for each in begun.values()]

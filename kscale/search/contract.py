@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Stage, Training, training_key
@@ -183,6 +183,11 @@ class Beliefs:
     trained: tuple[Belief, ...]
     untried: tuple[Belief, ...]
     gain: float
+
+    def to_json(self) -> dict[str, Any]:
+        """What is expected of networks that were not trained, as plain data."""
+        untried = [vars(each) | {"spec": each.spec.to_json()} for each in self.untried]
+        return {"untried": untried, "gain": self.gain}
 
 
 class Searcher(Protocol):

@@ -1,21 +1,15 @@
-"""Efforts: how much a search may train, in full trainings of the network that wins."""
+"""How much is enough: the effort of a search, and where more of it gains too little."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kscale.networks.families.base import Spec
+from kscale.runs.entries import entries_of
 from kscale.runs.records import Training
-from kscale.search.contract import Allowance, Job, keys_of
-
-EFFORTS: Mapping[str, float] = {"quick": 3.0, "normal": 5.0, "thorough": 20.0}
-"""Full trainings of the winner that a search may cost. The winner itself takes one and
-two finalists of one new seed take two, so fewer than three leave nothing to search."""
-
-LEAST_SECONDS = 2.0
-"""Seconds that a full training counts at least: trainings of small data are mostly
-fixed time, and nobody minds ten seconds."""
+from kscale.search.contract import Allowance, Beliefs, Job, keys_of
 
 _MOST_OF_FINALISTS = 0.5  # of the effort
+_FLAT = 0.1  # of the standard error of the best score, below which a gain is too little
+_IN_A_ROW = 8  # jobs that promise too little, after which a search is flat
 
 
 @dataclass(frozen=True)
@@ -23,16 +17,17 @@ class Effort:
     """How much a search may train, finalists included.
 
     Args:
-        units: Full trainings of the winner that all trainings together may cost.
-        largest: The largest network that fits, which may win until something is known.
+        trainings: Full trainings of the winner that all trainings together may cost.
+        least: Seconds that they may cost at least: trainings of small data are mostly
+            fixed time, and nobody minds some seconds.
     """
 
-    units: float
-    largest: Spec
+    trainings: float
+    least: float
 
     def seconds(self, winner: Job, allowance: Allowance) -> float:
         """Seconds of all trainings, by the job that trains the winner."""
-        return self.units * max(allowance.alone(winner), LEAST_SECONDS)
+        return max(self.trainings * allowance.alone(winner), self.least)
 
     def within(
         self,
@@ -50,6 +45,63 @@ class Effort:
             most=min(allowance.most, _MOST_OF_FINALISTS * seconds),
             share=allowance.share if allowance.seconds < left else 1.0,
         )
+
+
+EFFORTS: Mapping[str, Effort] = {
+    "quick": Effort(3.0, 6.0),
+    "normal": Effort(5.0, 20.0),
+    "thorough": Effort(20.0, 60.0),
+}
+"""The winner itself takes one training, and two finalists of one new seed take two:
+fewer than three leave nothing to search."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Why a search has done enough: none of its last jobs promised much.
+
+    Args:
+        gain: The most that one of them was expected to gain, in the unit of the score.
+        stderr: Standard error of the best score.
+    """
+
+    gain: float
+    stderr: float
+
+
+def flat_of(
+    history: Sequence[Training],
+    beliefs_of: Callable[[Sequence[Training]], Beliefs | None],
+) -> Flat | None:
+    """Whether a search is flat, by what it expects after each of the last jobs.
+
+    A gain of less than a tenth of the standard error of the best score cannot be seen
+    on the validation part (`experiments/flat_stop.py`). Searchers that expect nothing
+    are never flat.
+
+    Args:
+        history: Trainings of the search.
+        beliefs_of: What the searcher expects after a history.
+    """
+    jobs = [*dict.fromkeys(training.job for training in history)]
+    gains: list[float] = []
+    stderr = 0.0
+    for number in range(min(_IN_A_ROW, len(jobs))):
+        last = jobs[len(jobs) - number :]
+        beliefs = beliefs_of([t for t in history if t.job not in last])
+        if beliefs is None or not beliefs.trained:
+            return None
+        if not gains:
+            best = beliefs.trained[0]
+            stderr = next(
+                entry.stderr
+                for entry in entries_of(history)
+                if (entry.spec, entry.learning_rate) == (best.spec, best.learning_rate)
+            )
+        gains.append(beliefs.gain)
+        if gains[-1] >= _FLAT * stderr:
+            return None
+    return Flat(max(gains), stderr) if len(gains) == _IN_A_ROW else None
 
 
 def _spent(

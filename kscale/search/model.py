@@ -1,6 +1,8 @@
 """The model of scores: what networks are expected to score at full length."""
 
+import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +14,9 @@ Places = NDArray[np.int64]
 _SETS = 48  # sets of hyperparameters that are drawn for a fit
 _KEPT = 8  # of them, with the most likelihood
 _GROWTH = 1.2  # rows from one fit to the next
-_JITTER = 1e-5
+_ERFC = np.vectorize(math.erfc, otypes=[np.float64])
+_JITTER = 1e-5  # of the variance, added to that of noise
+_LEAST = 1e-9  # variance of an expectation, a part of that of the scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +62,10 @@ class Expected:
 
     def improvement(self, best: float) -> Values:
         """Expected improvement on a score, `(candidates,)` (Jones et al. 1998)."""
-        from scipy.special import ndtr
-
         u = (self.means - best) / self.deviations
-        density = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
-        found: Values = self.weights @ (self.deviations * (u * ndtr(u) + density))
+        density = np.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
+        below = _ERFC(-u / math.sqrt(2)) / 2
+        found: Values = self.weights @ (self.deviations * (u * below + density))
         return found
 
 
@@ -71,7 +74,8 @@ class ScoreModel:
 
     The score of a training is what the network comes to at full length, plus what the
     length lacks, plus noise. Both parts are smooth in the features of the networks
-    (Matern 5/2, one length scale for each group of features); what the length lacks
+    (Matern 5/2 of all features, and of single groups of them; one length scale for each
+    group); what the length lacks
     grows with the logarithm of full length over length, has a part of each network
     alone, and is 0 at full length. So short trainings count as far as long ones of the
     same search agree with them. As few scores leave the hyperparameters open, the
@@ -101,9 +105,11 @@ class ScoreModel:
         self._groups = int(groups.max(initial=-1)) + 1
         self._prior = _Prior(self._groups)
         self._rows: list[tuple[int, float]] = []
-        self._fits: list[tuple[int, Values, Values]] = []  # rows, sets, weights
-        self._process: _Process | None = None
         self._scores: Values = np.zeros(0)
+        self._fitted = 0  # rows of the last fit
+        self._sets: Values = np.zeros((0, 0))
+        self._weights: Values = np.zeros(0)
+        self._processes: list[_Process] = []
 
     def expect(self, rows: Sequence[Row]) -> Expected:
         """What the candidates are expected to score, given at least two known rows.
@@ -111,223 +117,209 @@ class ScoreModel:
         Rows without a score count as pending: what they will tell is not asked again.
         """
         known = [row for row in rows if row.score is not None]
-        pending = [(row.place, row.left) for row in rows if row.score is None]
-        scores = np.array([row.score for row in known], np.float64)
         asked = [(row.place, row.left) for row in known]
-        number = len(self._rows)
-        if asked[:number] != self._rows or not np.array_equal(
-            scores[:number], self._scores[:number]
-        ):
-            self._rows, self._fits, self._process = [], [], None
-        self._scores = scores
+        scores = np.array([row.score for row in known], np.float64)
+        self._forget_unless(asked, scores)
         for count in range(len(self._rows) + 1, len(asked) + 1):
             self._rows = asked[:count]
-            if count >= 2 and count >= _GROWTH * (
-                self._fits[-1][0] if self._fits else 0
-            ):
-                self._fit(count)
-            elif self._process is not None:
-                self._process.extend(*asked[count - 1])
-        assert self._process is not None
+            if count >= max(2.0, _GROWTH * self._fitted):
+                self._fit(scores[:count])
+            elif self._processes:
+                self._processes = [
+                    p.extended(*asked[count - 1]) for p in self._processes
+                ]
+        self._scores = scores
         centre, scale, standard = _standardized(scores)
-        return self._process.expected(standard, centre, scale, pending)
+        found = [process.means(standard) for process in self._processes]
+        processes = self._processes
+        for row in rows:
+            if row.score is None:
+                processes = [p.extended(row.place, row.left) for p in processes]
+        means = np.array([mean for mean, _ in found])
+        variances = [
+            np.maximum(process.variances, _LEAST) * amplitude
+            for process, (_, amplitude) in zip(processes, found, strict=True)
+        ]
+        deviations = np.sqrt(np.array(variances))
+        return Expected(means * scale + centre, deviations * scale, self._weights)
 
-    def _fit(self, count: int) -> None:
-        rng = np.random.default_rng([self.seed, 17, count])
-        drawn = self._prior.draw(rng, _SETS)
-        if self._fits:
-            kept = self._fits[-1][1]
-            near = np.repeat(kept, 3, axis=0)
-            near = near + rng.normal(0, 0.35, near.shape)
-            drawn = np.concatenate([kept, near, drawn[: _SETS // 3]])
+    def distances(self, places: Places) -> Values:
+        """Squared distances by group, `(groups, places, candidates)`."""
+        found = np.zeros((self._groups, len(places), len(self.features)))
+        for column, group in enumerate(self.groups):
+            values = self.features[:, column]
+            found[group] += (values[places, None] - values) ** 2
+        return found
+
+    def _forget_unless(
+        self, asked: Sequence[tuple[int, float]], scores: Values
+    ) -> None:
+        """Begin anew where the rows are not what they were."""
+        number = len(self._rows)
+        is_same = [*asked[:number]] == self._rows
+        if not is_same or not np.array_equal(scores[:number], self._scores):
+            self._rows, self._processes, self._fitted = [], [], 0
+            self._sets = self._sets[:0]
+
+    def _fit(self, scores: Values) -> None:
+        """Draw sets of hyperparameters, and keep those of the most likelihood."""
+        rng = np.random.default_rng([self.seed, 17, len(scores)])
+        sets = self._prior.draw(rng, _SETS)
+        if len(self._sets):
+            near = np.repeat(self._sets, 3, axis=0)
+            near += rng.normal(0, 0.35, near.shape)
+            sets = np.concatenate([self._sets, near, sets[: _SETS // 3]])
         places = np.array([place for place, _ in self._rows], np.int64)
         left = np.array([left for _, left in self._rows])
-        kernel = _Kernel(self, places, left)
-        _, _, standard = _standardized(self._scores[:count])
-        likelihood, factors, amplitudes = kernel.likelihoods(drawn, standard)
-        likelihood += self._prior.log(drawn)
-        order = np.argsort(-likelihood, kind="stable")[:_KEPT]
-        weights = np.exp(likelihood[order] - likelihood[order[0]])
-        self._fits.append((count, drawn[order], weights / weights.sum()))
-        self._process = _Process(
-            self, drawn[order], weights / weights.sum(), places, left, factors[order]
-        )
+        distances = self.distances(places)[:, :, places]
+        same = self.networks[places][:, None] == self.networks[places]
+        standard = _standardized(scores)[2]
+        covariances = [_Covariance(each, self.longest) for each in sets]
+        likelihood, factors = self._prior.log(sets), []
+        for at, covariance in enumerate(covariances):
+            rows = covariance.rows(distances, same, left, left)
+            rows[np.diag_indices(len(rows))] += covariance.noise
+            factor: Values = np.asarray(np.linalg.cholesky(rows), np.float64)
+            squares = float((_solve(factor, standard) ** 2).sum())
+            # The variance of all scores is integrated out, with weight 2 near 1.
+            likelihood[at] -= (len(scores) + 2) / 2 * math.log(squares + 2)
+            likelihood[at] -= np.log(factor.diagonal()).sum()
+            factors.append(factor)
+        kept = np.argsort(-likelihood, kind="stable")[:_KEPT]
+        weights = np.exp(likelihood[kept] - likelihood[kept[0]])
+        self._sets, self._weights = sets[kept], weights / weights.sum()
+        self._fitted = len(scores)
+        self._processes = [
+            _Process(self, covariances[at], places, left, factors[at]) for at in kept
+        ]
 
 
 class _Prior:
-    """What sets of hyperparameters are drawn from: independent normal logarithms.
+    """What hyperparameters are drawn from: independent normal logarithms.
 
-    The columns of a set are a length scale for each group, the variance of noise, of
-    what a length lacks by features and by network alone, the power of the length, and
-    the ratio of the length scales of both parts.
+    They are the variance of noise, the variances of what the shortest length lacks by
+    features and by network alone, the power of the length, the ratio of the length
+    scales of both parts, the weight of single groups, and a length scale for each group
+    of features.
     """
 
     def __init__(self, groups: int) -> None:
         # More features need longer scales to be as near to one another.
         scale = 0.7 + 0.5 * np.log(max(1.0, groups / 4))
-        self.mean = np.array([*[scale] * groups, -5.0, -1.0, -2.5, 0.0, 0.5])
-        self.deviation = np.array([*[0.8] * groups, 1.5, 0.8, 1.0, 0.5, 0.5])
+        self.mean = np.array([-5.0, -1.0, -2.5, 0.0, 0.5, 0.0, *[scale] * groups])
+        self.deviation = np.array([1.5, 0.8, 1.0, 0.5, 0.5, 1.5, *[0.8] * groups])
 
     def draw(self, rng: np.random.Generator, number: int) -> Values:
+        """Sets of hyperparameters, `(number, hyperparameters)`."""
         shape = (number, len(self.mean))
         return self.mean + self.deviation * rng.normal(size=shape)
 
     def log(self, sets: Values) -> Values:
+        """Logarithm of their density, but for a constant."""
         found: Values = -0.5 * (((sets - self.mean) / self.deviation) ** 2).sum(axis=1)
         return found
 
 
-class _Kernel:
-    """Covariances of rows with one another, for sets of hyperparameters at once."""
+class _Covariance:
+    """Covariances of scores for one set of hyperparameters.
 
-    def __init__(self, model: ScoreModel, places: Places, left: Values) -> None:
-        self.model = model
-        self.left = left
-        distinct, self.rows = np.unique(places, return_inverse=True)
-        self.distances = _distances(model, distinct, distinct)
-        networks = model.networks[distinct]
-        self.same = (networks[:, None] == networks[None]).astype(np.float64)
+    Args:
+        logarithms: The set, as `_Prior` has it.
+        longest: As of `ScoreModel`.
+    """
 
-    def likelihoods(
-        self, sets: Values, standard: Values
-    ) -> tuple[Values, Values, Values]:
-        """Log marginal likelihood of each set, the amplitude integrated out."""
-        found, factors, amplitudes = [], [], []
-        number = len(standard)
-        rows = np.ix_(self.rows, self.rows)
-        is_short = self.left.any()
-        for each in sets:
-            scaled = np.tensordot(
-                np.exp(-2 * each[: self.model._groups]), self.distances, 1
-            )
-            covariance = _matern(scaled)[rows]
-            if is_short:
-                share = _share(self.left, each, self.model)
-                lacks = _lacking(scaled, self.same, each, self.model._groups)[rows]
-                covariance = covariance + np.outer(share, share) * lacks
-            noise = np.exp(each[self.model._groups]) + _JITTER
-            covariance[np.arange(number), np.arange(number)] += noise
-            factor: Values = np.linalg.cholesky(covariance).astype(np.float64)
-            solved = _solve(factor, standard)
-            squares = solved @ solved
-            found.append(
-                -0.5 * (number + 2) * np.log(squares + 2)
-                - np.log(np.diag(factor)).sum()
-            )
-            factors.append(factor)
-            amplitudes.append((squares + 2) / (number + 2))
-        return np.array(found), np.array(factors), np.array(amplitudes)
+    def __init__(self, logarithms: Values, longest: float) -> None:
+        found = np.exp(logarithms)
+        self.noise = float(found[0]) + _JITTER
+        self.by_features, self.by_network, self.power, self.ratio = found[1:5]
+        self.additive = float(found[5] / (1 + found[5]))
+        self.precisions = found[6:] ** -2
+        self.longest = longest
+
+    def whole(self, distances: Values) -> Values:
+        """Of what networks come to at full length, by squared distances by group."""
+        scaled = np.tensordot(self.precisions, distances, 1)
+        found: Values = (1 - self.additive) * _matern(scaled)
+        for precision, each in zip(self.precisions, distances, strict=True):
+            weight = self.additive / len(distances)
+            found += weight * _matern(precision * each)
+        return found
+
+    def rows(
+        self, distances: Values, same: Values, left: Values, others: Values
+    ) -> Values:
+        """Of trainings that lack a length each, without noise."""
+        found = self.whole(distances)
+        shares, other_shares = self._share(left), self._share(others)
+        if not (shares.any() and other_shares.any()):
+            return found
+        scaled = np.tensordot(self.precisions, distances, 1)
+        smooth = _matern(scaled / self.ratio**2)
+        lacking = 1.0 + self.by_features * smooth + self.by_network * same
+        found += np.multiply.outer(shares, other_shares) * lacking
+        return found
+
+    def _share(self, left: Values) -> Values:
+        """How much of what the shortest length lacks is lacking at others, 0 to 1."""
+        if not left.any():
+            return left
+        found: Values = (left / self.longest) ** self.power
+        return found
 
 
 class _Process:
-    """The kept sets, conditioned on rows; further rows are added one at a time.
+    """Networks for one set of hyperparameters, conditioned on rows one after another.
 
     Args:
-        places, left: Rows so far.
-        factors: Cholesky factors of the rows' covariance, `(sets, rows, rows)`.
+        model: What the features are of.
+        covariance: Covariances for the set.
+        places, left: The first rows.
+        factor: Cholesky factor of their covariance.
     """
 
     def __init__(
         self,
         model: ScoreModel,
-        sets: Values,
-        weights: Values,
+        covariance: _Covariance,
         places: Places,
         left: Values,
-        factors: Values,
+        factor: Values,
     ) -> None:
         self.model = model
-        self.sets = sets
-        self.weights = weights
-        self.places = list(places)
-        self.left = list(left)
-        self.factors = list(factors)
-        everything = np.arange(len(model.features))
-        distances = _distances(model, places, everything)
-        self.solved = [
-            _solve(
-                factor,
-                _matern(np.tensordot(np.exp(-2 * each[: model._groups]), distances, 1)),
-            )
-            for each, factor in zip(sets, factors, strict=True)
-        ]
-        self.variances = np.array([1 - (each**2).sum(axis=0) for each in self.solved])
+        self.covariance = covariance
+        self.places = places
+        self.left = left
+        self.factor = factor
+        self.solved = _solve(factor, covariance.whole(model.distances(places)))
+        self.variances = 1 - (self.solved**2).sum(axis=0)
 
-    def extend(self, place: int, left: float) -> None:
-        """Condition on one more row."""
-        model, groups = self.model, self.model._groups
-        known = np.array(self.places)
-        to_rows = _distances(model, np.array([place]), known)[:, 0]
-        to_all = _distances(model, np.array([place]), np.arange(len(model.features)))[
-            :, 0
-        ]
-        same = (model.networks[known] == model.networks[place]).astype(np.float64)
-        lefts = np.array([*self.left, left])
-        for at, each in enumerate(self.sets):
-            scales = np.exp(-2 * each[:groups])
-            scaled = scales @ to_rows
-            row = _matern(scaled)
-            own = 1.0 + np.exp(each[groups]) + _JITTER
-            if lefts.any():
-                share = _share(lefts, each, model)
-                row = row + share[-1] * share[:-1] * _lacking(
-                    scaled, same, each, groups
-                )
-                own += (
-                    share[-1] ** 2 * _lacking(np.zeros(1), np.ones(1), each, groups)[0]
-                )
-            factor, solved = self.factors[at], self.solved[at]
-            side = _solve(factor, row)
-            corner = np.sqrt(max(own - side @ side, _JITTER))
-            grown = np.zeros((len(known) + 1, len(known) + 1))
-            grown[:-1, :-1], grown[-1, :-1], grown[-1, -1] = factor, side, corner
-            line = (_matern(scales @ to_all) - side @ solved) / corner
-            self.factors[at] = grown
-            self.solved[at] = np.concatenate([solved, line[None]])
-            self.variances[at] -= line**2
-        self.places.append(place)
-        self.left.append(left)
+    def extended(self, place: int, left: float) -> "_Process":
+        """The process when one more row is known."""
+        at, lefts = np.array([place]), np.array([left])
+        covariance = self.covariance
+        distances = self.model.distances(at)
+        same = self.model.networks[at][:, None] == self.model.networks[self.places]
+        near = distances[:, :, self.places]
+        row = covariance.rows(near, same, lefts, self.left)[0]
+        itself = np.zeros((len(distances), 1, 1))
+        own = covariance.rows(itself, np.ones((1, 1)), lefts, lefts)[0, 0]
+        side = _solve(self.factor, row)
+        corner = np.sqrt(max(own + covariance.noise - side @ side, _JITTER))
+        line = (covariance.whole(distances)[0] - side @ self.solved) / corner
+        grown = copy(self)
+        grown.factor = np.pad(self.factor, ((0, 1), (0, 1)))
+        grown.factor[-1] = [*side, corner]
+        grown.solved = np.concatenate([self.solved, line[None]])
+        grown.variances = self.variances - line**2
+        grown.places = np.append(self.places, place)
+        grown.left = np.append(self.left, left)
+        return grown
 
-    def expected(
-        self,
-        standard: Values,
-        centre: float,
-        scale: float,
-        pending: Sequence[tuple[int, float]],
-    ) -> Expected:
-        """Expected scores, in the unit of the scores."""
-        number = len(standard)
-        means, amplitudes = [], []
-        for factor, solved in zip(self.factors, self.solved, strict=True):
-            weights = _solve(factor, standard)
-            means.append(weights @ solved)
-            amplitudes.append((weights @ weights + 2) / (number + 2))
-        process = self
-        if pending:
-            process = self._copy()
-            for place, left in pending:
-                process.extend(place, left)
-        variances = np.maximum(process.variances, 1e-9) * np.array(amplitudes)[:, None]
-        return Expected(
-            np.array(means) * scale + centre, np.sqrt(variances) * scale, self.weights
-        )
-
-    def _copy(self) -> "_Process":
-        copied = object.__new__(_Process)
-        copied.__dict__.update(self.__dict__)
-        copied.places, copied.left = list(self.places), list(self.left)
-        copied.factors, copied.solved = list(self.factors), list(self.solved)
-        copied.variances = self.variances.copy()
-        return copied
-
-
-def _distances(model: ScoreModel, some: Places, others: Places) -> Values:
-    """Squared distances by group, `(groups, some, others)`."""
-    left, right = model.features[some], model.features[others]
-    found = np.zeros((max(model._groups, 1), len(some), len(others)))
-    for column, group in enumerate(model.groups):
-        found[group] += (left[:, column, None] - right[None, :, column]) ** 2
-    return found[: model._groups]
+    def means(self, standard: Values) -> tuple[Values, float]:
+        """Means of all candidates, and the variance of scores about them."""
+        weights = _solve(self.factor, standard)
+        amplitude = (weights @ weights + 2) / (len(standard) + 2)
+        return weights @ self.solved, float(amplitude)
 
 
 def _matern(squared: Values) -> Values:
@@ -337,28 +329,8 @@ def _matern(squared: Values) -> Values:
     return found
 
 
-def _lacking(scaled: Values, same: Values, each: Values, groups: int) -> Values:
-    """Covariance of what a length lacks, at the shortest length."""
-    by_features, by_network, ratio = (
-        each[groups + 1],
-        each[groups + 2],
-        each[groups + 4],
-    )
-    smooth = _matern(scaled * np.exp(-2 * ratio))
-    found: Values = 1.0 + np.exp(by_features) * smooth + np.exp(by_network) * same
-    return found
-
-
-def _share(left: Values, each: Values, model: ScoreModel) -> Values:
-    """How much of what the shortest length lacks is lacking at others, 0 to 1."""
-    found: Values = (left / model.longest) ** np.exp(each[model._groups + 3])
-    return found
-
-
 def _solve(factor: Values, right: Values) -> Values:
-    from scipy.linalg import solve_triangular
-
-    found: Values = solve_triangular(factor, right, lower=True, check_finite=False)
+    found: Values = np.asarray(np.linalg.solve(factor, right), np.float64)
     return found
 
 

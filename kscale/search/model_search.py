@@ -31,11 +31,12 @@ _LARGE = 4  # of the first networks, drawn from those of the most work
 _OF_MOST_WORK = 0.9  # quantile
 _OTHERS = 2  # more of the first networks
 _OTHERS_SHORT = 5  # where the first training is short
+_PARTS = 5  # of equal weight, into which the range of a column is cut
 _CONTENDERS = 20  # random networks for a place among the first
 _COST_POWER = 0.3  # of the cost, by which an expected improvement is divided
 _SHORTLIST = 40  # candidates whose exact cost is asked for
 _NO_LONGER = 2.0  # times the cost of the next rung, up to which a training goes further
-_DOUBT = 0.5  # deviations below its expectation, at which a network is ranked
+_DOUBT = 0.5  # deviations below its expectation, at which a short one is ranked
 _OF_SMALLER = 0.1  # of the seconds, to finish the best of smaller sizes
 _WORTH = 0.01  # of the deviation of scores, for which trainings still go on
 
@@ -129,14 +130,21 @@ class ModelSearcher:
 
     @cached_property
     def first(self) -> Sequence[int]:
-        """Networks to begin with, each unlike those before."""
+        """Networks to begin with, each unlike those before: large ones, and a ladder of
+        sizes, evenly in the logarithm, of which the middle one comes second."""
         rng = np.random.default_rng([self.settings.seed, 23])
         work = np.array([draw.work for draw in self.candidates.draws], np.float64)
-        large = np.flatnonzero(work >= np.quantile(work, _OF_MOST_WORK))
-        others = _OTHERS if len(self.rungs) == 1 else _OTHERS_SHORT
-        first = _spread(self.features.values, large, _LARGE, rng)
-        rest = np.setdiff1d(np.arange(len(work)), first)
-        return [*first, *_spread(self.features.values, rest, others, rng)]
+        logs = np.log(np.maximum(work, 1.0)) + rng.uniform(0, 1e-9, len(work))
+        number = _OTHERS if len(self.rungs) == 1 else _OTHERS_SHORT
+        steps = np.linspace(logs.min(), logs.max(), number + 2)[1:-1]
+        inwards = sorted(steps.tolist(), key=lambda step: abs(step - steps.mean()))
+        near = [np.argsort(abs(logs - step))[:_CONTENDERS] for step in inwards]
+        large = [np.flatnonzero(work >= np.quantile(work, _OF_MOST_WORK))] * _LARGE
+        first: list[int] = []
+        for among in (large[0], near[0], *large[1:], *near[1:]):
+            left = np.setdiff1d(among, first)
+            first += _unlike(self.features.values, left, first, rng)
+        return first
 
     def _admits(self, job: Job) -> bool:
         """Whether a spec may be trained."""
@@ -170,12 +178,15 @@ class _View:
 
     @cached_property
     def ranked(self) -> Sequence[int]:
-        """Scored candidates, the most promising first."""
-        scored = [at for at, each in self.state.begun.items() if each.is_scored]
+        """Scored candidates, the best first: by the score at full length, and by a
+        cautious expectation of what has not had its full length."""
+        begun = self.state.begun
+        scored = [at for at, each in begun.items() if each.scores]
         if self.expected is None:
             return scored
         cautious = self.expected.mean - _DOUBT * self.expected.deviation
-        return sorted(scored, key=lambda at: -cautious[at])
+        ranks = {at: begun[at].scores.get(self.last, cautious[at]) for at in scored}
+        return sorted(scored, key=ranks.__getitem__, reverse=True)
 
     @cached_property
     def gains(self) -> Values:
@@ -302,24 +313,13 @@ class _View:
         return [job for job in jobs if self.cost(job) <= most or job is jobs[0]][-1]
 
 
-def _spread(
-    values: Values, among: Places, number: int, rng: np.random.Generator
+def _unlike(
+    values: Values, among: Places, before: Sequence[int], rng: np.random.Generator
 ) -> list[int]:
-    """Rows that share few parts of any column's range, as a Latin hypercube's do.
-
-    Each is the one of a few random rows that is least often in a part with a row
-    before; a column is cut into as many parts of equal weight as rows are wanted.
-    """
-    columns = values[among]
-    below = (columns[None] < columns[:, None]).sum(axis=1)
-    ranks = below + (columns[None] <= columns[:, None]).sum(axis=1)
-    parts = np.minimum(ranks * number // (2 * len(among)), number - 1)
-    chosen: list[int] = []
-    left = rng.permutation(len(among))
-    while len(left) and len(chosen) < number:
-        some = left[:_CONTENDERS]
-        shared = [(parts[at] == parts[chosen]).sum() for at in some]
-        best = int(some[int(np.argmin(shared))])
-        chosen.append(best)
-        left = rng.permutation(left[left != best])
-    return [int(among[at]) for at in chosen]
+    """One of some rows, of a few random ones the one that shares the fewest parts of
+    any column's range with rows before, as in a Latin hypercube; none of none."""
+    some = rng.permutation(among)[:_CONTENDERS]
+    ranks = values.argsort(axis=0).argsort(axis=0)
+    parts = ranks * _PARTS // len(values)
+    shared = [(parts[at] == parts[list(before)]).sum() for at in some.tolist()]
+    return [int(some[int(np.argmin(shared))])] if len(some) else []

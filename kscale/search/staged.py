@@ -29,9 +29,10 @@ from kscale.search.contract import (
     is_known,
     keys_of,
 )
-from kscale.search.effort import Effort
+from kscale.search.effort import Effort, Flat, flat_of
 from kscale.task.objectives import Objective
 
+_MOST_BELIEVED = 10  # histories of which beliefs are kept
 _REOPENING = 2 / 3  # of the time for finalists, a third of an effort
 
 
@@ -64,6 +65,8 @@ class StagedSearcher:
         sets_rates: Whether finalists are given the learning rate of the search; if not,
             the code of a user's model decides.
         effort: How much may be trained in all; None for no such limit.
+        largest: The largest network that fits; needed for an effort.
+        stop_when_flat: Whether finalists begin where further jobs promise too little.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class StagedSearcher:
         most_finalists: int = 5,
         sets_rates: bool = True,
         effort: Effort | None = None,
+        largest: Spec | None = None,
+        stop_when_flat: bool = False,
     ) -> None:
         self.searcher = searcher
         self.objective = objective
@@ -88,7 +93,9 @@ class StagedSearcher:
         self.most_finalists = most_finalists
         self.sets_rates = sets_rates
         self.effort = effort
-        self._believed: tuple[tuple[str, ...] | None, Beliefs | None] = None, None
+        self.largest = largest
+        self.stop_when_flat = stop_when_flat
+        self._believed: dict[tuple[str, ...], Beliefs | None] = {}
         self.baselines = [
             self._job("baseline", index, spec, rate, count=1)
             for index, (spec, rate) in enumerate(baselines)
@@ -103,7 +110,8 @@ class StagedSearcher:
             if not is_known(job, keys):
                 return job
         within = self.within(history, pending, allowance)
-        if not self._is_closed(history, pending, within):
+        is_closed = self._is_closed(history, pending, within)
+        if not is_closed and self.flat(history) is None:
             finals = self.finals(history, pending)
             likely = self._likely_finals(history, pending, within)
             expected = finals if finals[1:] else likely
@@ -146,9 +154,16 @@ class StagedSearcher:
     def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
         """What the search expects."""
         keys = tuple(t.key for t in history if t.stage == "search")
-        if keys != self._believed[0]:
-            self._believed = keys, self.searcher.beliefs(history)
-        return self._believed[1]
+        if keys not in self._believed:
+            for old in [*self._believed][:-_MOST_BELIEVED]:
+                del self._believed[old]
+            self._believed[keys] = self.searcher.beliefs(history)
+        return self._believed[keys]
+
+    def flat(self, history: Sequence[Training]) -> Flat | None:
+        """Why the search stops by itself; None where it goes on."""
+        searched = [training for training in history if training.stage == "search"]
+        return flat_of(searched, self.beliefs) if self.stop_when_flat else None
 
     def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
         """What the search needs."""
@@ -180,14 +195,14 @@ class StagedSearcher:
 
     def _winner(self, history: Sequence[Training]) -> Job:
         """The full training that is the unit of an effort."""
-        assert self.effort is not None
         searched = [training for training in history if training.stage == "search"]
         beliefs = self.beliefs(searched)
         best = best_of(self._entries(searched), self.objective)
         if beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
         elif best is None or best.params >= max(t.params for t in searched):
-            spec = self.effort.largest
+            assert self.largest is not None
+            spec = self.largest
         else:
             spec = best.spec
         return self._job("search", 0, spec, None, 1)
@@ -215,18 +230,20 @@ class StagedSearcher:
         searched = [training for training in history if training.stage != "finalist"]
         entries = self._entries(searched)
         best = best_of(entries, self.objective)
-        if not any(entry.stage == "search" for entry in entries):
-            return [*self._promising(searched)[:2], *([best] if best else [])]
-        assert best is not None
+        number = 1 if any(entry.stage == "search" for entry in entries) else 2
+        promising = [e for e in self._promising(searched)[:number] if not e.is_full]
+        if best is None:
+            return promising
         ranked = sorted(entries, key=lambda e: -self.objective.gain(e.score, 0.0))
         tied = [entry for entry in ranked if is_tied(entry, best, self.objective)]
         tied = tied if len(tied) > 1 else ranked[:2]
         front = front_of(tied, self.objective)
-        order = [best, *front, *tied]
+        order = [*promising, best, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
 
     def _promising(self, history: Sequence[Training]) -> list[Entry]:
-        """Networks that no training of full length was spent on, the best first."""
+        """Networks of the search, however short they were trained, the most promising
+        first."""
         beliefs = self.beliefs(history)
         found = {(e.spec, e.learning_rate): e for e in entries_of(history)}
         trained = beliefs.trained if beliefs is not None else ()

@@ -15,9 +15,12 @@ from kscale.runs.records import Training
 from kscale.search.contract import Job, Outlook
 
 _NEAR = 0.01  # weight of the typical rates, that of the last training being 1
+_TRUSTED = 0.5  # power of how much slower than typical all is that part of it is
 _FADING = 0.97  # weight of a training beside the next one: other programs come and go
 _OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
-_TYPICAL = np.array([0.04, 0.06, 0.015, 0.02, 0.002])
+_WARMING = 12  # the same, of what the first training of a process takes longer
+_REPORT, _OF_BUILDING = 0.4, 0.7  # seconds, and part of the time of a new network
+_TYPICAL = np.array([0.06, 0.06, 0.015, 0.02, 0.002])
 """Seconds of a layer of a new network, of a training, of 1,000 layers in steps, of 1e9
 units of work and of a million updated weights: the order of magnitude of two CPU cores,
 a guess that measured trainings correct."""
@@ -95,6 +98,12 @@ class CostModel:
         """Seconds that a job will take in another process."""
         return self._cost(job, True)
 
+    def answer(self, spec: Spec) -> float:
+        """Seconds to score two such networks on the test part, to build them again, to
+        write them, and to report."""
+        built = float(self._rates(spec.family) @ self._amounts(spec, 0, True))
+        return _REPORT + _OF_BUILDING * built
+
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""
         before = dict(self._kept)
@@ -136,7 +145,7 @@ class CostModel:
         seconds = np.array([seen.seconds for seen in known])
         amounts = np.array([seen.amounts for seen in known])
         # A quick training that is mostly fixed time says nothing on the work of others.
-        near = near * max(1.0, float(np.mean(seconds / (amounts @ near))))
+        near = near * max(1.0, float(np.mean(seconds / (amounts @ near)))) ** _TRUSTED
         ridge = math.sqrt(_NEAR) * np.diag(1 / near)
         rows = np.concatenate([amounts * (weights / seconds)[:, None], ridge])
         rates, _ = nnls(rows, np.concatenate([weights, ridge @ near]))
@@ -146,7 +155,8 @@ class CostModel:
         size, examples = self.size(spec), epochs * self.examples
         layers, steps = size.layers + _OUTSIDE, examples / self.batch_size
         work, updates = size.training_work * examples / 1e9, size.params * steps / 1e6
-        return np.array([layers * is_new, 1.0, layers * steps / 1e3, work, updates])
+        traced = (layers + (0 if self._kept else _WARMING)) * is_new
+        return np.array([traced, 1.0, layers * steps / 1e3, work, updates])
 
     def _keep(self, spec: Spec) -> None:
         """The engine keeps what was trained last, in place of what was first."""

@@ -17,7 +17,7 @@ from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.costs import CostModel
 from kscale.tuning.device_executor import make_executor
-from kscale.tuning.effort_texts import spent_effort
+from kscale.tuning.effort_texts import flat_search, spent_effort
 from kscale.tuning.executor import Executor, Outcome
 from kscale.tuning.latency_limit import LatencyGate
 from kscale.tuning.ledger import JobOracle
@@ -120,7 +120,9 @@ class Driver:
         try:
             self._score_references()
             self._search()
-            self.writer.describe({"notes": self._notes()})
+            beliefs = self.searcher.beliefs(self.trainings)
+            said = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
+            self.writer.describe({"notes": self._notes(), **said})
             self._raise_if_all_failed()
             Answering(
                 self.plan,
@@ -158,6 +160,8 @@ class Driver:
                 f"The time limit ended the search after {trials}; the same command "
                 "goes on with it.",
             )
+        elif (flat := self.searcher.flat(self.trainings)) is not None:
+            notes.insert(0, flat_search(self.plan, flat))
         elif is_short and self.plan.effort is not None:
             notes.insert(0, spent_effort(self.plan, self.trainings))
         return notes
@@ -258,6 +262,7 @@ class Driver:
         item.trainings.append(training)
         self._append(training)
         self.costs.see(training)
+        self.policy.keep(self.costs.answer(training.spec))
         if item.is_done:
             del self._open[trial]
             oracle.finish(trial, item.trainings)

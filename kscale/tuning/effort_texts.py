@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kscale.runs.records import Training
 from kscale.search.contract import Allowance, Job
-from kscale.search.effort import EFFORTS
+from kscale.search.effort import EFFORTS, Flat
 from kscale.text import counted
 from kscale.tuning.costs import CostModel
 from kscale.tuning.plan import Plan
@@ -17,10 +17,11 @@ def expected_effort(plan: Plan, costs: CostModel) -> str:
     effort = plan.effort
     if effort is None:
         return ""
-    largest = Job("search", 0, effort.largest, (0,), (None,), plan.recipe.epochs)
-    seconds = effort.seconds(largest, Allowance(alone=costs.alone))
+    largest = plan.candidates.largest
+    job = Job("search", 0, largest, (0,), (None,), plan.recipe.epochs)
+    seconds = effort.seconds(job, Allowance(alone=costs.alone))
     return (
-        f"Effort {plan.request.chosen_effort}: as much as {effort.units:g} full "
+        f"Effort {plan.request.chosen_effort}: as much as {effort.trainings:g} full "
         "trainings of the best network, finalists included; about "
         f"{format_seconds(seconds)} if that is the largest that fits."
     )
@@ -36,4 +37,15 @@ def spent_effort(plan: Plan, trainings: Sequence[Training]) -> str:
     return (
         f"Effort {name} ended the search after {number} of {format_seconds(seconds)} "
         f"in all; {more} goes on with it."
+    )
+
+
+def flat_search(plan: Plan, flat: Flat) -> str:
+    """That the search stopped by itself, in numbers."""
+    scale, unit = (100.0, " points") if plan.objective.is_share else (1.0, "")
+    gain, stderr = (f"{scale * each:.2g}{unit}" for each in (flat.gain, flat.stderr))
+    return (
+        "The search stopped by itself: a further training was expected to gain at most "
+        f"{gain} of {plan.objective.name}, less than can be seen: the standard error "
+        f"of the best score is {stderr}. --no-stop-when-flat goes on."
     )

@@ -18,7 +18,6 @@ from kscale.units import format_seconds
 
 _TIMED = 4.0  # seconds, after which no further network is timed
 _START = 3.0  # seconds of TensorFlow's start, where it is not started
-_ANSWER = 1.0  # seconds of the report
 _UNKNOWN = (
     "How long that takes is not known: nothing was measured, and no run in runs/ is of "
     "a machine of this kind."
@@ -41,7 +40,8 @@ def forecast_of(
     before, basis = (_measured if measure else _remembered)(plan, costs)
     rehearsal = rehearse(plan, costs, before, most_seconds)
     stages = tuple(_stages(plan, costs, rehearsal))
-    around = before + rehearsal.seconds + _answer(costs, rehearsal)
+    answer = costs.answer(rehearsal.jobs[-1][0].spec) if rehearsal.jobs else 0.0
+    around = before + rehearsal.seconds + answer
     if not basis:
         stages = tuple(replace(stage, seconds=None) for stage in stages)
     pool = (
@@ -128,13 +128,6 @@ def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stag
 def _epoch_flops(plan: Plan, spec: Spec) -> int:
     data, flops = plan.dataset, int(plan.size(spec).flops)
     return flops * (3 * len(data.train) + len(data.validation))
-
-
-def _answer(costs: CostModel, rehearsal: Rehearsal) -> float:
-    """Seconds after the last training: two networks are built again and written."""
-    costs.restart()
-    job = replace(rehearsal.jobs[-1][0], epochs_from=0, epochs_to=0)
-    return _ANSWER + 2 * costs.cost(replace(job, seeds=job.seeds[:1]))
 
 
 def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:

@@ -122,14 +122,14 @@ class Plan:
             most_finalists=request.most_finalists,
             sets_rates=self.candidates.sets_rates,
             effort=self.effort,
+            largest=self.candidates.largest if self.effort else None,
+            stop_when_flat=request.stops_when_flat,
         )
 
     @property
     def effort(self) -> Effort | None:
         """How much the search may train; None for no such limit."""
-        name = self.request.chosen_effort
-        largest = self.candidates.largest
-        return Effort(EFFORTS[name], largest) if name is not None else None
+        return EFFORTS.get(self.request.chosen_effort or "")
 
     def is_candidate(self, spec: Spec) -> bool:
         """Whether a spec is a candidate, or else a baseline."""

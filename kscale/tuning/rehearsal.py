@@ -60,6 +60,7 @@ def rehearse(
             rest = Outlook()
             break
         seconds = costs.spend(job)
+        policy.keep(costs.answer(job.spec))
         clock += seconds
         jobs.append((job, seconds))
         history += _made_up(plan, job, seconds / len(job.seeds))

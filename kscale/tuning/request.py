@@ -75,12 +75,14 @@ class SearchRequest:
             sizes, knobs and learning rates promise most for their cost, and begins each
             with a short training; `bayesian` learns too, from whole trainings;
             `evolution` changes one knob of a good one at a time; `random` trains each
-            of them whole, larger ones while size helps; `halving` begins many and goes
-            on with the best third, twice.
+            of them whole; `halving` begins many and goes on with the best third, twice.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
-            (`normal`) or 20 (`thorough`) full trainings of the best network so far, of
-            which each counts 2 seconds at least. Without it, `normal`, or no such limit
-            where a number of trials or a time is given.
+            (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
+            at least 6, 20 or 60 seconds. Without it, `normal`, or no such limit where a
+            number of trials or a time is given.
+        stop_when_flat: Whether the search also ends where further training promises
+            less than a tenth of the standard error of the best score; without it, yes,
+            unless the effort is `thorough`, or only a number of trials is given.
         trials: Most specs to try, before the finalists; without it, all that fit.
         time_limit: Most seconds; planning and the finalists are part of it.
         epochs: Epochs of each training; without it, enough for about 1,600 steps, or
@@ -137,8 +139,9 @@ class SearchRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
     class_weights: str = "none"
     objective: str | None = None
-    searcher: str = "random"
+    searcher: str = "auto"
     effort: str | None = None
+    stop_when_flat: bool | None = None
     trials: int | None = None
     time_limit: float | None = None
     epochs: int | None = None
@@ -199,6 +202,14 @@ class SearchRequest:
         """The effort, also where none was named; None for no such limit."""
         is_limited = self.trials is not None or self.time_limit is not None
         return self.effort or (None if is_limited else "normal")
+
+    @property
+    def stops_when_flat(self) -> bool:
+        """Whether the search also ends where it promises too little."""
+        if self.stop_when_flat is not None:
+            return self.stop_when_flat
+        is_counted = self.effort is None and self.trials is not None
+        return self.effort != "thorough" and not is_counted
 
     @property
     def most_trials(self) -> int:

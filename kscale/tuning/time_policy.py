@@ -8,7 +8,8 @@ from kscale.search.contract import Allowance, Job
 
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one job
 _MOST_OF_LIMIT = 0.5  # of the whole limit, for all finalists
-_MOST_OF_ANSWER = 8.0  # seconds, for scores on the test part, models and the report
+_OF_ANSWER = 0.1  # of the whole limit, for the answer, at most
+_ANSWER = 8.0  # seconds of the answer while nothing is known of it
 
 
 class TimePolicy:
@@ -28,18 +29,23 @@ class TimePolicy:
     ) -> None:
         self.limit = math.inf if limit is None else limit
         self._clock = clock
-        answer = min(0.1 * self.limit, _MOST_OF_ANSWER)
-        self._end = clock() + self.limit - spent - answer
+        self._end = clock() + self.limit - spent
+        self.keep(_ANSWER)
 
     @property
     def is_limited(self) -> bool:
         """Whether there is a limit."""
         return self.limit < math.inf
 
+    def keep(self, seconds: float) -> None:
+        """Keep so many seconds for the answer, which is scores on the test part, models
+        and the report: at most a tenth of the limit."""
+        self._kept = min(seconds, _OF_ANSWER * self.limit)
+
     def seconds_left(self) -> float:
-        """Seconds for trainings until the limit: a tenth, but at most 8, are kept for
-        the answer. Below 0 after it; infinity without one."""
-        return self._end - self._clock()
+        """Seconds for trainings until the limit, without those kept for the answer.
+        Below 0 after it; infinity without one."""
+        return self._end - self._kept - self._clock()
 
     def allowance(self, cost: Callable[[Job], float], began: int = 0) -> Allowance:
         """What a searcher may propose now, by the seconds that a job will take and the

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kscale.data.dataset import Dataset
+from kscale.data.example_rows import first_rows
 from kscale.data.parts import Part
 from kscale.search.contract import Job
 from kscale.tuning.costs import CostModel
@@ -75,8 +76,11 @@ def _first(dataset: Dataset, share: float) -> Dataset:
 
     def first(part: Part) -> Part:
         number = max(1, round(share * len(part)))
-        rows = (part.inputs, part.targets, part.raw)
-        return Part(*({n: each[:number] for n, each in they.items()} for they in rows))
+        inputs, targets, raw = (
+            {name: first_rows(rows, number) for name, rows in given.items()}
+            for given in (part.inputs, part.targets, part.raw)
+        )
+        return Part(inputs, targets, raw)
 
     train, validation = first(dataset.train), first(dataset.validation)
     return replace(dataset, train=train, validation=validation)

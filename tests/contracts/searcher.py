@@ -204,7 +204,7 @@ def check_same_proposals_in_another_process(name: str) -> None:
 
 def check_never_over_budget(name: str) -> None:
     """Every proposal fits every limit, by its exact size."""
-    jobs = run_searcher(made_searcher(name, made_pool(), trials=100), log_size)
+    jobs = run_searcher(made_searcher(name, made_pool(), trials=40), log_size)
     assert jobs
     for job in jobs:
         assert BUDGET.allows(find_family(job.spec.family).size(job.spec, TASK))
@@ -247,7 +247,7 @@ def check_a_resumed_search_goes_on(name: str) -> None:
     """A new searcher that knows the history proposes what the old one would have."""
     whole = Simulation(made_searcher(name, made_pool()), log_size)
     whole.run()
-    for cut in (1, 7, 29, 30, 33, len(whole.history) - 1):
+    for cut in (1, 7, 30, len(whole.history) - 1):
         again = Simulation(made_searcher(name, made_pool()), log_size)
         again.history = list(whole.history[:cut])
         again.jobs = list(whole.jobs[:cut])
@@ -314,8 +314,8 @@ def check_a_time_limit_is_kept(name: str) -> None:
 
 def check_waiting_ends(name: str) -> None:
     """`WAIT` is only proposed while a job is out."""
-    searcher = made_searcher(name, made_pool())
-    simulation = Simulation(searcher, log_size, slots=40)
+    searcher = made_searcher(name, made_pool(), trials=12)
+    simulation = Simulation(searcher, log_size, slots=20)
     for _ in range(200):
         before = tuple(simulation.history), tuple(simulation.pending)
         if searcher.propose(*before, NO_LIMIT) is WAIT:

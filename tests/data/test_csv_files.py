@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from data.tables import table, write_text
+from data.made_tables import table, write_text
 
 from kscale.data.loading import load_dataset
 from kscale.data.sources.tables.cells import is_number

@@ -12,7 +12,7 @@ from contracts.source import (
     check_parts_agree_with_task,
     check_target_scaling_is_fitted_on_the_training_part,
 )
-from data.tables import sentences, table, write_csv, write_text
+from data.made_tables import sentences, table, write_csv, write_text
 from shared_data import SHARED, needs
 
 from kscale.data.dataset import Dataset

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from data.tables import write_csv
+from data.made_tables import write_csv
 
 from kscale.data.loading import load_dataset
 

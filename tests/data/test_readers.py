@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.tables import sentences, table, write_csv, write_text
+from data.made_tables import sentences, table, write_csv, write_text
 
 from kscale.data.loading import load_dataset
 from kscale.data.readers import READERS, ArrayReader, Reader, reader_from_json

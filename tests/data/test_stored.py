@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from data.made_files import tone, write_image, write_wav
-from data.tables import sentences, table
+from data.made_tables import sentences, table
 
 from kscale.data.dataset import Dataset
 from kscale.data.example_rows import FileRows, Rows

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data.tables import write_csv, write_text
+from data.made_tables import write_csv, write_text
 
 from kscale.data.loading import load_dataset
 from kscale.errors import DataError

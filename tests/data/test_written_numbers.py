@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.tables import write_csv, write_text
+from data.made_tables import write_csv, write_text
 
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset

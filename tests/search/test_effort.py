@@ -1,6 +1,6 @@
 """An effort ends a search at so many full trainings of its winner."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from contracts.searcher import (
@@ -18,7 +18,7 @@ from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search import SEARCHERS
 from kscale.search.contract import DONE, Allowance, Belief, Beliefs, Job
-from kscale.search.effort import EFFORTS, LEAST_SECONDS, Effort
+from kscale.search.effort import EFFORTS, Flat
 from kscale.search.random_search import RandomSearcher
 from kscale.search.staged import StagedSearcher
 
@@ -81,9 +81,9 @@ def made_staged(effort: str = "normal", searcher: str = "random") -> StagedSearc
 
 def staged_of(inner: object, effort: str) -> StagedSearcher:
     baselines = [(LINEAR, 3e-3)]
-    asked = Effort(EFFORTS[effort], LARGEST)
     about = (OBJECTIVE, BUDGET, EPOCHS)
-    return StagedSearcher(baselines, inner, *about, effort=asked)  # type: ignore[arg-type]
+    asked = EFFORTS[effort]
+    return StagedSearcher(baselines, inner, *about, effort=asked, largest=LARGEST)  # type: ignore[arg-type]
 
 
 def spent(history: Sequence[Training]) -> float:
@@ -104,8 +104,8 @@ def test_all_trainings_cost_at_most_so_many_of_the_largest(
     finals = finals_of(search.run())
     assert len(finals) >= 2
     winner = max(finals, key=size_helps).spec
-    assert spent(search.history) <= EFFORTS[effort] * whole(LARGEST)
-    assert spent(search.history) >= EFFORTS[effort] / 2 * whole(winner)
+    assert spent(search.history) <= EFFORTS[effort].trainings * whole(LARGEST)
+    assert spent(search.history) >= EFFORTS[effort].trainings / 2 * whole(winner)
 
 
 class Believing(RandomSearcher):
@@ -125,8 +125,10 @@ def test_the_most_promising_network_is_what_an_effort_is_measured_by() -> None:
     jobs = search.run()
     winner = min((j.spec for j in jobs if j.stage == "search"), key=work)
     ended = [t for t in search.history if t.stage != "finalist"]
-    limit = EFFORTS["thorough"] * whole(winner)
-    assert spent(ended[:-1]) < limit < EFFORTS["thorough"] * whole(LARGEST) / 2
+    limit = EFFORTS["thorough"].trainings * whole(winner)
+    assert (
+        spent(ended[:-1]) < limit < EFFORTS["thorough"].trainings * whole(LARGEST) / 2
+    )
     assert len(finals_of(jobs)) >= 2  # whatever they cost
 
 
@@ -153,10 +155,10 @@ def test_where_little_is_left_finalists_have_fewer_seeds() -> None:
     assert max(quick) < 3 and thorough == {3}
 
 
-def test_a_training_of_small_data_counts_two_seconds() -> None:
+def test_small_data_is_searched_for_some_seconds() -> None:
     search = made_search(made_staged("quick"), seconds=short)
     search.run()
-    most = EFFORTS["quick"] * LEAST_SECONDS
+    most = EFFORTS["quick"].least
     assert most - 2.0 < spent(search.history) <= most
 
 
@@ -167,7 +169,7 @@ def test_the_same_effort_adds_nothing_and_a_greater_one_goes_on() -> None:
     more = made_search(made_staged("thorough"), history=search.history)
     begun = [job for job in more.run() if job.stage == "search"]
     assert begun and not {*begun} & {*first}
-    limit = EFFORTS["thorough"] * whole(LARGEST)
+    limit = EFFORTS["thorough"].trainings * whole(LARGEST)
     assert limit / 2 < spent(more.history) <= limit
 
 
@@ -178,6 +180,53 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been() -> None:
         half.step()
     again = made_search(made_staged("normal"), history=half.history)
     assert half.jobs + again.run() == jobs
+
+
+class Expecting(RandomSearcher):
+    """Expects gains by the number of trainings, in standard errors of 0.01."""
+
+    def __init__(self, gains: Mapping[int, float], epochs: int = EPOCHS) -> None:
+        super().__init__(made_settings(POOL, 20))
+        self.gains, self.epochs = gains, epochs
+
+    def beliefs(self, history: Sequence[Training]) -> Beliefs | None:
+        if not history:
+            return None
+        best = max(history, key=lambda training: training.score or 0.0)
+        believed = Belief(best.spec, best.learning_rate, best.params, 0.9, 0.01)
+        return Beliefs((believed,), (), 0.01 * self.gains.get(len(history), 1.0))
+
+
+def searched_of(inner: Expecting, stop_when_flat: bool = True) -> list[Job]:
+    about = ([], inner, OBJECTIVE, BUDGET, EPOCHS)
+    return made_search(StagedSearcher(*about, stop_when_flat=stop_when_flat)).run()
+
+
+def count_of(jobs: Sequence[Job]) -> int:
+    return sum(job.stage == "search" for job in jobs)
+
+
+def test_a_search_ends_after_eight_jobs_in_a_row_that_promise_little() -> None:
+    few = {number: 0.05 for number in range(2, 20) if number != 8}
+    jobs = searched_of(Expecting(few))
+    assert count_of(jobs) == 16 and len(finals_of(jobs)) >= 2
+    assert count_of(searched_of(Expecting(few), stop_when_flat=False)) == 20
+
+
+def test_why_a_search_ended_is_told_in_the_unit_of_the_score() -> None:
+    inner = Expecting({number: number / 100 for number in range(2, 10)})
+    staged = StagedSearcher([], inner, OBJECTIVE, BUDGET, EPOCHS, stop_when_flat=True)
+    search = made_search(staged)
+    assert staged.flat(()) is None
+    search.run()
+    assert staged.flat(search.history) == Flat(pytest.approx(0.0009), 0.01)
+
+
+def test_the_best_of_a_flat_search_is_a_finalist_however_short_it_was() -> None:
+    jobs = searched_of(Expecting(dict.fromkeys(range(5, 20), 0.0), epochs=3))
+    searched = [job for job in jobs if job.stage == "search"]
+    assert len(searched) == 12 and {job.epochs_to for job in searched} == {3}
+    assert max(searched, key=size_helps).spec == finals_of(jobs)[0].spec
 
 
 def test_of_an_effort_and_a_time_limit_the_smaller_ends_a_search() -> None:
@@ -196,4 +245,4 @@ def test_what_is_out_counts_as_spent() -> None:
     while isinstance(job := staged.propose((), out, costs), Job):
         out.append(job)
     assert job is not DONE and len(out) > 1
-    assert costs.total(out) <= EFFORTS["quick"] * whole(LARGEST)
+    assert costs.total(out) <= EFFORTS["quick"].trainings * whole(LARGEST)

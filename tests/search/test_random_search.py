@@ -123,7 +123,8 @@ def test_admission_is_asked_when_a_job_is_due_and_not_before() -> None:
         return True
 
     searcher = random_searcher(made_pool(), 50, admits=admits)
-    assert searcher.outlook((), ()).trainings == 50 and not asked
+    outlook = searcher.outlook((), ())
+    assert len(outlook.jobs) + outlook.trainings == 50 and not asked
     job = searcher.propose((), (), NO_LIMIT)
     assert isinstance(job, Job) and asked == [job.spec]
 

@@ -64,10 +64,11 @@ def test_what_was_never_measured_has_a_typical_cost() -> None:
     assert 0.3 < model.cost(job(8)) < model.cost(job(1024)) < 600.0
 
 
-def test_one_measurement_scales_what_is_typical() -> None:
+def test_one_measurement_says_something_of_what_is_much_longer() -> None:
+    """Not all: that may have been slow for what a longer training pays once."""
     before, slow = made_model(), made_model(training(8, 30.0))
     ratio = slow.cost(job(512)) / before.cost(job(512))
-    assert ratio == pytest.approx(30.0 / before.cost(job(8)))
+    assert 5.0 < ratio < 1.01 * 30.0 / before.cost(job(8))
 
 
 def test_a_spec_that_was_trained_takes_as_long_again() -> None:
@@ -80,14 +81,14 @@ def test_a_spec_that_was_trained_takes_as_long_again() -> None:
 
 def test_the_second_training_of_a_network_is_known_to_be_quick() -> None:
     """What is built and traced is kept, of the networks that were trained last."""
-    new = made_model(training(8, 1.0), training(16, 1.0))
+    new = made_model(training(8, 1.8), training(16, 1.0))
     assert new.cost(job(64, members=2)) < 1.5 * new.cost(job(64))
     model = made_model(*(training(w, s) for w in (8, 16, 32) for s in (1.0, 0.2)))
     assert model.cost(job(64)) == pytest.approx(1.0, rel=0.3)
     assert model.cost(job(64, members=3)) == pytest.approx(1.4, rel=0.3)
     for width in range(100, 132):
         model.see(training(width, 1.0))
-    assert model.cost(job(8)) == pytest.approx(1.0, rel=0.1)  # it was traced long ago
+    assert model.cost(job(16)) == pytest.approx(1.0, rel=0.1)  # it was traced long ago
 
 
 def test_a_continued_training_is_counted_by_the_epochs_of_the_job() -> None:
@@ -121,7 +122,7 @@ def test_nothing_ever_costs_less_than_nothing() -> None:
 
 
 def test_what_is_only_expected_costs_what_known_jobs_of_that_work_do() -> None:
-    widths = (8, 64, 256, 512)
+    widths = (64, 128, 160, 256)
     model = made_model(*(training(width, seconds_of(width)) for width in widths))
     work = size_of(spec(128)).training_work * 10
     expected = model.cost_of(Outlook((), 3.0, 3 * work))

@@ -116,6 +116,24 @@ def test_a_search_without_any_limit_is_of_normal_effort(
     assert (request.chosen_effort, request.most_trials) == (effort, trials)
 
 
+@pytest.mark.parametrize(
+    ("options", "stops"),
+    [
+        ({}, True),
+        ({"effort": "quick", "trials": 7}, True),
+        ({"time_limit": 60.0}, True),
+        ({"effort": "thorough"}, False),
+        ({"trials": 7}, False),
+        ({"trials": 7, "stop_when_flat": True}, True),
+        ({"stop_when_flat": False}, False),
+    ],
+)
+def test_a_search_stops_by_itself_unless_much_was_asked_for(
+    options: dict[str, Any], stops: bool
+) -> None:
+    assert SearchRequest(max_params=9, **options).stops_when_flat is stops
+
+
 def test_options_are_the_same_however_they_are_written() -> None:
     one = SearchRequest(max_params=9, family="mlp", search="norm")
     two = SearchRequest(max_params=9, family=["mlp"], search=["depth", "norm"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from data.tables import write_csv
+from data.made_tables import write_csv
 
 import kscale
 

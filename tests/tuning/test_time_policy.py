@@ -17,6 +17,8 @@ def test_time_that_has_passed_is_gone() -> None:
     assert policy.seconds_left() == 44.0  # 6 for the answer
     now[0] += 45.0
     assert policy.seconds_left() == -1.0
+    policy.keep(2.5)
+    assert policy.seconds_left() == 2.5
     assert TimePolicy(1000.0, clock=lambda: now[0]).seconds_left() == 992.0
 
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from data.tables import write_csv
+from data.made_tables import write_csv
 from reports.made_runs import summary_of
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tuning.made_data import digits

@@ -1,0 +1,116 @@
+"""The model of scores, and what it reads of networks."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kscale.networks.families import find_family
+from kscale.search.draws import Draw
+from kscale.search.features import Features
+from kscale.search.model import Row, ScoreModel
+
+MLP = find_family("mlp")
+
+
+def made_draws(number: int = 60, seed: int = 0) -> list[Draw]:
+    """Draws of made-up sizes."""
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(number):
+        depth, width = int(rng.integers(1, 6)), int(8 * rng.integers(1, 17))
+        spec = MLP.spec(depth=depth, width=width)
+        params = depth * width**2
+        draws.append(Draw(spec, float(10 ** rng.uniform(-4, -1)), 2 * params, params))
+    return draws
+
+
+def truth(draw: Draw) -> float:
+    """A score that is smooth in size and learning rate."""
+    assert draw.learning_rate is not None
+    rate = math.log10(draw.learning_rate) + 2.5
+    return 10 * math.log10(draw.params) - 4 * rate**2
+
+
+def made_model(draws: list[Draw], longest: float = 0.0) -> ScoreModel:
+    """A model of the draws."""
+    features = Features(draws)
+    return ScoreModel(features.values, features.groups, features.networks, longest)
+
+
+def test_features_are_comparable_and_none_is_there_twice() -> None:
+    features = Features(made_draws())
+    assert np.allclose(features.values.mean(axis=0), 0)
+    assert np.allclose(features.values.std(axis=0), 1)
+    # params and work say the same; so do equal knobs: depth, width, params, rate
+    assert features.values.shape[1] == len(set(features.groups)) == 4
+
+
+def test_words_have_a_column_each_and_one_length_scale() -> None:
+    draws = [
+        Draw(MLP.spec(norm=norm, depth=depth), 1e-3, depth, depth)
+        for norm in ("none", "batch", "layer")
+        for depth in (1, 2, 3, 4)
+    ]
+    features = Features(draws)
+    _, counts = np.unique(features.groups, return_counts=True)
+    assert sorted(counts) == [1, 3]
+
+
+def test_a_knob_that_a_draw_lacks_is_at_the_mean() -> None:
+    draws = [Draw(find_family("linear").spec(), 1e-3, 10, 10), *made_draws(5)]
+    assert np.isfinite(Features(draws).values).all()
+
+
+def test_expectations_are_near_the_truth_and_sure_where_scores_are_known() -> None:
+    draws = made_draws()
+    model, scores = made_model(draws), np.array([truth(draw) for draw in draws])
+    rows = [Row(place, 0.0, float(scores[place])) for place in range(25)]
+    expected = model.expect(rows)
+    errors = np.abs(expected.mean - scores)
+    assert errors[25:].mean() < 0.3 * scores.std()
+    assert expected.deviation[:25].mean() < 0.5 * expected.deviation[25:].mean()
+    untried = expected.improvement(float(scores[:25].max()))[25:]
+    assert np.corrcoef(untried, scores[25:])[0, 1] > 0.3
+
+
+def test_short_trainings_tell_what_long_ones_come_to() -> None:
+    draws = made_draws()
+    scores = np.array([truth(draw) for draw in draws])
+    longest = math.log(9)
+    short = [Row(at, longest, float(scores[at]) - 20.0) for at in range(10, 40)]
+    whole = [Row(at, 0.0, float(scores[at])) for at in range(10)]
+    alone = made_model(draws).expect(whole)
+    both = made_model(draws, longest).expect([*whole, *short])
+    errors = [np.abs(each.mean - scores)[40:].mean() for each in (alone, both)]
+    assert errors[1] < errors[0]
+    assert both.mean[10:40].mean() > scores[10:40].mean() - 5  # not 20 lower
+
+
+def test_what_is_pending_is_not_asked_again_and_changes_no_mean() -> None:
+    draws = made_draws()
+    rows = [Row(place, 0.0, truth(draws[place])) for place in range(12)]
+    before = made_model(draws).expect(rows)
+    after = made_model(draws).expect([*rows, Row(30, 0.0, None)])
+    assert np.allclose(before.mean, after.mean)
+    assert after.deviation[30] < before.deviation[30]
+
+
+@pytest.mark.parametrize("cut", [5, 11, 17])
+def test_a_model_that_grew_equals_one_that_is_told_all_at_once(cut: int) -> None:
+    draws = made_draws()
+    rows = [Row(place, 0.0, truth(draws[place])) for place in range(18)]
+    grown = made_model(draws)
+    grown.expect(rows[:cut])
+    assert np.array_equal(grown.expect(rows).mean, made_model(draws).expect(rows).mean)
+
+
+def test_other_results_than_before_are_learned_anew() -> None:
+    draws = made_draws()
+    rows = [Row(place, 0.0, truth(draws[place])) for place in range(10)]
+    others = [Row(place, 0.0, -truth(draws[place])) for place in range(10)]
+    model = made_model(draws)
+    model.expect(rows)
+    assert np.array_equal(
+        model.expect(others).mean, made_model(draws).expect(others).mean
+    )

@@ -1,0 +1,98 @@
+"""What is particular to searchers that learn from scores."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from contracts.searcher import (
+    EPOCHS,
+    Simulation,
+    log_size,
+    made_pool,
+    made_searcher,
+    made_training,
+)
+
+from kscale.search.contract import Allowance, Job
+
+
+def by_epochs(job: Job) -> float:
+    """Seconds of a job."""
+    return float(job.epochs_to - job.epochs_from)
+
+
+def simulated(
+    name: str, trials: int = 30, seed: int = 0, limit: float = math.inf
+) -> Simulation:
+    """A search that has ended."""
+
+    def left(jobs: Sequence[Job]) -> Allowance:
+        return Allowance(limit - sum(map(by_epochs, jobs)), by_epochs)
+
+    searcher = made_searcher(name, made_pool(), trials, seed)
+    found = Simulation(searcher, log_size, allowance=left)
+    found.run()
+    return found
+
+
+def found_by(name: str) -> float:
+    """The mean best score at full length, at the cost of ten whole trainings."""
+    searches = (simulated(name, 200, seed, 10.0 * EPOCHS) for seed in range(4))
+    return fmean(
+        max(t.score for t in each.history if t.is_full and t.score is not None)
+        for each in searches
+    )
+
+
+def test_it_finds_better_networks_than_random_search_at_equal_cost() -> None:
+    assert found_by("auto") > found_by("random")
+    assert found_by("bayesian") > found_by("random")
+
+
+def test_what_does_not_promise_much_stays_short() -> None:
+    found = simulated("auto")
+    ended = {job.spec: job.epochs_to for job in found.jobs}
+    assert sum(map(by_epochs, found.jobs)) < 0.75 * 30 * EPOCHS
+    assert EPOCHS in ended.values() and 1 in ended.values()
+
+
+def test_the_best_of_every_octave_has_its_full_length() -> None:
+    found = simulated("auto")
+    beliefs = found.searcher.beliefs(found.history)
+    assert beliefs is not None
+    whole = {(t.spec, t.learning_rate) for t in found.history if t.is_full}
+    best = beliefs.trained[0]
+    assert (best.spec, best.learning_rate) in whole
+    smaller = {}
+    for each in beliefs.trained:
+        if each.params.bit_length() < best.params.bit_length():
+            smaller.setdefault(each.params.bit_length(), each)
+    assert smaller
+    assert {(each.spec, each.learning_rate) for each in smaller.values()} <= whole
+
+
+def test_beliefs_are_in_the_unit_of_the_score() -> None:
+    found = simulated("auto")
+    beliefs = found.searcher.beliefs(found.history)
+    assert beliefs is not None and beliefs.untried
+    scores = [t.score for t in found.history if t.score is not None]
+    for each in (*beliefs.trained, *beliefs.untried):
+        assert min(scores) - 3 < each.score < max(scores) + 3 and each.deviation > 0
+    sizes = [each.params for each in beliefs.untried]
+    assert sizes == sorted(sizes) and beliefs.gain >= 0
+
+
+def test_nothing_is_believed_before_two_scores() -> None:
+    searcher = made_searcher("auto", made_pool())
+    job = searcher.propose((), (), Allowance())
+    assert isinstance(job, Job)
+    assert searcher.beliefs([made_training(job, 0, 0.5)]) is None
+
+
+def test_a_training_is_whole_where_its_epochs_cost_next_to_nothing() -> None:
+    searcher = made_searcher("auto", made_pool())
+    dear_start = Allowance(cost=lambda job: 10.0 + 0.1 * by_epochs(job))
+    job = searcher.propose((), (), dear_start)
+    assert isinstance(job, Job) and job.epochs_to == EPOCHS
+    job = searcher.propose((), (), Allowance(cost=by_epochs))
+    assert isinstance(job, Job) and job.epochs_to == 1

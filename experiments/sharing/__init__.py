@@ -1,0 +1,1 @@
+"""The parts of `experiments/shared_weights.py`."""

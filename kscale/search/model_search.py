@@ -38,7 +38,6 @@ _SHORTLIST = 40  # candidates whose exact cost is asked for
 _NO_LONGER = 2.0  # times the cost of the next rung, up to which a training goes further
 _DOUBT = 0.5  # deviations below its expectation, at which a short one is ranked
 _OF_SMALLER = 0.1  # of the seconds, to finish the best of smaller sizes
-_WORTH = 0.01  # of the deviation of scores, for which trainings still go on
 
 
 class ModelSearcher:
@@ -86,14 +85,16 @@ class ModelSearcher:
         return WAIT if any(each.is_out for each in state.begun.values()) else DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
-        """Networks that may be begun, each for the epochs that those so far had."""
+        """What all trials take at full length; a limit mostly ends a search before."""
         state, draws = self.candidates.state(history, pending), self.candidates.draws
-        left = min(self.settings.trials, len(draws)) - len(state.begun)
-        spent = [float(each.epochs) for each in state.begun.values()]
-        spent = spent or [self.rungs[-1] / 2]
-        trainings = max(left, 0) * self.settings.seeds_per_spec
-        work = fmean(draw.work for draw in draws) if draws else 0.0
-        return Outlook((), trainings, trainings * work * fmean(spent))
+        last, members = self.rungs[-1], self.settings.seeds_per_spec
+        new = max(min(self.settings.trials, len(draws)) - len(state.begun), 0)
+        work = new * last * fmean(draw.work for draw in draws) if new else 0.0
+        for place, each in state.begun.items():
+            if each.epochs < last and not each.has_failed:
+                new += 1
+                work += (last - each.epochs) * draws[place].work
+        return Outlook((), new * members, work * members)
 
     def notes(self, history: Sequence[Training]) -> Sequence[str]:
         """None."""
@@ -252,12 +253,7 @@ class _View:
         if self.expected is None:
             return
         gains = self.gains
-        least = (
-            -1.0
-            if self.may_begin
-            else _WORTH * float(self.expected.mean[self.ranked].std())
-        )
-        order = np.argsort(-gains, kind="stable")[: int((gains > least).sum())].tolist()
+        order = np.argsort(-gains, kind="stable")[: int((gains > -1.0).sum())].tolist()
         short = {place: self._next(place) for place in order[:_SHORTLIST]}
         by_cost = {
             at: gains[at] / self.cost(job) ** _COST_POWER for at, job in short.items()

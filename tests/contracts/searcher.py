@@ -65,6 +65,7 @@ def made_training(job: Job, member: int, score: float | None) -> Training:
         epochs_from=job.epochs_from,
         epochs=job.epochs_to,
         full_epochs=EPOCHS,
+        seconds=float(job.epochs_to - job.epochs_from),
         status="failed" if score is None else "ok",
         reason="made to fail" if score is None else "",
         score=score,

@@ -132,17 +132,27 @@ class ModelSearcher:
     @cached_property
     def first(self) -> Sequence[int]:
         """Networks to begin with, each unlike those before: large ones, and a ladder of
-        sizes, evenly in the logarithm, of which the middle one comes second."""
+        sizes, evenly in the logarithm, of which the middle one comes second; families
+        take turns."""
         rng = np.random.default_rng([self.settings.seed, 23])
-        work = np.array([draw.work for draw in self.candidates.draws], np.float64)
+        draws = self.candidates.draws
+        work = np.array([draw.work for draw in draws], np.float64)
         logs = np.log(np.maximum(work, 1.0)) + rng.uniform(0, 1e-9, len(work))
+        names = np.array([draw.spec.family for draw in draws])
+        families = [np.flatnonzero(names == name) for name in np.unique(names)]
         number = _OTHERS if len(self.rungs) == 1 else _OTHERS_SHORT
-        steps = np.linspace(logs.min(), logs.max(), number + 2)[1:-1]
-        inwards = sorted(steps.tolist(), key=lambda step: abs(step - steps.mean()))
-        near = [np.argsort(abs(logs - step))[:_CONTENDERS] for step in inwards]
-        large = [np.flatnonzero(work >= np.quantile(work, _OF_MOST_WORK))] * _LARGE
+        steps = np.linspace(0.0, 1.0, number + 2)[1:-1].tolist()
+        inwards = sorted(steps, key=lambda step: abs(step - 0.5))
         first: list[int] = []
-        for among in (large[0], near[0], *large[1:], *near[1:]):
+        order = (None, inwards[0], *[None] * (_LARGE - 1), *inwards[1:])
+        for turn, step in enumerate(order):
+            family = families[turn % len(families)]
+            sizes = logs[family]
+            if step is None:
+                among = family[sizes >= np.quantile(sizes, _OF_MOST_WORK)]
+            else:
+                size = sizes.min() + step * (sizes.max() - sizes.min())
+                among = family[np.argsort(abs(sizes - size))[:_CONTENDERS]]
             left = np.setdiff1d(among, first)
             first += _unlike(self.features.values, left, first, rng)
         return first

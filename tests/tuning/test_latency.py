@@ -94,7 +94,7 @@ def product(spec: Spec) -> int:
 
 
 def test_the_limit_is_kept_by_every_proposal(tmp_path: Path) -> None:
-    plan = made_plan(max_latency_ms=200.0)
+    plan = made_plan(max_latency_ms=200.0, searcher="random", trials=20)
     gate, measured = made_gate(plan, tmp_path, told(plan, 1.0))
     pool = gate.narrow(pool_of(plan))
     widest = max(spec.width or 0 for spec in pool.specs() if spec.depth == 1)

@@ -156,6 +156,7 @@ def test_a_search_goes_on_in_a_folder_of_format_2(tmp_path: Path) -> None:
     folder = shutil.copytree(old, tmp_path / "run")
     known = read_records(folder)
     asked: dict[str, Any] = {"max_params": 3000, "finalist_seeds": 2, "epochs": 6}
+    asked["searcher"] = "random"
     run = tune("digits", run=folder, **asked, trials=3)
     assert run.results == known
     assert run.description["format"] == FORMAT == 3
@@ -289,6 +290,7 @@ def test_an_effort_that_is_spent_adds_nothing_and_says_so(tmp_path: Path) -> Non
         run=folder,
         finalist_seeds=2,
         epochs=6,
+        searcher="random",
         effort="quick",
     )
     assert run.results == known

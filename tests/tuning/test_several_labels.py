@@ -25,6 +25,7 @@ from kscale.tuning.fit_model import fit_model
 SMALL: dict[str, Any] = {
     "max_params": 300,
     "trials": 2,
+    "searcher": "random",
     "epochs": 6,
     "batch_size": 32,
     "finalist_seeds": 1,

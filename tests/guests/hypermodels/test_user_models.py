@@ -163,7 +163,8 @@ def test_the_winner_gives_class_names_and_the_reported_score(tmp_path: Path) -> 
 
 
 def test_an_own_fit_trains_with_its_own_hyperparameters(tmp_path: Path) -> None:
-    run = tune(digits(), hypermodel=Conditional(), run=tmp_path / "run", **ONE)
+    asked = {**ONE, "searcher": "random"}
+    run = tune(digits(), hypermodel=Conditional(), run=tmp_path / "run", **asked)
     (result,) = [r for r in run.trainings if r.stage == "search"]
     assert result.status == "ok", result.reason
     assert dict(result.spec.knobs) == {"kind": "plain", "batch": 128}

@@ -110,6 +110,7 @@ def trainer_of(plan: Plan, checkpoint_seconds: float = 0.0) -> UserTrainer:
 
 
 def first_job(plan: Plan) -> Job:
+    plan = replace(plan, request=replace(plan.request, searcher="random"))
     jobs = plan.searcher().outlook((), ()).jobs
     return next(job for job in jobs if job.stage == "search")
 

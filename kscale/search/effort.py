@@ -48,7 +48,7 @@ class Effort:
 
 
 EFFORTS: Mapping[str, Effort] = {
-    "quick": Effort(3.0, 6.0),
+    "quick": Effort(3.0, 9.0),
     "normal": Effort(5.0, 20.0),
     "thorough": Effort(20.0, 60.0),
 }

@@ -112,7 +112,7 @@ class ScoreModel:
         self._processes: list[_Process] = []
 
     def expect(self, rows: Sequence[Row]) -> Expected:
-        """What the candidates are expected to score, given at least two known rows.
+        """What the candidates are expected to score, given at least one known row.
 
         Rows without a score count as pending: what they will tell is not asked again.
         """
@@ -122,7 +122,7 @@ class ScoreModel:
         self._forget_unless(asked, scores)
         for count in range(len(self._rows) + 1, len(asked) + 1):
             self._rows = asked[:count]
-            if count >= max(2.0, _GROWTH * self._fitted):
+            if count >= max(1.0, _GROWTH * self._fitted):
                 self._fit(scores[:count])
             elif self._processes:
                 self._processes = [

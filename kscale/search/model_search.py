@@ -182,10 +182,10 @@ class _View:
 
     @cached_property
     def expected(self) -> Expected | None:
-        """What the candidates are expected to score; None while too little is known."""
+        """What the candidates are expected to score; None while nothing is known."""
         rows = self.state.rows
         known = sum(row.score is not None for row in rows)
-        return self.searcher.model.expect(rows) if known > 1 else None
+        return self.searcher.model.expect(rows) if known else None
 
     @cached_property
     def ranked(self) -> Sequence[int]:

@@ -78,7 +78,7 @@ class SearchRequest:
             of them whole; `halving` begins many and goes on with the best third, twice.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
-            at least 6, 20 or 60 seconds. Without it, `normal`, or no such limit where a
+            at least 9, 20 or 60 seconds. Without it, `normal`, or no such limit where a
             number of trials or a time is given.
         stop_when_flat: Whether the search also ends where further training promises
             less than a tenth of the standard error of the best score; without it, yes,

@@ -82,11 +82,15 @@ def test_beliefs_are_in_the_unit_of_the_score() -> None:
     assert sizes == sorted(sizes) and beliefs.gain >= 0
 
 
-def test_nothing_is_believed_before_two_scores() -> None:
+def test_the_only_network_that_was_tried_is_the_most_promising_one() -> None:
+    """Else a search that time ends after one short training had no finalist."""
     searcher = made_searcher("auto", made_pool())
-    job = searcher.propose((), (), Allowance())
-    assert isinstance(job, Job)
-    assert searcher.beliefs([made_training(job, 0, 0.5)]) is None
+    assert searcher.beliefs([]) is None
+    job = searcher.propose((), (), Allowance(cost=by_epochs))
+    assert isinstance(job, Job) and job.epochs_to < EPOCHS
+    beliefs = searcher.beliefs([made_training(job, 0, 0.5)])
+    assert beliefs is not None
+    assert [each.spec for each in beliefs.trained] == [job.spec]
 
 
 def test_a_training_is_whole_where_its_epochs_cost_next_to_nothing() -> None:

@@ -24,8 +24,8 @@ printed beside them), on one core of a machine that others used too:
 | LCBench, 4 | .59 .35 .11 .00 | 1.2 .53 .21 .01 | 1.5 1.0 .13 .02 |
 
 `--searcher random --repeats 30` on NAS-Bench-Macro: 1.76 .77 .45 .18, 1.95 .97 .58 .36,
-1.68 1.08 .76 .55. Tried on the tables and dropped: the expected score alone, in place of
-the score that was seen, to rank what had its full length (LCBench, 5 % fit, 20
+1.68 1.08 .76 .55. Tried on the tables and dropped: the expected score alone, in place
+of the score that was seen, to rank what had its full length (LCBench, 5 % fit, 20
 trainings, 14 runs: .15 against .11); first networks at random in place of unlike ones
 (HPOBench, 5 trainings, 40 runs each: 2.3, 3.3, 3.6 against 1.5, 1.9, 2.7 points); less
 prior noise (no difference that can be seen). Kept: a part of the model for each single

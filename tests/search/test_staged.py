@@ -166,7 +166,7 @@ def test_under_a_time_limit_half_is_kept_for_finalists(
     searcher: str, seconds: float
 ) -> None:
     clock = Clock(seconds)
-    staged = made_staged(trials=200, searcher=searcher)
+    staged = made_staged(trials=40, searcher=searcher)
     jobs = Simulation(staged, noisy, allowance=clock).run()
     finals = [job for job in jobs if job.stage == "finalist"]
     assert len(finals) >= 2

@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
     "family": "mlp",
     "max_params": 1000,
     "trials": 3,
+    "searcher": "random",
     "epochs": 2,
     "batch_size": 128,
     "seeds": 2,

@@ -76,7 +76,8 @@ def test_what_is_not_rehearsed_is_in_the_outlook() -> None:
 
 
 def test_without_measuring_or_past_runs_no_time_is_given(elsewhere: Path) -> None:
-    found = kscale.forecast(digits(), measure=False, **SMALL)
+    asked = {**SMALL, "searcher": "random"}
+    found = kscale.forecast(digits(), measure=False, **asked)
     assert found.seconds is None and "not known" in found.basis
     assert found.fitting == len(small_plan().candidates.pool)  # type: ignore[attr-defined]
     assert found.counted is not None and found.counted > found.fitting
@@ -96,7 +97,8 @@ def test_past_runs_on_this_kind_of_machine_tell(elsewhere: Path, tiny_run: Run) 
     copy.mkdir()
     for name in ("run.json", "results.jsonl"):
         (copy / name).write_bytes((tiny_run.folder / name).read_bytes())
-    found = kscale.forecast(digits(), measure=False, **SMALL)
+    asked = {**SMALL, "searcher": "random"}
+    found = kscale.forecast(digits(), measure=False, **asked)
     assert found.seconds and "those of 1 run " in found.basis
     assert found.to_line().endswith("s.")
     about = json.loads((copy / "run.json").read_text())

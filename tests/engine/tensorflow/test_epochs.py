@@ -75,6 +75,7 @@ class Watch(Listener):
             raise KeyboardInterrupt
 
 options = dict(max_params=900, family="mlp", trials=2, epochs=2, finalist_seeds=0)
+options["searcher"] = "random"
 watch = Watch()
 try:
     tune("digits", run=sys.argv[1] + "/each", listener=watch, **options)

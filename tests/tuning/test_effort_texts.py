@@ -27,7 +27,7 @@ def test_an_effort_is_told_beforehand_in_trainings_and_in_time() -> None:
     assert text.startswith("Effort thorough: as much as 20 full trainings of the best")
     assert re.search(r"about \d+m\d\ds if that is the largest that fits\.$", text)
     small = made_plan(effort="quick", family="linear", epochs=1)
-    assert "about 6.0s if" in expected_effort(small, costs_of(small))
+    assert "about 9.0s if" in expected_effort(small, costs_of(small))
 
 
 def test_without_an_effort_nothing_is_told_of_it() -> None:

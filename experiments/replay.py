@@ -44,6 +44,7 @@ from typing import Any
 import numpy as np
 from tables.reading import TableTask, read_table
 
+from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search import SEARCHERS
 from kscale.search.contract import Allowance, Job
@@ -132,27 +133,16 @@ class Replay:
         return Settings(draws, len(order), self.task.epochs, objective, self.seed)
 
     def _trained(self, job: Job) -> Iterator[Training]:
-        for member, seed in enumerate(job.seeds):
+        for member in range(len(job.seeds)):
             rate = float(job.learning_rates[member] or 0.0)
             place = self.places[job.spec, rate]
             curve = self.seen[place, : job.epochs_to]
-            params = int(self.task.params[place])
-            yield Training(
-                key=job.key(member),
-                stage=job.stage,
-                job=job.index,
-                member=member,
-                spec=job.spec,
-                params=params,
-                trainable=params,
-                flops=int(self.task.work[place]),
-                bytes=4 * params,
-                seed=seed,
+            params, flops = int(self.task.params[place]), int(self.task.work[place])
+            yield job.training(
+                member,
+                Size(params, params, flops, 0, 0),
                 learning_rate=rate,
-                epochs_from=job.epochs_from,
-                epochs=job.epochs_to,
                 full_epochs=self.task.epochs,
-                parent=job.parent,
                 score=float(curve[-1]),
                 stderr=0.0,
                 seconds=float(job.epochs_to - job.epochs_from),

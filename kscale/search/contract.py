@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from kscale.networks.families.base import Spec
+from kscale.networks.sizing import Size
 from kscale.runs.records import Stage, Training, training_key
 
 
@@ -66,6 +67,31 @@ class Job:
     def keys(self) -> tuple[str, ...]:
         """The keys of all members."""
         return tuple(self.key(member) for member in range(len(self.seeds)))
+
+    def training(self, member: int, size: Size, **found: Any) -> Training:
+        """The record of a member's training.
+
+        Args:
+            member: Place of the member in the job.
+            size: Exact size of the network.
+            **found: Further fields of the record: what became of the training.
+        """
+        return Training(
+            key=self.key(member),
+            stage=self.stage,
+            job=self.index,
+            member=member,
+            spec=self.spec,
+            params=size.params,
+            trainable=size.trainable,
+            flops=size.flops,
+            bytes=size.weight_bytes(),
+            seed=self.seeds[member],
+            epochs_from=self.epochs_from,
+            epochs=self.epochs_to,
+            parent=self.parent,
+            **{"learning_rate": self.learning_rates[member], **found},
+        )
 
     def _key(self, member: int, epochs: int) -> str:
         rate, seed = self.learning_rates[member], self.seeds[member]

@@ -222,22 +222,10 @@ class RunningTraining:
         self.progress = Progress()
         self._began = self._saved = time.monotonic()
         self._seconds_before = 0.0
-        self.record = Training(
-            key=job.key(assignment.member),
-            stage=job.stage,
-            job=job.index,
-            member=assignment.member,
-            spec=job.spec,
-            params=size.params,
-            trainable=size.trainable,
-            flops=size.flops,
-            bytes=size.weight_bytes(),
-            seed=job.seeds[assignment.member],
-            learning_rate=job.learning_rates[assignment.member],
-            epochs_from=job.epochs_from,
-            epochs=job.epochs_to,
+        self.record = job.training(
+            assignment.member,
+            size,
             full_epochs=setup.recipe.epochs,
-            parent=job.parent,
             unknown_flops=unknown_flops,
             memory=size.training_bytes(setup.recipe.batch_size),
         )

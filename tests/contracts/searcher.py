@@ -50,20 +50,9 @@ def made_searcher(name: str, pool: Pool, trials: int = 30, seed: int = 0) -> Sea
 def made_training(job: Job, member: int, score: float | None) -> Training:
     """A training that did not happen."""
     size = find_family(job.spec.family).size(job.spec, TASK)
-    return Training(
-        key=job.key(member),
-        stage=job.stage,
-        job=job.index,
-        member=member,
-        spec=job.spec,
-        params=size.params,
-        trainable=size.trainable,
-        flops=size.flops,
-        bytes=size.weight_bytes(),
-        seed=job.seeds[member],
-        learning_rate=job.learning_rates[member],
-        epochs_from=job.epochs_from,
-        epochs=job.epochs_to,
+    return job.training(
+        member,
+        size,
         full_epochs=EPOCHS,
         seconds=float(job.epochs_to - job.epochs_from),
         status="failed" if score is None else "ok",
@@ -71,7 +60,6 @@ def made_training(job: Job, member: int, score: float | None) -> Training:
         score=score,
         stderr=None if score is None else 0.01,
         examples=100,
-        parent=job.parent,
     )
 
 

@@ -13,7 +13,6 @@ from kscale.runs.entries import answers_of, best_of
 from kscale.runs.records import Record, Reference, Training, is_trained
 from kscale.search.contract import Job
 from kscale.text import counted
-from kscale.tuning.costs import CostModel
 from kscale.tuning.effort_texts import expected_effort
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.forecasting import forecast_of
@@ -53,7 +52,6 @@ class ShownProgress(Listener):
         is_counted = plan.effort is None and request.trials is not None
         total = max(compared + searched, before)
         self._expected = total if is_counted else None
-        costs = CostModel(len(data.train), plan.recipe.batch_size, plan.size)
         trials = f"at most {counted(request.trials, 'trial')}" if request.trials else ""
         uneven = imbalance_notes(
             data.task.targets, class_counts(data), plan.objective, request.class_weights
@@ -67,7 +65,7 @@ class ShownProgress(Listener):
             f"Searching {', '.join(plan.candidates.names)}: "
             f"{'; '.join(filter(None, (plan.candidates.found, trials)))}. "
             f"Run folder: {folder}",
-            *filter(None, [expected_effort(plan, costs)]),
+            *filter(None, [expected_effort(plan, plan.cost_model())]),
             *(f"Warning: {warning}" for warning in (*data.warnings, *uneven)),
         ]
         if before:

@@ -15,7 +15,6 @@ from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_
 from kscale.text import counted
 from kscale.tuning.answering import Answering
 from kscale.tuning.attempts import MemberWeights
-from kscale.tuning.costs import CostModel
 from kscale.tuning.device_executor import make_executor
 from kscale.tuning.effort_texts import flat_search, spent_effort
 from kscale.tuning.executor import Executor, Outcome
@@ -89,8 +88,7 @@ class Driver:
         self.began = len(self.trainings)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
         self.searcher = plan.searcher(gate.admits if gate else None)
-        data = plan.dataset
-        self.costs = CostModel(len(data.train), plan.recipe.batch_size, plan.size)
+        self.costs = plan.cost_model()
         for training in self.trainings:
             self.costs.see(training)
         self.costs.restart()
@@ -222,8 +220,8 @@ class Driver:
 
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
-        allowance = self.policy.allowance(self.costs.cost, self.began)
-        allowance = replace(allowance, alone=self.costs.alone)
+        costs = self.costs
+        allowance = self.policy.allowance(costs.cost, self.began, costs.alone)
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True

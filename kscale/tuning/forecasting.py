@@ -36,7 +36,7 @@ def forecast_of(
             if not, no TensorFlow is started, and past runs in `runs/` tell.
         most_seconds: Time of a rehearsal of the search.
     """
-    costs = CostModel(len(plan.dataset.train), plan.recipe.batch_size, plan.size)
+    costs = plan.cost_model()
     before, basis = (_measured if measure else _remembered)(plan, costs)
     rehearsal = rehearse(plan, costs, before, most_seconds)
     stages = tuple(_stages(plan, costs, rehearsal))

@@ -141,6 +141,10 @@ class Plan:
             return self.candidates.size(spec)
         return find_family(spec.family).size(spec, self.dataset.task)
 
+    def cost_model(self) -> CostModel:
+        """What trainings take, of which nothing is measured yet."""
+        return CostModel(len(self.dataset.train), self.recipe.batch_size, self.size)
+
     def timer(self, engine: Engine, spec: Spec) -> Callable[[], Latency]:
         """As `Candidates.timer`, of a candidate or of a baseline."""
         batch = self.budget.latency_batch
@@ -250,8 +254,7 @@ def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:
     """
     candidates, recipe = plan.candidates, plan.recipe
     if epochs is None and isinstance(candidates, FamilyCandidates):
-        pool, examples = candidates.pool, len(plan.dataset.train)
-        costs = CostModel(examples, recipe.batch_size, plan.size)
+        pool, costs = candidates.pool, plan.cost_model()
         smaller = pool.spec(int(np.argsort(pool.work)[len(pool) // 4]))
         job = Job("search", 0, smaller, (1,), (None,), epochs_to=0)
         # What takes no longer than to build a network need not be shortened.

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def rehearse(
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
     while time.monotonic() - began < most_seconds:
-        allowance = replace(policy.allowance(costs.cost), alone=costs.alone)
+        allowance = policy.allowance(costs.cost, alone=costs.alone)
         job = searcher.propose(history, (), allowance)
         if not isinstance(job, Job):
             rest = Outlook()
@@ -80,22 +80,10 @@ def _made_up(plan: Plan, job: Job, seconds: float) -> Iterator[Training]:
         luck = np.random.default_rng(derived_seed(seed, job.key(member))).normal()
         found = errors + _LUCK * stderr * luck
         scores = 1 - found if plan.objective.higher_is_better else found
-        yield Training(
-            key=job.key(member),
-            stage=job.stage,
-            job=job.index,
-            member=member,
-            spec=job.spec,
-            params=size.params,
-            trainable=size.trainable,
-            flops=size.flops,
-            bytes=size.weight_bytes(),
-            seed=seed,
-            learning_rate=job.learning_rates[member],
-            epochs_from=job.epochs_from,
-            epochs=job.epochs_to,
+        yield job.training(
+            member,
+            size,
             full_epochs=plan.recipe.epochs,
-            parent=job.parent,
             score=float(scores[-1]),
             stderr=stderr,
             seconds=seconds,

@@ -47,13 +47,23 @@ class TimePolicy:
         Below 0 after it; infinity without one."""
         return self._end - self._kept - self._clock()
 
-    def allowance(self, cost: Callable[[Job], float], began: int = 0) -> Allowance:
-        """What a searcher may propose now, by the seconds that a job will take and the
-        number of trainings that were recorded when the session began."""
+    def allowance(
+        self,
+        cost: Callable[[Job], float],
+        began: int = 0,
+        alone: Callable[[Job], float] = lambda job: 0.0,
+    ) -> Allowance:
+        """What a searcher may propose now.
+
+        Args:
+            cost, alone: Seconds that a job will take, as in `Allowance`.
+            began: Number of trainings that were recorded when the session began.
+        """
         return Allowance(
             self.seconds_left(),
             cost,
             most=_MOST_OF_LIMIT * self.limit,
             share=_MOST_OF_TIME,
             began=began,
+            alone=alone,
         )

@@ -41,7 +41,7 @@ def time_networks(
         if number >= least and time.monotonic() >= until:
             return number
         shorter = _shorter(plan, costs, job)
-        known = CostModel(len(shorter.dataset.train), plan.recipe.batch_size, plan.size)
+        known = shorter.cost_model()
         trainer = shorter.trainers()(job.spec)
         rate = job.learning_rates[:1]
         with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,6 @@ from tuning.made_data import digits
 
 from kscale import plan_search
 from kscale.search.effort import Flat
-from kscale.tuning.costs import CostModel
 from kscale.tuning.effort_texts import expected_effort, flat_search, spent_effort
 from kscale.tuning.plan import Plan
 
@@ -17,22 +16,18 @@ def made_plan(**options: object) -> Plan:
     return plan_search(digits(), **asked)
 
 
-def costs_of(plan: Plan) -> CostModel:
-    return CostModel(len(plan.dataset.train), plan.recipe.batch_size, plan.size)
-
-
 def test_an_effort_is_told_beforehand_in_trainings_and_in_time() -> None:
     plan = made_plan(effort="thorough", max_params=1e7)
-    text = expected_effort(plan, costs_of(plan))
+    text = expected_effort(plan, plan.cost_model())
     assert text.startswith("Effort thorough: as much as 20 full trainings of the best")
     assert re.search(r"about \d+m\d\ds if that is the largest that fits\.$", text)
     small = made_plan(effort="quick", family="linear", epochs=1)
-    assert "about 9.0s if" in expected_effort(small, costs_of(small))
+    assert "about 9.0s if" in expected_effort(small, small.cost_model())
 
 
 def test_without_an_effort_nothing_is_told_of_it() -> None:
     plan = made_plan(trials=3)
-    assert expected_effort(plan, costs_of(plan)) == ""
+    assert expected_effort(plan, plan.cost_model()) == ""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from tuning.made_data import digits
 import kscale
 from kscale import Run, plan_search
 from kscale.search import SEARCHERS
-from kscale.tuning.costs import CostModel
 from kscale.tuning.past_runs import remember_runs
 from kscale.tuning.plan import Plan
 from kscale.tuning.rehearsal import rehearse
@@ -33,10 +32,6 @@ def small_plan(**asked: Any) -> Plan:
     return plan_search(digits(), **{**SMALL, **asked})
 
 
-def costs_of(plan: Plan) -> CostModel:
-    return CostModel(len(plan.dataset.train), plan.recipe.batch_size, plan.size)
-
-
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, in which nothing was searched."""
@@ -47,7 +42,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("searcher", SEARCHERS)
 def test_every_searcher_is_rehearsed_to_its_finalists(searcher: str) -> None:
     plan = small_plan(searcher=searcher)
-    jobs = [job for job, _ in rehearse(plan, costs_of(plan)).jobs]
+    jobs = [job for job, _ in rehearse(plan, plan.cost_model()).jobs]
     assert {"baseline", "search", "finalist"} == {job.stage for job in jobs}
     assert all(len(job.seeds) == 2 for job in jobs if job.stage == "finalist")
     assert len(jobs) == len(set(jobs))
@@ -55,7 +50,7 @@ def test_every_searcher_is_rehearsed_to_its_finalists(searcher: str) -> None:
 
 def test_halving_is_rehearsed_by_rungs() -> None:
     plan = small_plan(searcher="halving")
-    jobs = [job for job, _ in rehearse(plan, costs_of(plan)).jobs]
+    jobs = [job for job, _ in rehearse(plan, plan.cost_model()).jobs]
     rungs = Counter(job.epochs_to for job in jobs if job.stage == "search")
     assert rungs == {1: 6, 3: 2, 9: 1}
 
@@ -63,15 +58,15 @@ def test_halving_is_rehearsed_by_rungs() -> None:
 def test_a_rehearsal_ends_with_the_time_limit() -> None:
     asked = {"max_params": 20_000, "trials": 60, "epochs": 40, "settings": {}}
     plan, unlimited = small_plan(**asked, time_limit=10.0), small_plan(**asked)
-    jobs = rehearse(plan, costs_of(plan), spent=4.0).jobs
+    jobs = rehearse(plan, plan.cost_model(), spent=4.0).jobs
     assert 3.0 < sum(seconds for _, seconds in jobs) < 6.0
     assert jobs[-1][0].stage == "finalist"
-    assert len(jobs) < len(rehearse(unlimited, costs_of(unlimited)).jobs) / 2
+    assert len(jobs) < len(rehearse(unlimited, unlimited.cost_model()).jobs) / 2
 
 
 def test_what_is_not_rehearsed_is_in_the_outlook() -> None:
     plan = small_plan(searcher="halving")
-    rehearsal = rehearse(plan, costs_of(plan), most_seconds=0.0)
+    rehearsal = rehearse(plan, plan.cost_model(), most_seconds=0.0)
     assert not rehearsal.jobs and rehearsal.rest.jobs
 
 
@@ -104,15 +99,15 @@ def test_past_runs_on_this_kind_of_machine_tell(elsewhere: Path, tiny_run: Run) 
     about = json.loads((copy / "run.json").read_text())
     about["sessions"][0]["machine"]["cores"] += 1
     (copy / "run.json").write_text(json.dumps(about))
-    assert remember_runs(costs_of(small_plan())) == 0
+    assert remember_runs(small_plan().cost_model()) == 0
 
 
 def test_a_few_short_trainings_tell_what_long_ones_take() -> None:
     asked = {"settings": {"depth": 1, "width": 8}, "epochs": 40, "batch_size": 32}
     plan = small_plan(**asked)
-    job = rehearse(plan, costs_of(plan)).jobs[-1][0]
-    costs = costs_of(plan)
+    job = rehearse(plan, plan.cost_model()).jobs[-1][0]
+    costs = plan.cost_model()
     assert time_networks(plan, costs, [job], seconds=0.0) == 1
-    assert 0 < costs.cost(job) != costs_of(plan).cost(job)
+    assert 0 < costs.cost(job) != plan.cost_model().cost(job)
     found = kscale.forecast(plan)
     assert found.seconds and "by short trainings of 2 networks" in found.basis

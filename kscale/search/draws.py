@@ -138,6 +138,14 @@ class FirstJobs:
         """Nothing is expected of what was not trained."""
         return None
 
+    def notes(self, history: Sequence[Training]) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
+        """None: no training goes on from another."""
+        return set()
+
     def tried(self, history: Sequence[Training], pending: Sequence[Job]) -> list[Job]:
         """First jobs that are done or out, in the order of the draws."""
         known = keys_of(history, pending)

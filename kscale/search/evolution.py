@@ -78,14 +78,6 @@ class EvolutionSearcher(FirstJobs):
         work = first.work + trainings * self.epochs * self.mean_work
         return Outlook(first.jobs, first.trainings + trainings, work)
 
-    def notes(self, history: Sequence[Training]) -> Sequence[str]:
-        """Nothing to say."""
-        return ()
-
-    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
-        """No training goes on from another."""
-        return set()
-
     def _begun(self, history: Sequence[Training]) -> list[Job]:
         """First jobs and then children, whose indices are odd, in their order."""
         children = {

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.runs.records import Training
-from kscale.search.contract import Job
 from kscale.search.draws import Draw, FirstJobs, Settings
 from kscale.search.pool import Pool
 
@@ -24,14 +22,6 @@ class RandomSearcher(FirstJobs):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, settings.epochs)
-
-    def needed(self, history: Sequence[Training], pending: Sequence[Job]) -> set[str]:
-        """No training goes on from another."""
-        return set()
-
-    def notes(self, history: Sequence[Training]) -> Sequence[str]:
-        """None."""
-        return ()
 
 
 class PoolDraws:

@@ -66,7 +66,7 @@ class State:
         return 1 + max((each.number for each in self.begun.values()), default=-1)
 
 
-class Candidates:
+class RungJobs:
     """The draws of a search in which trainings may pause, and the jobs of each.
 
     A job has the number of its candidate and the place of its last rung for an index,

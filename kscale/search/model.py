@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ _JITTER = 1e-5  # of the variance, added to that of noise
 _LEAST = 1e-9  # variance of an expectation, a part of that of the scores
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Row:
     """What a training came to.
 
@@ -48,12 +49,12 @@ class Expected:
     deviations: Values
     weights: Values
 
-    @property
+    @cached_property
     def mean(self) -> Values:
         """Expected scores, `(candidates,)`."""
         return self.weights @ self.means
 
-    @property
+    @cached_property
     def deviation(self) -> Values:
         """Standard deviations of the expectations, `(candidates,)`."""
         second = self.weights @ (self.deviations**2 + self.means**2)
@@ -104,31 +105,37 @@ class ScoreModel:
         self.seed = seed
         self._groups = int(groups.max(initial=-1)) + 1
         self._prior = _Prior(self._groups)
-        self._rows: list[tuple[int, float]] = []
-        self._scores: Values = np.zeros(0)
+        self._rows: list[Row] = []  # known ones that the processes are conditioned on
         self._fitted = 0  # rows of the last fit
         self._sets: Values = np.zeros((0, 0))
         self._weights: Values = np.zeros(0)
         self._processes: list[_Process] = []
+        self._told: Sequence[Row] = ()
+        self._expected: Expected | None = None  # by what it was told
 
     def expect(self, rows: Sequence[Row]) -> Expected:
         """What the candidates are expected to score, given at least one known row.
 
         Rows without a score count as pending: what they will tell is not asked again.
         """
+        if self._expected is None or rows != self._told:
+            self._told, self._expected = rows, self._expect(rows)
+        return self._expected
+
+    def _expect(self, rows: Sequence[Row]) -> Expected:
         known = [row for row in rows if row.score is not None]
-        asked = [(row.place, row.left) for row in known]
         scores = np.array([row.score for row in known], np.float64)
-        self._forget_unless(asked, scores)
-        for count in range(len(self._rows) + 1, len(asked) + 1):
-            self._rows = asked[:count]
-            if count >= max(1.0, _GROWTH * self._fitted):
+        if known[: len(self._rows)] != self._rows:  # other results than before
+            self._rows, self._fitted, self._sets = [], 0, self._sets[:0]
+        for row in known[len(self._rows) :]:
+            self._rows.append(row)
+            count = len(self._rows)
+            if count >= _GROWTH * self._fitted:
                 self._fit(scores[:count])
-            elif self._processes:
+            else:
                 self._processes = [
-                    p.extended(*asked[count - 1]) for p in self._processes
+                    p.extended(row.place, row.left) for p in self._processes
                 ]
-        self._scores = scores
         centre, scale, standard = _standardized(scores)
         found = [process.means(standard) for process in self._processes]
         processes = self._processes
@@ -151,16 +158,6 @@ class ScoreModel:
             found[group] += (values[places, None] - values) ** 2
         return found
 
-    def _forget_unless(
-        self, asked: Sequence[tuple[int, float]], scores: Values
-    ) -> None:
-        """Begin anew where the rows are not what they were."""
-        number = len(self._rows)
-        is_same = [*asked[:number]] == self._rows
-        if not is_same or not np.array_equal(scores[:number], self._scores):
-            self._rows, self._processes, self._fitted = [], [], 0
-            self._sets = self._sets[:0]
-
     def _fit(self, scores: Values) -> None:
         """Draw sets of hyperparameters, and keep those of the most likelihood."""
         rng = np.random.default_rng([self.seed, 17, len(scores)])
@@ -169,8 +166,8 @@ class ScoreModel:
             near = np.repeat(self._sets, 3, axis=0)
             near += rng.normal(0, 0.35, near.shape)
             sets = np.concatenate([self._sets, near, sets[: _SETS // 3]])
-        places = np.array([place for place, _ in self._rows], np.int64)
-        left = np.array([left for _, left in self._rows])
+        places = np.array([row.place for row in self._rows], np.int64)
+        left = np.array([row.left for row in self._rows])
         distances = self.distances(places)[:, :, places]
         same = self.networks[places][:, None] == self.networks[places]
         standard = _standardized(scores)[2]

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from kscale.runs.records import Training
-from kscale.search.begun import Begun, Candidates, State
+from kscale.search.begun import Begun, RungJobs, State
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -60,7 +60,7 @@ class ModelSearcher:
     def __init__(self, settings: Settings, rungs: Sequence[int]) -> None:
         self.settings = settings
         self.rungs = tuple(rungs)
-        self.candidates = Candidates(settings, rungs, MOST_CANDIDATES)
+        self.candidates = RungJobs(settings, rungs, MOST_CANDIDATES)
         self.refused: set[int] = set()  # what `admits` answered; never changes
 
     @classmethod
@@ -143,7 +143,8 @@ class ModelSearcher:
         number = _OTHERS if len(self.rungs) == 1 else _OTHERS_SHORT
         steps = np.linspace(0.0, 1.0, number + 2)[1:-1].tolist()
         inwards = sorted(steps, key=lambda step: abs(step - 0.5))
-        first: list[int] = []
+        values, first = self.features.values, list[int]()
+        parts = values.argsort(axis=0).argsort(axis=0) * _PARTS // len(values)
         order = (None, inwards[0], *[None] * (_LARGE - 1), *inwards[1:])
         for turn, step in enumerate(order):
             family = families[turn % len(families)]
@@ -153,8 +154,7 @@ class ModelSearcher:
             else:
                 size = sizes.min() + step * (sizes.max() - sizes.min())
                 among = family[np.argsort(abs(sizes - size))[:_CONTENDERS]]
-            left = np.setdiff1d(among, first)
-            first += _unlike(self.features.values, left, first, rng)
+            first += _unlike(parts, np.setdiff1d(among, first), first, rng)
         return first
 
     def _admits(self, job: Job) -> bool:
@@ -320,12 +320,10 @@ class _View:
 
 
 def _unlike(
-    values: Values, among: Places, before: Sequence[int], rng: np.random.Generator
+    parts: Places, among: Places, before: Sequence[int], rng: np.random.Generator
 ) -> list[int]:
     """One of some rows, of a few random ones the one that shares the fewest parts of
     any column's range with rows before, as in a Latin hypercube; none of none."""
     some = rng.permutation(among)[:_CONTENDERS]
-    ranks = values.argsort(axis=0).argsort(axis=0)
-    parts = ranks * _PARTS // len(values)
     shared = [(parts[at] == parts[list(before)]).sum() for at in some.tolist()]
     return [int(some[int(np.argmin(shared))])] if len(some) else []

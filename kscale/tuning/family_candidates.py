@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ class FamilyCandidates:
         """Sizes are worked out in microseconds."""
 
     def draws(self) -> PoolDraws:
+        return self._draws
+
+    @cached_property
+    def _draws(self) -> PoolDraws:
+        """One sequence for all that ask: a rehearsal, and then the search."""
         return PoolDraws(self.pool, self.seed)
 
     def most_trials(self, asked: int) -> int:

@@ -136,3 +136,14 @@ def format_seconds(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def octave_of(params: int) -> int:
+    """Number of the octave of a size: octave n is from 2**(n - 1) to 2**n - 1.
+
+    Example:
+
+    >>> octave_of(512), octave_of(1023), octave_of(1024)
+    (10, 10, 11)
+    """
+    return params.bit_length()

@@ -9,6 +9,7 @@ from typing import Any
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Record, Reference, Stage, Training, is_trained
 from kscale.task.objectives import Objective
+from kscale.units import octave_of
 
 _Trained = Training | Reference
 _STAGES: tuple[Stage, ...] = ("baseline", "search", "finalist")
@@ -108,10 +109,10 @@ def course_of(
         return Course()
     octaves = {
         number: _octave(number, items, objective)
-        for number, items in _grouped(searched, lambda item: item.params.bit_length())
+        for number, items in _grouped(searched, lambda item: octave_of(item.params))
     }
     for expected in _expectations(run):
-        number = expected.params.bit_length()
+        number = octave_of(expected.params)
         known = octaves.get(number) or _octave(number, (), objective)
         octaves[number] = replace(known, expected=expected)
     return Course(_steps(trained), tuple(octaves[each] for each in sorted(octaves)))

@@ -23,6 +23,7 @@ from kscale.search.draws import Settings
 from kscale.search.features import Features
 from kscale.search.halving import rungs_of
 from kscale.search.model import Expected, Places, ScoreModel, Values
+from kscale.units import octave_of
 
 MOST_CANDIDATES = 2000
 """Draws that are weighed against one another."""
@@ -305,7 +306,7 @@ class _View:
         return not is_over and each.epochs < self.last
 
     def _octave(self, place: int) -> int:
-        return self.candidates.draws[place].params.bit_length()
+        return octave_of(self.candidates.draws[place].params)
 
     def _next(self, place: int) -> Job:
         """The next job of a candidate: to the next rung, or further where that costs

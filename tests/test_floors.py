@@ -155,7 +155,10 @@ def test_describing_data_is_light(name: str, tmp_path: Path) -> None:
     assert_light(["data", str(tmp_path / name)], "PIL")
 
 
-def test_a_search_without_a_network_that_fits_is_refused_light(tmp_path: Path) -> None:
+def test_a_search_without_a_network_that_fits_is_refused_light(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no past runs tell what trainings cost
     np.savez(tmp_path / "data.npz", x=np.eye(40), y=np.arange(40) % 2)
     data = str(tmp_path / "data.npz")
     assert_light(["tune", "--data", data, "--max-params", "3"], status=1)

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,11 @@ def remember_runs(costs: CostModel, folder: Path = Path("runs")) -> int:
         How many runs it learned from.
     """
     paths = sorted(folder.glob(f"*/{RUN_FILE}"), key=os.path.getmtime)
-    found = [known for path in paths if (known := _costs_of(path.parent))][-_MOST_RUNS:]
-    for known in found:
-        costs.learn(known)
-    return len(found)
+    known = filter(None, (_costs_of(path.parent) for path in reversed(paths)))
+    latest = [*islice(known, _MOST_RUNS)]  # older folders are not read
+    for each in reversed(latest):
+        costs.learn(each)
+    return len(latest)
 
 
 def _costs_of(folder: Path) -> CostModel | None:

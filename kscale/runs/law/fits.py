@@ -34,7 +34,7 @@ class Fit:
 
     Errors are taken as normal around a curve in their logarithm, with variance
     `spread^2 + noise^2`. The level of a curve is found by least squares, as in variable
-    projection, and its variance kept. A spread has a prior density of `spread^-1.5`.
+    projection, and its variance kept. All spreads are as likely before.
 
     Args:
         form: The curves.
@@ -50,26 +50,28 @@ class Fit:
             total = weights.sum()
             level = rest @ weights / total
             misfit = ((rest - level[:, None]) ** 2) @ weights
-            sure = np.log(weights).sum() - np.log(total) - np.log(spread)
+            sure = np.log(weights).sum() - np.log(total)
             logs.append((sure - misfit) / 2 + form.log_prior)
             levels.append(level)
             variances.append(1 / total)
         likely = np.array(logs)
+        self._odds = _log_sum(form.log_prior)
         likely = np.exp(likely - likely.max())
         self._weights = likely / likely.sum()  # (spreads, curves), as `_levels`
         self._levels = np.array(levels)
         self._variances = np.array(variances)
 
     def log_density(self, others: Trained) -> float:
-        """Logarithm of how likely further trainings were, up to a constant."""
+        """Logarithm of how likely further trainings were, and the form, up to a
+        constant."""
         means = self.form.log_errors(others.sizes)
         found = np.zeros_like(self._weights)
         for place, spread in enumerate(_SPREADS):
             variance = spread**2 + others.noise**2 + self._variances[place]
             rest = others.logs - means - self._levels[place][:, None]
             found[place] = -(rest**2 / variance + np.log(variance)).sum(axis=1) / 2
-        top = found.max()
-        return float(top + np.log((self._weights * np.exp(found - top)).sum()))
+        found = np.log(np.maximum(self._weights, 1e-300)) + found
+        return self._odds + _log_sum(found)
 
     def draw(self, number: int, seed: int) -> "Curves":
         """Curves as often as they are likely, the same at each call.
@@ -115,3 +117,8 @@ class Curves:
         relative = self.form.curve(sizes[None, :], **knobs)
         found: Values = relative * np.exp(self.levels)[:, None]
         return found
+
+
+def _log_sum(logs: Values) -> float:
+    top = logs.max()
+    return float(top + np.log(np.exp(logs - top).sum()))

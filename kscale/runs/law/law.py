@@ -220,9 +220,8 @@ class Law:
 
 def _quantiles(errors: Values) -> list[tuple[float, float, float]]:
     """Low, middle and high of each column."""
-    return [
-        tuple(map(float, column)) for column in np.quantile(errors, _QUANTILES, 0).T
-    ]  # type: ignore[misc]
+    rows = np.quantile(errors, _QUANTILES, axis=0)
+    return [(float(low), float(middle), float(high)) for low, middle, high in rows.T]
 
 
 def fit_law(points: Iterable[Point], *, seed: int = 0) -> Law:

@@ -50,7 +50,7 @@ def forecast(
     beyond: bool,
     as_json: bool,
 ) -> None:
-    """Say what a size that was not trained would reach, by a law with intervals.
+    """Say what a size that was not trained would reach, by a law.
 
     The law is fitted to the trainings of RUN, by default the run in runs/ that was
     changed last, or to a CSV FILE with columns params and loss, error or a score such

@@ -4,7 +4,7 @@ A search tries good knobs and bad ones, and a law is of what a size can reach. S
 point is the best network of half an octave of sizes. The best of several is a little
 better than it deserves, as its seed was part of why it was chosen; networks of more
 seeds, such as finalists, stand for their half octave where there are any. A half octave
-whose best is half as bad again as a smaller network had bad knobs only, and is left
+whose best is clearly worse than a smaller network had bad knobs only, and is left
 out. Other ways were tried, all rows and the front among them:
 `experiments/law_points.py`.
 
@@ -27,7 +27,7 @@ from kscale.task.objectives import Objective, metric_name
 from kscale.text import counted
 
 _RANGES = 2  # of sizes in an octave
-_BADLY = 1.5  # times the least error of smaller sizes
+_BADLY = 1.25  # times the least error of smaller sizes
 _FEWEST, _RANGE = 4, 10  # sizes of a law, and the largest by the smallest
 
 

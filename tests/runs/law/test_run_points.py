@@ -67,7 +67,7 @@ def test_failed_short_and_baseline_trainings_are_no_points() -> None:
 
 
 def test_a_size_tried_with_bad_knobs_only_is_no_point() -> None:
-    records = [*falling(100, 1000), trained(5000, 0.5), trained(9000, 0.96)]
+    records = [*falling(100, 1000), trained(5000, 0.5), trained(9000, 0.965)]
     assert [p.size for p in run_points({}, records, ACCURACY)[0]] == [100, 1000, 9000]
 
 

@@ -68,7 +68,7 @@ def made_search(
 
     def allowance(jobs: Sequence[Job]) -> Allowance:
         left = time - sum(map(cost, jobs))
-        return Allowance(left, cost, time / 2, began=len(history), alone=cost)
+        return Allowance(left, cost, time / 2, alone=cost)
 
     search = Simulation(staged, score, allowance=allowance, seconds=seconds)
     search.history = list(history)

@@ -1,7 +1,7 @@
 """What trainings cost: seconds worked out from those that were measured."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -84,6 +84,12 @@ class CostModel:
         """Count every network as new again, as in another process."""
         self._kept.clear()
 
+    def of_fewer(self, examples: int) -> "CostModel":
+        """A model that has seen nothing, of fewer examples in the same process."""
+        model = CostModel(examples, self.batch_size, self.size)
+        model._kept = self._kept
+        return model
+
     def cost(self, job: Job) -> float:
         """Seconds that a job will take, all members one after the other."""
         return self._cost(job, job.spec not in self._kept)
@@ -103,6 +109,15 @@ class CostModel:
         write them, and to report."""
         built = float(self._rates(spec.family) @ self._amounts(spec, 0, True))
         return _REPORT + _OF_BUILDING * built
+
+    def by_network(self, jobs: Sequence[Job]) -> dict[Spec, float]:
+        """Seconds of each network in jobs that another process does one by one."""
+        before, self._kept = self._kept, {}
+        seconds = dict.fromkeys((job.spec for job in jobs), 0.0)
+        for job in jobs:
+            seconds[job.spec] += self.spend(job)
+        self._kept = before
+        return seconds
 
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""

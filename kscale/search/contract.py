@@ -120,7 +120,7 @@ class Allowance:
         seconds: Time left.
         cost: Seconds that a job will take.
         most: Most seconds that a search leaves for finalists.
-        share: Part of the time left that one job should take at most.
+        share: Part of the time left that one job of a search should take at most.
         alone: Seconds of a job in a process that trained nothing before: later ones of
             a network may be quicker.
     """
@@ -128,7 +128,7 @@ class Allowance:
     seconds: float = math.inf
     cost: Callable[[Job], float] = lambda job: 0.0
     most: float = math.inf
-    share: float = 0.25
+    share: float = 1.0
     alone: Callable[[Job], float] = lambda job: 0.0
 
     @property
@@ -145,8 +145,8 @@ class Allowance:
         return replace(self, seconds=self.seconds - seconds)
 
     def half(self) -> "Allowance":
-        """What finalists may take while the search goes on."""
-        return replace(self, seconds=min(self.seconds, self.most))
+        """The most that a search leaves for finalists."""
+        return replace(self, seconds=self.most)
 
     def choose(self, jobs: Sequence[Job]) -> Job | None:
         """The first job within the share of the time left, or else the cheapest one.

@@ -80,9 +80,11 @@ class ModelSearcher:
         """The next job; `DONE` where nothing is left that time and trials allow."""
         state = self.candidates.state(history, pending)
         view = _View(self, state, allowance)
-        for job in view.jobs():
-            if allowance.cost(job) <= allowance.seconds and self._admits(job):
-                return job
+        for share in sorted({allowance.share, 1.0}):
+            for job in view.jobs():
+                is_affordable = allowance.cost(job) <= share * allowance.seconds
+                if is_affordable and self._admits(job):
+                    return job
         return WAIT if any(each.is_out for each in state.begun.values()) else DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:

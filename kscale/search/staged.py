@@ -257,6 +257,9 @@ class StagedSearcher:
         if not finals[1:]:
             finals = self._likely_finals(history, pending, within)
         keys = keys_of(history, pending)
+        if not self._affordable(finals, allowance, within, keys):
+            return 0.0
+        # Whatever is left: else a search would take the time of one seed after another.
         coming = self._affordable(finals, allowance.half(), within.half(), keys)
         due = sum(_left(job, within, keys) for job in coming)
         another = within.total(_of_seeds(job, 1) for job in coming[:1])

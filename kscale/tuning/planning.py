@@ -17,6 +17,7 @@ from kscale.tuning.timing import time_networks
 from kscale.units import format_seconds
 
 _TIMED = 6.0  # seconds, after which no further network is timed
+_MUCH = 1.2  # times the shortest of the times that a search may take
 _START = 3.0  # seconds of TensorFlow's start, where it is not started
 _UNKNOWN = (
     "How long that takes is not known: nothing was measured, and no run in runs/ is of "
@@ -57,7 +58,7 @@ def planned_search(
         around if basis else None,
         plan.request.time_limit,
         basis or _UNKNOWN,
-        tuple(_notes(plan, rehearsal)),
+        (*_range(rehearsal, around if basis else None), *_notes(plan, rehearsal)),
     )
 
 
@@ -115,6 +116,15 @@ def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stag
 def _epoch_flops(plan: Plan, spec: Spec) -> int:
     data, flops = plan.dataset, int(plan.size(spec).flops)
     return flops * (3 * len(data.train) + len(data.validation))
+
+
+def _range(rehearsal: Rehearsal, around: float | None) -> Iterator[str]:
+    """How far the time may be another one, where that is known and much."""
+    if around is not None and rehearsal.high > _MUCH * rehearsal.low:
+        ends = (
+            format_seconds(around + each) for each in (rehearsal.low, rehearsal.high)
+        )
+        yield f"By which networks become finalists, it may be {' to '.join(ends)}."
 
 
 def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:

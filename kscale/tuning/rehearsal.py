@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,11 +29,15 @@ class Rehearsal:
         jobs: In order, each with the seconds that it would take.
         rest: What comes after those, where a rehearsal of all would take long.
         seconds: Time that the choice of the jobs took, in a search as in its rehearsal.
+        low, high: Seconds of all trainings in the shortest and in the longest rehearsal
+            of several.
     """
 
     jobs: tuple[tuple[Job, float], ...]
     rest: Outlook
     seconds: float
+    low: float = 0.0
+    high: float = 0.0
 
 
 def likely_rehearsal(
@@ -54,7 +58,9 @@ def likely_rehearsal(
         made = rehearse(plan, costs, spent, most_seconds, len(found))
         seconds = sum(each for _, each in made.jobs) + costs.cost_of(made.rest)
         found.append((seconds, made))
-    return sorted(found, key=lambda each: each[0])[len(found) // 2][1]
+    found.sort(key=lambda each: each[0])
+    middle = found[len(found) // 2][1]
+    return replace(middle, low=found[0][0], high=found[-1][0])
 
 
 def rehearse(

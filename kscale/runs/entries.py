@@ -232,6 +232,15 @@ def tied_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
 
 
 def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
-    """The smallest entry that is statistically tied with the best."""
+    """The smallest entry that is statistically tied with the best; of several of one
+    size, that of the best score."""
     tied = tied_of(entries, objective)
-    return min(tied, key=lambda entry: (entry.params, entry.flops), default=None)
+    return min(
+        tied,
+        key=lambda entry: (
+            entry.params,
+            entry.flops,
+            -objective.gain(entry.score, 0.0),
+        ),
+        default=None,
+    )

@@ -70,6 +70,7 @@ class StagedSearcher:
             the code of a user's model decides.
         effort: How much may be trained in all; None for no such limit.
         largest: The largest network that fits; needed for an effort.
+        unit: What an effort is measured by in place of the winner.
         stop_when_flat: Whether finalists begin where further jobs promise too little.
     """
 
@@ -87,6 +88,7 @@ class StagedSearcher:
         effort: Effort | None = None,
         largest: Spec | None = None,
         stop_when_flat: bool = False,
+        unit: Spec | None = None,
     ) -> None:
         self.searcher = searcher
         self.objective = objective
@@ -99,6 +101,7 @@ class StagedSearcher:
         self.effort = effort
         self.largest = largest
         self.stop_when_flat = stop_when_flat
+        self.unit = unit
         self._believed: dict[tuple[str, ...], Beliefs | None] = {}
         self.baselines = [
             self._job("baseline", index, spec, rate, count=1)
@@ -190,7 +193,9 @@ class StagedSearcher:
         searched = [training for training in history if training.stage == "search"]
         beliefs = self.beliefs(searched)
         best = best_of(self._entries(searched), self.objective)
-        if beliefs is not None and beliefs.trained:
+        if self.unit is not None:
+            spec = self.unit
+        elif beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
         elif best is None or best.params >= max(t.params for t in searched):
             assert self.largest is not None

@@ -1,5 +1,6 @@
 """The driver: one start of a search, from free slots to recorded trainings."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -145,7 +146,8 @@ class Driver:
         candidates, trained = self.plan.candidates, self.searched
         request = self.plan.request
         most = candidates.most_trials(request.most_trials)
-        tried = len({(training.spec, training.learning_rate) for training in trained})
+        seeds = len({(t.spec, t.learning_rate, t.seed) for t in trained})
+        tried = math.ceil(seeds / request.seeds)
         notes = [*candidates.notes(), *self.searcher.notes(self.trainings)]
         is_short = tried < most and (self.gate is None or self._is_time_over)
         trials = counted(tried, "trial")

@@ -24,6 +24,7 @@ from kscale.search import SEARCHERS
 from kscale.search.contract import Job
 from kscale.search.draws import Settings
 from kscale.search.effort import EFFORTS, Effort
+from kscale.search.ladder import LadderSearcher
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task.objectives import Objective
@@ -111,19 +112,22 @@ class Plan:
             request.seeds,
             admits,
         )
+        make = LadderSearcher if request.for_law else SEARCHERS[request.searcher]
+        largest = self.candidates.largest if self.effort else None
         return StagedSearcher(
             self.baselines(),
-            SEARCHERS[request.searcher](settings),
+            make(settings),
             self.objective,
             self.budget,
             epochs,
             seed=request.seed,
-            finalist_seeds=request.finalist_seeds,
+            finalist_seeds=0 if request.for_law else request.finalist_seeds,
             most_finalists=request.most_finalists,
             sets_rates=self.candidates.sets_rates,
             effort=self.effort,
-            largest=self.candidates.largest if self.effort else None,
+            largest=largest,
             stop_when_flat=request.stops_when_flat,
+            unit=largest if request.for_law else None,
         )
 
     @property
@@ -164,7 +168,7 @@ class Plan:
         """What makes this search this one, as plain data: never its trials or time,
         nor the model that it is compared with."""
         request = self.request
-        optional = {"class_weights": "none", "precision": "auto"}
+        optional = {"class_weights": "none", "precision": "auto", "for_law": False}
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,

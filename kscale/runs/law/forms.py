@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 _EXPONENTS = (0.03, 3.0)  # of sizes, least and most
+_EXPONENT = 0.4  # in the middle, by the logarithm, with a deviation of 1
 _LEAST_PART = 0.003  # of the error that more size could remove
+_ENDLESS = 0.12  # how likely it is that size can remove all of the error
+_ODDS = {"power": 0.0, "bounded": -4.0}  # logarithms, of each form
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +24,11 @@ class Form:
     """Candidate curves of one form.
 
     Args:
-        name: `power`, `bounded` or `flat`.
+        name: `power` or `bounded`.
         knobs: By name, one value for each curve: arrays `(curves,)`.
         log_prior: Logarithm of how likely each curve is before anything was trained, up
             to a constant, `(curves,)`.
+        log_odds: Logarithm of how likely the form is beside the others.
         curve: Gives the relative error from relative sizes and the knobs, all of which
             it takes as arrays that broadcast.
     """
@@ -32,6 +36,7 @@ class Form:
     name: str
     knobs: dict[str, Values]
     log_prior: Values
+    log_odds: float
     curve: Callable[..., Values]
 
     def log_errors(self, sizes: Values) -> Values:
@@ -41,11 +46,12 @@ class Form:
         return found
 
 
-def power(number: int = 48) -> Form:
+def power(number: int = 40) -> Form:
     """`E + A N^-a`: at the largest size trained, `floor` is the part of `E`.
 
-    The prior is even in the logarithm of `a`, and in the square root of the part that
-    size can remove: a curve may have levelled off, or may be far from that.
+    The prior is normal in the logarithm of `a`, and even in the square root of the part
+    of the error that size can remove: a curve may have levelled off, or may be far from
+    that. That size can remove all of the error is likely by itself.
 
     Args:
         number: Values of `a`, and of `floor`.
@@ -53,20 +59,13 @@ def power(number: int = 48) -> Form:
     exponents = np.geomspace(*_EXPONENTS, number)
     parts = np.linspace(_LEAST_PART**0.5, 1.0, number) ** 2
     a, part = (each.ravel() for each in np.meshgrid(exponents, parts, indexing="ij"))
-    return Form("power", {"a": a, "floor": 1 - part}, np.zeros(len(a)), _power)
+    prior = -(np.log(a / _EXPONENT) ** 2) / 2
+    prior += np.where(part == 1, np.log(_ENDLESS * number), 0.0)
+    return _form("power", _power, prior, a=a, floor=1 - part)
 
 
 def _power(size: Values, a: Values, floor: Values) -> Values:
     return floor + (1 - floor) * size**-a
-
-
-def flat() -> Form:
-    """One error at all sizes."""
-    return Form("flat", {"floor": np.ones(1)}, np.zeros(1), _flat)
-
-
-def _flat(size: Values, floor: Values) -> Values:
-    return floor + 0 * size
 
 
 def bounded(smallest: float) -> Form:
@@ -78,19 +77,18 @@ def bounded(smallest: float) -> Form:
     Args:
         smallest: Smallest relative size trained; the turn lies between it and 1.
     """
-    turns = np.geomspace(max(smallest, 1e-9), 1.0, 14)[1:]
+    turns = np.geomspace(max(smallest, 1e-9), 1.0, 11)[1:]
     grid = (
-        np.geomspace(0.1, 2.0, 9),
-        np.geomspace(0.05, 1.0, 7),
+        np.geomspace(0.1, 2.0, 6),
+        np.geomspace(0.05, 1.0, 5),
         turns,
-        np.array([0.02, 0.1, 0.3, 0.6, 0.85, 0.95]),
-        np.array([0.02, 0.05, 0.15, 0.4]),
+        np.array([0.02, 0.2, 0.5, 0.75, 0.9]),
+        np.array([0.02, 0.08, 0.3]),
     )
-    a, b, turn, floor, share = (
-        each.ravel() for each in np.meshgrid(*grid, indexing="ij")
-    )
-    knobs = {"a": a, "b": b, "turn": turn, "floor": floor, "share": share}
-    return Form("bounded", knobs, np.zeros(len(a)), _bounded)
+    names = ("a", "b", "turn", "floor", "share")
+    knobs = [each.ravel() for each in np.meshgrid(*grid, indexing="ij")]
+    prior = np.zeros(len(knobs[0]))
+    return _form("bounded", _bounded, prior, **dict(zip(names, knobs, strict=True)))
 
 
 def _bounded(
@@ -102,3 +100,9 @@ def _bounded(
     place = size / turn
     h = at_turn * (b * place**-a + a * place**b) / (a + b)
     return floor + (1 - floor) * (h / (1 + h)) / share
+
+
+def _form(
+    name: str, curve: Callable[..., Values], prior: Values, **knobs: Values
+) -> Form:
+    return Form(name, knobs, prior, _ODDS[name], curve)

@@ -217,6 +217,8 @@ class _View:
         """Jobs that may come next, the best choice first."""
         yield from self.state.interrupted
         best, smaller = self._unfinished()
+        # For what there is no time to finish, none need be left.
+        best = [job for job in best if self.cost(job) <= self.allowance.seconds]
         for job in self._exploring():
             costs = self.cost(job) + sum(map(self.cost, best))
             if best and costs > self.allowance.seconds:

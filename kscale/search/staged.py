@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate, count
+from itertools import count
 
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
@@ -16,6 +16,7 @@ from kscale.runs.entries import (
     recommended_of,
 )
 from kscale.runs.records import Stage, Training
+from kscale.search.affording import affordable, of_seeds, seconds_left
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -128,7 +129,7 @@ class StagedSearcher:
             return WAIT
         due = [job for job in finals if not is_known(job, keys)]
         if due:
-            is_affordable = _left(due[0], allowance, keys) <= allowance.seconds
+            is_affordable = seconds_left(due[0], allowance, keys) <= allowance.seconds
             return due[0] if is_affordable else DONE
         if pending:
             return WAIT
@@ -177,7 +178,7 @@ class StagedSearcher:
             return jobs
         within = self.within(history, pending, allowance)
         keys = keys_of(history, pending)
-        return list(self._affordable(jobs, allowance, within, keys))
+        return list(affordable(jobs, allowance, within, keys))
 
     def within(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
@@ -262,12 +263,12 @@ class StagedSearcher:
         if not finals[1:]:
             finals = self._likely_finals(history, pending, within)
         keys = keys_of(history, pending)
-        if not self._affordable(finals, allowance, within, keys):
+        if not affordable(finals, allowance, within, keys):
             return 0.0
         # Whatever is left: else a search would take the time of one seed after another.
-        coming = self._affordable(finals, allowance.half(), within.half(), keys)
-        due = sum(_left(job, within, keys) for job in coming)
-        another = within.total(_of_seeds(job, 1) for job in coming[:1])
+        coming = affordable(finals, allowance.half(), within.half(), keys)
+        due = sum(seconds_left(job, within, keys) for job in coming)
+        another = within.total(of_seeds(job, 1) for job in coming[:1])
         if self.effort is not None:
             retrained = {t.spec for t in history if t.stage == "finalist"}
             number = max(2 - len(retrained), 0)
@@ -288,33 +289,6 @@ class StagedSearcher:
         jobs.sort(key=allowance.cost)
         middle = max(len(jobs) // 2 - 1, 0)
         return jobs[middle : middle + 2]
-
-    def _affordable(
-        self,
-        finals: Sequence[Job],
-        allowance: Allowance,
-        within: Allowance,
-        keys: set[str],
-    ) -> Sequence[Job]:
-        """As many finalists as there is time for, of fewer seeds if need be; none where
-        that is only one. An effort leaves two of one seed."""
-        two = [_of_seeds(job, 1) for job in finals[:2]]
-        return self._fitting(finals, within, keys) or self._fitting(
-            two, allowance, keys
-        )
-
-    def _fitting(
-        self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
-    ) -> Sequence[Job]:
-        if not allowance.is_limited:
-            return finals
-        for seeds in range(self.finalist_seeds, 0, -1):
-            jobs = [_of_seeds(job, seeds) for job in finals]
-            costs = [_left(job, allowance, keys) for job in jobs]
-            number = sum(each <= allowance.seconds for each in accumulate(costs))
-            if number > 1:
-                return jobs[:number]
-        return ()
 
     def _further(self, history: Sequence[Training], within: Allowance) -> Job | None:
         """A finalist that was not foreseen, or one more seed in time left over."""
@@ -389,15 +363,3 @@ class StagedSearcher:
             epochs_to=self.epochs,
             keep=stage == "finalist",
         )
-
-
-def _of_seeds(job: Job, seeds: int) -> Job:
-    """A job of no more than so many seeds."""
-    rates = job.learning_rates[:seeds]
-    return replace(job, seeds=job.seeds[:seeds], learning_rates=rates)
-
-
-def _left(job: Job, allowance: Allowance, keys: set[str]) -> float:
-    """Seconds of the members of a job that are not among the keys."""
-    due = sum(key not in keys for key in job.keys)
-    return allowance.cost(_of_seeds(job, due)) if due else 0.0

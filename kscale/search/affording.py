@@ -16,17 +16,18 @@ def affordable(
         finals: Finalists of all seeds, the most important first. One that takes longer
             than there is time, even with one seed, is left out.
         allowance: What time is left.
-        within: What an effort leaves of that: two of one seed at least.
+        within: What an effort leaves of that; two of one seed at least, the cheapest if
+            need be.
         keys: Of trainings that are done or out, which take no time.
 
     Returns:
         At least two; none where there is not time for two.
     """
-    ones = [seconds_left(of_seeds(job, 1), allowance, keys) for job in finals]
-    pairs = zip(finals, ones, strict=True)
-    finals = [job for job, seconds in pairs if seconds <= allowance.seconds]
-    two = [of_seeds(job, 1) for job in finals[:2]]
-    return _fitting(finals, within, keys) or _fitting(two, allowance, keys)
+    ones = {job: seconds_left(of_seeds(job, 1), allowance, keys) for job in finals}
+    fits = [job for job in finals if ones[job] <= within.seconds]
+    two = fits if len(fits) > 1 else sorted(finals, key=ones.__getitem__)
+    found = _fitting(fits, within, keys)
+    return found or _fitting([of_seeds(job, 1) for job in two[:2]], allowance, keys)
 
 
 def _fitting(

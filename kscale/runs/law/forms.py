@@ -16,7 +16,7 @@ _EXPONENTS = (0.03, 3.0)  # of sizes, least and most
 _EXPONENT = 0.4  # in the middle, by the logarithm, with a deviation of 1
 _LEAST_PART = 0.003  # of the error that more size could remove
 _ENDLESS = 0.12  # how likely it is that size can remove all of the error
-_ODDS = {"power": 0.0, "flat": -2.0, "bounded": -4.0}  # logarithms, of each form
+_ODDS = {"power": 0.0, "bounded": -4.0}  # logarithms, of each form
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +24,11 @@ class Form:
     """Candidate curves of one form.
 
     Args:
-        name: `power`, `bounded` or `flat`.
+        name: `power` or `bounded`.
         knobs: By name, one value for each curve: arrays `(curves,)`.
         log_prior: Logarithm of how likely each curve is before anything was trained, up
             to a constant, `(curves,)`.
+        log_odds: Logarithm of how likely the form is beside the others.
         curve: Gives the relative error from relative sizes and the knobs, all of which
             it takes as arrays that broadcast.
     """
@@ -35,6 +36,7 @@ class Form:
     name: str
     knobs: dict[str, Values]
     log_prior: Values
+    log_odds: float
     curve: Callable[..., Values]
 
     def log_errors(self, sizes: Values) -> Values:
@@ -64,15 +66,6 @@ def power(number: int = 40) -> Form:
 
 def _power(size: Values, a: Values, floor: Values) -> Values:
     return floor + (1 - floor) * size**-a
-
-
-def flat() -> Form:
-    """One error at all sizes."""
-    return _form("flat", _flat, np.zeros(1), floor=np.ones(1))
-
-
-def _flat(size: Values, floor: Values) -> Values:
-    return floor + 0 * size
 
 
 def bounded(smallest: float) -> Form:
@@ -112,6 +105,4 @@ def _bounded(
 def _form(
     name: str, curve: Callable[..., Values], prior: Values, **knobs: Values
 ) -> Form:
-    """A form with its odds in the prior of its curves, which then sum to them."""
-    sums = prior.max() + np.log(np.exp(prior - prior.max()).sum())
-    return Form(name, knobs, prior - sums + _ODDS[name], curve)
+    return Form(name, knobs, prior, _ODDS[name], curve)

@@ -122,9 +122,8 @@ class Allowance:
     Args:
         seconds: Time left.
         cost: Seconds that a job will take.
-        most: Most seconds of all finalists together.
-        share: Part of the time left that one job should take at most.
-        began: How many trainings of the history are older than this session.
+        most: Most seconds that a search leaves for finalists.
+        share: Part of the time left that one job of a search should take at most.
         alone: Seconds of a job in a process that trained nothing before: later ones of
             a network may be quicker.
     """
@@ -132,8 +131,7 @@ class Allowance:
     seconds: float = math.inf
     cost: Callable[[Job], float] = lambda job: 0.0
     most: float = math.inf
-    share: float = 0.25
-    began: int = 0
+    share: float = 1.0
     alone: Callable[[Job], float] = lambda job: 0.0
 
     @property
@@ -148,6 +146,10 @@ class Allowance:
     def less(self, seconds: float) -> "Allowance":
         """The allowance when some seconds are reserved for something else."""
         return replace(self, seconds=self.seconds - seconds)
+
+    def half(self) -> "Allowance":
+        """The most that a search leaves for finalists."""
+        return replace(self, seconds=self.most)
 
     def choose(self, jobs: Sequence[Job]) -> Job | None:
         """The first job within the share of the time left, or else the cheapest one.

@@ -86,7 +86,6 @@ class Driver:
             plan, self.trainer_of, listener.epoch_done
         )
         self.recorded = read_records(folder)
-        self.began = len(self.trainings)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
         self.searcher = plan.searcher(gate.admits if gate else None)
         self.costs = plan.cost_model()
@@ -224,7 +223,7 @@ class Driver:
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
         costs = self.costs
-        allowance = self.policy.allowance(costs.cost, self.began, costs.alone)
+        allowance = self.policy.allowance(costs.cost, costs.alone)
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True

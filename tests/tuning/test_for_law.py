@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_a_search_for_the_law_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     begun = tune(digits(), run=tmp_path / "run", trials=2, **SMALL)
     run = tune(digits(), run=tmp_path / "run", trials=8, **SMALL)

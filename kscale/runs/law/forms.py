@@ -15,7 +15,7 @@ Values = NDArray[np.float64]
 _EXPONENTS = (0.03, 3.0)  # of sizes, least and most
 _EXPONENT = 0.4  # in the middle, by the logarithm, with a deviation of 1
 _LEAST_PART = 0.003  # of the error that more size could remove
-_ENDLESS = 0.12  # how likely it is that size can remove all of the error
+_ENDLESS = 0.3  # how likely it is that size can remove all of the error
 _ODDS = {"power": 0.0, "bounded": -4.0}  # logarithms, of each form
 
 

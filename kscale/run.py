@@ -129,8 +129,9 @@ class Run(RecordedRun):
             LawError: No law can be fitted, no size reaches the score, or an answer is
                 not to be trusted.
         """
-        about = {"score": score, "double": double, "examples": examples}
-        return forecast(self, params, **about, beyond=beyond)
+        return forecast(
+            self, params, score=score, double=double, examples=examples, beyond=beyond
+        )
 
     def to_code(self, which: str | Entry = "recommended") -> str:
         """A network as plain Keras code, for a project without kscale.

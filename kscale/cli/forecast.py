@@ -71,6 +71,7 @@ def forecast(
     """
     known = source if source is not None else options.opened(None)
     sizes = [size for group in params for size in group]
-    about = {"score": score, "double": double, "examples": examples}
-    found = forecast_of(known, sizes, **about, beyond=beyond)
+    found = forecast_of(
+        known, sizes, score=score, double=double, examples=examples, beyond=beyond
+    )
     show(as_json, found.to_json, found.to_text)

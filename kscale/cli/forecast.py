@@ -39,6 +39,11 @@ def _sizes(text: str) -> list[int]:
     help="What twice the recommended size buys; of a file, twice the best size.",
 )
 @click.option(
+    "--examples",
+    metavar="2x",
+    help="What so many times the training examples would buy, beside more params.",
+)
+@click.option(
     "--beyond",
     is_flag=True,
     help="Also answer beyond four times the largest size trained.",
@@ -55,6 +60,7 @@ def forecast(
     params: Sequence[Sequence[int]],
     score: str | None,
     double: bool,
+    examples: str | None,
     beyond: bool,
     as_json: bool,
     output: Path | None,
@@ -74,7 +80,9 @@ def forecast(
     """
     known = source if source is not None else options.opened(None)
     sizes = [size for group in params for size in group]
-    found = forecast_of(known, sizes, score=score, double=double, beyond=beyond)
+    found = forecast_of(
+        known, sizes, score=score, double=double, examples=examples, beyond=beyond
+    )
     if output is not None:
         write_plot(found, output)
     show(as_json, found.to_json, found.to_text)

@@ -79,9 +79,11 @@ class ModelSearcher:
         """The next job; `DONE` where nothing is left that time and trials allow."""
         state = self.candidates.state(history, pending)
         view = _View(self, state, allowance)
-        for job in view.jobs():
-            if allowance.cost(job) <= allowance.seconds and self._admits(job):
-                return job
+        for share in sorted({allowance.share, 1.0}):
+            for job in view.jobs():
+                is_affordable = allowance.cost(job) <= share * allowance.seconds
+                if is_affordable and self._admits(job):
+                    return job
         return WAIT if any(each.is_out for each in state.begun.values()) else DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
@@ -215,6 +217,8 @@ class _View:
         """Jobs that may come next, the best choice first."""
         yield from self.state.interrupted
         best, smaller = self._unfinished()
+        # For what there is no time to finish, none need be left.
+        best = [job for job in best if self.cost(job) <= self.allowance.seconds]
         for job in self._exploring():
             costs = self.cost(job) + sum(map(self.cost, best))
             if best and costs > self.allowance.seconds:

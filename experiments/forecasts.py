@@ -16,6 +16,15 @@ would fit by least squares, with intervals by a parametric bootstrap of 300 draw
 Trained: a family of one depth, widths such that sizes grow by 1.4 to 2, two seeds for
 each; the law is fitted to sizes up to a quarter of the largest, which is then told, and
 trained over three seeds. Scores are those of the test part.
+
+Results: `experiments/results/forecasts.md`. On simulated laws the 90 % interval holds
+91 to 96 times of 100 at 2, 4 and 10 times the largest size (least squares with a
+bootstrap: 80 to 88), and the error is a half to two thirds of that of least squares for
+2 % of noise over two decades. On the tables it holds 85 times of 100 at 4x (109 rungs)
+and 92 at 10x (77): least squares 76 and 75. It misses most on the four rungs of openlm,
+and is wider where it holds more often. The error is below that of least squares on all
+tables but hpobench, whose ladders have levelled off: 0.33 and 0.40 points against 0.24
+and 0.30, and 0.23 and 0.28 if nothing improves.
 """
 
 import argparse
@@ -297,26 +306,25 @@ def trained(ladder: Ladder, path: Path, width: int, seeds: int) -> dict[str, Any
         path, **({"label": ladder.label} if ladder.label else {})
     )
     knobs = {"depth": ladder.depth, "width": width}
-    with tempfile.TemporaryDirectory() as folder:
-        run = kscale.train(
-            *(ladder.family, knobs, data),
-            epochs=ladder.epochs,
-            seeds=seeds,
-            run=f"{folder}/run",
-        )
-        row = next(
-            each
-            for each in run.report().rows
-            if not each.is_baseline and each.width == width
-        )
-    test = row.tests[0]
+    found = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            run = kscale.train(
+                *(ladder.family, knobs, data),
+                epochs=ladder.epochs,
+                seed=seed,
+                run=f"{folder}/run",
+            )
+            rows = run.report().rows
+        found.append(next(each for each in rows if each.width == width))
+    first = found[0]
     return {
         "width": width,
-        "params": row.params,
-        "scores": [each.score for each in row.tests],
-        "stderr": row.test_stderr,
-        "examples": test.examples,
-        "seconds": round(sum(each.seconds for each in row.results), 1),
+        "params": first.params,
+        "scores": [each.test_score for each in found],
+        "stderr": first.test_stderr,
+        "examples": first.tests[0].examples,
+        "seconds": round(sum(each.results[0].seconds for each in found), 1),
     }
 
 

@@ -110,6 +110,7 @@ class Run(RecordedRun):
         *,
         score: str | float | None = None,
         double: bool = False,
+        examples: str | float | None = None,
         beyond: bool = False,
     ) -> Forecast:
         """What sizes that were not trained would reach, by a law fitted to the run.
@@ -119,6 +120,8 @@ class Run(RecordedRun):
                 largest one trained, twice and four times that.
             score: A value whose size is asked for: "95%", or a loss.
             double: Whether to say what twice the recommended size buys.
+            examples: How many times the training examples to tell of, such as "2x"; the
+                run has trainings on fewer of them by `examples_ladder`.
             beyond: Whether sizes beyond four times the largest one are answered.
 
         Raises:
@@ -126,7 +129,9 @@ class Run(RecordedRun):
             LawError: No law can be fitted, no size reaches the score, or an answer is
                 not to be trusted.
         """
-        return forecast(self, params, score=score, double=double, beyond=beyond)
+        return forecast(
+            self, params, score=score, double=double, examples=examples, beyond=beyond
+        )
 
     def to_code(self, which: str | Entry = "recommended") -> str:
         """A network as plain Keras code, for a project without kscale.

@@ -37,6 +37,11 @@ def _sizes(text: str) -> list[int]:
     help="What twice the recommended size buys; of a file, twice the best size.",
 )
 @click.option(
+    "--examples",
+    metavar="2x",
+    help="What so many times the training examples would buy, beside more params.",
+)
+@click.option(
     "--beyond",
     is_flag=True,
     help="Also answer beyond four times the largest size trained.",
@@ -47,6 +52,7 @@ def forecast(
     params: Sequence[Sequence[int]],
     score: str | None,
     double: bool,
+    examples: str | None,
     beyond: bool,
     as_json: bool,
 ) -> None:
@@ -65,5 +71,7 @@ def forecast(
     """
     known = source if source is not None else options.opened(None)
     sizes = [size for group in params for size in group]
-    found = forecast_of(known, sizes, score=score, double=double, beyond=beyond)
+    found = forecast_of(
+        known, sizes, score=score, double=double, examples=examples, beyond=beyond
+    )
     show(as_json, found.to_json, found.to_text)

@@ -2,17 +2,23 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kscale.errors import DataError, LawError
+from kscale.reports.data_forecast import (
+    examples_grid,
+    examples_json,
+    examples_sentences,
+)
 from kscale.runs.entries import recommended_of
 from kscale.runs.folder import RecordedRun
+from kscale.runs.law.data_law import ExamplesTable, examples_table, on_most_examples
 from kscale.runs.law.law import Law, Predicted, Reached, fit_law
-from kscale.runs.law.points import parse_size, points_of
-from kscale.runs.law.quantities import Quantity
-from kscale.runs.law.run_points import run_points
+from kscale.runs.law.points import Point, parse_size, points_of
+from kscale.runs.law.quantities import Quantity, real
+from kscale.runs.law.run_points import run_points, with_subsets
 from kscale.text import Grid, counted, grid_table, plain_text, printable
 from kscale.units import format_count
 
@@ -48,12 +54,14 @@ class Forecast(Fitted):
         score: The value whose size was asked for; None if none was.
         reached: The size that reaches it.
         doubled: Errors of the recommended size and of twice that.
+        data: What more examples would buy; None if that was not asked.
     """
 
     predictions: tuple[Predicted, ...] = ()
     score: float | None = None
     reached: Reached | None = None
     doubled: tuple[Predicted, ...] = ()
+    data: ExamplesTable | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Raw numbers, in the unit in which values were given."""
@@ -65,6 +73,7 @@ class Forecast(Fitted):
             "predictions": [_prediction(of, each) for each in self.predictions],
             "score": None if self.reached is None else self._reached(self.reached),
             "double": [_prediction(of, each) for each in self.doubled] or None,
+            "examples": examples_json(of, self.data) if self.data else None,
             "law": {
                 "form": law.form,
                 "formula": law.formula,
@@ -100,10 +109,12 @@ class Forecast(Fitted):
 
         title = Text(printable(law_title(self)), style="bold")
         lines = map(Text, map(printable, self._sentences()))
-        if not self.predictions:
-            return plain_text(Group(title, *lines), width)
-        table = grid_table(prediction_grid(self, self.predictions))
-        return plain_text(Group(title, table, *lines), width)
+        grids = []
+        if self.predictions:
+            grids.append(prediction_grid(self, self.predictions))
+        if self.data:
+            grids.append(examples_grid(self.quantity, self.data))
+        return plain_text(Group(title, *map(grid_table, grids), *lines), width)
 
     def _sentences(self) -> Iterator[str]:
         of, reached = self.quantity, self.reached
@@ -114,6 +125,8 @@ class Forecast(Fitted):
             )
         if self.doubled:
             yield doubling_text(self, *self.doubled)
+        if self.data:
+            yield from examples_sentences(self.data)
         yield from law_lines(self)
         yield from (f"Note: {note}" for note in self.notes)
 
@@ -127,6 +140,7 @@ def forecast(
     *,
     score: str | float | None = None,
     double: bool = False,
+    examples: str | float | None = None,
     beyond: bool = False,
 ) -> Forecast:
     """What sizes that were not trained would reach, by a law fitted to those that were.
@@ -139,6 +153,9 @@ def forecast(
         score: A value whose size is asked for: "95%", or a loss.
         double: Whether to say what twice the recommended size buys; without a run,
             twice the best size.
+        examples: How many times the training examples to tell of, such as "2x": what
+            they would buy, beside more parameters. Points need `examples`; a run has
+            them from `kscale tune --for-law --examples-ladder`.
         beyond: Whether sizes beyond four times the largest one trained are answered.
 
     Raises:
@@ -151,8 +168,40 @@ def forecast(
         asked = [parse_size(str(size)) for size in sizes]
     except ValueError as error:
         raise DataError(f"params: {error}") from error
+    times = None if examples is None else _times(examples)
     fitted = fitted_of(points)
-    return answered(fitted, asked, score=score, double=double, beyond=beyond)
+    found = Forecast(**vars(fitted))
+    if times is None or asked or double or score is not None:
+        found = answered(fitted, asked, score=score, double=double, beyond=beyond)
+    if times is not None:
+        table = examples_table(_with_examples(points), times, beyond=beyond)
+        found = replace(found, data=table)
+    return found
+
+
+def _times(text: str | float) -> float:
+    """How many times the examples.
+
+    Raises:
+        DataError: That is no number.
+    """
+    try:
+        return real(str(text).strip().lower().removesuffix("x"))
+    except ValueError as error:
+        raise DataError(
+            f"examples: {error} Times the examples are meant: 2x."
+        ) from error
+
+
+def _with_examples(source: Any) -> tuple[Point, ...]:
+    """The points of a source, those on fewer examples included."""
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        source = RecordedRun(source)
+    if not isinstance(source, RecordedRun):
+        return points_of(source)[0]
+    identity, objective = source.description["identity"], source.objective
+    found = run_points(identity, source.results, objective)
+    return with_subsets(found, source.results)
 
 
 def fitted_of(source: Any) -> Fitted:
@@ -168,7 +217,7 @@ def fitted_of(source: Any) -> Fitted:
     if isinstance(source, RecordedRun):
         return fitted_run(source)
     points, quantity = points_of(source)
-    law = fit_law(points)
+    law = fit_law(on_most_examples(points))
     name = str(source) if isinstance(source, str | Path) else "points"
     return Fitted(name, law, quantity, best_size(law), law.notes)
 

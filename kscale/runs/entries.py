@@ -129,11 +129,14 @@ class Entry(Outcome):
 def entries_of(records: Iterable[Record]) -> list[Entry]:
     """Finished trainings grouped by spec and learning rate, in order of appearance.
 
-    Where a training was continued, only the longest one counts.
+    Where a training was continued, only the longest one counts. Those on fewer examples
+    than the others never count.
     """
     groups: dict[tuple[Spec, float | None], list[Training]] = {}
     for record in records:
-        if isinstance(record, Training) and record.is_scored:
+        if not isinstance(record, Training) or record.stage == "subset":
+            continue
+        if record.is_scored:
             groups.setdefault((record.spec, record.learning_rate), []).append(record)
     return [_entry(group) for group in groups.values()]
 

@@ -28,7 +28,7 @@ class Job:
     """Trainings of one spec, each with a seed and a learning rate.
 
     Args:
-        stage: `baseline`, `search` or `finalist`.
+        stage: `baseline`, `search`, `finalist` or `subset`.
         index: Number of the job within the stage, from 0; other jobs have others.
         spec: What to train.
         seeds: A seed for each member.
@@ -39,6 +39,7 @@ class Job:
             weights and the optimizers of the parent's members.
         parent: Index of the job to go on from, in the same stage.
         keep: Whether the weights stay on disk whatever becomes of the scores.
+        share: Part of the training examples to train on.
     """
 
     stage: Stage
@@ -50,6 +51,7 @@ class Job:
     epochs_from: int = 0
     parent: int | None = None
     keep: bool = False
+    share: float = 1.0
 
     def key(self, member: int) -> str:
         """A name for the training of a member, whatever the job is numbered.
@@ -90,12 +92,13 @@ class Job:
             epochs_from=self.epochs_from,
             epochs=self.epochs_to,
             parent=self.parent,
+            share=self.share,
             **{"learning_rate": self.learning_rates[member], **found},
         )
 
     def _key(self, member: int, epochs: int) -> str:
         rate, seed = self.learning_rates[member], self.seeds[member]
-        return training_key(self.stage, self.spec, rate, seed, epochs)
+        return training_key(self.stage, self.spec, rate, seed, epochs, self.share)
 
 
 def derived_seed(*parts: object) -> int:

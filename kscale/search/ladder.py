@@ -11,7 +11,7 @@ import numpy as np
 from kscale.errors import BudgetError
 from kscale.networks.families.base import Spec
 from kscale.runs.law.law import TRUSTED
-from kscale.runs.records import Training
+from kscale.runs.records import Stage, Training
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -21,15 +21,18 @@ from kscale.search.contract import (
     Outlook,
     Signal,
     derived_seed,
-    keys_of,
 )
 from kscale.search.draws import Draw, Settings
 from kscale.search.features import Features, unlike
 from kscale.search.model import Expected, Row, ScoreModel, Values
 from kscale.search.model_search import MOST_CANDIDATES
 from kscale.search.narrowing import narrowing
+from kscale.search.stage_jobs import StageJobs
 from kscale.text import counted
 from kscale.units import format_count
+
+SHARES = (0.5, 0.25)
+"""Parts of the training examples that tell what more examples would buy."""
 
 _SIZES = 7  # of the ladder
 _RANGE = 128.0  # of the largest over the smallest, where there are so many sizes
@@ -61,9 +64,10 @@ class LadderSearcher:
     enough for, and smaller ones down to a hundredth of it. At the small ones several
     shapes and learning rates are tried; a Gaussian process of all scores (`ScoreModel`)
     says which shape and rate suit a size, and so what is tried at the next one. Then
-    the smaller half gets a second seed, which tells the noise. What time is left is for
-    seeds and for sizes between, each time for the one that narrows most, for its cost,
-    what the law says at four times the largest network (`narrowing`).
+    the smaller half gets a second seed, which tells the noise. Where shares of the
+    examples were asked for, every second size and the largest is trained on these. What
+    time is left is for seeds and for sizes between, each time for the one that narrows
+    most, for its cost, what the law says at four times the largest (`narrowing`).
 
     All trainings have full length. A trial is a job here.
 
@@ -103,12 +107,12 @@ class LadderSearcher:
         for job in view.jobs():
             if allowance.cost(job) <= allowance.seconds and self._admits(job):
                 return job
-        return WAIT if view.pending else DONE
+        return WAIT if pending else DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
         """As many trainings as there may be; a limit mostly ends a search before."""
         view = _View(self, history, pending, Allowance())
-        new = max(self.settings.trials - len(view.places), 0)
+        new = max(self.settings.trials - view.trials, 0)
         new *= self.settings.seeds_per_spec
         mean = fmean(draw.work for draw in self.draws)
         return Outlook((), new, new * self.settings.epochs * mean)
@@ -152,13 +156,15 @@ class LadderSearcher:
         """Position of a candidate; None where none is so."""
         return self._places.get((spec, rate), self._places.get((spec, None)))
 
-    def job(self, index: int, place: int) -> Job:
+    def job(self, index: int, place: int, share: float = 1.0) -> Job:
         """A job of a candidate, which decides nothing but the spec and the rate."""
         settings, draw = self.settings, self.draws[place]
         members = range(settings.seeds_per_spec)
-        seeds = tuple(derived_seed(settings.seed, "search", index, m) for m in members)
+        stage: Stage = "search" if share == 1 else "subset"
+        seeds = tuple(derived_seed(settings.seed, stage, index, m) for m in members)
         rates = (draw.learning_rate,) * len(members)
-        return Job("search", index, draw.spec, seeds, rates, settings.epochs)
+        epochs = settings.epochs
+        return Job(stage, index, draw.spec, seeds, rates, epochs, share=share)
 
     def _admits(self, job: Job) -> bool:
         """Whether a spec may be trained."""
@@ -174,10 +180,9 @@ class _View:
     """A history as a ladder looks at it, to choose the next job.
 
     Attributes:
-        pending: Jobs that are out, by index.
         seconds: Time of the whole search.
-        places: Candidates of the jobs that were begun, by index.
-        tried: What became of each candidate that was begun.
+        search, subsets: Jobs on all examples, and on fewer.
+        tried: What became of each candidate that was trained on all examples.
     """
 
     def __init__(
@@ -189,63 +194,55 @@ class _View:
     ) -> None:
         self.searcher = searcher
         self.allowance = allowance
-        self.searched = [t for t in history if t.stage == "search"]
-        self.pending = {job.index: job for job in pending if job.stage == "search"}
-        spent = sum(training.seconds for training in history)
-        self.seconds = allowance.seconds + spent
-        begun = {t.job: (t.spec, t.learning_rate) for t in self.searched}
-        for index, job in self.pending.items():
-            begun[index] = job.spec, job.learning_rates[0]
-        found = {index: searcher.place(*each) for index, each in begun.items()}
-        self.places = {i: place for i, place in found.items() if place is not None}
-        self.next_index = 1 + max(found, default=-1)
+        self.seconds = allowance.seconds + sum(t.seconds for t in history)
+        about = (history, pending, searcher.place)
+        self.search = StageJobs("search", *about)
+        self.subsets = StageJobs("subset", *about)
         self.tried: Mapping[int, _Tried] = self._tried()
+
+    @property
+    def trials(self) -> int:
+        """Jobs that were begun."""
+        return len(self.search.begun) + len(self.subsets.begun)
 
     def jobs(self) -> Iterator[Job]:
         """Jobs that may come next, the best choice first."""
-        yield from self._interrupted()
-        if len(self.places) >= self.searcher.settings.trials:
+        yield from self.search.interrupted(self.searcher.job)
+        yield from self.subsets.interrupted(self.searcher.job)
+        if self.trials >= self.searcher.settings.trials:
             return
-        places = chain(self._ladder(), self._repeats(), self._narrowing())
-        yield from map(self._job, places)
+        yield from map(self._job, chain(self._ladder(), self._repeats()))
+        yield from self._on_fewer_examples()
+        yield from map(self._job, self._narrowing())
 
     def _tried(self) -> dict[int, _Tried]:
-        members = self.searcher.settings.seeds_per_spec
+        members, begun = self.searcher.settings.seeds_per_spec, self.search.begun
         tried: dict[int, _Tried] = {}
-        for place in self.places.values():
+        for place, _ in begun.values():
             tried.setdefault(place, _Tried()).number += members
-        for training in self.searched:
-            if training.job not in self.places:
+        for training in self.search.trainings:
+            if training.job not in begun:
                 continue
-            each = tried[self.places[training.job]]
+            each = tried[begun[training.job][0]]
             if training.is_scored and training.score is not None:
                 each.scores.append(self.searcher.sign * training.score)
             else:
                 each.has_failed = True
         return tried
 
-    def _interrupted(self) -> Iterator[Job]:
-        """Jobs of which some trainings are in the history, and others not."""
-        known = keys_of(self.searched)
-        for index, place in self.places.items():
-            job = self.searcher.job(index, place)
-            if index not in self.pending and not known.issuperset(job.keys):
-                yield job
-
     @cached_property
     def expected(self) -> Expected | None:
         """What the candidates are expected to score; None while nothing is known."""
-        sign, places = self.searcher.sign, self.places
+        sign, begun = self.searcher.sign, self.search.begun
         rows = [
-            Row(places[training.job], 0.0, sign * training.score)
-            for training in self.searched  # in this order, in which the model has seen
-            if training.job in places
+            Row(begun[training.job][0], 0.0, sign * training.score)
+            for training in self.search.trainings  # in this order the model saw them
+            if training.job in begun
             and training.is_scored
             and training.score is not None
         ]
-        out = [
-            Row(places[index], 0.0, None) for index in self.pending if index in places
-        ]
+        pending = begun.keys() & self.search.pending
+        out = [Row(begun[index][0], 0.0, None) for index in sorted(pending)]
         return self.searcher.model.expect([*rows, *out]) if rows else None
 
     @cached_property
@@ -276,7 +273,7 @@ class _View:
             most = min(_OF_TRIES * self.seconds / (cost or 1e-9), _OF_TRIALS * trials)
             tries = min(_TRIES[at], most) if at < len(_TRIES) else 1
             is_affordable = cost + reserved <= self.allowance.seconds
-            is_affordable &= len(self.places) + len(first) < trials
+            is_affordable &= self.trials + len(first) < trials
             number = sum(place in self.tried for place in rung)
             if not number or (number < tries and is_affordable):
                 yield from self._untried(rung, at == 0)
@@ -287,6 +284,17 @@ class _View:
             chosen = self._chosen(rung)
             if chosen is not None and self.tried[chosen].number < 2:
                 yield chosen
+
+    def _on_fewer_examples(self) -> Iterator[Job]:
+        """The chosen network of every second size on shares of the examples, from the
+        smallest size up, and then of the largest."""
+        rungs, begun = self.ladder, {*self.subsets.begun.values()}
+        for rung in (*rungs[len(rungs) % 2 :: 2], *rungs[-1:]):
+            chosen = self._chosen(rung)
+            for share in self.searcher.settings.shares:
+                is_begun = any((place, share) in begun for place in rung)
+                if chosen is not None and not is_begun:
+                    yield self.searcher.job(self.subsets.next_index, chosen, share)
 
     def _narrowing(self) -> Iterator[int]:
         """What narrows the law most, for its cost, before what narrows it less."""
@@ -300,7 +308,7 @@ class _View:
         tried = [self.tried.get(place, _Tried()) for place in found]
         draws = self.searcher.draws
         sizes = np.array([max(draws[place].params, 1) for place in found], np.float64)
-        stderrs = [t.stderr for t in self.searched if t.stderr and t.is_scored]
+        stderrs = [t.stderr for t in self.search.trainings if t.stderr and t.is_scored]
         part = narrowing(
             sizes,
             [each.scores for each in tried],
@@ -352,10 +360,12 @@ class _View:
         yield from sorted(among, key=lambda place: -values[place])
 
     def _rng(self) -> np.random.Generator:
-        return np.random.default_rng([self.searcher.settings.seed, 31, self.next_index])
+        return np.random.default_rng(
+            [self.searcher.settings.seed, 31, self.search.next_index]
+        )
 
     def _job(self, place: int) -> Job:
-        return self.searcher.job(self.next_index, place)
+        return self.searcher.job(self.search.next_index, place)
 
     def _cost(self, place: int) -> float:
         """What a job costs, in seconds, or else in work."""

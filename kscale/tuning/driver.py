@@ -143,10 +143,11 @@ class Driver:
 
     def _notes(self) -> list[str]:
         """What a report says of how the search went."""
-        candidates, trained = self.plan.candidates, self.searched
+        candidates = self.plan.candidates
+        trained = [t for t in self.trainings if t.stage in ("search", "subset")]
         request = self.plan.request
         most = candidates.most_trials(request.most_trials)
-        seeds = len({(t.spec, t.learning_rate, t.seed) for t in trained})
+        seeds = len({(t.spec, t.learning_rate, t.seed, t.share) for t in trained})
         tried = math.ceil(seeds / request.seeds)
         notes = [*candidates.notes(), *self.searcher.notes(self.trainings)]
         is_short = tried < most and (self.gate is None or self._is_time_over)
@@ -301,8 +302,9 @@ class Driver:
         needed |= self.searcher.needed(self.trainings, self.pending)
         for job in self.pending:
             needed |= {job.parent_key(member) or "" for member in range(len(job.seeds))}
-        for training in searched:
-            if training.key not in needed:
+        for training in self.trainings:
+            is_tried = training.stage in ("search", "subset")
+            if is_tried and training.key not in needed:
                 weights = self.folder / "models" / f"{training.key}.npz"
                 weights.unlink(missing_ok=True)
 

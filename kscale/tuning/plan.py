@@ -24,7 +24,7 @@ from kscale.search import SEARCHERS
 from kscale.search.contract import Job
 from kscale.search.draws import Settings
 from kscale.search.effort import EFFORTS, Effort
-from kscale.search.ladder import LadderSearcher
+from kscale.search.ladder import SHARES, LadderSearcher
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task.objectives import Objective
@@ -110,6 +110,7 @@ class Plan:
             self.objective,
             request.seed,
             request.seeds,
+            SHARES if request.examples_ladder else (),
             admits,
         )
         make = LadderSearcher if request.for_law else SEARCHERS[request.searcher]
@@ -168,7 +169,12 @@ class Plan:
         """What makes this search this one, as plain data: never its trials or time,
         nor the model that it is compared with."""
         request = self.request
-        optional = {"class_weights": "none", "precision": "auto", "for_law": False}
+        optional = {
+            "class_weights": "none",
+            "precision": "auto",
+            "for_law": False,
+            "examples_ladder": False,
+        }
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,

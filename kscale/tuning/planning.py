@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kscale.networks.families.base import Spec
 from kscale.reports.planned_search import PlannedSearch, Stage
+from kscale.runs.records import STAGES
 from kscale.search.contract import Outlook
 from kscale.text import counted
 from kscale.tuning.costs import CostModel
@@ -23,7 +24,6 @@ _UNKNOWN = (
     "How long that takes is not known: nothing was measured, and no run in runs/ is of "
     "a machine of this kind."
 )
-_STAGES = ("baseline", "search", "finalist")
 
 
 def planned_search(
@@ -90,7 +90,7 @@ def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stag
     """What is trained, by stage; what was not rehearsed is of the search."""
     rest = rehearsal.rest
     jobs = [*rehearsal.jobs, *((job, costs.spend(job)) for job in rest.jobs)]
-    for name in _STAGES:
+    for name in STAGES:
         mine = [(job, seconds) for job, seconds in jobs if job.stage == name]
         if not mine:
             continue

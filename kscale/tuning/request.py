@@ -81,6 +81,10 @@ class SearchRequest:
             chosen for what `kscale forecast` then says of four times the largest. There
             are no finalists; an effort counts trainings of the largest network, and
             further seeds of a spec are trials.
+        examples_ladder: Whether a search for the law also trains some sizes on half and
+            on a quarter of the training examples, with each class in the same share and
+            as many steps as with all. What that tells of more data is asked with
+            `kscale forecast --examples 2x`.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
             at least 9, 20 or 60 seconds. Without it, `normal`, or no such limit where a
@@ -147,6 +151,7 @@ class SearchRequest:
     objective: str | None = None
     searcher: str = "auto"
     for_law: bool = False
+    examples_ladder: bool = False
     effort: str | None = None
     stop_when_flat: bool | None = None
     trials: int | None = None
@@ -210,6 +215,12 @@ class SearchRequest:
             raise SpecError(
                 f"A search for the law has a searcher of its own, not {self.searcher}; "
                 "leave out `searcher`, or `for_law`."
+            )
+
+        if self.examples_ladder and not (self.for_law and self.hypermodel is None):
+            raise SpecError(
+                "Trainings on fewer examples are of a search of families for the law: "
+                "`examples_ladder` needs `for_law`, and no `hypermodel`."
             )
 
     @property

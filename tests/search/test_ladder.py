@@ -17,7 +17,7 @@ from contracts.searcher import (
 from kscale.errors import BudgetError
 from kscale.networks.families import find_family
 from kscale.search.contract import Allowance, Job, derived_seed
-from kscale.search.ladder import LadderSearcher
+from kscale.search.ladder import SHARES, LadderSearcher
 from kscale.search.narrowing import narrowing
 
 POOL = made_pool()
@@ -119,6 +119,23 @@ def test_a_half_recorded_job_is_ended_first() -> None:
 def test_too_few_sizes_are_refused() -> None:
     with pytest.raises(BudgetError, match="sizes or more, but only 1 size can be"):
         LadderSearcher(made_settings(made_pool(depth=2, width=8)))
+
+
+def test_shares_of_the_examples_are_trained_at_several_sizes() -> None:
+    jobs = Simulation(
+        LadderSearcher(made_settings(POOL, 32, shares=SHARES)), score
+    ).run()
+    subsets = [job for job in jobs if job.stage == "subset"]
+    pairs = {(params(job), job.share) for job in subsets}
+    whole = {(job.spec, job.learning_rates) for job in jobs if job.stage == "search"}
+    assert len(subsets) == len(pairs) == 8 and {share for _, share in pairs} == {
+        *SHARES
+    }
+    assert max(pairs)[0] == max(map(params, jobs)) and all(
+        (job.spec, job.learning_rates) in whole for job in subsets
+    )
+    keys = [key for job in jobs for key in job.keys]
+    assert len(keys) == len({*keys})
 
 
 def test_failures_leave_the_other_sizes() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from kscale.runs.law.forms import Form, Values
 
-_SPREADS = np.geomspace(0.001, 0.5, 14)
+_SPREADS = np.geomspace(0.003, 0.5, 12)
 """Relative deviations of trainings from a law."""
 
 _PARTS = (1.0, 0.25, 0.0)
@@ -35,7 +35,9 @@ class Fit:
 
     Errors are taken as normal around a curve in their logarithm, with variance
     `spread^2 + part noise^2`. The level of a curve is found by least squares, as in
-    variable projection, and its variance kept. All spreads are as likely before.
+    variable projection, and its variance kept. All spreads are as likely before. Then
+    closer curves are taken where they are likely: between those of a coarse grid, a
+    ladder of little noise has none that fits.
 
     Args:
         form: The curves.
@@ -43,6 +45,11 @@ class Fit:
     """
 
     def __init__(self, form: Form, trained: Trained) -> None:
+        self._fit(form, trained)
+        if form.finer is not None:
+            self._fit(form.finer(self._weights.sum(axis=0)), trained)
+
+    def _fit(self, form: Form, trained: Trained) -> None:
         self.form = form
         parts = _PARTS if trained.noise.any() else _PARTS[-1:]
         self._spreads = [*product(_SPREADS, parts)]

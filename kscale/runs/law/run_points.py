@@ -22,7 +22,7 @@ from kscale.errors import LawError
 from kscale.runs.entries import Entry, best_of, entries_of
 from kscale.runs.law.points import Point
 from kscale.runs.law.quantities import Quantity
-from kscale.runs.records import Record
+from kscale.runs.records import Record, Training
 from kscale.task.objectives import Objective, metric_name
 from kscale.text import counted
 
@@ -140,4 +140,19 @@ def _point(entry: Entry, quantity: Quantity, noise: float) -> Point:
     error, spec = quantity.error(entry.score), entry.spec
     stderr = noise * error / math.sqrt(entry.seeds) or None
     shape = spec.depth, spec.width or None
-    return Point(entry.params, error, stderr, entry.seeds, *shape)
+    examples = entry.results[0].trained_on or None
+    return Point(entry.params, error, stderr, entry.seeds, *shape, examples)
+
+
+def with_subsets(found: RunPoints, records: Sequence[Record]) -> tuple[Point, ...]:
+    """The points of a run, and those of its networks on fewer examples."""
+    groups: dict[Any, list[Training]] = {}
+    trainings = (record for record in records if isinstance(record, Training))
+    for each in trainings:
+        if each.stage == "subset" and each.is_scored:
+            key = each.spec, each.learning_rate, each.share
+            groups.setdefault(key, []).append(each)
+    entries = [Entry(tuple(group)) for group in groups.values()]
+    noise = _seed_noise(entries_of(records), found.quantity)
+    fewer = (_point(entry, found.quantity, noise) for entry in entries)
+    return (*found.points, *fewer)

@@ -46,10 +46,12 @@ def test_a_law_without_noise_is_told_at_four_times_the_largest_size() -> None:
     assert law.limit.low < 0.1 < law.limit.high
 
 
-@pytest.mark.parametrize("noise", [0.02, 0.05])
-def test_intervals_hold_nine_times_of_ten_on_simulated_laws(noise: float) -> None:
+@pytest.mark.parametrize(("noise", "width"), [(0.02, 0.25), (0.05, 0.6)])
+def test_intervals_hold_on_simulated_laws_and_are_narrow(
+    noise: float, width: float
+) -> None:
     generator = np.random.default_rng(7)
-    held = []
+    held, widths = [], []
     for seed in range(20):
         exponent, floor = generator.uniform(0.2, 0.8), generator.uniform(0, 0.5)
 
@@ -58,10 +60,12 @@ def test_intervals_hold_nine_times_of_ten_on_simulated_laws(noise: float) -> Non
 
         law = fit_law(ladder(curve, noise, seed))
         for times in (2, 4, 10):
-            low, _, high = interval(law, times * 1e5)
+            low, middle, high = interval(law, times * 1e5)
             held.append(low <= curve(times * 1e5) <= high)
-    # 60 answers, 3 of a law: of a true 90 %, fewer are rare.
-    assert 0.75 <= np.mean(held) < 1
+            widths.append((high - low) / middle)
+    # 60 answers, 3 of a law: of a true 90 %, fewer than 48 are rare.
+    assert np.mean(held) >= 0.8
+    assert np.median(widths) < width
 
 
 def test_more_noise_makes_a_wider_interval() -> None:
@@ -132,13 +136,13 @@ def test_the_size_that_reaches_an_error() -> None:
     law = fit_law(ladder(power, 0.002))
     found = law.reach(power(2e5))
     assert found.low < 2e5 < found.high
-    assert found.size == pytest.approx(2e5, rel=0.3)
+    assert found.size == pytest.approx(2e5, rel=0.5)
 
 
 def test_an_error_below_the_limit_is_not_reached() -> None:
     law = fit_law(ladder(power, 0.002))
     with pytest.raises(
-        LawError, match=r"error of 0\.01 is not likely .* least is 0\.09"
+        LawError, match=r"error of 0\.01 is not likely .* least is 0\.1"
     ):
         law.reach(0.01)
 

@@ -16,7 +16,8 @@ Result, by the clock, 2 cores that 5 to 14 processes wanted, one run each. Plann
 timing other work slowed: by processor time, the trainings of that transformer took 0.78
 of the plan. Seven were planned before a rehearsal preferred networks of less work.
 Limited: 18 of 21 within 5 %, the longest at 1.006 of the limit; 3 end at 0.86 to
-0.93, where no training fits into what is left. Six searches of 180 s were not run.
+0.93, where no job of the searcher fits into what is left. Six searches of 180 s were
+not run.
 
 Before, on the same day: planned 1 of 10 (0.34 to 1.26), limited 12 of 27 (0.30 to
 1.01). What was wrong: networks of one width were timed, which tell nothing of others (a

@@ -165,7 +165,7 @@ def test_what_xla_cannot_compile_is_trained_without(
 def test_an_epoch_gives_the_weights_that_fit_gives(
     norm: str, parametrization: str
 ) -> None:
-    spec = small_spec(norm=norm, depth=2)
+    spec = small_spec(norm=norm)
     ours, theirs = (
         made_loop(spec, RECIPE, parametrization=parametrization) for _ in range(2)
     )

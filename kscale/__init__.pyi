@@ -29,7 +29,7 @@ from kscale.networks.sizing import (
 )
 from kscale.reports.counting import count_network as count_network
 from kscale.reports.fitting_specs import list_fitting as list_fitting
-from kscale.reports.forecast import Forecast as Forecast
+from kscale.reports.planned_search import PlannedSearch as PlannedSearch
 from kscale.reports.size_tables import ModelSize as ModelSize
 from kscale.run import Run as Run
 from kscale.runs.entries import Entry as Entry
@@ -41,7 +41,7 @@ from kscale.runs.records import (
 )
 from kscale.searches import (
     SearchInterrupted as SearchInterrupted,
-    forecast as forecast,
+    plan as plan,
     plan_search as plan_search,
     read_keras_tuner as read_keras_tuner,
     train as train,

@@ -9,6 +9,7 @@
     ├── TrialError           (RuntimeError)  one training that failed, or all of them
     ├── WorkerLostError      (RuntimeError)  a machine that trains with others is gone
     ├── ResultsError         (ValueError)    a run folder that cannot be used as asked
+    ├── LawError             (ValueError)    too little for a scaling law, or beyond it
     ├── ExportError          (RuntimeError)  a model that cannot be written or read
     └── MissingPackageError  (ImportError)   a package that is missing or does not load
 """
@@ -47,6 +48,10 @@ class WorkerLostError(KscaleError, RuntimeError):
 
 class ResultsError(KscaleError, ValueError):
     """A run folder is none, is damaged, is in use or holds another search."""
+
+
+class LawError(KscaleError, ValueError):
+    """Results do not fix a scaling law, or a question is beyond what the law tells."""
 
 
 class ExportError(KscaleError, RuntimeError):

@@ -35,7 +35,7 @@ from kscale.tuning.request import (
 from kscale.tuning.time_policy import TimePolicy
 
 if TYPE_CHECKING:
-    from kscale.reports.forecast import Forecast
+    from kscale.reports.planned_search import PlannedSearch
     from kscale.tuning.latency_limit import LatencyGate
 
 # Imports inside functions: planning and its errors must not wait for TensorFlow, which
@@ -150,9 +150,9 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
 
 
 @with_options([*OPTIONS])
-def forecast(
+def plan(
     data: Any = "digits", *, measure: bool = True, **options: Any
-) -> "Forecast":
+) -> "PlannedSearch":
     """What `kscale.tune` would train with the same options, and how long that takes.
 
     In place of the data a `SearchRequest` or what `plan_search` gives may be given.
@@ -166,12 +166,12 @@ def forecast(
     Raises:
         KscaleError: As `plan_search`.
     """
-    from kscale.tuning.forecasting import forecast_of
+    from kscale.tuning.planning import planned_search
 
     notes: list[str] = []
-    plan = data if isinstance(data, Plan) else plan_search(data, **options)
-    found = forecast_of(_shortened(plan, notes.append), measure)
-    return replace(found, notes=(*notes, *found.notes))
+    found = data if isinstance(data, Plan) else plan_search(data, **options)
+    planned = planned_search(_shortened(found, notes.append), measure)
+    return replace(planned, notes=(*notes, *planned.notes))
 
 
 def search(plan: Plan, listener: Listener | None = None) -> Run:

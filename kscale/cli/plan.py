@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
+from kscale import searches
 from kscale.cli import options
 from kscale.cli.output import show, user_code
 from kscale.cli.tune import planned, search_options, search_request
-from kscale.searches import forecast
 
 
 @click.command()
@@ -36,5 +36,5 @@ def plan(as_json: bool, quiet: bool, no_measure: bool, **given: Any) -> None:
     if not (no_measure or quiet):
         click.echo("Timing a few networks on this machine.", err=True)
     with user_code():
-        forecasted = forecast(found, measure=not no_measure)
-    show(as_json, forecasted.to_json, forecasted.to_text)
+        planned_search = searches.plan(found, measure=not no_measure)
+    show(as_json, planned_search.to_json, planned_search.to_text)

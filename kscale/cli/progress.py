@@ -15,8 +15,8 @@ from kscale.search.contract import Job
 from kscale.text import counted
 from kscale.tuning.effort_texts import expected_effort
 from kscale.tuning.family_candidates import FamilyCandidates
-from kscale.tuning.forecasting import forecast_of
 from kscale.tuning.listeners import Listener
+from kscale.tuning.planning import planned_search
 from kscale.units import format_count, format_seconds
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ShownProgress(Listener):
         if before:
             lines.append(f"Going on after {counted(before, 'recorded training')}.")
         elif isinstance(plan.candidates, FamilyCandidates):  # others are slow to draw
-            lines.append(forecast_of(plan, False, 0.5).to_line())
+            lines.append(planned_search(plan, False, 0.5).to_line())
         for line in lines:
             self.note(line)
         self._show("starting")

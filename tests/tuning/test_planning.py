@@ -72,7 +72,7 @@ def test_what_is_not_rehearsed_is_in_the_outlook() -> None:
 
 def test_without_measuring_or_past_runs_no_time_is_given(elsewhere: Path) -> None:
     asked = {**SMALL, "searcher": "random"}
-    found = kscale.forecast(digits(), measure=False, **asked)
+    found = kscale.plan(digits(), measure=False, **asked)
     assert found.seconds is None and "not known" in found.basis
     assert found.fitting == len(small_plan().candidates.pool)  # type: ignore[attr-defined]
     assert found.counted is not None and found.counted > found.fitting
@@ -93,7 +93,7 @@ def test_past_runs_on_this_kind_of_machine_tell(elsewhere: Path, tiny_run: Run) 
     for name in ("run.json", "results.jsonl"):
         (copy / name).write_bytes((tiny_run.folder / name).read_bytes())
     asked = {**SMALL, "searcher": "random"}
-    found = kscale.forecast(digits(), measure=False, **asked)
+    found = kscale.plan(digits(), measure=False, **asked)
     assert found.seconds and "those of 1 run " in found.basis
     assert found.to_line().endswith("s.")
     about = json.loads((copy / "run.json").read_text())
@@ -109,5 +109,5 @@ def test_a_few_short_trainings_tell_what_long_ones_take() -> None:
     costs = plan.cost_model()
     assert time_networks(plan, costs, [job], seconds=0.0) == 1
     assert 0 < costs.cost(job) != plan.cost_model().cost(job)
-    found = kscale.forecast(plan)
+    found = kscale.plan(plan)
     assert found.seconds and "by short trainings of 2 networks" in found.basis

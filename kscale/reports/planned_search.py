@@ -37,7 +37,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class PlannedSearch:
     """What a search will train, and what that costs, before anything is searched.
 
     Args:

@@ -1,11 +1,11 @@
-"""Forecasting: what a planned search will train, and how long that takes."""
+"""Planning: what a planned search will train, and how long that takes."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
 from kscale.networks.families.base import Spec
-from kscale.reports.forecast import Forecast, Stage
+from kscale.reports.planned_search import PlannedSearch, Stage
 from kscale.search.contract import Job, Outlook
 from kscale.text import counted
 from kscale.tuning.costs import CostModel
@@ -25,9 +25,9 @@ _UNKNOWN = (
 _STAGES = ("baseline", "search", "finalist")
 
 
-def forecast_of(
+def planned_search(
     plan: Plan, measure: bool = True, most_seconds: float = 3.0
-) -> Forecast:
+) -> PlannedSearch:
     """What a planned search will train, and how long that takes.
 
     Args:
@@ -47,7 +47,7 @@ def forecast_of(
     pool = (
         plan.candidates.pool if isinstance(plan.candidates, FamilyCandidates) else None
     )
-    return Forecast(
+    return PlannedSearch(
         plan.dataset.name,
         plan.candidates.found,
         None if pool is None else pool.counted,

@@ -1,0 +1,306 @@
+"""Points: sizes that were trained and the error of each, as people have them."""
+
+import csv
+import io
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import variance
+from typing import Any, NamedTuple
+
+from kscale.errors import DataError, cause_of, missing_path
+from kscale.naming import letters_of
+from kscale.runs.law.quantities import SPACES, Quantity, real
+from kscale.text import listed, printable
+from kscale.units import parse_count
+
+_ROLES = {
+    "params": {"params", "parameters", "numparams", "n"},
+    "stderr": {"stderr", "standarderror", "se"},
+    "sd": {"sd", "std"},
+    **{name: {name} for name in ("seeds", "depth", "width", "examples")},
+}
+"""Columns that are read beside the result, by letters of their names."""
+
+_ERRORS = (
+    *("loss", "error", "errorrate", "err", "logloss", "nll"),
+    *("mse", "rmse", "mae", "wer", "cer", "perplexity"),
+)
+_SCORES = (
+    *("accuracy", "acc", "score", "f1", "f1score", "auc", "r2", "r2score"),
+    *("recall", "precision", "top1", "top5", "balancedaccuracy", "macrof1"),
+)
+_PART = re.compile("^(val|valid|validation|test|eval)(?=.)")
+_MOST = 2**63 - 1  # sizes are counted in 64 bits
+
+
+@dataclass(frozen=True)
+class Point:
+    """A size that was trained, and its error.
+
+    Args:
+        size: Parameters, all of them.
+        error: Mean over the seeds, above 0 unless perfect.
+        stderr: Standard error of that mean; None where it is not known.
+        seeds: Trainings that the error is the mean of.
+        depth, width: Shape; None where it is not known.
+        examples: Examples trained on; None where that is not known.
+    """
+
+    size: int
+    error: float
+    stderr: float | None = None
+    seeds: int = 1
+    depth: int | None = None
+    width: int | None = None
+    examples: int | None = None
+
+
+class _Row(NamedTuple):
+    """Where a row stands, and its cells by the name of their columns."""
+
+    place: str
+    cells: Mapping[str, str]
+
+
+def read_points(path: str | Path) -> tuple[tuple[Point, ...], Quantity]:
+    """The points of a CSV file, the smallest first, and what their values are.
+
+    Columns are `params` and one of `loss`, `error` or a score such as `accuracy`, in
+    per cent or as a share; `stderr` (or `sd`, of single trainings), `seeds`, `depth`,
+    `width` and `examples` may be there. Rows of one size, shape and number of examples
+    are trainings of one network.
+
+    Raises:
+        DataError: The file cannot be read, or a cell is no possible value.
+    """
+    try:
+        text = Path(path).read_text("utf-8-sig")
+        rows = [*_rows(text)]
+    except FileNotFoundError as error:
+        raise DataError(missing_path(path)) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8.") from error
+    except (OSError, csv.Error, ValueError) as error:
+        raise DataError(f"{path}: {cause_of(error)}.") from error
+    return _points(rows, str(path))
+
+
+def points_of(given: Any) -> tuple[tuple[Point, ...], Quantity]:
+    """Points as a program has them, and what their values are.
+
+    Args:
+        given: The path of a CSV file as `read_points` takes; `Point`s, whose values are
+            errors; pairs of params and error; dicts, one a row; or a dict or data frame
+            of columns.
+
+    Raises:
+        DataError: They are none of these, or a value is not possible.
+    """
+    if isinstance(given, str | Path):
+        return read_points(given)
+    if hasattr(given, "keys"):
+        columns = {str(name): [*given[name]] for name in given.keys()}  # noqa: SIM118
+        if len({*map(len, columns.values())}) > 1:
+            raise DataError("All columns of points must be of one length.")
+        given = [
+            dict(zip(columns, row, strict=True))
+            for row in zip(*columns.values(), strict=True)
+        ]
+    rows = []
+    for number, item in enumerate(_listed(given), start=1):
+        rows.append(_Row(f"row {number}", _cells(item)))
+    return _points(rows, "points")
+
+
+def _listed(given: Any) -> list[Any]:
+    try:
+        return [*given]
+    except TypeError as error:
+        raise DataError(
+            "Points are the path of a CSV file, a list of dicts, or a dict of columns, "
+            f"not {given!r:.60}."
+        ) from error
+
+
+def _cells(item: Any) -> dict[str, str]:
+    if isinstance(item, Point):
+        item = {("params" if k == "size" else k): v for k, v in vars(item).items()}
+    elif not isinstance(item, Mapping):
+        try:
+            size, error = item
+        except (TypeError, ValueError) as problem:
+            raise DataError(
+                f"A point is a dict, or a pair of params and error, not {item!r:.60}."
+            ) from problem
+        item = {"params": size, "error": error}
+    return {str(k): "" if v is None else str(v) for k, v in item.items()}
+
+
+def _rows(text: str) -> Iterator[_Row]:
+    """The rows of a CSV text, blank ones left out.
+
+    Raises:
+        ValueError: A row has more cells than there are columns.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    mark = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=mark)
+    header: list[str] = []
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if not header:
+            header = cells
+            continue
+        if any(cells[len(header) :]):
+            raise ValueError(
+                f"line {reader.line_num} has {len(cells)} cells and the header "
+                f"{len(header)}; quote numbers that have commas"
+            )
+        if mark != ",":  # then a comma stands before decimals
+            cells = [re.sub(r"^(-?\d+),(\d+)( ?%?)$", r"\1.\2\3", c) for c in cells]
+        filled = [*cells, *[""] * len(header)]
+        yield _Row(f"line {reader.line_num}", dict(zip(header, filled, strict=False)))
+
+
+def _points(rows: Sequence[_Row], source: str) -> tuple[tuple[Point, ...], Quantity]:
+    """Points of rows, those of one network in one.
+
+    Raises:
+        DataError: A column is missing, or a cell is no possible value.
+    """
+    names = [*dict.fromkeys(name for row in rows for name in row.cells)]
+    if not rows:
+        raise DataError(f"{source} has no row with numbers.")
+    roles = {role: _column(names, known, source) for role, known in _ROLES.items()}
+    results = {name: kind for name in names if (kind := _kind(name))}
+    if roles["params"] is None or len(results) != 1:
+        raise DataError(f"{source} {_lacking(names, roles['params'], [*results])}")
+    (name, kind), bad = next(iter(results.items())), []
+    read, groups = _readers(roles, name), defaultdict(list)
+    for row in rows:
+        try:
+            cells = {what: _read(row, *how) for what, how in read.items()}
+        except ValueError as error:
+            bad.append(f"{row.place}: {error}")
+            continue
+        groups[tuple(cells[key] for key in _NETWORK)].append(cells)
+    if bad:
+        more = f" {len(bad) - 1} more rows are wrong." if len(bad) > 1 else ""
+        raise DataError(printable(f"{source}, {bad[0]}{more}"))
+    trained = [cells for group in groups.values() for cells in group]
+    quantity = _quantity(name, kind, [cells["value"] for cells in trained], source)
+    points = (_point(group, quantity) for group in groups.values())
+    return tuple(sorted(points, key=lambda point: point.size)), quantity
+
+
+_NETWORK = ("params", "depth", "width", "examples")
+"""What trainings of one network have in common."""
+
+
+def _column(names: Iterable[str], known: set[str], source: str) -> str | None:
+    found = [name for name in names if letters_of(name) in known]
+    if len(found) > 1:
+        raise DataError(f"{source} has several columns for one thing: {found}.")
+    return found[0] if found else None
+
+
+def _kind(name: str) -> str | None:
+    """Whether the values of a column are errors or scores; None of other columns."""
+    plain = _PART.sub("", letters_of(name))
+    return "error" if plain in _ERRORS else "score" if plain in _SCORES else None
+
+
+def _lacking(names: Sequence[str], params: str | None, results: Sequence[str]) -> str:
+    if params and results:
+        return f"has several results, {', '.join(results)}: leave one of them."
+    lacks = "loss, error or accuracy" if params else "params"
+    return f"has no column {lacks}; its columns are {listed(names, 8) or 'none'}."
+
+
+def _readers(
+    roles: Mapping[str, str | None], value: str
+) -> dict[str, tuple[str | None, Callable[[str], float], bool]]:
+    """For each figure of a row its column, how it is read, and whether it must be."""
+    return {
+        "params": (roles["params"], _size, True),
+        "value": (value, real, True),
+        "stderr": (roles["stderr"], _amount, False),
+        "sd": (roles["sd"], _amount, False),
+        "seeds": (roles["seeds"], parse_count, False),
+        "depth": (roles["depth"], _whole, False),
+        "width": (roles["width"], _whole, False),
+        "examples": (roles["examples"], _size, False),
+    }
+
+
+def _read(
+    row: _Row, column: str | None, parse: Callable[[str], float], is_needed: bool
+) -> Any:
+    text = row.cells.get(column or "", "")
+    if not text:
+        if is_needed:
+            raise ValueError(f"{column} is empty.")
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{column}: {error}") from error
+
+
+def _size(text: str) -> int:
+    count = parse_count(SPACES.sub("", text))
+    if count > _MOST:
+        raise ValueError(f"{text!r} is more than can be counted, {_MOST:,}.")
+    return count
+
+
+def _amount(text: str) -> float:
+    value = real(text)
+    if value < 0:
+        raise ValueError(f"{text!r} is below 0.")
+    return value
+
+
+def _whole(text: str) -> int:
+    value = _amount(text)
+    if value != round(value):
+        raise ValueError(f"{text!r} is no whole number.")
+    return round(value)
+
+
+def _quantity(name: str, kind: str, values: Sequence[float], source: str) -> Quantity:
+    low, high = min(values), max(values)
+    whole = 100 if high > 1 else 1
+    if kind == "error":
+        if low < 0:
+            raise DataError(f"{source} has a {name} of {low:g}; errors are at least 0.")
+        return Quantity(name, whole=whole)
+    if high > 100:
+        raise DataError(f"{source} has a {name} of {high:g}, above 100 %.")
+    return Quantity(name, is_score=True, whole=whole, in_per_cent=whole > 1)
+
+
+def _point(trained: Sequence[Mapping[str, Any]], quantity: Quantity) -> Point:
+    """A network with all its trainings: their errors over the same examples do not
+    become smaller by more seeds, those over the seeds do."""
+    seeds = [int(cells["seeds"] or 1) for cells in trained]
+    values = [cells["value"] for cells in trained]
+    mean = sum(v * n for v, n in zip(values, seeds, strict=True)) / sum(seeds)
+    squares = [_stderr(cells) ** 2 for cells in trained]
+    between = variance(values) / len(values) if len(values) > 1 else 0.0
+    stderr = quantity.stderr(math.sqrt(sum(squares) / len(squares) + between))
+    network = {key: trained[0][key] for key in _NETWORK[1:]}
+    size, error = trained[0]["params"], quantity.error(mean)
+    return Point(size, error, stderr or None, sum(seeds), **network)
+
+
+def _stderr(cells: Mapping[str, Any]) -> float:
+    if cells["stderr"] is not None:
+        return float(cells["stderr"])
+    return float(cells["sd"] or 0.0) / math.sqrt(cells["seeds"] or 1)

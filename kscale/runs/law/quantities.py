@@ -1,0 +1,120 @@
+"""Quantities: what a law is about, and the unit in which people read its values."""
+
+import re
+from dataclasses import dataclass
+
+SPACES = re.compile(r"[\s\u00a0\u2009\u202f']")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+
+
+def real(text: str) -> float:
+    """A number as people write one, with a per cent sign or without.
+
+    Raises:
+        ValueError: The text is no number, or may be two.
+
+    Example:
+
+    >>> real(" 95.5 %"), real("1,234,567")
+    (95.5, 1234567.0)
+    """
+    plain = SPACES.sub("", text).removesuffix("%")
+    if _THOUSANDS.fullmatch(plain):
+        if plain.count(",") == 1 and "." not in plain:
+            raise ValueError(
+                f"{text!r} may be {plain.replace(',', '')} or "
+                f"{plain.replace(',', '.')}; write a number without a comma."
+            )
+        plain = plain.replace(",", "")
+    try:
+        value = float(plain)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number.") from None
+    if not abs(value) < 1e100:
+        raise ValueError(f"{text!r} is not a finite number.")
+    return value
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a law is about, in the unit in which its values are given.
+
+    A law is about an error. A score is turned into one by its distance from a perfect
+    score, as a share of that score.
+
+    Args:
+        name: As people write it: `loss`, `accuracy`.
+        is_score: Whether a higher value is better.
+        whole: The value that 100 % are: 1 or 100, which is the perfect score.
+        in_per_cent: Whether values are shown in per cent.
+    """
+
+    name: str
+    is_score: bool = False
+    whole: int = 1
+    in_per_cent: bool = False
+
+    def error(self, value: float) -> float:
+        """The error of a value.
+
+        Example:
+
+        >>> Quantity("accuracy", is_score=True, whole=100).error(95)
+        0.05
+        """
+        return (self.whole - value) / self.whole if self.is_score else value
+
+    def stderr(self, value: float) -> float:
+        """The standard error of an error, from that of a value."""
+        return value / self.whole if self.is_score else value
+
+    def value(self, error: float) -> float:
+        """The value of an error.
+
+        Example:
+
+        >>> Quantity("accuracy", is_score=True, whole=100).value(0.05)
+        95.0
+        """
+        return self.whole * (1 - error) if self.is_score else error
+
+    def interval(self, low: float, high: float) -> tuple[float, float]:
+        """The values of two errors, the lower value first."""
+        first, second = sorted((self.value(low), self.value(high)))
+        return first, second
+
+    def text(self, value: float) -> str:
+        """A value for people.
+
+        Example:
+
+        >>> Quantity("accuracy", is_score=True, in_per_cent=True).text(0.9512)
+        '95.12 %'
+        """
+        if self.in_per_cent:
+            return f"{100 * value / self.whole:.2f} %"
+        return f"{value:.4g}"
+
+    def parse(self, text: str | float) -> float:
+        """A value as people write one: a score may be `95%`, `95` or `0.95`.
+
+        Raises:
+            ValueError: The text is no number, or no possible value.
+
+        Example:
+
+        >>> accuracy = Quantity("accuracy", is_score=True)
+        >>> accuracy.parse("95%"), accuracy.parse(0.95)
+        (0.95, 0.95)
+        """
+        plain = str(text).strip()
+        value = real(plain)
+        if plain.endswith("%") or (self.is_score and value > 1):
+            value = value * self.whole / 100
+        elif self.is_score:
+            value *= self.whole
+        if self.is_score and value > self.whole:
+            raise ValueError(f"no {self.name} is above 100 %, as {plain!r} is.")
+        if not self.is_score and value < 0:
+            raise ValueError(f"a {self.name} is never below 0, as {plain!r} is.")
+        return value

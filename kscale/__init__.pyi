@@ -7,6 +7,7 @@ from kscale.errors import (
     DataError as DataError,
     ExportError as ExportError,
     KscaleError as KscaleError,
+    LawError as LawError,
     MissingPackageError as MissingPackageError,
     ResultsError as ResultsError,
     SpecError as SpecError,
@@ -29,6 +30,7 @@ from kscale.networks.sizing import (
 )
 from kscale.reports.counting import count_network as count_network
 from kscale.reports.fitting_specs import list_fitting as list_fitting
+from kscale.reports.forecast import Forecast as Forecast, forecast as forecast
 from kscale.reports.planned_search import PlannedSearch as PlannedSearch
 from kscale.reports.size_tables import ModelSize as ModelSize
 from kscale.run import Run as Run

@@ -1,6 +1,6 @@
 """Run: the folder of one search, opened to read its answer."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from kscale.errors import (
 )
 from kscale.networks.families import FAMILIES
 from kscale.reports.drawings import plot_report
+from kscale.reports.forecast import Forecast, forecast
 from kscale.reports.html import report_html
 from kscale.reports.network_code import code_of
 from kscale.reports.notes import left_out_notes, model_notes, search_notes
@@ -102,6 +103,35 @@ class Run(RecordedRun):
         if form not in forms:
             raise ResultsError(unknown_name("form", form, forms))
         return forms[form]()
+
+    def forecast(
+        self,
+        params: str | float | Sequence[str | float] = (),
+        *,
+        score: str | float | None = None,
+        double: bool = False,
+        examples: str | float | None = None,
+        beyond: bool = False,
+    ) -> Forecast:
+        """What sizes that were not trained would reach, by a law fitted to the run.
+
+        Args:
+            params: Sizes that are asked for: `20e6`, "5M"; without any question, the
+                largest one trained, twice and four times that.
+            score: A value whose size is asked for: "95%", or a loss.
+            double: Whether to say what twice the recommended size buys.
+            examples: How many times the training examples to tell of, such as "2x"; the
+                run has trainings on fewer of them by `examples_ladder`.
+            beyond: Whether sizes beyond four times the largest one are answered.
+
+        Raises:
+            DataError: A size or the score is none.
+            LawError: No law can be fitted, no size reaches the score, or an answer is
+                not to be trusted.
+        """
+        return forecast(
+            self, params, score=score, double=double, examples=examples, beyond=beyond
+        )
 
     def to_code(self, which: str | Entry = "recommended") -> str:
         """A network as plain Keras code, for a project without kscale.

@@ -213,6 +213,7 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     request = plan.request
     folder = Path("runs") / plan.name if request.run is None else Path(request.run)
     plan.candidates.prepare(folder, listener.note, request.most_trials)
+    plan.searcher()  # which may refuse what there is to search
     existed = folder.is_dir()
     is_new = not existed or not any(folder.iterdir())
     with RecordsWriter(folder, plan.description()) as writer:

@@ -179,6 +179,12 @@ def assert_light(arguments: list[str], *others: str, status: int = 0) -> None:
     assert not loaded & {*HEAVY, "matplotlib", "scipy", "sklearn", *others}
 
 
+def test_a_forecast_is_light(tmp_path: Path) -> None:
+    rows = "".join(f"{10**n},{0.5**n}\n" for n in range(2, 7))
+    (tmp_path / "points.csv").write_text(f"params,loss\n{rows}")
+    assert_light(["forecast", str(tmp_path / "points.csv"), "--double"], "pandas")
+
+
 def test_the_code_of_a_run_is_light(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(made_run()))
     lines = "".join(map(to_line, digits_results()))

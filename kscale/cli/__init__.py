@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Say what a search would train, and how long that takes.",
     "tune": "Search depth and width within a budget.",
     "report": "Show the front, the best and the recommended network of RUN.",
+    "forecast": "Say what a size that was not trained would reach, by a law.",
     "predict": "Predict each example of raw FILEs with the trained model of RUN.",
     "export": "Write the trained model of RUN for use without kscale.",
     "board": "Show RUN in TensorBoard until Ctrl-C.",

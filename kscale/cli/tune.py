@@ -100,6 +100,8 @@ search_options = options.together(
     asked("depth_knob", metavar="NAME"),
     asked("width_knob", metavar="NAME"),
     asked("searcher", type=click.Choice(list(SEARCHERS))),
+    asked("for_law", is_flag=True),
+    asked("examples_ladder", is_flag=True),
     asked("effort", type=click.Choice(list(EFFORTS))),
     asked("stop_when_flat", "--stop-when-flat/--no-stop-when-flat", default=None),
     asked("trials"),

@@ -112,6 +112,18 @@ def cut_parts(
     return {part: np.sort(order[place == i]) for i, part in enumerate(parts)}
 
 
+def nested_rows(
+    targets: Sequence[Target], labels: Mapping[str, NDArray[Any]], seed: int
+) -> NDArray[np.int32]:
+    """Rows in an order of which every beginning has about its share of each stratum."""
+    strata, _ = _strata(targets, labels)
+    order = np.lexsort((_shuffled(len(strata), seed), strata))
+    counts = np.bincount(strata)
+    rank = np.arange(len(strata)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = (rank + 0.5) / np.repeat(counts, counts)
+    return order[np.argsort(places, kind="stable")].astype(np.int32)
+
+
 def cut_groups(
     groups: NDArray[Any], wanted: tuple[PartName, ...], seed: int
 ) -> dict[PartName, Indices]:

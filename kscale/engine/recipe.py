@@ -78,6 +78,18 @@ class Recipe:
         used = shuffled[: steps * self.batch_size]
         return used.reshape(steps, self.batch_size).astype(np.int32)
 
+    def order_of_some(
+        self, some: NDArray[np.int32], examples: int, seed: int, epoch: int
+    ) -> NDArray[np.int32]:
+        """Like `order`, with as many steps, of some of the examples again and again."""
+        steps = self.steps_per_epoch(examples)
+        places = np.arange(steps * self.batch_size)
+        shuffled = [
+            np.random.default_rng([seed, 4, epoch, turn]).permutation(some)
+            for turn in range(math.ceil(len(places) / len(some)))
+        ]
+        return np.concatenate(shuffled)[places].reshape(steps, self.batch_size)
+
     def steady_epochs(self) -> int:
         """Epochs before the learning rate starts to fall."""
         return max(1, math.floor(self.epochs * (1 - self.cooldown)))

@@ -7,12 +7,18 @@ from itertools import groupby
 from typing import Any
 
 from kscale.networks.families.base import Spec
-from kscale.runs.records import Record, Reference, Stage, Training, is_trained
+from kscale.runs.records import (
+    STAGES,
+    Record,
+    Reference,
+    Stage,
+    Training,
+    is_trained,
+)
 from kscale.task.objectives import Objective
 from kscale.units import octave_of
 
 _Trained = Training | Reference
-_STAGES: tuple[Stage, ...] = ("baseline", "search", "finalist")
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Step(Compute):
     """Trainings of a stage that ended at the same number of epochs: a rung.
 
     Args:
-        stage: `baseline`, `search` or `finalist`.
+        stage: `baseline`, `search`, `finalist` or `subset`.
         to_epoch: Epochs of the weights at their end.
         went_on: Networks that were trained again in a later step; None where there is
             none.
@@ -104,7 +110,7 @@ def course_of(
 ) -> Course:
     """What a search did, from the records and what the searcher said at the end."""
     trained = [item for item in records if is_trained(item)]
-    searched = [item for item in trained if item.stage != "baseline"]
+    searched = [item for item in trained if item.stage in ("search", "finalist")]
     if not searched:
         return Course()
     octaves = {
@@ -140,23 +146,23 @@ def _compute(items: Sequence[_Trained]) -> dict[str, Any]:
 
 
 def _steps(trained: Iterable[_Trained]) -> tuple[Step, ...]:
-    groups = [*_grouped(trained, lambda i: (_STAGES.index(i.stage), i.epochs))]
+    groups = [*_grouped(trained, lambda i: (STAGES.index(i.stage), i.epochs))]
     found: list[Step] = []
     later: set[Hashable] = set()
     for (stage, epochs), items in reversed(groups):
         networks = {*map(_network, items)}
         well = {_network(item) for item in items if item.status == "ok"}
-        has_next = _STAGES[stage] == "search" and bool(later)
+        has_next = STAGES[stage] == "search" and bool(later)
         step = Step(
             **_compute(items),
-            stage=_STAGES[stage],
+            stage=STAGES[stage],
             to_epoch=epochs,
             went_on=len(networks & later) if has_next else None,
             failed=len(networks - well - later),
             dropped=len(well - later) if has_next else None,
         )
         found.append(step)
-        later |= networks
+        later |= networks if step.stage != "subset" else set()
     return tuple(reversed(found))
 
 

@@ -14,7 +14,14 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Value
 from kscale.runs.folder import RecordedRun
-from kscale.runs.records import MAJORITY, REFERENCES, Reference, Training, is_trained
+from kscale.runs.records import (
+    MAJORITY,
+    REFERENCES,
+    STAGES,
+    Reference,
+    Training,
+    is_trained,
+)
 from kscale.search.pool import Pool, Space
 from kscale.task.objectives import metric_name, shown_metrics
 
@@ -59,7 +66,7 @@ def experiment_summary(run: RecordedRun, started: float) -> Summary:
         **_domains(run),
         "epochs": _domain([1, identity["epochs"]]),
         "family": _domain([*families, "linear", *references]),
-        "stage": _domain(["baseline", "search", "finalist"]),
+        "stage": _domain([*STAGES]),
         "status": _domain(list(_STATUS)),
         "reason": summary_v2.Discrete([], dtype=str),
     }

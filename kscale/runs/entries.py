@@ -129,11 +129,14 @@ class Entry(Outcome):
 def entries_of(records: Iterable[Record]) -> list[Entry]:
     """Finished trainings grouped by spec and learning rate, in order of appearance.
 
-    Where a training was continued, only the longest one counts.
+    Where a training was continued, only the longest one counts. Those on fewer examples
+    than the others never count.
     """
     groups: dict[tuple[Spec, float | None], list[Training]] = {}
     for record in records:
-        if isinstance(record, Training) and record.is_scored:
+        if not isinstance(record, Training) or record.stage == "subset":
+            continue
+        if record.is_scored:
             groups.setdefault((record.spec, record.learning_rate), []).append(record)
     return [_entry(group) for group in groups.values()]
 
@@ -232,6 +235,15 @@ def tied_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
 
 
 def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | None:
-    """The smallest entry that is statistically tied with the best."""
+    """The smallest entry that is statistically tied with the best; of several of one
+    size, that of the best score."""
     tied = tied_of(entries, objective)
-    return min(tied, key=lambda entry: (entry.params, entry.flops), default=None)
+    return min(
+        tied,
+        key=lambda entry: (
+            entry.params,
+            entry.flops,
+            -objective.gain(entry.score, 0.0),
+        ),
+        default=None,
+    )

@@ -9,15 +9,18 @@ checks the type and the range of each value.
 import math
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Annotated, Any, ClassVar, Literal, TypeGuard
+from typing import Annotated, Any, ClassVar, Literal, TypeGuard, get_args
 
 import msgspec
 
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec, Value
 
-Stage = Literal["baseline", "search", "finalist"]
-"""Why a network was trained: to compare with, to choose, or to prove a choice."""
+Stage = Literal["baseline", "search", "finalist", "subset"]
+"""Why a network was trained: to compare with, to choose, to prove a choice, or on fewer
+examples than the others, to tell what more of them would buy."""
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 Status = Literal["ok", "failed"]
 ReferenceName = Literal["majority", "present", "retrained"]
@@ -111,6 +114,9 @@ class Training(Ended, frozen=True, kw_only=True, tag="training"):
         spec: What was trained.
         epochs_from: Epochs the weights had been trained before this job.
         full_epochs: Epochs of a training of full length; 0 if `epochs` are.
+        share: Part of the training examples that it was trained on. An epoch has as
+            many steps as one of all of them.
+        trained_on: Number of those examples; 0 where it was not recorded.
         parent: Index of the job whose weights this job went on from.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
@@ -124,6 +130,8 @@ class Training(Ended, frozen=True, kw_only=True, tag="training"):
     spec: Spec
     epochs_from: Count = 0
     full_epochs: Count = 0
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    trained_on: Count = 0
     parent: Count | None = None
     latency_ms: Amount | None = None
     latency_low: Amount | None = None
@@ -323,11 +331,18 @@ def _of_format_2(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def training_key(
-    stage: str, spec: Spec, learning_rate: float | None, seed: int, epochs: int
+    stage: str,
+    spec: Spec,
+    learning_rate: float | None,
+    seed: int,
+    epochs: int,
+    share: float = 1.0,
 ) -> str:
     """A name for one training, from everything that decides it: the learning rate asked
-    for (None where the code of a user's model decides) and the epochs at its end."""
-    return _digest(stage, spec.family, spec.knobs, learning_rate, seed, epochs)
+    for (None where the code of a user's model decides), the epochs at its end, and the
+    share of the examples where that is not all."""
+    fewer = (share,) if share < 1 else ()
+    return _digest(stage, spec.family, spec.knobs, learning_rate, seed, epochs, *fewer)
 
 
 def _digest(stage: str, *parts: Any) -> str:

@@ -28,7 +28,7 @@ class Job:
     """Trainings of one spec, each with a seed and a learning rate.
 
     Args:
-        stage: `baseline`, `search` or `finalist`.
+        stage: `baseline`, `search`, `finalist` or `subset`.
         index: Number of the job within the stage, from 0; other jobs have others.
         spec: What to train.
         seeds: A seed for each member.
@@ -39,6 +39,7 @@ class Job:
             weights and the optimizers of the parent's members.
         parent: Index of the job to go on from, in the same stage.
         keep: Whether the weights stay on disk whatever becomes of the scores.
+        share: Part of the training examples to train on.
     """
 
     stage: Stage
@@ -50,6 +51,7 @@ class Job:
     epochs_from: int = 0
     parent: int | None = None
     keep: bool = False
+    share: float = 1.0
 
     def key(self, member: int) -> str:
         """A name for the training of a member, whatever the job is numbered.
@@ -90,12 +92,13 @@ class Job:
             epochs_from=self.epochs_from,
             epochs=self.epochs_to,
             parent=self.parent,
+            share=self.share,
             **{"learning_rate": self.learning_rates[member], **found},
         )
 
     def _key(self, member: int, epochs: int) -> str:
         rate, seed = self.learning_rates[member], self.seeds[member]
-        return training_key(self.stage, self.spec, rate, seed, epochs)
+        return training_key(self.stage, self.spec, rate, seed, epochs, self.share)
 
 
 def derived_seed(*parts: object) -> int:
@@ -119,9 +122,8 @@ class Allowance:
     Args:
         seconds: Time left.
         cost: Seconds that a job will take.
-        most: Most seconds of all finalists together.
-        share: Part of the time left that one job should take at most.
-        began: How many trainings of the history are older than this session.
+        most: Most seconds that a search leaves for finalists.
+        share: Part of the time left that one job of a search should take at most.
         alone: Seconds of a job in a process that trained nothing before: later ones of
             a network may be quicker.
     """
@@ -129,8 +131,7 @@ class Allowance:
     seconds: float = math.inf
     cost: Callable[[Job], float] = lambda job: 0.0
     most: float = math.inf
-    share: float = 0.25
-    began: int = 0
+    share: float = 1.0
     alone: Callable[[Job], float] = lambda job: 0.0
 
     @property
@@ -145,6 +146,10 @@ class Allowance:
     def less(self, seconds: float) -> "Allowance":
         """The allowance when some seconds are reserved for something else."""
         return replace(self, seconds=self.seconds - seconds)
+
+    def half(self) -> "Allowance":
+        """The most that a search leaves for finalists."""
+        return replace(self, seconds=self.most)
 
     def choose(self, jobs: Sequence[Job]) -> Job | None:
         """The first job within the share of the time left, or else the cheapest one.

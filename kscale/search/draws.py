@@ -71,6 +71,7 @@ class Settings:
         objective: What is better.
         seed: Decides the seeds of the trainings.
         seeds_per_spec: Trainings of each draw, each from another seed.
+        shares: Parts of the training examples to train some networks on, for the law.
         admits: Whether a spec may be proposed, where that is known only of the spec
             itself; the answer for a spec never changes. It is asked when a job is due.
     """
@@ -81,6 +82,7 @@ class Settings:
     objective: Objective
     seed: int = 0
     seeds_per_spec: int = 1
+    shares: tuple[float, ...] = ()
     admits: Callable[[Spec], bool] | None = None
 
 

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from kscale.search.draws import Draw
 
 _FEW = 2  # values that are told apart by one column
+_PARTS = 5  # of equal weight, into which the range of a column is cut
+_CONTENDERS = 20  # random draws, of which one is chosen
+
+Places = NDArray[np.int64]
 
 Column = tuple[str, NDArray[np.float64]]
 
@@ -57,6 +61,12 @@ class Features:
         found = [numbers.setdefault(draw.spec, len(numbers)) for draw in self.draws]
         return np.array(found, np.int64)
 
+    @cached_property
+    def parts(self) -> Places:
+        """For each value the part of its column's range, all parts of equal weight."""
+        ranks = self.values.argsort(axis=0).argsort(axis=0)
+        return ranks * _PARTS // len(self.values)
+
     def _columns(self) -> list[Column]:
         draws = self.draws
         columns = [
@@ -70,6 +80,16 @@ class Features:
             values = [each.get(name) for each in knobs]
             columns += _of_knob(name, values)
         return columns
+
+
+def unlike(
+    parts: Places, among: Places, before: Sequence[int], rng: np.random.Generator
+) -> list[int]:
+    """One of some rows, of a few random ones the one that shares the fewest parts of
+    any column's range with rows before, as in a Latin hypercube; none of none."""
+    some = rng.permutation(among)[:_CONTENDERS]
+    shared = [(parts[at] == parts[list(before)]).sum() for at in some.tolist()]
+    return [int(some[int(np.argmin(shared))])] if len(some) else []
 
 
 def _of_knob(name: str, values: Sequence[Any]) -> list[Column]:

@@ -20,9 +20,9 @@ from kscale.search.contract import (
     keys_of,
 )
 from kscale.search.draws import Settings
-from kscale.search.features import Features
+from kscale.search.features import Features, unlike
 from kscale.search.halving import rungs_of
-from kscale.search.model import Expected, Places, ScoreModel, Values
+from kscale.search.model import Expected, ScoreModel, Values
 from kscale.units import octave_of
 
 MOST_CANDIDATES = 2000
@@ -32,7 +32,6 @@ _LARGE = 4  # of the first networks, drawn from those of the most work
 _OF_MOST_WORK = 0.9  # quantile
 _OTHERS = 2  # more of the first networks
 _OTHERS_SHORT = 5  # where the first training is short
-_PARTS = 5  # of equal weight, into which the range of a column is cut
 _CONTENDERS = 20  # random networks for a place among the first
 _COST_POWER = 0.3  # of the cost, by which an expected improvement is divided
 _SHORTLIST = 40  # candidates whose exact cost is asked for
@@ -80,9 +79,11 @@ class ModelSearcher:
         """The next job; `DONE` where nothing is left that time and trials allow."""
         state = self.candidates.state(history, pending)
         view = _View(self, state, allowance)
-        for job in view.jobs():
-            if allowance.cost(job) <= allowance.seconds and self._admits(job):
-                return job
+        for share in sorted({allowance.share, 1.0}):
+            for job in view.jobs():
+                is_affordable = allowance.cost(job) <= share * allowance.seconds
+                if is_affordable and self._admits(job):
+                    return job
         return WAIT if any(each.is_out for each in state.begun.values()) else DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
@@ -144,8 +145,7 @@ class ModelSearcher:
         number = _OTHERS if len(self.rungs) == 1 else _OTHERS_SHORT
         steps = np.linspace(0.0, 1.0, number + 2)[1:-1].tolist()
         inwards = sorted(steps, key=lambda step: abs(step - 0.5))
-        values, first = self.features.values, list[int]()
-        parts = values.argsort(axis=0).argsort(axis=0) * _PARTS // len(values)
+        parts, first = self.features.parts, list[int]()
         order = (None, inwards[0], *[None] * (_LARGE - 1), *inwards[1:])
         for turn, step in enumerate(order):
             family = families[turn % len(families)]
@@ -155,7 +155,7 @@ class ModelSearcher:
             else:
                 size = sizes.min() + step * (sizes.max() - sizes.min())
                 among = family[np.argsort(abs(sizes - size))[:_CONTENDERS]]
-            first += _unlike(parts, np.setdiff1d(among, first), first, rng)
+            first += unlike(parts, np.setdiff1d(among, first), first, rng)
         return first
 
     def _admits(self, job: Job) -> bool:
@@ -217,6 +217,8 @@ class _View:
         """Jobs that may come next, the best choice first."""
         yield from self.state.interrupted
         best, smaller = self._unfinished()
+        # For what there is no time to finish, none need be left.
+        best = [job for job in best if self.cost(job) <= self.allowance.seconds]
         for job in self._exploring():
             costs = self.cost(job) + sum(map(self.cost, best))
             if best and costs > self.allowance.seconds:
@@ -318,13 +320,3 @@ class _View:
         jobs = [self.candidates.job(number, place, rung, begun) for rung in rungs]
         most = _NO_LONGER * self.cost(jobs[0])
         return [job for job in jobs if self.cost(job) <= most or job is jobs[0]][-1]
-
-
-def _unlike(
-    parts: Places, among: Places, before: Sequence[int], rng: np.random.Generator
-) -> list[int]:
-    """One of some rows, of a few random ones the one that shares the fewest parts of
-    any column's range with rows before, as in a Latin hypercube; none of none."""
-    some = rng.permutation(among)[:_CONTENDERS]
-    shared = [(parts[at] == parts[list(before)]).sum() for at in some.tolist()]
-    return [int(some[int(np.argmin(shared))])] if len(some) else []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate, count
+from itertools import count
 
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
@@ -16,6 +16,7 @@ from kscale.runs.entries import (
     recommended_of,
 )
 from kscale.runs.records import Stage, Training
+from kscale.search.affording import affordable, of_seeds, seconds_left
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -33,7 +34,6 @@ from kscale.search.effort import Effort, Flat, flat_of
 from kscale.task.objectives import Objective
 
 _MOST_BELIEVED = 10  # histories of which beliefs are kept
-_REOPENING = 2 / 3  # of the time for finalists, a third of an effort
 
 
 class StagedSearcher:
@@ -46,12 +46,17 @@ class StagedSearcher:
     specs that stand above them, or are tied with them and smaller than what would be
     recommended, become finalists too, while there are fewer than `most_finalists`.
 
-    Under a time limit as many finalists are reserved time for as half of the limit is
-    enough for; where that is fewer than two, each is given fewer seeds. Where not even
-    two finalists of one seed fit, all of the time is for the search. An effort is a
-    limit of the same kind on the seconds of all trainings, but keeps two finalists. The
-    winner that an effort is measured by is the network that the searcher finds most
-    promising, or else the best so far; while nothing larger was tried, the largest.
+    Under a limit one rule decides: the search goes on while the next job leaves time
+    for the finalists that are due, before finalists as after them. As many are due as
+    half of the limit is enough for; where that is fewer than two, each is given fewer
+    seeds. Where not even two finalists of one seed fit, all of the time is for the
+    search. Time in which no job of the search and no finalist fits is for further seeds
+    of the finalists.
+
+    An effort is a limit of the same kind on the seconds of all trainings, but keeps two
+    finalists, and need not be used up. The winner that an effort is measured by is the
+    network that the searcher finds most promising, or else the best so far; while
+    nothing larger was tried, the largest.
 
     Args:
         baselines: Specs and learning rates to train before the search.
@@ -66,6 +71,7 @@ class StagedSearcher:
             the code of a user's model decides.
         effort: How much may be trained in all; None for no such limit.
         largest: The largest network that fits; needed for an effort.
+        unit: What an effort is measured by in place of the winner.
         stop_when_flat: Whether finalists begin where further jobs promise too little.
     """
 
@@ -83,6 +89,7 @@ class StagedSearcher:
         effort: Effort | None = None,
         largest: Spec | None = None,
         stop_when_flat: bool = False,
+        unit: Spec | None = None,
     ) -> None:
         self.searcher = searcher
         self.objective = objective
@@ -95,6 +102,7 @@ class StagedSearcher:
         self.effort = effort
         self.largest = largest
         self.stop_when_flat = stop_when_flat
+        self.unit = unit
         self._believed: dict[tuple[str, ...], Beliefs | None] = {}
         self.baselines = [
             self._job("baseline", index, spec, rate, count=1)
@@ -110,34 +118,22 @@ class StagedSearcher:
             if not is_known(job, keys):
                 return job
         within = self.within(history, pending, allowance)
-        is_closed = self._is_closed(history, pending, within)
-        if not is_closed and self.flat(history) is None:
-            finals = self.finals(history, pending)
-            likely = self._likely_finals(history, pending, within)
-            expected = finals if finals[1:] else likely
-            reserved = self._affordable(expected, allowance, within, keys)
-            coming = [job for job in reserved if not is_known(job, keys)]
-            seconds = within.total(coming)
-            if self.effort is not None and self.finalist_seeds:
-                winner = self._winner(history)
-                seconds = max(seconds, 2 * within.cost(winner))
-            left = within.less(seconds)
+        stages = {job.stage for job in pending}
+        if "finalist" not in stages and self.flat(history) is None:
+            left = within.less(self._reserved(history, pending, allowance, within))
             proposed = self.searcher.propose(history, pending, left)
             if proposed is not DONE:
                 return proposed
         finals = self.finals(history, pending, allowance)
-        if any(job.stage != "finalist" for job in pending):
+        if stages - {"finalist"}:
             return WAIT
         due = [job for job in finals if not is_known(job, keys)]
-        if not due and pending:
-            return WAIT
         if due:
-            return due[0] if allowance.cost(due[0]) <= allowance.seconds else DONE
-        retrained = {t.spec for t in history if t.stage == "finalist"}
-        if finals and len(retrained) < self.most_finalists:
-            due = self._numbered(self._doubted(history)[:1], history, pending)
-        is_affordable = due and within.cost(due[0]) <= within.seconds
-        return due[0] if is_affordable else DONE
+            is_affordable = seconds_left(due[0], allowance, keys) <= allowance.seconds
+            return due[0] if is_affordable else DONE
+        if pending:
+            return WAIT
+        return self._further(history, within) or DONE
 
     def outlook(self, history: Sequence[Training], pending: Sequence[Job]) -> Outlook:
         """Baselines, what the search expects, and the finalists of now."""
@@ -177,12 +173,12 @@ class StagedSearcher:
     ) -> list[Job]:
         """Jobs of the finalists that the scores of the search give time for."""
         chosen = self.finalists(history) if self.finalist_seeds else []
-        jobs = self._numbered(chosen, history, pending)
+        jobs = self._numbered(map(self._final, chosen), history, pending)
         if allowance is None:
             return jobs
         within = self.within(history, pending, allowance)
         keys = keys_of(history, pending)
-        return list(self._affordable(jobs, allowance, within, keys))
+        return list(affordable(jobs, allowance, within, keys))
 
     def within(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
@@ -198,7 +194,9 @@ class StagedSearcher:
         searched = [training for training in history if training.stage == "search"]
         beliefs = self.beliefs(searched)
         best = best_of(self._entries(searched), self.objective)
-        if beliefs is not None and beliefs.trained:
+        if self.unit is not None:
+            spec = self.unit
+        elif beliefs is not None and beliefs.trained:
             spec = beliefs.trained[0].spec
         elif best is None or best.params >= max(t.params for t in searched):
             assert self.largest is not None
@@ -209,9 +207,9 @@ class StagedSearcher:
 
     def _numbered(
         self,
-        entries: Iterable[Entry],
+        finals: Iterable[Job],
         history: Sequence[Training],
-        pending: Sequence[Job],
+        pending: Sequence[Job] = (),
     ) -> list[Job]:
         """Jobs of finalists, each by the number that it had, or else by a free one."""
         numbers = {t.key: t.job for t in history if t.stage == "finalist"}
@@ -220,7 +218,7 @@ class StagedSearcher:
         }
         free = (number for number in count() if number not in numbers.values())
         jobs = []
-        for job in map(self._final, entries):
+        for job in finals:
             had = [numbers[key] for key in job.keys if key in numbers]
             jobs.append(replace(job, index=had[0] if had else next(free)))
         return jobs
@@ -250,25 +248,37 @@ class StagedSearcher:
         places = [(belief.spec, belief.learning_rate) for belief in trained]
         return [found[place] for place in places if place in found]
 
-    def _is_closed(
-        self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
-    ) -> bool:
-        """Whether a limit has ended the search of this session for good.
-
-        A search whose effort is mostly spent does not go on after its finalists, though
-        they were cheaper than expected: the same command finds nothing to do.
-        """
-        is_spent = self.effort and allowance.seconds < _REOPENING * allowance.most
-        stages = [t.stage for t in history[0 if is_spent else allowance.began :]]
-        stages += [job.stage for job in pending]
-        return allowance.is_limited and "finalist" in stages
+    def _reserved(
+        self,
+        history: Sequence[Training],
+        pending: Sequence[Job],
+        allowance: Allowance,
+        within: Allowance,
+    ) -> float:
+        """Seconds that a search leaves for finalists: those that are due, or else one
+        more training like that of the best, to prove what is found yet."""
+        if not (self.finalist_seeds and within.is_limited):
+            return 0.0
+        finals = self.finals(history, pending)
+        if not finals[1:]:
+            finals = self._likely_finals(history, pending, within)
+        keys = keys_of(history, pending)
+        if not affordable(finals, allowance, within, keys):
+            return 0.0
+        # Whatever is left: else a search would take the time of one seed after another.
+        coming = affordable(finals, allowance.half(), within.half(), keys)
+        due = sum(seconds_left(job, within, keys) for job in coming)
+        another = within.total(of_seeds(job, 1) for job in coming[:1])
+        if self.effort is not None:
+            retrained = {t.spec for t in history if t.stage == "finalist"}
+            number = max(2 - len(retrained), 0)
+            due = max(due, number * within.cost(self._winner(history)))
+        return max(due, another)
 
     def _likely_finals(
         self, history: Sequence[Training], pending: Sequence[Job], allowance: Allowance
-    ) -> Sequence[Job]:
+    ) -> list[Job]:
         """Two finalists of middling cost, while no score says which they will be."""
-        if not (self.finalist_seeds and allowance.is_limited):
-            return ()
         coming = self.searcher.outlook(history, pending).jobs
         searched = [t.spec for t in history if t.stage == "search"]
         specs = dict.fromkeys([*searched, *(job.spec for job in coming)])
@@ -280,33 +290,32 @@ class StagedSearcher:
         middle = max(len(jobs) // 2 - 1, 0)
         return jobs[middle : middle + 2]
 
-    def _affordable(
-        self,
-        finals: Sequence[Job],
-        allowance: Allowance,
-        within: Allowance,
-        keys: set[str],
-    ) -> Sequence[Job]:
-        """As many finalists as there is time for, of fewer seeds if need be; none where
-        that is only one. An effort leaves two of one seed."""
-        two = [_of_seeds(job, 1) for job in finals[:2]]
-        return self._fitting(finals, within, keys) or self._fitting(
-            two, allowance, keys
-        )
+    def _further(self, history: Sequence[Training], within: Allowance) -> Job | None:
+        """A finalist that was not foreseen, or one more seed in time left over."""
+        retrained = {t.spec for t in history if t.stage == "finalist"}
+        proved = [e for e in self._entries(history) if e.stage == "finalist"]
+        jobs: list[Job] = []
+        if len(retrained) < self.most_finalists:
+            jobs += map(self._final, self._doubted(history)[:1])
+        if proved and self._is_cut(history, within):
+            proved.sort(key=lambda e: (e.seeds, -self.objective.gain(e.score, 0.0)))
+            jobs += (self._another(entry, history) for entry in proved)
+        fits = [job for job in jobs if within.cost(job) <= within.seconds]
+        return next(iter(self._numbered(fits[:1], history)), None)
 
-    def _fitting(
-        self, finals: Sequence[Job], allowance: Allowance, keys: set[str]
-    ) -> Sequence[Job]:
-        if not allowance.is_limited:
-            return finals
-        seconds = min(allowance.seconds, allowance.most)
-        for seeds in range(self.finalist_seeds, 0, -1):
-            jobs = [_of_seeds(job, seeds) for job in finals]
-            costs = [0.0 if is_known(j, keys) else allowance.cost(j) for j in jobs]
-            number = sum(each <= seconds for each in accumulate(costs))
-            if number > 1:
-                return jobs[:number]
-        return ()
+    def _is_cut(self, history: Sequence[Training], within: Allowance) -> bool:
+        """Whether a time limit alone keeps the search from going on."""
+        if self.effort is not None or not within.is_limited or self.flat(history):
+            return False
+        return self.searcher.propose(history, (), Allowance()) is not DONE
+
+    def _another(self, entry: Entry, history: Sequence[Training]) -> Job:
+        """The job of the next seed of a finalist."""
+        keys = keys_of(history)
+        jobs = (self._final(entry, seeds) for seeds in count(1))
+        job = next(job for job in jobs if not is_known(job, keys))
+        rates = job.learning_rates[-1:]
+        return replace(job, seeds=job.seeds[-1:], learning_rates=rates)
 
     def _doubted(self, history: Sequence[Training]) -> list[Entry]:
         """Entries that must be retrained before they can be believed or not.
@@ -334,10 +343,12 @@ class StagedSearcher:
     def _entries(self, history: Sequence[Training]) -> list[Entry]:
         return [e for e in entries_of(history) if is_answer(e, self.budget)]
 
-    def _final(self, entry: Entry) -> Job:
+    def _final(self, entry: Entry, seeds: int = 0) -> Job:
+        """The job of a finalist, numbered later; by default of the usual seeds."""
         sets_rate = self.sets_rates or entry.is_baseline
         rate = entry.learning_rate if sets_rate else None
-        return self._job("finalist", 0, entry.spec, rate, self.finalist_seeds)
+        number = seeds or self.finalist_seeds
+        return self._job("finalist", 0, entry.spec, rate, number)
 
     def _job(
         self, stage: Stage, index: int, spec: Spec, rate: float | None, count: int
@@ -352,9 +363,3 @@ class StagedSearcher:
             epochs_to=self.epochs,
             keep=stage == "finalist",
         )
-
-
-def _of_seeds(job: Job, seeds: int) -> Job:
-    """A job of no more than so many seeds."""
-    rates = job.learning_rates[:seeds]
-    return replace(job, seeds=job.seeds[:seeds], learning_rates=rates)

@@ -1,7 +1,7 @@
 """What trainings cost: seconds worked out from those that were measured."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,10 +20,10 @@ _FADING = 0.97  # weight of a training beside the next one: other programs come 
 _OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
 _WARMING = 12  # the same, of what the first training of a process takes longer
 _REPORT, _OF_BUILDING = 0.4, 0.7  # seconds, and part of the time of a new network
-_TYPICAL = np.array([0.06, 0.06, 0.015, 0.02, 0.002])
+_TYPICAL = np.array([0.06, 0.06, 0.015, 0.005, 0.04, 0.002])
 """Seconds of a layer of a new network, of a training, of 1,000 layers in steps, of 1e9
-units of work and of a million updated weights: the order of magnitude of two CPU cores,
-a guess that measured trainings correct."""
+units of work that is computed, and that is moved, and of a million updated weights: the
+order of magnitude of two CPU cores, a guess that measured trainings correct."""
 
 Amounts = NDArray[np.float64]
 """What a training consists of, in the units of `_TYPICAL`."""
@@ -42,12 +42,13 @@ class CostModel:
     """Seconds of trainings on this machine.
 
     A network that is new takes a time for each layer, to be built and traced. Each
-    training takes a fixed time, a time for every layer in every step, one for the work
-    of the epochs (`Size.training_work`) and one for each weight that a step updates,
-    none of them negative. These rates are fitted to the relative errors of all
-    trainings, of which later ones count more; what those leave open is near typical
-    rates. The rates of a family are near those of all in the same way. A spec that was
-    trained takes as much longer or shorter than that as before.
+    training takes a fixed time, a time for every layer in every step, one each for the
+    two parts of the work of the epochs (`Size.training_work`: narrow networks move more
+    than they compute) and one for each weight that a step updates, none of them
+    negative. These rates are fitted to the relative errors of all trainings, of which
+    later ones count more; what those leave open is near typical rates. The rates of a
+    family are near those of all in the same way. A spec that was trained takes as much
+    longer or shorter than that as before.
 
     Args:
         examples: Examples of an epoch.
@@ -84,6 +85,12 @@ class CostModel:
         """Count every network as new again, as in another process."""
         self._kept.clear()
 
+    def of_fewer(self, examples: int) -> "CostModel":
+        """A model that has seen nothing, of fewer examples in the same process."""
+        model = CostModel(examples, self.batch_size, self.size)
+        model._kept = self._kept
+        return model
+
     def cost(self, job: Job) -> float:
         """Seconds that a job will take, all members one after the other."""
         return self._cost(job, job.spec not in self._kept)
@@ -104,6 +111,15 @@ class CostModel:
         built = float(self._rates(spec.family) @ self._amounts(spec, 0, True))
         return _REPORT + _OF_BUILDING * built
 
+    def by_network(self, jobs: Sequence[Job]) -> dict[Spec, float]:
+        """Seconds of each network in jobs that another process does one by one."""
+        before, self._kept = self._kept, {}
+        seconds = dict.fromkeys((job.spec for job in jobs), 0.0)
+        for job in jobs:
+            seconds[job.spec] += self.spend(job)
+        self._kept = before
+        return seconds
+
     def cost_of(self, outlook: Outlook) -> float:
         """Seconds of all that is left of a search."""
         before = dict(self._kept)
@@ -113,7 +129,7 @@ class CostModel:
         if outlook.trainings and amounts:
             layers, fixed, *epoch = np.mean(amounts, axis=0)
             number = outlook.trainings * np.array([layers, fixed])
-            epochs = outlook.work * self.examples / 1e9 / epoch[1]
+            epochs = outlook.work * self.examples / 1e9 / (epoch[1] + epoch[2])
             rest = np.array([*number, *(epochs * np.array(epoch))])
             seconds += float(self._rates("") @ rest)
         return seconds
@@ -154,9 +170,11 @@ class CostModel:
     def _amounts(self, spec: Spec, epochs: int, is_new: bool) -> Amounts:
         size, examples = self.size(spec), epochs * self.examples
         layers, steps = size.layers + _OUTSIDE, examples / self.batch_size
-        work, updates = size.training_work * examples / 1e9, size.params * steps / 1e6
+        computed = 3 * size.flops * examples / 1e9
+        moved = size.training_work * examples / 1e9 - computed
         traced = (layers + (0 if self._kept else _WARMING)) * is_new
-        return np.array([traced, 1.0, layers * steps / 1e3, work, updates])
+        updates = size.params * steps / 1e6
+        return np.array([traced, 1.0, layers * steps / 1e3, computed, moved, updates])
 
     def _keep(self, spec: Spec) -> None:
         """The engine keeps what was trained last, in place of what was first."""

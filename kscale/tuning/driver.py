@@ -1,5 +1,6 @@
 """The driver: one start of a search, from free slots to recorded trainings."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -85,7 +86,6 @@ class Driver:
             plan, self.trainer_of, listener.epoch_done
         )
         self.recorded = read_records(folder)
-        self.began = len(self.trainings)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
         self.searcher = plan.searcher(gate.admits if gate else None)
         self.costs = plan.cost_model()
@@ -143,10 +143,12 @@ class Driver:
 
     def _notes(self) -> list[str]:
         """What a report says of how the search went."""
-        candidates, trained = self.plan.candidates, self.searched
+        candidates = self.plan.candidates
+        trained = [t for t in self.trainings if t.stage in ("search", "subset")]
         request = self.plan.request
         most = candidates.most_trials(request.most_trials)
-        tried = len({(training.spec, training.learning_rate) for training in trained})
+        seeds = len({(t.spec, t.learning_rate, t.seed, t.share) for t in trained})
+        tried = math.ceil(seeds / request.seeds)
         notes = [*candidates.notes(), *self.searcher.notes(self.trainings)]
         is_short = tried < most and (self.gate is None or self._is_time_over)
         trials = counted(tried, "trial")
@@ -221,7 +223,7 @@ class Driver:
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
         costs = self.costs
-        allowance = self.policy.allowance(costs.cost, self.began, costs.alone)
+        allowance = self.policy.allowance(costs.cost, costs.alone)
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True
@@ -300,8 +302,9 @@ class Driver:
         needed |= self.searcher.needed(self.trainings, self.pending)
         for job in self.pending:
             needed |= {job.parent_key(member) or "" for member in range(len(job.seeds))}
-        for training in searched:
-            if training.key not in needed:
+        for training in self.trainings:
+            is_tried = training.stage in ("search", "subset")
+            if is_tried and training.key not in needed:
                 weights = self.folder / "models" / f"{training.key}.npz"
                 weights.unlink(missing_ok=True)
 

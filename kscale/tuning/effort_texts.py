@@ -20,11 +20,12 @@ def expected_effort(plan: Plan, costs: CostModel) -> str:
     largest = plan.candidates.largest
     job = Job("search", 0, largest, (0,), (None,), plan.recipe.epochs)
     seconds = effort.seconds(job, Allowance(alone=costs.alone))
-    return (
-        f"Effort {plan.request.chosen_effort}: as much as {effort.trainings:g} full "
-        "trainings of the best network, finalists included; about "
-        f"{format_seconds(seconds)} if that is the largest that fits."
-    )
+    known = f"about {format_seconds(seconds)}"
+    number = f"as much as {effort.trainings:g} full trainings of"
+    what = f"the best network, finalists included; {known} if that is the largest"
+    if plan.request.for_law:
+        what = f"the largest network; {known}"
+    return f"Effort {plan.request.chosen_effort}: {number} {what} that fits."
 
 
 def spent_effort(plan: Plan, trainings: Sequence[Training]) -> str:

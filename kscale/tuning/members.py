@@ -57,12 +57,10 @@ class Members:
 
     def orders(self) -> list[Any]:
         """The examples of each training's next epoch."""
-        found = []
-        for training in self.trainings:
-            setup, seed = training.setup, training.record.seed
-            examples, epoch = len(setup.dataset.train), training.progress.epochs
-            found.append(setup.recipe.order(examples, seed, epoch))
-        return found
+        return [
+            training.setup.order(training.record, training.progress.epochs)
+            for training in self.trainings
+        ]
 
     def add_epoch(
         self, program: Program, losses: Sequence[float], outputs: Sequence[Outputs]

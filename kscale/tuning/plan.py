@@ -25,6 +25,7 @@ from kscale.search import SEARCHERS
 from kscale.search.contract import Job
 from kscale.search.draws import Settings
 from kscale.search.effort import EFFORTS, Effort
+from kscale.search.ladder import SHARES, LadderSearcher
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
 from kscale.task.objectives import Objective
@@ -111,21 +112,25 @@ class Plan:
             self.objective,
             request.seed,
             request.seeds,
+            SHARES if request.examples_ladder else (),
             admits,
         )
+        make = LadderSearcher if request.for_law else SEARCHERS[request.searcher]
+        largest = self.candidates.largest if self.effort else None
         return StagedSearcher(
             self.baselines(),
-            SEARCHERS[request.searcher](settings),
+            make(settings),
             self.objective,
             self.budget,
             epochs,
             seed=request.seed,
-            finalist_seeds=request.finalist_seeds,
+            finalist_seeds=0 if request.for_law else request.finalist_seeds,
             most_finalists=request.most_finalists,
             sets_rates=self.candidates.sets_rates,
             effort=self.effort,
-            largest=self.candidates.largest if self.effort else None,
+            largest=largest,
             stop_when_flat=request.stops_when_flat,
+            unit=largest if request.for_law else None,
         )
 
     @property
@@ -166,7 +171,10 @@ class Plan:
         """What makes this search this one, as plain data: never its trials or time,
         nor the model that it is compared with."""
         request = self.request
-        optional = ("class_weights", "precision", "parametrization")
+        optional = (
+            *("class_weights", "precision", "parametrization"),
+            *("for_law", "examples_ladder"),
+        )
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,

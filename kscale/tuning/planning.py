@@ -6,23 +6,24 @@ from dataclasses import replace
 
 from kscale.networks.families.base import Spec
 from kscale.reports.planned_search import PlannedSearch, Stage
-from kscale.search.contract import Job, Outlook
+from kscale.runs.records import STAGES
+from kscale.search.contract import Outlook
 from kscale.text import counted
 from kscale.tuning.costs import CostModel
 from kscale.tuning.family_candidates import FamilyCandidates
-from kscale.tuning.past_runs import remember_runs
+from kscale.tuning.past_runs import remember_runs, this_machine
 from kscale.tuning.plan import Plan
-from kscale.tuning.rehearsal import Rehearsal, rehearse
+from kscale.tuning.rehearsal import Rehearsal, likely_rehearsal, rehearse
 from kscale.tuning.timing import time_networks
 from kscale.units import format_seconds
 
-_TIMED = 4.0  # seconds, after which no further network is timed
+_TIMED = 6.0  # seconds, after which no further network is timed
+_MUCH = 1.2  # times the shortest of the times that a search may take
 _START = 3.0  # seconds of TensorFlow's start, where it is not started
 _UNKNOWN = (
     "How long that takes is not known: nothing was measured, and no run in runs/ is of "
     "a machine of this kind."
 )
-_STAGES = ("baseline", "search", "finalist")
 
 
 def planned_search(
@@ -38,7 +39,7 @@ def planned_search(
     """
     costs = plan.cost_model()
     before, basis = (_measured if measure else _remembered)(plan, costs)
-    rehearsal = rehearse(plan, costs, before, most_seconds)
+    rehearsal = likely_rehearsal(plan, costs, before, most_seconds)
     stages = tuple(_stages(plan, costs, rehearsal))
     answer = costs.answer(rehearsal.jobs[-1][0].spec) if rehearsal.jobs else 0.0
     around = before + rehearsal.seconds + answer
@@ -57,7 +58,7 @@ def planned_search(
         around if basis else None,
         plan.request.time_limit,
         basis or _UNKNOWN,
-        tuple(_notes(plan, rehearsal)),
+        (*_range(rehearsal, around if basis else None), *_notes(plan, rehearsal)),
     )
 
 
@@ -76,8 +77,7 @@ def _measured(plan: Plan, costs: CostModel) -> tuple[float, str]:
     make_engine(plan.request.strategy)
     timed = time.monotonic()
     before = plan.seconds + timed - begun
-    jobs = _telling(rehearse(plan, costs, before))
-    costs.restart()
+    jobs = [job for job, _ in rehearse(plan, costs, before).jobs]
     number = time_networks(plan, costs, jobs, _TIMED)
     took = format_seconds(time.monotonic() - timed)
     basis = (
@@ -86,23 +86,11 @@ def _measured(plan: Plan, costs: CostModel) -> tuple[float, str]:
     return before, basis if number else ""
 
 
-def _telling(rehearsal: Rehearsal) -> list[Job]:
-    """A job of each network, in an order in which the first few tell most: of each
-    family the middle one of all by time, then the one that takes longest. The baseline
-    is the first, as in a search, where the first training takes longer."""
-    by_family: dict[str, list[Job]] = {}
-    for job, _ in sorted(rehearsal.jobs, key=lambda each: each[1]):
-        by_family.setdefault(job.spec.family, []).append(job)
-    groups = sorted(by_family.values(), key=lambda jobs: jobs[0].stage != "baseline")
-    order = [*(jobs[len(jobs) // 2] for jobs in groups), *(jobs[-1] for jobs in groups)]
-    return [*{job.spec: job for job in order}.values()]
-
-
 def _stages(plan: Plan, costs: CostModel, rehearsal: Rehearsal) -> Iterator[Stage]:
     """What is trained, by stage; what was not rehearsed is of the search."""
     rest = rehearsal.rest
     jobs = [*rehearsal.jobs, *((job, costs.spend(job)) for job in rest.jobs)]
-    for name in _STAGES:
+    for name in STAGES:
         mine = [(job, seconds) for job, seconds in jobs if job.stage == name]
         if not mine:
             continue
@@ -130,6 +118,15 @@ def _epoch_flops(plan: Plan, spec: Spec) -> int:
     return flops * (3 * len(data.train) + len(data.validation))
 
 
+def _range(rehearsal: Rehearsal, around: float | None) -> Iterator[str]:
+    """How far the time may be another one, where that is known and much."""
+    if around is not None and rehearsal.high > _MUCH * rehearsal.low:
+        ends = (
+            format_seconds(around + each) for each in (rehearsal.low, rehearsal.high)
+        )
+        yield f"By which networks become finalists, it may be {' to '.join(ends)}."
+
+
 def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
     request = plan.request
     jobs = [job for job, _ in rehearsal.jobs if job.stage == "search"]
@@ -137,6 +134,8 @@ def _notes(plan: Plan, rehearsal: Rehearsal) -> Iterator[str]:
     if request.time_limit is not None and tried < request.most_trials:
         limit = format_seconds(request.time_limit)
         yield f"The time limit of {limit} is enough for {counted(tried, 'trial')}."
+    if request.strategy == "each" or this_machine()["gpus"] > 1:
+        yield "Times are of one device; a search that uses several takes less."
     if request.max_latency_ms is not None:
         yield "Latencies are not measured here: some of what fits may be too slow."
     if request.retrain_baseline:

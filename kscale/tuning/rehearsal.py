@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from kscale.tuning.time_policy import TimePolicy
 # Errors of made-up networks: what remains, what 1,000 params have more, the power by
 # which that falls with size, and what is added before the first epoch.
 _REMAINING, _AVOIDABLE, _POWER, _UNTRAINED = 0.05, 0.1, -0.5, 0.3
+_REHEARSALS = 5
 _LUCK = 0.5  # of a seed, in standard errors over the examples
+_UNSUITED = 2.0  # the same, of knobs and a learning rate that are not the best ones
 
 
 @dataclass(frozen=True)
@@ -27,35 +29,67 @@ class Rehearsal:
         jobs: In order, each with the seconds that it would take.
         rest: What comes after those, where a rehearsal of all would take long.
         seconds: Time that the choice of the jobs took, in a search as in its rehearsal.
+        low, high: Seconds of all trainings in the shortest and in the longest rehearsal
+            of several.
     """
 
     jobs: tuple[tuple[Job, float], ...]
     rest: Outlook
     seconds: float
+    low: float = 0.0
+    high: float = 0.0
+
+
+def likely_rehearsal(
+    plan: Plan, costs: CostModel, spent: float = 0.0, most_seconds: float = 3.0
+) -> Rehearsal:
+    """Of some rehearsals the one of middling time.
+
+    Which networks become finalists is luck, and large ones take much longer: a single
+    rehearsal may be far from what is to be expected (`experiments/plan_accuracy.py`).
+
+    Args:
+        plan, costs, spent: As of `rehearse`.
+        most_seconds: Time of a rehearsal, and time after which no other begins.
+    """
+    until = time.monotonic() + most_seconds
+    found: list[tuple[float, Rehearsal]] = []
+    while len(found) < _REHEARSALS and (not found or time.monotonic() < until):
+        made = rehearse(plan, costs, spent, most_seconds, len(found))
+        seconds = sum(each for _, each in made.jobs) + costs.cost_of(made.rest)
+        found.append((seconds, made))
+    found.sort(key=lambda each: each[0])
+    middle = found[len(found) // 2][1]
+    return replace(middle, low=found[0][0], high=found[-1][0])
 
 
 def rehearse(
-    plan: Plan, costs: CostModel, spent: float = 0.0, most_seconds: float = 3.0
+    plan: Plan,
+    costs: CostModel,
+    spent: float = 0.0,
+    most_seconds: float = 3.0,
+    luck: int = 0,
 ) -> Rehearsal:
     """Ask the searcher for jobs as a search does, and make up what they come to.
 
-    Errors fall with size, by less and less, and vary by seed: size stops helping where
-    the validation part is too small to show more.
+    Errors fall with size, by less and less, and vary by seed, and by knobs and learning
+    rate: size stops helping where the validation part is too small to show more.
 
     Args:
         plan: The search.
         costs: What trainings take, by which the clock of the search goes; its networks
-            are trained afterwards.
+            are new before the rehearsal, and trained afterwards.
         spent: Seconds of the time limit that are over before the first training.
         most_seconds: Time of the rehearsal; what is left then is of the outlook.
+        luck: Decides how networks and seeds vary.
     """
+    costs.restart()
     searcher, began, clock = plan.searcher(), time.monotonic(), 0.0
     policy = TimePolicy(plan.request.time_limit, spent, lambda: clock)
     jobs: list[tuple[Job, float]] = []
     history: list[Training] = []
     while time.monotonic() - began < most_seconds:
-        allowance = policy.allowance(costs.cost, alone=costs.alone)
-        job = searcher.propose(history, (), allowance)
+        job = searcher.propose(history, (), policy.allowance(costs.cost, costs.alone))
         if not isinstance(job, Job):
             rest = Outlook()
             break
@@ -63,13 +97,13 @@ def rehearse(
         policy.keep(costs.answer(job.spec))
         clock += seconds
         jobs.append((job, seconds))
-        history += _made_up(plan, job, seconds / len(job.seeds))
+        history += _made_up(plan, job, seconds / len(job.seeds), luck)
     else:
         rest = searcher.outlook(history, ())
     return Rehearsal(tuple(jobs), rest, time.monotonic() - began)
 
 
-def _made_up(plan: Plan, job: Job, seconds: float) -> Iterator[Training]:
+def _made_up(plan: Plan, job: Job, seconds: float, luck: int) -> Iterator[Training]:
     """Trainings of a job as they might end."""
     size, examples = plan.size(job.spec), len(plan.dataset.validation)
     whole = _REMAINING + _AVOIDABLE * (max(size.params, 1) / 1000) ** _POWER
@@ -77,8 +111,9 @@ def _made_up(plan: Plan, job: Job, seconds: float) -> Iterator[Training]:
     errors = np.minimum(whole + _UNTRAINED * left**2, 0.9)
     stderr = math.sqrt(errors[-1] * (1 - errors[-1]) / examples)
     for member, seed in enumerate(job.seeds):
-        luck = np.random.default_rng(derived_seed(seed, job.key(member))).normal()
-        found = errors + _LUCK * stderr * luck
+        unsuited = abs(_normal(luck, job.spec, job.learning_rates[member]))
+        varied = _normal(luck, seed, job.key(member))
+        found = errors + stderr * (_UNSUITED * unsuited + _LUCK * varied)
         scores = 1 - found if plan.objective.higher_is_better else found
         yield job.training(
             member,
@@ -90,3 +125,8 @@ def _made_up(plan: Plan, job: Job, seconds: float) -> Iterator[Training]:
             examples=examples,
             curve={"loss": found.tolist(), "score": scores.tolist()},
         )
+
+
+def _normal(*parts: object) -> float:
+    """A normal number that depends on every part and on nothing else."""
+    return float(np.random.default_rng(derived_seed(*parts)).normal())

@@ -78,6 +78,15 @@ class SearchRequest:
             with a short training; `bayesian` learns too, from whole trainings;
             `evolution` changes one knob of a good one at a time; `random` trains each
             of them whole; `halving` begins many and goes on with the best third, twice.
+        for_law: Whether to train for the law of error against size rather than for the
+            best network: a ladder of sizes within the limit, several seeds of most, all
+            chosen for what `kscale forecast` then says of four times the largest. There
+            are no finalists; an effort counts trainings of the largest network, and
+            further seeds of a spec are trials.
+        examples_ladder: Whether a search for the law also trains some sizes on half and
+            on a quarter of the training examples, with each class in the same share and
+            as many steps as with all. What that tells of more data is asked with
+            `kscale forecast --examples 2x`.
         effort: How much to train in all, finalists included: as much as 3 (`quick`), 5
             (`normal`) or 20 (`thorough`) full trainings of the best network so far, but
             at least 9, 20 or 60 seconds. Without it, `normal`, or no such limit where a
@@ -145,6 +154,8 @@ class SearchRequest:
     class_weights: str = "none"
     objective: str | None = None
     searcher: str = "auto"
+    for_law: bool = False
+    examples_ladder: bool = False
     effort: str | None = None
     stop_when_flat: bool | None = None
     trials: int | None = None
@@ -186,12 +197,7 @@ class SearchRequest:
             _check_number(name, getattr(self, name), least)
         if not self.family:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
-        named = {"searcher": SEARCHERS, "effort": EFFORTS, "precision": PRECISIONS}
-        named["parametrization"] = PARAMETRIZATIONS
-        for name, known in named.items():
-            value = getattr(self, name)
-            if value not in known and (value is not None or name != "effort"):
-                raise SpecError(unknown_name(name, value, known))
+        self._check_names()
         check_strategy(self.strategy)
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
@@ -202,6 +208,25 @@ class SearchRequest:
             raise BudgetError(
                 "A search needs a limit; give one or more of max_params, max_flops, "
                 "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
+            )
+
+    def _check_names(self) -> None:
+        named = {"searcher": SEARCHERS, "effort": EFFORTS, "precision": PRECISIONS}
+        named["parametrization"] = PARAMETRIZATIONS
+        for name, known in named.items():
+            value = getattr(self, name)
+            if value not in known and (value is not None or name != "effort"):
+                raise SpecError(unknown_name(name, value, known))
+        if self.for_law and self.searcher != "auto":
+            raise SpecError(
+                f"A search for the law has a searcher of its own, not {self.searcher}; "
+                "leave out `searcher`, or `for_law`."
+            )
+
+        if self.examples_ladder and not (self.for_law and self.hypermodel is None):
+            raise SpecError(
+                "Trainings on fewer examples are of a search of families for the law: "
+                "`examples_ladder` needs `for_law`, and no `hypermodel`."
             )
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kscale.search.contract import Allowance, Job
 
 _MOST_OF_TIME = 0.25  # of the time left for searching, for one job
-_MOST_OF_LIMIT = 0.5  # of the whole limit, for all finalists
+_MOST_OF_LIMIT = 0.5  # of the whole limit, that a search leaves for finalists
 _OF_ANSWER = 0.1  # of the whole limit, for the answer, at most
 _ANSWER = 8.0  # seconds of the answer while nothing is known of it
 
@@ -50,20 +50,17 @@ class TimePolicy:
     def allowance(
         self,
         cost: Callable[[Job], float],
-        began: int = 0,
         alone: Callable[[Job], float] = lambda job: 0.0,
     ) -> Allowance:
         """What a searcher may propose now.
 
         Args:
             cost, alone: Seconds that a job will take, as in `Allowance`.
-            began: Number of trainings that were recorded when the session began.
         """
         return Allowance(
             self.seconds_left(),
             cost,
             most=_MOST_OF_LIMIT * self.limit,
             share=_MOST_OF_TIME,
-            began=began,
             alone=alone,
         )

@@ -5,15 +5,18 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.memory import free_bytes
 from kscale.data.parts import PartName
+from kscale.data.splitting import nested_rows
 from kscale.data.stored import open_dataset, store_dataset
 from kscale.engine.base import Devices, Outputs
 from kscale.engine.progress import Progress
@@ -109,6 +112,27 @@ class TrainingSetup:
         shared = {item.name: getattr(self, item.name) for item in fields(self)}
         del shared["dataset"]
         return partial(_opened, folder, shared)
+
+    def examples(self, share: float) -> int:
+        """How many training examples a share of them is, at least one."""
+        return max(round(share * len(self.dataset.train)), 1)
+
+    def order(self, training: Training, epoch: int) -> NDArray[np.int32]:
+        """The examples of an epoch of a training, `(steps, batch_size)`.
+
+        Shares are nested, and stratified by the targets. Every training has the same
+        number of steps, so that one on fewer examples sees each of them more often.
+        """
+        everything, recipe = len(self.dataset.train), self.recipe
+        if training.share == 1:
+            return recipe.order(everything, training.seed, epoch)
+        some = self._nested[: self.examples(training.share)]
+        return recipe.order_of_some(some, everything, training.seed, epoch)
+
+    @cached_property
+    def _nested(self) -> NDArray[np.int32]:
+        labels = {n: rows[:] for n, rows in self.dataset.train.targets.items()}
+        return nested_rows(self.dataset.task.targets, labels, seed=0)
 
     def score(self, outputs: Outputs) -> float:
         """What outputs for the validation part reach."""
@@ -228,6 +252,7 @@ class RunningTraining:
             assignment.member,
             size,
             full_epochs=setup.recipe.epochs,
+            trained_on=setup.examples(job.share),
             unknown_flops=unknown_flops,
             memory=size.training_bytes(setup.recipe.batch_size),
         )

@@ -6,6 +6,7 @@ from statistics import fmean
 
 from contracts.searcher import (
     EPOCHS,
+    TASK,
     Simulation,
     log_size,
     made_pool,
@@ -13,6 +14,7 @@ from contracts.searcher import (
     made_training,
 )
 
+from kscale.networks.families import find_family
 from kscale.search.contract import Allowance, Job
 
 
@@ -100,3 +102,21 @@ def test_a_training_is_whole_where_its_epochs_cost_next_to_nothing() -> None:
     assert isinstance(job, Job) and job.epochs_to == EPOCHS
     job = searcher.propose((), (), Allowance(cost=by_epochs))
     assert isinstance(job, Job) and job.epochs_to == 1
+
+
+def test_a_network_that_is_too_dear_to_finish_keeps_no_other_from_being_tried() -> None:
+    """The first networks are large: one may be begun, and never finished in time."""
+
+    def cost(job: Job) -> float:
+        params = find_family("mlp").size(job.spec, TASK).params
+        return (job.epochs_to - job.epochs_from) * params / 10_000
+
+    def left(jobs: Sequence[Job]) -> Allowance:
+        return Allowance(20.0 - sum(map(cost, jobs)), cost)
+
+    jobs = Simulation(
+        made_searcher("auto", made_pool()), log_size, allowance=left
+    ).run()
+    dear = EPOCHS * max(map(cost, jobs)) / jobs[0].epochs_to
+    assert dear > 20.0 and sum(map(cost, jobs)) > 15.0
+    assert any(job.epochs_to == EPOCHS for job in jobs)

@@ -1,6 +1,7 @@
 """Baselines, search, finalists: in this order, and no lucky seed wins."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +175,47 @@ def test_under_a_time_limit_half_is_kept_for_finalists(
     assert sum(map(clock.cost, jobs)) <= seconds
     stages = stages_of(jobs)
     assert stages == sorted(stages, key=["baseline", "search", "finalist"].index)
+
+
+class QuickFinalists(Clock):
+    """Finalists take a third of what was expected of them."""
+
+    def __call__(self, jobs: Sequence[Job]) -> Allowance:
+        finals = [job for job in jobs if job.stage == "finalist"]
+        given = super().__call__(jobs)
+        return replace(given, seconds=given.seconds + given.total(finals) * 2 / 3)
+
+
+def test_time_that_finalists_leave_is_used() -> None:
+    clock = QuickFinalists(400.0)
+    staged = made_staged(trials=60)
+    jobs = Simulation(staged, noisy, allowance=clock).run()
+    stages = stages_of(jobs)
+    first = stages.index("finalist")
+    assert "search" in stages[first:]  # goes on, and leaves time to prove what it finds
+    assert 0.0 <= clock(jobs).seconds < EPOCHS
+    cut = Simulation(
+        made_staged(trials=60),
+        noisy,
+        allowance=lambda new: clock(jobs[: first + 2] + new),
+    )
+    done = Simulation(staged, noisy)
+    for job in jobs[: first + 2]:
+        cut.history += made_trainings(job, done.score(job))
+    assert cut.run() == jobs[first + 2 :]  # as after a kill
+
+
+def test_what_is_left_of_a_limit_is_for_further_seeds_of_finalists() -> None:
+    def finals_of(trials: int) -> list[Job]:
+        staged = made_staged(trials=trials, finalist_seeds=1, most_finalists=2)
+        jobs = Simulation(staged, noisy, allowance=QuickFinalists(91.0)).run()
+        assert QuickFinalists(91.0)(jobs).seconds >= 0.0
+        return [job for job in jobs if job.stage == "finalist"]
+
+    assert len(finals_of(trials=3)) == 2  # nothing is left to try: the search has ended
+    finals = finals_of(trials=60)
+    assert len({job.spec for job in finals}) == 2 < len(finals)
+    assert len({job.seeds for job in finals}) == len(finals)
 
 
 def test_where_two_finalists_take_too_long_all_time_is_for_the_search() -> None:

@@ -13,7 +13,7 @@ from kscale import Run, plan_search
 from kscale.search import SEARCHERS
 from kscale.tuning.past_runs import remember_runs
 from kscale.tuning.plan import Plan
-from kscale.tuning.rehearsal import rehearse
+from kscale.tuning.rehearsal import likely_rehearsal, rehearse
 from kscale.tuning.timing import time_networks
 
 SMALL: dict[str, Any] = {
@@ -46,6 +46,17 @@ def test_every_searcher_is_rehearsed_to_its_finalists(searcher: str) -> None:
     assert {"baseline", "search", "finalist"} == {job.stage for job in jobs}
     assert all(len(job.seeds) == 2 for job in jobs if job.stage == "finalist")
     assert len(jobs) == len(set(jobs))
+
+
+def test_of_rehearsals_that_differ_by_luck_the_middle_one_is_planned() -> None:
+    plan = small_plan(max_params=20_000, settings={}, most_finalists=5)
+    times = [
+        sum(seconds for _, seconds in rehearse(plan, plan.cost_model(), luck=luck).jobs)
+        for luck in range(5)
+    ]
+    likely = likely_rehearsal(plan, plan.cost_model(), most_seconds=60.0)
+    assert len({*times}) > 1
+    assert sum(seconds for _, seconds in likely.jobs) == sorted(times)[2]
 
 
 def test_halving_is_rehearsed_by_rungs() -> None:
@@ -83,7 +94,9 @@ def test_without_measuring_or_past_runs_no_time_is_given(elsewhere: Path) -> Non
     assert stages["baseline"].flops == 9 * network
     assert found.flops == sum(stage.flops for stage in found.stages)
     assert json.loads(json.dumps(found.to_json()))["trainings"] == found.trainings
-    assert "unknown" in str(found)
+    assert "unknown" in str(found) and not found.notes
+    each = kscale.plan(digits(), measure=False, strategy="each", **asked)
+    assert "one device" in each.notes[0]
 
 
 def test_past_runs_on_this_kind_of_machine_tell(elsewhere: Path, tiny_run: Run) -> None:

@@ -218,7 +218,7 @@ def test_columns_have_names_and_the_values_of_the_space(run: Run, board: Board) 
         low, high = float(min(values)), float(max(values))
         interval = {"minValue": low, "maxValue": high}
         assert columns[name]["domainInterval"] == interval
-    stages = ["baseline", "finalist", "search"]
+    stages = ["baseline", "finalist", "search", "subset"]
     assert columns["stage"]["domainDiscrete"] == stages
     assert columns["family"]["domainDiscrete"] == ["linear", "majority", "mlp"]
     largest = columns["params"]["domainInterval"]["maxValue"]

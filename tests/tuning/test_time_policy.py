@@ -26,6 +26,6 @@ def test_finalists_get_half_of_the_limit_and_a_job_a_quarter_of_what_is_left() -
     now = [0.0]
     policy = TimePolicy(60.0, clock=lambda: now[0])
     now[0] = 20.0
-    allowance = policy.allowance(lambda job: 1.0, began=7)
+    allowance = policy.allowance(lambda job: 1.0)
     assert (allowance.seconds, allowance.most) == (34.0, 30.0)
-    assert (allowance.share, allowance.began) == (0.25, 7)
+    assert allowance.share == 0.25

@@ -1,13 +1,18 @@
 """Fits: how likely each curve of a form is, from sizes and their errors."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from kscale.runs.law.forms import Form, Values
 
-_SPREADS = np.geomspace(0.001, 0.5, 14)
-"""Relative deviations of trainings from a law, beside their known errors."""
+_SPREADS = np.geomspace(0.003, 0.5, 12)
+"""Relative deviations of trainings from a law."""
+
+_PARTS = (1.0, 0.25, 0.0)
+"""Of the known variances, that come on top: errors over the same examples are the same
+for all sizes, in part, and then no deviation from a law."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +29,15 @@ class Trained:
     logs: Values
     noise: Values
 
-    def where(self, chosen: Values) -> "Trained":
-        """Those of the points that are chosen."""
-        return Trained(self.sizes[chosen], self.logs[chosen], self.noise[chosen])
-
 
 class Fit:
     """All curves of a form with how likely each is, for each spread around them.
 
     Errors are taken as normal around a curve in their logarithm, with variance
-    `spread^2 + noise^2`. The level of a curve is found by least squares, as in variable
-    projection, and its variance kept. All spreads are as likely before.
+    `spread^2 + part noise^2`. The level of a curve is found by least squares, as in
+    variable projection, and its variance kept. All spreads are as likely before. Then
+    closer curves are taken where they are likely: between those of a coarse grid, a
+    ladder of little noise has none that fits.
 
     Args:
         form: The curves.
@@ -42,11 +45,18 @@ class Fit:
     """
 
     def __init__(self, form: Form, trained: Trained) -> None:
+        self._fit(form, trained)
+        if form.finer is not None:
+            self._fit(form.finer(self._weights.sum(axis=0)), trained)
+
+    def _fit(self, form: Form, trained: Trained) -> None:
         self.form = form
+        parts = _PARTS if trained.noise.any() else _PARTS[-1:]
+        self._spreads = [*product(_SPREADS, parts)]
         rest = trained.logs - form.log_errors(trained.sizes)
         logs, levels, variances = [], [], []
-        for spread in _SPREADS:
-            weights = 1 / (spread**2 + trained.noise**2)
+        for spread, part in self._spreads:
+            weights = 1 / (spread**2 + part * trained.noise**2)
             total = weights.sum()
             level = rest @ weights / total
             misfit = ((rest - level[:, None]) ** 2) @ weights
@@ -55,23 +65,21 @@ class Fit:
             levels.append(level)
             variances.append(1 / total)
         likely = np.array(logs)
-        self._odds = _log_sum(form.log_prior)
         likely = np.exp(likely - likely.max())
         self._weights = likely / likely.sum()  # (spreads, curves), as `_levels`
         self._levels = np.array(levels)
         self._variances = np.array(variances)
 
     def log_density(self, others: Trained) -> float:
-        """Logarithm of how likely further trainings were, and the form, up to a
-        constant."""
+        """Logarithm of how likely further trainings were, up to a constant."""
         means = self.form.log_errors(others.sizes)
         found = np.zeros_like(self._weights)
-        for place, spread in enumerate(_SPREADS):
-            variance = spread**2 + others.noise**2 + self._variances[place]
+        for place, (spread, part) in enumerate(self._spreads):
+            variance = spread**2 + part * others.noise**2 + self._variances[place]
             rest = others.logs - means - self._levels[place][:, None]
             found[place] = -(rest**2 / variance + np.log(variance)).sum(axis=1) / 2
-        found = np.log(np.maximum(self._weights, 1e-300)) + found
-        return self._odds + _log_sum(found)
+        found += np.log(np.maximum(self._weights, 1e-300))
+        return float(np.logaddexp.reduce(found, axis=None))
 
     def draw(self, number: int, seed: int) -> "Curves":
         """Curves as often as they are likely, the same at each call.
@@ -91,7 +99,7 @@ class Fit:
             self.form,
             {name: values[curve] for name, values in self.form.knobs.items()},
             level + deviation * generator.standard_normal(number),
-            _SPREADS[spread] * generator.standard_normal(number),
+            np.array(self._spreads)[spread, 0] * generator.standard_normal(number),
         )
 
 
@@ -117,8 +125,3 @@ class Curves:
         relative = self.form.curve(sizes[None, :], **knobs)
         found: Values = relative * np.exp(self.levels)[:, None]
         return found
-
-
-def _log_sum(logs: Values) -> float:
-    top = logs.max()
-    return float(top + np.log(np.exp(logs - top).sum()))

@@ -4,6 +4,7 @@ A form is a list of candidate curves. Each gives the error relative to that of t
 largest size trained, so that one factor, the level, remains to be found.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Range = tuple[float, float]
 
-_EXPONENTS = (0.03, 3.0)  # of sizes, least and most
+_NUMBER = 30  # values of each knob of a power law
+_EXPONENTS: Range = (0.03, 3.0)  # of sizes, least and most
 _EXPONENT = 0.4  # in the middle, by the logarithm, with a deviation of 1
-_LEAST_PART = 0.003  # of the error that more size could remove
+_ROOTS: Range = (0.055, 1.0)  # of the part of the error that more size could remove
 _ENDLESS = 0.12  # how likely it is that size can remove all of the error
-_ODDS = {"power": 0.0, "flat": -2.0, "bounded": -4.0}  # logarithms, of each form
+_UNLIKELY = 1e-3  # of the likeliest curve, for others to be left out
+_ODDS = {"power": 0.0, "bounded": -4.0}  # logarithms, of each form
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,18 +28,23 @@ class Form:
     """Candidate curves of one form.
 
     Args:
-        name: `power`, `bounded` or `flat`.
+        name: `power` or `bounded`.
         knobs: By name, one value for each curve: arrays `(curves,)`.
         log_prior: Logarithm of how likely each curve is before anything was trained, up
             to a constant, `(curves,)`.
+        log_odds: Logarithm of how likely the form is beside the others.
         curve: Gives the relative error from relative sizes and the knobs, all of which
             it takes as arrays that broadcast.
+        finer: Gives a form of closer curves from how likely each of these is; None
+            where there is none.
     """
 
     name: str
     knobs: dict[str, Values]
     log_prior: Values
+    log_odds: float
     curve: Callable[..., Values]
+    finer: Callable[[Values], "Form"] | None = None
 
     def log_errors(self, sizes: Values) -> Values:
         """Logarithms of relative errors, `(curves, sizes)`, at relative sizes."""
@@ -44,7 +53,7 @@ class Form:
         return found
 
 
-def power(number: int = 40) -> Form:
+def power(exponents: Range = _EXPONENTS, roots: Range = _ROOTS) -> Form:
     """`E + A N^-a`: at the largest size trained, `floor` is the part of `E`.
 
     The prior is normal in the logarithm of `a`, and even in the square root of the part
@@ -52,27 +61,41 @@ def power(number: int = 40) -> Form:
     that. That size can remove all of the error is likely by itself.
 
     Args:
-        number: Values of `a`, and of `floor`.
+        exponents: Least and most of `a`.
+        roots: Least and most of the square root of the part that size can remove.
     """
-    exponents = np.geomspace(*_EXPONENTS, number)
-    parts = np.linspace(_LEAST_PART**0.5, 1.0, number) ** 2
-    a, part = (each.ravel() for each in np.meshgrid(exponents, parts, indexing="ij"))
-    prior = -(np.log(a / _EXPONENT) ** 2) / 2
-    prior += np.where(part == 1, np.log(_ENDLESS * number), 0.0)
-    return _form("power", _power, prior, a=a, floor=1 - part)
+    logs, places = (
+        np.linspace(low, high, _NUMBER)
+        for low, high in (map(math.log, exponents), roots)
+    )
+    step = (roots[1] - roots[0]) / (_NUMBER - 1)
+    log_a, root = (each.ravel() for each in np.meshgrid(logs, places, indexing="ij"))
+    prior = -((log_a - np.log(_EXPONENT)) ** 2) / 2
+    prior += np.log(np.where(root == 1, step + _ENDLESS, step))
+    a, part = np.exp(log_a), root**2
+
+    def finer(likely: Values) -> Form:
+        """The same with closer curves, where they are likely."""
+        chosen = likely > _UNLIKELY * likely.max()
+        return power(
+            _around(a[chosen], np.exp(logs)), _around(np.sqrt(part[chosen]), places)
+        )
+
+    is_whole = exponents == _EXPONENTS and roots == _ROOTS
+    return Form(
+        *("power", {"a": a, "floor": 1 - part}, prior, _ODDS["power"], _power),
+        finer if is_whole else None,
+    )
+
+
+def _around(chosen: Values, grid: Values) -> Range:
+    """Ends of the values chosen, a step of the grid farther out."""
+    low, high = np.searchsorted(grid, [chosen.min(), chosen.max() * (1 - 1e-9)])
+    return float(grid[max(low - 1, 0)]), float(grid[min(high + 1, len(grid) - 1)])
 
 
 def _power(size: Values, a: Values, floor: Values) -> Values:
     return floor + (1 - floor) * size**-a
-
-
-def flat() -> Form:
-    """One error at all sizes."""
-    return _form("flat", _flat, np.zeros(1), floor=np.ones(1))
-
-
-def _flat(size: Values, floor: Values) -> Values:
-    return floor + 0 * size
 
 
 def bounded(smallest: float) -> Form:
@@ -95,7 +118,8 @@ def bounded(smallest: float) -> Form:
     names = ("a", "b", "turn", "floor", "share")
     knobs = [each.ravel() for each in np.meshgrid(*grid, indexing="ij")]
     prior = np.zeros(len(knobs[0]))
-    return _form("bounded", _bounded, prior, **dict(zip(names, knobs, strict=True)))
+    by_name = dict(zip(names, knobs, strict=True))
+    return Form("bounded", by_name, prior, _ODDS["bounded"], _bounded)
 
 
 def _bounded(
@@ -107,11 +131,3 @@ def _bounded(
     place = size / turn
     h = at_turn * (b * place**-a + a * place**b) / (a + b)
     return floor + (1 - floor) * (h / (1 + h)) / share
-
-
-def _form(
-    name: str, curve: Callable[..., Values], prior: Values, **knobs: Values
-) -> Form:
-    """A form with its odds in the prior of its curves, which then sum to them."""
-    sums = prior.max() + np.log(np.exp(prior - prior.max()).sum())
-    return Form(name, knobs, prior - sums + _ODDS[name], curve)

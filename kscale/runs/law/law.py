@@ -1,8 +1,7 @@
 """Law: how error depends on size, and what a size that was not trained would reach.
 
 How sure the law is follows from all curves that what was trained leaves possible, each
-as often as it is likely. Forms of curves are weighed by how well they tell the errors
-of the largest sizes from those of the others, never by how near they come to all.
+as often as it is likely.
 """
 
 import math
@@ -13,19 +12,15 @@ from functools import cached_property
 import numpy as np
 
 from kscale.errors import LawError
-from kscale.runs.law.fits import Curves, Fit, Trained
-from kscale.runs.law.forms import Form, Values, bounded, flat, power
+from kscale.runs.law.fits import Curves
+from kscale.runs.law.forms import Values
 from kscale.runs.law.points import Point
-from kscale.text import listed
+from kscale.runs.law.possible import best_depth, check_points, possible_curves
 from kscale.units import format_count
 
 TRUSTED = 4
 """A law is trusted up to so many times the largest size trained."""
 
-_DRAWN = 4000  # curves
-_LEAST_SIZES = 4
-_LEAST_RANGE = 3  # largest size over smallest
-_TURNING = 5  # sizes from which a curve may turn up
 _QUANTILES = (0.05, 0.5, 0.95)
 _FARTHEST = 1e6  # times the largest size, where curves count as ended
 _WIDE = 0.15  # of the error: an interval to warn of, at the edge of trust
@@ -68,19 +63,24 @@ class Law:
     Args:
         points: What was trained, the smallest first.
         curves: Curves of each form that are possible, as many as it is likely.
+        depth: Depth of all points, where each depth has a law of its own.
 
     Attributes:
         points: What was trained.
+        depth: Depth of all points, where each depth has a law of its own.
         largest: Parameters of the largest network trained.
         trusted: Parameters up to which the law is trusted.
-        form: The likeliest form: `power`, `bounded` (turns up), or `flat`.
+        form: The likeliest form: `power`, or `bounded`, which turns up.
     """
 
-    def __init__(self, points: Sequence[Point], curves: Sequence[Curves]) -> None:
+    def __init__(
+        self, points: Sequence[Point], curves: Sequence[Curves], depth: int | None
+    ) -> None:
         self.points = tuple(points)
+        self.depth = depth
         self.largest = points[-1].size
         self.trusted = TRUSTED * self.largest
-        self._curves = [each for each in curves if len(each.levels)]
+        self._curves = [*curves]
         self._main = max(self._curves, key=lambda each: len(each.levels))
         self.form = self._main.form.name
 
@@ -154,22 +154,21 @@ class Law:
     def stops_paying(self) -> int | None:
         """The least size whose double would lower the error by less than the noise of
         one training; None where there is none that the law is trusted at."""
-        sizes = np.geomspace(self.points[0].size, self.trusted, 200)
+        sizes = np.geomspace(self._range[0], self.trusted, 200)
         errors, doubled = (
             np.median(self._errors(each), axis=0) for each in (sizes, 2 * sizes)
         )
         pays = errors - doubled > self.noise * errors
         if pays[-1]:
             return None
-        return round(sizes[np.flatnonzero(pays)[-1] + 1] if pays.any() else sizes[0])
+        first = int(np.flatnonzero(pays)[-1]) + 1 if pays.any() else 0
+        return round(float(sizes[first]))
 
     @cached_property
     def formula(self) -> str:
         """The law in one line, of its middle curve."""
         knobs = {name: np.median(each) for name, each in self._main.knobs.items()}
         level = math.exp(float(np.median(self._main.levels)))
-        if self.form == "flat":
-            return f"{level:.3g} at all sizes"
         if self.form == "bounded":
             turn = format_count(knobs["turn"] * self.largest)
             return f"least at {turn} params, and rising beyond"
@@ -187,17 +186,28 @@ class Law:
         width = (edge.high - edge.low) / edge.predicted
         if width > _WIDE:
             sizes = len({each.size for each in self.points})
-            decades = math.log10(self.largest / self.points[0].size)
+            decades = math.log10(self.largest / self._range[0])
             found.append(
                 f"{sizes} sizes over {decades:.1f} decades: at {TRUSTED} times the "
                 f"largest, the interval is {100 * width:.0f} % of the error."
             )
-        if self.form == "flat":
+        if self.depth is not None:
             found.append(
-                "The error is the same at all sizes, as far as the noise lets one see: "
-                "more parameters would buy nothing."
+                f"Depths differ: the law is of depth {self.depth}, the best one at "
+                "large sizes."
+            )
+        first, last = np.median(self._errors(np.array(self._range)), axis=0)
+        if abs(first - last) < self.noise * last:
+            found.append(
+                "From the smallest size to the largest, the error changes by less than "
+                "the noise of one training: no law can be seen."
             )
         return tuple(found)
+
+    @property
+    def _range(self) -> tuple[int, int]:
+        """The smallest and the largest size trained."""
+        return self.points[0].size, self.largest
 
     @cached_property
     def _deviations(self) -> Values:
@@ -211,7 +221,7 @@ class Law:
 
     @cached_property
     def _far_sizes(self) -> Values:
-        return np.geomspace(self.points[0].size, _FARTHEST * self.largest, 400)
+        return np.geomspace(self._range[0], _FARTHEST * self.largest, 400)
 
     @cached_property
     def _far(self) -> Values:
@@ -227,6 +237,9 @@ def _quantiles(errors: Values) -> list[tuple[float, float, float]]:
 def fit_law(points: Iterable[Point], *, seed: int = 0) -> Law:
     """The law of sizes that were trained.
 
+    Where networks of different depths follow laws of their own, the law is that of the
+    depth which is best at the largest sizes.
+
     Args:
         points: Sizes and their errors.
         seed: Of the curves that are drawn.
@@ -236,58 +249,8 @@ def fit_law(points: Iterable[Point], *, seed: int = 0) -> Law:
             is above 0.
     """
     chosen = sorted(points, key=lambda point: point.size)
-    _check(chosen)
-    trained = _trained(chosen)
-    forms = _forms(trained)
-    weights = _weights(forms, trained)
-    curves = [
-        Fit(form, trained).draw(round(_DRAWN * weight), seed + place)
-        for place, (form, weight) in enumerate(zip(forms, weights, strict=True))
-        if round(_DRAWN * weight)
-    ]
-    return Law(chosen, curves)
-
-
-def _check(points: Sequence[Point]) -> None:
-    sizes = sorted({point.size for point in points})
-    if len(sizes) < _LEAST_SIZES:
-        shown = listed([format_count(size) for size in sizes], 4) or "none"
-        raise LawError(
-            f"A law needs the errors of {_LEAST_SIZES} sizes or more; there are "
-            f"{len(sizes)}: {shown}."
-        )
-    if sizes[-1] < _LEAST_RANGE * sizes[0]:
-        raise LawError(
-            f"A law needs sizes that differ by a factor of {_LEAST_RANGE} or more; "
-            f"these are from {format_count(sizes[0])} to {format_count(sizes[-1])}."
-        )
-    if not any(point.error > 0 for point in points):
-        raise LawError("All errors are 0: there is nothing that a law could explain.")
-
-
-def _trained(points: Sequence[Point]) -> Trained:
-    """Errors below their standard error, or 0, are taken as half of the least above."""
-    errors = np.array([point.error for point in points], float)
-    known = np.array([point.stderr or 0.0 for point in points])
-    errors = np.maximum(errors, np.maximum(errors[errors > 0].min() / 2, known / 2))
-    sizes = np.array([point.size for point in points], float)
-    noise = np.minimum(known / errors, 1.0)
-    return Trained(sizes / sizes[-1], np.log(errors), noise)
-
-
-def _forms(trained: Trained) -> list[Form]:
-    forms = [power(), flat()]
-    if len(np.unique(trained.sizes)) >= _TURNING:
-        forms.append(bounded(trained.sizes[0]))
-    return forms
-
-
-def _weights(forms: Sequence[Form], trained: Trained) -> Values:
-    """How likely each form is, by the errors of the largest third of the sizes."""
-    sizes = np.unique(trained.sizes)
-    held = trained.sizes >= sizes[-max(len(sizes) // 3, 1)]
-    known, asked = trained.where(~held), trained.where(held)
-    logs = np.array([Fit(form, known).log_density(asked) for form in forms])
-    weights = np.exp(logs - logs.max())
-    found: Values = weights / weights.sum()
-    return found
+    check_points(chosen)
+    depth = best_depth(chosen)
+    if depth is not None:
+        chosen = [point for point in chosen if point.depth == depth]
+    return Law(chosen, possible_curves(chosen, seed), depth)

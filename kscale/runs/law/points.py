@@ -228,14 +228,14 @@ def _readers(
 ) -> dict[str, tuple[str | None, Callable[[str], float], bool]]:
     """For each figure of a row its column, how it is read, and whether it must be."""
     return {
-        "params": (roles["params"], _size, True),
+        "params": (roles["params"], parse_size, True),
         "value": (value, real, True),
         "stderr": (roles["stderr"], _amount, False),
         "sd": (roles["sd"], _amount, False),
         "seeds": (roles["seeds"], parse_count, False),
         "depth": (roles["depth"], _whole, False),
         "width": (roles["width"], _whole, False),
-        "examples": (roles["examples"], _size, False),
+        "examples": (roles["examples"], parse_size, False),
     }
 
 
@@ -253,7 +253,12 @@ def _read(
         raise ValueError(f"{column}: {error}") from error
 
 
-def _size(text: str) -> int:
+def parse_size(text: str) -> int:
+    """Parameters as people write them, with any mark between thousands.
+
+    Raises:
+        ValueError: The text is no size, or larger than any that can be counted.
+    """
     count = parse_count(SPACES.sub("", text))
     if count > _MOST:
         raise ValueError(f"{text!r} is more than can be counted, {_MOST:,}.")

@@ -68,6 +68,10 @@ class Quantity:
         """The standard error of an error, from that of a value."""
         return value / self.whole if self.is_score else value
 
+    def value_stderr(self, stderr: float) -> float:
+        """The standard error of a value, from that of an error."""
+        return self.whole * stderr if self.is_score else stderr
+
     def value(self, error: float) -> float:
         """The value of an error.
 

@@ -1,0 +1,77 @@
+"""`kscale forecast`: what a size that was not trained would reach."""
+
+from collections.abc import Sequence
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import show
+from kscale.reports.forecast import forecast as forecast_of
+from kscale.runs.law.points import parse_size
+
+
+def _sizes(text: str) -> list[int]:
+    """Sizes between commas, or one with commas between thousands."""
+    try:
+        return [parse_size(text)]
+    except ValueError:
+        if "," not in text:
+            raise
+    return [parse_size(part) for part in text.split(",")]
+
+
+@click.command()
+@click.argument("source", metavar="RUN|FILE", type=options.PATH, required=False)
+@click.option(
+    "--params",
+    type=options.Parsed("size", _sizes),
+    multiple=True,
+    help="What a size would reach: 20e6, 5M; several between commas, or repeated.",
+)
+@click.option(
+    "--score", metavar="VALUE", help="Which size reaches a value: 95%, or a loss."
+)
+@click.option(
+    "--double",
+    is_flag=True,
+    help="What twice the recommended size buys; of a file, twice the best size.",
+)
+@click.option(
+    "--examples",
+    metavar="2x",
+    help="What so many times the training examples would buy, beside more params.",
+)
+@click.option(
+    "--beyond",
+    is_flag=True,
+    help="Also answer beyond four times the largest size trained.",
+)
+@options.json_option
+def forecast(
+    source: str | None,
+    params: Sequence[Sequence[int]],
+    score: str | None,
+    double: bool,
+    examples: str | None,
+    beyond: bool,
+    as_json: bool,
+) -> None:
+    """Say what a size that was not trained would reach, by a law.
+
+    The law is fitted to the trainings of RUN, by default the run in runs/ that was
+    changed last, or to a CSV FILE with columns params and loss, error or a score such
+    as accuracy; stderr, seeds, depth and width may be there. Without a question: the
+    largest size trained, twice and four times that.
+
+    \b
+    Examples:
+      kscale forecast --params 20e6
+      kscale forecast runs/demo --score 95% --double
+      kscale forecast points.csv --params 5M,20M --json
+    """
+    known = source if source is not None else options.opened(None)
+    sizes = [size for group in params for size in group]
+    found = forecast_of(
+        known, sizes, score=score, double=double, examples=examples, beyond=beyond
+    )
+    show(as_json, found.to_json, found.to_text)

@@ -1,0 +1,56 @@
+"""Affording: which finalists there is time for, and from how many seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from kscale.search.contract import Allowance, Job
+
+
+def affordable(
+    finals: Sequence[Job], allowance: Allowance, within: Allowance, keys: set[str]
+) -> Sequence[Job]:
+    """As many finalists as there is time for, of fewer seeds if need be.
+
+    Args:
+        finals: Finalists of all seeds, the most important first. One that takes longer
+            than there is time, even with one seed, is left out.
+        allowance: What time is left.
+        within: What an effort leaves of that; two of one seed at least, the cheapest if
+            need be.
+        keys: Of trainings that are done or out, which take no time.
+
+    Returns:
+        At least two; none where there is not time for two.
+    """
+    ones = {job: seconds_left(of_seeds(job, 1), allowance, keys) for job in finals}
+    fits = [job for job in finals if ones[job] <= within.seconds]
+    two = fits if len(fits) > 1 else sorted(finals, key=ones.__getitem__)
+    found = _fitting(fits, within, keys)
+    return found or _fitting([of_seeds(job, 1) for job in two[:2]], allowance, keys)
+
+
+def _fitting(
+    finals: Sequence[Job], allowance: Allowance, keys: set[str]
+) -> Sequence[Job]:
+    if not allowance.is_limited:
+        return finals
+    for seeds in range(max((len(job.seeds) for job in finals), default=0), 0, -1):
+        jobs = [of_seeds(job, seeds) for job in finals]
+        costs = [seconds_left(job, allowance, keys) for job in jobs]
+        number = sum(each <= allowance.seconds for each in accumulate(costs))
+        if number > 1:
+            return jobs[:number]
+    return ()
+
+
+def of_seeds(job: Job, seeds: int) -> Job:
+    """A job of no more than so many seeds."""
+    rates = job.learning_rates[:seeds]
+    return replace(job, seeds=job.seeds[:seeds], learning_rates=rates)
+
+
+def seconds_left(job: Job, allowance: Allowance, keys: set[str]) -> float:
+    """Seconds of the members of a job that are not among the keys."""
+    due = sum(key not in keys for key in job.keys)
+    return allowance.cost(of_seeds(job, due)) if due else 0.0

@@ -9,24 +9,14 @@ from kscale.cli import options
 from kscale.cli.output import show
 from kscale.reports.forecast import forecast as forecast_of
 from kscale.reports.law_section import write_plot
-from kscale.runs.law.points import parse_size
-
-
-def _sizes(text: str) -> list[int]:
-    """Sizes between commas, or one with commas between thousands."""
-    try:
-        return [parse_size(text)]
-    except ValueError:
-        if "," not in text:
-            raise
-    return [parse_size(part) for part in text.split(",")]
+from kscale.runs.law.points import parse_sizes
 
 
 @click.command()
 @click.argument("source", metavar="RUN|FILE", type=options.PATH, required=False)
 @click.option(
     "--params",
-    type=options.Parsed("size", _sizes),
+    type=options.Parsed("size", parse_sizes),
     multiple=True,
     help="What a size would reach: 20e6, 5M; several between commas, or repeated.",
 )

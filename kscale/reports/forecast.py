@@ -1,6 +1,7 @@
 """What a size that was not trained would reach: answers by a fitted law."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,8 @@ from kscale.reports.data_forecast import (
 from kscale.runs.entries import Outcome, recommended_of
 from kscale.runs.folder import RecordedRun
 from kscale.runs.law.data_law import ExamplesTable, examples_table, on_most_examples
-from kscale.runs.law.law import Law, Predicted, Reached, fit_law
-from kscale.runs.law.points import Point, parse_size, points_of
+from kscale.runs.law.law import TRUSTED, Law, Predicted, Reached, fit_law
+from kscale.runs.law.points import Point, parse_sizes, points_of
 from kscale.runs.law.quantities import Quantity, real
 from kscale.runs.law.run_points import (
     RunPoints,
@@ -103,7 +104,8 @@ class Forecast(Fitted):
         }
 
     def _reached(self, reached: Reached) -> dict[str, Any]:
-        sizes = {"params": reached.size, "low": reached.low, "high": reached.high}
+        low = None if reached.low <= self.law.points[0].size else reached.low
+        sizes = {"params": reached.size, "low": low, "high": reached.high}
         whole = {name: _finite(size) for name, size in sizes.items()}
         return {"score": self.score, **whole}
 
@@ -124,10 +126,7 @@ class Forecast(Fitted):
     def _sentences(self) -> Iterator[str]:
         of, reached = self.quantity, self.reached
         if reached is not None and self.score is not None:
-            yield (
-                f"{of.text(self.score)} {of.name} takes {format_count(reached.size)} "
-                f"params ({_sizes(reached.low, reached.high)})."
-            )
+            yield _reached_text(of.named(self.score), reached, self.law.points[0].size)
         if self.doubled:
             yield doubling_text(self, *self.doubled)
         if self.data:
@@ -168,11 +167,7 @@ def forecast(
         LawError: No law can be fitted, or its answer is not to be trusted.
         ResultsError: The folder holds no run.
     """
-    sizes = [params] if isinstance(params, str | int | float) else [*params]
-    try:
-        asked = [parse_size(str(size)) for size in sizes]
-    except ValueError as error:
-        raise DataError(f"params: {error}") from error
+    asked = _asked(params)
     times = None if examples is None else _times(examples)
     fitted = fitted_of(points)
     found = Forecast(**vars(fitted))
@@ -182,6 +177,20 @@ def forecast(
         table = examples_table(_with_examples(points), times, beyond=beyond)
         found = replace(found, data=table)
     return found
+
+
+def _asked(params: Any) -> list[int]:
+    """Sizes that are asked for.
+
+    Raises:
+        DataError: One of them is none.
+    """
+    is_one = isinstance(params, str) or not hasattr(params, "__iter__")
+    try:
+        several = [params] if is_one else [*params]
+        return [size for each in several for size in parse_sizes(str(each))]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"params: {error}") from error
 
 
 def _times(text: str | float) -> float:
@@ -200,13 +209,25 @@ def _times(text: str | float) -> float:
 
 def _with_examples(source: Any) -> tuple[Point, ...]:
     """The points of a source, those on fewer examples included."""
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        source = RecordedRun(source)
+    source = _opened(source)
     if not isinstance(source, RecordedRun):
-        return points_of(source)[0]
+        points, _ = points_of(source)
+        if not any(point.examples for point in points):
+            raise DataError(f"{_name(source)} has no column examples.")
+        return points
     identity, objective = source.description["identity"], source.objective
     found = run_points(identity, source.results, objective)
     return with_subsets(found, source.results)
+
+
+def _opened(source: Any) -> Any:
+    """The run of a folder, or what else is given."""
+    is_folder = isinstance(source, str | Path) and os.path.isdir(source)
+    return RecordedRun(source) if is_folder else source
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "points"
 
 
 def fitted_of(source: Any) -> Fitted:
@@ -217,14 +238,12 @@ def fitted_of(source: Any) -> Fitted:
         LawError: No law can be fitted.
         ResultsError: The folder holds no run.
     """
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        source = RecordedRun(source)
+    source = _opened(source)
     if isinstance(source, RecordedRun):
         return fitted_run(source)
     points, quantity = points_of(source)
     law = fit_law(on_most_examples(points))
-    name = str(source) if isinstance(source, str | Path) else "points"
-    return Fitted(name, law, quantity, best_size(law), law.notes)
+    return Fitted(_name(source), law, quantity, best_size(law), law.notes)
 
 
 def fitted_run(run: RecordedRun) -> Fitted:
@@ -306,6 +325,7 @@ def answered(
         value = _value(fitted, score)
         reached = _reaching(fitted, value, beyond)
     doubled = [fitted.base, 2 * fitted.base] if double else []
+    notes = (*notes, *_below(law, sizes))
     if beyond:
         far = [*sizes, *doubled, *([reached.size] if reached else [])]
         notes = (*notes, *_assumed(law, far))
@@ -347,25 +367,34 @@ def _reaching(fitted: Fitted, value: float, beyond: bool) -> Reached:
     error, limit = of.error(value), law.limit
     if error <= limit.predicted:
         raise LawError(
-            f"No size reaches {of.text(value)} {of.name}: by the law the limit is "
+            f"No size reaches {of.named(value)}: by the law the limit is "
             f"{interval_text(of, limit)}."
         )
     reached = law.reach(error)
     if reached.size > law.trusted and not beyond:
         (most,) = law.predict([law.trusted])
         raise LawError(
-            f"{of.text(value)} {of.name} is not reached within 4 times the largest "
+            f"{of.named(value)} is not reached within 4 times the largest "
             f"size trained: {format_count(law.trusted)} params would have "
             f"{interval_text(of, most)}. With --beyond a larger size is named."
         )
     return reached
 
 
+def _below(law: Law, sizes: Iterable[int]) -> Iterator[str]:
+    least = law.points[0].size
+    if far := [size for size in sizes if size < least / TRUSTED]:
+        yield (
+            f"{format_count(min(far))} params are 1/{least / min(far):.3g} of the "
+            f"smallest size trained, {format_count(least)}: a guess."
+        )
+
+
 def _assumed(law: Law, sizes: Iterable[float]) -> Iterator[str]:
     if any(size > law.trusted for size in sizes):
         yield (
             f"Beyond {format_count(law.trusted)} params, 4 times the largest size "
-            f"trained, it is assumed that error goes on as {law.formula}, with data "
+            f"trained, it is assumed that the law goes on ({law.formula}), with data "
             "and training that stay as they are."
         )
 
@@ -424,9 +453,14 @@ def interval_text(of: Quantity, each: Predicted) -> str:
     return f"{of.text(of.value(each.predicted))} (90 % interval {low} to {high})"
 
 
-def _sizes(low: float, high: float) -> str:
-    end = format_count(high) if math.isfinite(high) else "any size or none"
-    return f"90 % interval {format_count(low)} to {end}"
+def _reached_text(score: str, reached: Reached, least: int) -> str:
+    """Which size a score takes; sizes below the least one trained are not known."""
+    low, size, high = map(format_count, (reached.low, reached.size, reached.high))
+    if reached.size <= least:
+        return f"The smallest size trained, {size}, already reaches {score}."
+    end = high if math.isfinite(reached.high) else "any size or none"
+    start = f"{low} to" if reached.low > least else "up to"
+    return f"{score} takes {size} params (90 % interval {start} {end})."
 
 
 def _prediction(of: Quantity, each: Predicted) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from made_runs import cnn, made_result, made_run
@@ -123,6 +124,19 @@ def test_a_score_that_only_far_sizes_reach_is_refused_without_beyond(
     assert json.loads(call(table, "--score", "97.85%", "--beyond", "--json").stdout)
 
 
+def test_a_score_that_the_smallest_size_has_is_told(table: Path) -> None:
+    done = call(table, "--score", "80%")
+    assert "The smallest size trained, 1k, already reaches 80.00 %" in done.stdout
+    found = json.loads(call(table, "--score", "80%", "--json").stdout)["score"]
+    assert (found["params"], found["low"]) == (1000, None)
+
+
+def test_sizes_far_below_those_trained_are_guesses(table: Path) -> None:
+    found = json.loads(call(table, "--params", "10", "--json").stdout)
+    assert found["predictions"][0]["low"] >= 0
+    assert "10 params are 1/100 of the smallest size trained, 1k" in found["notes"][-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -133,6 +147,8 @@ def test_a_score_that_only_far_sizes_reach_is_refused_without_beyond(
         (("--score", "much"), 1, "score: 'much' is not a number"),
         (("--score", "120"), 1, "no accuracy is above 100 %"),
         (("--params", "4k,x"), 2, "not a number"),
+        (("--params", "1,5M"), 2, "one size or several"),
+        (("--examples", "2x"), 1, "points.csv has no column examples."),
     ],
 )
 def test_a_bad_question_is_refused(
@@ -198,5 +214,11 @@ def test_python_takes_what_the_command_takes(table: Path) -> None:
     found = kscale.forecast(table, "600k", score=0.97, double=True)
     assert isinstance(found, Forecast) and str(found) == found.to_text()
     assert found.reached is not None and math.isfinite(found.reached.size)
-    with pytest.raises(DataError, match="params: 'many' is not"):
-        kscale.forecast(table, ["many"])
+    for sizes in (np.int64(600_000), np.array([6e5]), "600k", (s for s in [6e5])):
+        (answer,) = kscale.forecast(table, sizes).predictions
+        assert answer.size == 600_000
+    for wrong in (["many"], None, [None]):
+        with pytest.raises(DataError, match=r"params: .*not"):
+            kscale.forecast(table, wrong)
+    with pytest.raises(DataError, match="File name too long"):
+        kscale.forecast("a" * 5000)

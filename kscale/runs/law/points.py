@@ -1,29 +1,35 @@
 """Points: sizes that were trained and the error of each, as people have them."""
 
 import csv
-import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import variance
-from typing import Any, NamedTuple
+from typing import Any
 
 from kscale.errors import DataError, cause_of, missing_path
 from kscale.naming import letters_of
 from kscale.runs.law.quantities import SPACES, Quantity, real
-from kscale.text import listed, printable
+from kscale.runs.law.rows import UNKNOWN, Row, are_signed, check_one_kind, rows_of
+from kscale.text import counted, listed, printable
 from kscale.units import parse_count
 
 _ROLES = {
-    "params": {"params", "parameters", "numparams", "n"},
+    "params": {
+        *("params", "parameters", "nparams", "numparams", "totalparams"),
+        *("paramcount", "n"),
+    },
     "stderr": {"stderr", "standarderror", "se"},
     "sd": {"sd", "std"},
     **{name: {name} for name in ("seeds", "depth", "width", "examples")},
 }
 """Columns that are read beside the result, by letters of their names."""
+
+_SIZES = {"size", "modelsize"}
+"""Columns of params where no other is."""
 
 _ERRORS = (
     *("loss", "error", "errorrate", "err", "logloss", "nll"),
@@ -33,6 +39,9 @@ _SCORES = (
     *("accuracy", "acc", "score", "f1", "f1score", "auc", "r2", "r2score"),
     *("recall", "precision", "top1", "top5", "balancedaccuracy", "macrof1"),
 )
+_NEGATIVE = {"r2", "r2score", "score"}
+"""Scores that may be below 0."""
+
 _PART = re.compile("^(val|valid|validation|test|eval)(?=.)")
 _MOST = 2**63 - 1  # sizes are counted in 64 bits
 
@@ -59,13 +68,6 @@ class Point:
     examples: int | None = None
 
 
-class _Row(NamedTuple):
-    """Where a row stands, and its cells by the name of their columns."""
-
-    place: str
-    cells: Mapping[str, str]
-
-
 def read_points(path: str | Path) -> tuple[tuple[Point, ...], Quantity]:
     """The points of a CSV file, the smallest first, and what their values are.
 
@@ -79,13 +81,15 @@ def read_points(path: str | Path) -> tuple[tuple[Point, ...], Quantity]:
     """
     try:
         text = Path(path).read_text("utf-8-sig")
-        rows = [*_rows(text)]
+        rows = [*rows_of(text, _ROLES["params"])]
     except FileNotFoundError as error:
         raise DataError(missing_path(path)) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text in UTF-8.") from error
     except (OSError, csv.Error, ValueError) as error:
-        raise DataError(f"{path}: {cause_of(error)}.") from error
+        raise DataError(f"{path!s:.200}: {cause_of(error)}.") from error
+    if not text.strip():
+        raise DataError(f"{path} is empty.")
     return _points(rows, str(path))
 
 
@@ -103,7 +107,7 @@ def points_of(given: Any) -> tuple[tuple[Point, ...], Quantity]:
     if isinstance(given, str | Path):
         return read_points(given)
     if hasattr(given, "keys"):
-        columns = {str(name): [*given[name]] for name in given.keys()}  # noqa: SIM118
+        columns = {str(name): _listed(given[name]) for name in given.keys()}  # noqa: SIM118
         if len({*map(len, columns.values())}) > 1:
             raise DataError("All columns of points must be of one length.")
         given = [
@@ -112,7 +116,7 @@ def points_of(given: Any) -> tuple[tuple[Point, ...], Quantity]:
         ]
     rows = []
     for number, item in enumerate(_listed(given), start=1):
-        rows.append(_Row(f"row {number}", _cells(item)))
+        rows.append(Row(f"row {number}", _cells(item)))
     return _points(rows, "points")
 
 
@@ -140,35 +144,7 @@ def _cells(item: Any) -> dict[str, str]:
     return {str(k): "" if v is None else str(v) for k, v in item.items()}
 
 
-def _rows(text: str) -> Iterator[_Row]:
-    """The rows of a CSV text, blank ones left out.
-
-    Raises:
-        ValueError: A row has more cells than there are columns.
-    """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    mark = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=mark)
-    header: list[str] = []
-    for row in reader:
-        cells = [cell.strip() for cell in row]
-        if not any(cells):
-            continue
-        if not header:
-            header = cells
-            continue
-        if any(cells[len(header) :]):
-            raise ValueError(
-                f"line {reader.line_num} has {len(cells)} cells and the header "
-                f"{len(header)}; quote numbers that have commas"
-            )
-        if mark != ",":  # then a comma stands before decimals
-            cells = [re.sub(r"^(-?\d+),(\d+)( ?%?)$", r"\1.\2\3", c) for c in cells]
-        filled = [*cells, *[""] * len(header)]
-        yield _Row(f"line {reader.line_num}", dict(zip(header, filled, strict=False)))
-
-
-def _points(rows: Sequence[_Row], source: str) -> tuple[tuple[Point, ...], Quantity]:
+def _points(rows: Sequence[Row], source: str) -> tuple[tuple[Point, ...], Quantity]:
     """Points of rows, those of one network in one.
 
     Raises:
@@ -178,23 +154,26 @@ def _points(rows: Sequence[_Row], source: str) -> tuple[tuple[Point, ...], Quant
     if not rows:
         raise DataError(f"{source} has no row with numbers.")
     roles = {role: _column(names, known, source) for role, known in _ROLES.items()}
+    roles["params"] = roles["params"] or _column(names, _SIZES, source)
     results = {name: kind for name in names if (kind := _kind(name))}
     if roles["params"] is None or len(results) != 1:
         raise DataError(f"{source} {_lacking(names, roles['params'], [*results])}")
-    (name, kind), bad = next(iter(results.items())), []
-    read, groups = _readers(roles, name), defaultdict(list)
-    for row in rows:
-        try:
-            cells = {what: _read(row, *how) for what, how in read.items()}
-        except ValueError as error:
-            bad.append(f"{row.place}: {error}")
-            continue
-        groups[tuple(cells[key] for key in _NETWORK)].append(cells)
-    if bad:
-        more = f" {len(bad) - 1} more rows are wrong." if len(bad) > 1 else ""
-        raise DataError(printable(f"{source}, {bad[0]}{more}"))
-    trained = [cells for group in groups.values() for cells in group]
-    quantity = _quantity(name, kind, [cells["value"] for cells in trained], source)
+    ((name, kind),) = results.items()
+    read = _readers(roles, name)
+    trained = _trained(rows, read, source)
+    groups, networks = defaultdict(list), defaultdict(list)
+    for row, cells in zip(rows, trained, strict=True):
+        network = tuple(cells[key] for key in _NETWORK)
+        groups[network].append(cells)
+        networks[network].append(row.cells)
+    unread = {*names} - {column for column, *_ in read.values()}
+    try:
+        check_one_kind([*networks.values()], sorted(unread))
+        values = [cells["value"] for cells in trained]
+        is_signed = are_signed(rows, [name, roles["stderr"], roles["sd"]])
+        quantity = _quantity(name, kind, values, is_signed or "%" in name)
+    except ValueError as error:
+        raise DataError(printable(f"{source}{error}")) from error
     points = (_point(group, quantity) for group in groups.values())
     return tuple(sorted(points, key=lambda point: point.size)), quantity
 
@@ -212,24 +191,32 @@ def _column(names: Iterable[str], known: set[str], source: str) -> str | None:
 
 def _kind(name: str) -> str | None:
     """Whether the values of a column are errors or scores; None of other columns."""
-    plain = _PART.sub("", letters_of(name))
+    plain = _plain(name)
     return "error" if plain in _ERRORS else "score" if plain in _SCORES else None
+
+
+def _plain(name: str) -> str:
+    return _PART.sub("", letters_of(name))
 
 
 def _lacking(names: Sequence[str], params: str | None, results: Sequence[str]) -> str:
     if params and results:
         return f"has several results, {', '.join(results)}: leave one of them."
     lacks = "loss, error or accuracy" if params else "params"
-    return f"has no column {lacks}; its columns are {listed(names, 8) or 'none'}."
+    return (
+        f"has no column {lacks}; its columns are {listed(names, 8) or 'none'}: rename "
+        f"one of them to {lacks.split(',')[0]}."
+    )
 
 
-def _readers(
-    roles: Mapping[str, str | None], value: str
-) -> dict[str, tuple[str | None, Callable[[str], float], bool]]:
+_Reader = tuple[str | None, Callable[[str], float], bool]
+
+
+def _readers(roles: Mapping[str, str | None], value: str) -> dict[str, _Reader]:
     """For each figure of a row its column, how it is read, and whether it must be."""
     return {
         "params": (roles["params"], parse_size, True),
-        "value": (value, real, True),
+        "value": (value, _signed, True),
         "stderr": (roles["stderr"], _amount, False),
         "sd": (roles["sd"], _amount, False),
         "seeds": (roles["seeds"], parse_count, False),
@@ -239,13 +226,34 @@ def _readers(
     }
 
 
+def _trained(
+    rows: Iterable[Row], read: Mapping[str, _Reader], source: str
+) -> list[dict[str, Any]]:
+    """The figures of each row.
+
+    Raises:
+        DataError: A cell is no possible value.
+    """
+    found, bad = [], []
+    for row in rows:
+        try:
+            found.append({what: _read(row, *how) for what, how in read.items()})
+        except ValueError as error:
+            bad.append(f"{row.place}: {error}")
+    if bad:
+        more = counted(len(bad) - 1, "more row is", "more rows are")
+        wrong = f" {more} wrong." if len(bad) > 1 else ""
+        raise DataError(printable(f"{source}, {bad[0]}{wrong}"))
+    return found
+
+
 def _read(
-    row: _Row, column: str | None, parse: Callable[[str], float], is_needed: bool
+    row: Row, column: str | None, parse: Callable[[str], float], is_needed: bool
 ) -> Any:
     text = row.cells.get(column or "", "")
-    if not text:
-        if is_needed:
-            raise ValueError(f"{column} is empty.")
+    if is_needed and not text:
+        raise ValueError(f"{column} is empty.")
+    if not is_needed and text.lower() in UNKNOWN:
         return None
     try:
         return parse(text)
@@ -265,30 +273,67 @@ def parse_size(text: str) -> int:
     return count
 
 
+def parse_sizes(text: str) -> list[int]:
+    """Sizes between commas, or one with commas between thousands.
+
+    Raises:
+        ValueError: A part is no size, or the text may be one size or several.
+
+    Example:
+
+    >>> parse_sizes("4k,5M"), parse_sizes("1,000,000")
+    ([4000, 5000000], [1000000])
+    """
+    parts = [part.strip() for part in text.split(",")]
+    bare = any(re.fullmatch(r"\d{1,3}", part) for part in parts)
+    if bare and len(parts) > 1 and any(part[-1:].isalpha() for part in parts):
+        raise ValueError(
+            f"{text!r} may be one size or several; write 1.5M, or 1000,5M."
+        )
+    try:
+        return [parse_size(text)]
+    except ValueError:
+        if len(parts) == 1:
+            raise
+    return [parse_size(part) for part in parts]
+
+
+def _signed(text: str) -> float:
+    return real(text.removesuffix("%"))
+
+
 def _amount(text: str) -> float:
-    value = real(text)
+    value = _signed(text)
     if value < 0:
         raise ValueError(f"{text!r} is below 0.")
     return value
 
 
 def _whole(text: str) -> int:
-    value = _amount(text)
-    if value != round(value):
+    value = real(text)
+    if value != round(value) or value < 0:
         raise ValueError(f"{text!r} is no whole number.")
     return round(value)
 
 
-def _quantity(name: str, kind: str, values: Sequence[float], source: str) -> Quantity:
+def _quantity(
+    name: str, kind: str, values: Sequence[float], in_per_cent: bool
+) -> Quantity:
+    """What values are.
+
+    Raises:
+        ValueError: One of them is not possible.
+    """
     low, high = min(values), max(values)
-    whole = 100 if high > 1 else 1
-    if kind == "error":
-        if low < 0:
-            raise DataError(f"{source} has a {name} of {low:g}; errors are at least 0.")
-        return Quantity(name, whole=whole)
-    if high > 100:
-        raise DataError(f"{source} has a {name} of {high:g}, above 100 %.")
-    return Quantity(name, is_score=True, whole=whole, in_per_cent=whole > 1)
+    whole = 100 if in_per_cent or high > 1 else 1
+    is_score = kind == "score"
+    may_be_negative = is_score and _plain(name) in _NEGATIVE
+    if low < 0 and not may_be_negative:
+        raise ValueError(f": {name} is {low:g}, below 0.")
+    if is_score and high > 100:
+        raise ValueError(f": {name} is {high:g}, above 100 %.")
+    in_per_cent = whole > 1 if is_score else in_per_cent
+    return Quantity(name, is_score, whole, in_per_cent, may_be_negative)
 
 
 def _point(trained: Sequence[Mapping[str, Any]], quantity: Quantity) -> Point:

@@ -98,7 +98,8 @@ def quantity_of(identity: Mapping[str, Any], objective: Objective) -> Quantity:
         raise LawError(
             f"There is no law of {name}: what a perfect {name} would be is not known."
         )
-    return Quantity(name, is_score, in_per_cent=objective.is_share)
+    is_share = objective.is_share
+    return Quantity(name, is_score, in_per_cent=is_share, may_be_negative=not is_share)
 
 
 def _chosen(

@@ -1,12 +1,13 @@
 """Points as people have them are read, or refused in one line that says where."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kscale.errors import DataError
-from kscale.runs.law.points import Point, points_of, read_points
+from kscale.runs.law.points import Point, parse_sizes, points_of, read_points
 from kscale.runs.law.quantities import Quantity
 
 
@@ -43,16 +44,80 @@ def test_the_marks_of_spreadsheets_are_understood(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cells", "whole"),
-    [(("0.9", "0.95"), 1), (("90", "95"), 100), (("90%", "95%"), 100)],
+    [
+        (("0.9,0.01", "0.95,0"), 1),
+        (("90,1", "95,0"), 100),
+        (("90%,1%", "95%,0%"), 100),
+    ],
 )
 def test_scores_are_shares_or_per_cent(
     tmp_path: Path, cells: tuple[str, str], whole: int
 ) -> None:
-    text = f"params,val_accuracy,stderr\n10,{cells[0]},{whole / 100}\n20,{cells[1]},0\n"
+    text = f"params,val_accuracy,stderr\n10,{cells[0]}\n20,{cells[1]}\n"
     points, quantity = read_points(written(tmp_path, text))
     assert [point.error for point in points] == pytest.approx([0.1, 0.05])
     assert [point.stderr for point in points] == [pytest.approx(0.01), None]
     assert quantity.interval(0.05, 0.1) == pytest.approx((0.9 * whole, 0.95 * whole))
+
+
+@pytest.mark.parametrize(("name", "cell"), [("error", "0.352%"), ("err (%)", ".352")])
+def test_errors_in_per_cent_are_shares_of_one(
+    tmp_path: Path, name: str, cell: str
+) -> None:
+    path = written(tmp_path, f"params,{name},seed\n10,{cell},1\n")
+    (point,), quantity = read_points(path)
+    assert point.error == pytest.approx(0.00352)
+    assert quantity.text(quantity.value(point.error)) == "0.352 %"
+    assert quantity.error(quantity.parse("1%")) == pytest.approx(0.01)
+
+
+def test_scores_of_less_than_1_per_cent_are_in_per_cent(tmp_path: Path) -> None:
+    points, _ = read_points(written(tmp_path, "params,accuracy\n10,0.5%\n20,0.9%\n"))
+    assert [point.error for point in points] == pytest.approx([0.995, 0.991])
+
+
+def test_only_scores_that_may_be_negative_are_below_0() -> None:
+    assert Quantity("accuracy", True).interval(0.5, 1.2) == (0, 0.5)
+    _, r2 = points_of({"params": [10, 20], "r2": [-0.5, 0.1]})
+    assert r2.value(1.5) == -0.5
+
+
+def test_columns_that_name_or_number_trainings_may_differ() -> None:
+    rows = [
+        {"size": size, "loss": size**-0.5, "seed": seed, "run": f"{size}-{seed}"}
+        for size in (10, 20)
+        for seed in (1, 2)
+    ]
+    points, _ = points_of(
+        [{**row, "note": "" if i else "x"} for i, row in enumerate(rows)]
+    )
+    assert [point.seeds for point in points] == [2, 2]
+
+
+def test_rows_that_would_be_averaged_are_of_one_kind(tmp_path: Path) -> None:
+    rows = "10,mnist,1\n10,cifar,2\n20,mnist,.5\n20,cifar,1\n"
+    with pytest.raises(DataError, match=r"dataset has 2 values \(cifar, mnist\): keep"):
+        read_points(written(tmp_path, "params,dataset,loss\n" + rows))
+
+
+def test_unknown_figures_may_be_nan() -> None:
+    columns = {"params": [10, 20], "loss": [1, 2], "stderr": [0.1, math.nan]}
+    assert [point.stderr for point in points_of(columns)[0]] == [0.1, None]
+
+
+@pytest.mark.parametrize("header", ["n_params", "total params", "Model Size", "size"])
+def test_comments_stand_above_the_header(tmp_path: Path, header: str) -> None:
+    text = f"# mine, of May\n\n#\n{header},loss\n10,1\n20,x\n"
+    with pytest.raises(DataError, match="line 6: loss: 'x'"):
+        read_points(written(tmp_path, text))
+    points, _ = read_points(written(tmp_path, "# params;loss\n10;0,5\n"))
+    assert points == (Point(10, 0.5),)
+
+
+@pytest.mark.parametrize("text", ["1,5M", "1,5,20k", "4M, 5"])
+def test_sizes_that_may_be_one_or_several_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="one size or several"):
+        parse_sizes(text)
 
 
 def test_rows_of_one_network_are_its_trainings() -> None:
@@ -84,19 +149,25 @@ BAD = {
     "large": ("params,loss\n1e20,1\n", "more than can be counted"),
     "nan": ("params,loss\n\n5,nan\n", "line 3: loss: 'nan' is not a finite number"),
     "infinite": ("params,loss\n5,inf\n", "line 2: loss: 'inf' is not a finite"),
-    "two": ("params,loss\n5,x\n6,y\n", "line 2: loss: 'x' is not a number. 1 more row"),
+    "two": (
+        "params,loss\n5,x\n6,y\n",
+        "line 2: loss: 'x' is not a number. 1 more row is",
+    ),
     "unclear": ('params,loss\n5,"53,812"\n', "may be 53812 or 53.812"),
-    "below 0": ("params,loss\n5,-1\n", "a loss of -1; errors are at least 0"),
-    "above": ("params,score\n5,101\n", "a score of 101, above 100 %"),
+    "a sign": ("params,acc\n5,60%\n6,.7\n", "line 3: '.7' beside '60%': write all"),
+    "header": ("params,loss,loss\n5,1,2\n", "several columns are named loss"),
+    "below": ("params,acc\n5,-1\n", "acc is -1, below 0"),
+    "below 0": ("params,loss\n5,-1\n", "loss is -1, below 0"),
+    "above": ("params,score\n5,101\n", "score is 101, above 100 %"),
     "stderr": ("params,loss,stderr\n5,1,-1\n", "line 2: stderr: '-1' is below 0"),
     "seeds": ("params,loss,seeds\n5,1,0\n", "line 2: seeds: a whole number"),
     "depth": ("params,loss,depth\n5,1,1.5\n", "depth: '1.5' is no whole number"),
     "cells": ("params,loss\n1,000,5\n", "line 2 has 3 cells and the header 2"),
-    "no params": ("size,loss\n5,1\n", "no column params; its columns are size, loss"),
+    "no params": ("kB,loss\n5,1\n", "are kB, loss: rename one of them to params"),
     "no result": ("params,x\n5,1\n", "no column loss, error or accuracy"),
     "results": ("params,loss,acc\n5,1,1\n", "several results, loss, acc"),
     "twice": ("params,N,loss\n5,5,1\n", "several columns for one thing"),
-    "empty": ("", "no row with numbers"),
+    "empty": ("\n", "points.csv is empty"),
     "only a header": ("params,loss\n", "no row with numbers"),
     "control": ("params,loss\n5,\x1b[31m\n", "is not a number"),
 }
@@ -117,6 +188,8 @@ def test_a_bad_table_is_refused_in_one_line(
         (3, "a list of dicts"),
         ([3], "a pair of params and error, not 3"),
         ({"params": [1, 2], "loss": [1]}, "of one length"),
+        ({"params": [1, 2], "loss": 1}, "not 1"),
+        ("a" * 5000, "File name too long"),
         ([], "points has no row"),
         ([(10, None)], "row 1: error is empty"),
     ],
@@ -157,5 +230,5 @@ def test_a_value_is_asked_for_as_people_write_it(
 def test_impossible_values_are_refused() -> None:
     with pytest.raises(ValueError, match="above 100 %"):
         Quantity("accuracy", True).parse("101")
-    with pytest.raises(ValueError, match="never below 0"):
+    with pytest.raises(ValueError, match="no loss is below 0"):
         Quantity("loss").parse("-1")

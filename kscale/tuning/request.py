@@ -101,7 +101,8 @@ class SearchRequest:
         batch_size: Examples in a step; without it 32, 64 or 128, as suits the data.
         seed: Decides every random choice.
         seeds: Trainings of each spec tried, each from another seed.
-        finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
+        finalist_seeds: New trainings of each finalist, and more in what a time limit
+            would leave over; 0 leaves finalists out.
         most_finalists: Most finalists.
         hypermodel: Your `keras_tuner.HyperModel` or function `build(hp)` to search
             instead of a family, or `module:name` of one, which is imported. It is given

@@ -276,13 +276,13 @@ def _reaching(fitted: Fitted, value: float, beyond: bool) -> Reached:
         LawError: None does, or none of those for which the law is trusted.
     """
     law, of = fitted.law, fitted.quantity
-    error, limit = of.error(value), law.limit
-    if error <= limit.predicted:
+    try:
+        reached = law.reach(of.error(value))
+    except LawError as error:
         raise LawError(
             f"No size reaches {of.text(value)} {of.name}: by the law the limit is "
-            f"{interval_text(of, limit)}."
-        )
-    reached = law.reach(error)
+            f"{interval_text(of, law.limit)}."
+        ) from error
     if reached.size > law.trusted and not beyond:
         (most,) = law.predict([law.trusted])
         raise LawError(

@@ -7,9 +7,15 @@ of seeds. Then the law is fitted as `kscale forecast` does, and asked at four ti
 largest network within the limit; the truth is the made-up law there, at the depth and
 rate that suit it.
 
-    python experiments/law_ladder.py --repeats 12
+    python experiments/law_ladder.py --repeats 6
 
-RESULTS
+The ladder's interval held the truth 6 times of 6 and was .65 of the error wide in the
+median, at a median miss of .09; of `random` 6 of 6, 1.19 wide, .06; of `auto` 6 of 6,
+1.07 wide, .06. So the interval is narrower by about 40 %, and six repeats cannot tell
+the misses apart. One run, seeds 0 to 5. Tried and dropped: one try at the largest size,
+and any shape there that the model of scores prefers (the truth was .11 below in the
+mean, as shapes that do not suit bend the law, and 3 to 5 of 6 inside). Open: sizes that
+are too small to learn anything are trained as any others, and widen the interval.
 """
 
 import argparse
@@ -96,7 +102,7 @@ def _seconds(job: Job) -> float:
 def main() -> None:
     """Search, fit and compare."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=6)
     parser.add_argument("--units", type=float, default=5.0)
     asked = parser.parse_args()
     for name in _SEARCHERS:

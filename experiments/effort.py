@@ -7,6 +7,13 @@ training of its winner, which is trained alone, in a process of its own. Beside 
 FOLDER holds the sets of `experiments/real_data.py`. Times are processor seconds, which
 a busy machine leaves as they are; on small data an effort is at least 20 seconds. The
 figures go to `experiments/results/effort.md`.
+
+Result: on 5,000 images of MNIST 4.1 full trainings of the winner, the goal; on digits
+and Adult, whose winners train in 2 s, the least of 20 seconds is what is used (21 s).
+Random search with 20 trials takes 60 s on the digits, for a winner 0.9 points better on
+the validation part and 0.4 worse on the test part; with MNIST it was not run to the
+end. Before, an effort paid for two finalists whatever they cost, and that of MNIST took
+290 s for a winner of some 45 s.
 """
 
 import argparse
@@ -39,7 +46,7 @@ ALONE = CLOCK + (
     "asked = json.loads(sys.argv[3])\n"
     "data = kscale.load_dataset(asked.pop('data'), **asked)\n"
     "run = kscale.train(best.family, knobs, data, run=sys.argv[2])\n"
-    "print([t.seconds for t in run.trainings if t.stage == 'search'][0])"
+    "print(sum(t.seconds for t in run.trainings if t.stage == 'search'))"
 )
 
 

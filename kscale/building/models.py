@@ -3,11 +3,11 @@
 Code of a network prints the functions and `Schedule` at the top of this file where it
 needs them, as they stand, and therefore without types.
 """
-# mypy: disallow-untyped-defs=False
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 
 import math
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -23,6 +23,7 @@ from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 from kscale.networks.families.base import head_names
+from kscale.networks.parametrization import Factor
 from kscale.task.tasks import Task
 
 
@@ -87,6 +88,42 @@ def pretrained(network, name, tuned, blue_first=False, scale=1.0, offset=0.0):
     return apply
 
 
+def factor_of(weight, factors):
+    """The factor of a weight, by names of the layer and the weight; 1 without one."""
+    path = weight.path.split("/")
+    return factors.get(f"{path[0]}/{path[-1]}", 1.0)
+
+
+def with_starts(model, factors):
+    """The model, with its initial weights multiplied by factors."""
+    for weight in model.trainable_variables:
+        weight.assign(weight * factor_of(weight, factors))
+    return model
+
+
+@keras.saving.register_keras_serializable("kscale")
+class ScaledAdamW(keras.optimizers.AdamW):
+    """AdamW that multiplies the learning rate of each weight by a factor.
+
+    The weight decay is that of the learning rate itself.
+    """
+
+    def __init__(self, learning_rate, rates, **options):
+        super().__init__(learning_rate, **options)
+        self.rates = rates
+
+    def build(self, variables):
+        super().build(variables)
+        self.factors = [factor_of(variable, self.rates) for variable in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self.factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
+
+    def get_config(self):
+        return {**super().get_config(), "rates": self.rates}
+
+
 @keras.saving.register_keras_serializable("kscale")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Rises to the learning rate, stays, and falls to 0 over the last steps."""
@@ -114,6 +151,7 @@ def build_model(
     seed: int = 0,
     synchronized: bool = False,
     precision: str = "float32",
+    factors: Sequence[Factor] = (),
 ) -> keras.Model:
     """A Keras model of a blueprint.
 
@@ -124,6 +162,7 @@ def build_model(
         synchronized: Whether batch statistics are shared between replicas.
         precision: What the layers before the outputs compute in: `bfloat16`, or
             float32. Weights and outputs are float32 in any case.
+        factors: What the width makes of the initial weights.
 
     Returns:
         A functional model of stock Keras layers. One input is taken as a tensor,
@@ -144,7 +183,8 @@ def build_model(
     for layer in model.layers:
         if isinstance(layer, layers.MultiHeadAttention):
             build.draw_projections(layer)
-    return model
+    starts = {factor.weight: factor.start for factor in factors}
+    return with_starts(model, starts) if starts else model
 
 
 @dataclass

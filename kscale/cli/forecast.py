@@ -1,12 +1,14 @@
 """`kscale forecast`: what a size that was not trained would reach."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from kscale.cli import options
 from kscale.cli.output import show
 from kscale.reports.forecast import forecast as forecast_of
+from kscale.reports.law_section import write_plot
 from kscale.runs.law.points import parse_size
 
 
@@ -47,6 +49,12 @@ def _sizes(text: str) -> list[int]:
     help="Also answer beyond four times the largest size trained.",
 )
 @options.json_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the law (.png, .svg).",
+)
 def forecast(
     source: str | None,
     params: Sequence[Sequence[int]],
@@ -55,6 +63,7 @@ def forecast(
     examples: str | None,
     beyond: bool,
     as_json: bool,
+    output: Path | None,
 ) -> None:
     """Say what a size that was not trained would reach, by a law.
 
@@ -74,4 +83,6 @@ def forecast(
     found = forecast_of(
         known, sizes, score=score, double=double, examples=examples, beyond=beyond
     )
+    if output is not None:
+        write_plot(found, output)
     show(as_json, found.to_json, found.to_text)

@@ -18,6 +18,7 @@ from kscale.cli.progress import progress_listener
 from kscale.engine.base import PRECISIONS
 from kscale.errors import WorkerLostError
 from kscale.networks.families import FAMILIES
+from kscale.networks.parametrization import PARAMETRIZATIONS
 from kscale.search import SEARCHERS
 from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
@@ -54,6 +55,7 @@ training_options = options.together(
     asked("batch_size"),
     asked("seed"),
     asked("precision", type=click.Choice(PRECISIONS)),
+    asked("parametrization", type=click.Choice(PARAMETRIZATIONS)),
     asked("strategy", metavar="NAME"),
 )
 

@@ -15,6 +15,7 @@ from kscale.data.example_rows import Rows
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.networks.blueprint import Blueprint
+from kscale.networks.parametrization import Factor
 from kscale.networks.sizing import Size
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Task
@@ -38,6 +39,7 @@ class Network:
         label_smoothing: Share of a label that is spread over all classes.
         precision: One of `PRECISIONS`; models of a function are as the function makes
             them.
+        factors: What the width makes of the learning rates and the initial values.
     """
 
     layers: Blueprint | Callable[[int], Any]
@@ -46,6 +48,7 @@ class Network:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     precision: str = "float32"
+    factors: tuple[Factor, ...] = ()
 
 
 @dataclass(frozen=True)

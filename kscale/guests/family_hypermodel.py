@@ -16,6 +16,7 @@ from kscale.naming import layer_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, Value, head_names
+from kscale.networks.parametrization import check_parametrization, factors_of
 from kscale.networks.sizing import Size, size_of
 from kscale.search.contract import derived_seed
 from kscale.search.pool import Pool, Space
@@ -32,6 +33,7 @@ def as_hypermodel(
     budget: Budget | None = None,
     steps: int | None = None,
     seed: int = 0,
+    parametrization: str = "standard",
 ) -> "FamilyHyperModel":
     """A family as a `keras_tuner.HyperModel`, for any tuner of KerasTuner.
 
@@ -56,6 +58,8 @@ def as_hypermodel(
         steps: Steps of a whole training. With them the learning rate rises and falls
             over a training as in `kscale.tune`; without them it stays.
         seed: Decides the initial weights, which are others in each build.
+        parametrization: As `kscale.tune`. With `mup`, a model that was saved with its
+            optimizer opens where kscale is imported.
 
     Raises:
         BudgetError: Nothing fits the budget, or it limits latency.
@@ -83,24 +87,28 @@ def as_hypermodel(
             "kscale.tune."
         )
     chosen.check_task(task)
+    check_parametrization(parametrization, (chosen,))
     if not task.targets:
         raise SpecError("A model to train needs a target, but the task has none.")
     if steps is not None and (not isinstance(steps, int) or steps < 1):
         raise SpecError(f"`steps >= 1` must hold, but got steps={steps}.")
     fixed = tuple((settings or {}).items())
     space = Space((chosen,), task, budget or Budget(), searched_knobs(search), fixed)
-    return FamilyHyperModel(space, steps, seed)
+    return FamilyHyperModel(space, steps, seed, parametrization)
 
 
 class FamilyHyperModel(keras_tuner.HyperModel):
     """What `as_hypermodel` gives, for a space of one family."""
 
-    def __init__(self, space: Space, steps: int | None, seed: int) -> None:
+    def __init__(
+        self, space: Space, steps: int | None, seed: int, parametrization: str
+    ) -> None:
         super().__init__(name=space.families[0].name)
         self.space = space
         self.family = space.families[0]
         self.steps = steps
         self.seed = seed
+        self.parametrization = parametrization
         knobs = {**self.family.all_knobs, "learning_rate": self.family.learning_rate}
         self._choices = {
             n: space.values(self.family, knob) for n, knob in knobs.items()
@@ -135,13 +143,14 @@ class FamilyHyperModel(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         if not budget.allows(size):
             raise keras_tuner.errors.FailedTrialError(_over(budget, spec, size))
-        model = build_model(
-            blueprint, derived_seed(self.seed, "build", next(self._builds))
-        )
+        seed = derived_seed(self.seed, "build", next(self._builds))
+        factors = factors_of(spec, task, self.parametrization)
+        model = build_model(blueprint, seed, factors=factors)
         knobs = dict(spec.knobs)
         # As many steps as one epoch of as many examples.
+        decay = float(knobs["weight_decay"])
         optimizer = make_optimizer(
-            Recipe(1, 1), self.steps, rate, float(knobs["weight_decay"])
+            Recipe(1, 1), self.steps, rate, decay, factors=factors
         )
         _compile(model, task, optimizer, float(knobs["label_smoothing"]))
         # Hyperband loads a checkpoint into this model; an optimizer without variables

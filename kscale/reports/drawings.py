@@ -67,7 +67,11 @@ def plot_report(report: Report, path: Path) -> None:
     Raises:
         ResultsError: There is nothing to plot.
     """
-    data = plot_data(report)
+    draw(plot_data(report), path)
+
+
+def draw(data: PlotData, path: Path) -> None:
+    """Write a plot as a PNG or SVG file, with its legend."""
     shapes = [label(_LEFT, 14, data.title), *_shapes(data), *_legend(data)]
     height = _HEIGHT + _LEGEND_LINE * (len(data.answers) + 1)
     if path.suffix.lower() == ".png":
@@ -97,6 +101,12 @@ def _line(
     )
 
 
+def _area(corners: Iterable[tuple[float, float]], colour: str) -> Element:
+    """A filled area."""
+    points = " ".join(f"{x},{y}" for x, y in corners)
+    return shape("polygon", points=points, fill=colour, stroke_width=0)
+
+
 def _disc(x: float, y: float, radius: float, colour: str, title: str = "") -> Element:
     about: Any = {"fill": colour, "stroke": colour, "stroke_width": 1}
     return shape("circle", title=title, cx=x, cy=y, r=radius, **about)
@@ -120,14 +130,18 @@ def _shapes(data: PlotData) -> Iterator[Element]:
         part = (min(max(score, low), high) - low) / (high - low)
         return round(_FLOOR - part * (_FLOOR - _TOP), 1)
 
+    if data.band:
+        lower = [(x(params), y(least)) for params, least, _ in data.band]
+        upper = [(x(params), y(most)) for params, _, most in data.band]
+        yield _area([*lower, *reversed(upper)], COLOURS["band"])
     yield from _axes(data, x, y)
     yield from _level_lines(data, y)
-    if data.max_params is not None:
-        place, name = x(data.max_params), f"budget {format_count(data.max_params)}"
+    for params, name in data.ends:
+        place = x(params)
         yield _line([(place, _TOP), (place, _FLOOR)], dashes="6 4")
         yield label(place, _TOP - 6, name, "middle")
-    if data.step:
-        corners = [(x(params), y(score)) for params, score in data.step]
+    if data.line:
+        corners = [(x(params), y(score)) for params, score in data.line]
         yield _line(corners, COLOURS["front"], 1.8)
     for point in sorted(data.points, key=lambda point: point.kind == "front"):
         if low <= point.score <= high:
@@ -196,7 +210,7 @@ def _level_lines(data: PlotData, y: Place) -> Iterator[Element]:
 def _legend(data: PlotData) -> Iterator[Element]:
     """Names of the rings, below the picture; a page has the names in its caption."""
     yield _disc(_LEFT, _HEIGHT + 8, 4, COLOURS["front"])
-    yield label(_LEFT + 14, _HEIGHT + 12, "front")
+    yield label(_LEFT + 14, _HEIGHT + 12, data.dots)
     for line, answer in enumerate(data.answers, start=1):
         height = _HEIGHT + 8 + line * _LEGEND_LINE
         yield _ring(_LEFT, height, 5, answer)
@@ -238,9 +252,12 @@ def _paint(shapes: Iterable[Element], height: int, path: Path) -> None:
                 markeredgecolor=about["stroke"],
                 markeredgewidth=width,
             )
+            continue
+        corners = (corner.split(",") for corner in about["points"].split())
+        x, y = zip(*(map(float, corner) for corner in corners), strict=True)
+        if each.tag == "polygon":
+            axes.fill(x, y, color=about["fill"], linewidth=width)
         else:
-            corners = (corner.split(",") for corner in about["points"].split())
-            x, y = zip(*(map(float, corner) for corner in corners), strict=True)
             gaps = about["stroke-dasharray"]
             dashes = "-" if gaps == "none" else (0, [*map(int, gaps.split())])
             colour = about["stroke"]

@@ -12,13 +12,18 @@ from kscale.reports.data_forecast import (
     examples_json,
     examples_sentences,
 )
-from kscale.runs.entries import recommended_of
+from kscale.runs.entries import Outcome, recommended_of
 from kscale.runs.folder import RecordedRun
 from kscale.runs.law.data_law import ExamplesTable, examples_table, on_most_examples
 from kscale.runs.law.law import Law, Predicted, Reached, fit_law
 from kscale.runs.law.points import Point, parse_size, points_of
 from kscale.runs.law.quantities import Quantity, real
-from kscale.runs.law.run_points import run_points, with_subsets
+from kscale.runs.law.run_points import (
+    RunPoints,
+    are_enough,
+    run_points,
+    with_subsets,
+)
 from kscale.text import Grid, counted, grid_table, plain_text, printable
 from kscale.units import format_count
 
@@ -107,7 +112,7 @@ class Forecast(Fitted):
         from rich.console import Group
         from rich.text import Text
 
-        title = Text(printable(law_title(self)), style="bold")
+        title = Text(printable(f"{self.source}: {law_formula(self)}"), style="bold")
         lines = map(Text, map(printable, self._sentences()))
         grids = []
         if self.predictions:
@@ -229,13 +234,49 @@ def fitted_run(run: RecordedRun) -> Fitted:
         LawError: No law can be fitted.
     """
     identity, objective = run.description["identity"], run.objective
-    points, quantity, notes = run_points(identity, run.results, objective)
-    law = fit_law(points)
+    found = run_points(identity, run.results, objective)
     recommended = recommended_of(run.entries(), objective)
-    base = best_size(law)
-    if recommended and not recommended.is_baseline:
-        base = recommended.params
-    return Fitted(str(run.folder), law, quantity, base, (*notes, *law.notes))
+    return fitted_trainings(str(run.folder), found, recommended)
+
+
+def fitted_trainings(
+    source: str, found: RunPoints, recommended: Outcome | None
+) -> Fitted:
+    """The law of the trainings of a run, with what the run recommends.
+
+    Raises:
+        LawError: No law can be fitted.
+    """
+    law = fit_law(found.points)
+    base = recommended.params if recommended else 0
+    if base not in range(law.points[0].size, law.trusted // 2):
+        base = best_size(law)
+    return Fitted(source, law, found.quantity, base, (*found.notes, *law.notes))
+
+
+def law_of(found: RunPoints | str, recommended: Outcome | None) -> Forecast | str:
+    """What a run says of larger sizes, or a sentence on why it says nothing.
+
+    Args:
+        found: The points of the run, or why there are none.
+        recommended: What the run recommends; None if there is nothing yet.
+    """
+    if isinstance(found, str):
+        return found
+    if not are_enough(found.points):
+        sizes = [point.size for point in found.points]
+        ends = dict.fromkeys(map(format_count, sizes[:1] + sizes[-1:]))
+        between = f" ({' to '.join(ends)} params)" if sizes else ""
+        return (
+            "No law of size: it takes 4 sizes, the largest 10 times the smallest, and "
+            f"there {'is' if len(sizes) == 1 else 'are'} "
+            f"{counted(len(sizes), 'size')} trained in full{between}."
+        )
+    try:
+        fitted = fitted_trainings("", found, recommended)
+    except LawError as error:
+        return f"No law of size: {error}"
+    return answered(fitted, steps_of(fitted.law), double=True)
 
 
 def best_size(law: Law) -> int:
@@ -329,15 +370,15 @@ def _assumed(law: Law, sizes: Iterable[float]) -> Iterator[str]:
         )
 
 
-def law_title(fitted: Fitted) -> str:
+def law_formula(fitted: Fitted) -> str:
     """What the law is of, and the law."""
     law = fitted.law
     sizes = sorted(point.size for point in law.points)
     number = counted(len({*sizes}), "size")
     error = "1 - " * fitted.quantity.is_score + fitted.quantity.name
     return (
-        f"{fitted.source}: {number} from {format_count(sizes[0])} to "
-        f"{format_count(sizes[-1])} params; {error} = {law.formula}"
+        f"law of {number} from {format_count(sizes[0])} to {format_count(sizes[-1])} "
+        f"params; {error}: {law.formula}"
     )
 
 
@@ -347,8 +388,8 @@ def law_lines(fitted: Fitted) -> Iterator[str]:
     yield f"Limit at any size: {interval_text(of, law.limit)}."
     if law.stops_paying is not None:
         yield (
-            f"More stops paying at {format_count(law.stops_paying)} params: from there "
-            "on doubling buys less than the noise of one training."
+            f"More stops paying: from {format_count(law.stops_paying)} params on, "
+            "doubling buys less than the noise of one training."
         )
 
 

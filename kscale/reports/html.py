@@ -18,7 +18,14 @@ from kscale.reports.cells import (
 )
 from kscale.reports.course_tables import TITLE, course_grids, course_lines
 from kscale.reports.drawings import plot_svg
+from kscale.reports.forecast import Forecast
 from kscale.reports.heat import MOST_HEAT, confusion_svg
+from kscale.reports.law_section import (
+    TITLE as LAW_TITLE,
+    law_grids,
+    law_plot,
+    law_texts,
+)
 from kscale.reports.plots import COLOURS, PlotData, plot_data
 from kscale.reports.present import sentences_of
 from kscale.reports.quality import (
@@ -58,14 +65,14 @@ def _content(report: Report, code: str) -> str:
         notes = (f"<li>{escape(printable(note))}</li>" for note in report.notes)
         parts.append('<ul class="notes">\n' + "\n".join(notes) + "\n</ul>")
     if any(row.params > 0 for row in report.rows):
-        data = plot_data(report)
-        parts.append(f"<figure>\n{plot_svg(data)}\n{_caption(data)}</figure>")
+        parts.append(_figure(plot_data(report)))
     if rows:
         columns = columns_of(report, rows, all_rows=False)
         parts.append("<h2>Front, answers and baselines</h2>")
         parts.append(_row_table(columns, rows))
         parts.append(_quiet(legend(report, rows, columns)))
     parts += chain.from_iterable(map(_quality, qualities_of(report)))
+    parts += _law(report)
     if grids := course_grids(report):
         parts += [f"<h2>{TITLE}</h2>", *map(_page_table, grids)]
         parts.append(_quiet(course_lines(report)))
@@ -78,6 +85,18 @@ def _content(report: Report, code: str) -> str:
     return "\n".join([*parts, _quiet([closing(report)]), "</div>"])
 
 
+def _law(report: Report) -> Iterable[str]:
+    if isinstance(report.law, Forecast):
+        yield f"<h2>{LAW_TITLE}</h2>"
+        yield _figure(law_plot(report.law))
+        yield from map(_page_table, law_grids(report))
+    yield _quiet(law_texts(report))
+
+
+def _figure(data: PlotData) -> str:
+    return f"<figure>\n{plot_svg(data)}\n{_caption(data)}</figure>"
+
+
 def _quiet(lines: Iterable[str]) -> str:
     text = "<br>\n".join(map(escape, lines))
     return f'<p class="quiet">{text}</p>'
@@ -88,7 +107,7 @@ def _unfolded(summary: str, content: str) -> str:
 
 
 def _caption(data: PlotData) -> str:
-    items = [_coloured("span", "front", "&#9679;") + " front"]
+    items = [_coloured("span", "front", "&#9679;") + f" {escape(data.dots)}"]
     items += [
         f"{_coloured('span', answer.kind, '&#9711;')} {escape(answer.label)}"
         for answer in data.answers

@@ -5,6 +5,7 @@ from kscale.data.class_weights import weights_of_run
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
 from kscale.engine.recipe import Recipe
+from kscale.networks.parametrization import factors_of
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun
 from kscale.task.objectives import metric_name
@@ -26,6 +27,9 @@ def code_of(run: RecordedRun, entry: Entry) -> str:
         recipe.warmup,
         recipe.cooldown,
         weights_of_run(about),
+        factors_of(
+            spec, run.task, about["identity"].get("parametrization", "standard")
+        ),
     )
     return module_code(
         spec,

@@ -19,6 +19,7 @@ COLOURS = {
     "recommended": "#1b8a5a",
     "present": "#7c3aed",
     "line": "#6b7280",
+    "band": "#d6e4f5",
 }
 """Colours of the plot by what they stand for."""
 
@@ -42,25 +43,30 @@ class PlotData:
     Args:
         title, y_label: Of the whole, and of the scores.
         points: All rows with weights; of kind `front`, `baseline` or `row`.
-        step: Corners of the front's step line, from its smallest row on.
+        line: Corners of a line: of the front's steps, or of a law.
         levels: Baselines inside the drawn range, as horizontal lines.
         answers: The best and the recommended row, and the user's present model.
-        max_params: Most params that limits on params and bytes allow.
+        ends: Numbers of params with names: what the budget allows, or where a law is no
+            longer trusted.
         x_range, y_range: Least and largest params and scores drawn: those of the front,
             the answers and the trained baselines. Other rows may lie outside.
         outside: What lies outside, as a sentence; empty if nothing does.
+        band: Params with the least and largest score that are likely by a law.
+        dots: What dots of kind `front` are.
     """
 
     title: str
     y_label: str
     points: tuple[Mark, ...]
-    step: tuple[tuple[float, float], ...]
+    line: tuple[tuple[float, float], ...]
     levels: tuple[Mark, ...]
     answers: tuple[Mark, ...]
-    max_params: int | None
+    ends: tuple[tuple[float, str], ...]
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     outside: str
+    band: tuple[tuple[float, float, float], ...] = ()
+    dots: str = "front"
 
 
 def plot_data(report: Report) -> PlotData:
@@ -91,10 +97,10 @@ def plot_data(report: Report) -> PlotData:
         title=f"{printable(report.data.get('name', 'data'))}: {metric} against params",
         y_label=f"{metric}{' (%)' if report.objective.is_share else ''}{direction}",
         points=points,
-        step=_step(report, limit or x_range[1]),
+        line=_step(report, limit or x_range[1]),
         levels=inside,
         answers=tuple(_answers(report)),
-        max_params=limit,
+        ends=((limit, f"budget {format_count(limit)}"),) if limit else (),
         x_range=x_range,
         y_range=(low, high),
         outside=f"not in the picture: {', '.join(outside)}" if outside else "",

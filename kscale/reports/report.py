@@ -10,7 +10,9 @@ from kscale.networks.budget import Budget
 from kscale.networks.families.base import Value
 from kscale.reports.confusion import Confusion
 from kscale.reports.course import Course
+from kscale.reports.forecast import Forecast, law_of
 from kscale.runs.entries import Outcome
+from kscale.runs.law.run_points import RunPoints
 from kscale.runs.records import MAJORITY, Evaluation, Reference
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
@@ -202,6 +204,7 @@ class Report(Asked):
         trainings: Number of trainings, failed ones included.
         training_seconds: Wall-clock time of all trainings together.
         course: What the search did.
+        sizes: Sizes with their errors, for a law; or why there is none.
         notes: What a reader should know, most important first.
     """
 
@@ -211,7 +214,13 @@ class Report(Asked):
     trainings: int
     training_seconds: float
     course: Course = Course()
+    sizes: RunPoints | str = ""
     notes: tuple[Note, ...] = ()
+
+    @cached_property
+    def law(self) -> Forecast | str:
+        """What larger sizes would reach, or a sentence on why that is not known."""
+        return law_of(self.sizes, self.recommended)
 
     @property
     def front(self) -> tuple[Row, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kscale.errors import ResultsError, cause_of
+from kscale.errors import LawError, ResultsError, cause_of
 from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
@@ -29,6 +29,7 @@ from kscale.runs.entries import (
     recommended_of,
     tied_of,
 )
+from kscale.runs.law.run_points import RunPoints, run_points
 from kscale.runs.records import (
     MAJORITY,
     Evaluation,
@@ -80,8 +81,18 @@ def make_report(
         trainings=len(trained),
         training_seconds=math.fsum(item.seconds for item in trained),
         course=course_of(run, records, asked.objective),
+        sizes=_sizes(run["identity"], records, asked),
     )
     return replace(report, notes=notes_of(report))
+
+
+def _sizes(
+    identity: Mapping[str, Any], records: Sequence[Record], asked: Asked
+) -> RunPoints | str:
+    try:
+        return run_points(identity, records, asked.objective)
+    except LawError as error:
+        return f"No law of size: {error}"
 
 
 def _asked(run: Mapping[str, Any]) -> Asked:

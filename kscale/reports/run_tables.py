@@ -30,6 +30,12 @@ from kscale.reports.course_tables import (
     course_lines,
 )
 from kscale.reports.evidence import evidence_json
+from kscale.reports.law_section import (
+    TITLE as LAW_TITLE,
+    law_grids,
+    law_json,
+    law_texts,
+)
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
@@ -79,8 +85,17 @@ def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
     for quality in qualities:
         items += quality_block(quality, width)
     items += map(note_line, report.notes)
+    items += _law(report)
     items += _course(report)
     return Group(*items, Text(closing(report), style="dim"))
+
+
+def _law(report: Report) -> Iterator[Text | Table]:
+    """What more parameters would buy."""
+    for grid in law_grids(report):
+        yield Text(f"\n{LAW_TITLE}:", style="bold")
+        yield grid_table(grid)
+    yield Text("\n".join(law_texts(report)), style="dim")
 
 
 def _course(report: Report) -> Iterator[Text | Table]:
@@ -122,10 +137,18 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
         _markdown_list(map(_escaped, legend(report, rows, columns))),
         *map(_markdown_quality, qualities_of(report)),
         _markdown_list(f"Note: {_escaped(printable(note))}" for note in report.notes),
+        *_markdown_law(report),
         *_markdown_course(report),
         closing(report),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _markdown_law(report: Report) -> Iterator[str]:
+    for grid in law_grids(report):
+        yield f"**{LAW_TITLE}**"
+        yield _markdown_table(grid)
+    yield _markdown_list(map(_escaped, law_texts(report)))
 
 
 def _markdown_course(report: Report) -> Iterator[str]:
@@ -231,6 +254,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "rows": [_row_json(row) for row in report.rows],
         "quality": [quality_json(quality) for quality in qualities_of(report)],
         "course": course_json(report),
+        **law_json(report),
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
         "notes": list(map(str, report.notes)),
         "trainings": report.trainings,

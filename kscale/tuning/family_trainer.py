@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from kscale.engine.engines import make_engine
 from kscale.errors import TrialError
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
+from kscale.networks.parametrization import factors_of
 from kscale.runs.records import Training
 from kscale.ship.formats.base import write_whole
 from kscale.ship.packaging import package_model
@@ -29,7 +31,9 @@ from kscale.tuning.trainer import (
 logger = logging.getLogger(__name__)
 
 
-def family_network(spec: Spec, task: Task) -> Network:
+def family_network(
+    spec: Spec, task: Task, parametrization: str = "standard"
+) -> Network:
     """The network of a spec, with the knobs of its family that training needs."""
     family, knobs = find_family(spec.family), dict(spec.knobs)
     return Network(
@@ -37,6 +41,7 @@ def family_network(spec: Spec, task: Task) -> Network:
         family.size(spec, task),
         weight_decay=float(knobs.get("weight_decay", 0.0)),
         label_smoothing=float(knobs.get("label_smoothing", 0.0)),
+        factors=factors_of(spec, task, parametrization),
     )
 
 
@@ -45,16 +50,19 @@ class FamilyTrainer:
 
     Args:
         setup: What all trainings share.
-        network: Makes the network of a spec for a task.
+        network: Makes the network of a spec for a task; without it, that of the family
+            in the parametrization of the setup.
     """
 
     def __init__(
         self,
         setup: TrainingSetup,
-        network: Callable[[Spec, Task], Network] = family_network,
+        network: Callable[[Spec, Task], Network] | None = None,
     ) -> None:
         self.setup = setup
-        self.network = network
+        self.network: Callable[[Spec, Task], Network] = network or partial(
+            family_network, parametrization=setup.parametrization
+        )
         self.engine = make_engine(setup.strategy)
         self._placed: Any = None
 

@@ -18,6 +18,7 @@ from kscale.engine.recipe import Recipe
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
+from kscale.networks.parametrization import check_parametrization
 from kscale.networks.sizing import Size
 from kscale.runs.folder import FORMAT
 from kscale.search import SEARCHERS
@@ -39,7 +40,7 @@ from kscale.tuning.costs import CostModel
 from kscale.tuning.family_candidates import FamilyCandidates, family_timer
 from kscale.tuning.past_runs import this_machine
 from kscale.tuning.references import Majority, ReferenceSource
-from kscale.tuning.request import SearchRequest
+from kscale.tuning.request import OPTIONS, SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 from kscale.units import format_count
 
@@ -88,6 +89,7 @@ class Plan:
             self.request.class_weights,
             self.request.checkpoint_seconds,
             self.request.precision,
+            self.request.parametrization,
         )
 
     def trainers(self) -> Callable[[Spec], Trainer]:
@@ -169,12 +171,10 @@ class Plan:
         """What makes this search this one, as plain data: never its trials or time,
         nor the model that it is compared with."""
         request = self.request
-        optional = {
-            "class_weights": "none",
-            "precision": "auto",
-            "for_law": False,
-            "examples_ladder": False,
-        }
+        optional = (
+            *("class_weights", "precision", "parametrization"),
+            *("for_law", "examples_ladder"),
+        )
         return {
             "data": self.dataset.name,
             "data_fingerprint": self.dataset.fingerprint,
@@ -191,8 +191,8 @@ class Plan:
             # Left out where nobody asked, as by versions that did not know them.
             **{
                 name: getattr(request, name)
-                for name, usual in optional.items()
-                if getattr(request, name) != usual
+                for name in optional
+                if getattr(request, name) != OPTIONS[name].default
             },
             **self.candidates.identity(),
         }
@@ -284,6 +284,7 @@ def family_plan(
 ) -> Plan:
     """A plan to search families, or the error that says why there is none."""
     families = families_for(request.family, dataset.task)
+    check_parametrization(request.parametrization, families)
     settings = {
         name: checked_value(families, name, value)
         for name, value in sorted(request.settings.items())

@@ -19,6 +19,7 @@ _REMAINING, _AVOIDABLE, _POWER, _UNTRAINED = 0.05, 0.1, -0.5, 0.3
 _REHEARSALS = 5
 _LUCK = 0.5  # of a seed, in standard errors over the examples
 _UNSUITED = 2.0  # the same, of knobs and a learning rate that are not the best ones
+_LABORIOUS = 0.5  # the same, of twice the work for each weight
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def rehearse(
     """Ask the searcher for jobs as a search does, and make up what they come to.
 
     Errors fall with size, by less and less, and vary by seed, and by knobs and learning
-    rate: size stops helping where the validation part is too small to show more.
+    rate: size stops helping where the validation part is too small to show more. Of two
+    networks of a size the one of less work is better, as it mostly was in the searches
+    of `experiments/plan_accuracy.py`: else dear networks become finalists too often.
 
     Args:
         plan: The search.
@@ -110,10 +113,12 @@ def _made_up(plan: Plan, job: Job, seconds: float, luck: int) -> Iterator[Traini
     left = 1 - np.arange(1, job.epochs_to + 1) / plan.recipe.epochs
     errors = np.minimum(whole + _UNTRAINED * left**2, 0.9)
     stderr = math.sqrt(errors[-1] * (1 - errors[-1]) / examples)
+    laborious = math.log2(max(size.training_work, 1) / max(size.params, 1))
     for member, seed in enumerate(job.seeds):
         unsuited = abs(_normal(luck, job.spec, job.learning_rates[member]))
         varied = _normal(luck, seed, job.key(member))
-        found = errors + stderr * (_UNSUITED * unsuited + _LUCK * varied)
+        worse = _UNSUITED * unsuited + _LABORIOUS * laborious + _LUCK * varied
+        found = errors + stderr * worse
         scores = 1 - found if plan.objective.higher_is_better else found
         yield job.training(
             member,

@@ -16,6 +16,7 @@ from kscale.engine.strategies import check_strategy
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family, find_knob
+from kscale.networks.parametrization import PARAMETRIZATIONS
 from kscale.search import SEARCHERS
 from kscale.search.effort import EFFORTS
 from kscale.search.pool import ALWAYS_SEARCHED
@@ -41,7 +42,8 @@ MOST_TRIALS = 10_000
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("precision", "strategy", "baseline", "retrain_baseline", "run"),
+    *("precision", "parametrization", "strategy", "baseline", "retrain_baseline"),
+    "run",
 )
 """The options that training a single network has, too."""
 
@@ -99,7 +101,8 @@ class SearchRequest:
         batch_size: Examples in a step; without it 32, 64 or 128, as suits the data.
         seed: Decides every random choice.
         seeds: Trainings of each spec tried, each from another seed.
-        finalist_seeds: New trainings of each finalist; 0 leaves finalists out.
+        finalist_seeds: New trainings of each finalist, and more in what a time limit
+            would leave over; 0 leaves finalists out.
         most_finalists: Most finalists.
         hypermodel: Your `keras_tuner.HyperModel` or function `build(hp)` to search
             instead of a family, or `module:name` of one, which is imported. It is given
@@ -118,6 +121,9 @@ class SearchRequest:
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.
             Weights, losses, test scores and shipped models are always float32.
+        parametrization: `mup` multiplies the learning rates and the initial values of
+            weights by what the width asks for, so that a learning rate which is good at
+            the family's default width is good at others; `standard` does not.
         baseline: Your present model to compare with, a `keras.Model` or the path of a
             `.keras` file: it is counted, and scored as it is on the same validation and
             test parts. It gets the raw inputs or, where it scores clearly better with
@@ -166,6 +172,7 @@ class SearchRequest:
     width_knob: str | None = None
     strategy: str = "auto"
     precision: str = "auto"
+    parametrization: str = "standard"
     baseline: Any = None
     retrain_baseline: bool = False
     run: str | Path | None = None
@@ -206,6 +213,7 @@ class SearchRequest:
 
     def _check_names(self) -> None:
         named = {"searcher": SEARCHERS, "effort": EFFORTS, "precision": PRECISIONS}
+        named["parametrization"] = PARAMETRIZATIONS
         for name, known in named.items():
             value = getattr(self, name)
             if value not in known and (value is not None or name != "effort"):

@@ -94,6 +94,7 @@ class TrainingSetup:
         class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
         checkpoint_seconds: Least time between two checkpoints of one training.
         precision: One of `kscale.engine.base.PRECISIONS`.
+        parametrization: One of `kscale.networks.parametrization.PARAMETRIZATIONS`.
     """
 
     dataset: Dataset
@@ -103,6 +104,7 @@ class TrainingSetup:
     class_weights: str = "none"
     checkpoint_seconds: float = 15.0
     precision: str = "auto"
+    parametrization: str = "standard"
 
     def stored_in(self, folder: Path) -> "Callable[[], TrainingSetup]":
         """What opens the setup in another process, from data laid in a folder."""

@@ -75,7 +75,7 @@ def test_without_a_question_one_two_and_four_times_the_largest_are_shown(
     table: Path,
 ) -> None:
     text = call(table).stdout
-    assert "points.csv: 6 sizes from 1k to 300k params; 1 - accuracy = " in text
+    assert "points.csv: law of 6 sizes from 1k to 300k params; 1 - accuracy: " in text
     assert all(f"{size:,}  " in text for size in (300_000, 600_000, 1_200_000))
     assert "Limit at any size: 9" in text
 

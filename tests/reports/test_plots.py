@@ -33,7 +33,7 @@ def test_every_row_with_weights_is_a_point_in_per_cent() -> None:
 
 
 def test_the_front_is_a_step_line_that_ends_at_the_budget() -> None:
-    step = digits_plot().step
+    step = digits_plot().line
     report = make_report(made_run(), digits_results(), "size")
     rows = report.front
     assert step[0] == (rows[0].params, 100 * rows[0].score)
@@ -80,7 +80,7 @@ def test_the_budget_is_a_number_of_params(
     budget: dict[str, int], limit: int | None
 ) -> None:
     report = make_report(made_run(budget=budget), digits_results())
-    assert plot_data(report).max_params == limit
+    assert [end for end, _ in plot_data(report).ends] == ([limit] if limit else [])
 
 
 def test_errors_are_not_in_per_cent_and_say_that_lower_is_better() -> None:

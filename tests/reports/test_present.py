@@ -4,7 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from made_runs import cnn, digits_results, made_run, made_test, reference
+from made_runs import (
+    cnn,
+    digits_results,
+    made_run,
+    made_test,
+    reference,
+    without_law,
+)
 
 from kscale.reports.html import report_html
 from kscale.reports.plots import plot_data
@@ -43,7 +50,7 @@ def whole() -> Report:
 
 
 def test_text_beside_a_present_model(golden: Callable[[str], None]) -> None:
-    golden(report_text(whole(), 100))
+    golden(report_text(without_law(whole()), 100))
 
 
 def test_markdown_has_the_same_lines() -> None:

@@ -17,6 +17,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.search import SEARCHERS
+from kscale.search.affording import affordable
 from kscale.search.contract import DONE, Allowance, Belief, Beliefs, Job
 from kscale.search.effort import EFFORTS, Flat
 from kscale.search.random_search import RandomSearcher
@@ -246,3 +247,22 @@ def test_what_is_out_counts_as_spent() -> None:
         out.append(job)
     assert job is not DONE and len(out) > 1
     assert costs.total(out) <= EFFORTS["quick"].trainings * whole(LARGEST)
+
+
+def test_an_effort_pays_for_finalists_that_fit_into_it() -> None:
+    costs = {8: 10.0, 16: 60.0, 24: 12.0}
+    finals = [
+        Job("finalist", n, find_family("mlp").spec(width=w), (1, 2, 3), (1e-3,) * 3, 9)
+        for n, w in enumerate(costs)
+    ]
+
+    def cost(job: Job) -> float:
+        return len(job.seeds) * costs[job.spec.width]
+
+    def chosen(left: float) -> list[tuple[int, int]]:
+        jobs = affordable(finals, Allowance(cost=cost), Allowance(left, cost), set())
+        return [(job.spec.width, len(job.seeds)) for job in jobs]
+
+    assert chosen(1000.0) == [(8, 3), (16, 3), (24, 3)]
+    assert chosen(45.0) == [(8, 2), (24, 2)]
+    assert chosen(5.0) == [(8, 1), (24, 1)]  # two it leaves whatever they cost

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
-from kscale.engine.base import Devices, Network
+from kscale.engine.base import Devices
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.engine import TensorFlowEngine
 from kscale.engine.tensorflow.epochs import EpochProgram
@@ -21,6 +21,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.family_trainer import family_network
 
 
 class AtOnce(TensorFlowEngine):
@@ -51,12 +52,11 @@ def made_loop(
     compiled: bool | None = None,
     chunk_bytes: int = 2**26,
     on_device: bool | None = None,
+    parametrization: str = "standard",
 ) -> EpochProgram:
     """A network of a spec, ready to train on one device unless asked otherwise."""
     data = dataset or digits()
-    family = find_family(spec.family)
-    blueprint, size = family.blueprint(spec, data.task), family.size(spec, data.task)
-    network = Network(blueprint, size, weight_decay=0.004)
+    network = family_network(spec, data.task, parametrization)
     placed = PlacedData(data, chunk_bytes=chunk_bytes)
     devices = strategy or tf.distribute.get_strategy()
     program = EpochProgram(

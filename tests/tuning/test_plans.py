@@ -50,6 +50,8 @@ def test_the_name_comes_from_the_identity_alone() -> None:
     assert made_plan().name != made_plan(seed=1).name
     assert made_plan().name != made_plan(settings={"depth": 2}).name
     assert made_plan().name != made_plan(max_params=50_001).name
+    assert made_plan().name != made_plan(parametrization="mup").name
+    assert "parametrization" not in made_plan().identity
 
 
 def test_settings_are_the_same_however_they_are_written() -> None:

@@ -87,6 +87,7 @@ def test_an_unknown_option_names_the_nearest(function: Any) -> None:
         ({"max_params": 9, "strategy": 5}, SpecError, "Unknown strategy 5. Known: "),
         ({"max_params": 9, "strategy": "on"}, SpecError, "Did you mean 'one'"),
         ({"max_params": 9, "precision": "bfloat"}, SpecError, "you mean 'bfloat16'"),
+        ({"max_params": 9, "parametrization": "mu"}, SpecError, "you mean 'mup'"),
         ({"max_params": 9, "searcher": "randm"}, SpecError, "Did you mean 'random'"),
         ({"max_params": 9, "effort": "norml"}, SpecError, "Did you mean 'normal'"),
         ({"max_params": 9, "effort": 5}, SpecError, "Known: normal, quick, thorough"),

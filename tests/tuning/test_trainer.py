@@ -44,9 +44,12 @@ def made_trainer(**more: Any) -> FamilyTrainer:
     return FamilyTrainer(TrainingSetup(digits(), objective, RECIPE, **more))
 
 
-def trained(folder: Path, job: Job | None = None, **more: Any) -> Training:
+def trained(
+    folder: Path, job: Job | None = None, parametrization: str = "standard", **more: Any
+) -> Training:
     """The record of a job, made by a trainer that knows nothing of others."""
-    result: Training = train_in(folder, made_trainer(), job or made_job(), **more)
+    trainer = made_trainer(parametrization=parametrization)
+    result: Training = train_in(folder, trainer, job or made_job(), **more)
     return result
 
 
@@ -58,19 +61,21 @@ def made_job(spec: Spec | None = None, epochs: int = 4, **settings: Any) -> Job:
 def test_a_second_rung_goes_on_from_its_parents_weights_and_optimizer(
     tmp_path: Path,
 ) -> None:
-    """Two rungs of one and three epochs are one training of four."""
-    spec = small_spec(dropout=0.2)
+    """Two rungs of one and three epochs are one training of four, of each weight at a
+    rate of its own."""
+    spec, how = small_spec(dropout=0.2), {"parametrization": "mup"}
     seen: list[int] = []
-    noted = {"on_epoch": lambda epochs, score: seen.append(epochs)}
+    noted = {"on_epoch": lambda epochs, score: seen.append(epochs), **how}
     first = trained(tmp_path / "rungs", made_job(spec, 1, keep=True), **noted)
     child = Job("search", 1, spec, (11,), (0.01,), 4, epochs_from=1, parent=0)
     second = trained(tmp_path / "rungs", child, **noted)
-    whole = trained(tmp_path / "whole", made_job(spec))
+    whole = trained(tmp_path / "whole", made_job(spec), **how)
     assert seen == [1, 2, 3, 4]
     assert (first.epochs, second.epochs_from, second.epochs) == (1, 1, 4)
     assert second.parent == 0
     assert second.score == whole.score
     assert second.curve == whole.curve
+    assert trained(tmp_path / "same", made_job(spec)).curve != whole.curve
     np.testing.assert_array_equal(
         final_weights(tmp_path / "rungs", child),
         final_weights(tmp_path / "whole", made_job(spec)),

@@ -20,6 +20,7 @@ from kscale.data.preprocessing.scaled import Scaling
 from kscale.naming import layer_name, single_or_named
 from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec, head_names
+from kscale.networks.parametrization import Factor
 from kscale.networks.sizing import size_of
 from kscale.task.tasks import Target, Task
 from kscale.text import counted, printable
@@ -45,6 +46,7 @@ class TrainingSettings:
         examples: Examples of the training part.
         warmup, cooldown: Shares of the steps in which the rate rises and falls.
         class_weights: By target, what an example of each class counted in the loss.
+        factors: What the width made of learning rates and initial values.
     """
 
     learning_rate: float
@@ -56,6 +58,7 @@ class TrainingSettings:
     warmup: float
     cooldown: float
     class_weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    factors: tuple[Factor, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -64,10 +67,11 @@ class TrainingSettings:
         if self.label_smoothing:
             smoothing = f", label smoothing {self.label_smoothing:g}"
         weighted = ", each class counting the same" if self.class_weights else ""
+        scaled = ", times RATES for the weights named there" if self.factors else ""
         return (
-            f"Trained with AdamW: learning rate up to {self.learning_rate:g}, rising "
-            f"over the first {100 * self.warmup:g} % of the steps and falling to 0 "
-            f"over the last {100 * self.cooldown:g} %, weight decay "
+            f"Trained with AdamW: learning rate up to {self.learning_rate:g}{scaled}, "
+            f"rising over the first {100 * self.warmup:g} % of the steps and falling "
+            f"to 0 over the last {100 * self.cooldown:g} %, weight decay "
             f"{self.weight_decay:g} but for biases, norms and embeddings{smoothing}; "
             f"{counted(self.epochs, 'epoch')} of {self.examples:,} "
             f"examples in batches of {self.batch_size}{weighted}."
@@ -99,6 +103,8 @@ def module_code(
     blueprint = find_family(spec.family).blueprint(spec, task)
     words = words_of_task(task, preprocessing, target_scaling, constants)
     numbers, compiling = _compile_code(settings, task)
+    starts = {it.weight: it.start for it in settings.factors if it.start != 1}
+    numbers |= {"STARTS": starts} if starts else {}
     start = [
         _docstring(spec, size_of(blueprint).params, result, settings, *words),
         "",
@@ -106,7 +112,7 @@ def module_code(
     ]
     for name, value in {**constants, **numbers}.items():
         start += statement(f"{name} = ", value)
-    definitions = ("\n".join(start), *network_code(blueprint), *compiling)
+    definitions = ("\n".join(start), *network_code(blueprint, bool(starts)), *compiling)
     return "\n\n\n".join(definitions) + "\n"
 
 
@@ -160,7 +166,12 @@ def _compile_code(
     text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
     smoothed, weighing, compiling = text.rstrip().split("\n\n\n")
     losses = {head: _loss(target, settings) for head, target in heads.items()}
-    definitions = [texts_of_models()["Schedule"]]
+    rates = {it.weight: it.rate for it in settings.factors if it.rate != 1}
+    numbers["RATES"] = rates
+    made = "ScaledAdamW(schedule, RATES" if rates else "keras.optimizers.AdamW(schedule"
+    compiling = compiling.replace("{optimizer}", made)
+    names = ("factor_of", "ScaledAdamW") if rates else ()
+    definitions = [texts_of_models()[name] for name in (*names, "Schedule")]
     definitions += [smoothed] * ("smoothed" in losses.values())
     asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
     if weights and several:

@@ -17,19 +17,20 @@ _FREE = ("units", "filters", "kernel", "strides")
 """Fields of records that may become arguments of a function."""
 
 
-def network_code(blueprint: Blueprint) -> tuple[str, ...]:
+def network_code(blueprint: Blueprint, has_starts: bool = False) -> tuple[str, ...]:
     """Definitions that build the layers of a blueprint with nothing but Keras.
 
     `build_model` is the last; those before are functions that the definition calls.
     Layers have the names and the weights that kscale's `build_model` gives them. A
-    `Repeat` is a loop, and bodies that differ in numbers only are one function.
+    `Repeat` is a loop, and bodies that differ in numbers only are one function. With
+    `has_starts` a constant `STARTS` multiplies initial weights.
     """
     names = "keras layers range x i name inputs outputs build_model compile_model"
     taken = {*names.split(), "smoothed", *keyword.kwlist, *layer_functions()}
     blocks = _blocks_of(blueprint.layers, taken)
     functions = ["\n".join(_function(block, taken)) for block in blocks]
     by_repeat = {name: block for block in blocks for name in block.uses}
-    model = "\n".join(_build_model(blueprint, by_repeat, taken))
+    model = "\n".join(_build_model(blueprint, by_repeat, taken, has_starts))
     called = set(re.findall(r"\b\w+(?=\()", "\n".join((model, *functions))))
     known = layer_functions().items()
     return (*(text for name, text in known if name in called), *functions, model)
@@ -240,7 +241,10 @@ def _function(block: _Block, taken: set[str]) -> list[str]:
 
 
 def _build_model(
-    blueprint: Blueprint, blocks: Mapping[str, _Block], taken: set[str]
+    blueprint: Blueprint,
+    blocks: Mapping[str, _Block],
+    taken: set[str],
+    has_starts: bool,
 ) -> list[str]:
     """The definition of `build_model`."""
     start = ["def build_model() -> keras.Model:"]
@@ -262,7 +266,10 @@ def _build_model(
     result = single_or_named(given)
     if len(given) > 1:
         result = writer.assign("outputs", given)
-    writer.assign("return", call("keras.Model", Code("inputs"), result))
+    model = call("keras.Model", Code("inputs"), result)
+    if has_starts:
+        model = call("with_starts", model, Code("STARTS"))
+    writer.assign("return", model)
     return writer.lines
 
 

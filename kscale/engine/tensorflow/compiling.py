@@ -1,12 +1,14 @@
 """Losses, metrics and the optimizer of a network, as Keras has them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kscale.building.models import Schedule
+from kscale.building.models import ScaledAdamW, Schedule
 from kscale.engine.recipe import Recipe
+from kscale.networks.parametrization import Factor
 from kscale.task.tasks import Target
 
 
@@ -43,7 +45,7 @@ def loss_for_fit(target: Target, smoothing: float) -> Any:
     return smoothed
 
 
-class FusedAdamW(keras.optimizers.AdamW):
+class FusedAdamW(ScaledAdamW):
     """AdamW whose step is a single operation of TensorFlow for each weight.
 
     The numbers are those of Keras, and so is the order of the optimizer's variables.
@@ -66,6 +68,8 @@ class FusedAdamW(keras.optimizers.AdamW):
         if self.weight_decay and self._use_weight_decay(weight):
             lost = variable * (rate * tf.cast(self.weight_decay, dtype))
             tf.raw_ops.AssignSubVariableOp(resource=variable.handle, value=lost)
+        if (factor := self.factors[index]) != 1:
+            rate *= tf.cast(factor, dtype)
         first, second = self._powers
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -86,7 +90,8 @@ def make_optimizer(
     examples: int | None,
     learning_rate: Any,
     weight_decay: float,
-    kind: type[keras.Optimizer] = keras.optimizers.AdamW,
+    kind: type[keras.Optimizer] | None = None,
+    factors: Sequence[Factor] = (),
 ) -> keras.Optimizer:
     """AdamW; biases, norms and embeddings do not decay.
 
@@ -98,14 +103,20 @@ def make_optimizer(
         examples: Training examples.
         learning_rate: A number, or a variable that holds one.
         weight_decay: Share of a weight that a step takes away.
-        kind: Class of the optimizer.
+        kind: Class of the optimizer, `ScaledAdamW` or one made of it; without it that
+            of Keras, if there are no factors.
+        factors: What the width makes of the learning rate of each weight.
     """
     rate: Any = learning_rate
     if examples is not None:
         steps = max(1, recipe.steps_per_epoch(examples)) * recipe.epochs
         make: Any = Schedule  # has no types, as the code of a network prints it
         rate = make(steps, learning_rate, recipe.warmup, recipe.cooldown)
-    optimizer: Any = kind(rate, weight_decay=weight_decay)
+    kind = kind or (ScaledAdamW if factors else None)
+    rates = {"rates": {factor.weight: factor.rate for factor in factors}}
+    optimizer: Any = (kind or keras.optimizers.AdamW)(
+        rate, weight_decay=weight_decay, **(rates if kind else {})
+    )
     optimizer.exclude_from_weight_decay(
         var_names=["bias", "gamma", "beta", "embeddings"]
     )

@@ -138,7 +138,8 @@ class EpochProgram:
     def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
         (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
-            fresh = build_model(self.network.layers, seed).variables
+            layers, factors = self.network.layers, self.network.factors
+            fresh = build_model(layers, seed, factors=factors).variables
             for variable, value in zip(self.model.variables, fresh, strict=True):
                 variable.assign(value)
             for variable in self.optimizer.variables:
@@ -152,10 +153,11 @@ class EpochProgram:
     def _build(self, seed: int) -> None:
         """Make the model, its optimizer and what is traced of them."""
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
+        precision, factors = self.network.precision, self.network.factors
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
                 self.model = build_model(
-                    layers, seed, self._replicas > 1, self.network.precision
+                    layers, seed, self._replicas > 1, precision, factors
                 )
                 self._decide_compiling()
             else:
@@ -163,7 +165,7 @@ class EpochProgram:
             self._rate = tf.Variable(0.0, trainable=False)
             decay = self.network.weight_decay
             self.optimizer = make_optimizer(
-                recipe, examples, self._rate, decay, FusedAdamW
+                recipe, examples, self._rate, decay, FusedAdamW, factors
             )
             self.optimizer.build(self.model.trainable_variables)
         self._trace()

@@ -22,7 +22,7 @@ from keras.layers import Dense, Flatten
 from numpy.typing import NDArray
 from tensorflow.python.ops.parallel_for import pfor
 
-from kscale.building.models import build_model, outputs_by_target
+from kscale.building.models import ScaledAdamW, build_model, outputs_by_target
 from kscale.data.example_rows import Rows
 from kscale.engine.base import Network, Outputs
 from kscale.engine.progress import Progress
@@ -46,7 +46,7 @@ class _Member:
     """A network as it is trained alone: its variables have their own widths."""
 
     model: keras.Model
-    optimizer: keras.Optimizer
+    optimizer: ScaledAdamW
 
     @property
     def variables(self) -> list[Any]:
@@ -72,14 +72,19 @@ class Population(EpochProgram):
         if self.model is None:
             self._build(seeds[0])
         self._rates.assign(rates)
+        factors = [member.optimizer.factors for member in self._members]
+        self._factors.assign(np.transpose(factors))
         for number in range(len(seeds)):
             self._lay(number)
 
     def _made(self, network: Network, seed: int, rates: Any = 0.0) -> _Member:
         layers: Any = network.layers
-        model = build_model(layers, seed, precision=network.precision)
         examples, decay = self.data.examples, network.weight_decay
-        optimizer = make_optimizer(self.recipe, examples, rates, decay)
+        factors, precision = network.factors, network.precision
+        model = build_model(layers, seed, precision=precision, factors=factors)
+        optimizer: Any = make_optimizer(
+            self.recipe, examples, rates, decay, ScaledAdamW, factors
+        )
         optimizer.build(model.trainable_variables)
         return _Member(model, optimizer)
 
@@ -88,6 +93,8 @@ class Population(EpochProgram):
         self._rates = tf.Variable(tf.zeros(count), trainable=False)
         self._common = self._made(self.network, seed, self._rates)
         self.model, self.optimizer = self._common.model, self._common.optimizer
+        shape = (len(self.model.trainable_variables), count)
+        self._factors = tf.Variable(tf.ones(shape), trainable=False)
         self._decide_compiling()
         self._stacked = [
             tf.Variable(tf.zeros((count, *each.shape), each.dtype), trainable=False)
@@ -191,16 +198,18 @@ class Population(EpochProgram):
             adamw._momentums,
             adamw._velocities,
             gradients,
+            tf.unstack(self._factors),
             strict=True,
         )
-        for variable, first, second, gradient in of_each:
+        for variable, first, second, gradient, factors in of_each:
             sides = (-1, *[1] * len(variable.shape))
             weight, m, v = (values[id(each)] for each in (variable, first, second))
             m += (gradient - m) * (1 - adamw.beta_1)
             v += (tf.square(gradient) - v) * (1 - adamw.beta_2)
             if adamw.weight_decay and adamw._use_weight_decay(variable):
                 weight -= weight * adamw.weight_decay * tf.reshape(rates, sides)
-            step = tf.reshape(corrected, sides) * m / (tf.sqrt(v) + adamw.epsilon)
+            step = tf.reshape(corrected * factors, sides) * m
+            step /= tf.sqrt(v) + adamw.epsilon
             found |= _by_id((variable, first, second), (weight - step, m, v))
         return found
 

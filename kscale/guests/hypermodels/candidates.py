@@ -149,6 +149,11 @@ def user_candidates(
             "`precision=bfloat16` is for the families of kscale: the code of a "
             "hypermodel decides what its layers compute in."
         )
+    if request.parametrization != "standard":
+        raise SpecError(
+            "`parametrization=mup` is for the families of kscale: which weights of a "
+            "hypermodel grow with its width is not known."
+        )
     if request.family != (AUTO,):
         raise SpecError(
             f"Give a hypermodel or a family, not both (`{request.family[0]}`)."

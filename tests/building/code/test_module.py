@@ -18,6 +18,7 @@ from kscale.data.preprocessing import PREPROCESSINGS
 from kscale.data.preprocessing.table_columns import Category, Number, TableColumns
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
+from kscale.networks.parametrization import factors_of
 from kscale.run import Run
 from kscale.runs.records import to_line
 from kscale.task.tasks import Input, Target, Task
@@ -137,9 +138,12 @@ def test_code_of_classes_trains_as_the_search_did(tmp_path: Path) -> None:
 
 
 def test_a_compiled_model_is_saved_and_read_with_its_loss(tmp_path: Path) -> None:
-    spec = FAMILIES["mlp"].spec(depth=1, width=8, label_smoothing=0.1)
+    """So is the code of a run in which the width decided learning rates."""
+    spec = FAMILIES["mlp"].spec(depth=2, width=16, label_smoothing=0.1)
     task = Task.of("vector", (4,), classes=3)
-    run = saved_run(tmp_path, [made_result(spec, 0.9, task=task)], task)
+    identity = {**made_run(task)["identity"], "parametrization": "mup"}
+    results = [made_result(spec, 0.9, task=task)]
+    run = saved_run(tmp_path, results, task, identity=identity)
     code = run.to_code()
     defined = run_code(code)
     model = defined["compile_model"](defined["build_model"]())
@@ -152,6 +156,15 @@ def test_a_compiled_model_is_saved_and_read_with_its_loss(tmp_path: Path) -> Non
     assert float(again.optimizer.learning_rate) == float(model.optimizer.learning_rate)
     assert int(again.optimizer.iterations) == 1
     np.testing.assert_allclose(again.test_on_batch(x, y), model.test_on_batch(x, y))
+    assert "learning rate up to 0.003, times RATES for the weights" in run.to_code()
+    rates = [1.0, 1.0, 1.0, 4.0, 1.0, 1.0, 4.0, 1.0]  # of 16 units, not 64
+    assert again.optimizer.factors == model.optimizer.factors == rates
+    factors = factors_of(spec, task, "mup")
+    assert defined["RATES"] == {it.weight: it.rate for it in factors}
+    assert defined["STARTS"] == {"head/kernel": factors[-1].start}
+    drawn = [defined["build_model"]().weights[-2] for _ in range(200)]
+    usual = [keras.initializers.GlorotUniform()((16, 3)) for _ in range(200)]
+    assert np.std(drawn) / np.std(usual) == pytest.approx(factors[-1].start, rel=0.05)
 
 
 def test_code_of_real_values_says_their_unit(tmp_path: Path) -> None:

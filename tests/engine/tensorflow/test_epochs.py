@@ -159,14 +159,23 @@ def test_what_xla_cannot_compile_is_trained_without(
     assert "XLA cannot compile" in warning and "\n" not in warning
 
 
-@pytest.mark.parametrize("norm", ["none", "batch"])
-def test_an_epoch_gives_the_weights_that_fit_gives(norm: str) -> None:
-    ours, theirs = (made_loop(small_spec(norm=norm), RECIPE) for _ in range(2))
+@pytest.mark.parametrize(
+    ("norm", "parametrization"), [("none", "mup"), ("batch", "standard")]
+)
+def test_an_epoch_gives_the_weights_that_fit_gives(
+    norm: str, parametrization: str
+) -> None:
+    spec = small_spec(norm=norm)
+    ours, theirs = (
+        made_loop(spec, RECIPE, parametrization=parametrization) for _ in range(2)
+    )
+    factors = theirs.network.factors
+    assert bool(factors) == (parametrization == "mup")
     order = RECIPE.order(len(digits().train), 1, 0)
     (loss,) = ours.run_epoch([order])
     model = theirs.model
     model.compile(
-        make_optimizer(RECIPE, len(digits().train), 3e-3, 0.004),
+        make_optimizer(RECIPE, len(digits().train), 3e-3, 0.004, factors=factors),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     history = model.fit(

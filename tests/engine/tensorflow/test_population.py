@@ -14,24 +14,25 @@ from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.joining import joined
 from kscale.engine.tensorflow.population import Population
 from kscale.networks.families import find_family
+from kscale.tuning.family_trainer import family_network
 
 RECIPE = Recipe(epochs=4, batch_size=32)
 SEEDS, RATES = (3, 4), (3e-3, 1e-3)
 STEPS = 20
 
 
-def network(family: str, decay: float = 0.004, **knobs: Any) -> Network:
-    found = find_family(family)
-    spec, task = found.spec(**knobs), digits().task
-    size = found.size(spec, task)
-    return Network(found.blueprint(spec, task), size, weight_decay=decay)
+def network(
+    family: str, decay: float = 0.004, parametrization: str = "standard", **knobs: Any
+) -> Network:
+    spec = find_family(family).spec(weight_decay=decay, **knobs)
+    return family_network(spec, digits().task, parametrization)
 
 
 @pytest.mark.parametrize(
     ("family", "widths", "knobs"),
     [
         ("mlp", (8, 8), {"dropout": 0.3, "norm": "layer", "activation": "silu"}),
-        ("mlp", (8, 5), {"norm": "none"}),
+        ("mlp", (8, 5), {"norm": "none", "parametrization": "mup"}),
         ("cnn", (3, 4), {"norm": "batch", "head_units": 64}),
     ],
 )
@@ -42,6 +43,7 @@ def test_members_train_as_they_do_alone(
     steps; a checkpoint of either is one of the other."""
     knobs = {"depth": 1, **knobs}
     networks = [network(family, width=width, **knobs) for width in widths]
+    parametrization = knobs.pop("parametrization", "standard")
     orders = [RECIPE.order(len(digits().train), seed, 0)[:STEPS] for seed in SEEDS]
     singles = [
         made_loop(
@@ -50,6 +52,7 @@ def test_members_train_as_they_do_alone(
             seed=seed,
             learning_rate=rate,
             compiled=False,
+            parametrization=parametrization,
         )
         for width, seed, rate in zip(widths, SEEDS, RATES, strict=True)
     ]

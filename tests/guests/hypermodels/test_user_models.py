@@ -360,6 +360,7 @@ def test_what_only_families_have_is_refused() -> None:
         ({"settings": {"depth": 1}}, SpecError, "cannot be set or searched"),
         ({"search": "dropout"}, SpecError, "cannot be set or searched"),
         ({"precision": "bfloat16"}, SpecError, "the code of a hypermodel decides"),
+        ({"parametrization": "mup"}, SpecError, "which weights of a hypermodel grow"),
         ({"depth_knob": "leyers"}, SpecError, "Did you mean 'layers'"),
         ({"depth_knob": "learning_rate"}, SpecError, "must name whole numbers"),
     ):

@@ -3,11 +3,21 @@
 Command: `python experiments/parametrization.py --data FOLDER` (`--smoke`: one width,
 one rate, one seed; `--only cnn-16`: one width of one network; `--table`: what is
 known); FOLDER holds `mnist.npz`. An mlp of depth 2 learns the embedded
-digits in 8 epochs, a cnn of depth 2 learns 1,000 images of MNIST, averaged to 14 x 14
-pixels, in 4, both with the knobs that kscale takes, from two seeds, at
+digits in 15 epochs, a cnn of depth 2 learns 1,000 images of MNIST, averaged to 14 x 14
+pixels, in 4, both with the knobs that kscale takes, from three seeds, at
 learning rates half a decade apart. The best rate is that of the highest mean on the
 validation part, the accuracy is that on the test part. Rows:
 `experiments/results/parametrization.jsonl`.
+
+Result so far, of the smallest mlp only (accuracy in per cent, three seeds; other widths
+were not measured yet):
+
+    case      parametrization  best rate  accuracy
+    mlp-32    standard         0.003      95.80 +- 0.43
+    mlp-32    mup              0.01       96.79 +- 1.13
+
+Both are tied, so nothing speaks for another default than `standard`. How far five steps
+change what layers give, by width, is in `experiments/results/parametrization.md`.
 """
 
 import argparse
@@ -34,8 +44,8 @@ CASES = {
     for family, widths in (("mlp", (32, 128, 512, 1024)), ("cnn", (8, 16, 64)))
     for width in widths
 }
-EPOCHS = {"mlp": 8, "cnn": 4}
-SEEDS = 2
+EPOCHS = {"mlp": 15, "cnn": 4}
+SEEDS = 3
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 Row = dict[str, Any]

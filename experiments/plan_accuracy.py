@@ -12,11 +12,11 @@ older ones of the same search, and the tables to `plan_accuracy.md` beside it, w
 else kept the processor busy: a plan can only know the load of its own moment.
 
 Result, by the clock, 2 cores that 5 to 14 processes wanted, one run each. Planned: 8 of
-10 within 20 %; the others took 0.62 (vit) and 0.40 (transformer) of the plan, whose
+10 within 20 %; the others took 0.63 (vit) and 0.40 (transformer) of the plan, whose
 timing other work slowed: by processor time, the trainings of that transformer took 0.78
 of the plan. Seven were planned before a rehearsal preferred networks of less work.
-Limited: 18 of 21 within 5 %, the longest at 1.006 of the limit; 3 end at 0.86 to
-0.93, where no job of the searcher fits into what is left. Six searches of 180 s were
+Limited: 19 of 23 within 5 %, the longest at 1.006 of the limit; 4 end at 0.84 to
+0.93, where no job of the searcher fits into what is left. Four searches of 180 s were
 not run.
 
 Before, on the same day: planned 1 of 10 (0.34 to 1.26), limited 12 of 27 (0.30 to

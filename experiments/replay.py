@@ -28,9 +28,12 @@ printed beside them), on one core of a machine that others used too:
 of the score that was seen, to rank what had its full length (LCBench, 5 % fit, 20
 trainings, 14 runs: .15 against .11); first networks at random in place of unlike ones
 (HPOBench, 5 trainings, 40 runs each: 2.3, 3.3, 3.6 against 1.5, 1.9, 2.7 points); less
-prior noise (no difference that can be seen). Kept: a part of the model for each single
-knob (NAS-Bench-Macro, 20 runs, 10 and 20 trainings: .15 .13, .22 .07, .39 .23 against
-.16 .15, .26 .12, .47 .26). Fewer than 20 paired repeats each on some of them.
+prior noise (no difference that can be seen); a fitted law of size as the mean of the
+model (NAS-Bench-Macro, 20 % fit, 4 paired runs only, 10 and 20 trainings: .148 .048
+against .168 .048, a difference of .020 +- .041 and of none). Kept: a part of the model
+for each single knob (NAS-Bench-Macro, 20 runs, 10 and 20 trainings: .15 .13, .22 .07,
+.39 .23 against .16 .15, .26 .12, .47 .26). Fewer than 20 paired repeats each on some of
+them.
 """
 
 import argparse

@@ -12,10 +12,11 @@ from kscale.reports.data_forecast import (
     examples_json,
     examples_sentences,
 )
-from kscale.runs.entries import Outcome, recommended_of
+from kscale.reports.fitted import Fitted, fitted_of, fitted_trainings
+from kscale.runs.entries import Outcome
 from kscale.runs.folder import RecordedRun
-from kscale.runs.law.data_law import ExamplesTable, examples_table, on_most_examples
-from kscale.runs.law.law import Law, Predicted, Reached, fit_law
+from kscale.runs.law.data_law import ExamplesTable, examples_table
+from kscale.runs.law.law import Law, Predicted, Reached
 from kscale.runs.law.points import Point, parse_size, points_of
 from kscale.runs.law.quantities import Quantity, real
 from kscale.runs.law.run_points import (
@@ -29,25 +30,6 @@ from kscale.units import format_count
 
 STEPS = (1, 2, 4)
 """Sizes that are shown where none are asked for, by the largest size trained."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A law and what it is of.
-
-    Args:
-        source: The file or the run, or what else the points came from.
-        law: The law, of errors.
-        quantity: What the values are that people give and read.
-        base: The size that is recommended, or else the best one trained.
-        notes: What to know of the points and of the law.
-    """
-
-    source: str
-    law: Law
-    quantity: Quantity
-    base: int
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -209,51 +191,6 @@ def _with_examples(source: Any) -> tuple[Point, ...]:
     return with_subsets(found, source.results)
 
 
-def fitted_of(source: Any) -> Fitted:
-    """The law of a run, of a file or of points.
-
-    Raises:
-        DataError: The points cannot be read.
-        LawError: No law can be fitted.
-        ResultsError: The folder holds no run.
-    """
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        source = RecordedRun(source)
-    if isinstance(source, RecordedRun):
-        return fitted_run(source)
-    points, quantity = points_of(source)
-    law = fit_law(on_most_examples(points))
-    name = str(source) if isinstance(source, str | Path) else "points"
-    return Fitted(name, law, quantity, best_size(law), law.notes)
-
-
-def fitted_run(run: RecordedRun) -> Fitted:
-    """The law of a run.
-
-    Raises:
-        LawError: No law can be fitted.
-    """
-    identity, objective = run.description["identity"], run.objective
-    found = run_points(identity, run.results, objective)
-    recommended = recommended_of(run.entries(), objective)
-    return fitted_trainings(str(run.folder), found, recommended)
-
-
-def fitted_trainings(
-    source: str, found: RunPoints, recommended: Outcome | None
-) -> Fitted:
-    """The law of the trainings of a run, with what the run recommends.
-
-    Raises:
-        LawError: No law can be fitted.
-    """
-    law = fit_law(found.points)
-    base = recommended.params if recommended else 0
-    if base not in range(law.points[0].size, law.trusted // 2):
-        base = best_size(law)
-    return Fitted(source, law, found.quantity, base, (*found.notes, *law.notes))
-
-
 def law_of(found: RunPoints | str, recommended: Outcome | None) -> Forecast | str:
     """What a run says of larger sizes, or a sentence on why it says nothing.
 
@@ -277,11 +214,6 @@ def law_of(found: RunPoints | str, recommended: Outcome | None) -> Forecast | st
     except LawError as error:
         return f"No law of size: {error}"
     return answered(fitted, steps_of(fitted.law), double=True)
-
-
-def best_size(law: Law) -> int:
-    """The size of the least error trained."""
-    return min(law.points, key=lambda point: (point.error, point.size)).size
 
 
 def answered(
@@ -344,13 +276,13 @@ def _reaching(fitted: Fitted, value: float, beyond: bool) -> Reached:
         LawError: None does, or none of those for which the law is trusted.
     """
     law, of = fitted.law, fitted.quantity
-    error, limit = of.error(value), law.limit
-    if error <= limit.predicted:
+    try:
+        reached = law.reach(of.error(value))
+    except LawError as error:
         raise LawError(
             f"No size reaches {of.text(value)} {of.name}: by the law the limit is "
-            f"{interval_text(of, limit)}."
-        )
-    reached = law.reach(error)
+            f"{interval_text(of, law.limit)}."
+        ) from error
     if reached.size > law.trusted and not beyond:
         (most,) = law.predict([law.trusted])
         raise LawError(

@@ -8,8 +8,8 @@ import numpy as np
 
 from kscale.errors import ResultsError, unwritable
 from kscale.reports.drawings import draw
+from kscale.reports.fitted import Fitted
 from kscale.reports.forecast import (
-    Fitted,
     doubling_text,
     law_formula,
     law_lines,

@@ -24,9 +24,10 @@ from kscale.search.contract import (
 )
 from kscale.search.draws import Draw, Settings
 from kscale.search.features import Features, unlike
-from kscale.search.model import Expected, Row, ScoreModel, Values
+from kscale.search.model import Expected, Row, ScoreModel
 from kscale.search.model_search import MOST_CANDIDATES
 from kscale.search.narrowing import narrowing
+from kscale.search.size_steps import SIZES, size_steps
 from kscale.search.stage_jobs import StageJobs
 from kscale.text import counted
 from kscale.units import format_count
@@ -34,17 +35,14 @@ from kscale.units import format_count
 SHARES = (0.5, 0.25)
 """Parts of the training examples that tell what more examples would buy."""
 
-_SIZES = 7  # of the ladder
-_RANGE = 128.0  # of the largest over the smallest, where there are so many sizes
 _FEWEST = 3  # sizes of any law
-_TRIES = (6, 4, 3, 2, 2, 2)  # shapes and rates, from the smallest size up; then one
-_OF_TRIES = 0.1  # of the time, that those at a size may take, but for the first
+_TRIES = (4, 3, 3, 3, 2, 2, 2)  # shapes and rates, from the smallest size up
+_OF_TRIES = 0.1  # of the time, that those at a size may take, but for the first two
 _OF_TRIALS = 0.25  # the same, of all jobs
 _FIRST = 3  # of them, before scores tell where to look
 _REPEATED = 4  # sizes of the ladder that get a second seed, the smallest first
 _MOST_OF_TIME = 0.35  # for one training of the largest size
-_MOST_OF_SIZE = 24  # candidates
-_NEAR = 0.15  # of a natural logarithm, by which sizes of a rung differ
+_ALIKE = 4  # candidates, most like the best of the next smaller size, that are tried
 _LUCK = 0.5  # of a seed, in standard errors over the examples, while none is known
 
 
@@ -63,8 +61,8 @@ class LadderSearcher:
     Seven sizes first, evenly in the logarithm: the largest that a third of the time is
     enough for, and smaller ones down to a hundredth of it. At the small ones several
     shapes and learning rates are tried; a Gaussian process of all scores (`ScoreModel`)
-    says which shape and rate suit a size, and so what is tried at the next one. Then
-    the smaller half gets a second seed, which tells the noise. Where shares of the
+    says which of those like the best there is tried at the next larger size. Then the
+    smaller half gets a second seed, which tells the noise. Where shares of the
     examples were asked for, every second size and the largest is trained on these. What
     time is left is for seeds and for sizes between, each time for the one that narrows
     most, for its cost, what the law says at four times the largest (`narrowing`).
@@ -84,7 +82,7 @@ class LadderSearcher:
         self.refused: set[int] = set()  # what `admits` answered; never changes
         drawn = settings.draws.some(0, MOST_CANDIDATES)
         self.largest = max((draw.params for draw in drawn), default=0)
-        rungs = _rungs(np.log([max(draw.params, 1) for draw in drawn]))
+        rungs = size_steps(np.log([max(draw.params, 1) for draw in drawn]))
         ends = np.cumsum([0, *map(len, rungs)]).tolist()
         self.draws: Sequence[Draw] = [drawn[at] for rung in rungs for at in rung]
         self.rungs = [range(*each) for each in pairwise(ends)]
@@ -254,7 +252,7 @@ class _View:
         tops = range(len(rungs) - 1, 0, -2)
         costs = {top: self._seconds(rungs[top][0]) for top in tops if rungs[top]}
         top = next((top for top, cost in costs.items() if cost <= most), 0)
-        return rungs[max(top - 2 * (_SIZES - 1), 0) : top + 1]
+        return rungs[max(top - 2 * (SIZES - 1), 0) : top + 1]
 
     @property
     def ladder(self) -> Sequence[Sequence[int]]:
@@ -271,7 +269,7 @@ class _View:
         for at, rung in enumerate(self.ladder):
             cost = self._seconds(rung[0])
             most = min(_OF_TRIES * self.seconds / (cost or 1e-9), _OF_TRIALS * trials)
-            tries = min(_TRIES[at], most) if at < len(_TRIES) else 1
+            tries = min(_TRIES[at], max(most, 2)) if at < len(_TRIES) else 1
             is_affordable = cost + reserved <= self.allowance.seconds
             is_affordable &= self.trials + len(first) < trials
             number = sum(place in self.tried for place in rung)
@@ -353,11 +351,22 @@ class _View:
             )
             yield from among
             return
+        below = self._below(rung)
+        if below is not None:
+            values = self.searcher.features.values
+            distances = ((values[among] - values[below]) ** 2).sum(axis=1)
+            among = [among[at] for at in np.argsort(distances, kind="stable")[:_ALIKE]]
         values = self.expected.mean
         chosen = self._chosen(rung)
         if chosen is not None:
             values = self.expected.improvement(float(self.expected.mean[chosen]))
         yield from sorted(among, key=lambda place: -values[place])
+
+    def _below(self, rung: Sequence[int]) -> int | None:
+        """The chosen network of the next smaller size that has one."""
+        smaller = [each for each in self.affordable if each and each[-1] < rung[0]]
+        found = (self._chosen(each) for each in reversed(smaller))
+        return next((place for place in found if place is not None), None)
 
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(
@@ -374,22 +383,3 @@ class _View:
 
     def _seconds(self, place: int) -> float:
         return self.allowance.cost(self._job(place))
-
-
-def _rungs(logs: Values) -> list[list[int]]:
-    """Some networks of each size, by the logarithms of all sizes.
-
-    The sizes are even steps from the smallest up to the largest, of which every second
-    one is of the ladder.
-    """
-    low, high = logs.min(initial=np.inf), logs.max(initial=-np.inf)
-    if not high > low:
-        return [[*range(len(logs))][:1]]
-    step = min(np.log(_RANGE), high - low) / (2 * (_SIZES - 1))
-    nearest = np.rint((high - logs) / step)
-    rungs = []
-    for at in range(int((high - low) / step + 1e-9), -1, -1):
-        distance = np.where(nearest == at, abs(logs - (high - at * step)), np.inf)
-        near = (distance <= max(_NEAR, distance.min())) & (distance < np.inf)
-        rungs.append(np.flatnonzero(near)[:_MOST_OF_SIZE].tolist())
-    return rungs

@@ -10,7 +10,7 @@ Values = NDArray[np.float64]
 _POWERS = np.linspace(0.05, 1.5, 30)
 _POWER, _DOUBT = 0.5, 0.5  # powers of laws of networks, and how much they vary
 _VAGUE = 1e-6  # information on the other two before any training, in those of one
-_OWN_LUCK = 0.5  # variance of a size over that of a seed: no seeds tell of a shape
+_OWN_LUCK = 2.0  # variance of a size over that of a seed: no seeds tell of a shape
 _BELIEVED = 2  # trainings that the noise of all sizes counts as, at each
 
 

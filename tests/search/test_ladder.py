@@ -123,7 +123,7 @@ def test_too_few_sizes_are_refused() -> None:
 
 def test_shares_of_the_examples_are_trained_at_several_sizes() -> None:
     jobs = Simulation(
-        LadderSearcher(made_settings(POOL, 32, shares=SHARES)), score
+        LadderSearcher(made_settings(POOL, 36, shares=SHARES)), score
     ).run()
     subsets = [job for job in jobs if job.stage == "subset"]
     pairs = {(params(job), job.share) for job in subsets}

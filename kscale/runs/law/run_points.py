@@ -5,8 +5,7 @@ point is the best network of half an octave of sizes. The best of several is a l
 better than it deserves, as its seed was part of why it was chosen; networks of more
 seeds, such as finalists, stand for their half octave where there are any. A half octave
 whose best is clearly worse than a smaller network had bad knobs only, and is left
-out. Other ways were tried, all rows and the front among them:
-`experiments/law_points.py`.
+out. Neither all networks nor the front do better: `experiments/law_points.py`.
 
 All networks are scored on the same examples. What these examples add to one score they
 add to the others, so the error of a point is that over the seeds alone.

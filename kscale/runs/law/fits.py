@@ -10,6 +10,9 @@ from kscale.runs.law.forms import Form, Values
 _SPREADS = np.geomspace(0.003, 0.5, 12)
 """Relative deviations of trainings from a law."""
 
+_ROUNDS = 5  # of closer and closer curves
+_ENOUGH = 100  # curves that are about as likely as each other
+
 _PARTS = (1.0, 0.25, 0.0)
 """Of the known variances, that come on top: errors over the same examples are the same
 for all sizes, in part, and then no deviation from a law."""
@@ -46,8 +49,11 @@ class Fit:
 
     def __init__(self, form: Form, trained: Trained) -> None:
         self._fit(form, trained)
-        if form.finer is not None:
-            self._fit(form.finer(self._weights.sum(axis=0)), trained)
+        for _ in range(_ROUNDS):
+            likely = self._weights.sum(axis=0)
+            if self.form.finer is None or 1 / (likely**2).sum() > _ENOUGH:
+                break
+            self._fit(self.form.finer(likely), trained)
 
     def _fit(self, form: Form, trained: Trained) -> None:
         self.form = form
@@ -64,9 +70,8 @@ class Fit:
             logs.append((sure - misfit) / 2 + form.log_prior)
             levels.append(level)
             variances.append(1 / total)
-        likely = np.array(logs)
-        likely = np.exp(likely - likely.max())
-        self._weights = likely / likely.sum()  # (spreads, curves), as `_levels`
+        self._logs = np.array(logs)  # (spreads, curves), as `_levels`
+        self._weights = np.exp(self._logs - np.logaddexp.reduce(self._logs, axis=None))
         self._levels = np.array(levels)
         self._variances = np.array(variances)
 
@@ -124,4 +129,11 @@ class Curves:
         knobs = {name: values[:, None] for name, values in self.knobs.items()}
         relative = self.form.curve(sizes[None, :], **knobs)
         found: Values = relative * np.exp(self.levels)[:, None]
+        return found
+
+    @property
+    def limits(self) -> Values:
+        """The least error of each curve at any size, `(curves,)`."""
+        ends = self.knobs.get("turn", np.full(len(self.levels), np.inf))
+        found: Values = self.form.curve(ends, **self.knobs) * np.exp(self.levels)
         return found

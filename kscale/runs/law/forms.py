@@ -19,7 +19,7 @@ _EXPONENTS: Range = (0.03, 3.0)  # of sizes, least and most
 _EXPONENT = 0.4  # in the middle, by the logarithm, with a deviation of 1
 _ROOTS: Range = (0.055, 1.0)  # of the part of the error that more size could remove
 _ENDLESS = 0.12  # how likely it is that size can remove all of the error
-_UNLIKELY = 1e-3  # of the likeliest curve, for others to be left out
+_UNLIKELY = 1e-4  # of the likeliest curve, for others to be left out
 _ODDS = {"power": 0.0, "bounded": -4.0}  # logarithms, of each form
 
 
@@ -72,26 +72,24 @@ def power(exponents: Range = _EXPONENTS, roots: Range = _ROOTS) -> Form:
     log_a, root = (each.ravel() for each in np.meshgrid(logs, places, indexing="ij"))
     prior = -((log_a - np.log(_EXPONENT)) ** 2) / 2
     prior += np.log(np.where(root == 1, step + _ENDLESS, step))
-    a, part = np.exp(log_a), root**2
 
     def finer(likely: Values) -> Form:
-        """The same with closer curves, where they are likely."""
+        """The same with closer curves, around those that are likely."""
         chosen = likely > _UNLIKELY * likely.max()
-        return power(
-            _around(a[chosen], np.exp(logs)), _around(np.sqrt(part[chosen]), places)
-        )
+        low, high = _around(log_a[chosen], logs, np.log(_EXPONENTS))
+        ends = math.exp(low), math.exp(high)
+        return power(ends, _around(root[chosen], places, np.array(_ROOTS)))
 
-    is_whole = exponents == _EXPONENTS and roots == _ROOTS
-    return Form(
-        *("power", {"a": a, "floor": 1 - part}, prior, _ODDS["power"], _power),
-        finer if is_whole else None,
-    )
+    knobs = {"a": np.exp(log_a), "floor": 1 - root**2}
+    return Form("power", knobs, prior, _ODDS["power"], _power, finer)
 
 
-def _around(chosen: Values, grid: Values) -> Range:
-    """Ends of the values chosen, a step of the grid farther out."""
-    low, high = np.searchsorted(grid, [chosen.min(), chosen.max() * (1 - 1e-9)])
-    return float(grid[max(low - 1, 0)]), float(grid[min(high + 1, len(grid) - 1)])
+def _around(chosen: Values, grid: Values, ends: Values) -> Range:
+    """From the least to the most of the values chosen, and three steps of the grid
+    farther, as far as the ends."""
+    margin = 3 * (grid[1] - grid[0])
+    low, high = chosen.min() - margin, chosen.max() + margin
+    return float(max(low, ends[0])), float(min(high, ends[1]))
 
 
 def _power(size: Values, a: Values, floor: Values) -> Values:

@@ -22,7 +22,8 @@ TRUSTED = 4
 """A law is trusted up to so many times the largest size trained."""
 
 _QUANTILES = (0.05, 0.5, 0.95)
-_FARTHEST = 1e6  # times the largest size, where curves count as ended
+_FARTHEST = 1e6  # times the largest size, that are looked for
+_FLAT = 0.02  # of the error: changes that are none
 _WIDE = 0.15  # of the error: an interval to warn of, at the edge of trust
 
 
@@ -115,7 +116,8 @@ class Law:
     @cached_property
     def limit(self) -> Predicted:
         """The least error that any size would reach."""
-        ((low, middle, high),) = _quantiles(self._far.min(axis=1, keepdims=True))
+        least = np.concatenate([curves.limits for curves in self._curves])
+        ((low, middle, high),) = _quantiles(least[:, None])
         return Predicted(math.inf, middle, low, high)
 
     def reach(self, error: float) -> Reached:
@@ -124,10 +126,8 @@ class Law:
         Raises:
             LawError: It is not likely that any size does.
         """
-        is_reached = self._far <= error
-        first = np.where(
-            is_reached.any(axis=1), self._far_sizes[is_reached.argmax(axis=1)], math.inf
-        )
+        sizes = np.geomspace(self._range[0], _FARTHEST * self.largest, 400)
+        first = _first_at(error, np.log(sizes), self._errors(sizes))
         low, middle, high = np.quantile(first, _QUANTILES, method="nearest")
         if middle == math.inf:
             limit = self.limit
@@ -152,13 +152,15 @@ class Law:
 
     @cached_property
     def stops_paying(self) -> int | None:
-        """The least size whose double would lower the error by less than the noise of
-        one training; None where there is none that the law is trusted at."""
+        """The least size whose double, and the largest size trained, would lower the
+        error by less than the noise of one training; None where there is none that the
+        law is trusted at."""
         sizes = np.geomspace(self._range[0], self.trusted, 200)
-        errors, doubled = (
-            np.median(self._errors(each), axis=0) for each in (sizes, 2 * sizes)
+        errors, others = (
+            np.median(self._errors(each), axis=0)
+            for each in (sizes, np.maximum(2 * sizes, self.largest))
         )
-        pays = errors - doubled > self.noise * errors
+        pays = errors - others > self.noise * errors
         if pays[-1]:
             return None
         first = int(np.flatnonzero(pays)[-1]) + 1 if pays.any() else 0
@@ -197,10 +199,11 @@ class Law:
                 "large sizes."
             )
         first, last = np.median(self._errors(np.array(self._range)), axis=0)
-        if abs(first - last) < self.noise * last:
+        change = abs(first - last) / last
+        if change < max(self.noise, _FLAT):
             found.append(
-                "From the smallest size to the largest, the error changes by less than "
-                "the noise of one training: no law can be seen."
+                f"From the smallest size to the largest, the error changes by "
+                f"{100 * change:.1f} %: too little for a law to be seen."
             )
         return tuple(found)
 
@@ -219,13 +222,18 @@ class Law:
         errors = np.concatenate([each.errors(relative) for each in self._curves])
         return errors if factor is None else errors * factor[:, None]
 
-    @cached_property
-    def _far_sizes(self) -> Values:
-        return np.geomspace(self._range[0], _FARTHEST * self.largest, 400)
 
-    @cached_property
-    def _far(self) -> Values:
-        return self._errors(self._far_sizes)
+def _first_at(error: float, logs: Values, errors: Values) -> Values:
+    """The first size at which each curve has an error, between sizes of known
+    logarithms; infinite where none has."""
+    is_reached = errors <= error
+    place = is_reached.argmax(axis=1)
+    curves, before = np.arange(len(errors)), np.maximum(place - 1, 0)
+    high, low = errors[curves, before], errors[curves, place]
+    part = np.where(high > low, (high - error) / np.maximum(high - low, 1e-300), 1.0)
+    sizes = np.exp(logs[before] + part.clip(0, 1) * (logs[place] - logs[before]))
+    found: Values = np.where(is_reached.any(axis=1), sizes, math.inf)
+    return found
 
 
 def _quantiles(errors: Values) -> list[tuple[float, float, float]]:

@@ -21,6 +21,7 @@ _DRAWN = 4000  # curves
 _LEAST_SIZES = 4
 _LEAST_RANGE = 3  # largest size over smallest
 _TURNING = 5  # sizes from which a curve may turn up
+_MOST = 60  # points in a fit
 _STEPS = 4  # at most, in which held sizes are told
 
 Step = tuple[list[Point], list[Point]]
@@ -156,7 +157,20 @@ def _trained(points: Sequence[Point], scale: Sequence[Point]) -> Trained:
     errors = np.maximum(errors, np.maximum(least, known / 2))
     sizes = np.array([point.size for point in points], float)
     noise = np.minimum(known / errors, 1.0)
-    return Trained(sizes / max(p.size for p in scale), np.log(errors), noise)
+    trained = Trained(sizes / max(p.size for p in scale), np.log(errors), noise)
+    return trained if len(points) <= _MOST else _pooled(trained)
+
+
+def _pooled(trained: Trained) -> Trained:
+    """Means of neighbours in size, as a fit to thousands of points takes too long."""
+    groups = np.array_split(np.argsort(trained.sizes), _MOST)
+    return Trained(
+        np.array([np.exp(np.log(trained.sizes[each]).mean()) for each in groups]),
+        np.array([trained.logs[each].mean() for each in groups]),
+        np.array(
+            [np.sqrt((trained.noise[each] ** 2).mean() / len(each)) for each in groups]
+        ),
+    )
 
 
 def _forms(points: Sequence[Point]) -> list[Form]:

@@ -94,7 +94,9 @@ def test_the_same_points_in_any_order_have_the_same_law() -> None:
 
 def test_a_flat_ladder_is_said_to_be_flat() -> None:
     law = fit_law(ladder(lambda size: 0.2, 0.03, seed=10))
-    assert any("no law can be seen" in note for note in law.notes)
+    assert any("too little for a law" in note for note in law.notes)
+    still = fit_law(ladder(lambda size: 0.3))
+    assert any("too little for a law" in note for note in still.notes)
     assert law.stops_paying == 1000
 
 
@@ -139,10 +141,40 @@ def test_the_size_that_reaches_an_error() -> None:
     assert found.size == pytest.approx(2e5, rel=0.5)
 
 
+def test_the_size_that_reaches_an_error_is_found_between_any_sizes() -> None:
+    law = fit_law(ladder(lambda size: 3 * size**-0.5))
+    found = law.reach(3 * 87_100**-0.5)
+    assert found.low <= 87_100 <= found.high
+    assert found.size == pytest.approx(87_100, rel=0.02)
+
+
+def test_a_limit_is_where_the_formula_ends() -> None:
+    law = fit_law(ladder(power))
+    assert law.limit.low < 0.1 < law.limit.high
+    assert law.limit.predicted == pytest.approx(float(law.formula.split()[0]), rel=0.05)
+    far = law.predict([1e18], beyond=True)[0]
+    assert far.predicted == pytest.approx(law.limit.predicted, rel=0.01)
+
+
+def test_more_pays_as_long_as_the_error_falls_clearly() -> None:
+    sizes = np.geomspace(1e4, 1e6, 6)
+    errors = dict(zip(sizes, (0.9, 0.8, 0.6, 0.4, 0.2, 0.1), strict=True))
+    law = fit_law(ladder(errors.__getitem__, sizes=sizes))
+    assert law.stops_paying is None or law.stops_paying > 3e5
+
+
+def test_thousands_of_points_are_fitted_as_some_means() -> None:
+    many = fit_law(ladder(power, 0.02, sizes=np.geomspace(1e3, 1e5, 3000)))
+    low, middle, high = interval(many, 4e5)
+    assert low < power(4e5) < high
+    assert middle == pytest.approx(power(4e5), rel=0.03)
+    assert len(many.points) == 3000
+
+
 def test_an_error_below_the_limit_is_not_reached() -> None:
     law = fit_law(ladder(power, 0.002))
     with pytest.raises(
-        LawError, match=r"error of 0\.01 is not likely .* least is 0\.1"
+        LawError, match=r"error of 0\.01 is not likely .* least is 0\.09"
     ):
         law.reach(0.01)
 

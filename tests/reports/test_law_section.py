@@ -42,7 +42,7 @@ def test_a_report_shows_the_largest_size_and_larger_ones() -> None:
     assert f"\n{TITLE}:\n" in text and f"**{TITLE}**" in markdown
     for size in ("10,000", "20,000", "40,000"):
         assert f"\n{size} " in text and f"| {size} |" in markdown
-    assert "Doubling 10k params: from 97." in text and "Doubling 10k" in markdown
+    assert "Doubling 10k params: from 98." in text and "Doubling 10k" in markdown
 
 
 def test_the_law_is_plain_data_in_shares() -> None:

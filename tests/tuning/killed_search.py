@@ -21,6 +21,7 @@ SETTINGS: dict[str, Any] = {
     "max_params": 3000,
     "epochs": 3,
     "batch_size": 128,
+    "searcher": "random",  # no proposal of which depends on measured seconds
     "most_finalists": 2,
     "checkpoint_seconds": 0.0,
     "settings": {"norm": "none"},

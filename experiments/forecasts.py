@@ -26,9 +26,9 @@ and fcnet, as large on openlm, and larger on hpobench, whose ladders have levell
 0.33 and 0.40 points against 0.24 and 0.30, and 0.23 and 0.28 if nothing improves.
 
 Of five ladders that kscale trained, the truth at 4 to 8.7 times lies in three of the
-intervals. MNIST: 98.94 % told, 99.19 % reached, at 6.8 times. California Housing was told
-5 % too low; of the 300 recordings of spoken digits the largest network errs in none,
-where the interval begins at 0.16 %. CIFAR-10 was not trained, for want of time.
+intervals. MNIST: 98.94 % told, 99.19 % reached, at 6.8 times. California Housing was
+told 5 % too low; of the 300 recordings of spoken digits the largest network errs in
+none, where the interval begins at 0.16 %. CIFAR-10 was not trained, for want of time.
 """
 
 import argparse

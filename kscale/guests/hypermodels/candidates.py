@@ -31,6 +31,7 @@ SIZES_FILE = "sizes.jsonl"
 _FIRST = 20  # specs looked for before a search begins
 _MOST_OF_TIME = 0.1  # of the time limit, for models to be counted
 _MOST_SECONDS = 20.0  # for the same, where time is not limited
+_SECONDS_A_TRIAL = 1.0  # then, for a search of few trials
 _SECONDS_BETWEEN_NOTES = 5.0
 
 
@@ -170,7 +171,9 @@ def user_candidates(
         models.probe = probe_fit(models, raw, recipe)
     outline = models.begin()
     limit = request.time_limit
-    seconds = _MOST_SECONDS if limit is None else _MOST_OF_TIME * limit
+    seconds = min(_MOST_SECONDS, _SECONDS_A_TRIAL * request.most_trials)
+    if limit is not None:
+        seconds = _MOST_OF_TIME * limit
     pool = DrawnPool(models, budget, request.seed, seconds)
     pool.at(0)
     models.check_knobs()

@@ -128,6 +128,7 @@ class Law:
         """
         sizes = np.geomspace(self._range[0], _FARTHEST * self.largest, 400)
         first = _first_at(error, np.log(sizes), self._errors(sizes))
+        first = np.maximum(first, self._range[0])
         low, middle, high = np.quantile(first, _QUANTILES, method="nearest")
         if middle == math.inf:
             limit = self.limit

@@ -39,12 +39,7 @@ from kscale.runs.law.points import parse_sizes
     help="Also answer beyond four times the largest size trained.",
 )
 @options.json_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also draw the law (.png, .svg).",
-)
+@options.output_option("Also draw the law (.png, .svg).")
 def forecast(
     source: str | None,
     params: Sequence[Sequence[int]],

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import partial, reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -238,6 +239,13 @@ def choice_option(flag: str, name: str, names: Iterable[str], help: str) -> Deco
 model_option = choice_option(
     "--model", "which", ("recommended", "best"), "Which trained model of the run."
 )
+
+
+def output_option(text: str) -> Decorator:
+    """The option of a file that is written besides what is printed."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return click.option("-o", "--output", type=path, help=text)
+
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output."

@@ -22,12 +22,7 @@ from kscale.task.tasks import Task
 @click.option("--code", is_flag=True, help="Print a network as plain Keras code.")
 @options.model_option
 @options.json_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write a picture (.png, .svg) or a page (.html).",
-)
+@options.output_option("Also write a picture (.png, .svg) or a page (.html).")
 @click.option(
     "--keras-tuner",
     "project",

@@ -251,13 +251,6 @@ def answered(
     if beyond:
         far = [*sizes, *doubled, *([reached.size] if reached else [])]
         notes = (*notes, *_assumed(law, far))
-    elif far := [size for size in (*sizes, *doubled) if size > law.trusted]:
-        raise LawError(
-            f"{format_count(far[0])} params are {far[0] / law.largest:.3g} times the "
-            f"largest size trained, {format_count(law.largest)}. Beyond 4 times, "
-            "nothing trained tells whether error falls on: train larger sizes, or ask "
-            "with --beyond."
-        )
     return Forecast(
         **{**vars(fitted), "notes": notes},
         predictions=tuple(law.predict(sizes, beyond=beyond)) if sizes else (),

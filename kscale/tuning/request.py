@@ -212,8 +212,12 @@ class SearchRequest:
             )
 
     def _check_names(self) -> None:
-        named = {"searcher": SEARCHERS, "effort": EFFORTS, "precision": PRECISIONS}
-        named["parametrization"] = PARAMETRIZATIONS
+        named = {
+            "searcher": SEARCHERS,
+            "effort": EFFORTS,
+            "precision": PRECISIONS,
+            "parametrization": PARAMETRIZATIONS,
+        }
         for name, known in named.items():
             value = getattr(self, name)
             if value not in known and (value is not None or name != "effort"):
@@ -223,7 +227,6 @@ class SearchRequest:
                 f"A search for the law has a searcher of its own, not {self.searcher}; "
                 "leave out `searcher`, or `for_law`."
             )
-
         if self.examples_ladder and not (self.for_law and self.hypermodel is None):
             raise SpecError(
                 "Trainings on fewer examples are of a search of families for the law: "

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kscale.errors import LawError
-from kscale.runs.law.fits import Curves, Fit, Trained
-from kscale.runs.law.forms import Form, Values
+from kscale.runs.law.fits import DRAWN, Curves, Fit, Trained, quantiles
+from kscale.runs.law.forms import EXPONENT, Form, Values
+from kscale.runs.law.law import TRUSTED
 from kscale.runs.law.points import Point
 from kscale.text import counted
 
@@ -19,14 +20,8 @@ PARAMS = (1, 2, 4)
 SHARES = (0.25, 0.5, 1.0)
 """Examples of a table, by all there are; what was asked for comes after these."""
 
-FARTHEST = 4.0
-"""Times the examples there are, up to which a law is trusted."""
-
 _CURVES = 16_000  # that are possible before anything was trained
-_DRAWN = 4000
-_EXPONENT, _DOUBT = math.log(0.4), 1.0  # as in `kscale.runs.law.forms`
 _FEWEST_SIZES, _FEWEST_EXAMPLES = 3, 3
-_QUANTILES = (0.05, 0.5, 0.95)
 _SURE = 0.9  # how likely one must be better than another to be named
 
 
@@ -108,7 +103,7 @@ def examples_table(
     found = [
         Cell(step * params, round(share * examples), middle, low, high)
         for (step, share), (low, middle, high) in zip(
-            cells, np.quantile(errors, _QUANTILES, axis=0).T.tolist(), strict=True
+            cells, quantiles(errors), strict=True
         )
     ]
     width = len(columns)
@@ -138,9 +133,9 @@ def _checked(points: Sequence[Point], times: float, beyond: bool) -> tuple[int, 
         )
     if not 1 < times < math.inf:
         raise LawError(f"More examples are more than 1x, not {times:g}x.")
-    if times > FARTHEST and not beyond:
+    if times > TRUSTED and not beyond:
         raise LawError(
-            f"Beyond {FARTHEST:g} times the {examples:,} examples there are, nothing "
+            f"Beyond {TRUSTED} times the {examples:,} examples there are, nothing "
             f"trained tells whether error falls on; {times:g}x takes --beyond."
         )
     return max(sizes), examples
@@ -152,14 +147,14 @@ def _possible(points: Sequence[Point], params: int, examples: int, seed: int) ->
     errors = np.array([point.error for point in points])
     stderrs = np.array([point.stderr or 0.0 for point in points])
     trained = Trained(np.array(relative), np.log(errors), stderrs / errors)
-    return Fit(_form(seed), trained).draw(_DRAWN, seed)
+    return Fit(_form(seed), trained).draw(DRAWN, seed)
 
 
 def _form(seed: int) -> Form:
     """`E + A N^-a + B D^-b`: at the most of both, `removable` is the part of `A` and
     `B`, of which `by_size` is that of `A`."""
     rng = np.random.default_rng([seed, 41])
-    a, b = np.exp(rng.normal(_EXPONENT, _DOUBT, (2, _CURVES)))
+    a, b = np.exp(rng.normal(math.log(EXPONENT), 1.0, (2, _CURVES)))
     removable, by_size = rng.uniform(0, 1, _CURVES) ** 2, rng.uniform(0, 1, _CURVES)
     knobs = {"a": a, "b": b, "removable": removable, "by_size": by_size}
     return Form("examples", knobs, np.zeros(_CURVES), 0.0, _error)
@@ -176,5 +171,5 @@ def _error(
 
 
 def _gain(before: Values, after: Values) -> Gain:
-    low, middle, high = np.quantile(1 - after / before, _QUANTILES).tolist()
+    ((low, middle, high),) = quantiles((1 - after / before)[:, None])
     return Gain(middle, low, high)

@@ -10,6 +10,12 @@ from kscale.runs.law.forms import Form, Values
 _SPREADS = np.geomspace(0.003, 0.5, 12)
 """Relative deviations of trainings from a law."""
 
+DRAWN = 4000
+"""Curves that stand for all that are possible."""
+
+QUANTILES = (0.05, 0.5, 0.95)
+"""The ends of a 90 % interval, with the middle between them."""
+
 _ROUNDS = 5  # of closer and closer curves
 _ENOUGH = 100  # curves that are about as likely as each other
 
@@ -31,6 +37,13 @@ class Trained:
     sizes: Values
     logs: Values
     noise: Values
+
+
+def quantiles(values: Values) -> list[tuple[float, float, float]]:
+    """Low, middle and high of each column: the ends of its 90 % interval, and the value
+    that is as likely too high as too low."""
+    rows = np.quantile(values, QUANTILES, axis=0)
+    return [(float(low), float(middle), float(high)) for low, middle, high in rows.T]
 
 
 class Fit:
@@ -70,8 +83,8 @@ class Fit:
             logs.append((sure - misfit) / 2 + form.log_prior)
             levels.append(level)
             variances.append(1 / total)
-        self._logs = np.array(logs)  # (spreads, curves), as `_levels`
-        self._weights = np.exp(self._logs - np.logaddexp.reduce(self._logs, axis=None))
+        likely = np.array(logs)  # (spreads, curves), as `_weights` and `_levels`
+        self._weights = np.exp(likely - np.logaddexp.reduce(likely, axis=None))
         self._levels = np.array(levels)
         self._variances = np.array(variances)
 

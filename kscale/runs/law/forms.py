@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Range = tuple[float, float]
 
+EXPONENT = 0.4
+"""The middle of the exponents of laws, by the logarithm, with a deviation of 1."""
+
 _NUMBER = 30  # values of each knob of a power law
 _EXPONENTS: Range = (0.03, 3.0)  # of sizes, least and most
-_EXPONENT = 0.4  # in the middle, by the logarithm, with a deviation of 1
 _ROOTS: Range = (0.055, 1.0)  # of the part of the error that more size could remove
 _ENDLESS = 0.12  # how likely it is that size can remove all of the error
 _UNLIKELY = 1e-4  # of the likeliest curve, for others to be left out
@@ -70,7 +72,7 @@ def power(exponents: Range = _EXPONENTS, roots: Range = _ROOTS) -> Form:
     )
     step = (roots[1] - roots[0]) / (_NUMBER - 1)
     log_a, root = (each.ravel() for each in np.meshgrid(logs, places, indexing="ij"))
-    prior = -((log_a - np.log(_EXPONENT)) ** 2) / 2
+    prior = -((log_a - np.log(EXPONENT)) ** 2) / 2
     prior += np.log(np.where(root == 1, step + _ENDLESS, step))
 
     def finer(likely: Values) -> Form:

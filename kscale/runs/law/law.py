@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from kscale.errors import LawError
-from kscale.runs.law.fits import Curves
+from kscale.runs.law.fits import QUANTILES, Curves, quantiles
 from kscale.runs.law.forms import Values
 from kscale.runs.law.points import Point
 from kscale.runs.law.possible import best_depth, check_points, possible_curves
@@ -21,7 +21,6 @@ from kscale.units import format_count
 TRUSTED = 4
 """A law is trusted up to so many times the largest size trained."""
 
-_QUANTILES = (0.05, 0.5, 0.95)
 _FARTHEST = 1e6  # times the largest size, that are looked for
 _FLAT = 0.02  # of the error: changes that are none
 _WIDE = 0.15  # of the error: an interval to warn of, at the edge of trust
@@ -104,20 +103,21 @@ class Law:
             if size > self.trusted and not beyond:
                 raise LawError(
                     f"{format_count(size)} params are {size / self.largest:.3g} times "
-                    f"the largest size trained, {format_count(self.largest)}; beyond "
-                    f"{TRUSTED} times a law is a guess that its form goes on."
+                    f"the largest size trained, {format_count(self.largest)}. Beyond "
+                    f"{TRUSTED} times, nothing trained tells whether error falls on: "
+                    "train larger sizes, or ask with --beyond."
                 )
         errors = self._errors(np.array(asked, float), np.exp(self._deviations))
         return [
             Predicted(size, middle, low, high)
-            for size, (low, middle, high) in zip(asked, _quantiles(errors), strict=True)
+            for size, (low, middle, high) in zip(asked, quantiles(errors), strict=True)
         ]
 
     @cached_property
     def limit(self) -> Predicted:
         """The least error that any size would reach."""
         least = np.concatenate([curves.limits for curves in self._curves])
-        ((low, middle, high),) = _quantiles(least[:, None])
+        ((low, middle, high),) = quantiles(least[:, None])
         return Predicted(math.inf, middle, low, high)
 
     def reach(self, error: float) -> Reached:
@@ -129,7 +129,7 @@ class Law:
         sizes = np.geomspace(self._range[0], _FARTHEST * self.largest, 400)
         first = _first_at(error, np.log(sizes), self._errors(sizes))
         first = np.maximum(first, self._range[0])
-        low, middle, high = np.quantile(first, _QUANTILES, method="nearest")
+        low, middle, high = np.quantile(first, QUANTILES, method="nearest")
         if middle == math.inf:
             limit = self.limit
             raise LawError(
@@ -235,12 +235,6 @@ def _first_at(error: float, logs: Values, errors: Values) -> Values:
     sizes = np.exp(logs[before] + part.clip(0, 1) * (logs[place] - logs[before]))
     found: Values = np.where(is_reached.any(axis=1), sizes, math.inf)
     return found
-
-
-def _quantiles(errors: Values) -> list[tuple[float, float, float]]:
-    """Low, middle and high of each column."""
-    rows = np.quantile(errors, _QUANTILES, axis=0)
-    return [(float(low), float(middle), float(high)) for low, middle, high in rows.T]
 
 
 def fit_law(points: Iterable[Point], *, seed: int = 0) -> Law:

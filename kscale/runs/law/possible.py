@@ -11,13 +11,12 @@ from itertools import chain
 import numpy as np
 
 from kscale.errors import LawError
-from kscale.runs.law.fits import Curves, Fit, Trained
+from kscale.runs.law.fits import DRAWN, Curves, Fit, Trained
 from kscale.runs.law.forms import Form, Values, bounded, power
 from kscale.runs.law.points import Point
 from kscale.text import listed
 from kscale.units import format_count
 
-_DRAWN = 4000  # curves
 _LEAST_SIZES = 4
 _LEAST_RANGE = 3  # largest size over smallest
 _TURNING = 5  # sizes from which a curve may turn up
@@ -62,7 +61,7 @@ def possible_curves(points: Sequence[Point], seed: int = 0) -> list[Curves]:
     forms = _forms(points)
     logs = _densities(forms, [*_steps(points)])
     weights = np.exp(logs - logs.max())
-    numbers = np.round(_DRAWN * weights / weights.sum()).astype(int)
+    numbers = np.round(DRAWN * weights / weights.sum()).astype(int)
     return [
         Fit(form, trained).draw(number, seed + place)
         for place, (form, number) in enumerate(zip(forms, numbers, strict=True))

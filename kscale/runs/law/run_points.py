@@ -42,7 +42,6 @@ def are_enough(points: Sequence[Point]) -> bool:
     """Whether points are of enough sizes, over a range that is wide enough, for a law
     that is worth showing where nobody asked for one."""
     sizes = {point.size for point in points}
-    sizes = {point.size for point in points}
     return len(sizes) >= _FEWEST and max(sizes) >= _RANGE * min(sizes)
 
 

@@ -39,6 +39,8 @@ class Dataset:
         notes: What was understood of a source, one sentence each.
         cut: Parts that were cut from the training examples; the source has the others.
         cut_by: Name of the groups that the cut kept whole; empty without groups.
+        origin: What `load_dataset` was given, as plain data; None for data in memory,
+            which nobody can load again.
 
     Raises:
         DataError: A part lacks inputs or targets of the task.
@@ -57,6 +59,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     cut: tuple[PartName, ...] = ()
     cut_by: str = ""
+    origin: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         inputs = {item.name: (item.shape, item.dtype) for item in self.task.inputs}

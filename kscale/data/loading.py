@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -70,7 +71,57 @@ def load_dataset(
         return source
     chosen = options_of(options)
     raw = _raw_data(source, chosen)
-    return dataset_of(name or dataset_name(source), raw, chosen, split_seed)
+    found = dataset_of(name or dataset_name(source), raw, chosen, split_seed)
+    return replace(found, origin=_origin(source, chosen, split_seed))
+
+
+def _origin(source: Any, options: Options, split_seed: int) -> dict[str, Any] | None:
+    """What `reopened` loads the same data by; a path does not depend on the folder."""
+    if not isinstance(source, str | Path):
+        return None
+    text, named = str(source), str(source) in _NAMED or tfds.is_tfds(source)
+    usual = vars(Options())
+    others = {k: v for k, v in vars(options).items() if v != usual[k]}
+    return {
+        "source": text if named else str(Path(text).absolute()),
+        "split_seed": split_seed,
+        "options": others,
+    }
+
+
+def reopened(description: Mapping[str, Any], data: Any = None) -> Dataset:
+    """The data set of a run, loaded again.
+
+    Args:
+        description: What `run.json` holds.
+        data: A data set, or where the data are now; without it, where they were.
+
+    Raises:
+        DataError: The run's data were in memory or are gone, or are others.
+    """
+    about = description["data"]
+    origin = about.get("origin")
+    if isinstance(data, Dataset):
+        found = data
+    elif origin is None and data is None:
+        raise DataError(
+            f"The data of this run, {about['name']}, are not known any more: say where "
+            "they are (--data), or give them as `data` in Python."
+        )
+    else:
+        known = origin or {}
+        found = load_dataset(
+            known.get("source") if data is None else data,
+            name=about["name"],
+            split_seed=known.get("split_seed", 0),
+            **known.get("options", {}),
+        )
+    if found.fingerprint != description["identity"]["data_fingerprint"]:
+        raise DataError(
+            f"{found.name} is not the data of this run, or its parts are others: the "
+            "run was trained on other examples."
+        )
+    return found
 
 
 def options_of(given: Mapping[str, Any]) -> Options:

@@ -230,6 +230,7 @@ class Plan:
                 **{part: len(examples) for part, examples in data.parts.items()},
                 "warnings": list(data.warnings),
                 "class_counts": class_counts(data),
+                "origin": data.origin,
             },
             "preprocessing": {n: p.to_json() for n, p in data.preprocessing.items()},
             "reader": data.reader.to_json(),

@@ -259,7 +259,44 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
         return self.name
 
 
-Record = Training | Evaluation | Measurement | Reference
+class Artifact(Scored, frozen=True, kw_only=True):
+    """A file made of a trained model, as it was run again in its runtime.
+
+    Args:
+        path: Where it was written.
+        bytes, gzip: Size of the file, or of all files of a folder, and compressed.
+        agreement: Share of the examples with the same answer as the float model; None
+            where answers are numbers.
+        difference: Largest difference of a probability, or of a value in standard
+            deviations of the training part.
+        latency_ms, latency_high: Median and last decile of the time of one example, on
+            one thread; None where it was not measured.
+        seconds: Time that making and running the file took.
+    """
+
+    path: str
+    bytes: Count
+    gzip: Count
+    agreement: Amount | None = None
+    difference: Amount | None = None
+    latency_ms: Amount | None = None
+    latency_high: Amount | None = None
+    seconds: Amount = 0.0
+
+
+class Export(Artifact, frozen=True, kw_only=True, tag="export"):
+    """An exported model.
+
+    Args:
+        format: Name of the format.
+        model: `best`, `recommended`, or the key of a training.
+    """
+
+    format: str
+    model: str
+
+
+Record = Training | Evaluation | Measurement | Reference | Export
 
 
 def is_trained(record: Record) -> TypeGuard[Training | Reference]:

@@ -1,18 +1,19 @@
 """Sentences on files made of trained models: what each gave when it was run again."""
 
-from kscale.runs.records import Artifact
+from kscale.runs.records import Export
 from kscale.task.objectives import Objective, metric_name
 from kscale.units import format_bytes
 
 
-def artifact_text(found: Artifact, objective: Objective) -> str:
+def artifact_text(found: Export, objective: Objective) -> str:
     """Sizes, score, agreement and latency of a file, in one line."""
-    words = [f"{format_bytes(found.bytes)} ({format_bytes(found.gzip)} as gzip)"]
+    packed = format_bytes(found.gzip_bytes or found.bytes)
+    words = [f"{format_bytes(found.bytes)} ({packed} as gzip)"]
     if found.score is not None:
         words.append(score_with_error(found, objective))
     if found.agreement is not None:
         words.append(f"{100 * found.agreement:.4g} % the same answers as the model")
-    if found.difference is not None:
+    if found.difference:
         words.append(f"largest difference {found.difference:.1g}")
     if found.latency_ms is not None and found.latency_high is not None:
         words.append(
@@ -22,7 +23,7 @@ def artifact_text(found: Artifact, objective: Objective) -> str:
     return "; ".join(words) + "."
 
 
-def score_with_error(found: Artifact, objective: Objective) -> str:
+def score_with_error(found: Export, objective: Objective) -> str:
     """The score with its standard error, and the examples that it is of."""
     factor, unit = (100, " %") if objective.is_share else (1, "")
     score, error = factor * (found.score or 0.0), factor * (found.stderr or 0.0)

@@ -20,6 +20,7 @@ from kscale.runs.entries import (
     shipped_of,
 )
 from kscale.runs.records import (
+    Compression,
     Evaluation,
     Export,
     Record,
@@ -283,6 +284,11 @@ class RecordedRun:
     def references(self) -> list[Reference]:
         """Records of what is no network of the search, in the order of the file."""
         return [item for item in self.results if isinstance(item, Reference)]
+
+    @property
+    def compressions(self) -> list[Compression]:
+        """Records of compressed networks, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Compression)]
 
     @property
     def task(self) -> Task:

@@ -1,9 +1,9 @@
 """Records: what a run folder holds, one JSON line each, by kind.
 
-A line names its kind. Four kinds are written: a training, the evaluation of a finished
-training on the test part, the measured latency of a network, and the score of a
-reference that is no candidate of the search. Each has fields of its kind only; msgspec
-checks the type and the range of each value.
+A line names its kind: a training, the evaluation of a finished training on the test
+part, the measured latency of a network, the score of a reference that is no candidate
+of the search, and what a network reaches when it is compressed. Each has fields of its
+kind only; msgspec checks the type and the range of each value.
 """
 
 import math
@@ -263,22 +263,18 @@ class Artifact(Scored, frozen=True, kw_only=True):
     """A file made of a trained model, as it was run again in its runtime.
 
     Args:
-        path: Where it was written.
-        bytes, gzip: Size of the file, or of all files of a folder, and compressed.
-        agreement: Share of the examples with the same answer as the float model; None
+        bytes: Of the file, or of all files of a folder; without a file, of the weights.
+        gzip_bytes: Of the file in gzip; None without a file.
+        agreement: Share of the examples whose answer is that of the float32 model; None
             where answers are numbers.
-        difference: Largest difference of a probability, or of a value in standard
-            deviations of the training part.
-        latency_ms, latency_high: Median and last decile of the time of one example, on
-            one thread; None where it was not measured.
-        seconds: Time that making and running the file took.
+        latency_ms, latency_high: Median and last decile of the time of one example in
+            the runtime of the file; None without a file.
+        seconds: Time of all that was done.
     """
 
-    path: str
-    bytes: Count
-    gzip: Count
+    bytes: Count = 0
+    gzip_bytes: Count | None = None
     agreement: Amount | None = None
-    difference: Amount | None = None
     latency_ms: Amount | None = None
     latency_high: Amount | None = None
     seconds: Amount = 0.0
@@ -290,13 +286,54 @@ class Export(Artifact, frozen=True, kw_only=True, tag="export"):
     Args:
         format: Name of the format.
         model: `best`, `recommended`, or the key of a training.
+        path: Where the file was written.
+        difference: Largest difference of a probability from the model's, or of a value
+            in standard deviations of the training part.
     """
 
     format: str
     model: str
+    path: str
+    difference: Amount | None = None
 
 
-Record = Training | Evaluation | Measurement | Reference | Export
+class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
+    """What a trained network reaches when it is compressed.
+
+    Args:
+        training: Key of the training whose weights were compressed.
+        method: The method, as `kscale compress` is given it; `float32` for none.
+        spec: The network that is left, whose weights the file holds.
+        bits: Bits of a weight.
+        seed: Of a method that trains.
+        part: The part that was scored.
+        status, reason: Whether the method worked, and why not.
+        file: Name of the file that was scored; empty where none was written, and
+            weights were rounded to what a file would hold.
+        params: Weights of the network.
+        left_out: As in `Evaluation`, of the part.
+    """
+
+    training: str
+    method: str
+    spec: Spec
+    bits: Count = 32
+    seed: Count = 0
+    part: Literal["validation", "test"] = "validation"
+    status: Status = "ok"
+    reason: str = ""
+    file: str = ""
+    params: Count = 0
+    left_out: list[Number] = []
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the method worked, with a score that is a number."""
+        score = self.score
+        return self.status == "ok" and score is not None and math.isfinite(score)
+
+
+Record = Training | Evaluation | Measurement | Reference | Export | Compression
 
 
 def is_trained(record: Record) -> TypeGuard[Training | Reference]:

@@ -237,7 +237,7 @@ def export(
                 model=which.results[0].key if isinstance(which, Entry) else which,
                 path=str(path),
                 bytes=size,
-                gzip=packed,
+                gzip_bytes=packed,
                 agreement=same.agreement,
                 difference=same.difference,
                 latency_ms=trial.quantile(0.5),

@@ -56,7 +56,7 @@ class Compressed:
 
     @property
     def stderr(self) -> float:
-        """Standard error of the score: over examples, and over seeds if there are two."""
+        """Standard error of the score: over examples, and over the seeds."""
         error = math.sqrt(fmean((r.stderr or 0.0) ** 2 for r in self.records))
         return math.hypot(error, self.seed_error)
 
@@ -124,7 +124,7 @@ class Compressions:
         """The smallest file whose score is at most one standard error worse than that
         of the network in float32, on the same examples of the validation part."""
         tied = [row for row in self.rows if self.difference(row).is_tie]
-        return min(tied, key=lambda row: (row.best.bytes, row.best.gzip_bytes or 0))
+        return min(tied, key=lambda row: (row.best.bytes, row.best.gzip or 0))
 
 
 def compressions_of(
@@ -136,7 +136,7 @@ def compressions_of(
     """
     by_training: dict[str, dict[tuple[str, int, str], Compression]] = {}
     for record in records:
-        if record.file or record.status == "failed":
+        if record.path or record.status == "failed":
             found = by_training.setdefault(record.training, {})
             found[record.method, record.seed, record.part] = record
     return [

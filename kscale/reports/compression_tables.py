@@ -44,8 +44,9 @@ class CompressionTable:
     def to_text(self, width: int = 110) -> str:
         """The table with what to know of it."""
         lines = [*compression_lines(self.found), f"Files: {self.folder}"]
+        title = Text(f"{self.found.plain.best.spec.label}, compressed:")
         table = grid_table(compression_grid(self.found))
-        return plain_text(Group(table, Text("\n".join(lines))), width)
+        return plain_text(Group(title, table, Text("\n".join(lines))), width)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -70,7 +71,7 @@ def compression_grid(found: Compressions) -> Grid:
             row.method,
             format_count(row.best.params),
             format_bytes(row.best.bytes),
-            format_bytes(row.best.gzip),
+            format_bytes(row.best.gzip_bytes or 0),
             _with_error(objective, row.score, row.stderr),
             "" if row is found.plain else _signed(objective, found.difference(row)),
             "" if row.best.agreement is None else f"{100 * row.best.agreement:.2f}",
@@ -119,7 +120,8 @@ def _test_text(found: Compressions) -> str | None:
 
 def _is_of_zeros(row: Compressed, plain: Compressed) -> bool:
     mine, its = row.best, plain.best
-    return mine.bytes > _ZEROS * its.bytes and mine.gzip < _ZEROS * its.gzip
+    zipped = (mine.gzip_bytes or 0) < _ZEROS * (its.gzip_bytes or 0)
+    return zipped and mine.bytes > _ZEROS * its.bytes
 
 
 def _with_error(objective: Objective, score: float, error: float) -> str:
@@ -147,13 +149,8 @@ def compressions_json(found: Compressions) -> dict[str, Any]:
 
 
 _FIGURES = (
-    "params",
-    "bytes",
-    "gzip",
-    "bits",
-    "agreement",
-    "latency_ms",
-    "latency_high",
+    *("params", "bytes", "gzip_bytes", "bits", "agreement"),
+    *("latency_ms", "latency_high"),
 )
 
 
@@ -161,7 +158,7 @@ def _row_json(found: Compressions, row: Compressed) -> dict[str, Any]:
     difference = found.difference(row)
     return {
         "method": row.method,
-        "file": row.best.path,
+        "file": row.best.file,
         "spec": row.best.spec.to_json(),
         **{name: getattr(row.best, name) for name in _FIGURES},
         "score": row.score,

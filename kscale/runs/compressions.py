@@ -124,7 +124,7 @@ class Compressions:
         """The smallest file whose score is at most one standard error worse than that
         of the network in float32, on the same examples of the validation part."""
         tied = [row for row in self.rows if self.difference(row).is_tie]
-        return min(tied, key=lambda row: (row.best.bytes, row.best.gzip or 0))
+        return min(tied, key=lambda row: (row.best.bytes, row.best.gzip_bytes or 0))
 
 
 def compressions_of(
@@ -136,7 +136,7 @@ def compressions_of(
     """
     by_training: dict[str, dict[tuple[str, int, str], Compression]] = {}
     for record in records:
-        if record.path or record.status == "failed":
+        if record.file or record.status == "failed":
             found = by_training.setdefault(record.training, {})
             found[record.method, record.seed, record.part] = record
     return [

@@ -23,7 +23,7 @@ from kscale.data.parts import PartName
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.errors import MissingPackageError, reason_of
 from kscale.networks.families import find_family
-from kscale.runs.compressions import Compressions, compressions_of
+from kscale.runs.compressions import Compressed, Compressions, compressions_of
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Compression, Record
@@ -31,7 +31,7 @@ from kscale.ship.artifacts import Artifact
 from kscale.ship.compressing.contract import Examples, Subject, Trained
 from kscale.ship.compressing.methods import Chain, parse_chain
 from kscale.ship.compressing.subjects import subject_of, usual_methods
-from kscale.ship.exporting import compared, sizes_of
+from kscale.ship.exporting import compared, scored_fields, sizes_of
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import check_target, litert
 from kscale.ship.formats.base import write_whole
@@ -85,7 +85,7 @@ def copy_files(
     Raises:
         ExportError: A file is there already, or cannot be written.
     """
-    names = [Path(row.best.path).stem for row in found.rows]
+    names = [Path(row.best.file).stem for row in found.rows]
     files = [path for name in names for path in source.glob(f"{name}.*")]
     for path in files:
         if path.suffix == litert.FORMAT.suffix:
@@ -135,12 +135,17 @@ class Compressor:
                         self.note(f"{chain}{f', seed {seed}' * (seed > 0)}")
                         self.append(self._tried(chain, seed, Path(scratch)))
         found = self._found()
-        for row in dict.fromkeys((found.plain, found.chosen)):
-            path = self.folder / row.best.path
-            if row.test is None and path.is_file():
-                fields = self._scored(path, "test")
-                self.append(msgspec.structs.replace(row.best, part="test", **fields))
+        self._test(found.plain)
+        if found.chosen is not found.plain:
+            self._test(found.chosen)
         return self._found()
+
+    def _test(self, row: Compressed) -> None:
+        """Score a file on the test part, which is done once."""
+        path = self.folder / row.best.file
+        if row.test is None and path.is_file():
+            fields = self._scored(path, "test")
+            self.append(msgspec.structs.replace(row.best, part="test", **fields))
 
     def _found(self) -> Compressions:
         records = [item for item in self.recorded if isinstance(item, Compression)]
@@ -152,8 +157,8 @@ class Compressor:
             isinstance(item, Compression)
             and (item.training, item.method, item.seed, item.part, item.status)
             == (self.training, str(chain), seed, "validation", "ok")
-            and bool(item.path)
-            and (self.folder / item.path).is_file()
+            and bool(item.file)
+            and (self.folder / item.file).is_file()
             for item in self.recorded
         )
 
@@ -177,7 +182,7 @@ class Compressor:
             write_whole(path, lambda new: self._write(chain, trained, new))
             self._artifact(path).write_beside()
             size = find_family(trained.spec.family).size(trained.spec, self._task)
-            found = {"spec": trained.spec, "params": size.params, "path": path.name}
+            found = {"spec": trained.spec, "params": size.params, "file": path.name}
             found |= self._scored(path, "validation")
         except Exception as error:  # a method may fail in any way
             is_end = isinstance(error, MissingPackageError) or not chain.steps
@@ -226,7 +231,7 @@ class Compressor:
 
     def _path(self, chain: Chain, seed: int) -> Path:
         """Where the file of a chain is."""
-        network = self.subject.network.spec.label
+        network = self.subject.network.spec.label.replace(" x ", "x")
         words = (network, self.training[-16:][:8], str(chain), f"seed{seed}")
         name = "-".join(words[: 4 if chain.trained else 3])
         return self.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.tflite"
@@ -278,15 +283,11 @@ class Compressor:
         )
         size, packed = sizes_of(path)
         return {
-            "score": scores.score,
-            "stderr": scores.stderr,
-            "examples": scores.examples,
-            "metrics": dict(scores.metrics),
+            **scored_fields(scores),
             "left_out": scores.left_out,
             "bytes": size,
-            "gzip": packed,
+            "gzip_bytes": packed,
             "agreement": same.agreement,
-            "difference": same.difference,
             "latency_ms": trial.quantile(0.5),
             "latency_high": trial.quantile(0.9),
         }

@@ -1,13 +1,10 @@
 """Subjects: what of a run is compressed, and the methods that usually suit that."""
 
-from pathlib import Path
-from typing import Any
-
 from kscale.data.dataset import Dataset
 from kscale.engine.recipe import Recipe
 from kscale.errors import ResultsError
 from kscale.networks.blueprint import Attention, Blueprint, Recurrent, flat_layers
-from kscale.networks.families import FAMILIES, find_family
+from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun
 from kscale.runs.records import Training

@@ -50,7 +50,7 @@ def _method_list() -> str:
 def compress(
     run: str | None, methods: tuple[str, ...], as_json: bool, quiet: bool, **how: Any
 ) -> None:
-    """Make smaller files of a trained model of RUN, and say what each costs.
+    """Make smaller files of a trained model of RUN, and measure each.
 
     Each method writes a LiteRT file into the run folder, which is scored in its runtime
     beside the same network in float32. The validation part chooses; the chosen file is

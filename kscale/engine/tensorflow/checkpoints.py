@@ -32,12 +32,14 @@ def load_checkpoint(
     """Set the variables that `save_checkpoint` wrote; None if there is nothing usable.
 
     The optimizer must have been built: the state of an unbuilt one would be lost
-    without an error.
+    without an error. The optimizer stays as it is where a checkpoint was written
+    without one.
     """
     arrays = arrays_in(path)
     if arrays is None:
         return None
-    wanted = _named(model, optimizer)
+    has_optimizer = any(name.startswith("optimizer/") for name in arrays)
+    wanted = _named(model, optimizer if has_optimizer else None)
     if any(
         name not in arrays or arrays[name].shape != tuple(variable.shape)
         for name, variable in wanted

@@ -24,7 +24,7 @@ from tensorflow.python.ops.parallel_for import pfor
 
 from kscale.building.models import ScaledAdamW, build_model, outputs_by_target
 from kscale.data.example_rows import Rows
-from kscale.engine.base import Network, Outputs
+from kscale.engine.base import Masks, Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.engine.tensorflow.compiling import make_optimizer
@@ -101,6 +101,9 @@ class Population(EpochProgram):
             for each in self._common.variables
         ]
         self._trace()
+
+    def hold(self, chosen: Masks) -> None:
+        raise ValueError("Weights of several networks at once are not held.")
 
     def load(self, path: Path, member: int = 0) -> Progress | None:
         alone = self._members[member]

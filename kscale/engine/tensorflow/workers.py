@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
-from kscale.engine.base import Outputs
+from kscale.engine.base import Masks, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.errors import WorkerLostError, reason_of
@@ -133,6 +133,9 @@ class LeadingProgram:
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
         self._program.save(path, progress)
+
+    def hold(self, chosen: Masks) -> None:
+        self._all("hold", chosen)
 
     def run_epoch(self, orders: Sequence[NDArray[Any]]) -> list[float]:
         losses: list[float] = self._all("run_epoch", orders)

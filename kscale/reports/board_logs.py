@@ -26,7 +26,6 @@ from kscale.runs.folder import RecordedRun
 from kscale.runs.records import (
     MAJORITY,
     Evaluation,
-    Measurement,
     Record,
     Reference,
     Training,
@@ -77,7 +76,7 @@ class LogWriter:
             return
         if isinstance(record, Reference) and record.part == "test":
             self._record_test(record)
-        elif not isinstance(record, Measurement):
+        elif isinstance(record, Training | Reference):
             if record.family == MAJORITY:
                 self._chance = record.score
             name = self._tested[_tested_key(record)] = _folder_name(record)

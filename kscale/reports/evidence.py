@@ -5,15 +5,16 @@ them. The test part chose nothing: there every comparison is made, once it was u
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
-from statistics import NormalDist, fmean
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from kscale.reports.cells import difference_text
 from kscale.reports.quality import SHORT_NAMES, number_text
 from kscale.reports.report import Report, Row
 from kscale.runs.records import MAJORITY, REFERENCES
+from kscale.task.evaluation import paired_error
 from kscale.task.heads import HEADS
 from kscale.task.objectives import metric_name, shown_metrics
 from kscale.task.tasks import Target
@@ -104,34 +105,6 @@ def contrast(report: Report, row: Row, other: Row) -> Contrast:
         stderr = math.hypot(stderr, least)
     gain = report.objective.gain(mine, its)
     return Contrast(row, other, gain, stderr, part, examples, is_paired)
-
-
-def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
-    """Standard error of the difference of two scores on the same examples.
-
-    The grouped jackknife (Efron 1982, chapter 2) of the difference: what is hard for
-    both falls out of it. For accuracy, with one example a group, its square is
-    `(b + c - (b - c)^2 / n) / n / (n - 1)`, where `b` and `c` of `n` examples are right
-    with one network only. That is the test of McNemar (1947), which leaves out the
-    second term and which Dietterich (1998) advises for two classifiers that were
-    trained once. For errors it is that of the mean of paired differences, and it holds
-    for scores that are no means over examples too.
-
-    Args:
-        left_out: A score without each group of the examples.
-        other: Another one without the same groups.
-
-    Example:
-
-    >>> one = [(7 - right) / 9 for right in (1, 1, 1, 1, 1, 1, 1, 0, 0, 0)]
-    >>> two = [(6 - right) / 9 for right in (1, 1, 1, 1, 0, 0, 1, 1, 0, 0)]
-    >>> round(paired_error(one, two) ** 2 * 10 * 9, 6)  # 2 + 1 - (2 - 1)^2 / 10
-    2.9
-    """
-    differences = [mine - its for mine, its in zip(left_out, other, strict=True)]
-    mean, number = fmean(differences), len(differences)
-    spread = math.fsum((item - mean) ** 2 for item in differences)
-    return math.sqrt((number - 1) / number * spread)
 
 
 def _examples(report: Report, part: str) -> int | None:

@@ -13,6 +13,7 @@ from kscale.errors import ResultsError, cause_of, unwritable
 from kscale.networks.budget import Budget
 from kscale.runs.entries import Entry, answers_of, best_of, front_of, recommended_of
 from kscale.runs.records import (
+    Compression,
     Evaluation,
     Record,
     Reference,
@@ -275,6 +276,11 @@ class RecordedRun:
     def references(self) -> list[Reference]:
         """Records of what is no network of the search, in the order of the file."""
         return [item for item in self.results if isinstance(item, Reference)]
+
+    @property
+    def compressions(self) -> list[Compression]:
+        """Records of compressed networks, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Compression)]
 
     @property
     def task(self) -> Task:

@@ -1,9 +1,9 @@
 """Records: what a run folder holds, one JSON line each, by kind.
 
-A line names its kind. Four kinds are written: a training, the evaluation of a finished
-training on the test part, the measured latency of a network, and the score of a
-reference that is no candidate of the search. Each has fields of its kind only; msgspec
-checks the type and the range of each value.
+A line names its kind: a training, the evaluation of a finished training on the test
+part, the measured latency of a network, the score of a reference that is no candidate
+of the search, and what a network reaches when it is compressed. Each has fields of its
+kind only; msgspec checks the type and the range of each value.
 """
 
 import math
@@ -259,7 +259,56 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
         return self.name
 
 
-Record = Training | Evaluation | Measurement | Reference
+class Compression(Scored, frozen=True, kw_only=True, tag="compression"):
+    """What a trained network reaches when it is compressed.
+
+    Args:
+        training: Key of the training whose weights were compressed.
+        method: The method, as `kscale compress` is given it; `float32` for none.
+        spec: The network that is left, whose weights the file holds.
+        bits: Bits of a weight.
+        seed: Of a method that trains.
+        part: The part that was scored.
+        status, reason: Whether the method worked, and why not.
+        file: Name of the file that was scored; empty where none was written, and
+            weights were rounded to what a file would hold.
+        params: Weights of the network.
+        bytes: Of the file; without a file, those of the weights.
+        gzip_bytes: Of the file in gzip; None without a file.
+        agreement: Share of the examples whose answer is that of the float32 file; None
+            where answers are numbers.
+        latency_ms, latency_high: Median and last decile of the time of one example in
+            the runtime of the file; None without a file.
+        left_out: As in `Evaluation`, of the part.
+        seconds: Time of all that was done.
+    """
+
+    training: str
+    method: str
+    spec: Spec
+    bits: Count = 32
+    seed: Count = 0
+    part: Literal["validation", "test"] = "validation"
+    status: Status = "ok"
+    reason: str = ""
+    file: str = ""
+    params: Count = 0
+    bytes: Count = 0
+    gzip_bytes: Count | None = None
+    agreement: Amount | None = None
+    latency_ms: Amount | None = None
+    latency_high: Amount | None = None
+    left_out: list[Number] = []
+    seconds: Amount = 0.0
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the method worked, with a score that is a number."""
+        score = self.score
+        return self.status == "ok" and score is not None and math.isfinite(score)
+
+
+Record = Training | Evaluation | Measurement | Reference | Compression
 
 
 def is_trained(record: Record) -> TypeGuard[Training | Reference]:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from kscale.reports.evidence import paired_error
 from kscale.task.evaluation import (
     Pairs,
     evaluate,
     evaluate_test,
     mean_error,
     mean_score,
+    paired_error,
     share_error,
 )
 from kscale.task.heads import HEADS

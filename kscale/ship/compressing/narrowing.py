@@ -6,39 +6,17 @@ choice. The network that is left is a network of the family, and costs what such
 network costs.
 """
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import keras
-import numpy as np
-from numpy.typing import NDArray
-
-from kscale.building.models import build_model
-from kscale.engine.progress import Progress
-from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
-from kscale.errors import ExportError, SpecError, unknown_name
+from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import flat_layers
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
-from kscale.ship.compressing.channels import Importance, narrowed
+from kscale.ship.compressing.contract import Subject, Trained
+from kscale.ship.compressing.training import fine_tuned, from_scratch
 from kscale.task.tasks import Task
-
-
-def _l1(rng: np.random.Generator) -> Importance:
-    return lambda kernel: np.abs(kernel).sum(axis=0, dtype=np.float64)
-
-
-def _random(rng: np.random.Generator) -> Importance:
-    return lambda kernel: rng.random(kernel.shape[1])
-
-
-CRITERIA: dict[str, Callable[[np.random.Generator], Importance]] = {
-    "l1": _l1,
-    "random": _random,
-}
-"""What decides which channels remain, by name; the first is the usual one."""
 
 
 def narrower_spec(spec: Spec, task: Task, share: float) -> Spec:
@@ -77,46 +55,43 @@ def narrower_spec(spec: Spec, task: Task, share: float) -> Spec:
     return spec.with_knobs(width=width, **({"heads": step} if heads else {}))
 
 
-def narrow_weights(
-    spec: Spec,
-    narrow: Spec,
-    task: Task,
-    weights: Path,
-    target: Path,
-    criterion: str = "l1",
-    seed: int = 0,
-) -> None:
-    """Write the weights of a narrow spec, copied from those of a wider one.
+def narrow(
+    subject: Subject, share: float, path: Path, criterion: str = "l1"
+) -> Trained:
+    """The method `narrow`: a share of the width is removed, and the rest is tuned.
 
-    Args:
-        spec: The spec that the weights are of.
-        narrow: The spec that is wanted.
-        task: What both are for.
-        weights: Checkpoint of the spec.
-        target: Where the checkpoint of the narrow spec is written.
-        criterion: One of `CRITERIA`.
-        seed: Decides what is drawn at random.
+    Where nothing is removed there is nothing to repair: the weights are the same.
+    """
+    # Methods are listed without Keras, which takes seconds to import.
+    from kscale.ship.compressing.cutting import narrow_weights
+
+    network, task = subject.network, subject.dataset.task
+    spec = narrower_spec(network.spec, task, 1 - share)
+    narrow_weights(
+        network.spec, spec, task, network.weights, path, criterion, subject.seed
+    )
+    cut = replace(network, spec=spec, weights=path)
+    return fine_tuned(subject, path, cut) if share else cut
+
+
+def scratch(subject: Subject, share: float, path: Path) -> Trained:
+    """The method `scratch`: a network without a share of the width, newly trained."""
+    spec = narrower_spec(subject.network.spec, subject.dataset.task, 1 - share)
+    return from_scratch(subject, spec, path)
+
+
+def distill(subject: Subject, share: float, path: Path) -> Trained:
+    """The method `distill`: as `scratch`, taught by a larger network.
+
+    The teacher is the best network of the run that is larger, else the network itself.
 
     Raises:
-        ExportError: The weights are missing or damaged.
-        SpecError: The criterion is unknown, or the specs differ in more than widths.
+        SpecError: No network is larger than the one that is wanted.
     """
-    if criterion not in CRITERIA:
-        raise SpecError(unknown_name("criterion", criterion, CRITERIA))
-    family = find_family(spec.family)
-    wide, slim = (family.blueprint(each, task) for each in (spec, narrow))
-    before, after = build_model(wide), build_model(slim)
-    if load_checkpoint(weights, before, None) is None:
-        raise ExportError(f"{weights} is missing or damaged; run the search again.")
-    importance = CRITERIA[criterion](np.random.default_rng(seed))
-    found = narrowed(wide, slim, weights_by_layer(before), importance)
-    for name, arrays in found.items():
-        layer = after.get_layer(name)
-        shaped = zip(arrays, layer.weights, strict=True)
-        layer.set_weights([array.reshape(weight.shape) for array, weight in shaped])
-    save_checkpoint(target, after, None, Progress())
-
-
-def weights_by_layer(model: keras.Model) -> dict[str, list[NDArray[Any]]]:
-    """Weights of each layer that has some, by its name."""
-    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    network = subject.network
+    spec = narrower_spec(network.spec, subject.dataset.task, 1 - share)
+    if subject.teacher is None and not share:
+        raise SpecError(
+            "No network of the run is larger: distill:50% makes a smaller one."
+        )
+    return from_scratch(subject, spec, path, subject.teacher or network)

@@ -13,7 +13,7 @@ from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import FAMILIES
 from kscale.ship.compressing.channels import ChannelMap, kept_channels, narrowed
-from kscale.ship.compressing.narrowing import weights_by_layer
+from kscale.ship.compressing.cutting import weights_by_layer
 from kscale.task.tasks import Input, InputKind, Task
 
 L1 = lambda kernel: np.abs(kernel).sum(axis=0, dtype=np.float64)  # noqa: E731

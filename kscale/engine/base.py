@@ -114,10 +114,16 @@ class Program(Protocol):
             epochs: Epochs of the schedule that are over already.
         """
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
         """Take weights and optimizer from a checkpoint; None if it is unusable.
 
-        A checkpoint without an optimizer has the weights that a training begins with.
+        Args:
+            path: The checkpoint.
+            member: Which network it is for.
+            only_weights: Whether the optimizer stays as it is, and need not be there:
+                a new training begins with these weights.
         """
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:

@@ -59,6 +59,16 @@ def check_engine(
     rest = [epoch(other, number) for number in (1, 2)]
     assert rest == pytest.approx(losses[1:], rel=1e-4)
 
+    # A new training may begin with weights that were trained, at its full rate.
+    epoch(other, 3)
+    before = outputs(other)
+    other.save(path, progress)
+    fresh = started(rate=0.03)
+    assert fresh.load(path, only_weights=True) == progress
+    np.testing.assert_array_equal(outputs(fresh), before)
+    epoch(fresh, 0)
+    assert np.abs(outputs(fresh) - before).max() > 1e-2
+
     # An unusable checkpoint changes nothing.
     (folder / "damaged.npz").write_bytes(path.read_bytes()[:-200])
     before = outputs(other)

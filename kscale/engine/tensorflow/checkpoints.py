@@ -32,14 +32,12 @@ def load_checkpoint(
     """Set the variables that `save_checkpoint` wrote; None if there is nothing usable.
 
     The optimizer must have been built: the state of an unbuilt one would be lost
-    without an error. The optimizer stays as it is where a checkpoint was written
-    without one.
+    without an error.
     """
     arrays = arrays_in(path)
     if arrays is None:
         return None
-    has_optimizer = any(name.startswith("optimizer/") for name in arrays)
-    wanted = _named(model, optimizer if has_optimizer else None)
+    wanted = _named(model, optimizer)
     if any(
         name not in arrays or arrays[name].shape != tuple(variable.shape)
         for name, variable in wanted

@@ -211,8 +211,11 @@ class EpochProgram:
         self._epoch = self._function(self._trace_epoch)
         self._single_epoch: Any = None
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
-        return load_checkpoint(path, self.model, self.optimizer)
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
+        optimizer = None if only_weights else self.optimizer
+        return load_checkpoint(path, self.model, optimizer)
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
         save_checkpoint(path, self.model, self.optimizer, progress)

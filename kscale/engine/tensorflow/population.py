@@ -105,9 +105,12 @@ class Population(EpochProgram):
     def hold(self, chosen: Masks) -> None:
         raise ValueError("Weights of several networks at once are not held.")
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
         alone = self._members[member]
-        progress = load_checkpoint(path, alone.model, alone.optimizer)
+        optimizer = None if only_weights else alone.optimizer
+        progress = load_checkpoint(path, alone.model, optimizer)
         if progress is not None:
             self._lay(member)
         return progress

@@ -125,8 +125,10 @@ class LeadingProgram:
     ) -> None:
         self._all("start", seeds, rates, epochs)
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
-        progress = self._program.load(path)
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
+        progress = self._program.load(path, only_weights=only_weights)
         if progress is not None:
             self._group.tell("assign", [np.asarray(v) for v in _state(self._program)])
         return progress

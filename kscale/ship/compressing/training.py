@@ -110,7 +110,8 @@ class NetworkTrainer:
         parts = [family_network(network.spec, self.dataset.task)]
         program = self.engine.program(parts, self._place(teacher), recipe)
         program.start([seed], [network.learning_rate])
-        if not is_new and program.load(network.weights) is None:
+        begun = is_new or program.load(network.weights, only_weights=True)
+        if not begun:
             raise ExportError(
                 f"{network.weights} is missing or damaged; run the search again."
             )

@@ -1,6 +1,6 @@
 """Run: the folder of one search, opened to read its answer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from kscale.errors import (
     unwritable,
 )
 from kscale.networks.families import FAMILIES
+from kscale.reports.compression_tables import CompressionTable
 from kscale.reports.drawings import plot_report
 from kscale.reports.forecast import Forecast, forecast
 from kscale.reports.html import report_html
@@ -32,8 +33,9 @@ from kscale.reports.run_tables import (
 )
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RESULTS_FILE, RUN_FILE, RecordedRun, write_atomically
-from kscale.ship.formats import FORMATS, check_target, export_model
-from kscale.ship.prediction import Prediction, predict_files
+from kscale.ship.compressing.methods import parse_chain
+from kscale.ship.formats import FORMATS
+from kscale.ship.prediction import Prediction, answer_of, predict_files
 
 if TYPE_CHECKING:
     import keras
@@ -272,8 +274,8 @@ class Run(RecordedRun):
                 "which no file holds; the model of `Run.load_model` takes them by name."
             )
         chosen = [paths] if isinstance(paths, str | Path) else paths
-        model = self.load_model(which)
-        return predict_files(model, self.task, raw, reader, chosen, top)
+        answer = answer_of(self.load_model(which), self.task)
+        return predict_files(answer, self.task, raw, reader, chosen, top)
 
     def export(
         self,
@@ -281,34 +283,90 @@ class Run(RecordedRun):
         format: str = "keras",
         which: str | Entry = "recommended",
         overwrite: bool = False,
+        data: Any = None,
     ) -> Path:
         """Write a trained model for use where kscale is not installed.
 
+        What was written is run again in its runtime, on examples of the test part, and
+        what it gives there is the last of `exports`.
+
         Args:
-            path: A `.keras` file, or the folder of a SavedModel; without it, a file or
-                folder in the run folder, which is written over.
-            format: One of `kscale.ship.formats.FORMATS`: `keras` or `saved-model`.
+            path: A file with the end that the format has, or the folder of a
+                SavedModel; without it, a file or folder in the run folder, which is
+                written over.
+            format: One of `kscale.ship.formats.FORMATS`: `keras`, `saved-model`,
+                `litert` or `onnx`. The last two take numbers only; what stands around
+                them is described in files beside them.
             which: `best`, `recommended`, or an entry of the front.
             overwrite: Whether a model of this format at the path may go.
+            data: Where the data of the run are now, or the data; without it, where they
+                were.
 
         Returns:
             The path.
 
         Raises:
+            DataError: `data` are not those of the run.
             ExportError: The format is unknown, something else is at the path, or the
-                model cannot be written.
+                model cannot be written, does not run, or differs once it is written.
+            MissingPackageError: The format needs packages that are missing.
             ResultsError: There is no such model in the folder.
         """
         if format not in FORMATS:
             raise ExportError(unknown_name("format", format, FORMATS))
-        form = FORMATS[format]
         name = which.results[0].key if isinstance(which, Entry) else which
-        target = self.folder / "exports" / f"{name}{form.suffix}"
-        if path is not None:
-            target = Path(path)
-        check_target(target, form, overwrite or path is None)
-        export_model(self.load_model(which), self.task, target, form)
+        target = self.folder / "exports" / f"{name}{FORMATS[format].suffix}"
+        is_ours = overwrite or path is None
+        target = target if path is None else Path(path)
+        # Keras is heavy, and reading a report must stay light.
+        from kscale.ship.exporting import export
+
+        export(self, which, format, target, is_ours, data)
         return target
+
+    def compress(
+        self,
+        methods: Sequence[str] = (),
+        which: str | Entry = "recommended",
+        *,
+        data: Any = None,
+        seeds: int = 3,
+        folder: str | Path | None = None,
+        overwrite: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> CompressionTable:
+        """Make smaller files of a trained network, and score each in its runtime.
+
+        Each file is compared with the same network in float32, on the same examples of
+        the validation part; the smallest one that is tied is scored on the test part.
+        What was made before is not made again.
+
+        Args:
+            methods: Names as of `kscale compress`; without any, those that suit the
+                network.
+            which: `best`, `recommended`, or an entry of the front.
+            data: The data of the run, where they cannot be loaded as they were.
+            seeds: Networks that each method that trains makes.
+            folder: Where to copy the files to.
+            overwrite: Whether files of that name there may go.
+            note: Takes a line on what is done now.
+
+        Raises:
+            DataError: The data are gone, or are not those of the run.
+            ExportError: No float32 file can be made, or a file cannot be written.
+            MissingPackageError: A method needs a package that is missing.
+            ResultsError: There is no such network in the folder.
+            SpecError: A method is unknown.
+        """
+        # TensorFlow converts, and reading a report must stay light.
+        from kscale.ship.compressing.compressing import FOLDER, compress, copy_files
+
+        chains = [parse_chain(method) for method in methods]
+        found = compress(self, which, chains, data, seeds, note)
+        made = self.folder / FOLDER
+        if folder is not None:
+            copy_files(found, made, Path(folder), overwrite)
+        return CompressionTable(found, made if folder is None else Path(folder))
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"

@@ -1,0 +1,482 @@
+"""Flash and RAM that a network needs on a microcontroller, known before any training.
+
+The network is the int8 LiteRT file that `kscale compress` writes (static int8, batch 1)
+and runs in TensorFlow Lite Micro, with the kernels that TensorFlow itself has:
+
+- `flash`: bytes of the file. Weights take a byte each, biases four; every channel of a
+  layer with weights has two scales and two zero points; every tensor has a name and a
+  record.
+- `ram`: bytes of the interpreter's arena. The head of the arena holds the tensors that
+  are alive at once while an operation runs, with its scratch buffers, each of a multiple
+  of 16 bytes. The tail holds a record of each tensor and operation, and a multiplier for
+  each channel, as long as the interpreter lives. Weights stay in flash.
+
+The fold follows the converter. Batch normalization, `relu` and `relu6` become part of
+the operation whose only reader they are. Dropout and augmentation are left out. What a
+later operation alone reads, such as a shortcut, is computed right before it. Every
+output gets a softmax.
+
+Figures of operations are those that the interpreter records on a 64-bit machine, where
+pointers are twice as long as those of a board: an upper bound of the tail. Kernels of a
+maker (CMSIS-NN, ESP-NN) ask for scratch buffers of their own. How far predictions are
+from measurements stands in `experiments/results/device_sizes.md`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.errors import SpecError
+from kscale.networks import blueprint as bp
+from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.layer_costs import (
+    Cost,
+    Misfit,
+    Tensor,
+    larger,
+    same_shape,
+    tensor,
+)
+
+_ALIGNMENT = 16  # bytes, of every buffer in the arena
+# Bytes of the arena's tail, and of the file: of every network, tensor and channel.
+_ARENA, _TAIL_OF_TENSOR, _TAIL_OF_CHANNEL = 885, 24, 8
+_FILE, _FILE_OF_TENSOR, _FILE_OF_CHANNEL, _FILE_OF_OPERATION = 650, 108, 24, 7
+
+# Bytes of the tail that an operation takes, without its tensors and channels.
+_OPERATIONS = {
+    "ADD": 137,
+    "CONCATENATION": 137,
+    "CONV_2D": 173,
+    "DEPTHWISE_CONV_2D": 174,
+    "FULLY_CONNECTED": 174,
+    "HARD_SWISH": 97,
+    "LOGISTIC": 97,
+    "MAX_POOL_2D": 138,
+    "MEAN": 133,
+    "MUL": 118,
+    "PAD": 121,
+    "RELU": 137,
+    "RESHAPE": 101,
+    "SOFTMAX": 0,
+    "TANH": 97,
+}
+_FUSED = ("linear", "relu", "relu6")
+_FUSING = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL")
+_ACTIVATIONS = {
+    "relu": ("RELU",),
+    "relu6": ("RELU",),
+    "sigmoid": ("LOGISTIC",),
+    "silu": ("LOGISTIC", "MUL"),
+    "hard_silu": ("HARD_SWISH",),
+    "tanh": ("TANH",),
+}
+_LEFT_OUT = (bp.Dropout, bp.Augmentation)
+_COPIES = 3  # of a `Repeat`, after which further ones change no peak
+
+
+@dataclass(frozen=True)
+class DeviceSize:
+    """What an int8 network needs on a microcontroller; arrays for a width of an array.
+
+    Args:
+        flash: Bytes of the int8 LiteRT file.
+        ram: Bytes of the interpreter's arena.
+        peak: Path of the layer at which the arena is fullest; empty for arrays.
+    """
+
+    flash: Any
+    ram: Any
+    peak: str = field(default="", compare=False)
+
+
+class _Node(NamedTuple):
+    """A layer at its path, with what it reads and costs; it stands for some copies."""
+
+    path: str
+    layer: Layer
+    reads: tuple[str, ...]
+    cost: Cost
+    copies: int
+
+
+@dataclass(slots=True)
+class _Operation:
+    """An operation of the file, at the path of its first layer.
+
+    `weights` are bytes of its constants, `constants` their number; `elements` are bytes
+    of the output, which is int8. A function can still become part of a linear one.
+    """
+
+    kind: str
+    path: str
+    reads: tuple[str, ...]
+    elements: Any
+    copies: int
+    weights: Any = 0
+    constants: int = 0
+    channels: Any = 0
+    scratch: tuple[Any, ...] = ()
+    is_linear: bool = True
+
+    @property
+    def tail(self) -> Any:
+        """Bytes that all copies take of the arena's tail."""
+        tensors = _TAIL_OF_TENSOR * (1 + self.constants)
+        channels = _TAIL_OF_CHANNEL * self.channels
+        return self.copies * (_OPERATIONS[self.kind] + tensors + channels)
+
+    @property
+    def flash(self) -> Any:
+        """Bytes that all copies take of the file."""
+        tensors = _FILE_OF_TENSOR * (1 + self.constants) + _FILE_OF_OPERATION
+        channels = _FILE_OF_CHANNEL * self.channels
+        return self.copies * (self.weights + channels + tensors)
+
+
+def device_size(blueprint: Blueprint) -> DeviceSize:
+    """Flash and RAM of a network in int8.
+
+    Raises:
+        SpecError: A layer has no operation in TensorFlow Lite Micro, or its input has a
+            shape that it cannot take.
+
+    Example:
+
+    >>> from kscale.task.tasks import Task
+    >>> from kscale.networks.families import FAMILIES
+    >>> task = Task.of("image", (28, 28, 1), classes=10)
+    >>> spec = FAMILIES["cnn"].spec(depth=4, width=8)
+    >>> device_size(FAMILIES["cnn"].blueprint(spec, task)).peak
+    'stage1/pool'
+    """
+    nodes = _Flat(blueprint).nodes
+    fold = _Fold(blueprint, nodes)
+    for node in _latest(nodes):
+        fold.add(node)
+    for name in blueprint.outputs:
+        fold.append("SOFTMAX", f"{name}/softmax", (name,), fold.elements[name], 1)
+    return fold.size()
+
+
+class _Flat:
+    """The layers of a network one after the other, with few copies of a `Repeat`.
+
+    Attributes:
+        nodes: The layers that the converter keeps.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.nodes: list[_Node] = []
+        self.tensors = {item.name: tensor(*item.shape) for item in blueprint.inputs}
+        scope = Scope()
+        scope.update({name: name for name in self.tensors})
+        self._walk(blueprint.layers, blueprint.inputs[0].name, scope, "", 1)
+
+    def _walk(
+        self,
+        layers: Iterable[Layer],
+        entry: str,
+        scope: Scope,
+        prefix: str,
+        copies: int,
+    ) -> str:
+        """Add layers; what the last of them is called."""
+        before = entry
+        for layer in layers:
+            reads = tuple(scope[name] for name in layer.inputs or ()) or (before,)
+            if isinstance(layer, Repeat):
+                before = self._repeat(layer, reads[0], scope, prefix, copies)
+            elif isinstance(layer, _LEFT_OUT):
+                before = reads[0]
+            else:
+                before = self._add(layer, prefix + layer.name, reads, copies)
+            scope[layer.name] = before
+        return before
+
+    def _repeat(
+        self, repeat: Repeat, entry: str, scope: Scope, prefix: str, copies: int
+    ) -> str:
+        copy = 1
+        while copy <= repeat.times:
+            inside = Scope(scope)
+            inside[BODY_INPUT] = entry
+            path, shape = repeat.copy_path(prefix, copy), self.tensors[entry].shape
+            rest = repeat.times - copy + 1
+            # The copies between the second and the last are alike once shapes stay.
+            many = rest - 1 if 1 < copy and rest > _COPIES - 1 and settled else 1
+            entry = self._walk(repeat.body, entry, inside, path, copies * many)
+            settled = same_shape(shape, self.tensors[entry].shape)
+            copy += many
+        return entry
+
+    def _add(self, layer: Layer, path: str, reads: tuple[str, ...], copies: int) -> str:
+        read = [self.tensors[name] for name in reads]
+        try:
+            cost = layer.cost(read)
+        except Misfit as misfit:
+            shapes = ", ".join(str(item.shape) for item in read)
+            text = f"Layer {path!r} needs {misfit}, but got {shapes}."
+            raise SpecError(text) from misfit
+        self.tensors[path] = cost.output
+        self.nodes.append(_Node(path, layer, reads, cost, copies))
+        return path
+
+
+def _latest(nodes: list[_Node]) -> list[_Node]:
+    """Layers in the converter's order: each right before its first reader."""
+    order: list[_Node] = []
+    for node in reversed(nodes):
+        readers = (i for i, later in enumerate(order) if node.path in later.reads)
+        order.insert(next(readers, 0), node)
+    return order
+
+
+class _Fold:
+    """Operations made of layers, as the converter makes them.
+
+    Attributes:
+        elements: Bytes of each tensor in int8, by the path of the layer that gives it.
+    """
+
+    def __init__(self, blueprint: Blueprint, nodes: list[_Node]) -> None:
+        self.blueprint = blueprint
+        self.operations: list[_Operation] = []
+        self.elements = {item.name: prod(item.shape) for item in blueprint.inputs}
+        self._source: dict[str, str] = {}
+        self._readers: dict[str, int] = dict.fromkeys(blueprint.outputs, 1)
+        for name in (name for node in nodes for name in node.reads):
+            self._readers[name] = self._readers.get(name, 0) + 1
+
+    def add(self, node: _Node) -> None:
+        """Add the operations of a layer, or make the layer part of the last one."""
+        rule = _RULES.get(type(node.layer))
+        if rule is None:
+            raise _refused(node, type(node.layer).__name__)
+        self.elements[node.path] = prod(node.cost.output.shape)
+        rule(self, node)
+
+    def append(
+        self,
+        kind: str,
+        path: str,
+        reads: Iterable[str],
+        elements: Any,
+        copies: int,
+        **more: Any,
+    ) -> None:
+        """Add an operation, whose output is the tensor of its path."""
+        sources = tuple(self._source.get(name, name) for name in reads)
+        self.operations.append(
+            _Operation(kind, path, sources, elements, copies, **more)
+        )
+
+    def simple(self, node: _Node, kind: str, **more: Any) -> None:
+        """Add the one operation of a layer."""
+        elements = self.elements[node.path]
+        self.append(kind, node.path, node.reads, elements, node.copies, **more)
+
+    def fused(self, node: _Node) -> _Operation | None:
+        """The operation before a layer that the layer may become part of."""
+        (name, *_), last = node.reads, self.operations[-1:]
+        source = self._source.get(name, name)
+        is_last = bool(last) and last[0].path == source
+        may = is_last and last[0].kind in _FUSING and last[0].is_linear
+        return last[0] if may and self._readers.get(name) == 1 else None
+
+    def join(self, node: _Node, operation: _Operation) -> None:
+        """Make a layer part of an operation."""
+        self._source[node.path] = operation.path
+
+    def size(self) -> DeviceSize:
+        """Bytes of all operations, and of the arena that holds their tensors."""
+        buffers, inputs = self._buffers(), len(self.blueprint.inputs)
+        tail = _ARENA + inputs * _TAIL_OF_TENSOR
+        tail = tail + sum(item.tail for item in self.operations)
+        flash = _FILE + inputs * _FILE_OF_TENSOR
+        flash = flash + sum(item.flash for item in self.operations)
+        return DeviceSize(flash, _aligned(_head(buffers) + tail), self._peak(buffers))
+
+    def _peak(self, buffers: list["_Buffer"]) -> str:
+        """Path of the operation at which most bytes are alive; empty for arrays."""
+        if not all(isinstance(item.size, int) for item in buffers):
+            return ""
+        alive = [
+            sum(item.size for item in buffers if item.first <= index <= item.last)
+            for index in range(len(self.operations))
+        ]
+        return self.operations[alive.index(max(alive))].path
+
+    def _buffers(self) -> list["_Buffer"]:
+        """Tensors and scratch buffers, in the order of the file's tensors."""
+        last = {name: i for i, op in enumerate(self.operations) for name in op.reads}
+        found = [
+            _Buffer(_aligned(self.elements[item.name]), 0, last[item.name])
+            for item in self.blueprint.inputs
+        ]
+        end = len(self.operations) - 1
+        for index, item in enumerate(self.operations):
+            used = last.get(item.path, end)
+            found.append(_Buffer(_aligned(item.elements), index, used))
+        for index, item in enumerate(self.operations):
+            found += [_Buffer(size, index, index) for size in item.scratch]
+        return found
+
+
+class _Buffer(NamedTuple):
+    """Bytes in the arena, and the first and last operation that needs them."""
+
+    size: Any
+    first: int
+    last: int
+
+
+def _head(buffers: list[_Buffer]) -> Any:
+    """Bytes that the greedy planner of TensorFlow Lite Micro needs for buffers.
+
+    The largest buffer comes first, of equal ones the last: networks of equal order are
+    planned at once.
+    """
+    many = np.broadcast_arrays(*(item.size for item in buffers))
+    sizes = np.stack([item.reshape(-1) for item in many])
+    order = len(buffers) - 1 - np.argsort(-sizes[::-1], axis=0, kind="stable")
+    orders, owners = np.unique(order, axis=1, return_inverse=True)
+    head = np.zeros(sizes.shape[1], np.int64)
+    for number, line in enumerate(orders.T.tolist()):
+        mine = owners.reshape(-1) == number
+        head[mine] = _planned(buffers, line, sizes[:, mine])
+    return head if many[0].ndim else int(head[0])
+
+
+def _planned(
+    buffers: list[_Buffer], order: list[int], sizes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Bytes for buffers `(buffers, networks)`: each gets, in an order, the first gap
+    among those placed before that are alive at the same time."""
+    first, last = (np.array([item[at] for item in buffers]) for at in (1, 2))
+    meets = (first[:, None] <= last) & (first <= last[:, None])
+    starts, ends = np.zeros_like(sizes), np.zeros_like(sizes)
+    is_placed = np.zeros(len(buffers), bool)
+    for index in order:
+        beside = np.flatnonzero(meets[index] & is_placed)
+        its_start, before = ends[index], None
+        while len(beside) and not np.array_equal(its_start, before):
+            before, end = its_start, its_start + sizes[index]
+            is_taken = (starts[beside] < end) & (ends[beside] > before)
+            its_start = np.where(is_taken, ends[beside], before).max(axis=0)
+        starts[index], ends[index] = its_start, its_start + sizes[index]
+        is_placed[index] = True
+    highest: NDArray[np.int64] = ends.max(axis=0)
+    return highest
+
+
+def _aligned(size: Any) -> Any:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _refused(node: _Node, what: str) -> SpecError:
+    return SpecError(
+        f"Layer {node.path!r} runs on no microcontroller: TensorFlow Lite Micro has no "
+        f"int8 operation for {what}."
+    )
+
+
+def _weighted(kind: str) -> Callable[[_Fold, _Node], None]:
+    """The rule of a layer with weights and channels, whose bias is always there."""
+
+    def rule(fold: _Fold, node: _Node) -> None:
+        layer: Any = node.layer
+        channels = node.cost.output.shape[-1]
+        kernel = node.cost.params - layer.use_bias * channels
+        fused = layer.activation in _FUSED
+        fold.simple(
+            node,
+            kind,
+            weights=_aligned(kernel) + _aligned(4 * channels),
+            constants=2,
+            channels=channels,
+            is_linear=layer.activation == "linear",
+        )
+        if not fused:
+            _activate(fold, node, layer.activation, node.path)
+
+    return rule
+
+
+def _activate(fold: _Fold, node: _Node, function: str, read: str) -> None:
+    """Add the operations of a function on a tensor, under the path of a layer."""
+    if function not in _ACTIVATIONS:
+        raise _refused(node, f"the function {function}")
+    entry, elements = read, fold.elements[node.path]
+    for number, kind in enumerate(_ACTIVATIONS[function]):
+        reads = (read, entry) if number else (entry,)
+        entry = f"{node.path}/{kind.lower()}"
+        fold.append(kind, entry, reads, elements, node.copies, is_linear=False)
+    fold._source[node.path] = entry
+
+
+def _activation(fold: _Fold, node: _Node) -> None:
+    function = node.layer.function  # type: ignore[attr-defined]
+    before = fold.fused(node)
+    if function in _FUSED and before is not None:
+        fold.join(node, before)
+        before.is_linear = False
+    elif function != "linear":
+        _activate(fold, node, function, node.reads[0])
+
+
+def _norm(fold: _Fold, node: _Node) -> None:
+    before, channels = fold.fused(node), node.cost.output.shape[-1]
+    if before is not None and before.constants > 1:
+        fold.join(node, before)
+        return
+    elements, scaled = fold.elements[node.path], f"{node.path}/scaled"
+    more: dict[str, Any] = {"weights": _aligned(channels), "constants": 1}
+    fold.append("MUL", scaled, node.reads, elements, node.copies, **more)
+    fold.append("ADD", node.path, (scaled,), elements, node.copies, **more)
+
+
+def _average(fold: _Fold, node: _Node) -> None:
+    sums = _aligned(4 * node.cost.output.shape[-1])
+    fold.simple(node, "MEAN", constants=1, scratch=(_ALIGNMENT, _ALIGNMENT, sums))
+
+
+def _add_all(fold: _Fold, node: _Node) -> None:
+    first, *others = node.reads
+    for number, other in enumerate(others, 1):
+        path = node.path if number == len(others) else f"{node.path}/{number}"
+        elements = fold.elements[node.path]
+        fold.append("ADD", path, (first, other), elements, node.copies)
+        first = path
+
+
+def _plain(kind: str, constants: int = 0, weights: int = 0) -> Any:
+    """The rule of a layer that is one operation."""
+
+    def rule(fold: _Fold, node: _Node) -> None:
+        fold.simple(node, kind, constants=constants, weights=weights)
+
+    return rule
+
+
+_RULES: dict[type[Layer], Callable[[_Fold, _Node], None]] = {
+    bp.Activation: _activation,
+    bp.Add: _add_all,
+    bp.BatchNorm: _norm,
+    bp.Concatenate: _plain("CONCATENATION"),
+    bp.Conv2D: _weighted("CONV_2D"),
+    bp.Dense: _weighted("FULLY_CONNECTED"),
+    bp.DepthwiseConv2D: _weighted("DEPTHWISE_CONV_2D"),
+    bp.Flatten: _plain("RESHAPE", 1, 8),
+    bp.GlobalAveragePool: _average,
+    bp.MaxPool2D: _plain("MAX_POOL_2D"),
+    bp.Multiply: _plain("MUL"),
+    bp.Reshape: _plain("RESHAPE", 1, 16),
+    bp.Rescale: _plain("MUL", 1, 1),
+    bp.ZeroPad2D: _plain("PAD", 1, 32),
+}
+"""By kind of layer, what the converter makes of it."""

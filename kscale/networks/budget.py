@@ -101,9 +101,10 @@ class Budget:
         return float(max(parts, default=0.0))
 
     @property
-    def of_device(self) -> dict[str, int | float]:
+    def of_device(self) -> dict[str, int]:
         """The limits on the flash and the RAM of a microcontroller, by name."""
-        return {n: most for n, most in self.limits.items() if n in DEVICE_LIMITS}
+        limits = {"max_flash": self.max_flash, "max_ram": self.max_ram}
+        return {name: most for name, most in limits.items() if most is not None}
 
     @property
     def is_of_device(self) -> bool:

@@ -6,10 +6,10 @@ and runs in TensorFlow Lite Micro, with the kernels that TensorFlow itself has:
 - `flash`: bytes of the file. Weights take a byte each, biases four; every channel of a
   layer with weights has two scales and two zero points; every tensor has a name and a
   record.
-- `ram`: bytes of the interpreter's arena. The head of the arena holds the tensors that
-  are alive at once while an operation runs, with its scratch buffers, each of a multiple
-  of 16 bytes. The tail holds a record of each tensor and operation, and a multiplier for
-  each channel, as long as the interpreter lives. Weights stay in flash.
+- `ram`: bytes of the interpreter's arena. Its head holds the tensors that are alive at
+  once and the scratch buffers of an operation, each of a multiple of 16 bytes, where
+  the interpreter's planner lays them. Its tail holds a record of each tensor and
+  operation, and a multiplier for each channel. Weights stay in flash.
 
 The fold follows the converter. Batch normalization, `relu` and `relu6` become part of
 the operation whose only reader they are. Dropout and augmentation are left out. What a
@@ -23,7 +23,7 @@ from measurements stands in `experiments/results/device_sizes.md`.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
@@ -36,8 +36,6 @@ from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scop
 from kscale.networks.layer_costs import (
     Cost,
     Misfit,
-    Tensor,
-    larger,
     same_shape,
     tensor,
 )
@@ -201,14 +199,13 @@ class _Flat:
     def _repeat(
         self, repeat: Repeat, entry: str, scope: Scope, prefix: str, copies: int
     ) -> str:
-        copy = 1
+        copy, settled = 1, False
         while copy <= repeat.times:
             inside = Scope(scope)
             inside[BODY_INPUT] = entry
             path, shape = repeat.copy_path(prefix, copy), self.tensors[entry].shape
             rest = repeat.times - copy + 1
-            # The copies between the second and the last are alike once shapes stay.
-            many = rest - 1 if 1 < copy and rest > _COPIES - 1 and settled else 1
+            many = rest - 1 if settled and rest > _COPIES - 1 else 1
             entry = self._walk(repeat.body, entry, inside, path, copies * many)
             settled = same_shape(shape, self.tensors[entry].shape)
             copy += many
@@ -363,12 +360,12 @@ def _planned(
     is_placed = np.zeros(len(buffers), bool)
     for index in order:
         beside = np.flatnonzero(meets[index] & is_placed)
-        its_start, before = ends[index], None
-        while len(beside) and not np.array_equal(its_start, before):
-            before, end = its_start, its_start + sizes[index]
-            is_taken = (starts[beside] < end) & (ends[beside] > before)
-            its_start = np.where(is_taken, ends[beside], before).max(axis=0)
-        starts[index], ends[index] = its_start, its_start + sizes[index]
+        start, is_free = starts[index], not len(beside)
+        while not is_free:
+            is_taken = (starts[beside] < start + sizes[index]) & (ends[beside] > start)
+            start = np.where(is_taken, ends[beside], start).max(axis=0)
+            is_free = not is_taken.any()
+        starts[index], ends[index] = start, start + sizes[index]
         is_placed[index] = True
     highest: NDArray[np.int64] = ends.max(axis=0)
     return highest

@@ -13,8 +13,9 @@ and runs in TensorFlow Lite Micro, with the kernels that TensorFlow itself has:
 
 The fold follows the converter. Batch normalization, `relu` and `relu6` become part of
 the operation whose only reader they are. Dropout and augmentation are left out. What a
-later operation alone reads, such as a shortcut, is computed right before it. Every
-output gets a softmax.
+later operation alone reads, such as a shortcut, is computed right before it. The file
+scales images and sequences itself; a spectrogram is made outside. Every output gets a
+softmax.
 
 Figures of operations are those that the interpreter records on a 64-bit machine, where
 pointers are twice as long as those of a board: an upper bound of the tail. Kernels of a
@@ -33,12 +34,8 @@ from numpy.typing import NDArray
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-from kscale.networks.layer_costs import (
-    Cost,
-    Misfit,
-    same_shape,
-    tensor,
-)
+from kscale.networks.layer_costs import Cost, Misfit, same_shape, tensor
+from kscale.task.tasks import Input
 
 _ALIGNMENT = 16  # bytes, of every buffer in the arena
 # Bytes of the arena's tail, and of the file: of every network, tensor and channel.
@@ -73,6 +70,7 @@ _ACTIVATIONS = {
     "hard_silu": ("HARD_SWISH",),
     "tanh": ("TANH",),
 }
+_SCALED = ("image", "sequence")
 _LEFT_OUT = (bp.Dropout, bp.Augmentation)
 _COPIES = 3  # of a `Repeat`, after which further ones change no peak
 
@@ -154,6 +152,8 @@ def device_size(blueprint: Blueprint) -> DeviceSize:
     """
     nodes = _Flat(blueprint).nodes
     fold = _Fold(blueprint, nodes)
+    for item in blueprint.inputs:
+        fold.scale(item)
     for node in _latest(nodes):
         fold.add(node)
     for name in blueprint.outputs:
@@ -248,6 +248,17 @@ class _Fold:
         self._readers: dict[str, int] = dict.fromkeys(blueprint.outputs, 1)
         for name in (name for node in nodes for name in node.reads):
             self._readers[name] = self._readers.get(name, 0) + 1
+
+    def scale(self, item: Input) -> None:
+        """Add the factor and the offset of an input; a dense layer takes both along."""
+        if item.kind not in _SCALED:
+            return
+        reads, elements = (item.name,), prod(item.shape)
+        for kind in ("MUL", "ADD"):
+            path = f"{item.name}/{kind.lower()}"
+            self.append(kind, path, reads, elements, 1, **_of_channels(item.shape[-1]))
+            reads = (path,)
+        self._source[item.name] = path
 
     def add(self, node: _Node) -> None:
         """Add the operations of a layer, or make the layer part of the last one."""
@@ -371,6 +382,11 @@ def _planned(
     return highest
 
 
+def _of_channels(channels: Any) -> dict[str, Any]:
+    """What an operation with a number for each channel has."""
+    return {"weights": _aligned(channels), "constants": 1}
+
+
 def _aligned(size: Any) -> Any:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
@@ -432,7 +448,7 @@ def _norm(fold: _Fold, node: _Node) -> None:
         fold.join(node, before)
         return
     elements, scaled = fold.elements[node.path], f"{node.path}/scaled"
-    more: dict[str, Any] = {"weights": _aligned(channels), "constants": 1}
+    more = _of_channels(channels)
     fold.append("MUL", scaled, node.reads, elements, node.copies, **more)
     fold.append("ADD", node.path, (scaled,), elements, node.copies, **more)
 

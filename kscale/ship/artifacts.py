@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.examples import Reader
@@ -89,7 +90,10 @@ class Artifact:
     def fed(self, raw: Arrays) -> dict[str, NDArray[Any]]:
         """What the file takes, by names of raw inputs, and of inputs that are prepared
         here."""
-        found = {item.name: raw[item.name] for item in raw_inputs_of(self.carried)}
+        found = {
+            item.name: np.asarray(raw[item.name], item.dtype)
+            for item in raw_inputs_of(self.carried)
+        }
         for name, item in self.preprocessing.items():
             if name not in self.inside:
                 found[name] = item.apply(raw)

@@ -73,7 +73,7 @@ class Artifact:
         )
 
     @cached_property
-    def _takes(self) -> dict[str, str]:
+    def takes(self) -> dict[str, str]:
         """Names in the file of what `fed` gives."""
         plain = signature_names(self.names.values())
         return {name: plain[keras] for name, keras in self.names.items()}
@@ -85,7 +85,7 @@ class Artifact:
 
     def taken(self, raw: Arrays) -> dict[str, NDArray[Any]]:
         """What the file takes, by names in the file, for raw inputs by name."""
-        return {self._takes[name]: array for name, array in self.fed(raw).items()}
+        return {self.takes[name]: array for name, array in self.fed(raw).items()}
 
     def fed(self, raw: Arrays) -> dict[str, NDArray[Any]]:
         """What the file takes, by names of raw inputs, and of inputs that are prepared
@@ -125,7 +125,7 @@ class Artifact:
             OSError: A file cannot be written.
         """
         about = {
-            "inputs": self._takes,
+            "inputs": self.takes,
             "outputs": self._gives,
             "classes": {t.name: t.class_names for t in self.task.targets},
             "inside": self.inside,

@@ -4,8 +4,7 @@ The network is the int8 LiteRT file that `kscale compress` writes (static int8, 
 and runs in TensorFlow Lite Micro, with the kernels that TensorFlow itself has:
 
 - `flash`: bytes of the file. Weights take a byte each, biases four; every channel of a
-  layer with weights has two scales and two zero points; every tensor has a name and a
-  record.
+  layer with weights has two scales and two zero points, every tensor a record.
 - `ram`: bytes of the interpreter's arena. Its head holds the tensors that are alive at
   once and the scratch buffers of an operation, each of a multiple of 16 bytes, where
   the interpreter's planner lays them. Its tail holds a record of each tensor and
@@ -23,21 +22,19 @@ maker (CMSIS-NN, ESP-NN) ask for scratch buffers of their own. How far predictio
 from measurements stands in `experiments/results/device_sizes.md`.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
-from kscale.networks.layer_costs import Cost, Misfit, same_shape, tensor
+from kscale.networks.arena import ALIGNMENT, Buffer, aligned, head_bytes
+from kscale.networks.blueprint import Blueprint, Layer
+from kscale.networks.flat import Flat, Node
 from kscale.task.tasks import Input
 
-_ALIGNMENT = 16  # bytes, of every buffer in the arena
 # Bytes of the arena's tail, and of the file: of every network, tensor and channel.
 _ARENA, _TAIL_OF_TENSOR, _TAIL_OF_CHANNEL = 885, 24, 8
 _FILE, _FILE_OF_TENSOR, _FILE_OF_CHANNEL, _FILE_OF_OPERATION = 650, 108, 24, 7
@@ -71,8 +68,6 @@ _ACTIVATIONS = {
     "tanh": ("TANH",),
 }
 _SCALED = ("image", "sequence")
-_LEFT_OUT = (bp.Dropout, bp.Augmentation)
-_COPIES = 3  # of a `Repeat`, after which further ones change no peak
 
 
 @dataclass(frozen=True)
@@ -90,19 +85,10 @@ class DeviceSize:
     peak: str = field(default="", compare=False)
 
 
-class _Node(NamedTuple):
-    """A layer at its path, with what it reads and costs; it stands for some copies."""
-
-    path: str
-    layer: Layer
-    reads: tuple[str, ...]
-    cost: Cost
-    copies: int
-
-
 @dataclass(slots=True)
 class _Operation:
-    """An operation of the file, at the path of its first layer.
+    """An operation of the file, at the path of its first layer, with `#` and more where
+    it is not the only one of the layer.
 
     `weights` are bytes of its constants, `constants` their number; `elements` are bytes
     of the output, which is int8. A function can still become part of a linear one.
@@ -150,87 +136,15 @@ def device_size(blueprint: Blueprint) -> DeviceSize:
     >>> device_size(FAMILIES["cnn"].blueprint(spec, task)).peak
     'stage1/pool'
     """
-    nodes = _Flat(blueprint).nodes
-    fold = _Fold(blueprint, nodes)
+    flat = Flat(blueprint)
+    fold = _Fold(blueprint.inputs, flat)
     for item in blueprint.inputs:
         fold.scale(item)
-    for node in _latest(nodes):
+    for node in flat.nodes:
         fold.add(node)
-    for name in blueprint.outputs:
-        fold.append("SOFTMAX", f"{name}/softmax", (name,), fold.elements[name], 1)
+    for name in flat.outputs:
+        fold.append("SOFTMAX", f"{name}#softmax", (name,), fold.elements[name], 1)
     return fold.size()
-
-
-class _Flat:
-    """The layers of a network one after the other, with few copies of a `Repeat`.
-
-    Attributes:
-        nodes: The layers that the converter keeps.
-    """
-
-    def __init__(self, blueprint: Blueprint) -> None:
-        self.nodes: list[_Node] = []
-        self.tensors = {item.name: tensor(*item.shape) for item in blueprint.inputs}
-        scope = Scope()
-        scope.update({name: name for name in self.tensors})
-        self._walk(blueprint.layers, blueprint.inputs[0].name, scope, "", 1)
-
-    def _walk(
-        self,
-        layers: Iterable[Layer],
-        entry: str,
-        scope: Scope,
-        prefix: str,
-        copies: int,
-    ) -> str:
-        """Add layers; what the last of them is called."""
-        before = entry
-        for layer in layers:
-            reads = tuple(scope[name] for name in layer.inputs or ()) or (before,)
-            if isinstance(layer, Repeat):
-                before = self._repeat(layer, reads[0], scope, prefix, copies)
-            elif isinstance(layer, _LEFT_OUT):
-                before = reads[0]
-            else:
-                before = self._add(layer, prefix + layer.name, reads, copies)
-            scope[layer.name] = before
-        return before
-
-    def _repeat(
-        self, repeat: Repeat, entry: str, scope: Scope, prefix: str, copies: int
-    ) -> str:
-        copy, settled = 1, False
-        while copy <= repeat.times:
-            inside = Scope(scope)
-            inside[BODY_INPUT] = entry
-            path, shape = repeat.copy_path(prefix, copy), self.tensors[entry].shape
-            rest = repeat.times - copy + 1
-            many = rest - 1 if settled and rest > _COPIES - 1 else 1
-            entry = self._walk(repeat.body, entry, inside, path, copies * many)
-            settled = same_shape(shape, self.tensors[entry].shape)
-            copy += many
-        return entry
-
-    def _add(self, layer: Layer, path: str, reads: tuple[str, ...], copies: int) -> str:
-        read = [self.tensors[name] for name in reads]
-        try:
-            cost = layer.cost(read)
-        except Misfit as misfit:
-            shapes = ", ".join(str(item.shape) for item in read)
-            text = f"Layer {path!r} needs {misfit}, but got {shapes}."
-            raise SpecError(text) from misfit
-        self.tensors[path] = cost.output
-        self.nodes.append(_Node(path, layer, reads, cost, copies))
-        return path
-
-
-def _latest(nodes: list[_Node]) -> list[_Node]:
-    """Layers in the converter's order: each right before its first reader."""
-    order: list[_Node] = []
-    for node in reversed(nodes):
-        readers = (i for i, later in enumerate(order) if node.path in later.reads)
-        order.insert(next(readers, 0), node)
-    return order
 
 
 class _Fold:
@@ -240,14 +154,13 @@ class _Fold:
         elements: Bytes of each tensor in int8, by the path of the layer that gives it.
     """
 
-    def __init__(self, blueprint: Blueprint, nodes: list[_Node]) -> None:
-        self.blueprint = blueprint
+    def __init__(self, inputs: Sequence[Input], flat: Flat) -> None:
+        self.inputs = inputs
         self.operations: list[_Operation] = []
-        self.elements = {item.name: prod(item.shape) for item in blueprint.inputs}
+        self.elements = {item.name: prod(item.shape) for item in inputs}
         self._source: dict[str, str] = {}
-        self._readers: dict[str, int] = dict.fromkeys(blueprint.outputs, 1)
-        for name in (name for node in nodes for name in node.reads):
-            self._readers[name] = self._readers.get(name, 0) + 1
+        reads = (name for node in flat.nodes for name in node.reads)
+        self._readers = Counter([*flat.outputs, *reads])
 
     def scale(self, item: Input) -> None:
         """Add the factor and the offset of an input; a dense layer takes both along."""
@@ -255,12 +168,12 @@ class _Fold:
             return
         reads, elements = (item.name,), prod(item.shape)
         for kind in ("MUL", "ADD"):
-            path = f"{item.name}/{kind.lower()}"
+            path = f"{item.name}#{kind.lower()}"
             self.append(kind, path, reads, elements, 1, **_of_channels(item.shape[-1]))
             reads = (path,)
         self._source[item.name] = path
 
-    def add(self, node: _Node) -> None:
+    def add(self, node: Node) -> None:
         """Add the operations of a layer, or make the layer part of the last one."""
         rule = _RULES.get(type(node.layer))
         if rule is None:
@@ -283,156 +196,106 @@ class _Fold:
             _Operation(kind, path, sources, elements, copies, **more)
         )
 
-    def simple(self, node: _Node, kind: str, **more: Any) -> None:
+    def simple(self, node: Node, kind: str, **more: Any) -> None:
         """Add the one operation of a layer."""
         elements = self.elements[node.path]
         self.append(kind, node.path, node.reads, elements, node.copies, **more)
 
-    def fused(self, node: _Node) -> _Operation | None:
+    def fused(self, node: Node) -> _Operation | None:
         """The operation before a layer that the layer may become part of."""
         (name, *_), last = node.reads, self.operations[-1:]
         source = self._source.get(name, name)
         is_last = bool(last) and last[0].path == source
         may = is_last and last[0].kind in _FUSING and last[0].is_linear
-        return last[0] if may and self._readers.get(name) == 1 else None
+        return last[0] if may and self._readers[name] == 1 else None
 
-    def join(self, node: _Node, operation: _Operation) -> None:
+    def join(self, node: Node, operation: _Operation) -> None:
         """Make a layer part of an operation."""
         self._source[node.path] = operation.path
 
     def size(self) -> DeviceSize:
         """Bytes of all operations, and of the arena that holds their tensors."""
-        buffers, inputs = self._buffers(), len(self.blueprint.inputs)
+        buffers, inputs = self._buffers(), len(self.inputs)
         tail = _ARENA + inputs * _TAIL_OF_TENSOR
         tail = tail + sum(item.tail for item in self.operations)
         flash = _FILE + inputs * _FILE_OF_TENSOR
         flash = flash + sum(item.flash for item in self.operations)
-        return DeviceSize(flash, _aligned(_head(buffers) + tail), self._peak(buffers))
+        return DeviceSize(
+            flash, aligned(head_bytes(buffers) + tail), self._peak(buffers)
+        )
 
-    def _peak(self, buffers: list["_Buffer"]) -> str:
-        """Path of the operation at which most bytes are alive; empty for arrays."""
+    def _peak(self, buffers: list[Buffer]) -> str:
+        """Path of the layer at which most bytes are alive; empty for arrays."""
         if not all(isinstance(item.size, int) for item in buffers):
             return ""
         alive = [
             sum(item.size for item in buffers if item.first <= index <= item.last)
             for index in range(len(self.operations))
         ]
-        return self.operations[alive.index(max(alive))].path
+        return self.operations[alive.index(max(alive))].path.partition("#")[0]
 
-    def _buffers(self) -> list["_Buffer"]:
+    def _buffers(self) -> list[Buffer]:
         """Tensors and scratch buffers, in the order of the file's tensors."""
         last = {name: i for i, op in enumerate(self.operations) for name in op.reads}
         found = [
-            _Buffer(_aligned(self.elements[item.name]), 0, last[item.name])
-            for item in self.blueprint.inputs
+            Buffer(aligned(self.elements[item.name]), 0, last[item.name])
+            for item in self.inputs
         ]
         end = len(self.operations) - 1
         for index, item in enumerate(self.operations):
             used = last.get(item.path, end)
-            found.append(_Buffer(_aligned(item.elements), index, used))
+            found.append(Buffer(aligned(item.elements), index, used))
         for index, item in enumerate(self.operations):
-            found += [_Buffer(size, index, index) for size in item.scratch]
+            found += [Buffer(size, index, index) for size in item.scratch]
         return found
-
-
-class _Buffer(NamedTuple):
-    """Bytes in the arena, and the first and last operation that needs them."""
-
-    size: Any
-    first: int
-    last: int
-
-
-def _head(buffers: list[_Buffer]) -> Any:
-    """Bytes that the greedy planner of TensorFlow Lite Micro needs for buffers.
-
-    The largest buffer comes first, of equal ones the last: networks of equal order are
-    planned at once.
-    """
-    many = np.broadcast_arrays(*(item.size for item in buffers))
-    sizes = np.stack([item.reshape(-1) for item in many])
-    order = len(buffers) - 1 - np.argsort(-sizes[::-1], axis=0, kind="stable")
-    orders, owners = np.unique(order, axis=1, return_inverse=True)
-    head = np.zeros(sizes.shape[1], np.int64)
-    for number, line in enumerate(orders.T.tolist()):
-        mine = owners.reshape(-1) == number
-        head[mine] = _planned(buffers, line, sizes[:, mine])
-    return head if many[0].ndim else int(head[0])
-
-
-def _planned(
-    buffers: list[_Buffer], order: list[int], sizes: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Bytes for buffers `(buffers, networks)`: each gets, in an order, the first gap
-    among those placed before that are alive at the same time."""
-    first, last = (np.array([item[at] for item in buffers]) for at in (1, 2))
-    meets = (first[:, None] <= last) & (first <= last[:, None])
-    starts, ends = np.zeros_like(sizes), np.zeros_like(sizes)
-    is_placed = np.zeros(len(buffers), bool)
-    for index in order:
-        beside = np.flatnonzero(meets[index] & is_placed)
-        start, is_free = starts[index], not len(beside)
-        while not is_free:
-            is_taken = (starts[beside] < start + sizes[index]) & (ends[beside] > start)
-            start = np.where(is_taken, ends[beside], start).max(axis=0)
-            is_free = not is_taken.any()
-        starts[index], ends[index] = start, start + sizes[index]
-        is_placed[index] = True
-    highest: NDArray[np.int64] = ends.max(axis=0)
-    return highest
 
 
 def _of_channels(channels: Any) -> dict[str, Any]:
     """What an operation with a number for each channel has."""
-    return {"weights": _aligned(channels), "constants": 1}
+    return {"weights": aligned(channels), "constants": 1}
 
 
-def _aligned(size: Any) -> Any:
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
-
-
-def _refused(node: _Node, what: str) -> SpecError:
+def _refused(node: Node, what: str) -> SpecError:
     return SpecError(
         f"Layer {node.path!r} runs on no microcontroller: TensorFlow Lite Micro has no "
         f"int8 operation for {what}."
     )
 
 
-def _weighted(kind: str) -> Callable[[_Fold, _Node], None]:
+def _weighted(kind: str) -> Callable[[_Fold, Node], None]:
     """The rule of a layer with weights and channels, whose bias is always there."""
 
-    def rule(fold: _Fold, node: _Node) -> None:
+    def rule(fold: _Fold, node: Node) -> None:
         layer: Any = node.layer
         channels = node.cost.output.shape[-1]
         kernel = node.cost.params - layer.use_bias * channels
-        fused = layer.activation in _FUSED
         fold.simple(
             node,
             kind,
-            weights=_aligned(kernel) + _aligned(4 * channels),
+            weights=aligned(kernel) + aligned(4 * channels),
             constants=2,
             channels=channels,
             is_linear=layer.activation == "linear",
         )
-        if not fused:
+        if layer.activation not in _FUSED:
             _activate(fold, node, layer.activation, node.path)
 
     return rule
 
 
-def _activate(fold: _Fold, node: _Node, function: str, read: str) -> None:
+def _activate(fold: _Fold, node: Node, function: str, read: str) -> None:
     """Add the operations of a function on a tensor, under the path of a layer."""
     if function not in _ACTIVATIONS:
         raise _refused(node, f"the function {function}")
     entry, elements = read, fold.elements[node.path]
     for number, kind in enumerate(_ACTIVATIONS[function]):
         reads = (read, entry) if number else (entry,)
-        entry = f"{node.path}/{kind.lower()}"
+        entry = f"{node.path}#{kind.lower()}"
         fold.append(kind, entry, reads, elements, node.copies, is_linear=False)
     fold._source[node.path] = entry
 
 
-def _activation(fold: _Fold, node: _Node) -> None:
+def _activation(fold: _Fold, node: Node) -> None:
     function = node.layer.function  # type: ignore[attr-defined]
     before = fold.fused(node)
     if function in _FUSED and before is not None:
@@ -442,26 +305,26 @@ def _activation(fold: _Fold, node: _Node) -> None:
         _activate(fold, node, function, node.reads[0])
 
 
-def _norm(fold: _Fold, node: _Node) -> None:
+def _norm(fold: _Fold, node: Node) -> None:
     before, channels = fold.fused(node), node.cost.output.shape[-1]
     if before is not None and before.constants > 1:
         fold.join(node, before)
         return
-    elements, scaled = fold.elements[node.path], f"{node.path}/scaled"
+    elements, scaled = fold.elements[node.path], f"{node.path}#scaled"
     more = _of_channels(channels)
     fold.append("MUL", scaled, node.reads, elements, node.copies, **more)
     fold.append("ADD", node.path, (scaled,), elements, node.copies, **more)
 
 
-def _average(fold: _Fold, node: _Node) -> None:
-    sums = _aligned(4 * node.cost.output.shape[-1])
-    fold.simple(node, "MEAN", constants=1, scratch=(_ALIGNMENT, _ALIGNMENT, sums))
+def _average(fold: _Fold, node: Node) -> None:
+    sums = aligned(4 * node.cost.output.shape[-1])
+    fold.simple(node, "MEAN", constants=1, scratch=(ALIGNMENT, ALIGNMENT, sums))
 
 
-def _add_all(fold: _Fold, node: _Node) -> None:
+def _add_all(fold: _Fold, node: Node) -> None:
     first, *others = node.reads
     for number, other in enumerate(others, 1):
-        path = node.path if number == len(others) else f"{node.path}/{number}"
+        path = node.path if number == len(others) else f"{node.path}#{number}"
         elements = fold.elements[node.path]
         fold.append("ADD", path, (first, other), elements, node.copies)
         first = path
@@ -470,13 +333,13 @@ def _add_all(fold: _Fold, node: _Node) -> None:
 def _plain(kind: str, constants: int = 0, weights: int = 0) -> Any:
     """The rule of a layer that is one operation."""
 
-    def rule(fold: _Fold, node: _Node) -> None:
+    def rule(fold: _Fold, node: Node) -> None:
         fold.simple(node, kind, constants=constants, weights=weights)
 
     return rule
 
 
-_RULES: dict[type[Layer], Callable[[_Fold, _Node], None]] = {
+_RULES: dict[type[Layer], Callable[[_Fold, Node], None]] = {
     bp.Activation: _activation,
     bp.Add: _add_all,
     bp.BatchNorm: _norm,

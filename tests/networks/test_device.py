@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kscale.errors import SpecError
-from kscale.networks import device
+from kscale.networks import flat
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.boards import BOARDS, find_board, limits_with
 from kscale.networks.device import device_size
@@ -86,7 +86,7 @@ def test_three_copies_stand_for_all(
 ) -> None:
     deep = blueprint_of(family, SMALL, {"depth": 7})
     found = device_size(deep)
-    monkeypatch.setattr(device, "_COPIES", 99)
+    monkeypatch.setattr(flat, "_COPIES", 99)
     assert found == device_size(deep)
 
 

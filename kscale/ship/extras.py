@@ -7,6 +7,7 @@ from kscale.errors import MissingPackageError
 
 EXTRAS = {
     "litert": ("ai_edge_litert", "ai_edge_quantizer"),
+    "micro": ("tflite_micro",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
 }
 """Modules of each extra."""

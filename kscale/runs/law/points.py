@@ -75,9 +75,9 @@ def read_points(path: str | Path) -> tuple[tuple[Point, ...], Quantity]:
     """The points of a CSV file, the smallest first, and what their values are.
 
     Columns are `params`, or `params (M)` for millions, and one of `loss`, `error` or a
-    score such as `accuracy`, in per cent or as a share; `stderr` (or `sd`, of single trainings), `seeds`, `depth`,
-    `width` and `examples` may be there. Rows of one size, shape and number of examples
-    are trainings of one network.
+    score such as `accuracy`, in per cent or as a share; `stderr` (or `sd`, of single
+    trainings), `seeds`, `depth`, `width` and `examples` may be there. Rows of one size,
+    shape and number of examples are trainings of one network.
 
     Raises:
         DataError: The file cannot be read, or a cell is no possible value.

@@ -30,6 +30,7 @@ from kscale.data.readers import reader_from_json
 from kscale.errors import (
     DataError,
     ExportError,
+    KscaleError,
     ResultsError,
     sentence_of,
     unwritable,
@@ -258,7 +259,12 @@ def export(
             )
         )
 
-    write_whole(path, write)
+    try:
+        write_whole(path, write)
+    except KscaleError:
+        raise
+    except Exception as error:  # libraries have errors of their own for a full disk
+        raise ExportError(unwritable(path, error)) from error
     try:
         written.finish(path)
     except OSError as error:

@@ -208,8 +208,22 @@ def _add_all(operations: Operations, node: Node) -> None:
         first = path
 
 
-def _prepend(operations: Operations, node: Node) -> None:
-    operations.simple(node, "CONCATENATION", **of_channels(_width(node)))
+def _joined(operations: Operations, node: Node) -> None:
+    """Parts side by side: the quantizer brings each to the scale of the whole."""
+    parts = [
+        operations.append(
+            "QUANTIZE",
+            f"{node.path}#part{number}",
+            (name,),
+            operations.elements[name],
+            node.copies,
+        )
+        for number, name in enumerate(node.reads)
+    ]
+    learned = isinstance(node.layer, bp.Prepend)
+    more = of_channels(_width(node)) if learned else {}
+    elements = operations.elements[node.path]
+    operations.append("CONCATENATION", node.path, parts, elements, node.copies, **more)
 
 
 def _plain(kind: str, constants: int = 0, weights: int = 0) -> Any:
@@ -226,7 +240,7 @@ _RULES: dict[type[Layer], Callable[[Operations, Node], None]] = {
     bp.Add: _add_all,
     bp.Attention: _attention,
     bp.BatchNorm: _batch_norm,
-    bp.Concatenate: _plain("CONCATENATION"),
+    bp.Concatenate: _joined,
     bp.Conv2D: _weighted("CONV_2D"),
     bp.Dense: _weighted("FULLY_CONNECTED"),
     bp.DepthwiseConv2D: _weighted("DEPTHWISE_CONV_2D"),
@@ -238,7 +252,7 @@ _RULES: dict[type[Layer], Callable[[Operations, Node], None]] = {
     bp.MaxPool2D: _plain("MAX_POOL_2D"),
     bp.Multiply: _plain("MUL"),
     bp.Positions: _positions,
-    bp.Prepend: _prepend,
+    bp.Prepend: _joined,
     bp.Rescale: _plain("MUL", 1, 1),
     bp.Reshape: _plain("RESHAPE", 1, 16),
     bp.ZeroPad2D: _plain("PAD", 1, 32),

@@ -169,6 +169,7 @@ def _rows(
             is_tied=entry in tied,
             is_baseline=entry.is_baseline
             and entry.bits == stored_entry(replace(entry, bits=32), asked.budget).bits,
+            fit=entry.fit,
         )
         for entry in _all_entries(records, asked.budget)
     ]

@@ -22,6 +22,7 @@ from kscale.runs.entries import (
 from kscale.runs.records import Compression, Evaluation, Record, Training
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.device_limit import DeviceCheck
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Trainer
 
@@ -34,6 +35,7 @@ METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
 @dataclass(frozen=True)
 class Answering:
     """Scores and ships the best and the recommended network; scores the baselines.
+    Where a microcontroller limits them, only what was measured to fit is an answer.
 
     What is recorded already is not scored again: the test part is used once.
 
@@ -56,6 +58,13 @@ class Answering:
     def run(self) -> None:
         """Score and write all that is missing."""
         plan, objective = self.plan, self.plan.objective
+        DeviceCheck(
+            plan,
+            self.recorded,
+            self.append,
+            self.note,
+            lambda entry: self._weights_of(shipped_of(entry, objective)),
+        ).run()
         for entry in self._contenders():
             for training in entry.results:
                 for bits in plan.budget.bits_for(training.bytes):

@@ -196,3 +196,12 @@ def test_bits_that_nothing_could_be_scored_in_are_refused(
     with pytest.raises(SpecError, match=said):
         SearchRequest(**options)
     assert SearchRequest(max_bytes=9000, bits=8).budget().bits == (8,)
+
+
+def test_a_board_limits_flash_and_ram_and_a_smaller_limit_counts() -> None:
+    budget = SearchRequest(board="stm32f446", max_ram=10_000).budget()
+    assert budget.of_device == {"max_flash": 393_216, "max_ram": 10_000}
+    with pytest.raises(SpecError, match="Did you mean 'esp32-c3'"):
+        SearchRequest(board="esp32c3")
+    with pytest.raises(BudgetError, match="what a hypermodel needs on a device"):
+        SearchRequest(max_ram=10_000, hypermodel="models:build")

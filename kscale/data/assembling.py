@@ -6,12 +6,19 @@ memory or on disk, and prepared by what is fitted on the training part.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
+from kscale.data.example_rows import (
+    ComputedRows,
+    Rows,
+    chosen_rows,
+    chunks_of,
+    lazy_rows,
+)
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.memory import fits_memory, held
@@ -24,6 +31,7 @@ from kscale.data.parts import (
     row_digests,
 )
 from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawPart
@@ -90,7 +98,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             read = {one.name: arrays[one.name] for one in each.raw_inputs}
             computed = ComputedRows(each.apply, read, item.shape, item.dtype)
             encoded[item.name] = held(computed, not each.is_cheap, in_memory)
-        kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
+        kept = _kept(part, raw.parts, rows[part], arrays, preprocessing, in_memory)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
         name=name,
@@ -157,18 +165,23 @@ def _kept(
     chosen: Indices | None,
     arrays: Mapping[str, Rows],
     preprocessing: Mapping[str, Preprocessing],
+    in_memory: bool,
 ) -> dict[str, Rows]:
     """Raw rows of a part that nobody can work out of what networks read.
 
     Fractions that are scaled cannot be turned back to the bit, and a 0 that became 1e-8
     is none to a mask or a root. Texts, sounds and columns are large; those of the
-    training part are not kept.
+    training part are not kept, and sounds are read again where they are needed.
     """
     source, kept = given.get(part, given["train"]).inputs, {}
     for item in preprocessing.values():
         if not isinstance(item, Scaled | Unchanged):
             names = [raw.name for raw in item.raw_inputs if part != "train"]
             kept.update({name: arrays[name] for name in names})
+            if isinstance(item, LogMel) and part == "train":
+                again = chosen_rows(source[item.raw.name].rows, chosen)
+                read = partial(held, again, True, in_memory)
+                kept[item.raw.name] = lazy_rows(read, again.shape, again.dtype)
         elif isinstance(item, Scaled) and not item.scaling.is_identity:
             array = source[item.raw.name]
             if array.dtype.kind == "f":

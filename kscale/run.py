@@ -32,8 +32,8 @@ from kscale.reports.run_tables import (
 )
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RESULTS_FILE, RUN_FILE, RecordedRun, write_atomically
-from kscale.ship.formats import FORMATS, check_target, export_model
-from kscale.ship.prediction import Prediction, predict_files
+from kscale.ship.formats import FORMATS
+from kscale.ship.prediction import Prediction, answer_of, predict_files
 
 if TYPE_CHECKING:
     import keras
@@ -272,8 +272,8 @@ class Run(RecordedRun):
                 "which no file holds; the model of `Run.load_model` takes them by name."
             )
         chosen = [paths] if isinstance(paths, str | Path) else paths
-        model = self.load_model(which)
-        return predict_files(model, self.task, raw, reader, chosen, top)
+        answer = answer_of(self.load_model(which), self.task)
+        return predict_files(answer, self.task, raw, reader, chosen, top)
 
     def export(
         self,
@@ -281,33 +281,45 @@ class Run(RecordedRun):
         format: str = "keras",
         which: str | Entry = "recommended",
         overwrite: bool = False,
+        data: Any = None,
     ) -> Path:
         """Write a trained model for use where kscale is not installed.
 
+        What was written is run again in its runtime, on examples of the test part, and
+        what it gives there is the last of `exports`.
+
         Args:
-            path: A `.keras` file, or the folder of a SavedModel; without it, a file or
-                folder in the run folder, which is written over.
-            format: One of `kscale.ship.formats.FORMATS`: `keras` or `saved-model`.
+            path: A file with the end that the format has, or the folder of a
+                SavedModel; without it, a file or folder in the run folder, which is
+                written over.
+            format: One of `kscale.ship.formats.FORMATS`: `keras`, `saved-model`,
+                `litert` or `onnx`. The last two take numbers only; what stands around
+                them is described in files beside them.
             which: `best`, `recommended`, or an entry of the front.
             overwrite: Whether a model of this format at the path may go.
+            data: Where the data of the run are now, or the data; without it, where they
+                were.
 
         Returns:
             The path.
 
         Raises:
+            DataError: `data` are not those of the run.
             ExportError: The format is unknown, something else is at the path, or the
-                model cannot be written.
+                model cannot be written, does not run, or differs once it is written.
+            MissingPackageError: The format needs packages that are missing.
             ResultsError: There is no such model in the folder.
         """
         if format not in FORMATS:
             raise ExportError(unknown_name("format", format, FORMATS))
-        form = FORMATS[format]
         name = which.results[0].key if isinstance(which, Entry) else which
-        target = self.folder / "exports" / f"{name}{form.suffix}"
-        if path is not None:
-            target = Path(path)
-        check_target(target, form, overwrite or path is None)
-        export_model(self.load_model(which), self.task, target, form)
+        target = self.folder / "exports" / f"{name}{FORMATS[format].suffix}"
+        is_ours = overwrite or path is None
+        target = target if path is None else Path(path)
+        # Keras is heavy, and reading a report must stay light.
+        from kscale.ship.exporting import export
+
+        export(self, which, format, target, is_ours, data)
         return target
 
     def __repr__(self) -> str:

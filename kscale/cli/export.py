@@ -1,12 +1,15 @@
 """`kscale export`: a trained model to take elsewhere."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
+from kscale.reports.artifacts import artifact_text
 from kscale.ship.formats import FORMATS
 
 
@@ -14,7 +17,10 @@ from kscale.ship.formats import FORMATS
 @options.run_argument
 @options.model_option
 @options.choice_option(
-    "--format", "format", FORMATS, "A Keras file, or a folder for TensorFlow Serving."
+    "--format",
+    "format",
+    FORMATS,
+    "A Keras file, a folder for TensorFlow Serving, or a file of LiteRT or ONNX.",
 )
 @click.option(
     "-o",
@@ -26,22 +32,36 @@ from kscale.ship.formats import FORMATS
 @click.option(
     "--overwrite", is_flag=True, help="Replace a model that is there already."
 )
+@options.moved_option
 @options.code_option
+@options.json_option
 @options.quiet_option
 def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> None:
     """Write the trained model of RUN for use without kscale; its path is printed.
 
-    Preprocessing and class names are part of the model. Without RUN, the run in runs/
-    that was changed last is taken.
+    Preprocessing and class names are part of the model. LiteRT and ONNX know no texts:
+    what stands around such a file is described beside the file, and kscale predict
+    reads both. What was written is run again on examples of the test part, and what it
+    gives is on standard error. Without RUN, the run in runs/ that was changed last is
+    taken.
 
     \b
     Examples:
       kscale export -o digits.keras
       kscale export runs/demo --format saved-model -o served/digits/1
+      kscale export runs/demo --format litert -o digits.tflite
     """
+    as_json = how.pop("as_json")
     chosen = options.opened(run)
     start_tensorflow(quiet)
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(hypermodel):
-        click.echo(chosen.export(**how))
+        path = chosen.export(**how)
+    found = chosen.exports[-1]
+    if as_json:
+        click.echo(json.dumps(to_builtins(found), indent=2))
+        return
+    click.echo(path)
+    if not quiet:
+        click.echo(artifact_text(found, chosen.objective), err=True)

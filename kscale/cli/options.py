@@ -221,6 +221,12 @@ def opened(run: str | None) -> "Run":
     return Run(run) if run is not None else Run.latest()
 
 
+moved_option = click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="Where the data of the run are now.  [default: where they were]",
+)
+
 code_option = click.option(
     "--hypermodel",
     metavar="MODULE:NAME",

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.reports.prediction_tables import FORMS
 from kscale.run import Run
+from kscale.ship.artifacts import Artifact, is_artifact
 from kscale.ship.prediction import Prediction
+from kscale.task.tasks import Task
 from kscale.text import counted, listed
 
 
@@ -39,27 +42,42 @@ def predict(
 ) -> None:
     """Predict each example of raw FILEs with the trained model of RUN.
 
-    Files are read as the files of training were, and may be folders of such files.
-    Labels in them are not read. A file that cannot be read is named on standard error
-    and the others are predicted; the exit code is 1 then.
+    RUN may also be an exported file of LiteRT or ONNX, with what kscale export wrote
+    beside the file; TensorFlow is not needed then. Files are read as the files of
+    training were, and may be folders of such files. Labels in them are not read. A file
+    that cannot be read is named on standard error and the others are predicted; the
+    exit code is 1 then.
 
     \b
     Examples:
       kscale predict runs/demo new/*.npy
       kscale predict runs/demo new/ --top 3 --format csv > answers.csv
+      kscale predict digits.tflite new/*.npy
     """
     as_json, form = how["as_json"], how["form"]
     options.refuse_json_and_form(as_json, form)
-    opened, failed = Run(run), list[Prediction]()
+    failed = list[Prediction]()
+    with _answering(run, how) as (task, predictions_of):
+        predictions = _reported(predictions_of(files, which, top), failed)
+        for text in FORMS["json" if as_json else form](predictions, task, top):
+            click.echo(text, nl=False)
+    if failed:
+        raise click.ClickException(_unread([each.source for each in failed]))
+
+
+@contextmanager
+def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
+    """The task of a run or of an exported file, and what predicts files inside."""
+    if is_artifact(Path(run)):
+        artifact = Artifact.open(Path(run))
+        yield artifact.task, lambda files, which, top: artifact.predict(files, top)
+        return
+    opened = Run(run)
     start_tensorflow(how["quiet"])
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(how["hypermodel"]):
-        predictions = _reported(opened.predict(files, which, top), failed)
-        for text in FORMS["json" if as_json else form](predictions, opened.task, top):
-            click.echo(text, nl=False)
-    if failed:
-        raise click.ClickException(_unread([each.source for each in failed]))
+        yield opened.task, opened.predict
 
 
 def _unread(sources: list[str]) -> str:

@@ -103,7 +103,9 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     return Dataset(
         name=name,
         task=Task(inputs, targets),
-        **parts,
+        train=parts["train"],
+        validation=parts["validation"],
+        test=parts["test"],
         preprocessing=preprocessing,
         target_scaling={
             target.name: fit_target_scaling(placed["train"][target.name])

@@ -13,7 +13,7 @@ from kscale.data.example_rows import Rows, byte_rows, row_bytes
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.scaled import Scaled, Scaling
+from kscale.data.preprocessing.scaled import Scaled, Scaling, unscaled
 from kscale.data.sources.arrays import ArrayReader
 from kscale.data.views import fitted_to, parts_in
 from kscale.errors import DataError
@@ -164,6 +164,32 @@ class Dataset:
     @cached_property
     def _seen(self) -> dict[int, "Dataset"]:
         return {}
+
+    def examples(
+        self, part: Part, chosen: Any
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Some examples of a part by name: the inputs of networks, and raw inputs."""
+        inputs = {
+            item.name: part.inputs[item.name][chosen] for item in self.task.inputs
+        }
+        kept = {name: rows[chosen] for name, rows in part.raw.items()}
+        return inputs, self.raw_of(inputs, kept)
+
+    def raw_of(
+        self, inputs: Mapping[str, Any], kept: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Raw inputs: those that are kept, and what can be restored of networks'
+        inputs, which are arrays or Keras tensors."""
+        found = {}
+        for name, item in self.preprocessing.items():
+            for raw in item.raw_inputs:
+                if raw.name in kept:
+                    found[raw.name] = kept[raw.name]
+                elif isinstance(item, Scaled):
+                    found[raw.name] = unscaled(inputs[name], item.scaling)
+                else:
+                    found[raw.name] = inputs[name]
+        return found
 
     def pairs(self, part: PartName, outputs: Mapping[str, NDArray[Any]]) -> Pairs:
         """By target, labels of a part, and outputs of a network (logits, or scaled

@@ -121,7 +121,7 @@ def _config(path: Path) -> dict[str, Any]:
         )
     if not path.is_file():
         raise ExportError(missing_path(path))
-    if path.suffix.lower() in (".h5", ".hdf5") or h5py.is_hdf5(path):
+    if path.suffix.lower() in (".h5", ".hdf5") or _is_hdf5(path):
         raise ExportError(
             f"{path} is in Keras' old format, which may hold code: open it where you "
             "trust it and save it anew with model.save('name.keras')."
@@ -156,7 +156,15 @@ def _other_version(path: Path) -> str:
     return "" if version == here else text
 
 
+def _is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5: the weights inside a `.keras` file may lie at a place
+    where HDF5 looks for its beginning."""
+    return h5py.is_hdf5(path) and not zipfile.is_zipfile(path)
+
+
 def _is_hdf5_without_model(path: Path) -> bool:
+    if not (path.is_file() and _is_hdf5(path)):
+        return False
     try:
         with h5py.File(path, "r") as file:
             return "model_config" not in file.attrs

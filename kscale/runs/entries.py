@@ -219,6 +219,11 @@ def _rivals(entries: Sequence[Some]) -> Sequence[Some]:
     return [entry for entry in entries if entry.stage == "finalist"] or entries
 
 
+def shipped_of(entry: Entry, objective: Objective) -> Training:
+    """The training of an entry that is shipped: the best on validation."""
+    return max(entry.results, key=lambda each: objective.gain(each.score or 0.0, 0.0))
+
+
 def is_tied(entry: Entry, best: Entry, objective: Objective) -> bool:
     """Whether a score is within one standard error of the best one."""
     return objective.gain(best.score, entry.score) <= best.stderr

@@ -9,12 +9,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from kscale.errors import ResultsError, cause_of, unwritable
+from kscale.errors import ResultsError, cause_of, unknown_name, unwritable
 from kscale.networks.budget import Budget
-from kscale.runs.entries import Entry, answers_of, best_of, front_of, recommended_of
+from kscale.runs.entries import (
+    Entry,
+    answers_of,
+    best_of,
+    front_of,
+    recommended_of,
+    shipped_of,
+)
 from kscale.runs.records import (
     Compression,
     Evaluation,
+    Export,
     Record,
     Reference,
     Training,
@@ -320,6 +328,27 @@ class RecordedRun:
             ResultsError: No training has finished yet.
         """
         return self._found(recommended_of(self.entries(), self.objective))
+
+    @property
+    def exports(self) -> list[Export]:
+        """Records of exported models, in the order of the file."""
+        return [item for item in self.results if isinstance(item, Export)]
+
+    def shipped(self, which: str | Entry) -> Training:
+        """The training whose weights a model is made of: the best on validation.
+
+        Args:
+            which: `best`, `recommended`, or an entry.
+
+        Raises:
+            ResultsError: No training has finished yet, or there is no such answer.
+        """
+        answers = {"best": self.best, "recommended": self.recommended}
+        if not isinstance(which, Entry):
+            if which not in answers:
+                raise ResultsError(unknown_name("answer", which, answers))
+            which = answers[which]()
+        return shipped_of(which, self.objective)
 
     def _found(self, entry: Entry | None) -> Entry:
         if entry is None:

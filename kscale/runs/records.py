@@ -259,7 +259,45 @@ class Reference(Ended, frozen=True, kw_only=True, tag="reference"):
         return self.name
 
 
-class Compression(Scored, frozen=True, kw_only=True, tag="compression"):
+class Artifact(Scored, frozen=True, kw_only=True):
+    """A file made of a trained model, as it was run again in its runtime.
+
+    Args:
+        bytes: Of the file, or of all files of a folder; without a file, of the weights.
+        gzip_bytes: Of the file in gzip; None without a file.
+        agreement: Share of the examples whose answer is that of the float32 model; None
+            where answers are numbers.
+        latency_ms, latency_high: Median and last decile of the time of one example in
+            the runtime of the file; None without a file.
+        seconds: Time of all that was done.
+    """
+
+    bytes: Count = 0
+    gzip_bytes: Count | None = None
+    agreement: Amount | None = None
+    latency_ms: Amount | None = None
+    latency_high: Amount | None = None
+    seconds: Amount = 0.0
+
+
+class Export(Artifact, frozen=True, kw_only=True, tag="export"):
+    """An exported model.
+
+    Args:
+        format: Name of the format.
+        model: `best`, `recommended`, or the key of a training.
+        path: Where the file was written.
+        difference: Largest difference of a probability from the model's, or of a value
+            in standard deviations of the training part.
+    """
+
+    format: str
+    model: str
+    path: str
+    difference: Amount | None = None
+
+
+class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
     """What a trained network reaches when it is compressed.
 
     Args:
@@ -273,14 +311,7 @@ class Compression(Scored, frozen=True, kw_only=True, tag="compression"):
         file: Name of the file that was scored; empty where none was written, and
             weights were rounded to what a file would hold.
         params: Weights of the network.
-        bytes: Of the file; without a file, those of the weights.
-        gzip_bytes: Of the file in gzip; None without a file.
-        agreement: Share of the examples whose answer is that of the float32 file; None
-            where answers are numbers.
-        latency_ms, latency_high: Median and last decile of the time of one example in
-            the runtime of the file; None without a file.
         left_out: As in `Evaluation`, of the part.
-        seconds: Time of all that was done.
     """
 
     training: str
@@ -293,13 +324,7 @@ class Compression(Scored, frozen=True, kw_only=True, tag="compression"):
     reason: str = ""
     file: str = ""
     params: Count = 0
-    bytes: Count = 0
-    gzip_bytes: Count | None = None
-    agreement: Amount | None = None
-    latency_ms: Amount | None = None
-    latency_high: Amount | None = None
     left_out: list[Number] = []
-    seconds: Amount = 0.0
 
     @property
     def is_scored(self) -> bool:
@@ -308,7 +333,7 @@ class Compression(Scored, frozen=True, kw_only=True, tag="compression"):
         return self.status == "ok" and score is not None and math.isfinite(score)
 
 
-Record = Training | Evaluation | Measurement | Reference | Compression
+Record = Training | Evaluation | Measurement | Reference | Export | Compression
 
 
 def is_trained(record: Record) -> TypeGuard[Training | Reference]:

@@ -17,6 +17,7 @@ from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
+from kscale.networks.views import viewed
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
 from kscale.task.heads.labels import THRESHOLD
 from kscale.task.tasks import Target, Task
@@ -39,6 +40,38 @@ def package_model(
     are the names of labels with a probability of at least a half, and empty texts for
     others, `(batch, outputs)`.
     """
+    network = _trained(spec, task, weights)
+    return with_preprocessing(spec.family, network, task, preprocessing, target_scaling)
+
+
+def bare_model(
+    spec: Spec,
+    task: Task,
+    weights: Path,
+    preprocessing: Mapping[str, Preprocessing],
+    target_scaling: Mapping[str, Scaling],
+) -> keras.Model:
+    """A trained network of numbers in and out, for formats that know no texts.
+
+    Args:
+        spec, task, weights, target_scaling: As of `package_model`.
+        preprocessing: By input, what the model does itself. An input without takes what
+            a network reads.
+
+    Returns:
+        A model like that of `package_model`, whose outputs are `<target>` alone.
+    """
+    network, seen = _trained(spec, task, weights), viewed(task, dict(spec.knobs))
+    return with_preprocessing(
+        spec.family, network, seen, preprocessing, target_scaling, with_names=False
+    )
+
+
+_Network = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def _trained(spec: Spec, task: Task, weights: Path) -> _Network:
+    """A network with its trained weights, without what is random in training."""
     blueprint = find_family(spec.family).blueprint(spec, task)
     network = build_model(blueprint)
     if load_checkpoint(weights, network, None) is None:
@@ -47,39 +80,42 @@ def package_model(
     if shipped != blueprint:
         trained, network = network, build_model(shipped)
         network.set_weights(trained.get_weights())
-    return with_preprocessing(
-        spec.family,
-        lambda read: named_outputs(network, task, read),
-        task,
-        preprocessing,
-        target_scaling,
-    )
+    return lambda read: named_outputs(network, task, read)
 
 
 def with_preprocessing(
     name: str,
-    network: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    network: _Network,
     task: Task,
     preprocessing: Mapping[str, Preprocessing],
     target_scaling: Mapping[str, Scaling],
     is_activated: bool = False,
+    with_names: bool = True,
 ) -> keras.Model:
     """A model of raw inputs, named outputs and the user's unit around a network.
 
     The network gives outputs by target for inputs by name; `is_activated` tells whether
-    they are probabilities already. The rest is as in `package_model`.
+    they are probabilities already, `with_names` whether names of classes and labels are
+    given beside them. The rest is as in `bare_model`.
     """
     raw = raw_tensors(preprocessing)
-    read = {
-        item.name: apply_layers(preprocessing[item.name], raw, layer_name(item.name))
-        for item in task.inputs
+    others = [item for item in task.inputs if item.name not in preprocessing]
+    names = input_names([*raw, *(item.name for item in others)])
+    ready = {
+        item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
+        for item in others
     }
-    outputs = network(read)
+    read = ready | {
+        name: apply_layers(item, raw, layer_name(name))
+        for name, item in preprocessing.items()
+    }
+    outputs = network({item.name: read[item.name] for item in task.inputs})
     named: dict[str, Any] = {}
     for target in task.targets:
         given, scaling = outputs[target.name], target_scaling.get(target.name)
-        named |= _outputs(target, given, scaling, is_activated)
-    taken = {tensor.name: tensor for tensor in raw.values()}
+        found = _outputs(target, given, scaling, is_activated)
+        named |= found if with_names else {target.name: found[target.name]}
+    taken = {tensor.name: tensor for tensor in (*raw.values(), *ready.values())}
     return keras.Model(single_or_named(taken), single_or_named(named), name=name)
 
 

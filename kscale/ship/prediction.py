@@ -1,7 +1,7 @@
 """Predictions: what a trained model says of files as users have them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from math import prod
@@ -82,8 +82,25 @@ class Prediction:
         return f"{self.source}: {', '.join(texts)}"
 
 
+Answer = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
+"""Probabilities or values by target, `(examples, outputs)`, for raw inputs by name."""
+
+
+def answer_of(model: "keras.Model", task: Task) -> Answer:
+    """What a model that `package_model` gives answers."""
+
+    def answer(raw: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        names = input_names(raw)
+        given = model.predict_on_batch(
+            single_or_named({names[name]: array for name, array in raw.items()})
+        )
+        return given if isinstance(given, dict) else {task.targets[0].name: given}
+
+    return answer
+
+
 def predict_files(
-    model: "keras.Model",
+    answer: Answer,
     task: Task,
     raw: Sequence[RawInput],
     reader: Reader,
@@ -92,15 +109,15 @@ def predict_files(
 ) -> Iterator[Prediction]:
     """A prediction for each example of files and folders, in order, a batch at a time.
 
-    `model`, with the inputs `raw`, is what `package_model` gives; `reader` reads a file
-    as the files of the training were read; `top` limits the classes of a ranking.
+    `raw` are the inputs that `answer` takes; `reader` reads a file as the files of the
+    training were read; `top` limits the classes of a ranking.
     """
     examples = (each for path in paths for each in _examples(reader, Path(path)))
     numbers = sum(prod(item.shape) for item in raw)
     size = max(1, min(_MOST_EXAMPLES, _MOST_BYTES // (4 * max(1, numbers))))
     while batch := list(islice(examples, size)):
         rows = [example.raw for example in batch if example.raw is not None]
-        outputs = _outputs(model, task, raw, rows) if rows else {}
+        outputs = answer(_batch(raw, rows)) if rows else {}
         row = 0
         for example in batch:
             if example.raw is None:
@@ -123,14 +140,10 @@ def _examples(reader: Reader, path: Path) -> Iterator[Example]:
         yield Example(str(path), None, f"{path} holds {what}.")
 
 
-def _outputs(
-    model: "keras.Model",
-    task: Task,
-    raw: Sequence[RawInput],
-    rows: Sequence[Mapping[str, NDArray[Any]]],
-) -> Mapping[str, NDArray[Any]]:
-    """What a model gives for some examples, by target; `(examples, outputs)` each."""
-    names = input_names(item.name for item in raw)
+def _batch(
+    raw: Sequence[RawInput], rows: Sequence[Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Raw inputs of some examples, by name."""
     inputs = {}
     for item in raw:
         if item.dtype == "string":
@@ -139,9 +152,8 @@ def _outputs(
         else:
             array = np.stack([row[item.name] for row in rows]).astype(item.dtype)
             array = array.reshape(len(rows), *item.shape)
-        inputs[names[item.name]] = array
-    given = model.predict_on_batch(single_or_named(inputs))
-    return given if isinstance(given, dict) else {task.targets[0].name: given}
+        inputs[item.name] = array
+    return inputs
 
 
 def _prediction(

@@ -7,10 +7,10 @@ from pathlib import Path
 from kscale.errors import TrialError
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
-    Entry,
     answers_of,
     best_of,
     recommended_of,
+    shipped_of,
 )
 from kscale.runs.records import Evaluation, Record, Training
 from kscale.search.contract import Job
@@ -49,7 +49,7 @@ class Answering:
         if best is None or small is None:
             return
         for name, entry in (("best", best), ("recommended", small)):
-            training = self._shipped(entry)
+            training = shipped_of(entry, objective)
             self._test(training)
             path, weights = self.folder / f"{name}.keras", self._weights_of(training)
             trainer = self.trainer_of(training.spec)
@@ -61,11 +61,6 @@ class Answering:
             tested = {test.spec for test in self._tests()}
             if is_baseline and training.spec not in tested:
                 self._test(training)
-
-    def _shipped(self, entry: Entry) -> Training:
-        """The training of an entry that is shipped: the best on validation."""
-        gain = self.plan.objective.gain
-        return max(entry.results, key=lambda training: gain(training.score or 0.0, 0.0))
 
     def _tests(self) -> list[Evaluation]:
         return [item for item in self.recorded if isinstance(item, Evaluation)]

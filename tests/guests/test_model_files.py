@@ -75,6 +75,23 @@ def test_a_network_of_keras_applications_inside_another(tmp_path: Path) -> None:
     assert found.size.flops == count_model(base).size.flops + 2 * 432 * 2
 
 
+def test_weights_may_lie_where_hdf5_looks_for_a_beginning(tmp_path: Path) -> None:
+    """At 512, 1,024, 2,048, ... bytes, as chance has it."""
+    small_model().save(tmp_path / "model.keras")
+    name, packed = "model.weights.h5", tmp_path / "moved.keras"
+    with zipfile.ZipFile(tmp_path / "model.keras") as old:
+        contents = {each: old.read(each) for each in old.namelist()}
+    with zipfile.ZipFile(packed, "w") as new:
+        for each in contents.keys() - {name}:
+            new.writestr(each, contents[each])
+        here = new.start_dir + 30 + len(name)
+        filler = 2 ** here.bit_length() * 2 - here - 30 - 1
+        new.writestr("x", bytes(filler))
+        new.writestr(name, contents[name])
+    assert h5py.is_hdf5(packed)
+    assert load_trained(packed).count_params() == small_model().count_params()
+
+
 def test_losses_of_ones_own_do_not_matter(tmp_path: Path) -> None:
     def own_loss(wanted: Any, given: Any) -> Any:
         return keras.ops.mean(wanted - given)

@@ -16,7 +16,7 @@ from kscale.cli import main
 from kscale.cli.predict import _reported
 from kscale.data.examples import Example, Reader
 from kscale.data.preprocessing import RawInput
-from kscale.ship.prediction import Prediction, predict_files
+from kscale.ship.prediction import Prediction, answer_of, predict_files
 from kscale.task.tasks import Task
 
 
@@ -153,7 +153,7 @@ def test_examples_are_read_a_batch_at_a_time_text_among_them() -> None:
     )
     task = Task.of("vector", (1,), values=1)
     raw = [RawInput("a word", (), "string"), RawInput("n", ())]
-    found = predict_files(model, task, raw, Counting(), ["x"])
+    found = predict_files(answer_of(model, task), task, raw, Counting(), ["x"])
     first = [next(found) for _ in range(3)]
     assert [item.values["value"] for item in first] == [(1.0,), (2.0,), (3.0,)]
     assert len(ASKED) <= 256

@@ -82,6 +82,12 @@ class Scaling:
         return raw
 
 
+def unscaled(scaled: Any, scaling: Scaling) -> Any:
+    """What was scaled, an array or a Keras tensor, as it was before."""
+    offset = np.asarray(scaling.offset, np.float32)
+    return (scaled - offset) / np.asarray(scaling.scale, np.float32)
+
+
 def scalings_from_json(data: Mapping[str, Any]) -> dict[str, Scaling]:
     """Scalings by name, of `vars` of each."""
     return msgspec.convert(data, dict[str, Scaling])

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
 from kscale.data.parts import Part
-from kscale.data.preprocessing.scaled import Scaled, Scaling
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.errors import SpecError
 from kscale.guests.sizes.model_size import sides_of
@@ -42,7 +41,7 @@ def _forms_of(dataset: Dataset) -> Iterator[tuple[str, Form]]:
         text = "the raw numbers of the table, its columns in order, as one matrix"
         yield text, lambda inputs, raw: {"numbers": _side_by_side(raw, numbers)}
     if [item.kind for item in dataset.task.inputs] == ["image"]:
-        _, raw = _both(dataset, dataset.validation, slice(0, 1000))
+        _, raw = dataset.examples(dataset.validation, slice(0, 1000))
         peak = np.float32(max(array.max() for array in raw.values()))
         peak = np.float32(_BYTE) if _BYTE / 2 < peak <= _BYTE else peak
         if peak > 1:
@@ -54,33 +53,6 @@ def _forms_of(dataset: Dataset) -> Iterator[tuple[str, Form]]:
 
 def _side_by_side(raw: Named, names: Sequence[str]) -> NDArray[np.float32]:
     return np.stack([np.asarray(raw[name], np.float32) for name in names], axis=1)
-
-
-def raw_of(dataset: Dataset, inputs: Named, kept: Named) -> dict[str, Any]:
-    """Raw inputs: those that are kept, and what can be restored of networks' inputs."""
-    found = {}
-    for name, item in dataset.preprocessing.items():
-        for raw in item.raw_inputs:
-            if raw.name in kept:
-                found[raw.name] = kept[raw.name]
-            elif isinstance(item, Scaled):
-                found[raw.name] = unscaled(inputs[name], item.scaling)
-            else:
-                found[raw.name] = inputs[name]
-    return found
-
-
-def unscaled(scaled: Any, scaling: Scaling) -> Any:
-    """What was scaled, an array or a Keras tensor, as it was before."""
-    offset = np.asarray(scaling.offset, np.float32)
-    return (scaled - offset) / np.asarray(scaling.scale, np.float32)
-
-
-def _both(dataset: Dataset, part: Part, chosen: Any) -> tuple[Named, Named]:
-    """Some examples of a part: the inputs of networks, and raw inputs."""
-    inputs = {item.name: part.inputs[item.name][chosen] for item in dataset.task.inputs}
-    kept = {name: rows[chosen] for name, rows in part.raw.items()}
-    return inputs, raw_of(dataset, inputs, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +80,7 @@ class Feeder:
         found: dict[str, list[NDArray[Any]]] = {}
         for start in range(0, len(chosen), _CHUNK):
             some = chosen[start : start + _CHUNK]
-            given = self.call(*_both(self.dataset, part, some), training=False)
+            given = self.call(*self.dataset.examples(part, some), training=False)
             for name, tensor in given.items():
                 array = np.asarray(tensor.numpy(), np.float32)
                 found.setdefault(name, []).append(array)
@@ -167,7 +139,7 @@ def feeders_of(model: keras.Model, dataset: Dataset, name: str) -> list[Feeder]:
     except (AttributeError, TypeError, ValueError):  # the model says no inputs
         taken = None
     found, given = [], list[dict[str, Shape]]()
-    both = _both(dataset, dataset.validation, slice(0, 1))
+    both = dataset.examples(dataset.validation, slice(0, 1))
     for text, form in _forms_of(dataset):
         rows = form(*both)
         given.append({key: tuple(array.shape[1:]) for key, array in rows.items()})

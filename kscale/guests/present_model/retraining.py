@@ -8,11 +8,11 @@ from functools import partial
 import keras
 from msgspec import structs
 
-from kscale.data.preprocessing.scaled import Scaled, Unchanged
+from kscale.data.preprocessing.scaled import Scaled, Unchanged, unscaled
 from kscale.engine.base import Network
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.network_outputs import network_output
-from kscale.guests.present_model.feeding import Feeder, named_tensors, raw_of, unscaled
+from kscale.guests.present_model.feeding import Feeder, named_tensors
 from kscale.guests.present_model.scoring import Present, output_names
 from kscale.guests.sizes.work import graph_of
 from kscale.naming import layer_name, single_or_named
@@ -140,7 +140,7 @@ def as_network(feeder: Feeder, present: Present) -> keras.Model:
         item.name: keras.Input(item.shape, dtype=item.dtype, name=layer_name(item.name))
         for item in dataset.task.inputs
     }
-    tensors = feeder.call(inputs, raw_of(dataset, inputs, {}))
+    tensors = feeder.call(inputs, dataset.raw_of(inputs, {}))
     names = output_names(feeder, tensors)
     heads = {}
     for target, head, name in zip(

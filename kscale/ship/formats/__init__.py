@@ -3,14 +3,16 @@
 import zipfile
 from pathlib import Path
 
-from kscale.errors import ExportError
-from kscale.ship.formats import saved_model
-from kscale.ship.formats.base import Format, check_target, export_model
+from kscale.ship.formats import litert, onnx, saved_model
+from kscale.ship.formats.base import Format, check_suffix, check_target, export_model
+from kscale.ship.prediction import Answer, answer_of
+from kscale.task.tasks import Task
 
 
-def _check_keras(path: Path) -> None:
-    if path.suffix != ".keras":
-        raise ExportError(f"A Keras file must end with .keras, but got {path.name}.")
+def _answer(path: Path, task: Task) -> Answer:
+    import keras  # seconds; the table of formats is read without it
+
+    return answer_of(keras.saving.load_model(path, compile=False), task)
 
 
 FORMATS: dict[str, Format] = {
@@ -18,9 +20,12 @@ FORMATS: dict[str, Format] = {
         ".keras",
         zipfile.is_zipfile,
         lambda model, task, path: model.save(path),
-        _check_keras,
+        check_suffix(".keras"),
+        answer=_answer,
     ),
     "saved-model": saved_model.FORMAT,
+    "litert": litert.FORMAT,
+    "onnx": onnx.FORMAT,
 }
 
 __all__ = ["FORMATS", "Format", "check_target", "export_model"]

@@ -2,12 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kscale.data.preprocessing.base import Preprocessing
 from kscale.errors import ExportError, unwritable
+from kscale.ship.prediction import Answer
+from kscale.ship.runtimes import last_words
 from kscale.task.tasks import Task
 
 if TYPE_CHECKING:
@@ -24,12 +29,52 @@ class Format:
         write: Writes a model, as `kscale.ship.packaging.package_model` makes it for a
             task, to a path that does not exist.
         check: Raises an `ExportError` for a path that does not suit the form.
+        carries: Whether a model of this form does a preprocessing itself; what is left
+            is described in files beside the model. None for forms that carry all, and
+            texts and names of classes too.
+        answer: What a model of a path, that carries all, answers raw inputs by name.
+        extra: The extra of kscale that the form needs; empty for none.
     """
 
     suffix: str
     is_mine: Callable[[Path], bool]
     write: Callable[["keras.Model", Task, Path], None]
     check: Callable[[Path], None] = lambda path: None
+    carries: Callable[[Preprocessing], bool] | None = None
+    answer: Callable[[Path, Task], Answer] | None = None
+    extra: str = ""
+
+
+def is_numeric(item: Preprocessing) -> bool:
+    """Whether a preprocessing reads numbers alone."""
+    return all(raw.dtype != "string" for raw in item.raw_inputs)
+
+
+def check_suffix(suffix: str) -> Callable[[Path], None]:
+    """What refuses a path with another end of its name."""
+
+    def check(path: Path) -> None:
+        if path.suffix != suffix:
+            raise ExportError(f"The file must end with {suffix}, but got {path.name}.")
+
+    return check
+
+
+def converted(module: str, arguments: Sequence[str], path: Path) -> None:
+    """Let a converter of another package write a file, as a program of its own.
+
+    A crash of the converter ends that program alone.
+
+    Raises:
+        ExportError: The converter failed, or wrote nothing.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True
+    )
+    if done.returncode == 0 and path.is_file():
+        return
+    name = module.partition(".")[0]
+    raise ExportError(f"{name} does not convert the model: {last_words(done)}.")
 
 
 def export_model(model: "keras.Model", task: Task, path: Path, form: Format) -> None:

@@ -7,12 +7,16 @@ in `assets.extra/kscale.json`.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from kscale.building.code.layout import identifier
+from kscale.naming import input_names
 from kscale.ship.formats.base import Format
+from kscale.ship.prediction import Answer
 from kscale.task.tasks import Task
 
 if TYPE_CHECKING:
@@ -38,8 +42,17 @@ def signature_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _write(model: "keras.Model", task: Task, path: Path) -> None:
-    """Write a signature `serve` with inputs and outputs by name, be it only one."""
+def write(
+    model: "keras.Model", task: Task, path: Path, batch: int | None = None
+) -> None:
+    """Write a signature `serve` with inputs and outputs by name, be it only one.
+
+    Args:
+        model: A model of raw inputs.
+        task: What the model predicts.
+        path: The folder.
+        batch: Examples of each call; any number without.
+    """
     import keras  # seconds; the table of formats is read without it
 
     tensors = {tensor.name: tensor for tensor in model.inputs}
@@ -59,7 +72,9 @@ def _write(model: "keras.Model", task: Task, path: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(model)
     signature = {
-        inputs[name]: keras.InputSpec(tensor.dtype, tensor.shape, name=inputs[name])
+        inputs[name]: keras.InputSpec(
+            tensor.dtype, (batch, *tensor.shape[1:]), name=inputs[name]
+        )
         for name, tensor in tensors.items()
     }
     archive.add_endpoint("serve", serve, [signature])
@@ -71,4 +86,27 @@ def _write(model: "keras.Model", task: Task, path: Path) -> None:
     (path / NAMES_FILE).write_text(json.dumps(about, indent=2) + "\n")
 
 
-FORMAT = Format("-saved-model", lambda path: (path / NAMES_FILE).is_file(), _write)
+def _answer(path: Path, task: Task) -> Answer:
+    import keras
+
+    names = json.loads((path / NAMES_FILE).read_text())
+    served = keras.layers.TFSMLayer(path, call_endpoint="serve")
+
+    def answer(raw: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        places = input_names(raw)
+        tensors = {
+            names["inputs"][places[name]]: keras.ops.convert_to_tensor(array)
+            for name, array in raw.items()
+        }
+        given = served(tensors)
+        return {t.name: given[names["outputs"][t.name]].numpy() for t in task.targets}
+
+    return answer
+
+
+FORMAT = Format(
+    "-saved-model",
+    lambda path: (path / NAMES_FILE).is_file(),
+    write,
+    answer=_answer,
+)

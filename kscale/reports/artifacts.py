@@ -1,0 +1,31 @@
+"""Sentences on files made of trained models: what each gave when it was run again."""
+
+from kscale.runs.records import Export
+from kscale.task.objectives import Objective, metric_name
+from kscale.units import format_bytes
+
+
+def artifact_text(found: Export, objective: Objective) -> str:
+    """Sizes, score, agreement and latency of a file, in one line."""
+    packed = format_bytes(found.gzip_bytes or found.bytes)
+    words = [f"{format_bytes(found.bytes)} ({packed} as gzip)"]
+    if found.score is not None:
+        words.append(score_with_error(found, objective))
+    if found.agreement is not None:
+        words.append(f"{100 * found.agreement:.4g} % the same answers as the model")
+    if found.difference:
+        words.append(f"largest difference {found.difference:.1g}")
+    if found.latency_ms is not None and found.latency_high is not None:
+        words.append(
+            f"{found.latency_ms:.2g} ms an example on one thread "
+            f"(p90 {found.latency_high:.2g})"
+        )
+    return "; ".join(words) + "."
+
+
+def score_with_error(found: Export, objective: Objective) -> str:
+    """The score with its standard error, and the examples that it is of."""
+    factor, unit = (100, " %") if objective.is_share else (1, "")
+    score, error = factor * (found.score or 0.0), factor * (found.stderr or 0.0)
+    number = f"{score:.4g} ± {error:.2g}{unit} {metric_name(objective)}"
+    return f"{number} on {found.examples:,} test examples"

@@ -1,0 +1,164 @@
+"""Artifact: an exported file that knows no texts, with what stands around the file.
+
+Beside `model.tflite` lies `model.tflite.preprocess.json`: how raw inputs become what
+the file takes, and what the outputs mean. For texts `model.tflite.vocabulary.txt` has
+the words once more, for programs without kscale: a word a line, with the ids 2, 3, ...;
+0 is padding, 1 any other word.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from numpy.typing import NDArray
+
+from kscale.data.examples import Reader
+from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
+from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.text_tokens import TextTokens
+from kscale.data.readers import reader_from_json
+from kscale.errors import ExportError, KscaleError
+from kscale.naming import input_names
+from kscale.runs.folder import write_atomically
+from kscale.ship.formats.saved_model import signature_names
+from kscale.ship.prediction import Prediction, predict_files
+from kscale.ship.runtimes import RUNTIMES, Arrays, Runtime, open_file
+from kscale.task.tasks import Task
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a path is named like a file that a runtime opens."""
+    return path.suffix in RUNTIMES
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported file, and how raw inputs are given to the file.
+
+    Args:
+        path: The file.
+        task: What the network takes in and predicts.
+        preprocessing: By input of the network.
+        inside: Inputs whose preprocessing the file does itself.
+        reader: Reads raw files as those of training were read.
+    """
+
+    path: Path
+    task: Task
+    preprocessing: Mapping[str, Preprocessing]
+    inside: tuple[str, ...]
+    reader: Reader
+
+    @property
+    def beside(self) -> Path:
+        """The file that describes what stands around the artifact."""
+        return self.path.with_name(f"{self.path.name}.preprocess.json")
+
+    @property
+    def carried(self) -> dict[str, Preprocessing]:
+        """By input, the preprocessing that the file does itself."""
+        return {name: self.preprocessing[name] for name in self.inside}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Names in the Keras model of what `fed` gives."""
+        raw = [item.name for item in raw_inputs_of(self.carried)]
+        return input_names(
+            [*raw, *(n for n in self.preprocessing if n not in self.inside)]
+        )
+
+    @cached_property
+    def _takes(self) -> dict[str, str]:
+        """Names in the file of what `fed` gives."""
+        plain = signature_names(self.names.values())
+        return {name: plain[keras] for name, keras in self.names.items()}
+
+    @cached_property
+    def _gives(self) -> dict[str, str]:
+        """Names in the file of targets."""
+        return signature_names(target.name for target in self.task.targets)
+
+    def taken(self, raw: Arrays) -> dict[str, NDArray[Any]]:
+        """What the file takes, by names in the file, for raw inputs by name."""
+        return {self._takes[name]: array for name, array in self.fed(raw).items()}
+
+    def fed(self, raw: Arrays) -> dict[str, NDArray[Any]]:
+        """What the file takes, by names of raw inputs, and of inputs that are prepared
+        here."""
+        found = {item.name: raw[item.name] for item in raw_inputs_of(self.carried)}
+        for name, item in self.preprocessing.items():
+            if name not in self.inside:
+                found[name] = item.apply(raw)
+        return found
+
+    def given(self, outputs: Arrays) -> dict[str, NDArray[Any]]:
+        """What the file gave, `(examples, outputs)` by target."""
+        return {name: outputs[plain] for name, plain in self._gives.items()}
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        return open_file(self.path)
+
+    def answer(self, raw: Arrays) -> dict[str, NDArray[Any]]:
+        """Probabilities or values by target, `(examples, outputs)`, for raw inputs."""
+        return self.given(self._runtime.run(self.taken(raw)))
+
+    def predict(
+        self, paths: Iterable[str | Path], top: int | None = None
+    ) -> Iterator[Prediction]:
+        """What the file says of raw files; see `kscale.Run.predict`."""
+        raw = raw_inputs_of(self.preprocessing)
+        return predict_files(self.answer, self.task, raw, self.reader, paths, top)
+
+    def write_beside(self) -> None:
+        """Write what describes the file.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        about = {
+            "inputs": self._takes,
+            "outputs": self._gives,
+            "classes": {t.name: t.class_names for t in self.task.targets},
+            "inside": self.inside,
+            "preprocessing": {n: p.to_json() for n, p in self.preprocessing.items()},
+            "reader": self.reader.to_json(),
+            "task": self.task.to_json(),
+        }
+        texts = [p for p in self.preprocessing.values() if isinstance(p, TextTokens)]
+        for item in texts:
+            name = f".{item.names[0]}" if len(texts) > 1 else ""
+            lines = (repr(word)[1:-1] if "\n" in word else word for word in item.words)
+            path = self.path.with_name(f"{self.path.name}{name}.vocabulary.txt")
+            write_atomically(path, "\n".join([*lines, ""]).encode())
+        write_atomically(self.beside, json.dumps(about, indent=2).encode() + b"\n")
+
+    @classmethod
+    def open(cls, path: Path) -> "Artifact":
+        """The artifact of a file.
+
+        Raises:
+            ExportError: There is no such file, or what describes the file is missing or
+                damaged.
+        """
+        empty = cls(path, Task((), ()), {}, (), Reader())
+        if not path.is_file():
+            raise ExportError(f"There is no file {path}.")
+        try:
+            about = json.loads(empty.beside.read_text("utf-8"))
+            return cls(
+                path,
+                Task.from_json(about["task"]),
+                preprocessings_from_json(about["preprocessing"]),
+                msgspec.convert(about["inside"], tuple[str, ...]),
+                reader_from_json(about["reader"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, KscaleError) as error:
+            raise ExportError(
+                f"{path} needs {empty.beside.name} beside it, as kscale export wrote "
+                f"it, and this is missing or damaged ({error})."
+            ) from error

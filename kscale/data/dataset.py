@@ -143,9 +143,10 @@ class Dataset:
         key = id(preprocessing)
         if key not in self._seen:
             task = viewed(self.task, dict(spec.knobs))
-            parts: Mapping[str, Any] = parts_in(task, self.parts, preprocessing)
-            about = {"task": task, "preprocessing": preprocessing, **parts}
-            self._seen[key] = replace(self, **about)
+            parts: dict[str, Any] = {**parts_in(task, self.parts, preprocessing)}
+            self._seen[key] = replace(
+                self, task=task, preprocessing=preprocessing, **parts
+            )
         return self._seen[key]
 
     def preprocessing_of(self, spec: Spec) -> Mapping[str, Preprocessing]:

@@ -151,9 +151,7 @@ class MadeRows:
         return np.asarray(self[:], dtype)
 
 
-def lazy_rows(
-    read: Callable[[], NDArray[Any]], shape: tuple[int, ...], dtype: Any
-) -> MadeRows:
+def lazy_rows(read: Callable[[], Rows], shape: tuple[int, ...], dtype: Any) -> MadeRows:
     """Rows that `read` gives, all at once, when the first of them is needed."""
     once = cache(read)
     return MadeRows(lambda chosen: once()[chosen], shape, dtype)

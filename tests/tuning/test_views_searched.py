@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         DIGITS,
         max_params=2000,
         family=("mlp",),
-        settings={"depth": 1, "width": 8},
+        settings={"depth": 1, "width": 8, "learning_rate": 0.01},
         search=("image_size",),
         epochs=2,
         batch_size=128,

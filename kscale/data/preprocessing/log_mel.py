@@ -151,8 +151,13 @@ class LogMelFit(Fit):
         return cls(seen.name, raw_name, seen.rate, seen.samples, window, bands)
 
     def known_input(self) -> Input:
-        about = {"samples": self.samples, "rate": self.rate}
-        return Input(self.name, "spectrogram", self._unfitted().shape, **about)
+        return Input(
+            self.name,
+            "spectrogram",
+            self._unfitted().shape,
+            samples=self.samples,
+            rate=self.rate,
+        )
 
     def _unfitted(self) -> LogMel:
         return LogMel(

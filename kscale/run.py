@@ -1,6 +1,6 @@
 """Run: the folder of one search, opened to read its answer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from kscale.errors import (
     unwritable,
 )
 from kscale.networks.families import FAMILIES
+from kscale.reports.compression_tables import CompressionTable
 from kscale.reports.drawings import plot_report
 from kscale.reports.forecast import Forecast, forecast
 from kscale.reports.html import report_html
@@ -32,6 +33,7 @@ from kscale.reports.run_tables import (
 )
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RESULTS_FILE, RUN_FILE, RecordedRun, write_atomically
+from kscale.ship.compressing.methods import parse_chain
 from kscale.ship.formats import FORMATS
 from kscale.ship.prediction import Prediction, answer_of, predict_files
 
@@ -321,6 +323,50 @@ class Run(RecordedRun):
 
         export(self, which, format, target, is_ours, data)
         return target
+
+    def compress(
+        self,
+        methods: Sequence[str] = (),
+        which: str | Entry = "recommended",
+        *,
+        data: Any = None,
+        seeds: int = 3,
+        folder: str | Path | None = None,
+        overwrite: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> CompressionTable:
+        """Make smaller files of a trained network, and score each in its runtime.
+
+        Each file is compared with the same network in float32, on the same examples of
+        the validation part; the smallest one that is tied is scored on the test part.
+        What was made before is not made again.
+
+        Args:
+            methods: Names as of `kscale compress`; without any, those that suit the
+                network.
+            which: `best`, `recommended`, or an entry of the front.
+            data: The data of the run, where they cannot be loaded as they were.
+            seeds: Networks that each method that trains makes.
+            folder: Where to copy the files to.
+            overwrite: Whether files of that name there may go.
+            note: Takes a line on what is done now.
+
+        Raises:
+            DataError: The data are gone, or are not those of the run.
+            ExportError: No float32 file can be made, or a file cannot be written.
+            MissingPackageError: A method needs a package that is missing.
+            ResultsError: There is no such network in the folder.
+            SpecError: A method is unknown.
+        """
+        # TensorFlow converts, and reading a report must stay light.
+        from kscale.ship.compressing.compressing import FOLDER, compress, copy_files
+
+        chains = [parse_chain(method) for method in methods]
+        found = compress(self, which, chains, data, seeds, note)
+        made = self.folder / FOLDER
+        if folder is not None:
+            copy_files(found, made, Path(folder), overwrite)
+        return CompressionTable(found, made if folder is None else Path(folder))
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"

@@ -68,6 +68,7 @@ LIGHT = [
     ["board", "--help"],
     ["predict", "--help"],
     ["export", "--help"],
+    ["compress", "--help"],
 ]
 
 

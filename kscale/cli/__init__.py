@@ -23,6 +23,7 @@ COMMANDS = {
     "forecast": "Say what a size that was not trained would reach, by a law.",
     "predict": "Predict each example of raw FILEs with the trained model of RUN.",
     "export": "Write the trained model of RUN for use without kscale.",
+    "compress": "Make smaller files of a trained model of RUN, and measure each.",
     "board": "Show RUN in TensorBoard until Ctrl-C.",
     "size": "Count a network exactly, or list what fits a budget.",
     "families": "List the families; with NAME, the knobs of one.",

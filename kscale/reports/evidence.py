@@ -98,11 +98,8 @@ def contrast(report: Report, row: Row, other: Row) -> Contrast:
     is_paired = part == "test" and 0 < groups == len(other.left_out)
     stderr = math.hypot(error, error_of_it)
     if is_paired:
-        stderr = paired_error(row.left_out, other.left_out)
-        # To that of the jackknife comes the `1 / n` of half an example more for each of
-        # the four outcomes of a pair (Agresti & Min 2005), for few examples may decide.
         least = 1 / (examples or groups) if report.objective.is_share else 0.0
-        stderr = math.hypot(stderr, least)
+        stderr = paired_error(row.left_out, other.left_out, least)
     gain = report.objective.gain(mine, its)
     return Contrast(row, other, gain, stderr, part, examples, is_paired)
 

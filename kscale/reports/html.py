@@ -16,16 +16,8 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
-from kscale.reports.course_tables import TITLE, course_grids, course_lines
 from kscale.reports.drawings import plot_svg
-from kscale.reports.forecast import Forecast
 from kscale.reports.heat import MOST_HEAT, confusion_svg
-from kscale.reports.law_section import (
-    TITLE as LAW_TITLE,
-    law_grids,
-    law_plot,
-    law_texts,
-)
 from kscale.reports.plots import COLOURS, PlotData, plot_data
 from kscale.reports.present import sentences_of
 from kscale.reports.quality import (
@@ -37,6 +29,7 @@ from kscale.reports.quality import (
     score_grid,
 )
 from kscale.reports.report import Report, Row
+from kscale.reports.sections import Section, sections_of
 from kscale.text import Grid, printable
 
 
@@ -72,10 +65,7 @@ def _content(report: Report, code: str) -> str:
         parts.append(_row_table(columns, rows))
         parts.append(_quiet(legend(report, rows, columns)))
     parts += chain.from_iterable(map(_quality, qualities_of(report)))
-    parts += _law(report)
-    if grids := course_grids(report):
-        parts += [f"<h2>{TITLE}</h2>", *map(_page_table, grids)]
-        parts.append(_quiet(course_lines(report)))
+    parts += chain.from_iterable(map(_section, sections_of(report)))
     if len(every) > len(rows):
         table = _row_table(columns_of(report, every, all_rows=True), every)
         parts.append(_unfolded(f"All {len(every)} rows", table))
@@ -85,12 +75,13 @@ def _content(report: Report, code: str) -> str:
     return "\n".join([*parts, _quiet([closing(report)]), "</div>"])
 
 
-def _law(report: Report) -> Iterable[str]:
-    if isinstance(report.law, Forecast):
-        yield f"<h2>{LAW_TITLE}</h2>"
-        yield _figure(law_plot(report.law))
-        yield from map(_page_table, law_grids(report))
-    yield _quiet(law_texts(report))
+def _section(section: Section) -> Iterable[str]:
+    if section.grids:
+        yield f"<h2>{escape(section.title)}</h2>"
+    if section.plot is not None:
+        yield _figure(section.plot())
+    yield from map(_page_table, section.grids)
+    yield _quiet(section.lines)
 
 
 def _figure(data: PlotData) -> str:

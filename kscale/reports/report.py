@@ -11,6 +11,7 @@ from kscale.networks.families.base import Value
 from kscale.reports.confusion import Confusion
 from kscale.reports.course import Course
 from kscale.reports.forecast import Forecast, law_of
+from kscale.runs.compressions import Compressions
 from kscale.runs.entries import Outcome
 from kscale.runs.law.run_points import RunPoints
 from kscale.runs.records import MAJORITY, Evaluation, Reference
@@ -205,6 +206,7 @@ class Report(Asked):
         training_seconds: Wall-clock time of all trainings together.
         course: What the search did.
         sizes: Sizes with their errors, for a law; or why there is none.
+        compressions: What methods made of trained networks.
         notes: What a reader should know, most important first.
     """
 
@@ -215,6 +217,7 @@ class Report(Asked):
     training_seconds: float
     course: Course = Course()
     sizes: RunPoints | str = ""
+    compressions: tuple[Compressions, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @cached_property

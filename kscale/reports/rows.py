@@ -21,6 +21,7 @@ from kscale.reports.measures import (
 from kscale.reports.notes import notes_of
 from kscale.reports.ranking import ranked_front
 from kscale.reports.report import Asked, Report, Row
+from kscale.runs.compressions import compressions_of
 from kscale.runs.entries import (
     answers_of,
     best_of,
@@ -32,6 +33,7 @@ from kscale.runs.entries import (
 from kscale.runs.law.run_points import RunPoints, run_points
 from kscale.runs.records import (
     MAJORITY,
+    Compression,
     Evaluation,
     Record,
     Reference,
@@ -82,6 +84,12 @@ def make_report(
         training_seconds=math.fsum(item.seconds for item in trained),
         course=course_of(run, records, asked.objective),
         sizes=_sizes(run["identity"], records, asked),
+        compressions=tuple(
+            compressions_of(
+                (item for item in records if isinstance(item, Compression)),
+                asked.objective,
+            )
+        ),
     )
     return replace(report, notes=notes_of(report))
 

@@ -23,19 +23,10 @@ from kscale.reports.cells import (
     legend,
     shown_rows,
 )
-from kscale.reports.course_tables import (
-    TITLE,
-    course_grids,
-    course_json,
-    course_lines,
-)
+from kscale.reports.compression_tables import compressions_json
+from kscale.reports.course_tables import course_json
 from kscale.reports.evidence import evidence_json
-from kscale.reports.law_section import (
-    TITLE as LAW_TITLE,
-    law_grids,
-    law_json,
-    law_texts,
-)
+from kscale.reports.law_section import law_json
 from kscale.reports.present import present_json, sentences_of
 from kscale.reports.quality import (
     Quality,
@@ -48,6 +39,7 @@ from kscale.reports.quality import (
     score_grid,
 )
 from kscale.reports.report import Note, Report, Row
+from kscale.reports.sections import Section, sections_of
 from kscale.text import Grid, grid_table, plain_text, printable
 
 _FIGURES = (
@@ -85,28 +77,16 @@ def report_table(report: Report, width: int, all_rows: bool = False) -> Group:
     for quality in qualities:
         items += quality_block(quality, width)
     items += map(note_line, report.notes)
-    items += _law(report)
-    items += _course(report)
+    items += chain.from_iterable(map(_section, sections_of(report)))
+    items += [Text()] * bool(report.course.steps)
     return Group(*items, Text(closing(report), style="dim"))
 
 
-def _law(report: Report) -> Iterator[Text | Table]:
-    """What more parameters would buy."""
-    for grid in law_grids(report):
-        yield Text(f"\n{LAW_TITLE}:", style="bold")
+def _section(section: Section) -> Iterator[Text | Table]:
+    for title, grid in zip((f"\n{section.title}:", ""), section.grids, strict=False):
+        yield Text(title, style="bold")
         yield grid_table(grid)
-    yield Text("\n".join(law_texts(report)), style="dim")
-
-
-def _course(report: Report) -> Iterator[Text | Table]:
-    """What the search did."""
-    grids = course_grids(report)
-    for title, grid in zip((f"{TITLE}:", ""), grids, strict=False):
-        yield Text(f"\n{title}" if title else "", style="bold")
-        yield grid_table(grid)
-    if grids:
-        lines = "\n".join(course_lines(report))
-        yield Text(f"{lines}\n", style="dim")
+    yield Text("\n".join(section.lines), style="dim")
 
 
 def named_line(sentence: tuple[str, str]) -> Text:
@@ -137,25 +117,17 @@ def report_markdown(report: Report, all_rows: bool = False) -> str:
         _markdown_list(map(_escaped, legend(report, rows, columns))),
         *map(_markdown_quality, qualities_of(report)),
         _markdown_list(f"Note: {_escaped(printable(note))}" for note in report.notes),
-        *_markdown_law(report),
-        *_markdown_course(report),
+        *chain.from_iterable(map(_markdown_section, sections_of(report))),
         closing(report),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _markdown_law(report: Report) -> Iterator[str]:
-    for grid in law_grids(report):
-        yield f"**{LAW_TITLE}**"
-        yield _markdown_table(grid)
-    yield _markdown_list(map(_escaped, law_texts(report)))
-
-
-def _markdown_course(report: Report) -> Iterator[str]:
-    if grids := course_grids(report):
-        yield f"**{TITLE}**"
-        yield from map(_markdown_table, grids)
-        yield _markdown_list(map(_escaped, course_lines(report)))
+def _markdown_section(section: Section) -> Iterator[str]:
+    if section.grids:
+        yield f"**{_escaped(section.title)}**"
+        yield from map(_markdown_table, section.grids)
+    yield _markdown_list(map(_escaped, section.lines))
 
 
 def _markdown_quality(quality: Quality) -> str:
@@ -255,6 +227,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "quality": [quality_json(quality) for quality in qualities_of(report)],
         "course": course_json(report),
         **law_json(report),
+        "compressions": [*map(compressions_json, report.compressions)],
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
         "notes": list(map(str, report.notes)),
         "trainings": report.trainings,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.examples import Reader
@@ -72,7 +73,7 @@ class Artifact:
         )
 
     @cached_property
-    def _takes(self) -> dict[str, str]:
+    def takes(self) -> dict[str, str]:
         """Names in the file of what `fed` gives."""
         plain = signature_names(self.names.values())
         return {name: plain[keras] for name, keras in self.names.items()}
@@ -84,12 +85,15 @@ class Artifact:
 
     def taken(self, raw: Arrays) -> dict[str, NDArray[Any]]:
         """What the file takes, by names in the file, for raw inputs by name."""
-        return {self._takes[name]: array for name, array in self.fed(raw).items()}
+        return {self.takes[name]: array for name, array in self.fed(raw).items()}
 
     def fed(self, raw: Arrays) -> dict[str, NDArray[Any]]:
         """What the file takes, by names of raw inputs, and of inputs that are prepared
         here."""
-        found = {item.name: raw[item.name] for item in raw_inputs_of(self.carried)}
+        found = {
+            item.name: np.asarray(raw[item.name], item.dtype)
+            for item in raw_inputs_of(self.carried)
+        }
         for name, item in self.preprocessing.items():
             if name not in self.inside:
                 found[name] = item.apply(raw)
@@ -121,7 +125,7 @@ class Artifact:
             OSError: A file cannot be written.
         """
         about = {
-            "inputs": self._takes,
+            "inputs": self.takes,
             "outputs": self._gives,
             "classes": {t.name: t.class_names for t in self.task.targets},
             "inside": self.inside,

@@ -158,7 +158,7 @@ def tried_apart(path: Path, inputs: Arrays) -> Trial:
     """
     with TemporaryDirectory() as folder:
         asked, answers = Path(folder, "asked.npz"), Path(folder, "answers.npz")
-        _save(asked, inputs)
+        save_arrays(asked, inputs)
         done = subprocess.run(
             [sys.executable, "-m", "kscale.ship.runtimes", path, asked, answers],
             capture_output=True,
@@ -166,7 +166,7 @@ def tried_apart(path: Path, inputs: Arrays) -> Trial:
         )
         if done.returncode or not answers.exists():
             raise ExportError(f"{path.name} does not run: {last_words(done)}.")
-        outputs = _load(answers)
+        outputs = load_arrays(answers)
         return Trial(outputs, outputs.pop(_TIMES))
 
 
@@ -183,20 +183,22 @@ def last_words(done: "subprocess.CompletedProcess[str]") -> str:
 _BEFORE = "="
 
 
-def _save(path: Path, arrays: Arrays) -> None:
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays by any names to one NPZ file."""
     named: dict[str, Any] = {_BEFORE + name: array for name, array in arrays.items()}
     np.savez(path, **named)
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """What `save_arrays` wrote."""
     with np.load(path, allow_pickle=False) as found:
         return {name.removeprefix(_BEFORE): found[name] for name in found}
 
 
 def _main(path: str, asked: str, answers: str) -> None:
-    trial = tried(open_file(Path(path)).run, _load(Path(asked)))
+    trial = tried(open_file(Path(path)).run, load_arrays(Path(asked)))
     assert "tensorflow" not in sys.modules
-    _save(Path(answers), {**trial.outputs, _TIMES: trial.milliseconds})
+    save_arrays(Path(answers), {**trial.outputs, _TIMES: trial.milliseconds})
 
 
 if __name__ == "__main__":

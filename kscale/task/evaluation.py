@@ -133,7 +133,9 @@ def share_error(shares: ArrayLike) -> float:
     return float(np.sqrt(padded.var() / len(padded)))
 
 
-def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
+def paired_error(
+    left_out: Sequence[float], other: Sequence[float], least: float = 0.0
+) -> float:
     """Standard error of the difference of two scores on the same examples.
 
     The grouped jackknife (Efron 1982, chapter 2) of the difference: what is hard for
@@ -147,6 +149,8 @@ def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
     Args:
         left_out: A score without each group of the examples.
         other: Another one without the same groups.
+        least: For shares, `1 / n` of `n` examples: half an example more for each of the
+            four outcomes of a pair (Agresti & Min 2005), for few examples may decide.
 
     Example:
 
@@ -158,7 +162,7 @@ def paired_error(left_out: Sequence[float], other: Sequence[float]) -> float:
     differences = [mine - its for mine, its in zip(left_out, other, strict=True)]
     mean, number = fmean(differences), len(differences)
     spread = math.fsum((item - mean) ** 2 for item in differences)
-    return math.sqrt((number - 1) / number * spread)
+    return math.hypot(math.sqrt((number - 1) / number * spread), least)
 
 
 def _jackknife(left_out: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -60,10 +60,13 @@ def check_suffix(suffix: str) -> Callable[[Path], None]:
     return check
 
 
-def converted(module: str, arguments: Sequence[str], path: Path) -> None:
+def converted(
+    module: str, arguments: Sequence[str | Path], path: Path, name: str = ""
+) -> None:
     """Let a converter of another package write a file, as a program of its own.
 
-    A crash of the converter ends that program alone.
+    A crash of the converter ends that program alone. Messages have a name of the
+    converter, by default that of the package of the module.
 
     Raises:
         ExportError: The converter failed, or wrote nothing.
@@ -73,7 +76,7 @@ def converted(module: str, arguments: Sequence[str], path: Path) -> None:
     )
     if done.returncode == 0 and path.is_file():
         return
-    name = module.partition(".")[0]
+    name = name or module.partition(".")[0]
     raise ExportError(f"{name} does not convert the model: {last_words(done)}.")
 
 

@@ -1,0 +1,72 @@
+"""`kscale compress`: smaller files of a trained model, measured."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kscale.cli import options
+from kscale.cli.output import show, start_tensorflow
+from kscale.ship.compressing.methods import METHODS, parse_chain
+
+
+def _method_list() -> str:
+    return "\n".join(f"  {m.name:<13} {m.purpose}" for m in METHODS.values())
+
+
+@click.command(epilog="\b\nMethods:\n" + _method_list())
+@options.run_argument
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="NAME[,NAME...]",
+    help="Method, or several joined in one file: narrow:50%+int8; may be repeated.  "
+    "[default: what suits the network]",
+)
+@options.model_option
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="The data of the run, where they have moved.  [default: as in the run]",
+)
+@click.option(
+    "--seeds",
+    type=options.number(1),
+    default=3,
+    show_default=True,
+    help="Networks that each method that trains makes.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to copy the files to.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files in that folder.")
+@options.json_option
+@options.quiet_option
+def compress(
+    run: str | None, methods: tuple[str, ...], as_json: bool, quiet: bool, **how: Any
+) -> None:
+    """Make smaller files of a trained model of RUN, and measure each.
+
+    Each method writes a LiteRT file into the run folder, which is scored in its runtime
+    beside the same network in float32. The validation part chooses; the chosen file is
+    scored on the test part. Without RUN, the run in runs/ that was changed last is
+    taken. What was made before is not made again.
+
+    \b
+    Examples:
+      kscale compress runs/demo
+      kscale compress runs/demo --method int8 --method int4,float16
+    """
+    named = [name for each in methods for name in each.split(",")]
+    for name in named:
+        parse_chain(name)  # refused before TensorFlow starts
+    chosen = options.opened(run)
+    start_tensorflow(quiet)
+    said = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
+    found = chosen.compress(named, note=said, **how)
+    show(as_json, found.to_json, found.to_text)

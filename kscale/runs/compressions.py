@@ -1,0 +1,169 @@
+"""Compressions: what each method made of a trained network, and the one to take."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+
+from kscale.runs.records import Compression
+from kscale.task.evaluation import paired_error
+from kscale.task.objectives import Objective
+
+PLAIN = "float32"
+"""Method of the network that is not compressed, which all others are compared with."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better a score is than another on the same examples, and its error."""
+
+    gain: float
+    stderr: float
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether the score is at most one standard error worse."""
+        return self.gain >= -self.stderr
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What a method made of one training.
+
+    Args:
+        records: On the validation part, one a seed, the best first; or the last failed
+            one.
+        test: On the test part; None where it was not scored.
+    """
+
+    records: tuple[Compression, ...]
+    test: Compression | None = None
+
+    @property
+    def best(self) -> Compression:
+        """The record of the file that ships: of the seed of the best score."""
+        return self.records[0]
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self.best.method
+
+    @property
+    def score(self) -> float:
+        """Mean over the seeds."""
+        return fmean(record.score or 0.0 for record in self.records)
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of the score: over examples, and over the seeds."""
+        error = math.sqrt(fmean((r.stderr or 0.0) ** 2 for r in self.records))
+        return math.hypot(error, self.seed_error)
+
+    @property
+    def seed_error(self) -> float:
+        """Standard error of the mean over the seeds; 0 for one seed."""
+        scores = [record.score or 0.0 for record in self.records]
+        return math.sqrt(variance(scores) / len(scores)) if len(scores) > 1 else 0.0
+
+    @property
+    def left_out(self) -> list[float]:
+        """The score without each group of examples, the mean over the seeds."""
+        columns = zip(*(record.left_out for record in self.records), strict=True)
+        return list(map(fmean, columns))
+
+
+@dataclass(frozen=True)
+class Compressions:
+    """All methods that were tried on one training.
+
+    Args:
+        plain: The network in float32.
+        others: The network by the methods, in the order of the records.
+        failed: Methods that did not work, with their reasons.
+        objective: What a score is.
+    """
+
+    plain: Compressed
+    others: tuple[Compressed, ...]
+    failed: tuple[Compression, ...]
+    objective: Objective
+
+    @property
+    def training(self) -> str:
+        """Key of the training."""
+        return self.plain.best.training
+
+    @property
+    def rows(self) -> tuple[Compressed, ...]:
+        """The network in float32, then by the methods."""
+        return (self.plain, *self.others)
+
+    def difference(self, row: Compressed) -> Difference:
+        """A row beside the network in float32, on the validation part."""
+        gain = self.objective.gain(row.score, self.plain.score)
+        error = self._error(row.left_out, self.plain.left_out, row.best.examples)
+        return Difference(gain, math.hypot(error, row.seed_error))
+
+    @property
+    def test_difference(self) -> Difference | None:
+        """The chosen file beside the network in float32, on the test part; None where
+        one of the two was not scored."""
+        mine, its = self.chosen.test, self.plain.test
+        if mine is None or its is None or mine.score is None or its.score is None:
+            return None
+        error = self._error(mine.left_out, its.left_out, mine.examples)
+        return Difference(self.objective.gain(mine.score, its.score), error)
+
+    def _error(self, mine: list[float], its: list[float], examples: int) -> float:
+        least = 1 / examples if self.objective.is_share and examples else 0.0
+        return paired_error(mine, its, least)
+
+    @property
+    def chosen(self) -> Compressed:
+        """The smallest file whose score is at most one standard error worse than that
+        of the network in float32, on the same examples of the validation part."""
+        tied = [row for row in self.rows if self.difference(row).is_tie]
+        return min(tied, key=lambda row: (row.best.bytes, row.best.gzip_bytes or 0))
+
+
+def compressions_of(
+    records: Iterable[Compression], objective: Objective
+) -> list[Compressions]:
+    """The methods tried on each training that was compressed to files.
+
+    Of the same method and seed, the last record counts.
+    """
+    by_training: dict[str, dict[tuple[str, int, str], Compression]] = {}
+    for record in records:
+        if record.file or record.status == "failed":
+            found = by_training.setdefault(record.training, {})
+            found[record.method, record.seed, record.part] = record
+    return [
+        made
+        for found in by_training.values()
+        if (made := _compressions(list(found.values()), objective)) is not None
+    ]
+
+
+def _compressions(
+    records: Sequence[Compression], objective: Objective
+) -> Compressions | None:
+    scored = [record for record in records if record.is_scored]
+    tests = {r.method: r for r in scored if r.part == "test"}
+    by_method: dict[str, list[Compression]] = {}
+    for record in scored:
+        if record.part == "validation":
+            by_method.setdefault(record.method, []).append(record)
+    rows = {
+        method: Compressed(
+            tuple(sorted(some, key=lambda r: -objective.gain(r.score or 0.0, 0.0))),
+            tests.get(method),
+        )
+        for method, some in by_method.items()
+    }
+    plain = rows.pop(PLAIN, None)
+    failed = tuple(r for r in records if not r.is_scored and r.method not in rows)
+    if plain is None:
+        return None
+    return Compressions(plain, tuple(rows.values()), failed, objective)

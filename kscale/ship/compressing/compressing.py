@@ -1,0 +1,307 @@
+"""Compressing a trained network of a run: each method makes a file, which is scored.
+
+Files are scored in their runtime, without TensorFlow, on the validation part. The test
+part is used once, for the float32 file and for the one that is chosen.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kscale.data.example_rows import row_bytes
+from kscale.data.loading import reopened
+from kscale.data.parts import PartName
+from kscale.data.preprocessing import raw_inputs_of
+from kscale.errors import MissingPackageError, reason_of
+from kscale.networks.families import find_family
+from kscale.runs.compressions import Compressed, Compressions, compressions_of
+from kscale.runs.entries import Entry
+from kscale.runs.folder import RecordedRun, RecordsWriter
+from kscale.runs.records import Compression, Record
+from kscale.ship.artifacts import Artifact
+from kscale.ship.compressing.contract import Examples, Subject, Trained
+from kscale.ship.compressing.methods import Chain, parse_chain
+from kscale.ship.compressing.subjects import subject_of, usual_methods
+from kscale.ship.exporting import compared, scored_fields, sizes_of
+from kscale.ship.extras import check_extra
+from kscale.ship.formats import check_target, litert
+from kscale.ship.formats.base import write_whole
+from kscale.ship.packaging import bare_model
+from kscale.ship.runtimes import Trial, tried_apart
+from kscale.task.evaluation import evaluate_test
+from kscale.task.tasks import Task
+
+_CALIBRATED = 500
+"""Most training examples of a calibration: ranges settle long before."""
+
+_MOST_BYTES = 2**30
+"""Of the examples that a file is scored on."""
+
+
+FOLDER = "compressed"
+"""Folder of a run that files are written to."""
+
+
+def compress(
+    run: RecordedRun,
+    which: str | Entry,
+    chains: Sequence[Chain],
+    data: Any,
+    seeds: int,
+    note: Callable[[str], None],
+) -> Compressions:
+    """Try chains on a trained network of a run; as `Run.compress`."""
+    check_extra("Compressing", "litert")
+    subject = subject_of(run, which, reopened(run.description, data))
+    if not chains:
+        family = find_family(subject.network.spec.family)
+        blueprint = family.blueprint(subject.network.spec, run.task)
+        chains = [*map(parse_chain, usual_methods(blueprint))]
+    with RecordsWriter(run.folder, run.description) as writer:
+
+        def append(record: Compression) -> None:
+            writer.append(record)
+            run.results.append(record)
+
+        training, folder = subject.network.weights.stem, run.folder / FOLDER
+        made = Compressor(subject, training, folder, run.results, append, note)
+        return made.run(chains, seeds)
+
+
+def copy_files(
+    found: Compressions, source: Path, target: Path, overwrite: bool
+) -> None:
+    """Copy the files of methods, with what stands around each, to another folder.
+
+    Raises:
+        ExportError: A file is there already, or cannot be written.
+    """
+    names = [Path(row.best.file).stem for row in found.rows]
+    files = [path for name in names for path in source.glob(f"{name}.*")]
+    for path in files:
+        if path.suffix == litert.FORMAT.suffix:
+            check_target(target / path.name, litert.FORMAT, overwrite)
+    for path in files:
+        write_whole(target / path.name, partial(shutil.copyfile, path))
+
+
+@dataclass(frozen=True, eq=False)
+class Compressor:
+    """Makes files of one trained network, and scores them.
+
+    What is recorded already, and whose file is there, is not made again.
+
+    Args:
+        subject: The network, and what methods that train may use.
+        training: Key of the training whose weights the network has.
+        folder: Where files are written.
+        recorded: What the run holds; it grows.
+        append: Takes a new record.
+        note: Takes a sentence on what is done now.
+    """
+
+    subject: Subject
+    training: str
+    folder: Path
+    recorded: Sequence[Record]
+    append: Callable[[Compression], None]
+    note: Callable[[str], None] = lambda text: None
+    _made: dict[Any, Trained] = field(default_factory=dict)
+
+    def run(self, chains: Iterable[Chain], seeds: int) -> Compressions:
+        """Try every chain, and its baselines beside it.
+
+        Args:
+            chains: What to try.
+            seeds: Networks that a chain that trains makes.
+
+        Raises:
+            ExportError: The network has no float32 file, or a file cannot be written.
+            MissingPackageError: A method needs a package that is missing.
+        """
+        with TemporaryDirectory() as scratch:
+            for chain in _with_baselines(chains):
+                for seed in range(seeds if chain.trained else 1):
+                    if not self._is_done(chain, seed):
+                        self.note(f"{chain}{f', seed {seed}' * (seed > 0)}")
+                        self.append(self._tried(chain, seed, Path(scratch)))
+        found = self._found()
+        self._test(found.plain)
+        if found.chosen is not found.plain:
+            self._test(found.chosen)
+        return self._found()
+
+    def _test(self, row: Compressed) -> None:
+        """Score a file on the test part, which is done once."""
+        path = self.folder / row.best.file
+        if row.test is None and path.is_file():
+            fields = self._scored(path, "test")
+            self.append(msgspec.structs.replace(row.best, part="test", **fields))
+
+    def _found(self) -> Compressions:
+        records = [item for item in self.recorded if isinstance(item, Compression)]
+        found = compressions_of(records, self.subject.objective)
+        return next(each for each in found if each.training == self.training)
+
+    def _is_done(self, chain: Chain, seed: int) -> bool:
+        return any(
+            isinstance(item, Compression)
+            and (item.training, item.method, item.seed, item.part, item.status)
+            == (self.training, str(chain), seed, "validation", "ok")
+            and bool(item.file)
+            and (self.folder / item.file).is_file()
+            for item in self.recorded
+        )
+
+    def _tried(self, chain: Chain, seed: int, scratch: Path) -> Compression:
+        """The record of a chain; what a method cannot do is a record with its reason.
+
+        A network without a float32 file has no other file, and that is an error.
+        """
+        began = time.monotonic()
+        network = self.subject.network
+        record = Compression(
+            training=self.training,
+            method=str(chain),
+            spec=network.spec,
+            bits=chain.bits,
+            seed=seed,
+        )
+        path = self._path(chain, seed)
+        try:
+            trained = self._trained(chain, seed, scratch)
+            write_whole(path, lambda new: self._write(chain, trained, new))
+            self._artifact(path).write_beside()
+            size = find_family(trained.spec.family).size(trained.spec, self._task)
+            found = {"spec": trained.spec, "params": size.params, "file": path.name}
+            found |= self._scored(path, "validation")
+        except Exception as error:  # a method may fail in any way
+            is_end = isinstance(error, MissingPackageError) or not chain.steps
+            if is_end or isinstance(error.__cause__ or error, OSError):
+                raise
+            found = {"status": "failed", "reason": reason_of(error)}
+        seconds = round(time.monotonic() - began, 3)
+        return msgspec.structs.replace(record, **found, seconds=seconds)
+
+    @property
+    def _task(self) -> Task:
+        return self.subject.dataset.task
+
+    def _trained(self, chain: Chain, seed: int, scratch: Path) -> Trained:
+        """The network that the steps that train leave."""
+        network = self.subject.network
+        for number, step in enumerate(chain.trained, start=1):
+            key = (*chain.trained[:number], seed)
+            if key not in self._made:
+                subject = replace(self.subject, network=network, seed=seed)
+                path = scratch / f"{len(self._made)}.npz"
+                assert step.method.train is not None
+                self._made[key] = step.method.train(subject, step.share, path)
+            network = self._made[key]
+        return network
+
+    def _write(self, chain: Chain, trained: Trained, path: Path) -> None:
+        """Write the file of a network, in the bits of a chain."""
+        if chain.quantized is None:
+            self._convert(trained, path)
+            return
+        assert chain.quantized.method.quantize is not None
+        with TemporaryDirectory() as folder:
+            source = self._path(Chain(), 0)
+            if chain.trained:
+                source = Path(folder, "float32.tflite")
+                self._convert(trained, source)
+            examples = self._inputs("train", _CALIBRATED)
+            chain.quantized.method.quantize(source, path, examples)
+
+    def _convert(self, trained: Trained, path: Path) -> None:
+        data = self.subject.dataset
+        about = (self._artifact(path).carried, data.target_scaling)
+        model = bare_model(trained.spec, self._task, trained.weights, *about)
+        litert.convert(model, self._task, path)
+
+    def _path(self, chain: Chain, seed: int) -> Path:
+        """Where the file of a chain is."""
+        network = self.subject.network.spec.label.replace(" x ", "x")
+        words = (network, self.training[-16:][:8], str(chain), f"seed{seed}")
+        name = "-".join(words[: 4 if chain.trained else 3])
+        return self.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.tflite"
+
+    def _artifact(self, path: Path) -> Artifact:
+        """What stands around a file: scalings are inside, for whatever takes longer
+        must not be computed in 8 bits."""
+        data = self.subject.dataset
+        inside = tuple(n for n, item in data.preprocessing.items() if item.is_cheap)
+        return Artifact(path, self._task, data.preprocessing, inside, data.reader)
+
+    def _inputs(self, part: PartName, most: int) -> Examples:
+        """What files take for examples of a part, evenly spaced."""
+        data, artifact = self.subject.dataset, self._artifact(Path())
+        chosen = _spaced(len(data.parts[part]), most)
+        inputs, raw = data.examples(data.parts[part], chosen)
+        fed = {n: inputs[n] for n in inputs if n not in artifact.inside}
+        fed |= {r.name: raw[r.name] for r in raw_inputs_of(artifact.carried)}
+        return {artifact.takes[name]: array for name, array in fed.items()}
+
+    def _most(self, part: PartName) -> int:
+        """Most examples of a part to score a file on."""
+        inputs = self.subject.dataset.parts[part].inputs.values()
+        return max(_MOST_BYTES // sum(map(row_bytes, inputs)), 1)
+
+    def _answers(self, path: Path, part: PartName) -> Trial:
+        """What a file gives for examples of a part, by target."""
+        trial = tried_apart(path, self._inputs(part, self._most(part)))
+        return replace(trial, outputs=self._artifact(path).given(trial.outputs))
+
+    @cached_property
+    def _plain_answers(self) -> dict[PartName, Trial]:
+        return {}
+
+    def _scored(self, path: Path, part: PartName) -> dict[str, Any]:
+        """The fields of a record that scoring a file gives."""
+        subject, data = self.subject, self.subject.dataset
+        plain = self._plain_answers
+        if part not in plain:
+            plain[part] = self._answers(self._path(Chain(), 0), part)
+        trial = plain[part] if path == self._path(Chain(), 0) else None
+        trial = trial or self._answers(path, part)
+        chosen = _spaced(len(data.parts[part]), self._most(part))
+        targets = data.parts[part].targets
+        pairs = {n: (targets[n][chosen], given) for n, given in trial.outputs.items()}
+        scores = evaluate_test(subject.objective, self._task, pairs)
+        same = compared(
+            self._task, data.target_scaling, trial.outputs, plain[part].outputs
+        )
+        size, packed = sizes_of(path)
+        return {
+            **scored_fields(scores),
+            "left_out": scores.left_out,
+            "bytes": size,
+            "gzip_bytes": packed,
+            "agreement": same.agreement,
+            "latency_ms": trial.quantile(0.5),
+            "latency_high": trial.quantile(0.9),
+        }
+
+
+def _spaced(count: int, most: int) -> Any:
+    """Places of at most so many of all examples, evenly spaced."""
+    some = min(count, most)
+    return np.arange(some) * count // some
+
+
+def _with_baselines(chains: Iterable[Chain]) -> Iterable[Chain]:
+    """Every chain with those beside it, each once, the network as it is first."""
+    listed = [Chain()]
+    for chain in chains:
+        listed += [chain, *chain.baselines]
+    return dict.fromkeys(listed)

@@ -1,0 +1,86 @@
+"""A finished run compressed: files, their scores, what is chosen, what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kscale import Run
+from kscale.cli import main
+from kscale.errors import ResultsError
+
+
+def changeable(run: Run, folder: Path) -> Run:
+    shutil.copytree(run.folder, folder)
+    return Run(folder)
+
+
+def test_a_network_is_compressed_scored_and_not_compressed_again(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    words = ["compress", str(run.folder), "--method", "int8", "-q", "--json"]
+    first = CliRunner().invoke(main, words)
+    assert first.exit_code == 0, first.output
+    found = json.loads(first.stdout)
+    plain, int8 = found["rows"]
+    assert [plain["method"], int8["method"]] == ["float32", "int8"]
+    training = run.shipped("recommended")
+    assert plain["score"] == pytest.approx(training.score, abs=1e-6)
+    assert int8["bytes"] < plain["bytes"]
+    assert int8["agreement"] > 0.9
+    assert abs(int8["difference"]) < 0.1
+    chosen = next(row for row in found["rows"] if row["method"] == found["chosen"])
+    assert chosen["is_tied"]
+    assert chosen["test"] is not None
+    assert plain["test"] is not None
+    written = Run(run.folder).compressions
+    assert [r.part for r in written[:2]] == ["validation"] * 2
+    assert {r.training for r in written} == {training.key}
+    # No work is done again, and the report tells of what was done.
+    copies = tmp_path / "copies"
+    again = CliRunner().invoke(main, [*words, "-o", str(copies)])
+    assert json.loads(again.stdout)["rows"] == found["rows"]
+    assert len(Run(run.folder).compressions) == len(written)
+    assert {path.suffix for path in copies.iterdir()} == {".tflite", ".json"}
+    refused = CliRunner().invoke(main, [*words, "-o", str(copies)])
+    assert refused.exit_code == 1
+    assert "exists already" in refused.stderr
+    texts = {form: Run(run.folder).to_text(form) for form in ("table", "markdown")}
+    texts["html"] = Run(run.folder)._repr_html_()
+    for text in texts.values():
+        assert "int8" in text and "one thread" in text
+    assert Run(run.folder).to_json()["compressions"][0]["rows"] == found["rows"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["--method", "int9"], "Did you mean 'int8'", 1),
+        (["--method", "int8", "--data", "diabetes"], "is not the data of this run", 1),
+        (["--seeds", "0"], "Invalid value for '--seeds'", 2),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    tiny_run: Run, words: list[str], said: str, code: int
+) -> None:
+    before = len(Run(tiny_run.folder).results)
+    done = CliRunner().invoke(main, ["compress", str(tiny_run.folder), "-q", *words])
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert len(Run(tiny_run.folder).results) == before
+
+
+def test_a_run_without_a_trained_network_is_refused(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    for path in (run.folder / "models").glob("*.npz"):
+        path.unlink()
+    with pytest.raises(ResultsError, match="weights .* are gone"):
+        run.compress(["int8"])
+    (run.folder / "results.jsonl").write_text("")
+    with pytest.raises(ResultsError, match="no finished training"):
+        Run(run.folder).compress(["int8"])

@@ -6,19 +6,12 @@ memory or on disk, and prepared by what is fitted on the training part.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
 from kscale.data.array_inputs import with_fits
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import (
-    ComputedRows,
-    Rows,
-    chosen_rows,
-    chunks_of,
-    lazy_rows,
-)
+from kscale.data.example_rows import ComputedRows, Rows, chosen_rows, chunks_of
 from kscale.data.leaks import leak_warnings
 from kscale.data.load_options import Options
 from kscale.data.memory import fits_memory, held
@@ -98,7 +91,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             read = {one.name: arrays[one.name] for one in each.raw_inputs}
             computed = ComputedRows(each.apply, read, item.shape, item.dtype)
             encoded[item.name] = held(computed, not each.is_cheap, in_memory)
-        kept = _kept(part, raw.parts, rows[part], arrays, preprocessing, in_memory)
+        kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
         name=name,
@@ -167,7 +160,6 @@ def _kept(
     chosen: Indices | None,
     arrays: Mapping[str, Rows],
     preprocessing: Mapping[str, Preprocessing],
-    in_memory: bool,
 ) -> dict[str, Rows]:
     """Raw rows of a part that nobody can work out of what networks read.
 
@@ -181,9 +173,8 @@ def _kept(
             names = [raw.name for raw in item.raw_inputs if part != "train"]
             kept.update({name: arrays[name] for name in names})
             if isinstance(item, LogMel) and part == "train":
-                again = chosen_rows(source[item.raw.name].rows, chosen)
-                read = partial(held, again, True, in_memory)
-                kept[item.raw.name] = lazy_rows(read, again.shape, again.dtype)
+                array = source[item.raw.name]
+                kept[item.raw.name] = chosen_rows(array.rows, chosen)
         elif isinstance(item, Scaled) and not item.scaling.is_identity:
             array = source[item.raw.name]
             if array.dtype.kind == "f":

@@ -15,7 +15,7 @@ from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Scaling, unscaled
 from kscale.data.sources.arrays import ArrayReader
-from kscale.data.views import fitted_to, parts_in
+from kscale.data.views import fitted_to, parts_in, read_once
 from kscale.errors import DataError
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
@@ -143,7 +143,8 @@ class Dataset:
         key = id(preprocessing)
         if key not in self._seen:
             task = viewed(self.task, dict(spec.knobs))
-            parts: dict[str, Any] = {**parts_in(task, self.parts, preprocessing)}
+            parts: dict[str, Any] = {**self.parts, "train": self._train}
+            parts = {**parts_in(task, parts, preprocessing)}
             self._seen[key] = replace(
                 self, task=task, preprocessing=preprocessing, **parts
             )
@@ -154,9 +155,13 @@ class Dataset:
         view = view_of_spec(spec, self.task)
         key = tuple(sorted(view.items()))
         if view and key not in self._fitted:
-            about = (view, self.task, self.train, self.preprocessing)
+            about = (view, self.task, self._train, self.preprocessing)
             self._fitted[key] = fitted_to(*about)
         return self._fitted.get(key, self.preprocessing)
+
+    @cached_property
+    def _train(self) -> Part:
+        return read_once(self.train)
 
     @cached_property
     def _fitted(self) -> dict[Any, Mapping[str, Preprocessing]]:

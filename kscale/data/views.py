@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kscale.data.example_rows import Rows, is_in_memory
+from kscale.data.example_rows import (
+    MadeRows,
+    Rows,
+    is_in_memory,
+    lazy_rows,
+    row_bytes,
+)
 from kscale.data.memory import held, most_bytes
-from kscale.data.parts import Part, PartName
+from kscale.data.parts import Part
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.errors import ResultsError
@@ -18,6 +25,24 @@ from kscale.networks.views import viewed
 from kscale.task.tasks import Input, Task
 
 View = Mapping[str, int]
+
+
+def read_once(part: Part) -> Part:
+    """A part whose raw rows, where they are read from files, are read once, if at all:
+    into memory while they fit in half of what is free, to disk otherwise."""
+    is_held = all(map(is_in_memory, part.inputs.values()))
+
+    def again(rows: Rows) -> Rows:
+        needed = len(rows) * row_bytes(rows)
+        return held(rows, True, is_held and needed <= most_bytes(None))
+
+    raw = {
+        name: lazy_rows(partial(again, rows), rows.shape, rows.dtype)
+        if isinstance(rows, MadeRows)
+        else rows
+        for name, rows in part.raw.items()
+    }
+    return replace(part, raw=raw)
 
 
 def fitted_to(
@@ -36,9 +61,9 @@ def fitted_to(
 
 def parts_in(
     task: Task,
-    parts: Mapping[PartName, Part],
+    parts: Mapping[str, Part],
     preprocessing: Mapping[str, Preprocessing],
-) -> dict[PartName, Part]:
+) -> dict[str, Part]:
     """Parts with the inputs of a view in place of those with all that there is to see:
     in memory while they fit in half of what is free, on disk otherwise.
 

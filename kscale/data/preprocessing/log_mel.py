@@ -147,8 +147,8 @@ class LogMelFit(Fit):
     @classmethod
     def of(cls, seen: Input, raw_name: str, view: Mapping[str, int]) -> "LogMelFit":
         """What makes an input in a view of `kscale.networks.views`."""
-        window, bands = view.get("window", USUAL_WINDOW), view.get("mel_bands", 0)
-        return cls(seen.name, raw_name, seen.rate, seen.samples, window, bands)
+        window = view.get("window", USUAL_WINDOW)
+        return cls(seen.name, raw_name, seen.rate, seen.samples, window, seen.shape[1])
 
     def known_input(self) -> Input:
         return Input(

@@ -34,9 +34,9 @@ import numpy as np  # noqa: E402
 from kscale import find_family, load_dataset  # noqa: E402
 from kscale.data.dataset import Dataset  # noqa: E402
 from kscale.engine.engines import make_engine  # noqa: E402
+from kscale.engine.family_network import family_network  # noqa: E402
 from kscale.engine.recipe import Recipe  # noqa: E402
 from kscale.networks.parametrization import PARAMETRIZATIONS  # noqa: E402
-from kscale.tuning.family_trainer import family_network  # noqa: E402
 
 OUTPUT = Path(__file__).parent / "results" / "parametrization.jsonl"
 CASES = {

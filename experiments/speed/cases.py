@@ -15,8 +15,8 @@ from kscale import build_model, find_family, load_dataset
 from kscale.building.models import Schedule
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Network
+from kscale.engine.family_network import family_network
 from kscale.engine.recipe import Recipe
-from kscale.tuning.family_trainer import family_network
 
 SIZES = {
     "mlp": ((2, 64), (3, 256), (4, 1024)),

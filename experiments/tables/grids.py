@@ -12,8 +12,8 @@ from kscale import find_family, load_dataset
 from kscale.data.dataset import Dataset
 from kscale.data.parts import PART_NAMES
 from kscale.engine.base import Network
+from kscale.engine.family_network import family_network
 from kscale.engine.recipe import Recipe
-from kscale.tuning.family_trainer import family_network
 
 SEEDS = (1, 1_000_001, 2_000_001)
 """Seeds of the trainings of a network."""

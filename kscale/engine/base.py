@@ -26,6 +26,9 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 Outputs = dict[str, NDArray[Any]]
 """By target name, what a network gives: logits of classes, or scaled values."""
 
+Masks = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
+"""Of weights by name, masks by name."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -49,6 +52,22 @@ class Network:
     label_smoothing: float = 0.0
     precision: str = "float32"
     factors: tuple[Factor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a network is taught beside the labels.
+
+    Args:
+        outputs: Of a trained network, for the training part in order.
+        share: Of the loss, which the difference from the teacher decides; the rest is
+            that of the labels.
+        temperature: Of both outputs, where a difference has one.
+    """
+
+    outputs: Outputs
+    share: float = 0.5
+    temperature: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -95,14 +114,31 @@ class Program(Protocol):
             epochs: Epochs of the schedule that are over already.
         """
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
-        """Take weights and optimizer from a checkpoint; None if it is unusable."""
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
+        """Take weights and optimizer from a checkpoint; None if it is unusable.
+
+        Args:
+            path: The checkpoint.
+            member: Which network it is for.
+            only_weights: Whether the optimizer stays as it is, and need not be there:
+                a new training begins with these weights.
+        """
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
         """Write a checkpoint, which appears whole or not at all.
 
         Raises:
             OSError: The file cannot be written.
+        """
+
+    def hold(self, chosen: "Masks") -> None:
+        """Hold weights at 0 from now on, until the next start; of one network only.
+
+        Args:
+            chosen: Of the trained weights by name, masks by name, which are 0 where a
+                weight is held and else 1. Weights without a mask are held as before.
         """
 
     def run_epoch(self, orders: Sequence[NDArray[Any]]) -> list[float]:
@@ -133,6 +169,7 @@ class Engine(Protocol):
         dataset: Dataset,
         class_weights: str = "none",
         objective: Objective | None = None,
+        teacher: Teacher | None = None,
     ) -> Any:
         """What trains and validates where the device finds it, for `program`.
 
@@ -140,6 +177,7 @@ class Engine(Protocol):
             dataset: The data set.
             class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
             objective: What `Program.score` gives; the usual one if there is none.
+            teacher: What is learned beside the labels.
         """
 
     def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:

@@ -11,10 +11,10 @@ from kscale.data.dataset import Dataset
 from kscale.data.parts import PartName
 from kscale.engine.base import Network, Outputs, Program
 from kscale.engine.engines import make_engine
+from kscale.engine.family_network import family_network
 from kscale.errors import TrialError
-from kscale.networks.families import find_family, view_of_spec
+from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
-from kscale.networks.parametrization import factors_of
 from kscale.runs.records import Training
 from kscale.ship.formats.base import write_whole
 from kscale.ship.packaging import package_model
@@ -33,20 +33,6 @@ _MOST_PLACED = 4
 """Views of the data on the device, besides those of programs that are kept."""
 
 logger = logging.getLogger(__name__)
-
-
-def family_network(
-    spec: Spec, task: Task, parametrization: str = "standard"
-) -> Network:
-    """The network of a spec, with the knobs of its family that training needs."""
-    family, knobs = find_family(spec.family), dict(spec.knobs)
-    return Network(
-        family.blueprint(spec, task),
-        family.size(spec, task),
-        weight_decay=float(knobs.get("weight_decay", 0.0)),
-        label_smoothing=float(knobs.get("label_smoothing", 0.0)),
-        factors=factors_of(spec, task, parametrization),
-    )
 
 
 class FamilyTrainer:

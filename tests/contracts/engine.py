@@ -1,5 +1,6 @@
 """The contract of an engine; see `kscale.engine.base`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from kscale.data.dataset import Dataset
-from kscale.engine.base import Engine, Network, Program
+from kscale.engine.base import Engine, Network, Program, Teacher
 from kscale.engine.progress import Progress, progress_in
 from kscale.engine.recipe import Recipe
 
@@ -58,6 +59,16 @@ def check_engine(
     rest = [epoch(other, number) for number in (1, 2)]
     assert rest == pytest.approx(losses[1:], rel=1e-4)
 
+    # A new training may begin with weights that were trained, at its full rate.
+    epoch(other, 3)
+    before = outputs(other)
+    other.save(path, progress)
+    fresh = started(rate=0.03)
+    assert fresh.load(path, only_weights=True) == progress
+    np.testing.assert_array_equal(outputs(fresh), before)
+    epoch(fresh, 0)
+    assert np.abs(outputs(fresh) - before).max() > 1e-2
+
     # An unusable checkpoint changes nothing.
     (folder / "damaged.npz").write_bytes(path.read_bytes()[:-200])
     before = outputs(other)
@@ -70,6 +81,44 @@ def check_engine(
     again = started()
     np.testing.assert_array_equal(outputs(again), outputs(started()))
     assert epoch(again, 0) == pytest.approx(losses[0], rel=1e-5)
+
+    # Weights are held at 0 while others are trained, until the next start.
+    seen: list[dict[str, Any]] = []
+
+    def look(weights: Mapping[str, Any]) -> dict[str, Any]:
+        seen.append(dict(weights))
+        return {}
+
+    held = started()
+    name = "held by nobody"
+
+    def hold_half(weights: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal name
+        name = max(weights, key=lambda each: weights[each].size)
+        return {name: np.arange(weights[name].size).reshape(weights[name].shape) % 2}
+
+    epoch(held, 0)
+    held.hold(hold_half)
+    epoch(held, 1)
+    held.hold(look)
+    np.testing.assert_array_equal(seen[-1][name].ravel()[::2], 0)
+    assert np.all(seen[-1][name].ravel()[1::2] != 0)
+    held.close()
+    again = started()
+    assert epoch(again, 0) == pytest.approx(losses[0], rel=1e-5)
+
+    # A teacher is learned from beside the labels, or instead of them.
+    (target,), labels = dataset.task.targets, dataset.train.targets
+    wrong = (labels[target.name][:] + 1) % target.outputs
+    logits = 10 * np.eye(target.outputs, dtype="float32")[wrong]
+    taught = engine.place(dataset, teacher=Teacher({target.name: logits}, 1.0))
+    pupil = engine.program([network], taught, RECIPE)
+    pupil.start([11], [0.03])
+    for number in range(RECIPE.epochs):
+        epoch(pupil, number)
+    answers = outputs(pupil).argmax(axis=1)
+    right = (dataset.validation.targets[target.name][:] + 1) % target.outputs
+    assert np.mean(answers == right) > 0.7
 
     # Several members train as each alone, and their checkpoints are those of each.
     several = engine.program([network, network], placed, RECIPE)

@@ -13,6 +13,7 @@ from contracts.family import TASKS
 from tuning.made_data import digits
 
 from kscale.building.models import build_model, factor_of
+from kscale.engine.family_network import family_network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.engine.tensorflow.placing import PlacedData
@@ -22,7 +23,6 @@ from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Family
 from kscale.networks.parametrization import factors_of
 from kscale.searches import plan_search
-from kscale.tuning.family_trainer import family_network
 
 WITH_WIDTH = [family for family in FAMILIES.values() if "width" in family.all_knobs]
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from kscale.data.dataset import Dataset
 from kscale.data.loading import load_dataset
 from kscale.engine.base import Devices
+from kscale.engine.family_network import family_network
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.engine import TensorFlowEngine
 from kscale.engine.tensorflow.epochs import EpochProgram
@@ -21,7 +22,6 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
-from kscale.tuning.family_trainer import family_network
 
 
 class AtOnce(TensorFlowEngine):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kscale.data.dataset import Dataset
-from kscale.engine.base import Devices, Latency, Network, Program
+from kscale.engine.base import Devices, Latency, Network, Program, Teacher
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.devices import device_of, make_strategy
 from kscale.engine.tensorflow.epochs import EpochProgram
@@ -49,9 +49,12 @@ class TensorFlowEngine:
         dataset: Dataset,
         class_weights: str = "none",
         objective: Objective | None = None,
+        teacher: Teacher | None = None,
     ) -> PlacedData:
         with device_of(self.strategy):
-            return PlacedData(dataset, class_weights, objective=objective)
+            return PlacedData(
+                dataset, class_weights, objective=objective, teacher=teacher
+            )
 
     def are_trained_at_once(self, networks: Sequence[Network], recipe: Recipe) -> bool:
         common = joined(networks)

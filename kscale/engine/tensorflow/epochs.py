@@ -13,13 +13,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.building.models import build_model, named_outputs
 from kscale.data.example_rows import Rows, row_bytes
-from kscale.engine.base import Network, Outputs
+from kscale.engine.base import Masks, Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
@@ -29,7 +30,13 @@ from kscale.engine.tensorflow.compiling import (
     make_optimizer,
 )
 from kscale.engine.tensorflow.devices import device_of
-from kscale.engine.tensorflow.placing import CHUNK_BYTES, PlacedData, Tensors, placed
+from kscale.engine.tensorflow.placing import (
+    CHUNK_BYTES,
+    PlacedData,
+    Tensors,
+    placed,
+    taught,
+)
 from kscale.engine.tensorflow.scoring import device_score
 from kscale.engine.tensorflow.tracing import forgotten_gradients
 from kscale.errors import reason_of
@@ -120,6 +127,7 @@ class EpochProgram:
         self.recipe = recipe
         self.strategy = strategy
         self.model: Any = None
+        self._masks: dict[str, Any] = {}
         self._compiled = compiled
         are_gpus = bool(tf.config.list_physical_devices("GPU"))
         self._on_device = are_gpus if on_device is None else on_device
@@ -149,9 +157,12 @@ class EpochProgram:
         self._rate.assign(rate)
         steps = self.recipe.steps_per_epoch(self.data.examples)
         self.optimizer.iterations.assign(epochs * steps)
+        for mask in self._masks.values():
+            mask.assign(tf.ones_like(mask))
 
     def _build(self, seed: int) -> None:
         """Make the model, its optimizer and what is traced of them."""
+        self._masks = {}
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         precision, factors = self.network.precision, self.network.factors
         with self.strategy.scope():
@@ -188,8 +199,7 @@ class EpochProgram:
         self._function = partial(
             tf.function, autograph=not isinstance(self.network.layers, Blueprint)
         )
-        self._epoch = self._function(self._trace_epoch)
-        self._single_epoch: Any = None
+        self._trace_epochs()
         # A concrete function is traced once, and TensorFlow does not take the tracing
         # of many networks, one after the other, for the retracing of one.
         predict = self._function(self._trace_predict)
@@ -197,11 +207,32 @@ class EpochProgram:
             self._predict = predict.get_concrete_function(self.data.specs[0])
         self._score = device_score(self.data, self._predict, self._predict_batch)
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
-        return load_checkpoint(path, self.model, self.optimizer)
+    def _trace_epochs(self) -> None:
+        self._epoch = self._function(self._trace_epoch)
+        self._single_epoch: Any = None
+
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
+        optimizer = None if only_weights else self.optimizer
+        return load_checkpoint(path, self.model, optimizer)
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
         save_checkpoint(path, self.model, self.optimizer, progress)
+
+    def hold(self, chosen: Masks) -> None:
+        weights = {each.path: each for each in self.model.trainable_variables}
+        masks = chosen({path: each.numpy() for path, each in weights.items()})
+        with self.strategy.scope():
+            for path in masks.keys() - self._masks.keys():
+                ones = tf.ones_like(weights[path].value)
+                self._masks[path] = tf.Variable(ones, trainable=False)
+                # The optimizer applies a constraint after each step.
+                weights[path].constraint = partial(tf.multiply, self._masks[path])
+                self._trace_epochs()
+        for path, mask in masks.items():
+            self._masks[path].assign(mask)
+            weights[path].assign(weights[path] * mask)
 
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
         (order,) = orders
@@ -309,13 +340,17 @@ class EpochProgram:
 
     def _loss(self, outputs: dict[str, Any], wanted: Tensors) -> Any:
         """This replica's share of the mean loss of the whole batch."""
-        means = []
+        means, teacher = [], self.data.teacher
         for target in self.data.task.targets:
             name, smoothing = target.name, self.network.label_smoothing
             losses = example_losses(target, wanted[name], outputs[name], smoothing)
             weights = self.data.class_weights.get(name)
             if weights is not None:
                 losses *= tf.gather(tf.constant(weights), wanted[name])
+            if teacher is not None:
+                given = wanted[taught(name)], outputs[name], teacher.temperature
+                learned = target.head.distillation(keras.ops, *given)
+                losses = (1 - teacher.share) * losses + teacher.share * learned
             means.append(tf.reduce_mean(losses))
         return tf.add_n(means) / (len(means) * self._replicas)
 

@@ -14,6 +14,7 @@ from kscale.data.dataset import Dataset
 from kscale.data.example_rows import Rows, byte_rows, is_in_memory, row_bytes
 from kscale.data.parts import Part
 from kscale.data.preprocessing.scaled import Scaling
+from kscale.engine.base import Teacher
 from kscale.task.objectives import Objective, task_objective
 
 CHUNK_BYTES = 2**26
@@ -36,6 +37,7 @@ class PlacedData:
         class_weights: str = "none",
         chunk_bytes: int = CHUNK_BYTES,
         objective: Objective | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         part = dataset.train
         self.dataset = dataset
@@ -47,6 +49,9 @@ class PlacedData:
             target.name: network_target(dataset, target.name, part)
             for target in dataset.task.targets
         }
+        self.teacher = teacher
+        if teacher is not None:
+            self.targets |= {taught(n): each for n, each in teacher.outputs.items()}
         self._chunk = max(1, chunk_bytes // sum(map(row_bytes, part.inputs.values())))
         self.specs = _specs(part.inputs), _specs(self.targets)
         self.is_streamed = not all(map(is_in_memory, part.inputs.values()))
@@ -102,6 +107,11 @@ class PlacedData:
     def _placed(self, chosen: Any) -> tuple[Tensors, Tensors]:
         inputs = self.dataset.train.inputs
         return placed(inputs, chosen), placed(self.targets, chosen)
+
+
+def taught(name: str) -> str:
+    """Key of what a teacher gives for a target."""
+    return f"{name}/teacher"
 
 
 def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:

@@ -24,7 +24,7 @@ from tensorflow.python.ops.parallel_for import pfor
 
 from kscale.building.models import ScaledAdamW, build_model, outputs_by_target
 from kscale.data.example_rows import Rows
-from kscale.engine.base import Network, Outputs
+from kscale.engine.base import Masks, Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
 from kscale.engine.tensorflow.compiling import make_optimizer
@@ -102,9 +102,15 @@ class Population(EpochProgram):
         ]
         self._trace()
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
+    def hold(self, chosen: Masks) -> None:
+        raise ValueError("Weights of several networks at once are not held.")
+
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
         alone = self._members[member]
-        progress = load_checkpoint(path, alone.model, alone.optimizer)
+        optimizer = None if only_weights else alone.optimizer
+        progress = load_checkpoint(path, alone.model, optimizer)
         if progress is not None:
             self._lay(member)
         return progress

@@ -27,6 +27,8 @@ def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], flo
     """
     validation, scalings = data.dataset.validation, data.dataset.target_scaling
     numbers = {target.name: target.outputs for target in data.task.targets}
+    inputs_specs, targets_specs = data.specs
+    specs = inputs_specs, {name: targets_specs[name] for name in numbers}
 
     def all_outputs(inputs: Tensors) -> Tensors:
         """Outputs in batches, which the last example fills up."""
@@ -45,7 +47,7 @@ def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], flo
         )
         return {n: tf.reshape(batched[n], (-1, k))[:count] for n, k in numbers.items()}
 
-    @partial(tf.function, input_signature=data.specs, autograph=False)
+    @partial(tf.function, input_signature=specs, autograph=False)
     def gathered(inputs: Tensors, labels: Tensors) -> Tensors:
         outputs, found = all_outputs(inputs), {}
         for target, metric in parts_of(data.objective, data.task):

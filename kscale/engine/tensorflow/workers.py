@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
-from kscale.engine.base import Outputs
+from kscale.engine.base import Masks, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.tensorflow.epochs import EpochProgram
 from kscale.errors import WorkerLostError, reason_of
@@ -125,14 +125,19 @@ class LeadingProgram:
     ) -> None:
         self._all("start", seeds, rates, epochs)
 
-    def load(self, path: Path, member: int = 0) -> Progress | None:
-        progress = self._program.load(path)
+    def load(
+        self, path: Path, member: int = 0, only_weights: bool = False
+    ) -> Progress | None:
+        progress = self._program.load(path, only_weights=only_weights)
         if progress is not None:
             self._group.tell("assign", [np.asarray(v) for v in _state(self._program)])
         return progress
 
     def save(self, path: Path, progress: Progress, member: int = 0) -> None:
         self._program.save(path, progress)
+
+    def hold(self, chosen: Masks) -> None:
+        self._all("hold", chosen)
 
     def run_epoch(self, orders: Sequence[NDArray[Any]]) -> list[float]:
         losses: list[float] = self._all("run_epoch", orders)

@@ -7,7 +7,10 @@ from functools import partial
 
 from kscale.errors import SpecError, unknown_name
 from kscale.ship.compressing.contract import Method
+from kscale.ship.compressing.narrowing import distill, narrow, scratch
+from kscale.ship.compressing.pruning import prune
 from kscale.ship.compressing.quantizing import quantize_file
+from kscale.ship.compressing.training import fine_tune
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,51 @@ def _table(*methods: Method) -> dict[str, Method]:
 
 
 METHODS: dict[str, Method] = _table(
+    Method(
+        "prune",
+        "the smallest weights become 0: a smaller file in gzip, no faster one",
+        train=prune,
+        share=0.8,
+        baselines=("fine-tune",),
+    ),
+    Method(
+        "prune-layers",
+        "as prune, the same share of every layer",
+        train=partial(prune, is_by_layer=True),
+        share=0.8,
+        baselines=("fine-tune",),
+    ),
+    Method(
+        "narrow",
+        "the least channels of every layer go: a smaller and faster network",
+        train=narrow,
+        share=0.5,
+        baselines=("fine-tune", "narrow-random", "scratch"),
+    ),
+    Method(
+        "distill",
+        "a new network of less width learns from a larger one beside the labels",
+        train=distill,
+        share=0.5,
+        baselines=("scratch",),
+    ),
+    Method(
+        "fine-tune",
+        "the network trained on, beside prune and narrow",
+        train=fine_tune,
+    ),
+    Method(
+        "narrow-random",
+        "as narrow, of channels drawn at random, beside narrow",
+        train=partial(narrow, criterion="random"),
+        share=0.5,
+    ),
+    Method(
+        "scratch",
+        "a new network of less width for as many epochs, beside narrow and distill",
+        train=scratch,
+        share=0.5,
+    ),
     Method(
         "int8",
         "weights and what flows between layers in 8 bits, calibrated on examples",

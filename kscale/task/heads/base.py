@@ -25,6 +25,10 @@ Figures = Callable[[Any, Any, Any], Any]
 The namespace is `numpy`, or `keras.ops` in a graph; what both know is used.
 """
 
+Distillation = Callable[[Any, Any, Any, float], Any]
+"""The loss of each example, of a namespace as for `Figures`, the outputs of a teacher,
+those of a network, and the temperature of both."""
+
 RATES = ("recall", "precision", "f1_score")
 """Names of the metrics that `rate_metrics` makes."""
 
@@ -166,6 +170,7 @@ class Head:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
         watched: The Keras metric shown while Keras trains.
+        distillation: How far outputs are from those of a teacher.
 
     Answers:
         activation: The Keras activation that makes `given` of a network's outputs.
@@ -201,6 +206,7 @@ class Head:
     loss: KerasCall
     one_hot_loss: KerasCall | None
     watched: KerasCall
+    distillation: Distillation
 
     activation: str
     activate: Callable[[Array], Array]

@@ -97,6 +97,20 @@ def _area(everyone: Array, positives: Array) -> float:
     return float(below / 2 / pairs)
 
 
+def _divergence(arrays: Any, teacher: Any, outputs: Any, temperature: float) -> Any:
+    """Divergence from a teacher's probabilities, which the temperature makes more alike
+    (Hinton et al. 2015, arXiv 1503.02531): its gradients are 1 / T^2 as large."""
+    wanted, given = (
+        _log_softmax(arrays, logits / temperature) for logits in (teacher, outputs)
+    )
+    return temperature**2 * arrays.sum(arrays.exp(wanted) * (wanted - given), axis=-1)
+
+
+def _log_softmax(arrays: Any, logits: Any) -> Any:
+    shifted = logits - arrays.max(logits, axis=-1, keepdims=True)
+    return shifted - arrays.log(arrays.sum(arrays.exp(shifted), axis=-1, keepdims=True))
+
+
 def _is_right(arrays: Any, labels: Any, given: Any) -> Any:
     return arrays.equal(arrays.argmax(given, axis=-1), labels)
 
@@ -143,6 +157,7 @@ CLASSES = Head(
     loss=KerasCall("SparseCategoricalCrossentropy", {"from_logits": True}),
     one_hot_loss=KerasCall("CategoricalCrossentropy", {"from_logits": True}),
     watched=KerasCall("SparseCategoricalAccuracy", {"name": "accuracy"}),
+    distillation=_divergence,
     activation="softmax",
     activate=softmax,
     constant=_constant,

@@ -85,6 +85,17 @@ def _micro_f1(labels: Array, sums: Array) -> float:
     return float(2 * right / max(support + answers, 1))
 
 
+def _soft_crossentropy(
+    arrays: Any, teacher: Any, outputs: Any, temperature: float
+) -> Any:
+    """Mean cross-entropy of the labels with a teacher's probabilities for labels."""
+    wanted, given = teacher / temperature, outputs / temperature
+    likely = 1 / (1 + arrays.exp(-arrays.clip(wanted, -80, 80)))
+    spread = arrays.log1p(arrays.exp(-arrays.abs(given)))
+    losses = arrays.maximum(given, 0) - given * likely + spread
+    return temperature**2 * arrays.mean(losses, axis=-1)
+
+
 def _are_right(arrays: Any, labels: Any, given: Any) -> Any:
     return arrays.equal(given >= THRESHOLD, labels > 0)
 
@@ -143,6 +154,7 @@ LABELS = Head(
     one_hot_loss=None,
     # Accuracy is high where nothing is found, and Keras' F1 takes no logits.
     watched=KerasCall("AUC", {"name": "auc", "multi_label": True, "from_logits": True}),
+    distillation=_soft_crossentropy,
     activation="sigmoid",
     activate=_sigmoid,
     constant=_constant,

@@ -54,6 +54,11 @@ def _squared(arrays: Any, labels: Any, given: Any) -> Any:
     return arrays.square(labels - given)
 
 
+def _mean_square(arrays: Any, teacher: Any, outputs: Any, temperature: float) -> Any:
+    """Mean squared difference from a teacher's values, which have no temperature."""
+    return arrays.mean(arrays.square(teacher - outputs), axis=-1)
+
+
 def _absolute(arrays: Any, labels: Any, given: Any) -> Any:
     return arrays.abs(labels - given)
 
@@ -87,6 +92,7 @@ REAL = Head(
     loss=KerasCall("MeanSquaredError"),
     one_hot_loss=None,
     watched=KerasCall("RootMeanSquaredError"),
+    distillation=_mean_square,
     activation="linear",
     activate=np.asarray,
     constant=lambda labels, outputs, metric: labels.mean(axis=0, dtype=np.float64),

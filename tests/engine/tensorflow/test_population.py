@@ -9,12 +9,12 @@ import tensorflow as tf
 from tuning.made_data import digits, made_loop
 
 from kscale.engine.base import Network
+from kscale.engine.family_network import family_network
 from kscale.engine.progress import Progress, arrays_in
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.joining import joined
 from kscale.engine.tensorflow.population import Population
 from kscale.networks.families import find_family
-from kscale.tuning.family_trainer import family_network
 
 RECIPE = Recipe(epochs=4, batch_size=32)
 SEEDS, RATES = (3, 4), (3e-3, 1e-3)

@@ -10,6 +10,9 @@ from kscale.errors import BudgetError
 from kscale.networks.sizing import Size
 from kscale.units import format_count
 
+DEVICE_LIMITS = ("max_flash", "max_ram")
+"""Limits of a microcontroller, on the network in int8."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -20,6 +23,8 @@ class Budget:
         max_flops: Most FLOPs of one example forward, as `Size.flops`.
         max_bytes: Most bytes of the weights in float32, as `Size.weight_bytes()`.
         max_memory: Most bytes that training holds, as `Size.training_bytes`.
+        max_flash: Most bytes of the int8 LiteRT file, as `DeviceSize.flash`.
+        max_ram: Most bytes of RAM on a microcontroller, as `DeviceSize.ram`.
         max_latency_ms: Most milliseconds of a forward pass, measured on the device at
             hand; known only of networks that were built.
         memory_batch: Examples of the training step that `max_memory` limits.
@@ -39,6 +44,8 @@ class Budget:
     max_flops: int | None = None
     max_bytes: int | None = None
     max_memory: int | None = None
+    max_flash: int | None = None
+    max_ram: int | None = None
     max_latency_ms: float | None = None
     memory_batch: int = 32
     latency_batch: int = 1
@@ -93,13 +100,31 @@ class Budget:
         ]
         return float(max(parts, default=0.0))
 
+    @property
+    def of_device(self) -> dict[str, int]:
+        """The limits on the flash and the RAM of a microcontroller, by name."""
+        limits = {"max_flash": self.max_flash, "max_ram": self.max_ram}
+        return {name: most for name, most in limits.items() if most is not None}
+
+    @property
+    def is_of_device(self) -> bool:
+        """Whether the flash or the RAM of a microcontroller is limited."""
+        return bool(self.of_device)
+
     def used(self, size: Size) -> dict[str, Any]:
-        """The costs of a size by the names of limits."""
+        """The costs of a size by the names of limits; of a device where one is limited.
+
+        Raises:
+            SpecError: A device is limited, and no microcontroller runs the network.
+        """
+        device = size.device() if self.is_of_device else None
+        on_device = {"max_flash": device.flash, "max_ram": device.ram} if device else {}
         return {
             "max_params": size.params,
             "max_flops": size.flops,
             "max_bytes": size.weight_bytes(),
             "max_memory": size.training_bytes(self.memory_batch),
+            **on_device,
         }
 
     @property

@@ -99,6 +99,11 @@ def columns_of(
         Column("FLOPs", _flops, importance=6),
         *[Column("memory", lambda row: format_bytes(row.memory))]
         * (budget.max_memory is not None),
+        *[
+            Column("flash", lambda row: _on_device(row, "flash")),
+            Column("RAM", lambda row: _on_device(row, "ram")),
+        ]
+        * budget.is_of_device,
         *[Column("latency ms", _latency)] * (budget.max_latency_ms is not None),
         Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
@@ -122,6 +127,15 @@ def _flops(row: Row) -> str:
     if not row.unknown_flops:
         return format_count(row.flops)
     return f"≥{format_count(row.flops)}" if row.flops else "unknown"
+
+
+def _on_device(row: Row, name: str) -> str:
+    """What was measured, and what was predicted in brackets."""
+    if row.fit is None:
+        return ""
+    measured = getattr(row.fit, name)
+    predicted = f"({format_bytes(getattr(row.fit, f'predicted_{name}'))})"
+    return predicted if measured is None else f"{format_bytes(measured)} {predicted}"
 
 
 def _latency(row: Row) -> str:
@@ -285,6 +299,8 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
     points = "points" if report.objective.is_share else "improvement"
     figures = {
         "memory": "bytes that training holds, predicted from the size",
+        "flash": "bytes of the int8 LiteRT file, measured (predicted)",
+        "RAM": "bytes that TensorFlow Lite Micro needs for it, measured (predicted)",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",
         "gain": f"{points} per doubling of params over the next front row that is "

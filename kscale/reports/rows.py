@@ -161,6 +161,7 @@ def _rows(
             is_recommended=entry == recommended,
             is_tied=entry in tied,
             is_baseline=entry.is_baseline,
+            fit=entry.fit,
         )
         for entry in entries_of(records)
     ]

@@ -44,7 +44,7 @@ from kscale.text import Grid, grid_table, plain_text, printable
 
 _FIGURES = (
     *("learning_rate", "params", "trainable", "flops", "unknown_flops", "bytes"),
-    *("memory", "latency_ms", "latency_low", "latency_high"),
+    *("memory", "latency_ms", "latency_low", "latency_high", "flash", "ram"),
     *("score", "stderr", "seeds", "stage", "epochs", "density", "net_score", "gain"),
     *("test_score", "test_low", "test_high"),
     *("undertrained", "is_front", "is_best", "is_recommended", "is_tied"),

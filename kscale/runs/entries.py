@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, variance
 from typing import Any, Generic, TypeVar
 
 from kscale.networks.budget import Budget, used_by
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
-from kscale.runs.records import Record, Reference, Training
+from kscale.runs.records import DeviceFit, Record, Reference, Training
 from kscale.task.objectives import Objective
 
 T = TypeVar("T")
@@ -38,11 +38,13 @@ class Outcome:
         epochs: Epochs that each of the trainings counted took.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
+        fit: What the network needs on a microcontroller; None if nobody asked.
 
     All others are as in `kscale.runs.records`.
     """
 
     results: tuple[Training | Reference, ...]
+    fit: DeviceFit | None = field(default=None, kw_only=True)
 
     family = _First(lambda record: record.family)
     knobs = _First(lambda record: record.knobs)
@@ -60,6 +62,22 @@ class Outcome:
     latency_ms = _First[float | None](lambda record: record.latency_ms)
     latency_low = _First[float | None](lambda record: record.latency_low)
     latency_high = _First[float | None](lambda record: record.latency_high)
+
+    @property
+    def flash(self) -> int | None:
+        """Bytes of flash on a microcontroller: measured, or else predicted."""
+        return self._on_device("flash")
+
+    @property
+    def ram(self) -> int | None:
+        """Bytes of RAM on a microcontroller: measured, or else predicted."""
+        return self._on_device("ram")
+
+    def _on_device(self, name: str) -> int | None:
+        """A figure of the fit."""
+        measured = getattr(self.fit, name, None)
+        predicted = getattr(self.fit, f"predicted_{name}", None)
+        return predicted if measured is None else measured
 
     @property
     def seeds(self) -> int:
@@ -133,20 +151,24 @@ def entries_of(records: Iterable[Record]) -> list[Entry]:
     than the others never count.
     """
     groups: dict[tuple[Spec, float | None], list[Training]] = {}
+    fits: dict[Spec, DeviceFit] = {}
     for record in records:
+        if isinstance(record, DeviceFit):
+            fits[record.spec] = record
         if not isinstance(record, Training) or record.stage == "subset":
             continue
         if record.is_scored:
             groups.setdefault((record.spec, record.learning_rate), []).append(record)
-    return [_entry(group) for group in groups.values()]
+    return [_entry(group, fits.get(spec)) for (spec, _), group in groups.items()]
 
 
-def _entry(group: list[Training]) -> Entry:
+def _entry(group: list[Training], fit: DeviceFit | None) -> Entry:
     counted = [item for item in group if item.stage == "finalist"] or group
     longest = max(item.epochs for item in counted)
     by_seed = {item.seed: item for item in counted if item.epochs == longest}
     chosen = tuple(by_seed.values())
-    return Entry(chosen, tuple(item for item in group if item not in chosen))
+    others = tuple(item for item in group if item not in chosen)
+    return Entry(chosen, others, fit=fit)
 
 
 def is_answer(entry: Entry, budget: Budget) -> bool:

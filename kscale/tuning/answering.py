@@ -15,6 +15,7 @@ from kscale.runs.entries import (
 from kscale.runs.records import Evaluation, Record, Training
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.device_limit import DeviceCheck
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Trainer
 
@@ -22,6 +23,7 @@ from kscale.tuning.trainer import Trainer
 @dataclass(frozen=True)
 class Answering:
     """Scores and ships the best and the recommended network; scores the baselines.
+    Where a microcontroller limits them, only what was measured to fit is an answer.
 
     What is recorded already is not scored again: the test part is used once.
 
@@ -44,6 +46,13 @@ class Answering:
     def run(self) -> None:
         """Score and write all that is missing."""
         plan, objective = self.plan, self.plan.objective
+        DeviceCheck(
+            plan,
+            self.recorded,
+            self.append,
+            self.note,
+            lambda entry: self._weights_of(shipped_of(entry, objective)),
+        ).run()
         entries = answers_of(self.recorded, plan.budget, plan.identity)
         best, small = best_of(entries, objective), recommended_of(entries, objective)
         if best is None or small is None:

@@ -14,6 +14,7 @@ from kscale.data.loading import load_dataset
 from kscale.engine.base import PRECISIONS
 from kscale.engine.strategies import check_strategy
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
+from kscale.networks.boards import limits_with
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family, find_knob
 from kscale.networks.parametrization import PARAMETRIZATIONS
@@ -61,6 +62,13 @@ class SearchRequest:
         max_bytes: Most bytes of the float32 weights.
         max_memory: Most bytes that training holds, predicted before the network is
             built; see `Size.training_bytes`.
+        max_flash: Most bytes of the int8 LiteRT file, predicted before the network is
+            trained; see `kscale.networks.device`. Only networks that TensorFlow Lite
+            Micro runs are searched.
+        max_ram: Most bytes of RAM that TensorFlow Lite Micro needs for that file,
+            predicted as well.
+        board: A microcontroller board of `kscale.networks.boards`, which limits both to
+            three quarters of its flash and RAM; a smaller limit counts.
         max_latency_ms: Most milliseconds of a forward pass, measured on this device
             before a network is trained.
         latency_batch: Examples in that forward pass.
@@ -147,6 +155,9 @@ class SearchRequest:
     max_flops: float | None = None
     max_bytes: float | None = None
     max_memory: float | None = None
+    max_flash: float | None = None
+    max_ram: float | None = None
+    board: str | None = None
     max_latency_ms: float | None = None
     latency_batch: int = 1
     family: str | Sequence[str] = "auto"
@@ -208,7 +219,13 @@ class SearchRequest:
         if not self.budget().is_limited:
             raise BudgetError(
                 "A search needs a limit; give one or more of max_params, max_flops, "
-                "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
+                "max_bytes, max_memory, max_flash, max_ram, board and max_latency_ms, "
+                "for example --max-params 1m."
+            )
+        if self.budget().is_of_device and self.hypermodel is not None:
+            raise BudgetError(
+                "`max_flash`, `max_ram` and `board` are for families of kscale: what a "
+                "hypermodel needs on a device is not known."
             )
 
     def _check_names(self) -> None:
@@ -256,7 +273,7 @@ class SearchRequest:
         """The limits; memory is that of training steps of so many examples."""
         names = [item.name for item in fields(Budget) if item.name in OPTIONS]
         limits = {name: getattr(self, name) for name in names}
-        return Budget(**limits, memory_batch=memory_batch)
+        return Budget(**limits_with(limits, self.board), memory_batch=memory_batch)
 
 
 OPTIONS: Mapping[str, Field[Any]] = {item.name: item for item in fields(SearchRequest)}

@@ -143,10 +143,10 @@ class Dataset:
         key = id(preprocessing)
         if key not in self._seen:
             task = viewed(self.task, dict(spec.knobs))
-            parts: dict[str, Any] = {**self.parts, "train": self._train}
-            parts = {**parts_in(task, parts, preprocessing)}
+            parts = {**self.parts, "train": self._train}
+            made: Any = parts_in(task, parts, preprocessing)
             self._seen[key] = replace(
-                self, task=task, preprocessing=preprocessing, **parts
+                self, task=task, preprocessing=preprocessing, **made
             )
         return self._seen[key]
 

@@ -15,7 +15,7 @@ from kscale.data.example_rows import (
     row_bytes,
 )
 from kscale.data.memory import held, most_bytes
-from kscale.data.parts import Part
+from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.errors import ResultsError
@@ -61,9 +61,9 @@ def fitted_to(
 
 def parts_in(
     task: Task,
-    parts: Mapping[str, Part],
+    parts: Mapping[PartName, Part],
     preprocessing: Mapping[str, Preprocessing],
-) -> dict[str, Part]:
+) -> dict[PartName, Part]:
     """Parts with the inputs of a view in place of those with all that there is to see:
     in memory while they fit in half of what is free, on disk otherwise.
 

@@ -31,6 +31,7 @@ from kscale.data.views import recorded_preprocessing
 from kscale.errors import (
     DataError,
     ExportError,
+    KscaleError,
     ResultsError,
     sentence_of,
     unwritable,
@@ -259,7 +260,12 @@ def export(
             )
         )
 
-    write_whole(path, write)
+    try:
+        write_whole(path, write)
+    except KscaleError:
+        raise
+    except Exception as error:  # libraries have errors of their own for a full disk
+        raise ExportError(unwritable(path, error)) from error
     try:
         written.finish(path)
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.errors import ExportError, KscaleError, unwritable
+from kscale.errors import ExportError, unwritable
 from kscale.ship.prediction import Answer
 from kscale.ship.runtimes import last_words
 from kscale.task.tasks import Task
@@ -108,9 +108,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         if path.is_dir():
             path.rename(old)  # a folder with content is not replaced
         partial.replace(path)
-    except KscaleError:
-        raise
-    except Exception as error:  # libraries have errors of their own for a full disk
+    except (OSError, ValueError) as error:
         raise ExportError(unwritable(path, error)) from error
     finally:
         if old.exists() and not path.exists():

@@ -15,6 +15,7 @@ from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
 from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
+from kscale.networks.views import VIEW_KINDS
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record
@@ -138,6 +139,7 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     )
     objective = task_objective(request.objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
+    _check_bits(request, dataset.task)
     budget = request.budget(recipe.batch_size)
     found = (request, dataset, objective, recipe, budget)
     if request.hypermodel is None:
@@ -147,6 +149,16 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
 
         plan = Plan(*found, user_candidates(request, dataset, budget, recipe))
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
+
+
+def _check_bits(request: SearchRequest, task: Task) -> None:
+    """Refuse bits where most weights would stay in float32."""
+    has_tokens = any(item.kind == "tokens" for item in task.inputs)
+    if has_tokens and request.budget().are_bits_open:
+        raise SpecError(
+            "Embeddings of texts and tokens stay in float32 in files of fewer bits, "
+            "and are most of such a network: leave out --bits, and see kscale compress."
+        )
 
 
 @with_options([*OPTIONS])
@@ -279,6 +291,11 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
         if work == math.inf or request.retrain_baseline:
             raise SpecError(
                 "Workers train families only, neither a hypermodel nor a baseline anew."
+            )
+        views = VIEW_KINDS.keys() & {*request.search, *request.settings}
+        if views:
+            raise SpecError(
+                f"Workers hold the data as they are, so `{min(views)}` cannot be other."
             )
         if workers > 1:
             note(

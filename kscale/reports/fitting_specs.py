@@ -1,7 +1,7 @@
 """Which networks fit a budget, over the depths and widths that a search would try."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group
@@ -48,7 +48,7 @@ class FittingSpecs:
     def to_json(self) -> dict[str, Any]:
         """Raw integers; of each family and depth the largest spec."""
         return {
-            "budget": asdict(self.budget),
+            "budget": self.budget.to_json(),
             "fitting": len(self.specs),
             "largest": [
                 {

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from kscale.reports.bits_section import bits_json
 from kscale.reports.cells import (
     Column,
     closing,
@@ -163,15 +163,16 @@ def report_csv(report: Report) -> str:
     knobs = sorted({name for row in report.rows for name in row.knobs})
     metrics = _names(row.metrics for row in report.rows)
     tested = _names(row.test_metrics for row in report.rows)
-    lines: list[list[Any]] = [
-        ["family", *knobs, *_FIGURES, *metrics, *(f"test_{name}" for name in tested)]
-    ]
+    stored = ("bits",) * report.budget.are_bits_open
+    names = ("family", *knobs, *_FIGURES, *stored, *metrics)
+    lines: list[list[Any]] = [[*names, *(f"test_{name}" for name in tested)]]
     for row in report.rows:
         lines.append(
             [
                 row.family,
                 *map(row.knobs.get, knobs),
                 *(int(v) if isinstance(v, bool) else v for v in _figures(row).values()),
+                *(getattr(row, name) for name in stored),
                 *map(row.metrics.get, metrics),
                 *map(row.test_metrics.get, tested),
             ]
@@ -214,7 +215,7 @@ def report_json(report: Report) -> dict[str, Any]:
             "targets": {name: part.name for name, part in report.objective.parts},
         },
         "data": dict(report.data),
-        "budget": asdict(report.budget),
+        "budget": report.budget.to_json(),
         "rank_by": report.rank_by,
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
@@ -227,6 +228,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "quality": [quality_json(quality) for quality in qualities_of(report)],
         "course": course_json(report),
         **law_json(report),
+        "by_bits": bits_json(report),
         "compressions": [*map(compressions_json, report.compressions)],
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
         "notes": list(map(str, report.notes)),
@@ -241,6 +243,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
     return {
         **{name: getattr(row, name) for name in ("family", "depth", "width")},
         "knobs": row.knobs,
+        "bits": row.bits,
         **{name: _finite(figure) for name, figure in _figures(row).items()},
         "by_seed": row.by_seed,
         "metrics": dict(row.metrics),

@@ -311,7 +311,7 @@ class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
         file: Name of the file that was scored; empty where none was written, and
             weights were rounded to what a file would hold.
         params: Weights of the network.
-        left_out: As in `Evaluation`, of the part.
+        metric_errors, confusion, left_out: As in `Evaluation`, of the part.
     """
 
     training: str
@@ -324,7 +324,14 @@ class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
     reason: str = ""
     file: str = ""
     params: Count = 0
+    metric_errors: dict[str, Number] = {}
+    confusion: dict[str, list[Triple]] = {}
     left_out: list[Number] = []
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether weights were rounded, and no file was written."""
+        return self.status == "ok" and not self.file
 
     @property
     def is_scored(self) -> bool:

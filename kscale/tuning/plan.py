@@ -15,7 +15,8 @@ from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
-from kscale.networks.budget import DEVICE_LIMITS, Budget
+from kscale.networks.boards import find_board
+from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.parametrization import check_parametrization
@@ -181,12 +182,7 @@ class Plan:
             "families": list(self.candidates.names),
             "set": dict(request.settings),
             "search": list(request.search),
-            "budget": {
-                name: limit
-                for name, limit in vars(self.budget).items()
-                # Earlier versions did not know the limits of a device.
-                if limit is not None or name not in DEVICE_LIMITS
-            },
+            "budget": self.budget.to_json(),
             "objective": self.objective.name,
             "epochs": self.recipe.epochs,
             "batch_size": self.recipe.batch_size,
@@ -299,7 +295,10 @@ def family_plan(
     space = Space(families, dataset.task, budget, tuple(request.search), fixed)
     pool = Pool(space, request.seed)
     check_missing(pool, request.family)
-    notes = tuple(notes_on_families(pool, space, request.family))
+    notes = (
+        *notes_on_families(pool, space, request.family),
+        *([find_board(request.board).sentence] if request.board else []),
+    )
     settled = replace(request, settings=settings)
     candidates = FamilyCandidates(pool, request.seed)
     return Plan(settled, dataset, objective, recipe, budget, candidates, notes=notes)

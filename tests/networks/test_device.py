@@ -118,7 +118,7 @@ def test_a_function_that_no_operation_takes_along_needs_ram() -> None:
         ("cnn", SMALL, {"activation": "gelu"}, "the function gelu"),
         ("rnn", ("sequence", (20, 5)), {}, "Recurrent"),
         ("mlp", ("tokens", (32,)), {}, "Embedding"),
-        ("vit", SMALL, {}, "Positions"),
+        ("vit", SMALL, {}, "the function gelu"),
     ],
 )
 def test_what_the_interpreter_lacks_is_said(

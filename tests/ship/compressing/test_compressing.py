@@ -4,12 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kscale import Run
+from kscale import Run, train
 from kscale.cli import main
-from kscale.errors import ResultsError
+from kscale.errors import DataError, ResultsError
 
 
 def changeable(run: Run, folder: Path) -> Run:
@@ -84,3 +85,32 @@ def test_a_run_without_a_trained_network_is_refused(
     (run.folder / "results.jsonl").write_text("")
     with pytest.raises(ResultsError, match="no finished training"):
         Run(run.folder).compress(["int8"])
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_and_no_record(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    (run.folder / "compressed").write_text("in the way")
+    words = ["compress", str(run.folder), "--method", "int8", "-q"]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "cannot be written" in done.stderr
+    assert len(Run(run.folder).results) == len(run.results)
+
+
+@pytest.mark.slow
+def test_what_the_quantizer_refuses_is_a_row_and_not_the_end(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 10, 3)).astype(np.float32)
+    data = x, x[:, :, 0].sum(axis=1) > 0
+    knobs = {"depth": 1, "width": 8}
+    run = train("rnn", knobs, data, epochs=2, run=tmp_path / "run")
+    with pytest.raises(DataError, match="--data"):
+        run.compress(["int8"])
+    found = run.compress(["int8", "int8-dynamic"], data=data)
+    (failed,) = found.to_json()["failed"]
+    assert failed["method"] == "int8"
+    assert "ai-edge-quantizer" in failed["reason"] and "\n" not in failed["reason"]
+    methods = [row["method"] for row in found.to_json()["rows"]]
+    assert methods == ["float32", "int8-dynamic"]
+    assert "int8 failed: " in str(found)

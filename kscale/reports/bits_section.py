@@ -64,9 +64,10 @@ def bits_lines(report: Report) -> Iterator[str]:
     )
     for name, row in report.answers:
         if row.bits != 32:
+            method = METHOD_OF_BITS[row.bits]
             yield (
-                f"{name}: kscale compress --method {METHOD_OF_BITS[row.bits]} writes the "
-                f"file of {row.bits} bits; the .keras file has the same rounded weights"
+                f"{name}: kscale compress --method {method} writes the file of "
+                f"{row.bits} bits; the .keras file has the same rounded weights"
             )
 
 

@@ -82,7 +82,7 @@ def _weighted(kind: str) -> Callable[[Operations, Node], None]:
 def _activate(operations: Operations, node: Node, function: str, read: str) -> None:
     """Add the operations of a function on a tensor, under the path of a layer."""
     if function not in _FUNCTIONS:
-        raise _refused(node, f"the function {function}")
+        raise _refused(node, f"the function {function}, and one for relu")
     entry, elements = read, operations.elements[node.path]
     for number, kind in enumerate(_FUNCTIONS[function]):
         reads = (read, entry) if number else (entry,)
@@ -173,8 +173,8 @@ def _attention(operations: Operations, node: Node) -> None:
         return add("TRANSPOSE", f"{name}/turned", (apart,), inner)
 
     def product(name: str, reads: tuple[str, str], size: Any) -> str:
-        # The second factor is turned, in a buffer of its own.
-        return add("BATCH_MATMUL", name, reads, size, scratch=(aligned(inner),))
+        # The second factor is turned, in a buffer that is never given back.
+        return add("BATCH_MATMUL", name, reads, size, kept=inner)
 
     found = product("scores", (projected("query"), projected("key")), scores)
     turned = add("TRANSPOSE", "scores/turned", (found,), scores)

@@ -22,11 +22,11 @@ FILE_OF_TENSOR, _FILE_OF_CHANNEL, _FILE_OF_OPERATION = 108, 24, 7
 # Bytes of the tail that an operation takes, without its tensors and channels.
 _OPERATIONS = {
     "ADD": 137,
-    "BATCH_MATMUL": 164,
+    "BATCH_MATMUL": 90,
     "CONCATENATION": 137,
     "CONV_2D": 173,
     "DEPTHWISE_CONV_2D": 174,
-    "DEQUANTIZE": 137,
+    "DEQUANTIZE": 107,
     "FULLY_CONNECTED": 174,
     "HARD_SWISH": 97,
     "LOGISTIC": 97,
@@ -35,15 +35,15 @@ _OPERATIONS = {
     "MUL": 118,
     "NEG": 65,
     "PAD": 121,
-    "QUANTIZE": 137,
+    "QUANTIZE": 107,
     "RELU": 137,
     "RESHAPE": 101,
-    "RSQRT": 137,
+    "RSQRT": 107,
     "SOFTMAX": 483,
     "SQUARED_DIFFERENCE": 137,
     "STRIDED_SLICE": 137,
     "TANH": 97,
-    "TRANSPOSE": 137,
+    "TRANSPOSE": 80,
 }
 _SCALED = ("image", "sequence")
 _FUSING = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MUL")
@@ -63,6 +63,7 @@ class Operation:
         constants: Number of the constants.
         channels: Channels of the constants, each with a scale and a zero point.
         scratch: Bytes of the buffers that are needed only while it runs.
+        kept: Bytes of the arena's tail that grow with the tensors.
         is_linear: Whether a function can still become part of the operation.
     """
 
@@ -75,6 +76,7 @@ class Operation:
     constants: int = 0
     channels: Any = 0
     scratch: tuple[Any, ...] = ()
+    kept: Any = 0
     is_linear: bool = True
 
     @property
@@ -82,7 +84,7 @@ class Operation:
         """Bytes that all copies take of the arena's tail."""
         tensors = TAIL_OF_TENSOR * (1 + self.constants)
         channels = _TAIL_OF_CHANNEL * self.channels
-        return self.copies * (_OPERATIONS[self.kind] + tensors + channels)
+        return self.copies * (_OPERATIONS[self.kind] + tensors + channels + self.kept)
 
     @property
     def flash(self) -> Any:

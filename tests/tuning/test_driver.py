@@ -155,6 +155,7 @@ def test_ctrl_c_is_no_death_of_the_process(tmp_path: Path) -> None:
     assert {training.status for training in run.trainings} == {"ok"}
 
 
+@pytest.mark.slow
 def test_processes_train_what_this_one_does(tmp_path: Path, halved: Run) -> None:
     plan = plan_search(digits(), **HALVING)
     executor = ProcessExecutor(plan, tmp_path / "data", slots=2)

@@ -222,6 +222,7 @@ def made_by_hand(hp: Any) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_a_hypermodel_of_the_user_is_searched(data: Dataset, tmp_path: Path) -> None:
     found = tune(data, hypermodel=made_by_hand, run=tmp_path / "mine", **SMALL)
     best = found.report().best

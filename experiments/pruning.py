@@ -1,7 +1,7 @@
 """What do zeros, fewer channels and a teacher buy, beside their honest baselines?
 
-Command: `python experiments/pruning.py` (some five minutes on two cores; `--smoke`:
-seconds, a tiny network and one seed). Three networks (cnn, depth 4, width 32) are
+Command: `python experiments/pruning.py` (eight minutes on two busy cores; `--smoke`:
+half a minute, a tiny network and one seed). Three networks (cnn, depth 4, width 32) are
 trained on the embedded digits from seeds 0, 1 and 2, 40 epochs of 39 steps. Each method
 of `kscale compress` that trains is applied to each, with 10 epochs of fine-tuning; the
 same small network from scratch has all 50. For distillation, networks of a quarter of
@@ -12,7 +12,19 @@ Accuracies are of the validation and the test part together (540 images), the me
 the seeds. Differences are paired by seed and image; their errors are those over images
 and over seeds. Files are those of seed 0: LiteRT, in float32 and in static int8, whose
 gzip is what zeros make smaller. The last table is of fine-tuning at lower learning
-rates than that of the training. Result: `experiments/results/pruning.md`.
+rates than that of the training. Result: `experiments/results/pruning.md`. In short, on
+2 CPU cores with TensorFlow 2.21 and Keras 3.15.1:
+
+- 95 % of the weights can be 0 without a loss that 540 images show (99.44 % beside 99.44
+  as trained), and the gzip of the int8 file falls from 65 to 13 kB. The file itself and
+  its time stay the same.
+- Fewer channels make files and times smaller, but half the width from scratch for as
+  many epochs is no worse: 99.57 % beside 99.01, 0.56 +- 0.37 more; and channels of the
+  smallest kernels cannot be told from random ones (-0.19 +- 0.19). What is gained is
+  that 10 epochs do what 50 did.
+- On 100 labelled images a teacher gives 4.0 +- 1.3 points more.
+- Repairs at the learning rate of the training are never worse than at a third or a
+  tenth of it (narrow:75%: 98.83 %, 98.02, 96.73), so that this is what methods do.
 """
 
 import argparse
@@ -110,7 +122,8 @@ def main() -> None:
         lines += at_rates(subjects, ["prune:95%"] if is_smoke else TUNED, Path(folder))
     print(*lines, sep="\n")
     if not is_smoke:
-        OUTPUT.write_text("\n".join(lines) + "\n")
+        title = "Digits, cnn 4 x 32, seeds 0, 1, 2: `python experiments/pruning.py`\n"
+        OUTPUT.write_text("\n".join([title, *lines]) + "\n")
 
 
 def bases(

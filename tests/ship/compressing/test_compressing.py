@@ -84,3 +84,31 @@ def test_a_run_without_a_trained_network_is_refused(
     (run.folder / "results.jsonl").write_text("")
     with pytest.raises(ResultsError, match="no finished training"):
         Run(run.folder).compress(["int8"])
+
+
+@pytest.mark.slow
+def test_methods_that_train_stand_beside_their_baselines(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    words = ["compress", str(run.folder), "--method", "prune:80%,narrow:50%+int8"]
+    done = CliRunner().invoke(main, [*words, "--seeds", "2", "-q", "--json"])
+    assert done.exit_code == 0, done.output
+    rows = {row["method"]: row for row in json.loads(done.stdout)["rows"]}
+    assert rows.keys() == {
+        "float32",
+        "prune:80%",
+        "fine-tune",
+        "narrow:50%+int8",
+        "fine-tune+int8",
+        "narrow-random:50%+int8",
+        "scratch:50%+int8",
+    }
+    plain, pruned, narrow = map(rows.get, ("float32", "prune:80%", "narrow:50%+int8"))
+    assert plain and pruned and narrow
+    # Zeros leave the file as large as it was, and channels do not.
+    assert pruned["bytes"] == plain["bytes"]
+    assert pruned["gzip_bytes"] < plain["gzip_bytes"]
+    assert narrow["bytes"] < rows["fine-tune+int8"]["bytes"]
+    written = [it for it in Run(run.folder).compressions if it.part == "validation"]
+    assert [it.seed for it in written if it.method == "prune:80%"] == [0, 1]

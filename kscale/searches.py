@@ -138,6 +138,7 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     )
     objective = task_objective(request.objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
+    _check_bits(request, dataset.task)
     budget = request.budget(recipe.batch_size)
     found = (request, dataset, objective, recipe, budget)
     if request.hypermodel is None:
@@ -147,6 +148,16 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
 
         plan = Plan(*found, user_candidates(request, dataset, budget, recipe))
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
+
+
+def _check_bits(request: SearchRequest, task: Task) -> None:
+    """Refuse bits where most weights would stay in float32."""
+    has_tokens = any(item.kind == "tokens" for item in task.inputs)
+    if has_tokens and request.budget().are_bits_open:
+        raise SpecError(
+            "Embeddings of texts and tokens stay in float32 in files of fewer bits, "
+            "and are most of such a network: leave out --bits, and see kscale compress."
+        )
 
 
 @with_options([*OPTIONS])

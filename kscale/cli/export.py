@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
 from kscale.reports.artifacts import artifact_text
-from kscale.ship.formats import FORMATS
+from kscale.ship.formats import FORMATS, check_target
 
 
 @click.command()
@@ -39,11 +39,11 @@ from kscale.ship.formats import FORMATS
 def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> None:
     """Write the trained model of RUN for use without kscale; its path is printed.
 
-    Preprocessing and class names are part of the model. LiteRT and ONNX know no texts:
-    what stands around such a file is described beside the file, and kscale predict
-    reads both. What was written is run again on examples of the test part, and what it
-    gives is on standard error. Without RUN, the run in runs/ that was changed last is
-    taken.
+    Preprocessing and class names are part of a Keras file and a SavedModel. LiteRT and
+    ONNX know no texts, and ONNX no spectrograms: what stands around such a file is
+    described beside the file, and kscale predict reads both. What was written is run
+    again on examples of the test part, and what it gives is on standard error. Without
+    RUN, the run in runs/ that was changed last is taken.
 
     \b
     Examples:
@@ -53,6 +53,8 @@ def export(run: str | None, hypermodel: str | None, quiet: bool, **how: Any) -> 
     """
     as_json = how.pop("as_json")
     chosen = options.opened(run)
+    if how["path"] is not None:  # what is refused needs no start
+        check_target(how["path"], FORMATS[how["format"]], how["overwrite"])
     start_tensorflow(quiet)
     from kscale.guests.hypermodels.user_code import known_objects
 

@@ -12,6 +12,7 @@ import click
 from kscale.cli.output import start_tensorflow
 from kscale.data.load_options import Options
 from kscale.errors import KscaleError
+from kscale.networks.boards import find_board
 from kscale.networks.families import find_family
 from kscale.task.tasks import INPUT_RANKS
 from kscale.text import argument_texts
@@ -108,14 +109,24 @@ LIMITS = {
     "max_flops": (COUNT, "Most FLOPs of one example forward; a multiply-add is 2."),
     "max_bytes": (BYTES, "Most bytes of the float32 weights: 2MB."),
     "max_memory": (BYTES, "Most bytes that training is predicted to hold: 500MB."),
+    "max_flash": (BYTES, "Most bytes of the int8 LiteRT file on a microcontroller."),
+    "max_ram": (BYTES, "Most bytes of RAM that TensorFlow Lite Micro needs for it."),
 }
 """Limits on sizes: type and help."""
+
+board_option = click.option(
+    "--board",
+    type=Parsed("board", lambda name: find_board(name).name),
+    help="A microcontroller board, as esp32-s3, that limits both: to three quarters of "
+    "its flash and RAM. Another limit counts where it is smaller.",
+)
 
 budget_options = together(
     *(
         click.option(flag_of(name), type=kind, help=text)
         for name, (kind, text) in LIMITS.items()
-    )
+    ),
+    board_option,
 )
 
 settings_option = click.option(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from kscale.cli import options
 from kscale.cli.output import start_tensorflow
@@ -69,6 +70,13 @@ def predict(
 def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     """The task of a run or of an exported file, and what predicts files inside."""
     if is_artifact(Path(run)):
+        source = click.get_current_context().get_parameter_source
+        for name in ("which", "hypermodel"):
+            options.refuse_if(
+                source(name) is not ParameterSource.DEFAULT,
+                "--model and --hypermodel are of a run, and an exported file has one "
+                "model.",
+            )
         artifact = Artifact.open(Path(run))
         yield artifact.task, lambda files, which, top: artifact.predict(files, top)
         return

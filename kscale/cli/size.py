@@ -1,6 +1,7 @@
 """`kscale size`: what a network costs, or what fits a budget; nothing is built."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from click.core import ParameterSource
 
 from kscale.cli import options
 from kscale.cli.output import show, start_tensorflow
-from kscale.networks.budget import Budget
+from kscale.networks.boards import limits_with
+from kscale.networks.budget import DEVICE_LIMITS, Budget
 from kscale.networks.families import FAMILIES
 from kscale.reports.counting import (
     change_task,
@@ -20,7 +22,7 @@ from kscale.reports.counting import (
 from kscale.task.tasks import Task
 
 _MODEL_FILES = (".keras", ".h5", ".hdf5")
-_OF_A_FILE = ("name", "shape", "as_json")
+_OF_A_FILE = ("name", "shape", "as_json", "board", *DEVICE_LIMITS)
 
 
 @click.command()
@@ -59,7 +61,8 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
 
     NAME is a family (with --depth and --width), a published network in any spelling, or
     the .keras file of any model; no code of the file is run. Without NAME, the specs
-    that fit the limits: the largest of each family and depth.
+    that fit the limits: the largest of each family and depth. With NAME, --board and
+    limits on flash and RAM say whether the network fits a microcontroller.
 
     \b
     Examples:
@@ -67,6 +70,7 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size vgg16 --classes 10
       kscale size transformer --input 128 --vocabulary 10k
       kscale size --max-params 50k --family cnn
+      kscale size cnn --depth 4 --width 16 --board esp32-s3
       kscale size my_model.keras
     """
     source = ctx.get_parameter_source
@@ -94,12 +98,16 @@ def _count_file(ctx: click.Context, given: Sequence[str]) -> Any:
     for option in ctx.command.params:
         if option.name in given and option.name not in _OF_A_FILE:
             raise click.UsageError(
-                f"{option.opts[0]} does not go with a file; --input and --json do."
+                f"{option.opts[0]} does not go with a file; --input, --board, "
+                "--max-flash, --max-ram and --json do."
             )
     start_tensorflow(quiet=True)
     from kscale.guests.sizes.model_size import count_model
 
-    return count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
+    asked = {name: ctx.params[name] for name in DEVICE_LIMITS}
+    limits = Budget(**limits_with(asked, ctx.params["board"])).of_device
+    found = count_model(Path(ctx.params["name"]), ctx.params["shape"] or None)
+    return replace(found, limits=limits)
 
 
 def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> Any:
@@ -108,9 +116,11 @@ def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> A
     is_known = name is None or name.lower() in FAMILIES
     published = None if is_known or "data" in given else name
     reads_data = not asked["shape"] and published is None
-    budget = Budget(**{limit: asked[limit] for limit in options.LIMITS})
+    limits = {limit: asked[limit] for limit in options.LIMITS}
+    budget = Budget(**limits_with(limits, asked["board"]))
     knobs = options.knobs_of(asked, "depth", "width")
-    refuse_if, lists = options.refuse_if, budget.is_limited or "families" in given
+    refuse_if, of_device = options.refuse_if, budget.of_device
+    lists = budget.limits != of_device or "families" in given
     refuse_if({"data", "shape"} <= {*given}, "--data and --input exclude each other.")
     several = "--input may be repeated for the file of a model only."
     refuse_if(len(asked["shape"]) > 1, several)
@@ -120,11 +130,14 @@ def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> A
         refuse_if(is_unused, text)
     unlimited = "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
     refuse_if(name is None and not budget.is_limited, unlimited)
-    listing = "Limits and --family list what fits; leave out the name for that."
+    listing = (
+        "These limits and --family list what fits; leave out the name for that. "
+        "--board, --max-flash and --max-ram go with a name."
+    )
     refuse_if(name is not None and lists, listing)
     task = _task(asked, published, reads_data)
     if name is not None:
-        return count_network(name, task, knobs)
+        return count_network(name, task, knobs, of_device)
     from kscale.reports.fitting_specs import list_fitting
 
     return list_fitting(task, budget, asked["families"], knobs)

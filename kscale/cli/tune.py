@@ -24,7 +24,7 @@ from kscale.search.effort import EFFORTS
 from kscale.searches import SearchFollowed, SearchInterrupted, plan_search, search
 from kscale.tuning.auto_families import AUTO
 from kscale.tuning.plan import Plan
-from kscale.tuning.request import LEAST, OPTIONS, TEXTS, SearchRequest
+from kscale.tuning.request import BITS, LEAST, OPTIONS, TEXTS, SearchRequest
 
 _FAMILY_OR_AUTO = options.Parsed(
     "family", lambda name: name if name == AUTO else options.FAMILY.parse(name)
@@ -77,6 +77,7 @@ outcome_options = options.together(
 
 search_options = options.together(
     options.budget_options,
+    asked("bits", type=click.Choice(list(BITS))),
     asked("max_latency_ms", type=options.number(1e-9), metavar="MS"),
     asked("latency_batch", type=options.number(1), metavar="N"),
     options.data_option,

@@ -123,7 +123,7 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         if not self._fits(self._defaults):
             pool = Pool(space)
             largest = pool.spec(int(np.argmax(pool.share)))
-            shaping = {n: v for n, v in largest.knobs if knobs[n].shapes}
+            shaping = {n: v for n, v in largest.knobs if space.changes_size(knobs[n])}
             self._defaults |= shaping
         self._builds = count()
 
@@ -139,9 +139,10 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         try:
             blueprint = self.family.blueprint(spec, task)
             size = size_of(blueprint)
+            fits = budget.allows(size)
         except SpecError as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
-        if not budget.allows(size):
+        if not fits:
             raise keras_tuner.errors.FailedTrialError(_over(budget, spec, size))
         seed = derived_seed(self.seed, "build", next(self._builds))
         factors = factors_of(spec, task, self.parametrization)
@@ -181,9 +182,9 @@ class FamilyHyperModel(keras_tuner.HyperModel):
         )
         try:
             size = self.family.size(spec, self.space.task)
+            return bool(self.space.budget.allows(size))
         except SpecError:
             return False
-        return bool(self.space.budget.allows(size))
 
 
 def _over(budget: Budget, spec: Spec, size: Size) -> str:

@@ -10,6 +10,17 @@ from kscale.errors import BudgetError
 from kscale.networks.sizing import Size
 from kscale.units import format_count
 
+DEVICE_LIMITS = ("max_flash", "max_ram")
+"""Limits of a microcontroller, on the network in int8."""
+
+STORED = {32: "float32", 16: "float16", 8: "int8", 4: "int4"}
+"""Types that weights may be stored in, by their bits."""
+
+
+def stored_bytes(float32_bytes: Any, bits: int) -> Any:
+    """Bytes of weights in so many bits, by those in float32."""
+    return -(-float32_bytes * bits // 32)
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -18,16 +29,20 @@ class Budget:
     Args:
         max_params: Most weights, as `Size.params`.
         max_flops: Most FLOPs of one example forward, as `Size.flops`.
-        max_bytes: Most bytes of the weights in float32, as `Size.weight_bytes()`.
+        max_bytes: Most bytes of the weights, as `Size.weight_bytes()`, in the fewest
+            of `bits`.
         max_memory: Most bytes that training holds, as `Size.training_bytes`.
+        max_flash: Most bytes of the int8 LiteRT file, as `DeviceSize.flash`.
+        max_ram: Most bytes of RAM on a microcontroller, as `DeviceSize.ram`.
         max_latency_ms: Most milliseconds of a forward pass, measured on the device at
             hand; known only of networks that were built.
         memory_batch: Examples of the training step that `max_memory` limits.
         latency_batch: Examples of the forward pass that `max_latency_ms` limits.
+        bits: Bits of a weight that a network may be stored in, keys of `STORED`.
 
     Raises:
-        BudgetError: A limit or a batch is not a whole number of at least 1, or the
-            latency is not a number above 0.
+        BudgetError: A limit or a batch is not a whole number of at least 1, the
+            latency is not a number above 0, or weights are not stored in such bits.
 
     Example:
 
@@ -39,14 +54,22 @@ class Budget:
     max_flops: int | None = None
     max_bytes: int | None = None
     max_memory: int | None = None
+    max_flash: int | None = None
+    max_ram: int | None = None
     max_latency_ms: float | None = None
     memory_batch: int = 32
     latency_batch: int = 1
+    bits: tuple[int, ...] = (32,)
 
     def __post_init__(self) -> None:
+        bits = tuple(sorted({*self.bits}, reverse=True))
+        if not bits or not {*bits} <= STORED.keys():
+            known = ", ".join(map(str, STORED))
+            raise BudgetError(f"`bits` must be of {known}, but got {self.bits!r}.")
+        object.__setattr__(self, "bits", bits)
         for item in fields(self):
             limit = getattr(self, item.name)
-            if limit is None:
+            if limit is None or item.name == "bits":
                 continue
             is_time = item.name == "max_latency_ms"
             kind = float if is_time else int
@@ -55,6 +78,30 @@ class Budget:
             if not (is_number and 0 < limit < math.inf and kind(limit) == limit):
                 raise BudgetError(f"`{item.name}` must be a {what}, but got {limit!r}.")
             object.__setattr__(self, item.name, kind(limit))
+
+    @property
+    def are_bits_open(self) -> bool:
+        """Whether weights may be stored otherwise than in float32."""
+        return self.bits != (32,)
+
+    def bits_for(self, float32_bytes: int) -> tuple[int, ...]:
+        """Bits in which weights fit `max_bytes`, the most first."""
+        most = self.max_bytes
+        return tuple(
+            bits
+            for bits in self.bits
+            if most is None or stored_bytes(float32_bytes, bits) <= most
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name; of what older runs do not know, only what is limited."""
+        found = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in DEVICE_LIMITS or value is not None
+        }
+        bits = found.pop("bits")
+        return {**found, "bits": [*bits]} if self.are_bits_open else found
 
     @property
     def limits(self) -> dict[str, int | float]:
@@ -93,13 +140,31 @@ class Budget:
         ]
         return float(max(parts, default=0.0))
 
+    @property
+    def of_device(self) -> dict[str, int]:
+        """The limits on the flash and the RAM of a microcontroller, by name."""
+        limits = {"max_flash": self.max_flash, "max_ram": self.max_ram}
+        return {name: most for name, most in limits.items() if most is not None}
+
+    @property
+    def is_of_device(self) -> bool:
+        """Whether the flash or the RAM of a microcontroller is limited."""
+        return bool(self.of_device)
+
     def used(self, size: Size) -> dict[str, Any]:
-        """The costs of a size by the names of limits."""
+        """The costs of a size by the names of limits; of a device where one is limited.
+
+        Raises:
+            SpecError: A device is limited, and no microcontroller runs the network.
+        """
+        device = size.device() if self.is_of_device else None
+        on_device = {"max_flash": device.flash, "max_ram": device.ram} if device else {}
         return {
             "max_params": size.params,
             "max_flops": size.flops,
-            "max_bytes": size.weight_bytes(),
+            "max_bytes": size.weight_bytes(STORED[min(self.bits)]),
             "max_memory": size.training_bytes(self.memory_batch),
+            **on_device,
         }
 
     @property
@@ -112,6 +177,8 @@ class Budget:
         for name, limit in self.limits.items():
             text = f"{limit:g}" if name == "max_latency_ms" else format_count(limit)
             shown.append(f"{name}={text}")
+        if self.are_bits_open:
+            shown.append(f"weights in {' or '.join(map(str, self.bits))} bits")
         return ", ".join(shown) or "no limit"
 
 

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.device import DeviceSize, device_size
 from kscale.networks.layer_costs import Misfit, Tensor, larger, same_shape, tensor
 
 _BITS = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "int4": 4}
@@ -46,7 +47,8 @@ class Size:
     """What a network costs; exact, as defined at the top of `kscale.networks.sizing`.
 
     Fields are `int`, or int64 arrays if a width of the blueprint was an array. Two
-    networks are of one size whatever their `layers`, which count all copies.
+    networks are of one size whatever their `layers`, which count all copies, and their
+    `blueprint`, which is None where only the figures are known.
     """
 
     params: Any
@@ -55,6 +57,20 @@ class Size:
     activation_bytes: Any
     training_activation_bytes: Any
     layers: int = field(default=0, compare=False)
+    blueprint: Blueprint | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All figures by name."""
+        return {name: it for name, it in vars(self).items() if name != "blueprint"}
+
+    def device(self) -> DeviceSize | None:
+        """Flash and RAM on a microcontroller; None where no blueprint is known.
+
+        Raises:
+            SpecError: As `device_size`.
+        """
+        return None if self.blueprint is None else device_size(self.blueprint)
 
     def weight_bytes(self, dtype: str = "float32") -> Any:
         """Bytes of the weights in a type.
@@ -149,7 +165,7 @@ def size_of(blueprint: Blueprint) -> Size:
             "one width at a time."
         ) from error
     params, frozen, flops, held, number = totals.sums
-    return Size(params, params - frozen, flops, totals.peak, held, number)
+    return Size(params, params - frozen, flops, totals.peak, held, number, blueprint)
 
 
 def _widest(layer: Layer) -> Layer:

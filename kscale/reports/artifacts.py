@@ -1,6 +1,7 @@
 """Sentences on files made of trained models: what each gave when it was run again."""
 
 from kscale.runs.records import Export
+from kscale.ship.formats import FORMATS
 from kscale.task.objectives import Objective, metric_name
 from kscale.units import format_bytes
 
@@ -16,9 +17,10 @@ def artifact_text(found: Export, objective: Objective) -> str:
     if found.difference:
         words.append(f"largest difference {found.difference:.1g}")
     if found.latency_ms is not None and found.latency_high is not None:
+        where = "" if FORMATS[found.format].carries is None else " on one thread"
         words.append(
-            f"{found.latency_ms:.2g} ms an example on one thread "
-            f"(p90 {found.latency_high:.2g})"
+            f"{found.latency_ms:.2g} ms an example{where} (p90 "
+            f"{found.latency_high:.2g})"
         )
     return "; ".join(words) + "."
 

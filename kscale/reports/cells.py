@@ -96,9 +96,19 @@ def columns_of(
         *map(_knob_column, _varying(rows)),
         *[Column("rate", _rate, importance=5)] * all_rows,
         Column("params", lambda row: format_count(row.params)),
+        *[
+            Column("bits", lambda row: str(row.bits)),
+            Column("bytes", lambda row: format_bytes(row.bytes)),
+        ]
+        * budget.are_bits_open,
         Column("FLOPs", _flops, importance=6),
         *[Column("memory", lambda row: format_bytes(row.memory))]
         * (budget.max_memory is not None),
+        *[
+            Column("flash", lambda row: _on_device(row, "flash")),
+            Column("RAM", lambda row: _on_device(row, "ram")),
+        ]
+        * budget.is_of_device,
         *[Column("latency ms", _latency)] * (budget.max_latency_ms is not None),
         Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
@@ -122,6 +132,15 @@ def _flops(row: Row) -> str:
     if not row.unknown_flops:
         return format_count(row.flops)
     return f"≥{format_count(row.flops)}" if row.flops else "unknown"
+
+
+def _on_device(row: Row, name: str) -> str:
+    """What was measured, and what was predicted in brackets."""
+    if row.fit is None:
+        return ""
+    measured = getattr(row.fit, name)
+    predicted = f"({format_bytes(getattr(row.fit, f'predicted_{name}'))})"
+    return predicted if measured is None else f"{format_bytes(measured)} {predicted}"
 
 
 def _latency(row: Row) -> str:
@@ -240,8 +259,11 @@ def knobs_text(knobs: Iterable[tuple[str, object]], between: str) -> str:
 
 def row_text(report: Report, row: Row, tested: bool = True) -> str:
     """Params and scores of a row; the score on the test part comes last."""
+    stored = ""
+    if report.budget.are_bits_open and not row.is_reference:
+        stored = f" in {row.bits} bits ({format_bytes(row.bytes)})"
     return (
-        f"{row.params:,} params, {_score_cell(report, row)}{report.unit} "
+        f"{row.params:,} params{stored}, {_score_cell(report, row)}{report.unit} "
         f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
     )
 
@@ -284,7 +306,11 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
     """Meanings of the marks and columns that are shown."""
     points = "points" if report.objective.is_share else "improvement"
     figures = {
+        "bits": "of a stored weight; scores of finalists and baselines are of such "
+        "weights, and others of float32",
         "memory": "bytes that training holds, predicted from the size",
+        "flash": "bytes of the int8 LiteRT file, measured (predicted)",
+        "RAM": "bytes that TensorFlow Lite Micro needs for it, measured (predicted)",
         "latency ms": "median of a forward pass with a batch of "
         f"{report.budget.latency_batch}, first to last decile in brackets",
         "gain": f"{points} per doubling of params over the next front row that is "

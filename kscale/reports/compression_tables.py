@@ -72,8 +72,10 @@ def compression_grid(found: Compressions) -> Grid:
             format_count(row.best.params),
             format_bytes(row.best.bytes),
             format_bytes(row.best.gzip_bytes or 0),
-            _with_error(objective, row.score, row.stderr),
-            "" if row is found.plain else _signed(objective, found.difference(row)),
+            with_error(objective, row.score, row.stderr),
+            ""
+            if row is found.plain
+            else signed_difference(objective, found.difference(row)),
             "" if row.best.agreement is None else f"{100 * row.best.agreement:.2f}",
             "" if row.best.latency_ms is None else f"{row.best.latency_ms:.3g}",
         ]
@@ -106,7 +108,7 @@ def compression_lines(found: Compressions) -> Iterator[str]:
 def _test_text(found: Compressions) -> str | None:
     tests = [found.chosen.test, found.plain.test]
     texts = [
-        f"{test.method} {_with_error(found.objective, test.score, test.stderr or 0.0)}"
+        f"{test.method} {with_error(found.objective, test.score, test.stderr or 0.0)}"
         for test in tests[: 1 if found.chosen is found.plain else 2]
         if test is not None and test.score is not None
     ]
@@ -114,7 +116,11 @@ def _test_text(found: Compressions) -> str | None:
         return None
     of = found.test_difference
     is_told = of is not None and found.chosen is not found.plain
-    more = f"; difference {_signed(found.objective, of)}" if is_told and of else ""
+    more = (
+        f"; difference {signed_difference(found.objective, of)}"
+        if is_told and of
+        else ""
+    )
     return f"on the test part: {', '.join(texts)}{more}"
 
 
@@ -124,13 +130,15 @@ def _is_of_zeros(row: Compressed, plain: Compressed) -> bool:
     return zipped and mine.bytes > _ZEROS * its.bytes
 
 
-def _with_error(objective: Objective, score: float, error: float) -> str:
+def with_error(objective: Objective, score: float, error: float) -> str:
+    """A score with its standard error, in per cent for shares."""
     if objective.is_share:
         return f"{100 * score:.2f} ± {100 * error:.2f}"
     return f"{score:.4g} ± {error:.2g}"
 
 
-def _signed(objective: Objective, of: Difference) -> str:
+def signed_difference(objective: Objective, of: Difference) -> str:
+    """A difference with its standard error, in points for shares; above 0 is better."""
     if objective.is_share:
         return f"{100 * of.gain:+.2f} ± {100 * of.stderr:.2f}"
     return f"{of.gain:+.3g} ± {of.stderr:.2g}"

@@ -15,7 +15,10 @@ _KINDS: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
 
 
 def count_network(
-    name: str, task: Task | None = None, knobs: Mapping[str, Any] | None = None
+    name: str,
+    task: Task | None = None,
+    knobs: Mapping[str, Any] | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> ModelSize:
     """Count one network exactly, without building it.
 
@@ -23,6 +26,7 @@ def count_network(
         name: A family, or a published network in any spelling (`vgg16`, `BERT base`).
         task: What it takes in and puts out; a published network has a task of its own.
         knobs: Knobs that differ from the defaults, or from the published network's.
+        limits: As of `ModelSize`.
 
     Raises:
         SpecError: The name or a knob is unknown, or the task does not suit the family.
@@ -58,6 +62,7 @@ def count_network(
         spec.depth,
         spec.width,
         about={"spec": spec.to_json(), "task": task.to_json()},
+        limits=limits or {},
     )
 
 

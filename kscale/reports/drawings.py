@@ -191,7 +191,7 @@ def _axes(data: PlotData, x: Place, y: Place) -> Iterator[Element]:
         yield _line([(x(params), _FLOOR), (x(params), _FLOOR + 5)])
         yield label(x(params), _FLOOR + 18, format_count(params), "middle")
     middle, height = (_LEFT + _END) / 2, (_TOP + _FLOOR) / 2
-    yield label(middle, _FLOOR + 36, "params", "middle")
+    yield label(middle, _FLOOR + 36, data.x_label, "middle")
     turn = f"rotate(-90 14 {height})"
     yield label(14, height, data.y_label, "middle", transform=turn)
     if data.outside:

@@ -1,14 +1,14 @@
 """Which networks fit a budget, over the depths and widths that a search would try."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
 from kscale.errors import BudgetError
-from kscale.networks.budget import Budget
+from kscale.networks.budget import DEVICE_LIMITS, Budget
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
@@ -19,7 +19,8 @@ from kscale.task.tasks import Task
 from kscale.text import counted, plain_text, printable
 from kscale.units import format_bytes, format_count
 
-_HEADERS = ("family", "depth", "width", "params", "FLOPs", "bytes", "of budget")
+_HEADERS = ("family", "depth", "width", "params", "FLOPs", "bytes")
+_ON_DEVICE = ("flash", "RAM")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class FittingSpecs:
     def to_json(self) -> dict[str, Any]:
         """Raw integers; of each family and depth the largest spec."""
         return {
-            "budget": asdict(self.budget),
+            "budget": self.budget.to_json(),
             "fitting": len(self.specs),
             "largest": [
                 {
@@ -59,6 +60,7 @@ class FittingSpecs:
                     "trainable": size.trainable,
                     "flops": size.flops,
                     "bytes": size.weight_bytes(),
+                    **self._on_device(size),
                 }
                 for spec, size in self.largest
             ],
@@ -74,12 +76,20 @@ class FittingSpecs:
                 f"{size.params:,}",
                 format_count(size.flops),
                 format_bytes(size.weight_bytes()),
+                *map(format_bytes, self._on_device(size).values()),
                 f"{100 * self.budget.share(size):.0f} %",
             )
             for spec, size in self.largest
         ]
         title = Text(printable(self.title), style="bold")
-        return plain_text(Group(title, figure_table(_HEADERS, rows)), width)
+        headers = (*_HEADERS, *_ON_DEVICE * self.budget.is_of_device, "of budget")
+        return plain_text(Group(title, figure_table(headers, rows)), width)
+
+    def _on_device(self, size: Size) -> dict[str, int]:
+        """Flash and RAM, where a microcontroller is asked about."""
+        used = self.budget.used(size)
+        names = DEVICE_LIMITS if self.budget.is_of_device else ()
+        return {name.removeprefix("max_"): used[name] for name in names}
 
     def __str__(self) -> str:
         return self.to_text()

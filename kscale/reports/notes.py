@@ -33,6 +33,7 @@ def notes_of(report: Report) -> tuple[Note, ...]:
         *_baselines(report, best),
         *_edges(report, best),
         *_budget(report, best),
+        *_on_device(report),
         *_proof(report, best),
         *_present_fed(report),
         *failures,
@@ -207,6 +208,28 @@ def _fits(report: Report, best: Row, changed: Mapping[str, Any]) -> bool:
             if report.budget.allows(size):
                 return True
     return False
+
+
+def _on_device(report: Report) -> Iterator[Note]:
+    """Networks that turned out not to fit a device, and those that nobody measured."""
+    limits = report.budget.of_device
+    for row in report.rows:
+        if row.fit is None or not limits:
+            continue
+        over = [
+            f"{name.removeprefix('max_')}={measured:,} (predicted {predicted:,})"
+            for name, measured, predicted in (
+                ("max_flash", row.fit.flash, row.fit.predicted_flash),
+                ("max_ram", row.fit.ram, row.fit.predicted_ram),
+            )
+            if name in limits and measured is not None and measured > limits[name]
+        ]
+        if over:
+            yield Note(
+                f"{row.label} is no answer: as an int8 file it has {', '.join(over)}."
+            )
+        elif row.fit.status == "failed":
+            yield Note(f"{row.label} was not measured: {row.fit.reason}.")
 
 
 def _budget(report: Report, best: Row) -> Iterator[Note]:

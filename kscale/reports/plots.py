@@ -53,6 +53,7 @@ class PlotData:
         outside: What lies outside, as a sentence; empty if nothing does.
         band: Params with the least and largest score that are likely by a law.
         dots: What dots of kind `front` are.
+        x_label: What stands in the place of params, where that is something else.
     """
 
     title: str
@@ -67,6 +68,7 @@ class PlotData:
     outside: str
     band: tuple[tuple[float, float, float], ...] = ()
     dots: str = "front"
+    x_label: str = "params"
 
 
 def plot_data(report: Report) -> PlotData:
@@ -79,7 +81,9 @@ def plot_data(report: Report) -> PlotData:
     if not points:
         raise ResultsError("There is nothing to plot: no training has finished yet.")
     low, high = _y_range(report, points)
-    limit = _most_params(report)
+    limit, x_label = _limit(report), "params"
+    if report.budget.are_bits_open:
+        x_label = "bytes of the stored weights"
     params = [*(point.params for point in points), *([limit] if limit else [])]
     x_range = (min(params) / 1.6, max(params) * 1.6)
     levels = [
@@ -92,9 +96,10 @@ def plot_data(report: Report) -> PlotData:
     outside = [level.label for level in levels if level not in inside]
     outside += [counted(hidden, "row")] * bool(hidden)
     metric = metric_name(report.objective)
+    name = printable(report.data.get("name", "data"))
     direction = "" if report.objective.higher_is_better else ", lower is better"
     return PlotData(
-        title=f"{printable(report.data.get('name', 'data'))}: {metric} against params",
+        title=f"{name}: {metric} against {x_label}",
         y_label=f"{metric}{' (%)' if report.objective.is_share else ''}{direction}",
         points=points,
         line=_step(report, limit or x_range[1]),
@@ -104,12 +109,19 @@ def plot_data(report: Report) -> PlotData:
         x_range=x_range,
         y_range=(low, high),
         outside=f"not in the picture: {', '.join(outside)}" if outside else "",
+        x_label=x_label,
     )
 
 
 def _mark(report: Report, row: Row, kind: str, label: str) -> Mark:
     factor = report.factor
-    return Mark(kind, label, row.params, factor * row.score, factor * row.stderr)
+    place = _place(report, row)
+    return Mark(kind, label, place, factor * row.score, factor * row.stderr)
+
+
+def _place(report: Report, row: Row) -> int:
+    """Params, or bytes where weights of a network may have several numbers of bits."""
+    return row.bytes if report.budget.are_bits_open else row.params
 
 
 def _points(report: Report) -> Iterator[Mark]:
@@ -117,12 +129,16 @@ def _points(report: Report) -> Iterator[Mark]:
         if row.params > 0:
             kind = "front" if row.is_front else "baseline" if row.is_baseline else "row"
             score = f"{report.factor * row.score:.4g}"
-            label = f"{name_of(row)}: {row.params:,} params, {score}"
+            stored = f" in {row.bits} bits" if report.budget.are_bits_open else ""
+            label = f"{name_of(row)}: {row.params:,} params{stored}, {score}"
             yield _mark(report, row, kind, label)
 
 
-def _most_params(report: Report) -> int | None:
+def _limit(report: Report) -> int | None:
+    """The largest place that the budget allows."""
     params, size = report.budget.max_params, report.budget.max_bytes
+    if report.budget.are_bits_open:
+        return size
     limits = [params, size if size is None else size // 4]  # float32 weights
     return min((limit for limit in limits if limit is not None), default=None)
 
@@ -140,10 +156,11 @@ def _y_range(report: Report, points: Sequence[Mark]) -> tuple[float, float]:
 
 def _step(report: Report, last: float) -> tuple[tuple[float, float], ...]:
     corners: list[tuple[float, float]] = []
-    for row in sorted(report.front, key=lambda row: row.params):
+    for row in sorted(report.front, key=lambda row: (row.bytes, row.params)):
+        place = float(_place(report, row))
         if corners:
-            corners.append((float(row.params), corners[-1][1]))
-        corners.append((float(row.params), report.factor * row.score))
+            corners.append((place, corners[-1][1]))
+        corners.append((place, report.factor * row.score))
     return (*corners, (last, corners[-1][1])) if corners else ()
 
 

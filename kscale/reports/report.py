@@ -14,7 +14,8 @@ from kscale.reports.forecast import Forecast, law_of
 from kscale.runs.compressions import Compressions
 from kscale.runs.entries import Outcome
 from kscale.runs.law.run_points import RunPoints
-from kscale.runs.records import MAJORITY, Evaluation, Reference
+from kscale.runs.records import MAJORITY, Compression, Evaluation, Reference
+from kscale.runs.stored import OfBits
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
 
@@ -58,7 +59,7 @@ class Row(Outcome):
         confusions: By target of classes, its confusion on the test part.
     """
 
-    tests: tuple[Evaluation | Reference, ...] = ()
+    tests: tuple[Evaluation | Reference | Compression, ...] = ()
     shown_knobs: tuple[tuple[str, Value], ...] = ()
     is_front: bool = False
     is_best: bool = False
@@ -207,6 +208,7 @@ class Report(Asked):
         course: What the search did.
         sizes: Sizes with their errors, for a law; or why there is none.
         compressions: What methods made of trained networks.
+        by_bits: The best network in each of the bits that weights may be stored in.
         notes: What a reader should know, most important first.
     """
 
@@ -218,6 +220,7 @@ class Report(Asked):
     course: Course = Course()
     sizes: RunPoints | str = ""
     compressions: tuple[Compressions, ...] = ()
+    by_bits: tuple[OfBits, ...] = ()
     notes: tuple[Note, ...] = ()
 
     @cached_property

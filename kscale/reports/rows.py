@@ -23,11 +23,15 @@ from kscale.reports.ranking import ranked_front
 from kscale.reports.report import Asked, Report, Row
 from kscale.runs.compressions import compressions_of
 from kscale.runs.entries import (
+    Entry,
     answers_of,
     best_of,
     entries_of,
     front_of,
     recommended_of,
+    rounded_of,
+    stored_entries,
+    stored_entry,
     tied_of,
 )
 from kscale.runs.law.run_points import RunPoints, run_points
@@ -39,6 +43,7 @@ from kscale.runs.records import (
     Reference,
     is_trained,
 )
+from kscale.runs.stored import best_by_bits
 from kscale.search.pool import always_searched
 from kscale.task.objectives import asked_objective
 from kscale.task.tasks import Task
@@ -84,6 +89,7 @@ def make_report(
         training_seconds=math.fsum(item.seconds for item in trained),
         course=course_of(run, records, asked.objective),
         sizes=_sizes(run["identity"], records, asked),
+        by_bits=tuple(best_by_bits(records, asked.budget, asked.objective)),
         compressions=tuple(
             compressions_of(
                 (item for item in records if isinstance(item, Compression)),
@@ -155,17 +161,40 @@ def _rows(
     rows += [
         Row(
             entry.results,
-            tests=tuple(tests[entry.spec, entry.learning_rate].values()),
+            bits=entry.bits,
+            tests=_tests(entry, tests[entry.spec, entry.learning_rate], records),
             is_front=entry in front,
             is_best=entry == best,
             is_recommended=entry == recommended,
             is_tied=entry in tied,
-            is_baseline=entry.is_baseline,
+            is_baseline=entry.is_baseline
+            and entry.bits == stored_entry(replace(entry, bits=32), asked.budget).bits,
+            fit=entry.fit,
         )
-        for entry in entries_of(records)
+        for entry in _all_entries(records, asked.budget)
     ]
     rows.sort(key=lambda row: row.params)
     return [_with_figures(row, asked, chance) for row in rows]
+
+
+def _all_entries(records: Sequence[Record], budget: Budget) -> list[Entry]:
+    """All networks, in each of the bits that they were scored in."""
+    entries = entries_of(records)
+    stored = stored_entries(entries, records, budget)
+    scored = {(entry.spec, entry.learning_rate) for entry in stored}
+    others = [e for e in entries if (e.spec, e.learning_rate) not in scored]
+    return [*stored, *(stored_entry(entry, budget) for entry in others)]
+
+
+def _tests(
+    entry: Entry, tests: Mapping[int, Evaluation], records: Sequence[Record]
+) -> tuple[Evaluation | Compression, ...]:
+    """What an entry reaches on the test part, one record a seed."""
+    if entry.bits == 32:
+        return tuple(tests.values())
+    rounded = {(r.training, r.bits): r for r in rounded_of(records, "test")}
+    places = [(training.key, entry.bits) for training in entry.results]
+    return tuple(rounded[place] for place in places if place in rounded)
 
 
 def _with_figures(row: Row, asked: Asked, chance: float | None) -> Row:

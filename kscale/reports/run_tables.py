@@ -4,7 +4,6 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from kscale.reports.bits_section import bits_json
 from kscale.reports.cells import (
     Column,
     closing,
@@ -44,7 +44,7 @@ from kscale.text import Grid, grid_table, plain_text, printable
 
 _FIGURES = (
     *("learning_rate", "params", "trainable", "flops", "unknown_flops", "bytes"),
-    *("memory", "latency_ms", "latency_low", "latency_high"),
+    *("memory", "latency_ms", "latency_low", "latency_high", "flash", "ram"),
     *("score", "stderr", "seeds", "stage", "epochs", "density", "net_score", "gain"),
     *("test_score", "test_low", "test_high"),
     *("undertrained", "is_front", "is_best", "is_recommended", "is_tied"),
@@ -214,7 +214,7 @@ def report_json(report: Report) -> dict[str, Any]:
             "targets": {name: part.name for name, part in report.objective.parts},
         },
         "data": dict(report.data),
-        "budget": asdict(report.budget),
+        "budget": report.budget.to_json(),
         "rank_by": report.rank_by,
         "chance": _finite(report.chance),
         "best": _row_json(report.best),
@@ -227,6 +227,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "quality": [quality_json(quality) for quality in qualities_of(report)],
         "course": course_json(report),
         **law_json(report),
+        "by_bits": bits_json(report),
         "compressions": [*map(compressions_json, report.compressions)],
         "failures": [{"reason": r, "trainings": n} for r, n in report.failures],
         "notes": list(map(str, report.notes)),
@@ -241,6 +242,7 @@ def _row_json(row: Row | None) -> dict[str, Any] | None:
     return {
         **{name: getattr(row, name) for name in ("family", "depth", "width")},
         "knobs": row.knobs,
+        "bits": row.bits,
         **{name: _finite(figure) for name, figure in _figures(row).items()},
         "by_seed": row.by_seed,
         "metrics": dict(row.metrics),

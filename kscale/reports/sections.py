@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from kscale.reports import compression_tables, course_tables, law_section
+from kscale.reports import bits_section, compression_tables, course_tables, law_section
 from kscale.reports.forecast import Forecast
 from kscale.reports.plots import PlotData
 from kscale.reports.report import Report
@@ -27,11 +27,14 @@ class Section(NamedTuple):
 
 
 def sections_of(report: Report) -> Iterator[Section]:
-    """What more parameters would buy, compressed networks, what the search did."""
+    """A law of size, which bits win, compressed networks, what the search did."""
     law = report.law
     draw = (lambda: law_section.law_plot(law)) if isinstance(law, Forecast) else None
     grids = law_section.law_grids(report)
     yield Section(law_section.TITLE, grids, [*law_section.law_texts(report)], draw)
+    if report.by_bits:
+        grids = [bits_section.bits_grid(report)]
+        yield Section(bits_section.TITLE, grids, [*bits_section.bits_lines(report)])
     for found in report.compressions:
         yield Section(
             f"{compression_tables.TITLE}: {found.plain.best.spec.label}",

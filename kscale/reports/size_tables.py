@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rich.console import Group
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kscale.networks.sizing import Size, SizeRow
+from kscale.reports.on_device import OnDevice, on_device
 from kscale.text import plain_text, printable
 from kscale.units import format_bytes, format_count
 
@@ -25,6 +26,8 @@ _FIGURES = (
     "share",
     "FLOPs",
     "bytes",
+    "flash",
+    "RAM",
     "of budget",
     "networks",
     "trainings",
@@ -100,6 +103,8 @@ class ModelSize:
         stored_bytes: Bytes of the weights in their own types, int8 if quantized; 0 if
             all are float32.
         about: Further items of the JSON document.
+        limits: Most `max_flash` and `max_ram` of a microcontroller, where one is asked
+            about: then the size says whether the network fits.
     """
 
     title: str
@@ -109,6 +114,12 @@ class ModelSize:
     width: int | None = None
     stored_bytes: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def device(self) -> OnDevice | None:
+        """What the network needs on the microcontroller that is asked about."""
+        return on_device(self.size, self.limits) if self.limits else None
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -133,7 +144,7 @@ class ModelSize:
             "name": self.title,
             "depth": self.depth,
             "width": self.width,
-            **asdict(size),
+            **size.figures,
             "unknown_flops": list(self.unknown),
             "weight_bytes": {dtype: size.weight_bytes(dtype) for dtype in WEIGHT_TYPES},
             "shortcut_params": self.shortcut_params,
@@ -141,6 +152,7 @@ class ModelSize:
             "layers": [
                 {**row._asdict(), "shape": list(row.shape)} for row in self.rows
             ],
+            **({"device": self.device.to_json()} if self.device else {}),
             **self.about,
         }
 
@@ -180,6 +192,8 @@ def _headline(model: ModelSize) -> Table:
     ]
     if model.stored_bytes not in (0, size.weight_bytes()):
         rows.insert(3, ("", f"{format_bytes(model.stored_bytes)} as they are"))
+    if model.device:
+        rows += model.device.rows()
     if unknown:
         several = f"{len(unknown)} layers" if len(unknown) > 1 else "a layer"
         names = ", ".join(unknown[:3]) + ", ..." * (len(unknown) > 3)

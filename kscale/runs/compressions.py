@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
+from typing import Any
 
 from kscale.runs.records import Compression
 from kscale.task.evaluation import paired_error
@@ -20,10 +21,37 @@ class Difference:
     gain: float
     stderr: float
 
+    def is_within(self, errors: float) -> bool:
+        """Whether the scores differ by so many standard errors at most."""
+        return abs(self.gain) <= errors * self.stderr
+
     @property
     def is_tie(self) -> bool:
         """Whether the score is at most one standard error worse."""
         return self.gain >= -self.stderr
+
+
+def difference_of(
+    objective: Objective,
+    mine: Any,
+    its: Any,
+    left_out: Sequence[float],
+    other: Sequence[float],
+) -> Difference:
+    """How much better one score is than another on the same examples.
+
+    Args:
+        objective: What the scores are.
+        mine, its: What has a `score`, `stderr`, `seed_error` and number of `examples`.
+        left_out, other: The scores without each group of examples; where they are not
+            known, the error is as if the examples were different ones.
+    """
+    gain = objective.gain(mine.score, its.score)
+    if not left_out or len(left_out) != len(other):
+        return Difference(gain, math.hypot(mine.stderr, its.stderr))
+    least = 1 / mine.examples if objective.is_share and mine.examples else 0.0
+    error = paired_error(left_out, other, least)
+    return Difference(gain, math.hypot(error, mine.seed_error, its.seed_error))
 
 
 @dataclass(frozen=True)
@@ -67,6 +95,11 @@ class Compressed:
         return math.sqrt(variance(scores) / len(scores)) if len(scores) > 1 else 0.0
 
     @property
+    def examples(self) -> int:
+        """Examples that each score is of."""
+        return self.best.examples
+
+    @property
     def left_out(self) -> list[float]:
         """The score without each group of examples, the mean over the seeds."""
         columns = zip(*(record.left_out for record in self.records), strict=True)
@@ -101,23 +134,18 @@ class Compressions:
 
     def difference(self, row: Compressed) -> Difference:
         """A row beside the network in float32, on the validation part."""
-        gain = self.objective.gain(row.score, self.plain.score)
-        error = self._error(row.left_out, self.plain.left_out, row.best.examples)
-        return Difference(gain, math.hypot(error, row.seed_error))
+        pair = (row.left_out, self.plain.left_out)
+        return difference_of(self.objective, row, self.plain, *pair)
 
     @property
     def test_difference(self) -> Difference | None:
         """The chosen file beside the network in float32, on the test part; None where
         one of the two was not scored."""
-        mine, its = self.chosen.test, self.plain.test
-        if mine is None or its is None or mine.score is None or its.score is None:
+        if self.chosen.test is None or self.plain.test is None:
             return None
-        error = self._error(mine.left_out, its.left_out, mine.examples)
-        return Difference(self.objective.gain(mine.score, its.score), error)
-
-    def _error(self, mine: list[float], its: list[float], examples: int) -> float:
-        least = 1 / examples if self.objective.is_share and examples else 0.0
-        return paired_error(mine, its, least)
+        mine, its = (Compressed((r,)) for r in (self.chosen.test, self.plain.test))
+        pair = (mine.left_out, its.left_out)
+        return difference_of(self.objective, mine, its, *pair)
 
     @property
     def chosen(self) -> Compressed:

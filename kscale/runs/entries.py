@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean, variance
 from typing import Any, Generic, TypeVar
 
-from kscale.networks.budget import Budget, used_by
+import msgspec
+
+from kscale.networks.budget import Budget, stored_bytes, used_by
 from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
-from kscale.runs.records import Record, Reference, Training
+from kscale.runs.records import Compression, DeviceFit, Record, Reference, Training
 from kscale.task.objectives import Objective
 
 T = TypeVar("T")
@@ -31,6 +33,8 @@ class Outcome:
 
     Args:
         results: The records counted, of one stage, each of another seed.
+        bits: Bits of a weight, as the network is stored and, where others are too, as
+            it was scored.
 
     Attributes:
         family, knobs, label: Of the network, or of the reference: then knobs are none.
@@ -38,11 +42,14 @@ class Outcome:
         epochs: Epochs that each of the trainings counted took.
         latency_ms, latency_low, latency_high: Median, first and last decile of the time
             of a forward pass; None if it was not measured.
+        fit: What the network needs on a microcontroller; None if nobody asked.
 
     All others are as in `kscale.runs.records`.
     """
 
     results: tuple[Training | Reference, ...]
+    bits: int = 32
+    fit: DeviceFit | None = field(default=None, kw_only=True)
 
     family = _First(lambda record: record.family)
     knobs = _First(lambda record: record.knobs)
@@ -55,11 +62,32 @@ class Outcome:
     trainable = _First(lambda record: record.trainable)
     flops = _First(lambda record: record.flops)
     unknown_flops = _First(lambda record: record.unknown_flops)
-    bytes = _First(lambda record: record.bytes)
     memory = _First(lambda record: record.memory)
+    examples = _First(lambda record: record.examples)
     latency_ms = _First[float | None](lambda record: record.latency_ms)
     latency_low = _First[float | None](lambda record: record.latency_low)
     latency_high = _First[float | None](lambda record: record.latency_high)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the weights, as the network is stored."""
+        return int(stored_bytes(self.results[0].bytes, self.bits))
+
+    @property
+    def flash(self) -> int | None:
+        """Bytes of flash on a microcontroller: measured, or else predicted."""
+        return self._on_device("flash")
+
+    @property
+    def ram(self) -> int | None:
+        """Bytes of RAM on a microcontroller: measured, or else predicted."""
+        return self._on_device("ram")
+
+    def _on_device(self, name: str) -> int | None:
+        """A figure of the fit."""
+        measured = getattr(self.fit, name, None)
+        predicted = getattr(self.fit, f"predicted_{name}", None)
+        return predicted if measured is None else measured
 
     @property
     def seeds(self) -> int:
@@ -81,9 +109,14 @@ class Outcome:
 
         All seeds are scored on the same examples, so more seeds do not lower that part.
         """
+        examples = math.sqrt(fmean((r.stderr or 0.0) ** 2 for r in self.results))
+        return math.hypot(examples, self.seed_error)
+
+    @property
+    def seed_error(self) -> float:
+        """Standard error of the mean over the seeds; 0 for one seed."""
         scores = self._scores
-        seeds = variance(scores) / len(scores) if len(scores) > 1 else 0.0
-        return math.sqrt(fmean((r.stderr or 0.0) ** 2 for r in self.results) + seeds)
+        return math.sqrt(variance(scores) / len(scores)) if len(scores) > 1 else 0.0
 
     @property
     def undertrained(self) -> bool:
@@ -100,6 +133,7 @@ class Entry(Outcome):
 
     Args:
         results: The trainings counted, of one stage, each with another seed.
+        bits: As of any outcome.
         others: Trainings of the same spec that are not counted.
     """
 
@@ -110,8 +144,9 @@ class Entry(Outcome):
         spec = self.spec
         shape = f" depth={spec.depth} width={spec.width}" if spec.width else ""
         shape = f" {spec.backbone}" if spec.backbone else shape
+        stored = f" in {self.bits} bits" if self.bits != 32 else ""
         return (
-            f"Entry({spec.family}{shape}, {self.params:,} params, score "
+            f"Entry({spec.family}{shape}, {self.params:,} params{stored}, score "
             f"{self.score:.4g} +- {self.stderr:.2g}, {len(self.results)} trained)"
         )
 
@@ -133,20 +168,64 @@ def entries_of(records: Iterable[Record]) -> list[Entry]:
     than the others never count.
     """
     groups: dict[tuple[Spec, float | None], list[Training]] = {}
+    fits: dict[Spec, DeviceFit] = {}
     for record in records:
+        if isinstance(record, DeviceFit):
+            fits[record.spec] = record
         if not isinstance(record, Training) or record.stage == "subset":
             continue
         if record.is_scored:
             groups.setdefault((record.spec, record.learning_rate), []).append(record)
-    return [_entry(group) for group in groups.values()]
+    return [_entry(group, fits.get(spec)) for (spec, _), group in groups.items()]
 
 
-def _entry(group: list[Training]) -> Entry:
+def _entry(group: list[Training], fit: DeviceFit | None) -> Entry:
     counted = [item for item in group if item.stage == "finalist"] or group
     longest = max(item.epochs for item in counted)
     by_seed = {item.seed: item for item in counted if item.epochs == longest}
     chosen = tuple(by_seed.values())
-    return Entry(chosen, tuple(item for item in group if item not in chosen))
+    others = tuple(item for item in group if item not in chosen)
+    return Entry(chosen, others=others, fit=fit)
+
+
+def stored_entry(entry: Entry, budget: Budget) -> Entry:
+    """A network that was scored in float32, in the most bits in which it fits; in the
+    fewest where it fits in none."""
+    bits = budget.bits_for(entry.bytes) or budget.bits[-1:]
+    return replace(entry, bits=bits[0])
+
+
+def rounded_of(records: Iterable[Record], part: str) -> list[Compression]:
+    """Records of networks with rounded weights, scored on a part."""
+    return [
+        record
+        for record in records
+        if isinstance(record, Compression) and record.is_rounded and record.part == part
+    ]
+
+
+def stored_entries(
+    entries: Iterable[Entry], records: Iterable[Record], budget: Budget
+) -> list[Entry]:
+    """The networks in each of the bits that they were scored in; none where nothing
+    was scored in other bits."""
+    if not budget.are_bits_open:
+        return []
+    rounded = rounded_of(records, "validation")
+    found = {(record.training, record.bits): record for record in rounded}
+    return [
+        replace(entry, bits=bits, results=tuple(scored))
+        for entry in entries
+        for bits in budget.bits_for(entry.bytes)
+        if all((training.key, bits) in found for training in entry.results)
+        for scored in [[_rescored(t, found[t.key, bits]) for t in entry.results]]
+    ]
+
+
+def _rescored(training: Training, found: Compression) -> Training:
+    """A training with the score in other bits."""
+    names = ("score", "stderr", "examples", "metrics")
+    return msgspec.structs.replace(training, **{n: getattr(found, n) for n in names})
 
 
 def is_answer(entry: Entry, budget: Budget) -> bool:
@@ -155,14 +234,18 @@ def is_answer(entry: Entry, budget: Budget) -> bool:
 
 
 def answers_of(
-    records: Iterable[Record], budget: Budget, identity: Mapping[str, Any]
+    records: Sequence[Record], budget: Budget, identity: Mapping[str, Any]
 ) -> list[Entry]:
     """The entries that may be the answer of a run of an identity, as in `run.json`.
 
     Where one network was asked for, it is the answer, though a baseline does better.
     Until it is trained, baselines are.
     """
-    found = [entry for entry in entries_of(records) if is_answer(entry, budget)]
+    entries = entries_of(records)
+    entries = stored_entries(entries, records, budget) or [
+        stored_entry(entry, budget) for entry in entries
+    ]
+    found = [entry for entry in entries if is_answer(entry, budget)]
     if not _names_one(identity):
         return found
     searched = [
@@ -194,7 +277,9 @@ def front_of(entries: Sequence[Entry], objective: Objective) -> list[Entry]:
         for entry in entries
         if entry in rivals or (best and objective.better(best.score, entry.score))
     ]
-    proved.sort(key=lambda e: (e.params, -objective.gain(e.score, 0.0), e.flops))
+    proved.sort(
+        key=lambda e: (e.bytes, e.params, -objective.gain(e.score, 0.0), e.flops)
+    )
     front: list[Entry] = []
     for entry in proved:
         if not front or objective.better(entry.score, front[-1].score):
@@ -209,7 +294,7 @@ def best_of(entries: Sequence[Some], objective: Objective) -> Some | None:
     """The entry of the best score, the smaller if equal; a finalist if there is one."""
     return min(
         _rivals(entries),
-        key=lambda entry: (-objective.gain(entry.score, 0.0), entry.params),
+        key=lambda e: (-objective.gain(e.score, 0.0), e.bytes, e.params),
         default=None,
     )
 
@@ -245,10 +330,6 @@ def recommended_of(entries: Sequence[Entry], objective: Objective) -> Entry | No
     tied = tied_of(entries, objective)
     return min(
         tied,
-        key=lambda entry: (
-            entry.params,
-            entry.flops,
-            -objective.gain(entry.score, 0.0),
-        ),
+        key=lambda e: (e.bytes, e.params, e.flops, -objective.gain(e.score, 0.0)),
         default=None,
     )

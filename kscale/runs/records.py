@@ -311,7 +311,7 @@ class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
         file: Name of the file that was scored; empty where none was written, and
             weights were rounded to what a file would hold.
         params: Weights of the network.
-        left_out: As in `Evaluation`, of the part.
+        metric_errors, confusion, left_out: As in `Evaluation`, of the part.
     """
 
     training: str
@@ -324,7 +324,14 @@ class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
     reason: str = ""
     file: str = ""
     params: Count = 0
+    metric_errors: dict[str, Number] = {}
+    confusion: dict[str, list[Triple]] = {}
     left_out: list[Number] = []
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether weights were rounded, and no file was written."""
+        return self.status == "ok" and not self.file
 
     @property
     def is_scored(self) -> bool:
@@ -333,7 +340,36 @@ class Compression(Artifact, frozen=True, kw_only=True, tag="compression"):
         return self.status == "ok" and score is not None and math.isfinite(score)
 
 
-Record = Training | Evaluation | Measurement | Reference | Export | Compression
+class DeviceFit(msgspec.Struct, frozen=True, kw_only=True, tag="device"):
+    """What a network needs on a microcontroller, as an int8 LiteRT file.
+
+    Args:
+        spec: The network.
+        predicted_flash, predicted_ram: Bytes of the file and of the interpreter's
+            arena, as predicted before training.
+        flash, ram: Bytes as measured of the trained network; None if they were not.
+        status, reason: Whether the network could be measured, and why not.
+        seconds: Time of converting and measuring.
+    """
+
+    spec: Spec
+    predicted_flash: Count
+    predicted_ram: Count
+    flash: Count | None = None
+    ram: Count | None = None
+    status: Status = "ok"
+    reason: str = ""
+    seconds: Amount = 0.0
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the network was measured, or cannot be."""
+        return self.flash is not None or self.status == "failed"
+
+
+Record = (
+    Training | Evaluation | Measurement | Reference | Export | Compression | DeviceFit
+)
 
 
 def is_trained(record: Record) -> TypeGuard[Training | Reference]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from math import prod
 from typing import Any
 
@@ -88,12 +87,18 @@ class Space:
         """Learning rates that may be tried for a family."""
         return tuple(float(v) for v in self.values(family, family.learning_rate))
 
+    def changes_size(self, knob: Knob) -> bool:
+        """Whether a knob may change what the budget limits. A function that no
+        operation takes along changes the RAM of a device."""
+        is_function = knob.name == "activation" and self.budget.is_of_device
+        return knob.shapes or is_function
+
     def drawn_knobs(self, family: Family) -> list[Knob]:
         """Searched knobs that never change the size: drawn for each proposal."""
         return [
             knob
             for knob in family.all_knobs.values()
-            if not knob.shapes and len(self.values(family, knob)) > 1
+            if not self.changes_size(knob) and len(self.values(family, knob)) > 1
         ]
 
 
@@ -159,8 +164,12 @@ class _Counted:
             self._count(_Group(family, knobs, widths))
 
     def _descent(self) -> Descent:
-        measure = partial(_largest_share, self.space.budget)
-        return _descent(self.space, self.family, lambda it: float(measure(it)[0]))
+        budget = self.space.budget
+
+        def measure(size: Size) -> float:
+            return float(_largest_share(budget, budget.used(size))[0])
+
+        return _descent(self.space, self.family, measure)
 
     def way_down(self, smallest: Spec) -> tuple[bool, str]:
         """Whether a network fits if more is set, and a sentence on what to set."""
@@ -172,7 +181,7 @@ class _Counted:
             if name in used
         )
         text = f"With {options} the smallest {self.family.name} has {figures}. "
-        return bool(budget.allows(size)), text if options else ""
+        return bool(budget.allows_used(used)), text if options else ""
 
     def _count(self, group: _Group) -> None:
         task = self.space.task
@@ -188,8 +197,9 @@ class _Counted:
 
     def _add(self, group: _Group, size: Size) -> None:
         self.number += len(group.widths) or 1
-        used = _largest_share(self.space.budget, size)
-        allowed = self.space.budget.allows(size)
+        costs = self.space.budget.used(size)
+        used = _largest_share(self.space.budget, costs)
+        allowed = self.space.budget.allows_used(costs)
         inside = np.flatnonzero(np.broadcast_to(allowed, used.shape))
         least = int(np.argmin(used))
         if self.smallest is None or used[least] < self.smallest[0]:
@@ -299,13 +309,14 @@ def _groups_of(
     knobs = family.all_knobs
     width = knobs.get("width")
     widths = space.values(family, width) if width is not None else ()
-    shaping = [k for k in knobs.values() if k.shapes and k.name != "width"]
+    sizing = {knob.name for knob in knobs.values() if space.changes_size(knob)}
+    shaping = [knobs[name] for name in knobs if name in sizing and name != "width"]
     fixed = {
         knob.name: space.values(family, knob)[0]
         if knob.name in dict(space.fixed)
         else knob.default
         for knob in knobs.values()
-        if not knob.shapes
+        if knob.name not in sizing
     }
     choices = [space.values(family, knob) for knob in shaping]
     lengths = [*map(len, choices), 1]
@@ -320,7 +331,7 @@ def _groups_of(
 
 
 def _descent(space: Space, family: Family, measure: Callable[[Size], float]) -> Descent:
-    shaping = [knob for knob in family.knobs if knob.shapes]
+    shaping = [knob for knob in family.knobs if space.changes_size(knob)]
     choices = {knob.name: space.values(family, knob) for knob in shaping}
     return Descent(family, space.task, measure, choices)
 
@@ -336,15 +347,14 @@ def way_to_fewer_flops(space: Space, spec: Spec, share: float) -> str:
     return f"With {options} it has {fewer} FLOPs instead of {before}. " * bool(options)
 
 
-def _largest_share(budget: Budget, size: Size) -> NDArray[np.float64]:
+def _largest_share(budget: Budget, used: Mapping[str, Any]) -> NDArray[np.float64]:
     """The largest part of any limit used; without limits, the weights themselves."""
-    used = budget.used(size)
     parts = [
         np.asarray(used[name], np.float64) / limit
         for name, limit in budget.limits.items()
         if name in used
     ]
-    shares = parts or [np.asarray(size.params, np.float64)]
+    shares = parts or [np.asarray(used["max_params"], np.float64)]
     largest = np.max(np.broadcast_arrays(*shares), axis=0)
     found: NDArray[np.float64] = np.maximum(np.atleast_1d(largest), 1e-12)
     return found

@@ -63,7 +63,11 @@ class Descent:
         That is one knob if one brings the measure down to `most`, else as few as do.
         Where nothing does, it is what comes nearest, and nothing if nothing is smaller.
         """
-        free = {k.name: k.values_for(self.task) for k in self.family.knobs if k.shapes}
+        free = {
+            knob.name: knob.values_for(self.task)
+            for knob in self.family.knobs
+            if knob.shapes or knob.name in self.choices
+        }
         more = {name: v for name, v in free.items() if {*v} - {*self.choices[name]}}
         ways: list[Choices] = [{**self.choices, name: more[name]} for name in more]
         reached = [smallest, *(self.smallest(smallest, way) for way in ways)]

@@ -14,6 +14,7 @@ from kscale.runs.entries import (
     is_answer,
     is_tied,
     recommended_of,
+    stored_entry,
 )
 from kscale.runs.records import Stage, Training
 from kscale.search.affording import affordable, of_seeds, seconds_left
@@ -236,14 +237,18 @@ class StagedSearcher:
         tied = [entry for entry in ranked if is_tied(entry, best, self.objective)]
         tied = tied if len(tied) > 1 else ranked[:2]
         front = front_of(tied, self.objective)
-        order = [*promising, best, *front, *tied]
+        # A network in float32 competes with wider ones in fewer bits.
+        of_bits = list({entry.bits: entry for entry in ranked[::-1]}.values())
+        of_bits = of_bits if self.budget.are_bits_open else []
+        order = [*promising, best, *of_bits, *front, *tied]
         return list(dict.fromkeys(order))[: self.most_finalists]
 
     def _promising(self, history: Sequence[Training]) -> list[Entry]:
         """Networks of the search, however short they were trained, the most promising
         first."""
         beliefs = self.beliefs(history)
-        found = {(e.spec, e.learning_rate): e for e in entries_of(history)}
+        entries = (stored_entry(e, self.budget) for e in entries_of(history))
+        found = {(e.spec, e.learning_rate): e for e in entries}
         trained = beliefs.trained if beliefs is not None else ()
         places = [(belief.spec, belief.learning_rate) for belief in trained]
         return [found[place] for place in places if place in found]
@@ -341,7 +346,8 @@ class StagedSearcher:
         return list(dict.fromkeys([*above, *smaller]))
 
     def _entries(self, history: Sequence[Training]) -> list[Entry]:
-        return [e for e in entries_of(history) if is_answer(e, self.budget)]
+        entries = (stored_entry(e, self.budget) for e in entries_of(history))
+        return [entry for entry in entries if is_answer(entry, self.budget)]
 
     def _final(self, entry: Entry, seeds: int = 0) -> Job:
         """The job of a finalist, numbered later; by default of the usual seeds."""

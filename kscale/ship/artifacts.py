@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,20 @@ from kscale.ship.prediction import Prediction, predict_files
 from kscale.ship.runtimes import RUNTIMES, Arrays, Runtime, open_file
 from kscale.task.tasks import Task
 
+_OTHER = (
+    "is not the file that lies beside its description; export the model again, or move "
+    "both files together"
+)
+_NO_SHAPE = (TypeError, AttributeError)  # where plain data have another form
+
+
+def _digest(path: Path) -> str:
+    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
 
 def is_artifact(path: Path) -> bool:
     """Whether a path is named like a file that a runtime opens."""
-    return path.suffix in RUNTIMES
+    return path.suffix.lower() in RUNTIMES and not path.is_dir()
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,11 @@ class Artifact:
 
     def answer(self, raw: Arrays) -> dict[str, NDArray[Any]]:
         """Probabilities or values by target, `(examples, outputs)`, for raw inputs."""
-        return self.given(self._runtime.run(self.taken(raw)))
+        runtime = self._runtime
+        try:
+            return self.given(runtime.run(self.taken(raw)))
+        except Exception as error:  # whatever a runtime raises
+            raise ExportError(f"{self.path} {_OTHER}.") from error
 
     def predict(
         self, paths: Iterable[str | Path], top: int | None = None
@@ -125,6 +140,7 @@ class Artifact:
             OSError: A file cannot be written.
         """
         about = {
+            "file": _digest(self.path),
             "inputs": self.takes,
             "outputs": self._gives,
             "classes": {t.name: t.class_names for t in self.task.targets},
@@ -154,15 +170,28 @@ class Artifact:
             raise ExportError(f"There is no file {path}.")
         try:
             about = json.loads(empty.beside.read_text("utf-8"))
-            return cls(
+            found = cls(
                 path,
                 Task.from_json(about["task"]),
                 preprocessings_from_json(about["preprocessing"]),
                 msgspec.convert(about["inside"], tuple[str, ...]),
                 reader_from_json(about["reader"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, KscaleError) as error:
+            is_whole = (
+                {item.name for item in found.task.inputs}
+                == {*found.preprocessing}
+                >= {*found.inside}
+            )
+            digest = about["file"]
+        except FileNotFoundError as error:
             raise ExportError(
                 f"{path} needs {empty.beside.name} beside it, as kscale export wrote "
-                f"it, and this is missing or damaged ({error})."
+                "it: move both."
             ) from error
+        except (OSError, ValueError, LookupError, *_NO_SHAPE, KscaleError) as error:
+            raise ExportError(
+                f"{empty.beside} is damaged; export the model again."
+            ) from error
+        if not is_whole or digest != _digest(path):
+            raise ExportError(f"{path} {_OTHER}.")
+        return found

@@ -27,7 +27,14 @@ from kscale.data.preprocessing.scaled import (
     unscaled,
 )
 from kscale.data.readers import reader_from_json
-from kscale.errors import DataError, ExportError, ResultsError, sentence_of
+from kscale.errors import (
+    DataError,
+    ExportError,
+    KscaleError,
+    ResultsError,
+    sentence_of,
+    unwritable,
+)
 from kscale.naming import single_or_named
 from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
@@ -35,7 +42,7 @@ from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Export
 from kscale.ship.artifacts import Artifact
 from kscale.ship.extras import check_extra
-from kscale.ship.formats import FORMATS, Format, check_target
+from kscale.ship.formats import FORMATS, Format, check_free, check_target
 from kscale.ship.formats.base import write_whole
 from kscale.ship.opening import shipped_model
 from kscale.ship.packaging import bare_model
@@ -90,7 +97,8 @@ class Examples:
             for each in item.raw_inputs:
                 shape = (_DRAWN, *each.shape)
                 if each.dtype == "string":
-                    raw[each.name] = np.full(shape, "a", object)
+                    words = getattr(item, "words", ()) or ("a", "b")
+                    raw[each.name] = random.choice(words, shape).astype(object)
                 elif each.dtype == "int32":
                     ids = random.integers(0, vocabularies[name], shape)
                     raw[each.name] = ids.astype(np.int32)
@@ -129,7 +137,8 @@ def compared(
         differences.append(float(np.max(np.abs(mine - theirs) / unit)))
         if target.head.chosen is not None:
             shares.append(_share_of_same(target, mine, theirs))
-    return Comparison(float(np.mean(shares)) if shares else None, max(differences))
+    agreement = float(np.mean(shares)) if shares else None
+    return Comparison(agreement, float(np.max(differences)))  # NaN where one is NaN
 
 
 def _share_of_same(target: Target, mine: NDArray[Any], theirs: NDArray[Any]) -> float:
@@ -173,7 +182,7 @@ def examples_of(run: RecordedRun, data: Any, part: PartName) -> Examples:
         if data is not None:
             raise
         logger.warning(
-            "%s. The file was compared on drawn numbers; what it scores is not known.",
+            "%s. The file was compared on drawn examples; its score is not known.",
             sentence_of(error),
         )
     preprocessing = preprocessings_from_json(run.description["preprocessing"])
@@ -187,6 +196,7 @@ class _Written:
     model: keras.Model
     wanted: Answer
     tried: Callable[[Path, Arrays], Trial]
+    check: Callable[[Path], None] = lambda path: None
     finish: Callable[[Path], None] = lambda path: None
 
 
@@ -218,15 +228,17 @@ def export(
     check_target(path, form, overwrite)
     check_extra(f"The format {form_name}", form.extra)
     written = _written(run, which, form)
+    if not overwrite:
+        written.check(path)
     examples = examples_of(run, data, "test")
     found: list[Export] = []
     began = time.monotonic()
 
     def write(partial: Path) -> None:
+        wanted = written.wanted(examples.raw)  # a form may change the model
         form.write(written.model, run.task, partial)
         trial = written.tried(partial, examples.raw)
         scalings = scalings_from_json(run.description["target_scaling"])
-        wanted = written.wanted(examples.raw)
         same = compared(run.task, scalings, trial.outputs, wanted)
         _check_same(same, f"A file of the form {form_name}")
         score = scored(run.objective, run.task, examples.labels, trial.outputs)
@@ -235,7 +247,7 @@ def export(
             Export(
                 format=form_name,
                 model=which.results[0].key if isinstance(which, Entry) else which,
-                path=str(path),
+                path=str(path.absolute()),
                 bytes=size,
                 gzip_bytes=packed,
                 agreement=same.agreement,
@@ -246,9 +258,18 @@ def export(
                 **scored_fields(score),
             )
         )
-        written.finish(path)
 
-    write_whole(path, write)
+    try:
+        write_whole(path, write)
+    except KscaleError:
+        raise
+    except Exception as error:  # libraries have errors of their own for a full disk
+        raise ExportError(unwritable(path, error)) from error
+    try:
+        written.finish(path)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ExportError(unwritable(path, error)) from error
     record(run, found[0])
     return found[0]
 
@@ -300,10 +321,16 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
         trial = tried_apart(path, artifact.taken(raw))
         return replace(trial, outputs=artifact.given(trial.outputs))
 
-    def finish(path: Path) -> None:
-        replace(artifact, path=path).write_beside()
+    def placed(path: Path) -> Artifact:
+        return replace(artifact, path=path)
 
-    return _Written(model, wanted, tried_file, finish)
+    return _Written(
+        model,
+        wanted,
+        tried_file,
+        check=lambda path: check_free(placed(path).beside),
+        finish=lambda path: placed(path).write_beside(),
+    )
 
 
 def numeric_model(

@@ -57,6 +57,7 @@ def shipped_model(
             kept[0],
             preprocessings_from_json(description["preprocessing"]),
             scalings_from_json(description["target_scaling"]),
+            which.bits,
         )
     path, weights = models / f"{which}.keras", models / f"{which}.weights.h5"
     if which not in ("best", "recommended"):

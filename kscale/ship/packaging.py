@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kscale.building.models import build_model, named_outputs
+from kscale.building.rounding import round_weights
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaling
@@ -28,6 +29,7 @@ def package_model(
     weights: Path,
     preprocessing: Mapping[str, Preprocessing],
     target_scaling: Mapping[str, Scaling],
+    bits: int = 32,
 ) -> keras.Model:
     """A trained network with its preprocessing around it.
 
@@ -39,7 +41,7 @@ def package_model(
     are the names of labels with a probability of at least a half, and empty texts for
     others, `(batch, outputs)`.
     """
-    network = _trained(spec, task, weights)
+    network = _trained(spec, task, weights, bits)
     return with_preprocessing(spec.family, network, task, preprocessing, target_scaling)
 
 
@@ -69,12 +71,14 @@ def bare_model(
 _Network = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-def _trained(spec: Spec, task: Task, weights: Path) -> _Network:
-    """A network with its trained weights, without what is random in training."""
+def _trained(spec: Spec, task: Task, weights: Path, bits: int = 32) -> _Network:
+    """A network with its trained weights, rounded to so many bits, without what is
+    random in training."""
     blueprint = find_family(spec.family).blueprint(spec, task)
     network = build_model(blueprint)
     if load_checkpoint(weights, network, None) is None:
         raise ExportError(f"{weights} is missing or damaged; run the search again.")
+    round_weights(network, bits)
     shipped = without_augmentation(blueprint)
     if shipped != blueprint:
         trained, network = network, build_model(shipped)

@@ -4,6 +4,7 @@ As a program, `python -m kscale.ship.runtimes FILE INPUTS OUTPUTS` runs a file o
 arrays of one NPZ file, and writes what it gives, and times, to another one.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -17,13 +18,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.engine.tensorflow.starting import quiet_start
 from kscale.errors import ExportError, sentence_of
+from kscale.ship.extras import check_modules
 
 Arrays = Mapping[str, NDArray[Any]]
 
 _WARM_PASSES = 5
 _FEWEST_PASSES, _MOST_PASSES = 30, 300
 _MOST_SECONDS = 1.0
+_SOURCE = Path(__file__).parents[2]
 _TIMES = "times of single passes"
 _RAISED = re.compile(r"[\w.]*(?:Error|Exception): (.*)")
 
@@ -42,9 +46,10 @@ class LiteRTRuntime:
     """
 
     def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        with quiet_start():
+            from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(str(path), num_threads=1)
+            self._interpreter = Interpreter(str(path), num_threads=1)
         self._runner = self._interpreter.get_signature_runner()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -97,11 +102,12 @@ class OnnxRuntime:
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
 
-RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
-    ".tflite": LiteRTRuntime,
-    ".onnx": OnnxRuntime,
+RUNTIMES: dict[str, tuple[Callable[[Path], Runtime], str, str]] = {
+    ".tflite": (LiteRTRuntime, "ai_edge_litert", "litert"),
+    ".onnx": (OnnxRuntime, "onnxruntime", "onnx"),
 }
-"""Runtimes by the end of a file's name."""
+"""By the end of a file's name the runtime, its module, and the extra that has the
+module."""
 
 
 def open_file(path: Path) -> Runtime:
@@ -109,9 +115,12 @@ def open_file(path: Path) -> Runtime:
 
     Raises:
         ExportError: The file is damaged, or needs what the runtime lacks.
+        MissingPackageError: The runtime is not installed.
     """
+    runtime, module, extra = RUNTIMES[path.suffix.lower()]
+    check_modules(str(path), (module,), extra)
     try:
-        return RUNTIMES[path.suffix](path)
+        return runtime(path)
     except Exception as error:  # whatever a runtime raises
         raise ExportError(f"{path} does not run: {sentence_of(error)}.") from error
 
@@ -159,8 +168,12 @@ def tried_apart(path: Path, inputs: Arrays) -> Trial:
     with TemporaryDirectory() as folder:
         asked, answers = Path(folder, "asked.npz"), Path(folder, "answers.npz")
         save_arrays(asked, inputs)
+        words = ["-P", "-m", "kscale.ship.runtimes", *map(str, (path, asked, answers))]
+        # kscale is found as in this process, be it installed or not.
+        paths = [str(_SOURCE), os.environ.get("PYTHONPATH", "")]
         done = subprocess.run(
-            [sys.executable, "-m", "kscale.ship.runtimes", path, asked, answers],
+            [sys.executable, *words],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
             capture_output=True,
             text=True,
         )

@@ -1,27 +1,41 @@
 """The end of a search: answers are scored on the test part, models written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 from kscale.errors import TrialError
+from kscale.networks.budget import stored_bytes
+from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
+    Entry,
     answers_of,
     best_of,
+    entries_of,
     recommended_of,
     shipped_of,
 )
-from kscale.runs.records import Evaluation, Record, Training
+from kscale.runs.records import Compression, Evaluation, Record, Training
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.device_limit import DeviceCheck
 from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Trainer
+
+Scored = Literal["validation", "test"]
+
+METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
+"""Methods of `kscale compress` that store the same weights."""
 
 
 @dataclass(frozen=True)
 class Answering:
     """Scores and ships the best and the recommended network; scores the baselines.
+    Where a microcontroller limits them, only what was measured to fit is an answer.
 
     What is recorded already is not scored again: the test part is used once.
 
@@ -44,23 +58,93 @@ class Answering:
     def run(self) -> None:
         """Score and write all that is missing."""
         plan, objective = self.plan, self.plan.objective
+        DeviceCheck(
+            plan,
+            self.recorded,
+            self.append,
+            self.note,
+            lambda entry: self._weights_of(shipped_of(entry, objective)),
+        ).run()
+        for entry in self._contenders():
+            for training in entry.results:
+                for bits in plan.budget.bits_for(training.bytes):
+                    self._score_rounded(training, bits, "validation")
         entries = answers_of(self.recorded, plan.budget, plan.identity)
         best, small = best_of(entries, objective), recommended_of(entries, objective)
         if best is None or small is None:
             return
         for name, entry in (("best", best), ("recommended", small)):
-            training = shipped_of(entry, objective)
-            self._test(training)
-            path, weights = self.folder / f"{name}.keras", self._weights_of(training)
-            trainer = self.trainer_of(training.spec)
-            if note := trainer.ship(training, weights, path):
-                self.note(note)
+            self._answer(name, entry)
         trainings = [item for item in self.recorded if isinstance(item, Training)]
         for training in trainings:
             is_baseline = training.stage == "baseline" and training.status == "ok"
             tested = {test.spec for test in self._tests()}
             if is_baseline and training.spec not in tested:
                 self._test(training)
+
+    def _answer(self, name: str, entry: Entry) -> None:
+        """Score an answer on the test part, and write the model."""
+        training = shipped_of(entry, self.plan.objective)
+        path, weights = self.folder / f"{name}.keras", self._weights_of(training)
+        trainer = self.trainer_of(training.spec)
+        if entry.bits == 32:
+            self._test(training)
+            note = trainer.ship(training, weights, path)
+        else:
+            self._score_rounded(training, entry.bits, "test")
+            with self._rounded(training, entry.bits) as stored:
+                note = trainer.ship(training, stored, path)
+        if note:
+            self.note(note)
+
+    def _contenders(self) -> list[Entry]:
+        """Networks to score in all bits in which they fit: finalists, or else those
+        that would be, and baselines."""
+        if not self.plan.budget.are_bits_open:
+            return []
+        trainings = [item for item in self.recorded if isinstance(item, Training)]
+        entries = entries_of(trainings)
+        proved = [entry for entry in entries if entry.stage == "finalist"]
+        proved = proved or self.plan.searcher().finalists(trainings)
+        chosen = [entry for entry in entries if entry.is_baseline] + proved
+        return list({entry.results: entry for entry in chosen}.values())
+
+    def _score_rounded(self, training: Training, bits: int, part: Scored) -> None:
+        """Record what a training reaches on a part with its weights in so many bits."""
+        is_known = any(
+            isinstance(item, Compression)
+            and item.is_rounded
+            and (item.training, item.bits, item.part) == (training.key, bits, part)
+            for item in self.recorded
+        )
+        if is_known:
+            return
+        with self._rounded(training, bits) as weights:
+            found = self.trainer_of(training.spec).evaluate(training, weights, part)
+        record = Compression(
+            training=training.key,
+            method=METHOD_OF_BITS[bits],
+            spec=training.spec,
+            bits=bits,
+            seed=training.seed,
+            part=part,
+            params=training.params,
+            bytes=stored_bytes(training.bytes, bits),
+            **vars(found),
+        )
+        self.append(record)
+
+    @contextmanager
+    def _rounded(self, training: Training, bits: int) -> Iterator[Path]:
+        """The weights of a finished training in so many bits, while it lasts."""
+        from kscale.engine.tensorflow.checkpoints import round_checkpoint
+
+        weights, spec = self._weights_of(training), training.spec
+        blueprint = find_family(spec.family).blueprint(spec, self.plan.dataset.task)
+        with TemporaryDirectory() as folder:
+            stored = Path(folder, weights.name)
+            round_checkpoint(weights, stored, blueprint, bits)
+            yield stored
 
     def _tests(self) -> list[Evaluation]:
         return [item for item in self.recorded if isinstance(item, Evaluation)]

@@ -181,7 +181,7 @@ class Plan:
             "families": list(self.candidates.names),
             "set": dict(request.settings),
             "search": list(request.search),
-            "budget": vars(self.budget).copy(),
+            "budget": self.budget.to_json(),
             "objective": self.objective.name,
             "epochs": self.recipe.epochs,
             "batch_size": self.recipe.batch_size,

@@ -14,7 +14,8 @@ from kscale.data.loading import load_dataset
 from kscale.engine.base import PRECISIONS
 from kscale.engine.strategies import check_strategy
 from kscale.errors import BudgetError, ResultsError, SpecError, unknown_name
-from kscale.networks.budget import Budget
+from kscale.networks.boards import limits_with
+from kscale.networks.budget import STORED, Budget
 from kscale.networks.families import find_family, find_knob
 from kscale.networks.parametrization import PARAMETRIZATIONS
 from kscale.search import SEARCHERS
@@ -37,6 +38,9 @@ LEAST = {
 }
 """The smallest values of numbers; whole numbers where the smallest is whole."""
 
+BITS = {"auto": tuple(STORED), **{str(bits): (bits,) for bits in STORED}}
+"""Bits of a weight by what is asked for."""
+
 MOST_TRIALS = 10_000
 """Specs to try at most where effort or time ends a search."""
 
@@ -58,9 +62,20 @@ class SearchRequest:
         data: Anything `kscale.load_dataset` takes.
         max_params: Most parameters.
         max_flops: Most FLOPs of one example forward; a multiply-add is 2.
-        max_bytes: Most bytes of the float32 weights.
+        max_bytes: Most bytes of the weights, in float32 unless `bits` says otherwise.
+        bits: Bits of a weight as the network is to be stored: 32, 16, 8 or 4, or `auto`
+            for those that are best. Networks are trained in float32; the finalists are
+            scored with their weights rounded to each of the bits in which they fit
+            `max_bytes`, and the answer is a network with its bits.
         max_memory: Most bytes that training holds, predicted before the network is
             built; see `Size.training_bytes`.
+        max_flash: Most bytes of the int8 LiteRT file, predicted before the network is
+            trained; see `kscale.networks.device`. Only networks that TensorFlow Lite
+            Micro runs are searched.
+        max_ram: Most bytes of RAM that TensorFlow Lite Micro needs for that file,
+            predicted as well.
+        board: A microcontroller board of `kscale.networks.boards`, which limits both to
+            three quarters of its flash and RAM; a smaller limit counts.
         max_latency_ms: Most milliseconds of a forward pass, measured on this device
             before a network is trained.
         latency_batch: Examples in that forward pass.
@@ -146,7 +161,11 @@ class SearchRequest:
     max_params: float | None = None
     max_flops: float | None = None
     max_bytes: float | None = None
+    bits: str | int = "32"
     max_memory: float | None = None
+    max_flash: float | None = None
+    max_ram: float | None = None
+    board: str | None = None
     max_latency_ms: float | None = None
     latency_batch: int = 1
     family: str | Sequence[str] = "auto"
@@ -208,7 +227,13 @@ class SearchRequest:
         if not self.budget().is_limited:
             raise BudgetError(
                 "A search needs a limit; give one or more of max_params, max_flops, "
-                "max_bytes, max_memory and max_latency_ms, for example --max-params 1m."
+                "max_bytes, max_memory, max_flash, max_ram, board and max_latency_ms, "
+                "for example --max-params 1m."
+            )
+        if self.budget().is_of_device and self.hypermodel is not None:
+            raise BudgetError(
+                "`max_flash`, `max_ram` and `board` are for families of kscale: what a "
+                "hypermodel needs on a device is not known."
             )
 
     def _check_names(self) -> None:
@@ -218,6 +243,7 @@ class SearchRequest:
             "precision": PRECISIONS,
             "parametrization": PARAMETRIZATIONS,
         }
+        self._check_bits()
         for name, known in named.items():
             value = getattr(self, name)
             if value not in known and (value is not None or name != "effort"):
@@ -256,7 +282,21 @@ class SearchRequest:
         """The limits; memory is that of training steps of so many examples."""
         names = [item.name for item in fields(Budget) if item.name in OPTIONS]
         limits = {name: getattr(self, name) for name in names}
-        return Budget(**limits, memory_batch=memory_batch)
+        limits["bits"] = BITS[str(self.bits)]
+        return Budget(**limits_with(limits, self.board), memory_batch=memory_batch)
+
+    def _check_bits(self) -> None:
+        if str(self.bits) not in BITS:
+            raise SpecError(unknown_name("number of bits", str(self.bits), BITS))
+        trains_finalists = self.finalist_seeds > 0 and not self.for_law
+        if BITS[str(self.bits)] == (32,):
+            return
+        if self.max_bytes is None or self.hypermodel or not trains_finalists:
+            raise SpecError(
+                "Bits of weights are for a search of families within max_bytes that "
+                "ends with finalists: `bits` needs `max_bytes`, and excludes "
+                "`hypermodel`, `for_law` and `finalist_seeds=0`."
+            )
 
 
 OPTIONS: Mapping[str, Field[Any]] = {item.name: item for item in fields(SearchRequest)}

@@ -17,7 +17,8 @@ from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
 from kscale.reports.notes import search_notes
 from kscale.reports.rows import make_report
-from kscale.runs.records import Record, Training
+from kscale.reports.run_tables import report_text
+from kscale.runs.records import DeviceFit, Record, Training
 
 BINDING = {"max_params": 5000}
 
@@ -242,3 +243,27 @@ def test_one_is_no_plural() -> None:
     (found,) = [n for n in notes(searched(0.9, undertrained=True)) if "improving" in n]
     assert found.startswith("The only front row was still improving")
     assert not any(" 1 rows" in n or "1 seeds" in n for n in notes(digits_results()))
+
+
+def test_a_network_that_turns_out_not_to_fit_a_device_is_named() -> None:
+    trained = searched(0.7, 0.8, 0.9)
+    fits = [
+        DeviceFit(
+            spec=training.spec,
+            predicted_flash=20_000,
+            predicted_ram=5_000,
+            flash=20_100,
+            ram=ram,
+        )
+        for training, ram in zip(trained, (4_000, 4_900, 5_300), strict=True)
+    ]
+    budget = {"max_ram": 5_200}
+    report = make_report(made_run(budget=budget), [*trained, *fits])
+    assert report.best is not None
+    assert report.best.depth == 3
+    said = "cnn 4 x 16 is no answer: as an int8 file it has ram=5,300 (predicted 5,000)"
+    assert has([*map(str, report.notes)], said)
+    text = report_text(report)
+    assert "4.9 kB (5 kB)" in text
+    assert "RAM: bytes that TensorFlow Lite Micro needs" in text
+    assert not has(notes([*trained, *fits], budget=BINDING), "is no answer")

@@ -10,11 +10,13 @@ from kscale.networks.families import FAMILIES
 from kscale.networks.families.base import Spec
 from kscale.networks.named import NAMED
 from kscale.networks.sizing import Size, SizeRow, size_of, size_rows
+from kscale.reports.counting import count_network
 from kscale.reports.fitting_specs import FittingSpecs, list_fitting
 from kscale.reports.size_tables import (
     ModelSize,
     parts_of,
 )
+from kscale.task.tasks import Task
 
 
 def named(name: str) -> dict[str, Any]:
@@ -143,3 +145,30 @@ def test_json_of_what_fits_has_raw_integers() -> None:
     ]
     assert rows[0]["bytes"] == 4 * rows[0]["params"]
     assert rows[0]["knobs"]["width"] == 32
+
+
+def test_a_network_beside_a_device_says_whether_it_fits() -> None:
+    task = Task.of("image", (28, 28, 1), classes=10)
+
+    def counted(**limits: int) -> ModelSize:
+        return count_network("cnn", task, {"depth": 4, "width": 8}, limits)
+
+    text = counted(max_flash=100_000, max_ram=11_700).to_text()
+    assert "21.6 kB of 100 kB (22 %): fits, 78.4 kB are left" in text
+    assert (
+        "11.6 kB of 11.7 kB (100 %): fits, 52 B are left; most at stage1/pool" in text
+    )
+    small = counted(max_ram=10_000)
+    assert "16 %): does not fit, 1.65 kB too much" in small.to_text()
+    found = small.to_json()["device"]
+    assert (found["fits"], found["ram"], found["peak"]) == (False, 11648, "stage1/pool")
+    assert "device" not in counted().to_json()
+    refused = count_network("vit", task, {}, {"max_ram": 10**6})
+    assert refused.to_json()["device"]["fits"] is False
+    assert "runs on no microcontroller" in refused.to_text()
+
+
+def test_what_fits_a_device_is_listed_with_flash_and_ram() -> None:
+    found = list_fitting(IMAGES, Budget(max_ram=5_000), ["cnn"])
+    assert "flash      RAM" in found.to_text()
+    assert all(row["ram"] <= 5_000 for row in found.to_json()["largest"])

@@ -8,6 +8,7 @@ import pytest
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.runs.entries import (
+    answers_of,
     best_of,
     entries_of,
     front_of,
@@ -15,7 +16,14 @@ from kscale.runs.entries import (
     is_tied,
     recommended_of,
 )
-from kscale.runs.records import Evaluation, Reference, Training
+from kscale.runs.records import (
+    DeviceFit,
+    Evaluation,
+    Reference,
+    Training,
+    from_line,
+    to_line,
+)
 from kscale.task.heads import HEADS
 
 ACCURACY = HEADS["classes"].objectives["accuracy"]
@@ -207,3 +215,30 @@ def test_an_entry_with_a_training_of_full_length_is_of_full_length() -> None:
     short = result(8, 0.99, epochs=1, full_epochs=5)
     (entry,) = entries_of([short, result(8, 0.9, full_epochs=5)])
     assert entry.is_full and entry.score == 0.9 and entry.others == (short,)
+
+
+def fit(width: int, **changes: Any) -> DeviceFit:
+    spec = result(width, None).spec
+    given = {"predicted_flash": 100, "predicted_ram": 10 * width}
+    return DeviceFit(spec=spec, **{**given, **changes})
+
+
+def test_what_is_measured_on_a_device_counts_before_what_is_predicted() -> None:
+    budget = Budget(max_ram=170)
+    trained = [result(8, 0.8), result(16, 0.9), result(24, 0.95)]
+    fits = [fit(8), fit(16), fit(24)]
+
+    def answers(records: list[Any]) -> list[int]:
+        return widths(answers_of(records, budget, {}))
+
+    assert answers([*trained, *fits]) == [8, 16]
+    assert answers([*trained, *fits, fit(16, flash=90, ram=171)]) == [8]
+    assert answers([*trained, *fits, fit(24, flash=90, ram=170)]) == [8, 16, 24]
+    failed = fit(16, status="failed", reason="no such operation")
+    assert answers([*trained, *fits, failed]) == [8, 16]
+    assert answers(trained) == [8, 16, 24]  # nobody asked
+
+
+def test_a_fit_on_a_device_is_read_as_written() -> None:
+    for each in (fit(8), fit(8, flash=90, ram=70, seconds=1.5)):
+        assert from_line(to_line(each)) == each

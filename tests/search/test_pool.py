@@ -175,3 +175,32 @@ def test_wider_specs_of_one_structure_are_found() -> None:
         for other in pool.specs()
         if other.depth == spec.depth and (other.width or 0) >= 16
     }
+
+
+@pytest.mark.parametrize("limits", [{"max_flash": 30_000}, {"max_ram": 8_000}])
+def test_limits_of_a_device_hold_for_all_that_is_listed(limits: dict[str, int]) -> None:
+    pool, family = Pool(made_space("cnn", **limits)), find_family("cnn")
+    assert 20 < len(pool) < pool.counted
+    for index in range(0, len(pool), 5):
+        found = family.size(pool.spec(index), DIGITS).device()
+        assert found is not None
+        used = {"max_flash": found.flash, "max_ram": found.ram}
+        (share,) = (used[name] / most for name, most in limits.items())
+        assert share == pytest.approx(pool.share[index])
+
+
+def test_functions_that_no_device_has_are_not_listed() -> None:
+    space = replace(made_space("cnn", max_ram=20_000), searched=("activation",))
+    assert not space.drawn_knobs(find_family("cnn"))
+    functions = {spec["activation"] for spec in Pool(space).specs()}
+    assert functions == {"relu", "silu"}
+
+
+def test_a_family_that_no_device_runs_is_refused_with_the_layer() -> None:
+    with pytest.raises(SpecError, match="no int8 operation for Recurrent"):
+        Pool(made_space("rnn", max_ram=10**6))
+
+
+def test_the_smallest_ram_that_can_be_reached_is_named() -> None:
+    with pytest.raises(BudgetError, match="fits max_ram=1,000: .* has ram=[234],"):
+        Pool(made_space("cnn", max_ram=1000))

@@ -16,6 +16,7 @@ from contracts.searcher import (
     made_trainings,
 )
 
+from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.search import SEARCHERS
 from kscale.search.contract import WAIT, Allowance, Job
@@ -323,3 +324,15 @@ def test_finalists_of_a_search_with_more_trials_have_other_numbers() -> None:
     finals = {(t.job, t.spec) for t in more.history if t.stage == "finalist"}
     assert len(finals) == len({job for job, _ in finals})
     assert len(finals) > len({t.spec for t in few.history if t.stage == "finalist"})
+
+
+def test_the_best_in_each_of_the_bits_is_a_finalist() -> None:
+    staged = made_staged(finalist_seeds=1)
+    staged.budget = Budget(max_bytes=40_000, bits=(8, 16, 32))
+    simulation = Simulation(staged, log_size)
+    simulation.run()
+    searched = [t for t in simulation.history if t.stage == "search"]
+    tiers = {staged.budget.bits_for(training.bytes)[0] for training in searched}
+    finals = staged.finalists(simulation.history)
+    assert tiers == {entry.bits for entry in finals} == {8, 16, 32}
+    assert len({entry.spec for entry in finals}) == len(finals)

@@ -170,6 +170,7 @@ def test_an_own_model_says_what_opens_it(tmp_path: Path) -> None:
 def test_an_own_model_of_a_class_without_config_leaves_its_weights(
     tmp_path: Path,
 ) -> None:
+    (tmp_path / "models").mkdir()
     note = saved_own(Net(4), tmp_path / "models" / "best.keras")
     assert note.startswith("best.keras could not be written (NotImplementedError: ")
     assert "Please implement `get_config()`); " in note

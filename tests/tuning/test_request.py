@@ -179,3 +179,29 @@ def test_a_request_is_planned_as_it_is_or_with_other_options() -> None:
 def test_options_of_a_wrong_form_are_one_sentence(options: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=next(iter(options))):
         SearchRequest(max_params=1000, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_bytes": 9000, "bits": 3}, "Unknown number of bits '3'"),
+        ({"max_params": 9000, "bits": "auto"}, "`bits` needs `max_bytes`"),
+        ({"max_bytes": 9000, "bits": 8, "finalist_seeds": 0}, "ends with finalists"),
+        ({"max_bytes": 9000, "bits": 8, "for_law": True}, "ends with finalists"),
+    ],
+)
+def test_bits_that_nothing_could_be_scored_in_are_refused(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SpecError, match=said):
+        SearchRequest(**options)
+    assert SearchRequest(max_bytes=9000, bits=8).budget().bits == (8,)
+
+
+def test_a_board_limits_flash_and_ram_and_a_smaller_limit_counts() -> None:
+    budget = SearchRequest(board="stm32f446", max_ram=10_000).budget()
+    assert budget.of_device == {"max_flash": 393_216, "max_ram": 10_000}
+    with pytest.raises(SpecError, match="Did you mean 'esp32-c3'"):
+        SearchRequest(board="esp32c3")
+    with pytest.raises(BudgetError, match="what a hypermodel needs on a device"):
+        SearchRequest(max_ram=10_000, hypermodel="models:build")

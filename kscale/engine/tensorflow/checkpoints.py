@@ -7,7 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kscale.building.models import build_model
+from kscale.building.rounding import round_weights
 from kscale.engine.progress import Progress, arrays_in
+from kscale.errors import TrialError
+from kscale.networks.blueprint import Blueprint
 from kscale.runs.folder import write_atomically
 
 
@@ -46,6 +50,25 @@ def load_checkpoint(
     for name, variable in wanted:
         variable.assign(arrays[name])
     return Progress.of_arrays(arrays)
+
+
+def round_checkpoint(
+    source: Path, target: Path, blueprint: Blueprint, bits: int
+) -> None:
+    """Write a checkpoint with the weights of a network rounded to so many bits.
+
+    Raises:
+        TrialError: The checkpoint is missing or damaged.
+    """
+    model = build_model(blueprint)
+    if load_checkpoint(source, model, None) is None:
+        raise TrialError(f"{source} is missing or damaged: nothing to round.")
+    round_weights(model, bits)
+    arrays: dict[str, Any] = dict(arrays_in(source) or {})
+    arrays |= {name: np.asarray(variable) for name, variable in _named(model, None)}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(target, buffer.getvalue())
 
 
 def _named(

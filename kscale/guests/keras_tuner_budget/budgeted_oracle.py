@@ -14,6 +14,7 @@ from keras_tuner.oracles import (
 )
 
 from kscale.errors import BudgetError, SpecError
+from kscale.guests.family_hypermodel import FamilyHyperModel
 from kscale.guests.keras_tuner_budget.build_sizes import BuildSizes
 from kscale.networks.budget import Budget
 from kscale.task.tasks import Task
@@ -95,6 +96,11 @@ class BudgetedOracle(keras_tuner.Oracle):
             raise BudgetError(
                 "An oracle cannot keep `max_latency_ms`, which is measured; use "
                 "kscale.tune."
+            )
+        if budget.is_of_device and not isinstance(hypermodel, FamilyHyperModel):
+            raise BudgetError(
+                "`max_flash` and `max_ram` are for families of kscale, as "
+                "kscale.as_hypermodel makes them."
             )
         if not budget.is_limited:
             raise BudgetError("The budget has no limit: give one, such as max_params.")

@@ -4,7 +4,13 @@ import zipfile
 from pathlib import Path
 
 from kscale.ship.formats import litert, onnx, saved_model
-from kscale.ship.formats.base import Format, check_suffix, check_target, export_model
+from kscale.ship.formats.base import (
+    Format,
+    check_free,
+    check_suffix,
+    check_target,
+    export_model,
+)
 from kscale.ship.prediction import Answer, answer_of
 from kscale.task.tasks import Task
 
@@ -28,4 +34,4 @@ FORMATS: dict[str, Format] = {
     "onnx": onnx.FORMAT,
 }
 
-__all__ = ["FORMATS", "Format", "check_target", "export_model"]
+__all__ = ["FORMATS", "Format", "check_free", "check_target", "export_model"]

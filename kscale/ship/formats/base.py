@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,9 +72,9 @@ def converted(
     Raises:
         ExportError: The converter failed, or wrote nothing.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], capture_output=True, text=True
-    )
+    # -P: a user's own file of a package's name in this folder is not imported.
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0 and path.is_file():
         return
     name = name or module.partition(".")[0]
@@ -95,9 +96,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """
     # Keras knows the form of a file by the end of its name.
     partial, old = (
-        path.with_name(f".{what}-{os.getpid()}-{path.name}")
+        path.with_name(f".{what}-{os.getpid()}{path.suffix}")
         for what in ("partial", "old")
     )
+    missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()  # fails with an error of Python's, not of another library
@@ -113,6 +115,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             old.rename(path)
         _remove(partial)
         _remove(old)
+        for folder in missing * (not path.exists()):
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def check_target(path: Path, form: Format, overwrite: bool) -> None:
@@ -123,20 +128,26 @@ def check_target(path: Path, form: Format, overwrite: bool) -> None:
     form.check(path)
     if not (path.exists() or path.is_symlink()):
         return
-    if not overwrite:
-        raise ExportError(
-            f"{path} exists already; choose another path, or overwrite it "
-            "(--overwrite)."
-        )
     if not form.is_mine(path):
         raise ExportError(
             f"{path} holds something else, which is not written over; choose another "
             "path."
         )
+    if not overwrite:
+        check_free(path)
+
+
+def check_free(path: Path) -> None:
+    """Raise where something of an export is there already."""
+    if path.exists():
+        raise ExportError(
+            f"{path} exists already; choose another path, or overwrite it "
+            "(--overwrite)."
+        )
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

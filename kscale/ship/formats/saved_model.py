@@ -35,7 +35,7 @@ def signature_names(names: Iterable[str]) -> dict[str, str]:
 'hours_per_week_2', '1st': 'x_1st'}
     """
     found: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = {"self"}  # which runtimes take themselves
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
         found[name] = identifier(plain or "x", taken)

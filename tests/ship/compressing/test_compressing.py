@@ -4,12 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kscale import Run
+from kscale import Run, train
 from kscale.cli import main
-from kscale.errors import ResultsError
+from kscale.errors import DataError, ResultsError
 
 
 def changeable(run: Run, folder: Path) -> Run:
@@ -112,3 +113,20 @@ def test_methods_that_train_stand_beside_their_baselines(
     assert narrow["bytes"] < rows["fine-tune+int8"]["bytes"]
     written = [it for it in Run(run.folder).compressions if it.part == "validation"]
     assert [it.seed for it in written if it.method == "prune:80%"] == [0, 1]
+
+
+@pytest.mark.slow
+def test_what_the_quantizer_refuses_is_a_row_and_not_the_end(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 10, 3)).astype(np.float32)
+    data = x, x[:, :, 0].sum(axis=1) > 0
+    knobs = {"depth": 1, "width": 8}
+    run = train("rnn", knobs, data, epochs=2, run=tmp_path / "run")
+    with pytest.raises(DataError, match="--data"):
+        run.compress(["int8"])
+    found = run.compress(["int8", "int8-dynamic"], data=data)
+    (failed,) = found.to_json()["failed"]
+    assert failed["method"] == "int8"
+    assert "ai-edge-quantizer" in failed["reason"] and "\n" not in failed["reason"]
+    methods = [row["method"] for row in found.to_json()["rows"]]
+    assert methods == ["float32", "int8-dynamic"]
+    assert "int8 failed: " in str(found)

@@ -4,6 +4,7 @@ Families and data that take long to convert are slow tests.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kscale.cli import main
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.ship import extras
 from kscale.ship.artifacts import Artifact
+from kscale.ship.exporting import TOLERANCE, compared
 from kscale.ship.formats import FORMATS, Format
 from kscale.ship.runtimes import LiteRTRuntime, tried_apart
 
@@ -84,6 +86,43 @@ def test_a_file_without_its_description_is_one_line(
         Artifact.open(alone)
     with pytest.raises(ExportError, match="no file"):
         Artifact.open(tmp_path / "none.onnx")
+
+
+DAMAGE: dict[str, Callable[[dict[str, Any]], object]] = {
+    "damaged": lambda about: about.update(reader=5),
+    "damaged;": lambda about: about.pop("task"),
+    "is damaged": lambda about: about.update(preprocessing=[]),
+    "is not the file": lambda about: about.update(preprocessing={}),
+    "not the file": lambda about: about.update(inside=["zzz"]),
+    "lies beside": lambda about: about.update(file="of another"),
+}
+
+
+@pytest.mark.parametrize("text", DAMAGE)
+def test_a_description_that_is_damaged_or_of_another_file_is_one_line(
+    exported: dict[str, Path], tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(exported["onnx"].read_bytes())
+    about = json.loads(Artifact.open(exported["onnx"]).beside.read_text())
+    DAMAGE[text](about)
+    (tmp_path / "m.onnx.preprocess.json").write_text(json.dumps(about))
+    with pytest.raises(ExportError, match=text):
+        Artifact.open(file)
+
+
+def test_a_description_that_is_not_ours_stays(tiny_run: Run, tmp_path: Path) -> None:
+    beside = tmp_path / "m.onnx.preprocess.json"
+    beside.write_text("mine")
+    with pytest.raises(ExportError, match=r"preprocess\.json exists already"):
+        tiny_run.export(tmp_path / "m.onnx", "onnx")
+    assert [*tmp_path.iterdir()] == [beside]
+
+
+def test_an_answer_that_is_no_number_is_no_same_answer(tiny_run: Run) -> None:
+    wanted = {"label": np.full((4, 10), 0.1)}
+    found = compared(tiny_run.task, {}, {"label": np.full((4, 10), np.nan)}, wanted)
+    assert not found.difference <= TOLERANCE
 
 
 def test_a_damaged_file_does_not_run(tmp_path: Path) -> None:

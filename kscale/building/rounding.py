@@ -1,0 +1,75 @@
+"""Weights rounded to what a file of fewer bits holds, as ai-edge-quantizer stores them.
+
+A scale for each channel that a layer makes, from its largest weight, and none for
+biases, norms and embeddings, which stay as they are.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+Axes = tuple[int, ...]
+
+_LEAST = 1e-9  # of a scale's largest weight, as in ai-edge-quantizer
+
+
+def rounded(array: NDArray[Any], bits: int, channels: Axes) -> NDArray[Any]:
+    """An array as it is read back from so many bits a number.
+
+    Args:
+        array: The weights.
+        bits: 16 for float16, 8 or 4 for integers with a scale a channel.
+        channels: Axes of the channels.
+
+    Example:
+
+    >>> rounded(np.array([[0.9, -10.0], [0.1, 7.0]]), 4, (1,)).round(2).tolist()
+    [[0.9, -10.0], [0.13, 7.14]]
+    """
+    if bits == 16:
+        return array.astype(np.float16).astype(array.dtype)
+    most = 2 ** (bits - 1) - 1
+    others = tuple(axis for axis in range(array.ndim) if axis not in channels)
+    scale = np.maximum(np.abs(array).max(axis=others, keepdims=True), _LEAST) / most
+    return np.asarray(np.rint(array / scale) * scale, array.dtype)
+
+
+def round_weights(model: keras.Model, bits: int) -> None:
+    """Round the weights of a model to so many bits."""
+    if bits >= 32:
+        return
+    for layer in model._flatten_layers(include_self=False):
+        channels = _CHANNELS.get(type(layer))
+        if channels is None or bits < _FEWEST.get(type(layer), 0):
+            continue
+        for variable in layer.weights:
+            if variable.name in _KERNELS and len(variable.shape) > 1:
+                array = np.asarray(variable)
+                variable.assign(rounded(array, bits, channels(layer)))
+
+
+_KERNELS = {"kernel", "recurrent_kernel"}
+
+
+def _made_by_matmul(layer: Any) -> Axes:
+    """The axes of a kernel that are axes of the output too."""
+    read, made = layer.equation.split("->")
+    kernel = read.split(",")[1]
+    return tuple(axis for axis, name in enumerate(kernel) if name in made)
+
+
+_CHANNELS: dict[type[Any], Callable[[Any], Axes]] = {
+    keras.layers.Dense: lambda layer: (1,),
+    keras.layers.Conv2D: lambda layer: (3,),
+    keras.layers.DepthwiseConv2D: lambda layer: (2, 3),
+    keras.layers.EinsumDense: _made_by_matmul,
+    keras.layers.LSTMCell: lambda layer: (1,),
+    keras.layers.GRUCell: lambda layer: (1,),
+}
+"""Axes of the channels that a layer makes, in its kernels."""
+
+_FEWEST = {keras.layers.DepthwiseConv2D: 8}
+"""Fewest bits that a layer is stored in; with fewer, it stays in float32."""

@@ -1,0 +1,95 @@
+"""Flash and RAM of a microcontroller: predicted of all, measured of the finalists.
+
+The prediction decides what is searched. A measurement decides what is an answer.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from kscale.errors import KscaleError, MissingPackageError, SpecError, reason_of
+from kscale.networks.families.base import Spec
+from kscale.runs.entries import Entry, answers_of, best_of, entries_of, recommended_of
+from kscale.runs.records import DeviceFit, Record
+from kscale.tuning.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DeviceCheck:
+    """Records what networks need on a microcontroller, where that is limited.
+
+    Args:
+        plan: The search.
+        recorded: What the folder holds; it grows.
+        append: Takes a new record.
+        note: Takes a sentence for the user.
+        weights_of: The weights of an entry that are shipped.
+    """
+
+    plan: Plan
+    recorded: Sequence[Record]
+    append: Callable[[Record], None]
+    note: Callable[[str], None]
+    weights_of: Callable[[Entry], Path]
+
+    def run(self) -> None:
+        """Predict what all trained networks need, and measure all that may be answers.
+
+        What turns out not to fit is no answer, and then others are measured.
+        """
+        if not self.plan.budget.is_of_device:
+            return
+        known = {item.spec for item in self.recorded if isinstance(item, DeviceFit)}
+        for spec in dict.fromkeys(entry.spec for entry in entries_of(self.recorded)):
+            if spec not in known and (fit := self._predicted(spec)) is not None:
+                self.append(fit)
+        try:
+            while due := self._due():
+                self.append(self._measured(due))
+        except MissingPackageError as missing:
+            self.note(f"Flash and RAM are predictions: {missing}")
+
+    def _predicted(self, spec: Spec) -> DeviceFit | None:
+        """What is predicted; None for a baseline that no device runs."""
+        try:
+            device = self.plan.size(spec).device()
+        except SpecError:
+            return None
+        assert device is not None  # families have blueprints
+        return DeviceFit(
+            spec=spec, predicted_flash=device.flash, predicted_ram=device.ram
+        )
+
+    def _due(self) -> Entry | None:
+        """A finalist or an answer that was not measured."""
+        plan = self.plan
+        entries = answers_of(self.recorded, plan.budget, plan.identity)
+        answers = (
+            best_of(entries, plan.objective),
+            recommended_of(entries, plan.objective),
+        )
+        finalists = [entry for entry in entries if entry.stage == "finalist"]
+        waiting = (e for e in (*finalists, *answers) if e and e.fit)
+        return next((e for e in waiting if e.fit and not e.fit.is_measured), None)
+
+    def _measured(self, entry: Entry) -> DeviceFit:
+        """A measurement; a failure is a record with its reason, not an error."""
+        from kscale.ship.device_file import check_packages, measured_needs
+
+        assert entry.fit is not None
+        check_packages()
+        began = time.monotonic()
+        weights = self.weights_of(entry)
+        try:
+            flash, ram = measured_needs(entry.spec, self.plan.dataset, weights)
+            fit = replace(entry.fit, flash=flash, ram=ram)
+        except KscaleError as error:
+            logger.debug("a network could not be measured", exc_info=True)
+            fit = replace(entry.fit, status="failed", reason=reason_of(error))
+        return replace(fit, seconds=round(time.monotonic() - began, 3))

@@ -1,0 +1,82 @@
+"""A search whose answer is a network with its bits."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kscale import Run, tune
+from kscale.data.loading import load_dataset
+from kscale.errors import SpecError
+from kscale.runs.entries import rounded_of
+
+ASKED: dict[str, Any] = {
+    "max_bytes": 3000,
+    "bits": "auto",
+    "family": "mlp",
+    "trials": 3,
+    "epochs": 2,
+    "batch_size": 128,
+    "finalist_seeds": 1,
+    "most_finalists": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def stored_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return tune("digits", **ASKED, run=tmp_path_factory.mktemp("runs") / "bits")
+
+
+def test_finalists_are_scored_in_all_bits_that_fit(stored_run: Run) -> None:
+    rounded = rounded_of(stored_run.results, "validation")
+    finals = [t for t in stored_run.trainings if t.stage == "finalist"]
+    for training in finals:
+        scored = [r.bits for r in rounded if r.training == training.key]
+        assert scored == [b for b in (32, 16, 8, 4) if training.params * b <= 24_000]
+    assert {r.training for r in rounded} >= {training.key for training in finals}
+    wide = [training for training in finals if training.bytes > 3000]
+    assert wide, "no network needs fewer bits"
+    # What is in float32 scores as it was trained.
+    trained = {training.key: training.score for training in finals}
+    for record in rounded:
+        if record.bits == 32 and record.training in trained:
+            assert record.score == trained[record.training]
+
+
+def test_the_answer_is_a_network_with_its_bits(stored_run: Run) -> None:
+    best = stored_run.best()
+    assert best.bytes <= 3000
+    assert best.bytes == -(-best.params * best.bits // 8)
+    found = stored_run.to_json()
+    assert found["budget"]["bits"] == [32, 16, 8, 4]
+    assert (found["best"]["bits"], found["best"]["bytes"]) == (best.bits, best.bytes)
+    assert [each["bits"] for each in found["by_bits"]] == [32, 16, 8, 4]
+    assert found["best"]["test_score"] is not None
+    text = stored_run.to_text()
+    assert "Which bits of weights win" in text
+    assert f"in {best.bits} bits" in text
+    assert "bits" in stored_run._repr_html_()
+
+
+def test_the_model_that_ships_scores_as_its_bits_do(stored_run: Run) -> None:
+    data = load_dataset("digits")
+    raw = data.validation.inputs["x"][:]
+    scaled = data.input_scaling["x"].invert(raw)
+    best = stored_run.best()
+    given = stored_run.load_model("best").predict(scaled, verbose=0)
+    given = next(v for n, v in given.items() if n == "label")
+    right = np.argmax(given, axis=-1) == data.validation.targets["label"]
+    scores = [training.score for training in best.results]
+    assert np.mean(right) == pytest.approx(max(s for s in scores if s), abs=1e-6)
+
+
+def test_nothing_is_scored_again(stored_run: Run) -> None:
+    again = tune("digits", **ASKED, run=stored_run.folder)
+    assert len(again.results) == len(stored_run.results)
+
+
+def test_texts_are_refused(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(1, 9, (60, 5))
+    with pytest.raises(SpecError, match="Embeddings of texts and tokens stay"):
+        tune((ids, ids[:, 0] > 4), max_bytes=9000, bits=8, run=tmp_path / "run")

@@ -92,10 +92,9 @@ def test_methods_that_train_stand_beside_their_baselines(
     tiny_run: Run, tmp_path: Path
 ) -> None:
     run = changeable(tiny_run, tmp_path / "run")
-    words = ["compress", str(run.folder), "--method", "prune:80%,narrow:50%+int8"]
-    done = CliRunner().invoke(main, [*words, "--seeds", "2", "-q", "--json"])
-    assert done.exit_code == 0, done.output
-    rows = {row["method"]: row for row in json.loads(done.stdout)["rows"]}
+    wide = next(it for it in run.entries() if it.spec.width and len(it.results) > 1)
+    found = run.compress(["prune:80%", "narrow:50%+int8"], wide, seeds=2)
+    rows = {row["method"]: row for row in found.to_json()["rows"]}
     assert rows.keys() == {
         "float32",
         "prune:80%",

@@ -15,6 +15,7 @@ from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
 from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
+from kscale.networks.views import VIEW_KINDS
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record
@@ -290,6 +291,11 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
         if work == math.inf or request.retrain_baseline:
             raise SpecError(
                 "Workers train families only, neither a hypermodel nor a baseline anew."
+            )
+        views = VIEW_KINDS.keys() & {*request.search, *request.settings}
+        if views:
+            raise SpecError(
+                f"Workers hold the data as they are, so `{min(views)}` cannot be other."
             )
         if workers > 1:
             note(

@@ -24,6 +24,7 @@ from kscale.data.parts import (
     row_digests,
 )
 from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawPart
@@ -164,13 +165,16 @@ def _kept(
 
     Fractions that are scaled cannot be turned back to the bit, and a 0 that became 1e-8
     is none to a mask or a root. Texts, sounds and columns are large; those of the
-    training part are not kept.
+    training part are not kept, and sounds are read again where they are needed.
     """
     source, kept = given.get(part, given["train"]).inputs, {}
     for item in preprocessing.values():
         if not isinstance(item, Scaled | Unchanged):
             names = [raw.name for raw in item.raw_inputs if part != "train"]
             kept.update({name: arrays[name] for name in names})
+            if isinstance(item, LogMel) and part == "train":
+                array = source[item.raw.name]
+                kept[item.raw.name] = chosen_rows(array.rows, chosen)
         elif isinstance(item, Scaled) and not item.scaling.is_identity:
             array = source[item.raw.name]
             if array.dtype.kind == "f":

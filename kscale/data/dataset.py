@@ -1,7 +1,8 @@
 """A data set: a task with three fixed parts, and the preprocessing that ships."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled, Scaling, unscaled
 from kscale.data.sources.arrays import ArrayReader
+from kscale.data.views import fitted_to, parts_in, read_once
 from kscale.errors import DataError
+from kscale.networks.families import view_of_spec
+from kscale.networks.families.base import Spec
+from kscale.networks.views import viewed
 from kscale.task.evaluation import Pairs
 from kscale.task.tasks import Task
 
@@ -127,6 +132,44 @@ class Dataset:
             for name, item in self.preprocessing.items()
             if isinstance(item, Scaled)
         }
+
+    def seen_by(self, spec: Spec) -> "Dataset":
+        """The data set as the network of a spec sees it: the task, the inputs and the
+        preprocessing of the view that knobs of the spec decide. Each view is made when
+        it is first needed, and kept."""
+        preprocessing = self.preprocessing_of(spec)
+        if preprocessing is self.preprocessing:
+            return self
+        key = id(preprocessing)
+        if key not in self._seen:
+            task = viewed(self.task, dict(spec.knobs))
+            parts = {**self.parts, "train": self._train}
+            made: Any = parts_in(task, parts, preprocessing)
+            self._seen[key] = replace(
+                self, task=task, preprocessing=preprocessing, **made
+            )
+        return self._seen[key]
+
+    def preprocessing_of(self, spec: Spec) -> Mapping[str, Preprocessing]:
+        """The preprocessing of `seen_by`; no inputs are computed."""
+        view = view_of_spec(spec, self.task)
+        key = tuple(sorted(view.items()))
+        if view and key not in self._fitted:
+            about = (view, self.task, self._train, self.preprocessing)
+            self._fitted[key] = fitted_to(*about)
+        return self._fitted.get(key, self.preprocessing)
+
+    @cached_property
+    def _train(self) -> Part:
+        return read_once(self.train)
+
+    @cached_property
+    def _fitted(self) -> dict[Any, Mapping[str, Preprocessing]]:
+        return {}
+
+    @cached_property
+    def _seen(self) -> dict[int, "Dataset"]:
+        return {}
 
     def examples(
         self, part: Part, chosen: Any

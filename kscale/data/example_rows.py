@@ -42,8 +42,10 @@ def row_bytes(rows: Rows) -> int:
 
 
 def chunks_of(rows: Rows, most_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
-    """All rows in order, some at a time."""
-    step = max(1, most_bytes // max(1, row_bytes(rows)))
+    """All rows in order, some at a time: of rows that are computed, so many that what
+    they are computed from is no more than that either."""
+    read = [rows, *(rows.raw.values() if isinstance(rows, ComputedRows) else ())]
+    step = max(1, most_bytes // max(1, *map(row_bytes, read)))
     for start in range(0, len(rows), step):
         yield rows[start : start + step]
 
@@ -149,9 +151,7 @@ class MadeRows:
         return np.asarray(self[:], dtype)
 
 
-def lazy_rows(
-    read: Callable[[], NDArray[Any]], shape: tuple[int, ...], dtype: Any
-) -> MadeRows:
+def lazy_rows(read: Callable[[], Rows], shape: tuple[int, ...], dtype: Any) -> MadeRows:
     """Rows that `read` gives, all at once, when the first of them is needed."""
     once = cache(read)
     return MadeRows(lambda chosen: once()[chosen], shape, dtype)

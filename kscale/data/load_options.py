@@ -26,7 +26,8 @@ class Options:
             open what 1,234 is.
         split_by: Column whose equal values stay in one part; for files, a regular
             expression whose first group, or whole match, in their paths is that value.
-        image_size: Size that images are brought to: 32, or 32x48 for height and width.
+        image_size: Size that images are loaded in: 32, or 32x48 for height and width;
+            the knob of this name shows a network smaller ones.
         resize: How images are brought to the size: `crop` cuts off what is too much,
             `pad` adds black, `stretch` changes proportions.
         channels: 1 for grey images, 3 for colour.

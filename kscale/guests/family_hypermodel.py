@@ -18,6 +18,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec, Value, head_names
 from kscale.networks.parametrization import check_parametrization, factors_of
 from kscale.networks.sizing import Size, size_of
+from kscale.networks.views import VIEW_KINDS
 from kscale.search.contract import derived_seed
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
@@ -88,6 +89,12 @@ def as_hypermodel(
         )
     chosen.check_task(task)
     check_parametrization(parametrization, (chosen,))
+    views = VIEW_KINDS.keys() & {*searched_knobs(search), *(settings or {})}
+    if views:
+        raise SpecError(
+            f"A HyperModel gets the data as a tuner has them, so `{min(views)}` cannot "
+            "be varied; use kscale.tune."
+        )
     if not task.targets:
         raise SpecError("A model to train needs a target, but the task has none.")
     if steps is not None and (not isinstance(steps, int) or steps < 1):

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
+from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
-from kscale.runs.stored import OfBits
+from kscale.runs.stored import METHOD_OF_BITS, OfBits
 from kscale.task.objectives import metric_name
-from kscale.text import Grid
+from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count
 
 TITLE = "Which bits of weights win"
 
-_METHODS = {16: "float16", 8: "int8-weights", 4: "int4"}
+_SURE = 2  # standard errors
 
 
 def bits_grid(report: Report) -> Grid:
@@ -40,28 +41,33 @@ def _difference_cell(report: Report, each: OfBits) -> str:
     return signed_difference(report.objective, each.difference)
 
 
-def bits_lines(report: Report) -> Iterator[str]:
-    """Whether the winner is sure, meanings, and how the file is made."""
-    others = [each for each in report.by_bits if each.difference is not None]
-    sure = [o for o in others if o.difference and not o.difference.is_within(2)]
-    if others:
+def bits_sentences(report: Report) -> Iterator[tuple[str, str]]:
+    """How much better the winner is than the best in other bits, after a name."""
+    told = [
+        f"{'' if not each.difference.is_within(_SURE) else 'not surely '}"
+        f"{difference_text(report, -each.difference.gain, each.difference.stderr)} "
+        f"than the best in {each.entry.bits} bits ({printable(each.entry.label)})"
+        for each in report.by_bits
+        if each.difference is not None
+    ]
+    if told:
         best = next(e.entry for e in report.by_bits if e.difference is None)
-        unsure = [str(o.entry.bits) for o in others if o not in sure]
-        more = f", not of {' and '.join(unsure)}: these are within luck"
-        beaten = " and ".join(str(o.entry.bits) for o in sure) or "no others"
-        yield (
-            f"the best in {best.bits} bits is surely above that of {beaten} (two "
-            f"standard errors){more if unsure else ''}"
-        )
+        what = f"{best.bits}, {', '.join(told)}"
+        yield "bits of the best", f"{what}, on the validation part, which chose it"
+
+
+def bits_lines(report: Report) -> Iterator[str]:
+    """Meanings, and how the file of an answer is made."""
     yield (
         "difference: to the best, on the same examples of the validation part, with "
         "its standard error; scores are of weights rounded to these bits"
     )
     for name, row in report.answers:
-        if row.bits in _METHODS:
+        if row.bits != 32:
+            method = METHOD_OF_BITS[row.bits]
             yield (
-                f"{name}: kscale compress --method {_METHODS[row.bits]} writes the "
-                f"file of {row.bits} bits; the .keras file has the same rounded weights"
+                f"{name}: kscale compress --method {method} writes the file of "
+                f"{row.bits} bits; the .keras file has the same rounded weights"
             )
 
 

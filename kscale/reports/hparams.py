@@ -144,8 +144,8 @@ def _domains(run: RecordedRun) -> dict[str, Any]:
     is_listed = all(name in FAMILIES for name in identity["families"])
     values, params, flops = _listed(run) if is_listed else _drawn(run)
     linear = find_family("linear")
-    for knob in linear.all_knobs.values():
-        values.setdefault(knob.name, []).append(knob.default)
+    for name, value in linear.spec().knobs:
+        values.setdefault(name, []).append(value)
     sizes = [(params, flops)]
     if len(run.task.inputs) == 1:  # else there is no linear baseline
         size = linear.size(linear.spec(), run.task)
@@ -167,7 +167,9 @@ def _listed(run: RecordedRun) -> tuple[dict[str, list[Value]], int, int]:
     values = {"learning_rate": [find_family("linear").learning_rate.default]}
     for family in families:
         for knob in (*family.all_knobs.values(), family.learning_rate):
-            values.setdefault(knob.name, []).extend(space.values(family, knob))
+            tried = space.values(family, knob)
+            if not knob.is_optional or tried != (knob.default,):
+                values.setdefault(knob.name, []).extend(tried)
     pool = Pool(space, identity["seed"])
     return values, int(pool.params.max()), int(pool.flops.max())
 

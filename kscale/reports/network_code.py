@@ -2,8 +2,8 @@
 
 from kscale.building.code.module import TrainingSettings, module_code
 from kscale.data.class_weights import weights_of_run
-from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
+from kscale.data.views import recorded_preprocessing
 from kscale.engine.recipe import Recipe
 from kscale.networks.parametrization import factors_of
 from kscale.runs.entries import Entry
@@ -36,7 +36,7 @@ def code_of(run: RecordedRun, entry: Entry) -> str:
         run.task,
         _result(run, entry),
         settings,
-        preprocessings_from_json(about.get("preprocessing", {})),
+        recorded_preprocessing(about, spec),
         scalings_from_json(about.get("target_scaling", {})),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kscale.reports.bits_section import bits_sentences
 from kscale.reports.cells import answer_lines, name_of, row_text
 from kscale.reports.evidence import (
     Contrast,
@@ -98,6 +99,7 @@ def sentences_of(report: Report) -> list[tuple[str, str]]:
     return [
         *verdict_lines(report),
         *answer_lines(report),
+        *bits_sentences(report),
         *comparison_lines(report),
         *present_lines(report),
     ]

@@ -163,15 +163,16 @@ def report_csv(report: Report) -> str:
     knobs = sorted({name for row in report.rows for name in row.knobs})
     metrics = _names(row.metrics for row in report.rows)
     tested = _names(row.test_metrics for row in report.rows)
-    lines: list[list[Any]] = [
-        ["family", *knobs, *_FIGURES, *metrics, *(f"test_{name}" for name in tested)]
-    ]
+    stored = ("bits",) * report.budget.are_bits_open
+    names = ("family", *knobs, *_FIGURES, *stored, *metrics)
+    lines: list[list[Any]] = [[*names, *(f"test_{name}" for name in tested)]]
     for row in report.rows:
         lines.append(
             [
                 row.family,
                 *map(row.knobs.get, knobs),
                 *(int(v) if isinstance(v, bool) else v for v in _figures(row).values()),
+                *(getattr(row, name) for name in stored),
                 *map(row.metrics.get, metrics),
                 *map(row.test_metrics.get, tested),
             ]

@@ -261,7 +261,7 @@ def _names_one(identity: Mapping[str, Any]) -> bool:
     family, *others = identity.get("families") or ("",)
     if others or family not in FAMILIES:
         return False
-    knobs = {*FAMILIES[family].all_knobs, "learning_rate"}
+    knobs = {*dict(FAMILIES[family].spec().knobs), "learning_rate"}
     return knobs <= (identity.get("set") or {}).keys()
 
 

@@ -327,7 +327,8 @@ def _groups_of(
     names = [knob.name for knob in shaping]
     for places in np.transpose(np.unravel_index(drawn, lengths)).tolist():
         values = (choice[at] for choice, at in zip(choices, places, strict=False))
-        yield _Group(family, {**fixed, **dict(zip(names, values, strict=True))}, widths)
+        named = family.named({**fixed, **dict(zip(names, values, strict=True))})
+        yield _Group(family, named, widths)
 
 
 def _descent(space: Space, family: Family, measure: Callable[[Size], float]) -> Descent:

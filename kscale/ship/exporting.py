@@ -27,6 +27,7 @@ from kscale.data.preprocessing.scaled import (
     unscaled,
 )
 from kscale.data.readers import reader_from_json
+from kscale.data.views import recorded_preprocessing
 from kscale.errors import (
     DataError,
     ExportError,
@@ -306,7 +307,7 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
 
         return _Written(model, answer_of(model, run.task), tried_here)
     about = run.description
-    preprocessing = preprocessings_from_json(about["preprocessing"])
+    preprocessing = recorded_preprocessing(about, run.shipped(which).spec)
     inside = tuple(n for n, item in preprocessing.items() if form.carries(item))
     reader = reader_from_json(about["reader"])
     artifact = Artifact(Path(), run.task, preprocessing, inside, reader)

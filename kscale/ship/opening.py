@@ -11,8 +11,8 @@ from zipfile import is_zipfile
 
 import keras
 
-from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.scaled import scalings_from_json
+from kscale.data.views import recorded_preprocessing
 from kscale.errors import ExportError, ResultsError, reason_of, sentence_of
 from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
@@ -55,7 +55,7 @@ def shipped_model(
             which.spec,
             Task.from_json(description["task"]),
             kept[0],
-            preprocessings_from_json(description["preprocessing"]),
+            recorded_preprocessing(description, which.spec),
             scalings_from_json(description["target_scaling"]),
             which.bits,
         )

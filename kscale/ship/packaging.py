@@ -18,6 +18,7 @@ from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
+from kscale.networks.views import viewed
 from kscale.ship.preprocessing_layers import apply_layers, rescaled
 from kscale.task.heads.labels import THRESHOLD
 from kscale.task.tasks import Target, Task
@@ -62,9 +63,9 @@ def bare_model(
     Returns:
         A model like that of `package_model`, whose outputs are `<target>` alone.
     """
-    network = _trained(spec, task, weights)
+    network, seen = _trained(spec, task, weights), viewed(task, dict(spec.knobs))
     return with_preprocessing(
-        spec.family, network, task, preprocessing, target_scaling, with_names=False
+        spec.family, network, seen, preprocessing, target_scaling, with_names=False
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
-from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
+from kscale.data.preprocessing.scaled import Averaged, Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import Category, TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
 
@@ -38,7 +38,20 @@ def _scaled(item: Scaled, raw: Tensors, name: str) -> Any:
     return rescaled(raw[item.raw.name], item.scaling, f"{name}_scaling")
 
 
+def _averaged(item: Averaged, raw: Tensors, name: str) -> Any:
+    columns, rows = item.matrices
+    scaled = rescaled(raw[item.raw.name], item.scaling, f"{name}_scaling")
+    turned = keras.layers.Permute((3, 1, 2), name=f"{name}_across")(scaled)
+    narrow = keras.ops.matmul(turned, columns)
+    turned = keras.layers.Permute((1, 3, 2), name=f"{name}_down")(narrow)
+    low = keras.ops.matmul(turned, rows)
+    return keras.layers.Permute((3, 2, 1), name=f"{name}_smaller")(low)
+
+
 def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
+    wave = raw[item.raw.name]
+    if item.heard < item.raw.shape[0]:
+        wave = wave[:, : item.heard]
     spectrum = keras.layers.MelSpectrogram(
         fft_length=item.fft_length,
         sequence_stride=item.step,
@@ -52,7 +65,7 @@ def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
         top_db=_NEVER_REACHED,
         dtype="float32",
         name=f"{name}_log_mel",
-    )(raw[item.raw.name])
+    )(wave)
     frames = keras.layers.Permute((2, 1), name=f"{name}_turned")(spectrum)
     return rescaled(frames, item.scaling, f"{name}_scaling")
 
@@ -125,6 +138,7 @@ def _word_for_unknown(words: Sequence[str]) -> str:
 
 
 LAYERS: dict[type[Preprocessing], Callable[[Any, Tensors, str], Any]] = {
+    Averaged: _averaged,
     LogMel: _log_mel,
     Scaled: _scaled,
     Unchanged: lambda item, raw, name: raw[item.raw.name],

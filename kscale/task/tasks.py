@@ -34,6 +34,8 @@ class Input:
         unknown: Id that stands for every token above the vocabulary of a network which
             keeps the first ids only, the most frequent ones; 0 if ids are in no order
             of frequency, so that all must be kept.
+        samples, rate: Length of the waveform that a spectrogram is worked out from, and
+            its samples a second; 0 where there is none.
         scale, offset: `raw * scale + offset` is what the network gets, on the last
             axis, for a network that wants the raw values back; empty if it gets them.
 
@@ -46,6 +48,8 @@ class Input:
     shape: tuple[int, ...]
     vocabulary: int = 0
     unknown: int = 0
+    samples: int = 0
+    rate: int = 0
     scale: tuple[float, ...] = field(default=(), compare=False)
     offset: tuple[float, ...] = field(default=(), compare=False)
 

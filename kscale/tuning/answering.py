@@ -20,6 +20,7 @@ from kscale.runs.entries import (
     shipped_of,
 )
 from kscale.runs.records import Compression, Evaluation, Record, Training
+from kscale.runs.stored import METHOD_OF_BITS
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.device_limit import DeviceCheck
@@ -27,9 +28,6 @@ from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Trainer
 
 Scored = Literal["validation", "test"]
-
-METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
-"""Methods of `kscale compress` that store the same weights."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +97,21 @@ class Answering:
 
     def _contenders(self) -> list[Entry]:
         """Networks to score in all bits in which they fit: finalists, or else those
-        that would be, and baselines."""
+        that would be and whose weights were kept, and baselines."""
         if not self.plan.budget.are_bits_open:
             return []
         trainings = [item for item in self.recorded if isinstance(item, Training)]
         entries = entries_of(trainings)
-        proved = [entry for entry in entries if entry.stage == "finalist"]
-        proved = proved or self.plan.searcher().finalists(trainings)
-        chosen = [entry for entry in entries if entry.is_baseline] + proved
+        chosen = [entry for entry in entries if entry.stage == "finalist"]
+        if not chosen:
+            likely = self.plan.searcher().finalists(trainings)
+            chosen = [entry for entry in likely if entry.is_full and self._has(entry)]
+        chosen += [entry for entry in entries if entry.is_baseline]
         return list({entry.results: entry for entry in chosen}.values())
+
+    def _has(self, entry: Entry) -> bool:
+        """Whether the weights of all trainings of an entry were kept."""
+        return all((self.folder / f"{t.key}.npz").exists() for t in entry.results)
 
     def _score_rounded(self, training: Training, bits: int, part: Scored) -> None:
         """Record what a training reaches on a part with its weights in so many bits."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kscale.errors import BudgetError, TrialError, WorkerLostError
+from kscale.networks.families import view_of_spec
+from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter
 from kscale.runs.entries import entries_of, front_of
-from kscale.runs.folder import RecordedRun, RecordsWriter, read_records
+from kscale.runs.folder import RecordedRun, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record, Training
 from kscale.search.contract import DONE, Allowance, Job, Signal, is_known, keys_of
 from kscale.text import counted
@@ -260,6 +262,8 @@ class Driver:
         if self.gate is not None and training.status == "ok":
             training = self.gate.with_latency(training)
         item.trainings.append(training)
+        if training.status == "ok":
+            self._keep_view(training.spec)
         self._append(training)
         self.costs.see(training)
         self.policy.keep(self.costs.answer(training.spec))
@@ -270,6 +274,16 @@ class Driver:
         self.listener.result_recorded(training)
         self._drop_weights()
         return True
+
+    def _keep_view(self, spec: Spec) -> None:
+        """Keep in run.json what makes the inputs of a network that sees less than the
+        data have, so that the network opens without the data."""
+        data = self.plan.dataset
+        view, known = view_of_spec(spec, data.task), read_run(self.folder).get("views")
+        if view and view not in [each["view"] for each in known or ()]:
+            made = {n: p.to_json() for n, p in data.preprocessing_of(spec).items()}
+            found = {"view": view, "preprocessing": made}
+            self.writer.describe({"views": [*(known or ()), found]})
 
     def _append(self, record: Record) -> None:
         """Every record goes to disk first, then to whatever is made of it."""

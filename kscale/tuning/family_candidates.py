@@ -13,6 +13,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec
 from kscale.networks.families.images import AUGMENT
 from kscale.networks.sizing import Size
+from kscale.networks.views import viewed
 from kscale.search.pool import Pool, way_to_fewer_flops
 from kscale.search.random_search import PoolDraws
 from kscale.task.tasks import Task
@@ -115,4 +116,5 @@ def family_timer(
     from kscale.building.models import build_model
 
     model = build_model(find_family(spec.family).blueprint(spec, task))
-    return lambda: engine.latency(model, task, batch)
+    seen = viewed(task, dict(spec.knobs))
+    return lambda: engine.latency(model, seen, batch)

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kscale.data.dataset import Dataset
 from kscale.data.parts import PartName
 from kscale.engine.base import Network, Outputs, Program
 from kscale.engine.engines import make_engine
 from kscale.engine.family_network import family_network
 from kscale.errors import TrialError
+from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.runs.records import Training
 from kscale.ship.formats.base import write_whole
@@ -26,6 +28,9 @@ from kscale.tuning.trainer import (
     TimeUp,
     TrainingSetup,
 )
+
+_MOST_PLACED = 4
+"""Views of the data on the device, besides those of programs that are kept."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class FamilyTrainer:
             family_network, parametrization=setup.parametrization
         )
         self.engine = make_engine(setup.strategy)
-        self._placed: Any = None
+        self._placed: dict[Dataset, Any] = {}
 
     @property
     def at_once(self) -> int:
@@ -60,13 +65,17 @@ class FamilyTrainer:
 
         What a process died of is trained alone, so that no other is blamed for it.
         """
-        chosen = [assignments[0]]
-        networks = [self._network(assignments[0])]
+        first, task = assignments[0], self.setup.dataset.task
+        chosen, networks = [first], [self._network(first)]
+        view = view_of_spec(first.job.spec, task)
         for assignment in assignments[1:]:
             together = [*networks, self._network(assignment)]
-            has_died = assignment.deaths or assignments[0].deaths
-            if not has_died and self.engine.are_trained_at_once(
-                together, self.setup.recipe
+            has_died = assignment.deaths or first.deaths
+            is_alike = view_of_spec(assignment.job.spec, task) == view
+            if (
+                is_alike
+                and not has_died
+                and self.engine.are_trained_at_once(together, self.setup.recipe)
             ):
                 chosen.append(assignment)
                 networks = together
@@ -117,8 +126,8 @@ class FamilyTrainer:
     ) -> list[Training | None]:
         if members.are_ended:
             return members.results
-        setup = self.setup
-        validation = setup.dataset.validation.inputs
+        data = self.setup.dataset.seen_by(members.trainings[0].record.spec)
+        validation = data.validation.inputs
         program = self._started(networks, [it.record for it in members.trainings])
         members.begin(program)
         outputs: list[Outputs] = []
@@ -138,19 +147,26 @@ class FamilyTrainer:
     def _started(
         self, networks: Sequence[Network], trainings: Sequence[Training]
     ) -> Program:
-        setup = self.setup
-        if self._placed is None:
-            self._placed = self.engine.place(
-                setup.dataset, setup.class_weights, setup.objective
-            )
-        program = self.engine.program(networks, self._placed, setup.recipe)
+        placed = self._place(self.setup.dataset.seen_by(trainings[0].spec))
+        program = self.engine.program(networks, placed, self.setup.recipe)
         rates = [training.learning_rate or 0.0 for training in trainings]
         program.start([training.seed for training in trainings], rates)
         return program
 
+    def _place(self, data: Dataset) -> Any:
+        """What the engine trains on: of some views that were needed last, kept."""
+        placed = self._placed.pop(data, None)
+        if placed is None:
+            while len(self._placed) >= _MOST_PLACED:
+                del self._placed[next(iter(self._placed))]
+            setup = self.setup
+            placed = self.engine.place(data, setup.class_weights, setup.objective)
+        self._placed[data] = placed
+        return placed
+
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
-        data = self.setup.dataset
-        program = self._started([self.network(training.spec, data.task)], [training])
+        task, data = self.setup.dataset.task, self.setup.dataset.seen_by(training.spec)
+        program = self._started([self.network(training.spec, task)], [training])
         if program.load(weights) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
         (outputs,) = program.predict(data.parts[part].inputs)
@@ -163,7 +179,7 @@ class FamilyTrainer:
             training.spec,
             data.task,
             weights,
-            data.preprocessing,
+            data.preprocessing_of(training.spec),
             data.target_scaling,
         )
         write_whole(path, model.save)

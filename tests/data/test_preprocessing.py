@@ -8,7 +8,7 @@ from contracts.preprocessing import CHECKS, Check, Checked
 
 from kscale.data.preprocessing import PREPROCESSINGS, RawInput
 from kscale.data.preprocessing.log_mel import LogMelFit
-from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
+from kscale.data.preprocessing.scaled import Averaged, Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import (
     Category,
     Number,
@@ -50,9 +50,19 @@ SENTENCES = {
     "body": texts("so-so good", "", "nb\u00a0sp \u3000 good", "three four five", "?!"),
 }
 SOUNDS = {"sound": RNG.normal(0, 0.1, (5, 800)).astype(np.float32)}
+PIXELS = RawInput("x", (6, 8, 3))
+IMAGES = {"x": RNG.integers(0, 256, (4, 6, 8, 3)).astype(np.float32)}
+COLOURS = Scaling((0.02, 0.01, 0.03), (-1.0, 0.5, 0.0))
 CHECKED = {
+    "averaged": Checked(Averaged(PIXELS, COLOURS, 3, 4), IMAGES),
+    "averaged by parts of pixels": Checked(Averaged(PIXELS, COLOURS, 4, 5), IMAGES),
     "log mel": Checked(
         LogMelFit("x", "sound", 8000, 800).fit(SOUNDS)[1], SOUNDS, tolerance=1e-3
+    ),
+    "log mel in steps that are not whole": Checked(
+        LogMelFit("x", "sound", 8000, 800, window=32, bands=10).fit(SOUNDS)[1],
+        SOUNDS,
+        tolerance=1e-3,
     ),
     "scaled": Checked(
         Scaled(RawInput("x", (2,)), Scaling((2.0, 0.5), (1.0, -1.0))),

@@ -56,6 +56,8 @@ def test_the_answer_is_a_network_with_its_bits(stored_run: Run) -> None:
     text = stored_run.to_text()
     assert "Which bits of weights win" in text
     assert f"in {best.bits} bits" in text
+    assert f"bits of the best: {best.bits}, " in text
+    assert ",bits," in stored_run.to_text("csv").splitlines()[0]
     assert "bits" in stored_run._repr_html_()
 
 

@@ -22,6 +22,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec, head_names
 from kscale.networks.parametrization import Factor
 from kscale.networks.sizing import size_of
+from kscale.networks.views import viewed
 from kscale.task.tasks import Target, Task
 from kscale.text import counted, printable
 
@@ -101,7 +102,8 @@ def module_code(
     """
     constants: dict[str, Any] = {}
     blueprint = find_family(spec.family).blueprint(spec, task)
-    words = words_of_task(task, preprocessing, target_scaling, constants)
+    seen = viewed(task, dict(spec.knobs))
+    words = words_of_task(seen, preprocessing, target_scaling, constants)
     numbers, compiling = _compile_code(settings, task)
     starts = {it.weight: it.start for it in settings.factors if it.start != 1}
     numbers |= {"STARTS": starts} if starts else {}

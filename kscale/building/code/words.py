@@ -6,7 +6,7 @@ from typing import Any
 from kscale.building.code.layout import identifier, literal
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LogMel
-from kscale.data.preprocessing.scaled import Scaled, Scaling, Unchanged
+from kscale.data.preprocessing.scaled import Averaged, Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
 from kscale.naming import layer_name
@@ -97,6 +97,14 @@ def _scaled(scaling: Scaling, of: str, prefix: str, constants: dict[str, Any]) -
     return f"{of} * {prefix}_SCALE + {prefix}_OFFSET"
 
 
+def _of_averaged(item: Averaged) -> str:
+    return (
+        "the image times a factor plus an offset a channel, which were fitted on the "
+        "training part and stand in run.json; then each of the pixels is the mean of "
+        f"its area of the {item.raw.shape[0]} x {item.raw.shape[1]} pixels"
+    )
+
+
 def _of_log_mel(item: LogMel) -> str:
     return (
         f"decibels of {item.bands} mel bands of the waveform at {item.rate:,} Hz, "
@@ -136,6 +144,7 @@ def constant_names(names: Iterable[str]) -> list[str]:
 
 
 PREPARED: dict[type[Preprocessing], Callable[[Any], str | Scaling]] = {
+    Averaged: _of_averaged,
     LogMel: _of_log_mel,
     Scaled: lambda item: item.scaling,
     TableColumns: _of_columns,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
-from kscale.data.example_rows import Rows
+from kscale.data.example_rows import ComputedRows, Rows
 from kscale.task.tasks import Input
 
 RawType = Literal["float32", "int32", "string"]
@@ -51,6 +51,29 @@ class Preprocessing(ByKind):
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Inputs of the network for raw examples by name, `(examples, *shape)`."""
         raise NotImplementedError
+
+    def variant(
+        self, seen: Input, view: Mapping[str, int], train: Mapping[str, Rows]
+    ) -> "Preprocessing":
+        """What makes an input as a network of another view sees it.
+
+        Args:
+            seen: The input in that view.
+            view: Knobs of `kscale.networks.views`.
+            train: The raw training part by name, to fit to.
+        """
+        return self
+
+    def rows(self, seen: Input, inputs: Rows, raw: Mapping[str, Rows]) -> ComputedRows:
+        """Inputs of a variant, not yet computed.
+
+        Args:
+            seen: The input in the view of the variant.
+            inputs: Inputs of the same examples with all that there is to see.
+            raw: The raw examples by name, as far as they are kept.
+        """
+        read = {item.name: raw[item.name] for item in self.raw_inputs}
+        return ComputedRows(self.apply, read, seen.shape, seen.dtype)
 
 
 @dataclass(frozen=True)

@@ -9,39 +9,23 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import CHUNK_BYTES, Rows
-from kscale.data.preprocessing.base import Fit, OfOneInput, RawInput
+from kscale.data.preprocessing.base import Fit, OfOneInput, Preprocessing, RawInput
 from kscale.data.preprocessing.scaled import Scaling
+from kscale.task.spectrograms import (
+    USUAL_WINDOW,
+    bands_of,
+    fft_length_of,
+    step_of,
+    window_of,
+)
 from kscale.task.tasks import Input
 
 LOWEST_HERTZ = 20.0
 """Where the first band begins: lower sounds cannot be heard."""
 
-# Sainath & Parada 2015, section 2: 40 log-mel bands of 25 ms windows every 10 ms. Above
-# 16 kHz, where there is more to hear, 64: Kong et al. 2020 (PANNs), section III.
-_WINDOW_SECONDS = 0.025
-_STEPS_A_SECOND = 100
-_BANDS = 40
-_WIDE_BANDS = 64
-_WIDE_RATE = 16_000
-
 _LEAST_SHARE = 1e-8  # 80 dB below the loudest: the range of most such spectrograms
 _LEAST_POWER = 1e-10  # if all sounds are silent
 _MOST_FITTED = 4096
-
-
-def step_of(rate: int) -> int:
-    """Samples from one frame to the next, at a rate in samples a second."""
-    return max(1, round(rate / _STEPS_A_SECOND))
-
-
-def window_of(rate: int) -> int:
-    """Samples that a frame sees, an even number: windows of odd length differ."""
-    return 2 * max(1, round(rate * _WINDOW_SECONDS / 2))
-
-
-def fft_length_of(rate: int) -> int:
-    """Length of the Fourier transform: the next power of two."""
-    return 1 << (window_of(rate) - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -53,8 +37,9 @@ class LogMel(OfOneInput):
     spectrogram of a sound depend on the loudest sound of its batch.
 
     Args:
-        raw: The waveform, `(samples,)`; the samples are whole steps, for only then does
-            the Keras layer give the right number of frames.
+        raw: The waveform, `(samples,)`. Of the last step, if it is not whole, nothing
+            is heard: only of whole steps the Keras layer gives the right number of
+            frames.
         rate: Samples a second.
         window: Samples that a frame sees.
         step: Samples from one frame to the next.
@@ -77,7 +62,17 @@ class LogMel(OfOneInput):
     @property
     def shape(self) -> tuple[int, int]:
         """`(frames, bands)` of the spectrogram."""
-        return self.raw.shape[0] // self.step + 1, self.bands
+        return self.heard // self.step + 1, self.bands
+
+    @property
+    def heard(self) -> int:
+        """Samples of whole steps."""
+        return self.raw.shape[0] // self.step * self.step
+
+    def variant(
+        self, seen: Input, view: Mapping[str, int], train: Mapping[str, Rows]
+    ) -> Preprocessing:
+        return LogMelFit.of(seen, self.raw.name, view).fit(train)[1]
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Scaled spectrograms, float32 `(examples, frames, bands)`."""
@@ -102,6 +97,7 @@ class LogMel(OfOneInput):
     def powers(self, waves: NDArray[Any]) -> NDArray[np.float32]:
         """Power in each band, `(examples, frames, bands)`."""
         half = self.fft_length // 2
+        waves = waves[:, : self.heard]
         padded = np.pad(waves.astype(np.float32), ((0, 0), (half, half)), "reflect")
         unseen = (self.fft_length - self.window) // 2
         inside = padded[:, unseen : padded.shape[1] - unseen]
@@ -132,25 +128,45 @@ def _mel(hertz: Any) -> Any:
 class LogMelFit(Fit):
     """Waveforms of `rate` samples a second as log-mel spectrograms.
 
-    The samples of a sound are whole steps of `step_of(rate)`.
+    Args:
+        name: Of the input.
+        raw_name: Of the waveform.
+        rate: Samples a second.
+        samples: Length of the waveform.
+        window: Milliseconds that a frame sees.
+        bands: Mel bands; 0 for as many as suit the rate.
     """
 
     name: str
     raw_name: str
     rate: int
     samples: int
+    window: int = USUAL_WINDOW
+    bands: int = 0
+
+    @classmethod
+    def of(cls, seen: Input, raw_name: str, view: Mapping[str, int]) -> "LogMelFit":
+        """What makes an input in a view of `kscale.networks.views`."""
+        window = view.get("window", USUAL_WINDOW)
+        return cls(seen.name, raw_name, seen.rate, seen.samples, window, seen.shape[1])
 
     def known_input(self) -> Input:
-        return Input(self.name, "spectrogram", self._unfitted().shape)
+        return Input(
+            self.name,
+            "spectrogram",
+            self._unfitted().shape,
+            samples=self.samples,
+            rate=self.rate,
+        )
 
     def _unfitted(self) -> LogMel:
         return LogMel(
             RawInput(self.raw_name, (self.samples,)),
             self.rate,
-            window_of(self.rate),
-            step_of(self.rate),
-            fft_length_of(self.rate),
-            _BANDS if self.rate <= _WIDE_RATE else _WIDE_BANDS,
+            window_of(self.rate, self.window),
+            step_of(self.rate, self.window),
+            fft_length_of(self.rate, self.window),
+            self.bands or bands_of(self.rate),
         )
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, LogMel]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import Rows, chunks_of
+from kscale.data.example_rows import ComputedRows, Rows, chunks_of
 from kscale.data.preprocessing.base import Fit, OfOneInput, Preprocessing, RawInput
 from kscale.errors import DataError
 from kscale.task.tasks import Input
@@ -133,6 +133,54 @@ class Scaled(OfOneInput):
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return self.scaling.apply(raw[self.raw.name])
+
+    def variant(
+        self, seen: Input, view: Mapping[str, int], train: Mapping[str, Rows]
+    ) -> Preprocessing:
+        height, width = seen.shape[:2]
+        return Averaged(self.raw, self.scaling, height, width)
+
+
+@dataclass(frozen=True)
+class Averaged(OfOneInput):
+    """Scaled images brought to smaller sides, each pixel the mean of its area.
+
+    The scaling is that of the whole images, whose mean the smaller ones have, too. An
+    area that ends inside a pixel counts a part of the pixel. The matrices stand on the
+    right of the products, where converters take constants for weights.
+    """
+
+    kind: ClassVar[str] = "averaged"
+
+    scaling: Scaling
+    height: int
+    width: int
+
+    @property
+    def matrices(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What makes fewer columns of columns and fewer rows of rows, `(many, few)`."""
+        height, width = self.raw.shape[:2]
+        return _means(width, self.width), _means(height, self.height)
+
+    def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        return self._averaged({"": self.scaling.apply(raw[self.raw.name])})
+
+    def rows(self, seen: Input, inputs: Rows, raw: Mapping[str, Rows]) -> ComputedRows:
+        return ComputedRows(self._averaged, {"": inputs}, seen.shape, seen.dtype)
+
+    def _averaged(self, images: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        columns, rows = self.matrices
+        narrow = images[""].transpose(0, 3, 1, 2) @ columns
+        low = narrow.transpose(0, 1, 3, 2) @ rows
+        return np.ascontiguousarray(low.transpose(0, 3, 2, 1))
+
+
+def _means(many: int, few: int) -> NDArray[np.float32]:
+    """Shares of numbers in means of as many neighbours each, `(many, few)`."""
+    ends = np.arange(few + 1) * many / few
+    places = np.arange(many)[:, None]
+    covered = np.minimum(ends[1:], places + 1) - np.maximum(ends[:-1], places)
+    return np.asarray(np.maximum(covered, 0) * few / many, np.float32)
 
 
 @dataclass(frozen=True)

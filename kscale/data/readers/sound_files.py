@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
-from kscale.data.preprocessing.log_mel import LogMelFit, fft_length_of, step_of
+from kscale.data.preprocessing.log_mel import LogMelFit
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading, unreadable
 from kscale.errors import DataError
+from kscale.task.spectrograms import fft_length_of, step_of
 
 
 class SoundHeader(NamedTuple):

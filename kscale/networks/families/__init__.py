@@ -12,7 +12,9 @@ from kscale.networks.families import (
     transformer,
     vit,
 )
-from kscale.networks.families.base import Family, Knob
+from kscale.networks.families.base import Family, Knob, Spec
+from kscale.networks.views import view_of
+from kscale.task.tasks import Task
 
 FAMILIES: dict[str, Family] = {
     "linear": linear.FAMILY,
@@ -50,3 +52,9 @@ def find_knob(family: Family, name: str) -> Knob:
         others = ", ".join(having)
         raise SpecError(f"`{name}` is a knob of {others}, not of {family.name}.")
     return family.knob(name)
+
+
+def view_of_spec(spec: Spec, task: Task) -> dict[str, int]:
+    """What the network of a spec sees else than the data have, by knob; nothing for a
+    user's network, whose hyperparameters may have any names."""
+    return view_of(dict(spec.knobs), task) if spec.family in FAMILIES else {}

@@ -8,6 +8,14 @@ from typing import Any
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
 from kscale.networks.sizing import Size, size_of
+from kscale.networks.views import (
+    BANDS,
+    WINDOWS,
+    bands_for,
+    image_sizes_for,
+    viewed,
+    windows_for,
+)
 from kscale.task.tasks import InputKind, Task
 
 Value = int | float | str | bool
@@ -36,6 +44,7 @@ class Knob:
         is_open: Whether any other text is allowed as well, such as the path of a file.
         name: Name in specs, on the command line and in reports; that of the parameter
             of the family's function.
+        is_optional: Whether specs leave out the knob where it has its default.
     """
 
     default: Value
@@ -47,6 +56,7 @@ class Knob:
     suited: Callable[[Task], tuple[Value, ...]] | None = None
     is_open: bool = False
     name: str = ""
+    is_optional: bool = False
 
     def values_for(self, task: Task) -> tuple[Value, ...]:
         """Values that a search tries for a task."""
@@ -143,6 +153,44 @@ TRAINING_KNOBS = (
 )
 
 
+VIEW_KNOBS: Mapping[InputKind, tuple[Knob, ...]] = {
+    "image": (
+        Knob(
+            0,
+            (0,),
+            "shorter side of images in pixels, of which a search tries 1/4 to all; 0 "
+            "is all of it, as the images are loaded",
+            low=0,
+            suited=image_sizes_for,
+            name="image_size",
+            is_optional=True,
+        ),
+    ),
+    "spectrogram": (
+        Knob(
+            0,
+            WINDOWS,
+            "milliseconds of sound that a frame sees, 2.5 steps to the next; 0 is 25",
+            low=0,
+            suited=windows_for,
+            name="window",
+            is_optional=True,
+        ),
+        Knob(
+            0,
+            BANDS,
+            "mel bands of a frame of sound; 0 is as many as the data have",
+            low=0,
+            suited=bands_for,
+            name="mel_bands",
+            is_optional=True,
+        ),
+    ),
+}
+"""By kind of the input, knobs that decide what a network sees: `kscale.networks.views`.
+Specs of versions that had no such knobs are those of networks that see all."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """One point of a family: everything that decides the network and its training,
@@ -150,7 +198,8 @@ class Spec:
 
     Args:
         family: Name of the family.
-        knobs: Names and values of all knobs of the family, sorted by name.
+        knobs: Names and values of all knobs of the family, sorted by name; optional
+            ones only where they have another value than their default.
     """
 
     family: str
@@ -246,8 +295,15 @@ class Family:
 
     @cached_property
     def all_knobs(self) -> dict[str, Knob]:
-        """Knobs by name: those of the network and of training, no learning rate."""
-        return {knob.name: knob for knob in (*self.knobs, *TRAINING_KNOBS)}
+        """Knobs by name: those of the network, of what it sees, and of training, no
+        learning rate."""
+        views = (knob for kind in self.kinds for knob in VIEW_KNOBS.get(kind, ()))
+        return {knob.name: knob for knob in (*self.knobs, *views, *TRAINING_KNOBS)}
+
+    def named(self, knobs: Mapping[str, Value]) -> dict[str, Value]:
+        """Knobs as specs hold them, without optional ones at their default."""
+        optional = {n: k.default for n, k in self.all_knobs.items() if k.is_optional}
+        return {n: v for n, v in knobs.items() if n not in optional or v != optional[n]}
 
     def knob(self, name: str) -> Knob:
         """A knob by name, the learning rate included.
@@ -271,7 +327,7 @@ class Family:
             if name not in chosen:
                 raise SpecError(unknown_name(f"knob of {self.name}", name, chosen))
             chosen[name] = self.all_knobs[name].check(value)
-        return Spec(self.name, tuple(sorted(chosen.items())))
+        return Spec(self.name, tuple(sorted(self.named(chosen).items())))
 
     def blueprint(self, spec: Spec, task: Task) -> Blueprint:
         """The network of a spec for a task.
@@ -284,7 +340,8 @@ class Family:
     def blueprint_of(self, knobs: Mapping[str, Any], task: Task) -> Blueprint:
         """The network for knobs by name; the width may be an int64 array.
 
-        A knob that is missing, as in a spec of an earlier version, has its default.
+        A knob that is missing, as in a spec of an earlier version, has its default. The
+        inputs are those of the task as the network sees them.
         """
         self.check_task(task)
         number = len(task.inputs)
@@ -293,7 +350,7 @@ class Family:
                 f"Family {self.name} takes one input, but the data has {number}."
             )
         values = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
-        return self.network(task, **values)
+        return self.network(viewed(task, knobs), **values)
 
     def size(self, spec: Spec, task: Task) -> Size:
         """Exact size of a spec's network for a task."""

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import row_bytes
 from kscale.data.loading import reopened
 from kscale.data.parts import PartName
@@ -196,6 +197,10 @@ class Compressor:
     def _task(self) -> Task:
         return self.subject.dataset.task
 
+    @property
+    def _seen(self) -> Dataset:
+        return self.subject.dataset.seen_by(self.subject.network.spec)
+
     def _trained(self, chain: Chain, seed: int, scratch: Path) -> Trained:
         """The network that the steps that train leave."""
         network = self.subject.network
@@ -239,13 +244,13 @@ class Compressor:
     def _artifact(self, path: Path) -> Artifact:
         """What stands around a file: scalings are inside, for whatever takes longer
         must not be computed in 8 bits."""
-        data = self.subject.dataset
+        data = self._seen
         inside = tuple(n for n, item in data.preprocessing.items() if item.is_cheap)
         return Artifact(path, self._task, data.preprocessing, inside, data.reader)
 
     def _inputs(self, part: PartName, most: int) -> Examples:
         """What files take for examples of a part, evenly spaced."""
-        data, artifact = self.subject.dataset, self._artifact(Path())
+        data, artifact = self._seen, self._artifact(Path())
         chosen = _spaced(len(data.parts[part]), most)
         inputs, raw = data.examples(data.parts[part], chosen)
         fed = {n: inputs[n] for n in inputs if n not in artifact.inside}

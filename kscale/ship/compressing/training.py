@@ -47,7 +47,7 @@ class NetworkTrainer:
     class_weights: str
     strategy: str
     parametrization: str
-    _placed: dict[Trained | None, Any] = field(default_factory=dict)
+    _placed: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
     def engine(self) -> Engine:
@@ -95,7 +95,8 @@ class NetworkTrainer:
     def outputs(self, network: Trained, part: PartName) -> Outputs:
         """What a trained network gives for a part."""
         program = self._started(network, self.recipe, 0, is_new=False)
-        (outputs,) = program.predict(self.dataset.parts[part].inputs)
+        data = self.dataset.seen_by(network.spec)
+        (outputs,) = program.predict(data.parts[part].inputs)
         program.close()
         return outputs
 
@@ -107,7 +108,8 @@ class NetworkTrainer:
         is_new: bool,
         teacher: Trained | None = None,
     ) -> Program:
-        task, placed = self.dataset.task, self._place(teacher)
+        data = self.dataset.seen_by(network.spec)
+        task, placed = self.dataset.task, self._place(data, teacher)
         made = family_network(network.spec, task, self.parametrization)
         program = self.engine.program([made], placed, recipe)
         program.start([seed], [network.learning_rate])
@@ -118,16 +120,16 @@ class NetworkTrainer:
             )
         return program
 
-    def _place(self, teacher: Trained | None) -> Any:
+    def _place(self, data: Dataset, teacher: Trained | None) -> Any:
         """The data, beside what a teacher gives for them, which is worked out once."""
-        if teacher not in self._placed:
+        key = (data, teacher)
+        if key not in self._placed:
             taught = None
             if teacher is not None:
                 taught = Teacher(self.outputs(teacher, "train"))
-            self._placed[teacher] = self.engine.place(
-                self.dataset, self.class_weights, self.objective, taught
-            )
-        return self._placed[teacher]
+            about = (self.class_weights, self.objective, taught)
+            self._placed[key] = self.engine.place(data, *about)
+        return self._placed[key]
 
 
 @lru_cache(maxsize=1)

@@ -87,6 +87,18 @@ def test_a_run_without_a_trained_network_is_refused(
         Run(run.folder).compress(["int8"])
 
 
+def test_a_folder_that_cannot_be_written_is_an_error_and_no_record(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    (run.folder / "compressed").write_text("in the way")
+    words = ["compress", str(run.folder), "--method", "int8", "-q"]
+    done = CliRunner().invoke(main, words)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "cannot be written" in done.stderr
+    assert len(Run(run.folder).results) == len(run.results)
+
+
 @pytest.mark.slow
 def test_methods_that_train_stand_beside_their_baselines(
     tiny_run: Run, tmp_path: Path

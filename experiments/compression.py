@@ -5,9 +5,10 @@ digits, one epoch, one method). FOLDER holds the sets of `experiments/real_data.
 `--only NAME` does some of `SETS`. A search that is done is not made again, nor is a
 method; the runs lie in `runs/compression`.
 
-Each set is searched, seed 0, as a user would. The recommended network is exported to
-every format and compressed by each method of `METHODS`: trained ones over two seeds,
-with their baselines. Tables go to `experiments/results/compression.md`.
+Each set is searched, seed 0, as a user would; on SST-2, where the answer of a search is
+the linear bag of words, one transformer is trained instead. The recommended network is
+exported to every format and compressed by each method of `METHODS`: trained ones over
+two seeds, with their baselines. Tables go to `experiments/results/compression.md`.
 """
 
 import argparse
@@ -23,31 +24,27 @@ RESULTS = Path(__file__).parent / "results" / "compression.md"
 RUNS = Path("runs") / "compression"
 METHODS = (
     "int8,int8-dynamic,int8-weights,int4,float16",
-    "prune:50%,prune:80%,prune:95%,prune:80%+int8-weights",
-    "narrow:25%,narrow:50%,narrow:50%+int8-weights,distill",
+    "prune:80%,prune:95%,prune:80%+int8-weights",
+    "narrow:25%,narrow:50%,distill",
 )
 SEEDS = 2
 
 
 class Search(NamedTuple):
-    """A set, and options of its search."""
+    """A set, and the command that finds a network of it."""
 
     path: str
-    options: tuple[str, ...]
+    command: tuple[str, ...]
 
 
+CNN = ("tune", "--family", "cnn", "--max-params", "50k")
 SETS = {
-    "digits": Search("", ("--family", "cnn", "--max-params", "50k", "--time", "1m")),
-    "mnist": Search(
-        "mnist.npz", ("--family", "cnn", "--max-params", "50k", "--time", "150s")
-    ),
-    "spoken_digits": Search(
-        "spoken_digits.zip",
-        ("--family", "cnn", "--max-params", "50k", "--time", "2m"),
-    ),
+    "digits": Search("", (*CNN, "--time", "60s")),
+    "mnist": Search("mnist.npz", (*CNN, "--time", "150s")),
+    "spoken_digits": Search("spoken_digits.zip", (*CNN, "--time", "120s")),
     "sst2": Search(
         "sst2_train.csv.gz",
-        ("--family", "transformer", "--max-params", "200k", "--time", "150s"),
+        ("train", "transformer", "--depth", "1", "--width", "32"),
     ),
 }
 
@@ -60,8 +57,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(SETS), choices=list(SETS))
     asked = parser.parse_args()
     if asked.smoke:
-        options = ("--max-params", "2k", "--trials", "1", "--epochs", "1")
-        print(section("smoke", Search("", options), "", ("int8-weights",)))
+        command = ("tune", "--max-params", "2k", "--trials", "1", "--epochs", "1")
+        print(section("smoke", Search("", command), "", ("int8-weights",)))
         return
     if asked.data is None:
         parser.error("--data is needed, or --smoke.")
@@ -74,9 +71,9 @@ def main() -> None:
 def section(name: str, search: Search, path: str, methods: tuple[str, ...]) -> str:
     """The tables of a set, which replace those of an earlier call."""
     run, data = RUNS / name, ("--data", path) if path else ()
-    kscale("tune", *data, *search.options, "--run", str(run), "-q")
+    kscale(*search.command, *data, "--run", str(run), "-q")
     shown = ("--data", Path(path).name) if path else ()
-    lines = [f"`kscale {' '.join(['tune', *shown, *search.options])}`, seed 0.", ""]
+    lines = [f"`kscale {' '.join([*search.command, *shown])}`, seed 0.", ""]
     lines += [
         "| format | bytes | gzip | score | same answers | difference | ms | p90 |"
     ]

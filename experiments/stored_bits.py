@@ -17,7 +17,7 @@ from typing import Any
 
 LIMITS = ("4k", "12k", "40k")
 SEEDS = (0, 1, 2)
-EFFORT = ("--trials", "12", "--epochs", "20", "--finalist-seeds", "2")
+EFFORT = ("--trials", "10", "--epochs", "12", "--finalist-seeds", "2")
 SMOKE = ("--trials", "2", "--epochs", "1", "--finalist-seeds", "1")
 
 
@@ -37,8 +37,9 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--data", default="digits")
     parser.add_argument("--limits", nargs="*", default=LIMITS)
+    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
     asked = parser.parse_args()
-    limits, seeds, how = asked.limits, SEEDS, EFFORT
+    limits, seeds, how = asked.limits, asked.seeds, EFFORT
     if asked.smoke:
         limits, seeds, how = LIMITS[:1], SEEDS[:1], SMOKE
     print("| max bytes | float32, test % | auto, test % | gain | bits of the best |")

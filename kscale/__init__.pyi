@@ -19,7 +19,12 @@ from kscale.guests.keras_tuner_budget.budgeted_oracle import (
 )
 from kscale.guests.sizes.model_size import count_model as count_model
 from kscale.networks.blueprint import Blueprint as Blueprint
+from kscale.networks.boards import BOARDS as BOARDS, find_board as find_board
 from kscale.networks.budget import Budget as Budget
+from kscale.networks.device import (
+    DeviceSize as DeviceSize,
+    device_size as device_size,
+)
 from kscale.networks.families import FAMILIES as FAMILIES, find_family as find_family
 from kscale.networks.families.base import Family as Family, Knob as Knob, Spec as Spec
 from kscale.networks.named import NAMED as NAMED, find_named as find_named

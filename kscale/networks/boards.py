@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kscale.errors import SpecError, unknown_name
+from kscale.units import format_bytes
 
 LEFT = 4
 """One part of so many, of flash and of RAM, is left for the firmware.
@@ -48,6 +49,15 @@ class Board:
             "max_flash": self.flash - self.flash // LEFT,
             "max_ram": self.ram - self.ram // LEFT,
         }
+
+    @property
+    def sentence(self) -> str:
+        """What a network may take of the board."""
+        flash, ram = map(format_bytes, self.limits.values())
+        return (
+            f"Board {self.title}: a network may take {flash} of flash and {ram} of "
+            "RAM; the last quarter of both is the firmware's."
+        )
 
 
 _ROWS = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))

@@ -6,7 +6,7 @@ from typing import Any
 from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
-from kscale.runs.stored import OfBits
+from kscale.runs.stored import METHOD_OF_BITS, OfBits
 from kscale.task.objectives import metric_name
 from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count
@@ -14,7 +14,6 @@ from kscale.units import format_bytes, format_count
 TITLE = "Which bits of weights win"
 
 _SURE = 2  # standard errors
-_METHODS = {16: "float16", 8: "int8-weights", 4: "int4"}
 
 
 def bits_grid(report: Report) -> Grid:
@@ -64,10 +63,11 @@ def bits_lines(report: Report) -> Iterator[str]:
         "its standard error; scores are of weights rounded to these bits"
     )
     for name, row in report.answers:
-        if row.bits in _METHODS:
+        if row.bits != 32:
+            method = METHOD_OF_BITS[row.bits]
             yield (
-                f"{name}: kscale compress --method {_METHODS[row.bits]} writes the "
-                f"file of {row.bits} bits; the .keras file has the same rounded weights"
+                f"{name}: kscale compress --method {method} writes the file of "
+                f"{row.bits} bits; the .keras file has the same rounded weights"
             )
 
 

@@ -17,6 +17,9 @@ from kscale.runs.entries import (
 from kscale.runs.records import Record
 from kscale.task.objectives import Objective
 
+METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
+"""Methods of `kscale compress` that store weights rounded to so many bits."""
+
 
 @dataclass(frozen=True)
 class OfBits:

@@ -155,7 +155,7 @@ class LadderSearcher:
         return self._places.get((spec, rate), self._places.get((spec, None)))
 
     def job(self, index: int, place: int, share: float = 1.0) -> Job:
-        """A job of a candidate, which decides nothing but the spec and the rate."""
+        """The job of a candidate; all but its spec and its rate is the same for all."""
         settings, draw = self.settings, self.draws[place]
         members = range(settings.seeds_per_spec)
         stage: Stage = "search" if share == 1 else "subset"

@@ -13,7 +13,7 @@ from kscale.ship.compressing.quantizing import quantize_file
 from kscale.ship.exporting import Examples
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import litert
-from kscale.ship.micro import arena_bytes, plain_file
+from kscale.ship.micro import arena_bytes
 from kscale.ship.packaging import bare_model
 from kscale.task.tasks import Task
 
@@ -74,5 +74,4 @@ def needs_of(
     litert.convert(model, task, float32)
     few = {name: rows[:_CALIBRATED] for name, rows in examples.items()}
     quantize_file("int8", float32, int8, few)
-    int8.write_bytes(plain_file(int8.read_bytes()))
     return int8.stat().st_size, arena_bytes(int8)

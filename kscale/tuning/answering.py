@@ -20,6 +20,7 @@ from kscale.runs.entries import (
     shipped_of,
 )
 from kscale.runs.records import Compression, Evaluation, Record, Training
+from kscale.runs.stored import METHOD_OF_BITS
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
 from kscale.tuning.device_limit import DeviceCheck
@@ -27,9 +28,6 @@ from kscale.tuning.plan import Plan
 from kscale.tuning.trainer import Trainer
 
 Scored = Literal["validation", "test"]
-
-METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
-"""Methods of `kscale compress` that store the same weights."""
 
 
 @dataclass(frozen=True)

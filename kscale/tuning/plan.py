@@ -15,6 +15,7 @@ from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
+from kscale.networks.boards import find_board
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
@@ -294,7 +295,10 @@ def family_plan(
     space = Space(families, dataset.task, budget, tuple(request.search), fixed)
     pool = Pool(space, request.seed)
     check_missing(pool, request.family)
-    notes = tuple(notes_on_families(pool, space, request.family))
+    notes = (
+        *notes_on_families(pool, space, request.family),
+        *([find_board(request.board).sentence] if request.board else []),
+    )
     settled = replace(request, settings=settings)
     candidates = FamilyCandidates(pool, request.seed)
     return Plan(settled, dataset, objective, recipe, budget, candidates, notes=notes)

@@ -144,7 +144,7 @@ def check_every_value(family: Family, task: Task) -> None:
                 continue
             several = {**knobs, "width": np.array(widths)}
             many = size_of(family.blueprint_of(several, task))
-            for figure, values in vars(many).items():
+            for figure, values in many.figures.items():
                 expected = [getattr(size, figure) for size in one]
                 assert all(type(value) is int for value in expected)
                 figures = np.broadcast_to(values, len(widths))

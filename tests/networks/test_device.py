@@ -49,7 +49,25 @@ MEASURED: list[tuple[str, tuple[str, tuple[int, ...]], dict[str, Any], int, int]
     ("mlp", SMALL, {"depth": 1, "width": 32}, 28760, 3808),
     ("mlp", SMALL, {"depth": 3, "width": 128}, 148168, 7120),
     ("mlp", ("vector", (30,)), {"depth": 2, "width": 64}, 12328, 2896),
+    ("mlp", SMALL, {"depth": 1, "width": 32, "activation": "tanh"}, 28872, 3920),
+    ("mlp", ("vector", (30,)), {"width": 64, "norm": "layer"}, 16104, 6976),
     ("linear", SMALL, {}, 10008, 3312),
+    ("vit", SMALL, {"depth": 2, "width": 32, "activation": "relu"}, 63200, 42896),
+    ("vit", SMALL, {"depth": 3, "width": 64, "activation": "relu"}, 228984, 83040),
+    (
+        "vit",
+        SMALL,
+        {"depth": 1, "width": 64, "activation": "relu", "pooling": "token"},
+        85040,
+        46048,
+    ),
+    (
+        "vit",
+        ("image", (8, 8, 1)),
+        {"depth": 1, "width": 96, "activation": "relu", "heads": 4},
+        153024,
+        33216,
+    ),
 ]
 
 
@@ -118,7 +136,7 @@ def test_a_function_that_no_operation_takes_along_needs_ram() -> None:
         ("cnn", SMALL, {"activation": "gelu"}, "the function gelu"),
         ("rnn", ("sequence", (20, 5)), {}, "Recurrent"),
         ("mlp", ("tokens", (32,)), {}, "Embedding"),
-        ("vit", SMALL, {}, "Positions"),
+        ("vit", SMALL, {}, "the function gelu"),
     ],
 )
 def test_what_the_interpreter_lacks_is_said(

@@ -42,6 +42,9 @@ _SCORES = (
 _NEGATIVE = {"r2", "r2score", "score"}
 """Scores that may be below 0."""
 
+_UNIT = re.compile(r"\(\s*([kmb])[a-z]*\s*\)", re.IGNORECASE)
+"""What the name of a column of params says they are counted in: `Params (M)`."""
+
 _PART = re.compile("^(val|valid|validation|test|eval)(?=.)")
 _MOST = 2**63 - 1  # sizes are counted in 64 bits
 
@@ -71,10 +74,10 @@ class Point:
 def read_points(path: str | Path) -> tuple[tuple[Point, ...], Quantity]:
     """The points of a CSV file, the smallest first, and what their values are.
 
-    Columns are `params` and one of `loss`, `error` or a score such as `accuracy`, in
-    per cent or as a share; `stderr` (or `sd`, of single trainings), `seeds`, `depth`,
-    `width` and `examples` may be there. Rows of one size, shape and number of examples
-    are trainings of one network.
+    Columns are `params`, or `params (M)` for millions, and one of `loss`, `error` or a
+    score such as `accuracy`, in per cent or as a share; `stderr` (or `sd`, of single
+    trainings), `seeds`, `depth`, `width` and `examples` may be there. Rows of one size,
+    shape and number of examples are trainings of one network.
 
     Raises:
         DataError: The file cannot be read, or a cell is no possible value.
@@ -183,7 +186,7 @@ _NETWORK = ("params", "depth", "width", "examples")
 
 
 def _column(names: Iterable[str], known: set[str], source: str) -> str | None:
-    found = [name for name in names if letters_of(name) in known]
+    found = [name for name in names if letters_of(_UNIT.sub("", name)) in known]
     if len(found) > 1:
         raise DataError(f"{source} has several columns for one thing: {found}.")
     return found[0] if found else None
@@ -215,7 +218,7 @@ _Reader = tuple[str | None, Callable[[str], float], bool]
 def _readers(roles: Mapping[str, str | None], value: str) -> dict[str, _Reader]:
     """For each figure of a row its column, how it is read, and whether it must be."""
     return {
-        "params": (roles["params"], parse_size, True),
+        "params": (roles["params"], _sizes_in(roles["params"] or ""), True),
         "value": (value, _signed, True),
         "stderr": (roles["stderr"], _amount, False),
         "sd": (roles["sd"], _amount, False),
@@ -271,6 +274,13 @@ def parse_size(text: str) -> int:
     if count > _MOST:
         raise ValueError(f"{text!r} is more than can be counted, {_MOST:,}.")
     return count
+
+
+def _sizes_in(column: str) -> Callable[[str], int]:
+    """What reads a column, whose name may say in what its numbers are counted."""
+    unit = _UNIT.search(column)
+    letter = unit[1] if unit else ""
+    return lambda text: parse_size(text + letter * text[-1:].isdigit())
 
 
 def parse_sizes(text: str) -> list[int]:

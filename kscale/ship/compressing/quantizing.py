@@ -13,6 +13,7 @@ from typing import Any
 
 from kscale.ship.compressing.contract import Examples
 from kscale.ship.formats.base import converted
+from kscale.ship.micro import plain_file
 from kscale.ship.runtimes import load_arrays, save_arrays
 
 
@@ -65,7 +66,8 @@ def _quantized(name: str, source: str, arrays: str) -> Any:
         rows = [{n: a[i : i + 1] for n, a in examples.items()} for i in range(number)]
         (signature,) = Interpreter(source).get_signature_list()
         ranges = quantizer.calibrate({signature: rows}, num_threads=1)
-    return quantizer.quantize(ranges, enable_progress_report=False).quantized_model
+    made = quantizer.quantize(ranges, enable_progress_report=False)
+    return plain_file(made.quantized_model)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,9 @@ def _answer(path: Path, task: Task) -> Answer:
     def answer(raw: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         places = input_names(raw)
         tensors = {
-            names["inputs"][places[name]]: keras.ops.convert_to_tensor(array)
+            names["inputs"][places[name]]: keras.ops.convert_to_tensor(
+                array.tolist() if array.dtype.kind in "OTU" else array
+            )
             for name, array in raw.items()
         }
         given = served(tensors)

@@ -35,6 +35,15 @@ def test_sizes_are_written_in_many_ways(tmp_path: Path, cell: str) -> None:
     assert points[0].size == 1_234_567
 
 
+@pytest.mark.parametrize("column", ["Parameters (M)", "params (millions)"])
+def test_a_column_may_say_in_what_its_sizes_are_counted(
+    tmp_path: Path, column: str
+) -> None:
+    (tmp_path / "p.csv").write_text(f"{column},loss\n1.5,0.5\n800k,0.6\n")
+    points, _ = read_points(tmp_path / "p.csv")
+    assert [point.size for point in points] == [800_000, 1_500_000]
+
+
 def test_the_marks_of_spreadsheets_are_understood(tmp_path: Path) -> None:
     path = written(tmp_path, "params;accuracy\r\n1000;91,5\r\n9000;97\r\n", "utf-8-sig")
     points, quantity = read_points(path)

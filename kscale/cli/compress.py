@@ -7,14 +7,16 @@ import click
 
 from kscale.cli import options
 from kscale.cli.output import show, start_tensorflow
-from kscale.ship.compressing.methods import METHODS, parse_chain
+from kscale.ship.compressing.methods import METHODS, Step, parse_chain
 
 
 def _method_list() -> str:
-    return "\n".join(f"  {m.name:<13} {m.purpose}" for m in METHODS.values())
+    names = [str(Step(method, method.share or 0.0)) for method in METHODS.values()]
+    pairs = zip(names, METHODS.values(), strict=True)
+    return "\n".join(f"  {name:<18} {method.purpose}" for name, method in pairs)
 
 
-@click.command(epilog="\b\nMethods:\n" + _method_list())
+@click.command(epilog="\b\nMethods, with usual shares:\n" + _method_list())
 @options.run_argument
 @click.option(
     "--method",

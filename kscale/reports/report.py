@@ -266,7 +266,7 @@ class Report(Asked):
     def baselines(self) -> tuple[Row, ...]:
         """Rows to compare with, the smallest first."""
         found = (row for row in self.rows if row.is_baseline)
-        return tuple(sorted(found, key=lambda row: row.params))
+        return tuple(sorted(found, key=lambda row: (row.bytes, row.params)))
 
     @property
     def constant(self) -> Row | None:

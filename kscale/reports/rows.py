@@ -173,7 +173,7 @@ def _rows(
         )
         for entry in _all_entries(records, asked.budget)
     ]
-    rows.sort(key=lambda row: row.params)
+    rows.sort(key=lambda row: (row.bytes, row.params))
     return [_with_figures(row, asked, chance) for row in rows]
 
 

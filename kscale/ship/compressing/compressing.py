@@ -22,6 +22,8 @@ from kscale.data.example_rows import row_bytes
 from kscale.data.loading import reopened
 from kscale.data.parts import PartName
 from kscale.data.preprocessing import raw_inputs_of
+from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.scaled import Scaled
 from kscale.errors import MissingPackageError, reason_of
 from kscale.networks.families import find_family
 from kscale.runs.compressions import Compressed, Compressions, compressions_of
@@ -43,6 +45,9 @@ from kscale.task.tasks import Task
 
 _CALIBRATED = 500
 """Most training examples of a calibration: ranges settle long before."""
+
+_ALIKE = 2.0
+"""How much larger than the least a factor of features may be: as those of colours."""
 
 _MOST_BYTES = 2**30
 """Of the examples that a file is scored on."""
@@ -242,10 +247,9 @@ class Compressor:
         return self.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}.tflite"
 
     def _artifact(self, path: Path) -> Artifact:
-        """What stands around a file: scalings are inside, for whatever takes longer
-        must not be computed in 8 bits."""
+        """What stands around a file."""
         data = self._seen
-        inside = tuple(n for n, item in data.preprocessing.items() if item.is_cheap)
+        inside = tuple(n for n, item in data.preprocessing.items() if _is_inside(item))
         return Artifact(path, self._task, data.preprocessing, inside, data.reader)
 
     def _inputs(self, part: PartName, most: int) -> Examples:
@@ -296,6 +300,19 @@ class Compressor:
             "latency_ms": trial.quantile(0.5),
             "latency_high": trial.quantile(0.9),
         }
+
+
+def _is_inside(item: Preprocessing) -> bool:
+    """Whether a file does a preprocessing itself, and loses nothing by fewer bits.
+
+    A spectrogram in 8 bits is none. Unequal factors of features are folded into the
+    first layer by the converter, where all features share the steps of the largest
+    weight, and the others are lost.
+    """
+    if not isinstance(item, Scaled):
+        return item.is_cheap
+    factors = np.abs(item.scaling.scale)
+    return bool(factors.max() <= _ALIKE * factors.min())
 
 
 def _spaced(count: int, most: int) -> Any:

@@ -141,3 +141,17 @@ def test_what_the_quantizer_refuses_is_a_row_and_not_the_end(tmp_path: Path) -> 
     methods = [row["method"] for row in found.to_json()["rows"]]
     assert methods == ["float32", "int8-dynamic"]
     assert "int8 failed: " in str(found)
+
+
+@pytest.mark.slow
+def test_unequal_features_are_scaled_outside_and_survive_eight_bits(
+    tmp_path: Path,
+) -> None:
+    """Inside, the converter folds the factors of features into the first layer."""
+    run = train("mlp", {"width": 32}, "diabetes", epochs=10, run=tmp_path / "run")
+    found = run.compress(["int8-weights"]).to_json()
+    plain, int8 = found["rows"]
+    assert abs(int8["difference"]) < 0.02 * plain["score"]
+    assert int8["agreement"] is None
+    (described,) = (tmp_path / "run" / "compressed").glob("*int8-weights*.json")
+    assert json.loads(described.read_text())["inside"] == []

@@ -157,7 +157,7 @@ class Budget:
         Raises:
             SpecError: A device is limited, and no microcontroller runs the network.
         """
-        device = size.device() if self.is_of_device else None
+        device = size.device(self.max_ram or 0) if self.is_of_device else None
         on_device = {"max_flash": device.flash, "max_ram": device.ram} if device else {}
         return {
             "max_params": size.params,

@@ -18,11 +18,14 @@ Kernels of a maker (CMSIS-NN, ESP-NN) ask for scratch buffers of their own. How 
 predictions are from measurements stands in `experiments/results/device_sizes.md`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kscale.networks.arena import Buffer, aligned, head_bytes
+import numpy as np
+
+from kscale.networks.arena import Buffer, aligned, alive_bytes, head_bytes
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.flat import Flat
 from kscale.networks.lowering import lower
@@ -47,8 +50,13 @@ class DeviceSize:
     peak: str = field(default="", compare=False)
 
 
-def device_size(blueprint: Blueprint) -> DeviceSize:
+def device_size(blueprint: Blueprint, most_ram: float = math.inf) -> DeviceSize:
     """Flash and RAM of a network in int8.
+
+    Args:
+        blueprint: The network.
+        most_ram: The limit that RAM is compared with: of arrays, what is above the
+            limit or far below is not worked out to the byte.
 
     Raises:
         SpecError: A layer has no operation in TensorFlow Lite Micro, or its input has a
@@ -72,15 +80,17 @@ def device_size(blueprint: Blueprint) -> DeviceSize:
     for name in flat.outputs:
         elements = operations.elements[name]
         operations.append("SOFTMAX", f"{name}#softmax", (name,), elements)
-    return _size(inputs, operations)
+    return _size(inputs, operations, most_ram)
 
 
-def _size(inputs: Sequence[Input], operations: Operations) -> DeviceSize:
+def _size(
+    inputs: Sequence[Input], operations: Operations, most_ram: float
+) -> DeviceSize:
     """Bytes of all operations, and of the arena that holds their tensors."""
     buffers, made = _buffers(inputs, operations), operations.made
     tail = _ARENA + len(inputs) * TAIL_OF_TENSOR + sum(item.tail for item in made)
     flash = _FILE + len(inputs) * FILE_OF_TENSOR + sum(item.flash for item in made)
-    ram = aligned(head_bytes(buffers) + tail)
+    ram = aligned(head_bytes(buffers, most_ram - np.min(tail)) + tail)
     return DeviceSize(flash, ram, _peak(operations, buffers))
 
 
@@ -104,8 +114,5 @@ def _peak(operations: Operations, buffers: list[Buffer]) -> str:
     """Path of the layer at which most bytes are alive; empty for arrays."""
     if not all(isinstance(item.size, int) for item in buffers):
         return ""
-    alive = [
-        sum(item.size for item in buffers if item.first <= index <= item.last)
-        for index in range(len(operations.made))
-    ]
-    return operations.made[alive.index(max(alive))].path.partition("#")[0]
+    alive = alive_bytes(buffers, np.array([[item.size] for item in buffers]))
+    return operations.made[int(np.argmax(alive))].path.partition("#")[0]

@@ -26,6 +26,7 @@ every figure is an int64 array, one element a width. The rules for single layers
 `kscale.networks.layer_costs`.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -64,13 +65,17 @@ class Size:
         """All figures by name."""
         return {name: it for name, it in vars(self).items() if name != "blueprint"}
 
-    def device(self) -> DeviceSize | None:
+    def device(self, most_ram: float = math.inf) -> DeviceSize | None:
         """Flash and RAM on a microcontroller; None where no blueprint is known.
+
+        Args:
+            most_ram: As of `device_size`.
 
         Raises:
             SpecError: As `device_size`.
         """
-        return None if self.blueprint is None else device_size(self.blueprint)
+        blueprint = self.blueprint
+        return None if blueprint is None else device_size(blueprint, most_ram)
 
     def weight_bytes(self, dtype: str = "float32") -> Any:
         """Bytes of the weights in a type.

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kscale.ship.micro import plain_file
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # of layers that are not quantized
@@ -183,3 +185,21 @@ def test_the_usual_loss_of_a_distiller_is_of_raw_logits() -> None:
 def test_keras_has_no_pruning() -> None:
     """Weights are held at 0 by the engine."""
     assert not hasattr(keras, "pruning")
+
+
+def test_the_quantizer_lays_large_weights_outside_the_structure(tmp_path: Path) -> None:
+    """A microcontroller reads files of `ship/micro.py` `plain_file` alone."""
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_quantizer.qtyping import TFLOperationName
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    path = tmp_path / "dense.tflite"
+    model = dense_model(keras.layers.Dense(600), shape=(600,))
+    path.write_bytes(to_litert(model))
+    quantizer = Quantizer(str(path))
+    quantizer.add_weight_only_config(".*", TFLOperationName.ALL_SUPPORTED, 8)
+    content = quantizer.quantize(enable_progress_report=False).quantized_model
+    for made, is_outside in ((content, True), (plain_file(content), False)):
+        found = schema.Model.GetRootAsModel(bytes(made), 0)
+        offsets = [found.Buffers(n).Offset() for n in range(found.BuffersLength())]
+        assert (max(offsets) > 1) is is_outside

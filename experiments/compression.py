@@ -74,7 +74,8 @@ def main() -> None:
 def section(name: str, search: Search, path: str, methods: tuple[str, ...]) -> str:
     """The tables of a set, which replace those of an earlier call."""
     run, data = RUNS / name, ("--data", path) if path else ()
-    kscale(*search.command, *data, "--run", str(run), "-q")
+    if not (run / "models" / "recommended.keras").exists():
+        kscale(*search.command, *data, "--run", str(run), "-q")
     shown = ("--data", Path(path).name) if path else ()
     lines = [f"`kscale {' '.join([*search.command, *shown])}`, seed 0.", ""]
     lines += [

@@ -5,6 +5,9 @@ Command: `python experiments/stored_bits.py` (`--smoke`: one search of one epoch
 limit of `LIMITS` and each seed, `kscale tune --max-bytes LIMIT` is run twice, with
 `--bits 32` and with `--bits auto`, of the same effort. What is compared is the score of
 the best answer on the test part, which no search saw, and what bits it has.
+
+Result of `--limits 12k --seeds 0`, one seed, so no more than an example: 95.9 % of 270
+test images with float32, 98.9 % with a network that is wider and stored in 4 bits.
 """
 
 import argparse

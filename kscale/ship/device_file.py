@@ -48,7 +48,7 @@ def measured_needs(spec: Spec, dataset: Dataset, weights: Path) -> tuple[int, in
             Micro.
         MissingPackageError: As `check_packages`.
     """
-    task, preprocessing = dataset.task, dataset.preprocessing
+    task, preprocessing = dataset.task, dataset.preprocessing_of(spec)
     inside = {n: it for n, it in preprocessing.items() if isinstance(it, Scaled)}
     model = bare_model(spec, task, weights, inside, dataset.target_scaling)
     with TemporaryDirectory() as folder:

@@ -37,12 +37,14 @@ class Subject:
 
     Args:
         network: The trained network.
-        teacher: The best network of the run that is larger; None if there is none.
+        teacher: The best network of the run that is larger and better; None if there is
+            none.
         dataset: The data that the run was trained on.
         objective: What a score is.
         recipe: Epochs, batches and schedule of the run.
         class_weights: One of `kscale.data.class_weights.CLASS_WEIGHTS`.
         strategy: Name of the devices.
+        parametrization: One of `kscale.networks.parametrization.PARAMETRIZATIONS`.
         seed: Decides the order of examples, new weights and random choices.
     """
 
@@ -53,6 +55,7 @@ class Subject:
     recipe: Recipe
     class_weights: str = "none"
     strategy: str = "auto"
+    parametrization: str = "standard"
     seed: int = 0
 
 

@@ -83,15 +83,17 @@ def scratch(subject: Subject, share: float, path: Path) -> Trained:
 def distill(subject: Subject, share: float, path: Path) -> Trained:
     """The method `distill`: as `scratch`, taught by a larger network.
 
-    The teacher is the best network of the run that is larger, else the network itself.
+    The teacher is the best network of the run, if that is larger than the network which
+    is compressed, else the network itself.
 
     Raises:
-        SpecError: No network is larger than the one that is wanted.
+        SpecError: No network is larger than the one that is wanted, and better.
     """
     network = subject.network
     spec = narrower_spec(network.spec, subject.dataset.task, 1 - share)
     if subject.teacher is None and not share:
         raise SpecError(
-            "No network of the run is larger: distill:50% makes a smaller one."
+            "No network of the run is larger and better: give distill a share, as "
+            "distill:50%, to make one that is smaller."
         )
     return from_scratch(subject, spec, path, subject.teacher or network)

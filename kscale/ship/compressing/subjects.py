@@ -45,6 +45,7 @@ def subject_of(run: RecordedRun, which: str | Entry, dataset: Dataset) -> Subjec
         run.objective,
         Recipe(identity["epochs"], identity["batch_size"]),
         str(identity.get("class_weights") or "none"),
+        parametrization=str(identity.get("parametrization") or "standard"),
     )
 
 
@@ -55,9 +56,15 @@ def _trained(run: RecordedRun, training: Training) -> Trained | None:
 
 
 def _teacher(run: RecordedRun, training: Training) -> Trained | None:
-    """The best network of the run that is larger and whose weights were kept."""
+    """The best network of the run, if the network is smaller and not as good; of those
+    whose weights were kept."""
     gain = run.objective.gain
-    larger = [entry for entry in run.entries() if entry.params > training.params]
+    larger = [
+        entry
+        for entry in run.entries()
+        if entry.params > training.params
+        and gain(entry.score, training.score or 0.0) > 0
+    ]
     larger.sort(key=lambda entry: -gain(entry.score, 0.0))
     found = (_trained(run, each) for entry in larger for each in entry.results)
     return next((each for each in found if each is not None), None)

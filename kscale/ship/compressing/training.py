@@ -19,15 +19,13 @@ from kscale.networks.families.base import Spec
 from kscale.ship.compressing.contract import Subject, Trained
 from kscale.task.objectives import Objective
 
-TUNED_SHARE, TUNED_RATE = 0.25, 0.3
-"""Of the epochs and of the learning rate of a run, what repairs a network."""
-
+_TUNED_SHARE = 0.25
 _FEWEST_EPOCHS = 4
 
 
 def tuned_epochs(recipe: Recipe) -> int:
     """Epochs that repair a network: a share of those of the run, at least four."""
-    return max(_FEWEST_EPOCHS, round(TUNED_SHARE * recipe.epochs))
+    return max(_FEWEST_EPOCHS, round(_TUNED_SHARE * recipe.epochs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +38,7 @@ class NetworkTrainer:
         recipe: Batches and schedule.
         class_weights: As in `Engine.place`.
         strategy: Name of the devices.
+        parametrization: Of the learning rates and the initial values.
     """
 
     dataset: Dataset
@@ -47,6 +46,7 @@ class NetworkTrainer:
     recipe: Recipe
     class_weights: str
     strategy: str
+    parametrization: str
     _placed: dict[Any, Any] = field(default_factory=dict)
 
     @cached_property
@@ -108,9 +108,10 @@ class NetworkTrainer:
         is_new: bool,
         teacher: Trained | None = None,
     ) -> Program:
-        parts = [family_network(network.spec, self.dataset.task)]
-        placed = self._place(self.dataset.seen_by(network.spec), teacher)
-        program = self.engine.program(parts, placed, recipe)
+        data = self.dataset.seen_by(network.spec)
+        task, placed = self.dataset.task, self._place(data, teacher)
+        made = family_network(network.spec, task, self.parametrization)
+        program = self.engine.program([made], placed, recipe)
         program.start([seed], [network.learning_rate])
         begun = is_new or program.load(network.weights, only_weights=True)
         if not begun:
@@ -144,6 +145,7 @@ def trainer_of(subject: Subject) -> NetworkTrainer:
         subject.recipe,
         subject.class_weights,
         subject.strategy,
+        subject.parametrization,
     )
 
 
@@ -153,7 +155,10 @@ def fine_tuned(
     network: Trained | None = None,
     before_epoch: Callable[[Program, int], None] = lambda program, epoch: None,
 ) -> Trained:
-    """A network trained on, at a lower learning rate.
+    """A network trained on for some epochs, by the schedule of the run at its rate.
+
+    A lower rate repairs less (`experiments/pruning.py`; Renda et al. 2020, arXiv
+    2003.02389, found the same).
 
     Args:
         subject: Whose network is meant, unless another one is given.
@@ -161,16 +166,13 @@ def fine_tuned(
         network: Another network.
         before_epoch: As in `NetworkTrainer.train`.
     """
-    found = network or subject.network
-    slow = replace(found, learning_rate=TUNED_RATE * found.learning_rate)
-    trained = trainer_of(subject).train(
-        slow,
+    return trainer_of(subject).train(
+        network or subject.network,
         subject.seed,
         path,
         tuned_epochs(subject.recipe),
         before_epoch=before_epoch,
     )
-    return replace(trained, learning_rate=found.learning_rate)
 
 
 def from_scratch(

@@ -100,6 +100,33 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_no_record(
 
 
 @pytest.mark.slow
+def test_methods_that_train_stand_beside_their_baselines(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = changeable(tiny_run, tmp_path / "run")
+    wide = next(it for it in run.entries() if it.spec.width and len(it.results) > 1)
+    found = run.compress(["prune:80%", "narrow:50%+int8"], wide, seeds=2)
+    rows = {row["method"]: row for row in found.to_json()["rows"]}
+    assert rows.keys() == {
+        "float32",
+        "prune:80%",
+        "fine-tune",
+        "narrow:50%+int8",
+        "fine-tune+int8",
+        "narrow-random:50%+int8",
+        "scratch:50%+int8",
+    }
+    plain, pruned, narrow = map(rows.get, ("float32", "prune:80%", "narrow:50%+int8"))
+    assert plain and pruned and narrow
+    # Zeros leave the file as large as it was, and channels do not.
+    assert pruned["bytes"] == plain["bytes"]
+    assert pruned["gzip_bytes"] < plain["gzip_bytes"]
+    assert narrow["bytes"] < rows["fine-tune+int8"]["bytes"]
+    written = [it for it in Run(run.folder).compressions if it.part == "validation"]
+    assert [it.seed for it in written if it.method == "prune:80%"] == [0, 1]
+
+
+@pytest.mark.slow
 def test_what_the_quantizer_refuses_is_a_row_and_not_the_end(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(200, 10, 3)).astype(np.float32)
     data = x, x[:, :, 0].sum(axis=1) > 0

@@ -125,7 +125,7 @@ def test_chains_go_on_from_what_was_left(subject: Subject, tmp_path: Path) -> No
 
 def test_what_cannot_be_done_is_refused(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
-    with pytest.raises(SpecError, match="No network of the run is larger"):
+    with pytest.raises(SpecError, match="larger and better: give distill"):
         made_by("distill", subject, 0.0, path)
     lost = replace(subject.network, weights=tmp_path / "lost.npz")
     for name in ("narrow", "prune"):

@@ -169,7 +169,7 @@ def _check_bits(request: SearchRequest, budget: Budget, task: Task) -> None:
         layers = flat_layers(family.blueprint(family.spec(), task))
         if any(isinstance(layer, DepthwiseConv2D | Backbone) for layer in layers):
             raise SpecError(
-                f"Depthwise layers, as of {family.name}, stay in float32 in files of 4 "
+                f"Depthwise layers, as {family.name} has, stay in float32 in files of 4 "
                 "bits, which are larger than that: give --bits 8 or 16."
             )
 

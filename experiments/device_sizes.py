@@ -6,8 +6,10 @@ Their files are weighed, and run in TensorFlow Lite Micro, which records its are
 Predicted is `kscale.networks.device.device_size` of the blueprint. Seed: the number of
 the network. Table: `experiments/results/device_sizes.md`.
 
-Result: see there; flash is within 2 % of the file, and RAM between the arena and 1.5 %
-more. Networks that the interpreter lacks an operation for are refused before training.
+Result, with TensorFlow 2.21, ai-edge-quantizer 0.10.0 and tflite-micro of 2026-10-23:
+of 34 networks that run, the file is predicted within -0.7 and +1.8 %, and the arena
+within 0 and +1.6 %, never below. Four networks are refused before training: one with
+gelu, two of tokens and one recurrent. None of them runs.
 """
 
 import argparse

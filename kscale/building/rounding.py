@@ -1,7 +1,7 @@
 """Weights rounded to what a file of fewer bits holds, as ai-edge-quantizer stores them.
 
-A scale for each channel that a layer makes, from its largest weight, and none for
-biases, norms and embeddings, which stay as they are.
+A scale for each channel that a layer makes, from its largest weight; one scale and 8
+bits for all of an embedding; none for biases and norms, which stay as they are.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Axes = tuple[int, ...]
 
+_TABLE_BITS = 8
 _LEAST = 1e-9  # of a scale's largest weight, as in ai-edge-quantizer
 
 
@@ -37,11 +38,26 @@ def rounded(array: NDArray[Any], bits: int, channels: Axes) -> NDArray[Any]:
     return np.asarray(np.rint(array / scale) * scale, array.dtype)
 
 
+def rounded_table(table: NDArray[Any], bits: int) -> NDArray[Any]:
+    """An embedding as it is read back: from 8 bits for 8 and fewer, else unchanged."""
+    if bits > _TABLE_BITS:
+        return table
+    low, high = min(float(table.min()), 0.0), max(float(table.max()), 0.0)
+    scale = max(high - low, _LEAST) / (2**_TABLE_BITS - 1)
+    zero = np.rint(low / scale)
+    return np.asarray((np.rint(table / scale - zero) + zero) * scale, table.dtype)
+
+
 def round_weights(model: keras.Model, bits: int) -> None:
     """Round the weights of a model to so many bits."""
     if bits >= 32:
         return
     for layer in model._flatten_layers(include_self=False):
+        # Rows of positions are the same for all examples: constants of the file.
+        is_table = isinstance(layer, keras.layers.Embedding) and layer.input_dim > 1
+        if is_table and not layer.name.endswith("positions"):
+            table = rounded_table(np.asarray(layer.embeddings), bits)
+            layer.embeddings.assign(table)
         channels = _CHANNELS.get(type(layer))
         if channels is None or bits < _FEWEST.get(type(layer), 0):
             continue

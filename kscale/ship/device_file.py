@@ -5,12 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kscale.data.dataset import Dataset
 from kscale.data.preprocessing.scaled import Scaled
 from kscale.networks.families.base import Spec
 from kscale.ship.artifacts import Artifact
 from kscale.ship.compressing.quantizing import quantize_file
-from kscale.ship.exporting import Examples
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import litert
 from kscale.ship.micro import arena_bytes
@@ -54,8 +55,13 @@ def measured_needs(spec: Spec, dataset: Dataset, weights: Path) -> tuple[int, in
     with TemporaryDirectory() as folder:
         path = Path(folder, "float32.tflite")
         artifact = Artifact(path, task, preprocessing, tuple(inside), dataset.reader)
-        taken = artifact.taken(Examples.of(dataset, "train").raw)
-        return needs_of(model, task, taken, Path(folder))
+        examples: dict[str, Any] = {}
+        for name, rows in dataset.seen_by(spec).train.inputs.items():
+            few = np.asarray(rows[:_CALIBRATED])
+            item = inside.get(name)
+            read = name if item is None else item.raw.name
+            examples[artifact.takes[read]] = item.scaling.invert(few) if item else few
+        return needs_of(model, task, examples, Path(folder))
 
 
 def needs_of(
@@ -72,6 +78,5 @@ def needs_of(
     check_packages()
     float32, int8 = folder / "float32.tflite", folder / "int8.tflite"
     litert.convert(model, task, float32)
-    few = {name: rows[:_CALIBRATED] for name, rows in examples.items()}
-    quantize_file("int8", float32, int8, few)
+    quantize_file("int8", float32, int8, examples)
     return int8.stat().st_size, arena_bytes(int8)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from experiment_modules import experiment
 
+from kscale.data.loading import load_dataset
 from kscale.errors import ExportError, MissingPackageError
 from kscale.networks.device import device_size
 from kscale.networks.families import FAMILIES
@@ -77,3 +78,24 @@ def test_finalists_of_a_search_are_measured_and_fit(tmp_path: Path) -> None:
         assert np.isclose(fit.flash, fit.predicted_flash, rtol=0.03)
         assert fit.ram <= fit.predicted_ram <= limits["max_ram"]
     assert run.to_json()["best"]["ram"] == best.ram
+
+
+@pytest.mark.slow
+def test_columns_of_a_table_are_prepared_outside_the_file(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ages = random.normal(40, 10, 200)
+    lines = [f"{age:.1f},{'xyz'[int(age) % 3]},{3 * age:.1f}" for age in ages]
+    path = tmp_path / "people.csv"
+    path.write_text("\n".join(["age,town,income", *lines]) + "\n")
+    run = tune(
+        load_dataset(path, label="income"),
+        family="mlp",
+        max_ram=8_000,
+        trials=1,
+        epochs=1,
+        finalist_seeds=0,
+        run=tmp_path / "run",
+    )
+    assert run.best().fit is not None
+    assert run.best().fit.status == "ok"
+    assert run.best().fit.ram is not None

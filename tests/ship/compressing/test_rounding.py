@@ -18,6 +18,7 @@ from kscale.task.tasks import Input, Target, Task
 ANSWER = Target("y", "classes", 4, tuple("abcd"))
 IMAGE = Task((Input("x", "image", (8, 8, 1)),), (ANSWER,))
 VECTOR = Task((Input("x", "vector", (7,)),), (ANSWER,))
+TOKENS = Task((Input("x", "tokens", (6,), 2000, 1),), (ANSWER,))
 SEQUENCE = Task((Input("x", "sequence", (10, 6)),), (ANSWER,))
 NETWORKS: list[tuple[str, Task, dict[str, Any]]] = [
     ("mlp", VECTOR, {}),
@@ -25,6 +26,7 @@ NETWORKS: list[tuple[str, Task, dict[str, Any]]] = [
     ("resnet", IMAGE, {}),
     ("mobilenet", IMAGE, {}),
     ("vit", IMAGE, {}),
+    ("transformer", TOKENS, {"depth": 1, "width": 16}),
     ("rnn", SEQUENCE, {"cell": "lstm", "width": 16}),
     ("rnn", SEQUENCE, {"cell": "gru", "bidirectional": True, "width": 16}),
 ]
@@ -50,13 +52,14 @@ def test_a_rounded_network_gives_what_the_file_gives(
     weights = model.get_weights()
     litert.convert(model, task, tmp_path / "float32.tflite")
     x = np.random.default_rng(1).normal(size=(20, *task.inputs[0].shape))
-    x = x.astype(np.float32)
+    is_text = task.inputs[0].kind == "tokens"
+    x = (np.abs(x * 900) % 2000).astype(np.int32) if is_text else x.astype(np.float32)
     plain = model.predict(x, verbose=0)
     for method, bits in (("int8-weights", 8), ("int4", 4), ("float16", 16)):
         path = tmp_path / f"{method}.tflite"
         quantize = METHODS[method].quantize
         assert quantize is not None
-        quantize(tmp_path / "float32.tflite", path, {})
+        quantize(tmp_path / "float32.tflite", path, {"x": x})
         given = open_file(path).run({"x": x})["y"]
         model.set_weights(weights)
         round_weights(model, bits)

@@ -156,20 +156,19 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
 
 
 def _check_bits(request: SearchRequest, budget: Budget, task: Task) -> None:
-    """Refuse bits where many weights would stay in float32."""
-    if not budget.are_bits_open:
-        return
-    if any(item.kind == "tokens" for item in task.inputs):
+    """Refuse bits that many weights would not be stored in."""
+    has_tokens = any(item.kind == "tokens" for item in task.inputs)
+    if has_tokens and not {*budget.bits} <= {32, 8}:
         raise SpecError(
-            "Embeddings of texts and tokens stay in float32 in files of fewer bits, "
-            "and are most of such a network: leave out --bits, and see kscale compress."
+            "Embeddings of texts and tokens, which are most of such a network, are "
+            "stored in 32 or 8 bits: give --bits 8, or leave out --bits."
         )
     families = families_for(request.family, task) if min(budget.bits) < 8 else ()
     for family in families:
         layers = flat_layers(family.blueprint(family.spec(), task))
         if any(isinstance(layer, DepthwiseConv2D | Backbone) for layer in layers):
             raise SpecError(
-                f"Depthwise layers, as {family.name} has, stay in float32 in files of 4 "
+                f"Depthwise layers, as {family.name} has, stay float32 in files of 4 "
                 "bits, which are larger than that: give --bits 8 or 16."
             )
 

@@ -6,6 +6,7 @@ from typing import Any
 from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
+from kscale.runs.entries import Entry
 from kscale.runs.stored import METHOD_OF_BITS, OfBits
 from kscale.task.objectives import metric_name
 from kscale.text import Grid, printable
@@ -44,10 +45,10 @@ def _difference_cell(report: Report, each: OfBits) -> str:
 def bits_sentences(report: Report) -> Iterator[tuple[str, str]]:
     """How much better the winner is than the best in other bits, after a name.
 
-    Where only the winner is a finalist, the others have proved too little.
+    Networks that are no finalists, and baselines, stand for no bits of a search.
     """
     best = next((e.entry for e in report.by_bits if e.difference is None), None)
-    rivals = [e for e in report.by_bits if best and e.entry.stage == best.stage]
+    rivals = [e for e in report.by_bits if best and _is_rival(e.entry, best)]
     others = [str(e.entry.bits) for e in report.by_bits if e not in rivals]
     told = [
         f"{'' if not each.difference.is_within(_SURE) else 'not surely '}"
@@ -58,11 +59,17 @@ def bits_sentences(report: Report) -> Iterator[tuple[str, str]]:
     ]
     if best and (told or others):
         what = ", ".join([str(best.bits), *told])
-        none = f"; no network of {' or '.join(others)} bits was a finalist" * bool(
-            others
+        none = (
+            f"; no network of the search in {' or '.join(others)} bits was a finalist"
         )
         part = "on the validation part, which chose it"
-        yield "bits of the best", f"{what}, {part}{none}"
+        yield "bits of the best", f"{what}, {part}{none * bool(others)}"
+
+
+def _is_rival(entry: Entry, best: Entry) -> bool:
+    """Whether a network was searched, and is tried as far as the best one."""
+    is_searched = best.is_baseline or not entry.is_baseline
+    return is_searched and entry.stage == best.stage
 
 
 def bits_lines(report: Report) -> Iterator[str]:

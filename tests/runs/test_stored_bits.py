@@ -209,9 +209,11 @@ def test_sentences_on_methods_say_each_thing_once() -> None:
     assert "scratch:50% is slower than float32: 2.0 times" in text
 
 
-def test_a_baseline_beside_finalists_is_no_rival() -> None:
-    linear = replace(NARROW, stage="baseline", key="linear")
-    rows = [linear, WIDE, rounded(linear, 32, 0.8), *RECORDS[6:8]]
+@pytest.mark.parametrize("later", ["baseline", "finalist"])
+def test_a_baseline_beside_finalists_is_no_rival(later: str) -> None:
+    first = replace(NARROW, stage="baseline", key="first")
+    linear = replace(NARROW, stage=later, key="linear")
+    rows = [first, linear, WIDE, rounded(linear, 32, 0.8), *RECORDS[6:8]]
     report: Any = SimpleNamespace(
         by_bits=[*best_by_bits(rows, OPEN, ACCURACY)],
         objective=ACCURACY,
@@ -221,4 +223,4 @@ def test_a_baseline_beside_finalists_is_no_rival() -> None:
     ((_, text),) = bits_sentences(report)
     assert "the best in 4 bits" in text
     assert "the best in 32 bits" not in text
-    assert text.endswith("; no network of 32 bits was a finalist")
+    assert text.endswith("; no network of the search in 32 bits was a finalist")

@@ -107,7 +107,7 @@ def together(*options: Decorator) -> Decorator:
 LIMITS = {
     "max_params": (COUNT, "Most parameters: 50k, 1.5m, 5e6."),
     "max_flops": (COUNT, "Most FLOPs of one example forward; a multiply-add is 2."),
-    "max_bytes": (BYTES, "Most bytes of the float32 weights: 2MB."),
+    "max_bytes": (BYTES, "Most bytes of the weights: 2MB; in float32, or in --bits."),
     "max_memory": (BYTES, "Most bytes that training is predicted to hold: 500MB."),
     "max_flash": (BYTES, "Most bytes of the int8 LiteRT file on a microcontroller."),
     "max_ram": (

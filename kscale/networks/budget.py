@@ -180,7 +180,9 @@ class Budget:
             text = f"{limit:g}" if name == "max_latency_ms" else shown_as(limit)
             shown.append(f"{name}={text}")
         if self.are_bits_open:
-            shown.append(f"weights in {' or '.join(map(str, self.bits))} bits")
+            *most, fewest = map(str, self.bits)
+            bits = f"{', '.join(most)} or {fewest}" if most else fewest
+            shown.append(f"weights in {bits} bits")
         return ", ".join(shown) or "no limit"
 
 

@@ -45,7 +45,8 @@ class DeviceSize:
     Args:
         flash: Bytes of the int8 LiteRT file.
         ram: Bytes of the interpreter's arena.
-        peak: Path of the layer at which the arena is fullest; empty for arrays.
+        peak: Path of the layer at which the arena is fullest, or `the scaling of input`
+            and a name; empty for arrays.
     """
 
     flash: Any
@@ -94,7 +95,7 @@ def _size(
     tail = _ARENA + len(inputs) * TAIL_OF_TENSOR + sum(item.tail for item in made)
     flash = _FILE + len(inputs) * FILE_OF_TENSOR + sum(item.flash for item in made)
     ram = aligned(head_bytes(buffers, most_ram - np.min(tail)) + tail)
-    return DeviceSize(flash, ram, _peak(operations, buffers))
+    return DeviceSize(flash, ram, _peak(inputs, operations, buffers))
 
 
 def _buffers(inputs: Sequence[Input], operations: Operations) -> list[Buffer]:
@@ -113,9 +114,13 @@ def _buffers(inputs: Sequence[Input], operations: Operations) -> list[Buffer]:
     return found
 
 
-def _peak(operations: Operations, buffers: list[Buffer]) -> str:
-    """Path of the layer at which most bytes are alive; empty for arrays."""
+def _peak(
+    inputs: Sequence[Input], operations: Operations, buffers: list[Buffer]
+) -> str:
+    """Where most bytes are alive, as in `DeviceSize`; empty for arrays."""
     if not all(isinstance(item.size, int) for item in buffers):
         return ""
     alive = alive_bytes(buffers, np.array([[item.size] for item in buffers]))
-    return operations.made[int(np.argmax(alive))].path.partition("#")[0]
+    name = operations.made[int(np.argmax(alive))].path.partition("#")[0]
+    is_input = any(name == item.name for item in inputs)
+    return f"the scaling of input {name}" if is_input else name

@@ -34,7 +34,6 @@ from kscale.errors import (
     ExportError,
     KscaleError,
     ResultsError,
-    sentence_of,
     unwritable,
 )
 from kscale.naming import single_or_named
@@ -185,8 +184,7 @@ def examples_of(run: RecordedRun, data: Any, part: PartName) -> Examples:
         if data is not None:
             raise
         logger.warning(
-            "%s. The file was compared on drawn examples; its score is not known.",
-            sentence_of(error),
+            "%s The file was compared on drawn examples; its score is not known.", error
         )
     preprocessing = preprocessings_from_json(run.description["preprocessing"])
     return Examples.drawn(run.task, preprocessing)

@@ -142,10 +142,10 @@ def test_a_function_that_no_operation_takes_along_needs_ram() -> None:
 @pytest.mark.parametrize(
     ("family", "given", "knobs", "what"),
     [
-        ("cnn", SMALL, {"activation": "gelu"}, "the function gelu"),
+        ("cnn", SMALL, {"activation": "gelu"}, "gelu; --set activation=relu"),
         ("rnn", ("sequence", (20, 5)), {}, "Recurrent"),
         ("mlp", ("tokens", (32,)), {}, "Embedding"),
-        ("vit", SMALL, {}, "the function gelu"),
+        ("vit", SMALL, {}, "gelu; --set activation=relu"),
     ],
 )
 def test_what_the_interpreter_lacks_is_said(

@@ -114,7 +114,7 @@ def test_bits_that_most_weights_would_not_have_are_refused(
 def test_bits_that_all_weights_have_are_not_refused(family: str) -> None:
     bits = 4 if family == "mlp" else 8
     found = plan_search("digits", **LIMIT, bits=bits, family=family)
-    assert str(found.budget) == f"max_bytes=9k, weights in {bits} bits"
+    assert str(found.budget) == f"max_bytes=9 kB, weights in {bits} bits"
 
 
 def test_an_export_says_that_the_answer_has_fewer_bits(

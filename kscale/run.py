@@ -13,6 +13,7 @@ from kscale.errors import (
     ExportError,
     KscaleError,
     ResultsError,
+    SpecError,
     unknown_name,
     unwritable,
 )
@@ -326,7 +327,7 @@ class Run(RecordedRun):
 
     def compress(
         self,
-        methods: Sequence[str] = (),
+        methods: str | Sequence[str] = (),
         which: str | Entry = "recommended",
         *,
         data: Any = None,
@@ -342,7 +343,7 @@ class Run(RecordedRun):
         What was made before is not made again.
 
         Args:
-            methods: Names as of `kscale compress`; without any, those that suit the
+            methods: Names as of `kscale compress`, or one; without, those that suit the
                 network.
             which: `best`, `recommended`, or an entry of the front.
             data: The data of the run, where they cannot be loaded as they were.
@@ -356,17 +357,18 @@ class Run(RecordedRun):
             ExportError: No float32 file can be made, or a file cannot be written.
             MissingPackageError: A method needs a package that is missing.
             ResultsError: There is no such network in the folder.
-            SpecError: A method is unknown.
+            SpecError: A method is unknown, or there is no seed.
         """
         # TensorFlow converts, and reading a report must stay light.
-        from kscale.ship.compressing.compressing import FOLDER, compress, copy_files
+        from kscale.ship.compressing.compressing import FOLDER, compress
 
-        chains = [parse_chain(method) for method in methods]
-        found = compress(self, which, chains, data, seeds, note)
-        made = self.folder / FOLDER
-        if folder is not None:
-            copy_files(found, made, Path(folder), overwrite)
-        return CompressionTable(found, made if folder is None else Path(folder))
+        named = [methods] if isinstance(methods, str) else methods
+        chains = [parse_chain(method) for method in named]
+        if not isinstance(seeds, int) or seeds < 1:
+            raise SpecError(f"`seeds >= 1` must hold, but got seeds={seeds!r}.")
+        target = None if folder is None else Path(folder)
+        found = compress(self, which, chains, data, seeds, note, target, overwrite)
+        return CompressionTable(found, self.folder / FOLDER, target)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"

@@ -15,6 +15,9 @@ from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
 from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
+from kscale.networks.backbones import Backbone
+from kscale.networks.blueprint import DepthwiseConv2D, flat_layers
+from kscale.networks.budget import Budget
 from kscale.networks.views import VIEW_KINDS
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
@@ -22,6 +25,7 @@ from kscale.runs.records import Record
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
 from kscale.text import counted
+from kscale.tuning.auto_families import families_for
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
 from kscale.tuning.plan import Plan, family_plan, in_time
@@ -139,8 +143,8 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     )
     objective = task_objective(request.objective, dataset.task)
     check_class_weights(request.class_weights, dataset.task)
-    _check_bits(request, dataset.task)
     budget = request.budget(recipe.batch_size)
+    _check_bits(request, budget, dataset.task)
     found = (request, dataset, objective, recipe, budget)
     if request.hypermodel is None:
         plan = family_plan(*found)
@@ -151,14 +155,22 @@ def plan_search(data: Any = "digits", *, replicas: int = 1, **options: Any) -> P
     return replace(plan, baseline=present, seconds=time.monotonic() - begun)
 
 
-def _check_bits(request: SearchRequest, task: Task) -> None:
-    """Refuse bits where most weights would stay in float32."""
+def _check_bits(request: SearchRequest, budget: Budget, task: Task) -> None:
+    """Refuse bits that many weights would not be stored in."""
     has_tokens = any(item.kind == "tokens" for item in task.inputs)
-    if has_tokens and request.budget().are_bits_open:
+    if has_tokens and not {*budget.bits} <= {32, 8}:
         raise SpecError(
-            "Embeddings of texts and tokens stay in float32 in files of fewer bits, "
-            "and are most of such a network: leave out --bits, and see kscale compress."
+            "Embeddings of texts and tokens, which are most of such a network, are "
+            "stored in 32 or 8 bits: give --bits 8, or leave out --bits."
         )
+    families = families_for(request.family, task) if min(budget.bits) < 8 else ()
+    for family in families:
+        layers = flat_layers(family.blueprint(family.spec(), task))
+        if any(isinstance(layer, DepthwiseConv2D | Backbone) for layer in layers):
+            raise SpecError(
+                f"Depthwise layers, as {family.name} has, stay float32 in files of 4 "
+                "bits, which are larger than that: give --bits 8 or 16."
+            )
 
 
 @with_options([*OPTIONS])

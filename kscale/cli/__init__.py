@@ -126,3 +126,5 @@ def main() -> None:
     logger = logging.getLogger("kscale")
     if not any(isinstance(handler, WarningLines) for handler in logger.handlers):
         logger.addHandler(WarningLines())
+        # Without one, TensorFlow gives the root a handler, and each line comes twice.
+        logging.getLogger().addHandler(logging.NullHandler())

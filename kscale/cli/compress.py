@@ -1,5 +1,6 @@
 """`kscale compress`: smaller files of a trained model, measured."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def compress(
     Each method writes a LiteRT file into the run folder, which is scored in its runtime
     beside the same network in float32. The validation part chooses; the chosen file is
     scored on the test part. Without RUN, the run in runs/ that was changed last is
-    taken. What was made before is not made again.
+    taken. What was made before is not made again. Where no method works that was asked
+    for, the exit code is 1.
 
     \b
     Examples:
@@ -72,3 +74,6 @@ def compress(
     said = (lambda text: None) if quiet else (lambda text: click.echo(text, err=True))
     found = chosen.compress(named, note=said, **how)
     show(as_json, found.to_json, found.to_text)
+    asked = {str(parse_chain(name)) for name in named}
+    if not found.worked(asked):
+        sys.exit(1)

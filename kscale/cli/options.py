@@ -107,18 +107,22 @@ def together(*options: Decorator) -> Decorator:
 LIMITS = {
     "max_params": (COUNT, "Most parameters: 50k, 1.5m, 5e6."),
     "max_flops": (COUNT, "Most FLOPs of one example forward; a multiply-add is 2."),
-    "max_bytes": (BYTES, "Most bytes of the float32 weights: 2MB."),
+    "max_bytes": (BYTES, "Most bytes of the weights: 2MB; in float32, or in --bits."),
     "max_memory": (BYTES, "Most bytes that training is predicted to hold: 500MB."),
     "max_flash": (BYTES, "Most bytes of the int8 LiteRT file on a microcontroller."),
-    "max_ram": (BYTES, "Most bytes of RAM that TensorFlow Lite Micro needs for it."),
+    "max_ram": (
+        BYTES,
+        "Most bytes of RAM that the network needs in TensorFlow Lite Micro.",
+    ),
 }
 """Limits on sizes: type and help."""
 
 board_option = click.option(
     "--board",
     type=Parsed("board", lambda name: find_board(name).name),
-    help="A microcontroller board, as esp32-s3, that limits both: to three quarters of "
-    "its flash and RAM. Another limit counts where it is smaller.",
+    help="A microcontroller board, as esp32-s3, nrf52840-dk, raspberry-pi-pico or "
+    "stm32f746 (a wrong name prints all), that limits both: to three quarters of its "
+    "flash and RAM. Another limit counts where it is smaller.",
 )
 
 budget_options = together(

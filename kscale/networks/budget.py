@@ -8,10 +8,11 @@ from typing import Any
 
 from kscale.errors import BudgetError
 from kscale.networks.sizing import Size
-from kscale.units import format_count
+from kscale.units import format_bytes, format_count
 
 DEVICE_LIMITS = ("max_flash", "max_ram")
 """Limits of a microcontroller, on the network in int8."""
+_IN_BYTES = ("max_bytes", "max_memory", *DEVICE_LIMITS)
 
 STORED = {32: "float32", 16: "float16", 8: "int8", 4: "int4"}
 """Types that weights may be stored in, by their bits."""
@@ -155,7 +156,7 @@ class Budget:
         """The costs of a size by the names of limits; of a device where one is limited.
 
         Raises:
-            SpecError: A device is limited, and no microcontroller runs the network.
+            SpecError: A device is limited, and the network does not run on one.
         """
         device = size.device(self.max_ram or 0) if self.is_of_device else None
         on_device = {"max_flash": device.flash, "max_ram": device.ram} if device else {}
@@ -175,10 +176,13 @@ class Budget:
     def __str__(self) -> str:
         shown = []
         for name, limit in self.limits.items():
-            text = f"{limit:g}" if name == "max_latency_ms" else format_count(limit)
+            shown_as = format_bytes if name in _IN_BYTES else format_count
+            text = f"{limit:g}" if name == "max_latency_ms" else shown_as(limit)
             shown.append(f"{name}={text}")
         if self.are_bits_open:
-            shown.append(f"weights in {' or '.join(map(str, self.bits))} bits")
+            *most, fewest = map(str, self.bits)
+            bits = f"{', '.join(most)} or {fewest}" if most else fewest
+            shown.append(f"weights in {bits} bits")
         return ", ".join(shown) or "no limit"
 
 

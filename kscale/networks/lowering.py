@@ -3,7 +3,7 @@
 Batch normalization, `relu` and `relu6` become part of the operation whose only reader
 they are. What is the same for all examples becomes a constant. TensorFlow Lite Micro
 lacks some operations, as of gelu and of recurrent layers: a network with one of them
-runs on no microcontroller.
+does not run on a microcontroller here.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,8 +50,8 @@ def lower(operations: Operations, node: Node) -> None:
 
 def _refused(node: Node, what: str) -> SpecError:
     return SpecError(
-        f"Layer {node.path!r} runs on no microcontroller: the quantizer, or TensorFlow "
-        f"Lite Micro, has no int8 operation for {what}."
+        f"Layer {node.path!r} does not run on a microcontroller here: the quantizer, "
+        f"or TensorFlow Lite Micro, has no int8 operation for {what}."
     )
 
 
@@ -82,7 +82,7 @@ def _weighted(kind: str) -> Callable[[Operations, Node], None]:
 def _activate(operations: Operations, node: Node, function: str, read: str) -> None:
     """Add the operations of a function on a tensor, under the path of a layer."""
     if function not in _FUNCTIONS:
-        raise _refused(node, f"the function {function}, and one for relu")
+        raise _refused(node, f"{function}; --set activation=relu has one")
     entry, elements = read, operations.elements[node.path]
     for number, kind in enumerate(_FUNCTIONS[function]):
         reads = (read, entry) if number else (entry,)

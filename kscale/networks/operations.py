@@ -14,9 +14,9 @@ from kscale.networks.arena import aligned
 from kscale.networks.flat import Flat, Node
 from kscale.task.tasks import Input
 
-# Bytes of the tail of the arena, and of the file: of a tensor and of a channel; bytes
-# of the file of an operation.
-TAIL_OF_TENSOR, _TAIL_OF_CHANNEL = 24, 8
+# Bytes of the tail of the arena, and of the file, of a tensor; bytes of the file of a
+# channel and of an operation.
+TAIL_OF_TENSOR = 24
 FILE_OF_TENSOR, _FILE_OF_CHANNEL, _FILE_OF_OPERATION = 108, 24, 7
 
 # Bytes of the tail that an operation takes, without its tensors and channels.
@@ -83,7 +83,7 @@ class Operation:
     def tail(self) -> Any:
         """Bytes that all copies take of the arena's tail."""
         tensors = TAIL_OF_TENSOR * (1 + self.constants)
-        channels = _TAIL_OF_CHANNEL * self.channels
+        channels = 2 * aligned(4 * self.channels)  # multipliers and their shifts
         return self.copies * (_OPERATIONS[self.kind] + tensors + channels + self.kept)
 
     @property

@@ -23,6 +23,7 @@ VIEW_KINDS = {
 """By knob, the kind of the inputs that have such views."""
 
 LEAST_SIDE = 4
+LEAST_WINDOW = 10  # milliseconds, below which frames are more than samples can fill
 _SHARES = (1 / 4, 3 / 8, 1 / 2, 3 / 4)  # of a side
 WINDOWS = (25, 32, 50, 64)
 BANDS = (10, 20, 40, 64)
@@ -113,7 +114,8 @@ def _viewed(item: Input, view: Mapping[str, int]) -> Input:
         if not LEAST_SIDE <= size <= min(sides):
             raise SpecError(
                 f"`{LEAST_SIDE} <= image_size <= {min(sides)}`, the shorter side of "
-                f"the images as they are loaded, must hold, but got image_size={size}."
+                "the images as they are loaded, or 0 for all of it, must hold, but got "
+                f"image_size={size}."
             )
         height, width = (round(side * size / min(sides)) for side in sides)
         return replace(item, shape=(height, width, item.shape[2]))

@@ -6,6 +6,7 @@ from typing import Any
 from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
+from kscale.runs.entries import Entry
 from kscale.runs.stored import METHOD_OF_BITS, OfBits
 from kscale.task.objectives import metric_name
 from kscale.text import Grid, printable
@@ -42,18 +43,33 @@ def _difference_cell(report: Report, each: OfBits) -> str:
 
 
 def bits_sentences(report: Report) -> Iterator[tuple[str, str]]:
-    """How much better the winner is than the best in other bits, after a name."""
+    """How much better the winner is than the best in other bits, after a name.
+
+    Networks that are no finalists, and baselines, stand for no bits of a search.
+    """
+    best = next((e.entry for e in report.by_bits if e.difference is None), None)
+    rivals = [e for e in report.by_bits if best and _is_rival(e.entry, best)]
+    others = [str(e.entry.bits) for e in report.by_bits if e not in rivals]
     told = [
         f"{'' if not each.difference.is_within(_SURE) else 'not surely '}"
         f"{difference_text(report, -each.difference.gain, each.difference.stderr)} "
         f"than the best in {each.entry.bits} bits ({printable(each.entry.label)})"
-        for each in report.by_bits
+        for each in rivals
         if each.difference is not None
     ]
-    if told:
-        best = next(e.entry for e in report.by_bits if e.difference is None)
-        what = f"{best.bits}, {', '.join(told)}"
-        yield "bits of the best", f"{what}, on the validation part, which chose it"
+    if best and (told or others):
+        what = ", ".join([str(best.bits), *told])
+        none = (
+            f"; no network of the search in {' or '.join(others)} bits was a finalist"
+        )
+        part = "on the validation part, which chose it"
+        yield "bits of the best", f"{what}, {part}{none * bool(others)}"
+
+
+def _is_rival(entry: Entry, best: Entry) -> bool:
+    """Whether a network was searched, and is tried as far as the best one."""
+    is_searched = best.is_baseline or not entry.is_baseline
+    return is_searched and entry.stage == best.stage
 
 
 def bits_lines(report: Report) -> Iterator[str]:
@@ -65,10 +81,16 @@ def bits_lines(report: Report) -> Iterator[str]:
     for name, row in report.answers:
         if row.bits != 32:
             method = METHOD_OF_BITS[row.bits]
+            model = " --model best" * (name == "best")
+            command = f"kscale compress RUN{model} --method {method}"
             yield (
-                f"{name}: kscale compress --method {method} writes the file of "
-                f"{row.bits} bits; the .keras file has the same rounded weights"
+                f"{name}: {command} writes the file of {row.bits} bits; the .keras "
+                "file has the same rounded weights"
             )
+    yield (
+        "bytes are of the weights alone: a file that kscale compress writes is larger "
+        "by its graph, scales, biases and norms"
+    )
 
 
 def bits_json(report: Report) -> list[dict[str, Any]]:

@@ -261,7 +261,7 @@ def row_text(report: Report, row: Row, tested: bool = True) -> str:
     """Params and scores of a row; the score on the test part comes last."""
     stored = ""
     if report.budget.are_bits_open and not row.is_reference:
-        stored = f" in {row.bits} bits ({format_bytes(row.bytes)})"
+        stored = f" in {row.bits} bits ({format_bytes(row.bytes)} of weights)"
     return (
         f"{row.params:,} params{stored}, {_score_cell(report, row)}{report.unit} "
         f"{metric_name(report.objective)}{_test_text(report, row) if tested else ''}"
@@ -306,8 +306,8 @@ def legend(report: Report, rows: Sequence[Row], columns: Sequence[Column]) -> li
     """Meanings of the marks and columns that are shown."""
     points = "points" if report.objective.is_share else "improvement"
     figures = {
-        "bits": "of a stored weight; scores of finalists and baselines are of such "
-        "weights, and others of float32",
+        "bits": "of a stored weight; bytes are of the weights alone; scores of "
+        "finalists and baselines are of such weights, and others of float32",
         "memory": "bytes that training holds, predicted from the size",
         "flash": "bytes of the int8 LiteRT file, measured (predicted)",
         "RAM": "bytes that TensorFlow Lite Micro needs for it, measured (predicted)",

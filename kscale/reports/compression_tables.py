@@ -1,6 +1,6 @@
 """Tables of compressed networks: what each method made of a trained network."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from kscale.runs.compressions import Compressed, Compressions, Difference
+from kscale.runs.compressions import PLAIN, Compressed, Compressions, Difference
 from kscale.runs.records import Compression
+from kscale.ship.compressing.contract import Method
+from kscale.ship.compressing.methods import METHODS
 from kscale.task.objectives import Objective, metric_name
 from kscale.text import Grid, grid_table, plain_text, printable
 from kscale.units import format_bytes, format_count
@@ -18,6 +20,7 @@ TITLE = "Compressed"
 
 _CHOSEN = "*"
 _ZEROS = 0.8  # of the gzip of float32, in a file that is as large
+_SLOW = 1.5  # times the latency of float32
 _LEGEND = (
     "difference: to float32 on the same examples, above 0 is better; same: share of "
     "answers that are those of float32; ms: median of one example on one thread, of "
@@ -32,18 +35,28 @@ class CompressionTable:
     Args:
         found: The methods.
         folder: Folder of the files.
+        copies: Folder that files of the methods asked for were copied to.
     """
 
     found: Compressions
     folder: Path
+    copies: Path | None = None
+
+    def worked(self, methods: Collection[str]) -> bool:
+        """Whether one of these methods worked; without any, of all but float32."""
+        made = {row.method for row in self.found.others}
+        return bool({PLAIN, *made} & {*methods} if methods else made)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, with raw numbers and stable keys."""
-        return {"folder": str(self.folder), **compressions_json(self.found)}
+        copies = None if self.copies is None else str(self.copies)
+        folders = {"folder": str(self.folder), "copies": copies}
+        return {**folders, **compressions_json(self.found)}
 
     def to_text(self, width: int = 110) -> str:
         """The table with what to know of it."""
-        lines = [*compression_lines(self.found), f"Files: {self.folder}"]
+        copies = "" if self.copies is None else f"; of what was asked: {self.copies}"
+        lines = [*compression_lines(self.found), f"Files: {self.folder}{copies}"]
         title = Text(f"{self.found.plain.best.spec.label}, compressed:")
         table = grid_table(compression_grid(self.found))
         return plain_text(Group(title, table, Text("\n".join(lines))), width)
@@ -88,21 +101,53 @@ def compression_grid(found: Compressions) -> Grid:
 def compression_lines(found: Compressions) -> Iterator[str]:
     """Which file to take, and meanings."""
     plain = found.plain
-    yield (
-        f"{_CHOSEN} {found.chosen.method}: the smallest file at most one standard "
-        f"error worse than {plain.method} on the same {plain.best.examples:,} examples "
-        "of the validation part"
-    )
+    yield f"{_CHOSEN} {found.chosen.method}: {_choice_text(found)}"
+    yield from _chosen_lines(found)
     if (text := _test_text(found)) is not None:
         yield text
     for record in found.failed:
         yield f"{record.method} failed: {printable(record.reason)}"
-    seeds = max(len(row.records) for row in found.rows)
-    if seeds > 1:
-        yield f"scores of methods that train are means over {seeds} seeds"
+    seeds = {len(row.records) for row in found.rows if _trains(row.method)}
+    if max(seeds, default=1) > 1:
+        numbers = " to ".join(map(str, sorted({min(seeds), max(seeds)})))
+        yield f"scores of methods that train are means over {numbers} seeds"
     if any(_is_of_zeros(row, plain) for row in found.others):
         yield "zeros make the gzip smaller, and neither the file in memory nor the time"
     yield _LEGEND
+
+
+def _choice_text(found: Compressions) -> str:
+    """Why the chosen file is chosen."""
+    examples = f"{found.plain.best.examples:,} examples of the validation part"
+    tied = "at most one standard error worse than float32"
+    if found.difference(found.chosen).is_tie and found.fits(found.chosen):
+        return f"the smallest file {tied} on the same {examples}"
+    limit = f"max_bytes={format_bytes(found.max_bytes or 0)} of the run"
+    if found.fits(found.chosen):
+        return f"the best file within {limit}; none there is {tied} on the {examples}"
+    return f"the smallest file {tied} on the {examples}; no file is within {limit}"
+
+
+def _chosen_lines(found: Compressions) -> Iterator[str]:
+    """What else to know of the chosen file."""
+    method = found.chosen.method
+    last = {step.name for step in [s for s in _methods_of(method) if s.train][-1:]}
+    beside = [m.name for m in METHODS.values() if last & {*m.baselines}]
+    if beside:
+        yield f"{method} is a baseline of {', '.join(beside)}"
+    mine, its = (row.best.latency_ms for row in (found.chosen, found.plain))
+    if mine and its and mine > _SLOW * its:
+        yield f"{method} is slower than float32: {mine / its:.1f} times the ms"
+
+
+def _methods_of(text: str) -> list[Method]:
+    """The methods that are joined in a text, of those that are known."""
+    names = [step.partition(":")[0] for step in text.split("+")]
+    return [METHODS[name] for name in names if name in METHODS]
+
+
+def _trains(text: str) -> bool:
+    return any(method.train for method in _methods_of(text))
 
 
 def _test_text(found: Compressions) -> str | None:
@@ -150,6 +195,7 @@ def compressions_json(found: Compressions) -> dict[str, Any]:
     return {
         "training": found.training,
         "chosen": found.chosen.method,
+        "max_bytes": found.max_bytes,
         "test_difference": None if of is None else vars(of),
         "rows": [_row_json(found, row) for row in found.rows],
         "failed": [{"method": r.method, "reason": r.reason} for r in found.failed],
@@ -176,6 +222,7 @@ def _row_json(found: Compressions, row: Compressed) -> dict[str, Any]:
         "difference": difference.gain,
         "difference_stderr": difference.stderr,
         "is_tied": difference.is_tie,
+        "is_within_limit": found.fits(row),
         "test": None if row.test is None else _seed_json(row.test),
     }
 

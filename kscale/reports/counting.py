@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from kscale.errors import SpecError
+from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import FAMILIES, find_knob
 from kscale.networks.named import Named, find_named
 from kscale.networks.sizing import size_of, size_rows
 from kscale.reports.size_tables import ModelSize
-from kscale.task.tasks import InputKind, Target, Task
+from kscale.task.tasks import Input, InputKind, Target, Task
 
 _KINDS: dict[int, InputKind] = {1: "vector", 2: "sequence", 3: "image"}
 
@@ -56,12 +57,13 @@ def count_network(
     if spec.width is not None:
         shape = f", depth {spec.depth}, width {spec.width}"
     return ModelSize(
-        f"{name}{source}: family {spec.family}{shape}, {describe_task(task)}",
+        f"{name}{source}: family {spec.family}{shape}, "
+        f"{describe_task(task, blueprint)}",
         size_of(blueprint),
         tuple(size_rows(blueprint)),
         spec.depth,
         spec.width,
-        about={"spec": spec.to_json(), "task": task.to_json()},
+        about={"spec": spec.to_json(), "task": task.to_json(), **seen_by(blueprint)},
         limits=limits or {},
     )
 
@@ -112,14 +114,31 @@ def change_task(
     return Task(tuple(inputs), targets)
 
 
-def describe_task(task: Task) -> str:
-    """Inputs and outputs of a task in a few words: `image 8x8x1 to 10 classes`."""
+def seen_by(blueprint: Blueprint | None) -> dict[str, Any]:
+    """Shapes of the inputs as a network sees them, by name: a JSON item `seen`."""
+    inputs = blueprint.inputs if blueprint else ()
+    return {"seen": {item.name: [*item.shape] for item in inputs}}
+
+
+def describe_task(task: Task, blueprint: Blueprint | None = None) -> str:
+    """Inputs and outputs of a task in a few words: `image 8x8x1 to 10 classes`.
+
+    Args:
+        task: The task.
+        blueprint: A network, which may see less: `image 8x8x1, seen as 4x4x1, to ...`.
+    """
+    seen = blueprint.inputs if blueprint else task.inputs
     inputs = " and ".join(
-        f"{item.kind} {'x'.join(map(str, item.shape))}"
+        f"{item.kind} {_sides(item)}"
         + (f" of {item.vocabulary:,} ids" if item.vocabulary else "")
-        for item in task.inputs
+        + (f", seen as {_sides(view)}," if view.shape != item.shape else "")
+        for item, view in zip(task.inputs, seen, strict=True)
     )
     outputs = ", ".join(
         f"{target.outputs} {target.head.nouns[1]}" for target in task.targets
     )
     return f"{inputs} to {outputs or 'features'}"
+
+
+def _sides(item: Input) -> str:
+    return "x".join(map(str, item.shape))

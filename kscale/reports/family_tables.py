@@ -51,6 +51,8 @@ def _knobs(family: Family) -> list[Knob]:
 
 
 def _values(knob: Knob) -> str:
+    if knob.tried:
+        return knob.tried
     values = [str(value) for value in knob.values]
     if len(values) > 8 and not isinstance(knob.default, str):
         return f"{', '.join(values[:3])}, ... {values[-1]}"

@@ -12,7 +12,7 @@ from kscale.networks.budget import DEVICE_LIMITS, Budget
 from kscale.networks.families import FAMILIES, find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
-from kscale.reports.counting import describe_task
+from kscale.reports.counting import describe_task, seen_by
 from kscale.reports.size_tables import figure_table
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
@@ -56,6 +56,7 @@ class FittingSpecs:
                     "depth": spec.depth,
                     "width": spec.width,
                     "knobs": dict(spec.knobs),
+                    **seen_by(size.blueprint),
                     "params": size.params,
                     "trainable": size.trainable,
                     "flops": size.flops,
@@ -126,4 +127,5 @@ def list_fitting(
     specs = [(spec, find_family(spec.family).size(spec, task)) for spec in pool.specs()]
     fitting = counted(len(specs), "spec of a search fits", "specs of a search fit")
     title = f"{fitting} {budget}; the largest of each depth:"
-    return FittingSpecs(f"{describe_task(task)}. {title}", budget, tuple(specs))
+    about = describe_task(task, specs[0][1].blueprint)
+    return FittingSpecs(f"{about}. {title}", budget, tuple(specs))

@@ -9,6 +9,8 @@ from kscale.networks.device import DeviceSize
 from kscale.networks.sizing import Size
 from kscale.units import format_bytes
 
+_MOST_PERCENT = 1000  # above which a share is a factor
+
 
 @dataclass(frozen=True)
 class OnDevice:
@@ -18,7 +20,7 @@ class OnDevice:
         limits: Most `max_flash` and `max_ram`, or one of them.
         weights: Bytes of the int8 weights alone.
         found: What is predicted; None where it is not known.
-        refusal: Why no microcontroller runs the network; empty if that is not known.
+        refusal: Why the network does not run on one; empty if that is not known.
     """
 
     limits: Mapping[str, int]
@@ -63,6 +65,8 @@ class OnDevice:
         if most is None:
             return format_bytes(used)
         share = f"{100 * used / most:.0f} %"
+        if used > _MOST_PERCENT * most / 100:
+            share = f"{used / most:,.0f} times"
         verdict = f"fits, {format_bytes(most - used)} are left"
         if used > most:
             verdict = f"does not fit, {format_bytes(used - most)} too much"

@@ -94,6 +94,7 @@ def make_report(
             compressions_of(
                 (item for item in records if isinstance(item, Compression)),
                 asked.objective,
+                asked.budget.max_bytes,
             )
         ),
     )

@@ -115,12 +115,14 @@ class Compressions:
         others: The network by the methods, in the order of the records.
         failed: Methods that did not work, with their reasons.
         objective: What a score is.
+        max_bytes: Most bytes of a file; None for no limit.
     """
 
     plain: Compressed
     others: tuple[Compressed, ...]
     failed: tuple[Compression, ...]
     objective: Objective
+    max_bytes: int | None = None
 
     @property
     def training(self) -> str:
@@ -147,51 +149,74 @@ class Compressions:
         pair = (mine.left_out, its.left_out)
         return difference_of(self.objective, mine, its, *pair)
 
+    def fits(self, row: Compressed) -> bool:
+        """Whether a file is within the limit."""
+        return self.max_bytes is None or row.best.bytes <= self.max_bytes
+
     @property
     def chosen(self) -> Compressed:
         """The smallest file whose score is at most one standard error worse than that
-        of the network in float32, on the same examples of the validation part."""
+        of the network in float32, on the same examples of the validation part.
+
+        Where such files are too large, it is the best of those within the limit.
+        """
         tied = [row for row in self.rows if self.difference(row).is_tie]
-        return min(tied, key=lambda row: (row.best.bytes, row.best.gzip_bytes or 0))
+        smallest = min(tied, key=lambda row: (row.best.bytes, row.best.gzip_bytes or 0))
+        within = [row for row in self.rows if self.fits(row)]
+        if self.fits(smallest) or not within:
+            return smallest
+        return max(within, key=lambda row: self.objective.gain(row.score, 0.0))
 
 
 def compressions_of(
-    records: Iterable[Compression], objective: Objective
+    records: Iterable[Compression],
+    objective: Objective,
+    max_bytes: int | None = None,
 ) -> list[Compressions]:
     """The methods tried on each training that was compressed to files.
 
     Of the same method and seed, the last record counts.
+
+    Args:
+        records: Of files, and of methods that failed; others do not count.
+        objective: What a score is.
+        max_bytes: Most bytes of a file; None for no limit.
     """
     by_training: dict[str, dict[tuple[str, int, str], Compression]] = {}
     for record in records:
         if record.file or record.status == "failed":
             found = by_training.setdefault(record.training, {})
+            if record.part == "validation":  # of a new file, no test score is known
+                found.pop((record.method, record.seed, "test"), None)
             found[record.method, record.seed, record.part] = record
     return [
         made
         for found in by_training.values()
-        if (made := _compressions(list(found.values()), objective)) is not None
+        if (made := _compressions(list(found.values()), objective, max_bytes))
     ]
 
 
 def _compressions(
-    records: Sequence[Compression], objective: Objective
+    records: Sequence[Compression], objective: Objective, max_bytes: int | None
 ) -> Compressions | None:
     scored = [record for record in records if record.is_scored]
-    tests = {r.method: r for r in scored if r.part == "test"}
+    tests = {_place(r): r for r in scored if r.part == "test"}
     by_method: dict[str, list[Compression]] = {}
     for record in scored:
         if record.part == "validation":
             by_method.setdefault(record.method, []).append(record)
-    rows = {
-        method: Compressed(
-            tuple(sorted(some, key=lambda r: -objective.gain(r.score or 0.0, 0.0))),
-            tests.get(method),
-        )
-        for method, some in by_method.items()
-    }
+    rows: dict[str, Compressed] = {}
+    for method, some in by_method.items():
+        some.sort(key=lambda r: -objective.gain(r.score or 0.0, 0.0))
+        rows[method] = Compressed(tuple(some), tests.get(_place(some[0])))
+    failed = {r.method: r for r in records if not r.is_scored and r.method not in rows}
     plain = rows.pop(PLAIN, None)
-    failed = tuple(r for r in records if not r.is_scored and r.method not in rows)
     if plain is None:
         return None
-    return Compressions(plain, tuple(rows.values()), failed, objective)
+    others, reasons = tuple(rows.values()), tuple(failed.values())
+    return Compressions(plain, others, reasons, objective, max_bytes)
+
+
+def _place(record: Compression) -> tuple[str, int, str]:
+    """The file that a record is of."""
+    return record.method, record.seed, record.file

@@ -343,12 +343,20 @@ class RecordedRun:
         Raises:
             ResultsError: No training has finished yet, or there is no such answer.
         """
+        return shipped_of(self.answer(which), self.objective)
+
+    def answer(self, which: str | Entry) -> Entry:
+        """The entry of `best` or `recommended`; an entry is given back.
+
+        Raises:
+            ResultsError: No training has finished yet, or there is no such answer.
+        """
         answers = {"best": self.best, "recommended": self.recommended}
-        if not isinstance(which, Entry):
-            if which not in answers:
-                raise ResultsError(unknown_name("answer", which, answers))
-            which = answers[which]()
-        return shipped_of(which, self.objective)
+        if isinstance(which, Entry):
+            return which
+        if which not in answers:
+            raise ResultsError(unknown_name("answer", which, answers))
+        return answers[which]()
 
     def _found(self, entry: Entry | None) -> Entry:
         if entry is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.networks.budget import Budget
-from kscale.networks.families import find_family, find_knob
+from kscale.networks.families import FAMILIES, find_family, find_knob
 from kscale.networks.families.base import Family, Knob, Spec, Value
 from kscale.networks.families.tokens import VOCABULARY
 from kscale.networks.sizing import Size, size_of
@@ -363,12 +363,10 @@ def _largest_share(budget: Budget, used: Mapping[str, Any]) -> NDArray[np.float6
 
 def _nothing_fits(space: Space, counted: Sequence[_Counted]) -> KscaleError:
     """The error of a space of which nothing fits."""
-    errors = [c.error for c in counted if c.error is not None]
     found = [(*c.smallest, c) for c in counted if c.smallest is not None]
-    names = " or ".join(c.family.name for c in counted)
     if not found:
-        none = f"No combination of the chosen knobs makes a {names} for this data."
-        return errors[-1] if errors else BudgetError(none)
+        return _no_network(space, counted)
+    names = " or ".join(each.family.name for *_, each in found)
     found.sort(key=lambda item: item[0])
     spec = found[0][1]
     shown = (f"{n}={v}" for n, v in spec.knobs if n in ("backbone", "depth", "width"))
@@ -377,11 +375,27 @@ def _nothing_fits(space: Space, counted: Sequence[_Counted]) -> KscaleError:
     limits, over = limits_and_excess(space.budget, size)
     ways = [each.way_down(smallest) for _, smallest, each in found]
     fits, way = next((way for way in ways if way[0]), ways[0])
+    kinds = {item.kind for item in space.task.inputs}
+    suited = {name for name, item in FAMILIES.items() if kinds <= {*item.kinds}}
+    are_others = suited - {each.family.name for each in counted}
+    other = " or choose another family" if are_others else ""
     return BudgetError(
         f"No {names} fits {limits}: the smallest {spec.family} searched{point} has "
-        f"{over}. {way}{'Otherwise raise' if fits else 'Raise'} the limit or choose "
-        "another family."
+        f"{over}. {way}{'Otherwise raise' if fits else 'Raise'} the limit{other}."
     )
+
+
+def _no_network(space: Space, counted: Sequence[_Counted]) -> KscaleError:
+    """The error of a space in which there is no network at all."""
+    errors = [c.error for c in counted if c.error is not None]
+    names = " or ".join(c.family.name for c in counted)
+    if space.budget.is_of_device and len(errors) > 1:
+        return SpecError(
+            f"No {names} runs on a microcontroller here. {errors[-1]} Leave out the "
+            "board, max_flash and max_ram; max_bytes limits the weights."
+        )
+    none = f"No combination of the chosen knobs makes a {names} for this data."
+    return errors[-1] if errors else BudgetError(none)
 
 
 def limits_and_excess(budget: Budget, size: Size) -> tuple[str, str]:

@@ -5,6 +5,7 @@ What differs from the model, or does not run, leaves no file.
 
 import gzip
 import logging
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -33,7 +34,6 @@ from kscale.errors import (
     ExportError,
     KscaleError,
     ResultsError,
-    sentence_of,
     unwritable,
 )
 from kscale.naming import single_or_named
@@ -41,6 +41,7 @@ from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Export
+from kscale.runs.stored import METHOD_OF_BITS
 from kscale.ship.artifacts import Artifact
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import FORMATS, Format, check_free, check_target
@@ -183,8 +184,7 @@ def examples_of(run: RecordedRun, data: Any, part: PartName) -> Examples:
         if data is not None:
             raise
         logger.warning(
-            "%s. The file was compared on drawn examples; its score is not known.",
-            sentence_of(error),
+            "%s The file was compared on drawn examples; its score is not known.", error
         )
     preprocessing = preprocessings_from_json(run.description["preprocessing"])
     return Examples.drawn(run.task, preprocessing)
@@ -272,7 +272,23 @@ def export(
         path.unlink(missing_ok=True)
         raise ExportError(unwritable(path, error)) from error
     record(run, found[0])
+    _warn_of_bits(run, which)
     return found[0]
+
+
+def _warn_of_bits(run: RecordedRun, which: str | Entry) -> None:
+    """Say how the file of an answer in fewer bits is made, which this one is not."""
+    if not run.budget.are_bits_open or (bits := run.answer(which).bits) == 32:
+        return
+    method, model = METHOD_OF_BITS[bits], " --model best" * (which == "best")
+    command = f"kscale compress {shlex.quote(str(run.folder))}{model} --method {method}"
+    if isinstance(which, Entry):
+        command = f"Run.compress([{method!r}], entry)"
+    logger.warning(
+        "The network is an answer in %d bits, and this file stores float32: "
+        "%s writes the file of %d bits.",
+        *(bits, command, bits),
+    )
 
 
 def scored_fields(scores: Scores | None) -> dict[str, Any]:

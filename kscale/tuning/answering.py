@@ -44,6 +44,7 @@ class Answering:
         recorded: What the folder holds; it grows.
         append: Takes a new record.
         note: Takes a sentence for the user.
+        is_over: Whether no time is left.
     """
 
     plan: Plan
@@ -52,6 +53,7 @@ class Answering:
     recorded: Sequence[Record]
     append: Callable[[Record], None]
     note: Callable[[str], None]
+    is_over: Callable[[], bool]
 
     def run(self) -> None:
         """Score and write all that is missing."""
@@ -62,6 +64,7 @@ class Answering:
             self.append,
             self.note,
             lambda entry: self._weights_of(shipped_of(entry, objective)),
+            self.is_over,
         ).run()
         for entry in self._contenders():
             for training in entry.results:

@@ -20,6 +20,7 @@ _FADING = 0.97  # weight of a training beside the next one: other programs come 
 _OUTSIDE = 5  # layers that take as long to trace as what is outside of all layers
 _WARMING = 12  # the same, of what the first training of a process takes longer
 _REPORT, _OF_BUILDING = 0.4, 0.7  # seconds, and part of the time of a new network
+_MEASURING = 15.0  # seconds to convert, quantize and run a network in int8
 _TYPICAL = np.array([0.06, 0.06, 0.015, 0.005, 0.04, 0.002])
 """Seconds of a layer of a new network, of a training, of 1,000 layers in steps, of 1e9
 units of work that is computed, and that is moved, and of a million updated weights: the
@@ -54,12 +55,18 @@ class CostModel:
         examples: Examples of an epoch.
         batch_size: Examples of a step.
         size: Exact size of a spec.
+        measured: Networks to measure for a microcontroller before the answer.
     """
 
     def __init__(
-        self, examples: int, batch_size: int, size: Callable[[Spec], Size]
+        self,
+        examples: int,
+        batch_size: int,
+        size: Callable[[Spec], Size],
+        measured: int = 0,
     ) -> None:
         self.examples = examples
+        self.measured = measured
         self.batch_size = batch_size
         self.size = cache(size)
         self._seen: list[_Seen] = []
@@ -107,9 +114,9 @@ class CostModel:
 
     def answer(self, spec: Spec) -> float:
         """Seconds to score two such networks on the test part, to build them again, to
-        write them, and to report."""
+        write them, and to report; and to measure for a microcontroller."""
         built = float(self._rates(spec.family) @ self._amounts(spec, 0, True))
-        return _REPORT + _OF_BUILDING * built
+        return _REPORT + _OF_BUILDING * built + _MEASURING * self.measured
 
     def by_network(self, jobs: Sequence[Job]) -> dict[Spec, float]:
         """Seconds of each network in jobs that another process does one by one."""

@@ -131,6 +131,7 @@ class Driver:
                 self.recorded,
                 self._append,
                 self.listener.note,
+                self.policy.is_over,
             ).run()
             self.write_page(self.folder, self.recorded)
         except WorkerLostError:

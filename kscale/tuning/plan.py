@@ -151,7 +151,9 @@ class Plan:
 
     def cost_model(self) -> CostModel:
         """What trainings take, of which nothing is measured yet."""
-        return CostModel(len(self.dataset.train), self.recipe.batch_size, self.size)
+        measured = self.request.most_finalists if self.budget.is_of_device else 0
+        examples = len(self.dataset.train)
+        return CostModel(examples, self.recipe.batch_size, self.size, measured)
 
     def timer(self, engine: Engine, spec: Spec) -> Callable[[], Latency]:
         """As `Candidates.timer`, of a candidate or of a baseline."""

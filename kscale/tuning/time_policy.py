@@ -47,6 +47,10 @@ class TimePolicy:
         Below 0 after it; infinity without one."""
         return self._end - self._kept - self._clock()
 
+    def is_over(self) -> bool:
+        """Whether the limit is reached, and what was kept for the answer is used."""
+        return self._clock() >= self._end
+
     def allowance(
         self,
         cost: Callable[[Job], float],

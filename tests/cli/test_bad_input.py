@@ -129,7 +129,10 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         (["size", "mlp", "--set", "depth=0"], "depth=0"),
         (["size", "mlp", "--board", "esp32s3"], "Did you mean 'esp32-s3'"),
         (["tune", "--max-ram", "1k", "--family", "cnn"], "the smallest cnn searched"),
-        (["tune", "--max-ram", "9k", "--family", "rnn"], "runs on no microcontroller"),
+        (
+            ["tune", "--max-ram", "9k", "--family", "rnn"],
+            "does not run on a microcontroller here",
+        ),
         (
             ["size", "--max-params", "1k", "--input", "99999999999x9999999999x3"],
             "fits max_params=1,000: the smallest",

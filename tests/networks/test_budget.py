@@ -91,3 +91,8 @@ def test_a_budget_says_its_limits() -> None:
     assert str(Budget(max_latency_ms=2.5, latency_batch=8)) == "max_latency_ms=2.5"
     assert str(Budget()) == "no limit"
     assert (Budget().is_limited, Budget(max_bytes=1).is_limited) == (False, True)
+
+
+def test_limits_on_bytes_have_their_unit() -> None:
+    budget = Budget(max_params=1500, max_flash=6_291_456, max_ram=393_216)
+    assert str(budget) == "max_params=1.5k, max_flash=6.29 MB, max_ram=393 kB"

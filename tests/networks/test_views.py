@@ -87,7 +87,8 @@ def test_views_are_searched_only_when_they_are_named() -> None:
     [
         (IMAGES, {"image_size": 40}, "`4 <= image_size <= 10`, the shorter side"),
         (IMAGES, {"image_size": 3}, "must hold, but got image_size=3"),
-        (IMAGES, {"image_size": -1}, "but got image_size=-1"),
+        (IMAGES, {"image_size": -1}, "`4 <= image_size <= 1e\\+09`, or 0, must hold"),
+        (SOUNDS, {"window": 1}, "`10 <= window <= 1e\\+09`, or 0, must hold"),
         (IMAGES, {"mel_bands": 20}, "for inputs of kind spectrogram: it must be 0 for"),
         (SOUNDS, {"image_size": 20}, "for inputs of kind image: it must be 0 for"),
         (SOUNDS, {"window": 500}, "`window` must be shorter than the sounds of 800"),

@@ -165,7 +165,24 @@ def test_a_network_beside_a_device_says_whether_it_fits() -> None:
     assert "device" not in counted().to_json()
     refused = count_network("vit", task, {}, {"max_ram": 10**6})
     assert refused.to_json()["device"]["fits"] is False
-    assert "runs on no microcontroller" in refused.to_text()
+    assert "does not run on a microcontroller here" in refused.to_text()
+    assert "--set activation=relu has one" in refused.to_text()
+    assert "116 times): does not fit" in counted(max_ram=100).to_text()
+
+
+def test_a_network_that_sees_less_says_what_it_sees() -> None:
+    task = Task.of("image", (28, 28, 1), classes=10)
+    found = count_network("cnn", task, {"image_size": 14})
+    assert found.title.endswith("image 28x28x1, seen as 14x14x1, to 10 classes")
+    assert list(found.to_json()["seen"].values()) == [[14, 14, 1]]
+    whole = count_network("cnn", task)
+    assert whole.title.endswith("image 28x28x1 to 10 classes")
+    budget, asked = Budget(max_params=5000), {"image_size": 14}
+    listed = list_fitting(task, budget, ["cnn"], asked)
+    assert listed.title.startswith("image 28x28x1, seen as 14x14x1, to 10 classes.")
+    assert {tuple(*row["seen"].values()) for row in listed.to_json()["largest"]} == {
+        (14, 14, 1)
+    }
 
 
 def test_what_fits_a_device_is_listed_with_flash_and_ram() -> None:

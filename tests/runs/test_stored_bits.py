@@ -1,13 +1,17 @@
 """Networks with their bits: which fit, which are on the front, which one wins."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kscale.errors import BudgetError
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
+from kscale.reports.bits_section import bits_sentences
+from kscale.reports.compression_tables import compression_lines
 from kscale.runs.compressions import compressions_of
 from kscale.runs.entries import (
     answers_of,
@@ -142,3 +146,81 @@ def test_what_was_rounded_is_no_file_that_was_compressed() -> None:
     assert found.chosen.method == "int8"  # one example fewer is within luck
     assert [row.method for row in found.others] == ["int8", "int4"]
     assert found.failed == (broken,)
+
+
+def made(method: str, bits: int, score: float, size: int, **more: Any) -> Compression:
+    """A file of the wide network."""
+    about = {"method": method, "bytes": size, "file": f"{method}.tflite"}
+    return rounded(WIDE, bits, score, **{**about, **more})
+
+
+FILES = [
+    made("float32", 32, 0.95, 9000),
+    made("int8", 8, 0.94, 3000),
+    made("int4", 4, 0.85, 2000),
+    made("float16", 16, 0.80, 2500),
+]
+
+
+@pytest.mark.parametrize(
+    ("most", "method", "said"),
+    [
+        (None, "int8", "the smallest file at most one standard error worse"),
+        (3000, "int8", "the smallest file at most one standard error worse"),
+        (2999, "int4", "the best file within max_bytes=3 kB of the run; none there is"),
+        (1999, "int8", "no file is within max_bytes=2 kB of the run"),
+    ],
+)
+def test_the_chosen_file_is_within_the_limit(
+    most: int | None, method: str, said: str
+) -> None:
+    (found,) = compressions_of(FILES, ACCURACY, most)
+    assert found.chosen.method == method
+    assert said in next(compression_lines(found))
+
+
+def test_a_score_on_the_test_part_is_of_the_file_that_ships() -> None:
+    seeds = [made("narrow", 32, s, 900, seed=n, file=f"{n}") for n, s in ((0, 0.9),)]
+    tested = made("narrow", 32, 0.91, 900, seed=0, file="0", part="test")
+    (found,) = compressions_of([*FILES, *seeds, tested], ACCURACY)
+    assert found.others[-1].test == tested
+    again = [*FILES, *seeds, tested, *seeds]
+    assert compressions_of(again, ACCURACY)[0].others[-1].test is None
+    better = made("narrow", 32, 0.95, 900, seed=1, file="1")
+    (found,) = compressions_of([*FILES, *seeds, tested, better], ACCURACY)
+    assert found.chosen.best == better
+    assert found.chosen.test is None
+
+
+def test_sentences_on_methods_say_each_thing_once() -> None:
+    trained = [
+        made("scratch:50%", 32, 0.95, 900, seed=n, latency_ms=2.0) for n in (0, 1)
+    ]
+    trained += [made("prune:80%", 32, 0.95, 9000)]
+    broken = [
+        made("x", 8, 0.0, 0, seed=n, status="failed", reason="no") for n in (0, 1)
+    ]
+    plain = made("float32", 32, 0.95, 9000, latency_ms=1.0)
+    (found,) = compressions_of([plain, *trained, *broken], ACCURACY)
+    text = "\n".join(compression_lines(found))
+    assert text.count("x failed: no") == 1
+    assert "means over 1 to 2 seeds" in text
+    assert "scratch:50% is a baseline of narrow, distill" in text
+    assert "scratch:50% is slower than float32: 2.0 times" in text
+
+
+@pytest.mark.parametrize("later", ["baseline", "finalist"])
+def test_a_baseline_beside_finalists_is_no_rival(later: str) -> None:
+    first = replace(NARROW, stage="baseline", key="first")
+    linear = replace(NARROW, stage=later, key="linear")
+    rows = [first, linear, WIDE, rounded(linear, 32, 0.8), *RECORDS[6:8]]
+    report: Any = SimpleNamespace(
+        by_bits=[*best_by_bits(rows, OPEN, ACCURACY)],
+        objective=ACCURACY,
+        factor=100,
+        front=(),
+    )
+    ((_, text),) = bits_sentences(report)
+    assert "the best in 4 bits" in text
+    assert "the best in 32 bits" not in text
+    assert text.endswith("; no network of the search in 32 bits was a finalist")

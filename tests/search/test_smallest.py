@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kscale.errors import BudgetError
+from kscale.errors import BudgetError, SpecError
 from kscale.networks.budget import Budget
 from kscale.networks.families import FAMILIES, find_family
 from kscale.search import pool as pools
@@ -99,3 +99,15 @@ def test_a_network_of_fewer_flops_is_named_where_latency_is_the_limit() -> None:
     linear: Any = find_family("linear")
     space = Space((linear,), MNIST, Budget(max_latency_ms=1))
     assert way_to_fewer_flops(space, linear.spec(), 0.3) == ""
+
+
+def test_families_that_no_device_runs_are_no_advice() -> None:
+    text = Task.of("tokens", (20,), classes=2, vocabulary=100)
+    families = tuple(map(find_family, ("mlp", "rnn", "transformer")))
+    with pytest.raises(SpecError, match="No mlp or rnn or transformer runs on a micro"):
+        Pool(Space(families, text, Budget(max_ram=1000)))
+    images = tuple(f for f in FAMILIES.values() if "image" in f.kinds)
+    with pytest.raises(BudgetError) as caught:
+        Pool(Space(images, MNIST, Budget(max_flash=1)))
+    assert " vit" not in str(caught.value)
+    assert str(caught.value).endswith("Raise the limit.")

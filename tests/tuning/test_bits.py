@@ -1,5 +1,6 @@
 """A search whose answer is a network with its bits."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from kscale import Run, tune
 from kscale.data.loading import load_dataset
 from kscale.errors import SpecError
 from kscale.runs.entries import rounded_of
+from kscale.runs.stored import METHOD_OF_BITS
+from kscale.searches import plan_search
 
 ASKED: dict[str, Any] = {
     "max_bytes": 3000,
@@ -21,6 +24,9 @@ ASKED: dict[str, Any] = {
     "finalist_seeds": 1,
     "most_finalists": 3,
 }
+
+
+LIMIT: dict[str, Any] = {"max_bytes": 9000}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,7 @@ def test_the_answer_is_a_network_with_its_bits(stored_run: Run) -> None:
     assert "Which bits of weights win" in text
     assert f"in {best.bits} bits" in text
     assert f"bits of the best: {best.bits}, " in text
+    assert "bytes are of the weights alone" in text
     assert ",bits," in stored_run.to_text("csv").splitlines()[0]
     assert "bits" in stored_run._repr_html_()
 
@@ -78,7 +85,45 @@ def test_nothing_is_scored_again(stored_run: Run) -> None:
     assert len(again.results) == len(stored_run.results)
 
 
-def test_texts_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "asked", "said"),
+    [
+        ("text", {"bits": 4}, "Embeddings of texts and tokens"),
+        ("text", {"bits": "auto"}, "Embeddings of texts and tokens"),
+        (
+            "digits",
+            {"bits": 4, "family": "mobilenet"},
+            "as mobilenet has, stay float",
+        ),
+        (
+            "digits",
+            {"bits": "auto", "family": ["mlp", "mobilenet"]},
+            "as mobilenet has",
+        ),
+    ],
+)
+def test_bits_that_most_weights_would_not_have_are_refused(
+    data: str, asked: dict[str, Any], said: str
+) -> None:
     ids = np.random.default_rng(0).integers(1, 9, (60, 5))
-    with pytest.raises(SpecError, match="Embeddings of texts and tokens stay"):
-        tune((ids, ids[:, 0] > 4), max_bytes=9000, bits=8, run=tmp_path / "run")
+    with pytest.raises(SpecError, match=said):
+        plan_search((ids, ids[:, 0] > 4) if data == "text" else data, **LIMIT, **asked)
+
+
+@pytest.mark.parametrize("family", ["mlp", "mobilenet"])
+def test_bits_that_all_weights_have_are_not_refused(family: str) -> None:
+    bits = 4 if family == "mlp" else 8
+    found = plan_search("digits", **LIMIT, bits=bits, family=family)
+    assert str(found.budget) == f"max_bytes=9 kB, weights in {bits} bits"
+
+
+def test_an_export_says_that_the_answer_has_fewer_bits(
+    stored_run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run(shutil.copytree(stored_run.folder, tmp_path / "run"))
+    best = run.best()
+    method = METHOD_OF_BITS[best.bits]
+    run.export(tmp_path / "best.keras", which="best")
+    command = f"kscale compress {run.folder} --model best --method {method}"
+    assert (command in caplog.text) == (best.bits != 32)
+    assert best.bits != 32, "the search found nothing to warn of"

@@ -10,6 +10,8 @@ from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
 from kscale.networks.sizing import Size, size_of
 from kscale.networks.views import (
     BANDS,
+    LEAST_SIDE,
+    LEAST_WINDOW,
     WINDOWS,
     bands_for,
     image_sizes_for,
@@ -36,11 +38,12 @@ class Knob:
         default: Value of a spec that does not name the knob.
         values: Values that a search tries, in ascending order where there is one.
         meaning: What the knob does, in half a sentence.
-        low: Least number allowed; None where only `values` are allowed.
+        low: Least number allowed besides the default; None where only `values` are.
         high: Greatest number allowed.
         shapes: Whether the size may depend on the knob. Such knobs are listed with
             exact sizes, the others are only drawn.
         suited: Values that a search tries for a task, where they depend on the task.
+        tried: The values of `suited` in words; empty where `values` are examples.
         is_open: Whether any other text is allowed as well, such as the path of a file.
         name: Name in specs, on the command line and in reports; that of the parameter
             of the family's function.
@@ -54,6 +57,7 @@ class Knob:
     high: float = 1e9
     shapes: bool = True
     suited: Callable[[Task], tuple[Value, ...]] | None = None
+    tried: str = ""
     is_open: bool = False
     name: str = ""
     is_optional: bool = False
@@ -70,9 +74,12 @@ class Knob:
                 known = ", ".join(str(item) for item in self.values)
                 raise SpecError(f"`{self.name}` is one of {known}, not {value!r}.")
         elif not self.low <= float(converted) <= self.high:
+            if converted == self.default:
+                return converted
+            other = f", or {self.default}," if float(self.default) < self.low else ""
             raise SpecError(
-                f"`{self.low:g} <= {self.name} <= {self.high:g}` must hold, but got "
-                f"{self.name}={converted}."
+                f"`{self.low:g} <= {self.name} <= {self.high:g}`{other} must hold, but "
+                f"got {self.name}={converted}."
             )
         return converted
 
@@ -158,10 +165,11 @@ VIEW_KNOBS: Mapping[InputKind, tuple[Knob, ...]] = {
         Knob(
             0,
             (0,),
-            "shorter side of images in pixels, of which a search tries 1/4 to all; 0 "
-            "is all of it, as the images are loaded",
-            low=0,
+            f"shorter side of images in pixels, at least {LEAST_SIDE}; 0 is all of it, "
+            "as the images are loaded",
+            low=LEAST_SIDE,
             suited=image_sizes_for,
+            tried="1/4 to all",
             name="image_size",
             is_optional=True,
         ),
@@ -170,8 +178,9 @@ VIEW_KNOBS: Mapping[InputKind, tuple[Knob, ...]] = {
         Knob(
             0,
             WINDOWS,
-            "milliseconds of sound that a frame sees, 2.5 steps to the next; 0 is 25",
-            low=0,
+            "milliseconds of sound that a frame sees, at least "
+            f"{LEAST_WINDOW}, 2.5 steps to the next; 0 is 25",
+            low=LEAST_WINDOW,
             suited=windows_for,
             name="window",
             is_optional=True,
@@ -180,7 +189,7 @@ VIEW_KNOBS: Mapping[InputKind, tuple[Knob, ...]] = {
             0,
             BANDS,
             "mel bands of a frame of sound; 0 is as many as the data have",
-            low=0,
+            low=1,
             suited=bands_for,
             name="mel_bands",
             is_optional=True,

@@ -24,7 +24,14 @@ from kscale.data.parts import PartName
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaled
-from kscale.errors import MissingPackageError, reason_of
+from kscale.errors import (
+    ExportError,
+    KscaleError,
+    MissingPackageError,
+    SpecError,
+    reason_of,
+    sentence_of,
+)
 from kscale.networks.families import find_family
 from kscale.runs.compressions import Compressed, Compressions, compressions_of
 from kscale.runs.entries import Entry
@@ -36,7 +43,7 @@ from kscale.ship.compressing.methods import Chain, parse_chain
 from kscale.ship.compressing.subjects import subject_of, usual_methods
 from kscale.ship.exporting import compared, scored_fields, sizes_of
 from kscale.ship.extras import check_extra
-from kscale.ship.formats import check_target, litert
+from kscale.ship.formats import check_free, check_target, litert
 from kscale.ship.formats.base import write_whole
 from kscale.ship.packaging import bare_model
 from kscale.ship.runtimes import Trial, tried_apart
@@ -64,6 +71,8 @@ def compress(
     data: Any,
     seeds: int,
     note: Callable[[str], None],
+    copies: Path | None = None,
+    overwrite: bool = False,
 ) -> Compressions:
     """Try chains on a trained network of a run; as `Run.compress`."""
     check_extra("Compressing", "litert")
@@ -79,25 +88,43 @@ def compress(
             run.results.append(record)
 
         training, folder = subject.network.weights.stem, run.folder / FOLDER
-        made = Compressor(subject, training, folder, run.results, append, note)
-        return made.run(chains, seeds)
+        _remove_partial(folder)
+        most = run.budget.max_bytes
+        made = Compressor(subject, training, folder, run.results, append, note, most)
+        if copies is not None:
+            _check_copies(made.names(chains, seeds), copies, overwrite)
+        found = made.run(chains, seeds)
+    if copies is not None:
+        _copy(found, {"float32", *map(str, chains)}, folder, copies)
+    return found
 
 
-def copy_files(
-    found: Compressions, source: Path, target: Path, overwrite: bool
-) -> None:
+def _remove_partial(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for pattern in (".partial-*", ".*.partial"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def _check_copies(names: Iterable[str], target: Path, overwrite: bool) -> None:
+    """Raise unless files may be copied to a folder, with what stands around each."""
+    if target.exists() and not target.is_dir():
+        raise ExportError(f"{target} is a file, and files are copied to a folder.")
+    for name in names:
+        check_target(target / name, litert.FORMAT, overwrite)
+        for path in target.glob(f"{name}*") if not overwrite else ():
+            check_free(path)
+
+
+def _copy(found: Compressions, methods: set[str], source: Path, target: Path) -> None:
     """Copy the files of methods, with what stands around each, to another folder.
 
     Raises:
-        ExportError: A file is there already, or cannot be written.
+        ExportError: A file cannot be written.
     """
-    names = [Path(row.best.file).stem for row in found.rows]
-    files = [path for name in names for path in source.glob(f"{name}.*")]
-    for path in files:
-        if path.suffix == litert.FORMAT.suffix:
-            check_target(target / path.name, litert.FORMAT, overwrite)
-    for path in files:
-        write_whole(target / path.name, partial(shutil.copyfile, path))
+    for name in [row.best.file for row in found.rows if row.method in methods]:
+        for path in source.glob(f"{name}*"):
+            write_whole(target / path.name, partial(shutil.copyfile, path))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +140,7 @@ class Compressor:
         recorded: What the run holds; it grows.
         append: Takes a new record.
         note: Takes a sentence on what is done now.
+        max_bytes: Most bytes of the file to choose; None for no limit.
     """
 
     subject: Subject
@@ -121,6 +149,7 @@ class Compressor:
     recorded: Sequence[Record]
     append: Callable[[Compression], None]
     note: Callable[[str], None] = lambda text: None
+    max_bytes: int | None = None
     _made: dict[Any, Trained] = field(default_factory=dict)
 
     def run(self, chains: Iterable[Chain], seeds: int) -> Compressions:
@@ -134,8 +163,9 @@ class Compressor:
             ExportError: The network has no float32 file, or a file cannot be written.
             MissingPackageError: A method needs a package that is missing.
         """
+        possible = [chain for chain in dict.fromkeys(chains) if self._can(chain)]
         with TemporaryDirectory() as scratch:
-            for chain in _with_baselines(chains):
+            for chain in _with_baselines(possible):
                 for seed in range(seeds if chain.trained else 1):
                     if not self._is_done(chain, seed):
                         self.note(f"{chain}{f', seed {seed}' * (seed > 0)}")
@@ -146,6 +176,35 @@ class Compressor:
             self._test(found.chosen)
         return self._found()
 
+    def names(self, chains: Iterable[Chain], seeds: int) -> list[str]:
+        """Names of the files of chains and of the network as it is."""
+        return [
+            self._path(chain, seed).name
+            for chain in dict.fromkeys([Chain(), *chains])
+            for seed in range(seeds if chain.trained else 1)
+        ]
+
+    def _can(self, chain: Chain) -> bool:
+        """Whether a chain may work; if not, that is recorded."""
+        try:
+            for step in chain.steps:
+                step.method.check(self.subject, step.share)
+        except SpecError as error:
+            failed = {"status": "failed", "reason": sentence_of(error)}
+            self.append(msgspec.structs.replace(self._record(chain, 0), **failed))
+            return False
+        return True
+
+    def _record(self, chain: Chain, seed: int) -> Compression:
+        """The record of a chain of which nothing is known yet."""
+        return Compression(
+            training=self.training,
+            method=str(chain),
+            spec=self.subject.network.spec,
+            bits=chain.bits,
+            seed=seed,
+        )
+
     def _test(self, row: Compressed) -> None:
         """Score a file on the test part, which is done once."""
         path = self.folder / row.best.file
@@ -154,17 +213,24 @@ class Compressor:
             self.append(msgspec.structs.replace(row.best, part="test", **fields))
 
     def _found(self) -> Compressions:
-        records = [item for item in self.recorded if isinstance(item, Compression)]
-        found = compressions_of(records, self.subject.objective)
+        records = [
+            item
+            for item in self.recorded
+            if isinstance(item, Compression) and (not item.file or self._has(item))
+        ]
+        found = compressions_of(records, self.subject.objective, self.max_bytes)
         return next(each for each in found if each.training == self.training)
+
+    def _has(self, record: Compression) -> bool:
+        """Whether the file of a record is there."""
+        return bool(record.file) and (self.folder / record.file).is_file()
 
     def _is_done(self, chain: Chain, seed: int) -> bool:
         return any(
             isinstance(item, Compression)
             and (item.training, item.method, item.seed, item.part, item.status)
             == (self.training, str(chain), seed, "validation", "ok")
-            and bool(item.file)
-            and (self.folder / item.file).is_file()
+            and self._has(item)
             for item in self.recorded
         )
 
@@ -174,15 +240,7 @@ class Compressor:
         A network without a float32 file has no other file, and that is an error.
         """
         began = time.monotonic()
-        network = self.subject.network
-        record = Compression(
-            training=self.training,
-            method=str(chain),
-            spec=network.spec,
-            bits=chain.bits,
-            seed=seed,
-        )
-        path = self._path(chain, seed)
+        record, path = self._record(chain, seed), self._path(chain, seed)
         try:
             trained = self._trained(chain, seed, scratch)
             write_whole(path, lambda new: self._write(chain, trained, new))
@@ -194,7 +252,9 @@ class Compressor:
             is_end = isinstance(error, MissingPackageError) or not chain.steps
             if is_end or isinstance(error.__cause__ or error, OSError):
                 raise
-            found = {"status": "failed", "reason": reason_of(error)}
+            is_told = isinstance(error, KscaleError)
+            reason = sentence_of(error) if is_told else reason_of(error)
+            found = {"status": "failed", "reason": reason}
         seconds = round(time.monotonic() - began, 3)
         return msgspec.structs.replace(record, **found, seconds=seconds)
 

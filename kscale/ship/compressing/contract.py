@@ -65,6 +65,9 @@ Train = Callable[[Subject, float, Path], Trained]
 What cannot be done raises an error whose text is one line.
 """
 
+Check = Callable[[Subject, float], object]
+"""Raises an error where a method cannot work with a subject and a share."""
+
 Quantize = Callable[[Path, Path, Examples], None]
 """Makes a smaller LiteRT file of a float32 one, with examples of the training part."""
 
@@ -81,6 +84,7 @@ class Method:
             last. A method has one of the two functions.
         bits: Bits of a weight in the file.
         share: Usual share of what is removed; None for a method that removes nothing.
+        check: Called before any method of a command trains.
         baselines: Names of methods that are run beside, with the same share: what a
             gain must be more than.
     """
@@ -91,4 +95,5 @@ class Method:
     quantize: Quantize | None = None
     bits: int = 32
     share: float | None = None
+    check: Check = lambda subject, share: None
     baselines: tuple[str, ...] = ()

@@ -7,7 +7,13 @@ from functools import partial
 
 from kscale.errors import SpecError, unknown_name
 from kscale.ship.compressing.contract import Method
-from kscale.ship.compressing.narrowing import distill, narrow, scratch
+from kscale.ship.compressing.narrowing import (
+    distill,
+    narrow,
+    narrowed_spec,
+    scratch,
+    taught_spec,
+)
 from kscale.ship.compressing.pruning import prune
 from kscale.ship.compressing.quantizing import quantize_file
 from kscale.ship.compressing.training import fine_tune
@@ -85,6 +91,7 @@ METHODS: dict[str, Method] = _table(
         "the least channels of every layer go: a smaller and faster network",
         train=narrow,
         share=0.5,
+        check=narrowed_spec,
         baselines=("fine-tune", "narrow-random", "scratch"),
     ),
     Method(
@@ -92,6 +99,7 @@ METHODS: dict[str, Method] = _table(
         "a new network of less width learns from a larger one beside the labels",
         train=distill,
         share=0.5,
+        check=taught_spec,
         baselines=("scratch",),
     ),
     Method(
@@ -104,12 +112,14 @@ METHODS: dict[str, Method] = _table(
         "as narrow, of channels drawn at random, beside narrow",
         train=partial(narrow, criterion="random"),
         share=0.5,
+        check=narrowed_spec,
     ),
     Method(
         "scratch",
         "a new network of less width for as many epochs, beside narrow and distill",
         train=scratch,
         share=0.5,
+        check=narrowed_spec,
     ),
     Method(
         "int8",
@@ -179,6 +189,7 @@ def _parse_step(text: str) -> Step:
     share = float(found[2]) / 100 if found and found[2] else method.share
     takes_one = method.share is not None
     if not found or (found[2] and not takes_one) or not 0 <= (share or 0.0) < 1:
-        form = f"{name}:50%, at least 0% and below 100%" if takes_one else name
+        form = f"{name}:50% or {name}:12.5%" if takes_one else name
+        form += ", at least 0% and below 100%, with a decimal point" * takes_one
         raise SpecError(f"The method {name} is written {form}, but got {text!r}.")
     return Step(method, share or 0.0)

@@ -55,6 +55,29 @@ def narrower_spec(spec: Spec, task: Task, share: float) -> Spec:
     return spec.with_knobs(width=width, **({"heads": step} if heads else {}))
 
 
+def narrowed_spec(subject: Subject, share: float) -> Spec:
+    """The spec of a subject without a share of the width.
+
+    Raises:
+        SpecError: The family has no width, or nothing is left.
+    """
+    return narrower_spec(subject.network.spec, subject.dataset.task, 1 - share)
+
+
+def taught_spec(subject: Subject, share: float) -> Spec:
+    """As `narrowed_spec`, of a network that is taught.
+
+    Raises:
+        SpecError: No network is larger than the one that is wanted, and better.
+    """
+    if subject.teacher is None and not share:
+        raise SpecError(
+            "No network of the run is larger and better: give distill a share, as "
+            "distill:50%, to make one that is smaller."
+        )
+    return narrowed_spec(subject, share)
+
+
 def narrow(
     subject: Subject, share: float, path: Path, criterion: str = "l1"
 ) -> Trained:
@@ -66,7 +89,7 @@ def narrow(
     from kscale.ship.compressing.cutting import narrow_weights
 
     network, task = subject.network, subject.dataset.task
-    spec = narrower_spec(network.spec, task, 1 - share)
+    spec = narrowed_spec(subject, share)
     narrow_weights(
         network.spec, spec, task, network.weights, path, criterion, subject.seed
     )
@@ -76,8 +99,7 @@ def narrow(
 
 def scratch(subject: Subject, share: float, path: Path) -> Trained:
     """The method `scratch`: a network without a share of the width, newly trained."""
-    spec = narrower_spec(subject.network.spec, subject.dataset.task, 1 - share)
-    return from_scratch(subject, spec, path)
+    return from_scratch(subject, narrowed_spec(subject, share), path)
 
 
 def distill(subject: Subject, share: float, path: Path) -> Trained:
@@ -85,15 +107,6 @@ def distill(subject: Subject, share: float, path: Path) -> Trained:
 
     The teacher is the best network of the run, if that is larger than the network which
     is compressed, else the network itself.
-
-    Raises:
-        SpecError: No network is larger than the one that is wanted, and better.
     """
-    network = subject.network
-    spec = narrower_spec(network.spec, subject.dataset.task, 1 - share)
-    if subject.teacher is None and not share:
-        raise SpecError(
-            "No network of the run is larger and better: give distill a share, as "
-            "distill:50%, to make one that is smaller."
-        )
-    return from_scratch(subject, spec, path, subject.teacher or network)
+    teacher = subject.teacher or subject.network
+    return from_scratch(subject, taught_spec(subject, share), path, teacher)

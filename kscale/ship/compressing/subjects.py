@@ -34,8 +34,8 @@ def subject_of(run: RecordedRun, which: str | Entry, dataset: Dataset) -> Subjec
     network = _trained(run, training)
     if network is None:
         raise ResultsError(
-            f"The weights of the {which} network of {run.folder} are gone; the "
-            "search's command, given again, writes them."
+            f"The weights of the network {run.answer(which).label} of {run.folder} are "
+            "gone; the search's command, given again, writes them."
         )
     identity = run.description["identity"]
     return Subject(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from kscale import Run, train
 from kscale.cli import main
-from kscale.errors import DataError, ResultsError
+from kscale.errors import DataError, ExportError, ResultsError, SpecError
 
 
 def changeable(run: Run, folder: Path) -> Run:
@@ -49,11 +50,39 @@ def test_a_network_is_compressed_scored_and_not_compressed_again(
     refused = CliRunner().invoke(main, [*words, "-o", str(copies)])
     assert refused.exit_code == 1
     assert "exists already" in refused.stderr
+    # What stands around a file is protected as the file is.
+    (beside,) = copies.glob("*int8*.json")
+    for path in copies.iterdir():
+        path.unlink() if path != beside else path.write_text("mine")
+    refused = CliRunner().invoke(main, [*words, "-o", str(copies)])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert [path.read_text() for path in copies.iterdir()] == ["mine"]
+    with pytest.raises(ExportError, match="is a file, and files are copied to"):
+        run.compress("int8", folder=beside)
+    assert len(Run(run.folder).compressions) == len(written)
     texts = {form: Run(run.folder).to_text(form) for form in ("table", "markdown")}
     texts["html"] = Run(run.folder)._repr_html_()
     for text in texts.values():
         assert "int8" in text and "one thread" in text
     assert Run(run.folder).to_json()["compressions"][0]["rows"] == found["rows"]
+    # What cannot work is told once, and rows without a file are left out.
+    stale = run.folder / "compressed" / ".partial-1.tflite"
+    stale.touch()
+    narrow = [*words[:2], "--method", "narrow", "-q", "--json"]
+    refused = CliRunner().invoke(main, narrow)  # the answer is the linear network
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout)["failed"] == [
+        {
+            "method": "narrow:50%",
+            "reason": "Family linear has no width that could be smaller",
+        }
+    ]
+    assert not stale.exists()
+    (run.folder / "compressed" / int8["file"]).unlink()
+    left = Run(run.folder).compress("float32", folder=tmp_path / "left").to_json()
+    assert [row["method"] for row in left["rows"]] == ["float32"]
+    ends = {path.name.partition(".")[2] for path in (tmp_path / "left").iterdir()}
+    assert ends == {"tflite", "tflite.preprocess.json"}
 
 
 @pytest.mark.parametrize(
@@ -97,6 +126,12 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_no_record(
     assert (done.exit_code, done.stdout) == (1, "")
     assert "cannot be written" in done.stderr
     assert len(Run(run.folder).results) == len(run.results)
+
+
+@pytest.mark.parametrize("seeds", [0, "3"])
+def test_seeds_are_numbers_from_1(tiny_run: Run, seeds: Any) -> None:
+    with pytest.raises(SpecError, match="`seeds >= 1` must hold"):
+        tiny_run.compress("int8", seeds=seeds)
 
 
 @pytest.mark.slow

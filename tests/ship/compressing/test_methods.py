@@ -3,7 +3,11 @@
 import pytest
 
 from kscale.errors import SpecError
+from kscale.networks.families import find_family
+from kscale.runs.stored import METHOD_OF_BITS
 from kscale.ship.compressing.methods import METHODS, Chain, parse_chain
+from kscale.ship.compressing.subjects import usual_methods
+from kscale.task.tasks import Task
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -27,6 +31,7 @@ def test_without_a_method_the_network_stays_in_float32() -> None:
     [
         ("int9", "Did you mean 'int8'"),
         ("int8:50%", "The method int8 is written int8, but got"),
+        ("prune:12", "prune:50% or prune:12.5%, .* with a decimal point"),
         ("int8+int4", "last and once"),
         ("", "Unknown method ''"),
         ("float16+", "Unknown method ''"),
@@ -35,3 +40,10 @@ def test_without_a_method_the_network_stays_in_float32() -> None:
 def test_other_texts_are_refused(text: str, said: str) -> None:
     with pytest.raises(SpecError, match=said):
         parse_chain(text)
+
+
+def test_the_bits_of_a_search_are_among_the_usual_methods() -> None:
+    family = find_family("mlp")
+    task = Task.of("vector", (3,), classes=2)
+    usual = usual_methods(family.blueprint(family.spec(), task))
+    assert {*METHOD_OF_BITS.values()} <= {*usual, "float32"}

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from kscale.building.models import build_model, named_outputs
-from kscale.building.rounding import round_weights
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import Scaling
+from kscale.engine.rounding import round_weights
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.errors import ExportError
 from kscale.naming import input_names, layer_name, single_or_named

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from kscale.building.models import build_model
-from kscale.building.rounding import round_weights
 from kscale.engine.progress import Progress, arrays_in
+from kscale.engine.rounding import round_weights
 from kscale.errors import TrialError
 from kscale.networks.blueprint import Blueprint
 from kscale.runs.folder import write_atomically

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kscale.building.models import build_model
-from kscale.building.rounding import round_weights
+from kscale.engine.rounding import round_weights
 from kscale.networks.families import find_family
 from kscale.ship.compressing.methods import METHODS
 from kscale.ship.formats import litert

@@ -343,7 +343,7 @@ class Run(RecordedRun):
         What was made before is not made again.
 
         Args:
-            methods: Names as of `kscale compress`; without any, those that suit the
+            methods: Names as of `kscale compress`, or one; without, those that suit the
                 network.
             which: `best`, `recommended`, or an entry of the front.
             data: The data of the run, where they cannot be loaded as they were.
@@ -368,7 +368,7 @@ class Run(RecordedRun):
             raise SpecError(f"`seeds >= 1` must hold, but got seeds={seeds!r}.")
         target = None if folder is None else Path(folder)
         found = compress(self, which, chains, data, seeds, note, target, overwrite)
-        return CompressionTable(found, target or self.folder / FOLDER)
+        return CompressionTable(found, self.folder / FOLDER, target)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, {len(self.results)} results)"

@@ -35,10 +35,12 @@ class CompressionTable:
     Args:
         found: The methods.
         folder: Folder of the files.
+        copies: Folder that files of the methods asked for were copied to.
     """
 
     found: Compressions
     folder: Path
+    copies: Path | None = None
 
     def worked(self, methods: Collection[str]) -> bool:
         """Whether one of these methods worked; without any, of all but float32."""
@@ -47,11 +49,14 @@ class CompressionTable:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, with raw numbers and stable keys."""
-        return {"folder": str(self.folder), **compressions_json(self.found)}
+        copies = None if self.copies is None else str(self.copies)
+        folders = {"folder": str(self.folder), "copies": copies}
+        return {**folders, **compressions_json(self.found)}
 
     def to_text(self, width: int = 110) -> str:
         """The table with what to know of it."""
-        lines = [*compression_lines(self.found), f"Files: {self.folder}"]
+        copies = "" if self.copies is None else f"; of what was asked: {self.copies}"
+        lines = [*compression_lines(self.found), f"Files: {self.folder}{copies}"]
         title = Text(f"{self.found.plain.best.spec.label}, compressed:")
         table = grid_table(compression_grid(self.found))
         return plain_text(Group(title, table, Text("\n".join(lines))), width)
@@ -126,10 +131,10 @@ def _choice_text(found: Compressions) -> str:
 def _chosen_lines(found: Compressions) -> Iterator[str]:
     """What else to know of the chosen file."""
     method = found.chosen.method
-    steps = {step.name for step in _methods_of(method)}
-    beside = [m.name for m in METHODS.values() if steps & {*m.baselines}]
+    last = {step.name for step in [s for s in _methods_of(method) if s.train][-1:]}
+    beside = [m.name for m in METHODS.values() if last & {*m.baselines}]
     if beside:
-        yield f"{method} is a baseline, of {' and '.join(beside)}"
+        yield f"{method} is a baseline of {', '.join(beside)}"
     mine, its = (row.best.latency_ms for row in (found.chosen, found.plain))
     if mine and its and mine > _SLOW * its:
         yield f"{method} is slower than float32: {mine / its:.1f} times the ms"
@@ -190,6 +195,7 @@ def compressions_json(found: Compressions) -> dict[str, Any]:
     return {
         "training": found.training,
         "chosen": found.chosen.method,
+        "max_bytes": found.max_bytes,
         "test_difference": None if of is None else vars(of),
         "rows": [_row_json(found, row) for row in found.rows],
         "failed": [{"method": r.method, "reason": r.reason} for r in found.failed],
@@ -216,6 +222,7 @@ def _row_json(found: Compressions, row: Compressed) -> dict[str, Any]:
         "difference": difference.gain,
         "difference_stderr": difference.stderr,
         "is_tied": difference.is_tie,
+        "is_within_limit": found.fits(row),
         "test": None if row.test is None else _seed_json(row.test),
     }
 

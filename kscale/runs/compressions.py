@@ -186,6 +186,8 @@ def compressions_of(
     for record in records:
         if record.file or record.status == "failed":
             found = by_training.setdefault(record.training, {})
+            if record.part == "validation":  # of a new file, no test score is known
+                found.pop((record.method, record.seed, "test"), None)
             found[record.method, record.seed, record.part] = record
     return [
         made

@@ -184,6 +184,8 @@ def test_a_score_on_the_test_part_is_of_the_file_that_ships() -> None:
     tested = made("narrow", 32, 0.91, 900, seed=0, file="0", part="test")
     (found,) = compressions_of([*FILES, *seeds, tested], ACCURACY)
     assert found.others[-1].test == tested
+    again = [*FILES, *seeds, tested, *seeds]
+    assert compressions_of(again, ACCURACY)[0].others[-1].test is None
     better = made("narrow", 32, 0.95, 900, seed=1, file="1")
     (found,) = compressions_of([*FILES, *seeds, tested, better], ACCURACY)
     assert found.chosen.best == better
@@ -203,7 +205,7 @@ def test_sentences_on_methods_say_each_thing_once() -> None:
     text = "\n".join(compression_lines(found))
     assert text.count("x failed: no") == 1
     assert "means over 1 to 2 seeds" in text
-    assert "scratch:50% is a baseline, of narrow and distill" in text
+    assert "scratch:50% is a baseline of narrow, distill" in text
     assert "scratch:50% is slower than float32: 2.0 times" in text
 
 

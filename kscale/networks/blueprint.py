@@ -522,6 +522,8 @@ class Blueprint:
         inputs: Named inputs of the network.
         layers: Layers in the order in which they are computed.
         outputs: Names of the layers whose outputs the network returns.
+        activations: For each output the Keras activation of an exported model; without
+            any, it is taken to be a softmax.
 
     Raises:
         SpecError: Two layers have one name, or inputs, layers or outputs are missing.
@@ -530,6 +532,7 @@ class Blueprint:
     inputs: tuple[Input, ...]
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
+    activations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.inputs and self.layers and self.outputs):

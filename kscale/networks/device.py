@@ -13,7 +13,7 @@ and runs in TensorFlow Lite Micro, with the kernels that TensorFlow itself has:
 
 What the converter makes of each layer stands in `kscale.networks.lowering`. The file
 scales images and sequences itself; a spectrogram is made outside. Every output gets a
-softmax.
+softmax, but for real targets; the sigmoid of several labels is counted as a softmax.
 
 Of all networks measured, RAM is predicted 0 to 2 % above the arena, never below. The
 file is predicted within -1 to +2 %, and up to 5 % high for files of a few kB: see
@@ -36,6 +36,7 @@ from kscale.networks.operations import FILE_OF_TENSOR, TAIL_OF_TENSOR, Operation
 from kscale.task.tasks import Input
 
 _ARENA, _FILE = 386, 650  # bytes that every network takes of the tail, and of the file
+_TAIL_OF_SOFTMAX, _FILE_OF_SOFTMAX = 176, 115  # the least that a real target saves
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,20 @@ def device_size(blueprint: Blueprint, most_ram: float = math.inf) -> DeviceSize:
     for name in flat.outputs:
         elements = operations.elements[name]
         operations.append("SOFTMAX", f"{name}#softmax", (name,), elements)
-    return _size(inputs, operations, most_ram)
+    values = blueprint.activations.count("linear")
+    return _size(inputs, operations, most_ram, values)
 
 
 def _size(
-    inputs: Sequence[Input], operations: Operations, most_ram: float
+    inputs: Sequence[Input], operations: Operations, most_ram: float, values: int
 ) -> DeviceSize:
-    """Bytes of all operations, and of the arena that holds their tensors."""
+    """Bytes of all operations, and of the arena that holds their tensors; the last
+    argument is the number of real targets."""
     buffers, made = _buffers(inputs, operations), operations.made
     tail = _ARENA + len(inputs) * TAIL_OF_TENSOR + sum(item.tail for item in made)
+    tail = tail - _TAIL_OF_SOFTMAX * values
     flash = _FILE + len(inputs) * FILE_OF_TENSOR + sum(item.flash for item in made)
+    flash = flash - _FILE_OF_SOFTMAX * values
     ram = aligned(head_bytes(buffers, most_ram - np.min(tail)) + tail)
     return DeviceSize(flash, ram, _peak(inputs, operations, buffers))
 

@@ -12,7 +12,7 @@ from kscale.networks.boards import BOARDS, find_board, limits_with
 from kscale.networks.device import device_size
 from kscale.networks.families import FAMILIES
 from kscale.networks.sizing import Size, size_of
-from kscale.task.tasks import Task
+from kscale.task.tasks import Target, Task
 
 SMALL = ("image", (28, 28, 1))
 LARGE = ("image", (96, 96, 3))
@@ -95,6 +95,24 @@ def test_predictions_are_near_what_was_measured(
     found = device_size(blueprint_of(family, given, knobs))
     assert abs(found.flash - flash) < (0.03 if flash > 3000 else 0.05) * flash
     assert ram <= found.ram < 1.03 * ram
+
+
+@pytest.mark.parametrize(
+    ("family", "knobs", "outputs", "flash", "ram"),
+    [
+        ("linear", {}, 1, 1112, 1024),
+        ("linear", {}, 3, 1224, 1056),
+        ("mlp", {"depth": 2, "width": 64}, 1, 11352, 2624),
+    ],
+)
+def test_a_real_target_has_no_softmax(
+    family: str, knobs: Any, outputs: int, flash: int, ram: int
+) -> None:
+    inputs = Task.of("vector", (30,)).inputs
+    task, chosen = Task(inputs, (Target("y", "real", outputs),)), FAMILIES[family]
+    found = device_size(chosen.blueprint(chosen.spec(**knobs), task))
+    assert abs(found.flash - flash) < 0.05 * flash
+    assert ram <= found.ram < 1.05 * ram
 
 
 @pytest.mark.parametrize("family", ["cnn", "resnet", "mobilenet", "mlp"])

@@ -388,7 +388,12 @@ def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
         for target, name in zip(task.targets, head_names(task), strict=True)
     ]
     outputs = tuple(head.name for head in heads)
-    return Blueprint(task.inputs, (*layers, *heads), outputs)
+    return Blueprint(task.inputs, (*layers, *heads), outputs, activations_of(task))
+
+
+def activations_of(task: Task) -> tuple[str, ...]:
+    """The activation of each target in an exported model."""
+    return tuple(target.head.activation for target in task.targets)
 
 
 def head_names(task: Task) -> list[str]:

@@ -50,7 +50,8 @@ def _bag_of_words(task: Task, vocabulary: int) -> bp.Blueprint:
             ),
             bp.Rescale(_TENFOLD, name=head),
         ]
-    return bp.Blueprint(task.inputs, tuple(layers), tuple(heads))
+    activations = base.activations_of(task)
+    return bp.Blueprint(task.inputs, tuple(layers), tuple(heads), activations)
 
 
 FAMILY = base.Family(

@@ -41,6 +41,8 @@ def planned_search(
     before, basis = (_measured if measure else _remembered)(plan, costs)
     rehearsal = likely_rehearsal(plan, costs, before, most_seconds)
     stages = tuple(_stages(plan, costs, rehearsal))
+    finalists = {job.spec for job, _ in rehearsal.jobs if job.stage == "finalist"}
+    costs.measured = min(costs.measured, len(finalists) or 2)  # or both answers
     answer = costs.answer(rehearsal.jobs[-1][0].spec) if rehearsal.jobs else 0.0
     around = before + rehearsal.seconds + answer
     if not basis:

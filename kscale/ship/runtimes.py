@@ -50,7 +50,7 @@ class LiteRTRuntime:
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreter = Interpreter(str(path), num_threads=1)
-        self._runner = self._interpreter.get_signature_runner()
+            self._runner = self._interpreter.get_signature_runner()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         takes = self._runner.get_input_details()

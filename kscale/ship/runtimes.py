@@ -50,6 +50,7 @@ class LiteRTRuntime:
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreter = Interpreter(str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
             self._runner = self._interpreter.get_signature_runner()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:

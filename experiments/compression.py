@@ -13,8 +13,8 @@ ones over two seeds, with their baselines. Tables go to
 
 Results, on 2 CPU cores (AMD EPYC) that other programs used too, in several calls: every
 export gives the answers of its model (differences of at most 6e-6). Weights of 8 bits
-cost no score on any set, 4 bits up to 2 points; a text transformer, most of which is its
-embedding, goes from 996 to 263 kB. 80 % of the weights can be 0 on all sets but the
+cost no score on any set, 4 bits up to 2 points; a text transformer, most of which is
+its embedding, goes from 996 to 263 kB. 80 % of the weights can be 0 on all sets but the
 smallest network (3.9k params). Of channels removed and small networks from scratch
 neither is clearly better. On MNIST fewer channels and distillation were not tried, for
 want of time.

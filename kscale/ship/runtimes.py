@@ -179,7 +179,8 @@ def tried_apart(path: Path, inputs: Arrays) -> Trial:
             text=True,
         )
         if done.returncode or not answers.exists():
-            raise ExportError(f"{path.name} does not run: {last_words(done)}.")
+            why = last_words(done).removeprefix(f"{path} does not run: ")
+            raise ExportError(f"The {path.suffix} file does not run: {why}.")
         outputs = load_arrays(answers)
         return Trial(outputs, outputs.pop(_TIMES))
 

@@ -1,13 +1,12 @@
 """TensorFlow Lite Micro: the files that it reads, and the RAM that it takes."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 from kscale.errors import ExportError
 from kscale.ship.extras import check_extra
-from kscale.ship.runtimes import last_words
+from kscale.ship.programs import last_words, run_program
 
 _ARENA = 2**28  # bytes offered; what is not used is never touched
 _TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
@@ -40,11 +39,7 @@ def arena_bytes(path: Path) -> int:
     check_extra("Measuring the RAM of a file", "micro")
     # A process of its own: what the file does to the interpreter ends that one alone,
     # and the allocations are written to the standard error of the process.
-    done = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import main; main()", path],
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(__name__, [path])
     found = _TOTAL.search(done.stderr)
     if done.returncode or found is None:
         raise ExportError(
@@ -53,11 +48,15 @@ def arena_bytes(path: Path) -> int:
     return int(found[1])
 
 
-def main() -> None:
-    """Run the file of the command line once, and write what was allocated."""
+def _main(path: str) -> None:
+    """Run a file once, and write what was allocated."""
     from tflite_micro.python.tflite_micro import runtime
 
-    content = Path(sys.argv[1]).read_bytes()
+    content = Path(path).read_bytes()
     interpreter = runtime.Interpreter.from_bytes(content, arena_size=_ARENA)
     interpreter.invoke()
     interpreter.print_allocations()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

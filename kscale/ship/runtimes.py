@@ -4,9 +4,6 @@ As a program, `python -m kscale.ship.runtimes FILE INPUTS OUTPUTS` runs a file o
 arrays of one NPZ file, and writes what it gives, and times, to another one.
 """
 
-import os
-import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,15 +18,14 @@ from numpy.typing import NDArray
 from kscale.engine.tensorflow.starting import quiet_start
 from kscale.errors import ExportError, sentence_of
 from kscale.ship.extras import check_modules
+from kscale.ship.programs import last_words, run_program
 
 Arrays = Mapping[str, NDArray[Any]]
 
 _WARM_PASSES = 5
 _FEWEST_PASSES, _MOST_PASSES = 30, 300
 _MOST_SECONDS = 1.0
-_SOURCE = Path(__file__).parents[2]
 _TIMES = "times of single passes"
-_RAISED = re.compile(r"[\w.]*(?:Error|Exception): (.*)")
 
 
 class Runtime(Protocol):
@@ -169,29 +165,12 @@ def tried_apart(path: Path, inputs: Arrays) -> Trial:
     with TemporaryDirectory() as folder:
         asked, answers = Path(folder, "asked.npz"), Path(folder, "answers.npz")
         save_arrays(asked, inputs)
-        words = ["-P", "-m", "kscale.ship.runtimes", *map(str, (path, asked, answers))]
-        # kscale is found as in this process, be it installed or not.
-        paths = [str(_SOURCE), os.environ.get("PYTHONPATH", "")]
-        done = subprocess.run(
-            [sys.executable, *words],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            capture_output=True,
-            text=True,
-        )
+        done = run_program(__name__, [path, asked, answers])
         if done.returncode or not answers.exists():
             why = last_words(done).removeprefix(f"{path} does not run: ")
             raise ExportError(f"The {path.suffix} file does not run: {why}.")
         outputs = load_arrays(answers)
         return Trial(outputs, outputs.pop(_TIMES))
-
-
-def last_words(done: "subprocess.CompletedProcess[str]") -> str:
-    """Why a program failed, without a dot at the end."""
-    if done.returncode < 0:
-        return f"signal {-done.returncode} ended the program"
-    lines = done.stderr.strip().splitlines() or ["nothing is said"]
-    raised = [found[1] for found in map(_RAISED.match, lines) if found]
-    return sentence_of([*lines[-1:], *raised][-1])
 
 
 # A keyword of `numpy.savez` may not be the name of its first parameter.

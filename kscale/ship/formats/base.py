@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.errors import ExportError, unwritable
 from kscale.ship.prediction import Answer
-from kscale.ship.runtimes import last_words
+from kscale.ship.programs import last_words, run_program
 from kscale.task.tasks import Task
 
 if TYPE_CHECKING:
@@ -72,9 +70,7 @@ def converted(
     Raises:
         ExportError: The converter failed, or wrote nothing.
     """
-    # -P: a user's own file of a package's name in this folder is not imported.
-    command = [sys.executable, "-P", "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_program(module, arguments)
     if done.returncode == 0 and path.is_file():
         return
     name = name or module.partition(".")[0]

@@ -50,6 +50,18 @@ def chunks_of(rows: Rows, most_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any
         yield rows[start : start + step]
 
 
+def spaced(count: int, most: int) -> NDArray[np.int64]:
+    """Places of at most so many of all examples, evenly spaced.
+
+    Example:
+
+    >>> spaced(10, 4).tolist(), spaced(2, 4).tolist()
+    ([0, 2, 5, 7], [0, 1])
+    """
+    some = min(count, most)
+    return np.arange(some) * count // some
+
+
 class FileRows:
     """Rows that follow each other in a file from the byte `start` on.
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.dataset import Dataset
+from kscale.data.example_rows import spaced
 from kscale.data.loading import reopened
 from kscale.data.parts import PartName
 from kscale.data.preprocessing import preprocessings_from_json
@@ -81,8 +82,7 @@ class Examples:
     def of(cls, dataset: Dataset, name: PartName) -> "Examples":
         """At most 2,000 examples of a part, evenly spaced."""
         part = dataset.parts[name]
-        count = min(len(part), _MOST_EXAMPLES)
-        chosen = np.arange(count) * len(part) // count
+        chosen = spaced(len(part), _MOST_EXAMPLES)
         _, raw = dataset.examples(part, chosen)
         labels = {name: rows[chosen] for name, rows in part.targets.items()}
         return cls(raw, labels)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from kscale.data.example_rows import CHUNK_BYTES, Rows
+from kscale.data.example_rows import CHUNK_BYTES, Rows, spaced
 from kscale.data.preprocessing.base import Fit, OfOneInput, Preprocessing, RawInput
 from kscale.data.preprocessing.scaled import Scaling
 from kscale.task.spectrograms import (
@@ -175,8 +175,8 @@ class LogMelFit(Fit):
         Of a large training part some thousand examples are looked at, evenly spaced.
         """
         waves, mel = train[self.raw_name], self._unfitted()
-        count = min(len(waves), _MOST_FITTED)
-        chosen = np.arange(count) * len(waves) // count
+        chosen = spaced(len(waves), _MOST_FITTED)
+        count = len(chosen)
         chunks = [chosen[rows] for rows in mel.row_chunks(count)]
         loudest = max(float(mel.powers(waves[rows]).max()) for rows in chunks)
         least = loudest * _LEAST_SHARE if loudest else _LEAST_POWER

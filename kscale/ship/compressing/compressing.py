@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from kscale.data.dataset import Dataset
-from kscale.data.example_rows import row_bytes
+from kscale.data.example_rows import row_bytes, spaced
 from kscale.data.loading import reopened
 from kscale.data.parts import PartName
 from kscale.data.preprocessing import raw_inputs_of
@@ -315,7 +315,7 @@ class Compressor:
     def _inputs(self, part: PartName, most: int) -> Examples:
         """What files take for examples of a part, evenly spaced."""
         data, artifact = self._seen, self._artifact(Path())
-        chosen = _spaced(len(data.parts[part]), most)
+        chosen = spaced(len(data.parts[part]), most)
         inputs, raw = data.examples(data.parts[part], chosen)
         fed = {n: inputs[n] for n in inputs if n not in artifact.inside}
         fed |= {r.name: raw[r.name] for r in raw_inputs_of(artifact.carried)}
@@ -343,7 +343,7 @@ class Compressor:
             plain[part] = self._answers(self._path(Chain(), 0), part)
         trial = plain[part] if path == self._path(Chain(), 0) else None
         trial = trial or self._answers(path, part)
-        chosen = _spaced(len(data.parts[part]), self._most(part))
+        chosen = spaced(len(data.parts[part]), self._most(part))
         targets = data.parts[part].targets
         pairs = {n: (targets[n][chosen], given) for n, given in trial.outputs.items()}
         scores = evaluate_test(subject.objective, self._task, pairs)
@@ -373,12 +373,6 @@ def _is_inside(item: Preprocessing) -> bool:
         return item.is_cheap
     factors = np.abs(item.scaling.scale)
     return bool(factors.max() <= _ALIKE * factors.min())
-
-
-def _spaced(count: int, most: int) -> Any:
-    """Places of at most so many of all examples, evenly spaced."""
-    some = min(count, most)
-    return np.arange(some) * count // some
 
 
 def _with_baselines(chains: Iterable[Chain]) -> Iterable[Chain]:

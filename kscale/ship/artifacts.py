@@ -35,7 +35,8 @@ _OTHER = (
     "is not the file that lies beside its description; export the model again, or move "
     "both files together"
 )
-_NO_SHAPE = (TypeError, AttributeError)  # where plain data have another form
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, KscaleError)
+"""What is raised where plain data have another form."""
 
 
 def _digest(path: Path) -> str:
@@ -76,7 +77,7 @@ class Artifact:
         return {name: self.preprocessing[name] for name in self.inside}
 
     @cached_property
-    def names(self) -> dict[str, str]:
+    def _names(self) -> dict[str, str]:
         """Names in the Keras model of what `fed` gives."""
         raw = [item.name for item in raw_inputs_of(self.carried)]
         return input_names(
@@ -86,8 +87,8 @@ class Artifact:
     @cached_property
     def takes(self) -> dict[str, str]:
         """Names in the file of what `fed` gives."""
-        plain = signature_names(self.names.values())
-        return {name: plain[keras] for name, keras in self.names.items()}
+        plain = signature_names(self._names.values())
+        return {name: plain[keras] for name, keras in self._names.items()}
 
     @cached_property
     def _gives(self) -> dict[str, str]:
@@ -188,7 +189,7 @@ class Artifact:
                 f"{path} needs {empty.beside.name} beside it, as kscale export wrote "
                 "it: move both."
             ) from error
-        except (OSError, ValueError, LookupError, *_NO_SHAPE, KscaleError) as error:
+        except _DAMAGED as error:
             raise ExportError(
                 f"{empty.beside} is damaged; export the model again."
             ) from error

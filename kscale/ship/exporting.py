@@ -50,7 +50,7 @@ from kscale.ship.formats.base import write_whole
 from kscale.ship.opening import shipped_model
 from kscale.ship.packaging import bare_model
 from kscale.ship.prediction import Answer, answer_of
-from kscale.ship.runtimes import Arrays, Trial, tried, tried_apart
+from kscale.ship.runtimes import Arrays, Trial, in_pieces, tried, tried_apart
 from kscale.task.evaluation import Scores, evaluate
 from kscale.task.objectives import Objective
 from kscale.task.tasks import Target, Task
@@ -63,7 +63,6 @@ standard deviations of the training part."""
 
 _MOST_EXAMPLES = 2000
 _DRAWN = 32
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def export(
     began = time.monotonic()
 
     def write(partial: Path) -> None:
-        wanted = written.wanted(examples.raw)  # a form may change the model
+        wanted = in_pieces(written.wanted, examples.raw)  # a form may change the model
         form.write(written.model, run.task, partial)
         trial = written.tried(partial, examples.raw)
         scalings = scalings_from_json(run.description["target_scaling"])
@@ -316,10 +315,10 @@ def record(run: RecordedRun, found: Any) -> None:
 def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     if form.carries is None:
         model = shipped_model(run.folder, run.description, which)
-        answer: Any = form.answer
+        opened: Any = form.answer
 
         def tried_here(path: Path, raw: Arrays) -> Trial:
-            return tried(answer(path, run.task), raw)
+            return tried(opened(path, run.task), raw)
 
         return _Written(model, answer_of(model, run.task), tried_here)
     about = run.description
@@ -329,10 +328,7 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     artifact = Artifact(Path(), run.task, preprocessing, inside, reader)
     model = numeric_model(run, which, artifact.carried)
 
-    def wanted(raw: Arrays) -> Arrays:
-        fed = {artifact.names[n]: array for n, array in artifact.fed(raw).items()}
-        given = model.predict(single_or_named(fed), batch_size=_BATCH, verbose=0)
-        return given if isinstance(given, dict) else {run.task.targets[0].name: given}
+    answer = answer_of(model, run.task)
 
     def tried_file(path: Path, raw: Arrays) -> Trial:
         trial = tried_apart(path, artifact.taken(raw))
@@ -343,7 +339,7 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
 
     return _Written(
         model,
-        wanted,
+        lambda raw: answer(artifact.fed(raw)),
         tried_file,
         check=lambda path: check_free(placed(path).beside),
         finish=lambda path: placed(path).write_beside(),

@@ -7,7 +7,7 @@ from kscale.reports.cells import difference_text
 from kscale.reports.compression_tables import signed_difference, with_error
 from kscale.reports.report import Report
 from kscale.runs.entries import Entry
-from kscale.runs.stored import METHOD_OF_BITS, OfBits
+from kscale.runs.stored import OfBits, compress_command
 from kscale.task.objectives import metric_name
 from kscale.text import Grid, printable
 from kscale.units import format_bytes, format_count
@@ -80,9 +80,7 @@ def bits_lines(report: Report) -> Iterator[str]:
     )
     for name, row in report.answers:
         if row.bits != 32:
-            method = METHOD_OF_BITS[row.bits]
-            model = " --model best" * (name == "best")
-            command = f"kscale compress RUN{model} --method {method}"
+            command = compress_command("RUN", name, row.bits)
             yield (
                 f"{name}: {command} writes the file of {row.bits} bits; the .keras "
                 "file has the same rounded weights"

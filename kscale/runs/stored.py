@@ -21,6 +21,18 @@ METHOD_OF_BITS = {32: "float32", 16: "float16", 8: "int8-weights", 4: "int4"}
 """Methods of `kscale compress` that store weights rounded to so many bits."""
 
 
+def compress_command(run: str, answer: str, bits: int) -> str:
+    """The command that writes the file of an answer in its bits.
+
+    Args:
+        run: The run, as the command is given it.
+        answer: `best` or `recommended`.
+        bits: Bits of the weights.
+    """
+    model = " --model best" * (answer == "best")
+    return f"kscale compress {run}{model} --method {METHOD_OF_BITS[bits]}"
+
+
 @dataclass(frozen=True)
 class OfBits:
     """The best network in some bits, beside the best one of all.

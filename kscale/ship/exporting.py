@@ -42,7 +42,7 @@ from kscale.networks.families import FAMILIES
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Export
-from kscale.runs.stored import METHOD_OF_BITS
+from kscale.runs.stored import METHOD_OF_BITS, compress_command
 from kscale.ship.artifacts import Artifact
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import FORMATS, Format, check_free, check_target
@@ -279,10 +279,10 @@ def _warn_of_bits(run: RecordedRun, which: str | Entry) -> None:
     """Say how the file of an answer in fewer bits is made, which this one is not."""
     if not run.budget.are_bits_open or (bits := run.answer(which).bits) == 32:
         return
-    method, model = METHOD_OF_BITS[bits], " --model best" * (which == "best")
-    command = f"kscale compress {shlex.quote(str(run.folder))}{model} --method {method}"
     if isinstance(which, Entry):
-        command = f"Run.compress([{method!r}], entry)"
+        command = f"Run.compress([{METHOD_OF_BITS[bits]!r}], entry)"
+    else:
+        command = compress_command(shlex.quote(str(run.folder)), which, bits)
     logger.warning(
         "The network is an answer in %d bits, and this file stores float32: "
         "%s writes the file of %d bits.",

@@ -15,7 +15,7 @@ from kscale.engine.rounding import round_weights
 from kscale.engine.tensorflow.checkpoints import load_checkpoint
 from kscale.errors import ExportError
 from kscale.naming import input_names, layer_name, single_or_named
-from kscale.networks.blueprint import without_augmentation
+from kscale.networks.blueprint import Blueprint, without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.views import viewed
@@ -69,6 +69,18 @@ def bare_model(
     )
 
 
+def trained_network(blueprint: Blueprint, weights: Path) -> keras.Model:
+    """The model of a blueprint with the weights of a checkpoint.
+
+    Raises:
+        ExportError: The weights are missing or damaged.
+    """
+    network = build_model(blueprint)
+    if load_checkpoint(weights, network, None) is None:
+        raise ExportError(f"{weights} is missing or damaged; run the search again.")
+    return network
+
+
 _Network = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -76,9 +88,7 @@ def _trained(spec: Spec, task: Task, weights: Path, bits: int = 32) -> _Network:
     """A network with its trained weights, rounded to so many bits, without what is
     random in training."""
     blueprint = find_family(spec.family).blueprint(spec, task)
-    network = build_model(blueprint)
-    if load_checkpoint(weights, network, None) is None:
-        raise ExportError(f"{weights} is missing or damaged; run the search again.")
+    network = trained_network(blueprint, weights)
     round_weights(network, bits)
     shipped = without_augmentation(blueprint)
     if shipped != blueprint:

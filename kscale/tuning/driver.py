@@ -280,11 +280,14 @@ class Driver:
         """Keep in run.json what makes the inputs of a network that sees less than the
         data have, so that the network opens without the data."""
         data = self.plan.dataset
-        view, known = view_of_spec(spec, data.task), read_run(self.folder).get("views")
-        if view and view not in [each["view"] for each in known or ()]:
+        if not (view := view_of_spec(spec, data.task)):
+            return
+        known = read_run(self.folder).get("views", [])
+        if view not in [each["view"] for each in known]:
             made = {n: p.to_json() for n, p in data.preprocessing_of(spec).items()}
-            found = {"view": view, "preprocessing": made}
-            self.writer.describe({"views": [*(known or ()), found]})
+            self.writer.describe(
+                {"views": [*known, {"view": view, "preprocessing": made}]}
+            )
 
     def _append(self, record: Record) -> None:
         """Every record goes to disk first, then to whatever is made of it."""

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from kscale.building.models import build_model
 from kscale.engine.progress import Progress
-from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
-from kscale.errors import ExportError, SpecError, unknown_name
+from kscale.engine.tensorflow.checkpoints import save_checkpoint
+from kscale.errors import SpecError, unknown_name
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.ship.compressing.channels import Importance, narrowed
+from kscale.ship.packaging import trained_network
 from kscale.task.tasks import Task
 
 
@@ -61,9 +62,7 @@ def narrow_weights(
         raise SpecError(unknown_name("criterion", criterion, CRITERIA))
     family = find_family(spec.family)
     wide, slim = (family.blueprint(each, task) for each in (spec, narrow))
-    before, after = build_model(wide), build_model(slim)
-    if load_checkpoint(weights, before, None) is None:
-        raise ExportError(f"{weights} is missing or damaged; run the search again.")
+    before, after = trained_network(wide, weights), build_model(slim)
     importance = CRITERIA[criterion](np.random.default_rng(seed))
     found = narrowed(wide, slim, weights_by_layer(before), importance)
     for name, arrays in found.items():

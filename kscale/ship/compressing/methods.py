@@ -71,6 +71,11 @@ def _table(*methods: Method) -> dict[str, Method]:
     return {method.name: method for method in methods}
 
 
+def _stored(name: str, bits: int, purpose: str) -> Method:
+    """A method that stores weights in so many bits."""
+    return Method(name, purpose, quantize=partial(quantize_file, name), bits=bits)
+
+
 METHODS: dict[str, Method] = _table(
     Method(
         "prune",
@@ -121,36 +126,19 @@ METHODS: dict[str, Method] = _table(
         share=0.5,
         check=narrowed_spec,
     ),
-    Method(
+    _stored(
         "int8",
+        8,
         "weights and what flows between layers in 8 bits, calibrated on examples",
-        quantize=partial(quantize_file, "int8"),
-        bits=8,
     ),
-    Method(
+    _stored(
         "int8-dynamic",
+        8,
         "weights in 8 bits, what flows between layers too while it is multiplied",
-        quantize=partial(quantize_file, "int8-dynamic"),
-        bits=8,
     ),
-    Method(
-        "int8-weights",
-        "weights in 8 bits, computed in float32",
-        quantize=partial(quantize_file, "int8-weights"),
-        bits=8,
-    ),
-    Method(
-        "int4",
-        "weights in 4 bits, computed in float32",
-        quantize=partial(quantize_file, "int4"),
-        bits=4,
-    ),
-    Method(
-        "float16",
-        "weights in 16 bits, computed in float32",
-        quantize=partial(quantize_file, "float16"),
-        bits=16,
-    ),
+    _stored("int8-weights", 8, "weights in 8 bits, computed in float32"),
+    _stored("int4", 4, "weights in 4 bits, computed in float32"),
+    _stored("float16", 16, "weights in 16 bits, computed in float32"),
 )
 """All methods by name: a new one is a file and a row here."""
 

@@ -54,7 +54,8 @@ _CALIBRATED = 500
 """Most training examples of a calibration: ranges settle long before."""
 
 _ALIKE = 2.0
-"""How much larger than the least a factor of features may be: as those of colours."""
+"""How many times the smallest factor of an input's features the largest may be: the
+three colours of an image differ by less."""
 
 _MOST_BYTES = 2**30
 """Of the examples that a file is scored on."""

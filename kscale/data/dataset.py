@@ -69,7 +69,7 @@ class Dataset:
     def __post_init__(self) -> None:
         inputs = {item.name: (item.shape, item.dtype) for item in self.task.inputs}
         targets = {
-            target.name: (target.head.label_shape(target.outputs), target.head.dtype)
+            target.name: (target.label_shape, target.head.dtype)
             for target in self.task.targets
         }
         rows: Mapping[str, Rows]

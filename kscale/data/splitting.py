@@ -69,7 +69,7 @@ def rows_of_parts(
 
 def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, float]:
     """The class or label that is right least often, and how often."""
-    if target.head.counts is None:
+    if target.head.counts is None or target.head.is_sequence:
         return "", np.inf
     counts = target.head.counts(labels, target.outputs)
     return target.class_names[counts.argmin()], int(counts.min())

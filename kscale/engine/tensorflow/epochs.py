@@ -349,6 +349,7 @@ class EpochProgram:
                 losses *= tf.gather(tf.constant(weights), wanted[name])
             if teacher is not None:
                 given = wanted[taught(name)], outputs[name], teacher.temperature
+                assert target.head.distillation, "such targets have no teachers"
                 learned = target.head.distillation(keras.ops, *given)
                 losses = (1 - teacher.share) * losses + teacher.share * learned
             means.append(tf.reduce_mean(losses))

@@ -18,7 +18,9 @@ from kscale.networks.views import (
     viewed,
     windows_for,
 )
+from kscale.task.heads import HEADS
 from kscale.task.tasks import InputKind, Task
+from kscale.text import listed
 
 Value = int | float | str | bool
 
@@ -285,6 +287,7 @@ class Family:
             default of a parameter is the knob of this name, the depth and the width
             first.
         takes_several: Whether there may be more than one input.
+        targets: Kinds of targets that the networks predict.
     """
 
     name: str
@@ -295,6 +298,7 @@ class Family:
     learning_rate: Knob
     network: Callable[..., Blueprint]
     takes_several: bool = False
+    targets: tuple[str, ...] = ("classes", "labels", "real")
 
     @cached_property
     def knobs(self) -> tuple[Knob, ...]:
@@ -366,7 +370,14 @@ class Family:
         return size_of(self.blueprint(spec, task))
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the kinds of the inputs of a task."""
+        """Raise unless the family takes the kinds of inputs and targets of a task."""
+        for target in task.targets:
+            if target.kind not in self.targets:
+                titles = listed([HEADS[kind].title for kind in self.targets], 9)
+                raise SpecError(
+                    f"Family {self.name} predicts {titles}, but {target.name!r} is "
+                    f"{target.head.title}."
+                )
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(

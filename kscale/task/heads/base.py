@@ -186,7 +186,7 @@ class Head:
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
-        watched: The Keras metric shown while Keras trains.
+        watched: The Keras metric shown while Keras trains, if Keras has one.
         distillation: How far outputs are from those of a teacher; None where there
             are too many.
         losses: The loss in the graph, where that of Keras does not give one for each
@@ -230,7 +230,7 @@ class Head:
 
     loss: KerasCall
     one_hot_loss: KerasCall | None
-    watched: KerasCall
+    watched: KerasCall | None
     distillation: Distillation | None
 
     activation: str

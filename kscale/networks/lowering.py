@@ -16,6 +16,7 @@ from kscale.networks.arena import ALIGNMENT, aligned
 from kscale.networks.blueprint import Layer
 from kscale.networks.flat import Node
 from kscale.networks.operations import Operations, of_channels
+from kscale.networks.sound_layers import FrameMask, StackFrames
 
 _FUSED = ("linear", "relu", "relu6")
 _FUNCTIONS = {
@@ -27,7 +28,7 @@ _FUNCTIONS = {
     "tanh": ("TANH",),
 }
 
-_LACKING = (bp.KnownTokens, bp.PaddingMask, bp.Recurrent)
+_LACKING = (bp.KnownTokens, bp.PaddingMask, bp.Recurrent, StackFrames, FrameMask)
 
 
 def lower(operations: Operations, node: Node) -> None:

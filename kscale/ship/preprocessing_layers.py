@@ -67,7 +67,12 @@ def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
         name=f"{name}_log_mel",
     )(wave)
     frames = keras.layers.Permute((2, 1), name=f"{name}_turned")(spectrum)
-    return rescaled(frames, item.scaling, f"{name}_scaling")
+    scaled = rescaled(frames, item.scaling, f"{name}_scaling")
+    if not item.is_padded:
+        return scaled
+    loudest = keras.ops.flip(keras.ops.max(frames, axis=-1, keepdims=True), axis=1)
+    later = keras.ops.flip(keras.ops.cumsum(loudest, axis=1), axis=1)
+    return keras.ops.where(later > 0, scaled, 0.0)
 
 
 def _text(item: TextTokens, raw: Tensors, name: str) -> Any:

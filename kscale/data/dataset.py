@@ -48,6 +48,7 @@ class Dataset:
         labelling: By target name, what makes labels of raw texts; of sequences only.
         origin: What `load_dataset` was given, as plain data; None for data in memory,
             which nobody can load again.
+        labelling: By name of a target of raw texts, what makes labels of the texts.
 
     Raises:
         DataError: A part lacks inputs or targets of the task.
@@ -148,28 +149,32 @@ class Dataset:
 
     def seen_by(self, spec: Spec) -> "Dataset":
         """The data set as the network of a spec sees it: the task, the inputs and the
-        preprocessing of the view that knobs of the spec decide. Each view is made when
-        it is first needed, and kept."""
-        preprocessing = self.preprocessing_of(spec)
-        if preprocessing is self.preprocessing:
-            return self
-        key = id(preprocessing)
-        if key not in self._seen:
-            task = viewed(self.task, dict(spec.knobs))
+        preprocessing of the view that knobs of the spec decide; of sub-words the
+        labels, too. Each view is made when it is first needed, and kept."""
+        view = view_of_spec(spec, self.task)
+        key = tuple(sorted(view.items()))
+        if view and key not in self._seen:
+            task = viewed(self.task, view)
+            preprocessing = self.preprocessing_of(spec)
+            labelling = fitted_to(task.targets, view, self._train, self.labelling)
             parts = {**self.parts, "train": self._train}
-            made: Any = parts_in(task, parts, preprocessing)
+            made: Any = parts_in(task, parts, preprocessing, labelling)
             self._seen[key] = replace(
-                self, task=task, preprocessing=preprocessing, **made
+                self,
+                task=task,
+                preprocessing=preprocessing,
+                labelling=labelling,
+                **made,
             )
-        return self._seen[key]
+        return self._seen.get(key, self)
 
     def preprocessing_of(self, spec: Spec) -> Mapping[str, Preprocessing]:
         """The preprocessing of `seen_by`; no inputs are computed."""
         view = view_of_spec(spec, self.task)
         key = tuple(sorted(view.items()))
         if view and key not in self._fitted:
-            about = (view, self.task, self._train, self.preprocessing)
-            self._fitted[key] = fitted_to(*about)
+            seen = viewed(self.task, view).inputs
+            self._fitted[key] = fitted_to(seen, view, self._train, self.preprocessing)
         return self._fitted.get(key, self.preprocessing)
 
     @cached_property
@@ -181,8 +186,24 @@ class Dataset:
         return {}
 
     @cached_property
-    def _seen(self) -> dict[int, "Dataset"]:
+    def _seen(self) -> dict[Any, "Dataset"]:
         return {}
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int32] | None:
+        """Of each training example, the most tokens of an input or a label, by which
+        examples of like lengths can be trained together; None without sequences."""
+        labels = [
+            self.train.targets[target.name]
+            for target in self.task.targets
+            if target.head.is_sequence
+        ]
+        if not labels:
+            return None
+        ids = [self.train.inputs[it.name] for it in self.task.inputs if it.vocabulary]
+        counts = [np.count_nonzero(rows[:], axis=1) for rows in (*labels, *ids)]
+        found: NDArray[np.int32] = np.array(counts, np.int32).max(axis=0)
+        return found
 
     def examples(
         self, part: Part, chosen: Any

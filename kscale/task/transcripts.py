@@ -23,7 +23,7 @@ _LEAST = -1e30  # the logarithm of a probability of 0
 def is_written(paths: Array) -> NDArray[np.bool_]:
     """True where a frame of paths `(paths, frames)` begins a character."""
     before = np.pad(paths[:, :-1], ((0, 0), (1, 0)))
-    return (paths != BLANK) & (paths != before)
+    return np.asarray((paths != BLANK) & (paths != before))
 
 
 def collapsed(paths: Array) -> NDArray[np.int32]:

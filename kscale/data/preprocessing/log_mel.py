@@ -93,7 +93,7 @@ class LogMel(OfOneInput):
         if not self.is_padded:
             return np.ones(decibels.shape[:2], np.bool_)
         backwards = (decibels > 0).any(axis=-1)[:, ::-1]
-        return np.logical_or.accumulate(backwards, axis=1)[:, ::-1]
+        return np.maximum.accumulate(backwards, axis=1)[:, ::-1]
 
     def row_chunks(self, count: int) -> Iterator[NDArray[np.int64]]:
         """Indices of some examples at a time, whose frames are of a bounded size."""
@@ -199,8 +199,8 @@ class LogMelFit(Fit):
         decibels = (mel.decibels(waves[rows]).astype(np.float64) for rows in chunks)
         frames = (d[mel.counted(d)] for d in decibels)
         sums = [(len(f), f.sum(axis=0), (f**2).sum(axis=0)) for f in frames]
-        total, *both = map(sum, zip(*sums, strict=True))
-        mean, square = (each / max(1, total) for each in both)
+        counts, *both = (np.sum(each, axis=0) for each in zip(*sums, strict=True))
+        mean, square = (each / np.maximum(counts, 1) for each in both)
         spread = np.sqrt(np.maximum(0, square - mean**2))
         spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
         scaling = Scaling.standardizing(mean, spread)

@@ -12,7 +12,6 @@ from kscale.networks.sound_layers import FrameLogits, FrameMask, StackFrames
 from kscale.task.spectrograms import step_of
 from kscale.task.tasks import Task
 
-CHARACTERS = "characters"
 _USUAL = 2  # frames a step, of 10 ms each; letters of quick speech last 40 ms
 _STACKED = (1, 2, 3, 4)
 
@@ -43,7 +42,7 @@ STACKED = base.knob(
 
 def predicts_characters(task: Task) -> bool:
     """Whether the network answers for every frame."""
-    return any(target.kind == CHARACTERS for target in task.targets)
+    return any(target.head.is_framed for target in task.targets)
 
 
 def frame_layers(task: Task, stacked: int) -> list[Layer]:

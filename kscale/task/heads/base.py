@@ -182,6 +182,8 @@ class Head:
         strata: Of `labels`, the number of the stratum of each example.
         is_sequence: Whether a label is a sequence: `(examples, length)` of ids, padded
             with 0 at the end; then outputs have a length, too.
+        is_framed: Whether outputs are of the frames of a sound, and no label is known
+            for each.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
@@ -244,6 +246,7 @@ class Head:
     confusion: Callable[[Array, Array], list[list[int]]] | None
 
     is_sequence: bool = False
+    is_framed: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
     compared: Callable[[Sequence[str], Sequence[str]], Array] | None = None

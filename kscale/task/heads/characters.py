@@ -22,7 +22,6 @@ from kscale.task.transcripts import (
     BLANK,
     collapsed,
     edit_distances,
-    text_of,
     words_of,
 )
 
@@ -119,6 +118,7 @@ CHARACTERS = Characters(
     dtype="int32",
     is_exclusive=False,
     is_sequence=True,
+    is_framed=True,
     counts=_counts,
     strata=lambda labels: np.zeros(len(labels), np.int64),
     loss=KerasCall("CTC"),
@@ -131,7 +131,6 @@ CHARACTERS = Characters(
     activate=np.asarray,
     constant=_constant,
     chosen=None,
-    text=text_of,
     metric="character_error_rate",
     mean_metric="character_error_rate",
     shown=("character_error_rate", "word_error_rate", "loss"),

@@ -49,3 +49,23 @@ def characters_in(piece: str) -> int:
     [4, 1, 0]
     """
     return 1 if _BYTE.fullmatch(piece) else len(piece)
+
+
+def kept_ids(names: Sequence[str], vocabulary: int) -> list[int]:
+    """Ids of a vocabulary that a smaller one keeps: the tokens of byte-pair merges in
+    their order, and every single character, which stand last.
+
+    Example:
+
+    >>> kept_ids(["", "", "", "", "\u2581a", "\u2581ab", "a", "b"], 7)
+    [0, 1, 2, 3, 4, 6, 7]
+    """
+    characters = single_characters(names)
+    merged = range(vocabulary - characters)
+    return [*merged, *range(len(names) - characters, len(names))]
+
+
+def single_characters(names: Sequence[str]) -> int:
+    """Tokens of one character at the end of a vocabulary."""
+    last = next((i for i, name in enumerate(reversed(names)) if len(name) != 1), 0)
+    return last

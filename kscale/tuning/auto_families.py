@@ -14,6 +14,7 @@ from kscale.text import counted
 AUTO = "auto"
 
 _SMALL_IMAGE = 12  # pixels a side
+_SUITED_TO_TARGETS = {"tokens": ("seq2seq",), "next": ("gpt",)}
 _SUITED = {
     "vector": ("mlp",),
     "tokens": ("mlp", "transformer"),
@@ -39,6 +40,9 @@ def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
 
 
 def _automatic(task: Task) -> Sequence[str]:
+    for target in task.targets:
+        if target.kind in _SUITED_TO_TARGETS:
+            return _SUITED_TO_TARGETS[target.kind]
     first = task.inputs[0]
     if first.kind == "image" and min(first.shape[:2]) < _SMALL_IMAGE:
         return _SUITED_TO_SMALL_IMAGES

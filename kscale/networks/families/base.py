@@ -7,6 +7,7 @@ from typing import Any
 
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
+from kscale.networks.decoder_layers import TiedDense
 from kscale.networks.sizing import Size, size_of
 from kscale.networks.views import (
     BANDS,
@@ -288,6 +289,8 @@ class Family:
             first.
         takes_several: Whether there may be more than one input.
         targets: Kinds of targets that the networks predict.
+        usual: Task that a network is counted for where none is given; a shape or a
+            vocabulary changes all of its inputs and targets.
     """
 
     name: str
@@ -299,6 +302,7 @@ class Family:
     network: Callable[..., Blueprint]
     takes_several: bool = False
     targets: tuple[str, ...] = ("classes", "labels", "real")
+    usual: Task | None = None
 
     @cached_property
     def knobs(self) -> tuple[Knob, ...]:
@@ -369,6 +373,14 @@ class Family:
         """Exact size of a spec's network for a task."""
         return size_of(self.blueprint(spec, task))
 
+    def takes(self, task: Task) -> bool:
+        """Whether the family takes the kinds of inputs and targets of a task."""
+        try:
+            self.check_task(task)
+        except SpecError:
+            return False
+        return True
+
     def check_task(self, task: Task) -> None:
         """Raise unless the family takes the kinds of inputs and targets of a task."""
         for target in task.targets:
@@ -386,20 +398,25 @@ class Family:
             )
 
 
-def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
+def with_heads(task: Task, layers: list[Layer], table: str = "") -> Blueprint:
     """A blueprint of layers with heads: for each target a dense layer on the last one.
 
     Classes come as logits. A task without targets gets the output of the last layer.
+    With the path of a table of embeddings, the heads read its rows.
     """
+    is_open = any(target.head.is_sequence for target in task.targets)
     if not task.targets:
         return Blueprint(task.inputs, tuple(layers), (layers[-1].name,))
     trunk = (layers[-1].name if layers else task.inputs[0].name,)
     heads = [
-        Dense(target.outputs, name=name, inputs=trunk)
+        TiedDense(table, target.outputs, name=name, inputs=trunk)
+        if table
+        else Dense(target.outputs, name=name, inputs=trunk)
         for target, name in zip(task.targets, head_names(task), strict=True)
     ]
     outputs = tuple(head.name for head in heads)
-    return Blueprint(task.inputs, (*layers, *heads), outputs, activations_of(task))
+    all_layers, functions = (*layers, *heads), activations_of(task)
+    return Blueprint(task.inputs, all_layers, outputs, functions, is_open)
 
 
 def activations_of(task: Task) -> tuple[str, ...]:

@@ -186,6 +186,8 @@ class Head:
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
+        smoothed: Name of the loss in printed code where labels are smoothed; empty if
+            the loss of Keras smoothes them itself, or if nothing does.
         watched: The Keras metric shown while Keras trains.
         distillation: How far outputs are from those of a teacher; None where there
             are too many.
@@ -244,6 +246,7 @@ class Head:
     objectives: Mapping[str, Objective]
     confusion: Callable[[Array, Array], list[list[int]]] | None
 
+    smoothed: str = ""
     is_sequence: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
@@ -264,7 +267,7 @@ class Head:
 
     @property
     def answers(self) -> str:
-        """Where predictions have the answers: `classes`, `labels`, `values`, `texts`."""
+        """Where predictions have answers: `classes`, `labels`, `values`, `texts`."""
         return "texts" if self.is_sequence else self.nouns[1]
 
     def columns(self, name: str, outputs: int, top: int) -> list[str]:

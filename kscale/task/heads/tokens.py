@@ -187,6 +187,7 @@ NEXT = Head(
         "SparseCategoricalCrossentropy", {"from_logits": True, "ignore_class": PADDING}
     ),
     one_hot_loss=None,
+    smoothed="smoothed_tokens",
     watched=KerasCall("SparseCategoricalAccuracy", {"name": "token_accuracy"}),
     distillation=None,
     losses=losses,

@@ -14,6 +14,7 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.arena import ALIGNMENT, aligned
 from kscale.networks.blueprint import Layer
+from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.flat import Node
 from kscale.networks.operations import Operations, of_channels
 from kscale.networks.sound_layers import FrameMask, StackFrames
@@ -28,7 +29,16 @@ _FUNCTIONS = {
     "tanh": ("TANH",),
 }
 
-_LACKING = (bp.KnownTokens, bp.PaddingMask, bp.Recurrent, StackFrames, FrameMask)
+_LACKING = (
+    bp.KnownTokens,
+    bp.PaddingMask,
+    bp.Recurrent,
+    FrameMask,
+    SharedEmbedding,
+    Sinusoids,
+    StackFrames,
+    TiedDense,
+)
 
 
 def lower(operations: Operations, node: Node) -> None:

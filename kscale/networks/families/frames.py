@@ -88,4 +88,7 @@ def with_frame_logits(task: Task, layers: list[Layer]) -> Blueprint:
     frame; the layers have one called `mask`."""
     (target,), frames = task.targets, layers[-1].name
     head = FrameLogits(target.outputs, name="head", inputs=(frames, "mask"))
-    return Blueprint(task.inputs, (*layers, head), ("head",), base.activations_of(task))
+    functions = base.activations_of(task)
+    return Blueprint(
+        task.inputs, (*layers, head), ("head",), functions, open_length=True
+    )

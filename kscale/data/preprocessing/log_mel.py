@@ -27,6 +27,9 @@ _LEAST_SHARE = 1e-8  # 80 dB below the loudest: the range of most such spectrogr
 _LEAST_POWER = 1e-10  # if all sounds are silent
 _MOST_FITTED = 4096
 
+HEARD = 0.01
+"""Decibels above `LogMel.least_power` that are more than rounding."""
+
 
 @dataclass(frozen=True)
 class LogMel(OfOneInput):
@@ -92,8 +95,9 @@ class LogMel(OfOneInput):
         """True at frames that are no padding, `(examples, frames)`."""
         if not self.is_padded:
             return np.ones(decibels.shape[:2], np.bool_)
-        backwards = (decibels > 0).any(axis=-1)[:, ::-1]
-        return np.maximum.accumulate(backwards, axis=1)[:, ::-1]
+        backwards = decibels.max(axis=-1)[:, ::-1]
+        later = np.maximum.accumulate(backwards, axis=1)[:, ::-1]
+        return np.asarray(later > HEARD)
 
     def row_chunks(self, count: int) -> Iterator[NDArray[np.int64]]:
         """Indices of some examples at a time, whose frames are of a bounded size."""

@@ -62,9 +62,8 @@ def _network(
     ),
     stacked: int = frames.STACKED,
 ) -> bp.Blueprint:
-    layers, entry, mask = _entry(
-        task, vocabulary, width, embedding_width, token_dropout, stacked
-    )
+    of_tokens = vocabulary, width, embedding_width, token_dropout
+    layers, entry, mask = _entry(task, *of_tokens, stacked, bidirectional)
     are_characters = frames.predicts_characters(task)
     if are_characters and pooling != "mean":
         raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
@@ -97,6 +96,7 @@ def _entry(
     embedding_width: int,
     token_dropout: float,
     stacked: int,
+    bidirectional: bool,
 ) -> tuple[list[bp.Layer], str, tuple[str, ...]]:
     """What recurrent layers read: layers before them, the name of what the first one
     reads, and the name of the mask, if there is one."""
@@ -109,7 +109,11 @@ def _entry(
         layers.append(bp.Reshape((item.shape[0], -1), name="rows"))
     names = [layer.name for layer in layers]
     read = [item.name, *(name for name in names if name != "mask")]
-    return layers, read[-1], ("mask",) if "mask" in names else ()
+    # What reads on from the start is past all that counts where padding begins.
+    has_mask = "mask" in names and (
+        bidirectional or not frames.predicts_characters(task)
+    )
+    return layers, read[-1], ("mask",) * has_mask
 
 
 def _body(

@@ -24,7 +24,7 @@ from scipy.io import wavfile
 
 RATE = 8000
 WORDS = "zero one two three four five six seven eight nine".split()
-STRINGS = {"train": 4000, "validation": 400, "test": 400}
+STRINGS = {"train": 1500, "validation": 200, "test": 300}
 MOST_DIGITS = 5
 PAUSE = 0.02, 0.15  # seconds
 

@@ -21,7 +21,8 @@ from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.networks.views import viewed
 from kscale.task.evaluation import Pairs
-from kscale.task.tasks import Task
+from kscale.task.tasks import Target, Task
+from kscale.task.tokens import text_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +45,7 @@ class Dataset:
         notes: What was understood of a source, one sentence each.
         cut: Parts that were cut from the training examples; the source has the others.
         cut_by: Name of the groups that the cut kept whole; empty without groups.
+        labelling: By target name, what makes labels of raw texts; of sequences only.
         origin: What `load_dataset` was given, as plain data; None for data in memory,
             which nobody can load again.
         labelling: By name of a target of raw texts, what makes labels of the texts.
@@ -126,6 +128,16 @@ class Dataset:
     @property
     def parts(self) -> dict[PartName, Part]:
         return {name: getattr(self, name) for name in PART_NAMES}
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64] | None:
+        """Ids of each training example, `(examples,)`; None without sequences."""
+        if not any(target.head.is_sequence for target in self.task.targets):
+            return None
+        rows = (*self.train.inputs.values(), *self.train.targets.values())
+        ids = [each for each in rows if each.dtype == "int32" and len(each.shape) == 2]
+        counts = [np.count_nonzero(each[:], axis=1) for each in ids]
+        return np.asarray(np.sum(counts, axis=0))
 
     @property
     def input_scaling(self) -> dict[str, Scaling]:
@@ -219,13 +231,32 @@ class Dataset:
                     found[raw.name] = inputs[name]
         return found
 
-    def pairs(self, part: PartName, outputs: Mapping[str, NDArray[Any]]) -> Pairs:
+    def texts(self, part: PartName, target: Target) -> list[str]:
+        """The texts of a part that a target's labels were made of."""
+        (raw,) = self.labelling[target.name].raw_inputs
+        return [*map(str, self.parts[part].raw[raw.name][:])]
+
+    def pairs(
+        self,
+        part: PartName,
+        outputs: Mapping[str, NDArray[Any]],
+        decoded: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Pairs:
         """By target, labels of a part, and outputs of a network (logits, or scaled
-        values) as probabilities or in the unit of the labels."""
+        values) as probabilities or in the unit of the labels.
+
+        Where ids were decoded, `(examples, length)`, figures of their texts and of the
+        texts that were wanted stand beside.
+        """
         found = {}
         for target in self.task.targets:
             given = target.head.activate(outputs[target.name])
             if scaling := self.target_scaling.get(target.name):
                 given = scaling.apply(given)
+            ids, compared = (decoded or {}).get(target.name), target.head.compared
+            if ids is not None and compared is not None:
+                texts = [text_of(row, target.class_names) for row in ids]
+                figures = compared(self.texts(part, target), texts)
+                given = np.concatenate([given, figures], axis=1)
             found[target.name] = self.parts[part].targets[target.name], given
         return found

@@ -202,7 +202,6 @@ class Head:
             the metric counts what was found, the answer that it rates best.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer.
-        text: Of ids that were decoded and the names of the outputs, the answer.
         compared: Of texts and decoded ones, what metrics of both follow from, `(texts,
             figures)`; stands in `given` after what is kept, where texts are decoded.
 
@@ -247,7 +246,6 @@ class Head:
     is_sequence: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
-    text: Callable[[Sequence[int], Sequence[str]], str] | None = None
     compared: Callable[[Sequence[str], Sequence[str]], Array] | None = None
 
     @property

@@ -26,7 +26,7 @@ from kscale.task.heads.base import (
     share_metric,
     table_of,
 )
-from kscale.task.tokens import PADDING, characters_in, text_of
+from kscale.task.tokens import PADDING, characters_in
 
 _NATS, _RIGHT, _TOKENS, _CHARACTERS = range(4)
 _BLEU, _CHRF = slice(4, 14), slice(14, 32)
@@ -195,7 +195,6 @@ NEXT = Head(
     activate=np.asarray,
     constant=_constant,
     chosen=None,
-    text=text_of,
     metric="bits_per_character",
     mean_metric="token_accuracy",
     shown=("bits_per_character", "loss", "perplexity", "token_accuracy"),

@@ -22,6 +22,7 @@ class Options:
             of 0 and 1 that are one target. With `source`, its
             translations.
         source: Column of sentences that are translated.
+        next: Column of texts whose next token is predicted.
         text: Column of text, read word by word.
         ignore: Column to leave out.
         decimal: Mark before fractions, a point (.) or a comma (,), where a table leaves
@@ -42,6 +43,7 @@ class Options:
     vocabulary: int | None = None
     label: tuple[str, ...] = ()
     source: str | None = None
+    next: str | None = None
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     decimal: Literal[".", ","] | None = None

@@ -106,3 +106,8 @@ class LabelFit:
         """The target and what makes its labels, fitted on the raw training part by
         name, in which texts of targets stand beside raw inputs."""
         raise NotImplementedError
+
+    def examples(self, raw: Mapping[str, Rows]) -> Mapping[str, Rows]:
+        """The examples of a part, of what a source has, by name: a text may become
+        several. Asked after `fit`."""
+        return raw

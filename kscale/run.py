@@ -275,6 +275,10 @@ class Run(RecordedRun):
                 "which no file holds; the model of `Run.load_model` takes them by name."
             )
         chosen = [paths] if isinstance(paths, str | Path) else paths
+        if any(item.previous for item in self.task.inputs):
+            from kscale.ship.decoding import writer_of_run
+
+            return predict_files(*writer_of_run(self, which), reader, chosen, top)
         answer = answer_of(self.load_model(which), self.task)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 

@@ -166,7 +166,7 @@ def _compile_code(
             weights[head] = Code(f"{f'{prefix}_' * several}CLASS_WEIGHT")
             numbers[weights[head]] = settings.class_weights[target.name]
     text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
-    smoothed, weighing, compiling = text.rstrip().split("\n\n\n")
+    smoothed, smoothed_tokens, weighing, compiling = text.rstrip().split("\n\n\n")
     losses = {head: _loss(target, settings) for head, target in heads.items()}
     rates = {it.weight: it.rate for it in settings.factors if it.rate != 1}
     numbers["RATES"] = rates
@@ -175,6 +175,7 @@ def _compile_code(
     names = ("factor_of", "ScaledAdamW") if rates else ()
     definitions = [texts_of_models()[name] for name in (*names, "Schedule")]
     definitions += [smoothed] * ("smoothed" in losses.values())
+    definitions += [smoothed_tokens] * ("smoothed_tokens" in losses.values())
     asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
     if weights and several:
         values = _sample_weight(heads, weights)
@@ -197,6 +198,8 @@ def _compile_code(
 
 def _loss(target: Target, settings: TrainingSettings) -> Any:
     head, smoothing = target.head, settings.label_smoothing
+    if smoothing and head.kept:
+        return Code("smoothed_tokens")
     if smoothing and head.one_hot_loss:
         return Code("smoothed")
     extra = {"label_smoothing": smoothing} if smoothing and head.is_named else {}

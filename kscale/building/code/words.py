@@ -57,6 +57,8 @@ def words_of_input(
     what = f"`{printable(item.name)}` is {item.dtype} {literal((None, *item.shape))}"
     if item.vocabulary:
         what += f", ids below {item.vocabulary:,} with padding 0"
+    if item.previous:
+        what += f", after a start those of `{printable(item.previous)}` but the last"
     if preprocessing is None:
         return f"{what}."
     made = PREPARED[type(preprocessing)](preprocessing)
@@ -77,7 +79,9 @@ def _words_of_output(
     if target.head.is_named:
         names = [printable(item) for item in target.class_names[:_MOST_NAMES]]
         names += ["..."] * (len(target.class_names) > _MOST_NAMES)
-        return f"{what} logits of {count}{': ' * bool(names)}{', '.join(names)}."
+        where = " at every position" if target.head.is_sequence else ""
+        listed = f"{': ' * bool(names)}{', '.join(names)}"
+        return f"{what} logits of {count}{where}{listed}."
     if scaling is None or scaling.is_identity:
         return f"{what} {count} in the unit of the data."
     text = _scaled(scaling, "output", prefix, constants)

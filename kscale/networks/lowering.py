@@ -14,6 +14,7 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.arena import ALIGNMENT, aligned
 from kscale.networks.blueprint import Layer
+from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.flat import Node
 from kscale.networks.operations import Operations, of_channels
 
@@ -27,7 +28,14 @@ _FUNCTIONS = {
     "tanh": ("TANH",),
 }
 
-_LACKING = (bp.KnownTokens, bp.PaddingMask, bp.Recurrent)
+_LACKING = (
+    bp.KnownTokens,
+    bp.PaddingMask,
+    bp.Recurrent,
+    SharedEmbedding,
+    Sinusoids,
+    TiedDense,
+)
 
 
 def lower(operations: Operations, node: Node) -> None:

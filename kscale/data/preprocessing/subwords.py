@@ -78,9 +78,8 @@ class Subwords(OfOneInput):
         )
 
     @property
-    def model_bytes(self) -> bytes:
-        """The model as a file that sentencepiece opens."""
-        return zlib.decompress(base64.b64decode(self.model))
+    def files(self) -> Mapping[str, bytes]:
+        return {"subwords.model": _unpacked(self.model)}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -127,8 +126,7 @@ def before(labels: NDArray[Any]) -> NDArray[Any]:
 def _processor(model: str) -> Any:
     from sentencepiece import SentencePieceProcessor
 
-    plain = zlib.decompress(base64.b64decode(model))
-    return SentencePieceProcessor(model_proto=plain)
+    return SentencePieceProcessor(model_proto=_unpacked(model))
 
 
 @lru_cache(maxsize=16)
@@ -179,7 +177,7 @@ def smaller_model(model: str, vocabulary: int) -> str:
     from sentencepiece import sentencepiece_model_pb2 as messages
 
     proto: Any = vars(messages)["ModelProto"]()
-    proto.ParseFromString(zlib.decompress(base64.b64decode(model)))
+    proto.ParseFromString(_unpacked(model))
     kept = [proto.pieces[place] for place in kept_ids(names_of(model), vocabulary)]
     del proto.pieces[:]
     proto.pieces.extend(kept)
@@ -189,6 +187,10 @@ def smaller_model(model: str, vocabulary: int) -> str:
 
 def _packed(model: bytes) -> str:
     return base64.b64encode(zlib.compress(model, 9)).decode()
+
+
+def _unpacked(model: str) -> bytes:
+    return zlib.decompress(base64.b64decode(model))
 
 
 def learned_model(texts: Sequence[str], vocabulary: int) -> str:

@@ -22,10 +22,19 @@ from kscale.data.sources.named import (
     KerasDataset,
 )
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
-from kscale.data.sources.tables.csv_file import csv_parts, is_table, table_name
+from kscale.data.sources.tables.csv_file import (
+    Files,
+    csv_parts,
+    is_table,
+    table_name,
+)
 from kscale.data.sources.tables.sequences import (
     raw_data_of_next,
     raw_data_of_pairs,
+)
+from kscale.data.sources.tables.speech_table import (
+    holds_sounds,
+    raw_data_of_speech_table,
 )
 from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.data.sources.texts import is_prose, raw_data_of_text
@@ -208,12 +217,19 @@ def _raw_data(source: Any, options: Options) -> RawData:
     )
 
 
+def _raw_data_of_source(tables: Files, options: Options) -> RawData:
+    """Sentences that are translated, or sounds that are transcribed."""
+    is_speech = holds_sounds(tables, str(options.source))
+    read = raw_data_of_speech_table if is_speech else raw_data_of_pairs
+    return read(tables, options)
+
+
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
     if is_prose(path):
         return raw_data_of_text(path, options)
     tables = csv_parts(path)
     if tables is not None:
-        asked = (options.source, raw_data_of_pairs), (options.next, raw_data_of_next)
+        asked = (options.source, _raw_data_of_source), (options.next, raw_data_of_next)
         reads = (read for column, read in asked if column is not None)
         return next(reads, raw_data_of_tables)(tables, options)
     if path.is_dir():

@@ -276,9 +276,11 @@ class Run(RecordedRun):
             )
         chosen = [paths] if isinstance(paths, str | Path) else paths
         if any(item.previous for item in self.task.inputs):
-            from kscale.ship.decoding import writer_of_run
+            from kscale.ship.decoding import Writer
 
-            return predict_files(*writer_of_run(self, which), reader, chosen, top)
+            writer = Writer.of(self, which)
+            about = (writer.answer, writer.task, writer.raw_inputs)
+            return predict_files(*about, reader, chosen, top)
         answer = answer_of(self.load_model(which), self.task)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 

@@ -1,76 +1,99 @@
 """Texts that a network writes, token by token, for raw inputs as users have them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.building.models import named_outputs
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.views import recorded_preprocessing
 from kscale.engine.base import BEAMS
 from kscale.engine.tensorflow.decoding import decoder_of
+from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import find_family
-from kscale.networks.families.base import Spec
 from kscale.networks.views import viewed
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun
-from kscale.ship.packaging import trained_network
-from kscale.ship.prediction import Answer
+from kscale.ship.packaging import trained_network, with_preprocessing
 from kscale.task.tasks import Input, Task
 
 
-def writer_of_run(
-    run: RecordedRun, which: str | Entry
-) -> tuple[Answer, Task, Sequence[RawInput]]:
-    """What a trained network of a run writes, the task as the network sees it, and the
-    raw inputs that are read.
-
-    Raises:
-        ExportError: The weights are damaged.
-        ResultsError: There is no such network in the run.
-    """
-    training = run.shipped(which)
-    task = viewed(run.task, dict(training.spec.knobs))
-    weights = run.folder / "models" / f"{training.key}.npz"
-    preprocessing = recorded_preprocessing(run.description, training.spec)
-    writer = writer_of(training.spec, run.task, weights, preprocessing)
-    read = {item.name: preprocessing[item.name] for item in _read(task)}
-    return writer, task, raw_inputs_of(read)
-
-
-def _read(task: Task) -> Sequence[Input]:
-    """The inputs that a user gives: sources, or the begin of what is continued."""
-    return [item for item in task.inputs if not item.previous] or task.inputs
-
-
-def writer_of(
-    spec: Spec, task: Task, weights: Path, preprocessing: Mapping[str, Preprocessing]
-) -> Answer:
-    """What a trained network writes: a translation of each text, or how a text goes on.
+@dataclass(frozen=True)
+class Writer:
+    """A trained network that writes texts: translations, or how texts go on.
 
     Args:
-        spec: The network.
-        task: What the data have.
-        weights: The checkpoint of the network.
-        preprocessing: By input, in the view of the spec.
-
-    Raises:
-        ExportError: The weights are missing or damaged.
+        task: What the network takes in and predicts, as the network sees it.
+        preprocessing: By input of the network.
+        blueprint: The network.
+        network: The model of the blueprint, with trained weights.
     """
-    seen = viewed(task, dict(spec.knobs))
-    blueprint = find_family(spec.family).blueprint(spec, task)
-    decoder = decoder_of(blueprint, trained_network(blueprint, weights), seen)
-    (target,) = seen.targets
 
-    def answer(raw: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    task: Task
+    preprocessing: Mapping[str, Preprocessing]
+    blueprint: Blueprint
+    network: keras.Model
+
+    @classmethod
+    def of(cls, run: RecordedRun, which: str | Entry) -> "Writer":
+        """A network of a run.
+
+        Raises:
+            ExportError: The weights are missing or damaged.
+            ResultsError: There is no such network in the run.
+        """
+        training = run.shipped(which)
+        blueprint = find_family(training.spec.family).blueprint(training.spec, run.task)
+        return cls(
+            viewed(run.task, dict(training.spec.knobs)),
+            recorded_preprocessing(run.description, training.spec),
+            blueprint,
+            trained_network(blueprint, run.folder / "models" / f"{training.key}.npz"),
+        )
+
+    @cached_property
+    def read(self) -> Sequence[Input]:
+        """The inputs that a user gives: a source, or the begin of what goes on."""
+        inputs = self.task.inputs
+        return [item for item in inputs if not item.previous] or inputs
+
+    @property
+    def raw_inputs(self) -> list[RawInput]:
+        """The raw inputs that a user gives."""
+        read = {item.name: self.preprocessing[item.name] for item in self.read}
+        return raw_inputs_of(read)
+
+    @cached_property
+    def _decoder(self) -> Any:
+        return decoder_of(self.blueprint, self.network, self.task)
+
+    def decode(self, ids: Mapping[str, Any]) -> Any:
+        """Ids of a text, `(examples, length)`, for ids by input that a user gives.
+
+        What goes on begins with the given ids, which have no start.
+        """
+        (target,) = self.task.targets
+        found, _ = self._decoder.beam(ids, target.length, BEAMS)
+        return found
+
+    def answer(self, raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Ids of a text by target, for raw inputs by name."""
         ids = {}
-        for item in _read(seen):
-            found = preprocessing[item.name].apply(raw)
-            ids[item.name] = found[:, 1:] if item.previous else found  # no start
-        written, _ = decoder.beam(ids, target.length, BEAMS)
-        return {target.name: np.asarray(written)}
+        for item in self.read:
+            found = self.preprocessing[item.name].apply(raw)
+            ids[item.name] = found[:, 1:] if item.previous else found
+        return {self.task.targets[0].name: np.asarray(self.decode(ids))}
 
-    return answer
+    def model(self, name: str) -> keras.Model:
+        """A model of ids, which gives the probabilities of each next token."""
+
+        def outputs(read: Mapping[str, Any]) -> dict[str, Any]:
+            return named_outputs(self.network, self.task, read)
+
+        return with_preprocessing(name, outputs, self.task, self.preprocessing, {})

@@ -129,16 +129,6 @@ class Dataset:
     def parts(self) -> dict[PartName, Part]:
         return {name: getattr(self, name) for name in PART_NAMES}
 
-    @cached_property
-    def lengths(self) -> NDArray[np.int64] | None:
-        """Ids of each training example, `(examples,)`; None without sequences."""
-        if not any(target.head.is_sequence for target in self.task.targets):
-            return None
-        rows = (*self.train.inputs.values(), *self.train.targets.values())
-        ids = [each for each in rows if each.dtype == "int32" and len(each.shape) == 2]
-        counts = [np.count_nonzero(each[:], axis=1) for each in ids]
-        return np.asarray(np.sum(counts, axis=0))
-
     @property
     def input_scaling(self) -> dict[str, Scaling]:
         return {

@@ -24,6 +24,10 @@ from kscale.data.sources.named import (
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
 from kscale.data.sources.tables.csv_file import csv_parts, is_table, table_name
 from kscale.data.sources.tables.sequences import raw_data_of_pairs
+from kscale.data.sources.tables.speech_table import (
+    holds_sounds,
+    raw_data_of_speech_table,
+)
 from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
@@ -206,7 +210,9 @@ def _raw_data(source: Any, options: Options) -> RawData:
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
     tables = csv_parts(path)
     if tables is not None and options.source is not None:
-        return raw_data_of_pairs(tables, options)
+        is_speech = holds_sounds(tables, options.source)
+        read = raw_data_of_speech_table if is_speech else raw_data_of_pairs
+        return read(tables, options)
     if tables is not None:
         return raw_data_of_tables(tables, options)
     if path.is_dir():

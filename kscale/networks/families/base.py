@@ -361,11 +361,6 @@ class Family:
         inputs are those of the task as the network sees them.
         """
         self.check_task(task)
-        number = len(task.inputs)
-        if number > 1 and not self.takes_several:
-            raise SpecError(
-                f"Family {self.name} takes one input, but the data has {number}."
-            )
         values = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
         return self.network(viewed(task, knobs), **values)
 
@@ -374,7 +369,7 @@ class Family:
         return size_of(self.blueprint(spec, task))
 
     def takes(self, task: Task) -> bool:
-        """Whether the family takes the kinds of inputs and targets of a task."""
+        """Whether `check_task` finds nothing wrong."""
         try:
             self.check_task(task)
         except SpecError:
@@ -382,19 +377,24 @@ class Family:
         return True
 
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the kinds of inputs and targets of a task."""
+        """Raise unless the family takes the kinds of inputs and targets of a task, and
+        so many inputs."""
+        titles = [HEADS[kind].title for kind in self.targets]
         for target in task.targets:
-            if target.kind not in self.targets:
-                titles = listed([HEADS[kind].title for kind in self.targets], 9)
+            if target.head.title not in titles:
                 raise SpecError(
-                    f"Family {self.name} predicts {titles}, but {target.name!r} is "
-                    f"{target.head.title}."
+                    f"Family {self.name} predicts {listed(titles, 9)}, but "
+                    f"{target.name!r} is {target.head.title}."
                 )
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
+            )
+        if len(kinds) > 1 and not self.takes_several:
+            raise SpecError(
+                f"Family {self.name} takes one input, but the data has {len(kinds)}."
             )
 
 

@@ -182,11 +182,15 @@ class Head:
         strata: Of `labels`, the number of the stratum of each example.
         is_sequence: Whether a label is a sequence: `(examples, length)` of ids, padded
             with 0 at the end; then outputs have a length, too.
+        is_framed: Whether outputs are of the frames of a sound, and no label is known
+            for each.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
-        watched: The Keras metric shown while Keras trains.
+        smoothed: Name of the loss in printed code where labels are smoothed; empty if
+            the loss of Keras smoothes them itself, or if nothing does.
+        watched: The Keras metric shown while Keras trains, if Keras has one.
         distillation: How far outputs are from those of a teacher; None where there
             are too many.
         losses: The loss in the graph, where that of Keras does not give one for each
@@ -202,6 +206,7 @@ class Head:
             the metric counts what was found, the answer that it rates best.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer.
+        text: Of ids that were decoded and the names of the outputs, the answer.
         compared: Of texts and decoded ones, what metrics of both follow from, `(texts,
             figures)`; stands in `given` after what is kept, where texts are decoded.
 
@@ -229,7 +234,7 @@ class Head:
 
     loss: KerasCall
     one_hot_loss: KerasCall | None
-    watched: KerasCall
+    watched: KerasCall | None
     distillation: Distillation | None
 
     activation: str
@@ -243,9 +248,12 @@ class Head:
     objectives: Mapping[str, Objective]
     confusion: Callable[[Array, Array], list[list[int]]] | None
 
+    smoothed: str = ""
     is_sequence: bool = False
+    is_framed: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
+    text: Callable[[Sequence[int], Sequence[str]], str] | None = None
     compared: Callable[[Sequence[str], Sequence[str]], Array] | None = None
 
     @property
@@ -260,8 +268,16 @@ class Head:
         found = [names[place] for place in self.chosen(given, None)]
         return found[0] if self.is_exclusive else found
 
+    @property
+    def answers(self) -> str:
+        """Where predictions have answers: `classes`, `labels`, `values`, `texts`."""
+        return "texts" if self.is_sequence else self.nouns[1]
+
     def columns(self, name: str, outputs: int, top: int) -> list[str]:
-        """Columns of a table of predictions: `top` classes, all labels, or values."""
+        """Columns of a table of predictions: `top` classes, all labels, values, or a
+        text."""
+        if self.is_sequence:
+            return [name]
         if not self.is_named:
             several = [f"{name}_{place}" for place in range(1, outputs + 1)]
             return several if outputs > 1 else [name]
@@ -272,8 +288,11 @@ class Head:
             f"{name}{rank}{what}" for rank in ranks for what in ("", "_probability")
         ]
 
-    def cells(self, prediction: Sequence[Any], top: int) -> list[Any]:
-        """What the columns hold, of names with their probabilities or of values."""
+    def cells(self, prediction: Any, top: int) -> list[Any]:
+        """What the columns hold, of names with their probabilities, of values, or of a
+        text."""
+        if self.is_sequence:
+            return [prediction]
         if not self.is_named:
             return list(prediction)
         if self.is_exclusive:

@@ -26,24 +26,21 @@ from kscale.task.heads.base import (
     share_metric,
     table_of,
 )
-from kscale.task.tokens import PADDING, characters_in
+from kscale.task.tokens import PADDING, characters_in, text_of
 
 _NATS, _RIGHT, _TOKENS, _CHARACTERS = range(4)
 _BLEU, _CHRF = slice(4, 14), slice(14, 32)
 
 
-def _logits(arrays: Any, labels: Any, outputs: Any) -> tuple[Any, Any, Any]:
-    """Logits less the largest of a position, the logarithm of their sum, and 1 where a
-    label is a token."""
+def _counted(arrays: Any, labels: Any) -> Any:
+    """1 where a label is a token, 0 where it is padding."""
+    return arrays.array(arrays.not_equal(labels, PADDING), "float32")
+
+
+def _nats(arrays: Any, labels: Any, outputs: Any) -> Any:
     shifted = outputs - arrays.max(outputs, axis=-1, keepdims=True)
-    total = arrays.log(arrays.sum(arrays.exp(shifted), axis=-1))
-    counted = arrays.array(arrays.not_equal(labels, PADDING), "float32")
-    return shifted, total, counted
-
-
-def _nats(arrays: Any, labels: Any, shifted: Any, total: Any) -> Any:
     chosen = arrays.take_along_axis(shifted, labels[..., None], axis=-1)
-    return total - chosen[..., 0]
+    return arrays.log(arrays.sum(arrays.exp(shifted), axis=-1)) - chosen[..., 0]
 
 
 def losses(
@@ -53,22 +50,22 @@ def losses(
 
     Smoothing spreads a share of a label over all tokens (Vaswani et al. 2017).
     """
-    shifted, total, counted = _logits(arrays, labels, outputs)
-    each = _nats(arrays, labels, shifted, total)
+    counted = _counted(arrays, labels)
+    each = arrays.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
     if smoothing:
-        spread = total - arrays.mean(shifted, axis=-1)
-        each = (1 - smoothing) * each + smoothing * spread
+        chosen = arrays.take_along_axis(outputs, labels[..., None], axis=-1)[..., 0]
+        each += smoothing * (chosen - arrays.mean(outputs, axis=-1))
     tokens = arrays.maximum(arrays.mean(arrays.sum(counted, axis=-1)), 1.0)
     return arrays.sum(each * counted, axis=-1) / tokens
 
 
 def kept(arrays: Any, target: Any, labels: Any, outputs: Any) -> Any:
     """Nats, right tokens, tokens and characters of each example, `(examples, 4)`."""
-    shifted, total, counted = _logits(arrays, labels, outputs)
+    counted = _counted(arrays, labels)
     right = arrays.equal(arrays.argmax(outputs, axis=-1), labels)
     lengths = arrays.array(_lengths(target.class_names, target.outputs), "float32")
     sums = (
-        _nats(arrays, labels, shifted, total) * counted,
+        _nats(arrays, labels, outputs) * counted,
         arrays.array(right, "float32") * counted,
         counted,
         arrays.take(lengths, labels, axis=0) * counted,
@@ -187,6 +184,7 @@ NEXT = Head(
         "SparseCategoricalCrossentropy", {"from_logits": True, "ignore_class": PADDING}
     ),
     one_hot_loss=None,
+    smoothed="smoothed_tokens",
     watched=KerasCall("SparseCategoricalAccuracy", {"name": "token_accuracy"}),
     distillation=None,
     losses=losses,
@@ -195,6 +193,7 @@ NEXT = Head(
     activate=np.asarray,
     constant=_constant,
     chosen=None,
+    text=text_of,
     metric="bits_per_character",
     mean_metric="token_accuracy",
     shown=("bits_per_character", "loss", "perplexity", "token_accuracy"),

@@ -181,17 +181,19 @@ class Decoder:
             ids = _with(ids, chosen, place)
             return place + 1, chosen, caches, ids, sums, is_done | (chosen == END)
 
+        begin = (
+            tf.constant(0),
+            tf.fill([rows], START),
+            self._caches(rows, length),
+            tf.zeros_like(given),
+            tf.zeros([rows]),
+            tf.zeros([rows], tf.bool),
+        )
         *_, ids, sums, _ = tf.while_loop(
             lambda place, last, caches, ids, sums, is_done: ~tf.reduce_all(is_done),
             step,
-            (
-                tf.constant(0),
-                tf.fill([rows], START),
-                self._caches(rows, length),
-                tf.zeros_like(given),
-                tf.zeros([rows]),
-                tf.zeros([rows], tf.bool),
-            ),
+            begin,
+            shape_invariants=_open_shapes(begin),
             maximum_iterations=length,
         )
         return ids, sums
@@ -225,19 +227,21 @@ class Decoder:
             ids = _with(tf.gather(ids, rows), chosen, place)
             return place + 1, chosen, caches, ids, sums, counts
 
+        begin = (
+            tf.constant(0),
+            tf.fill([examples * beams], START),
+            self._caches(examples * beams, length),
+            tf.zeros([examples * beams, length], tf.int32),
+            tf.tile(tf.constant([[0.0] + [_NEVER] * (beams - 1)]), [examples, 1]),
+            tf.zeros([examples, beams], tf.int32),
+        )
         *_, ids, sums, counts = tf.while_loop(
             lambda place, last, caches, ids, sums, counts: tf.reduce_any(
                 (last != END) & (last != PADDING)
             ),
             step,
-            (
-                tf.constant(0),
-                tf.fill([examples * beams], START),
-                self._caches(examples * beams, length),
-                tf.zeros([examples * beams, length], tf.int32),
-                tf.tile(tf.constant([[0.0] + [_NEVER] * (beams - 1)]), [examples, 1]),
-                tf.zeros([examples, beams], tf.int32),
-            ),
+            begin,
+            shape_invariants=_open_shapes(begin),
             maximum_iterations=length,
         )
         at = tf.argmax(scores_of(sums, counts), axis=-1)
@@ -395,6 +399,14 @@ def _with(rows: Any, values: Any, place: Any) -> Any:
     is_there = tf.range(tf.shape(rows)[1]) == place
     sides = [1, -1, *[1] * (len(rows.shape) - 2)]
     return tf.where(tf.reshape(is_there, sides), values[:, None], rows)
+
+
+def _open_shapes(begin: Any) -> Any:
+    """Shapes of loop variables of which no side is known: those of a step need not
+    show that the sides are the same."""
+    return tf.nest.map_structure(
+        lambda each: tf.TensorShape([None] * each.shape.rank), begin
+    )
 
 
 def _whole(number: Any) -> Any:

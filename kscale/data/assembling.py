@@ -70,7 +70,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     }
     known = [fit.known_input() for fit in raw.fits]
     in_memory = fits_memory(raw, known, options.memory)
-    taken = {
+    taken: dict[PartName, Mapping[str, Rows]] = {
         part: {
             name: held(chosen_rows(array.rows, chosen), array.is_slow, in_memory)
             for name, array in raw.parts.get(part, train).inputs.items()
@@ -85,6 +85,8 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     made = [fit.fit(taken["train"]) for fit in raw.labelling.values()]
     labelling = {target.name: each for target, each in made}
     targets = (*targets, *(target for target, _ in made))
+    for fit in raw.labelling.values():
+        taken = {part: fit.examples(arrays) for part, arrays in taken.items()}
     for part, arrays in taken.items():
         placed[part] |= labels_of(labelling, arrays)
     reader = raw.reader.fitted(taken["train"]) if raw.reader else ArrayReader()

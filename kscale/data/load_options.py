@@ -23,6 +23,7 @@ class Options:
             transcripts.
         source: Column of sentences that are translated, or of paths of sound files
             that are transcribed.
+        next: Column of texts whose next token is predicted.
         text: Column of text, read word by word.
         ignore: Column to leave out.
         decimal: Mark before fractions, a point (.) or a comma (,), where a table leaves
@@ -43,6 +44,7 @@ class Options:
     vocabulary: int | None = None
     label: tuple[str, ...] = ()
     source: str | None = None
+    next: str | None = None
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     decimal: Literal[".", ","] | None = None

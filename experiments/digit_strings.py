@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 RATE = 8000
-WORDS = "zero one two three four five six seven eight nine".split()
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 STRINGS = {"train": 1500, "validation": 200, "test": 300}
 MOST_DIGITS = 5
 PAUSE = 0.02, 0.15  # seconds

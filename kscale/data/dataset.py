@@ -181,6 +181,22 @@ class Dataset:
     def _seen(self) -> dict[Any, "Dataset"]:
         return {}
 
+    @cached_property
+    def lengths(self) -> NDArray[np.int32] | None:
+        """Of each training example, the most tokens of an input or a label, by which
+        examples of like lengths can be trained together; None without sequences."""
+        labels = [
+            self.train.targets[target.name]
+            for target in self.task.targets
+            if target.head.is_sequence
+        ]
+        if not labels:
+            return None
+        ids = [self.train.inputs[it.name] for it in self.task.inputs if it.vocabulary]
+        counts = [np.count_nonzero(rows[:], axis=1) for rows in (*labels, *ids)]
+        found: NDArray[np.int32] = np.array(counts, np.int32).max(axis=0)
+        return found
+
     def examples(
         self, part: Part, chosen: Any
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks import blueprint as bp
+from kscale.networks import blueprint as bp, sound_layers as sound
 from kscale.networks.backbones import (
     NETWORKS,
     Backbone,
@@ -261,6 +261,24 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Concatenate: lambda r, *tensors: _layer("Concatenate")([*tensors]),
     bp.Multiply: lambda r, *tensors: _layer("Multiply")([*tensors]),
     Backbone: _backbone,
+    sound.StackFrames: lambda r, x: call("stack_frames", x, r.frames),
+    sound.FrameMask: lambda r, x: call("frame_mask", x),
+    sound.MaskedFrames: lambda r, x, mask: call("masked_frames", x, mask),
+    sound.FrameLogits: lambda r, x, mask: call(
+        "frame_logits",
+        x,
+        mask,
+        r.units,
+        name=LayerName(),
+        kernel_initializer=r.initializer,
+    ),
+    sound.DepthwiseConv1D: lambda r, x: _layer(
+        "DepthwiseConv1D",
+        r.kernel,
+        padding="same",
+        **_same(r),
+        depthwise_initializer=call("depthwise_start", r.kernel**0.5, seed=_SEED),
+    )(x),
 }
 """By record, the call that gives its output, from the record and what it reads."""
 

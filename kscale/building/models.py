@@ -62,6 +62,33 @@ def position_ids(x):
     return keras.ops.cumsum(keras.ops.ones_like(ids, dtype="int32"), axis=-1) - 1
 
 
+def stack_frames(x, frames):
+    """Neighbouring frames side by side: `(batch, length // frames, frames * n)`."""
+    ends = [place - frames + 1 or None for place in range(frames)]
+    parts = [x[:, place:end:frames] for place, end in enumerate(ends)]
+    return keras.ops.concatenate(parts, axis=-1)
+
+
+def frame_mask(x):
+    """True up to the last frame that is not 0 everywhere; all of them if none is."""
+    is_held = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)
+    backwards = keras.ops.cast(keras.ops.flip(is_held, axis=1), "int32")
+    later = keras.ops.flip(keras.ops.cumsum(backwards, axis=1), axis=1)
+    return keras.ops.logical_or(later > 0, keras.ops.equal(later[:, :1], 0))
+
+
+def masked_frames(x, mask):
+    """Frames, with 0 where a mask is false."""
+    return keras.ops.where(mask[..., None], x, keras.ops.zeros_like(x))
+
+
+def frame_logits(x, mask, units, name, **options):
+    """A dense layer on every frame, and a sure blank where a mask is false."""
+    logits = layers.Dense(units, name=name, **options)(x)
+    blank = keras.ops.one_hot([[0]], units) * 1e4 - 1e4
+    return keras.ops.where(mask[..., None], logits, blank)
+
+
 def sinusoids(ids, width):
     """Sines and cosines of positions `(batch, length)`, `(batch, length, width)`."""
     half = (width + 1) // 2

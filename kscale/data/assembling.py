@@ -152,6 +152,10 @@ def _understood(
     targets, labels, warnings = [], {}, [*raw.warnings]
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
+        if name in raw.targets:
+            targets.append(raw.targets[name])
+            labels[name] = {part: array.rows[:] for part, array in arrays.items()}
+            continue
         names = raw.class_names.get(name or "label", ())
         target, values = encode_target(name, arrays, names)
         if target.kind == "labels" and arrays["train"].dtype.kind == "f":

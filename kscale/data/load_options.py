@@ -19,9 +19,10 @@ class Options:
         vocabulary: Most token ids, padding and unknown tokens included.
         label: Column to predict, as a name or with what it holds: NAME:classes,
             NAME:numbers, NAME:labels if several may be true; A,B,C:labels are columns
-            of 0 and 1 that are one target. With `source`, its
-            translations.
-        source: Column of sentences that are translated.
+            of 0 and 1 that are one target. With `source`, its translations or
+            transcripts.
+        source: Column of sentences that are translated, or of paths of sound files
+            that are transcribed.
         next: Column of texts whose next token is predicted.
         text: Column of text, read word by word.
         ignore: Column to leave out.

@@ -22,10 +22,14 @@ from kscale.data.sources.named import (
     KerasDataset,
 )
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
-from kscale.data.sources.tables.csv_file import csv_parts, is_table, table_name
+from kscale.data.sources.tables.csv_file import Files, csv_parts, is_table, table_name
 from kscale.data.sources.tables.sequences import (
     raw_data_of_next,
     raw_data_of_pairs,
+)
+from kscale.data.sources.tables.speech_table import (
+    holds_sounds,
+    raw_data_of_speech_table,
 )
 from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.data.sources.texts import is_prose, raw_data_of_text
@@ -213,9 +217,7 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
         return raw_data_of_text(path, options)
     tables = csv_parts(path)
     if tables is not None:
-        asked = (options.source, raw_data_of_pairs), (options.next, raw_data_of_next)
-        reads = (read for column, read in asked if column is not None)
-        return next(reads, raw_data_of_tables)(tables, options)
+        return _raw_data_of_table(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
@@ -225,6 +227,15 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
     raw = raw_data_of_npz(path)
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return raw
+
+
+def _raw_data_of_table(files: Files, options: Options) -> RawData:
+    if options.source is not None:
+        is_speech = holds_sounds(files, options.source)
+        read = raw_data_of_speech_table if is_speech else raw_data_of_pairs
+        return read(files, options)
+    read = raw_data_of_tables if options.next is None else raw_data_of_next
+    return read(files, options)
 
 
 def _path_of(source: str | Path) -> Path:

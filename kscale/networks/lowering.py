@@ -17,6 +17,7 @@ from kscale.networks.blueprint import Layer
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.flat import Node
 from kscale.networks.operations import Operations, of_channels
+from kscale.networks.sound_layers import FrameMask, StackFrames
 
 _FUSED = ("linear", "relu", "relu6")
 _FUNCTIONS = {
@@ -32,8 +33,10 @@ _LACKING = (
     bp.KnownTokens,
     bp.PaddingMask,
     bp.Recurrent,
+    FrameMask,
     SharedEmbedding,
     Sinusoids,
+    StackFrames,
     TiedDense,
 )
 

@@ -182,13 +182,15 @@ class Head:
         strata: Of `labels`, the number of the stratum of each example.
         is_sequence: Whether a label is a sequence: `(examples, length)` of ids, padded
             with 0 at the end; then outputs have a length, too.
+        is_framed: Whether outputs are of the frames of a sound, and no label is known
+            for each.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
         smoothed: Name of the loss in printed code where labels are smoothed; empty if
             the loss of Keras smoothes them itself, or if nothing does.
-        watched: The Keras metric shown while Keras trains.
+        watched: The Keras metric shown while Keras trains, if Keras has one.
         distillation: How far outputs are from those of a teacher; None where there
             are too many.
         losses: The loss in the graph, where that of Keras does not give one for each
@@ -232,7 +234,7 @@ class Head:
 
     loss: KerasCall
     one_hot_loss: KerasCall | None
-    watched: KerasCall
+    watched: KerasCall | None
     distillation: Distillation | None
 
     activation: str
@@ -248,6 +250,7 @@ class Head:
 
     smoothed: str = ""
     is_sequence: bool = False
+    is_framed: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
     text: Callable[[Sequence[int], Sequence[str]], str] | None = None

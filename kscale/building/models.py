@@ -346,6 +346,17 @@ class _Build:
             kernel.assign(keras.ops.reshape(drawn, kernel.shape))
 
 
+def applied(model: keras.Model, record: Layer, path: str, reads: list[Any]) -> Any:
+    """What the layer at a path of a model gives for other tensors than those of the
+    model."""
+    call = call_of(record, reads)
+    if isinstance(call.function, str):
+        function = operator.attrgetter(call.function)(_FUNCTIONS)
+        return function(*call.arguments, **call.options)
+    at = call.function.path if isinstance(call.function, LayerAt) else path
+    return model.get_layer(layer_name(at))(*call.arguments, **call.options)
+
+
 def named_outputs(
     model: keras.Model,
     task: Task,

@@ -22,7 +22,12 @@ from kscale.data.sources.named import (
     KerasDataset,
 )
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
-from kscale.data.sources.tables.csv_file import Files, csv_parts, is_table, table_name
+from kscale.data.sources.tables.csv_file import (
+    Files,
+    csv_parts,
+    is_table,
+    table_name,
+)
 from kscale.data.sources.tables.sequences import (
     raw_data_of_next,
     raw_data_of_pairs,
@@ -212,12 +217,21 @@ def _raw_data(source: Any, options: Options) -> RawData:
     )
 
 
+def _raw_data_of_source(tables: Files, options: Options) -> RawData:
+    """Sentences that are translated, or sounds that are transcribed."""
+    is_speech = holds_sounds(tables, str(options.source))
+    read = raw_data_of_speech_table if is_speech else raw_data_of_pairs
+    return read(tables, options)
+
+
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
     if is_prose(path):
         return raw_data_of_text(path, options)
     tables = csv_parts(path)
     if tables is not None:
-        return _raw_data_of_table(tables, options)
+        asked = (options.source, _raw_data_of_source), (options.next, raw_data_of_next)
+        reads = (read for column, read in asked if column is not None)
+        return next(reads, raw_data_of_tables)(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:
@@ -227,15 +241,6 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
     raw = raw_data_of_npz(path)
     options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
     return raw
-
-
-def _raw_data_of_table(files: Files, options: Options) -> RawData:
-    if options.source is not None:
-        is_speech = holds_sounds(files, options.source)
-        read = raw_data_of_speech_table if is_speech else raw_data_of_pairs
-        return read(files, options)
-    read = raw_data_of_tables if options.next is None else raw_data_of_next
-    return read(files, options)
 
 
 def _path_of(source: str | Path) -> Path:

@@ -41,7 +41,12 @@ _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, KscaleE
 
 
 def _digest(path: Path) -> str:
-    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    """Of a file, or of all files of a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    whole = blake2b(digest_size=16)
+    for file in filter(Path.is_file, files):
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
 
 
 def _files_beside(items: Iterable[Preprocessing]) -> dict[str, bytes]:

@@ -63,6 +63,8 @@ class Objective:
         parts: Where a task has several targets, the metric of each by target name, in
             their order: the objective is the mean over them.
         is_of_tokens: Whether networks of different vocabularies cannot be compared.
+        signature: What others compute the same metric with, in the words of sacrebleu;
+            empty where there is one way only.
         is_decoded: Whether the metric is of texts that are decoded, which only
             finalists and answers are: nothing to search by.
     """
@@ -78,6 +80,7 @@ class Objective:
     parts: tuple[tuple[str, "Objective"], ...] = ()
     is_of_tokens: bool = False
     is_decoded: bool = False
+    signature: str = ""
 
     def better(self, left: float, right: float) -> bool:
         """Whether the left score is better than the right one."""

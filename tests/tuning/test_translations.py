@@ -36,8 +36,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         family="seq2seq",
         max_params=12_000,
         trials=1,
-        epochs=2,
-        settings={"depth": 1, "width": 16},
+        epochs=15,
+        settings={"depth": 1, "width": 16, "learning_rate": 0.01},
         finalist_seeds=1,
         run=folder / "run",
     )

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks import blueprint as bp
+from kscale.networks import blueprint as bp, word_layers as words
 from kscale.networks.backbones import (
     NETWORKS,
     Backbone,
@@ -191,12 +191,12 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Reshape: lambda r, x: _layer("Reshape", r.shape)(x),
     bp.Rescale: lambda r, x: _layer("Rescaling", r.factor)(x),
     bp.Activation: lambda r, x: _layer("Activation", r.function)(x),
-    bp.BatchNorm: lambda r, x: _layer(
+    bp.BatchNorm: lambda r, x, mask=None: _layer(
         "BatchNormalization",
         **_same(r),
         gamma_initializer=r.initializer,
         synchronized=Setting.SYNCHRONIZED,
-    )(x),
+    )(x, mask=mask),
     bp.LayerNorm: lambda r, x: _layer("LayerNormalization", **_same(r))(x),
     bp.Dropout: lambda r, x: _layer(
         "Dropout",
@@ -248,6 +248,25 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Concatenate: lambda r, *tensors: _layer("Concatenate")([*tensors]),
     bp.Multiply: lambda r, *tensors: _layer("Multiply")([*tensors]),
     Backbone: _backbone,
+    words.Ngrams: lambda r, ids: call(
+        "ngram_ids",
+        ids,
+        vocabulary=r.vocabulary,
+        buckets=r.buckets,
+        factors=r.factors,
+    ),
+    words.Masked: lambda r, x, mask: call("masked", x, mask),
+    words.Conv1D: lambda r, x: _layer(
+        "Conv1D",
+        r.filters,
+        r.kernel,
+        padding="same",
+        **_same(r),
+        kernel_initializer=r.initializer,
+    )(x),
+    words.GlobalMaxPool: lambda r, x, mask=None: (
+        _layer("GlobalMaxPooling1D")(x) if mask is None else call("max_over", x, mask)
+    ),
 }
 """By record, the call that gives its output, from the record and what it reads."""
 

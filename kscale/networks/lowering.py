@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks import blueprint as bp
+from kscale.networks import blueprint as bp, word_layers
 from kscale.networks.arena import ALIGNMENT, aligned
 from kscale.networks.blueprint import Layer
 from kscale.networks.flat import Node
@@ -27,7 +27,15 @@ _FUNCTIONS = {
     "tanh": ("TANH",),
 }
 
-_LACKING = (bp.KnownTokens, bp.PaddingMask, bp.Recurrent)
+_LACKING = (
+    bp.KnownTokens,
+    bp.PaddingMask,
+    bp.Recurrent,
+    word_layers.Conv1D,
+    word_layers.GlobalMaxPool,
+    word_layers.Masked,
+    word_layers.Ngrams,
+)
 
 
 def lower(operations: Operations, node: Node) -> None:

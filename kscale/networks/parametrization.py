@@ -41,6 +41,7 @@ from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat, Scope
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.layer_costs import Tensor, tensor
+from kscale.networks.word_layers import Conv1D
 from kscale.task.tasks import Task
 
 PARAMETRIZATIONS = ("standard", "mup")
@@ -70,8 +71,8 @@ class _Matrix(NamedTuple):
     initializer: str
 
 
-def _convolution(layer: bp.Conv2D, features: Any) -> list[_Matrix]:
-    positions = layer.kernel**2
+def _convolution(layer: bp.Conv2D | Conv1D, features: Any) -> list[_Matrix]:
+    positions = layer.kernel ** (2 if isinstance(layer, bp.Conv2D) else 1)
     rows, columns = positions * features, positions * layer.filters
     return [_Matrix("kernel", rows, columns, layer.initializer)]
 
@@ -89,6 +90,7 @@ _MATRICES: dict[type[Layer], Callable[[Any, Any], list[_Matrix]]] = {
         _Matrix("kernel", features, layer.units, layer.initializer)
     ],
     bp.Conv2D: _convolution,
+    Conv1D: _convolution,
     bp.Attention: lambda layer, features: [
         _Matrix("kernel", features, layer.width, "glorot_uniform")
     ],

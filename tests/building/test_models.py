@@ -21,7 +21,7 @@ from kscale.building.keras_calls import KERAS_CALLS
 from kscale.building.models import build_model
 from kscale.errors import SpecError
 from kscale.naming import layer_name
-from kscale.networks import blueprint as bp
+from kscale.networks import blueprint as bp, word_layers
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import (
     BODY_INPUT,
@@ -56,7 +56,7 @@ X = Input("x", "vector", (4,))
 def test_every_record_is_built() -> None:
     records = {
         cls
-        for cls in (*vars(bp).values(), Backbone)
+        for cls in (*vars(bp).values(), *vars(word_layers).values(), Backbone)
         if isinstance(cls, type) and issubclass(cls, Layer)
     } - {Layer, Repeat, Augmentation, Costless}
     assert records == KERAS_CALLS.keys()

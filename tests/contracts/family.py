@@ -22,6 +22,7 @@ from kscale.networks.blueprint import (
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.sizing import SizeRow, size_of, size_rows
+from kscale.networks.word_layers import GlobalMaxPool, Masked, Ngrams
 from kscale.task.tasks import InputKind, Task
 
 TASKS: dict[InputKind, Task] = {
@@ -37,7 +38,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 """Knobs that make a family's network small and cheap, where the defaults do not."""
 
-NAMELESS = (First, KnownTokens, Positions, PaddingMask)
+NAMELESS = (First, KnownTokens, Positions, PaddingMask, Ngrams, Masked, GlobalMaxPool)
 """Records built as bare operations, which Keras names itself."""
 
 

@@ -17,6 +17,7 @@ from kscale.networks.backbones import (
     pixel_scaling,
 )
 from kscale.networks.blueprint import Layer
+from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class Call:
 
     Args:
         function: What is called: a path such as `layers.Dense`, the name of a function
-            at the top of `kscale.building.models`, or a call that makes the function.
+            at the top of `kscale.building.models`, a call that makes the function, or
+            an earlier layer.
         arguments: Values by position; a value may be a call itself.
         options: Values by keyword.
     """
 
-    function: "str | Call"
+    function: "str | Call | LayerAt"
     arguments: tuple[Any, ...]
     options: Mapping[str, Any]
 
@@ -44,6 +46,13 @@ class LayerName:
     """The Keras name of the layer, with an ending for a layer inside the layer."""
 
     ending: str = ""
+
+
+@dataclass(frozen=True)
+class LayerAt:
+    """The layer that was made for a path."""
+
+    path: str
 
 
 class Setting(Enum):
@@ -221,13 +230,17 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         seed=_SEED,
     )(x),
     bp.Embedding: lambda r, ids: _layer(
-        "Embedding",
+        "ReversibleEmbedding" if r.is_shared else "Embedding",
         r.vocabulary,
         r.width,
         embeddings_initializer=call(
             "keras.initializers.TruncatedNormal", stddev=r.stddev, seed=_SEED
         ),
+        **({"reverse_dtype": "float32"} if r.is_shared else {}),
     )(ids),
+    SharedEmbedding: lambda r, ids: Call(LayerAt(r.table), (ids,), {}),
+    TiedDense: lambda r, x: Call(LayerAt(r.table), (x,), {"reverse": True}),
+    Sinusoids: lambda r, ids: call("sinusoids", ids, width=r.width),
     bp.KnownTokens: lambda r, ids: call(
         "known_tokens", ids, vocabulary=r.vocabulary, unknown=r.unknown
     ),

@@ -7,6 +7,7 @@ needs them, as they stand, and therefore without types.
 
 import math
 import operator
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ import keras
 from keras import layers
 
 from kscale.building.backbone_weights import draw_kernels, make_network
-from kscale.building.keras_calls import Call, LayerName, Setting, call_of
+from kscale.building.keras_calls import Call, LayerAt, LayerName, Setting, call_of
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
@@ -85,6 +86,15 @@ def position_ids(x):
     """0, 1, 2, ... for the positions of `(batch, length)` or `(batch, length, n)`."""
     ids = x[..., 0] if len(x.shape) == 3 else x
     return keras.ops.cumsum(keras.ops.ones_like(ids, dtype="int32"), axis=-1) - 1
+
+
+def sinusoids(ids, width):
+    """Sines and cosines of positions `(batch, length)`, `(batch, length, width)`."""
+    half = (width + 1) // 2
+    rates = 10_000 ** (keras.ops.arange(half, dtype="float32") / -half)
+    angles = keras.ops.cast(ids, "float32")[..., None] * rates
+    both = [keras.ops.sin(angles), keras.ops.cos(angles)]
+    return keras.ops.concatenate(both, axis=-1)[..., :width]
 
 
 def prepend_token(x, name):
@@ -196,7 +206,9 @@ def build_model(
     """
     names = input_names(item.name for item in blueprint.inputs)
     inputs = {
-        item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
+        item.name: keras.Input(
+            blueprint.shape_of(item), dtype=item.dtype, name=names[item.name]
+        )
         for item in blueprint.inputs
     }
     scope = Scope()
@@ -205,7 +217,10 @@ def build_model(
     build = _Build(seed, synchronized, in_float32)
     build.compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "")
     outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
-    model = keras.Model(single_or_named(inputs), single_or_named(outputs))
+    with warnings.catch_warnings():
+        # Names of the data are the keys, also those that Keras does not allow.
+        warnings.filterwarnings("ignore", ".*all keys in the dict must match")
+        model = keras.Model(single_or_named(inputs), single_or_named(outputs))
     for layer in model.layers:
         if isinstance(layer, layers.MultiHeadAttention):
             build.draw_projections(layer)
@@ -262,7 +277,9 @@ class _Build:
         call, name = call_of(record, reads), layer_name(path)
         if isinstance(call.function, str):
             return self.make(call, name)
-        if path not in self.made:
+        if isinstance(call.function, LayerAt):
+            path = call.function.path
+        elif path not in self.made:
             made = call.function
             if isinstance(record, Backbone):
                 made = replace(made, arguments=(self.network(record, name),))

@@ -12,10 +12,10 @@ from kscale.tuning.auto_families import AUTO, families_for
 
 
 @click.command()
-@click.argument("source", metavar="NAME|PATH")
+@click.argument("path", metavar="NAME|PATH")
 @options.data_options
 @options.json_option
-def data(source: str, as_json: bool, **asked: Any) -> None:
+def data(path: str, as_json: bool, **asked: Any) -> None:
     """Show what kscale understands of data; nothing is trained.
 
     Inputs, classes with their examples in each part, how the parts came about, what a
@@ -25,9 +25,10 @@ def data(source: str, as_json: bool, **asked: Any) -> None:
     Examples:
       kscale data mnist.npz
       kscale data people.csv --label income --ignore name
+      kscale data pairs.tsv --source en --target de
     """
-    dataset = options.load_asked(source, asked)
-    found = {"source": source, **dataset.describe(), "families": []}
+    dataset = options.load_asked(path, asked)
+    found = {"source": path, **dataset.describe(), "families": []}
     try:
         found["families"] = [each.name for each in families_for((AUTO,), dataset.task)]
     except SpecError as error:

@@ -169,22 +169,23 @@ data_option = click.option(
 
 
 def described(
-    name: str, texts: Mapping[str, str], flag: str = "", **about: Any
+    name: str, *flags: str, texts: Mapping[str, str], **about: Any
 ) -> Decorator:
     """An option of a field of a record, whose docstring is the help.
 
-    Another name of the option is given as `flag`; a `help` in what `click.option` takes
-    replaces the docstring's.
+    Other names of the option are given as `flags`; a `help` in what `click.option`
+    takes replaces the docstring's.
     """
     help = about.pop("help", texts[name]).replace("`", "")
     if about.get("multiple"):
         help = f"{help.rstrip('.')}; may be repeated."
-    return click.option(flag or flag_of(name), name, help=help, **about)
+    return click.option(*(flags or [flag_of(name)]), name, help=help, **about)
 
 
 _loading = partial(described, texts=argument_texts(Options))
 data_options = together(
-    _loading("label", multiple=True, metavar="COLUMN"),
+    _loading("label", "--label", "--target", multiple=True, metavar="COLUMN"),
+    _loading("source", metavar="COLUMN"),
     _loading("text", multiple=True, metavar="COLUMN"),
     _loading("ignore", multiple=True, metavar="COLUMN"),
     _loading("decimal", type=click.Choice([".", ","])),

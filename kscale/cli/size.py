@@ -16,8 +16,8 @@ from kscale.networks.families import FAMILIES
 from kscale.reports.counting import (
     change_task,
     count_network,
-    find_network,
     task_of_shape,
+    usual_task,
 )
 from kscale.task.tasks import Task
 
@@ -70,6 +70,7 @@ def size(ctx: click.Context, /, name: str | None, as_json: bool, **asked: Any) -
       kscale size vgg16 --classes 10
       kscale size transformer --input 128 --vocabulary 10k
       kscale size --max-params 50k --family cnn
+      kscale size gpt --depth 12 --width 768
       kscale size cnn --depth 4 --width 16 --board esp32-s3
       kscale size my_model.keras
     """
@@ -113,9 +114,10 @@ def _count_file(ctx: click.Context, given: Sequence[str]) -> Any:
 def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> Any:
     """The size of a network, or what fits a budget; options that would have no effect
     are refused."""
-    is_known = name is None or name.lower() in FAMILIES
-    published = None if is_known or "data" in given else name
-    reads_data = not asked["shape"] and published is None
+    names = asked["families"] if name is None else (name,)
+    is_usual = len(names) == 1 and "data" not in given
+    usual = usual_task(names[0]) if is_usual else None
+    reads_data = not asked["shape"] and usual is None
     limits = {limit: asked[limit] for limit in options.LIMITS}
     budget = Budget(**limits_with(limits, asked["board"]))
     knobs = options.knobs_of(asked, "depth", "width")
@@ -135,7 +137,7 @@ def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> A
         "--board, --max-flash and --max-ram go with a name."
     )
     refuse_if(name is not None and lists, listing)
-    task = _task(asked, published, reads_data)
+    task = _task(asked, usual, reads_data)
     if name is not None:
         return count_network(name, task, knobs, of_device)
     from kscale.reports.fitting_specs import list_fitting
@@ -143,8 +145,8 @@ def _counted(name: str | None, given: Sequence[str], asked: dict[str, Any]) -> A
     return list_fitting(task, budget, asked["families"], knobs)
 
 
-def _task(asked: Mapping[str, Any], published: str | None, reads_data: bool) -> Task:
-    """The task of --data or --input, or else the published network's own, changed."""
+def _task(asked: Mapping[str, Any], usual: Task | None, reads_data: bool) -> Task:
+    """The task of --data or --input, or else the network's usual one, changed."""
     shape: Any = next(iter(asked["shape"]), None)
     classes, vocabulary = asked["classes"], asked["vocabulary"]
     if reads_data:
@@ -152,6 +154,6 @@ def _task(asked: Mapping[str, Any], published: str | None, reads_data: bool) -> 
 
         loading = {name: asked[name] for name in options.LOADING}
         return change_task(peek_task(asked["data"], **loading), None, classes, None)
-    if published is None:
+    if usual is None:
         return task_of_shape(shape, classes, vocabulary)
-    return change_task(find_network(published)[1].task, shape, classes, vocabulary)
+    return change_task(usual, shape, classes, vocabulary)

@@ -31,7 +31,7 @@ _FAMILY_OR_AUTO = options.Parsed(
 )
 
 
-def asked(name: str, flag: str = "", **more: Any) -> options.Decorator:
+def asked(name: str, *flags: str, **more: Any) -> options.Decorator:
     """The option of a field of a request, with its default and its help."""
     default, least = OPTIONS[name].default, LEAST.get(name)
     about: dict[str, Any] = {}
@@ -39,7 +39,7 @@ def asked(name: str, flag: str = "", **more: Any) -> options.Decorator:
         about |= {"type": options.number(least), "metavar": "N"}
     if isinstance(default, int | str) and not isinstance(default, bool):
         about |= {"default": default, "show_default": True}
-    return options.described(name, TEXTS, flag, **about | more)
+    return options.described(name, *flags, texts=TEXTS, **about | more)
 
 
 weights_option = click.option(

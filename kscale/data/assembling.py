@@ -4,7 +4,7 @@ Raw arrays of each part become labels, are cut into the parts that are missing, 
 memory or on disk, and prepared by what is fitted on the training part.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,11 +26,13 @@ from kscale.data.parts import (
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Scaled, Unchanged, fit_target_scaling
+from kscale.data.preprocessing.subwords import Subwords
 from kscale.data.preprocessing.text_tokens import PADDING, TextTokens
 from kscale.data.raw import RawData, RawPart
 from kscale.data.sources.arrays import ArrayReader, scale_warnings
 from kscale.data.splitting import Indices, rows_of_parts
 from kscale.data.target_labels import PartLabels, alike_warnings, encode_target
+from kscale.data.views import labels_of
 from kscale.errors import DataError
 from kscale.task.tasks import Target, Task
 from kscale.text import counted
@@ -42,7 +44,8 @@ def peeked_task(raw: RawData, options: Options) -> Task | None:
     """The task of a source, or None if something must be fitted to know it."""
     raw, targets, _ = _understood(raw, options)
     known = tuple(filter(None, (fit.known_input() for fit in raw.fits)))
-    return Task(known, targets) if len(known) == len(raw.fits) else None
+    is_known = len(known) == len(raw.fits) and not raw.labelling
+    return Task(known, targets) if is_known else None
 
 
 def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Dataset:
@@ -79,6 +82,11 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     leaks += scale_warnings(raw, taken)
     fitted = [fit.fit(taken["train"]) for fit in raw.fits]
     inputs = tuple(item for item, _ in fitted)
+    made = [fit.fit(taken["train"]) for fit in raw.labelling.values()]
+    labelling = {target.name: each for target, each in made}
+    targets = (*targets, *(target for target, _ in made))
+    for part, arrays in taken.items():
+        placed[part] |= labels_of(labelling, arrays)
     reader = raw.reader.fitted(taken["train"]) if raw.reader else ArrayReader()
     preprocessing = {item.name: each for item, each in fitted}
     in_memory = fits_memory(raw, inputs, options.memory)
@@ -91,7 +99,8 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             read = {one.name: arrays[one.name] for one in each.raw_inputs}
             computed = ComputedRows(each.apply, read, item.shape, item.dtype)
             encoded[item.name] = held(computed, not each.is_cheap, in_memory)
-        kept = _kept(part, raw.parts, rows[part], arrays, preprocessing)
+        read_by = [*preprocessing.values(), *labelling.values()]
+        kept = _kept(part, raw.parts, rows[part], arrays, read_by)
         parts[part] = Part(encoded, placed[part], kept)
     return Dataset(
         name=name,
@@ -105,6 +114,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             for target in targets
             if not target.head.is_named
         },
+        labelling=labelling,
         fingerprint=fingerprint_of(digests, placed, targets),
         warnings=(
             *raw.warnings,
@@ -115,7 +125,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
         reader=reader,
         notes=(
             *raw.notes,
-            *(each for item in preprocessing.values() for each in item.notes),
+            *(note for _, each in (*fitted, *made) for note in each.notes),
             *([note] if note else []),
         ),
         cut=cut,
@@ -159,18 +169,20 @@ def _kept(
     given: Mapping[PartName, RawPart],
     chosen: Indices | None,
     arrays: Mapping[str, Rows],
-    preprocessing: Mapping[str, Preprocessing],
+    preprocessing: Sequence[Preprocessing],
 ) -> dict[str, Rows]:
     """Raw rows of a part that nobody can work out of what networks read.
 
     Fractions that are scaled cannot be turned back to the bit, and a 0 that became 1e-8
     is none to a mask or a root. Texts, sounds and columns are large; those of the
-    training part are not kept, and sounds are read again where they are needed.
+    training part are not kept, and sounds are read again where they are needed; but
+    texts of sub-words are, of which a network may see others.
     """
     source, kept = given.get(part, given["train"]).inputs, {}
-    for item in preprocessing.values():
+    for item in preprocessing:
         if not isinstance(item, Scaled | Unchanged):
-            names = [raw.name for raw in item.raw_inputs if part != "train"]
+            is_kept = part != "train" or isinstance(item, Subwords)
+            names = [raw.name for raw in item.raw_inputs if is_kept]
             kept.update({name: arrays[name] for name in names})
             if isinstance(item, LogMel) and part == "train":
                 array = source[item.raw.name]

@@ -21,7 +21,8 @@ from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.networks.views import viewed
 from kscale.task.evaluation import Pairs
-from kscale.task.tasks import Task
+from kscale.task.tasks import Target, Task
+from kscale.task.tokens import text_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,10 @@ class Dataset:
         notes: What was understood of a source, one sentence each.
         cut: Parts that were cut from the training examples; the source has the others.
         cut_by: Name of the groups that the cut kept whole; empty without groups.
+        labelling: By target name, what makes labels of raw texts; of sequences only.
         origin: What `load_dataset` was given, as plain data; None for data in memory,
             which nobody can load again.
+        labelling: By name of a target of raw texts, what makes labels of the texts.
 
     Raises:
         DataError: A part lacks inputs or targets of the task.
@@ -65,11 +68,12 @@ class Dataset:
     cut: tuple[PartName, ...] = ()
     cut_by: str = ""
     origin: Mapping[str, Any] | None = None
+    labelling: Mapping[str, Preprocessing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         inputs = {item.name: (item.shape, item.dtype) for item in self.task.inputs}
         targets = {
-            target.name: (target.head.label_shape(target.outputs), target.head.dtype)
+            target.name: (target.label_shape, target.head.dtype)
             for target in self.task.targets
         }
         rows: Mapping[str, Rows]
@@ -135,28 +139,32 @@ class Dataset:
 
     def seen_by(self, spec: Spec) -> "Dataset":
         """The data set as the network of a spec sees it: the task, the inputs and the
-        preprocessing of the view that knobs of the spec decide. Each view is made when
-        it is first needed, and kept."""
-        preprocessing = self.preprocessing_of(spec)
-        if preprocessing is self.preprocessing:
-            return self
-        key = id(preprocessing)
-        if key not in self._seen:
-            task = viewed(self.task, dict(spec.knobs))
+        preprocessing of the view that knobs of the spec decide; of sub-words the
+        labels, too. Each view is made when it is first needed, and kept."""
+        view = view_of_spec(spec, self.task)
+        key = tuple(sorted(view.items()))
+        if view and key not in self._seen:
+            task = viewed(self.task, view)
+            preprocessing = self.preprocessing_of(spec)
+            labelling = fitted_to(task.targets, view, self._train, self.labelling)
             parts = {**self.parts, "train": self._train}
-            made: Any = parts_in(task, parts, preprocessing)
+            made: Any = parts_in(task, parts, preprocessing, labelling)
             self._seen[key] = replace(
-                self, task=task, preprocessing=preprocessing, **made
+                self,
+                task=task,
+                preprocessing=preprocessing,
+                labelling=labelling,
+                **made,
             )
-        return self._seen[key]
+        return self._seen.get(key, self)
 
     def preprocessing_of(self, spec: Spec) -> Mapping[str, Preprocessing]:
         """The preprocessing of `seen_by`; no inputs are computed."""
         view = view_of_spec(spec, self.task)
         key = tuple(sorted(view.items()))
         if view and key not in self._fitted:
-            about = (view, self.task, self._train, self.preprocessing)
-            self._fitted[key] = fitted_to(*about)
+            seen = viewed(self.task, view).inputs
+            self._fitted[key] = fitted_to(seen, view, self._train, self.preprocessing)
         return self._fitted.get(key, self.preprocessing)
 
     @cached_property
@@ -168,8 +176,24 @@ class Dataset:
         return {}
 
     @cached_property
-    def _seen(self) -> dict[int, "Dataset"]:
+    def _seen(self) -> dict[Any, "Dataset"]:
         return {}
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int32] | None:
+        """Of each training example, the most tokens of an input or a label, by which
+        examples of like lengths can be trained together; None without sequences."""
+        labels = [
+            self.train.targets[target.name]
+            for target in self.task.targets
+            if target.head.is_sequence
+        ]
+        if not labels:
+            return None
+        ids = [self.train.inputs[it.name] for it in self.task.inputs if it.vocabulary]
+        counts = [np.count_nonzero(rows[:], axis=1) for rows in (*labels, *ids)]
+        found: NDArray[np.int32] = np.array(counts, np.int32).max(axis=0)
+        return found
 
     def examples(
         self, part: Part, chosen: Any
@@ -197,13 +221,32 @@ class Dataset:
                     found[raw.name] = inputs[name]
         return found
 
-    def pairs(self, part: PartName, outputs: Mapping[str, NDArray[Any]]) -> Pairs:
+    def texts(self, part: PartName, target: Target) -> list[str]:
+        """The texts of a part that a target's labels were made of."""
+        (raw,) = self.labelling[target.name].raw_inputs
+        return [*map(str, self.parts[part].raw[raw.name][:])]
+
+    def pairs(
+        self,
+        part: PartName,
+        outputs: Mapping[str, NDArray[Any]],
+        decoded: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Pairs:
         """By target, labels of a part, and outputs of a network (logits, or scaled
-        values) as probabilities or in the unit of the labels."""
+        values) as probabilities or in the unit of the labels.
+
+        Where ids were decoded, `(examples, length)`, figures of their texts and of the
+        texts that were wanted stand beside.
+        """
         found = {}
         for target in self.task.targets:
             given = target.head.activate(outputs[target.name])
             if scaling := self.target_scaling.get(target.name):
                 given = scaling.apply(given)
+            ids, compared = (decoded or {}).get(target.name), target.head.compared
+            if ids is not None and compared is not None:
+                texts = [text_of(row, target.class_names) for row in ids]
+                figures = compared(self.texts(part, target), texts)
+                given = np.concatenate([given, figures], axis=1)
             found[target.name] = self.parts[part].targets[target.name], given
         return found

@@ -48,16 +48,17 @@ def target_facts(target: Target, parts: Parts) -> dict[str, Any]:
     head = target.head
     known = {name: part.targets[target.name] for name, part in parts.items()}
     constant = head.constant(known["train"], target.outputs, head.metric)
+    answer = None if head.is_sequence else head.answer(constant, target.class_names)
     score = head.objectives[head.metric].compute
     return {
         "name": target.name,
         "kind": target.kind,
         head.nouns[1]: [*_output_facts(target, known)],
         "baseline": {
-            "answer": head.answer(constant, target.class_names),
+            "answer": answer,
             "metric": head.metric,
             **{
-                part: score(known[part], np.tile(constant, (len(known[part]), 1)))
+                part: score(known[part], head.baseline(target, constant, known[part]))
                 for part in _SCORED
             },
         },
@@ -83,7 +84,8 @@ def _output_facts(
 def cautions(task: Task, parts: Parts) -> Iterator[str]:
     """A sentence for each reason to trust scores less."""
     for target in task.targets:
-        if counts_of := target.head.counts:
+        counts_of = target.head.counts
+        if counts_of and not target.head.is_sequence:
             labels = parts["train"].targets[target.name]
             yield from _count_cautions(target, counts_of(labels, target.outputs))
     name = min(_SCORED, key=lambda part: len(parts[part]))
@@ -179,7 +181,10 @@ def _target(target: Described) -> Iterator[str | Padding]:
         facts = enumerate(outputs[:_MOST_ROWS])
         rows = [[str(n), *(f"{row[key]:.6g}" for key in others)] for n, row in facts]
     title = head.title if len(outputs) > 1 else head.title[:-1]
-    yield f"Target {name}: {len(outputs)} {title}"
+    count = f"{len(outputs):,} {title}"
+    if head.is_sequence:
+        count = f"{head.title}, of {head.count_text(len(outputs))}"
+    yield f"Target {name}: {count}"
     grid = Grid([one, *others], [False] + [True] * len(others), rows)
     yield Padding(grid_table(grid), (0, 0, 0, 2))
     yield _baseline(target)
@@ -200,8 +205,8 @@ def _class_rows(classes: Sequence[Described], parts: list[str]) -> list[list[str
 
 def _baseline(target: Described) -> str:
     found, head = target["baseline"], HEADS[target["kind"]]
-    answer = "its mean"
-    if head.is_named:
+    answer = head.constant_words if head.is_sequence else "its mean"
+    if found["answer"] is not None and head.is_named:
         names = [found["answer"]] if head.is_exclusive else found["answer"]
         quoted = [repr(printable(name)) for name in names]
         answer = " and ".join(quoted) or f"no {head.nouns[0]}"

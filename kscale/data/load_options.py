@@ -19,7 +19,9 @@ class Options:
         vocabulary: Most token ids, padding and unknown tokens included.
         label: Column to predict, as a name or with what it holds: NAME:classes,
             NAME:numbers, NAME:labels if several may be true; A,B,C:labels are columns
-            of 0 and 1 that are one target.
+            of 0 and 1 that are one target. With `source`, its
+            translations.
+        source: Column of sentences that are translated.
         text: Column of text, read word by word.
         ignore: Column to leave out.
         decimal: Mark before fractions, a point (.) or a comma (,), where a table leaves
@@ -39,6 +41,7 @@ class Options:
     kind: InputKind | None = None
     vocabulary: int | None = None
     label: tuple[str, ...] = ()
+    source: str | None = None
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     decimal: Literal[".", ","] | None = None

@@ -23,6 +23,7 @@ from kscale.data.sources.named import (
 )
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
 from kscale.data.sources.tables.csv_file import csv_parts, is_table, table_name
+from kscale.data.sources.tables.sequences import raw_data_of_pairs
 from kscale.data.sources.tables.table import raw_data_of_tables
 from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
@@ -34,7 +35,7 @@ _NAMED: dict[str, Embedded | KerasDataset] = {**SOURCES, **KERAS_DATASETS}
 
 
 def load_dataset(
-    source: Any, *, name: str | None = None, split_seed: int = 0, **options: Any
+    source: Any, /, *, name: str | None = None, split_seed: int = 0, **options: Any
 ) -> Dataset:
     """A data set, ready to train on.
 
@@ -145,7 +146,7 @@ def options_of(given: Mapping[str, Any]) -> Options:
     return Options(**chosen)
 
 
-def peek_task(source: Any, **options: Any) -> Task:
+def peek_task(source: Any, /, **options: Any) -> Task:
     """The task of a source as `load_dataset` takes it; no more is loaded than needed.
 
     Of an NPZ file only headers and labels are read, and token ids for their vocabulary;
@@ -204,6 +205,8 @@ def _raw_data(source: Any, options: Options) -> RawData:
 
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
     tables = csv_parts(path)
+    if tables is not None and options.source is not None:
+        return raw_data_of_pairs(tables, options)
     if tables is not None:
         return raw_data_of_tables(tables, options)
     if path.is_dir():

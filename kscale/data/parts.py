@@ -29,11 +29,11 @@ class Part:
         inputs: By input name, what the network takes: float32 (already scaled) or int32
             token ids, `(examples, *Input.shape)`; arrays, or `Rows` of data that is too
             large for memory.
-        targets: By target name, int32 class ids `(examples,)`, or float32
-            `(examples, outputs)` in the user's unit.
+        targets: By target name, int32 class ids `(examples,)` or tokens
+            `(examples, length)`, or float32 `(examples, outputs)` in the user's unit.
         raw: By name, raw inputs that cannot be computed from `inputs`, for models that
-            read them: fractions of any part; texts, sounds and the columns of a table
-            of the validation and the test part.
+            read them: fractions of any part, and texts of sub-words; other texts,
+            sounds and the columns of a table of the validation and the test part.
 
     Raises:
         DataError: There are no inputs, or arrays of different length.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import Rows
 from kscale.data.examples import Reader
 from kscale.data.parts import PartName
-from kscale.data.preprocessing.base import Fit
+from kscale.data.preprocessing.base import Fit, LabelFit
 from kscale.errors import DataError
 from kscale.units import format_count
 
@@ -132,6 +132,7 @@ class RawData:
         groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
         warnings: One sentence each, for the user.
         notes: What was understood, one sentence each, for `kscale data`.
+        labelling: By name of a raw text in the inputs, how it becomes a target.
     """
 
     parts: Mapping[PartName, RawPart]
@@ -141,6 +142,7 @@ class RawData:
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labelling: Mapping[str, LabelFit] = field(default_factory=dict)
 
 
 def not_read(names: Set[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which examples go to which part: seeded, stratified, the same with every NumPy."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,25 +63,27 @@ def rows_of_parts(
             )
     if not missing:
         return rows, ""
-    strata, note = _strata(targets, train)
+    strata, note = _strata(targets, train, len(raw.parts["train"]))
     rows |= cut_parts(strata, missing, seed)
     return rows, note
 
 
 def _rarest(target: Target, labels: NDArray[Any]) -> tuple[str, float]:
     """The class or label that is right least often, and how often."""
-    if target.head.counts is None:
+    if target.head.counts is None or target.head.is_sequence:
         return "", np.inf
     counts = target.head.counts(labels, target.outputs)
     return target.class_names[counts.argmin()], int(counts.min())
 
 
 def _strata(
-    targets: Sequence[Target], labels: Mapping[str, NDArray[Any]]
+    targets: Sequence[Target], labels: Mapping[str, NDArray[Any]], examples: int
 ) -> tuple[NDArray[Any], str]:
     """Groups that every part has its share of: combinations of the strata of all named
     targets, or where some are rare those of the first, with a note; without named
-    targets the strata of the first one."""
+    targets the strata of the first one. Without targets all examples are one."""
+    if not targets:
+        return np.zeros(examples, np.int64), ""
     named = [target for target in targets if target.head.is_named] or targets[:1]
     names = [target.name for target in named]
     ids = np.stack([target.head.strata(labels[target.name]) for target in named])
@@ -116,7 +119,8 @@ def nested_rows(
     targets: Sequence[Target], labels: Mapping[str, NDArray[Any]], seed: int
 ) -> NDArray[np.int32]:
     """Rows in an order of which every beginning has about its share of each stratum."""
-    strata, _ = _strata(targets, labels)
+    examples = len(next(iter(labels.values())))
+    strata, _ = _strata(targets, labels, examples)
     order = np.lexsort((_shuffled(len(strata), seed), strata))
     counts = np.bincount(strata)
     rank = np.arange(len(strata)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -138,18 +142,18 @@ def cut_groups(
     drawn = np.argsort(_shuffled(len(counts), seed), kind="stable")
     # What is far larger than a part comes last, where training takes what is left.
     is_large = counts[drawn] > 1.5 * SHARE * len(groups)
-    order = [*drawn[~is_large].tolist(), *drawn[is_large].tolist()]
+    order = deque([*drawn[~is_large].tolist(), *drawn[is_large].tolist()])
     parts: dict[PartName, Indices] = {}
     for after, part in enumerate(wanted):
         share = _examples(part, len(groups))
         most = len(order) - (len(wanted) - after)  # the others need one each
-        taken = [order.pop(0)]
-        while (
-            len(taken) < most and 2 * (share - counts[taken].sum()) >= counts[order[0]]
-        ):
-            taken.append(order.pop(0))
+        taken = [order.popleft()]
+        left = share - counts[taken[0]]
+        while len(taken) < most and 2 * left >= counts[order[0]]:
+            taken.append(order.popleft())
+            left -= counts[taken[-1]]
         parts[part] = np.flatnonzero(np.isin(groups, taken))
-    parts["train"] = np.flatnonzero(np.isin(groups, order))
+    parts["train"] = np.flatnonzero(np.isin(groups, [*order]))
     return parts
 
 

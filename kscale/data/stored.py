@@ -43,6 +43,7 @@ def store_dataset(dataset: Dataset, folder: Path) -> None:
         **{key: getattr(dataset, key) for key in _PLAIN},
         "task": dataset.task.to_json(),
         "preprocessing": {n: p.to_json() for n, p in dataset.preprocessing.items()},
+        "labelling": {n: p.to_json() for n, p in dataset.labelling.items()},
         "target_scaling": {n: vars(s) for n, s in dataset.target_scaling.items()},
         "reader": dataset.reader.to_json(),
         "parts": {
@@ -145,6 +146,7 @@ def _opened(folder: Path, data: Mapping[str, Any]) -> Dataset:
         preprocessing=preprocessing,
         target_scaling=scalings_from_json(data["target_scaling"]),
         reader=reader_from_json(data["reader"]),
+        labelling=preprocessings_from_json(data.get("labelling", {})),
         **others,
     )
 

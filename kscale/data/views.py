@@ -1,11 +1,12 @@
 """Views of a data set: the same examples, as networks see them that see less."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kscale.data.example_rows import (
     MadeRows,
@@ -21,7 +22,6 @@ from kscale.data.preprocessing.base import Preprocessing
 from kscale.errors import ResultsError
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
-from kscale.networks.views import viewed
 from kscale.task.tasks import Input, Task
 
 View = Mapping[str, int]
@@ -46,16 +46,27 @@ def read_once(part: Part) -> Part:
 
 
 def fitted_to(
+    seen: Sequence[Any],
     view: View,
-    task: Task,
     train: Part,
-    preprocessing: Mapping[str, Preprocessing],
+    made: Mapping[str, Preprocessing],
 ) -> dict[str, Preprocessing]:
-    """What makes the inputs of a view, fitted on the training part, of what makes the
-    inputs of the task."""
+    """What makes some inputs, or labels of some targets, of a view, fitted on the
+    training part, of what makes those of all that there is to see."""
     return {
-        item.name: preprocessing[item.name].variant(item, view, train.raw)
-        for item in viewed(task, view).inputs
+        item.name: made[item.name].variant(item, view, train.raw)
+        for item in seen
+        if item.name in made
+    }
+
+
+def labels_of(
+    labelling: Mapping[str, Preprocessing], raw: Mapping[str, Rows]
+) -> dict[str, NDArray[Any]]:
+    """Labels by target, made of raw examples by name."""
+    return {
+        target: each.apply({it.name: raw[it.name][:] for it in each.raw_inputs})
+        for target, each in labelling.items()
     }
 
 
@@ -63,6 +74,7 @@ def parts_in(
     task: Task,
     parts: Mapping[PartName, Part],
     preprocessing: Mapping[str, Preprocessing],
+    labelling: Mapping[str, Preprocessing],
 ) -> dict[PartName, Part]:
     """Parts with the inputs of a view in place of those with all that there is to see:
     in memory while they fit in half of what is free, on disk otherwise.
@@ -71,6 +83,7 @@ def parts_in(
         task: As networks of the view have it.
         parts: The parts with all inputs.
         preprocessing: What makes the inputs of the view.
+        labelling: What makes labels of the view, of targets of raw texts.
     """
     numbers = sum(int(np.prod(item.shape)) for item in task.inputs)
     # In float32, here and on the device.
@@ -82,10 +95,14 @@ def parts_in(
         rows = preprocessing[item.name].rows(item, given, part.raw)
         return held(rows, True, fits and is_in_memory(given))
 
-    return {
-        name: replace(part, inputs={it.name: made(it, part) for it in task.inputs})
-        for name, part in parts.items()
-    }
+    def seen(part: Part) -> Part:
+        inputs = {item.name: made(item, part) for item in task.inputs}
+        if not labelling:
+            return replace(part, inputs=inputs)
+        targets = {**part.targets, **labels_of(labelling, part.raw)}
+        return replace(part, inputs=inputs, targets=targets)
+
+    return {name: seen(part) for name, part in parts.items()}
 
 
 def recorded_preprocessing(

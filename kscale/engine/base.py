@@ -24,7 +24,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 """What layers compute in; weights and losses are float32 in each of them."""
 
 Outputs = dict[str, NDArray[Any]]
-"""By target name, what a network gives: logits of classes, or scaled values."""
+"""By target name, what a network gives: logits of classes, scaled values, or what the
+head keeps of its outputs."""
 
 Masks = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 """Of weights by name, masks by name."""
@@ -151,8 +152,20 @@ class Program(Protocol):
     def score(self) -> list[float]:
         """The objective on the validation part, worked out where the outputs are."""
 
-    def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
-        """Outputs for examples given by input name; nothing is trained."""
+    def predict(
+        self, rows: Mapping[str, Rows], labels: Mapping[str, Rows] | None = None
+    ) -> list[Outputs]:
+        """Outputs for examples given by input name; nothing is trained.
+
+        Args:
+            rows: The inputs.
+            labels: By target name, labels of the same examples, where the head of a
+                target keeps figures of both (`Head.kept`); these are given then.
+        """
+
+    def decode(self, rows: Mapping[str, Rows]) -> Outputs:
+        """By target name, ids of the texts that the network of one member writes for
+        inputs, `(examples, length)`; of targets whose texts are compared only."""
 
     def close(self) -> None:
         """Give the program back, to be started again for the same network.

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from kscale.errors import SpecError
 from kscale.text import counted
 
 _STEPS = 1600
+_POOLED_STEPS = 100
 _FEWEST_EPOCHS, _MOST_EPOCHS = 5, 40
 
 
@@ -67,8 +69,16 @@ class Recipe:
         """Whole batches in an epoch; what remains waits for the next epoch's order."""
         return examples // self.batch_size
 
-    def order(self, examples: int, seed: int, epoch: int) -> NDArray[np.int32]:
+    def order(
+        self,
+        examples: int,
+        seed: int,
+        epoch: int,
+        lengths: NDArray[Any] | None = None,
+    ) -> NDArray[np.int32]:
         """Examples of each step of an epoch, `(steps, batch_size)`.
+
+        Examples of a step are of one length, about, where `lengths` are given.
 
         The order depends on nothing but seed and epoch, so that an interrupted training
         goes on like any other.
@@ -76,10 +86,38 @@ class Recipe:
         shuffled = np.random.default_rng([seed, 4, epoch]).permutation(examples)
         steps = self.steps_per_epoch(examples)
         used = shuffled[: steps * self.batch_size]
-        return used.reshape(steps, self.batch_size).astype(np.int32)
+        return self.grouped(used, lengths).reshape(steps, -1).astype(np.int32)
+
+    def grouped(
+        self, order: NDArray[Any], lengths: NDArray[Any] | None
+    ) -> NDArray[Any]:
+        """An order in which examples of a step have about one length.
+
+        Of every hundred steps the examples are sorted by length, and the steps take
+        their turns in the order of the first example that each would have had.
+
+        Args:
+            order: Examples in the order of an epoch, whole steps.
+            lengths: Of all examples; the order stays without them.
+        """
+        if lengths is None:
+            return order
+        pool, found = _POOLED_STEPS * self.batch_size, []
+        for start in range(0, len(order), pool):
+            some = order[start : start + pool]
+            places = np.argsort(lengths[some], kind="stable")
+            steps = some[places].reshape(-1, self.batch_size)
+            firsts = places.reshape(-1, self.batch_size).min(axis=1)
+            found.append(steps[np.argsort(firsts)].reshape(-1))
+        return np.concatenate(found)
 
     def order_of_some(
-        self, some: NDArray[np.int32], examples: int, seed: int, epoch: int
+        self,
+        some: NDArray[np.int32],
+        examples: int,
+        seed: int,
+        epoch: int,
+        lengths: NDArray[Any] | None = None,
     ) -> NDArray[np.int32]:
         """Like `order`, with as many steps, of some of the examples again and again."""
         steps = self.steps_per_epoch(examples)
@@ -88,7 +126,8 @@ class Recipe:
             np.random.default_rng([seed, 4, epoch, turn]).permutation(some)
             for turn in range(math.ceil(len(places) / len(some)))
         ]
-        return np.concatenate(shuffled)[places].reshape(steps, self.batch_size)
+        used = np.concatenate(shuffled)[places]
+        return self.grouped(used, lengths).reshape(steps, -1)
 
     def steady_epochs(self) -> int:
         """Epochs before the learning rate starts to fall."""

@@ -33,7 +33,6 @@ from kscale.task.tasks import Input
 
 Count = int | NDArray[np.int64]
 """A whole number, or an array with an element for each width."""
-
 BODY_INPUT = "@in"
 """Name, inside a `Repeat`, of the input of the copy."""
 
@@ -216,11 +215,13 @@ class Embedding(Layer):
         width: Features of an id.
         stddev: Standard deviation of the normal that it starts from, cut at two of
             them; by default BERT's (Devlin et al. 2018, released code).
+        is_shared: Whether other layers read the table.
     """
 
     vocabulary: int
     width: Count
     stddev: float = 0.02
+    is_shared: bool = False
 
     def cost(self, read: list[Tensor]) -> Cost:
         output = tensor(shape_of(read, 1)[0], self.width)
@@ -526,6 +527,8 @@ class Blueprint:
         outputs: Names of the layers whose outputs the network returns.
         activations: For each output the Keras activation of an exported model; without
             any, it is taken to be a softmax.
+        open_length: Whether the examples of a batch may all be cut to a shorter length,
+            the first side of their inputs.
 
     Raises:
         SpecError: Two layers have one name, or inputs, layers or outputs are missing.
@@ -535,6 +538,7 @@ class Blueprint:
     layers: tuple[Layer, ...]
     outputs: tuple[str, ...]
     activations: tuple[str, ...] = ()
+    open_length: bool = False
 
     def __post_init__(self) -> None:
         if not (self.inputs and self.layers and self.outputs):
@@ -544,6 +548,10 @@ class Blueprint:
         if len(set(names)) < len(names):
             double = next(name for name in names if names.count(name) > 1)
             raise SpecError(f"Two layers of a blueprint are named {double!r}.")
+
+    def shape_of(self, item: Input) -> tuple[int | None, ...]:
+        """Shape of an input of the model: None stands for an open length."""
+        return (None, *item.shape[1:]) if self.open_length else item.shape
 
 
 class Scope(dict[str, Any]):

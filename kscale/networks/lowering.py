@@ -14,6 +14,7 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp, word_layers
 from kscale.networks.arena import ALIGNMENT, aligned
 from kscale.networks.blueprint import Layer
+from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.flat import Node
 from kscale.networks.operations import Operations, of_channels
 
@@ -35,6 +36,9 @@ _LACKING = (
     word_layers.GlobalMaxPool,
     word_layers.Masked,
     word_layers.Ngrams,
+    SharedEmbedding,
+    Sinusoids,
+    TiedDense,
 )
 
 

@@ -1,8 +1,8 @@
 """Published networks by their usual names, each with its source.
 
 `named.json` has of each the family, the knobs that differ from the family's defaults,
-the side of its images or the vocabularies of its inputs, paper and table, and what the
-network is called elsewhere.
+the side of its images or the vocabularies of its inputs where these are not the usual
+ones of the family, paper and table, and what the network is called elsewhere.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from kscale.errors import SpecError, unknown_name
 from kscale.naming import letters_of
+from kscale.networks.families import FAMILIES
 from kscale.task.tasks import Input, Task
 
 
@@ -39,6 +40,9 @@ def _named(row: dict[str, Any]) -> Named:
     if "side" in row:
         side = row.pop("side")
         return Named(task=Task.of("image", (side, side, 3), classes=1000), **row)
+    usual = FAMILIES[row["family"]].usual
+    if usual is not None:
+        return Named(task=usual, **row)
     names = zip(("ids", "types"), row.pop("vocabularies"), strict=False)
     inputs = tuple(Input(name, "tokens", (512,), ids) for name, ids in names)
     return Named(task=Task(inputs, ()), **row)

@@ -10,7 +10,8 @@ from those at the base width:
 - input weights, whose rows do not grow with the width: by 1 and 1, like biases, norms
   and embeddings;
 - hidden weights, whose rows and columns grow: by 1 / m and 1 / sqrt(m);
-- output weights, whose rows grow: by 1 / m and 1 / m.
+- output weights, whose rows grow: by 1 / m and 1 / m. A table of embeddings that an
+  output layer reads, too, keeps its initial values.
 
 Rows are what a unit of a layer reads. Which rows grow is seen from the shapes at the
 width and at twice the width. The base width is the default width of the family, where
@@ -38,6 +39,7 @@ from kscale.errors import SpecError, unknown_name
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Layer, Repeat, Scope
+from kscale.networks.decoder_layers import TiedDense
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.layer_costs import Tensor, tensor
@@ -95,6 +97,9 @@ _MATRICES: dict[type[Layer], Callable[[Any, Any], list[_Matrix]]] = {
         _Matrix("kernel", features, layer.width, "glorot_uniform")
     ],
     bp.Recurrent: _recurrent,
+    TiedDense: lambda layer, features: [
+        _Matrix("embeddings", features, layer.units, "table")
+    ],
 }
 """By record, weights whose rows may grow, from the record and the features it reads."""
 
@@ -103,6 +108,7 @@ _SPREADS: dict[str, Callable[[float, float], float]] = {
     "he_normal": lambda rows, columns: rows**-0.5,
     "orthogonal": lambda rows, columns: max(rows, columns) ** -0.5,
     "zeros": lambda rows, columns: 1.0,
+    "table": lambda rows, columns: 1 / rows,
 }
 """By initializer, what the standard deviation is in proportion to."""
 
@@ -157,7 +163,8 @@ def _walk(
                 entry = inside[layer.body[-1].name]
         else:
             matrices = _MATRICES.get(type(layer), lambda layer, features: [])
-            yield prefix + layer.name, matrices(layer, entry.shape[-1])
+            path = getattr(layer, "table", prefix + layer.name)
+            yield path, matrices(layer, entry.shape[-1])
             entry = layer.cost(reads).output
         scope[layer.name] = entry
 

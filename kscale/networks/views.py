@@ -2,8 +2,9 @@
 
 `image_size` is the shorter side of the images in pixels; the longer side follows in
 proportion. `window` is what a frame of a spectrogram sees, in milliseconds; the step
-from frame to frame follows in proportion. `mel_bands` is the number of bands. Each is 0
-for what the data have. The input of a network has the shape of its view, so sizes need
+from frame to frame follows in proportion. `mel_bands` is the number of bands.
+`subwords` is the vocabulary of texts, of inputs and labels. Each is 0 for what the data
+have. The input of a network has the shape of its view, so sizes need
 no more than that; `kscale.data.views` makes the arrays.
 """
 
@@ -13,12 +14,14 @@ from typing import Any
 
 from kscale.errors import SpecError
 from kscale.task.spectrograms import USUAL_WINDOW, fft_length_of, step_of
-from kscale.task.tasks import Input, Task
+from kscale.task.tasks import Input, Target, Task
+from kscale.task.tokens import kept_ids
 
 VIEW_KINDS = {
     "image_size": "image",
     "window": "spectrogram",
     "mel_bands": "spectrogram",
+    "subwords": "tokens",
 }
 """By knob, the kind of the inputs that have such views."""
 
@@ -27,6 +30,19 @@ LEAST_WINDOW = 10  # milliseconds, below which frames are more than samples can 
 _SHARES = (1 / 4, 3 / 8, 1 / 2, 3 / 4)  # of a side
 WINDOWS = (25, 32, 50, 64)
 BANDS = (10, 20, 40, 64)
+
+
+def length_of(item: Input | Target, vocabulary: int) -> int:
+    """Length of an input or of labels in sub-words of a vocabulary: that of the next
+    smaller one whose length is known.
+
+    Example:
+
+    >>> length_of(Input("x", "tokens", (9,), 80, sizes=((50, 12), (80, 9))), 60)
+    12
+    """
+    lengths = [length for size, length in item.sizes if size <= vocabulary]
+    return lengths[-1]
 
 
 def view_of(knobs: Mapping[str, Any], task: Task) -> dict[str, int]:
@@ -58,7 +74,10 @@ def viewed(task: Task, knobs: Mapping[str, Any]) -> Task:
     view = view_of(knobs, task)
     if not view:
         return task
-    return replace(task, inputs=tuple(_viewed(item, view) for item in task.inputs))
+    return Task(
+        tuple(_viewed(item, view) for item in task.inputs),
+        tuple(_labelled(target, view) for target in task.targets),
+    )
 
 
 def image_sizes_for(task: Task) -> tuple[int, ...]:
@@ -87,10 +106,17 @@ def bands_for(task: Task) -> tuple[int, ...]:
     return (*(bands for bands in BANDS if bands < own), own)
 
 
+def subwords_for(task: Task) -> tuple[int, ...]:
+    """Values of `subwords` that a search tries: smaller vocabularies, and the whole."""
+    return tuple(size for size, _ in _checked(task.inputs[0], "subwords").sizes)
+
+
 def _own(item: Input) -> dict[str, int]:
     """What the data have."""
     if item.kind == "image":
         return {"image_size": min(item.shape[:2])}
+    if item.sizes:
+        return {"subwords": item.vocabulary}
     return {"window": USUAL_WINDOW, "mel_bands": item.shape[-1]} if item.rate else {}
 
 
@@ -100,6 +126,9 @@ def _checked(item: Input, name: str, value: str = "") -> Input:
     if item.kind != kind:
         what = f"it must be 0 for the kind {item.kind}"
         raise SpecError(f"`{name}` is for inputs of kind {kind}: {what}{value}.")
+    if kind == "tokens" and not item.sizes:
+        what = "these texts are read by words"
+        raise SpecError(f"`{name}` is for texts of sub-words, but {what}{value}.")
     if kind == "spectrogram" and not item.rate:
         what = "these data are spectrograms without their sounds"
         raise SpecError(f"`{name}` is worked out from sounds, but {what}{value}.")
@@ -109,6 +138,8 @@ def _checked(item: Input, name: str, value: str = "") -> Input:
 def _viewed(item: Input, view: Mapping[str, int]) -> Input:
     for name, value in view.items():
         _checked(item, name, f", but got {name}={value}")
+    if item.kind == "tokens":
+        return _smaller(item, view["subwords"])
     if item.kind == "image":
         size, sides = view["image_size"], item.shape[:2]
         if not LEAST_SIDE <= size <= min(sides):
@@ -134,3 +165,28 @@ def _viewed(item: Input, view: Mapping[str, int]) -> Input:
         )
     frames = item.samples // step_of(item.rate, window) + 1
     return replace(item, shape=(frames, bands or item.shape[1]))
+
+
+def _smaller(item: Input, vocabulary: int) -> Input:
+    """An input of fewer sub-words."""
+    least, most = item.sizes[0][0], item.vocabulary
+    if not least <= vocabulary <= most:
+        raise SpecError(
+            f"`{least} <= subwords <= {most}`, the vocabulary of the data, or 0 for "
+            f"all of it, must hold, but got subwords={vocabulary}."
+        )
+    return replace(item, vocabulary=vocabulary, shape=(length_of(item, vocabulary),))
+
+
+def _labelled(target: Target, view: Mapping[str, int]) -> Target:
+    """A target whose labels are sub-words, with fewer of them."""
+    vocabulary = view.get("subwords")
+    if vocabulary is None or not target.sizes:
+        return target
+    names = [target.class_names[i] for i in kept_ids(target.class_names, vocabulary)]
+    return replace(
+        target,
+        outputs=vocabulary,
+        class_names=tuple(names),
+        length=length_of(target, vocabulary),
+    )

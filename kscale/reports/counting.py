@@ -1,6 +1,6 @@
 """The exact size of one network, by the name of a family or of a published network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,7 @@ def count_network(
     if name.lower() in FAMILIES:
         name = name.lower()
         family, source = FAMILIES[name], ""
+        task = task or family.usual
         if task is None:
             raise SpecError(f"Family {name} needs a task: the input and the classes.")
     else:
@@ -73,6 +74,20 @@ def find_network(name: str) -> tuple[str, Named]:
     return find_named(name, FAMILIES)
 
 
+def usual_task(name: str) -> Task | None:
+    """The task that a network is counted for where none is given: that of a published
+    network, or of a family that has one.
+
+    Example:
+
+    >>> usual_task("gpt").inputs[0].vocabulary, usual_task("mlp")
+    (50257, None)
+    """
+    if name.lower() in FAMILIES:
+        return FAMILIES[name.lower()].usual
+    return find_network(name)[1].task
+
+
 def task_of_shape(
     shape: tuple[int, ...], classes: int | None = None, vocabulary: int | None = None
 ) -> Task:
@@ -97,7 +112,7 @@ def change_task(
     vocabulary: int | None = None,
 ) -> Task:
     """A task with another shape of every input, one target of other classes, or other
-    token ids of the first input.
+    token ids of the first input. Sequences that are predicted change with the inputs.
 
     Example:
 
@@ -106,12 +121,36 @@ def change_task(
     10
     """
     inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]
+    targets = task.targets
+    if any(item.previous for item in inputs):
+        return _changed_sequences(task, inputs, classes, vocabulary)
     if vocabulary is not None:
         inputs[0] = replace(inputs[0], vocabulary=vocabulary)
-    targets = task.targets
     if classes is not None:
         targets = (Target("label", "classes", classes),)
     return Task(tuple(inputs), targets)
+
+
+def _changed_sequences(
+    task: Task,
+    inputs: Sequence[Input],
+    classes: int | None,
+    vocabulary: int | None,
+) -> Task:
+    if classes is not None:
+        raise SpecError(
+            "`classes` are of other targets: a sequence has as many outputs as its "
+            "vocabulary has tokens."
+        )
+    changed = [
+        replace(item, vocabulary=vocabulary or item.vocabulary) for item in inputs
+    ]
+    length = inputs[-1].shape[0]
+    targets = [
+        replace(target, outputs=vocabulary or target.outputs, length=length)
+        for target in task.targets
+    ]
+    return Task(tuple(changed), tuple(targets))
 
 
 def seen_by(blueprint: Blueprint | None) -> dict[str, Any]:

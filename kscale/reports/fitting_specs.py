@@ -118,9 +118,8 @@ def list_fitting(
         raise BudgetError(
             "Name a network (kscale size vgg16) or give a limit (--max-params 50k)."
         )
-    kinds = {item.kind for item in task.inputs}
     chosen = [find_family(name) for name in families] or [
-        family for family in FAMILIES.values() if kinds <= set(family.kinds)
+        family for family in FAMILIES.values() if family.takes(task)
     ]
     fixed = tuple((settings or {}).items())
     pool = Pool(Space(tuple(chosen), task, budget, fixed=fixed))

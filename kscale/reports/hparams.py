@@ -147,7 +147,7 @@ def _domains(run: RecordedRun) -> dict[str, Any]:
     for name, value in linear.spec().knobs:
         values.setdefault(name, []).append(value)
     sizes = [(params, flops)]
-    if len(run.task.inputs) == 1:  # else there is no linear baseline
+    if linear.takes(run.task):  # else there is no linear baseline
         size = linear.size(linear.spec(), run.task)
         sizes.append((size.params, size.flops))
     if present:

@@ -78,7 +78,7 @@ def _cells(prediction: Prediction, task: Task, top: int) -> list[Any]:
     """What `_header` names, for an example that could be read."""
     cells: list[Any] = [prediction.source]
     for target in task.targets:
-        answers = getattr(prediction, target.head.nouns[1])
+        answers = getattr(prediction, target.head.answers)
         cells += target.head.cells(answers[target.name], top)
     return cells
 

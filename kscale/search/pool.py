@@ -375,8 +375,7 @@ def _nothing_fits(space: Space, counted: Sequence[_Counted]) -> KscaleError:
     limits, over = limits_and_excess(space.budget, size)
     ways = [each.way_down(smallest) for _, smallest, each in found]
     fits, way = next((way for way in ways if way[0]), ways[0])
-    kinds = {item.kind for item in space.task.inputs}
-    suited = {name for name, item in FAMILIES.items() if kinds <= {*item.kinds}}
+    suited = {name for name, item in FAMILIES.items() if item.takes(space.task)}
     are_others = suited - {each.family.name for each in counted}
     other = " or choose another family" if are_others else ""
     return BudgetError(

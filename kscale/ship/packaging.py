@@ -19,7 +19,7 @@ from kscale.networks.blueprint import Blueprint, without_augmentation
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Spec
 from kscale.networks.views import viewed
-from kscale.ship.preprocessing_layers import apply_layers, rescaled
+from kscale.ship.preprocessing_layers import LAYERS, apply_layers, rescaled
 from kscale.task.heads.labels import THRESHOLD
 from kscale.task.tasks import Target, Task
 
@@ -40,7 +40,8 @@ def package_model(
     are a dict by name: `<target>` are probabilities or values, `(batch, outputs)`;
     `<target>_class` is the name of the likeliest class, `(batch,)`; `<target>_labels`
     are the names of labels with a probability of at least a half, and empty texts for
-    others, `(batch, outputs)`.
+    others, `(batch, outputs)`. Of sequences `<target>` are the probabilities at every
+    position, `(batch, length, outputs)`; texts become ids outside of the model.
     """
     network = _trained(spec, task, weights, bits)
     return with_preprocessing(spec.family, network, task, preprocessing, target_scaling)
@@ -112,16 +113,21 @@ def with_preprocessing(
     they are probabilities already, `with_names` whether names of classes and labels are
     given beside them. The rest is as in `bare_model`.
     """
-    raw = raw_tensors(preprocessing)
-    others = [item for item in task.inputs if item.name not in preprocessing]
+    inside = {n: item for n, item in preprocessing.items() if type(item) in LAYERS}
+    raw = raw_tensors(inside)
+    others = [item for item in task.inputs if item.name not in inside]
     names = input_names([*raw, *(item.name for item in others)])
+    is_open = any(target.head.is_sequence for target in task.targets)
     ready = {
-        item.name: keras.Input(item.shape, dtype=item.dtype, name=names[item.name])
+        item.name: keras.Input(
+            (None, *item.shape[1:]) if is_open else item.shape,
+            dtype=item.dtype,
+            name=names[item.name],
+        )
         for item in others
     }
     read = ready | {
-        name: apply_layers(item, raw, layer_name(name))
-        for name, item in preprocessing.items()
+        name: apply_layers(item, raw, layer_name(name)) for name, item in inside.items()
     }
     outputs = network({item.name: read[item.name] for item in task.inputs})
     named: dict[str, Any] = {}
@@ -158,6 +164,8 @@ def _outputs(
         shares = keras.layers.Activation(
             head.activation, name=f"{layer}.probabilities"
         )(given)
+    if head.is_sequence:
+        return {name: shares}
     words = list(target.class_names)
     if head.is_exclusive:
         lookup = keras.layers.StringLookup(

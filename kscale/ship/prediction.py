@@ -15,6 +15,7 @@ from kscale.data.examples import Example, Reader
 from kscale.data.preprocessing.base import RawInput
 from kscale.naming import input_names, single_or_named
 from kscale.task.tasks import Task
+from kscale.text import printable
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +37,7 @@ class Prediction:
         error: Why there is no prediction; empty if there is one.
         labels: By target of labels, the names of those that are more likely true than
             not, with their probabilities, likeliest first.
+        texts: By target of sequences, the text that is decoded.
         notes: By column, how the example is unlike all that were trained on.
 
     Example:
@@ -49,6 +51,7 @@ class Prediction:
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     error: str = ""
     labels: Mapping[str, Ranking] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +65,7 @@ class Prediction:
             for name, pairs in self.labels.items()
         }
         targets |= {name: {"values": list(v)} for name, v in self.values.items()}
+        targets |= {name: {"text": text} for name, text in self.texts.items()}
         return {
             "source": self.source,
             "targets": None if self.error else targets,
@@ -79,11 +83,13 @@ class Prediction:
             for ranking in (*rankings, *self.labels.values())
         ]
         texts += [" ".join(f"{x:.6g}" for x in v) for v in self.values.values()]
+        texts += map(printable, self.texts.values())
         return f"{self.source}: {', '.join(texts)}"
 
 
 Answer = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
-"""Probabilities or values by target, `(examples, outputs)`, for raw inputs by name."""
+"""By target, probabilities or values, `(examples, outputs)`, or of sequences the ids
+that are decoded, `(examples, length)`, for raw inputs by name."""
 
 
 def answer_of(model: "keras.Model", task: Task) -> Answer:
@@ -166,9 +172,12 @@ def _prediction(
     found: dict[str, Any] = defaultdict(dict)
     for target in task.targets:
         head, numbers = target.head, given[target.name].astype(float).tolist()
-        shown = tuple(numbers)
-        if head.chosen is not None:
+        shown: Any = tuple(numbers)
+        if head.text is not None:
+            ids = given[target.name].astype(int).tolist()
+            shown = head.text(ids, target.class_names)
+        elif head.chosen is not None:
             places = head.chosen(given[target.name], top)
             shown = tuple((target.class_names[n], numbers[n]) for n in places)
-        found[head.nouns[1]][target.name] = shown
+        found[head.answers][target.name] = shown
     return Prediction(example.source, **found, notes=example.notes)

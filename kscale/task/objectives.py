@@ -38,6 +38,11 @@ def find_objective(name: str | None, target: Target) -> Objective:
         short = (a for o in known.values() for a in o.aliases if len(a) < len(o.name))
         title = f"metric for {target.head.title}"
         raise DataError(unknown_name(title, wanted, {*known, *short}))
+    if found.is_decoded:
+        raise DataError(
+            f"{metric_name(found)} is of decoded texts, which only finalists and "
+            f"answers are: search by {target.head.metric}, and read it in the report."
+        )
     if target.outputs < found.least_outputs:
         raise DataError(
             f"{found.name} needs more than {found.least_outputs - 1} "

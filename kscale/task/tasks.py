@@ -36,6 +36,10 @@ class Input:
             of frequency, so that all must be kept.
         samples, rate: Length of the waveform that a spectrogram is worked out from, and
             its samples a second; 0 where there is none.
+        previous: Name of the target whose earlier tokens the input holds: a start, and
+            the labels without the last one; empty for other inputs.
+        sizes: Vocabularies that networks may see, with the length of the input in each;
+            empty where there is one only.
         scale, offset: `raw * scale + offset` is what the network gets, on the last
             axis, for a network that wants the raw values back; empty if it gets them.
 
@@ -50,6 +54,8 @@ class Input:
     unknown: int = 0
     samples: int = 0
     rate: int = 0
+    previous: str = ""
+    sizes: tuple[tuple[int, int], ...] = ()
     scale: tuple[float, ...] = field(default=(), compare=False)
     offset: tuple[float, ...] = field(default=(), compare=False)
 
@@ -88,10 +94,13 @@ class Target:
     Args:
         name: Key of the target's array, and name of the network's output.
         kind: A key of `kscale.task.heads.HEADS`: `classes` (one of several), `labels`
-            (any of several) or `real` (numbers).
-        outputs: Number of classes, labels or real values.
-        class_names: A name for each class or label, in the order of the outputs; may be
-            empty.
+            (any of several), `real` (numbers), `tokens` (a sequence), `next` (the next
+            token of a text) or `characters` (of speech).
+        outputs: Number of classes, labels, real values or tokens.
+        class_names: A name for each class, label or token, in the order of the outputs;
+            may be empty.
+        length: Positions of a label that is a sequence; 0 for other kinds.
+        sizes: As of `Input`: vocabularies and lengths of the labels in each.
 
     Raises:
         DataError: The kind is unknown, or there are too few outputs.
@@ -101,6 +110,8 @@ class Target:
     kind: str
     outputs: int
     class_names: tuple[str, ...] = ()
+    length: int = 0
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in HEADS:
@@ -111,6 +122,16 @@ class Target:
                 f"`outputs >= {least}` must hold for target {self.name!r} of kind "
                 f"{self.kind}, but got {self.outputs}."
             )
+        if self.head.is_sequence != (self.length > 0):
+            raise DataError(
+                "`length >= 1` must hold for sequences and 0 for other kinds, but got "
+                f"kind={self.kind}, length={self.length} of target {self.name!r}."
+            )
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of the label of one example."""
+        return self.head.label_shape(self.outputs, self.length)
 
     @property
     def head(self) -> Head:

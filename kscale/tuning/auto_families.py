@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks.families import find_family, find_knob
+from kscale.networks.families import FAMILIES, find_family, find_knob
 from kscale.networks.families.base import Family
 from kscale.search.pool import Pool, Space
 from kscale.task.tasks import Task
@@ -40,6 +40,8 @@ def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
 
 def _automatic(task: Task) -> Sequence[str]:
     first = task.inputs[0]
+    if any(target.head.is_sequence for target in task.targets):
+        return [family.name for family in FAMILIES.values() if family.takes(task)]
     if first.kind == "image" and min(first.shape[:2]) < _SMALL_IMAGE:
         return _SUITED_TO_SMALL_IMAGES
     if len(task.inputs) > 1 and first.kind == "tokens":
@@ -86,7 +88,7 @@ def _described(task: Task) -> str:
     sides = " x ".join(str(side) for side in first.shape[:2])
     return {
         "vector": f"vectors of {counted(first.shape[0], 'number')}",
-        "tokens": f"texts of {counted(first.shape[0], 'token')}",
+        "tokens": f"texts of up to {counted(first.shape[0], 'token')}",
         "sequence": f"sequences of {sides}",
         "spectrogram": f"spectrograms of {sides}",
         "image": f"images of {sides}",

@@ -127,18 +127,18 @@ class FamilyTrainer:
         if members.are_ended:
             return members.results
         data = self.setup.dataset.seen_by(members.trainings[0].record.spec)
-        validation = data.validation.inputs
+        validation = data.validation.inputs, data.validation.targets
         program = self._started(networks, [it.record for it in members.trainings])
         members.begin(program)
         outputs: list[Outputs] = []
         while not members.are_ended:
             if members.have_all_epochs:
-                members.finish(program, outputs or program.predict(validation))
+                members.finish(program, outputs or program.predict(*validation))
                 outputs = []
                 continue
             losses = program.run_epoch(members.orders())
             # The last score of a curve is that of the record, to the bit.
-            outputs = program.predict(validation) if members.is_last_epoch else []
+            outputs = program.predict(*validation) if members.is_last_epoch else []
             members.add_epoch(program, losses, outputs)
         if members.are_ok:
             program.close()
@@ -169,9 +169,11 @@ class FamilyTrainer:
         program = self._started([self.network(training.spec, task)], [training])
         if program.load(weights) is None:
             raise TrialError(f"{weights} is missing or damaged: nothing to evaluate.")
-        (outputs,) = program.predict(data.parts[part].inputs)
+        rows = data.parts[part]
+        (outputs,) = program.predict(rows.inputs, rows.targets)
+        decoded = program.decode(rows.inputs)
         program.close()
-        return self.setup.test_score(part, outputs)
+        return self.setup.test_score(training.spec, part, outputs, decoded)
 
     def ship(self, training: Training, weights: Path, path: Path) -> str:
         data = self.setup.dataset

@@ -69,7 +69,7 @@ class Members:
         scores = [] if outputs else program.score()
 
         def add(member: int, training: RunningTraining) -> None:
-            score = training.setup.score(outputs[member]) if outputs else scores[member]
+            score = scores[member] if scores else training.score(outputs[member])
             training.add_epoch(losses[member], score)
             if training.progress.epochs < training.record.epochs:
                 training.keep(partial(program.save, member=member))

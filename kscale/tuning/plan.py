@@ -165,7 +165,7 @@ class Plan:
     def baselines(self) -> list[tuple[Spec, float]]:
         """The linear model at its default learning rate."""
         linear = find_family("linear")
-        if len(self.dataset.task.inputs) != 1:
+        if not linear.takes(self.dataset.task):
             return []
         return [(linear.spec(), float(linear.learning_rate.default))]
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from msgspec import structs
 
 from kscale.data.dataset import Dataset
@@ -96,6 +95,6 @@ def constant_pairs(dataset: Dataset, part: Part, objective: Objective) -> Pairs:
         known = dataset.train.targets[target.name]
         metric = parts.get(target.name, objective).name
         constant = target.head.constant(known, target.outputs, metric)
-        rows = np.tile(constant.astype(np.float32), (len(part), 1))
-        found[target.name] = part.targets[target.name], rows
+        labels = part.targets[target.name]
+        found[target.name] = labels, target.head.baseline(target, constant, labels)
     return found

@@ -28,6 +28,7 @@ from kscale.errors import (
     reason_of,
     unwritable,
 )
+from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.runs.records import Training
 from kscale.search.contract import Job
@@ -124,25 +125,37 @@ class TrainingSetup:
         number of steps, so that one on fewer examples sees each of them more often.
         """
         everything, recipe = len(self.dataset.train), self.recipe
+        about = everything, training.seed, epoch, self.dataset.lengths
         if training.share == 1:
-            return recipe.order(everything, training.seed, epoch)
+            return recipe.order(*about)
         some = self._nested[: self.examples(training.share)]
-        return recipe.order_of_some(some, everything, training.seed, epoch)
+        return recipe.order_of_some(some, *about)
 
     @cached_property
     def _nested(self) -> NDArray[np.int32]:
         labels = {n: rows[:] for n, rows in self.dataset.train.targets.items()}
         return nested_rows(self.dataset.task.targets, labels, seed=0)
 
-    def score(self, outputs: Outputs) -> float:
-        """What outputs for the validation part reach."""
-        pairs = self.dataset.pairs("validation", outputs)
-        return mean_score(self.objective, self.dataset.task, pairs)
+    def score(self, spec: Spec, outputs: Outputs) -> float:
+        """What outputs of a spec's network for the validation part reach."""
+        data = self.dataset.seen_by(spec)
+        pairs = data.pairs("validation", outputs)
+        return mean_score(self.objective, data.task, pairs)
 
-    def test_score(self, part: PartName, outputs: Outputs) -> Scores:
-        """What outputs for a part reach, with all that is tested."""
-        pairs = self.dataset.pairs(part, outputs)
-        return evaluate_test(self.objective, self.dataset.task, pairs)
+    def test_score(
+        self, spec: Spec, part: PartName, outputs: Outputs, decoded: Outputs
+    ) -> Scores:
+        """What outputs for a part reach, with all that is tested.
+
+        Args:
+            spec: Of the network.
+            part: Name of the part.
+            outputs: What the network gives.
+            decoded: By target name, ids that were decoded, `(examples, length)`.
+        """
+        data = self.dataset.seen_by(spec)
+        pairs = data.pairs(part, outputs, decoded)
+        return evaluate_test(self.objective, data.task, pairs)
 
 
 def _opened(folder: Path, shared: dict[str, Any]) -> TrainingSetup:
@@ -327,6 +340,10 @@ class RunningTraining:
         progress.curve.setdefault("loss", []).append(shown)
         self.add_score(score)
 
+    def score(self, outputs: Outputs) -> float:
+        """What outputs of the network for the validation part reach."""
+        return self.setup.score(self.record.spec, outputs)
+
     def add_score(self, score: float) -> None:
         """Note the score after the last epoch, which must be finite."""
         epochs = self.progress.epochs
@@ -362,20 +379,28 @@ class RunningTraining:
             raise ResultsError(unwritable(path, error)) from error
         self._saved = time.monotonic()
 
-    def finished(self, write: Write, outputs: Outputs, **changes: Any) -> Training:
+    def finished(
+        self,
+        write: Write,
+        outputs: Outputs,
+        decoded: Outputs | None = None,
+        **changes: Any,
+    ) -> Training:
         """Write the finished weights; the record of the training.
 
         Args:
             write: Writes a checkpoint.
             outputs: Of the network, for the validation part.
+            decoded: As of `TrainingSetup.test_score`, where texts are decoded.
             changes: Items of the record that are otherwise.
         """
         setup, progress = self.setup, self.progress
         progress.epochs = self.job.epochs_to
         progress.is_finished = True
         self._save(write)
-        pairs = setup.dataset.pairs("validation", outputs)
-        done = evaluate(setup.objective, setup.dataset.task, pairs)
+        data = setup.dataset.seen_by(self.record.spec)
+        pairs = data.pairs("validation", outputs, decoded)
+        done = evaluate(setup.objective, data.task, pairs)
         sign = 1.0 if setup.objective.higher_is_better else -1.0
         gains = [sign * value for value in progress.curve["score"]]
         steady = setup.recipe.steady_epochs()

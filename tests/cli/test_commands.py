@@ -67,6 +67,24 @@ def test_size_counts_tokens_of_a_vocabulary() -> None:
     assert found["task"]["inputs"][0]["vocabulary"] == 10_000
 
 
+def test_size_of_a_family_of_sequences_needs_no_data() -> None:
+    found = json.loads(
+        call("size", "gpt", "--depth", "12", "--width", "768", "--json").stdout
+    )
+    published = json.loads(call("size", "gpt2", "--json").stdout)
+    assert found["params"] == published["params"] == 124_439_808
+    text = call("size", "gpt", "--depth", "12", "--width", "768").stdout
+    assert "12 x 7.09M = 12 width^2" in text
+    words = ["--input", "64", "--vocabulary", "8k", "--json"]
+    task = json.loads(call("size", "transformer-base", *words).stdout)["task"]
+    assert [it["vocabulary"] for it in task["inputs"]] == [8000, 8000]
+    assert (task["targets"][0]["outputs"], task["targets"][0]["length"]) == (8000, 64)
+    listed = call("size", "--max-params", "1m", "--family", "gpt", *words)
+    assert {row["family"] for row in json.loads(listed.stdout)["largest"]} == {"gpt"}
+    refused = call("size", "seq2seq", "--classes", "5")
+    assert refused.exit_code == 1 and "as many outputs as" in refused.stderr
+
+
 def test_size_lists_what_fits() -> None:
     found = json.loads(call("size", "--max-params", "50k", "--json").stdout)
     taken = {name for name, family in FAMILIES.items() if "image" in family.kinds}

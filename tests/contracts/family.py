@@ -19,10 +19,12 @@ from kscale.networks.blueprint import (
     Positions,
     Repeat,
 )
+from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.sizing import SizeRow, size_of, size_rows
 from kscale.networks.word_layers import GlobalMaxPool, Masked, Ngrams
+from kscale.reports.counting import change_task
 from kscale.task.tasks import InputKind, Task
 
 TASKS: dict[InputKind, Task] = {
@@ -38,8 +40,19 @@ SMALLEST: dict[str, dict[str, Any]] = {
 }
 """Knobs that make a family's network small and cheap, where the defaults do not."""
 
-NAMELESS = (First, KnownTokens, Positions, PaddingMask, Ngrams, Masked, GlobalMaxPool)
-"""Records built as bare operations, which Keras names itself."""
+NAMELESS = (
+    *(First, KnownTokens, Positions, PaddingMask, Sinusoids),
+    *(SharedEmbedding, TiedDense),
+    *(Ngrams, Masked, GlobalMaxPool),
+)
+"""Records built as bare operations, which Keras names itself, or as other layers."""
+
+
+def task_for(family: Family, kind: InputKind) -> Task:
+    """A small task that a family takes, with inputs of a kind."""
+    if family.usual is None:
+        return TASKS[kind]
+    return change_task(family.usual, (6,), vocabulary=11)
 
 
 def small_spec(family: Family, **knobs: Any) -> Spec:
@@ -60,9 +73,8 @@ def check_size_equals_keras(blueprint: Blueprint) -> keras.Model:
 @cache
 def built(spec: Spec, kind: InputKind) -> keras.Model:
     """The model of a spec, with checked sizes; all checks share it."""
-    return check_size_equals_keras(
-        find_family(spec.family).blueprint(spec, TASKS[kind])
-    )
+    family = find_family(spec.family)
+    return check_size_equals_keras(family.blueprint(spec, task_for(family, kind)))
 
 
 def sized_spec(family: Family, depth: int, width: int) -> Spec:
@@ -83,15 +95,16 @@ def check_growth(family: Family, kind: InputKind) -> None:
     """Params grow with depth and with width; FLOPs do where blocks share weights."""
     if "depth" not in family.all_knobs:
         return
-    deeper = [family.size(family.spec(depth=n), TASKS[kind]) for n in (1, 2, 3, 7)]
-    wider = [family.size(family.spec(width=n), TASKS[kind]) for n in (8, 16, 24, 96)]
+    task = task_for(family, kind)
+    deeper = [family.size(family.spec(depth=n), task) for n in (1, 2, 3, 7)]
+    wider = [family.size(family.spec(width=n), task) for n in (8, 16, 24, 96)]
     for sizes in (deeper, wider):
         params, flops = [s.params for s in sizes], [s.flops for s in sizes]
         assert params == sorted(set(params))
         assert flops == sorted(set(flops))
     if "shared" in family.all_knobs:
         specs = [family.spec(depth=n, shared=True) for n in (1, 2, 3)]
-        flops = [family.size(spec, TASKS[kind]).flops for spec in specs]
+        flops = [family.size(spec, task).flops for spec in specs]
         assert flops == sorted(set(flops))
 
 
@@ -106,11 +119,12 @@ def check_trains_in_a_graph(family: Family, kind: InputKind) -> None:
 
 
 def check_one_step(spec: Spec, kind: InputKind, run_eagerly: bool) -> None:
-    model = built(spec, kind)
+    model, task = built(spec, kind), task_for(find_family(spec.family), kind)
     before = model.get_weights()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss=loss, run_eagerly=run_eagerly)
-    given = model.train_on_batch(example_inputs(TASKS[kind], 8), np.arange(8) % 3)
+    labels = example_labels(task, 8)
+    given = model.train_on_batch(example_inputs(task, 8), labels)
     assert np.isfinite(given)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     after = model.get_weights()
@@ -154,7 +168,7 @@ def check_every_value(family: Family, task: Task) -> None:
 
 def check_seeds(family: Family, kind: InputKind) -> None:
     """A seed gives equal initial weights, another seed other ones."""
-    blueprint = family.blueprint(small_spec(family), TASKS[kind])
+    blueprint = family.blueprint(small_spec(family), task_for(family, kind))
     first, again, other = (
         build_model(blueprint, seed).get_weights() for seed in (3, 3, 4)
     )
@@ -167,7 +181,7 @@ def check_seeds(family: Family, kind: InputKind) -> None:
 
 def check_names(family: Family, kind: InputKind) -> None:
     """Keras layers are named by the paths of the records, and so are size rows."""
-    blueprint = family.blueprint(small_spec(family), TASKS[kind])
+    blueprint = family.blueprint(small_spec(family), task_for(family, kind))
     named = {layer.name for layer in built(small_spec(family), kind).layers}
     paths = set(paths_of(blueprint.layers))
     assert {layer_name(path) for path in paths} <= named
@@ -198,6 +212,12 @@ def row_paths(row: SizeRow) -> Iterator[str]:
             names = [f"{name}{copy}" for copy in range(first, int(last) + 1)]
         paths = [f"{path}/{name}" for path in paths for name in names]
     return (path[1:] for path in paths)
+
+
+def example_labels(task: Task, count: int) -> Any:
+    """Labels of some of the first three outputs."""
+    shape = (count, *task.targets[0].label_shape)
+    return np.arange(np.prod(shape)).reshape(shape) % 3
 
 
 def example_inputs(task: Task, count: int, seed: int = 0) -> Any:

@@ -10,6 +10,7 @@ from contracts.family import SMALLEST
 from kscale.building.code.network import network_code
 from kscale.building.models import build_model
 from kscale.errors import SpecError
+from kscale.naming import input_names
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.sizing import size_of
@@ -40,7 +41,7 @@ def check_code(blueprint: Blueprint) -> tuple[keras.Model, keras.Model]:
     assert [w.shape for w in model.weights] == [w.shape for w in ours.weights]
     assert [w.trainable for w in model.weights] == [w.trainable for w in ours.weights]
     assert model.count_params() == size_of(blueprint).params
-    assert specs_of(model.input) == specs_of(ours.input)
+    assert specs_of(model.input) == specs_of(as_in_code(ours.input))
     assert specs_of(model.output) == specs_of(ours.output)
     return ours, model
 
@@ -97,9 +98,17 @@ def check_outputs(blueprint: Blueprint, x: Any) -> None:
     weights = [w + rng.uniform(0.1, 0.5, w.shape) for w in ours.get_weights()]
     ours.set_weights(weights)
     model.set_weights(weights)
-    for left, right in zip(leaves(ours(x)), leaves(model(x)), strict=True):
+    pairs = leaves(ours(x)), leaves(model(as_in_code(x)))
+    for left, right in zip(*pairs, strict=True):
         assert np.isfinite(left).all() and np.ptp(left) > 0
         np.testing.assert_allclose(right, left, rtol=1e-6, atol=1e-6)
+
+
+def as_in_code(inputs: Any) -> Any:
+    """Inputs by the names that they have in the code, which are those of Keras."""
+    if not isinstance(inputs, dict):
+        return inputs
+    return {name: inputs[key] for key, name in input_names(inputs).items()}
 
 
 def leaves(outputs: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 import pytest
-from contracts.family import SMALLEST, TASKS, example_inputs
+from contracts.family import SMALLEST, TASKS, example_inputs, task_for
 from tuning.made_data import digits
 
 from kscale.errors import BudgetError, SpecError
@@ -31,7 +31,7 @@ TUNERS = {
 
 
 def task_of(family: Family) -> Task:
-    return TASKS[family.kinds[-1]]
+    return task_for(family, family.kinds[-1])
 
 
 def smallest(family: Family) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from contracts.family import TASKS
+from contracts.family import TASKS, task_for
 from tuning.made_data import digits
 
 from kscale.building.models import build_model, factor_of
@@ -37,7 +37,7 @@ def pairs(
     family: Family, width: int, **knobs: Any
 ) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     """Weights of the default width and of a width, with the factors of the latter."""
-    task, base = TASKS[family.kinds[0]], family.knob("width").default
+    task, base = task_for(family, family.kinds[0]), family.knob("width").default
     depth = 2 if family.name in ("mlp", "cnn") else 1
     specs = [family.spec(depth=depth, width=n, **knobs) for n in (base, width)]
     factors = factors_of(specs[1], task, "mup")
@@ -57,7 +57,11 @@ def pairs(
 def test_weights_start_and_train_by_how_they_grow(family: Family, times: float) -> None:
     """Which weights grow is read from the shapes of Keras here."""
     width = int(times * float(family.knob("width").default))
-    knobs = {"bidirectional": True} if family.name == "rnn" else {}
+    knobs: dict[str, Any] = {
+        "rnn": {"bidirectional": True},
+        "gpt": {"tied": False},
+        "seq2seq": {"shared_embeddings": "none"},
+    }.get(family.name, {})
     kinds = set()
     for narrow, wide, rates in pairs(family, width, **knobs):
         is_matrix = len(wide.shape) > 1 and "bias" not in wide.name
@@ -65,7 +69,7 @@ def test_weights_start_and_train_by_how_they_grow(family: Family, times: float) 
             assert factor_of(wide, rates) == 1
             continue
         grown = rows_of(wide) / rows_of(narrow), wide.shape[-1] / narrow.shape[-1]
-        is_hidden = grown[1] != 1 or "attention" in wide.path
+        is_hidden = grown[1] != 1 or "attention/" in wide.path or "memory/" in wide.path
         spread = 1.0 if grown[0] == 1 else times ** -(0.5 if is_hidden else 1.0)
         assert factor_of(wide, rates) == (1 if grown[0] == 1 else 1 / times), wide.path
         stds = [float(np.std(weight)) for weight in (narrow, wide)]
@@ -75,9 +79,17 @@ def test_weights_start_and_train_by_how_they_grow(family: Family, times: float) 
     assert {(True, True), (True, False)} <= kinds
 
 
+def test_a_table_that_the_output_reads_trains_as_an_output_and_starts_as_ever() -> None:
+    for name, table in (("gpt", "embeddings"), ("seq2seq", "encoder_embeddings")):
+        family = find_family(name)
+        spec = family.spec(depth=1, width=512)
+        factors = {it.weight: it for it in factors_of(spec, family.usual, "mup")}
+        assert factors[f"{table}/embeddings"][1:] == (0.25, 1.0)
+
+
 def test_the_default_width_trains_as_ever() -> None:
     for family in FAMILIES.values():
-        task = TASKS[family.kinds[0]]
+        task = task_for(family, family.kinds[0])
         assert factors_of(family.spec(), task, "mup") == ()
         assert factors_of(family.spec(), task, "standard") == ()
 

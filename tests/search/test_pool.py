@@ -24,8 +24,10 @@ def made_space(family: str = "mlp", task: Task = DIGITS, **limits: int) -> Space
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pool_figures_are_those_of_the_specs(family: str) -> None:
-    task = TOKENS if family == "transformer" else DIGITS
-    limit = 5_000_000 if family == "pretrained" else 50_000
+    task = find_family(family).usual or DIGITS
+    task = TOKENS if family == "transformer" else task
+    limit = 50_000 if task in (TOKENS, DIGITS) else 5_000_000
+    limit = 5_000_000 if family == "pretrained" else limit
     pool = Pool(made_space(family, task, max_params=limit))
     for index in np.linspace(0, len(pool) - 1, min(len(pool), 25)).astype(int):
         size = find_family(family).size(pool.spec(index), task)
@@ -80,7 +82,11 @@ def test_set_knobs_are_fixed_and_searched_ones_vary() -> None:
     ("searched", "fixed", "text"),
     [
         (("dropot",), (), "Unknown knob of mlp 'dropot'. Did you mean 'dropout'"),
-        ((), (("heads", 2),), "`heads` is a knob of transformer, vit, not of mlp"),
+        (
+            (),
+            (("heads", 2),),
+            "`heads` is a knob of transformer, vit, seq2seq, gpt, not of mlp",
+        ),
         (("dropout",), (("dropout", 0.1),), "both set and searched"),
     ],
 )

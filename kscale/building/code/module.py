@@ -166,7 +166,7 @@ def _compile_code(
             weights[head] = Code(f"{f'{prefix}_' * several}CLASS_WEIGHT")
             numbers[weights[head]] = settings.class_weights[target.name]
     text = files("kscale.building.code").joinpath("compile_code.txt").read_text("utf-8")
-    smoothed, weighing, compiling = text.rstrip().split("\n\n\n")
+    *smoothed, weighing, compiling = text.rstrip().split("\n\n\n")
     losses = {head: _loss(target, settings) for head, target in heads.items()}
     rates = {it.weight: it.rate for it in settings.factors if it.rate != 1}
     numbers["RATES"] = rates
@@ -174,7 +174,8 @@ def _compile_code(
     compiling = compiling.replace("{optimizer}", made)
     names = ("factor_of", "ScaledAdamW") if rates else ()
     definitions = [texts_of_models()[name] for name in (*names, "Schedule")]
-    definitions += [smoothed] * ("smoothed" in losses.values())
+    called = [loss for loss in losses.values() if isinstance(loss, Code)]
+    definitions += [it for it in smoothed if any(f"def {c}(" in it for c in called)]
     asked = "class_weight=dict(enumerate(CLASS_WEIGHT))"
     if weights and several:
         values = _sample_weight(heads, weights)
@@ -197,9 +198,10 @@ def _compile_code(
 
 def _loss(target: Target, settings: TrainingSettings) -> Any:
     head, smoothing = target.head, settings.label_smoothing
-    if smoothing and head.one_hot_loss:
-        return Code("smoothed")
-    extra = {"label_smoothing": smoothing} if smoothing and head.is_named else {}
+    if smoothing and head.smoothed:
+        return Code(head.smoothed)
+    takes_it = smoothing and head.is_named and not head.is_sequence
+    extra = {"label_smoothing": smoothing} if takes_it else {}
     return call(f"keras.losses.{head.loss.name}", **head.loss.arguments, **extra)
 
 

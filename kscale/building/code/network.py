@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from kscale.building.code.layout import INDENT, Code, identifier, literal, statement
-from kscale.building.keras_calls import Call, LayerName, call, call_of
+from kscale.building.keras_calls import Call, LayerAt, LayerName, call, call_of
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 
@@ -131,13 +131,15 @@ class _Writer(NamedTuple):
     `taken` are names that no new variable may have, `scope` holds the variables of
     outputs, `name` is the Keras name of what encloses the layers, with variables in
     braces. Layers that copies share are made `outside`, before the loop; the writer of
-    what stands there comes with their variables by Keras name.
+    what stands there comes with their variables by Keras name. `tables` are the
+    variables of embeddings that others read, by path.
     """
 
     lines: list[str]
     taken: set[str]
     blocks: Mapping[str, _Block]
     scope: Scope
+    tables: dict[str, Code]
     name: str = ""
     indent: str = INDENT
     outside: "tuple[_Writer, dict[str, Code]] | None" = None
@@ -181,6 +183,12 @@ class _Writer(NamedTuple):
     def _call(self, layer: Layer, reads: list[Code]) -> Call:
         name = self.name + layer_name(layer.name)
         made = _named(call_of(layer, reads), name)
+        if isinstance(made.function, LayerAt):
+            return replace(made, function=self.tables[made.function.path])
+        if getattr(layer, "is_shared", False):
+            variable = identifier(f"{layer.name}_table", self.taken)
+            self.tables[layer.name] = self.assign(variable, made.function)
+            return replace(made, function=self.tables[layer.name])
         if self.outside is None or not isinstance(made.function, Call):
             return made
         before, known = self.outside
@@ -234,7 +242,7 @@ def _function(block: _Block, taken: set[str]) -> list[str]:
     """The definition of a block's function."""
     arguments = ("x", "name", *next(iter(block.uses.values())))
     lines = statement("def ", call(block.name, *map(Code, arguments)), end=":")
-    writer = _Writer(lines, {*taken, *arguments}, {}, Scope(), "{name}.")
+    writer = _Writer(lines, {*taken, *arguments}, {}, Scope(), {}, "{name}.")
     writer.scope[BODY_INPUT] = Code("x")
     writer.write(block.body, Code("x"), "return")
     return lines
@@ -249,10 +257,10 @@ def _build_model(
     """The definition of `build_model`."""
     start = ["def build_model() -> keras.Model:"]
     start.append(f'{INDENT}"""The network, with new weights."""')
-    writer = _Writer(start, {*taken}, blocks, Scope())
+    writer = _Writer(start, {*taken}, blocks, Scope(), {})
     names = input_names(item.name for item in blueprint.inputs)
     inputs = {
-        name: call("keras.Input", item.shape, dtype=item.dtype, name=name)
+        name: call("keras.Input", blueprint.shape_of(item), dtype=item.dtype, name=name)
         for item, name in zip(blueprint.inputs, names.values(), strict=True)
     }
     writer.assign("inputs", single_or_named(inputs))

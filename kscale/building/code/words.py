@@ -7,6 +7,7 @@ from kscale.building.code.layout import identifier, literal
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Averaged, Scaled, Scaling, Unchanged
+from kscale.data.preprocessing.subwords import Subwords
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
 from kscale.naming import layer_name
@@ -77,7 +78,8 @@ def _words_of_output(
     if target.head.is_named:
         names = [printable(item) for item in target.class_names[:_MOST_NAMES]]
         names += ["..."] * (len(target.class_names) > _MOST_NAMES)
-        return f"{what} logits of {count}{': ' * bool(names)}{', '.join(names)}."
+        at = " at every position" * target.head.is_sequence
+        return f"{what} logits of {count}{at}{': ' * bool(names)}{', '.join(names)}."
     if scaling is None or scaling.is_identity:
         return f"{what} {count} in the unit of the data."
     text = _scaled(scaling, "output", prefix, constants)
@@ -143,10 +145,19 @@ def constant_names(names: Iterable[str]) -> list[str]:
     return [identifier(name.upper(), taken).upper() for name in names]
 
 
+def _of_subwords(item: Subwords) -> str:
+    what = "the start and " * item.is_previous
+    return (
+        f"{what}ids of the text {printable(item.raw.name)}, which the SentencePiece "
+        f"model of {len(item.names):,} sub-words in run.json makes"
+    )
+
+
 PREPARED: dict[type[Preprocessing], Callable[[Any], str | Scaling]] = {
     Averaged: _of_averaged,
     LogMel: _of_log_mel,
     Scaled: lambda item: item.scaling,
+    Subwords: _of_subwords,
     TableColumns: _of_columns,
     TextTokens: _of_text,
     Unchanged: lambda item: Scaling(),

@@ -7,12 +7,16 @@ from kscale.data.by_kind import record_from_json
 from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.preprocessing.log_mel import LogMel
 from kscale.data.preprocessing.scaled import Averaged, Scaled, Unchanged
+from kscale.data.preprocessing.subwords import Subwords
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
 
 PREPROCESSINGS: dict[str, type[Preprocessing]] = {
     item.kind: item
-    for item in (Averaged, LogMel, Scaled, Unchanged, TableColumns, TextTokens)
+    for item in (
+        *(Averaged, LogMel, Scaled, Unchanged),
+        *(Subwords, TableColumns, TextTokens),
+    )
 }
 
 

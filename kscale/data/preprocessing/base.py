@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
 from kscale.data.example_rows import ComputedRows, Rows
-from kscale.task.tasks import Input
+from kscale.task.tasks import Input, Target
 
 RawType = Literal["float32", "int32", "string"]
 
@@ -55,10 +55,10 @@ class Preprocessing(ByKind):
     def variant(
         self, seen: Input, view: Mapping[str, int], train: Mapping[str, Rows]
     ) -> "Preprocessing":
-        """What makes an input as a network of another view sees it.
+        """What makes an input, or labels, as a network of another view sees them.
 
         Args:
-            seen: The input in that view.
+            seen: The input or the target in that view.
             view: Knobs of `kscale.networks.views`.
             train: The raw training part by name, to fit to.
         """
@@ -96,4 +96,13 @@ class Fit:
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, Preprocessing]:
         """The input and its preprocessing, fitted on the raw training part by name."""
+        raise NotImplementedError
+
+
+class LabelFit:
+    """How the labels of a target are made from raw texts."""
+
+    def fit(self, train: Mapping[str, Rows]) -> tuple[Target, Preprocessing]:
+        """The target and what makes its labels, fitted on the raw training part by
+        name, in which texts of targets stand beside raw inputs."""
         raise NotImplementedError

@@ -141,6 +141,10 @@ class TextReader(FileReader):
     """Whole text files, and columns of text in CSV files.
 
     A text file becomes the first of the columns, and the others are empty.
+
+    Args:
+        columns: Columns of text.
+        by_line: Whether each line of a text file is an example.
     """
 
     kind: ClassVar[str] = "texts"
@@ -149,6 +153,7 @@ class TextReader(FileReader):
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".txt.gz", *SUFFIXES)
 
     columns: tuple[TableColumn, ...] = (TableColumn("text", "text", "text"),)
+    by_line: bool = False
 
     def readable(self, path: Path) -> Iterator[Example]:
         is_other = path.suffix not in ("", ".data")  # texts that may hold commas
@@ -156,7 +161,14 @@ class TextReader(FileReader):
             yield from TableReader(self.columns).readable(path)
             return
         raw = {column.name: np.array("", TEXT) for column in self.columns}
-        yield Example(str(path), {**raw, self.name: self.array(existing(path))})
+        text = self.array(existing(path))
+        if not self.by_line:
+            yield Example(str(path), {**raw, self.name: text})
+            return
+        for number, line in enumerate(text.item().splitlines(), 1):
+            if line.strip():
+                given = {**raw, self.name: np.array(line.strip(), TEXT)}
+                yield Example(f"{path}:{number}", given)
 
     @property
     def name(self) -> str:
@@ -166,7 +178,8 @@ class TextReader(FileReader):
         """The whole text of a file, which may be compressed with gzip."""
         with opened(path) as file:
             data = file.read()
-        return np.array(decoded(data, path).strip(), TEXT)
+        text = decoded(data, path)
+        return np.array(text if self.by_line else text.strip(), TEXT)
 
 
 def _decide(headers: Any, options: Options) -> Reading:

@@ -17,6 +17,8 @@ def example_losses(target: Target, labels: Any, outputs: Any, smoothing: float) 
 
     Smoothing spreads a share of a label over all outputs, where the loss takes it.
     """
+    if target.head.losses is not None:
+        return target.head.losses(keras.ops, target, labels, outputs, smoothing)
     if target.head.one_hot_loss is not None:
         labels = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), target.outputs)
     return _loss(target, smoothing).call(labels, outputs)
@@ -32,10 +34,10 @@ def _loss(target: Target, smoothing: float) -> keras.Loss:
 
 def loss_for_fit(target: Target, smoothing: float) -> Any:
     """The loss that Keras compiles a network with."""
-    if not smoothing or not target.head.is_named:
-        loss = target.head.loss
-        return getattr(keras.losses, loss.name)(**loss.arguments)
-    if target.head.one_hot_loss is None:
+    head = target.head
+    if head.losses is None and not (smoothing and head.is_named):
+        return getattr(keras.losses, head.loss.name)(**head.loss.arguments)
+    if head.losses is None and head.one_hot_loss is None:
         return _loss(target, smoothing)
 
     def smoothed(labels: Any, outputs: Any) -> Any:

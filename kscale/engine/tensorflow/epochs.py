@@ -111,6 +111,9 @@ class EpochProgram:
     whether a score is worked out on the device, unless `on_device` is given.
     """
 
+    _examples = 0
+    """Axis of the examples in what is predicted."""
+
     def __init__(
         self,
         network: Network,
@@ -204,7 +207,10 @@ class EpochProgram:
         # of many networks, one after the other, for the retracing of one.
         predict = self._function(self._trace_predict)
         with forgotten_gradients():
-            self._predict = predict.get_concrete_function(self.data.specs[0])
+            inputs, targets = self.data.specs
+            self._predict = predict.get_concrete_function(
+                inputs, self.data.kept(targets)
+            )
         self._score = device_score(self.data, self._predict, self._predict_batch)
 
     def _trace_epochs(self) -> None:
@@ -273,27 +279,39 @@ class EpochProgram:
 
     def score(self) -> list[float]:
         data, dataset = self.data, self.data.dataset
+        part = dataset.validation
         if self._on_device and len(self.networks) == 1:
             with device_of(self.strategy):
                 return [self._score()]
         return [
             mean_score(data.objective, data.task, dataset.pairs("validation", outputs))
-            for outputs in self.predict(dataset.validation.inputs)
+            for outputs in self.predict(part.inputs, part.targets)
         ]
 
-    def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
+    def predict(
+        self, rows: Mapping[str, Rows], labels: Mapping[str, Rows] | None = None
+    ) -> list[Outputs]:
+        wanted = self.data.kept(labels or {})
         count = len(next(iter(rows.values())))
         most = CHUNK_BYTES // sum(map(row_bytes, rows.values()))
         step = max(1, min(self._predict_batch, most))
         with device_of(self.strategy):
             parts = [
-                self._predict(placed(rows, slice(i, i + step)))
+                self._predict(
+                    placed(rows, slice(i, i + step)), placed(wanted, slice(i, i + step))
+                )
                 for i in range(0, count, step)
             ]
         names = [target.name for target in self.data.task.targets]
         return [
-            {n: np.concatenate([part[n].numpy() for part in parts], -2) for n in names}
+            {
+                n: np.concatenate([part[n].numpy() for part in parts], self._examples)
+                for n in names
+            }
         ]
+
+    def decode(self, rows: Mapping[str, Rows]) -> Outputs:
+        return {}
 
     def close(self) -> None:
         self._on_close(self)
@@ -328,8 +346,10 @@ class EpochProgram:
         self, order: Any, step: Any, inputs: Tensors, targets: Tensors
     ) -> Any:
         chosen = order[step]
-        batch = {n: tf.gather(a, chosen) for n, a in inputs.items()}
-        wanted = {n: tf.gather(a, chosen) for n, a in targets.items()}
+        batch: Tensors = {n: tf.gather(a, chosen) for n, a in inputs.items()}
+        wanted: Tensors = {n: tf.gather(a, chosen) for n, a in targets.items()}
+        if self._are_cut:
+            batch, wanted = self.data.cut(batch), self.data.cut(wanted)
         with tf.GradientTape() as tape:
             read = self.data.read(batch)
             outputs = named_outputs(self.model, self.data.task, read, training=True)
@@ -349,11 +369,28 @@ class EpochProgram:
                 losses *= tf.gather(tf.constant(weights), wanted[name])
             if teacher is not None:
                 given = wanted[taught(name)], outputs[name], teacher.temperature
+                assert target.head.distillation, "such targets have no teachers"
                 learned = target.head.distillation(keras.ops, *given)
                 losses = (1 - teacher.share) * losses + teacher.share * learned
             means.append(tf.reduce_mean(losses))
         return tf.add_n(means) / (len(means) * self._replicas)
 
-    def _trace_predict(self, inputs: Any) -> Any:
+    @property
+    def _are_cut(self) -> bool:
+        """Whether steps are cut to their longest example; XLA takes one length only."""
+        are_sequences = any(it.head.is_sequence for it in self.data.task.targets)
+        return are_sequences and not self._compiled
+
+    def _trace_predict(self, inputs: Any, labels: Tensors) -> Any:
         read = self.data.read(inputs)
-        return named_outputs(self.model, self.data.task, read, training=False)
+        outputs = named_outputs(self.model, self.data.task, read, training=False)
+        return self._leaving(outputs, labels)
+
+    def _leaving(self, outputs: dict[str, Any], labels: Tensors) -> dict[str, Any]:
+        """What leaves the device: outputs, or what heads keep of outputs and labels."""
+        found = dict(outputs)
+        for target in self.data.task.targets:
+            if target.head.kept is not None:
+                of_both = labels[target.name], outputs[target.name]
+                found[target.name] = target.head.kept(keras.ops, target, *of_both)
+        return found

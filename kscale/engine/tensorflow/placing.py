@@ -67,6 +67,16 @@ class PlacedData:
             for name, tensor in inputs.items()
         }
 
+    def cut(self, tensors: Tensors) -> Tensors:
+        """Sequences of tokens without the padding that all examples end with."""
+        ids = {item.name for item in self.task.inputs if item.dtype == "int32"}
+        ids |= {it.name for it in self.task.targets if it.head.is_sequence}
+        return {n: without_padding(t) if n in ids else t for n, t in tensors.items()}
+
+    def kept(self, labels: Mapping[str, Any]) -> dict[str, Any]:
+        """Labels, or their specs, of the targets whose heads keep figures of them."""
+        return {it.name: labels[it.name] for it in self.task.targets if it.head.kept}
+
     def scored(self) -> Iterable[tuple[Tensors, Tensors]]:
         """Inputs and labels of the validation part in order, whole or in chunks."""
         return self._scored if self._whole is not None else self._validation()
@@ -117,6 +127,12 @@ def taught(name: str) -> str:
 def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
     """Some rows, on the device: bytes as they are, which are scaled in the graph."""
     return {name: tf.constant(byte_rows(r)[chosen]) for name, r in arrays.items()}
+
+
+def without_padding(ids: Any) -> Any:
+    """Ids `(examples, length)`, cut to the longest example, in a graph."""
+    lengths = tf.reduce_sum(tf.cast(tf.not_equal(ids, 0), tf.int32), axis=-1)
+    return ids[:, : tf.maximum(tf.reduce_max(lengths), 1)]
 
 
 def rescaled(tensor: Any, scaling: Scaling) -> Any:

@@ -61,6 +61,8 @@ class Population(EpochProgram):
     `network`, as `joining.joined` gives it.
     """
 
+    _examples = 1
+
     def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
         self._members = [
             self._made(network, seed)
@@ -147,8 +149,10 @@ class Population(EpochProgram):
                 total += losses.numpy() * len(steps)
         return [float(loss) for loss in total / len(order)]
 
-    def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
-        (found,) = super().predict(rows)
+    def predict(
+        self, rows: Mapping[str, Rows], labels: Mapping[str, Rows] | None = None
+    ) -> list[Outputs]:
+        (found,) = super().predict(rows, labels)
         return [
             {name: outputs[member] for name, outputs in found.items()}
             for member in range(len(self.networks))
@@ -228,13 +232,14 @@ class Population(EpochProgram):
         )
         return outputs_by_target(given, self.data.task), others
 
-    def _trace_predict(self, inputs: Any) -> Any:
+    def _trace_predict(self, inputs: Any, labels: Tensors) -> Any:
         model = self.model
         values = _by_id(model.variables, map(tf.convert_to_tensor, self._stacked))
 
         def outputs(given: Any) -> Any:
             weights, others = given
-            return self._outputs(weights, others, inputs, training=False)[0]
+            outputs, _ = self._outputs(weights, others, inputs, training=False)
+            return self._leaving(outputs, labels)
 
         weights = [values[id(v)] for v in model.trainable_variables]
         others = [values[id(v)] for v in model.non_trainable_variables]

@@ -26,33 +26,40 @@ def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], flo
         batch: Most examples that `predict` is given at once.
     """
     validation, scalings = data.dataset.validation, data.dataset.target_scaling
-    numbers = {target.name: target.outputs for target in data.task.targets}
     inputs_specs, targets_specs = data.specs
-    specs = inputs_specs, {name: targets_specs[name] for name in numbers}
+    names = [target.name for target in data.task.targets]
+    specs = inputs_specs, {name: targets_specs[name] for name in names}
+    shapes = {n: predict.structured_outputs[n].shape[1:] for n in names}
 
-    def all_outputs(inputs: Tensors) -> Tensors:
+    def all_outputs(inputs: Tensors, labels: Tensors) -> Tensors:
         """Outputs in batches, which the last example fills up."""
         count = tf.shape(next(iter(inputs.values())))[0]
         size = tf.minimum(count, batch)
         places = tf.minimum(tf.range(-(-count // size) * size), count - 1)
         batched = tf.map_fn(
             lambda chosen: predict(
-                {n: tf.gather(a, chosen) for n, a in inputs.items()}
+                {n: tf.gather(a, chosen) for n, a in inputs.items()},
+                {n: tf.gather(a, chosen) for n, a in data.kept(labels).items()},
             ),
             tf.reshape(places, (-1, size)),
             parallel_iterations=1,
             fn_output_signature={
-                n: tf.TensorSpec((None, k)) for n, k in numbers.items()
+                n: tf.TensorSpec((None, *shape)) for n, shape in shapes.items()
             },
         )
-        return {n: tf.reshape(batched[n], (-1, k))[:count] for n, k in numbers.items()}
+        return {
+            n: tf.reshape(batched[n], (-1, *shape))[:count]
+            for n, shape in shapes.items()
+        }
 
     @partial(tf.function, input_signature=specs, autograph=False)
     def gathered(inputs: Tensors, labels: Tensors) -> Tensors:
-        outputs, found = all_outputs(inputs), {}
+        outputs, found = all_outputs(inputs, labels), {}
         for target, metric in parts_of(data.objective, data.task):
             name = target.name
-            given = getattr(keras.activations, target.head.activation)(outputs[name])
+            given = outputs[name]
+            if target.head.kept is None:
+                given = getattr(keras.activations, target.head.activation)(given)
             if scaling := scalings.get(name):
                 given = rescaled(given, scaling)
             found[name] = metric.gathered(keras.ops, labels[name], given)

@@ -146,8 +146,13 @@ class LeadingProgram:
     def score(self) -> list[float]:
         return self._program.score()
 
-    def predict(self, rows: Mapping[str, Rows]) -> list[Outputs]:
-        return self._program.predict(rows)
+    def predict(
+        self, rows: Mapping[str, Rows], labels: Mapping[str, Rows] | None = None
+    ) -> list[Outputs]:
+        return self._program.predict(rows, labels)
+
+    def decode(self, rows: Mapping[str, Rows]) -> Outputs:
+        return self._program.decode(rows)
 
     def close(self) -> None:
         """Nothing: programs are not kept, as workers may have room for others."""

@@ -123,7 +123,7 @@ class Watch(keras.callbacks.Callback):
         if epoch < self._first or self.calls < self._kept:
             raise RuntimeError(f"the training went back to epoch {epoch + 1}")
         loss = (logs or {}).get("loss")
-        score = self.training.setup.score(self.outputs(self.model))
+        score = self.training.score(self.outputs(self.model))
         self.training.add_epoch(None if loss is None else float(loss), score)
         if self.calls:
             self.training.progress.fits[-1] = epoch + 1

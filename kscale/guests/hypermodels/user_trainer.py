@@ -112,7 +112,7 @@ class UserTrainer:
             self._check_count(spec, model)
         given = self._given(model, outputs)
         if not training.progress.curve:
-            training.add_score(self.setup.score(given))
+            training.add_score(training.score(given))
         watch.set_model(model)
         changes: dict[str, Any] = {"learning_rate": rate}
         if "loss" not in training.progress.curve:
@@ -149,7 +149,8 @@ class UserTrainer:
     def evaluate(self, training: Training, weights: Path, part: PartName) -> Scores:
         model, outputs = self._loaded(training, weights)
         with forgotten_gradients():
-            return self.setup.test_score(part, self._given(model, outputs, part))
+            given = self._given(model, outputs, part)
+        return self.setup.test_score(training.spec, part, given, {})
 
     def ship(self, training: Training, weights: Path, path: Path) -> str:
         model, outputs = self._loaded(training, weights)

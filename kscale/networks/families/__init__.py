@@ -3,12 +3,14 @@
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.families import (
     cnn,
+    gpt,
     linear,
     mlp,
     mobilenet,
     pretrained,
     resnet,
     rnn,
+    seq2seq,
     transformer,
     vit,
 )
@@ -25,6 +27,8 @@ FAMILIES: dict[str, Family] = {
     "rnn": rnn.FAMILY,
     "transformer": transformer.FAMILY,
     "vit": vit.FAMILY,
+    "seq2seq": seq2seq.FAMILY,
+    "gpt": gpt.FAMILY,
     "pretrained": pretrained.FAMILY,
 }
 

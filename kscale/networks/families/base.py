@@ -7,6 +7,7 @@ from typing import Any
 
 from kscale.errors import SpecError, unknown_name
 from kscale.networks.blueprint import Blueprint, Dense, Dropout, Layer
+from kscale.networks.decoder_layers import TiedDense
 from kscale.networks.sizing import Size, size_of
 from kscale.networks.views import (
     BANDS,
@@ -18,7 +19,9 @@ from kscale.networks.views import (
     viewed,
     windows_for,
 )
+from kscale.task.heads import HEADS
 from kscale.task.tasks import InputKind, Task
+from kscale.text import listed
 
 Value = int | float | str | bool
 
@@ -285,6 +288,9 @@ class Family:
             default of a parameter is the knob of this name, the depth and the width
             first.
         takes_several: Whether there may be more than one input.
+        targets: Kinds of targets that the networks predict.
+        usual: Task that a network is counted for where none is given; a shape or a
+            vocabulary changes all of its inputs and targets.
     """
 
     name: str
@@ -295,6 +301,8 @@ class Family:
     learning_rate: Knob
     network: Callable[..., Blueprint]
     takes_several: bool = False
+    targets: tuple[str, ...] = ("classes", "labels", "real")
+    usual: Task | None = None
 
     @cached_property
     def knobs(self) -> tuple[Knob, ...]:
@@ -353,11 +361,6 @@ class Family:
         inputs are those of the task as the network sees them.
         """
         self.check_task(task)
-        number = len(task.inputs)
-        if number > 1 and not self.takes_several:
-            raise SpecError(
-                f"Family {self.name} takes one input, but the data has {number}."
-            )
         values = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
         return self.network(viewed(task, knobs), **values)
 
@@ -365,30 +368,55 @@ class Family:
         """Exact size of a spec's network for a task."""
         return size_of(self.blueprint(spec, task))
 
+    def takes(self, task: Task) -> bool:
+        """Whether `check_task` finds nothing wrong."""
+        try:
+            self.check_task(task)
+        except SpecError:
+            return False
+        return True
+
     def check_task(self, task: Task) -> None:
-        """Raise unless the family takes the kinds of the inputs of a task."""
+        """Raise unless the family takes the kinds of inputs and targets of a task, and
+        so many inputs."""
+        titles = [HEADS[kind].title for kind in self.targets]
+        for target in task.targets:
+            if target.head.title not in titles:
+                raise SpecError(
+                    f"Family {self.name} predicts {listed(titles, 9)}, but "
+                    f"{target.name!r} is {target.head.title}."
+                )
         kinds = [item.kind for item in task.inputs]
         if any(kind not in self.kinds for kind in kinds):
             raise SpecError(
                 f"Family {self.name} takes {' or '.join(self.kinds)} inputs, but the "
                 f"data has {' and '.join(kinds)}."
             )
+        if len(kinds) > 1 and not self.takes_several:
+            raise SpecError(
+                f"Family {self.name} takes one input, but the data has {len(kinds)}."
+            )
 
 
-def with_heads(task: Task, layers: list[Layer]) -> Blueprint:
+def with_heads(task: Task, layers: list[Layer], table: str = "") -> Blueprint:
     """A blueprint of layers with heads: for each target a dense layer on the last one.
 
     Classes come as logits. A task without targets gets the output of the last layer.
+    With the path of a table of embeddings, the heads read its rows.
     """
+    is_open = any(target.head.is_sequence for target in task.targets)
     if not task.targets:
         return Blueprint(task.inputs, tuple(layers), (layers[-1].name,))
     trunk = (layers[-1].name if layers else task.inputs[0].name,)
     heads = [
-        Dense(target.outputs, name=name, inputs=trunk)
+        TiedDense(table, target.outputs, name=name, inputs=trunk)
+        if table
+        else Dense(target.outputs, name=name, inputs=trunk)
         for target, name in zip(task.targets, head_names(task), strict=True)
     ]
     outputs = tuple(head.name for head in heads)
-    return Blueprint(task.inputs, (*layers, *heads), outputs, activations_of(task))
+    all_layers, functions = (*layers, *heads), activations_of(task)
+    return Blueprint(task.inputs, all_layers, outputs, functions, is_open)
 
 
 def activations_of(task: Task) -> tuple[str, ...]:

@@ -189,8 +189,8 @@ def _refuse_for_words(**knobs: int) -> None:
 FAMILY = base.Family(
     name="cnn",
     summary="convolutions; images and sound as VGG, text as Kim",
-    depth_counts="3x3 convolutions; layers of them for text",
-    width_counts="channels of the first stage; for text of each size",
+    depth_counts="layers of convolutions",
+    width_counts="channels of the first stage",
     kinds=("image", "spectrogram", "tokens"),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,

@@ -1,9 +1,12 @@
-"""Encoder blocks of `transformer` and `vit`, and the knobs of both."""
+"""Blocks of Transformers, and the knobs that their families share."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
+from kscale.networks.decoder_layers import Sinusoids
 from kscale.networks.families import base
 
 HEADS = base.knob(0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
@@ -14,6 +17,39 @@ ACTIVATION = base.activation_knob(
 DROPOUT = base.share_knob(
     0.1, (0.0, 0.1, 0.2, 0.3), "share dropped in attention and before each sum"
 )
+NORM = base.knob("pre", ("pre", "post"), "where sums are normalized")
+SHARED = base.flag_knob(False, "whether all blocks share weights")
+
+
+def embeddings(
+    ids: str,
+    tables: Sequence[bp.Layer],
+    summands: Sequence[str],
+    rows: int,
+    width: bp.Count,
+    prefix: str = "",
+    learned: bool = True,
+) -> list[bp.Layer]:
+    """The sum of embeddings of tokens and of positions.
+
+    Args:
+        ids: Name of the input whose positions count.
+        tables: Layers that give embeddings of tokens.
+        summands: Names of those that are summed.
+        rows: Number of positions that are learned.
+        width: Features of a position.
+        prefix: Start of all names.
+        learned: Whether positions are learned, or sinusoids.
+    """
+    place, read = f"{prefix}embeddings/positions", (f"{prefix}positions",)
+    return [
+        bp.Positions(name=read[0], inputs=(ids,)),
+        *tables,
+        bp.Embedding(rows, width, name=place, inputs=read)
+        if learned
+        else Sinusoids(width, name=place, inputs=read),
+        bp.Add(name=f"{prefix}embeddings/sum", inputs=(*summands, place)),
+    ]
 
 
 def encoder(
@@ -26,37 +62,62 @@ def encoder(
     norm: str = "pre",
     shared: bool = False,
     mask: tuple[str, ...] = (),
+    memory: tuple[str, ...] = (),
+    causal: bool = False,
+    prefix: str = "",
 ) -> list[bp.Layer]:
-    """A stack of encoder blocks, by the knobs of these names; its output is normalized.
+    """A stack of blocks, by the knobs of these names; its output is normalized.
 
-    `mask` names the layer, if any, that is false where nothing may be read.
+    Args:
+        mask: Name of the layer, if any, that is false where nothing may be read.
+        memory: Names of what each block reads after its own positions, if anything,
+            and of the mask of that.
+        causal: Whether a position reads only itself and earlier positions.
+        prefix: Start of all names.
     """
-    read = "norm1" if norm == "pre" else bp.BODY_INPUT
-    attention = [
-        bp.Attention(
+
+    def attention(name: str, read: str, *others: str, causal: bool = False) -> bp.Layer:
+        return bp.Attention(
             width,
             heads_for(width, heads),
-            dropout=dropout,
-            name="attention",
-            inputs=(read, read, *mask),
-        ),
-        *base.dropped(dropout, "dropout1"),
-    ]
+            causal,
+            dropout,
+            name=name,
+            inputs=(read, *others),
+        )
+
+    body: list[bp.Layer] = []
+    before = _read(body, norm, 1)
+    inner = attention("attention", before, before, *mask, causal=causal)
+    body += _summed([inner], dropout, norm, 1, bp.BODY_INPUT)
+    if memory:
+        inner = attention("memory", _read(body, norm, 2), *memory)
+        body += _summed([inner], dropout, norm, 2, body[-1].name)
     dense = [
         bp.Dense(mlp_ratio * width, activation, name="expand"),
         bp.Dense(width, name="project"),
-        *base.dropped(dropout, "dropout2"),
     ]
-    add1 = bp.Add(name="add1", inputs=(bp.BODY_INPUT, attention[-1].name))
-    norm1, norm2 = bp.LayerNorm(name="norm1"), bp.LayerNorm(name="norm2")
-    before = "add1" if norm == "pre" else "norm1"
-    add2 = bp.Add(name="add2", inputs=(before, dense[-1].name))
+    body += _summed(dense, dropout, norm, 3 if memory else 2, body[-1].name)
+    last = [bp.LayerNorm(name=f"{prefix}norm")] if norm == "pre" else []
+    return [bp.Repeat(tuple(body), depth, shared, name=f"{prefix}block"), *last]
+
+
+def _read(body: Sequence[bp.Layer], norm: str, number: int) -> str:
+    """Name of what the next attention of a block reads."""
     if norm == "pre":
-        body = (norm1, *attention, add1, norm2, *dense, add2)
-    else:
-        body = (*attention, add1, norm1, *dense, add2, norm2)
-    last = [bp.LayerNorm(name="norm")] if norm == "pre" else []
-    return [bp.Repeat(body, depth, shared, name="block"), *last]
+        return f"norm{number}"
+    return body[-1].name if body else bp.BODY_INPUT
+
+
+def _summed(
+    inner: Sequence[bp.Layer], dropout: float, norm: str, number: int, before: str
+) -> list[bp.Layer]:
+    """Layers whose output is added to what was `before`; the input or the sum is
+    normalized."""
+    inner = [*inner, *base.dropped(dropout, f"dropout{number}")]
+    add = bp.Add(name=f"add{number}", inputs=(before, inner[-1].name))
+    normed = bp.LayerNorm(name=f"norm{number}")
+    return [normed, *inner, add] if norm == "pre" else [*inner, add, normed]
 
 
 def heads_for(width: bp.Count, heads: int = 0) -> bp.Count:

@@ -39,9 +39,9 @@ def _network(
     heads: int = encoder.HEADS,
     mlp_ratio: int = encoder.MLP_RATIO,
     activation: str = encoder.ACTIVATION,
-    norm: str = base.knob("pre", ("pre", "post"), "where sums are normalized"),
+    norm: str = encoder.NORM,
     dropout: float = encoder.DROPOUT,
-    shared: bool = base.flag_knob(False, "whether all blocks share weights"),
+    shared: bool = encoder.SHARED,
     vocabulary: int = tokens.VOCABULARY,
     embedding_width: int = tokens.EMBEDDING_WIDTH,
     token_dropout: float = tokens.TOKEN_DROPOUT,
@@ -84,18 +84,13 @@ def _embeddings(
 ) -> list[bp.Layer]:
     """The sum of the embeddings of all inputs and of the positions; the mask."""
     ids = task.inputs[0].name
-    layers: list[bp.Layer] = [
-        bp.PaddingMask(name="mask", inputs=(ids,)),
-        bp.Positions(name="positions", inputs=(ids,)),
-    ]
     summands = [f"embeddings/{item.name}" for item in task.inputs]
+    tables: list[bp.Layer] = []
     for item, name in zip(task.inputs, summands, strict=True):
-        layers += tokens.embedded(item, vocabulary, width, name)
-    summands.append("embeddings/positions")
+        tables += tokens.embedded(item, vocabulary, width, name)
     return [
-        *layers,
-        bp.Embedding(positions, width, name=summands[-1], inputs=("positions",)),
-        bp.Add(name="embeddings/sum", inputs=tuple(summands)),
+        bp.PaddingMask(name="mask", inputs=(ids,)),
+        *encoder.embeddings(ids, tables, summands, positions, width),
     ]
 
 

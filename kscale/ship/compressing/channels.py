@@ -16,6 +16,7 @@ from kscale.errors import SpecError
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.layer_costs import Tensor, tensor
 from kscale.networks.word_layers import Conv1D
 
@@ -72,6 +73,12 @@ class ChannelMap:
         start = self.groups[-1][-1] + 1 if self.groups else 0
         self.groups.append(np.arange(start, start + count))
         return self.groups[-1]
+
+    def of_table(self, path: str) -> Channels:
+        """Channels of an embedding that was read before."""
+        (axes, _), *_ = self.weights[layer_name(path)]
+        assert axes[-1] is not None
+        return axes[-1]
 
     def tie(self, *axes: Channels) -> None:
         """Channels at one place of several axes remain together, or not at all."""
@@ -259,6 +266,11 @@ def _recurrent(channels: ChannelMap, record: bp.Recurrent, reads: Any) -> _Given
     return np.concatenate(states), weights
 
 
+def _tied(channels: ChannelMap, record: TiedDense, reads: Any) -> _Given:
+    channels.tie(reads[0], channels.of_table(record.table))
+    return channels.new(record.units), []
+
+
 def _sum(channels: ChannelMap, record: Layer, reads: Any) -> _Given:
     channels.tie(*reads)
     return reads[0], []
@@ -281,6 +293,9 @@ _RULES: dict[type[Layer], Callable[[ChannelMap, Any, list[Channels]], _Given]] =
     bp.Embedding: lambda channels, r, reads: _matrix(
         None, channels.new(int(r.width)), use_bias=False
     ),
+    SharedEmbedding: lambda channels, r, reads: (channels.of_table(r.table), []),
+    Sinusoids: lambda channels, r, reads: (channels.new(int(r.width)), []),
+    TiedDense: _tied,
     bp.Prepend: lambda channels, r, reads: _matrix(None, reads[0], use_bias=False),
     bp.Attention: _attention,
     bp.Recurrent: _recurrent,

@@ -96,7 +96,8 @@ class NetworkTrainer:
         """What a trained network gives for a part."""
         program = self._started(network, self.recipe, 0, is_new=False)
         data = self.dataset.seen_by(network.spec)
-        (outputs,) = program.predict(data.parts[part].inputs)
+        rows = data.parts[part]
+        (outputs,) = program.predict(rows.inputs, rows.targets)
         program.close()
         return outputs
 

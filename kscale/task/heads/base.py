@@ -19,6 +19,8 @@ Array = NDArray[Any]
 SEPARATOR = "|"
 """Stands between the labels of one example, in tables that are read and written."""
 
+_KEPT_AT_ONCE = 2**24
+
 Figures = Callable[[Any, Any, Any], Any]
 """Of a namespace of arrays, `labels` and `given`, further arrays.
 
@@ -28,6 +30,14 @@ The namespace is `numpy`, or `keras.ops` in a graph; what both know is used.
 Distillation = Callable[[Any, Any, Any, float], Any]
 """The loss of each example, of a namespace as for `Figures`, the outputs of a teacher,
 those of a network, and the temperature of both."""
+
+Losses = Callable[[Any, Any, Any, Any, float], Any]
+"""The loss of each example, `(examples,)`, of `keras.ops`, the target, labels, outputs
+and the share of a label that is spread over all outputs."""
+
+Kept = Callable[[Any, Any, Any, Any], Any]
+"""Of a namespace as for `Figures`, the target, labels and outputs, what metrics follow
+from, `(examples, figures)`."""
 
 RATES = ("recall", "precision", "f1_score")
 """Names of the metrics that `rate_metrics` makes."""
@@ -52,6 +62,9 @@ class Objective:
         least_outputs: Outputs that a target must have.
         parts: Where a task has several targets, the metric of each by target name, in
             their order: the objective is the mean over them.
+        is_of_tokens: Whether networks of different vocabularies cannot be compared.
+        is_decoded: Whether the metric is of texts that are decoded, which only
+            finalists and answers are: nothing to search by.
     """
 
     name: str
@@ -63,6 +76,8 @@ class Objective:
     aliases: tuple[str, ...] = ()
     least_outputs: int = 0
     parts: tuple[tuple[str, "Objective"], ...] = ()
+    is_of_tokens: bool = False
+    is_decoded: bool = False
 
     def better(self, left: float, right: float) -> bool:
         """Whether the left score is better than the right one."""
@@ -165,12 +180,21 @@ class Head:
             None if outputs have no names, but values. Networks learn values of mean 0
             and deviation 1, and no others with `label_smoothing`.
         strata: Of `labels`, the number of the stratum of each example.
+        is_sequence: Whether a label is a sequence: `(examples, length)` of ids, padded
+            with 0 at the end; then outputs have a length, too.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
+        smoothed: Name of the loss in printed code where labels are smoothed; empty if
+            the loss of Keras smoothes them itself, or if nothing does.
         watched: The Keras metric shown while Keras trains.
-        distillation: How far outputs are from those of a teacher.
+        distillation: How far outputs are from those of a teacher; None where there
+            are too many.
+        losses: The loss in the graph, where that of Keras does not give one for each
+            example.
+        kept: What leaves the device of outputs that are larger than memory, and is
+            `given`; None if the outputs do.
 
     Answers:
         activation: The Keras activation that makes `given` of a network's outputs.
@@ -180,6 +204,9 @@ class Head:
             the metric counts what was found, the answer that it rates best.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer.
+        text: Of ids that were decoded and the names of the outputs, the answer.
+        compared: Of texts and decoded ones, what metrics of both follow from, `(texts,
+            figures)`; stands in `given` after what is kept, where texts are decoded.
 
     Scores:
         metric: Name of the usual objective.
@@ -206,7 +233,7 @@ class Head:
     loss: KerasCall
     one_hot_loss: KerasCall | None
     watched: KerasCall
-    distillation: Distillation
+    distillation: Distillation | None
 
     activation: str
     activate: Callable[[Array], Array]
@@ -218,6 +245,13 @@ class Head:
     shown: tuple[str, ...]
     objectives: Mapping[str, Objective]
     confusion: Callable[[Array, Array], list[list[int]]] | None
+
+    smoothed: str = ""
+    is_sequence: bool = False
+    losses: Losses | None = None
+    kept: Kept | None = None
+    text: Callable[[Sequence[int], Sequence[str]], str] | None = None
+    compared: Callable[[Sequence[str], Sequence[str]], Array] | None = None
 
     @property
     def is_named(self) -> bool:
@@ -231,8 +265,16 @@ class Head:
         found = [names[place] for place in self.chosen(given, None)]
         return found[0] if self.is_exclusive else found
 
+    @property
+    def answers(self) -> str:
+        """Where predictions have answers: `classes`, `labels`, `values`, `texts`."""
+        return "texts" if self.is_sequence else self.nouns[1]
+
     def columns(self, name: str, outputs: int, top: int) -> list[str]:
-        """Columns of a table of predictions: `top` classes, all labels, or values."""
+        """Columns of a table of predictions: `top` classes, all labels, values, or a
+        text."""
+        if self.is_sequence:
+            return [name]
         if not self.is_named:
             several = [f"{name}_{place}" for place in range(1, outputs + 1)]
             return several if outputs > 1 else [name]
@@ -243,8 +285,11 @@ class Head:
             f"{name}{rank}{what}" for rank in ranks for what in ("", "_probability")
         ]
 
-    def cells(self, prediction: Sequence[Any], top: int) -> list[Any]:
-        """What the columns hold, of names with their probabilities or of values."""
+    def cells(self, prediction: Any, top: int) -> list[Any]:
+        """What the columns hold, of names with their probabilities, of values, or of a
+        text."""
+        if self.is_sequence:
+            return [prediction]
         if not self.is_named:
             return list(prediction)
         if self.is_exclusive:
@@ -262,6 +307,19 @@ class Head:
         """So many outputs, in words: `1 value`, `10 classes`."""
         return counted(outputs, *self.nouns)
 
-    def label_shape(self, outputs: int) -> tuple[int, ...]:
-        """Shape of the label of one example."""
+    def label_shape(self, outputs: int, length: int = 0) -> tuple[int, ...]:
+        """Shape of the label of one example; `length` is that of a sequence."""
+        if self.is_sequence:
+            return (length,)
         return () if self.is_exclusive else (outputs,)
+
+    def baseline(self, target: Any, constant: Array, labels: Array) -> Array:
+        """`given` of the constant answer, for examples of labels."""
+        if self.kept is None:
+            return np.tile(constant.astype(np.float32), (len(labels), 1))
+        size = max(1, _KEPT_AT_ONCE // (labels.shape[1] * target.outputs))
+        pieces = (labels[at : at + size] for at in range(0, len(labels), size))
+        row = constant.astype(np.float32)
+        return np.concatenate(
+            [self.kept(np, target, p, np.tile(row, (*p.shape, 1))) for p in pieces]
+        )

@@ -155,6 +155,7 @@ CLASSES = Head(
     counts=_counts,
     strata=np.asarray,
     loss=KerasCall("SparseCategoricalCrossentropy", {"from_logits": True}),
+    smoothed="smoothed",
     one_hot_loss=KerasCall("CategoricalCrossentropy", {"from_logits": True}),
     watched=KerasCall("SparseCategoricalAccuracy", {"name": "accuracy"}),
     distillation=_divergence,

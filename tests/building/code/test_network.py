@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contracts import keras_code as contract
-from contracts.family import SMALLEST, TASKS, example_inputs
+from contracts.family import SMALLEST, TASKS, example_inputs, task_for
 
 from kscale.building.code.network import layer_functions, name_code
 from kscale.naming import layer_name
@@ -51,16 +51,17 @@ PAIRS = [
 def test_default_networks_compute_the_same(family: Family, kind: InputKind) -> None:
     small = {"depth": 2, "width": 8} if "width" in family.all_knobs else {}
     small |= SMALLEST.get(family.name, {})
-    blueprint = family.blueprint(family.spec(**small), TASKS[kind])
-    x = example_inputs(TASKS[kind], 3)
-    if kind == "tokens":
-        x[:, -2:] = 0
+    task = task_for(family, kind)
+    blueprint = family.blueprint(family.spec(**small), task)
+    x = example_inputs(task, 3)
+    for ids in x.values() if isinstance(x, dict) else [x] * (kind == "tokens"):
+        ids[:, -2:] = 0
     contract.check_outputs(blueprint, x)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_other_values_of_knobs_are_written(family: Family) -> None:
-    task = TASKS[family.kinds[0]]
+    task = task_for(family, family.kinds[0])
     for spec in islice(contract.settings(family, task), 1, 2):
         contract.check_code(family.blueprint(spec, task))
 
@@ -68,7 +69,7 @@ def test_other_values_of_knobs_are_written(family: Family) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_every_value_of_every_knob_is_written(family: Family) -> None:
-    task = TASKS[family.kinds[0]]
+    task = task_for(family, family.kinds[0])
     for spec in contract.settings(family, task):
         contract.check_code(family.blueprint(spec, task))
 
@@ -202,10 +203,10 @@ def test_attention_starts_with_glorots_spread_and_four_different_kernels() -> No
 
 def test_every_function_that_may_be_printed_is_printed() -> None:
     of_families = [
-        family.blueprint(spec, TASKS[kind])
+        family.blueprint(spec, task_for(family, kind))
         for family in FAMILIES.values()
         for kind in family.kinds
-        for spec in contract.settings(family, TASKS[kind])
+        for spec in contract.settings(family, task_for(family, kind))
     ]
     networks = [*of_families, *(blueprint for blueprint, _ in graphs().values())]
     written = "".join(map(contract.code_of, networks))
@@ -218,8 +219,9 @@ def test_the_code_is_formatted(tmp_path: Path) -> None:
     pytest.importorskip("ruff")
     for family in FAMILIES.values():
         for kind in family.kinds:
-            for k, spec in enumerate(contract.settings(family, TASKS[kind])):
-                code = contract.code_of(family.blueprint(spec, TASKS[kind]))
+            task = task_for(family, kind)
+            for k, spec in enumerate(contract.settings(family, task)):
+                code = contract.code_of(family.blueprint(spec, task))
                 (tmp_path / f"{family.name}_{kind}_{k}.py").write_text(code)
     command = [sys.executable, "-m", "ruff", "format", "--isolated", "--diff"]
     done = subprocess.run([*command, tmp_path], capture_output=True, text=True)

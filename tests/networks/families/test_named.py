@@ -29,6 +29,10 @@ from kscale.task.tasks import Task
         ("ViT-S/16", 22_050_664),
         ("ViT-B/16", 86_567_656),
         ("ViT-L/16", 304_326_632),
+        ("GPT-2", 124_439_808),
+        ("GPT-2-medium", 354_823_168),
+        ("GPT-2-large", 774_030_080),
+        ("GPT-2-xl", 1_557_611_200),
     ],
 )
 def test_published_sizes(name: str, params: int) -> None:
@@ -94,6 +98,11 @@ def test_vgg16_bert_and_vit_by_hand() -> None:
         ("vitb16", "ViT-B/16"),
         ("distilbert", "DistilBERT-base"),
         ("efficientnet b0", "EfficientNet-B0"),
+        ("gpt2", "GPT-2"),
+        ("openai-community/gpt2-medium", "GPT-2-medium"),
+        ("gpt2-xl", "GPT-2-xl"),
+        ("transformer_base", "Transformer-base"),
+        ("Transformer big", "Transformer-big"),
     ],
 )
 def test_names_are_found_in_any_spelling(spelling: str, name: str) -> None:
@@ -120,6 +129,18 @@ def test_a_name_of_several_sizes_is_refused_with_them() -> None:
         find_named("bert", FAMILIES)
     names = "BERT-tiny, BERT-base, BERT-large"
     assert str(error.value) == f"Several networks are called 'bert': {names}."
+
+
+def test_no_vocabulary_gives_both_published_transformers() -> None:
+    """65 and 213 million are published, and a vocabulary of about 37,000."""
+    ours = named_params("Transformer-base"), named_params("Transformer-big")
+    assert ours == (63_082_496, 214_245_376)
+    rows = (37_000 + (65e6 - ours[0]) / 512, 37_000 + (213e6 - ours[1]) / 1024)
+    assert round(rows[0]) == 40_745 and round(rows[1]) == 35_784
+    assert all(
+        "no single vocabulary" in NAMED[f"Transformer-{it}"].source
+        for it in ("base", "big")
+    )
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -10,7 +10,7 @@ TEACHER = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], np.float32)
 OUTPUTS = np.array([[1.0, 0.0, -2.0], [0.0, 1.0, 2.0]], np.float32)
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", [k for k, it in HEADS.items() if it.distillation])
 def test_numpy_and_keras_agree_and_the_teacher_is_the_best_answer(kind: str) -> None:
     loss = HEADS[kind].distillation
     found = loss(np, TEACHER, OUTPUTS, 2.0)

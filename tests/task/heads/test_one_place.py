@@ -6,8 +6,10 @@ from pathlib import Path
 
 import kscale
 from kscale.task.heads import HEADS
+from kscale.task.tasks import INPUT_RANKS
 
 HOUSE = Path(kscale.__file__).parent
+KINDS = HEADS.keys() - INPUT_RANKS.keys()
 MOST = 6
 """Comparisons outside the heads: where labels of a user are read, kinds are told."""
 
@@ -15,7 +17,7 @@ MOST = 6
 def is_kind(node: ast.expr) -> bool:
     """Whether an expression is the name of a kind, or the kind of a target."""
     if isinstance(node, ast.Constant):
-        return node.value in HEADS
+        return node.value in KINDS
     if not isinstance(node, ast.Attribute) or "kind" not in node.attr:
         return False
     return node.attr == "target_kind" or "target" in ast.unparse(node.value)

@@ -1,0 +1,147 @@
+"""Tables of sequences: sentences with their translations."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from kscale.data.load_options import Options
+from kscale.data.parts import PART_NAMES, PartName
+from kscale.data.preprocessing.subwords import SharedTexts, SubwordFit, SubwordLabels
+from kscale.data.raw import TEXT, RawArray, RawData, RawPart
+from kscale.data.readers.table_files import TableColumn, TextReader, check_columns
+from kscale.data.sources.tables.csv_file import CsvFile, Files
+from kscale.data.sources.tables.table import safe_names
+from kscale.errors import DataError, unknown_name
+from kscale.text import counted
+
+_USABLE = ("source", "label", "split_by", "vocabulary", "length")
+
+
+class TextRows(NamedTuple):
+    """Rows of a file, all of whose texts hold something.
+
+    Args:
+        texts: By column, a text a row.
+        keys: Of each row, what rows have in common that stay in one part.
+        left_out: Places of the rows with an empty text.
+    """
+
+    texts: Mapping[str, list[str]]
+    keys: list[str]
+    left_out: list[str]
+
+    @classmethod
+    def of(cls, file: CsvFile, columns: Sequence[str], key: str) -> "TextRows":
+        """The rows of a file."""
+        texts: dict[str, list[str]] = {name: [] for name in columns}
+        keys, left_out = list[str](), list[str]()
+        for lines, cells in file.chunks():
+            for row, line in enumerate(lines):
+                if all(cells[name][row] for name in columns):
+                    keys.append(cells[key][row])
+                    for name in columns:
+                        texts[name].append(cells[name][row])
+                else:
+                    left_out.append(f"{file.path}:{line}")
+        return cls(texts, keys, left_out)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def raw_data_of_pairs(paths: Files, options: Options) -> RawData:
+    """Sentences and their translations: the columns that `source` and `label` name.
+
+    Rows of equal sentences stay in one part, or those that `split_by` says.
+    """
+    options.refuse_except("sentence pairs", *_USABLE)
+    if options.source is None or len(options.label) != 1:
+        raise DataError(
+            "Pairs need the column of sentences and that of their translations: "
+            "source=... and label=... (--source, --label)."
+        )
+    columns = (options.source, *options.label)
+    if len({*columns}) == 1:
+        raise DataError(
+            f"`source` and `label` must be two columns, but both are {columns[0]!r}."
+        )
+    key = options.split_by or options.source
+    names = dict(zip(columns, safe_names(columns), strict=True))
+    files, rows = _read(paths, columns, key, names)
+    texts = SharedTexts([*names.values()], options.vocabulary, options.length)
+    source, target = names.values()
+    return RawData(
+        {
+            part: RawPart(_arrays(files[part], each, names), {})
+            for part, each in rows.items()
+        },
+        fits=(SubwordFit(source, texts), SubwordFit(target, texts, target)),
+        labelling={target: SubwordLabels(target, texts, "tokens")},
+        reader=TextReader((TableColumn(columns[0], source, "text"),), by_line=True),
+        groups={} if len(rows) == len(PART_NAMES) else _groups(rows["train"], key),
+        warnings=tuple(_warnings(rows)),
+        notes=tuple(_notes(files, columns)),
+    )
+
+
+def _read(
+    paths: Files, columns: Sequence[str], key: str, names: Mapping[str, str]
+) -> tuple[dict[PartName, CsvFile], dict[PartName, TextRows]]:
+    files = {part: CsvFile.of(path) for part, path in paths.items()}
+    known = files["train"].columns
+    for name in (*columns, key):
+        if name not in known:
+            raise DataError(unknown_name("column", name, known))
+    read = [TableColumn(name, name, "text") for name in {**names, key: ""}]
+    for part, file in files.items():
+        check_columns(read if part == "train" else read[: len(columns)], file)
+    rows = {
+        part: TextRows.of(file, columns, key if part == "train" else columns[0])
+        for part, file in files.items()
+    }
+    for part, each in rows.items():
+        if not len(each):
+            what = (
+                "no row has a text" if len(columns) == 1 else "no pair has both sides"
+            )
+            raise DataError(f"{files[part].path} holds nothing to learn: {what}.")
+    return files, rows
+
+
+def _arrays(
+    file: CsvFile, rows: TextRows, names: Mapping[str, str]
+) -> dict[str, RawArray]:
+    return {
+        names[column]: RawArray(f"{file.path.name}: {column}", np.array(texts, TEXT))
+        for column, texts in rows.texts.items()
+    }
+
+
+def _groups(rows: TextRows, key: str) -> dict[PartName, RawArray]:
+    numbers: dict[str, int] = {}
+    places = [numbers.setdefault(each, len(numbers)) for each in rows.keys]
+    return {"train": RawArray.of(f"Column {key!r}", places)}
+
+
+def _warnings(rows: Mapping[PartName, TextRows]) -> Iterator[str]:
+    """A sentence on what was left out."""
+    left_out = [place for each in rows.values() for place in each.left_out]
+    if left_out:
+        total = len(left_out) + sum(map(len, rows.values()))
+        is_one = len(left_out) == 1
+        yield (
+            f"{len(left_out):,} of {counted(total, 'pair')} "
+            f"{'has' if is_one else 'have'} an empty side and "
+            f"{'was' if is_one else 'were'} left out, the first in {left_out[0]}."
+        )
+
+
+def _notes(files: Mapping[PartName, CsvFile], columns: Sequence[str]) -> Iterator[str]:
+    given = [f"{file.path.name} ({part})" for part, file in files.items()]
+    if len(given) > 1:
+        yield f"The parts are {', '.join(given)}."
+    yield (
+        f"Sentences of {columns[0]} are translated to {columns[1]}; both are read by "
+        "one vocabulary of sub-words, which is learned of the training part."
+    )

@@ -275,6 +275,12 @@ class Run(RecordedRun):
                 "which no file holds; the model of `Run.load_model` takes them by name."
             )
         chosen = [paths] if isinstance(paths, str | Path) else paths
+        if any(item.previous for item in self.task.inputs):
+            from kscale.ship.decoding import Writer
+
+            writer = Writer.of(self, which)
+            about = (writer.answer, writer.task, writer.raw_inputs)
+            return predict_files(*about, reader, chosen, top)
         answer = answer_of(self.load_model(which), self.task)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 

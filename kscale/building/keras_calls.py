@@ -9,7 +9,11 @@ from enum import Enum
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks import blueprint as bp, word_layers as words
+from kscale.networks import (
+    blueprint as bp,
+    sound_layers as sound,
+    word_layers as words,
+)
 from kscale.networks.backbones import (
     NETWORKS,
     Backbone,
@@ -268,7 +272,6 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
         buckets=r.buckets,
         factors=r.factors,
     ),
-    words.Masked: lambda r, x, mask: call("masked", x, mask),
     words.Conv1D: lambda r, x: _layer(
         "Conv1D",
         r.filters,
@@ -280,6 +283,24 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     words.GlobalMaxPool: lambda r, x, mask=None: (
         _layer("GlobalMaxPooling1D")(x) if mask is None else call("max_over", x, mask)
     ),
+    sound.StackFrames: lambda r, x: call("stack_frames", x, r.frames),
+    sound.FrameMask: lambda r, x: call("frame_mask", x),
+    sound.MaskedFrames: lambda r, x, mask: call("masked_frames", x, mask),
+    sound.FrameLogits: lambda r, x, mask: call(
+        "frame_logits",
+        x,
+        mask,
+        r.units,
+        name=LayerName(),
+        kernel_initializer=r.initializer,
+    ),
+    sound.DepthwiseConv1D: lambda r, x: _layer(
+        "DepthwiseConv1D",
+        r.kernel,
+        padding="same",
+        **_same(r),
+        depthwise_initializer=call("depthwise_start", r.kernel**0.5, seed=_SEED),
+    )(x),
 }
 """By record, the call that gives its output, from the record and what it reads."""
 

@@ -50,11 +50,6 @@ def known_tokens(ids, vocabulary, unknown):
     return keras.ops.where(ids < vocabulary, ids, unknown)
 
 
-def masked(x, mask):
-    """`(batch, length, features)` with 0 where a mask `(batch, length)` is false."""
-    return x * keras.ops.cast(mask, x.dtype)[..., None]
-
-
 def max_over(x, mask):
     """The largest of `(batch, length, n)` over positions where a mask is true."""
     least = keras.ops.min(x, axis=1, keepdims=True)
@@ -86,6 +81,33 @@ def position_ids(x):
     """0, 1, 2, ... for the positions of `(batch, length)` or `(batch, length, n)`."""
     ids = x[..., 0] if len(x.shape) == 3 else x
     return keras.ops.cumsum(keras.ops.ones_like(ids, dtype="int32"), axis=-1) - 1
+
+
+def stack_frames(x, frames):
+    """Neighbouring frames side by side: `(batch, length // frames, frames * n)`."""
+    ends = [place - frames + 1 or None for place in range(frames)]
+    parts = [x[:, place:end:frames] for place, end in enumerate(ends)]
+    return keras.ops.concatenate(parts, axis=-1)
+
+
+def frame_mask(x):
+    """True up to the last frame that is not 0 everywhere; all of them if none is."""
+    is_held = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)
+    backwards = keras.ops.cast(keras.ops.flip(is_held, axis=1), "int32")
+    later = keras.ops.flip(keras.ops.cumsum(backwards, axis=1), axis=1)
+    return keras.ops.logical_or(later > 0, keras.ops.equal(later[:, :1], 0))
+
+
+def masked_frames(x, mask):
+    """Frames, with 0 where a mask is false."""
+    return keras.ops.where(mask[..., None], x, keras.ops.zeros_like(x))
+
+
+def frame_logits(x, mask, units, name, **options):
+    """A dense layer on every frame, and a sure blank where a mask is false."""
+    logits = layers.Dense(units, name=name, **options)(x)
+    blank = keras.ops.one_hot([[0]], units) * 1e4 - 1e4
+    return keras.ops.where(mask[..., None], logits, blank)
 
 
 def sinusoids(ids, width):
@@ -343,6 +365,17 @@ class _Build:
             start = keras.initializers.GlorotUniform(seed)
             drawn = start((rows, math.prod(kernel.shape) // rows), dtype=kernel.dtype)
             kernel.assign(keras.ops.reshape(drawn, kernel.shape))
+
+
+def applied(model: keras.Model, record: Layer, path: str, reads: list[Any]) -> Any:
+    """What the layer at a path of a model gives for other tensors than those of the
+    model."""
+    call = call_of(record, reads)
+    if isinstance(call.function, str):
+        function = operator.attrgetter(call.function)(_FUNCTIONS)
+        return function(*call.arguments, **call.options)
+    at = call.function.path if isinstance(call.function, LayerAt) else path
+    return model.get_layer(layer_name(at))(*call.arguments, **call.options)
 
 
 def named_outputs(

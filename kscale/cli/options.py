@@ -186,6 +186,7 @@ _loading = partial(described, texts=argument_texts(Options))
 data_options = together(
     _loading("label", "--label", "--target", multiple=True, metavar="COLUMN"),
     _loading("source", metavar="COLUMN"),
+    _loading("next", metavar="COLUMN"),
     _loading("text", multiple=True, metavar="COLUMN"),
     _loading("ignore", multiple=True, metavar="COLUMN"),
     _loading("decimal", type=click.Choice([".", ","])),

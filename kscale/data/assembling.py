@@ -70,7 +70,7 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     }
     known = [fit.known_input() for fit in raw.fits]
     in_memory = fits_memory(raw, known, options.memory)
-    taken = {
+    taken: dict[PartName, Mapping[str, Rows]] = {
         part: {
             name: held(chosen_rows(array.rows, chosen), array.is_slow, in_memory)
             for name, array in raw.parts.get(part, train).inputs.items()
@@ -85,6 +85,8 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
     made = [fit.fit(taken["train"]) for fit in raw.labelling.values()]
     labelling = {target.name: each for target, each in made}
     targets = (*targets, *(target for target, _ in made))
+    for fit in raw.labelling.values():
+        taken = {part: fit.examples(arrays) for part, arrays in taken.items()}
     for part, arrays in taken.items():
         placed[part] |= labels_of(labelling, arrays)
     reader = raw.reader.fitted(taken["train"]) if raw.reader else ArrayReader()
@@ -150,6 +152,10 @@ def _understood(
     targets, labels, warnings = [], {}, [*raw.warnings]
     for name in first.targets:
         arrays = {part: given.targets[name] for part, given in raw.parts.items()}
+        if name in raw.targets:
+            targets.append(raw.targets[name])
+            labels[name] = {part: array.rows[:] for part, array in arrays.items()}
+            continue
         names = raw.class_names.get(name or "label", ())
         target, values = encode_target(name, arrays, names)
         if target.kind == "labels" and arrays["train"].dtype.kind == "f":

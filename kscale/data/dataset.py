@@ -99,6 +99,7 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """Task, parts and warnings as plain data; `str` gives them as text."""
         parts = self.parts
+        texts = {n: r for n, r in self.train.raw.items() if r.dtype.kind == "T"}
         rows = [
             byte_rows(rows) for part in parts.values() for rows in part.inputs.values()
         ]
@@ -106,7 +107,7 @@ class Dataset:
             "name": self.name,
             "examples": sum(map(len, parts.values())),
             "inputs": [
-                describing.input_facts(item, self.preprocessing[item.name])
+                describing.input_facts(item, self.preprocessing[item.name], parts)
                 for item in self.task.inputs
             ],
             "targets": [
@@ -117,6 +118,7 @@ class Dataset:
                 for name, part in parts.items()
             },
             "cut_by": self.cut_by or None,
+            **({"example": {n: str(r[0]) for n, r in texts.items()}} if texts else {}),
             "memory": {
                 "bytes": sum(len(each) * row_bytes(each) for each in rows),
                 "streamed": not all(isinstance(each, np.ndarray) for each in rows),

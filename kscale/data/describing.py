@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from rich.padding import Padding
 from rich.text import Text
 
+from kscale.data.example_rows import Rows
 from kscale.data.parts import Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
+from kscale.data.preprocessing.subwords import Subwords
 from kscale.task.heads import HEADS
 from kscale.task.objectives import metric_name
 from kscale.task.tasks import Input, Target, Task
+from kscale.task.tokens import SPACE, UNKNOWN
 from kscale.text import Grid, counted, grid_table, listed, plain_text, printable
 from kscale.units import format_bytes
 
@@ -25,11 +28,17 @@ _UNBALANCED = 4  # times as many examples of one class as of another
 _FEW = 20  # training examples of a class
 _FEW_SCORED = 500  # examples that a score is computed on
 _MOST_ROWS = 20
+_MOST_SHOWN = 200  # characters of an example
 _LAST_ROWS = 6  # of them, where there are more: the rarest classes
 
 
-def input_facts(item: Input, preprocessing: Preprocessing) -> dict[str, Any]:
-    """An input of the network, and the raw inputs that it is made from."""
+def input_facts(
+    item: Input, preprocessing: Preprocessing, parts: Parts
+) -> dict[str, Any]:
+    """An input of the network, and the raw inputs that it is made from; of sub-words
+    how many a text has, and the share of those that are unknown, by part."""
+    rows = parts.items() if isinstance(preprocessing, Subwords) else ()
+    tokens = {name: _token_facts(part.inputs[item.name]) for name, part in rows}
     return {
         "name": item.name,
         "kind": item.kind,
@@ -40,7 +49,15 @@ def input_facts(item: Input, preprocessing: Preprocessing) -> dict[str, Any]:
             {"name": raw.name, "shape": list(raw.shape), "type": raw.dtype}
             for raw in preprocessing.raw_inputs
         ],
+        **({"tokens": tokens} if tokens else {}),
     }
+
+
+def _token_facts(rows: Rows) -> dict[str, float]:
+    ids = rows[:]
+    count = np.count_nonzero(ids)
+    unknown = np.count_nonzero(ids == UNKNOWN) / count
+    return {"of_a_text": count / len(ids), "unknown": unknown}
 
 
 def target_facts(target: Target, parts: Parts) -> dict[str, Any]:
@@ -139,6 +156,8 @@ def _blocks(described: Described) -> Iterator[str | Padding]:
     yield f"Parts: {shown}; {_origin(described)}"
     for target in described["targets"]:
         yield from _target(target)
+    if example := described.get("example"):
+        yield f"Example: {' -> '.join(map(_shortened, example.values()))}"
     if described.get("families"):
         yield f"Family auto: {', '.join(described['families'])}"
     for word, key in (("Note", "notes"), ("Warning", "warnings")):
@@ -148,13 +167,24 @@ def _blocks(described: Described) -> Iterator[str | Padding]:
             yield f"{word}: {counted(len(more), 'further sentence')}; --json has all."
 
 
+def _shortened(text: str) -> str:
+    plain = printable(text.removesuffix(SPACE))
+    return plain if len(plain) <= _MOST_SHOWN else f"{plain[:_MOST_SHOWN]}..."
+
+
 def _input(item: Described) -> str:
     shape = " x ".join(f"{side:,}" for side in item["shape"])
     ids = f" of {item['vocabulary']:,} ids" if item["vocabulary"] else ""
     raw = [printable(each["name"]) for each in item["raw"]]
     is_made = any(each["name"] != item["name"] for each in item["raw"])
     origin = f", from {listed(raw, _MOST_ROWS)}" if is_made else ""
-    return f"{item['kind']} {shape}{ids} ({item['preprocessing']}){origin}"
+    tokens = ""
+    if by_part := item.get("tokens"):
+        tokens = (
+            f"; {by_part['train']['of_a_text']:.1f} of a text on average, "
+            f"{100 * by_part['test']['unknown']:.2g} % unknown on test"
+        )
+    return f"{item['kind']} {shape}{ids} ({item['preprocessing']}){origin}{tokens}"
 
 
 def _origin(described: Described) -> str:

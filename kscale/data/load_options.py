@@ -19,9 +19,11 @@ class Options:
         vocabulary: Most token ids, padding and unknown tokens included.
         label: Column to predict, as a name or with what it holds: NAME:classes,
             NAME:numbers, NAME:labels if several may be true; A,B,C:labels are columns
-            of 0 and 1 that are one target. With `source`, its
-            translations.
-        source: Column of sentences that are translated.
+            of 0 and 1 that are one target. With `source`, its translations or
+            transcripts.
+        source: Column of sentences that are translated, or of paths of sound files
+            that are transcribed.
+        next: Column of texts whose next token is predicted.
         text: Column of text, read word by word.
         ignore: Column to leave out.
         decimal: Mark before fractions, a point (.) or a comma (,), where a table leaves
@@ -42,6 +44,7 @@ class Options:
     vocabulary: int | None = None
     label: tuple[str, ...] = ()
     source: str | None = None
+    next: str | None = None
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     decimal: Literal[".", ","] | None = None

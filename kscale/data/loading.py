@@ -22,9 +22,22 @@ from kscale.data.sources.named import (
     KerasDataset,
 )
 from kscale.data.sources.streams import are_streams, raw_data_of_streams
-from kscale.data.sources.tables.csv_file import csv_parts, is_table, table_name
-from kscale.data.sources.tables.sequences import raw_data_of_pairs
+from kscale.data.sources.tables.csv_file import (
+    Files,
+    csv_parts,
+    is_table,
+    table_name,
+)
+from kscale.data.sources.tables.sequences import (
+    raw_data_of_next,
+    raw_data_of_pairs,
+)
+from kscale.data.sources.tables.speech_table import (
+    holds_sounds,
+    raw_data_of_speech_table,
+)
 from kscale.data.sources.tables.table import raw_data_of_tables
+from kscale.data.sources.texts import is_prose, raw_data_of_text
 from kscale.errors import DataError, missing_path, unknown_name
 from kscale.task.tasks import Task
 from kscale.text import argument_texts
@@ -47,12 +60,13 @@ def load_dataset(
         source: A name of `SOURCES` or of `KERAS_DATASETS`; `tfds:NAME` of TensorFlow
             Datasets; path of an NPZ or CSV file, of a folder with `train.csv` and
             perhaps `validation.csv` and `test.csv`, or of a folder of images, sounds or
-            texts with a sub-folder a class; `(x, y)` of numbers or texts, or `(x_train,
-            y_train), (x_test, y_test)`; a dict with the keys of an NPZ file (`x_train`,
-            `y_train`, `x_test`, ... or `x`, `y`); a finite `tf.data.Dataset` of
-            `(x, y)`, which is read once (one that shuffles gives other parts each
-            time), or a dict, tuple or list of them by part, see `raw_data_of_streams`;
-            or a `Dataset`, returned as it is.
+            texts with a sub-folder a class, or of texts alone, whose next tokens are
+            predicted, as those of a text file are; `(x, y)` of numbers or texts, or
+            `(x_train, y_train), (x_test, y_test)`; a dict with the keys of an NPZ file
+            (`x_train`, `y_train`, `x_test`, ... or `x`, `y`); a finite
+            `tf.data.Dataset` of `(x, y)`, which is read once (one that shuffles gives
+            other parts each time), or a dict, tuple or list of them by part, see
+            `raw_data_of_streams`; or a `Dataset`, returned as it is.
         name: Name of the data set, where it should not be `dataset_name(source)`.
         split_seed: Decides which examples go to which part.
         options: What the data itself does not show, see `Options`.
@@ -203,12 +217,21 @@ def _raw_data(source: Any, options: Options) -> RawData:
     )
 
 
+def _raw_data_of_source(tables: Files, options: Options) -> RawData:
+    """Sentences that are translated, or sounds that are transcribed."""
+    is_speech = holds_sounds(tables, str(options.source))
+    read = raw_data_of_speech_table if is_speech else raw_data_of_pairs
+    return read(tables, options)
+
+
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
+    if is_prose(path):
+        return raw_data_of_text(path, options)
     tables = csv_parts(path)
-    if tables is not None and options.source is not None:
-        return raw_data_of_pairs(tables, options)
     if tables is not None:
-        return raw_data_of_tables(tables, options)
+        asked = (options.source, _raw_data_of_source), (options.next, raw_data_of_next)
+        reads = (read for column, read in asked if column is not None)
+        return next(reads, raw_data_of_tables)(tables, options)
     if path.is_dir():
         return raw_data_of_folder(path, options)
     if path.suffix.lower() in _OTHER_TABLES:

@@ -12,6 +12,7 @@ from kscale.data.examples import Reader
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit, LabelFit
 from kscale.errors import DataError
+from kscale.task.tasks import Target
 from kscale.units import format_count
 
 TEXT = np.dtypes.StringDType()
@@ -129,6 +130,8 @@ class RawData:
         reader: Reads files of the same form for predictions.
         class_names: By target name, names of the outputs 0, 1, ... where labels are
             numbers.
+        targets: By name, those that the source knows, whose arrays are labels as the
+            head of the target has them.
         groups: By part, a key an example, `(examples,)`: equal keys stay in one part.
         warnings: One sentence each, for the user.
         notes: What was understood, one sentence each, for `kscale data`.
@@ -139,6 +142,7 @@ class RawData:
     fits: Sequence[Fit] = ()
     reader: Reader | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
     groups: Mapping[PartName, RawArray] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

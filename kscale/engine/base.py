@@ -27,6 +27,9 @@ Outputs = dict[str, NDArray[Any]]
 """By target name, what a network gives: logits of classes, scaled values, or what the
 head keeps of its outputs."""
 
+BEAMS = 4
+"""Texts that are kept while a text is decoded, as of Vaswani et al. 2017."""
+
 Masks = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 """Of weights by name, masks by name."""
 
@@ -164,8 +167,9 @@ class Program(Protocol):
         """
 
     def decode(self, rows: Mapping[str, Rows]) -> Outputs:
-        """By target name, ids of the texts that the network of one member writes for
-        inputs, `(examples, length)`; of targets whose texts are compared only."""
+        """By target name, ids of the texts that the network writes for inputs, by a
+        search with `BEAMS` beams, `(examples, length)`; of targets whose texts are
+        compared only, and of one member only."""
 
     def close(self) -> None:
         """Give the program back, to be started again for the same network.

@@ -210,9 +210,11 @@ def _compile(
 ) -> None:
     losses, metrics = {}, {}
     for name, target in zip(head_names(task), task.targets, strict=True):
-        head, watched = layer_name(name), target.head.watched
+        head, watched = layer_name(name), filter(None, [target.head.watched])
         losses[head] = loss_for_fit(target, smoothing)
-        metrics[head] = [getattr(keras.metrics, watched.name)(**watched.arguments)]
+        metrics[head] = [
+            getattr(keras.metrics, each.name)(**each.arguments) for each in watched
+        ]
     if len(losses) == 1:
         model.compile(optimizer, *losses.values(), metrics=metrics.popitem()[1])
         return

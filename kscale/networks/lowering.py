@@ -17,6 +17,7 @@ from kscale.networks.blueprint import Layer
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.flat import Node
 from kscale.networks.operations import Operations, of_channels
+from kscale.networks.sound_layers import FrameMask, StackFrames
 
 _FUSED = ("linear", "relu", "relu6")
 _FUNCTIONS = {
@@ -34,10 +35,11 @@ _LACKING = (
     bp.Recurrent,
     word_layers.Conv1D,
     word_layers.GlobalMaxPool,
-    word_layers.Masked,
     word_layers.Ngrams,
+    FrameMask,
     SharedEmbedding,
     Sinusoids,
+    StackFrames,
     TiedDense,
 )
 

@@ -43,6 +43,7 @@ from kscale.networks.decoder_layers import TiedDense
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.layer_costs import Tensor, tensor
+from kscale.networks.sound_layers import FrameLogits
 from kscale.networks.word_layers import Conv1D
 from kscale.task.tasks import Task
 
@@ -87,10 +88,13 @@ def _recurrent(layer: bp.Recurrent, features: Any) -> list[_Matrix]:
     ]
 
 
+def _dense(layer: bp.Dense, features: Any) -> list[_Matrix]:
+    return [_Matrix("kernel", features, layer.units, layer.initializer)]
+
+
 _MATRICES: dict[type[Layer], Callable[[Any, Any], list[_Matrix]]] = {
-    bp.Dense: lambda layer, features: [
-        _Matrix("kernel", features, layer.units, layer.initializer)
-    ],
+    bp.Dense: _dense,
+    FrameLogits: _dense,
     bp.Conv2D: _convolution,
     Conv1D: _convolution,
     bp.Attention: lambda layer, features: [

@@ -115,7 +115,7 @@ def _own(item: Input) -> dict[str, int]:
     """What the data have."""
     if item.kind == "image":
         return {"image_size": min(item.shape[:2])}
-    if item.sizes:
+    if item.kind == "tokens":
         return {"subwords": item.vocabulary}
     return {"window": USUAL_WINDOW, "mel_bands": item.shape[-1]} if item.rate else {}
 
@@ -127,7 +127,7 @@ def _checked(item: Input, name: str, value: str = "") -> Input:
         what = f"it must be 0 for the kind {item.kind}"
         raise SpecError(f"`{name}` is for inputs of kind {kind}: {what}{value}.")
     if kind == "tokens" and not item.sizes:
-        what = "these texts are read by words"
+        what = "these have one vocabulary only"
         raise SpecError(f"`{name}` is for texts of sub-words, but {what}{value}.")
     if kind == "spectrogram" and not item.rate:
         what = "these data are spectrograms without their sounds"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import gcd, prod
 
-from kscale.networks.blueprint import Costless, Count, Layer
+from kscale.networks.blueprint import Count, Layer
 from kscale.networks.layer_costs import Cost, Misfit, Tensor, shape_of, tensor
 
 _STEP = 1.2207440846057596  # x^4 = x + 1
@@ -50,12 +50,6 @@ class Ngrams(Layer):
 def _coprime(most: int, number: int) -> int:
     """The largest number that has no divisor in common with another one."""
     return next((n for n in range(most, 1, -1) if gcd(n, number) == 1), 1)
-
-
-@dataclass(frozen=True)
-class Masked(Costless):
-    """Features `(length, features)` as they are where a mask `(length,)` is true, the
-    second input, and 0 elsewhere."""
 
 
 @dataclass(frozen=True)

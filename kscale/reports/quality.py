@@ -122,6 +122,10 @@ def quality_text(quality: Quality) -> str:
         all_but = f"all but {' and '.join(others)} are " if others else ""
         outputs = [*map(printable, quality.target.shown_names)]
         notes.append(f"{all_but}{quality.target.head.averaged(outputs)}")
+    known = quality.target.head.objectives
+    for name in (measure.name for measure in shown):
+        if name in known and (signature := known[name].signature):
+            notes.append(f"{name} of sacrebleu, {signature}")
     if any(measure.ends for measure in shown):
         notes.append("95 % intervals in brackets")
     text = ", ".join(map(_measure_text, shown))

@@ -1,9 +1,11 @@
 """Artifact: an exported file that knows no texts, with what stands around the file.
 
 Beside `model.tflite` lies `model.tflite.preprocess.json`: how raw inputs become what
-the file takes, and what the outputs mean. For texts `model.tflite.vocabulary.txt` has
-the words once more, for programs without kscale: a word a line, with the ids 2, 3, ...;
-0 is padding, 1 any other word.
+the file takes, and what the outputs mean. What programs without kscale need of texts
+lies there once more. `model.tflite.vocabulary.txt` has the words: a word a line, with
+the ids 2, 3, ...; 0 is padding, 1 any other word. `model.tflite.subwords.model` is what
+`sentencepiece.SentencePieceProcessor(model_file=...)` opens; 0 is padding, 1 any other
+character, 2 the start and 3 the end of a text.
 """
 
 import json
@@ -21,7 +23,6 @@ from numpy.typing import NDArray
 from kscale.data.examples import Reader
 from kscale.data.preprocessing import preprocessings_from_json, raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.text_tokens import TextTokens
 from kscale.data.readers import reader_from_json
 from kscale.errors import ExportError, KscaleError
 from kscale.naming import input_names
@@ -40,7 +41,26 @@ _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, KscaleE
 
 
 def _digest(path: Path) -> str:
-    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    """Of a file, or of all files of a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    whole = blake2b(digest_size=16)
+    for file in filter(Path.is_file, files):
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+def _files_beside(items: Iterable[Preprocessing]) -> dict[str, bytes]:
+    """What lies beside a file, by the end of its name; what differs between raw inputs
+    has their name in front."""
+    found: dict[str, dict[bytes, str]] = {}
+    for item in items:
+        for name, content in item.files.items():
+            found.setdefault(name, {}).setdefault(content, item.raw_inputs[0].name)
+    return {
+        f"{raw}.{name}" if len(contents) > 1 else name: content
+        for name, contents in found.items()
+        for content, raw in contents.items()
+    }
 
 
 def is_artifact(path: Path) -> bool:
@@ -150,12 +170,8 @@ class Artifact:
             "reader": self.reader.to_json(),
             "task": self.task.to_json(),
         }
-        texts = [p for p in self.preprocessing.values() if isinstance(p, TextTokens)]
-        for item in texts:
-            name = f".{item.names[0]}" if len(texts) > 1 else ""
-            lines = (repr(word)[1:-1] if "\n" in word else word for word in item.words)
-            path = self.path.with_name(f"{self.path.name}{name}.vocabulary.txt")
-            write_atomically(path, "\n".join([*lines, ""]).encode())
+        for name, content in _files_beside(self.preprocessing.values()).items():
+            write_atomically(self.path.with_name(f"{self.path.name}.{name}"), content)
         write_atomically(self.beside, json.dumps(about, indent=2).encode() + b"\n")
 
     @classmethod

@@ -8,25 +8,19 @@ import logging
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from kscale.data.dataset import Dataset
-from kscale.data.example_rows import spaced
 from kscale.data.loading import reopened
 from kscale.data.parts import PartName
 from kscale.data.preprocessing import preprocessings_from_json
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.data.preprocessing.scaled import (
-    Scaled,
-    Scaling,
     scalings_from_json,
-    unscaled,
 )
 from kscale.data.readers import reader_from_json
 from kscale.data.views import recorded_preprocessing
@@ -39,11 +33,14 @@ from kscale.errors import (
 )
 from kscale.naming import single_or_named
 from kscale.networks.families import FAMILIES
+from kscale.networks.families.base import Spec
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Export
 from kscale.runs.stored import METHOD_OF_BITS, compress_command
 from kscale.ship.artifacts import Artifact
+from kscale.ship.comparing import DRAWN, Comparison, Examples, compared, scored
+from kscale.ship.decoding import Writer
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import FORMATS, Format, check_free, check_target
 from kscale.ship.formats.base import write_whole
@@ -51,111 +48,14 @@ from kscale.ship.opening import shipped_model
 from kscale.ship.packaging import bare_model
 from kscale.ship.prediction import Answer, answer_of
 from kscale.ship.runtimes import Arrays, Trial, in_pieces, tried, tried_apart
-from kscale.task.evaluation import Scores, evaluate
-from kscale.task.objectives import Objective
-from kscale.task.tasks import Target, Task
+from kscale.task.evaluation import Scores
+from kscale.task.tasks import Task
 
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 """Largest difference of an exported float model: of a probability, or of a value in
 standard deviations of the training part."""
-
-_MOST_EXAMPLES = 2000
-_DRAWN = 32
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Examples on which a model and a file made of the model are compared.
-
-    Args:
-        raw: Raw inputs by name, `(examples, ...)`.
-        labels: By target; empty for drawn examples.
-    """
-
-    raw: Arrays
-    labels: Arrays
-
-    @classmethod
-    def of(cls, dataset: Dataset, name: PartName) -> "Examples":
-        """At most 2,000 examples of a part, evenly spaced."""
-        part = dataset.parts[name]
-        chosen = spaced(len(part), _MOST_EXAMPLES)
-        _, raw = dataset.examples(part, chosen)
-        labels = {name: rows[chosen] for name, rows in part.targets.items()}
-        return cls(raw, labels)
-
-    @classmethod
-    def drawn(
-        cls, task: Task, preprocessing: Mapping[str, Preprocessing]
-    ) -> "Examples":
-        """Examples of no meaning, for data that nobody has any more."""
-        random = np.random.default_rng(0)
-        vocabularies = {item.name: item.vocabulary for item in task.inputs}
-        raw: dict[str, NDArray[Any]] = {}
-        for name, item in preprocessing.items():
-            for each in item.raw_inputs:
-                shape = (_DRAWN, *each.shape)
-                if each.dtype == "string":
-                    words = getattr(item, "words", ()) or ("a", "b")
-                    raw[each.name] = random.choice(words, shape).astype(object)
-                elif each.dtype == "int32":
-                    ids = random.integers(0, vocabularies[name], shape)
-                    raw[each.name] = ids.astype(np.int32)
-                else:
-                    numbers = random.normal(size=shape).astype(np.float32)
-                    if isinstance(item, Scaled):
-                        numbers = unscaled(numbers, item.scaling)
-                    raw[each.name] = numbers
-        return cls(raw, {})
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a file gives beside what its model gives; see `kscale.runs.records`."""
-
-    agreement: float | None
-    difference: float
-
-
-def compared(
-    task: Task, scalings: Mapping[str, Scaling], given: Arrays, wanted: Arrays
-) -> Comparison:
-    """How near answers are to those of a model.
-
-    Args:
-        task: What is predicted.
-        scalings: Of real targets, from a network's output to the user's unit.
-        given: By target, `(examples, outputs)`.
-        wanted: What the model gave for the same examples.
-    """
-    shares, differences = [], [0.0]
-    for target in task.targets:
-        mine, theirs = given[target.name], wanted[target.name]
-        scaling = scalings.get(target.name)
-        unit = np.abs(scaling.scale) if scaling else 1.0
-        differences.append(float(np.max(np.abs(mine - theirs) / unit)))
-        if target.head.chosen is not None:
-            shares.append(_share_of_same(target, mine, theirs))
-    agreement = float(np.mean(shares)) if shares else None
-    return Comparison(agreement, float(np.max(differences)))  # NaN where one is NaN
-
-
-def _share_of_same(target: Target, mine: NDArray[Any], theirs: NDArray[Any]) -> float:
-    chosen: Any = target.head.chosen
-    pairs = zip(mine, theirs, strict=True)
-    return float(np.mean([{*chosen(a, 1)} == {*chosen(b, 1)} for a, b in pairs]))
-
-
-def scored(
-    objective: Objective, task: Task, labels: Arrays, given: Arrays
-) -> Scores | None:
-    """What answers reach; None without labels."""
-    if not labels:
-        return None
-    pairs = {t.name: (labels[t.name], given[t.name]) for t in task.targets}
-    return evaluate(objective, task, pairs)
 
 
 def sizes_of(path: Path) -> tuple[int, int]:
@@ -175,10 +75,13 @@ def _check_same(found: Comparison, what: str) -> None:
         )
 
 
-def examples_of(run: RecordedRun, data: Any, part: PartName) -> Examples:
-    """Examples of a part of a run's data, or drawn ones where the data are gone."""
+def examples_of(
+    run: RecordedRun, data: Any, part: PartName, spec: Spec | None = None
+) -> Examples:
+    """Examples of a part of a run's data, or drawn ones where the data are gone; see
+    `Examples.of`."""
     try:
-        return Examples.of(reopened(run.description, data), part)
+        return Examples.of(reopened(run.description, data), part, spec)
     except DataError as error:
         if data is not None:
             raise
@@ -191,11 +94,15 @@ def examples_of(run: RecordedRun, data: Any, part: PartName) -> Examples:
 
 @dataclass(frozen=True)
 class _Written:
-    """A model as a form takes it, and how the model and its file answer raw inputs."""
+    """A model as a form takes it, with options of writing, and how the model and its
+    file answer raw inputs; the task and the spec where labels are the network's."""
 
     model: keras.Model
     wanted: Answer
     tried: Callable[[Path, Arrays], Trial]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    task: Task | None = None
+    spec: Spec | None = None
     check: Callable[[Path], None] = lambda path: None
     finish: Callable[[Path], None] = lambda path: None
 
@@ -230,18 +137,19 @@ def export(
     written = _written(run, which, form)
     if not overwrite:
         written.check(path)
-    examples = examples_of(run, data, "test")
+    examples = examples_of(run, data, "test", written.spec)
+    task = written.task or run.task
     found: list[Export] = []
     began = time.monotonic()
 
     def write(partial: Path) -> None:
         wanted = in_pieces(written.wanted, examples.raw)  # a form may change the model
-        form.write(written.model, run.task, partial)
+        form.write(written.model, task, partial, **written.options)
         trial = written.tried(partial, examples.raw)
         scalings = scalings_from_json(run.description["target_scaling"])
-        same = compared(run.task, scalings, trial.outputs, wanted)
+        same = compared(task, scalings, trial.outputs, wanted)
         _check_same(same, f"A file of the form {form_name}")
-        score = scored(run.objective, run.task, examples.labels, trial.outputs)
+        score = scored(run.objective, task, examples.labels, trial.outputs)
         size, packed = sizes_of(partial)
         found.append(
             Export(
@@ -313,6 +221,8 @@ def record(run: RecordedRun, found: Any) -> None:
 
 
 def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
+    if any(item.previous for item in run.task.inputs):
+        return _of_writer(run, which, form)
     if form.carries is None:
         model = shipped_model(run.folder, run.description, which)
         opened: Any = form.answer
@@ -344,6 +254,52 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
         check=lambda path: check_free(placed(path).beside),
         finish=lambda path: placed(path).write_beside(),
     )
+
+
+def _of_writer(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
+    """A network that writes texts: a model of ids, and what decodes where a form can
+    hold that; what makes the ids lies beside."""
+    if form.answer is None:
+        raise ExportError(
+            "A network that writes texts token by token can be exported to keras and "
+            "saved-model only."
+        )
+    writer, opened = Writer.of(run, which), form.answer
+    reader = reader_from_json(run.description["reader"])
+    artifact = Artifact(Path(), writer.task, writer.preprocessing, (), reader)
+    model = writer.model("writer")
+    answer = answer_of(model, writer.task)
+    options = {"decode": writer.decode} if form.decodes else {}
+
+    def tried_here(path: Path, raw: Arrays) -> Trial:
+        if form.decodes:
+            _check_texts(writer, form.decodes(path, writer.task), raw)
+        return tried(opened(path, writer.task), artifact.fed(raw))
+
+    def placed(path: Path) -> Artifact:
+        return replace(artifact, path=path)
+
+    return _Written(
+        model,
+        lambda raw: answer(artifact.fed(raw)),
+        tried_here,
+        options,
+        writer.task,
+        run.shipped(which).spec,
+        check=lambda path: check_free(placed(path).beside),
+        finish=lambda path: placed(path).write_beside(),
+    )
+
+
+def _check_texts(
+    writer: Writer, decode: Callable[[Mapping[str, Any]], Any], raw: Arrays
+) -> None:
+    """Raise unless a file writes the texts that its network writes."""
+    ids = {
+        it.name: writer.preprocessing[it.name].apply(raw)[:DRAWN] for it in writer.read
+    }
+    if not np.array_equal(np.asarray(decode(ids)), np.asarray(writer.decode(ids))):
+        raise ExportError("The file does not write the texts that the model writes.")
 
 
 def numeric_model(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kscale.data.preprocessing.base import Preprocessing
-from kscale.data.preprocessing.log_mel import LOWEST_HERTZ, LogMel
+from kscale.data.preprocessing.log_mel import HEARD, LOWEST_HERTZ, LogMel
 from kscale.data.preprocessing.scaled import Averaged, Scaled, Scaling, Unchanged
 from kscale.data.preprocessing.table_columns import Category, TableColumns
 from kscale.data.preprocessing.text_tokens import TextTokens
@@ -67,7 +67,13 @@ def _log_mel(item: LogMel, raw: Tensors, name: str) -> Any:
         name=f"{name}_log_mel",
     )(wave)
     frames = keras.layers.Permute((2, 1), name=f"{name}_turned")(spectrum)
-    return rescaled(frames, item.scaling, f"{name}_scaling")
+    scaled = rescaled(frames, item.scaling, f"{name}_scaling")
+    if not item.is_padded:
+        return scaled
+    is_heard = keras.ops.any(frames > HEARD, axis=-1, keepdims=True)
+    backwards = keras.ops.cast(keras.ops.flip(is_heard, axis=1), "int32")
+    later = keras.ops.flip(keras.ops.cumsum(backwards, axis=1), axis=1)
+    return keras.ops.where(later > 0, scaled, 0.0)
 
 
 def _text(item: TextTokens, raw: Tensors, name: str) -> Any:

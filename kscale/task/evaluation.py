@@ -14,6 +14,7 @@ from kscale.task.objectives import shown_metrics
 from kscale.task.tasks import Target, Task
 
 _JACKKNIFE_GROUPS = 20
+_DRAWS = 1000
 _MOST_GROUPS = 100  # of left-out scores
 _MANY = 10**6  # numbers given, above which fewer groups must do
 
@@ -88,7 +89,10 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     jackknifed = _jackknife(_without(_metrics, objective, task, pairs)).tolist()
     for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
         shares = metric.shares and metric.shares(np, *pairs[target.name])
-        errors[name] = error if shares is None else share_error(shares)
+        if metric.is_decoded:
+            errors[name] = bootstrap_error(metric, *pairs[target.name])
+        else:
+            errors[name] = error if shares is None else share_error(shares)
     numbers = sum(given.size for _, given in pairs.values())
     most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
     left = _without(mean_score, objective, task, pairs, most)[:, 0]
@@ -131,6 +135,26 @@ def share_error(shares: ArrayLike) -> float:
     """
     padded = np.concatenate([np.asarray(shares, np.float64), [1.0, 1.0, 0.0, 0.0]])
     return float(np.sqrt(padded.var() / len(padded)))
+
+
+def bootstrap_error(
+    metric: Objective, labels: NDArray[Any], given: NDArray[Any]
+) -> float:
+    """Standard error of a metric of sums over the texts, by a thousand draws of as many
+    texts as there are (Koehn 2004, statistical significance tests of BLEU).
+
+    Args:
+        metric: Its figure follows from sums of `given` over the examples.
+        labels: The labels.
+        given: Figures of each example, `(examples, figures)`.
+    """
+    assert metric.figure is not None
+    number = len(given)
+    drawn = np.random.default_rng(0).multinomial(
+        number, np.full(number, 1 / number), _DRAWS
+    )
+    found = [metric.figure(labels, sums) for sums in drawn @ given.astype(np.float64)]
+    return float(np.std(found, ddof=1))
 
 
 def paired_error(

@@ -101,6 +101,8 @@ class Target:
             may be empty.
         length: Positions of a label that is a sequence; 0 for other kinds.
         sizes: As of `Input`: vocabularies and lengths of the labels in each.
+        step: Samples of sound from one answer to the next at most, for all transcripts
+            to fit; 0 where that is not known, and for other kinds.
 
     Raises:
         DataError: The kind is unknown, or there are too few outputs.
@@ -112,6 +114,7 @@ class Target:
     class_names: tuple[str, ...] = ()
     length: int = 0
     sizes: tuple[tuple[int, int], ...] = ()
+    step: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in HEADS:

@@ -133,7 +133,8 @@ class FamilyTrainer:
         outputs: list[Outputs] = []
         while not members.are_ended:
             if members.have_all_epochs:
-                members.finish(program, outputs or program.predict(*validation))
+                outputs = outputs or program.predict(*validation)
+                members.finish(program, outputs, data.validation.inputs)
                 outputs = []
                 continue
             losses = program.run_epoch(members.orders())

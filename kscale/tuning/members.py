@@ -1,9 +1,10 @@
 """Members that one program trains: each has a progress, a record and an end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from kscale.data.example_rows import Rows
 from kscale.engine.base import Devices, Outputs, Program
 from kscale.runs.records import Training
 from kscale.tuning.trainer import RunningTraining, TimeUp
@@ -76,14 +77,25 @@ class Members:
 
         self._each(add)
 
-    def finish(self, program: Program, outputs: Sequence[Outputs]) -> None:
-        """Write the weights and the record of each that has all epochs."""
+    def finish(
+        self, program: Program, outputs: Sequence[Outputs], inputs: Mapping[str, Rows]
+    ) -> None:
+        """Write the weights and the record of each that has all epochs.
+
+        Args:
+            program: What has trained.
+            outputs: Of each, for the validation part.
+            inputs: The validation part, of which a finalist's texts are decoded.
+        """
 
         def finish(member: int, training: RunningTraining) -> Training | None:
             if training.progress.epochs < training.record.epochs:
                 return None
+            is_finalist = training.job.stage == "finalist"
             return training.finished(
-                partial(program.save, member=member), outputs[member]
+                partial(program.save, member=member),
+                outputs[member],
+                program.decode(inputs) if is_finalist else None,
             )
 
         self._each(finish)

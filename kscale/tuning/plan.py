@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -15,6 +15,7 @@ from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
+from kscale.errors import SpecError
 from kscale.networks.boards import find_board
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
@@ -29,7 +30,7 @@ from kscale.search.effort import EFFORTS, Effort
 from kscale.search.ladder import SHARES, LadderSearcher
 from kscale.search.pool import Pool, Space
 from kscale.search.staged import StagedSearcher
-from kscale.task.objectives import Objective
+from kscale.task.objectives import Objective, metric_name
 from kscale.tuning.auto_families import (
     check_missing,
     checked_value,
@@ -243,7 +244,14 @@ class Plan:
 
     def session(self) -> dict[str, Any]:
         """What run.json says of one start of the search."""
-        packages = ("kscale", "tensorflow", "keras", "keras-tuner", "numpy")
+        packages = (
+            "kscale",
+            "tensorflow",
+            "keras",
+            "keras-tuner",
+            "numpy",
+            "sacrebleu",
+        )
         return {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "effort": self.request.chosen_effort,
@@ -279,6 +287,16 @@ def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:
     return replace(plan, recipe=replace(recipe, epochs=epochs or recipe.epochs))
 
 
+def _check_comparable(objective: Objective, searched: Sequence[str]) -> None:
+    """Refuse to compare scores of tokens where vocabularies differ."""
+    parts = (objective, *(part for _, part in objective.parts))
+    if "subwords" in searched and any(part.is_of_tokens for part in parts):
+        raise SpecError(
+            f"{metric_name(objective)} is of tokens, which differ from vocabulary to "
+            "vocabulary: search by bits_per_character, or do not search subwords."
+        )
+
+
 def family_plan(
     request: SearchRequest,
     dataset: Dataset,
@@ -288,6 +306,7 @@ def family_plan(
 ) -> Plan:
     """A plan to search families, or the error that says why there is none."""
     families = families_for(request.family, dataset.task)
+    _check_comparable(objective, request.search)
     check_parametrization(request.parametrization, families)
     settings = {
         name: checked_value(families, name, value)

@@ -1,5 +1,6 @@
 """Log-mel spectrograms: what Keras' layer computes, in any batch, also of silence."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,21 @@ def layers_of(mel: LogMel) -> Any:
     tensors = raw_tensors({"spectrogram": mel})
     outputs = apply_layers(mel, tensors, "spectrogram")
     return keras.Model(tensors["sound"], outputs)
+
+
+def test_frames_after_the_sound_are_0_in_keras_layers_too() -> None:
+    sounds, fit = waves(8000), LogMelFit("s", "sound", 8000, waves(8000).shape[1])
+    mel = replace(fit, is_padded=True).fit({"sound": sounds})[1]
+
+    found, wanted = (
+        layers_of(mel).predict(sounds, verbose=0),
+        mel.apply({"sound": sounds}),
+    )
+
+    np.testing.assert_allclose(found, wanted, atol=TOLERANCE)
+    np.testing.assert_array_equal(found == 0, wanted == 0)
+    assert (found[-1] == 0).all() and (found[-2, 23:] == 0).all()
+    assert (found[:-1, :18] != 0).any(axis=-1).all()
 
 
 @pytest.mark.parametrize("rate", RATES)

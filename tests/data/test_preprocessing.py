@@ -91,7 +91,8 @@ def test_preprocessing_keeps_the_contract(
 
 def test_every_preprocessing_is_under_contract() -> None:
     known = {item.kind for item in (checked.item for checked in CHECKED.values())}
-    assert known == PREPROCESSINGS.keys()
+    # Sub-words are no layer of Keras: their model lies beside what ships.
+    assert known == PREPROCESSINGS.keys() - {"subwords"}
 
 
 def test_a_table_is_numbers_then_blanks_then_categories() -> None:

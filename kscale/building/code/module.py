@@ -181,10 +181,12 @@ def _compile_code(
         values = _sample_weight(heads, weights)
         definitions.append(weighing.replace("{values}", values))
         asked = "sample_weight=sample_weight(y)"
-    watched = {head: target.head.watched for head, target in heads.items()}
     metrics = {
-        head: [call(f"keras.metrics.{metric.name}", **metric.arguments)]
-        for head, metric in watched.items()
+        head: [
+            call(f"keras.metrics.{metric.name}", **metric.arguments)
+            for metric in filter(None, [target.head.watched])
+        ]
+        for head, target in heads.items()
     }
     lines = statement("loss = ", single_or_named(losses), INDENT)
     lines += [f"{INDENT}weights = dict.fromkeys(loss, 1 / {len(heads)})"] * several

@@ -26,7 +26,8 @@ def network_code(blueprint: Blueprint, has_starts: bool = False) -> tuple[str, .
     `has_starts` a constant `STARTS` multiplies initial weights.
     """
     names = "keras layers range x i name inputs outputs build_model compile_model"
-    taken = {*names.split(), "smoothed", *keyword.kwlist, *layer_functions()}
+    names += " smoothed smoothed_tokens"
+    taken = {*names.split(), *keyword.kwlist, *layer_functions()}
     blocks = _blocks_of(blueprint.layers, taken)
     functions = ["\n".join(_function(block, taken)) for block in blocks]
     by_repeat = {name: block for block in blocks for name in block.uses}

@@ -58,6 +58,8 @@ def words_of_input(
     what = f"`{printable(item.name)}` is {item.dtype} {literal((None, *item.shape))}"
     if item.vocabulary:
         what += f", ids below {item.vocabulary:,} with padding 0"
+    if item.previous:
+        what += f", after a start those of `{printable(item.previous)}` but the last"
     if preprocessing is None:
         return f"{what}."
     made = PREPARED[type(preprocessing)](preprocessing)
@@ -146,9 +148,8 @@ def constant_names(names: Iterable[str]) -> list[str]:
 
 
 def _of_subwords(item: Subwords) -> str:
-    what = "the start and " * item.is_previous
     return (
-        f"{what}ids of the text {printable(item.raw.name)}, which the SentencePiece "
+        f"ids of the text {printable(item.raw.name)}, which the SentencePiece "
         f"model of {len(item.names):,} sub-words in run.json makes"
     )
 

@@ -48,6 +48,12 @@ class Preprocessing(ByKind):
         """What was understood of the training part, one sentence each."""
         return ()
 
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """What programs without kscale need beside a model that takes no raw inputs, by
+        the end of a file's name."""
+        return {}
+
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Inputs of the network for raw examples by name, `(examples, *shape)`."""
         raise NotImplementedError
@@ -106,3 +112,8 @@ class LabelFit:
         """The target and what makes its labels, fitted on the raw training part by
         name, in which texts of targets stand beside raw inputs."""
         raise NotImplementedError
+
+    def examples(self, raw: Mapping[str, Rows]) -> Mapping[str, Rows]:
+        """The examples of a part, of what a source has, by name: a text may become
+        several. Asked after `fit`."""
+        return raw

@@ -27,6 +27,9 @@ _LEAST_SHARE = 1e-8  # 80 dB below the loudest: the range of most such spectrogr
 _LEAST_POWER = 1e-10  # if all sounds are silent
 _MOST_FITTED = 4096
 
+HEARD = 0.01
+"""Decibels above `LogMel.least_power` that are more than rounding."""
+
 
 @dataclass(frozen=True)
 class LogMel(OfOneInput):
@@ -47,6 +50,8 @@ class LogMel(OfOneInput):
         bands: Mel bands from `LOWEST_HERTZ` to half the rate.
         least_power: Power that is 0 dB; fainter sounds are 0 dB too.
         scaling: Of the decibels, a band at a time.
+        is_padded: Whether frames after the last one in which something is heard are
+            padding: 0 in all bands, and counted nowhere.
     """
 
     kind: ClassVar[str] = "log mel"
@@ -58,6 +63,7 @@ class LogMel(OfOneInput):
     bands: int
     least_power: float = _LEAST_POWER
     scaling: Scaling = Scaling()
+    is_padded: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,15 +78,26 @@ class LogMel(OfOneInput):
     def variant(
         self, seen: Input, view: Mapping[str, int], train: Mapping[str, Rows]
     ) -> Preprocessing:
-        return LogMelFit.of(seen, self.raw.name, view).fit(train)[1]
+        fit = LogMelFit.of(seen, self.raw.name, view)
+        return replace(fit, is_padded=self.is_padded).fit(train)[1]
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Scaled spectrograms, float32 `(examples, frames, bands)`."""
         waves = raw[self.raw.name]
         made = np.empty((len(waves), *self.shape), np.float32)
         for rows in self.row_chunks(len(waves)):
-            made[rows] = self.scaling.apply(self.decibels(waves[rows]))
+            decibels = self.decibels(waves[rows])
+            counted = self.counted(decibels)[..., None]
+            made[rows] = np.where(counted, self.scaling.apply(decibels), 0)
         return made
+
+    def counted(self, decibels: NDArray[Any]) -> NDArray[np.bool_]:
+        """True at frames that are no padding, `(examples, frames)`."""
+        if not self.is_padded:
+            return np.ones(decibels.shape[:2], np.bool_)
+        backwards = decibels.max(axis=-1)[:, ::-1]
+        later = np.maximum.accumulate(backwards, axis=1)[:, ::-1]
+        return np.asarray(later > HEARD)
 
     def row_chunks(self, count: int) -> Iterator[NDArray[np.int64]]:
         """Indices of some examples at a time, whose frames are of a bounded size."""
@@ -135,6 +152,7 @@ class LogMelFit(Fit):
         samples: Length of the waveform.
         window: Milliseconds that a frame sees.
         bands: Mel bands; 0 for as many as suit the rate.
+        is_padded: As of `LogMel`.
     """
 
     name: str
@@ -143,6 +161,7 @@ class LogMelFit(Fit):
     samples: int
     window: int = USUAL_WINDOW
     bands: int = 0
+    is_padded: bool = False
 
     @classmethod
     def of(cls, seen: Input, raw_name: str, view: Mapping[str, int]) -> "LogMelFit":
@@ -167,6 +186,7 @@ class LogMelFit(Fit):
             step_of(self.rate, self.window),
             fft_length_of(self.rate, self.window),
             self.bands or bands_of(self.rate),
+            is_padded=self.is_padded,
         )
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Input, LogMel]:
@@ -176,14 +196,15 @@ class LogMelFit(Fit):
         """
         waves, mel = train[self.raw_name], self._unfitted()
         chosen = spaced(len(waves), _MOST_FITTED)
-        count = len(chosen)
-        chunks = [chosen[rows] for rows in mel.row_chunks(count)]
+        chunks = [chosen[rows] for rows in mel.row_chunks(len(chosen))]
         loudest = max(float(mel.powers(waves[rows]).max()) for rows in chunks)
         least = loudest * _LEAST_SHARE if loudest else _LEAST_POWER
         mel = replace(mel, least_power=least)
         decibels = (mel.decibels(waves[rows]).astype(np.float64) for rows in chunks)
-        sums = [(d.sum(axis=(0, 1)), (d**2).sum(axis=(0, 1))) for d in decibels]
-        mean, square = np.sum(sums, axis=0) / (count * mel.shape[0])
+        frames = (d[mel.counted(d)] for d in decibels)
+        sums = [(len(f), f.sum(axis=0), (f**2).sum(axis=0)) for f in frames]
+        counts, *both = (np.sum(each, axis=0) for each in zip(*sums, strict=True))
+        mean, square = (each / np.maximum(counts, 1) for each in both)
         spread = np.sqrt(np.maximum(0, square - mean**2))
         spread = np.where(spread < 1e-3, 1.0, spread)  # silence, in decibels
         scaling = Scaling.standardizing(mean, spread)

@@ -8,7 +8,7 @@ vocabulary are those of a small one, so that every smaller vocabulary is known a
 
 import base64
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from kscale.data.example_rows import Rows, spaced
 from kscale.data.load_options import at_least
 from kscale.data.preprocessing.base import Fit, LabelFit, OfOneInput, RawInput
+from kscale.data.raw import TEXT
 from kscale.errors import DataError
 from kscale.networks.views import length_of
 from kscale.task.tasks import Input, Target
 from kscale.task.tokens import (
     END,
     PADDING,
+    SPACE,
     START,
     UNKNOWN,
     kept_ids,
@@ -47,7 +49,8 @@ _MOST_MEASURED = 10_000  # examples whose ids are counted
 class Subwords(OfOneInput):
     """Ids of the sub-words of a text: 0 padding, 1 unknown, 2 the start, 3 the end.
 
-    White space counts as one space. A text that is longer is cut, and has no end.
+    White space counts as one space. A text that is longer is cut, and has no end; nor
+    has a text with U+2581 after its last word, which goes on in the next example.
 
     Args:
         model: The SentencePiece model: its bytes compressed by zlib, in base64.
@@ -75,9 +78,8 @@ class Subwords(OfOneInput):
         )
 
     @property
-    def model_bytes(self) -> bytes:
-        """The model as a file that sentencepiece opens."""
-        return zlib.decompress(base64.b64decode(self.model))
+    def files(self) -> Mapping[str, bytes]:
+        return {"subwords.model": _unpacked(self.model)}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -86,7 +88,11 @@ class Subwords(OfOneInput):
 
     def encoded(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of texts, each with its end, however long."""
-        return [[*ids, END] for ids in _encoded(self.model, texts)]
+        found = _encoded(self.model, [text.removesuffix(SPACE) for text in texts])
+        for ids, text in zip(found, texts, strict=True):
+            if not text.endswith(SPACE):
+                ids.append(END)
+        return found
 
     def apply(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         texts = raw[self.raw.name].reshape(-1).tolist()
@@ -120,8 +126,7 @@ def before(labels: NDArray[Any]) -> NDArray[Any]:
 def _processor(model: str) -> Any:
     from sentencepiece import SentencePieceProcessor
 
-    plain = zlib.decompress(base64.b64decode(model))
-    return SentencePieceProcessor(model_proto=plain)
+    return SentencePieceProcessor(model_proto=_unpacked(model))
 
 
 @lru_cache(maxsize=16)
@@ -141,12 +146,38 @@ def _encoded(model: str, texts: Sequence[str]) -> list[list[int]]:
     return [[*chain.from_iterable(map(ids.__getitem__, each))] for each in words]
 
 
+def windows_of(model: str, text: str, length: int) -> Iterator[str]:
+    """A text in pieces of whole words that have at most so many ids, the end included;
+    of a word that is longer, parts. All but the last piece end with U+2581."""
+    taken, count = list[str](), 1
+    for part, number in _parts(model, text.split(), length - 1):
+        if taken and count + number > length:
+            yield " ".join(taken) + SPACE
+            taken, count = [], 1
+        taken.append(part)
+        count += number
+    yield " ".join(taken)
+
+
+def _parts(model: str, words: list[str], most: int) -> Iterator[tuple[str, int]]:
+    """Words, those of more ids than that in parts, with the number of their ids."""
+    pieces = _processor(model).encode(words, out_type=str, num_threads=1)
+    for word, each in zip(words, pieces, strict=True):
+        if len(each) <= most:
+            yield word, len(each)
+            continue
+        step = max(1, most - 1)  # a part begins with a space, as a word does
+        for start in range(0, len(each), step):
+            part = each[start : start + step]
+            yield "".join(part).removeprefix(SPACE), len(part) + 1
+
+
 def smaller_model(model: str, vocabulary: int) -> str:
     """The model with so many of its ids: the first merges, and all characters."""
     from sentencepiece import sentencepiece_model_pb2 as messages
 
     proto: Any = vars(messages)["ModelProto"]()
-    proto.ParseFromString(zlib.decompress(base64.b64decode(model)))
+    proto.ParseFromString(_unpacked(model))
     kept = [proto.pieces[place] for place in kept_ids(names_of(model), vocabulary)]
     del proto.pieces[:]
     proto.pieces.extend(kept)
@@ -156,6 +187,10 @@ def smaller_model(model: str, vocabulary: int) -> str:
 
 def _packed(model: bytes) -> str:
     return base64.b64encode(zlib.compress(model, 9)).decode()
+
+
+def _unpacked(model: str) -> bytes:
+    return zlib.decompress(base64.b64decode(model))
 
 
 def learned_model(texts: Sequence[str], vocabulary: int) -> str:
@@ -207,6 +242,11 @@ class Learned(NamedTuple):
     sizes: tuple[tuple[int, int], ...]
     unread: int
 
+    @property
+    def views(self) -> tuple[tuple[int, int], ...]:
+        """The sizes that networks may see; empty where there is one only."""
+        return self.sizes if len(self.sizes) > 1 else ()
+
 
 class SharedTexts:
     """Texts of an example that are read by one vocabulary, which is learned once.
@@ -217,16 +257,23 @@ class SharedTexts:
             500 to 16,000.
         length: Most ids of a text; without a number, 99 % of the training examples are
             read to their end, and 128 ids at most.
+        is_cut: Whether texts are cut into several examples of that length, and read to
+            their end: then 128 ids without a number.
     """
 
     def __init__(
-        self, names: Sequence[str], vocabulary: int | None, length: int | None
+        self,
+        names: Sequence[str],
+        vocabulary: int | None,
+        length: int | None,
+        is_cut: bool = False,
     ) -> None:
         at_least(_SPECIAL + 1, "vocabulary", vocabulary)
-        at_least(1, "length", length)
+        at_least(2 if is_cut else 1, "length", length)
         self.names = tuple(names)
         self.vocabulary = vocabulary
         self.length = length
+        self.is_cut = is_cut
         self._learned: Learned | None = None
 
     def learned(self, train: Mapping[str, Rows]) -> Learned:
@@ -242,6 +289,8 @@ class SharedTexts:
         suited = [size for size in _SIZES if size * _WORDS_AN_ID <= words]
         most = self.vocabulary or max(suited, default=_SIZES[0])
         model = learned_model(every, most)
+        if self.is_cut:
+            columns = [self._windows(model, columns[0])]
         names = names_of(model)
         least = _SPECIAL + 2 * single_characters(names)
         smaller = [size for size in _SIZES if least <= size < len(names)]
@@ -253,7 +302,21 @@ class SharedTexts:
         unread = int((whole > sizes[-1][1]).sum())
         return Learned(model, sizes, unread * len(columns[0]) // len(some))
 
+    def examples(self, raw: Mapping[str, Rows]) -> Mapping[str, Rows]:
+        """As `LabelFit.examples`."""
+        if self._learned is None or not self.is_cut:
+            return raw
+        (name,) = self.names
+        windows = self._windows(self._learned.model, raw[name][:].tolist())
+        return {name: np.array(windows, TEXT)}
+
+    def _windows(self, model: str, texts: Sequence[str]) -> list[str]:
+        length = self.length or _MOST_LENGTH
+        return [each for text in texts for each in windows_of(model, text, length)]
+
     def _length(self, lengths: NDArray[Any]) -> int:
+        if self.is_cut:
+            return int(lengths.max())
         enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
         return self.length or min(enough, _MOST_LENGTH)
 
@@ -289,7 +352,7 @@ class SubwordFit(Fit):
             (length,),
             vocabulary,
             previous=self.previous,
-            sizes=found.sizes,
+            sizes=found.views,
         )
         raw = RawInput(self.raw, (), "string")
         return item, Subwords(raw, found.model, length, bool(self.previous))
@@ -304,8 +367,12 @@ class SubwordLabels(LabelFit):
     kind: str
 
     def fit(self, train: Mapping[str, Rows]) -> tuple[Target, Subwords]:
-        model, sizes, unread = self.texts.learned(train)
-        vocabulary, length = sizes[-1]
-        target = Target(self.raw, self.kind, vocabulary, names_of(model), length, sizes)
+        found = self.texts.learned(train)
+        vocabulary, length = found.sizes[-1]
+        names = names_of(found.model)
+        target = Target(self.raw, self.kind, vocabulary, names, length, found.views)
         raw = RawInput(self.raw, (), "string")
-        return target, Subwords(raw, model, length, unread=unread)
+        return target, Subwords(raw, found.model, length, unread=found.unread)
+
+    def examples(self, raw: Mapping[str, Rows]) -> Mapping[str, Rows]:
+        return self.texts.examples(raw)

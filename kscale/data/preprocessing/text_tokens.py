@@ -90,6 +90,11 @@ class TextTokens(Preprocessing):
         says = "Texts are read by characters: their script has no spaces."
         return (says,) if self.by_characters else ()
 
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        lines = (repr(word)[1:-1] if "\n" in word else word for word in self.words)
+        return {"vocabulary.txt": "\n".join([*lines, ""]).encode()}
+
     @cached_property
     def _ids(self) -> dict[bytes, int]:
         return {word.encode(): i for i, word in enumerate(self.words, _FIRST)}

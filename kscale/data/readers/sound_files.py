@@ -134,22 +134,38 @@ def _decide(
     cut at the end.
     """
     every = [header for found in headers.values() for header in found]
-    counts = Counter(header.rate for header in headers["train"])
+    rate = usual_rate(headers["train"])
+    lasting = float(np.percentile([h.seconds for h in headers["train"]], _PERCENTILE))
+    usual = min(lasting, _MOST_SECONDS)
+    return reading_of(every, rate, samples_for(rate, options.seconds, usual))
+
+
+def usual_rate(headers: Sequence[SoundHeader]) -> int:
+    """The most frequent rate."""
+    counts = Counter(header.rate for header in headers)
     rate = min(counts, key=lambda rate: (-counts[rate], rate))
     if rate < _LEAST_RATE:
         raise DataError(
             f"Sounds must have at least {_LEAST_RATE:,} samples a second, but most "
             f"have {rate:,}. Give other data in time as arrays of kind 'sequence'."
         )
-    samples = _samples(headers["train"], rate, options.seconds)
+    return rate
+
+
+def reading_of(
+    headers: Sequence[SoundHeader], rate: int, samples: int, is_padded: bool = False
+) -> Reading:
+    """How sounds of one rate and length are read; with `is_padded` silence at the end
+    is padding, which counts nowhere."""
     reader = SoundReader(rate=rate, samples=samples)
-    fit = LogMelFit("spectrogram", reader.name, rate, samples)
+    fit = LogMelFit("spectrogram", reader.name, rate, samples, is_padded=is_padded)
     frames, bands = fit.known_input().shape
     read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."
-    return Reading(reader, fit, [*_notes(reader, every), read])
+    return Reading(reader, fit, [*_notes(reader, headers), read])
 
 
-def _samples(headers: Sequence[SoundHeader], rate: int, seconds: float | None) -> int:
+def samples_for(rate: int, seconds: float | None, usual: float) -> int:
+    """Samples of so many seconds, or of the usual length, in steps of a spectrogram."""
     step, least = step_of(rate), fft_length_of(rate)
     if seconds is not None:
         if not least / rate <= seconds < float("inf"):
@@ -158,9 +174,7 @@ def _samples(headers: Sequence[SoundHeader], rate: int, seconds: float | None) -
                 f"second, but got seconds={seconds}."
             )
         return max(round(seconds * rate / step), -(-least // step)) * step
-    lasting = float(np.percentile([h.seconds for h in headers], _PERCENTILE))
-    exact = min(lasting, _MOST_SECONDS) * rate
-    return -(-max(round(exact), least) // step) * step
+    return -(-max(round(usual * rate), least) // step) * step
 
 
 def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from kscale.building.models import build_model, named_outputs
 from kscale.data.example_rows import Rows, row_bytes
-from kscale.engine.base import Masks, Network, Outputs
+from kscale.engine.base import BEAMS, Masks, Network, Outputs
 from kscale.engine.progress import Progress
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.checkpoints import load_checkpoint, save_checkpoint
@@ -29,6 +29,7 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
+from kscale.engine.tensorflow.decoding import decoder_of
 from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.placing import (
     CHUNK_BYTES,
@@ -311,7 +312,20 @@ class EpochProgram:
         ]
 
     def decode(self, rows: Mapping[str, Rows]) -> Outputs:
-        return {}
+        (target, *_), layers = self.data.task.targets, self.network.layers
+        if target.head.compared is None or not isinstance(layers, Blueprint):
+            return {}
+        decoder = decoder_of(layers, self.model, self.data.task)
+        given = {
+            it.name: rows[it.name] for it in self.data.task.inputs if not it.previous
+        }
+        count, step = len(next(iter(given.values()))), self._predict_batch
+        with device_of(self.strategy), forgotten_gradients():
+            found = [
+                decoder.beam(placed(given, slice(i, i + step)), target.length, BEAMS)
+                for i in range(0, count, step)
+            ]
+        return {target.name: np.concatenate([ids.numpy() for ids, _ in found])}
 
     def close(self) -> None:
         self._on_close(self)

@@ -158,6 +158,9 @@ class Population(EpochProgram):
             for member in range(len(self.networks))
         ]
 
+    def decode(self, rows: Mapping[str, Rows]) -> Outputs:
+        return {}
+
     def _trace_epoch(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         steps = tf.shape(order)[0]
 

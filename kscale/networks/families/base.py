@@ -16,6 +16,7 @@ from kscale.networks.views import (
     WINDOWS,
     bands_for,
     image_sizes_for,
+    subwords_for,
     viewed,
     windows_for,
 )
@@ -203,6 +204,23 @@ VIEW_KNOBS: Mapping[InputKind, tuple[Knob, ...]] = {
 Specs of versions that had no such knobs are those of networks that see all."""
 
 
+_SUBWORDS = Knob(
+    0,
+    (500, 1000, 2000, 4000, 8000, 16000),
+    "sub-words of the vocabulary that texts are read and written in; 0 is as many as "
+    "the data have",
+    low=6,
+    suited=subwords_for,
+    name="subwords",
+    is_optional=True,
+)
+TARGET_VIEW_KNOBS: Mapping[str, tuple[Knob, ...]] = {
+    "tokens": (_SUBWORDS,),
+    "next": (_SUBWORDS,),
+}
+"""As `VIEW_KNOBS`, by kind of the target."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """One point of a family: everything that decides the network and its training,
@@ -314,7 +332,9 @@ class Family:
     def all_knobs(self) -> dict[str, Knob]:
         """Knobs by name: those of the network, of what it sees, and of training, no
         learning rate."""
-        views = (knob for kind in self.kinds for knob in VIEW_KNOBS.get(kind, ()))
+        views = [knob for kind in self.kinds for knob in VIEW_KNOBS.get(kind, ())]
+        for kind in self.targets:
+            views += TARGET_VIEW_KNOBS.get(kind, ())
         return {knob.name: knob for knob in (*self.knobs, *views, *TRAINING_KNOBS)}
 
     def named(self, knobs: Mapping[str, Value]) -> dict[str, Value]:

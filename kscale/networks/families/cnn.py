@@ -32,7 +32,8 @@ from dataclasses import replace
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base, images, tokens
-from kscale.networks.word_layers import Conv1D, GlobalMaxPool, Masked
+from kscale.networks.sound_layers import MaskedFrames
+from kscale.networks.word_layers import Conv1D, GlobalMaxPool
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
@@ -164,7 +165,7 @@ def _words(
     ]
     together = bp.Concatenate(name="joined", inputs=tuple(it.name for it in parts))
     body = [
-        Masked(name="known", inputs=(bp.BODY_INPUT, "mask")),
+        MaskedFrames(name="known", inputs=(bp.BODY_INPUT, "mask")),
         *parts,
         *([together] if len(parts) > 1 else []),
     ]

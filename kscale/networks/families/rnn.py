@@ -10,8 +10,9 @@ averages the states of all positions, `pooling="last"` takes the state after the
 input, of both directions. With `residual` every layer from the second on reads its
 input normalized (Ba et al. 2016) and its output is added to the input, so that deep
 stacks train; the sum of the last one is normalized. With `pooling="last"` the last
-layer is not added to anything. Kernels start as in Keras: recurrent ones orthogonal, an
-LSTM's forget bias at 1 (Jozefowicz et al. 2015).
+layer is not added to anything. A step reads `stacked` frames of a sound; where the
+target is a transcript, the output layer answers at every step. Kernels start as in
+Keras: recurrent ones orthogonal, an LSTM's forget bias at 1 (Jozefowicz et al. 2015).
 
 Example:
 
@@ -25,9 +26,14 @@ Example:
 
 from dataclasses import replace
 
+from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.families import base, tokens
+from kscale.networks.families import base, frames, tokens
 from kscale.task.tasks import Task
+
+
+def _poolings_for(task: Task) -> tuple[base.Value, ...]:
+    return ("mean",) if frames.predicts_characters(task) else ("mean", "last")
 
 
 def _network(
@@ -48,17 +54,20 @@ def _network(
     vocabulary: int = tokens.VOCABULARY,
     embedding_width: int = tokens.EMBEDDING_WIDTH,
     token_dropout: float = tokens.TOKEN_DROPOUT,
-    pooling: str = base.knob("mean", ("mean", "last"), "how states become one vector"),
+    pooling: str = base.knob(
+        "mean",
+        ("mean", "last"),
+        "how states become one vector; of no use for transcripts",
+        suited=_poolings_for,
+    ),
+    stacked: int = frames.STACKED,
 ) -> bp.Blueprint:
-    item = task.inputs[0]
-    layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout
-    )
-    mask = ("mask",) if layers else ()
-    if item.kind == "image":
-        layers.append(bp.Reshape((item.shape[0], -1), name="rows"))
+    of_tokens = vocabulary, width, embedding_width, token_dropout
+    layers, entry, mask = _entry(task, *of_tokens, stacked, bidirectional)
+    are_characters = frames.predicts_characters(task)
+    if are_characters and pooling != "mean":
+        raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
     layer = bp.Recurrent(width, cell, bidirectional, name="recurrent")
-    entry = layers[-1].name if layers else item.name
     rest = depth if pooling == "mean" else depth - 1
     if rest:
         layers += _with_dropout(replace(layer, inputs=(entry, *mask)), dropout)
@@ -67,6 +76,8 @@ def _network(
         layers.append(bp.Repeat(body, rest - 1, name="deeper"))
     if residual and depth > 1:
         layers.append(bp.LayerNorm(name="norm"))
+    if are_characters:
+        return frames.with_frame_logits(task, layers)
     entry = layers[-1].name if layers else entry
     if pooling == "mean":
         layers.append(
@@ -76,6 +87,33 @@ def _network(
         last = replace(layer, sequences=False, name="last", inputs=(entry, *mask))
         layers += _with_dropout(last, dropout)
     return base.with_heads(task, layers)
+
+
+def _entry(
+    task: Task,
+    vocabulary: int,
+    width: bp.Count,
+    embedding_width: int,
+    token_dropout: float,
+    stacked: int,
+    bidirectional: bool,
+) -> tuple[list[bp.Layer], str, tuple[str, ...]]:
+    """What recurrent layers read: layers before them, the name of what the first one
+    reads, and the name of the mask, if there is one."""
+    item = task.inputs[0]
+    layers = tokens.masked_embeddings(
+        task, vocabulary, width, embedding_width, token_dropout
+    )
+    layers += frames.frame_layers(task, stacked)
+    if item.kind == "image":
+        layers.append(bp.Reshape((item.shape[0], -1), name="rows"))
+    names = [layer.name for layer in layers]
+    read = [item.name, *(name for name in names if name != "mask")]
+    # What reads on from the start is past all that counts where padding begins.
+    has_mask = "mask" in names and (
+        bidirectional or not frames.predicts_characters(task)
+    )
+    return layers, read[-1], ("mask",) * has_mask
 
 
 def _body(
@@ -101,4 +139,5 @@ FAMILY = base.Family(
     kinds=("tokens", "image", "sequence", "spectrogram"),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 1e-2),
     network=_network,
+    targets=(*base.Family.targets, "characters"),
 )

@@ -38,10 +38,11 @@ from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun, RecordsWriter
 from kscale.runs.records import Compression, Record
 from kscale.ship.artifacts import Artifact
+from kscale.ship.comparing import compared
 from kscale.ship.compressing.contract import Examples, Subject, Trained
 from kscale.ship.compressing.methods import Chain, parse_chain
 from kscale.ship.compressing.subjects import subject_of, usual_methods
-from kscale.ship.exporting import compared, scored_fields, sizes_of
+from kscale.ship.exporting import scored_fields, sizes_of
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import check_free, check_target, litert
 from kscale.ship.formats.base import write_whole

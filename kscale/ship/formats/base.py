@@ -2,11 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kscale.data.preprocessing.base import Preprocessing
 from kscale.errors import ExportError, unwritable
@@ -33,15 +33,19 @@ class Format:
             texts and names of classes too.
         answer: What a model of a path, that carries all, answers raw inputs by name.
         extra: The extra of kscale that the form needs; empty for none.
+        decodes: Of forms that carry all, what gives the texts of a model of a path:
+            ids, for ids by input. Then `write` takes what decodes, as `decode`. None
+            for forms of models alone.
     """
 
     suffix: str
     is_mine: Callable[[Path], bool]
-    write: Callable[["keras.Model", Task, Path], None]
+    write: Callable[..., None]
     check: Callable[[Path], None] = lambda path: None
     carries: Callable[[Preprocessing], bool] | None = None
     answer: Callable[[Path, Task], Answer] | None = None
     extra: str = ""
+    decodes: Callable[[Path, Task], Callable[[Mapping[str, Any]], Any]] | None = None
 
 
 def is_numeric(item: Preprocessing) -> bool:

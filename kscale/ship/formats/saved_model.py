@@ -7,7 +7,7 @@ in `assets.extra/kscale.json`.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +42,16 @@ def signature_names(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+Decode = Callable[[Mapping[str, Any]], Any]
+"""Ids of a text for ids by input; a graph of tensors."""
+
+
 def write(
-    model: "keras.Model", task: Task, path: Path, batch: int | None = None
+    model: "keras.Model",
+    task: Task,
+    path: Path,
+    batch: int | None = None,
+    decode: Decode | None = None,
 ) -> None:
     """Write a signature `serve` with inputs and outputs by name, be it only one.
 
@@ -52,6 +60,8 @@ def write(
         task: What the model predicts.
         path: The folder.
         batch: Examples of each call; any number without.
+        decode: For models that write texts, what becomes a signature `decode`; its
+            weights are those of the model.
     """
     import keras  # seconds; the table of formats is read without it
 
@@ -78,12 +88,49 @@ def write(
         for name, tensor in tensors.items()
     }
     archive.add_endpoint("serve", serve, [signature])
+    if decode is not None:
+        archive.add_endpoint("decode", *_decoding(decode, task, inputs, outputs))
     archive.write_out(path, verbose=False)
     named = [target for target in task.targets if target.head.is_named]
     classes = {target.name: target.class_names for target in named}
     about = {"inputs": inputs, "outputs": outputs, "classes": classes}
     (path / NAMES_FILE).parent.mkdir()
     (path / NAMES_FILE).write_text(json.dumps(about, indent=2) + "\n")
+
+
+def _decoding(
+    decode: Decode, task: Task, inputs: Mapping[str, str], outputs: Mapping[str, str]
+) -> tuple[Callable[[Any], Any], list[Any]]:
+    """What decodes by names of the signature, and what that takes."""
+    import keras
+
+    places = input_names(item.name for item in task.inputs)
+    read = [item for item in task.inputs if not item.previous] or task.inputs
+    plain = {item.name: inputs[places[item.name]] for item in read}
+
+    def decoded(named: Any) -> dict[str, Any]:
+        ids = decode({name: named[key] for name, key in plain.items()})
+        return {outputs[task.targets[0].name]: ids}
+
+    takes = {
+        key: keras.InputSpec("int32", (None, None), name=key) for key in plain.values()
+    }
+    return decoded, [takes]
+
+
+def decode_of(path: Path, task: Task) -> Decode:
+    """What the signature `decode` of a folder gives, for ids by input."""
+    import keras
+
+    names = json.loads((path / NAMES_FILE).read_text())
+    served = keras.layers.TFSMLayer(path, call_endpoint="decode")
+
+    def decode(ids: Mapping[str, Any]) -> Any:
+        places = input_names(item.name for item in task.inputs)
+        given = {names["inputs"][places[name]]: rows for name, rows in ids.items()}
+        return served(given)[names["outputs"][task.targets[0].name]]
+
+    return decode
 
 
 def _answer(path: Path, task: Task) -> Answer:
@@ -111,4 +158,5 @@ FORMAT = Format(
     lambda path: (path / NAMES_FILE).is_file(),
     write,
     answer=_answer,
+    decodes=decode_of,
 )

@@ -63,6 +63,8 @@ class Objective:
         parts: Where a task has several targets, the metric of each by target name, in
             their order: the objective is the mean over them.
         is_of_tokens: Whether networks of different vocabularies cannot be compared.
+        signature: What others compute the same metric with, in the words of sacrebleu;
+            empty where there is one way only.
         is_decoded: Whether the metric is of texts that are decoded, which only
             finalists and answers are: nothing to search by.
     """
@@ -78,6 +80,7 @@ class Objective:
     parts: tuple[tuple[str, "Objective"], ...] = ()
     is_of_tokens: bool = False
     is_decoded: bool = False
+    signature: str = ""
 
     def better(self, left: float, right: float) -> bool:
         """Whether the left score is better than the right one."""
@@ -182,13 +185,15 @@ class Head:
         strata: Of `labels`, the number of the stratum of each example.
         is_sequence: Whether a label is a sequence: `(examples, length)` of ids, padded
             with 0 at the end; then outputs have a length, too.
+        is_framed: Whether outputs are of the frames of a sound, and no label is known
+            for each.
 
     Training:
         loss: The Keras loss of labels as they are. Networks give logits.
         one_hot_loss: The same loss of one-hot rows, where it takes them.
         smoothed: Name of the loss in printed code where labels are smoothed; empty if
             the loss of Keras smoothes them itself, or if nothing does.
-        watched: The Keras metric shown while Keras trains.
+        watched: The Keras metric shown while Keras trains, if Keras has one.
         distillation: How far outputs are from those of a teacher; None where there
             are too many.
         losses: The loss in the graph, where that of Keras does not give one for each
@@ -232,7 +237,7 @@ class Head:
 
     loss: KerasCall
     one_hot_loss: KerasCall | None
-    watched: KerasCall
+    watched: KerasCall | None
     distillation: Distillation | None
 
     activation: str
@@ -248,6 +253,7 @@ class Head:
 
     smoothed: str = ""
     is_sequence: bool = False
+    is_framed: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
     text: Callable[[Sequence[int], Sequence[str]], str] | None = None

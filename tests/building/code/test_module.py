@@ -19,6 +19,7 @@ from kscale.data.preprocessing.table_columns import Category, Number, TableColum
 from kscale.errors import ResultsError
 from kscale.networks.families import FAMILIES
 from kscale.networks.parametrization import factors_of
+from kscale.reports.counting import change_task
 from kscale.run import Run
 from kscale.runs.records import to_line
 from kscale.task.tasks import Input, Target, Task
@@ -165,6 +166,28 @@ def test_a_compiled_model_is_saved_and_read_with_its_loss(tmp_path: Path) -> Non
     drawn = [defined["build_model"]().weights[-2] for _ in range(200)]
     usual = [keras.initializers.GlorotUniform()((16, 3)) for _ in range(200)]
     assert np.std(drawn) / np.std(usual) == pytest.approx(factors[-1].start, rel=0.05)
+
+
+def test_code_of_tokens_has_the_loss_of_the_search(tmp_path: Path) -> None:
+    family = FAMILIES["gpt"]
+    assert family.usual is not None
+    task = change_task(family.usual, (5,), vocabulary=7)
+    spec = family.spec(depth=1, width=8, label_smoothing=0.1)
+    identity = {**made_run(task)["identity"], "objective": "loss"}
+    results = [made_result(spec, 2.0, task=task)]
+    run = saved_run(tmp_path, results, task, identity=identity)
+    defined = run_code(run.to_code())
+    said = " ".join(defined["__doc__"].split())
+    assert "after a start those of `text` but the last" in said
+    assert "logits of 7 tokens at every position" in said
+    model = defined["compile_model"](defined["build_model"]())
+    labels = np.array([[4, 5, 3, 0, 0], [6, 6, 4, 5, 3]])
+    logits = np.random.default_rng(0).normal(size=(2, 5, 7)).astype("float32")
+    target = task.targets[0]
+    assert target.head.losses is not None
+    wanted = target.head.losses(keras.ops, target, labels, logits, 0.1)
+    given = model.loss(labels, keras.ops.convert_to_tensor(logits))
+    np.testing.assert_allclose(given, np.mean(wanted), rtol=1e-5)
 
 
 def test_code_of_real_values_says_their_unit(tmp_path: Path) -> None:

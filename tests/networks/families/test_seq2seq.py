@@ -20,11 +20,9 @@ APART = Task(
     JOINT.targets,
 )
 KNOBS: list[dict[str, Any]] = [
-    {"width": 8, "depth": 1, "dropout": 0.0},
     {"width": 16, "depth": 2, "norm": "post", "positions": "learned", "heads": 2},
-    {"width": 8, "depth": 2, "decoder_depth": 1, "shared_embeddings": "target"},
+    {"width": 7, "depth": 2, "decoder_depth": 1, "shared_embeddings": "target"},
     {"width": 8, "decoder_width": 24, "shared_embeddings": "none", "shared": True},
-    {"width": 7, "decoder_depth": 3, "shared_embeddings": "target", "mlp_ratio": 1},
 ]
 
 

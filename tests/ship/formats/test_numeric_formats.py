@@ -18,7 +18,8 @@ from kscale.cli import main
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.ship import extras
 from kscale.ship.artifacts import Artifact
-from kscale.ship.exporting import TOLERANCE, compared
+from kscale.ship.comparing import compared
+from kscale.ship.exporting import TOLERANCE
 from kscale.ship.formats import FORMATS, Format
 from kscale.ship.runtimes import LiteRTRuntime, tried_apart
 

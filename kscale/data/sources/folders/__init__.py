@@ -20,8 +20,10 @@ from kscale.data.sources.folders.class_folders import (
     class_folders_of,
     expected,
     missing_classes,
+    part_files,
 )
 from kscale.data.sources.folders.walking import Names, Walk, walk
+from kscale.data.sources.texts import raw_data_of_documents
 from kscale.errors import DataError
 from kscale.text import counted, listed
 
@@ -46,6 +48,8 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
     kind = _kind_of(found, options.kind)
     options.refuse_except(f"a folder of {kind.word}", *kind.options)
     chosen = [names for names in found.files if kind.is_of(names[-1])]
+    if kind is TEXTS and (alone := part_files(chosen)):
+        return raw_data_of_documents(path, alone, options)
     layout = class_folders_of(found, chosen, kind.word)
     groups: dict[PartName, RawArray] = {}
     if options.split_by is None:

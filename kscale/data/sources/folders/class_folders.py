@@ -88,6 +88,19 @@ def class_folders_of(walk: Walk, files: Sequence[Names], word: str) -> ClassFold
     return ClassFolders(walk.root, depth, filled, tuple(warnings))
 
 
+def part_files(files: Sequence[Names]) -> dict[PartName, list[Names]]:
+    """Files by part, if all lie beside each other or in folders of parts; else
+    nothing."""
+    found: dict[PartName, list[Names]] = {part: [] for part in PART_NAMES}
+    for names in files:
+        part = "train" if len(names) == 1 else _PARTS.get(names[0].lower())
+        if part is None or len(names) > 2:
+            return {}
+        found[part].append(names)
+    are_alike = len({*map(len, files)}) == 1 and found["train"]
+    return {part: mine for part, mine in found.items() if mine and are_alike}
+
+
 def _check_levels(root: Path, files: Sequence[Names], depth: int) -> None:
     """Refuse a training part whose only class holds the folders of the classes."""
     shared = os.path.commonprefix([names[:-1] for names in files])

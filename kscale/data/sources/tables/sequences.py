@@ -1,4 +1,4 @@
-"""Tables of sequences: sentences with their translations."""
+"""Tables of texts: sentences with their translations, and texts to be continued."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from kscale.data.sources.tables.table import safe_names
 from kscale.errors import DataError, unknown_name
 from kscale.text import counted
 
-_USABLE = ("source", "label", "split_by", "vocabulary", "length")
+_USABLE = ("split_by", "vocabulary", "length")
 
 
 class TextRows(NamedTuple):
@@ -55,7 +55,7 @@ def raw_data_of_pairs(paths: Files, options: Options) -> RawData:
 
     Rows of equal sentences stay in one part, or those that `split_by` says.
     """
-    options.refuse_except("sentence pairs", *_USABLE)
+    options.refuse_except("sentence pairs", "source", "label", *_USABLE)
     if options.source is None or len(options.label) != 1:
         raise DataError(
             "Pairs need the column of sentences and that of their translations: "
@@ -79,9 +79,63 @@ def raw_data_of_pairs(paths: Files, options: Options) -> RawData:
         fits=(SubwordFit(source, texts), SubwordFit(target, texts, target)),
         labelling={target: SubwordLabels(target, texts, "tokens")},
         reader=TextReader((TableColumn(columns[0], source, "text"),), by_line=True),
-        groups={} if len(rows) == len(PART_NAMES) else _groups(rows["train"], key),
-        warnings=tuple(_warnings(rows)),
-        notes=tuple(_notes(files, columns)),
+        groups=_groups(rows, f"Column {key!r}"),
+        warnings=tuple(_left_out(rows, "pair", "an empty side")),
+        notes=(
+            *_notes(files),
+            f"Sentences of {columns[0]} are translated to {columns[1]}; both are read "
+            "by one vocabulary of sub-words, which is learned of the training part.",
+        ),
+    )
+
+
+def raw_data_of_next(paths: Files, options: Options) -> RawData:
+    """Texts whose next tokens are predicted: the column that `next` names."""
+    options.refuse_except("texts of a language model", "next", *_USABLE)
+    assert options.next is not None
+    key, (name,) = options.split_by or options.next, safe_names([options.next])
+    files, rows = _read(paths, (options.next,), key, {options.next: name})
+    return language_data(
+        {p: _arrays(files[p], each, {options.next: name}) for p, each in rows.items()},
+        rows,
+        options,
+        TextReader((TableColumn(options.next, name, "text"),), by_line=True),
+        key=f"Column {key!r}",
+        notes=tuple(_notes(files)),
+    )
+
+
+def language_data(
+    texts: Mapping[PartName, Mapping[str, RawArray]],
+    rows: Mapping[PartName, TextRows],
+    options: Options,
+    reader: TextReader,
+    key: str,
+    notes: tuple[str, ...],
+) -> RawData:
+    """Raw data of texts whose next tokens are predicted.
+
+    Args:
+        texts: By part, the texts by their raw name.
+        rows: By part, the rows that the texts are of.
+        options: Vocabulary and length.
+        reader: Reads texts to continue.
+        key: What the keys of rows are.
+        notes: What was understood of files.
+    """
+    shared = SharedTexts([reader.name], options.vocabulary, options.length, is_cut=True)
+    return RawData(
+        {part: RawPart(each, {}) for part, each in texts.items()},
+        fits=(SubwordFit(reader.name, shared, reader.name),),
+        labelling={reader.name: SubwordLabels(reader.name, shared, "next")},
+        reader=reader,
+        groups=_groups(rows, key),
+        warnings=tuple(_left_out(rows, "text", "nothing in it")),
+        notes=(
+            *notes,
+            "The next sub-word of a text is predicted; longer texts are cut into "
+            "examples, all of one text in one part.",
+        ),
     )
 
 
@@ -118,30 +172,28 @@ def _arrays(
     }
 
 
-def _groups(rows: TextRows, key: str) -> dict[PartName, RawArray]:
+def _groups(rows: Mapping[PartName, TextRows], key: str) -> dict[PartName, RawArray]:
+    """Numbers of the keys of the training part, where parts are cut from it."""
+    if len(rows) == len(PART_NAMES):
+        return {}
     numbers: dict[str, int] = {}
-    places = [numbers.setdefault(each, len(numbers)) for each in rows.keys]
-    return {"train": RawArray.of(f"Column {key!r}", places)}
+    places = [numbers.setdefault(each, len(numbers)) for each in rows["train"].keys]
+    return {"train": RawArray.of(key, places)}
 
 
-def _warnings(rows: Mapping[PartName, TextRows]) -> Iterator[str]:
-    """A sentence on what was left out."""
-    left_out = [place for each in rows.values() for place in each.left_out]
-    if left_out:
-        total = len(left_out) + sum(map(len, rows.values()))
-        is_one = len(left_out) == 1
+def _left_out(rows: Mapping[PartName, TextRows], noun: str, what: str) -> Iterator[str]:
+    """A sentence on rows that were left out."""
+    places = [place for each in rows.values() for place in each.left_out]
+    if places:
+        total = len(places) + sum(map(len, rows.values()))
+        verbs = ("has", "was") if len(places) == 1 else ("have", "were")
         yield (
-            f"{len(left_out):,} of {counted(total, 'pair')} "
-            f"{'has' if is_one else 'have'} an empty side and "
-            f"{'was' if is_one else 'were'} left out, the first in {left_out[0]}."
+            f"{len(places):,} of {counted(total, noun)} {verbs[0]} {what} and "
+            f"{verbs[1]} left out, the first in {places[0]}."
         )
 
 
-def _notes(files: Mapping[PartName, CsvFile], columns: Sequence[str]) -> Iterator[str]:
+def _notes(files: Mapping[PartName, CsvFile]) -> Iterator[str]:
     given = [f"{file.path.name} ({part})" for part, file in files.items()]
     if len(given) > 1:
         yield f"The parts are {', '.join(given)}."
-    yield (
-        f"Sentences of {columns[0]} are translated to {columns[1]}; both are read by "
-        "one vocabulary of sub-words, which is learned of the training part."
-    )

@@ -1,0 +1,99 @@
+"""Texts that a network writes, token by token, for raw inputs as users have them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from kscale.building.models import named_outputs
+from kscale.data.preprocessing import raw_inputs_of
+from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.views import recorded_preprocessing
+from kscale.engine.base import BEAMS
+from kscale.engine.tensorflow.decoding import decoder_of
+from kscale.networks.blueprint import Blueprint
+from kscale.networks.families import find_family
+from kscale.networks.views import viewed
+from kscale.runs.entries import Entry
+from kscale.runs.folder import RecordedRun
+from kscale.ship.packaging import trained_network, with_preprocessing
+from kscale.task.tasks import Input, Task
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A trained network that writes texts: translations, or how texts go on.
+
+    Args:
+        task: What the network takes in and predicts, as the network sees it.
+        preprocessing: By input of the network.
+        blueprint: The network.
+        network: The model of the blueprint, with trained weights.
+    """
+
+    task: Task
+    preprocessing: Mapping[str, Preprocessing]
+    blueprint: Blueprint
+    network: keras.Model
+
+    @classmethod
+    def of(cls, run: RecordedRun, which: str | Entry) -> "Writer":
+        """A network of a run.
+
+        Raises:
+            ExportError: The weights are missing or damaged.
+            ResultsError: There is no such network in the run.
+        """
+        training = run.shipped(which)
+        blueprint = find_family(training.spec.family).blueprint(training.spec, run.task)
+        return cls(
+            viewed(run.task, dict(training.spec.knobs)),
+            recorded_preprocessing(run.description, training.spec),
+            blueprint,
+            trained_network(blueprint, run.folder / "models" / f"{training.key}.npz"),
+        )
+
+    @cached_property
+    def read(self) -> Sequence[Input]:
+        """The inputs that a user gives: a source, or the begin of what goes on."""
+        inputs = self.task.inputs
+        return [item for item in inputs if not item.previous] or inputs
+
+    @property
+    def raw_inputs(self) -> list[RawInput]:
+        """The raw inputs that a user gives."""
+        read = {item.name: self.preprocessing[item.name] for item in self.read}
+        return raw_inputs_of(read)
+
+    @cached_property
+    def _decoder(self) -> Any:
+        return decoder_of(self.blueprint, self.network, self.task)
+
+    def decode(self, ids: Mapping[str, Any]) -> Any:
+        """Ids of a text, `(examples, length)`, for ids by input that a user gives.
+
+        What goes on begins with the given ids, which have no start.
+        """
+        (target,) = self.task.targets
+        found, _ = self._decoder.beam(ids, target.length, BEAMS)
+        return found
+
+    def answer(self, raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Ids of a text by target, for raw inputs by name."""
+        ids = {}
+        for item in self.read:
+            found = self.preprocessing[item.name].apply(raw)
+            ids[item.name] = found[:, 1:] if item.previous else found
+        return {self.task.targets[0].name: np.asarray(self.decode(ids))}
+
+    def model(self, name: str) -> keras.Model:
+        """A model of ids, which gives the probabilities of each next token."""
+
+        def outputs(read: Mapping[str, Any]) -> dict[str, Any]:
+            return named_outputs(self.network, self.task, read)
+
+        return with_preprocessing(name, outputs, self.task, self.preprocessing, {})

@@ -151,7 +151,10 @@ class EpochProgram:
         (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             layers, factors = self.network.layers, self.network.factors
-            fresh = build_model(layers, seed, factors=factors).variables
+            start = self.data.dataset.word_vectors
+            fresh = build_model(
+                layers, seed, factors=factors, word_vectors=start
+            ).variables
             for variable, value in zip(self.model.variables, fresh, strict=True):
                 variable.assign(value)
             for variable in self.optimizer.variables:
@@ -172,7 +175,12 @@ class EpochProgram:
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
                 self.model = build_model(
-                    layers, seed, self._replicas > 1, precision, factors
+                    layers,
+                    seed,
+                    self._replicas > 1,
+                    precision,
+                    factors,
+                    self.data.dataset.word_vectors,
                 )
                 self._decide_compiling()
             else:

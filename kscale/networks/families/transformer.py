@@ -61,13 +61,13 @@ def _network(
             f"`positions >= {length}`, the length of the input, must hold, but got "
             f"positions={positions}."
         )
-    narrow = embedding_width or width
+    narrow = tokens.features_of(task.inputs[0], embedding_width, width)
     layers = _embeddings(task, narrow, vocabulary, positions or length)
     if norm == "post":
         layers.append(bp.LayerNorm(name="embeddings/norm"))
     layers += base.dropped(dropout, "embeddings/dropout")
     layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
-    if embedding_width:
+    if embedding_width or task.inputs[0].vectors:
         layers.append(bp.Dense(width, name="embeddings/project"))
     mask, of_blocks = ("mask",), (heads, mlp_ratio, activation, dropout)
     layers += encoder.encoder(depth, width, *of_blocks, norm, shared, mask)

@@ -38,7 +38,7 @@ import math
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -268,6 +268,8 @@ class Ladder(NamedTuple):
     widths: tuple[int, ...]
     epochs: int
     label: str = ""
+    options: Mapping[str, Any] = {}
+    objective: str | None = None
 
 
 LADDERS = {
@@ -285,6 +287,11 @@ LADDERS = {
     ),
     "mnist": Ladder("mnist.npz", "cnn", 4, (1, 2, 3, 4, 6, 8, 12, 16), 3),
     "cifar10": Ladder("cifar10_images.zip", "cnn", 4, (2, 3, 4, 6, 8, 12, 16, 24), 12),
+    "multi30k_en": Ladder(
+        *("multi30k_train.tsv.gz", "gpt", 2, (8, 12, 16, 24, 32, 48, 64, 96), 4),
+        options={"next": "en", "vocabulary": 1000},
+        objective="loss",
+    ),
 }
 
 
@@ -307,7 +314,7 @@ def trained(ladder: Ladder, path: Path, width: int, seeds: int) -> dict[str, Any
     import kscale
 
     data = kscale.load_dataset(
-        path, **({"label": ladder.label} if ladder.label else {})
+        path, **({"label": ladder.label} if ladder.label else {}), **ladder.options
     )
     knobs = {"depth": ladder.depth, "width": width}
     found = []
@@ -316,6 +323,7 @@ def trained(ladder: Ladder, path: Path, width: int, seeds: int) -> dict[str, Any
             run = kscale.train(
                 *(ladder.family, knobs, data),
                 epochs=ladder.epochs,
+                objective=ladder.objective,
                 seed=seed,
                 run=f"{folder}/run",
             )

@@ -246,6 +246,7 @@ class Run(RecordedRun):
         paths: str | Path | Iterable[str | Path],
         which: str | Entry = "recommended",
         top: int | None = None,
+        temperature: float = 0.0,
     ) -> Iterator[Prediction]:
         """What a trained model says of raw files, read as those of training were.
 
@@ -256,9 +257,12 @@ class Run(RecordedRun):
             paths: Files, and folders of them.
             which: `best`, `recommended`, or an entry of the front.
             top: Most classes in a ranking; without it, all of them.
+            temperature: How freely a text goes on, of language models; 0 takes the
+                likeliest tokens.
 
         Raises:
-            DataError: The run was trained on several arrays, which no file holds.
+            DataError: The run was trained on several arrays, which no file holds; or
+                there is no text that goes on.
             ExportError: The file or the weights are damaged.
             ResultsError: There is no such model in the folder.
 
@@ -278,9 +282,11 @@ class Run(RecordedRun):
         if any(item.previous for item in self.task.inputs):
             from kscale.ship.decoding import Writer
 
-            writer = Writer.of(self, which)
+            writer = Writer.of(self, which, temperature)
             about = (writer.answer, writer.task, writer.raw_inputs)
             return predict_files(*about, reader, chosen, top)
+        if temperature:
+            raise DataError("Only a text that goes on has a temperature.")
         answer = answer_of(self.load_model(which), self.task)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 

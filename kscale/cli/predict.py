@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ from kscale.text import counted, listed
     default=1,
     show_default=True,
     help="Name the N likeliest classes.",
+)
+@click.option(
+    "--temperature",
+    type=options.number(0.0),
+    metavar="T",
+    default=0.0,
+    help="How freely a text goes on, of language models: tokens are drawn from "
+    "probabilities that a low temperature makes less alike.  [default: the likeliest]",
 )
 @options.choice_option("--format", "form", ("table", "csv"), "Form of the predictions.")
 @options.code_option
@@ -71,11 +80,11 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     """The task of a run or of an exported file, and what predicts files inside."""
     if is_artifact(Path(run)):
         source = click.get_current_context().get_parameter_source
-        for name in ("which", "hypermodel"):
+        for name in ("which", "hypermodel", "temperature"):
             options.refuse_if(
                 source(name) is not ParameterSource.DEFAULT,
-                "--model and --hypermodel are of a run, and an exported file has one "
-                "model.",
+                "--model, --hypermodel and --temperature are of a run, and an exported "
+                "file has one model.",
             )
         artifact = Artifact.open(Path(run))
         yield artifact.task, lambda files, which, top: artifact.predict(files, top)
@@ -85,7 +94,8 @@ def _answering(run: str, how: dict[str, Any]) -> Iterator[tuple[Task, Any]]:
     from kscale.guests.hypermodels.user_code import known_objects
 
     with known_objects(how["hypermodel"]):
-        yield opened.task, opened.predict
+        predict = partial(opened.predict, temperature=how["temperature"])
+        yield opened.task, predict
 
 
 def _unread(sources: list[str]) -> str:

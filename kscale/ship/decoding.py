@@ -15,6 +15,7 @@ from kscale.data.preprocessing.base import Preprocessing, RawInput
 from kscale.data.views import recorded_preprocessing
 from kscale.engine.base import BEAMS
 from kscale.engine.tensorflow.decoding import decoder_of
+from kscale.errors import DataError
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import find_family
 from kscale.networks.views import viewed
@@ -33,21 +34,29 @@ class Writer:
         preprocessing: By input of the network.
         blueprint: The network.
         network: The model of the blueprint, with trained weights.
+        temperature: How freely a text goes on: tokens are drawn from probabilities that
+            a low temperature makes less alike; 0 takes the likeliest.
     """
 
     task: Task
     preprocessing: Mapping[str, Preprocessing]
     blueprint: Blueprint
     network: keras.Model
+    temperature: float = 0.0
 
     @classmethod
-    def of(cls, run: RecordedRun, which: str | Entry) -> "Writer":
+    def of(
+        cls, run: RecordedRun, which: str | Entry, temperature: float = 0.0
+    ) -> "Writer":
         """A network of a run.
 
         Raises:
+            DataError: A translation has no temperature.
             ExportError: The weights are missing or damaged.
             ResultsError: There is no such network in the run.
         """
+        if temperature and not all(item.previous for item in run.task.inputs):
+            raise DataError("Only a text that goes on has a temperature.")
         training = run.shipped(which)
         blueprint = find_family(training.spec.family).blueprint(training.spec, run.task)
         return cls(
@@ -55,6 +64,7 @@ class Writer:
             recorded_preprocessing(run.description, training.spec),
             blueprint,
             trained_network(blueprint, run.folder / "models" / f"{training.key}.npz"),
+            temperature,
         )
 
     @cached_property
@@ -76,10 +86,16 @@ class Writer:
     def decode(self, ids: Mapping[str, Any]) -> Any:
         """Ids of a text, `(examples, length)`, for ids by input that a user gives.
 
-        What goes on begins with the given ids, which have no start.
+        A translation is the best of some beams. A text that goes on begins with the
+        given ids, which have no start.
         """
         (target,) = self.task.targets
-        found, _ = self._decoder.beam(ids, target.length, BEAMS)
+        if target.head.compared is not None:
+            found, _ = self._decoder.beam(ids, target.length, BEAMS)
+        elif self.temperature:
+            found, _ = self._decoder.sample(ids, target.length, self.temperature)
+        else:
+            found, _ = self._decoder.greedy(ids, target.length)
         return found
 
     def answer(self, raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

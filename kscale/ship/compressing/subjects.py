@@ -22,10 +22,15 @@ def subject_of(run: RecordedRun, which: str | Entry, dataset: Dataset) -> Subjec
         dataset: The data of the run.
 
     Raises:
-        ResultsError: There is no such network of a family in the run, or its weights
-            were not kept.
+        ResultsError: There is no such network of a family in the run, its answers are
+            sequences, or its weights were not kept.
     """
     training = run.shipped(which)
+    if any(target.head.is_sequence for target in run.task.targets):
+        raise ResultsError(
+            "Networks whose answers are sequences are not compressed yet; kscale "
+            "export writes them in float32."
+        )
     if training.spec.family not in FAMILIES:
         raise ResultsError(
             f"{training.spec.family} is code of your own: kscale compress makes files "

@@ -1,0 +1,105 @@
+"""Networks that translate, from sentence pairs to texts, scores and files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import kscale
+from kscale.cli import main
+from kscale.run import Run
+
+WORDS = ["ab", "cde", "fg", "hij", "kl", "mno", "pq", "rst", "uv", "wxy"]
+FILES = ("train.tsv", "validation.tsv", "test.tsv")
+
+
+def sentences(count: int, seed: int = 0, words: list[str] = WORDS) -> list[str]:
+    """Lines of random words, and of the same words backwards in capitals."""
+    rng = np.random.default_rng(seed)
+    lines = ["en\tde"]
+    for _ in range(count):
+        chosen = rng.choice(words, rng.integers(2, 7)).tolist()
+        lines.append(f"{' '.join(chosen)}\t{' '.join(chosen[::-1]).upper()}")
+    return lines
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("translations")
+    for seed, name in enumerate(FILES):
+        lines = sentences(200 if seed == 0 else 40, seed)
+        (folder / name).write_text("\n".join(lines) + "\n")
+    return kscale.tune(
+        data=kscale.load_dataset(folder / FILES[0], source="en", label="de"),
+        family="seq2seq",
+        max_params=12_000,
+        trials=1,
+        epochs=15,
+        settings={"depth": 1, "width": 16, "learning_rate": 0.01},
+        finalist_seeds=1,
+        run=folder / "run",
+    )
+
+
+def test_answers_and_finalists_are_scored_by_texts(run: Run) -> None:
+    (test,) = [item for item in run.results if type(item).__name__ == "Evaluation"]
+    assert {"bits_per_character", "loss", "token_accuracy", "bleu", "chrf"} == {
+        *test.metrics
+    }
+    assert test.metric_errors["chrf"] > 0
+    by_stage = {item.stage: item for item in run.trainings}
+    assert "chrf" in by_stage["finalist"].metrics
+    assert "chrf" not in by_stage["search"].metrics
+    assert "bleu of sacrebleu, nrefs:1|case:mixed" in " ".join(str(run).split())
+
+
+def test_better_than_knowing_how_frequent_tokens_are(run: Run) -> None:
+    report = run.report()
+    (majority,) = [row for row in report.baselines if row.family == "majority"]
+    assert report.best is not None
+    assert report.best.score < majority.score
+
+
+def test_sentences_of_a_file_are_translated(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.txt"
+    path.write_text("ab cde fg\nuv\n")
+    found = list(run.predict(path))
+    assert [each.source for each in found] == [f"{path}:1", f"{path}:2"]
+    assert all(isinstance(each.texts["de"], str) for each in found)
+    done = CliRunner().invoke(main, ["predict", str(run.folder), str(path), "--json"])
+    assert [each["targets"]["de"]["text"] for each in json.loads(done.stdout)] == [
+        each.texts["de"] for each in found
+    ]
+
+
+def test_scores_by_tokens_and_open_vocabularies_exclude_each_other(run: Run) -> None:
+    path = str(run.folder.parent / FILES[0])
+    asked = ["--source", "en", "--label", "de", "--max-params", "9k"]
+    asked += ["--objective", "loss", "--search", "subwords"]
+    done = CliRunner().invoke(main, ["tune", "--data", path, *asked])
+    assert done.exit_code == 1
+    assert "search by bits_per_character" in done.stderr
+
+
+@pytest.mark.slow
+def test_two_hundred_pairs_are_learned_by_heart(tmp_path: Path) -> None:
+    """Sentences of random words, whose translations nothing but memory gives."""
+    rng = np.random.default_rng(0)
+    words = [f"{a}{b}" for a in "bdfgklmnprst" for b in "aeiou"]
+    lines = ["en\tde"]
+    for _ in range(200):
+        source, target = (" ".join(rng.choice(words, 7)) for _ in range(2))
+        lines.append(f"{source}\t{target.upper()}")
+    for name in FILES:
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    run = kscale.train(
+        "seq2seq",
+        {"depth": 2, "width": 128, "dropout": 0.0, "learning_rate": 2e-3},
+        kscale.load_dataset(tmp_path / FILES[0], source="en", label="de"),
+        epochs=100,
+        run=tmp_path / "run",
+    )
+    (test,) = [item for item in run.results if type(item).__name__ == "Evaluation"]
+    assert test.metrics["bleu"] > 90

@@ -61,10 +61,9 @@ def texts(folder: Path, vectors: str | None = GLOVE) -> Dataset:
     rows = [f"{word} film number {i}" for word in ("good", "bad") for i in range(15)]
     lines = [f"{row},{row.split()[0]}" for row in rows]
     (folder / "films.csv").write_text("\n".join(["text,label", *lines, ""]))
-    if vectors is None:
-        return load_dataset(folder / "films.csv")
-    (folder / "v.txt").write_text(vectors)
-    return load_dataset(folder / "films.csv", vectors=str(folder / "v.txt"))
+    (folder / "v.txt").write_text(vectors or "")
+    asked = {"vectors": str(folder / "v.txt")} if vectors else {}
+    return load_dataset(folder / "films.csv", text="text", **asked)
 
 
 def test_embeddings_start_from_the_vectors(tmp_path: Path) -> None:

@@ -9,7 +9,11 @@ from enum import Enum
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks import blueprint as bp, sound_layers as sound
+from kscale.networks import (
+    blueprint as bp,
+    sound_layers as sound,
+    word_layers as words,
+)
 from kscale.networks.backbones import (
     NETWORKS,
     Backbone,
@@ -200,12 +204,12 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Reshape: lambda r, x: _layer("Reshape", r.shape)(x),
     bp.Rescale: lambda r, x: _layer("Rescaling", r.factor)(x),
     bp.Activation: lambda r, x: _layer("Activation", r.function)(x),
-    bp.BatchNorm: lambda r, x: _layer(
+    bp.BatchNorm: lambda r, x, mask=None: _layer(
         "BatchNormalization",
         **_same(r),
         gamma_initializer=r.initializer,
         synchronized=Setting.SYNCHRONIZED,
-    )(x),
+    )(x, mask=mask),
     bp.LayerNorm: lambda r, x: _layer("LayerNormalization", **_same(r))(x),
     bp.Dropout: lambda r, x: _layer(
         "Dropout",
@@ -261,6 +265,24 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     bp.Concatenate: lambda r, *tensors: _layer("Concatenate")([*tensors]),
     bp.Multiply: lambda r, *tensors: _layer("Multiply")([*tensors]),
     Backbone: _backbone,
+    words.Ngrams: lambda r, ids: call(
+        "ngram_ids",
+        ids,
+        vocabulary=r.vocabulary,
+        buckets=r.buckets,
+        factors=r.factors,
+    ),
+    words.Conv1D: lambda r, x: _layer(
+        "Conv1D",
+        r.filters,
+        r.kernel,
+        padding="same",
+        **_same(r),
+        kernel_initializer=r.initializer,
+    )(x),
+    words.GlobalMaxPool: lambda r, x, mask=None: (
+        _layer("GlobalMaxPooling1D")(x) if mask is None else call("max_over", x, mask)
+    ),
     sound.StackFrames: lambda r, x: call("stack_frames", x, r.frames),
     sound.FrameMask: lambda r, x: call("frame_mask", x),
     sound.MaskedFrames: lambda r, x, mask: call("masked_frames", x, mask),

@@ -50,6 +50,27 @@ def known_tokens(ids, vocabulary, unknown):
     return keras.ops.where(ids < vocabulary, ids, unknown)
 
 
+def max_over(x, mask):
+    """The largest of `(batch, length, n)` over positions where a mask is true."""
+    least = keras.ops.min(x, axis=1, keepdims=True)
+    return keras.ops.max(keras.ops.where(mask[..., None], x, least), axis=1)
+
+
+def ngram_ids(ids, vocabulary, buckets, factors):
+    """Ids of single tokens, then of runs of two and more: one id for each bucket.
+
+    A run is `vocabulary` plus the sum of its tokens times their factors, modulo
+    `buckets`; with padding (0) in the run the id is 0.
+    """
+    found, sums, is_run = [ids], ids * factors[0] % buckets, ids != 0
+    for place, factor in enumerate(factors[1:], 1):
+        last = ids[:, place:]
+        sums = (sums[:, :-1] + last * factor % buckets) % buckets
+        is_run = keras.ops.logical_and(is_run[:, :-1], last != 0)
+        found.append(keras.ops.where(is_run, vocabulary + sums, 0))
+    return keras.ops.concatenate(found, axis=1)
+
+
 def padding_mask(ids):
     """True where ids are not 0; everywhere if all of them are 0."""
     is_empty = keras.ops.equal(keras.ops.max(ids, axis=-1, keepdims=True), 0)

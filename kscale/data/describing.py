@@ -109,12 +109,14 @@ def cautions(task: Task, parts: Parts) -> Iterator[str]:
     count = len(parts[name])
     if count < _FEW_SCORED:
         # Of a share p: sqrt(p (1 - p) / n); of a root mean square: 1 / sqrt(2 n).
-        error = f"an accuracy of 90 % by {100 * math.sqrt(0.09 / count):.1f} points"
-        if not task.targets[0].head.is_named:
-            error = f"an error by about {100 / math.sqrt(2 * count):.0f} %"
+        head = task.targets[0].head
+        error = f": an accuracy of 90 % by {100 * math.sqrt(0.09 / count):.1f} points"
+        if not head.is_named:
+            error = f": an error by about {100 / math.sqrt(2 * count):.0f} %"
+        how = "" if head.is_sequence else f"{error} (one standard error)"
         yield (
             f"The {name} part has {counted(count, 'example')}, so scores on it are "
-            f"uncertain: {error} (one standard error)."
+            f"uncertain{how}."
         )
 
 
@@ -181,7 +183,7 @@ def _input(item: Described) -> str:
     tokens = ""
     if by_part := item.get("tokens"):
         tokens = (
-            f"; {by_part['train']['of_a_text']:.1f} of a text on average, "
+            f"; {by_part['train']['of_a_text']:.1f} on average, "
             f"{100 * by_part['test']['unknown']:.2g} % unknown on test"
         )
     return f"{item['kind']} {shape}{ids} ({item['preprocessing']}){origin}{tokens}"

@@ -79,6 +79,7 @@ def _made_by_matmul(layer: Any) -> Axes:
 
 _CHANNELS: dict[type[Any], Callable[[Any], Axes]] = {
     keras.layers.Dense: lambda layer: (1,),
+    keras.layers.Conv1D: lambda layer: (2,),
     keras.layers.Conv2D: lambda layer: (3,),
     keras.layers.DepthwiseConv2D: lambda layer: (2, 3),
     keras.layers.EinsumDense: _made_by_matmul,

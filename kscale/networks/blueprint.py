@@ -167,6 +167,8 @@ class Activation(Costless):
 class BatchNorm(Layer):
     """`keras.layers.BatchNormalization`; its moving statistics are not trainable.
 
+    A second input may be a mask `(length,)`, true at the positions that count.
+
     Args:
         initializer: Start of the scales; with `zeros` as the last layer of a residual
             branch, the branch starts as nothing.

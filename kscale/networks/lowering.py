@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from kscale.errors import SpecError
-from kscale.networks import blueprint as bp
+from kscale.networks import blueprint as bp, word_layers
 from kscale.networks.arena import ALIGNMENT, aligned
 from kscale.networks.blueprint import Layer
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
@@ -33,6 +33,9 @@ _LACKING = (
     bp.KnownTokens,
     bp.PaddingMask,
     bp.Recurrent,
+    word_layers.Conv1D,
+    word_layers.GlobalMaxPool,
+    word_layers.Ngrams,
     FrameMask,
     SharedEmbedding,
     Sinusoids,

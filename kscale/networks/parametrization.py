@@ -44,6 +44,7 @@ from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.layer_costs import Tensor, tensor
 from kscale.networks.sound_layers import FrameLogits
+from kscale.networks.word_layers import Conv1D
 from kscale.task.tasks import Task
 
 PARAMETRIZATIONS = ("standard", "mup")
@@ -73,8 +74,8 @@ class _Matrix(NamedTuple):
     initializer: str
 
 
-def _convolution(layer: bp.Conv2D, features: Any) -> list[_Matrix]:
-    positions = layer.kernel**2
+def _convolution(layer: bp.Conv2D | Conv1D, features: Any) -> list[_Matrix]:
+    positions = layer.kernel ** (2 if isinstance(layer, bp.Conv2D) else 1)
     rows, columns = positions * features, positions * layer.filters
     return [_Matrix("kernel", rows, columns, layer.initializer)]
 
@@ -95,6 +96,7 @@ _MATRICES: dict[type[Layer], Callable[[Any, Any], list[_Matrix]]] = {
     bp.Dense: _dense,
     FrameLogits: _dense,
     bp.Conv2D: _convolution,
+    Conv1D: _convolution,
     bp.Attention: lambda layer, features: [
         _Matrix("kernel", features, layer.width, "glorot_uniform")
     ],

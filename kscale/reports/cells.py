@@ -86,8 +86,8 @@ def columns_of(
     """Columns of the table; knobs and measures only where the rows shown need them."""
     metric, budget = metric_name(report.objective), report.budget
     score = metric if len(metric) <= _LONGEST_HEADER else "score"
-    is_share = report.objective.is_share
-    decimals = 2 if is_share else score_decimals(report)
+    is_success = report.objective.is_success
+    decimals = 2 if report.objective.is_share else score_decimals(report)
     return [
         Column("", mark_of, is_number=False),
         Column("family", lambda row: printable(row.family), is_number=False),
@@ -113,8 +113,8 @@ def columns_of(
         Column(f"{score}{report.unit}", lambda row: _score_cell(report, row)),
         Column("seeds", lambda row: str(row.seeds), importance=7),
         Column("gain", _figure("gain", f"+.{decimals}f"), importance=8),
-        *[Column("density", _density, importance=4)] * is_share,
-        *[Column("NetScore", _figure("net_score", ".1f"), importance=3)] * is_share,
+        *[Column("density", _density, importance=4)] * is_success,
+        *[Column("NetScore", _figure("net_score", ".1f"), importance=3)] * is_success,
     ]
 
 

@@ -39,13 +39,13 @@ def metrics_of(run: RecordedRun) -> dict[str, str]:
     TensorBoard shows five at first, and draws no line among the parallel coordinates
     for a row that lacks one: so those that only some trainings have come last.
     """
-    name, is_share = metric_name(run.objective), run.objective.is_share
+    name = metric_name(run.objective)
     others = [
         n for n in shown_metrics(run.task, run.objective) if n != run.objective.name
     ]
     names = {
         "score": name,
-        "summary/density": "density" if is_share else "",
+        "summary/density": "density" if run.objective.is_success else "",
         "loss": "training loss",
         "summary/seconds": "seconds",
         "summary/undertrained": "undertrained",

@@ -19,9 +19,9 @@ _COUNTED = ("accuracy", "top_5_accuracy", "subset_accuracy")
 def density(
     objective: Objective, score: float, chance: float | None, params: int
 ) -> float | None:
-    """Points (per cent) above chance for each million params; None without a share,
-    chance or params."""
-    if not objective.is_share or chance is None or params == 0:
+    """Points (per cent) above chance for each million params; None without a share
+    of what is right, chance or params."""
+    if not objective.is_success or chance is None or params == 0:
         return None
     return 100 * (score - chance) / (params / 1e6)
 
@@ -34,9 +34,9 @@ def net_score(
     `20 log10(a^2 / (sqrt(p) sqrt(m)))`. Units are our choice, made so that values can
     be compared with those of the paper's figures: `a` is the score in per cent, `p` are
     millions of params, `m` are millions of multiply-adds (half the FLOPs). None where
-    the score is no share, or where any of the three is 0.
+    the score is no share of what is right, or where any of the three is 0.
     """
-    if not objective.is_share or score <= 0 or params == 0 or flops == 0:
+    if not objective.is_success or score <= 0 or params == 0 or flops == 0:
         return None
     millions, multiply_adds = params / 1e6, flops / 2 / 1e6
     return 20 * math.log10(
@@ -77,7 +77,8 @@ def score_interval(
     if stderr is None:
         return None
     low, high = score - _Z * stderr, score + _Z * stderr
-    return (max(low, 0.0), min(high, 1.0)) if objective.is_share else (low, high)
+    least = 0.0 if objective.is_share else low
+    return max(low, least), min(high, 1.0) if objective.is_success else high
 
 
 def wilson_interval(share: float, examples: int) -> tuple[float, float]:

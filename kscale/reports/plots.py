@@ -1,5 +1,6 @@
 """What the picture of a report shows: score against params, as data to be drawn."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -150,7 +151,8 @@ def _y_range(report: Report, points: Sequence[Mark]) -> tuple[float, float]:
     high = max(point.score + point.stderr for point in kept)
     pad = _MARGIN * (high - low) or 0.05 * abs(high) or 1.0
     if report.objective.is_share:
-        return max(low - pad, 0.0), min(high + 1.5 * pad, 102.0)
+        most = 102.0 if report.objective.is_success else math.inf
+        return max(low - pad, 0.0), min(high + 1.5 * pad, most)
     return low - pad, high + pad
 
 

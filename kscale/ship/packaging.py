@@ -41,7 +41,9 @@ def package_model(
     `<target>_class` is the name of the likeliest class, `(batch,)`; `<target>_labels`
     are the names of labels with a probability of at least a half, and empty texts for
     others, `(batch, outputs)`. Of sequences `<target>` are the probabilities at every
-    position, `(batch, length, outputs)`; texts become ids outside of the model.
+    position, `(batch, length, outputs)`; texts become ids outside of the model. Of
+    sounds `<target>_characters` is what each frame writes, `(batch, frames)`: joined,
+    these are the transcript.
     """
     network = _trained(spec, task, weights, bits)
     return with_preprocessing(spec.family, network, task, preprocessing, target_scaling)
@@ -164,6 +166,8 @@ def _outputs(
         shares = keras.layers.Activation(
             head.activation, name=f"{layer}.probabilities"
         )(given)
+    if head.is_framed:
+        return {name: shares, f"{name}_characters": _written(target, given)}
     if head.is_sequence:
         return {name: shares}
     words = list(target.class_names)
@@ -179,3 +183,17 @@ def _outputs(
     is_likely = keras.ops.cast(shares >= THRESHOLD, "int32")
     places = np.arange(1, len(words) + 1, dtype=np.int32)  # 0 is no label
     return {name: shares, f"{name}_labels": lookup(is_likely * places)}
+
+
+def _written(target: Target, logits: Any) -> Any:
+    """The character that each frame begins, and an empty text where none begins."""
+    path = keras.ops.argmax(logits, axis=-1)
+    before = keras.ops.pad(path[:, :-1], ((0, 0), (1, 0)))
+    begins = keras.ops.cast(keras.ops.not_equal(path, before), path.dtype)
+    lookup = keras.layers.StringLookup(
+        vocabulary=list(target.class_names[1:]),
+        oov_token="",
+        invert=True,
+        name=f"{layer_name(target.name)}.characters",
+    )
+    return lookup(path * begins)

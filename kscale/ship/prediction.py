@@ -88,8 +88,9 @@ class Prediction:
 
 
 Answer = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
-"""By target, probabilities or values, `(examples, outputs)`, or of sequences the ids
-that are decoded, `(examples, length)`, for raw inputs by name."""
+"""By target, probabilities or values, `(examples, outputs)`, for raw inputs by name; of
+sequences the ids that are decoded, `(examples, length)`, or the probabilities of the
+frames of a sound, `(examples, frames, outputs)`."""
 
 
 def answer_of(model: "keras.Model", task: Task) -> Answer:
@@ -174,8 +175,7 @@ def _prediction(
         head, numbers = target.head, given[target.name].astype(float).tolist()
         shown: Any = tuple(numbers)
         if head.text is not None:
-            ids = given[target.name].astype(int).tolist()
-            shown = head.text(ids, target.class_names)
+            shown = head.text(given[target.name], target.class_names)
         elif head.chosen is not None:
             places = head.chosen(given[target.name], top)
             shown = tuple((target.class_names[n], numbers[n]) for n in places)

@@ -23,6 +23,8 @@ from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.families import find_family
 from kscale.networks.families.base import Family, Spec
 from kscale.networks.sizing import SizeRow, size_of, size_rows
+from kscale.networks.sound_layers import MaskedFrames
+from kscale.networks.word_layers import GlobalMaxPool, Ngrams
 from kscale.reports.counting import change_task
 from kscale.task.tasks import InputKind, Task
 
@@ -42,6 +44,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 NAMELESS = (
     *(First, KnownTokens, Positions, PaddingMask, Sinusoids),
     *(SharedEmbedding, TiedDense),
+    *(Ngrams, MaskedFrames, GlobalMaxPool),
 )
 """Records built as bare operations, which Keras names itself, or as other layers."""
 

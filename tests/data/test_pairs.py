@@ -205,3 +205,14 @@ def test_the_record_is_plain_data(data: Dataset, tmp_path: Path) -> None:
     for item in (*data.preprocessing.values(), *data.labelling.values()):
         check_json_gives_the_same_back(Checked(item, raw), tmp_path)
         check_each_example_counts_for_itself(Checked(item, raw), tmp_path)
+
+
+def test_the_text_says_how_many_sub_words_there_are(data: Dataset) -> None:
+    described = data.describe()
+    counts = np.count_nonzero(data.train.inputs["en"], axis=1)
+    tokens = described["inputs"][0]["tokens"]["train"]
+    assert tokens == {"of_a_text": counts.mean(), "unknown": 0}
+    first = {name: str(rows[0]) for name, rows in data.train.raw.items()}
+    assert described["example"] == first
+    assert f"Example: {first['en']} -> {first['de']}\n" in str(data)
+    assert "so scores on it are uncertain.\n" in str(data)

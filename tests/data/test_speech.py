@@ -141,3 +141,44 @@ def test_bad_tables_are_refused_in_one_line(tmp_path: Path) -> None:
     path.write_text(text.replace("talk_sounds", "gone"))
     with pytest.raises(DataError, match="no sound with a transcript. .*talk.csv:2"):
         load_dataset(path, **OPTIONS)
+
+
+def write_folder(root: Path, texts: list[str], lines: bool = False) -> None:
+    for number, text in enumerate(texts):
+        write_wav(root / f"{number}.wav", spoken(text))
+        if not lines:
+            (root / f"{number}.txt").write_text(f"{text.upper()}\n")
+    if lines:
+        rows = (f"{number} {text}\n" for number, text in enumerate(texts))
+        (root / "all.trans.txt").write_text("".join(rows))
+
+
+def test_texts_beside_sounds_are_their_transcripts(tmp_path: Path) -> None:
+    texts = random_texts(14)
+    write_folder(tmp_path / "train/anna", texts)
+    write_folder(tmp_path / "test/otto", ["ab", "cc"])
+    write_folder(tmp_path / "val/emma", ["ba", "cc", "c"])
+    (tmp_path / "train/anna/3.txt").unlink()
+
+    data = load_dataset(tmp_path)
+
+    assert data.task.targets[0].name == "transcript"
+    assert texts_in(data, "train") == [
+        text
+        for n, text in sorted(enumerate(texts), key=lambda it: str(it[0]))
+        if n != 3
+    ]
+    assert texts_in(data, "validation") == ["ba", "cc", "c"]
+    assert texts_in(data, "test") == ["ab", "cc"]
+    (warning,) = (w for w in data.warnings if "3.wav" in w)
+    assert warning.endswith("3.wav has no transcript; left out.")
+
+
+def test_lines_of_transcripts_and_speakers_of_paths(tmp_path: Path) -> None:
+    for speaker in ("anna", "emma", "otto", "paul"):
+        write_folder(tmp_path / speaker, ["ab", "cc", "abc"], lines=True)
+
+    data = load_dataset(tmp_path, split_by="^[^/]+")
+
+    assert texts_in(data, "test") == ["ab", "cc", "abc"]
+    assert len(data.train) == 6

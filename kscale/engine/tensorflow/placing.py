@@ -18,6 +18,7 @@ from kscale.engine.base import Teacher
 from kscale.task.objectives import Objective, task_objective
 
 CHUNK_BYTES = 2**26
+_LEAST_FRAMES = 16
 
 Tensors = Mapping[str, Any]
 Chunk = tuple[NDArray[np.int32], Tensors, Tensors]
@@ -68,10 +69,12 @@ class PlacedData:
         }
 
     def cut(self, tensors: Tensors) -> Tensors:
-        """Sequences of tokens without the padding that all examples end with."""
-        ids = {item.name for item in self.task.inputs if item.dtype == "int32"}
-        ids |= {it.name for it in self.task.targets if it.head.is_sequence}
-        return {n: without_padding(t) if n in ids else t for n, t in tensors.items()}
+        """Sequences of tokens, and frames of sounds whose transcripts are predicted,
+        without the padding that all examples end with."""
+        are_framed = any(target.head.is_framed for target in self.task.targets)
+        cut = {it.name for it in self.task.inputs if are_framed or it.dtype == "int32"}
+        cut |= {it.name for it in self.task.targets if it.head.is_sequence}
+        return {n: without_padding(t) if n in cut else t for n, t in tensors.items()}
 
     def kept(self, labels: Mapping[str, Any]) -> dict[str, Any]:
         """Labels, or their specs, of the targets whose heads keep figures of them."""
@@ -129,10 +132,15 @@ def placed(arrays: Mapping[str, Rows], chosen: Any) -> Tensors:
     return {name: tf.constant(byte_rows(r)[chosen]) for name, r in arrays.items()}
 
 
-def without_padding(ids: Any) -> Any:
-    """Ids `(examples, length)`, cut to the longest example, in a graph."""
-    lengths = tf.reduce_sum(tf.cast(tf.not_equal(ids, 0), tf.int32), axis=-1)
-    return ids[:, : tf.maximum(tf.reduce_max(lengths), 1)]
+def without_padding(tensor: Any) -> Any:
+    """Ids `(examples, length)`, or frames `(examples, length, bands)`, cut to the
+    longest example, in a graph; at least the first 16 remain of frames, which several
+    may become one of."""
+    is_held = tf.not_equal(tensor, 0)
+    others = [axis for axis in range(len(tensor.shape)) if axis != 1]
+    places = tf.where(tf.reduce_any(is_held, axis=others))[:, 0]
+    least = 1 if len(others) == 1 else _LEAST_FRAMES
+    return tensor[:, : tf.maximum(tf.reduce_max(places) + 1, least)]
 
 
 def rescaled(tensor: Any, scaling: Scaling) -> Any:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kscale.engine.tensorflow.placing import PlacedData, Tensors, rescaled
@@ -58,8 +59,10 @@ def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], flo
         for target, metric in parts_of(data.objective, data.task):
             name = target.name
             given = outputs[name]
-            if target.head.kept is None:
-                given = getattr(keras.activations, target.head.activation)(given)
+            if target.head.kept is not None:
+                found[name] = given
+                continue
+            given = getattr(keras.activations, target.head.activation)(given)
             if scaling := scalings.get(name):
                 given = rescaled(given, scaling)
             found[name] = metric.gathered(keras.ops, labels[name], given)
@@ -67,10 +70,13 @@ def device_score(data: PlacedData, predict: Any, batch: int) -> Callable[[], flo
 
     def score() -> float:
         pieces = [gathered(*chunk) for chunk in data.scored()]
-        pairs = {
-            name: (labels, [piece[name].numpy() for piece in pieces])
-            for name, labels in validation.targets.items()
-        }
+        pairs = {}
+        for target, metric in parts_of(data.objective, data.task):
+            labels = validation.targets[target.name]
+            given = [piece[target.name].numpy() for piece in pieces]
+            if target.head.kept is not None:  # figures of examples, which are few
+                given = [metric.gathered(np, labels, np.concatenate(given))]
+            pairs[target.name] = labels, given
         return mean_score(data.objective, data.task, pairs, Objective.of)
 
     return score

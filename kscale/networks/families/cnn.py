@@ -1,4 +1,4 @@
-"""Convolutional networks in the manner of VGG, for images and sound.
+"""Convolutional networks: in the manner of VGG for images and sound, Kim's for text.
 
 Depth counts 3x3 convolutions, width the channels of the first stage. The convolutions
 are spread over stages. Each stage halves the image of the stage before and doubles its
@@ -11,6 +11,12 @@ all positions, and the output layer.
 With `head_units=0` the last stage is averaged over all positions. Otherwise the last
 stage is pooled and flattened, and two dense layers of so many units follow, as in VGG.
 
+Tokens are embedded, and a layer has `width` convolutions over as many neighbouring
+tokens as each number of `kernels` says; depth counts such layers. The largest output of
+each convolution over all tokens that are no padding is what the head reads (Kim 2014).
+Padding is 0 to every convolution. Training drops whole tokens, and features before the
+head.
+
 Example:
 
 >>> from kscale.task.tasks import Task
@@ -21,12 +27,23 @@ Example:
 330
 """
 
+from dataclasses import replace
+
+from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.families import base, images
+from kscale.networks.families import base, images, tokens
+from kscale.networks.sound_layers import MaskedFrames
+from kscale.networks.word_layers import Conv1D, GlobalMaxPool
 from kscale.task.tasks import Task
 
 _MOST_STAGES = 5
 _MOST_GROWTH = 8
+_EMBEDDINGS = 0.1  # spread at the start, as that of `mlp`
+_KERNELS = ("3", "5", "1+2+3", "2+3+4", "3+4+5")
+
+
+def _kernels_for(task: Task) -> tuple[base.Value, ...]:
+    return _KERNELS if task.inputs[0].kind == "tokens" else _KERNELS[-1:]
 
 
 def _network(
@@ -55,7 +72,36 @@ def _network(
     ),
     dropout: float = images.DROPOUT,
     augment: str = images.AUGMENT,
+    kernels: str = base.knob(
+        _KERNELS[-1],
+        _KERNELS,
+        "tokens that the convolutions of a layer read",
+        is_optional=True,
+        suited=_kernels_for,
+    ),
+    vocabulary: int = replace(tokens.VOCABULARY, is_optional=True),
+    embedding_width: int = replace(tokens.EMBEDDING_WIDTH, is_optional=True),
+    token_dropout: float = replace(tokens.TOKEN_DROPOUT, is_optional=True),
 ) -> bp.Blueprint:
+    embeddings = tokens.masked_embeddings(
+        task,
+        vocabulary,
+        width,
+        embedding_width,
+        token_dropout,
+        _EMBEDDINGS,
+    )
+    if embeddings:
+        images.check_augment(task, augment)
+        _refuse_for_words(stages=stages, early=early)
+        layers = [*embeddings, *_words(depth, width, kernels, activation, norm)]
+        layers += base.dropped(token_dropout, "pool/dropout")
+        return _headed(task, layers, head_units, activation, dropout)
+    if kernels not in _kernels_for(task):
+        raise SpecError(
+            "`kernels` is for tokens: images have 3x3 convolutions, but got "
+            f"{kernels=!s}."
+        )
     side = min(images.image_shape(task)[:2])
     stages = stages or images.stages_for(side, _MOST_STAGES)
     depths = stage_depths(depth, stages, early)
@@ -67,13 +113,18 @@ def _network(
         layers.append(bp.Repeat(body, convolutions, name=f"stage{stage + 1}/layer"))
     if not head_units:
         return images.averaged(task, layers, dropout)
-    dense = bp.Dense(head_units, activation, initializer="he_normal", name="dense")
-    layers += [
-        bp.MaxPool2D(name=f"stage{len(depths)}/pool"),
-        bp.Flatten(name="flat"),
-        bp.Repeat((dense, *base.dropped(dropout)), 2, name="hidden"),
-    ]
-    return base.with_heads(task, layers)
+    layers += [bp.MaxPool2D(name=f"stage{len(depths)}/pool"), bp.Flatten(name="flat")]
+    return _headed(task, layers, head_units, activation, dropout)
+
+
+def _headed(
+    task: Task, layers: list[bp.Layer], units: int, activation: str, dropout: float
+) -> bp.Blueprint:
+    """A blueprint with heads, and before them two dense layers of so many units."""
+    dense = bp.Dense(units, activation, initializer="he_normal", name="dense")
+    hidden = bp.Repeat((dense, *base.dropped(dropout)), 2, name="hidden")
+    after = [hidden] if units else base.dropped(dropout)
+    return base.with_heads(task, [*layers, *after])
 
 
 def stage_depths(depth: int, stages: int, early: int = 0) -> list[int]:
@@ -97,12 +148,51 @@ def _convolution(filters: bp.Count, activation: str, norm: str) -> tuple[bp.Laye
     return (images.he_conv2d(filters, 3, activation=activation, name="conv"),)
 
 
+def _words(
+    depth: int, width: bp.Count, kernels: str, activation: str, norm: str
+) -> list[bp.Layer]:
+    """Layers of convolutions over the layer before, and the largest of each."""
+    parts = [
+        Conv1D(
+            width,
+            int(size),
+            use_bias=norm == "none",
+            initializer="he_normal",
+            name=f"conv{size}",
+            inputs=("known",),
+        )
+        for size in kernels.split("+")
+    ]
+    together = bp.Concatenate(name="joined", inputs=tuple(it.name for it in parts))
+    body = [
+        MaskedFrames(name="known", inputs=(bp.BODY_INPUT, "mask")),
+        *parts,
+        *([together] if len(parts) > 1 else []),
+    ]
+    if norm == "batch":
+        body.append(bp.BatchNorm(name="norm", inputs=(body[-1].name, "mask")))
+    body.append(bp.Activation(activation, name="activation"))
+    return [
+        bp.Repeat(tuple(body), depth, name="layer"),
+        GlobalMaxPool(name="pool", inputs=("layer", "mask")),
+    ]
+
+
+def _refuse_for_words(**knobs: int) -> None:
+    for name, value in knobs.items():
+        if value:
+            raise SpecError(
+                f"`{name}` is for images: it must be 0 for the kind tokens, but got "
+                f"{name}={value}."
+            )
+
+
 FAMILY = base.Family(
     name="cnn",
-    summary="3x3 convolutions in stages, as VGG; images, sound",
-    depth_counts="3x3 convolutions",
+    summary="convolutions; images and sound as VGG, text as Kim",
+    depth_counts="layers of convolutions",
     width_counts="channels of the first stage",
-    kinds=("image", "spectrogram"),
+    kinds=("image", "spectrogram", "tokens"),
     learning_rate=base.learning_rate_knob(3e-3, 5e-4, 2e-2),
     network=_network,
 )

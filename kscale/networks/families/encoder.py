@@ -8,6 +8,7 @@ from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.decoder_layers import Sinusoids
 from kscale.networks.families import base
+from kscale.networks.sound_layers import DepthwiseConv1D, MaskedFrames
 
 HEADS = base.knob(0, (0, 1, 2, 4, 8), "attention heads; 0 suits the width", low=0)
 MLP_RATIO = base.knob(4, (1, 2, 4), "inner dense width over the width", low=1)
@@ -65,6 +66,7 @@ def encoder(
     memory: tuple[str, ...] = (),
     causal: bool = False,
     prefix: str = "",
+    convolution: int = 0,
 ) -> list[bp.Layer]:
     """A stack of blocks, by the knobs of these names; its output is normalized.
 
@@ -74,6 +76,8 @@ def encoder(
             and of the mask of that.
         causal: Whether a position reads only itself and earlier positions.
         prefix: Start of all names.
+        convolution: Positions that a convolution after the attention reads (Gulati et
+            al. 2020); none if 0. A block has either this or a memory.
     """
 
     def attention(name: str, read: str, *others: str, causal: bool = False) -> bp.Layer:
@@ -93,13 +97,37 @@ def encoder(
     if memory:
         inner = attention("memory", _read(body, norm, 2), *memory)
         body += _summed([inner], dropout, norm, 2, body[-1].name)
+    if convolution:
+        convolved = _convolved(_read(body, norm, 2), width, convolution, mask)
+        body += _summed(convolved, dropout, norm, 2, body[-1].name)
     dense = [
         bp.Dense(mlp_ratio * width, activation, name="expand"),
         bp.Dense(width, name="project"),
     ]
-    body += _summed(dense, dropout, norm, 3 if memory else 2, body[-1].name)
+    number = 3 if memory or convolution else 2
+    body += _summed(dense, dropout, norm, number, body[-1].name)
     last = [bp.LayerNorm(name=f"{prefix}norm")] if norm == "pre" else []
     return [bp.Repeat(tuple(body), depth, shared, name=f"{prefix}block"), *last]
+
+
+def _convolved(
+    read: str, width: bp.Count, kernel: int, mask: tuple[str, ...]
+) -> list[bp.Layer]:
+    """A kernel for each feature over positions, none of which is padding, and a dense
+    layer."""
+    masked: list[bp.Layer] = []
+    if mask:
+        masked = [MaskedFrames(name="masked", inputs=(read, *mask))]
+    return [
+        *masked,
+        DepthwiseConv1D(
+            kernel,
+            "silu",
+            name="convolution",
+            inputs=(masked[0].name if masked else read,),
+        ),
+        bp.Dense(width, name="mix"),
+    ]
 
 
 def _read(body: Sequence[bp.Layer], norm: str, number: int) -> str:

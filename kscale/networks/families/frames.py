@@ -69,6 +69,12 @@ def frame_layers(task: Task, stacked: int) -> list[Layer]:
     return layers
 
 
+def steps_of(task: Task, stacked: int) -> int:
+    """Steps that the frames of the longest sound become."""
+    usual = _USUAL if predicts_characters(task) else 1
+    return task.inputs[0].shape[0] // (stacked or usual)
+
+
 def _check_steps(task: Task, stacked: int) -> None:
     (target, *others), item = task.targets, task.inputs[0]
     if others or len(task.inputs) > 1:

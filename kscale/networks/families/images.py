@@ -69,12 +69,7 @@ def image_layers(task: Task, augment: str) -> list[bp.Layer]:
     spectrogram to 0 (Zhong et al. 2017).
     """
     item = task.inputs[0]
-    if augment not in augments_for(task):
-        known = ", ".join(str(value) for value in augments_for(task))
-        raise SpecError(
-            f"`augment` of inputs of kind {item.kind} is one of {known}, not "
-            f"{augment!r}."
-        )
+    check_augment(task, augment)
     is_sound = item.kind == "spectrogram"
     layers: list[bp.Layer] = []
     if is_sound:
@@ -87,6 +82,16 @@ def image_layers(task: Task, augment: str) -> list[bp.Layer]:
     if "erase" in augment:
         layers.append(bp.RandomErase(_MOST_ERASED, name="augment/erase"))
     return layers
+
+
+def check_augment(task: Task, augment: str) -> None:
+    """Raise unless a value of `augment` suits a task."""
+    if augment not in augments_for(task):
+        known = ", ".join(str(value) for value in augments_for(task))
+        raise SpecError(
+            f"`augment` of inputs of kind {task.inputs[0].kind} is one of {known}, not "
+            f"{augment!r}."
+        )
 
 
 def is_large(shape: tuple[int, ...]) -> bool:

@@ -3,7 +3,7 @@
 There is no depth (it is shown as 0) and no width: the inputs are flattened and read by
 one dense layer. Every token id has one weight for each output; the output is ten times
 the average of the weights of all tokens that are not padding, which is logistic
-regression on a bag of words.
+regression on a bag of words; with `ngrams=2` on a bag of words and pairs of words.
 
 Example:
 
@@ -26,25 +26,31 @@ def _network(
     task: Task,
     *,
     vocabulary: int = tokens.VOCABULARY,
+    ngrams: int = tokens.NGRAMS,
+    buckets: int = tokens.BUCKETS,
 ) -> bp.Blueprint:
     item = task.inputs[0]
     if not task.targets:
         raise SpecError("Family linear needs a target, but the task has none.")
     if item.kind == "tokens":
-        return _bag_of_words(task, vocabulary)
-    tokens.refuse_knobs_of_tokens(task, vocabulary=vocabulary)
+        return _bag_of_words(task, vocabulary, ngrams, buckets)
+    tokens.refuse_knobs_of_tokens(
+        task, vocabulary=vocabulary, ngrams=ngrams - 1, buckets=buckets
+    )
     flat: list[bp.Layer] = [bp.Flatten(name="flat")] if len(item.shape) > 1 else []
     return base.with_heads(task, flat)
 
 
-def _bag_of_words(task: Task, vocabulary: int) -> bp.Blueprint:
-    ids = task.inputs[0]
-    layers: list[bp.Layer] = [bp.PaddingMask(name="mask", inputs=(ids.name,))]
+def _bag_of_words(
+    task: Task, vocabulary: int, ngrams: int, buckets: int
+) -> bp.Blueprint:
+    ids = tokens.known_ids(task.inputs[0], vocabulary, "tokens", ngrams, buckets)
+    layers = [*ids.layers, bp.PaddingMask(name="mask", inputs=(ids.name,))]
     heads = base.head_names(task)
     for target, head in zip(task.targets, heads, strict=True):
         weights = f"{head}/tokens"
         layers += [
-            *tokens.embedded(ids, vocabulary, target.outputs, weights),
+            bp.Embedding(ids.number, target.outputs, name=weights, inputs=(ids.name,)),
             bp.GlobalAveragePool(
                 positions=True, name=f"{head}/average", inputs=(weights, "mask")
             ),

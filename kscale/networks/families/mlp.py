@@ -48,6 +48,8 @@ def _network(
         0.0, (0.0, 0.1, 0.2, 0.3, 0.5), "share of hidden units dropped in training"
     ),
     vocabulary: int = tokens.VOCABULARY,
+    ngrams: int = tokens.NGRAMS,
+    buckets: int = tokens.BUCKETS,
     embedding_width: int = tokens.EMBEDDING_WIDTH,
     token_dropout: float = base.share_knob(
         0.5,
@@ -57,7 +59,14 @@ def _network(
 ) -> bp.Blueprint:
     item = task.inputs[0]
     layers = tokens.masked_embeddings(
-        task, vocabulary, width, embedding_width, token_dropout, _EMBEDDINGS
+        task,
+        vocabulary,
+        width,
+        embedding_width,
+        token_dropout,
+        _EMBEDDINGS,
+        ngrams,
+        buckets,
     )
     if layers:
         read = (layers[-1].name, "mask")

@@ -3,11 +3,18 @@
 `vocabulary` is the number of the most frequent ids that have features of their own; all
 others share one id. `embedding_width` is the number of features of an id. Padding is
 id 0; it is neither read nor averaged.
+
+With `ngrams` of 2 or more, runs of neighbouring tokens have features too: each run has
+one of `buckets` further ids, which several runs may share (fastText, Joulin et al.
+2016). Of a vocabulary that is cut, runs are those of the tokens that are kept apart.
 """
+
+from typing import NamedTuple
 
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Count, Embedding, KnownTokens, Layer, PaddingMask
 from kscale.networks.families import base
+from kscale.networks.word_layers import Ngrams
 from kscale.task.tasks import Input, Task
 
 _VOCABULARIES = (500, 1000, 2000, 5000, 10_000, 20_000)
@@ -32,6 +39,11 @@ def vocabularies_for(task: Task) -> tuple[base.Value, ...]:
     return (*(n for n in _VOCABULARIES if low <= n < high), 0)
 
 
+def ngrams_for(task: Task) -> tuple[base.Value, ...]:
+    """Values of `ngrams` that a search tries: more than 1 for tokens only."""
+    return (1, 2, 3) if all(it.kind == "tokens" for it in task.inputs) else (1,)
+
+
 VOCABULARY = base.knob(
     0,
     (*_VOCABULARIES, 0),
@@ -45,6 +57,24 @@ EMBEDDING_WIDTH = base.knob(
     0, (0, 8, 16, 32, 64, 128), "features of a token; 0 is the width", low=0
 )
 
+NGRAMS = base.knob(
+    1,
+    (1, 2, 3),
+    "most neighbouring tokens that are read as one: 2 adds pairs, 3 triples too",
+    suited=ngrams_for,
+    name="ngrams",
+    is_optional=True,
+)
+
+BUCKETS = base.knob(
+    0,
+    (0, 5000, 10_000, 20_000, 50_000, 100_000),
+    "ids that all runs of tokens share; 0 is as many as tokens have",
+    low=0,
+    name="buckets",
+    is_optional=True,
+)
+
 TOKEN_DROPOUT = base.share_knob(
     0.3,
     (0.0, 0.1, 0.3, 0.5),
@@ -52,22 +82,56 @@ TOKEN_DROPOUT = base.share_knob(
 )
 
 
+class Ids(NamedTuple):
+    """The ids that embeddings read.
+
+    Args:
+        layers: Layers that make the ids of those of an input.
+        name: What gives the ids.
+        number: Rows that an embedding has.
+    """
+
+    layers: list[Layer]
+    name: str
+    number: int
+
+
+def known_ids(
+    item: Input, vocabulary: int, name: str, ngrams: int = 1, buckets: int = 0
+) -> Ids:
+    """Ids of the tokens of an input that are known, and of runs of these tokens.
+
+    Names of layers begin with `name`; the other arguments are knobs of these names.
+    """
+    ids = _cut(item, vocabulary, name)
+    longest = min(ngrams, item.shape[0])
+    if longest < 2:
+        return ids
+    runs = Ngrams(
+        longest,
+        ids.number,
+        buckets or ids.number,
+        name=f"{name}/ngrams",
+        inputs=(ids.name,),
+    )
+    return Ids([*ids.layers, runs], runs.name, ids.number + runs.buckets)
+
+
 def embedded(
     item: Input,
     vocabulary: int,
     width: Count,
     name: str,
-    stddev: float = Embedding.stddev,
 ) -> list[Layer]:
-    """Layers from the ids of an input to `(length, width)`; the last is an embedding.
+    """Layers from the ids of an input to `(length, width)`; the last is an embedding,
+    which has the name."""
+    ids = known_ids(item, vocabulary, name)
+    return [*ids.layers, Embedding(ids.number, width, name=name, inputs=(ids.name,))]
 
-    The embedding has the name, and `stddev` is the spread that it starts with.
-    """
+
+def _cut(item: Input, vocabulary: int, name: str) -> Ids:
     if not 0 < vocabulary < item.vocabulary:
-        every = Embedding(
-            item.vocabulary, width, stddev, name=name, inputs=(item.name,)
-        )
-        return [every]
+        return Ids([], item.name, item.vocabulary)
     if not item.unknown:
         raise SpecError(
             f"`vocabulary` must be 0 or {item.vocabulary:,} and more, the ids of "
@@ -80,10 +144,8 @@ def embedded(
             f"must hold, but got vocabulary={vocabulary}."
         )
     ids = f"{name}/known"
-    return [
-        KnownTokens(vocabulary, item.unknown, name=ids, inputs=(item.name,)),
-        Embedding(vocabulary, width, stddev, name=name, inputs=(ids,)),
-    ]
+    known = KnownTokens(vocabulary, item.unknown, name=ids, inputs=(item.name,))
+    return Ids([known], ids, vocabulary)
 
 
 def masked_embeddings(
@@ -93,22 +155,31 @@ def masked_embeddings(
     embedding_width: int,
     dropout: float,
     stddev: float = Embedding.stddev,
+    ngrams: int = 1,
+    buckets: int = 0,
 ) -> list[Layer]:
     """The layer `mask` and the embeddings of tokens; nothing for other inputs.
 
     A token has `embedding_width` features, or `width` if that is 0; `dropout` is the
-    share of whole tokens that is dropped. The other arguments are those of `embedded`.
+    share of whole tokens that is dropped, and `stddev` the spread that the embeddings
+    start with. The other arguments are knobs of these names.
     """
     item = task.inputs[0]
     if item.kind != "tokens":
         refuse_knobs_of_tokens(
-            task, vocabulary=vocabulary, embedding_width=embedding_width
+            task,
+            vocabulary=vocabulary,
+            embedding_width=embedding_width,
+            buckets=buckets,
+            ngrams=ngrams - 1,
         )
         return []
+    ids = known_ids(item, vocabulary, "embeddings", ngrams, buckets)
     features = embedding_width or width
     return [
-        PaddingMask(name="mask", inputs=(item.name,)),
-        *embedded(item, vocabulary, features, "embeddings", stddev),
+        *ids.layers,
+        PaddingMask(name="mask", inputs=(ids.name,)),
+        Embedding(ids.number, features, stddev, name="embeddings", inputs=(ids.name,)),
         *base.dropped(dropout, "embeddings/dropout", positions=True),
     ]
 

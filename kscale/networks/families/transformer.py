@@ -1,4 +1,4 @@
-"""Transformer encoders (Vaswani et al. 2017), for text as token ids.
+"""Transformer encoders (Vaswani et al. 2017), for text as token ids and for sound.
 
 Depth counts encoder blocks, width the features of every position. A block is
 self-attention and two dense layers with `mlp_ratio` times the width between them; each
@@ -15,6 +15,11 @@ narrower, as in ALBERT (Lan et al. 2019): then depth adds FLOPs and no weights.
 `pooling="first"` reads the first position through a dense tanh layer, BERT's pooler
 (Devlin et al. 2018).
 
+Steps of a sound, of `stacked` frames each, enter through a dense layer. There a block
+may have a `convolution` between attention and dense layers, whose norm, kernel for each
+feature and dense layer are added likewise, as in small Conformers (Gulati et al. 2020).
+Where the target is a transcript, the output layer answers at every step.
+
 Example:
 
 >>> from kscale.task.tasks import Task
@@ -27,8 +32,16 @@ Example:
 
 from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
-from kscale.networks.families import base, encoder, tokens
+from kscale.networks.families import base, encoder, frames, tokens
 from kscale.task.tasks import Task
+
+
+def _poolings_for(task: Task) -> tuple[base.Value, ...]:
+    return ("mean",) if frames.predicts_characters(task) else ("mean", "first")
+
+
+def _convolutions_for(task: Task) -> tuple[base.Value, ...]:
+    return (0, 7, 15, 31) if task.inputs[0].kind == "spectrogram" else (0,)
 
 
 def _network(
@@ -48,59 +61,104 @@ def _network(
     positions: int = base.knob(
         0, (0,), "rows of the position table; 0 is the length", low=0
     ),
-    pooling: str = base.knob("mean", ("mean", "first"), "how tokens become one vector"),
+    pooling: str = base.knob(
+        "mean",
+        ("mean", "first"),
+        "how positions become one vector; of no use for transcripts",
+        suited=_poolings_for,
+    ),
+    stacked: int = frames.STACKED,
+    convolution: int = base.knob(
+        0,
+        (0, 7, 15, 31),
+        "steps of sound that a convolution in each block reads; 0 is none",
+        low=0,
+        suited=_convolutions_for,
+        is_optional=True,
+    ),
 ) -> bp.Blueprint:
-    length = task.inputs[0].shape[0]
-    if any(item.shape != (length,) for item in task.inputs):
-        raise SpecError(
-            "All token inputs must have one length, but got "
-            f"{', '.join(str(item.shape[0]) for item in task.inputs)}."
-        )
-    if positions and positions < length:
-        raise SpecError(
-            f"`positions >= {length}`, the length of the input, must hold, but got "
-            f"positions={positions}."
-        )
+    are_characters = frames.predicts_characters(task)
+    if are_characters and pooling != "mean":
+        raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
     narrow = embedding_width or width
-    layers = _embeddings(task, narrow, vocabulary, positions or length)
+    if task.inputs[0].kind == "tokens":
+        frames.frame_layers(task, stacked)  # refuses sounds' knobs
+        layers = _embeddings(task, narrow, vocabulary, positions)
+    else:
+        tokens.refuse_knobs_of_tokens(task, vocabulary=vocabulary)
+        layers = _of_frames(task, narrow, stacked, positions)
     if norm == "post":
         layers.append(bp.LayerNorm(name="embeddings/norm"))
     layers += base.dropped(dropout, "embeddings/dropout")
     layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
     if embedding_width:
         layers.append(bp.Dense(width, name="embeddings/project"))
-    mask, of_blocks = ("mask",), (heads, mlp_ratio, activation, dropout)
-    layers += encoder.encoder(depth, width, *of_blocks, norm, shared, mask)
+    mask = ("mask",) if any(layer.name == "mask" for layer in layers) else ()
+    of_blocks = (heads, mlp_ratio, activation, dropout, norm, shared, mask)
+    layers += encoder.encoder(depth, width, *of_blocks, convolution=convolution)
+    if are_characters:
+        return frames.with_frame_logits(task, layers)
     if pooling == "mean":
-        pooled = (layers[-1].name, "mask")
+        pooled = (layers[-1].name, *mask)
         layers.append(bp.GlobalAveragePool(positions=True, name="pool", inputs=pooled))
     else:
         layers += [bp.First(name="first"), bp.Dense(width, "tanh", name="pooler")]
     return base.with_heads(task, layers)
 
 
+def _rows(positions: int, length: int) -> int:
+    """Rows of the position table."""
+    if positions and positions < length:
+        raise SpecError(
+            f"`positions >= {length}`, the length of the input, must hold, but got "
+            f"positions={positions}."
+        )
+    return positions or length
+
+
 def _embeddings(
     task: Task, width: bp.Count, vocabulary: int, positions: int
 ) -> list[bp.Layer]:
     """The sum of the embeddings of all inputs and of the positions; the mask."""
+    length = task.inputs[0].shape[0]
+    if any(item.shape != (length,) for item in task.inputs):
+        raise SpecError(
+            "All token inputs must have one length, but got "
+            f"{', '.join(str(item.shape[0]) for item in task.inputs)}."
+        )
     ids = task.inputs[0].name
     summands = [f"embeddings/{item.name}" for item in task.inputs]
     tables: list[bp.Layer] = []
     for item, name in zip(task.inputs, summands, strict=True):
         tables += tokens.embedded(item, vocabulary, width, name)
+    rows = _rows(positions, length)
     return [
         bp.PaddingMask(name="mask", inputs=(ids,)),
-        *encoder.embeddings(ids, tables, summands, positions, width),
+        *encoder.embeddings(ids, tables, summands, rows, width),
     ]
+
+
+def _of_frames(
+    task: Task, width: bp.Count, stacked: int, positions: int
+) -> list[bp.Layer]:
+    """The sum of a dense layer on each step of a sound and of the positions."""
+    name = "embeddings/frames"
+    before = frames.frame_layers(task, stacked)
+    read = "stacked" if any(it.name == "stacked" for it in before) else ""
+    read = read or task.inputs[0].name
+    rows = _rows(positions, frames.steps_of(task, stacked))
+    dense = bp.Dense(width, name=name, inputs=(read,))
+    return [*before, *encoder.embeddings(read, [dense], [name], rows, width)]
 
 
 FAMILY = base.Family(
     name="transformer",
-    summary="encoder blocks; text as token ids",
+    summary="encoder blocks; text as token ids, sound",
     depth_counts="encoder blocks",
     width_counts="features of a position",
-    kinds=("tokens",),
+    kinds=("tokens", "spectrogram"),
     learning_rate=base.learning_rate_knob(1e-3, 2e-4, 5e-3),
     network=_network,
     takes_several=True,
+    targets=(*base.Family.targets, "characters"),
 )

@@ -18,6 +18,7 @@ from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.layer_costs import Tensor, tensor
+from kscale.networks.word_layers import Conv1D
 
 Channels = NDArray[np.int64]
 """Numbers of the channels on an axis."""
@@ -231,7 +232,9 @@ def _matrix(read: Channels | None, made: Channels, use_bias: bool = True) -> _Gi
     return made, [Weight((read, made)), *biases]
 
 
-def _convolution(channels: ChannelMap, record: bp.Conv2D, reads: Any) -> _Given:
+def _convolution(
+    channels: ChannelMap, record: bp.Conv2D | Conv1D, reads: Any
+) -> _Given:
     made = channels.new(int(record.filters))
     biases = [Weight((made,))] * record.use_bias
     return made, [Weight((None, reads[0], made)), *biases]
@@ -283,6 +286,7 @@ _RULES: dict[type[Layer], Callable[[ChannelMap, Any, list[Channels]], _Given]] =
         reads[0], channels.new(int(r.units)), r.use_bias
     ),
     bp.Conv2D: _convolution,
+    Conv1D: _convolution,
     bp.DepthwiseConv2D: lambda channels, r, reads: _matrix(None, reads[0], r.use_bias),
     bp.BatchNorm: _each(4),
     bp.LayerNorm: _each(2),

@@ -50,7 +50,8 @@ class Objective:
     Args:
         name: Name in reports and of `--objective`.
         higher_is_better: Direction.
-        is_share: Whether the metric lies between 0 and 1, and is printed in per cent.
+        is_share: Whether the metric is a share, which is printed in per cent: between 0
+            and 1, but that of errors may be larger.
         values: Figures of each example, `(examples, ...)`; as all functions here, one
             of a module, for other processes get it by name.
         sums: Instead of `values`, their sums over the examples. Without both, the
@@ -89,6 +90,11 @@ class Objective:
     def gain(self, score: float, over: float) -> float:
         """How much better a score is than another; negative if it is worse."""
         return score - over if self.higher_is_better else over - score
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the metric is a share of what is right, so that 1 is the best."""
+        return self.is_share and self.higher_is_better
 
     @property
     def shares(self) -> Figures | None:
@@ -209,7 +215,8 @@ class Head:
             the metric counts what was found, the answer that it rates best.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
             and of a ranking no more than asked for; None if the numbers are the answer.
-        text: Of ids that were decoded and the names of the outputs, the answer.
+        text: Of ids that were decoded, or of probabilities of frames, and the names of
+            the outputs, the answer.
         compared: Of texts and decoded ones, what metrics of both follow from, `(texts,
             figures)`; stands in `given` after what is kept, where texts are decoded.
 
@@ -256,7 +263,7 @@ class Head:
     is_framed: bool = False
     losses: Losses | None = None
     kept: Kept | None = None
-    text: Callable[[Sequence[int], Sequence[str]], str] | None = None
+    text: Callable[[Any, Sequence[str]], str] | None = None
     compared: Callable[[Sequence[str], Sequence[str]], Array] | None = None
 
     @property

@@ -10,6 +10,7 @@ What is kept of an example are the nats of the loss and the likeliest answer of 
 frame, `(examples, 1 + frames)`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from kscale.task.transcripts import (
     BLANK,
     collapsed,
     edit_distances,
+    text_of,
     words_of,
 )
 
@@ -78,6 +80,17 @@ def _ratio(labels: Array, sums: Array) -> float:
     return float(sums[0] / max(sums[1], 1.0))
 
 
+def transcript(given: Array, names: Sequence[str]) -> str:
+    """What the likeliest answers of frames write, `(frames, outputs)`.
+
+    Example:
+
+    >>> transcript(np.eye(3)[[0, 2, 2, 0, 2]], ["", " ", "a"])
+    'aa'
+    """
+    return text_of(collapsed(given.argmax(axis=-1)[None])[0].tolist(), names)
+
+
 def _counts(labels: Array, outputs: int) -> NDArray[np.int64]:
     counts = np.bincount(labels.reshape(-1), minlength=outputs)[:outputs]
     counts[BLANK] = 0
@@ -126,6 +139,7 @@ CHARACTERS = Characters(
     watched=None,
     distillation=None,
     losses=losses,
+    text=transcript,
     kept=kept,
     activation="softmax",
     activate=np.asarray,

@@ -15,7 +15,7 @@ from kscale.networks.families.tokens import vocabularies_for
 from kscale.networks.sizing import size_of
 from kscale.task.tasks import Input, Target, Task
 
-READERS = ("linear", "mlp", "rnn", "transformer")
+READERS = ("linear", "mlp", "cnn", "rnn", "transformer")
 TARGETS = (Target("label", "classes", 3),)
 
 
@@ -66,7 +66,7 @@ def test_ids_in_no_order_must_all_be_kept(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["linear", "mlp", "rnn"])
-@pytest.mark.parametrize("knob", ["vocabulary", "embedding_width"])
+@pytest.mark.parametrize("knob", ["vocabulary", "embedding_width", "buckets"])
 def test_other_inputs_have_no_tokens_to_set(family: str, knob: str) -> None:
     chosen = find_family(family)
     if knob in chosen.all_knobs:

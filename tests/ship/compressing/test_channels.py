@@ -23,6 +23,7 @@ CASES: list[tuple[str, InputKind, dict[str, Any], dict[str, Any]]] = [
     ("mlp", "tokens", {"embedding_width": 4}, {"width": 5}),
     ("cnn", "image", {"head_units": 12}, {"width": 3, "head_units": 7}),
     ("cnn", "spectrogram", {"norm": "none"}, {"width": 5}),
+    ("cnn", "tokens", {"kernels": "1+2+3"}, {"width": 3}),
     ("resnet", "image", {"stages": 2}, {"width": 5}),
     (
         "resnet",

@@ -1,7 +1,6 @@
 """Folders of images, sounds and texts: a sub-folder a class, as Keras reads them."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,11 @@ from kscale.data.sources.folders.class_folders import (
     missing_classes,
     part_files,
 )
-from kscale.data.sources.folders.walking import Names, Walk, walk
+from kscale.data.sources.folders.transcripts import (
+    raw_data_of_transcripts,
+    transcripts_of,
+)
+from kscale.data.sources.folders.walking import Names, Walk, keys_found, walk
 from kscale.data.sources.texts import raw_data_of_documents
 from kscale.errors import DataError
 from kscale.text import counted, listed
@@ -39,12 +42,14 @@ _MAJORITY = 0.9  # of the files that are of some kind
 
 
 def raw_data_of_folder(path: Path, options: Options) -> RawData:
-    """What a folder holds that has a sub-folder a class.
+    """What a folder holds that has a sub-folder a class, or sounds with transcripts.
 
     Such folders may lie in folders of parts. With `split_by` all files that it finds
     one text in come into one part, wherever they lie.
     """
     found = walk(path)
+    if transcripts := transcripts_of(found):
+        return raw_data_of_transcripts(found, transcripts, options)
     kind = _kind_of(found, options.kind)
     options.refuse_except(f"a folder of {kind.word}", *kind.options)
     chosen = [names for names in found.files if kind.is_of(names[-1])]
@@ -57,7 +62,9 @@ def raw_data_of_folder(path: Path, options: Options) -> RawData:
         layout = replace(layout, warnings=(*layout.warnings, *missing))
     else:
         layout = _joined(layout)
-        groups = {"train": _groups(layout, options.split_by)}
+        keys = keys_found(path, layout.parts["train"], options.split_by)
+        label = f"split_by='{options.split_by}'"
+        groups = {"train": RawArray.of(label, [*keys.values()])}
     paths = {
         part: [path.joinpath(*names) for names in files]
         for part, files in layout.parts.items()
@@ -135,27 +142,6 @@ def _joined(layout: ClassFolders) -> ClassFolders:
     )
     every = [names for files in layout.parts.values() for names in files]
     return replace(layout, parts={"train": every}, warnings=(warning, *layout.warnings))
-
-
-def _groups(layout: ClassFolders, pattern: str) -> RawArray:
-    """What the pattern finds in the path of each file."""
-    try:
-        searched = re.compile(pattern)
-    except re.error as error:
-        raise DataError(
-            f"`split_by` must be a regular expression, but '{pattern}' is none: "
-            f"{error}."
-        ) from error
-    keys = []
-    for name in map("/".join, layout.parts["train"]):
-        match = searched.search(name)
-        keys.append(match[1 if searched.groups else 0] if match else "")
-        if not keys[-1]:
-            raise DataError(
-                f"`split_by` must be found in the path of each file below "
-                f"{layout.root}, but '{pattern}' finds nothing in {name}."
-            )
-    return RawArray.of(f"split_by='{pattern}'", keys)
 
 
 def _notes(

@@ -12,11 +12,13 @@ from kscale.data.target_labels import alike_hint
 from kscale.errors import DataError
 from kscale.text import counted, listed
 
-_PARTS: dict[str, PartName] = {
+PART_FOLDERS: dict[str, PartName] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "val", "valid"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+"""By name of a folder, the part that the folder is."""
+
 SHOWN = 5
 """Names of classes and folders in a sentence."""
 
@@ -93,7 +95,7 @@ def part_files(files: Sequence[Names]) -> dict[PartName, list[Names]]:
     nothing."""
     found: dict[PartName, list[Names]] = {part: [] for part in PART_NAMES}
     for names in files:
-        part = "train" if len(names) == 1 else _PARTS.get(names[0].lower())
+        part = "train" if len(names) == 1 else PART_FOLDERS.get(names[0].lower())
         if part is None or len(names) > 2:
             return {}
         found[part].append(names)
@@ -129,7 +131,11 @@ def _part_folders(walk: Walk, files: Sequence[Names]) -> dict[str, PartName]:
     lie deeper, in folders of their class.
     """
     tops = {names[0] for names in files if len(names) > 1}
-    named = {top: _PARTS[top.lower()] for top in sorted(tops) if top.lower() in _PARTS}
+    named = {
+        top: PART_FOLDERS[top.lower()]
+        for top in sorted(tops)
+        if top.lower() in PART_FOLDERS
+    }
     depths = [
         len(names)
         for names in files

@@ -1,7 +1,8 @@
 """The files below a folder; links, loops and files that are no data are sorted out."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -80,3 +81,25 @@ def _refuse(error: OSError) -> NoReturn:
         f"The folder {error.filename} cannot be read: {error.strerror}. Change its "
         "permissions or remove it."
     ) from error
+
+
+def keys_found(root: Path, files: Sequence[Names], pattern: str) -> dict[Names, str]:
+    """What a regular expression finds in the path of each file below a folder: its
+    first group, or the whole match."""
+    try:
+        searched = re.compile(pattern)
+    except re.error as error:
+        raise DataError(
+            f"`split_by` must be a regular expression, but '{pattern}' is none: "
+            f"{error}."
+        ) from error
+    keys = {}
+    for names in files:
+        match = searched.search("/".join(names))
+        keys[names] = match[1 if searched.groups else 0] if match else ""
+        if not keys[names]:
+            raise DataError(
+                f"`split_by` must be found in the path of each file below {root}, but "
+                f"'{pattern}' finds nothing in {'/'.join(names)}."
+            )
+    return keys

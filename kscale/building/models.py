@@ -109,6 +109,16 @@ def frame_mask(x):
     return keras.ops.logical_or(later > 0, keras.ops.equal(later[:, :1], 0))
 
 
+def centred_frames(x, mask):
+    """Features of mean 0 and deviation 1 over frames where a mask is true; else 0."""
+    counted = keras.ops.cast(mask[..., None], x.dtype)
+    count = keras.ops.sum(counted, axis=1, keepdims=True)
+    mean = keras.ops.sum(x * counted, axis=1, keepdims=True) / count
+    x = (x - mean) * counted
+    square = keras.ops.sum(x * x, axis=1, keepdims=True) / count
+    return x / (keras.ops.sqrt(square) + 1e-2)
+
+
 def masked_frames(x, mask):
     """Frames, with 0 where a mask is false."""
     return keras.ops.where(mask[..., None], x, keras.ops.zeros_like(x))

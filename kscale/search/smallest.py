@@ -63,6 +63,8 @@ class Descent:
         That is one knob if one brings the measure down to `most`, else as few as do.
         Where nothing does, it is what comes nearest, and nothing if nothing is smaller.
         """
+        optional = {knob.name: knob.default for knob in self.family.knobs}
+        smallest = {**optional, **smallest}
         free = {
             knob.name: knob.values_for(self.task)
             for knob in self.family.knobs

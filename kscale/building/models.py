@@ -11,18 +11,27 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 from zlib import crc32
 
 import keras
+import numpy as np
 from keras import layers
 
 from kscale.building.backbone_weights import draw_kernels, make_network
 from kscale.building.keras_calls import Call, LayerAt, LayerName, Setting, call_of
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.blueprint import (
+    BODY_INPUT,
+    Blueprint,
+    Embedding,
+    Layer,
+    Repeat,
+    Scope,
+    flat_layers,
+)
 from kscale.networks.families.base import head_names
 from kscale.networks.parametrization import Factor
 from kscale.task.tasks import Task
@@ -210,6 +219,7 @@ def build_model(
     synchronized: bool = False,
     precision: str = "float32",
     factors: Sequence[Factor] = (),
+    word_vectors: Mapping[str, Any] = MappingProxyType({}),
 ) -> keras.Model:
     """A Keras model of a blueprint.
 
@@ -221,6 +231,8 @@ def build_model(
         precision: What the layers before the outputs compute in: `bfloat16`, or
             float32. Weights and outputs are float32 in any case.
         factors: What the width makes of the initial weights.
+        word_vectors: By input, what embeddings start from, `(ids, numbers)`, NaN where
+            ids start at random.
 
     Returns:
         A functional model of stock Keras layers. One input is taken as a tensor,
@@ -246,8 +258,21 @@ def build_model(
     for layer in model.layers:
         if isinstance(layer, layers.MultiHeadAttention):
             build.draw_projections(layer)
+    for record in flat_layers(blueprint):
+        if isinstance(record, Embedding) and record.start in word_vectors:
+            layer = model.get_layer(layer_name(record.name))
+            _start_from(word_vectors[record.start], layer)
     starts = {factor.weight: factor.start for factor in factors}
     return with_starts(model, starts) if starts else model
+
+
+def _start_from(table: Any, layer: layers.Embedding) -> None:
+    """Give an embedding the first rows of a table, and the others their spread."""
+    drawn = keras.ops.convert_to_numpy(layer.embeddings)
+    known = table[: len(drawn)]
+    start = drawn * (np.nanstd(known) / drawn.std())
+    start[: len(known)] = np.where(np.isnan(known), start[: len(known)], known)
+    layer.embeddings.assign(start)
 
 
 @dataclass

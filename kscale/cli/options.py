@@ -197,6 +197,7 @@ data_options = together(
     _loading("seconds", type=SECONDS),
     _loading("length", type=COUNT),
     _loading("vocabulary", type=COUNT),
+    _loading("vectors", type=PATH, metavar="FILE"),
     _loading("kind", type=click.Choice(list(INPUT_RANKS))),
 )
 

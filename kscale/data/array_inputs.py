@@ -271,5 +271,5 @@ def _of_texts(
 
         return replace(array, rows=lazy_rows(read, array.shape[:1], TEXT))
 
-    fit = TextFit((name,), options.vocabulary, options.length, name)
+    fit = TextFit.of((name,), options, name)
     return fit, [texts_of(array) for array in arrays]

@@ -117,7 +117,9 @@ def dataset_of(name: str, raw: RawData, options: Options, split_seed: int) -> Da
             if not target.head.is_named
         },
         labelling=labelling,
-        fingerprint=fingerprint_of(digests, placed, targets),
+        fingerprint=fingerprint_of(
+            digests, placed, targets, (it.word_vectors for it in preprocessing.values())
+        ),
         warnings=(
             *raw.warnings,
             *leaks,

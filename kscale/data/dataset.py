@@ -131,6 +131,12 @@ class Dataset:
     def parts(self) -> dict[PartName, Part]:
         return {name: getattr(self, name) for name in PART_NAMES}
 
+    @cached_property
+    def word_vectors(self) -> dict[str, NDArray[np.float32]]:
+        """By input name, what embeddings start from; see `Preprocessing`."""
+        found = {name: it.word_vectors for name, it in self.preprocessing.items()}
+        return {name: table for name, table in found.items() if table is not None}
+
     @property
     def input_scaling(self) -> dict[str, Scaling]:
         return {

@@ -8,6 +8,9 @@ from kscale.task.tasks import InputKind
 
 Resize = Literal["crop", "pad", "stretch"]
 
+OF_WORDS = ("vocabulary", "length", "vectors")
+"""Options that texts of words have."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -37,6 +40,8 @@ class Options:
         channels: 1 for grey images, 3 for colour.
         seconds: Length that sounds are cut or padded to, as 1s.
         length: Tokens of a text that are read.
+        vectors: File of word vectors, as GloVe and fastText write them (.txt, .vec,
+            .gz), that embeddings of words start from.
         memory: Most bytes of data to hold in memory; what is larger is streamed.
     """
 
@@ -54,6 +59,7 @@ class Options:
     channels: int | None = None
     seconds: float | None = None
     length: int | None = None
+    vectors: str | None = None
     memory: int | None = None
 
     def refuse_except(self, what: str, *usable: str) -> None:

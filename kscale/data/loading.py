@@ -10,7 +10,7 @@ import msgspec
 
 from kscale.data.assembling import dataset_of, peeked_task
 from kscale.data.dataset import Dataset
-from kscale.data.load_options import Options
+from kscale.data.load_options import OF_WORDS, Options
 from kscale.data.raw import RawData
 from kscale.data.sources import tfds
 from kscale.data.sources.arrays import raw_data_of_arrays, raw_data_of_npz
@@ -206,10 +206,10 @@ def _raw_data(source: Any, options: Options) -> RawData:
     if isinstance(source, str | Path):
         return _raw_data_of_path(_path_of(source), options)
     if are_streams(source):
-        options.refuse_except("a tf.data.Dataset", "kind", "vocabulary", "length")
+        options.refuse_except("a tf.data.Dataset", "kind", *OF_WORDS)
         return raw_data_of_streams(source, options.memory)
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
-        options.refuse_except("arrays", "kind", "vocabulary", "length")
+        options.refuse_except("arrays", "kind", *OF_WORDS)
         return raw_data_of_arrays(source)
     raise DataError(
         "Data is a name, a path, a pair (x, y), a dict of arrays or a "
@@ -239,7 +239,7 @@ def _raw_data_of_path(path: Path, options: Options) -> RawData:
     if path.suffix.lower() in _PACKED:
         raise DataError(f"{path} must be unpacked first: give what is inside.")
     raw = raw_data_of_npz(path)
-    options.refuse_except("an NPZ file", "kind", "vocabulary", "length")
+    options.refuse_except("an NPZ file", "kind", *OF_WORDS)
     return raw
 
 

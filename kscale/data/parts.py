@@ -1,6 +1,6 @@
 """Parts of a data set: training, validation and test, and examples in two of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import combinations
@@ -81,8 +81,12 @@ def fingerprint_of(
     digests: Mapping[PartName, Digests],
     labels: Mapping[PartName, Mapping[str, NDArray[Any]]],
     targets: Sequence[Target],
+    starts: Iterable[NDArray[Any] | None] = (),
 ) -> str:
-    """Sixteen hexadecimal digits: same examples, labels and parts, same digits."""
+    """Sixteen hexadecimal digits: same examples, labels and parts, same digits.
+
+    Tables that embeddings start from count as well.
+    """
     whole = blake2b(digest_size=8)
     for part in PART_NAMES:
         whole.update(f"{part} {len(digests[part])}".encode())
@@ -91,6 +95,8 @@ def fingerprint_of(
             whole.update(f"{target.kind} {target.class_names}".encode())
             array = labels[part][target.name]
             whole.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    for table in starts:
+        whole.update(b"" if table is None else table.tobytes())
     return whole.hexdigest()
 
 

@@ -216,12 +216,15 @@ class Embedding(Layer):
         stddev: Standard deviation of the normal that it starts from, cut at two of
             them; by default BERT's (Devlin et al. 2018, released code).
         is_shared: Whether other layers read the table.
+        start: Input whose word vectors it starts from, if there are any; rows that
+            these lack are drawn, with the spread of the others.
     """
 
     vocabulary: int
     width: Count
     stddev: float = 0.02
     is_shared: bool = False
+    start: str = ""
 
     def cost(self, read: list[Tensor]) -> Cost:
         output = tensor(shape_of(read, 1)[0], self.width)

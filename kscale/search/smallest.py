@@ -35,7 +35,8 @@ class Descent:
 
     def smallest(self, start: Knobs, choices: Choices | None = None) -> Knobs:
         """Knobs of a network than which no other value of one knob makes a smaller."""
-        best, least, before = dict(start), self.measured(start), inf
+        best = self._whole(start)
+        least, before = self.measured(best), inf
         while least < before:
             before = least
             for name, values in (choices or self.choices).items():
@@ -45,6 +46,10 @@ class Descent:
                     if found < least:
                         best, least = tried, found
         return best
+
+    def _whole(self, knobs: Knobs) -> dict[str, Value]:
+        """Knobs with those that specs leave out."""
+        return {**{knob.name: knob.default for knob in self.family.knobs}, **knobs}
 
     def measured(self, knobs: Knobs) -> float:
         """What is measured of the network of knobs; infinite where there is none."""
@@ -63,8 +68,7 @@ class Descent:
         That is one knob if one brings the measure down to `most`, else as few as do.
         Where nothing does, it is what comes nearest, and nothing if nothing is smaller.
         """
-        optional = {knob.name: knob.default for knob in self.family.knobs}
-        smallest = {**optional, **smallest}
+        smallest = self._whole(smallest)
         free = {
             knob.name: knob.values_for(self.task)
             for knob in self.family.knobs

@@ -40,6 +40,8 @@ class Input:
             the labels without the last one; empty for other inputs.
         sizes: Vocabularies that networks may see, with the length of the input in each;
             empty where there is one only.
+        vectors: Numbers of the word vectors that embeddings of the tokens start from; 0
+            where there are none.
         scale, offset: `raw * scale + offset` is what the network gets, on the last
             axis, for a network that wants the raw values back; empty if it gets them.
 
@@ -54,6 +56,7 @@ class Input:
     unknown: int = 0
     samples: int = 0
     rate: int = 0
+    vectors: int = 0
     previous: str = ""
     sizes: tuple[tuple[int, int], ...] = ()
     scale: tuple[float, ...] = field(default=(), compare=False)

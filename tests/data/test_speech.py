@@ -182,3 +182,14 @@ def test_lines_of_transcripts_and_speakers_of_paths(tmp_path: Path) -> None:
 
     assert texts_in(data, "test") == ["ab", "cc", "abc"]
     assert len(data.train) == 6
+
+
+def test_a_sound_that_is_longer_than_all_is_cut_and_told(tmp_path: Path) -> None:
+    data = load_dataset(write_speech(tmp_path, ["ab", "ba"] * 8), **OPTIONS)
+    path = write_wav(tmp_path / "long.wav", spoken("ab" * 9))
+
+    (long,) = data.reader.examples(path)
+    (usual,) = data.reader.examples(tmp_path / "talk_sounds/0.wav")
+
+    assert long.notes["sound"].endswith("lasts 1.8 seconds, of which 0.2 are read.")
+    assert usual.notes == {}

@@ -124,6 +124,7 @@ def _of_text(item: TextTokens) -> str:
         f"the first {item.length:,} {what} of the text, as "
         "keras.layers.TextVectorization makes ids of them with the "
         f"{len(item.words):,} {what} in run.json"
+        f"{f'; word vectors of {item.vectors} were their start' * bool(item.vectors)}"
     )
 
 

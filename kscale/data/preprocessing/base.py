@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.by_kind import ByKind
@@ -47,6 +48,12 @@ class Preprocessing(ByKind):
     def notes(self) -> tuple[str, ...]:
         """What was understood of the training part, one sentence each."""
         return ()
+
+    @property
+    def word_vectors(self) -> NDArray[np.float32] | None:
+        """What embeddings of the input start from, `(ids, numbers)`, NaN where ids
+        start at random; None where all do."""
+        return None
 
     @property
     def files(self) -> Mapping[str, bytes]:

@@ -3,16 +3,18 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows, chunks_of
-from kscale.data.load_options import at_least
+from kscale.data.load_options import OF_WORDS, Options, at_least
 from kscale.data.preprocessing.base import Fit, Preprocessing, RawInput
+from kscale.data.word_vectors import Vectors, read_vectors
 from kscale.errors import DataError
 from kscale.task.tasks import Input
 
@@ -71,6 +73,7 @@ class TextTokens(Preprocessing):
         length: Ids of a text; longer ones are cut at the end, shorter ones padded.
         by_characters: Whether each character is a word, spaces too.
         unsplit: Training texts in scripts without spaces, where words are read.
+        vectors: Path of a file of word vectors; empty without one.
     """
 
     kind: ClassVar[str] = "text"
@@ -80,6 +83,7 @@ class TextTokens(Preprocessing):
     length: int
     by_characters: bool = False
     unsplit: int = 0
+    vectors: str = ""
 
     @property
     def raw_inputs(self) -> tuple[RawInput, ...]:
@@ -88,7 +92,23 @@ class TextTokens(Preprocessing):
     @property
     def notes(self) -> tuple[str, ...]:
         says = "Texts are read by characters: their script has no spaces."
-        return (says,) if self.by_characters else ()
+        notes = [says] if self.by_characters else []
+        if (table := self.word_vectors) is not None:
+            found = int(np.sum(~np.isnan(table[:, 0])))
+            notes.append(
+                f"Embeddings start from the {table.shape[1]} numbers a word of "
+                f"{self.vectors}, which has {found:,} of {len(self.words):,} words; "
+                "the others start at random."
+            )
+        return tuple(notes)
+
+    @cached_property
+    def word_vectors(self) -> Vectors | None:
+        if not self.vectors:
+            return None
+        known = read_vectors(Path(self.vectors), self.words, _PUNCTUATION)
+        unknown = np.full((_FIRST, known.shape[1]), np.nan, np.float32)
+        return np.concatenate([unknown, known])
 
     @property
     def files(self) -> Mapping[str, bytes]:
@@ -122,6 +142,15 @@ class TextFit(Fit):
     vocabulary: int | None = None
     length: int | None = None
     name: str = "tokens"
+    vectors: str | None = None
+
+    @classmethod
+    def of(
+        cls, raw: tuple[str, ...], options: Options, name: str = "tokens"
+    ) -> "TextFit":
+        """How options of loading want text, of raw inputs, to become ids."""
+        chosen = {each: getattr(options, each) for each in OF_WORDS}
+        return cls(raw, name=name, **chosen)
 
     def __post_init__(self) -> None:
         at_least(_FIRST + 1, "vocabulary", self.vocabulary)
@@ -151,8 +180,12 @@ class TextFit(Fit):
         enough = int(np.quantile(lengths, _SHARE, method="inverted_cdf"))
         length = self.length or max(1, min(enough, _MOST_LENGTH))
         ids = len(words) + _FIRST
+        path = str(Path(self.vectors).absolute()) if self.vectors else ""
+        made = TextTokens(self.raw, words, length, by_characters, unsplit, path)
         item = Input(self.name, "tokens", (length,), ids, unknown=UNKNOWN)
-        return item, TextTokens(self.raw, words, length, by_characters, unsplit)
+        if made.word_vectors is not None:
+            item = replace(item, vectors=made.word_vectors.shape[1])
+        return item, made
 
     def _texts(self, train: Mapping[str, Rows]) -> Iterator[str]:
         pieces = [chunks_of(train[name], _CHUNK_BYTES) for name in self.raw]

@@ -4,7 +4,7 @@ import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kscale.data.examples import Example
 from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.log_mel import LogMelFit
@@ -41,6 +42,7 @@ class SoundReader(FileReader):
     Args:
         rate: Samples a second; sounds of another rate are resampled.
         samples: Length that sounds are brought to.
+        is_whole: Whether all of a sound counts, so that a cut is told.
     """
 
     kind: ClassVar[str] = "sounds"
@@ -50,6 +52,14 @@ class SoundReader(FileReader):
     name: str = "sound"
     rate: int = 16_000
     samples: int = 16_000
+    is_whole: bool = False
+
+    def readable(self, path: Path) -> Iterator[Example]:
+        for example in super().readable(path):
+            lasting, read = sound_header(path).seconds, self.samples / self.rate
+            is_cut = self.is_whole and lasting > read + _LEAST_CUT
+            says = f"{path} lasts {lasting:.1f} seconds, of which {read:.1f} are read."
+            yield replace(example, notes={self.name: says} if is_cut else {})
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -119,6 +129,7 @@ def _mono(samples: NDArray[Any]) -> NDArray[np.float32]:
     return wave.astype(np.float32)
 
 
+_LEAST_CUT = 0.05  # seconds
 _PERCENTILE = 95
 _MOST_SECONDS = 10.0
 _LEAST_RATE = 1_000
@@ -157,7 +168,7 @@ def reading_of(
 ) -> Reading:
     """How sounds of one rate and length are read; with `is_padded` silence at the end
     is padding, which counts nowhere."""
-    reader = SoundReader(rate=rate, samples=samples)
+    reader = SoundReader(rate=rate, samples=samples, is_whole=is_padded)
     fit = LogMelFit("spectrogram", reader.name, rate, samples, is_padded=is_padded)
     frames, bands = fit.known_input().shape
     read = f"Networks read log-mel spectrograms of {frames} frames and {bands} bands."

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kscale.data.example_rows import Rows
 from kscale.data.examples import Example, Reader, existing
-from kscale.data.load_options import Options
+from kscale.data.load_options import OF_WORDS, Options
 from kscale.data.preprocessing.text_tokens import TextFit
 from kscale.data.raw import TEXT
 from kscale.data.readers.file_reader import FileReader, FolderKind, Reading
@@ -184,13 +184,13 @@ class TextReader(FileReader):
 
 def _decide(headers: Any, options: Options) -> Reading:
     reader = TextReader()
-    return Reading(reader, TextFit((reader.name,), options.vocabulary, options.length))
+    return Reading(reader, TextFit.of((reader.name,), options))
 
 
 TEXTS = FolderKind(
     "texts",
     (".txt",),
-    ("kind", "split_by", "vocabulary", "length"),
+    ("kind", "split_by", *OF_WORDS),
     lambda path: None,  # nothing is decided by the texts themselves
     _decide,
 )

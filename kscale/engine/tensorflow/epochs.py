@@ -29,7 +29,7 @@ from kscale.engine.tensorflow.compiling import (
     example_losses,
     make_optimizer,
 )
-from kscale.engine.tensorflow.decoding import decoder_of
+from kscale.engine.tensorflow.decoding import Decoder, decoder_of
 from kscale.engine.tensorflow.devices import device_of
 from kscale.engine.tensorflow.placing import (
     CHUNK_BYTES,
@@ -132,6 +132,7 @@ class EpochProgram:
         self.strategy = strategy
         self.model: Any = None
         self._masks: dict[str, Any] = {}
+        self._decoder: Decoder | None = None
         self._compiled = compiled
         are_gpus = bool(tf.config.list_physical_devices("GPU"))
         self._on_device = are_gpus if on_device is None else on_device
@@ -151,7 +152,10 @@ class EpochProgram:
         (seed,), (rate,) = seeds, rates
         if isinstance(self.network.layers, Blueprint) and self.model is not None:
             layers, factors = self.network.layers, self.network.factors
-            fresh = build_model(layers, seed, factors=factors).variables
+            start = self.data.dataset.word_vectors
+            fresh = build_model(
+                layers, seed, factors=factors, word_vectors=start
+            ).variables
             for variable, value in zip(self.model.variables, fresh, strict=True):
                 variable.assign(value)
             for variable in self.optimizer.variables:
@@ -166,13 +170,18 @@ class EpochProgram:
 
     def _build(self, seed: int) -> None:
         """Make the model, its optimizer and what is traced of them."""
-        self._masks = {}
+        self._masks, self._decoder = {}, None
         layers, recipe, examples = self.network.layers, self.recipe, self.data.examples
         precision, factors = self.network.precision, self.network.factors
         with self.strategy.scope():
             if isinstance(layers, Blueprint):
                 self.model = build_model(
-                    layers, seed, self._replicas > 1, precision, factors
+                    layers,
+                    seed,
+                    self._replicas > 1,
+                    precision,
+                    factors,
+                    self.data.dataset.word_vectors,
                 )
                 self._decide_compiling()
             else:
@@ -315,14 +324,17 @@ class EpochProgram:
         (target, *_), layers = self.data.task.targets, self.network.layers
         if target.head.compared is None or not isinstance(layers, Blueprint):
             return {}
-        decoder = decoder_of(layers, self.model, self.data.task)
+        if self._decoder is None:
+            self._decoder = decoder_of(layers, self.model, self.data.task)
         given = {
             it.name: rows[it.name] for it in self.data.task.inputs if not it.previous
         }
         count, step = len(next(iter(given.values()))), self._predict_batch
         with device_of(self.strategy), forgotten_gradients():
             found = [
-                decoder.beam(placed(given, slice(i, i + step)), target.length, BEAMS)
+                self._decoder.beam(
+                    placed(given, slice(i, i + step)), target.length, BEAMS
+                )
                 for i in range(0, count, step)
             ]
         return {target.name: np.concatenate([ids.numpy() for ids, _ in found])}

@@ -54,7 +54,10 @@ VOCABULARY = base.knob(
 )
 
 EMBEDDING_WIDTH = base.knob(
-    0, (0, 8, 16, 32, 64, 128), "features of a token; 0 is the width", low=0
+    0,
+    (0, 8, 16, 32, 64, 128),
+    "features of a token; 0 is those of word vectors, or the width",
+    low=0,
 )
 
 NGRAMS = base.knob(
@@ -126,7 +129,30 @@ def embedded(
     """Layers from the ids of an input to `(length, width)`; the last is an embedding,
     which has the name."""
     ids = known_ids(item, vocabulary, name)
-    return [*ids.layers, Embedding(ids.number, width, name=name, inputs=(ids.name,))]
+    return [*ids.layers, _embedding(item, ids, width, name)]
+
+
+def features_of(item: Input, embedding_width: int, width: Count) -> Count:
+    """Features of a token: those of the knob, of word vectors, or the width.
+
+    Raises:
+        SpecError: Word vectors have another number.
+    """
+    if item.vectors and embedding_width not in (0, item.vectors):
+        raise SpecError(
+            f"`embedding_width` must be 0 or {item.vectors}, the numbers of a word "
+            f"vector, but got embedding_width={embedding_width}."
+        )
+    return embedding_width or item.vectors or width
+
+
+def _embedding(
+    item: Input, ids: Ids, width: Count, name: str, stddev: float = Embedding.stddev
+) -> Embedding:
+    start = item.name if item.vectors else ""
+    return Embedding(
+        ids.number, width, stddev, start=start, name=name, inputs=(ids.name,)
+    )
 
 
 def _cut(item: Input, vocabulary: int, name: str) -> Ids:
@@ -175,11 +201,11 @@ def masked_embeddings(
         )
         return []
     ids = known_ids(item, vocabulary, "embeddings", ngrams, buckets)
-    features = embedding_width or width
+    features = features_of(item, embedding_width, width)
     return [
         *ids.layers,
         PaddingMask(name="mask", inputs=(ids.name,)),
-        Embedding(ids.number, features, stddev, name="embeddings", inputs=(ids.name,)),
+        _embedding(item, ids, features, "embeddings", stddev),
         *base.dropped(dropout, "embeddings/dropout", positions=True),
     ]
 

@@ -80,7 +80,7 @@ def _network(
     are_characters = frames.predicts_characters(task)
     if are_characters and pooling != "mean":
         raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
-    narrow = embedding_width or width
+    narrow = tokens.features_of(task.inputs[0], embedding_width, width)
     if task.inputs[0].kind == "tokens":
         frames.frame_layers(task, stacked)  # refuses sounds' knobs
         layers = _embeddings(task, narrow, vocabulary, positions)
@@ -91,7 +91,7 @@ def _network(
         layers.append(bp.LayerNorm(name="embeddings/norm"))
     layers += base.dropped(dropout, "embeddings/dropout")
     layers += base.dropped(token_dropout, "embeddings/whole_dropout", positions=True)
-    if embedding_width:
+    if embedding_width or task.inputs[0].vectors:
         layers.append(bp.Dense(width, name="embeddings/project"))
     mask = ("mask",) if any(layer.name == "mask" for layer in layers) else ()
     of_blocks = (heads, mlp_ratio, activation, dropout, norm, shared, mask)

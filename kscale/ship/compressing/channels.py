@@ -18,6 +18,7 @@ from kscale.networks import blueprint as bp
 from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.layer_costs import Tensor, tensor
+from kscale.networks.sound_layers import DepthwiseConv1D, FrameLogits
 from kscale.networks.word_layers import Conv1D
 
 Channels = NDArray[np.int64]
@@ -281,13 +282,21 @@ def _each(count: int) -> Callable[..., _Given]:
     return lambda channels, record, reads: (reads[0], [Weight((reads[0],))] * count)
 
 
+def _dense(channels: ChannelMap, record: bp.Dense, reads: Any) -> _Given:
+    return _matrix(reads[0], channels.new(int(record.units)), record.use_bias)
+
+
+def _of_each(channels: ChannelMap, record: Any, reads: Any) -> _Given:
+    return _matrix(None, reads[0], record.use_bias)
+
+
 _RULES: dict[type[Layer], Callable[[ChannelMap, Any, list[Channels]], _Given]] = {
-    bp.Dense: lambda channels, r, reads: _matrix(
-        reads[0], channels.new(int(r.units)), r.use_bias
-    ),
+    bp.Dense: _dense,
+    FrameLogits: _dense,
     bp.Conv2D: _convolution,
     Conv1D: _convolution,
-    bp.DepthwiseConv2D: lambda channels, r, reads: _matrix(None, reads[0], r.use_bias),
+    bp.DepthwiseConv2D: _of_each,
+    DepthwiseConv1D: _of_each,
     bp.BatchNorm: _each(4),
     bp.LayerNorm: _each(2),
     bp.Embedding: lambda channels, r, reads: _matrix(

@@ -14,7 +14,7 @@ from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import FAMILIES
 from kscale.ship.compressing.channels import ChannelMap, kept_channels, narrowed
 from kscale.ship.compressing.cutting import weights_by_layer
-from kscale.task.tasks import Input, InputKind, Task
+from kscale.task.tasks import Input, InputKind, Target, Task
 
 L1 = lambda kernel: np.abs(kernel).sum(axis=0, dtype=np.float64)  # noqa: E731
 
@@ -97,6 +97,25 @@ def with_dead(
                     cut = cut * is_kept[axis].reshape(-1, *others)
             found[name].append(cut.astype("float32").reshape(array.shape))
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "fewer"),
+    [
+        ("rnn", {"bidirectional": True, "residual": False}, {"width": 5}),
+        ("transformer", {"convolution": 3}, {"mlp_ratio": 2}),
+    ],
+)
+def test_dead_channels_of_networks_of_transcripts_leave(
+    name: str, knobs: dict[str, Any], fewer: dict[str, Any]
+) -> None:
+    item = Input("sound", "spectrogram", (12, 5))
+    target = Target("text", "characters", 4, ("", " ", "a", "b"), length=3)
+    family, task = FAMILIES[name], Task((item,), (target,))
+    spec = family.spec(depth=2, width=8, stacked=2, **knobs)
+    wide = family.blueprint(spec, task)
+    narrow = family.blueprint(spec.with_knobs(**fewer), task)
+    assert_same_outputs(wide, narrow, task)
 
 
 @pytest.mark.parametrize(("name", "kind", "knobs", "fewer"), CASES)

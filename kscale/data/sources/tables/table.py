@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data.examples import Reader
-from kscale.data.load_options import Options
+from kscale.data.load_options import OF_WORDS, Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.preprocessing.table_columns import TableFit
@@ -209,8 +209,8 @@ def _fit_and_reader(
         for holds in _TITLES
     }
     if names["text"]:
-        options.refuse_except("a table of text", *_USABLE, "vocabulary", "length")
-        fit = TextFit(names["text"], options.vocabulary, options.length)
+        options.refuse_except("a table of text", *_USABLE, *OF_WORDS)
+        fit = TextFit.of(names["text"], options)
         return fit, TextReader(columns)
     options.refuse_except("a table without text", *_USABLE)
     return TableFit(names["number"], names["category"]), TableReader(columns)

@@ -7,6 +7,7 @@ table of paths and transcripts lies beside the sounds of each part.
 
     python experiments/digit_strings.py spoken_digits.zip FOLDER
     kscale train rnn --data FOLDER/strings_train.csv --source wav --label text
+    python experiments/digit_strings.py decode RUN
 
 What networks reach is in `experiments/results/speech.md`.
 """
@@ -21,6 +22,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import wavfile
+
+from kscale import Run
+from kscale.data.loading import reopened
+from kscale.task.transcripts import (
+    collapsed,
+    edit_distances,
+    likely_transcript,
+    text_of,
+)
 
 RATE = 8000
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -83,5 +93,34 @@ def write_strings(archive: Path, folder: Path, seed: int = 0) -> None:
         print(f"{part}: {STRINGS[part]:,} strings of {', '.join(speakers)}")
 
 
+def compare_decoding(run: Path, part: str = "test") -> None:
+    """Character error rates of a run on a part: of the best paths, and of prefix beam
+    searches, which sum over paths."""
+    opened = Run(run)
+    (target,), model = opened.task.targets, opened.load_model()
+    data = reopened(opened.description)
+    chosen = np.arange(len(data.parts[part]))
+    _, raw = data.examples(data.parts[part], chosen)
+    given = model.predict(raw["sound"], verbose=0)[target.name]
+    labels = data.parts[part].targets[target.name]
+    greedy = collapsed(given.argmax(axis=-1))
+    found = {"best path": greedy}
+    for beams in (4, 16):
+        texts = [likely_transcript(np.log(each + 1e-30), beams)[0] for each in given]
+        ids = np.zeros((len(texts), max(map(len, texts))), np.int32)
+        for row, text in zip(ids, texts, strict=True):
+            row[: len(text)] = text
+        found[f"{beams} beams"] = ids
+    for name, ids in found.items():
+        wrong = edit_distances(labels, ids).sum() / np.count_nonzero(labels)
+        print(f"{name}: {100 * wrong:.2f} % wrong characters on {part}")
+    for row in range(4):
+        texts = (text_of(ids[row], target.class_names) for ids in (labels, greedy))
+        print(" -> ".join(texts))
+
+
 if __name__ == "__main__":
-    write_strings(Path(sys.argv[1]), Path(sys.argv[2]))
+    if sys.argv[1] == "decode":
+        compare_decoding(Path(sys.argv[2]))
+    else:
+        write_strings(Path(sys.argv[1]), Path(sys.argv[2]))

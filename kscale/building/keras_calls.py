@@ -285,6 +285,7 @@ KERAS_CALLS: dict[type[Layer], Callable[..., Call]] = {
     ),
     sound.StackFrames: lambda r, x: call("stack_frames", x, r.frames),
     sound.FrameMask: lambda r, x: call("frame_mask", x),
+    sound.CentredFrames: lambda r, x, mask: call("centred_frames", x, mask),
     sound.MaskedFrames: lambda r, x, mask: call("masked_frames", x, mask),
     sound.FrameLogits: lambda r, x, mask: call(
         "frame_logits",

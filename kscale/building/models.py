@@ -71,11 +71,13 @@ def ngram_ids(ids, vocabulary, buckets, factors):
     A run is `vocabulary` plus the sum of its tokens times their factors, modulo
     `buckets`; with padding (0) in the run the id is 0.
     """
-    found, sums, is_run = [ids], ids * factors[0] % buckets, ids != 0
-    for place, factor in enumerate(factors[1:], 1):
-        last = ids[:, place:]
-        sums = (sums[:, :-1] + last * factor % buckets) % buckets
-        is_run = keras.ops.logical_and(is_run[:, :-1], last != 0)
+    found, length = [ids], ids.shape[1]
+    for longest in range(2, len(factors) + 1):
+        run = [ids[:, k : length - longest + k + 1] for k in range(longest)]
+        parts = [run[k] * factors[k] % buckets for k in range(longest)]
+        # Keras would make a sum of two tensors a bias, which is no integer in LiteRT.
+        sums = keras.ops.sum(keras.ops.stack(parts), axis=0) % buckets
+        is_run = keras.ops.min(keras.ops.stack(run), axis=0) > 0
         found.append(keras.ops.where(is_run, vocabulary + sums, 0))
     return keras.ops.concatenate(found, axis=1)
 
@@ -105,6 +107,16 @@ def frame_mask(x):
     backwards = keras.ops.cast(keras.ops.flip(is_held, axis=1), "int32")
     later = keras.ops.flip(keras.ops.cumsum(backwards, axis=1), axis=1)
     return keras.ops.logical_or(later > 0, keras.ops.equal(later[:, :1], 0))
+
+
+def centred_frames(x, mask):
+    """Features of mean 0 and deviation 1 over frames where a mask is true; else 0."""
+    counted = keras.ops.cast(mask[..., None], x.dtype)
+    count = keras.ops.sum(counted, axis=1, keepdims=True)
+    mean = keras.ops.sum(x * counted, axis=1, keepdims=True) / count
+    x = (x - mean) * counted
+    square = keras.ops.sum(x * x, axis=1, keepdims=True) / count
+    return x / (keras.ops.sqrt(square) + 1e-2)
 
 
 def masked_frames(x, mask):

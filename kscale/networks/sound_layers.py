@@ -40,6 +40,15 @@ class FrameMask(Layer):
 
 
 @dataclass(frozen=True)
+class CentredFrames(Costless):
+    """Frames `(length, features)`, each feature with mean 0 and deviation 1 over the
+    frames where a mask `(length,)`, the second input, is true; 0 elsewhere.
+
+    So neither loudness nor microphone tell sounds apart (Viikki & Laurila 1998).
+    """
+
+
+@dataclass(frozen=True)
 class FrameLogits(Dense):
     """`keras.layers.Dense` on every frame, whose first output is the blank.
 

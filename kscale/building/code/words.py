@@ -110,11 +110,12 @@ def _of_averaged(item: Averaged) -> str:
 
 
 def _of_log_mel(item: LogMel) -> str:
+    padding = "; 0 in all bands after the last frame in which something is heard"
     return (
         f"decibels of {item.bands} mel bands of the waveform at {item.rate:,} Hz, "
         f"keras.layers.MelSpectrogram with windows of {item.window} samples and steps "
         f"of {item.step}; then each band times a factor plus an offset that were "
-        "fitted on the training part, as run.json says"
+        f"fitted on the training part, as run.json says{padding * item.is_padded}"
     )
 
 

@@ -2,13 +2,20 @@
 and the answer for every step where transcripts are predicted.
 
 A step reads `stacked` frames side by side (Sak et al. 2015), so that a network has
-fewer steps. Padding at the end of a sound is neither read nor answered.
+fewer steps. Padding at the end of a sound is neither read nor answered. Where
+transcripts are predicted, each band of a sound has mean 0 and deviation 1: voices
+differ in loudness, and microphones in pitch.
 """
 
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base
-from kscale.networks.sound_layers import FrameLogits, FrameMask, StackFrames
+from kscale.networks.sound_layers import (
+    CentredFrames,
+    FrameLogits,
+    FrameMask,
+    StackFrames,
+)
 from kscale.task.spectrograms import step_of
 from kscale.task.tasks import Task
 
@@ -46,8 +53,8 @@ def predicts_characters(task: Task) -> bool:
 
 
 def frame_layers(task: Task, stacked: int) -> list[Layer]:
-    """Layers from frames to the steps of the network, and the layer `mask` last where
-    transcripts are predicted; nothing where neither is needed.
+    """Layers from frames to the steps of the network, and where transcripts are
+    predicted the layers `mask` and `centred`; nothing where none is needed.
 
     Raises:
         SpecError: A transcript has more characters than its sound would have steps.
@@ -65,7 +72,10 @@ def frame_layers(task: Task, stacked: int) -> list[Layer]:
         layers.append(StackFrames(stacked, name="stacked"))
         entry = "stacked"
     if are_characters:
-        layers.append(FrameMask(name="mask", inputs=(entry,)))
+        layers += [
+            FrameMask(name="mask", inputs=(entry,)),
+            CentredFrames(name="centred", inputs=(entry, "mask")),
+        ]
     return layers
 
 

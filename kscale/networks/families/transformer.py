@@ -144,8 +144,8 @@ def _of_frames(
     """The sum of a dense layer on each step of a sound and of the positions."""
     name = "embeddings/frames"
     before = frames.frame_layers(task, stacked)
-    read = "stacked" if any(it.name == "stacked" for it in before) else ""
-    read = read or task.inputs[0].name
+    names = [layer.name for layer in before if layer.name != "mask"]
+    read = [task.inputs[0].name, *names][-1]
     rows = _rows(positions, frames.steps_of(task, stacked))
     dense = bp.Dense(width, name=name, inputs=(read,))
     return [*before, *encoder.embeddings(read, [dense], [name], rows, width)]

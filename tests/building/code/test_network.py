@@ -172,7 +172,13 @@ def graphs() -> dict[str, tuple[Blueprint, Any]]:
     ids = np.array([[3, 1, 4, 0, 0], [6, 5, 0, 2, 1]])
     tokens_in = Input("x", "tokens", (5,), 7)
     image_in = Input("x", "image", (9, 7, 2))
+    sound = Input("x", "spectrogram", (12, 5))
+    text = Target("text", "characters", 4, ("", " ", "a", "b"), length=3)
+    speech, frames = FAMILIES["transformer"], rng.normal(size=(2, 12, 5))
+    frames[0, 6:] = 0
+    spec = speech.spec(depth=1, width=8, convolution=3)
     return {
+        "speech": (speech.blueprint(spec, Task((sound,), (text,))), frames),
         "nested": (Blueprint((X,), nested, ("all", "shared")), vectors),
         "image": (
             Blueprint((image_in,), image, ("lambda", "c")),

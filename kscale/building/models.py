@@ -71,11 +71,13 @@ def ngram_ids(ids, vocabulary, buckets, factors):
     A run is `vocabulary` plus the sum of its tokens times their factors, modulo
     `buckets`; with padding (0) in the run the id is 0.
     """
-    found, sums, is_run = [ids], ids * factors[0] % buckets, ids != 0
-    for place, factor in enumerate(factors[1:], 1):
-        last = ids[:, place:]
-        sums = (sums[:, :-1] + last * factor % buckets) % buckets
-        is_run = keras.ops.logical_and(is_run[:, :-1], last != 0)
+    found, length = [ids], ids.shape[1]
+    for longest in range(2, len(factors) + 1):
+        run = [ids[:, k : length - longest + k + 1] for k in range(longest)]
+        parts = [run[k] * factors[k] % buckets for k in range(longest)]
+        # Keras would make a sum of two tensors a bias, which is no integer in LiteRT.
+        sums = keras.ops.sum(keras.ops.stack(parts), axis=0) % buckets
+        is_run = keras.ops.min(keras.ops.stack(run), axis=0) > 0
         found.append(keras.ops.where(is_run, vocabulary + sums, 0))
     return keras.ops.concatenate(found, axis=1)
 

@@ -63,6 +63,8 @@ def test_a_text_shorter_than_the_runs_has_shorter_ones() -> None:
     linear = find_family("linear")
     assert linear.size(linear.spec(ngrams=3), text(2)).params == 2 * 11 * 3
     assert linear.size(linear.spec(ngrams=3), text(1)).params == 11 * 3
+    with pytest.raises(SpecError, match="`buckets` must be 0 with ngrams=1"):
+        linear.size(linear.spec(buckets=50), text(6))
     alone = Blueprint(text(2).inputs, (Ngrams(3, 11, 5, name="n"),), ("n",))
     with pytest.raises(SpecError, match=r"'n' needs at least 3 ids, but got \(2,\)"):
         size_of(alone)

@@ -106,6 +106,11 @@ def known_ids(
 
     Names of layers begin with `name`; the other arguments are knobs of these names.
     """
+    if buckets and ngrams < 2:
+        raise SpecError(
+            "`buckets` must be 0 with ngrams=1, which has no runs of tokens, but got "
+            f"buckets={buckets}."
+        )
     ids = _cut(item, vocabulary, name)
     longest = min(ngrams, item.shape[0])
     if longest < 2:

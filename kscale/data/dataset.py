@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kscale.data import describing
-from kscale.data.example_rows import Rows, byte_rows, row_bytes
+from kscale.data.example_rows import Rows, byte_rows, chunks_of, row_bytes
 from kscale.data.examples import Reader
 from kscale.data.parts import PART_NAMES, Part, PartName
 from kscale.data.preprocessing.base import Preprocessing
@@ -189,8 +189,9 @@ class Dataset:
 
     @cached_property
     def lengths(self) -> NDArray[np.int32] | None:
-        """Of each training example, the most tokens of an input or a label, by which
-        examples of like lengths can be trained together; None without sequences."""
+        """Of each training example, the most tokens of an input or a label, or frames
+        of a sound with a transcript, by which examples of like lengths can be trained
+        together; None without sequences."""
         labels = [
             self.train.targets[target.name]
             for target in self.task.targets
@@ -198,8 +199,13 @@ class Dataset:
         ]
         if not labels:
             return None
-        ids = [self.train.inputs[it.name] for it in self.task.inputs if it.vocabulary]
-        counts = [np.count_nonzero(rows[:], axis=1) for rows in (*labels, *ids)]
+        are_framed = any(target.head.is_framed for target in self.task.targets)
+        read = [
+            self.train.inputs[it.name]
+            for it in self.task.inputs
+            if it.vocabulary or are_framed
+        ]
+        counts = [_lengths(rows) for rows in (*labels, *read)]
         found: NDArray[np.int32] = np.array(counts, np.int32).max(axis=0)
         return found
 
@@ -258,3 +264,12 @@ class Dataset:
                 given = np.concatenate([given, figures], axis=1)
             found[target.name] = self.parts[part].targets[target.name], given
         return found
+
+
+def _lengths(rows: Rows) -> NDArray[np.int64]:
+    """Of each example, the tokens or frames that are no padding."""
+    found = []
+    for chunk in chunks_of(rows):
+        held = (chunk != 0).reshape(*chunk.shape[:2], -1)
+        found.append(np.count_nonzero(held.any(axis=-1), axis=1))
+    return np.concatenate(found)

@@ -4,8 +4,23 @@ from typing import Any
 
 import keras
 
+from kscale.errors import SpecError
 from kscale.task.heads.classes import LEAST_SHARE
-from kscale.task.tasks import Target
+from kscale.task.tasks import Target, Task
+
+
+def refuse_sequences(task: Task, whose: str) -> None:
+    """Raise unless somebody's model can predict all targets.
+
+    Raises:
+        SpecError: Labels of a target are sequences.
+    """
+    for target in task.targets:
+        if target.head.is_sequence:
+            raise SpecError(
+                f"{whose} predict no sequences, but {target.name!r} is "
+                f"{target.head.title}: take the families of kscale."
+            )
 
 
 def network_output(target: Target, given: Any, is_logit: bool) -> Any:

@@ -66,7 +66,7 @@ def mean_error(objective: Objective, task: Task, pairs: Pairs) -> float:
     error = share_error(np.mean(shares, axis=0)) if shares else 0.0
     if len(shares) == len(parts):
         return error
-    (jackknifed,) = _jackknife(_without(mean_score, objective, task, pairs))
+    jackknifed = _jackknife(_mean_without(objective, task, pairs))
     # Left-out groups say nothing of a target that is right everywhere.
     return max(float(jackknifed), error * len(shares) / len(parts))
 
@@ -84,18 +84,13 @@ def evaluate(objective: Objective, task: Task, pairs: Pairs) -> Scores:
 
 def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
     """As `evaluate`, with errors of all metrics, confusions and left-out scores."""
-    errors = {}
-    shown = shown_metrics(task, objective).items()
-    jackknifed = _jackknife(_without(_metrics, objective, task, pairs)).tolist()
-    for (name, (target, metric)), error in zip(shown, jackknifed, strict=True):
-        shares = metric.shares and metric.shares(np, *pairs[target.name])
-        if metric.is_decoded:
-            errors[name] = bootstrap_error(metric, *pairs[target.name])
-        else:
-            errors[name] = error if shares is None else share_error(shares)
+    errors = {
+        name: _error(metric, *pairs[target.name])
+        for name, (target, metric) in shown_metrics(task, objective).items()
+    }
     numbers = sum(given.size for _, given in pairs.values())
     most = _MOST_GROUPS if numbers <= _MANY else _MOST_GROUPS // 5
-    left = _without(mean_score, objective, task, pairs, most)[:, 0]
+    left = _mean_without(objective, task, pairs, most)
     return replace(
         evaluate(objective, task, pairs),
         metric_errors=_defined(errors),
@@ -106,6 +101,15 @@ def evaluate_test(objective: Objective, task: Task, pairs: Pairs) -> Scores:
         },
         left_out=[float(f"{s:.9g}") for s in left if np.isfinite(left).all()],
     )
+
+
+def _error(metric: Objective, labels: NDArray[Any], given: NDArray[Any]) -> float:
+    """Standard error of a metric of one target."""
+    if metric.is_decoded:
+        return bootstrap_error(metric, labels, given)
+    if metric.shares is not None:
+        return share_error(metric.shares(np, labels, given))
+    return float(_jackknife(_without(metric, labels, given, _JACKKNIFE_GROUPS)))
 
 
 def parts_of(objective: Objective, task: Task) -> list[tuple[Target, Objective]]:
@@ -190,7 +194,7 @@ def paired_error(
 
 
 def _jackknife(left_out: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard errors of figures of which each row leaves out a group of examples.
+    """Standard error of a figure, of its values without each group of examples.
 
     The grouped jackknife (Efron 1982, chapter 2). Where a figure is not defined without
     a group, the others must do; NaN if there are none.
@@ -201,21 +205,39 @@ def _jackknife(left_out: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.where(others > 0, others, np.nan) * variance))
 
 
-def _without(
-    compute: Callable[[Objective, Task, Pairs], ArrayLike],
-    objective: Objective,
-    task: Task,
-    pairs: Pairs,
-    most: int = _JACKKNIFE_GROUPS,
+def _mean_without(
+    objective: Objective, task: Task, pairs: Pairs, most: int = _JACKKNIFE_GROUPS
 ) -> NDArray[np.float64]:
-    """Figures without each of `most` groups of examples: `(groups, figures)`."""
-    groups = min(most, _count(pairs))
-    member = np.arange(_count(pairs)) % groups
-    rows = []
-    for kept in (member != group for group in range(groups)):
-        left = {n: (wanted[kept], given[kept]) for n, (wanted, given) in pairs.items()}
-        rows.append(compute(objective, task, left))
-    return np.array(rows, np.float64).reshape(groups, -1)
+    """The objective without each of `most` groups of examples."""
+    found = [
+        _without(part, *pairs[target.name], most)
+        for target, part in parts_of(objective, task)
+    ]
+    return np.asarray(np.mean(found, axis=0))
+
+
+def _without(
+    metric: Objective, labels: NDArray[Any], given: NDArray[Any], most: int
+) -> NDArray[np.float64]:
+    """A metric without each of `most` groups of examples, of what is gathered of each
+    group once; NaN where there is one group only."""
+    number = min(most, len(labels))
+    if number < 2:
+        return np.full(number, np.nan)
+    wanted = [labels[group::number] for group in range(number)]
+    pieces = [
+        metric.gathered(np, each, given[group::number])
+        for group, each in enumerate(wanted)
+    ]
+    return np.array(
+        [
+            metric.of(
+                np.concatenate(wanted[:group] + wanted[group + 1 :]),
+                pieces[:group] + pieces[group + 1 :],
+            )
+            for group in range(number)
+        ]
+    )
 
 
 def _count(pairs: Pairs) -> int:

@@ -92,7 +92,8 @@ def fit_model(
     program.start([seed], [learning_rate], epochs_from)
     scores = []
     for epoch in range(epochs_from, last):
-        program.run_epoch([recipe.order(len(dataset.train), seed, epoch)])
+        order = recipe.order(len(dataset.train), seed, epoch, dataset.lengths)
+        program.run_epoch([order])
         scores += program.score()
         if on_epoch is not None:
             on_epoch(epoch + 1, scores[-1])

@@ -58,6 +58,7 @@ def test_frames_after_the_sound_are_padding(tmp_path: Path) -> None:
 
     assert np.abs(held.sum(axis=1) - 100 * np.array(seconds)).max() <= 3
     assert (np.diff(held.astype(int), axis=1) <= 0).all()
+    np.testing.assert_array_equal(data.lengths, held.sum(axis=1))
     # Each band of the frames that count has mean 0 and deviation 1.
     np.testing.assert_allclose(frames[held].mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(frames[held].std(axis=0), 1, atol=1e-3)

@@ -200,8 +200,8 @@ def _compile_code(
 
 def _loss(target: Target, settings: TrainingSettings) -> Any:
     head, smoothing = target.head, settings.label_smoothing
-    if smoothing and head.smoothed:
-        return Code(head.smoothed)
+    if printed := (smoothing and head.smoothed) or head.printed:
+        return Code(printed)
     takes_it = smoothing and head.is_named and not head.is_sequence
     extra = {"label_smoothing": smoothing} if takes_it else {}
     return call(f"keras.losses.{head.loss.name}", **head.loss.arguments, **extra)

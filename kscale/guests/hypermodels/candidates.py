@@ -19,6 +19,7 @@ from kscale.errors import DataError, SpecError
 from kscale.guests.hypermodels.user_fit import probe_fit
 from kscale.guests.hypermodels.user_models import UserModels
 from kscale.guests.hypermodels.user_trainer import UserTrainer
+from kscale.guests.network_outputs import refuse_sequences
 from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
@@ -140,6 +141,7 @@ def user_candidates(
     request: SearchRequest, dataset: Dataset, budget: Budget, recipe: Recipe
 ) -> UserCandidates:
     """The candidates that the hypermodel of a request makes, at least one."""
+    refuse_sequences(dataset.task, "Hypermodels")
     if request.class_weights != "none" and len(dataset.task.targets) > 1:
         raise SpecError(
             "Keras takes class weights of one target only, but the data has "

@@ -14,7 +14,7 @@ from kscale.data.parts import Part
 from kscale.data.preprocessing.table_columns import TableColumns
 from kscale.errors import SpecError, sentence_of
 from kscale.guests.model_files import load_trained, of_any_batch
-from kscale.guests.network_outputs import network_output
+from kscale.guests.network_outputs import network_output, refuse_sequences
 from kscale.guests.present_model.baseline_file import Baseline
 from kscale.guests.present_model.feeding import Feeder, feeders_of
 from kscale.guests.sizes.model_size import count_model
@@ -104,6 +104,7 @@ def load_present(baseline: Baseline, dataset: Dataset, objective: Objective) -> 
     pixels of 0 to 1 shall not stand there as worse than it is. If no form makes the
     model better than a constant answer, its scores are doubted.
     """
+    refuse_sequences(dataset.task, "Present models")
     name, model = baseline.name, baseline.source
     if not isinstance(model, keras.Model):
         model = load_trained(model)

@@ -145,6 +145,15 @@ def activation_knob(functions: Sequence[str], meaning: str) -> Any:
     return knob(functions[0], functions, meaning, shapes=False)
 
 
+_SMOOTHINGS = (0.0, 0.05, 0.1, 0.2)
+
+
+def _smoothings_for(task: Task) -> tuple[Value, ...]:
+    """No smoothing of transcripts, whose answer for a frame is not known."""
+    are_framed = any(target.head.is_framed for target in task.targets)
+    return (0.0,) if are_framed else _SMOOTHINGS
+
+
 TRAINING_KNOBS = (
     Knob(
         0.004,
@@ -155,11 +164,14 @@ TRAINING_KNOBS = (
         shapes=False,
         name="weight_decay",
     ),
-    share_knob(
-        0.0,
-        (0.0, 0.05, 0.1, 0.2),
-        "share of the label spread over all classes",
-        name="label_smoothing",
+    replace(
+        share_knob(
+            0.0,
+            _SMOOTHINGS,
+            "share of the label spread over all classes",
+            name="label_smoothing",
+        ),
+        suited=_smoothings_for,
     ),
 )
 
@@ -381,6 +393,11 @@ class Family:
         inputs are those of the task as the network sees them.
         """
         self.check_task(task)
+        if knobs.get("label_smoothing") and _smoothings_for(task) == (0.0,):
+            raise SpecError(
+                "`label_smoothing` is of no use for transcripts: the right answer of a "
+                f"frame is not known, but got {knobs['label_smoothing']}."
+            )
         values = {knob.name: knobs.get(knob.name, knob.default) for knob in self.knobs}
         return self.network(viewed(task, knobs), **values)
 

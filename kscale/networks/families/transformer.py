@@ -44,6 +44,14 @@ def _convolutions_for(task: Task) -> tuple[base.Value, ...]:
     return (0, 7, 15, 31) if task.inputs[0].kind == "spectrogram" else (0,)
 
 
+def _check_convolution(task: Task, convolution: int) -> None:
+    if convolution and _convolutions_for(task) == (0,):
+        raise SpecError(
+            f"`convolution` is for sounds, not for the kind {task.inputs[0].kind}: got "
+            f"convolution={convolution}."
+        )
+
+
 def _network(
     task: Task,
     *,
@@ -78,6 +86,7 @@ def _network(
     ),
 ) -> bp.Blueprint:
     are_characters = frames.predicts_characters(task)
+    _check_convolution(task, convolution)
     if are_characters and pooling != "mean":
         raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
     narrow = tokens.features_of(task.inputs[0], embedding_width, width)

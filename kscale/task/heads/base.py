@@ -1,8 +1,9 @@
 """What a head is: one record with everything that the kind of a target decides.
 
 Arrays are those of one target. `labels` are what a data set holds: `(examples,)`, or
-`(examples, outputs)` where each output has its label. `given` is what `Head.activate`
-makes of a network's outputs, always `(examples, outputs)`.
+`(examples, outputs)` where each output has its label, or `(examples, length)` of
+sequences. `given` is what `Head.activate` makes of a network's outputs, `(examples,
+outputs)`; of sequences what `Head.kept` leaves, `(examples, figures)`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ _KEPT_AT_ONCE = 2**24
 Figures = Callable[[Any, Any, Any], Any]
 """Of a namespace of arrays, `labels` and `given`, further arrays.
 
-The namespace is `numpy`, or `keras.ops` in a graph; what both know is used.
+The namespace is `numpy`, or `keras.ops` in a graph; what both know is used. Figures of
+transcripts are of `numpy` only.
 """
 
 Distillation = Callable[[Any, Any, Any, float], Any]
@@ -36,8 +38,8 @@ Losses = Callable[[Any, Any, Any, Any, float], Any]
 and the share of a label that is spread over all outputs."""
 
 Kept = Callable[[Any, Any, Any, Any], Any]
-"""Of a namespace as for `Figures`, the target, labels and outputs, what metrics follow
-from, `(examples, figures)`."""
+"""Of a namespace, the target, labels and outputs, what metrics follow from, `(examples,
+figures)`. The namespace is `keras.ops`, or `numpy` for tokens' baseline."""
 
 RATES = ("recall", "precision", "f1_score")
 """Names of the metrics that `rate_metrics` makes."""
@@ -183,8 +185,8 @@ class Head:
         least_outputs: Fewest outputs of a target.
         dtype: Type of `labels`.
         is_exclusive: Whether exactly one output is right: only then do examples have a
-            class, by which they can be weighted, and one label; of other kinds each
-            output has its label: `(examples, outputs)`.
+            class, by which they can be weighted, and one label; of other kinds but
+            sequences each output has its label: `(examples, outputs)`.
         counts: Of `labels` and the number of outputs, how often each output is right;
             None if outputs have no names, but values. Networks learn values of mean 0
             and deviation 1, and no others with `label_smoothing`.
@@ -199,6 +201,7 @@ class Head:
         one_hot_loss: The same loss of one-hot rows, where it takes them.
         smoothed: Name of the loss in printed code where labels are smoothed; empty if
             the loss of Keras smoothes them itself, or if nothing does.
+        printed: Name of the loss in printed code where that of Keras is another one.
         watched: The Keras metric shown while Keras trains, if Keras has one.
         distillation: How far outputs are from those of a teacher; None where there
             are too many.
@@ -208,13 +211,16 @@ class Head:
             `given`; None if the outputs do.
 
     Answers:
-        activation: The Keras activation that makes `given` of a network's outputs.
-        activate: The same in NumPy.
+        activation: The Keras activation that ends a network which ships.
+        activate: The same in NumPy, which makes `given`; of sequences, whose figures
+            were worked out on the device, nothing is changed.
         constant: Of `labels` of the training part, the number of outputs and the name
             of a metric, what the baseline gives for any example, `(outputs,)`: where
-            the metric counts what was found, the answer that it rates best.
+            the metric counts what was found, the answer that it rates best. Of
+            sequences the numbers that `baseline` takes.
         chosen: Of a row of `given`, the outputs that are the answer, likeliest first,
-            and of a ranking no more than asked for; None if the numbers are the answer.
+            and of a ranking no more than asked for; None if the numbers are the answer,
+            and for sequences, whose answer is their `text`.
         text: Of ids that were decoded, or of probabilities of frames, and the names of
             the outputs, the answer.
         compared: Of texts and decoded ones, what metrics of both follow from, `(texts,
@@ -259,6 +265,7 @@ class Head:
     confusion: Callable[[Array, Array], list[list[int]]] | None
 
     smoothed: str = ""
+    printed: str = ""
     is_sequence: bool = False
     is_framed: bool = False
     losses: Losses | None = None

@@ -18,7 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kscale.task.heads.base import Array, Head, KerasCall, error_metric, table_of
+from kscale.task.heads.base import (
+    Array,
+    Head,
+    KerasCall,
+    error_metric,
+    share_metric,
+    table_of,
+)
 from kscale.task.transcripts import (
     BLANK,
     collapsed,
@@ -80,6 +87,12 @@ def _ratio(labels: Array, sums: Array) -> float:
     return float(sums[0] / max(sums[1], 1.0))
 
 
+def _share_of_right(labels: Array, sums: Array) -> float:
+    """What the character error rate leaves of 1; 0 where errors outnumber
+    characters."""
+    return max(0.0, 1.0 - _ratio(labels, sums))
+
+
 def transcript(given: Array, names: Sequence[str]) -> str:
     """What the likeliest answers of frames write, `(frames, outputs)`.
 
@@ -135,6 +148,7 @@ CHARACTERS = Characters(
     counts=_counts,
     strata=lambda labels: np.zeros(len(labels), np.int64),
     loss=KerasCall("CTC"),
+    printed="transcript_loss",
     one_hot_loss=None,
     watched=None,
     distillation=None,
@@ -146,10 +160,13 @@ CHARACTERS = Characters(
     constant=_constant,
     chosen=None,
     metric="character_error_rate",
-    mean_metric="character_error_rate",
+    mean_metric="character_accuracy",
     shown=("character_error_rate", "word_error_rate", "loss"),
     objectives=table_of(
         _error("character_error_rate", sums=_character_sums, aliases=("cer",)),
+        share_metric(
+            "character_accuracy", sums=_character_sums, figure=_share_of_right
+        ),
         _error("word_error_rate", sums=_word_sums, aliases=("wer",)),
         error_metric("loss", sums=_nat_sums, figure=_ratio, aliases=("ctc",)),
     ),

@@ -174,7 +174,7 @@ NEXT = Head(
     ),
     one_hot_loss=None,
     smoothed="smoothed_tokens",
-    watched=KerasCall("SparseCategoricalAccuracy", {"name": "token_accuracy"}),
+    watched=None,
     distillation=None,
     losses=losses,
     kept=kept,

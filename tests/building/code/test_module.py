@@ -188,6 +188,27 @@ def test_code_of_tokens_has_the_loss_of_the_search(tmp_path: Path) -> None:
     wanted = target.head.losses(keras.ops, target, labels, logits, 0.1)
     given = model.loss(labels, keras.ops.convert_to_tensor(logits))
     np.testing.assert_allclose(given, np.mean(wanted), rtol=1e-5)
+    assert "metrics = []" in run.to_code()  # those of Keras count padding as wrong
+
+
+def test_code_of_transcripts_has_the_loss_of_the_search(tmp_path: Path) -> None:
+    item = Input("sound", "spectrogram", (20, 4), rate=8000, samples=1520)
+    target = Target("text", "characters", 4, ("", " ", "a", "b"), length=3)
+    task = Task((item,), (target,))
+    spec = FAMILIES["rnn"].spec(depth=1, width=8)
+    identity = {**made_run(task)["identity"], "objective": "loss"}
+    run = saved_run(
+        tmp_path, [made_result(spec, 2.0, task=task)], task, identity=identity
+    )
+    defined = run_code(run.to_code())
+    model = defined["compile_model"](defined["build_model"]())
+    labels = np.array([[2, 3, 0], [4, 2, 1]])  # 4 is a character that nobody learned
+    logits = np.random.default_rng(0).normal(size=(2, 10, 4)).astype("float32")
+    assert target.head.losses is not None
+    wanted = target.head.losses(keras.ops, target, labels, logits, 0.0)
+    given = model.loss(labels, keras.ops.convert_to_tensor(logits))
+    np.testing.assert_allclose(given, wanted, rtol=1e-5)
+    model.fit(np.ones((2, 20, 4)), labels, verbose=0)
 
 
 def test_code_of_real_values_says_their_unit(tmp_path: Path) -> None:

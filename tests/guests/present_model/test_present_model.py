@@ -11,10 +11,12 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from data.made_speech import write_speech
 from data.made_tables import write_csv
 from reports.made_runs import summary_of
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tuning.made_data import digits
+from tuning.made_models import sequential
 
 from kscale import Run, train, tune
 from kscale.cli import main
@@ -207,6 +209,16 @@ def digest_of(given: Any) -> str:
     found = find_baseline(given)
     assert found is not None
     return found.digest
+
+
+def test_models_of_sequences_are_refused_at_the_door(tmp_path: Path, mine: Any) -> None:
+    texts = ["ab", "c", "ba", "cc", "abc"] * 4
+    data = load_dataset(write_speech(tmp_path, texts), source="wav", label="text")
+    with pytest.raises(SpecError, match="Hypermodels predict no sequences"):
+        plan_search(data, hypermodel=sequential, trials=1)
+    with pytest.raises(SpecError, match="Present models predict no sequences"):
+        tune(data, family="rnn", trials=1, baseline=mine, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_digest_is_of_content_alone(tmp_path: Path) -> None:

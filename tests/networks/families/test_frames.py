@@ -91,6 +91,16 @@ def test_what_has_no_meaning_for_transcripts_is_refused():
     tokens = Task.of("tokens", (9,), vocabulary=5, classes=2)
     with pytest.raises(SpecError, match="not for the kind tokens"):
         family.blueprint(family.spec(stacked=2), tokens)
+    with pytest.raises(SpecError, match="`convolution` is for sounds"):
+        other = find_family("transformer")
+        other.blueprint(other.spec(convolution=7), tokens)
+
+
+def test_labels_of_transcripts_are_not_smoothed():
+    family, task = find_family("rnn"), task_of()
+    assert family.all_knobs["label_smoothing"].values_for(task) == (0.0,)
+    with pytest.raises(SpecError, match="no use for transcripts.*got 0.1"):
+        family.blueprint(family.spec(label_smoothing=0.1), task)
 
 
 def test_stacked_frames_make_other_networks_of_sounds_quicker():

@@ -72,6 +72,7 @@ def test_rates_of_a_hand_worked_example():
 
     # "ab" lacks 2 of 4; " ab" has a space too many and one too few.
     assert metric["character_error_rate"].compute(labels, given) == pytest.approx(4 / 9)
+    assert metric["character_accuracy"].compute(labels, given) == pytest.approx(5 / 9)
     # "ab" lacks c; "ab" is not "a", and b is missing.
     assert metric["word_error_rate"].compute(labels, given) == pytest.approx(3 / 5)
 

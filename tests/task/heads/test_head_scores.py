@@ -7,6 +7,7 @@ import pytest
 from kscale.guests.network_outputs import network_output
 from kscale.task.evaluation import mean_error
 from kscale.task.heads import HEADS
+from kscale.task.heads.base import Head
 from kscale.task.heads.classes import softmax
 from kscale.task.objectives import find_objective, task_objective
 from kscale.task.tasks import Target, Task
@@ -104,6 +105,13 @@ def test_activations_are_those_of_keras_and_are_undone(target: Target) -> None:
     np.testing.assert_allclose(given, np.asarray(expected), atol=1e-6)
     again = target.head.activate(np.asarray(network_output(target, given, False)))
     np.testing.assert_allclose(again, given, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=lambda head: head.kind)
+def test_what_goes_into_a_mean_over_targets_is_best_at_1(head: Head) -> None:
+    metric = head.objectives[head.mean_metric]
+    assert metric.higher_is_better
+    assert metric.is_share or head.kind == "real"
 
 
 KERAS = {

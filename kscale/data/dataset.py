@@ -22,7 +22,6 @@ from kscale.networks.families.base import Spec
 from kscale.networks.views import viewed
 from kscale.task.evaluation import Pairs
 from kscale.task.tasks import Target, Task
-from kscale.task.tokens import text_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,6 @@ class Dataset:
         notes: What was understood of a source, one sentence each.
         cut: Parts that were cut from the training examples; the source has the others.
         cut_by: Name of the groups that the cut kept whole; empty without groups.
-        labelling: By target name, what makes labels of raw texts; of sequences only.
         origin: What `load_dataset` was given, as plain data; None for data in memory,
             which nobody can load again.
         labelling: By name of a target of raw texts, what makes labels of the texts.
@@ -259,7 +257,9 @@ class Dataset:
                 given = scaling.apply(given)
             ids, compared = (decoded or {}).get(target.name), target.head.compared
             if ids is not None and compared is not None:
-                texts = [text_of(row, target.class_names) for row in ids]
+                text = target.head.text
+                assert text is not None, "texts are compared that nobody writes"
+                texts = [text(row, target.class_names) for row in ids]
                 figures = compared(self.texts(part, target), texts)
                 given = np.concatenate([given, figures], axis=1)
             found[target.name] = self.parts[part].targets[target.name], given

@@ -91,11 +91,12 @@ class Members:
         def finish(member: int, training: RunningTraining) -> Training | None:
             if training.progress.epochs < training.record.epochs:
                 return None
-            is_finalist = training.job.stage == "finalist"
+            is_alone = len(self.trainings) == 1
+            is_decoded = is_alone and training.job.stage == "finalist"
             return training.finished(
                 partial(program.save, member=member),
                 outputs[member],
-                program.decode(inputs) if is_finalist else None,
+                program.decode(inputs) if is_decoded else None,
             )
 
         self._each(finish)

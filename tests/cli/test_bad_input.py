@@ -45,7 +45,7 @@ REFUSED = [
     ([*LIMIT, "--set", "dept=3"], "Did you mean 'depth'"),
     ([*LIMIT, "--search", "dropot"], "Did you mean 'dropout'"),
     ([*LIMIT, "--weights", "none"], "`weights` is a knob of pretrained, not of mlp"),
-    ([*LIMIT, "--family", "transformer"], "takes tokens inputs"),
+    ([*LIMIT, "--family", "transformer"], "takes tokens or spectrogram inputs"),
     ([], "needs a limit"),
     ([*LIMIT, "--run", "one.npz"], "A run is a folder, but 'one.npz' is none"),
     ([*LIMIT, "--data", "on.npz"], "There is no file on.npz. Did you mean one.npz?"),

@@ -86,5 +86,5 @@ def test_a_search_is_asked_of_what_the_options_say(path: Path, words: str) -> No
     """The ids are read as a vector then, which no transformer takes."""
     arguments = [*words.split(), "--data", str(path), "--kind", "vector"]
     done = CliRunner().invoke(main, arguments)
-    assert done.exit_code == 1 and "takes tokens inputs" in done.stderr
+    assert done.exit_code == 1 and "takes tokens or spectrogram inputs" in done.stderr
     assert "Starting" not in done.stderr

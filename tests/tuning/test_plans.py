@@ -117,7 +117,7 @@ def test_a_family_that_was_named_must_fit() -> None:
         ({"family": ("resnt",)}, "Unknown family 'resnt'"),
         (
             {"family": ("transformer",)},
-            "transformer takes tokens inputs, but the data",
+            "transformer takes tokens or spectrogram inputs, but the data",
         ),
         (
             {"settings": {"dept": 1}},

@@ -404,8 +404,9 @@ class EpochProgram:
     @property
     def _are_cut(self) -> bool:
         """Whether steps are cut to their longest example; XLA takes one length only."""
-        are_sequences = any(it.head.is_sequence for it in self.data.task.targets)
-        return are_sequences and not self._compiled
+        layers = self.network.layers
+        is_open = isinstance(layers, Blueprint) and layers.open_length
+        return is_open and not self._compiled
 
     def _trace_predict(self, inputs: Any, labels: Tensors) -> Any:
         read = self.data.read(inputs)

@@ -159,7 +159,7 @@ class Population(EpochProgram):
         ]
 
     def decode(self, rows: Mapping[str, Rows]) -> Outputs:
-        return {}
+        raise NotImplementedError("texts are decoded of one network at a time")
 
     def _trace_epoch(self, order: Any, inputs: Tensors, targets: Tensors) -> Any:
         steps = tf.shape(order)[0]

@@ -179,10 +179,10 @@ def _input(shape: list[int | None]) -> Any:
 
 def _head(metrics: Sequence[str]) -> Head:
     """The kind of the target, by the first metric that only some kinds have."""
+    known = [head for head in HEADS.values() if not head.is_sequence]
     for metric in metrics:
-        knows = [_known_name(metric, Target("y", kind, 10)) for kind in HEADS]
-        heads = [head for head, name in zip(HEADS.values(), knows, strict=True) if name]
-        if 0 < len(heads) < len(HEADS):
+        heads = [h for h in known if _known_name(metric, Target("y", h.kind, 10))]
+        if 0 < len(heads) < len(known):
             return heads[0]
     return REAL
 

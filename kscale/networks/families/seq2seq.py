@@ -73,24 +73,25 @@ def _network(
         "which embeddings are one table: source, target and output; no source; none",
         suited=tables_for,
     ),
-    positions: str = base.knob(
-        "sinusoid",
-        ("sinusoid", "learned"),
-        "what tells positions apart",
+    learned_positions: bool = base.flag_knob(
+        False, "whether positions are told apart by learned features, not by sinusoids"
     ),
 ) -> bp.Blueprint:
     source, previous = _sides_of(task)
     wide = decoder_width or width
     tables = _tables(source, previous, width, wide, shared_embeddings)
-    is_learned = positions == "learned"
     layers: list[bp.Layer] = [bp.PaddingMask(name="mask", inputs=(source.name,))]
     of_blocks = (heads, mlp_ratio, activation, dropout, norm, shared)
-    layers += _embedded(source, tables[0], width, "encoder_", is_learned, dropout)
+    layers += _embedded(
+        source, tables[0], width, "encoder_", learned_positions, dropout
+    )
     layers += encoder.encoder(
         depth, width, *of_blocks, mask=("mask",), prefix="encoder_"
     )
     memory = (layers[-1].name, "mask")
-    layers += _embedded(previous, tables[1], wide, "decoder_", is_learned, dropout)
+    layers += _embedded(
+        previous, tables[1], wide, "decoder_", learned_positions, dropout
+    )
     layers += encoder.encoder(
         decoder_depth or depth,
         wide,

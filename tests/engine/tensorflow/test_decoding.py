@@ -20,7 +20,7 @@ NETWORKS: list[tuple[str, dict[str, Any]]] = [
     ("gpt", {"depth": 2, "width": 16, "heads": 2}),
     ("gpt", {"depth": 2, "width": 8, "tied": False, "shared": True, "dropout": 0.0}),
     ("seq2seq", {"depth": 2, "width": 16, "decoder_depth": 1}),
-    ("seq2seq", {"depth": 1, "width": 8, "norm": "post", "positions": "learned"}),
+    ("seq2seq", {"depth": 1, "width": 8, "norm": "post", "learned_positions": True}),
     (
         "seq2seq",
         {

@@ -20,7 +20,7 @@ APART = Task(
     JOINT.targets,
 )
 KNOBS: list[dict[str, Any]] = [
-    {"width": 16, "depth": 2, "norm": "post", "positions": "learned", "heads": 2},
+    {"width": 16, "depth": 2, "norm": "post", "learned_positions": True, "heads": 2},
     {"width": 7, "depth": 2, "decoder_depth": 1, "shared_embeddings": "target"},
     {"width": 8, "decoder_width": 24, "shared_embeddings": "none", "shared": True},
 ]

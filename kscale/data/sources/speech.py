@@ -158,7 +158,8 @@ def _fitting(
     left_out: _LeftOut,
 ) -> Iterator[_Labelled]:
     """Those that are no longer than others, and have steps enough for the transcript:
-    two of the usual frames for each."""
+    two of the usual frames for each. Frames are counted of the whole file; silence at
+    the end, which no network reads, counts too, for no sound is read here."""
     places, step = {name: place for place, name in enumerate(names)}, step_of(rate)
     for said, header in read:
         text = plain_transcript(said.text)

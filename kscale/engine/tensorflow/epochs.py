@@ -385,7 +385,9 @@ class EpochProgram:
         return loss
 
     def _loss(self, outputs: dict[str, Any], wanted: Tensors) -> Any:
-        """This replica's share of the mean loss of the whole batch."""
+        """This replica's share of the loss of the whole batch, which is the mean over
+        the replicas. A loss of sequences is that of a token of the replica's examples:
+        tokens count more where a replica has fewer."""
         means, teacher = [], self.data.teacher
         for target in self.data.task.targets:
             name, smoothing = target.name, self.network.label_smoothing

@@ -288,7 +288,7 @@ LADDERS = {
     "mnist": Ladder("mnist.npz", "cnn", 4, (1, 2, 3, 4, 6, 8, 12, 16), 3),
     "cifar10": Ladder("cifar10_images.zip", "cnn", 4, (2, 3, 4, 6, 8, 12, 16, 24), 12),
     "multi30k_en": Ladder(
-        *("multi30k_train.tsv.gz", "gpt", 2, (8, 12, 16, 24, 32, 48, 64, 96), 4),
+        *("multi30k_train.tsv.gz", "gpt", 2, (8, 12, 16, 24, 64), 4),
         options={"next": "en", "vocabulary": 1000},
         objective="loss",
     ),

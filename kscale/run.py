@@ -284,7 +284,7 @@ class Run(RecordedRun):
 
             writer = Writer.of(self, which, temperature)
             about = (writer.answer, writer.task, writer.raw_inputs)
-            return predict_files(*about, reader, chosen, top)
+            return predict_files(*about, reader, chosen, noted=writer.noted)
         if temperature:
             raise DataError("Only a text that goes on has a temperature.")
         answer = answer_of(self.load_model(which), self.task)

@@ -225,7 +225,8 @@ def _raw_data_of_source(tables: Files, options: Options) -> RawData:
 
 
 def _raw_data_of_path(path: Path, options: Options) -> RawData:
-    if is_prose(path):
+    columns = (*options.label, *options.text, options.source, options.next)
+    if is_prose(path, has_columns=any(columns)):
         return raw_data_of_text(path, options)
     tables = csv_parts(path)
     if tables is not None:

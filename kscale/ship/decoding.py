@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kscale.building.models import named_outputs
 from kscale.data.preprocessing import raw_inputs_of
 from kscale.data.preprocessing.base import Preprocessing, RawInput
+from kscale.data.preprocessing.subwords import Subwords
 from kscale.data.views import recorded_preprocessing
 from kscale.engine.base import BEAMS
 from kscale.engine.tensorflow.decoding import decoder_of
@@ -105,6 +106,20 @@ class Writer:
             found = self.preprocessing[item.name].apply(raw)
             ids[item.name] = found[:, 1:] if item.previous else found
         return {self.task.targets[0].name: np.asarray(self.decode(ids))}
+
+    def noted(self, raw: Mapping[str, Any]) -> dict[str, str]:
+        """By raw input, that the end of a long text is not read."""
+        found = {}
+        for item in self.read:
+            made = self.preprocessing[item.name]
+            if isinstance(made, Subwords):
+                (count,) = map(len, made.encoded([str(raw[made.raw.name])]))
+                if count > made.length:
+                    found[made.raw.name] = (
+                        f"A text has {count:,} sub-words, its end included, of which "
+                        f"the first {made.length:,} are read."
+                    )
+        return found
 
     def model(self, name: str) -> keras.Model:
         """A model of ids, which gives the probabilities of each next token."""

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -113,11 +113,13 @@ def predict_files(
     reader: Reader,
     paths: Iterable[str | Path],
     top: int | None = None,
+    noted: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda raw: {},
 ) -> Iterator[Prediction]:
     """A prediction for each example of files and folders, in order, a batch at a time.
 
     `raw` are the inputs that `answer` takes; `reader` reads a file as the files of the
-    training were read; `top` limits the classes of a ranking.
+    training were read; `top` limits the classes of a ranking; `noted` are notes on
+    the raw inputs of an example, as of `Prediction`.
     """
     examples = (each for path in paths for each in _examples(reader, Path(path)))
     numbers = sum(prod(item.shape) for item in raw)
@@ -131,7 +133,8 @@ def predict_files(
                 yield Prediction(example.source, error=example.error)
                 continue
             given = {target.name: outputs[target.name][row] for target in task.targets}
-            yield _prediction(example, task, given, top)
+            notes = {**example.notes, **noted(example.raw)}
+            yield replace(_prediction(example, task, given, top), notes=notes)
             row += 1
 
 
@@ -180,4 +183,4 @@ def _prediction(
             places = head.chosen(given[target.name], top)
             shown = tuple((target.class_names[n], numbers[n]) for n in places)
         found[head.answers][target.name] = shown
-    return Prediction(example.source, **found, notes=example.notes)
+    return Prediction(example.source, **found)

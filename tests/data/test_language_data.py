@@ -180,3 +180,14 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     with pytest.raises(DataError, match=says):
         load_dataset(write_text(tmp_path / "a.txt", text), **options)
+
+
+@pytest.mark.parametrize("header", ['"name","label"', "name;label;"])
+def test_a_table_of_another_name_is_no_prose(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.txt"
+    mark = "," if "," in header else ";"
+    end = ";" if header.endswith(";") else ""
+    rows = [f"{n}{mark}{'ab'[n % 2]}{end}" for n in range(40)]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    data = load_dataset(path, label="label")
+    assert data.task.targets[0].kind == "classes"

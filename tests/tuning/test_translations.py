@@ -1,8 +1,11 @@
 """Networks that translate, from sentence pairs to texts, scores and files."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -81,6 +84,84 @@ def test_scores_by_tokens_and_open_vocabularies_exclude_each_other(run: Run) -> 
     done = CliRunner().invoke(main, ["tune", "--data", path, *asked])
     assert done.exit_code == 1
     assert "search by bits_per_character" in done.stderr
+
+
+def test_the_end_of_a_long_sentence_is_not_read_and_that_is_said(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("ab " * 99 + "\n")
+    (found,) = run.predict(path)
+    assert "of which the first" in found.notes["en"]
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("language")
+    texts = [line.split("\t")[0] for line in sentences(150)[1:]]
+    (folder / "texts.txt").write_text("\n".join(texts) + "\n")
+    data = kscale.load_dataset(folder / "texts.txt")
+    return kscale.train(
+        *("gpt", {"depth": 1, "width": 16, "learning_rate": 0.01}, data),
+        epochs=3,
+        run=folder / "run",
+    )
+
+
+def test_a_language_model_goes_on_with_a_text(language: Run, tmp_path: Path) -> None:
+    (test,) = [item for item in language.results if type(item).__name__ == "Evaluation"]
+    assert test.metrics["perplexity"] == pytest.approx(
+        np.exp(test.metrics["loss"]), rel=1e-4
+    )
+    path = tmp_path / "begin.txt"
+    path.write_text("ab cde\n")
+    likeliest, again = (next(language.predict(path)).texts["text"] for _ in range(2))
+    assert likeliest.startswith("ab cde") and likeliest == again
+    drawn = next(language.predict(path, temperature=2.0)).texts["text"]
+    assert drawn.startswith("ab cde")
+    assert "TiedDense" not in language.to_code() and "keras" in language.to_code()
+
+
+PLAIN = """
+import sys, numpy as np, tensorflow as tf, sentencepiece
+folder, name, text = sys.argv[1:]
+read = sentencepiece.SentencePieceProcessor(model_file=folder + ".subwords.model")
+ids = tf.constant([[*read.encode(text), 3]], tf.int32)
+model = tf.saved_model.load(folder)
+(rows,) = model.decode({name: ids}).values()
+print(read.decode([int(i) for i in rows[0].numpy() if i > 3]))
+assert "kscale" not in sys.modules
+"""
+
+
+@pytest.mark.slow
+def test_a_saved_model_translates_where_kscale_is_not_installed(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = run.export(tmp_path / "model", "saved-model")
+    (text,) = [each.texts["de"] for each in run.predict(saved(tmp_path, "uv wxy ab"))]
+    words = [sys.executable, "-c", PLAIN, str(folder), "en", "uv wxy ab"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == text, done.stderr[-500:]
+    assert run.exports[-1].difference < 1e-3
+
+
+@pytest.mark.slow
+def test_a_language_model_is_exported_as_a_model_of_ids(
+    language: Run, tmp_path: Path
+) -> None:
+    path = language.export(tmp_path / "model.keras")
+    model = keras.saving.load_model(path)
+    shares = model.predict(np.array([[2, 5, 6]], np.int32), verbose=0)
+    assert shares.shape[:2] == (1, 3)
+    np.testing.assert_allclose(shares.sum(axis=-1), 1, atol=1e-5)
+    assert (tmp_path / "model.keras.subwords.model").exists()
+
+
+def saved(folder: Path, text: str) -> Path:
+    path = folder / "text.txt"
+    path.write_text(f"{text}\n")
+    return path
 
 
 @pytest.mark.slow

@@ -15,22 +15,24 @@ from kscale.data.sources.tables.sequences import TextRows, language_data
 from kscale.errors import DataError
 
 _SUFFIX = ".txt"
-_ENDS = (*".!?;:,\"'", "\u2026", "\u201d", "\u201c", "\u2019", "\u00bb")
+_ENDS = (*".!?", "\u2026")
+_QUOTES = "\"'\u201d\u201c\u2019\u00bb"
 _HEAD = 4096  # bytes of a file that hold its first line
 _NAME = "text"
 _FEW = 10  # files, below which their paragraphs are the documents
 _BETWEEN = re.compile(r"\n[^\S\n]*\n")
 
 
-def is_prose(path: Path) -> bool:
+def is_prose(path: Path, has_columns: bool = False) -> bool:
     """Whether a path is a text file, and no table: one that has no delimiters, or a
-    first line that ends as a sentence does."""
+    first line that ends as a sentence does, where nobody names columns."""
     if path.suffix.lower() != _SUFFIX or not path.is_file():
         return False
     with opened(path) as file:
         head = file.read(_HEAD).decode("utf-8", "replace")
     first = next(iter(head.strip().splitlines()), "")
-    return first.rstrip().endswith(_ENDS) or not looks_like_table(path)
+    ends_so = first.rstrip(f"{_QUOTES} ").endswith(_ENDS)
+    return (ends_so and not has_columns) or not looks_like_table(path)
 
 
 def raw_data_of_text(path: Path, options: Options) -> RawData:

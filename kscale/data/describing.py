@@ -17,6 +17,7 @@ from kscale.task.heads import HEADS
 from kscale.task.objectives import metric_name
 from kscale.task.tasks import Input, Target, Task
 from kscale.task.tokens import SPACE, UNKNOWN
+from kscale.task.transcripts import BLANK
 from kscale.text import Grid, counted, grid_table, listed, plain_text, printable
 from kscale.units import format_bytes
 
@@ -95,6 +96,8 @@ def _output_facts(
         return
     counts = {part: count(labels, target.outputs) for part, labels in known.items()}
     for place, name in enumerate(target.class_names):
+        if target.head.is_framed and place == BLANK:
+            continue
         yield {"name": name} | {p: int(each[place]) for p, each in counts.items()}
 
 
@@ -215,7 +218,8 @@ def _target(target: Described) -> Iterator[str | Padding]:
     title = head.title if len(outputs) > 1 else head.title[:-1]
     count = f"{len(outputs):,} {title}"
     if head.is_sequence:
-        count = f"{head.title}, of {head.count_text(len(outputs))}"
+        different = counted(len(outputs), f"different {one}", f"different {many}")
+        count = f"{head.title}; {different}"
     yield f"Target {name}: {count}"
     grid = Grid([one, *others], [False] + [True] * len(others), rows)
     yield Padding(grid_table(grid), (0, 0, 0, 2))
@@ -226,13 +230,15 @@ def _class_rows(classes: Sequence[Described], parts: list[str]) -> list[list[str
     """All classes, or the most frequent and the rarest ones."""
     are_many = len(classes) > _MOST_ROWS
     ordered = sorted(classes, key=lambda row: -row["train"] * are_many)
-    rows = [
-        [printable(r["name"]), *(f"{r[part]:,}" for part in parts)] for r in ordered
-    ]
+    rows = [[_name(r["name"]), *(f"{r[part]:,}" for part in parts)] for r in ordered]
     if are_many:
         dots = [f"... {len(rows) - _MOST_ROWS + 1:,} more", *("" for _ in parts)]
         rows[_MOST_ROWS - _LAST_ROWS - 1 : -_LAST_ROWS] = [dots]
     return rows
+
+
+def _name(name: str) -> str:
+    return repr(name) if name.isspace() else printable(name)
 
 
 def _baseline(target: Described) -> str:

@@ -62,12 +62,14 @@ class Reader(ByKind):
         raise NotImplementedError
 
 
-def existing(path: Path) -> Path:
-    """The path, if a file is there; else an error that says what is."""
+def existing(path: Path, is_guessed: bool = True) -> Path:
+    """The path, if a file is there; else an error that says what is, with the nearest
+    name there if `is_guessed`."""
     try:
         if path.is_file():
             return path
-        text = f"{path} is a folder." if path.is_dir() else missing_path(path)
+        missing = missing_path(path) if is_guessed else f"There is no file {path}."
+        text = f"{path} is a folder." if path.is_dir() else missing
     except OSError as error:
         text = f"{path} cannot be opened: {error.strerror}."
     raise DataError(text)

@@ -38,7 +38,8 @@ class Options:
         resize: How images are brought to the size: `crop` cuts off what is too much,
             `pad` adds black, `stretch` changes proportions.
         channels: 1 for grey images, 3 for colour.
-        seconds: Length that sounds are cut or padded to, as 1s.
+        seconds: Length that sounds are cut or padded to, as 1s; transcribed sounds that
+            are longer are left out.
         length: Tokens of a text that are read.
         vectors: File of word vectors, as GloVe and fastText write them (.txt, .vec,
             .gz), that embeddings of words start from.

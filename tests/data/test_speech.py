@@ -8,6 +8,7 @@ from data.made_files import write_wav
 from data.made_speech import random_texts, spoken, write_speech
 
 from kscale.data.dataset import Dataset
+from kscale.data.describing import dataset_text
 from kscale.data.loading import load_dataset, peek_task
 from kscale.errors import DataError
 from kscale.task.transcripts import text_of
@@ -88,19 +89,24 @@ def test_what_cannot_be_learned_from_is_left_out_with_its_row(tmp_path: Path) ->
         ("talk_sounds/1.wav,ba", "talk_sounds/1.wav,"),
         ("talk_sounds/3.wav", "talk_sounds/none.wav"),
         ("talk_sounds/5.wav,cc", "talk_sounds/5.wav,ccccccc"),
+        ("talk_sounds/11.wav", ""),
     )
     write_wav(tmp_path / "talk_sounds/7.wav", spoken("ba" * 20))
     (tmp_path / "talk_sounds/9.wav").write_text("no sound")
+    short = tmp_path / "talk_sounds/13.wav"
+    short.write_bytes(short.read_bytes()[:2000])
 
     data = load_dataset(path, **OPTIONS, seconds=0.5)
 
-    assert sum(map(len, data.parts.values())) == 13
+    assert sum(map(len, data.parts.values())) == 11
     for line, says in [
         (3, "has no transcript; left out."),
-        (5, "There is no file"),
-        (7, "5.wav has 20 frames, too few for a transcript of 7 characters; left out."),
-        (9, "7.wav lasts 4.0 seconds, and 0.5 are read; left out."),
-        (11, "cannot be read as a WAV file"),
+        (5, ": There is no file talk_sounds/none.wav; left out."),
+        (7, ": talk_sounds/5.wav has 20 frames, too few for a transcript of 7 char"),
+        (9, ": talk_sounds/7.wav lasts 4.0 seconds, and 0.5 are read; left out."),
+        (11, ": talk_sounds/9.wav cannot be read as a WAV file: it is damaged"),
+        (13, "has no sound file; left out."),
+        (15, ": talk_sounds/13.wav is cut short: it has 2,000 of"),
     ]:
         assert any(f"talk.csv:{line}" in w and says in w for w in data.warnings)
 
@@ -115,7 +121,7 @@ def test_more_of_a_kind_are_counted(tmp_path: Path) -> None:
 
 
 def test_unknown_characters_of_other_parts_are_errors(tmp_path: Path) -> None:
-    path = write_speech(tmp_path, ["ab", "ba"] * 6, "talk_train.csv")
+    path = write_speech(tmp_path, ["ab", "bab"] * 6, "talk_train.csv")
     test = write_speech(tmp_path, ["ab", "cab"] * 6, "talk_test.csv")
 
     data = load_dataset(path, **OPTIONS)
@@ -194,3 +200,31 @@ def test_a_sound_that_is_longer_than_all_is_cut_and_told(tmp_path: Path) -> None
 
     assert long.notes["sound"].endswith("lasts 1.8 seconds, of which 0.2 are read.")
     assert usual.notes == {}
+
+
+def test_the_longest_training_sound_of_30_seconds_at_most_is_the_length(
+    tmp_path: Path,
+) -> None:
+    write_speech(tmp_path, ["abc"] * 12, "talk_test.csv")
+    path = write_speech(tmp_path, ["ab", "ba"] * 8, "talk_train.csv")
+    silence = np.zeros(31 * 8000)
+    write_wav(tmp_path / "talk_train_sounds/3.wav", silence)
+    write_wav(tmp_path / "talk_test_sounds/1.wav", silence[:8000])
+    write_wav(tmp_path / "talk_train_sounds/4.wav", silence[:6400])
+
+    data = load_dataset(path, **OPTIONS)
+
+    assert data.task.inputs[0].samples == 6400
+    for says in (
+        "talk_train_sounds/3.wav lasts 31.0 seconds, and 0.8 are read; left out.",
+        "talk_test_sounds/1.wav lasts 1.0 seconds, and 0.8 are read; left out.",
+        "talk_train.csv:6: talk_train_sounds/4.wav lasts 0.8 seconds, 99 % of the",
+    ):
+        assert any(says in warning for warning in data.warnings)
+    shown = dataset_text(data.describe())
+    assert "padded with silence to 0.80." in shown and "cut at the end" not in shown
+    assert "Target text: a transcript; 3 different characters" in shown
+    assert "\n  ' ' " in shown
+
+    (example,) = data.reader.examples(path)
+    assert "is a table, but files of sounds, or folders" in example.error

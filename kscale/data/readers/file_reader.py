@@ -14,6 +14,7 @@ from kscale.data.load_options import Options
 from kscale.data.parts import PartName
 from kscale.data.preprocessing.base import Fit
 from kscale.data.raw import RawArray
+from kscale.data.sources.tables.csv_file import is_table
 from kscale.errors import DataError
 
 Content = TypeVar("Content")
@@ -40,7 +41,12 @@ class FileReader(Reader):
         raise NotImplementedError
 
     def readable(self, path: Path) -> Iterator[Example]:
-        yield Example(str(path), {self.name: self.array(existing(path))})
+        if is_table(existing(path)):
+            raise DataError(
+                f"{path} is a table, but files of {self.kind}, or folders of them, are "
+                "wanted here."
+            )
+        yield Example(str(path), {self.name: self.array(path)})
 
 
 def unreadable(

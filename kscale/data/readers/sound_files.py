@@ -88,6 +88,22 @@ def sound_header(path: Path) -> SoundHeader:
     return SoundHeader(rate, len(samples))
 
 
+def check_whole(path: Path) -> None:
+    """Refuse a WAV file that ends before the size that its header promises.
+
+    Programs that write to a pipe promise the most there can be. Some promise 8 bytes
+    more than there are.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+    held, promised = path.stat().st_size, int.from_bytes(head[4:], "little")
+    if head.startswith(b"RIFF") and held < promised < _UNKNOWN_SIZE:
+        raise DataError(
+            f"{path} is cut short: it has {held:,} of {promised + 8:,} bytes."
+        )
+
+
+_UNKNOWN_SIZE = 2**31 - 2**16
 _BROKEN = (OSError, ValueError, EOFError, TypeError, ZeroDivisionError, struct.error)
 _REASONS = {
     "reshape": "it ends within a sample",
@@ -192,10 +208,15 @@ def _notes(reader: SoundReader, headers: Sequence[SoundHeader]) -> Iterator[str]
     lasting = [header.seconds for header in headers]
     length = reader.samples / reader.rate
     longer = sum(seconds > length for seconds in lasting)
+    brought = (
+        f"brought to {length:.2f}: {longer:,} of {len(headers):,} are cut at the end, "
+        "shorter ones padded with silence"
+    )
+    if reader.is_whole:
+        brought = f"padded with silence to {length:.2f}"
     yield (
         f"Sounds last from {min(lasting):.2f} to {max(lasting):.2f} seconds; they are "
-        f"brought to {length:.2f}: {longer:,} of {len(headers):,} are cut at the end, "
-        "shorter ones padded with silence."
+        f"{brought}."
     )
     others = sum(header.rate != reader.rate for header in headers)
     resampled = f"{others:,} of {len(headers):,} sounds are resampled to the most"

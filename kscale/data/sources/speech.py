@@ -22,6 +22,7 @@ from kscale.data.readers.file_reader import FileReader, examples_of
 from kscale.data.readers.sound_files import (
     SOUNDS,
     SoundHeader,
+    check_whole,
     reading_of,
     samples_for,
     sound_header,
@@ -35,15 +36,18 @@ from kscale.text import counted, listed
 
 _SHOWN = 3  # examples of a kind that are left out
 _MOST_SECONDS = 30.0
+_PERCENTILE = 99
+_MUCH_LONGER = 2
 _LEAST_STEPS = 2  # usual ones of 10 ms for what a transcript needs a step for
 _MOST_MISSING = 0.5
 
 
 class Utterance(NamedTuple):
-    """A sound with its transcript, the place where both are named, and the key of the
-    group that stays in one part."""
+    """A sound, its name as it is given, its transcript, the place where both are named,
+    and the key of the group that stays in one part."""
 
     path: Path
+    name: str
     text: str
     where: str
     group: str = ""
@@ -91,16 +95,15 @@ def raw_data_of_speech(
 ) -> RawData:
     """Sounds and labels of transcripts.
 
-    Sounds are padded with silence to the longest one, of 30 seconds at most, or to the
-    length asked for. Longer ones are left out: of their transcripts, no more than a
-    part could be heard.
+    Sounds are padded with silence to the longest one of the training part that lasts
+    no more than 30 seconds, or to the length asked for. Longer ones are left out: of
+    their transcripts, no more than a part could be heard.
     """
     left_out = _LeftOut()
     read = {part: [*_readable(each, left_out)] for part, each in utterances.items()}
     _check_left(utterances, read, left_out)
     rate = usual_rate([header for _, header in read["train"]])
-    lasting = [header.seconds for each in read.values() for _, header in each]
-    usual = min(max(lasting), _MOST_SECONDS)
+    usual, alone = _longest(read["train"])
     samples = samples_for(rate, options.seconds, usual)
     texts = [plain_transcript(said.text) for said, _ in read["train"]]
     names = ("", " ", *sorted({*"".join(texts)} - {" "}))
@@ -120,9 +123,35 @@ def raw_data_of_speech(
         reading.reader,
         targets={name: target},
         groups=_groups(kept, options),
-        warnings=(*warnings, *left_out.warnings, *_unknown(kept, names)),
+        warnings=(
+            *warnings,
+            *left_out.warnings,
+            *(alone if options.seconds is None else ()),
+            *_unknown(kept, names),
+        ),
         notes=(*notes, *_notes(target, texts), *reading.notes),
     )
+
+
+def _longest(
+    train: Sequence[tuple[Utterance, SoundHeader]],
+) -> tuple[float, Sequence[str]]:
+    """Seconds of the longest sound that is used, and a warning where others are all
+    much shorter."""
+    usable = [(h.seconds, said) for said, h in train if h.seconds <= _MOST_SECONDS]
+    lasting = sorted(seconds for seconds, _ in usable)
+    if len(lasting) < 2:
+        return max(lasting, default=_MOST_SECONDS), ()
+    longest, said = max(usable, key=lambda each: each[0])
+    others = float(np.percentile(lasting[:-1], _PERCENTILE))
+    if longest < _MUCH_LONGER * others:
+        return longest, ()
+    warning = (
+        f"{said.where}: {said.name} lasts {longest:.1f} seconds, {_PERCENTILE} % of "
+        f"the others no more than {others:.1f}; all are padded to its length. "
+        f"--seconds {others:.1f} leaves it out."
+    )
+    return longest, (warning,)
 
 
 class _Labelled(NamedTuple):
@@ -140,13 +169,18 @@ def _readable(
 ) -> Iterator[tuple[Utterance, SoundHeader]]:
     """Those with a sound that can be read and a transcript."""
     for said in utterances:
-        if not said.text.strip():
-            left_out.add("without a transcript", f"{said.where} has no transcript")
+        held = {"sound file": said.name, "transcript": said.text}
+        if lacking := [what for what, text in held.items() if not text.strip()]:
+            what = lacking[0]
+            left_out.add(f"without a {what}", f"{said.where} has no {what}")
             continue
         try:
-            yield said, sound_header(existing(said.path))
+            header = sound_header(existing(said.path, is_guessed=False))
+            check_whole(said.path)
+            yield said, header
         except DataError as error:
-            reason = str(error).rstrip(".")
+            reason = str(error).replace(str(said.path), said.name)
+            reason = reason.removesuffix(" Mend or remove it.").rstrip(".")
             left_out.add("sounds that cannot be read", f"{said.where}: {reason}")
 
 
@@ -167,11 +201,11 @@ def _fitting(
         steps = int(needed_frames(np.array([ids]))[0])
         frames = int(header.seconds * rate) // step
         if header.seconds > seconds + step / rate:
-            longer = f"{said.path.name} lasts {header.seconds:.1f} seconds"
+            longer = f"{said.name} lasts {header.seconds:.1f} seconds"
             reason = f"longer than {seconds:.1f} seconds"
             left_out.add(reason, f"{said.where}: {longer}, and {seconds:.1f} are read")
         elif frames < _LEAST_STEPS * steps:
-            has = f"{said.path.name} has {frames} frames, too few for a transcript of"
+            has = f"{said.name} has {frames} frames, too few for a transcript of"
             what = counted(len(ids), "character")
             left_out.add(
                 "transcripts longer than their sounds", f"{said.where}: {has} {what}"
@@ -236,9 +270,10 @@ def _unknown(
 
 def _notes(target: Target, texts: Sequence[str]) -> Iterator[str]:
     counts = Counter("".join(texts))
-    shown = listed([repr(name) for name, _ in counts.most_common()], 60)
+    known = sorted(target.class_names[1:], key=lambda name: -counts[name])
+    shown = listed([repr(name) for name in known], 60)
     yield (
         f"{target.name} holds transcripts of up to {target.length} characters, read in "
-        f"small letters; networks write {len(counts)} characters ({shown}), character "
+        f"small letters; networks write {len(known)} characters ({shown}), character "
         "by character (CTC)."
     )

@@ -69,7 +69,7 @@ def raw_data_of_transcripts(
             for n, p in zip(mine, paths, strict=True)
         ]
         utterances[part] = [
-            Utterance(path, *text, keys[names])
+            Utterance(path, "/".join(names), *text, keys[names])
             for names, path, text in zip(mine, paths, texts, strict=True)
         ]
     counts = [f"{len(mine):,} {part}" for part, mine in parts.items()]

@@ -52,4 +52,5 @@ def _utterances(file: CsvFile, options: Options, label: str) -> Iterator[Utteran
             lines, cells[options.source or ""], cells[label], groups, strict=True
         )
         for line, path, text, group in rows:
-            yield Utterance(folder / path, text, f"{file.path}:{line}", group)
+            where = f"{file.path}:{line}"
+            yield Utterance(folder / path, path, text, where, group)

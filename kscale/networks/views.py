@@ -127,8 +127,10 @@ def _checked(item: Input, name: str, value: str = "") -> Input:
         what = f"it must be 0 for the kind {item.kind}"
         raise SpecError(f"`{name}` is for inputs of kind {kind}: {what}{value}.")
     if kind == "tokens" and not item.sizes:
-        what = "these have one vocabulary only"
-        raise SpecError(f"`{name}` is for texts of sub-words, but {what}{value}.")
+        raise SpecError(
+            f"`{name}` needs texts of several vocabularies, but these have one of "
+            f"{item.vocabulary:,} ids: ask for more (--vocabulary){value}."
+        )
     if kind == "spectrogram" and not item.rate:
         what = "these data are spectrograms without their sounds"
         raise SpecError(f"`{name}` is worked out from sounds, but {what}{value}.")

@@ -103,22 +103,40 @@ class Writer:
         """Ids of a text by target, for raw inputs by name."""
         ids = {}
         for item in self.read:
-            found = self.preprocessing[item.name].apply(raw)
-            ids[item.name] = found[:, 1:] if item.previous else found
+            made = self.preprocessing[item.name]
+            ids[item.name] = (
+                self._begun(made, raw) if item.previous else made.apply(raw)
+            )
         return {self.task.targets[0].name: np.asarray(self.decode(ids))}
 
     def noted(self, raw: Mapping[str, Any]) -> dict[str, str]:
-        """By raw input, that the end of a long text is not read."""
+        """By raw input, what is not read of a long text."""
         found = {}
         for item in self.read:
             made = self.preprocessing[item.name]
             if isinstance(made, Subwords):
                 (count,) = map(len, made.encoded([str(raw[made.raw.name])]))
-                if count > made.length:
+                most = made.length // 2 if item.previous else made.length
+                which = "last" if item.previous else "first"
+                if count - bool(item.previous) > max(1, most):
                     found[made.raw.name] = (
-                        f"A text has {count:,} sub-words, its end included, of which "
-                        f"the first {made.length:,} are read."
+                        f"A text has {count - 1:,} sub-words, of which the {which} "
+                        f"{most:,} are read."
                     )
+        return found
+
+    def _begun(
+        self, made: Preprocessing, raw: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.int32]:
+        """The ids of texts that go on, without an end: the last ones of a long text, so
+        that as many may follow."""
+        assert isinstance(made, Subwords)
+        most = max(1, made.length // 2)
+        texts = [str(text) for text in raw[made.raw.name].reshape(-1)]
+        found = np.zeros((len(texts), most), np.int32)
+        for row, ids in zip(found, made.encoded(texts), strict=True):
+            last = ids[:-1][-most:]
+            row[: len(last)] = last
         return found
 
     def model(self, name: str) -> keras.Model:

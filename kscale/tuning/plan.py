@@ -15,7 +15,7 @@ from kscale.data.class_weights import class_counts
 from kscale.data.dataset import Dataset
 from kscale.engine.base import Engine, Latency
 from kscale.engine.recipe import Recipe
-from kscale.errors import SpecError
+from kscale.errors import BudgetError, SpecError
 from kscale.networks.boards import find_board
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
@@ -307,6 +307,11 @@ def family_plan(
     """A plan to search families, or the error that says why there is none."""
     families = families_for(request.family, dataset.task)
     _check_comparable(objective, request.search)
+    if budget.bits != (32,) and any(it.head.is_sequence for it in dataset.task.targets):
+        raise BudgetError(
+            "Networks whose answers are sequences are stored in 32 bits only: leave "
+            "--bits out."
+        )
     check_parametrization(request.parametrization, families)
     settings = {
         name: checked_value(families, name, value)

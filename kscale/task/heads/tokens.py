@@ -5,7 +5,8 @@ position. Labels are `(examples, length)`; 0 is padding, which counts nowhere.
 
 What is kept of an example are four sums: nats of the loss, tokens that are right where
 the tokens before are given, tokens, and characters. Bits for each character compare
-networks of different vocabularies; the loss and the perplexity of a token do not.
+networks of different vocabularies; the loss and the perplexity of a token do not. A
+text has the space before its first word among its characters.
 """
 
 import math

@@ -6,7 +6,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -58,12 +58,15 @@ class CsvFile:
         delimiter: What stands between two cells.
         columns: Names of the columns, no two the same.
         unnamed: Columns without a name in the file, called by their place: `column1`.
+        is_literal: Whether quotes are characters like others, as in tab-separated
+            sentences.
     """
 
     path: Path
     delimiter: str
     columns: tuple[str, ...]
     unnamed: tuple[str, ...] = ()
+    is_literal: bool = False
 
     @classmethod
     def of(cls, path: Path) -> "CsvFile":
@@ -85,9 +88,15 @@ class CsvFile:
             path, delimiter, columns, tuple(c for c in columns if c not in names)
         )
 
+    @classmethod
+    def of_sentences(cls, path: Path) -> "CsvFile":
+        """As `of`; in tab-separated sentences quotes are characters like others."""
+        found = cls.of(path)
+        return replace(found, is_literal=found.delimiter == "\t")
+
     def rows(self) -> Iterator[CsvRow]:
         """The rows below the first, blank lines left out, one in memory at a time."""
-        for line, cells in islice(_rows(self.path, self.delimiter), 1, None):
+        for line, cells in islice(self._rows(), 1, None):
             error = ""
             if len(cells) != len(self.columns):
                 error = (
@@ -97,6 +106,9 @@ class CsvFile:
                 if len(cells) > len(self.columns):
                     error += f" Cells that hold {self.delimiter!r} must be quoted."
             yield CsvRow(line, cells, error)
+
+    def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        return _rows(self.path, self.delimiter, self.is_literal)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, some thousand at a time."""
@@ -238,9 +250,15 @@ def _lines(path: Path) -> Iterator[str]:
             before += len(line)
 
 
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _rows(
+    path: Path, delimiter: str, is_literal: bool = False
+) -> Iterator[tuple[int, tuple[str, ...]]]:
     reader = csv.reader(
-        _lines(path), delimiter=delimiter, strict=True, skipinitialspace=True
+        _lines(path),
+        delimiter=delimiter,
+        strict=True,
+        skipinitialspace=True,
+        quoting=csv.QUOTE_NONE if is_literal else csv.QUOTE_MINIMAL,
     )
     line = 1
     try:

@@ -24,7 +24,7 @@ class TextRows(NamedTuple):
     Args:
         texts: By column, a text a row.
         keys: Of each row, what rows have in common that stay in one part.
-        left_out: Places of the rows with an empty text.
+        left_out: Places of the rows with an empty text, or cells too many or too few.
     """
 
     texts: Mapping[str, list[str]]
@@ -36,14 +36,14 @@ class TextRows(NamedTuple):
         """The rows of a file."""
         texts: dict[str, list[str]] = {name: [] for name in columns}
         keys, left_out = list[str](), list[str]()
-        for lines, cells in file.chunks():
-            for row, line in enumerate(lines):
-                if all(cells[name][row] for name in columns):
-                    keys.append(cells[key][row])
-                    for name in columns:
-                        texts[name].append(cells[name][row])
-                else:
-                    left_out.append(f"{file.path}:{line}")
+        for row in file.rows():
+            cells = dict(zip(file.columns, row.cells, strict=False))
+            if row.error or not all(cells[name] for name in columns):
+                left_out.append(f"{file.path}:{row.line}")
+                continue
+            keys.append(cells[key])
+            for name in columns:
+                texts[name].append(cells[name])
         return cls(texts, keys, left_out)
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ def raw_data_of_pairs(paths: Files, options: Options) -> RawData:
         labelling={target: SubwordLabels(target, texts, "tokens")},
         reader=TextReader((TableColumn(columns[0], source, "text"),), by_line=True),
         groups=_groups(rows, f"Column {key!r}"),
-        warnings=tuple(_left_out(rows, "pair", "an empty side")),
+        warnings=tuple(_left_out(rows, "pair", "an empty side or no two sides")),
         notes=(
             *_notes(files),
             f"Sentences of {columns[0]} are translated to {columns[1]}; both are read "
@@ -142,7 +142,7 @@ def language_data(
 def _read(
     paths: Files, columns: Sequence[str], key: str, names: Mapping[str, str]
 ) -> tuple[dict[PartName, CsvFile], dict[PartName, TextRows]]:
-    files = {part: CsvFile.of(path) for part, path in paths.items()}
+    files = {part: CsvFile.of_sentences(path) for part, path in paths.items()}
     known = files["train"].columns
     for name in (*columns, key):
         if name not in known:

@@ -1,6 +1,7 @@
 """Tables of sounds: a column of paths of sound files, and one of transcripts."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from kscale.data.load_options import Options
 from kscale.data.raw import RawData
@@ -14,11 +15,12 @@ _FIRST = 20  # cells that tell what a column holds
 
 def holds_sounds(files: Files, column: str) -> bool:
     """Whether cells of a column are names of sound files."""
-    file = CsvFile.of(files["train"])
+    file = CsvFile.of_sentences(files["train"])
     if column not in file.columns:
         raise DataError(unknown_name("column", column, file.columns))
-    _, cells = next(file.chunks())
-    first = cells[column][:_FIRST]
+    place = file.columns.index(column)
+    some = (row.cells for row in file.rows() if not row.error)
+    first = [cells[place] for cells in islice(some, _FIRST)]
     return 2 * sum(map(SOUNDS.is_of, first)) > len(first)
 
 

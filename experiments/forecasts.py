@@ -25,8 +25,9 @@ and 74, with narrower intervals. The error is below that of least squares on sca
 and fcnet, as large on openlm, and larger on hpobench, whose ladders have levelled off:
 0.33 and 0.40 points against 0.24 and 0.30, and 0.23 and 0.28 if nothing improves.
 
-Of five ladders that kscale trained, the truth at 4 to 8.7 times lies in three of the
-intervals. MNIST: 98.94 % told, 99.19 % reached, at 6.8 times. California Housing was
+Of six ladders that kscale trained, the truth at 4 to 8.7 times lies in four of the
+intervals. Language models on the English side of Multi30k: 3.85 nats a token told, 3.62
+reached, at 4.2 times. MNIST: 98.94 % told, 99.19 % reached, at 6.8 times. California Housing was
 told 5 % too low; of the 300 recordings of spoken digits the largest network errs in
 none, where the interval begins at 0.16 %. CIFAR-10 was not trained, for want of time.
 """

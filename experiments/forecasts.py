@@ -27,9 +27,10 @@ and fcnet, as large on openlm, and larger on hpobench, whose ladders have levell
 
 Of six ladders that kscale trained, the truth at 4 to 8.7 times lies in four of the
 intervals. Language models on the English side of Multi30k: 3.85 nats a token told, 3.62
-reached, at 4.2 times. MNIST: 98.94 % told, 99.19 % reached, at 6.8 times. California Housing was
-told 5 % too low; of the 300 recordings of spoken digits the largest network errs in
-none, where the interval begins at 0.16 %. CIFAR-10 was not trained, for want of time.
+reached, at 4.2 times. MNIST: 98.94 % told, 99.19 % reached, at 6.8 times. California
+Housing was told 5 % too low; of the 300 recordings of spoken digits the largest network
+errs in none, where the interval begins at 0.16 %. CIFAR-10 was not trained, for want of
+time.
 """
 
 import argparse

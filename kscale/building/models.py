@@ -24,13 +24,12 @@ from kscale.building.keras_calls import Call, LayerAt, LayerName, Setting, call_
 from kscale.naming import input_names, layer_name, single_or_named
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import (
-    BODY_INPUT,
     Blueprint,
     Embedding,
     Layer,
-    Repeat,
     Scope,
     flat_layers,
+    walked,
 )
 from kscale.networks.families.base import head_names
 from kscale.networks.parametrization import Factor
@@ -261,7 +260,7 @@ def build_model(
     scope.update(inputs)
     in_float32 = blueprint.outputs if precision == "bfloat16" else None
     build = _Build(seed, synchronized, in_float32)
-    build.compute(blueprint.layers, inputs[blueprint.inputs[0].name], scope, "")
+    walked(blueprint.layers, inputs[blueprint.inputs[0].name], scope, build.output)
     outputs = {layer_name(name): scope[name] for name in blueprint.outputs}
     with warnings.catch_warnings():
         # Names of the data are the keys, also those that Keras does not allow.
@@ -299,25 +298,10 @@ class _Build:
     in_float32: tuple[str, ...] | None
     made: dict[str, Any] = field(default_factory=dict)
 
-    def compute(
-        self, records: tuple[Layer, ...], tensor: Any, scope: Scope, prefix: str
-    ) -> Any:
-        """What the last of the layers gives, from what enters the first."""
-        for record in records:
-            reads = [scope[name] for name in record.inputs] or [tensor]
-            if isinstance(record, Repeat):
-                tensor = reads[0]
-                for copy in range(1, record.times + 1):
-                    inside = Scope(scope)
-                    inside[BODY_INPUT] = tensor
-                    path = record.copy_path(prefix, copy)
-                    tensor = self.compute(record.body, tensor, inside, path)
-            else:
-                path = prefix + record.name
-                with self._computing(path):
-                    tensor = self._output(record, path, reads)
-            scope[record.name] = tensor
-        return tensor
+    def output(self, record: Layer, path: str, reads: list[Any]) -> Any:
+        """What the layer at a path gives for what it reads, in its precision."""
+        with self._computing(path):
+            return self._output(record, path, reads)
 
     @contextmanager
     def _computing(self, path: str) -> Iterator[None]:

@@ -10,7 +10,7 @@ layer has a stable path such as `stage2/block3/conv1`.
 Arrays of widths can be sized but not built.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
 from typing import Any
@@ -568,6 +568,37 @@ class Scope(dict[str, Any]):
         if self.around is None:
             raise SpecError(f"A layer reads {name!r}, which no earlier layer is named.")
         return self.around[name]
+
+
+def walked(
+    layers: Iterable[Layer],
+    entry: Any,
+    scope: Scope,
+    visit: Callable[[Layer, str, list[Any]], Any],
+    prefix: str = "",
+) -> Any:
+    """What the last of some layers gives, every copy of a `Repeat` after the other.
+
+    Args:
+        layers: The layers.
+        entry: What a first layer without names of inputs reads.
+        scope: By name, what inputs and earlier layers give; the layers are added.
+        visit: What a layer gives, of the record, its path, and what the layer reads.
+        prefix: Path of the copy around the layers.
+    """
+    for layer in layers:
+        reads = [scope[name] for name in layer.inputs] or [entry]
+        if isinstance(layer, Repeat):
+            entry = reads[0]
+            for copy in range(1, layer.times + 1):
+                inside = Scope(scope)
+                inside[BODY_INPUT] = entry
+                path = layer.copy_path(prefix, copy)
+                entry = walked(layer.body, entry, inside, visit, path)
+        else:
+            entry = visit(layer, prefix + layer.name, reads)
+        scope[layer.name] = entry
+    return entry
 
 
 def flat_layers(blueprint: Blueprint) -> Iterator[Layer]:

@@ -9,7 +9,7 @@ and further layers treat positions alike.
 All functions are graphs of tensors, and may be called in other graphs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -19,7 +19,7 @@ from kscale.building.models import applied
 from kscale.errors import SpecError
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.blueprint import Blueprint, Layer, Scope, walked
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.task.tasks import Task
 from kscale.task.tokens import END, PADDING, START
@@ -327,29 +327,17 @@ def _flattened(blueprint: Blueprint) -> tuple[list[_Node], str]:
     """Layers one after the other, without those that only train, and the key of what
     the network gives."""
     nodes: list[_Node] = []
+
+    def visit(layer: Layer, path: str, reads: list[str]) -> str:
+        if isinstance(layer, bp.Dropout):
+            return reads[0]
+        nodes.append(_Node(f"{path} {len(nodes)}", path, layer, tuple(reads)))
+        return nodes[-1].key
+
     scope = Scope()
     scope.update({item.name: item.name for item in blueprint.inputs})
-    _flatten(blueprint.layers, blueprint.inputs[0].name, scope, "", nodes)
+    walked(blueprint.layers, blueprint.inputs[0].name, scope, visit)
     return nodes, scope[blueprint.outputs[0]]
-
-
-def _flatten(
-    layers: Sequence[Layer], entry: str, scope: Scope, prefix: str, nodes: list[_Node]
-) -> str:
-    for layer in layers:
-        reads = tuple(scope[name] for name in layer.inputs) or (entry,)
-        entry = reads[0]
-        if isinstance(layer, Repeat):
-            for copy in range(1, layer.times + 1):
-                inside = Scope(scope)
-                inside[BODY_INPUT] = entry
-                path = layer.copy_path(prefix, copy)
-                entry = _flatten(layer.body, entry, inside, path, nodes)
-        elif not isinstance(layer, bp.Dropout):
-            entry = f"{prefix}{layer.name} {len(nodes)}"
-            nodes.append(_Node(entry, prefix + layer.name, layer, reads))
-        scope[layer.name] = entry
-    return entry
 
 
 def _check(node: _Node, moving: set[str]) -> None:

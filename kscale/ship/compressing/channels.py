@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kscale.errors import SpecError
 from kscale.naming import layer_name
 from kscale.networks import blueprint as bp
-from kscale.networks.blueprint import BODY_INPUT, Blueprint, Layer, Repeat, Scope
+from kscale.networks.blueprint import Blueprint, Layer, Scope, walked
 from kscale.networks.decoder_layers import SharedEmbedding, Sinusoids, TiedDense
 from kscale.networks.layer_costs import Tensor, tensor
 from kscale.networks.sound_layers import DepthwiseConv1D, FrameLogits
@@ -67,7 +67,7 @@ class ChannelMap:
         scope = Scope()
         for item in blueprint.inputs:
             scope[item.name] = tensor(*item.shape), self.new(item.shape[-1])
-        self._walk(blueprint.layers, scope[blueprint.inputs[0].name], scope, "")
+        walked(blueprint.layers, scope[blueprint.inputs[0].name], scope, self._visit)
 
     def new(self, count: int) -> Channels:
         """Channels that nothing else has."""
@@ -99,29 +99,12 @@ class ChannelMap:
             first = first[first]
         return first
 
-    def _walk(
-        self,
-        layers: tuple[Layer, ...],
-        entry: tuple[Tensor, Channels],
-        scope: Scope,
-        prefix: str,
+    def _visit(
+        self, layer: Layer, path: str, reads: list[tuple[Tensor, Channels]]
     ) -> tuple[Tensor, Channels]:
-        """What the last layer gives, with its channels."""
-        for layer in layers:
-            reads = [scope[name] for name in layer.inputs] or [entry]
-            entry = reads[0]
-            if isinstance(layer, Repeat):
-                for copy in range(1, layer.times + 1):
-                    inside = Scope(scope)
-                    inside[BODY_INPUT] = entry
-                    path = layer.copy_path(prefix, copy)
-                    entry = self._walk(layer.body, entry, inside, path)
-            else:
-                output = layer.cost([shape for shape, _ in reads]).output
-                axes = [axis for _, axis in reads]
-                entry = output, self._add(layer, prefix + layer.name, axes, output)
-            scope[layer.name] = entry
-        return entry
+        """What a layer gives, with its channels."""
+        output = layer.cost([shape for shape, _ in reads]).output
+        return output, self._add(layer, path, [axis for _, axis in reads], output)
 
     def _add(
         self, layer: Layer, path: str, reads: list[Channels], output: Tensor

@@ -279,14 +279,14 @@ class Run(RecordedRun):
                 "which no file holds; the model of `Run.load_model` takes them by name."
             )
         chosen = [paths] if isinstance(paths, str | Path) else paths
-        if any(item.previous for item in self.task.inputs):
-            from kscale.ship.decoding import Writer
+        if temperature and not all(item.previous for item in self.task.inputs):
+            raise DataError("Only a text that goes on has a temperature.")
+        if self.task.is_written:
+            from kscale.ship.writing import Writer
 
             writer = Writer.of(self, which, temperature)
             about = (writer.answer, writer.task, writer.raw_inputs)
             return predict_files(*about, reader, chosen, noted=writer.noted)
-        if temperature:
-            raise DataError("Only a text that goes on has a temperature.")
         answer = answer_of(self.load_model(which), self.task)
         return predict_files(answer, self.task, raw, reader, chosen, top)
 

@@ -122,7 +122,7 @@ def change_task(
     """
     inputs = [replace(item, shape=shape or item.shape) for item in task.inputs]
     targets = task.targets
-    if any(item.previous for item in inputs):
+    if task.is_written:
         return _changed_sequences(task, inputs, classes, vocabulary)
     if vocabulary is not None:
         inputs[0] = replace(inputs[0], vocabulary=vocabulary)

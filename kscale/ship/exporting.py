@@ -40,7 +40,6 @@ from kscale.runs.records import Export
 from kscale.runs.stored import METHOD_OF_BITS, compress_command
 from kscale.ship.artifacts import Artifact
 from kscale.ship.comparing import DRAWN, Comparison, Examples, compared, scored
-from kscale.ship.decoding import Writer
 from kscale.ship.extras import check_extra
 from kscale.ship.formats import FORMATS, Format, check_free, check_target
 from kscale.ship.formats.base import write_whole
@@ -48,6 +47,7 @@ from kscale.ship.opening import shipped_model
 from kscale.ship.packaging import bare_model
 from kscale.ship.prediction import Answer, answer_of
 from kscale.ship.runtimes import Arrays, Trial, in_pieces, tried, tried_apart
+from kscale.ship.writing import Writer
 from kscale.task.evaluation import Scores
 from kscale.task.tasks import Task
 
@@ -221,7 +221,7 @@ def record(run: RecordedRun, found: Any) -> None:
 
 
 def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
-    if any(item.previous for item in run.task.inputs):
+    if run.task.is_written:
         return _of_writer(run, which, form)
     if form.carries is None:
         model = shipped_model(run.folder, run.description, which)
@@ -238,11 +238,22 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     artifact = Artifact(Path(), run.task, preprocessing, inside, reader)
     model = numeric_model(run, which, artifact.carried)
 
-    answer = answer_of(model, run.task)
-
     def tried_file(path: Path, raw: Arrays) -> Trial:
         trial = tried_apart(path, artifact.taken(raw))
         return replace(trial, outputs=artifact.given(trial.outputs))
+
+    return _beside(artifact, model, tried_file)
+
+
+def _beside(
+    artifact: Artifact,
+    model: keras.Model,
+    tried: Callable[[Path, Arrays], Trial],
+    **more: Any,
+) -> _Written:
+    """A model of what an artifact takes, beside which the artifact's files lie; `more`
+    are further fields."""
+    answer = answer_of(model, artifact.task)
 
     def placed(path: Path) -> Artifact:
         return replace(artifact, path=path)
@@ -250,9 +261,10 @@ def _written(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     return _Written(
         model,
         lambda raw: answer(artifact.fed(raw)),
-        tried_file,
+        tried,
         check=lambda path: check_free(placed(path).beside),
         finish=lambda path: placed(path).write_beside(),
+        **more,
     )
 
 
@@ -267,27 +279,19 @@ def _of_writer(run: RecordedRun, which: str | Entry, form: Format) -> _Written:
     writer, opened = Writer.of(run, which), form.answer
     reader = reader_from_json(run.description["reader"])
     artifact = Artifact(Path(), writer.task, writer.preprocessing, (), reader)
-    model = writer.model("writer")
-    answer = answer_of(model, writer.task)
-    options = {"decode": writer.decode} if form.decodes else {}
 
     def tried_here(path: Path, raw: Arrays) -> Trial:
         if form.decodes:
             _check_texts(writer, form.decodes(path, writer.task), raw)
         return tried(opened(path, writer.task), artifact.fed(raw))
 
-    def placed(path: Path) -> Artifact:
-        return replace(artifact, path=path)
-
-    return _Written(
-        model,
-        lambda raw: answer(artifact.fed(raw)),
+    return _beside(
+        artifact,
+        writer.model("writer"),
         tried_here,
-        options,
-        writer.task,
-        run.shipped(which).spec,
-        check=lambda path: check_free(placed(path).beside),
-        finish=lambda path: placed(path).write_beside(),
+        options={"decode": writer.decode} if form.decodes else {},
+        task=writer.task,
+        spec=run.shipped(which).spec,
     )
 
 
@@ -296,7 +300,8 @@ def _check_texts(
 ) -> None:
     """Raise unless a file writes the texts that its network writes."""
     ids = {
-        it.name: writer.preprocessing[it.name].apply(raw)[:DRAWN] for it in writer.read
+        it.name: writer.preprocessing[it.name].apply(raw)[:DRAWN]
+        for it in writer.task.given_inputs
     }
     if not np.array_equal(np.asarray(decode(ids)), np.asarray(writer.decode(ids))):
         raise ExportError("The file does not write the texts that the model writes.")

@@ -119,10 +119,9 @@ def with_preprocessing(
     raw = raw_tensors(inside)
     others = [item for item in task.inputs if item.name not in inside]
     names = input_names([*raw, *(item.name for item in others)])
-    is_open = any(target.head.is_sequence for target in task.targets)
     ready = {
         item.name: keras.Input(
-            (None, *item.shape[1:]) if is_open else item.shape,
+            (None, *item.shape[1:]) if task.has_sequences else item.shape,
             dtype=item.dtype,
             name=names[item.name],
         )

@@ -168,6 +168,22 @@ class Task:
     inputs: tuple[Input, ...]
     targets: tuple[Target, ...]
 
+    @property
+    def has_sequences(self) -> bool:
+        """Whether a label is a sequence."""
+        return any(target.head.is_sequence for target in self.targets)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a target is written token by token, from its earlier tokens."""
+        return any(item.previous for item in self.inputs)
+
+    @property
+    def given_inputs(self) -> tuple[Input, ...]:
+        """The inputs that a user gives: sources, or the begin of a text that goes
+        on."""
+        return tuple(it for it in self.inputs if not it.previous) or self.inputs
+
     @classmethod
     def of(
         cls,

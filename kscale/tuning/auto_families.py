@@ -40,7 +40,7 @@ def families_for(names: Sequence[str], task: Task) -> tuple[Family, ...]:
 
 def _automatic(task: Task) -> Sequence[str]:
     first = task.inputs[0]
-    if any(target.head.is_sequence for target in task.targets):
+    if task.has_sequences:
         return [family.name for family in FAMILIES.values() if family.takes(task)]
     if first.kind == "image" and min(first.shape[:2]) < _SMALL_IMAGE:
         return _SUITED_TO_SMALL_IMAGES

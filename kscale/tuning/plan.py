@@ -307,7 +307,7 @@ def family_plan(
     """A plan to search families, or the error that says why there is none."""
     families = families_for(request.family, dataset.task)
     _check_comparable(objective, request.search)
-    if budget.bits != (32,) and any(it.head.is_sequence for it in dataset.task.targets):
+    if budget.bits != (32,) and dataset.task.has_sequences:
         raise BudgetError(
             "Networks whose answers are sequences are stored in 32 bits only: leave "
             "--bits out."

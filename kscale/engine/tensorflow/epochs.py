@@ -326,9 +326,7 @@ class EpochProgram:
             return {}
         if self._decoder is None:
             self._decoder = decoder_of(layers, self.model, self.data.task)
-        given = {
-            it.name: rows[it.name] for it in self.data.task.inputs if not it.previous
-        }
+        given = {it.name: rows[it.name] for it in self.data.task.given_inputs}
         count, step = len(next(iter(given.values()))), self._predict_batch
         with device_of(self.strategy), forgotten_gradients():
             found = [

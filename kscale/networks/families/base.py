@@ -441,7 +441,6 @@ def with_heads(task: Task, layers: list[Layer], table: str = "") -> Blueprint:
     Classes come as logits. A task without targets gets the output of the last layer.
     With the path of a table of embeddings, the heads read its rows.
     """
-    is_open = any(target.head.is_sequence for target in task.targets)
     if not task.targets:
         return Blueprint(task.inputs, tuple(layers), (layers[-1].name,))
     trunk = (layers[-1].name if layers else task.inputs[0].name,)
@@ -453,7 +452,7 @@ def with_heads(task: Task, layers: list[Layer], table: str = "") -> Blueprint:
     ]
     outputs = tuple(head.name for head in heads)
     all_layers, functions = (*layers, *heads), activations_of(task)
-    return Blueprint(task.inputs, all_layers, outputs, functions, is_open)
+    return Blueprint(task.inputs, all_layers, outputs, functions, task.has_sequences)
 
 
 def activations_of(task: Task) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ transcripts are predicted, each band of a sound has mean 0 and deviation 1: voic
 differ in loudness, and microphones in pitch.
 """
 
+from typing import Any
+
 from kscale.errors import SpecError
 from kscale.networks.blueprint import Blueprint, Layer
 from kscale.networks.families import base
@@ -50,6 +52,23 @@ STACKED = base.knob(
 def predicts_characters(task: Task) -> bool:
     """Whether the network answers for every frame."""
     return any(target.head.is_framed for target in task.targets)
+
+
+def pooling_knob(other: str, meaning: str) -> Any:
+    """How all steps become one vector: their mean, or another way; transcripts have an
+    answer for each."""
+
+    def suited(task: Task) -> tuple[base.Value, ...]:
+        return ("mean",) if predicts_characters(task) else ("mean", other)
+
+    what = f"{meaning}; of no use for transcripts"
+    return base.knob("mean", ("mean", other), what, suited=suited)
+
+
+def check_pooling(task: Task, pooling: str) -> None:
+    """Raise where transcripts would be pooled."""
+    if predicts_characters(task) and pooling != "mean":
+        raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
 
 
 def frame_layers(task: Task, stacked: int) -> list[Layer]:

@@ -26,14 +26,9 @@ Example:
 
 from dataclasses import replace
 
-from kscale.errors import SpecError
 from kscale.networks import blueprint as bp
 from kscale.networks.families import base, frames, tokens
 from kscale.task.tasks import Task
-
-
-def _poolings_for(task: Task) -> tuple[base.Value, ...]:
-    return ("mean",) if frames.predicts_characters(task) else ("mean", "last")
 
 
 def _network(
@@ -54,19 +49,13 @@ def _network(
     vocabulary: int = tokens.VOCABULARY,
     embedding_width: int = tokens.EMBEDDING_WIDTH,
     token_dropout: float = tokens.TOKEN_DROPOUT,
-    pooling: str = base.knob(
-        "mean",
-        ("mean", "last"),
-        "how states become one vector; of no use for transcripts",
-        suited=_poolings_for,
-    ),
+    pooling: str = frames.pooling_knob("last", "how states become one vector"),
     stacked: int = frames.STACKED,
 ) -> bp.Blueprint:
     of_tokens = vocabulary, width, embedding_width, token_dropout
     layers, entry, mask = _entry(task, *of_tokens, stacked, bidirectional)
     are_characters = frames.predicts_characters(task)
-    if are_characters and pooling != "mean":
-        raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
+    frames.check_pooling(task, pooling)
     layer = bp.Recurrent(width, cell, bidirectional, name="recurrent")
     rest = depth if pooling == "mean" else depth - 1
     if rest:

@@ -36,10 +36,6 @@ from kscale.networks.families import base, encoder, frames, tokens
 from kscale.task.tasks import Task
 
 
-def _poolings_for(task: Task) -> tuple[base.Value, ...]:
-    return ("mean",) if frames.predicts_characters(task) else ("mean", "first")
-
-
 def _convolutions_for(task: Task) -> tuple[base.Value, ...]:
     return (0, 7, 15, 31) if task.inputs[0].kind == "spectrogram" else (0,)
 
@@ -69,12 +65,7 @@ def _network(
     positions: int = base.knob(
         0, (0,), "rows of the position table; 0 is the length", low=0
     ),
-    pooling: str = base.knob(
-        "mean",
-        ("mean", "first"),
-        "how positions become one vector; of no use for transcripts",
-        suited=_poolings_for,
-    ),
+    pooling: str = frames.pooling_knob("first", "how positions become one vector"),
     stacked: int = frames.STACKED,
     convolution: int = base.knob(
         0,
@@ -87,8 +78,7 @@ def _network(
 ) -> bp.Blueprint:
     are_characters = frames.predicts_characters(task)
     _check_convolution(task, convolution)
-    if are_characters and pooling != "mean":
-        raise SpecError(f"`pooling={pooling}` is of no use for transcripts.")
+    frames.check_pooling(task, pooling)
     narrow = tokens.features_of(task.inputs[0], embedding_width, width)
     if task.inputs[0].kind == "tokens":
         frames.frame_layers(task, stacked)  # refuses sounds' knobs

@@ -26,7 +26,7 @@ def subject_of(run: RecordedRun, which: str | Entry, dataset: Dataset) -> Subjec
             sequences, or its weights were not kept.
     """
     training = run.shipped(which)
-    if any(target.head.is_sequence for target in run.task.targets):
+    if run.task.has_sequences:
         raise ResultsError(
             "Networks whose answers are sequences are not compressed yet; kscale "
             "export writes them in float32."

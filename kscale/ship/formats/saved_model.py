@@ -105,8 +105,7 @@ def _decoding(
     import keras
 
     places = input_names(item.name for item in task.inputs)
-    read = [item for item in task.inputs if not item.previous] or task.inputs
-    plain = {item.name: inputs[places[item.name]] for item in read}
+    plain = {item.name: inputs[places[item.name]] for item in task.given_inputs}
 
     def decoded(named: Any) -> dict[str, Any]:
         ids = decode({name: named[key] for name, key in plain.items()})

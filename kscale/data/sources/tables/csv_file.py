@@ -4,7 +4,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -121,6 +121,13 @@ class CsvFile:
             yield lines, dict(zip(self.columns, cells, strict=True))
         if not lines:
             raise DataError(f"{self.path} has no rows below the names of its columns.")
+
+
+def parts_notes(files: Mapping[PartName, CsvFile]) -> Iterator[str]:
+    """Which file is which part, where there are several."""
+    if len(files) > 1:
+        named = [f"{file.path.name} ({part})" for part, file in files.items()]
+        yield f"The parts are {', '.join(named)}."
 
 
 def is_table(path: Path) -> bool:

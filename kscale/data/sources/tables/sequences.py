@@ -10,7 +10,7 @@ from kscale.data.parts import PART_NAMES, PartName
 from kscale.data.preprocessing.subwords import SharedTexts, SubwordFit, SubwordLabels
 from kscale.data.raw import TEXT, RawArray, RawData, RawPart
 from kscale.data.readers.table_files import TableColumn, TextReader, check_columns
-from kscale.data.sources.tables.csv_file import CsvFile, Files
+from kscale.data.sources.tables.csv_file import CsvFile, Files, parts_notes
 from kscale.data.sources.tables.table import safe_names
 from kscale.errors import DataError, unknown_name
 from kscale.text import counted
@@ -82,7 +82,7 @@ def raw_data_of_pairs(paths: Files, options: Options) -> RawData:
         groups=_groups(rows, f"Column {key!r}"),
         warnings=tuple(_left_out(rows, "pair", "an empty side or no two sides")),
         notes=(
-            *_notes(files),
+            *parts_notes(files),
             f"Sentences of {columns[0]} are translated to {columns[1]}; both are read "
             "by one vocabulary of sub-words, which is learned of the training part.",
         ),
@@ -101,7 +101,7 @@ def raw_data_of_next(paths: Files, options: Options) -> RawData:
         options,
         TextReader((TableColumn(options.next, name, "text"),), by_line=True),
         key=f"Column {key!r}",
-        notes=tuple(_notes(files)),
+        notes=tuple(parts_notes(files)),
     )
 
 
@@ -191,9 +191,3 @@ def _left_out(rows: Mapping[PartName, TextRows], noun: str, what: str) -> Iterat
             f"{len(places):,} of {counted(total, noun)} {verbs[0]} {what} and "
             f"{verbs[1]} left out, the first in {places[0]}."
         )
-
-
-def _notes(files: Mapping[PartName, CsvFile]) -> Iterator[str]:
-    given = [f"{file.path.name} ({part})" for part, file in files.items()]
-    if len(given) > 1:
-        yield f"The parts are {', '.join(given)}."

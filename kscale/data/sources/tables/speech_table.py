@@ -7,7 +7,7 @@ from kscale.data.load_options import Options
 from kscale.data.raw import RawData
 from kscale.data.readers.sound_files import SOUNDS
 from kscale.data.sources.speech import Utterance, raw_data_of_speech
-from kscale.data.sources.tables.csv_file import CsvFile, Files
+from kscale.data.sources.tables.csv_file import CsvFile, Files, parts_notes
 from kscale.errors import DataError, unknown_name
 
 _FIRST = 20  # cells that tell what a column holds
@@ -41,9 +41,7 @@ def raw_data_of_speech_table(paths: Files, options: Options) -> RawData:
                 name = unknown_name("column", column, file.columns)
                 raise DataError(f"{file.path}: {name}")
     given = {part: [*_utterances(file, options, label)] for part, file in files.items()}
-    named = [f"{file.path.name} ({part})" for part, file in files.items()]
-    notes = [f"The parts are {', '.join(named)}."] if len(named) > 1 else []
-    return raw_data_of_speech(given, options, label, notes)
+    return raw_data_of_speech(given, options, label, [*parts_notes(files)])
 
 
 def _utterances(file: CsvFile, options: Options, label: str) -> Iterator[Utterance]:

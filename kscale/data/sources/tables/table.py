@@ -30,7 +30,7 @@ from kscale.data.sources.tables.columns import (
     role_of,
     survey,
 )
-from kscale.data.sources.tables.csv_file import CsvFile, Files
+from kscale.data.sources.tables.csv_file import CsvFile, Files, parts_notes
 from kscale.data.sources.tables.labels import (
     LabelArrays,
     LabelCells,
@@ -223,9 +223,7 @@ def _notes(
     columns: Sequence[TableColumn],
 ) -> Iterator[str]:
     """What was understood of files, of columns to predict, and of the others."""
-    given = [f"{file.path.name} ({part})" for part, file in files.items()]
-    if len(given) > 1:
-        yield f"The parts are {', '.join(given)}."
+    yield from parts_notes(files)
     if unnamed := files["train"].unnamed:
         yield f"Columns without a name are called {listed(unnamed)}."
     for each in targets.values():

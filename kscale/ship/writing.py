@@ -1,6 +1,6 @@
 """Texts that a network writes, token by token, for raw inputs as users have them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,14 +16,13 @@ from kscale.data.preprocessing.subwords import Subwords
 from kscale.data.views import recorded_preprocessing
 from kscale.engine.base import BEAMS
 from kscale.engine.tensorflow.decoding import decoder_of
-from kscale.errors import DataError
 from kscale.networks.blueprint import Blueprint
 from kscale.networks.families import find_family
 from kscale.networks.views import viewed
 from kscale.runs.entries import Entry
 from kscale.runs.folder import RecordedRun
 from kscale.ship.packaging import trained_network, with_preprocessing
-from kscale.task.tasks import Input, Task
+from kscale.task.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,9 @@ class Writer:
         """A network of a run.
 
         Raises:
-            DataError: A translation has no temperature.
             ExportError: The weights are missing or damaged.
             ResultsError: There is no such network in the run.
         """
-        if temperature and not all(item.previous for item in run.task.inputs):
-            raise DataError("Only a text that goes on has a temperature.")
         training = run.shipped(which)
         blueprint = find_family(training.spec.family).blueprint(training.spec, run.task)
         return cls(
@@ -68,16 +64,12 @@ class Writer:
             temperature,
         )
 
-    @cached_property
-    def read(self) -> Sequence[Input]:
-        """The inputs that a user gives: a source, or the begin of what goes on."""
-        inputs = self.task.inputs
-        return [item for item in inputs if not item.previous] or inputs
-
     @property
     def raw_inputs(self) -> list[RawInput]:
         """The raw inputs that a user gives."""
-        read = {item.name: self.preprocessing[item.name] for item in self.read}
+        read = {
+            item.name: self.preprocessing[item.name] for item in self.task.given_inputs
+        }
         return raw_inputs_of(read)
 
     @cached_property
@@ -102,7 +94,7 @@ class Writer:
     def answer(self, raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Ids of a text by target, for raw inputs by name."""
         ids = {}
-        for item in self.read:
+        for item in self.task.given_inputs:
             made = self.preprocessing[item.name]
             ids[item.name] = (
                 self._begun(made, raw) if item.previous else made.apply(raw)
@@ -112,7 +104,7 @@ class Writer:
     def noted(self, raw: Mapping[str, Any]) -> dict[str, str]:
         """By raw input, what is not read of a long text."""
         found = {}
-        for item in self.read:
+        for item in self.task.given_inputs:
             made = self.preprocessing[item.name]
             if isinstance(made, Subwords):
                 (count,) = map(len, made.encoded([str(raw[made.raw.name])]))

@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
-LINES := 49600
+LINES := 51600
 
 .DEFAULT_GOAL := help
 .PHONY: help install format lint types check test test-all coverage readme demo bench \
@@ -16,7 +16,7 @@ install: $(STAMP) ## make .venv and install kscale with its tools into it
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev,litert,micro,onnx]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,litert,micro,onnx,ray]'
 	@touch $@
 
 format: install ## format the code

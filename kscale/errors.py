@@ -8,6 +8,7 @@
     ├── DataError            (ValueError)    data that cannot be read or trained on
     ├── TrialError           (RuntimeError)  one training that failed, or all of them
     ├── WorkerLostError      (RuntimeError)  a machine that trains with others is gone
+    ├── ClusterError         (RuntimeError)  machines that cannot be joined, or are gone
     ├── ResultsError         (ValueError)    a run folder that cannot be used as asked
     ├── LawError             (ValueError)    too little for a scaling law, or beyond it
     ├── ExportError          (RuntimeError)  a model that cannot be written or read
@@ -44,6 +45,10 @@ class TrialError(KscaleError, RuntimeError):
 
 class WorkerLostError(KscaleError, RuntimeError):
     """A machine that trained with others is gone, or failed."""
+
+
+class ClusterError(KscaleError, RuntimeError):
+    """A cluster of machines cannot be started or joined, or its head is gone."""
 
 
 class ResultsError(KscaleError, ValueError):

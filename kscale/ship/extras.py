@@ -1,4 +1,4 @@
-"""Packages that only some formats and methods need."""
+"""Packages that only some formats, methods and executors need."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -9,6 +9,7 @@ EXTRAS = {
     "litert": ("ai_edge_litert", "ai_edge_quantizer"),
     "micro": ("tflite_micro",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "ray": ("ray",),
 }
 """Modules of each extra."""
 

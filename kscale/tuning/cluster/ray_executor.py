@@ -272,9 +272,9 @@ class RayExecutor:
         if time.monotonic() - self._looked < _HEAD_SECONDS:
             return
         self._looked = time.monotonic()
-        client: Any = ray._private.worker.global_worker  # type: ignore[attr-defined]
+        client: Any = ray._private.worker.global_worker
         try:
-            client.internal_kv_get(b"kscale", None, timeout=_HEAD_SECONDS)
+            client.gcs_client.internal_kv_get(b"kscale", None, timeout=_HEAD_SECONDS)
             self._unanswered = 0
         except RayError as error:
             self._unanswered += 1

@@ -19,13 +19,14 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from kscale.errors import ClusterError, SpecError, sentence_of
+from kscale.networks.families.base import Spec
 from kscale.search.contract import Job
 from kscale.text import counted
 from kscale.tuning.cluster.connection import Connection, Node, connect
 from kscale.tuning.cluster.worker import Heard, Kit, Worker
-from kscale.tuning.executor import Outcome
+from kscale.tuning.executor import LocalExecutor, Outcome
 from kscale.tuning.plan import Plan
-from kscale.tuning.trainer import Assignment
+from kscale.tuning.trainer import MOST_DEATHS, Assignment, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ PLACING_SECONDS = 60.0
 
 _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
+_NODE_DIED = "its node has died"
 _MOST_FAILED_STARTS = 3
 _HEAD_SECONDS = 5.0  # between two looks for the head of the cluster, and for an answer
 _MOST_UNANSWERED = 3
@@ -62,6 +64,8 @@ class RayExecutor:
 
     Args:
         plan: The search.
+        trainer_of: Gives the trainer of a spec in this process, which only refuses what
+            killed its processes.
         folder: Folder of the run, which all machines see under the same path.
         on_epoch: As of `LocalExecutor`.
         note: Takes a sentence for the user.
@@ -72,11 +76,13 @@ class RayExecutor:
     def __init__(
         self,
         plan: Plan,
+        trainer_of: Callable[[Spec], Trainer],
         folder: Path,
         on_epoch: Callable[[Job, int, int, float], None],
         note: Callable[[str], None],
     ) -> None:
         self._plan = plan
+        self._refusing = LocalExecutor(trainer_of)
         self._folder = folder.absolute()
         self._on_epoch = on_epoch
         self._note = note
@@ -100,6 +106,9 @@ class RayExecutor:
 
     def submit(self, assignment: Assignment) -> None:
         """Take an assignment, which begins as soon as an actor is free."""
+        if assignment.deaths >= MOST_DEATHS:
+            self._refusing.submit(assignment)
+            return
         if self._connection is None:
             self._start()
         self._waiting.append((time.monotonic(), assignment))
@@ -112,6 +121,8 @@ class RayExecutor:
             ClusterError: The head of the cluster is gone, or no actor can be placed.
             ResultsError: As of `Executor`.
         """
+        if refused := self._refusing.finished():
+            return refused
         began = self._ticked = time.monotonic()
         while self._waiting or any(each.assignment for each in self._actors):
             left = 1.0
@@ -215,7 +226,7 @@ class RayExecutor:
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            return self._lost(actor, sentence_of(error), error)
+            return self._lost(actor, f"{error}", error)
         seconds = max(_POLL_SECONDS, len(self._actors) / _POLLS_A_SECOND)
         actor.asked = actor.handle.poll.remote(seconds)
         if not isinstance(answer, Heard):
@@ -238,16 +249,19 @@ class RayExecutor:
         self, actor: _Actor, why: str, error: RayError | None = None
     ) -> Outcome | None:
         """Put another actor in the place of one that is dead or stopped."""
+        why = " ".join(why.split())
         logger.debug("a process of %s is lost: %s", actor.host or "no machine", why)
         _kill(actor)
-        if not actor.is_started:
+        is_of_node = isinstance(error, ActorUnavailableError) or _NODE_DIED in why
+        if not (actor.is_started or is_of_node):
             self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
-            raise ClusterError(f"Processes that train die while they start: {why}.")
+            raise ClusterError(
+                f"Processes that train die while they start: {sentence_of(why)}."
+            )
         self._actors[self._actors.index(actor)] = self._made()
         if actor.assignment is None:
             return None
-        is_of_node = isinstance(error, ActorUnavailableError) or "node" in why
         return Outcome(actor.assignment, None, True, is_blamed=not is_of_node)
 
     def _check_placed(self) -> None:

@@ -1,4 +1,4 @@
-"""A user's builder, whose code kills the process that trains one of its networks."""
+"""A user's builder that kills the process of Ray which builds the widest network."""
 
 import os
 import signal
@@ -9,16 +9,11 @@ import psutil
 
 
 def build(hp: Any) -> keras.Model:
-    """A network; where another process than the driver builds the widest, it dies."""
     width = hp.Int("width", 4, 6)
-    if width == 6 and psutil.Process().cmdline()[0].startswith("ray::"):
-        if os.environ.get("OMP_NUM_THREADS") and _is_trained():
-            os.kill(os.getpid(), signal.SIGKILL)
-    model = keras.Sequential(
-        [keras.layers.Flatten(), keras.layers.Dense(width), keras.layers.Dense(10)]
+    is_of_ray = psutil.Process().cmdline()[0].startswith("ray::")
+    if width == 6 and is_of_ray:
+        os.kill(os.getpid(), signal.SIGKILL)
+    layers = keras.layers
+    return keras.Sequential(
+        [layers.Flatten(), layers.Dense(width), layers.Dense(10, "softmax")]
     )
-    return model
-
-
-def _is_trained() -> bool:
-    return not any("counting" in name for name in os.environ)

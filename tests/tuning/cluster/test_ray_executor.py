@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tuning.cluster.poisonous import build
 from tuning.made_data import digits
 
 from kscale import Listener, Run, tune
@@ -133,3 +134,19 @@ def test_a_stopped_process_is_noticed_killed_and_replaced(
     listener = AtEpoch(20, signal.SIGSTOP)
     run = tune(digits(), run=tmp_path / "run", listener=listener, **LONG)
     check_goes_on(run, listener)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [build, "tuning.cluster.poisonous:build"])
+def test_a_training_that_kills_its_processes_fails_and_the_search_goes_on(
+    tmp_path: Path, code: Any
+) -> None:
+    options = {**RANDOM, "hypermodel": code, "finalist_seeds": 0, "max_params": 500}
+    del options["family"], options["settings"]
+    run = tune(digits(), run=tmp_path / "run", workers=2, **options)
+    status = {t.spec.width: (t.status, t.reason) for t in run.trainings if t.spec.width}
+    assert status == {
+        4: ("ok", ""),
+        5: ("ok", ""),
+        6: ("failed", "the process died twice while training it"),
+    }

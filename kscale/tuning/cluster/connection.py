@@ -1,7 +1,6 @@
 """Ray, started for one command on this machine, or joined as a cluster."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,10 +9,14 @@ from typing import Any, Self
 
 from kscale.errors import ClusterError, sentence_of
 from kscale.ship.extras import check_extra
-from kscale.tuning.cluster.tokens import fresh_token, ray_environment, read_token
+from kscale.tuning.cluster.environment import (
+    private_folder,
+    ray_environment,
+    uses_tls,
+)
+from kscale.tuning.cluster.tokens import fresh_token, read_token
 
 _OBJECT_BYTES = 2**27  # shared memory of a local Ray; data of a search go by path
-_LONGEST_FOLDER = 25  # a longer one leaves no room for the names of Ray's sockets
 
 
 @dataclass(frozen=True)
@@ -111,14 +114,7 @@ def _join(address: str, resources: ExitStack) -> None:
 
 def _start(workers: int | None, resources: ExitStack) -> str:
     resources.enter_context(ray_environment(fresh_token(), is_local=True))
-    folder = tempfile.gettempdir()
-    parent = folder if len(folder) <= _LONGEST_FOLDER else "/tmp"
-    # Ray opens its folder to everybody; the one around has its owner's rights only.
-    private = resources.enter_context(
-        tempfile.TemporaryDirectory(
-            prefix="kscale-", dir=parent, ignore_cleanup_errors=True
-        )
-    )
+    private = resources.enter_context(private_folder())
     return _init(
         resources,
         address="local",
@@ -149,9 +145,13 @@ def _init(resources: ExitStack, **settings: Any) -> str:
 
 def _forget_environment() -> None:
     """Let Ray read the environment again, which it keeps from its first import."""
-    _raylet = import_module("ray._raylet")
-    _raylet.Config.initialize("")
-    _raylet.AuthenticationTokenLoader.instance().reset_cache()
+    loader = import_module("ray._raylet")
+    loader.Config.initialize("")
+    loader.AuthenticationTokenLoader.instance().reset_cache()
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = (
+        os.environ[constants.ENABLE_RAY_CLUSTERS_ENV_VAR] == "1"
+    )
 
 
 def _started(address: str) -> str:
@@ -164,9 +164,8 @@ def _started(address: str) -> str:
 
 
 def _joined(address: str) -> str:
-    has_tls = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
     return f"Joined the Ray cluster at {address}, which asks for a token. " + (
         "What goes over the network is encrypted by TLS."
-        if has_tls
+        if uses_tls()
         else "What goes over the network is not encrypted."
     )

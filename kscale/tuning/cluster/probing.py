@@ -1,6 +1,5 @@
 """What answers at an address, asked before Ray itself waits and prints."""
 
-import os
 import re
 import socket
 import time
@@ -8,6 +7,7 @@ import time
 import grpc
 
 from kscale.errors import ClusterError, sentence_of
+from kscale.tuning.cluster.environment import uses_tls
 
 _SECONDS = 10.0  # to wait for a head or a node that is starting
 _OTHER_RAY = (
@@ -63,7 +63,7 @@ def _call(address: str, method: str, token: str | None) -> bytes | None:
 
 def _channel(address: str) -> grpc.Channel:
     options = [("grpc.enable_http_proxy", 0)]
-    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+    if not uses_tls():
         return grpc.insecure_channel(address, options)
     from ray._common.tls_utils import load_certs_from_env
 
@@ -87,25 +87,30 @@ def _check_version(address: str, answer: bytes) -> None:
         )
 
 
+def node_sockets(address: str, token: str) -> list[str]:
+    """The paths where the nodes of a cluster listen, each on its machine."""
+    from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
+
+    answer = _call(address, "GetAllNodeInfo", token) or b""
+    nodes = GetAllNodeInfoReply.FromString(answer).node_info_list
+    return [node.raylet_socket_name for node in nodes]
+
+
 def check_node_here(address: str, token: str) -> None:
     """Raise unless a node of a cluster runs on this machine; Ray would abort, or wait.
 
     Raises:
         ClusterError: There is none, even after some seconds.
     """
-    from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
-
     end = time.monotonic() + _SECONDS
-    while time.monotonic() < end:
-        answer = _call(address, "GetAllNodeInfo", token) or b""
-        nodes = GetAllNodeInfoReply.FromString(answer).node_info_list
-        if any(_is_here(node.raylet_socket_name) for node in nodes):
-            return
+    while not any(map(_is_here, node_sockets(address, token))):
+        if time.monotonic() > end:
+            raise ClusterError(
+                f"No node of the cluster at {address} runs on this machine, and Ray "
+                "needs one of the same user. Start one first: "
+                f"kscale node {address}."
+            )
         time.sleep(0.5)
-    raise ClusterError(
-        f"No node of the cluster at {address} runs on this machine, and Ray needs one "
-        f"of the same user. Start one first: kscale node {address}."
-    )
 
 
 def _is_here(path: str) -> bool:

@@ -1,8 +1,6 @@
 """The token of a Ray cluster: where it lies, and who may read it."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -71,30 +69,3 @@ def _write(path: Path, token: str) -> None:
     made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(made, "w", encoding="ascii") as file:
         file.write(token)
-
-
-@contextmanager
-def ray_environment(token: str, is_local: bool) -> Iterator[None]:
-    """What Ray reads from the environment; as before when the block ends.
-
-    Args:
-        token: What the cluster is asked with, or asks for.
-        is_local: Whether Ray stays on this machine. Ray binds its ports to 127.0.0.1
-            then, which Ray does by itself on macOS and Windows.
-    """
-    ours = {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": token,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(int(not is_local)),
-    }
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from kscale.errors import ClusterError
+from kscale.tuning.cluster.environment import ray_environment
 from kscale.tuning.cluster.tokens import (
     find_or_make_token,
-    ray_environment,
     read_token,
     token_path,
 )

@@ -69,10 +69,11 @@ class Population(EpochProgram):
     _examples = 1
 
     def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
-        self._members = [
-            self._made(network, seed)
-            for network, seed in zip(self.networks, seeds, strict=True)
-        ]
+        with tf.device("CPU"):  # a GPU takes longer for each of many small variables
+            self._members = [
+                self._made(network, seed)
+                for network, seed in zip(self.networks, seeds, strict=True)
+            ]
         steps = epochs * self.recipe.steps_per_epoch(self.data.examples)
         for member in self._members:
             member.optimizer.iterations.assign(steps)
@@ -81,8 +82,7 @@ class Population(EpochProgram):
         self._rates.assign(rates)
         factors = [member.optimizer.factors for member in self._members]
         self._factors.assign(np.transpose(factors))
-        for number in range(len(seeds)):
-            self._lay(number)
+        self._lay(*range(len(seeds)))
 
     def _made(self, network: Network, seed: int, rates: Any = 0.0) -> _Member:
         layers: Any = network.layers
@@ -132,17 +132,24 @@ class Population(EpochProgram):
             variable.assign(tf.reshape(cut, variable.shape))
         save_checkpoint(path, alone.model, alone.optimizer, progress)
 
-    def _lay(self, member: int) -> None:
-        """Put a member's variables into the stacked ones, with zeros around them."""
-        alone = self._members[member]
-        places = zip(alone.variables, self._stacked, _pixels(alone), strict=True)
-        for variable, stacked, pixels in places:
-            shape = _by_pixels(variable.shape, pixels)
+    def _lay(self, *members: int) -> None:
+        """Put variables of members into the stacked ones, with zeros around them."""
+        chosen = [self._members[member] for member in members]
+        of_each = zip(
+            self._stacked,
+            zip(*(alone.variables for alone in chosen), strict=True),
+            zip(*map(_pixels, chosen), strict=True),
+            strict=True,
+        )
+        for stacked, variables, counts in of_each:
             values = stacked.numpy()
-            around = _by_pixels(stacked.shape[1:], pixels)
-            whole = np.zeros(around, values.dtype)
-            whole[tuple(map(slice, shape))] = np.reshape(variable, shape)
-            values[member] = whole.reshape(stacked.shape[1:])
+            for member, variable, pixels in zip(
+                members, variables, counts, strict=True
+            ):
+                shape = _by_pixels(variable.shape, pixels)
+                whole = np.zeros(_by_pixels(stacked.shape[1:], pixels), values.dtype)
+                whole[tuple(map(slice, shape))] = np.reshape(variable, shape)
+                values[member] = whole.reshape(stacked.shape[1:])
             stacked.assign(values)
 
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:

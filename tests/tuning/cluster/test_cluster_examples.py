@@ -12,7 +12,7 @@ from ray_nodes import environment, free_block
 from kscale.cli import load_command
 
 EXAMPLES = Path(__file__).parents[3] / "experiments" / "cluster"
-_COMMAND = re.compile(r"(?<![\w/.:-])kscale (?:tune|node|report|doctor)\b[^\n;&|`]*")
+_COMMAND = re.compile(r"(?<![\w/.:`-])kscale (?:tune|node|report|doctor)\b[^\n;&|`]*")
 _VARIABLE = re.compile(r"\$(\w*(?:PORT|PER_TASK)\w*)|\$\(?\w+\)?|\"?\$@\"?")
 
 

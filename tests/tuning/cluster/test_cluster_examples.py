@@ -12,7 +12,7 @@ from ray_nodes import environment, free_block
 from kscale.cli import load_command
 
 EXAMPLES = Path(__file__).parents[3] / "experiments" / "cluster"
-_COMMAND = re.compile(r"(?<![\w/.:`-])kscale (?:tune|node|report|doctor)\b[^\n;&|`]*")
+_COMMAND = re.compile(r"(?<![\w/.:`-])kscale (?:tune|node|report|doctor)\b[^\n;&|`#]*")
 _VARIABLE = re.compile(r"\$(\w*(?:PORT|PER_TASK)\w*)|\$\(?\w+\)?|\"?\$@\"?")
 
 
@@ -20,7 +20,7 @@ def commands_of(path: Path) -> list[str]:
     """The commands of kscale in a file, with values for its variables."""
     text = path.read_text().replace("\\\n", " ")
     text = re.sub(r"command: \[(kscale, .*)\]", lambda found: _plain(found[1]), text)
-    found = (each[0] for each in _COMMAND.finditer(text) if "#" not in each[0])
+    found = (each[0] for each in _COMMAND.finditer(text))
     return [
         _VARIABLE.sub(lambda name: "6379" if name[1] else "host", each)
         for each in found

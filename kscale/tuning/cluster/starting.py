@@ -1,6 +1,8 @@
 """Ray's own command in a process below this one, which ends with this process."""
 
+import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,11 +33,13 @@ def prepare(parameters: Any, is_head: bool) -> None:
     Ray Client is a further port that runs code.
     """
     parameters.ray_client_server_port = None
-    Thread(target=_end_with_input, daemon=True).start()
+    private = Path(parameters.temp_dir).parent
+    Thread(target=_end_with_input, args=[private], daemon=True).start()
 
 
-def _end_with_input() -> None:
+def _end_with_input(private: Path) -> None:
     os.read(sys.stdin.fileno(), 1)  # until the other end is closed, by death also
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -57,6 +57,8 @@ training_options = options.together(
     asked("precision", type=click.Choice(PRECISIONS)),
     asked("parametrization", type=click.Choice(PARAMETRIZATIONS)),
     asked("strategy", metavar="NAME"),
+    asked("cluster", metavar="HOST:PORT"),
+    asked("machines"),
 )
 
 outcome_options = options.together(

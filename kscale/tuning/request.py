@@ -33,6 +33,7 @@ LEAST = {
     "most_finalists": 2,
     "epochs": 1,
     "batch_size": 1,
+    "machines": 1,
     "time_limit": 1e-3,
     "checkpoint_seconds": 0.0,
 }
@@ -46,8 +47,8 @@ MOST_TRIALS = 10_000
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("precision", "parametrization", "strategy", "baseline", "retrain_baseline"),
-    "run",
+    *("precision", "parametrization", "strategy", "cluster", "machines"),
+    *("baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
 
@@ -130,8 +131,17 @@ class SearchRequest:
         strategy: Devices: `each` trains a network on every device, all at once,
             `mirrored` copies the network to every device, `one` takes a single device,
             `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
-            machines that TF_CONFIG names, `none` leaves the choice to TensorFlow, and
-            `auto` takes what suits the machines, the GPUs there are and the networks.
+            machines that TF_CONFIG names, `tpu` copies to the cores of this machine's
+            TPU and `tpu:NAME` to those of one in Google's cloud (no TPU has been
+            tried), `none` leaves the choice to TensorFlow, and `auto` takes what suits
+            the machines, the GPUs there are and the networks.
+        cluster: Address `host:port` of the head of a running Ray cluster, whose
+            machines train; without `workers`, in a process for each GPU or, where there
+            is none, each core. All machines must see the run folder under the same path
+            and have the same kscale.
+        machines: Machines that train each network together, this one and others of the
+            cluster that `cluster` names. What they tell each other is neither encrypted
+            nor asked for a password: their network must be private.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.
@@ -190,6 +200,8 @@ class SearchRequest:
     depth_knob: str | None = None
     width_knob: str | None = None
     strategy: str = "auto"
+    cluster: str | None = None
+    machines: int = 1
     precision: str = "auto"
     parametrization: str = "standard"
     baseline: Any = None
@@ -219,6 +231,11 @@ class SearchRequest:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
         self._check_names()
         check_strategy(self.strategy)
+        if self.machines > 1 and self.cluster is None:
+            raise SpecError(
+                "`machines` needs the `cluster` that has them; without Ray, TF_CONFIG "
+                "on each machine names all of them."
+            )
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         is_path = isinstance(self.run, str | Path | None)

@@ -24,6 +24,7 @@ from kscale.networks.views import VIEW_KINDS
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record
+from kscale.ship.extras import check_extra
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
 from kscale.text import counted
@@ -47,10 +48,6 @@ if TYPE_CHECKING:
 
 # Imports inside functions: planning and its errors must not wait for TensorFlow, which
 # takes seconds to start.
-
-
-DATA = "data"
-"""Folder in that of a run where other machines find the data, until the end."""
 
 
 class SearchInterrupted(KeyboardInterrupt):
@@ -264,7 +261,7 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
         writer.add_session(plan.session(), plan.about)
         plan.candidates.keep(folder)
         if request.machines > 1:
-            _share(plan, folder / DATA)
+            _share(plan, folder / "data")
         try:
             plan, gate = _narrowed(plan, folder, writer, listener, policy)
         except BudgetError:
@@ -280,7 +277,6 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
                 driver.run()
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
-        shutil.rmtree(folder / DATA, ignore_errors=True)
     return Run(folder, driver.recorded)
 
 
@@ -329,6 +325,8 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
     from kscale.engine.engines import device_names
 
     request, work = plan.request, plan.candidates.most_work
+    if request.has_workers:
+        return _with_workers(plan)
     workers = worker_count() if request.strategy in ("auto", "workers") else 0
     if request.machines > 1:
         if workers or request.strategy not in ("auto", "workers"):
@@ -370,6 +368,28 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
         "--strategy each trains one on each device."
     )
     return replace(plan, request=replace(request, strategy=found))
+
+
+def _with_workers(plan: Plan) -> Plan:
+    """The plan of a search whose trainings run in processes, on a device each.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        SpecError: Devices are asked for, or latencies are limited.
+    """
+    request = plan.request
+    check_extra("--cluster" if request.cluster else "--workers", "ray")
+    if request.strategy not in ("auto", "one") or worker_count() > 1:
+        raise SpecError(
+            "Each process of --workers or --cluster trains on one device: leave out "
+            "--strategy, and TF_CONFIG."
+        )
+    if request.max_latency_ms is not None:
+        raise SpecError(
+            "With a limit on latency one network is trained at a time, on this "
+            "machine: leave out --workers and --cluster."
+        )
+    return replace(plan, request=replace(request, strategy="one"))
 
 
 def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:

@@ -33,8 +33,8 @@ def check_strategy(name: str) -> None:
     if not all(map(_DEVICE.fullmatch, devices)):
         known = unknown_name("strategy", name, STRATEGIES)
         raise SpecError(
-            f"{known} Devices have names such as GPU:1 or GPU:0,GPU:1; a TPU is tpu or, "
-            "in Google's cloud, tpu:NAME."
+            f"{known} Devices have names such as GPU:1 or GPU:0,GPU:1; a TPU is tpu "
+            "or, in Google's cloud, tpu:NAME."
         )
     kinds = {device.split(":")[0] for device in devices}
     if len(kinds) > 1 or len(set(devices)) < len(devices):

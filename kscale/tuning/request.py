@@ -27,6 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 LEAST = {
     "trials": 1,
+    "workers": 1,
     "seed": 0,
     "seeds": 1,
     "finalist_seeds": 0,
@@ -47,7 +48,8 @@ MOST_TRIALS = 10_000
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("precision", "parametrization", "strategy", "cluster", "machines"),
+    *("precision", "parametrization", "strategy", "workers", "cluster"),
+    "machines",
     *("baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
@@ -135,6 +137,9 @@ class SearchRequest:
             TPU and `tpu:NAME` to those of one in Google's cloud (no TPU has been
             tried), `none` leaves the choice to TensorFlow, and `auto` takes what suits
             the machines, the GPUs there are and the networks.
+        workers: Trainings at once, each in a process that has a GPU or, where there is
+            none, a share of the cores. The processes run on this machine, or on those
+            of a cluster. They need the package ray.
         cluster: Address `host:port` of the head of a running Ray cluster, whose
             machines train; without `workers`, in a process for each GPU or, where there
             is none, each core. All machines must see the run folder under the same path
@@ -200,6 +205,7 @@ class SearchRequest:
     depth_knob: str | None = None
     width_knob: str | None = None
     strategy: str = "auto"
+    workers: int | None = None
     cluster: str | None = None
     machines: int = 1
     precision: str = "auto"
@@ -231,11 +237,7 @@ class SearchRequest:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
         self._check_names()
         check_strategy(self.strategy)
-        if self.machines > 1 and self.cluster is None:
-            raise SpecError(
-                "`machines` needs the `cluster` that has them; without Ray, TF_CONFIG "
-                "on each machine names all of them."
-            )
+        self._check_machines()
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         is_path = isinstance(self.run, str | Path | None)
@@ -251,6 +253,20 @@ class SearchRequest:
             raise BudgetError(
                 "`max_flash`, `max_ram` and `board` are for families of kscale: what a "
                 "hypermodel needs on a device is not known."
+            )
+
+    def _check_machines(self) -> None:
+        if self.machines == 1:
+            return
+        if self.cluster is None:
+            raise SpecError(
+                "`machines` needs the `cluster` that has them; without Ray, TF_CONFIG "
+                "on each machine names all of them."
+            )
+        if self.workers is not None:
+            raise SpecError(
+                "`machines` share each training, and `workers` train one each: leave "
+                "out one of them."
             )
 
     def _check_names(self) -> None:
@@ -275,6 +291,12 @@ class SearchRequest:
                 "Trainings on fewer examples are of a search of families for the law: "
                 "`examples_ladder` needs `for_law`, and no `hypermodel`."
             )
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether other processes train, each on its own."""
+        is_asked = self.workers is not None or self.cluster is not None
+        return is_asked and self.machines == 1
 
     @property
     def chosen_effort(self) -> str | None:

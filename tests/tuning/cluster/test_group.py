@@ -110,6 +110,11 @@ def test_machines_need_a_cluster() -> None:
         single_request("mlp", machines=2)
 
 
+def test_machines_and_workers_exclude_each_other() -> None:
+    with pytest.raises(SpecError, match="leave out one of them"):
+        single_request("mlp", machines=2, workers=2, cluster="localhost:1")
+
+
 def test_machines_are_not_placed_beside_tf_config(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -142,7 +142,7 @@ class Driver:
             raise
         finally:
             self.executor.close()
-            for item in self._open.values():
+            for item in self._open.values() if self.executor.trains_here else ():
                 for weights in item.running.values():
                     weights.attempts.end()  # given up, and no death of the process
             self._drop_late()

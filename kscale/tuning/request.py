@@ -1,6 +1,7 @@
 """SearchRequest: what a user asks of a search, each option described once."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
@@ -42,6 +43,8 @@ LEAST = {
 
 BITS = {"auto": tuple(STORED), **{str(bits): (bits,) for bits in STORED}}
 """Bits of a weight by what is asked for."""
+
+_ADDRESS = re.compile(r"\S+:\d+")
 
 MOST_TRIALS = 10_000
 """Specs to try at most where effort or time ends a search."""
@@ -256,6 +259,11 @@ class SearchRequest:
             )
 
     def _check_machines(self) -> None:
+        if self.cluster is not None and not _ADDRESS.fullmatch(str(self.cluster)):
+            raise SpecError(
+                "`cluster` must be host:port, as of 10.0.0.5:6379, but got "
+                f"{self.cluster!r}."
+            )
         if self.machines == 1:
             return
         if self.cluster is None:

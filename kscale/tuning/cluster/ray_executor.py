@@ -89,8 +89,8 @@ class RayExecutor:
         self._connection: Connection | None = None
         self._actors: list[_Actor] = []
         self._waiting: deque[tuple[float, Assignment]] = deque()
-        self._failed_starts = self._unanswered = 0
-        self._has_told = False
+        self._failed_starts = 0
+        self._has_told = self._is_headless = False
         self._looked = self._ticked = time.monotonic()
 
     @property
@@ -141,7 +141,8 @@ class RayExecutor:
         if self._connection is None:
             return
         for actor in self._actors:
-            _kill(actor)
+            if not self._is_headless:
+                _kill(actor)
         self._actors = []
         connection, self._connection = self._connection, None
         connection.close()
@@ -248,15 +249,17 @@ class RayExecutor:
         self, actor: _Actor, why: str, error: RayError | None = None
     ) -> Outcome | None:
         """Put another actor in the place of one that is dead or stopped."""
-        why = " ".join(why.split())
-        logger.debug("a process of %s is lost: %s", actor.host or "no machine", why)
+        logger.debug("a process of %s is lost: %s", actor.host, why)
+        self._check_head(is_due=True)
         _kill(actor)
         is_of_node = isinstance(error, ActorUnavailableError) or _NODE_DIED in why
         if not (actor.is_started or is_of_node):
             self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise ClusterError(
-                f"Processes that train die while they start: {sentence_of(why)}."
+                f"Processes that train die while they start: "
+                f"{sentence_of(why.splitlines()[-1])}. All machines need the same "
+                "kscale and Ray."
             )
         self._actors[self._actors.index(actor)] = self._made()
         if actor.assignment is None:
@@ -279,23 +282,30 @@ class RayExecutor:
                 "go on."
             )
 
-    def _check_head(self) -> None:
-        """Raise where the head does not answer: Ray itself would end this process
-        after a minute, without a word."""
-        if time.monotonic() - self._looked < _HEAD_SECONDS:
+    def _check_head(self, is_due: bool = False) -> None:
+        """Raise where the head does not answer: what Ray is asked then would wait, and
+        end this process after a minute without a word.
+
+        Args:
+            is_due: Whether to look whenever the last look was.
+        """
+        if not is_due and time.monotonic() - self._looked < _HEAD_SECONDS:
             return
-        self._looked = time.monotonic()
-        client: Any = ray._private.worker.global_worker
-        try:
-            client.gcs_client.internal_kv_get(b"kscale", None, timeout=_HEAD_SECONDS)
-            self._unanswered = 0
-        except RayError as error:
-            self._unanswered += 1
-            if self._unanswered >= _MOST_UNANSWERED:
-                raise ClusterError(
-                    "The head of the Ray cluster is gone; start a cluster, and the "
-                    "same command goes on."
-                ) from error
+        for left in reversed(range(_MOST_UNANSWERED)):
+            try:
+                client: Any = ray._private.worker.global_worker
+                client.gcs_client.internal_kv_get(b"kscale", None, _HEAD_SECONDS)
+            except RayError as error:
+                logger.debug("the head does not answer: %s", error)
+                if not left:
+                    self._is_headless = True
+                    raise ClusterError(
+                        "The head of the Ray cluster is gone. Start the cluster again, "
+                        "and the same command goes on."
+                    ) from error
+            else:
+                self._looked = time.monotonic()
+                return
 
 
 def _shared(

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from socket import gethostname
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -14,9 +15,11 @@ from tuning.cluster.poisonous import build
 from tuning.made_data import digits
 
 from kscale import Listener, Run, tune
+from kscale.errors import ClusterError, SpecError
 from kscale.runs.folder import read_records
 from kscale.runs.records import Training
 from kscale.search.contract import Job
+from kscale.tuning.cluster.worker import Kit, Worker
 
 pytest.importorskip("ray")
 
@@ -80,6 +83,33 @@ def test_two_processes_train_what_this_one_does(tmp_path: Path) -> None:
     assert there.best().params == here.best().params
     files = [{path.name for path in run.folder.iterdir()} for run in (here, there)]
     assert files[0] == files[1]
+
+
+def test_a_machine_that_does_not_see_the_run_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    folder, unused = tmp_path / "elsewhere", (cast(Any, None),) * 2
+    worker = Worker(Kit(folder, *unused), {"node": 1}, "node")
+    with pytest.raises(ClusterError, match=f"{gethostname()} does not see {folder}: "):
+        worker.poll(10.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"workers": 0}, "`workers >= 1` must hold"),
+        ({"cluster": "head"}, "`cluster` must be host:port"),
+        ({"workers": 2, "strategy": "mirrored"}, "leave out --strategy"),
+        ({"workers": 2, "max_latency_ms": 1.0}, "leave out --workers"),
+    ],
+)
+def test_what_processes_cannot_do_is_refused(
+    tmp_path: Path, options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SpecError, match=text):
+        tune(digits(), run=tmp_path / "run", **{**RANDOM, **options})
+    assert not (tmp_path / "run").exists()
 
 
 class AtEpoch(Listener):

@@ -51,7 +51,7 @@ def is_tpu(name: str) -> bool:
     >>> is_tpu("tpu"), is_tpu("tpu:my-tpu"), is_tpu("TPU:0")
     (True, True, False)
     """
-    return _TPU.fullmatch(name) is not None
+    return _TPU.fullmatch(str(name)) is not None
 
 
 def worker_count() -> int:

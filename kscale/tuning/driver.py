@@ -334,11 +334,13 @@ class Driver:
                 weights.unlink(missing_ok=True)
 
     def _drop_late(self) -> None:
-        """Delete what given-up attempts wrote after another one had ended."""
+        """Delete what given-up attempts wrote after another one had ended, and what
+        they did not write to its end."""
         known = {training.key for training in self.trainings}
-        for path in (self.folder / "models").glob("*.*.npz"):
-            if path.name.split(".")[0] in known:
-                path.unlink(missing_ok=True)
+        models = self.folder / "models"
+        late = [p for p in models.glob("*.*.npz") if p.name.split(".")[0] in known]
+        for path in [*late, *models.glob(".*.npz.*.partial")]:
+            path.unlink(missing_ok=True)
 
     def _raise_if_all_slow(self) -> None:
         """Where no spec was admitted one by one, this is known at the end only, and

@@ -4,6 +4,7 @@ Every process of the cluster has a mark in its environment, by which it is found
 ended at the end, whoever its parent is by then.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
 TOKEN = "0123456789abcdef" * 4
 _MARK = "KSCALE_TEST_CLUSTER"
 _SECONDS = 60.0
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _NODE_INFO = "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo"
 
 Node = subprocess.Popen[bytes]
@@ -123,6 +125,7 @@ def _started(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
         nodes.append(node)
         cluster = Cluster(address, nodes[0], (nodes[0], nodes[-1]), environment)
@@ -131,6 +134,10 @@ def _started(
             assert node.poll() is None and time.monotonic() < end, "no node came up"
             time.sleep(0.2)
     return cluster
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _free_port() -> int:

@@ -344,11 +344,11 @@ class Driver:
 
     def _drop_late(self) -> None:
         """Delete what given-up attempts wrote after another one had ended, and what
-        killed ones wrote in part."""
+        they did not write to its end."""
         known = {training.key for training in self.trainings}
         models = self.folder / "models"
         late = [p for p in models.glob("*.*.npz") if p.name.split(".")[0] in known]
-        for path in (*late, *models.glob(".*.partial")):
+        for path in [*late, *models.glob(".*.npz.*.partial")]:
             path.unlink(missing_ok=True)
 
     def _raise_if_all_slow(self) -> None:

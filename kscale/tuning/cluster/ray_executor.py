@@ -162,7 +162,7 @@ class RayExecutor:
                 f"The hypermodel cannot be sent to other processes: "
                 f"{sentence_of(error)}. Give `module:name`."
             ) from error
-        count, self._resources, self._threads = _shared(nodes, request.workers)
+        count, self._resources, self._sharers = _shared(nodes, request.workers)
         if request.workers and count < request.workers:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")
         self._actors = [self._made() for _ in range(count)]
@@ -176,7 +176,7 @@ class RayExecutor:
             max_concurrency=2,
             scheduling_strategy="SPREAD",
         )
-        handle = made.remote(self._kit, self._threads)
+        handle = made.remote(self._kit, self._sharers)
         return _Actor(handle, handle.about.remote())
 
     def _hand_out(self) -> None:
@@ -265,6 +265,10 @@ class RayExecutor:
         self._actors[self._actors.index(actor)] = self._made()
         if actor.assignment is None:
             return None
+        self._note(
+            f"A process on {actor.host} ended or stopped; what was trained there goes "
+            "on in another one."
+        )
         return Outcome(actor.assignment, None, True, is_blamed=not is_of_node)
 
     def _check_placed(self) -> None:
@@ -312,19 +316,15 @@ class RayExecutor:
 def _shared(
     nodes: Sequence[Node], workers: int | None
 ) -> tuple[int, dict[str, int], dict[str, int]]:
-    """How many actors there are, what each takes, and its threads on each node."""
+    """How many actors there are, what each takes, and how many share a node."""
     name = "num_gpus" if any(node.gpus for node in nodes) else "num_cpus"
     room = {node.id: node.gpus if name == "num_gpus" else node.cpus for node in nodes}
     count = min(workers or sum(room.values()), sum(room.values()))
     if not count:
         raise ClusterError("The cluster has no cores and no GPUs to train on.")
     spread = -(-count // sum(map(bool, room.values())))
-    threads = {
-        node.id: max(node.cpus // min(spread, room[node.id]), 1)
-        for node in nodes
-        if room[node.id]
-    }
-    return count, {"num_cpus": 0, name: 1}, threads
+    sharers = {node: min(spread, most) for node, most in room.items() if most}
+    return count, {"num_cpus": 0, name: 1}, sharers
 
 
 def _check_version(host: str, there: str) -> None:

@@ -153,7 +153,6 @@ class RayExecutor:
         data = self._folder / "data"
         kit = Kit(data, self._plan.setup.stored_in(data), self._plan.trainers_of())
         self._connection = connect(request.cluster, request.workers, self._note)
-        _silence()
         nodes = self._connection.nodes()
         try:
             self._kit = ray.put(kit)
@@ -339,8 +338,3 @@ def _check_version(host: str, there: str) -> None:
 def _kill(actor: _Actor) -> None:
     with suppress(RayError, ValueError):
         ray.kill(actor.handle, no_restart=True)
-
-
-def _silence() -> None:
-    """Keep Ray's words on lost processes off the terminal: kscale has its own."""
-    ray._private.worker.print_to_stdstream = lambda *about, **more: None

@@ -1,6 +1,7 @@
 """Ray, started for one command on this machine, or joined as a cluster."""
 
 import os
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,12 +45,25 @@ class Connection:
 
     Args:
         address: `host:port` of the cluster's head.
+        node: Socket of the node of this machine.
         resources: What is given back at the end, Ray last of all.
     """
 
-    def __init__(self, address: str, resources: ExitStack) -> None:
+    def __init__(self, address: str, node: socket.socket, resources: ExitStack) -> None:
         self.address = address
+        self._node = node
         self._resources = resources
+
+    @property
+    def has_node(self) -> bool:
+        """Whether the node of this machine lives; without one, Ray ends this process
+        at the next call."""
+        try:
+            return bool(self._node.recv(1, socket.MSG_DONTWAIT))
+        except BlockingIOError:  # nothing is ever sent
+            return True
+        except ConnectionError:
+            return False
 
     def nodes(self) -> tuple[Node, ...]:
         """The nodes that live now."""
@@ -95,25 +109,25 @@ def connect(
     check_extra("--cluster" if address else "--workers", "ray")
     with ExitStack() as resources:
         if address:
-            _join(address, resources)
+            node = _join(address, resources)
             note(_joined(address))
         else:
-            address = _start(workers, resources)
+            address, node = _start(workers, resources)
             note(_started(address))
-        return Connection(address, resources.pop_all())
+        return Connection(address, node, resources.pop_all())
 
 
-def _join(address: str, resources: ExitStack) -> None:
+def _join(address: str, resources: ExitStack) -> socket.socket:
     token = read_token()
     resources.enter_context(ray_environment(token, is_local=False))
     from kscale.tuning.cluster.probing import check_cluster, check_node_here
 
     check_cluster(address, token)
     check_node_here(address, token)
-    _init(resources, address)
+    return _init(resources, address)[1]
 
 
-def _start(workers: int | None, resources: ExitStack) -> str:
+def _start(workers: int | None, resources: ExitStack) -> tuple[str, socket.socket]:
     resources.enter_context(ray_environment(fresh_token(), is_local=True))
     private = resources.enter_context(private_folder())
     options = {
@@ -130,8 +144,9 @@ def _start(workers: int | None, resources: ExitStack) -> str:
     return _init(resources, address.read_text())
 
 
-def _init(resources: ExitStack, address: str) -> str:
-    """Let Ray connect this process; the address of the head."""
+def _init(resources: ExitStack, address: str) -> tuple[str, socket.socket]:
+    """Let Ray connect this process; the address of the head, and a socket of the node
+    of this machine."""
     import ray
 
     if ray.is_initialized():
@@ -147,8 +162,10 @@ def _init(resources: ExitStack, address: str) -> str:
     # Ray's words on lost processes stay off the terminal: kscale has its own.
     worker: Any = import_module("ray._private.worker")
     worker.print_to_stdstream = lambda *about, **more: None
+    node = resources.enter_context(socket.socket(socket.AF_UNIX))
+    node.connect(context.address_info["raylet_socket_name"])
     head: str = context.address_info["gcs_address"]
-    return head
+    return head, node
 
 
 def _forget_environment() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
@@ -115,7 +116,8 @@ class RayExecutor:
         self._hand_out()
 
     def finished(self, timeout: float | None = None) -> Sequence[Outcome]:
-        """Wait until a training ends, and pass on all epochs that end before.
+        """Wait until a training ends, or there are more slots, and pass on all epochs
+        that end before.
 
         Raises:
             ClusterError: The head of the cluster is gone, or no actor can be placed.
@@ -124,6 +126,7 @@ class RayExecutor:
         if refused := self._refusing.finished():
             return refused
         began = self._ticked = time.monotonic()
+        slots = self.slots
         while self._waiting or any(each.assignment for each in self._actors):
             left = 1.0
             if timeout is not None:
@@ -133,6 +136,9 @@ class RayExecutor:
             if outcomes := self._heard(left):
                 return outcomes
             self._check_head()
+            if self.slots > slots:
+                break
+            slots = self.slots
         return ()
 
     def close(self) -> None:
@@ -151,7 +157,9 @@ class RayExecutor:
         """Lay the data in the folder, start or join Ray, and ask for the actors."""
         request = self._plan.request
         data = self._folder / "data"
-        kit = Kit(data, self._plan.setup.stored_in(data), self._plan.trainers_of())
+        mark, opened = data / f"{uuid4()}.mark", self._plan.setup.stored_in(data)
+        mark.touch()
+        kit = Kit(mark, opened, self._plan.trainers_of())
         self._connection = connect(request.cluster, request.workers, self._note)
         nodes = self._connection.nodes()
         try:
@@ -162,6 +170,8 @@ class RayExecutor:
                 f"{sentence_of(error)}. Give `module:name`."
             ) from error
         count, self._resources, self._sharers = _shared(nodes, request.workers)
+        if not count:
+            raise ClusterError("The cluster has no cores and no GPUs to train on.")
         if request.workers and count < request.workers:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")
         self._actors = [self._made() for _ in range(count)]
@@ -200,6 +210,7 @@ class RayExecutor:
         A pause of this process, as of a laptop that sleeps, makes nobody silent: each
         look counts for a second at most.
         """
+        self._check_node()
         by_asked = {actor.asked: actor for actor in self._actors}
         ray.wait([*by_asked], timeout=seconds)
         ready, _ = ray.wait([*by_asked], num_returns=len(by_asked), timeout=0)
@@ -286,6 +297,15 @@ class RayExecutor:
                 "go on."
             )
 
+    def _check_node(self) -> None:
+        """Raise where the node of this machine is gone: Ray would end this process."""
+        if self._connection is not None and not self._connection.has_node:
+            self._is_headless = True
+            raise ClusterError(
+                "The Ray node of this machine is gone. The same command goes on; with "
+                "--cluster, start the node again first."
+            )
+
     def _check_head(self, is_due: bool = False) -> None:
         """Raise where the head does not answer: what Ray is asked then would wait, and
         end this process after a minute without a word.
@@ -309,7 +329,17 @@ class RayExecutor:
                     ) from error
             else:
                 self._looked = time.monotonic()
+                self._grow()
                 return
+
+    def _grow(self) -> None:
+        """Ask for actors on machines that have joined the cluster meanwhile."""
+        assert self._connection is not None
+        about = self._connection.nodes(), self._plan.request.workers
+        count, resources, sharers = _shared(*about)
+        if count > len(self._actors):
+            self._resources, self._sharers = resources, sharers
+            self._actors += [self._made() for _ in range(count - len(self._actors))]
 
 
 def _shared(
@@ -319,9 +349,7 @@ def _shared(
     name = "num_gpus" if any(node.gpus for node in nodes) else "num_cpus"
     room = {node.id: node.gpus if name == "num_gpus" else node.cpus for node in nodes}
     count = min(workers or sum(room.values()), sum(room.values()))
-    if not count:
-        raise ClusterError("The cluster has no cores and no GPUs to train on.")
-    spread = -(-count // sum(map(bool, room.values())))
+    spread = -(-count // max(sum(map(bool, room.values())), 1))
     sharers = {node: min(spread, most) for node, most in room.items() if most}
     return count, {"num_cpus": 0, name: 1}, sharers
 

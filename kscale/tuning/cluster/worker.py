@@ -25,12 +25,13 @@ class Kit:
     """What makes the trainers of a search in another process.
 
     Args:
-        folder: Where the data is laid, on a path that all machines share.
+        mark: An empty file beside the data, of this start of the search alone: a
+            machine without the file sees another folder under the same path.
         opened: Opens what all trainings share, as `TrainingSetup.stored_in` gives it.
         trainers: Makes of that what gives the trainer of a spec.
     """
 
-    folder: Path
+    mark: Path
     opened: Callable[[], TrainingSetup]
     trainers: Callable[[TrainingSetup], Callable[[Spec], Trainer]]
 
@@ -146,10 +147,11 @@ def _threads(sharers: dict[str, int]) -> int:
 
 def _started(kit: Kit, sharers: dict[str, int]) -> Callable[[Spec], Trainer]:
     """Start TensorFlow and open the data; what gives the trainer of a spec."""
-    if not kit.folder.is_dir():
+    if not kit.mark.is_file():
         raise ClusterError(
-            f"{socket.gethostname()} does not see {kit.folder}: the run folder must be "
-            "on a disk that all machines of the cluster share; give another --run."
+            f"{socket.gethostname()} does not see {kit.mark.parent}: the run "
+            "folder must be on a disk that all machines of the cluster share; give "
+            "another --run."
         )
     # Before TensorFlow is imported, which reads them once.
     os.environ.update(dict.fromkeys(_THREADS, str(_threads(sharers))))

@@ -86,9 +86,11 @@ def test_two_processes_train_what_this_one_does(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_does_not_see_the_run_folder_is_named(tmp_path: Path) -> None:
-    folder, unused = tmp_path / "elsewhere", (cast(Any, None),) * 2
-    worker = Worker(Kit(folder, *unused), {})
-    with pytest.raises(ClusterError, match=f"{gethostname()} does not see {folder}: "):
+    """Another folder may lie there under the same path."""
+    mark, unused = tmp_path / "of-this-search.mark", (cast(Any, None),) * 2
+    worker = Worker(Kit(mark, *unused), {})
+    text = f"{gethostname()} does not see {tmp_path}: "
+    with pytest.raises(ClusterError, match=text):
         worker.poll(10.0)
 
 

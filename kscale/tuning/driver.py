@@ -8,7 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import BudgetError, TrialError, WorkerLostError
+from kscale.errors import (
+    BudgetError,
+    ResultsError,
+    TrialError,
+    WorkerLostError,
+    unwritable,
+)
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter
@@ -140,6 +146,9 @@ class Driver:
         except WorkerLostError:
             self._open.clear()  # as if the process died, so that deaths are counted
             raise
+        except OSError as error:
+            path = error.filename or self.folder
+            raise ResultsError(unwritable(path, error)) from error
         finally:
             self.executor.close()
             for item in self._open.values() if self.executor.trains_here else ():

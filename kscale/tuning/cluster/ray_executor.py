@@ -179,7 +179,6 @@ class RayExecutor:
                 f"{sentence_of(error.__cause__ or error)}. Give `module:name`."
             ) from error
         self._connection = connect(request.cluster, request.workers, self._note)
-        _silence()
         self._kit = ray.put(kit)
         nodes = self._connection.nodes()
         count, self._resources, self._sharers = _shared(nodes, request.workers)
@@ -359,8 +358,3 @@ def _check_version(host: str, there: str) -> None:
 def _kill(actor: _Actor) -> None:
     with suppress(RayError, ValueError):
         ray.kill(actor.handle, no_restart=True)
-
-
-def _silence() -> None:
-    """Keep Ray's words on lost processes off the terminal: kscale has its own."""
-    ray._private.worker.print_to_stdstream = lambda *about, **more: None

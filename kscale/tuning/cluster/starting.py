@@ -91,6 +91,8 @@ def ray_command(options: Mapping[str, object], private: str) -> Iterator[RayComm
                 "RAY_START_HOOK": f"{__name__}.{without_client.__name__}",
                 # Trainings are lost at once, and go on from their checkpoints.
                 "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+                # Metrics would be told to everybody, without a token.
+                "RAY_enable_metrics_collection": "0",
             },
             start_new_session=True,
             preexec_fn=lambda: _die_with(parent),

@@ -181,7 +181,7 @@ class RayExecutor:
         self._connection = connect(request.cluster, request.workers, self._note)
         self._kit = ray.put(kit)
         nodes = self._connection.nodes()
-        count, self._resources, self._sharers = _shared(nodes, request.workers)
+        count, self._resources, self._sharers = shared(nodes, request.workers)
         if request.workers and count < request.workers:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")
         self._actors = [self._made() for _ in range(count)]
@@ -332,7 +332,7 @@ class RayExecutor:
                 return
 
 
-def _shared(
+def shared(
     nodes: Sequence[Node], workers: int | None
 ) -> tuple[int, dict[str, int], dict[str, int]]:
     """How many actors there are, what each takes, and how many share a node."""

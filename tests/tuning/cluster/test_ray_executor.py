@@ -21,6 +21,7 @@ from kscale.runs.folder import read_records
 from kscale.runs.records import Training
 from kscale.search.contract import Job
 from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.cluster.connection import Node
 from kscale.tuning.cluster.worker import Kit, Worker
 from kscale.tuning.device_executor import make_executor
 
@@ -93,6 +94,19 @@ def test_a_machine_that_does_not_see_the_run_folder_is_named(tmp_path: Path) -> 
     worker = Worker(Kit(folder, *unused), {})
     with pytest.raises(ClusterError, match=f"{gethostname()} does not see {folder}: "):
         worker.poll(10.0)
+
+
+def test_a_process_takes_a_gpu_or_else_a_core_and_nodes_share_the_processes() -> None:
+    from kscale.tuning.cluster.ray_executor import shared
+
+    gpus = [Node("a", "a", 16, 4, 0), Node("b", "b", 16, 0, 0)]
+    assert shared(gpus, None) == (4, {"num_cpus": 0, "num_gpus": 1}, {"a": 4})
+    assert shared(gpus, 9)[0] == 4
+    cores = [Node(name, name, 8, 0, 0) for name in "ab"]
+    assert shared(cores, None) == (16, {"num_cpus": 1}, {"a": 8, "b": 8})
+    assert shared(cores, 5) == (5, {"num_cpus": 1}, {"a": 3, "b": 3})
+    with pytest.raises(ClusterError, match="no cores and no GPUs"):
+        shared([Node("a", "a", 0, 0, 0)], None)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from kscale.search.contract import (
 from kscale.search.draws import Settings
 from kscale.search.features import Features, unlike
 from kscale.search.halving import rungs_of
-from kscale.search.model import Expected, ScoreModel, Values
+from kscale.search.model import Expected, ScoreModel
+from kscale.search.process import Values
 from kscale.units import octave_of
 
 MOST_CANDIDATES = 2000

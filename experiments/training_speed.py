@@ -80,7 +80,9 @@ So an epoch in one graph takes a tenth to all of the time of `fit`, the less the
 smaller the layers are, and the second training of a network saves its tracing. XLA
 makes epochs of the small mlp a fifth as long, and loses with convolutions, recurrent
 layers and attention on a CPU. Several networks at once gain for mlps and lose for
-convolutions there. No GPU could be had: `experiments/gpu_check.py` measures there.
+convolutions there. One GPU was measured for two rows only; the docstring of
+`experiments/gpu_check.py` has more. Those of `8 at once` are older than epochs of
+several networks that XLA compiles once: it then takes 0.4 s each, not 0.8.
 
 The figures of `kscale` are older than the step of AdamW that works out rate, powers and
 decay once: on the same machine, with nothing else running, the epoch of mlp 2 x 64 then

@@ -22,6 +22,7 @@ from kscale.networks.views import VIEW_KINDS
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record
+from kscale.ship.extras import check_extra
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
 from kscale.text import counted
@@ -298,6 +299,8 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
     from kscale.engine.engines import device_names
 
     request, work = plan.request, plan.candidates.most_work
+    if request.has_workers:
+        return _with_workers(plan)
     workers = worker_count() if request.strategy in ("auto", "workers") else 0
     if workers > 1 or request.strategy == "workers":
         if work == math.inf or request.retrain_baseline:
@@ -332,6 +335,28 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
         "--strategy each trains one on each device."
     )
     return replace(plan, request=replace(request, strategy=found))
+
+
+def _with_workers(plan: Plan) -> Plan:
+    """The plan of a search whose trainings run in processes, on a device each.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        SpecError: Devices are asked for, or latencies are limited.
+    """
+    request = plan.request
+    check_extra("--cluster" if request.cluster else "--workers", "ray")
+    if request.strategy not in ("auto", "one") or worker_count() > 1:
+        raise SpecError(
+            "Each process of --workers or --cluster trains on one device: leave out "
+            "--strategy, and TF_CONFIG."
+        )
+    if request.max_latency_ms is not None:
+        raise SpecError(
+            "With a limit on latency one network is trained at a time, on this "
+            "machine: leave out --workers and --cluster."
+        )
+    return replace(plan, request=replace(request, strategy="one"))
 
 
 def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:

@@ -28,6 +28,7 @@ COMMANDS = {
     "size": "Count a network exactly, or list what fits a budget.",
     "families": "List the families; with NAME, the knobs of one.",
     "train": "Train one network of FAMILY and score it on the test part.",
+    "node": "Let this machine train for kscale tune --cluster, until Ctrl-C.",
     "doctor": "Show versions, devices and memory, and what is missing.",
 }
 """The commands, in the order in which one needs them, and what each does.

@@ -57,6 +57,8 @@ training_options = options.together(
     asked("precision", type=click.Choice(PRECISIONS)),
     asked("parametrization", type=click.Choice(PARAMETRIZATIONS)),
     asked("strategy", metavar="NAME"),
+    asked("workers"),
+    asked("cluster", metavar="HOST:PORT"),
 )
 
 outcome_options = options.together(

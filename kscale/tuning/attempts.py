@@ -23,25 +23,43 @@ class Attempts:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def begin(self, epochs: int) -> int:
-        """Count an attempt from an epoch; how many died there before."""
+    @property
+    def last(self) -> int:
+        """Number of the last attempt; 0 where none is known."""
+        return self._read()["number"]
+
+    def begin(self, epochs: int, number: int = 0, is_here: bool = True) -> int:
+        """Count an attempt from an epoch; how many died there before.
+
+        Args:
+            epochs: Where the attempt begins.
+            number: Of the attempt.
+            is_here: Whether a death of this process is one of the attempt.
+        """
         data = self._read()
         deaths = data["deaths"] if data["epochs"] == epochs else 0
         deaths += data["is_begun"]
-        content = {"epochs": epochs, "deaths": deaths, "is_begun": 1}
-        write_atomically(self.path, json.dumps(content).encode())
+        begun = {"is_begun": int(is_here), "number": number}
+        self._write({"epochs": epochs, "deaths": deaths, **begun})
         return deaths
+
+    def blame(self) -> None:
+        """The attempt killed the process that made it."""
+        self._write({**self._read(), "is_begun": 1})
 
     def end(self) -> None:
         """The attempt ended without killing the process."""
         self.path.unlink(missing_ok=True)
 
+    def _write(self, content: dict[str, int]) -> None:
+        write_atomically(self.path, json.dumps(content).encode())
+
     def _read(self) -> dict[str, int]:
-        names = ("epochs", "deaths", "is_begun")
+        names = ("epochs", "deaths", "is_begun", "number")
         try:
             data = json.loads(self.path.read_text())
-            return {name: int(data[name]) for name in names}
-        except (OSError, ValueError, KeyError, TypeError):
+            return {name: int(data.get(name, 0)) for name in names}
+        except (OSError, ValueError, AttributeError, TypeError):
             return dict.fromkeys(names, 0)
 
 
@@ -70,11 +88,12 @@ class MemberWeights:
         """Whether the weights of the finished training are there."""
         return epochs_in(self.path) == self.job.epochs_to
 
-    def begin(self, seconds: float = math.inf) -> Assignment:
+    def begin(self, seconds: float = math.inf, is_here: bool = True) -> Assignment:
         """Count an attempt; what an executor is handed for it.
 
         Args:
             seconds: Time that is left.
+            is_here: Whether a death of this process is one of the attempt.
         """
         names = (path.name.split(".")[1] for path in self._written())
         last = max((int(name) for name in names if name.isdecimal()), default=0)
@@ -83,11 +102,13 @@ class MemberWeights:
             paths.append(self._parent)
         start = next((path for path in paths if progress_in(path)), None)
         epochs = 0 if start is None else epochs_in(start)
-        deaths = 0 if self.are_finished else self.attempts.begin(epochs)
-        target = self._target(last + 1)
-        return Assignment(
-            self.job, self.member, last + 1, start, target, seconds, deaths
-        )
+        # An attempt that was given up may still write, though it wrote nothing yet.
+        number = max(last, self.attempts.last) + 1
+        deaths = 0
+        if not self.are_finished:
+            deaths = self.attempts.begin(epochs, number, is_here)
+        target = self._target(number)
+        return Assignment(self.job, self.member, number, start, target, seconds, deaths)
 
     def end(self, assignment: Assignment, training: Training | None) -> None:
         """Put the weights of a finished attempt in place.

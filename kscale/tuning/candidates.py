@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kscale.engine.base import Engine, Latency
+from kscale.networks.budget import Budget
 from kscale.networks.families.base import Spec
 from kscale.networks.sizing import Size
 from kscale.search.draws import Draws
+from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 
 
@@ -97,4 +99,16 @@ class Candidates(Protocol):
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
         """What trains, evaluates and ships these candidates."""
+        ...
+
+    def trainer_of(
+        self, request: SearchRequest, budget: Budget
+    ) -> Callable[[TrainingSetup], Trainer]:
+        """What makes such a trainer in another process, of the setup there: pickled,
+        so without the data.
+
+        Args:
+            request: What was asked.
+            budget: What a network may cost.
+        """
         ...

@@ -1,6 +1,7 @@
 """The driver: one start of a search, from free slots to recorded trainings."""
 
 import math
+import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -85,7 +86,7 @@ class Driver:
         self.write_page = write_page
         self.trainer_of = plan.trainers()
         self.executor = executor or make_executor(
-            plan, self.trainer_of, listener.epoch_done
+            plan, self.trainer_of, folder, listener
         )
         self.recorded = read_records(folder)
         self.logs = LogWriter(RecordedRun(folder, self.recorded))
@@ -120,6 +121,7 @@ class Driver:
         try:
             self._score_references()
             self._search()
+            self.executor.close()  # what answers needs the devices
             beliefs = self.searcher.beliefs(self.trainings)
             said = {"beliefs": beliefs.to_json()} if beliefs is not None else {}
             self.writer.describe({"notes": self._notes(), **said})
@@ -134,6 +136,7 @@ class Driver:
                 self.policy.is_over,
             ).run()
             self.write_page(self.folder, self.recorded)
+            shutil.rmtree(self.folder / "data", ignore_errors=True)
         except WorkerLostError:
             self._open.clear()  # as if the process died, so that deaths are counted
             raise
@@ -142,6 +145,7 @@ class Driver:
             for item in self._open.values():
                 for weights in item.running.values():
                     weights.attempts.end()  # given up, and no death of the process
+            self._drop_late()
             self.listener.ended()
 
     def _notes(self) -> list[str]:
@@ -213,7 +217,8 @@ class Driver:
                 member = waiting.waiting.popleft()
                 weights = MemberWeights(self.folder / "models", waiting.job, member)
                 waiting.running[member] = weights
-                self.executor.submit(weights.begin(self.policy.seconds_left()))
+                seconds, is_here = self.policy.seconds_left(), self.executor.trains_here
+                self.executor.submit(weights.begin(seconds, is_here))
                 continue
             used = {item.slot for item in self._open.values()}
             slot = next(s for s in map(str, range(len(used) + 1)) if s not in used)
@@ -255,6 +260,8 @@ class Driver:
         )
         weights = item.running.pop(assignment.member)
         if outcome.has_died:  # counted when the next attempt begins
+            if outcome.is_blamed:
+                weights.attempts.blame()
             item.waiting.appendleft(assignment.member)
             return True
         weights.end(assignment, training)
@@ -325,6 +332,13 @@ class Driver:
             if is_tried and training.key not in needed:
                 weights = self.folder / "models" / f"{training.key}.npz"
                 weights.unlink(missing_ok=True)
+
+    def _drop_late(self) -> None:
+        """Delete what given-up attempts wrote after another one had ended."""
+        known = {training.key for training in self.trainings}
+        for path in (self.folder / "models").glob("*.*.npz"):
+            if path.name.split(".")[0] in known:
+                path.unlink(missing_ok=True)
 
     def _raise_if_all_slow(self) -> None:
         """Where no spec was admitted one by one, this is known at the end only, and

@@ -26,11 +26,13 @@ class Outcome:
         assignment: What was to be done.
         training: What the training left behind; None where it has not ended.
         has_died: Whether the process died that trained it; if not, time was up.
+        is_blamed: Whether a death may be the training's fault, not that of a machine.
     """
 
     assignment: Assignment
     training: Training | None
     has_died: bool = False
+    is_blamed: bool = True
 
 
 class Executor(Protocol):
@@ -39,7 +41,13 @@ class Executor(Protocol):
     The driver has at most as many assignments out as there are slots, and asks for
     outcomes until each assignment has one. A process that dies is an outcome, too: the
     driver then makes another attempt, or gives the training up.
+
+    Attributes:
+        trains_here: Whether this process trains, whose death may be the training's
+            fault.
     """
+
+    trains_here: bool
 
     @property
     def slots(self) -> int:
@@ -78,6 +86,7 @@ class LocalExecutor:
     """
 
     devices = 1
+    trains_here = True
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from kscale.engine.base import Engine, Latency
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import flat_layers
+from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.networks.families.base import TRAINING_KNOBS, Spec
 from kscale.networks.families.images import AUGMENT
@@ -17,6 +18,7 @@ from kscale.networks.views import viewed
 from kscale.search.pool import Pool, way_to_fewer_flops
 from kscale.search.random_search import PoolDraws
 from kscale.task.tasks import Task
+from kscale.tuning.request import SearchRequest
 from kscale.tuning.trainer import Trainer, TrainingSetup
 
 # Imports inside functions: a plan must not wait for Keras, which takes seconds.
@@ -104,9 +106,18 @@ class FamilyCandidates:
         return way_to_fewer_flops(self.pool.space, spec, share)
 
     def trainer(self, setup: TrainingSetup) -> Trainer:
-        from kscale.tuning.family_trainer import FamilyTrainer
+        return _trainer(setup)
 
-        return FamilyTrainer(setup)
+    def trainer_of(
+        self, request: SearchRequest, budget: Budget
+    ) -> Callable[[TrainingSetup], Trainer]:
+        return _trainer
+
+
+def _trainer(setup: TrainingSetup) -> Trainer:
+    from kscale.tuning.family_trainer import FamilyTrainer
+
+    return FamilyTrainer(setup)
 
 
 def family_timer(

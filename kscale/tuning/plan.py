@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from typing import Any
@@ -96,13 +97,12 @@ class Plan:
 
     def trainers(self) -> Callable[[Spec], Trainer]:
         """What gives the trainer of a spec: baselines are of families always."""
-        from kscale.tuning.family_trainer import FamilyTrainer  # Keras is heavy
+        return _trainers(self.candidates.trainer, self.candidates.names, self.setup)
 
-        setup = self.setup
-        candidates = self.candidates.trainer(setup)
-        is_family = isinstance(candidates, FamilyTrainer)
-        baselines = candidates if is_family else FamilyTrainer(setup)
-        return lambda spec: candidates if self.is_candidate(spec) else baselines
+    def trainers_of(self) -> Callable[[TrainingSetup], Callable[[Spec], Trainer]]:
+        """What makes the same in another process, of the setup there; pickled."""
+        make = self.candidates.trainer_of(self.request, self.budget)
+        return partial(_trainers, make, self.candidates.names)
 
     def searcher(self, admits: Callable[[Spec], bool] | None = None) -> StagedSearcher:
         """Baselines, the search of what is admitted, finalists."""
@@ -262,6 +262,19 @@ class Plan:
             "machine": this_machine(),
             "versions": {name: version(name) for name in packages},
         }
+
+
+def _trainers(
+    make: Callable[[TrainingSetup], Trainer],
+    names: Sequence[str],
+    setup: TrainingSetup,
+) -> Callable[[Spec], Trainer]:
+    from kscale.tuning.family_trainer import FamilyTrainer  # Keras is heavy
+
+    candidates = make(setup)
+    is_family = isinstance(candidates, FamilyTrainer)
+    baselines = candidates if is_family else FamilyTrainer(setup)
+    return lambda spec: candidates if spec.family in names else baselines
 
 
 def in_time(plan: Plan, seconds: float, epochs: int | None = None) -> Plan:

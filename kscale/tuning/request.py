@@ -27,6 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 LEAST = {
     "trials": 1,
+    "workers": 1,
     "seed": 0,
     "seeds": 1,
     "finalist_seeds": 0,
@@ -46,8 +47,8 @@ MOST_TRIALS = 10_000
 
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
-    *("precision", "parametrization", "strategy", "baseline", "retrain_baseline"),
-    "run",
+    *("precision", "parametrization", "strategy", "workers", "cluster"),
+    *("baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
 
@@ -132,6 +133,13 @@ class SearchRequest:
             `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
             machines that TF_CONFIG names, `none` leaves the choice to TensorFlow, and
             `auto` takes what suits the machines, the GPUs there are and the networks.
+        workers: Trainings at once, each in a process that has a GPU or, where there is
+            none, a share of the cores. The processes run on this machine, or on those
+            of a cluster. They need the package ray.
+        cluster: Address `host:port` of the head of a running Ray cluster, whose
+            machines train; without `workers`, in a process for each GPU or, where there
+            is none, each core. All machines must see the run folder under the same path
+            and have the same kscale.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.
@@ -190,6 +198,8 @@ class SearchRequest:
     depth_knob: str | None = None
     width_knob: str | None = None
     strategy: str = "auto"
+    workers: int | None = None
+    cluster: str | None = None
     precision: str = "auto"
     parametrization: str = "standard"
     baseline: Any = None
@@ -258,6 +268,11 @@ class SearchRequest:
                 "Trainings on fewer examples are of a search of families for the law: "
                 "`examples_ladder` needs `for_law`, and no `hypermodel`."
             )
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether other processes train."""
+        return self.workers is not None or self.cluster is not None
 
     @property
     def chosen_effort(self) -> str | None:

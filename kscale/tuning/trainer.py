@@ -52,7 +52,8 @@ Write = Callable[[Path, Progress], None]
 
 _T = TypeVar("_T")
 
-_MOST_DEATHS = 2
+MOST_DEATHS = 2
+"""A training that killed so many processes, and came no further, has failed."""
 
 
 class TimeUp(Exception):
@@ -306,7 +307,7 @@ class RunningTraining:
 
     def check_survival(self, devices: Devices) -> None:
         """Refuse a training that would end the process, by what it did or will hold."""
-        if self.assignment.deaths >= _MOST_DEATHS:
+        if self.assignment.deaths >= MOST_DEATHS:
             raise TrialError("the process died twice while training it")
         check_memory("training", self.record.memory, devices)
 

@@ -49,6 +49,8 @@ class ProcessExecutor:
         slots: Number of processes.
     """
 
+    trains_here = False
+
     def __init__(self, plan: Plan, folder: Path, slots: int = 2) -> None:
         self.slots = self.devices = slots
         stored = folder, plan.setup.stored_in(folder)

@@ -71,7 +71,8 @@ def is_worth_compiling(
     """Whether XLA saves more than it costs, in two trainings of a network.
 
     A search with finalists trains a network twice on average. On a GPU an epoch takes a
-    tenth of the time and less, whatever the layers (seen on an H100). On a CPU a step
+    tenth of the time and less (seen on an H100); recurrent layers run cuDNN's kernels
+    there, which XLA does not take. On a CPU a step
     of a dense network is shorter by some 0.02 ms for each weight tensor, and by 2 ns
     for each weight that is in no cache; compiling takes 0.3 s, and 15 ms a tensor
     (`experiments/training_speed.py`). Convolutions in a loop are far slower with XLA
@@ -79,11 +80,12 @@ def is_worth_compiling(
     """
     if strategy.num_replicas_in_sync > 1:
         return False
+    layers = list(flat_layers(blueprint))
     if tf.config.list_physical_devices("GPU"):
-        return True
+        return not any(isinstance(layer, bp.Recurrent) for layer in layers)
     uncached = max(0.0, params - _CACHED_WEIGHTS)
     saved = _TRAININGS * steps * (2e-5 * tensors + 2e-9 * uncached)
-    dense = all(isinstance(layer, _DENSE_RECORDS) for layer in flat_layers(blueprint))
+    dense = all(isinstance(layer, _DENSE_RECORDS) for layer in layers)
     return dense and saved > 0.3 + 0.015 * tensors
 
 

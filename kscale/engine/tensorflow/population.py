@@ -12,6 +12,7 @@ anew for every epoch (seen with TensorFlow 2.21).
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ _ONE_BY_ONE = (
 )
 """Operations that TensorFlow cannot do for several sets of weights or seeds at once."""
 
+_REDUCTIONS = ("Max", "Mean", "Sum")
+"""Operations whose axes TensorFlow would work out in the graph. XLA then compiles the
+gradient anew for every order of the examples (seen with TensorFlow 2.21)."""
+
 
 @dataclass(frozen=True)
 class _Member:
@@ -64,10 +69,11 @@ class Population(EpochProgram):
     _examples = 1
 
     def _start(self, seeds: Sequence[int], rates: Sequence[float], epochs: int) -> None:
-        self._members = [
-            self._made(network, seed)
-            for network, seed in zip(self.networks, seeds, strict=True)
-        ]
+        with tf.device("CPU"):  # a GPU takes longer for each of many small variables
+            self._members = [
+                self._made(network, seed)
+                for network, seed in zip(self.networks, seeds, strict=True)
+            ]
         steps = epochs * self.recipe.steps_per_epoch(self.data.examples)
         for member in self._members:
             member.optimizer.iterations.assign(steps)
@@ -76,8 +82,7 @@ class Population(EpochProgram):
         self._rates.assign(rates)
         factors = [member.optimizer.factors for member in self._members]
         self._factors.assign(np.transpose(factors))
-        for number in range(len(seeds)):
-            self._lay(number)
+        self._lay(*range(len(seeds)))
 
     def _made(self, network: Network, seed: int, rates: Any = 0.0) -> _Member:
         layers: Any = network.layers
@@ -127,17 +132,24 @@ class Population(EpochProgram):
             variable.assign(tf.reshape(cut, variable.shape))
         save_checkpoint(path, alone.model, alone.optimizer, progress)
 
-    def _lay(self, member: int) -> None:
-        """Put a member's variables into the stacked ones, with zeros around them."""
-        alone = self._members[member]
-        places = zip(alone.variables, self._stacked, _pixels(alone), strict=True)
-        for variable, stacked, pixels in places:
-            shape = _by_pixels(variable.shape, pixels)
+    def _lay(self, *members: int) -> None:
+        """Put variables of members into the stacked ones, with zeros around them."""
+        chosen = [self._members[member] for member in members]
+        of_each = zip(
+            self._stacked,
+            zip(*(alone.variables for alone in chosen), strict=True),
+            zip(*map(_pixels, chosen), strict=True),
+            strict=True,
+        )
+        for stacked, variables, counts in of_each:
             values = stacked.numpy()
-            around = _by_pixels(stacked.shape[1:], pixels)
-            whole = np.zeros(around, values.dtype)
-            whole[tuple(map(slice, shape))] = np.reshape(variable, shape)
-            values[member] = whole.reshape(stacked.shape[1:])
+            for member, variable, pixels in zip(
+                members, variables, counts, strict=True
+            ):
+                shape = _by_pixels(variable.shape, pixels)
+                whole = np.zeros(_by_pixels(stacked.shape[1:], pixels), values.dtype)
+                whole[tuple(map(slice, shape))] = np.reshape(variable, shape)
+                values[member] = whole.reshape(stacked.shape[1:])
             stacked.assign(values)
 
     def run_epoch(self, orders: Sequence[NDArray[np.int32]]) -> list[float]:
@@ -278,36 +290,21 @@ def _by_pixels(shape: Any, pixels: int) -> tuple[int, ...]:
 
 def _for_each(function: Any, given: Any) -> Any:
     """What a function gives for each member, computed for all at once."""
-    with _one_by_one():
+    with _converted():
         return tf.vectorized_map(
             function, given, fallback_to_while_loop=False, warn=False
         )
 
 
 @contextmanager
-def _one_by_one() -> Iterator[None]:
-    """Some operations are done for each member, and what they give is stacked."""
+def _converted() -> Iterator[None]:
+    """Some operations are done for several members as the functions below say."""
     registry = pfor._pfor_converter_registry
-    before = {name: registry.get(name) for name in _ONE_BY_ONE}
-
-    def convert(given: Any) -> Any:
-        read = [given.input(index) for index in range(given.num_inputs)]
-        kind, usual = given.op_type, before[given.op_type]
-        if usual is not None and not read[1].is_stacked:
-            return usual(given)
-        count = next(each.t.shape[0] for each in read if each.is_stacked)
-        made = [
-            pfor._create_op(
-                kind,
-                [each.t[number] if each.is_stacked else each.t for each in read],
-                [output.dtype for output in given.outputs],
-                attrs=given.op.node_def.attr,
-            ).outputs
-            for number in range(count)
-        ]
-        return [pfor.wrap(tf.stack(each), True) for each in zip(*made, strict=True)]
-
-    registry.update(dict.fromkeys(_ONE_BY_ONE, convert))
+    names = (*_ONE_BY_ONE, *_REDUCTIONS)
+    before = {name: registry.get(name) for name in names}
+    for name, usual in before.items():
+        convert = _reduced if name in _REDUCTIONS else _one_by_one
+        registry[name] = partial(convert, usual=usual)
     try:
         yield
     finally:
@@ -316,3 +313,33 @@ def _one_by_one() -> Iterator[None]:
                 del registry[name]
             else:
                 registry[name] = converter
+
+
+def _one_by_one(given: Any, usual: Any) -> Any:
+    """An operation that is done for each member, and what they give is stacked."""
+    read = [given.input(index) for index in range(given.num_inputs)]
+    if usual is not None and not read[1].is_stacked:
+        return usual(given)
+    count = next(each.t.shape[0] for each in read if each.is_stacked)
+    made = [
+        pfor._create_op(
+            given.op_type,
+            [each.t[number] if each.is_stacked else each.t for each in read],
+            [output.dtype for output in given.outputs],
+            attrs=given.op.node_def.attr,
+        ).outputs
+        for number in range(count)
+    ]
+    return [pfor.wrap(tf.stack(each), True) for each in zip(*made, strict=True)]
+
+
+def _reduced(given: Any, usual: Any) -> Any:
+    """A sum, mean or maximum over axes that the graph holds as numbers."""
+    axes = tf.get_static_value(given.unstacked_input(1))
+    if axes is None:
+        return usual(given)
+    axes = [axis + (axis >= 0) for axis in np.ravel(axes)]
+    reduce = getattr(tf.raw_ops, given.op_type)
+    keeps = given.get_attr("keep_dims")
+    reduced = reduce(input=given.stacked_input(0), axis=axes, keep_dims=keeps)
+    return pfor.wrap(reduced, True)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,19 @@ class UserCandidates:
 
     def trainer(self, setup: TrainingSetup) -> UserTrainer:
         return UserTrainer(setup, self.models, self.dataset)
+
+    def trainer_of(
+        self, request: SearchRequest, budget: Budget
+    ) -> Callable[[TrainingSetup], UserTrainer]:
+        """The code is read and counted anew there."""
+        return partial(_trainer, replace(request, data=None, baseline=None), budget)
+
+
+def _trainer(
+    request: SearchRequest, budget: Budget, setup: TrainingSetup
+) -> UserTrainer:
+    candidates = user_candidates(request, setup.dataset, budget, setup.recipe)
+    return candidates.trainer(setup)
 
 
 def user_candidates(

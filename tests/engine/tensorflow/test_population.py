@@ -13,6 +13,7 @@ from kscale.engine.family_network import family_network
 from kscale.engine.progress import Progress, arrays_in
 from kscale.engine.recipe import Recipe
 from kscale.engine.tensorflow.joining import joined
+from kscale.engine.tensorflow.placing import PlacedData
 from kscale.engine.tensorflow.population import Population
 from kscale.networks.families import find_family
 
@@ -78,6 +79,25 @@ def test_members_train_as_they_do_alone(
         assert single.load(ours) == several.load(theirs, member) == progress
         several.save(ours, progress, member)
         assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_no_axis_of_a_sum_is_worked_out_in_the_graph() -> None:
+    """XLA would compile the gradient anew for each order of the examples."""
+    networks = [network("cnn", depth=1, width=2, norm="batch")] * 2
+    data = digits()
+    placed = PlacedData(data)
+    strategy = tf.distribute.get_strategy()
+    program = Population(networks[0], placed, RECIPE, strategy, False)
+    program.networks = networks
+    program.start(SEEDS, RATES)
+    order = tf.constant(np.stack([RECIPE.order(len(data.train), 0, 0)] * 2, axis=1))
+    epoch = tf.function(program._trace_epoch, autograph=False)
+    graph = epoch.get_concrete_function(order, *placed.specs).graph
+    (loop,) = [op for op in graph.get_operations() if op.type.endswith("While")]
+    body = graph._get_function(loop.get_attr("body").name).graph
+    sums = [op for op in body.get_operations() if op.type in ("Max", "Mean", "Sum")]
+    assert len(sums) > 5
+    assert {op.inputs[1].op.type for op in sums} == {"Const"}
 
 
 def test_a_program_is_refused_to_networks_that_do_not_lie_in_one() -> None:

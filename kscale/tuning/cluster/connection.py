@@ -1,0 +1,171 @@
+"""Ray, started for one command on this machine, or joined as a cluster."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Self
+
+from kscale.errors import ClusterError, sentence_of
+from kscale.ship.extras import check_extra
+from kscale.tuning.cluster.environment import (
+    private_folder,
+    ray_environment,
+    uses_tls,
+)
+from kscale.tuning.cluster.tokens import fresh_token, read_token
+
+_OBJECT_BYTES = 2**27  # shared memory of a local Ray; data of a search go by path
+
+
+@dataclass(frozen=True)
+class Node:
+    """A living machine of a cluster, or one of several Ray nodes on a machine.
+
+    Args:
+        id: Ray's name of the node.
+        host: Name or address in the network.
+        cpus: Cores that Ray hands out.
+        gpus: GPUs that Ray hands out.
+        memory: Bytes that Ray hands out.
+    """
+
+    id: str
+    host: str
+    cpus: int
+    gpus: int
+    memory: int
+
+
+class Connection:
+    """A Ray that this process talks to, until `close`.
+
+    Args:
+        address: `host:port` of the cluster's head.
+        resources: What is given back at the end, Ray last of all.
+    """
+
+    def __init__(self, address: str, resources: ExitStack) -> None:
+        self.address = address
+        self._resources = resources
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that live now."""
+        import ray
+
+        return tuple(_node(row) for row in ray.nodes() if row["Alive"])
+
+    def close(self) -> None:
+        """End a local Ray with all its processes, or leave a cluster as it is."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _node(row: dict[str, Any]) -> Node:
+    has = row["Resources"]
+    return Node(
+        row["NodeID"],
+        row["NodeManagerHostname"] or row["NodeManagerAddress"],
+        *(int(has.get(name, 0)) for name in ("CPU", "GPU", "memory")),
+    )
+
+
+def connect(
+    address: str | None, workers: int | None, note: Callable[[str], None]
+) -> Connection:
+    """Start a Ray of this machine alone, or join the cluster of an address.
+
+    Args:
+        address: `host:port` of a cluster's head; None starts a Ray of this command.
+        workers: Processes at once on a Ray of this command; None for one a core.
+        note: Is told what listens where, in a sentence or two.
+
+    Raises:
+        ClusterError: No Ray can be started; or nobody answers, the token is missing or
+            wrong, the cluster asks nobody for one, or it is of another version.
+        MissingPackageError: Ray is not installed.
+    """
+    check_extra("--cluster" if address else "--workers", "ray")
+    with ExitStack() as resources:
+        if address:
+            _join(address, resources)
+            note(_joined(address))
+        else:
+            address = _start(workers, resources)
+            note(_started(address))
+        return Connection(address, resources.pop_all())
+
+
+def _join(address: str, resources: ExitStack) -> None:
+    token = read_token()
+    resources.enter_context(ray_environment(token, is_local=False))
+    from kscale.tuning.cluster.probing import check_cluster, check_node_here
+
+    check_cluster(address, token)
+    check_node_here(address, token)
+    _init(resources, address=address)
+
+
+def _start(workers: int | None, resources: ExitStack) -> str:
+    resources.enter_context(ray_environment(fresh_token(), is_local=True))
+    private = resources.enter_context(private_folder())
+    return _init(
+        resources,
+        address="local",
+        num_cpus=workers,
+        include_dashboard=False,
+        object_store_memory=_OBJECT_BYTES,
+        _temp_dir=os.path.join(private, "r"),
+    )
+
+
+def _init(resources: ExitStack, **settings: Any) -> str:
+    """Let Ray connect this process; the address of the head."""
+    import ray
+
+    if ray.is_initialized():
+        raise ClusterError(
+            "This process is connected to a Ray already: ray.shutdown() ends that."
+        )
+    _forget_environment()
+    resources.callback(ray.shutdown)
+    try:
+        context = ray.init(log_to_driver=False, logging_level="ERROR", **settings)
+    except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
+        raise ClusterError(f"Ray cannot be used: {sentence_of(error)}.") from error
+    address: str = context.address_info["gcs_address"]
+    return address
+
+
+def _forget_environment() -> None:
+    """Let Ray read the environment again, which it keeps from its first import."""
+    loader = import_module("ray._raylet")
+    loader.Config.initialize("")
+    loader.AuthenticationTokenLoader.instance().reset_cache()
+    constants: Any = import_module("ray._private.ray_constants")
+    constants.ENABLE_RAY_CLUSTER = (
+        os.environ[constants.ENABLE_RAY_CLUSTERS_ENV_VAR] == "1"
+    )
+
+
+def _started(address: str) -> str:
+    host = address.rpartition(":")[0]
+    where = f"{host} only" if host == "127.0.0.1" else "all interfaces"
+    return (
+        f"Ray runs on this machine until the command ends. Its ports listen on {where} "
+        "and ask for a token that was made for this command."
+    )
+
+
+def _joined(address: str) -> str:
+    return f"Joined the Ray cluster at {address}, which asks for a token. " + (
+        "What goes over the network is encrypted by TLS."
+        if uses_tls()
+        else "What goes over the network is not encrypted."
+    )

@@ -1,0 +1,123 @@
+"""What answers at an address, asked before Ray itself waits and prints."""
+
+import re
+import socket
+import time
+
+import grpc
+
+from kscale.errors import ClusterError, sentence_of
+from kscale.tuning.cluster.environment import uses_tls
+
+_SECONDS = 10.0  # to wait for a head or a node that is starting
+_OTHER_RAY = (
+    "The cluster at {address} runs Ray {theirs}, and this machine Ray {ours}: "
+    "install the same on all machines."
+)
+
+
+def check_cluster(address: str, token: str) -> None:
+    """Raise unless a Ray of our version answers at `host:port`, to the token alone.
+
+    The token is sent last: a cluster that asks nobody never sees a token.
+
+    Raises:
+        ClusterError: Nobody answers, or a cluster that is open to everybody, or one
+            with another token or another Ray.
+    """
+    if not re.fullmatch(r"[^/\s]+:\d{1,5}", address):
+        raise ClusterError(
+            f"The address of a cluster is HOST:PORT, as 10.0.0.5:6379, not {address!r}."
+        )
+    if _call(address, "CheckAlive", None) is not None:
+        raise ClusterError(
+            f"The cluster at {address} asks nobody for a token, so anybody could run "
+            "code on its machines. Start its nodes with `kscale node`."
+        )
+    answer = _call(address, "CheckAlive", token)
+    if answer is None:
+        raise ClusterError(
+            f"The cluster at {address} has another token than this machine. Copy the "
+            "token file of its first machine, or set RAY_AUTH_TOKEN."
+        )
+    _check_version(address, answer)
+
+
+def _call(address: str, method: str, token: str | None) -> bytes | None:
+    """The answer of a head to an empty question; None if a token is wrong."""
+    metadata = [("authorization", f"Bearer {token}")] if token else None
+    with _channel(address) as channel:
+        try:
+            answer: bytes = channel.unary_unary(
+                f"/ray.rpc.NodeInfoGcsService/{method}"
+            )(b"", timeout=_SECONDS, metadata=metadata, wait_for_ready=True)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                return None
+            raise ClusterError(
+                f"No Ray cluster answers at {address}. Start one with `kscale node`, "
+                "and see whether a firewall is between."
+            ) from error
+    return answer
+
+
+def _channel(address: str) -> grpc.Channel:
+    options = [("grpc.enable_http_proxy", 0)]
+    if not uses_tls():
+        return grpc.insecure_channel(address, options)
+    from ray._common.tls_utils import load_certs_from_env
+
+    try:
+        chain, key, root = load_certs_from_env()
+    except (RuntimeError, OSError) as error:
+        raise ClusterError(f"TLS cannot be used: {sentence_of(error)}.") from error
+    return grpc.secure_channel(
+        address, grpc.ssl_channel_credentials(root, key, chain), options
+    )
+
+
+def _check_version(address: str, answer: bytes) -> None:
+    import ray
+    from ray.core.generated.gcs_service_pb2 import CheckAliveReply
+
+    theirs = CheckAliveReply.FromString(answer).ray_version
+    if theirs != ray.__version__:
+        raise ClusterError(
+            _OTHER_RAY.format(address=address, theirs=theirs, ours=ray.__version__)
+        )
+
+
+def node_sockets(address: str, token: str) -> list[str]:
+    """The paths where the nodes of a cluster listen, each on its machine."""
+    from ray.core.generated.gcs_service_pb2 import GetAllNodeInfoReply
+
+    answer = _call(address, "GetAllNodeInfo", token) or b""
+    nodes = GetAllNodeInfoReply.FromString(answer).node_info_list
+    return [node.raylet_socket_name for node in nodes]
+
+
+def check_node_here(address: str, token: str) -> None:
+    """Raise unless a node of a cluster runs on this machine; Ray would abort, or wait.
+
+    Raises:
+        ClusterError: There is none, even after some seconds.
+    """
+    end = time.monotonic() + _SECONDS
+    while not any(map(_is_here, node_sockets(address, token))):
+        if time.monotonic() > end:
+            raise ClusterError(
+                f"No node of the cluster at {address} runs on this machine, and Ray "
+                "needs one of the same user. Start one first: "
+                f"kscale node {address}."
+            )
+        time.sleep(0.5)
+
+
+def _is_here(path: str) -> bool:
+    """Whether a process of this machine listens on a socket, and lets us in."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(path)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,158 @@
+"""The actor of a slot: a process that trains what it is handed, and tells what happens.
+
+Nothing here imports Ray: the class becomes an actor where the executor says so.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+
+from kscale.errors import ClusterError
+from kscale.networks.families.base import Spec
+from kscale.runs.records import Training
+from kscale.tuning.trainer import Assignment, TimeUp, Trainer, TrainingSetup
+
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What makes the trainers of a search in another process.
+
+    Args:
+        folder: Where the data is laid, on a path that all machines share.
+        opened: Opens what all trainings share, as `TrainingSetup.stored_in` gives it.
+        trainers: Makes of that what gives the trainer of a spec.
+    """
+
+    folder: Path
+    opened: Callable[[], TrainingSetup]
+    trainers: Callable[[TrainingSetup], Callable[[Spec], Trainer]]
+
+
+@dataclass(frozen=True)
+class About:
+    """Where an actor runs.
+
+    Args:
+        host: Name of the machine.
+        version: Of kscale there.
+    """
+
+    host: str
+    version: str
+
+
+@dataclass
+class Heard:
+    """What happened in an actor since it was asked last.
+
+    Args:
+        is_started: Whether the actor can train.
+        epochs: Epochs done and the score after each.
+        is_done: Whether the training ended.
+        training: What the training left behind; None where the time was over first.
+    """
+
+    is_started: bool = False
+    epochs: list[tuple[int, float]] = field(default_factory=list)
+    is_done: bool = False
+    training: Training | None = None
+
+
+class Worker:
+    """Trains in a thread, so that `poll` is answered meanwhile: whoever does not answer
+    is dead or stopped.
+
+    Args:
+        kit: What makes the trainers.
+        threads: Threads of TensorFlow, by the id of a Ray node; 1 on another one.
+    """
+
+    def __init__(self, kit: Kit, threads: dict[str, int], node: str = "") -> None:
+        self._due: SimpleQueue[Assignment] = SimpleQueue()
+        self._news = Heard()
+        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._has_ended = threading.Event()
+        count = str(threads.get(node or _node_here(), 1))
+        os.environ.update(dict.fromkeys(_THREADS, count))
+        threading.Thread(target=self._work, args=(kit,), daemon=True).start()
+
+    def about(self) -> About:
+        """Where this is."""
+        return About(socket.gethostname(), version("kscale"))
+
+    def begin(self, assignment: Assignment) -> None:
+        """Train as soon as what was handed over before is done."""
+        self._due.put(assignment)
+
+    def poll(self, seconds: float) -> Heard:
+        """What happened; waits for the end of a training, at most so many seconds.
+
+        Raises:
+            KscaleError: No training can end well.
+        """
+        self._has_ended.wait(seconds)
+        self._has_ended.clear()
+        if self._error is not None:
+            raise self._error
+        with self._lock:
+            heard, self._news = self._news, Heard(self._news.is_started)
+        return heard
+
+    def _work(self, kit: Kit) -> None:
+        try:
+            trainer_of = _started(kit)
+            with self._lock:
+                self._news.is_started = True
+            self._has_ended.set()
+            while True:
+                assignment = self._due.get()
+                training = self._trained(trainer_of(assignment.job.spec), assignment)
+                with self._lock:
+                    self._news.training, self._news.is_done = training, True
+                self._has_ended.set()
+        except Exception as error:
+            self._error = error
+            self._has_ended.set()
+        except BaseException:  # a user's code ended the process
+            os._exit(1)
+
+    def _trained(self, trainer: Trainer, assignment: Assignment) -> Training | None:
+        def seen(epochs: int, score: float) -> None:
+            with self._lock:
+                self._news.epochs.append((epochs, score))
+
+        try:
+            return trainer.train(assignment, seen)
+        except TimeUp:
+            return None
+
+
+def _node_here() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def _started(kit: Kit) -> Callable[[Spec], Trainer]:
+    """Start TensorFlow and open the data; what gives the trainer of a spec."""
+    if not kit.folder.is_dir():
+        raise ClusterError(
+            f"{socket.gethostname()} does not see {kit.folder}: the run folder must be "
+            "on a disk that all machines of the cluster share; give another --run."
+        )
+    import gc
+
+    from kscale.engine.tensorflow.starting import start
+
+    start()
+    trainers = kit.trainers(kit.opened())
+    gc.freeze()  # as `settled`, until the process ends
+    return trainers

@@ -1,0 +1,152 @@
+"""Trainings in processes of Ray: the same search, whatever dies meanwhile."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tuning.cluster.poisonous import build
+from tuning.made_data import digits
+
+from kscale import Listener, Run, tune
+from kscale.runs.folder import read_records
+from kscale.runs.records import Training
+from kscale.search.contract import Job
+
+pytest.importorskip("ray")
+
+RANDOM: dict[str, Any] = {
+    "family": "mlp",
+    "max_params": 1000,
+    "trials": 3,
+    "epochs": 3,
+    "batch_size": 256,
+    "finalist_seeds": 2,
+    "most_finalists": 2,
+    "searcher": "random",
+    "settings": {"depth": 1, "norm": "none"},
+}
+LONG: dict[str, Any] = {
+    **RANDOM,
+    "trials": 1,
+    "epochs": 400,
+    "batch_size": 32,
+    "finalist_seeds": 0,
+    "checkpoint_seconds": 0.0,
+    "workers": 1,
+}
+
+
+def actors() -> list[psutil.Process]:
+    """Processes below this one that train."""
+    found = psutil.Process().children(recursive=True)
+    return [each for each in found if "ray::Worker" in name_of(each)]
+
+
+def name_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No process of Ray outlives a search."""
+    yield
+    end = time.monotonic() + 10
+    while any("ray" in name_of(each) for each in psutil.Process().children(True)):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def trainings_in(folder: Path) -> list[Training]:
+    return [item for item in read_records(folder) if isinstance(item, Training)]
+
+
+def test_two_processes_train_what_this_one_does(tmp_path: Path) -> None:
+    here = tune(digits(), run=tmp_path / "here", **RANDOM)
+    there = tune(digits(), run=tmp_path / "there", workers=2, **RANDOM)
+    whole = {t.key: t for t in trainings_in(here.folder)}
+    found = trainings_in(there.folder)
+    assert sorted(t.key for t in found) == sorted(whole)
+    for training in found:
+        assert training.score == pytest.approx(whole[training.key].score, abs=1e-6)
+    assert there.best().params == here.best().params
+    files = [{path.name for path in run.folder.iterdir()} for run in (here, there)]
+    assert files[0] == files[1]
+
+
+class AtEpoch(Listener):
+    """Sends the actors a signal in an epoch of the search, once.
+
+    Attributes:
+        epochs: Epochs heard of, of trainings of the search.
+        pids: Of the actors that had the signal.
+    """
+
+    def __init__(self, epoch: int, number: int = signal.SIGKILL) -> None:
+        self.epoch = epoch
+        self.number = number
+        self.epochs: list[int] = []
+        self.pids: list[int] = []
+
+    def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+        if job.stage != "search":
+            return
+        self.epochs.append(epochs)
+        if epochs >= self.epoch and not self.pids:
+            for process in actors():
+                self.pids.append(process.pid)
+                os.kill(process.pid, self.number)
+
+
+def check_goes_on(run: Run, listener: AtEpoch) -> None:
+    """One result of all epochs, of two attempts, the second not from the beginning."""
+    counts = Counter(t.key for t in trainings_in(run.folder))
+    assert set(counts.values()) == {1}
+    assert {t.status for t in trainings_in(run.folder)} == {"ok"}
+    assert max(listener.epochs) == LONG["epochs"]
+    assert listener.epochs.count(1) == 1
+    assert not list((run.folder / "models").glob("*.*.npz"))
+    assert not any(map(psutil.pid_exists, listener.pids))
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_replaced_and_its_training_goes_on(tmp_path: Path) -> None:
+    listener = AtEpoch(20)
+    run = tune(digits(), run=tmp_path / "run", listener=listener, **LONG)
+    check_goes_on(run, listener)
+
+
+@pytest.mark.slow
+def test_a_stopped_process_is_noticed_killed_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kscale.tuning.cluster import ray_executor
+
+    monkeypatch.setattr(ray_executor, "SILENT_SECONDS", 3.0)
+    listener = AtEpoch(20, signal.SIGSTOP)
+    run = tune(digits(), run=tmp_path / "run", listener=listener, **LONG)
+    check_goes_on(run, listener)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [build, "tuning.cluster.poisonous:build"])
+def test_a_training_that_kills_its_processes_fails_and_the_search_goes_on(
+    tmp_path: Path, code: Any
+) -> None:
+    options = {**RANDOM, "hypermodel": code, "finalist_seeds": 0, "max_params": 500}
+    del options["family"], options["settings"]
+    run = tune(digits(), run=tmp_path / "run", workers=2, **options)
+    status = {t.spec.width: (t.status, t.reason) for t in run.trainings if t.spec.width}
+    assert status == {
+        4: ("ok", ""),
+        5: ("ok", ""),
+        6: ("failed", "the process died twice while training it"),
+    }

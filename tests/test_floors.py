@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "tensorflow": {"engine", "guests"},
     "keras_tuner": {"tuning", "guests"},
     "tensorboard": {"reports"},
+    "ray": {"tuning"},
 }
 """Rooms that import a heavy library; everything else does without it."""
 

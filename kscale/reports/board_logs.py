@@ -171,9 +171,12 @@ def _write_once(path: Path, events: Iterable[Event]) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        records = RecordWriter(file)
-        first = Event(wall_time=0.0, file_version="brain.Event:2")
-        for event in chain([first], events):
-            records.write(event.SerializeToString())
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            records = RecordWriter(file)
+            first = Event(wall_time=0.0, file_version="brain.Event:2")
+            for event in chain([first], events):
+                records.write(event.SerializeToString())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

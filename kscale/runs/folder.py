@@ -117,6 +117,9 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # unknown where a disk is full
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -196,7 +199,10 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
 
     def _write(self, data: Mapping[str, Any]) -> None:
         content = json.dumps(data, indent=2).encode() + b"\n"
-        write_atomically(self.folder / RUN_FILE, content)
+        try:
+            write_atomically(self.folder / RUN_FILE, content)
+        except OSError as error:
+            raise ResultsError(unwritable(self.folder, error)) from error
 
     def add_session(self, session: Mapping[str, Any], about: Any = ()) -> None:
         """Append to run.json what this session was asked; `about` replaces items."""
@@ -211,14 +217,16 @@ class RecordsWriter(AbstractContextManager["RecordsWriter"]):
         """Append a record; when this returns, the record survives a crash.
 
         Raises:
-            ResultsError: The file cannot be written.
+            ResultsError: The file cannot be written, and is as before.
         """
+        before = os.fstat(self._fd).st_size
         try:
             left = to_line(record).encode()
             while left:
                 left = left[os.write(self._fd, left) :]
             os.fsync(self._fd)
         except OSError as error:
+            os.ftruncate(self._fd, before)
             raise ResultsError(unwritable(self.folder, error)) from error
 
     def __exit__(self, *error: object) -> None:

@@ -8,7 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kscale.errors import BudgetError, TrialError, WorkerLostError
+from kscale.errors import (
+    BudgetError,
+    ResultsError,
+    TrialError,
+    WorkerLostError,
+    unwritable,
+)
 from kscale.networks.families import view_of_spec
 from kscale.networks.families.base import Spec
 from kscale.reports.board_logs import LogWriter
@@ -140,9 +146,12 @@ class Driver:
         except WorkerLostError:
             self._open.clear()  # as if the process died, so that deaths are counted
             raise
+        except OSError as error:
+            path = error.filename or self.folder
+            raise ResultsError(unwritable(path, error)) from error
         finally:
             self.executor.close()
-            for item in self._open.values():
+            for item in self._open.values() if self.executor.trains_here else ():
                 for weights in item.running.values():
                     weights.attempts.end()  # given up, and no death of the process
             self._drop_late()
@@ -335,11 +344,13 @@ class Driver:
                 weights.unlink(missing_ok=True)
 
     def _drop_late(self) -> None:
-        """Delete what given-up attempts wrote after another one had ended."""
+        """Delete what given-up attempts wrote after another one had ended, and what
+        they did not write to its end."""
         known = {training.key for training in self.trainings}
-        for path in (self.folder / "models").glob("*.*.npz"):
-            if path.name.split(".")[0] in known:
-                path.unlink(missing_ok=True)
+        models = self.folder / "models"
+        late = [p for p in models.glob("*.*.npz") if p.name.split(".")[0] in known]
+        for path in [*late, *models.glob(".*.npz.*.partial")]:
+            path.unlink(missing_ok=True)
 
     def _raise_if_all_slow(self) -> None:
         """Where no spec was admitted one by one, this is known at the end only, and

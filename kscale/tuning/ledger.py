@@ -61,6 +61,19 @@ class JobOracle(keras_tuner.Oracle):
         spec = json.dumps({"job": job.index, **job.spec.to_json()})
         return {"status": "RUNNING", "values": {"spec": spec}}
 
+    def save(self) -> None:
+        """Write the state of the search."""
+        self._write("oracle.json", self.get_state())
+
+    def _save_trial(self, trial: Any) -> None:
+        self._write(f"trial_{trial.trial_id}/trial.json", trial.get_state())
+
+    def _write(self, name: str, state: Any) -> None:
+        """Write a file as KerasTuner does, whose errors would be TensorFlow's."""
+        path = Path(self._project_dir, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(state))
+
     def begin(self, slot: str) -> str | Signal:
         """Create the next trial for a free slot: its identifier, `WAIT` or `DONE`."""
         trial = self.create_trial(slot)

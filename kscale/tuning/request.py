@@ -1,6 +1,7 @@
 """SearchRequest: what a user asks of a search, each option described once."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import wraps
@@ -41,6 +42,8 @@ LEAST = {
 
 BITS = {"auto": tuple(STORED), **{str(bits): (bits,) for bits in STORED}}
 """Bits of a weight by what is asked for."""
+
+_ADDRESS = re.compile(r"\S+:\d+")
 
 MOST_TRIALS = 10_000
 """Specs to try at most where effort or time ends a search."""
@@ -229,6 +232,11 @@ class SearchRequest:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
         self._check_names()
         check_strategy(self.strategy)
+        if self.cluster is not None and not _ADDRESS.fullmatch(str(self.cluster)):
+            raise SpecError(
+                "`cluster` must be host:port, as of 10.0.0.5:6379, but got "
+                f"{self.cluster!r}."
+            )
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         is_path = isinstance(self.run, str | Path | None)

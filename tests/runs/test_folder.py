@@ -183,6 +183,23 @@ def test_a_line_that_a_killed_process_left_half_spoils_no_other(
     assert "line 2 is damaged" in caplog.text
 
 
+def test_a_result_without_room_is_not_written_in_part(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    with RecordsWriter(tmp_path, DESCRIPTION) as writer:
+        writer.append(made())
+        before = (tmp_path / RESULTS_FILE).read_bytes()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
+        try:
+            with pytest.raises(ResultsError, match="cannot be written: File too large"):
+                writer.append(made())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / RESULTS_FILE).read_bytes() == before
+        writer.append(made(job=2))
+    assert len(read_records(tmp_path)) == 2
+
+
 def test_a_second_writer_is_refused_while_the_first_is_open(tmp_path: Path) -> None:
     with (
         RecordsWriter(tmp_path, DESCRIPTION),

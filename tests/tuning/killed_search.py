@@ -99,7 +99,7 @@ def start(folder: Path, kind: str, count: float) -> int:
             finalist_seeds=finalist_seeds,
             **SETTINGS,
         )
-        os._exit(0)
+        os._exit("ray" in sys.modules)  # which only `workers` and `cluster` need
     return os.waitpid(process, 0)[1]
 
 

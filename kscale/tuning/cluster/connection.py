@@ -14,6 +14,7 @@ from kscale.tuning.cluster.environment import (
     ray_environment,
     uses_tls,
 )
+from kscale.tuning.cluster.starting import ray_command
 from kscale.tuning.cluster.tokens import fresh_token, read_token
 
 _OBJECT_BYTES = 2**27  # shared memory of a local Ray; data of a search go by path
@@ -109,23 +110,27 @@ def _join(address: str, resources: ExitStack) -> None:
 
     check_cluster(address, token)
     check_node_here(address, token)
-    _init(resources, address=address)
+    _init(resources, address)
 
 
 def _start(workers: int | None, resources: ExitStack) -> str:
     resources.enter_context(ray_environment(fresh_token(), is_local=True))
     private = resources.enter_context(private_folder())
-    return _init(
-        resources,
-        address="local",
-        num_cpus=workers,
-        include_dashboard=False,
-        object_store_memory=_OBJECT_BYTES,
-        _temp_dir=os.path.join(private, "r"),
-    )
+    options = {
+        "head": True,
+        "port": 0,  # any that is free
+        "include-dashboard": "false",
+        "num-cpus": workers,
+        "object-store-memory": _OBJECT_BYTES,
+    }
+    ray = resources.enter_context(ray_command(options, private))
+    import_module("ray")  # while the command starts
+    address = ray.folder / "ray_current_cluster"
+    ray.wait_for(lambda: address.exists() and bool(address.read_text()))
+    return _init(resources, address.read_text())
 
 
-def _init(resources: ExitStack, **settings: Any) -> str:
+def _init(resources: ExitStack, address: str) -> str:
     """Let Ray connect this process; the address of the head."""
     import ray
 
@@ -136,11 +141,11 @@ def _init(resources: ExitStack, **settings: Any) -> str:
     _forget_environment()
     resources.callback(ray.shutdown)
     try:
-        context = ray.init(log_to_driver=False, logging_level="ERROR", **settings)
+        context = ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"Ray cannot be used: {sentence_of(error)}.") from error
-    address: str = context.address_info["gcs_address"]
-    return address
+    head: str = context.address_info["gcs_address"]
+    return head
 
 
 def _forget_environment() -> None:

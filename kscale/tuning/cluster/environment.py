@@ -23,6 +23,8 @@ def ray_environment(token: str, is_local: bool) -> Iterator[None]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(int(not is_local)),
     }
+    if is_local:  # certificates name machines, not 127.0.0.1
+        ours["RAY_USE_TLS"] = "0"
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

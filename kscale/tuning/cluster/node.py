@@ -1,26 +1,21 @@
-"""A node of a Ray cluster, in the foreground: `ray start --block` made private."""
+"""A node of a Ray cluster, in the foreground."""
 
-import ctypes
-import os
 import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
-from kscale.errors import ClusterError, MissingPackageError, sentence_of
+from kscale.errors import ClusterError, MissingPackageError
 from kscale.ship.extras import check_extra
 from kscale.tuning.cluster.environment import (
     private_folder,
     ray_environment,
     uses_tls,
 )
+from kscale.tuning.cluster.starting import ray_command
 from kscale.tuning.cluster.tokens import find_or_make_token, read_token
 
 PORTS = 1000  # that a node may use, from its first on
@@ -37,9 +32,6 @@ _SERVICES = {
     "min-worker-port": _FIRST_OF_WORKERS,
     "max-worker-port": PORTS - 1,
 }
-_SECONDS_TO_START = 60
-_SECONDS_TO_END = 15
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @dataclass(frozen=True)
@@ -63,11 +55,6 @@ class NodeSettings:
     token: str | None
 
 
-def without_client(parameters: Any, is_head: bool) -> None:
-    """Leave out Ray Client, a further port that runs code; `ray start` calls this."""
-    parameters.ray_client_server_port = None
-
-
 def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
     """Run a node until Ctrl-C or SIGTERM; nothing of the node is left then.
 
@@ -88,20 +75,15 @@ def run_node(settings: NodeSettings, note: Callable[[str], None]) -> None:
         if settings.address:
             check_cluster(settings.address, token)
         head = settings.address or f"{settings.host or _found_host()}:{settings.port}"
-        folder = Path(ending.enter_context(private_folder()))
-        ray = ending.enter_context(_started(settings, folder))
-        _wait_for(
-            lambda: any(
-                path.startswith(str(folder)) for path in node_sockets(head, token)
-            ),
-            ray,
-            folder,
+        private = ending.enter_context(private_folder())
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        ray = ending.enter_context(ray_command(_options(settings), private))
+        ray.wait_for(
+            lambda: any(path.startswith(private) for path in node_sockets(head, token))
         )
         note(_about(settings, head))
-        ray.wait()
-        lost = f"the cluster at {settings.address} is gone, or " * bool(
-            settings.address
-        )
+        ray.process.wait()
+        lost = f"the cluster at {head} is gone, or " * bool(settings.address)
         raise ClusterError(f"The node ended: {lost}a process of Ray died.")
 
 
@@ -132,90 +114,18 @@ def _check_free(port: int, first: int) -> None:
             ) from error
 
 
-@contextmanager
-def _started(
-    settings: NodeSettings, folder: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """Ray's command; ended with all its processes, also where this process is killed.
-
-    Ray's command ends its processes on SIGTERM, and they end with Ray's command.
-    """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    hook = f"{__name__}.{without_client.__name__}"
-    parent = os.getpid()
-    with open(_log(folder), "wb") as log:
-        ray = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "ray.scripts.scripts",
-                *_arguments(settings, folder),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "RAY_START_HOOK": hook},
-            start_new_session=True,
-            preexec_fn=lambda: _die_with(parent),
-        )
-    try:
-        yield ray
-    finally:
-        ray.terminate()
-        try:
-            ray.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            ray.kill()
-            ray.wait()
-
-
-def _die_with(parent: int) -> None:
-    """Let this process be terminated when its parent is killed; Linux alone can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _arguments(settings: NodeSettings, folder: Path) -> list[str]:
-    given = {
+def _options(settings: NodeSettings) -> dict[str, object]:
+    """What `ray start` is told."""
+    is_head = settings.address is None
+    return {
         **{name: settings.port + step for name, step in _SERVICES.items()},
-        "temp-dir": folder / "r",
+        "head": is_head,
+        "address": settings.address,
+        "port": settings.port if is_head else None,
+        "include-dashboard": str(settings.has_dashboard).lower() if is_head else None,
         "node-ip-address": settings.host,
         "num-cpus": settings.workers,
-        "log-style": "record",
-        "log-color": "false",
     }
-    if settings.address:
-        given["address"] = settings.address
-    else:
-        given["port"] = settings.port
-        given["include-dashboard"] = str(settings.has_dashboard).lower()
-    options = [f"--{name}={value}" for name, value in given.items() if value]
-    head = [] if settings.address else ["--head"]
-    return ["start", "--block", "--disable-usage-stats", *head, *options]
-
-
-def _wait_for(
-    is_ready: Callable[[], bool], ray: "subprocess.Popen[bytes]", folder: Path
-) -> None:
-    end = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < end and ray.poll() is None:
-        if is_ready():
-            return
-        time.sleep(0.2)
-    raise ClusterError(f"The node did not start: {_last_words(folder)}.")
-
-
-def _log(folder: Path) -> Path:
-    return folder / "start.log"
-
-
-def _last_words(folder: Path) -> str:
-    """The last line that Ray's command printed."""
-    lines = _log(folder).read_text(errors="replace").split("\n")
-    said = [line.rpartition(" -- ")[2].strip() for line in lines]
-    return sentence_of(next((line for line in reversed(said) if line), "no reason"))
 
 
 def _about(settings: NodeSettings, head: str) -> str:

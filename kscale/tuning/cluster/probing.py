@@ -56,7 +56,7 @@ def _call(address: str, method: str, token: str | None) -> bytes | None:
                 return None
             raise ClusterError(
                 f"No Ray cluster answers at {address}. Start one with `kscale node`, "
-                "and see whether a firewall is between."
+                "and see whether a firewall is between, or TLS on one side only."
             ) from error
     return answer
 

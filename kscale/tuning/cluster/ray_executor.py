@@ -89,8 +89,8 @@ class RayExecutor:
         self._connection: Connection | None = None
         self._actors: list[_Actor] = []
         self._waiting: deque[tuple[float, Assignment]] = deque()
-        self._failed_starts = self._unanswered = 0
-        self._has_told = False
+        self._failed_starts = 0
+        self._has_told = self._is_headless = False
         self._looked = self._ticked = time.monotonic()
 
     @property
@@ -141,7 +141,8 @@ class RayExecutor:
         if self._connection is None:
             return
         for actor in self._actors:
-            _kill(actor)
+            if not self._is_headless:
+                _kill(actor)
         self._actors = []
         connection, self._connection = self._connection, None
         connection.close()
@@ -161,7 +162,7 @@ class RayExecutor:
                 f"The hypermodel cannot be sent to other processes: "
                 f"{sentence_of(error)}. Give `module:name`."
             ) from error
-        count, self._resources, self._threads = _shared(nodes, request.workers)
+        count, self._resources, self._sharers = _shared(nodes, request.workers)
         if request.workers and count < request.workers:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")
         self._actors = [self._made() for _ in range(count)]
@@ -175,7 +176,7 @@ class RayExecutor:
             max_concurrency=2,
             scheduling_strategy="SPREAD",
         )
-        handle = made.remote(self._kit, self._threads)
+        handle = made.remote(self._kit, self._sharers)
         return _Actor(handle, handle.about.remote())
 
     def _hand_out(self) -> None:
@@ -249,19 +250,25 @@ class RayExecutor:
         self, actor: _Actor, why: str, error: RayError | None = None
     ) -> Outcome | None:
         """Put another actor in the place of one that is dead or stopped."""
-        why = " ".join(why.split())
-        logger.debug("a process of %s is lost: %s", actor.host or "no machine", why)
+        logger.debug("a process of %s is lost: %s", actor.host, why)
+        self._check_head(is_due=True)
         _kill(actor)
         is_of_node = isinstance(error, ActorUnavailableError) or _NODE_DIED in why
         if not (actor.is_started or is_of_node):
             self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS:
             raise ClusterError(
-                f"Processes that train die while they start: {sentence_of(why)}."
+                f"Processes that train die while they start: "
+                f"{sentence_of(why.splitlines()[-1])}. All machines need the same "
+                "kscale and Ray."
             )
         self._actors[self._actors.index(actor)] = self._made()
         if actor.assignment is None:
             return None
+        self._note(
+            f"A process on {actor.host} ended or stopped; what was trained there goes "
+            "on in another one."
+        )
         return Outcome(actor.assignment, None, True, is_blamed=not is_of_node)
 
     def _check_placed(self) -> None:
@@ -280,41 +287,44 @@ class RayExecutor:
                 "go on."
             )
 
-    def _check_head(self) -> None:
-        """Raise where the head does not answer: Ray itself would end this process
-        after a minute, without a word."""
-        if time.monotonic() - self._looked < _HEAD_SECONDS:
+    def _check_head(self, is_due: bool = False) -> None:
+        """Raise where the head does not answer: what Ray is asked then would wait, and
+        end this process after a minute without a word.
+
+        Args:
+            is_due: Whether to look whenever the last look was.
+        """
+        if not is_due and time.monotonic() - self._looked < _HEAD_SECONDS:
             return
-        self._looked = time.monotonic()
-        client: Any = ray._private.worker.global_worker
-        try:
-            client.gcs_client.internal_kv_get(b"kscale", None, timeout=_HEAD_SECONDS)
-            self._unanswered = 0
-        except RayError as error:
-            self._unanswered += 1
-            if self._unanswered >= _MOST_UNANSWERED:
-                raise ClusterError(
-                    "The head of the Ray cluster is gone; start a cluster, and the "
-                    "same command goes on."
-                ) from error
+        for left in reversed(range(_MOST_UNANSWERED)):
+            try:
+                client: Any = ray._private.worker.global_worker
+                client.gcs_client.internal_kv_get(b"kscale", None, _HEAD_SECONDS)
+            except RayError as error:
+                logger.debug("the head does not answer: %s", error)
+                if not left:
+                    self._is_headless = True
+                    raise ClusterError(
+                        "The head of the Ray cluster is gone. Start the cluster again, "
+                        "and the same command goes on."
+                    ) from error
+            else:
+                self._looked = time.monotonic()
+                return
 
 
 def _shared(
     nodes: Sequence[Node], workers: int | None
 ) -> tuple[int, dict[str, int], dict[str, int]]:
-    """How many actors there are, what each takes, and its threads on each node."""
+    """How many actors there are, what each takes, and how many share a node."""
     name = "num_gpus" if any(node.gpus for node in nodes) else "num_cpus"
     room = {node.id: node.gpus if name == "num_gpus" else node.cpus for node in nodes}
     count = min(workers or sum(room.values()), sum(room.values()))
     if not count:
         raise ClusterError("The cluster has no cores and no GPUs to train on.")
     spread = -(-count // sum(map(bool, room.values())))
-    threads = {
-        node.id: max(node.cpus // min(spread, room[node.id]), 1)
-        for node in nodes
-        if room[node.id]
-    }
-    return count, {"num_cpus": 0, name: 1}, threads
+    sharers = {node: min(spread, most) for node, most in room.items() if most}
+    return count, {"num_cpus": 0, name: 1}, sharers
 
 
 def _check_version(host: str, there: str) -> None:

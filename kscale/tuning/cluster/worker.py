@@ -71,18 +71,17 @@ class Worker:
 
     Args:
         kit: What makes the trainers.
-        threads: Threads of TensorFlow, by the id of a Ray node; 1 on another one.
+        sharers: By the id of a Ray node, actors that share the cores there.
     """
 
-    def __init__(self, kit: Kit, threads: dict[str, int], node: str = "") -> None:
+    def __init__(self, kit: Kit, sharers: dict[str, int]) -> None:
         self._due: SimpleQueue[Assignment] = SimpleQueue()
         self._news = Heard()
         self._error: Exception | None = None
         self._lock = threading.Lock()
         self._has_ended = threading.Event()
-        count = str(threads.get(node or _node_here(), 1))
-        os.environ.update(dict.fromkeys(_THREADS, count))
-        threading.Thread(target=self._work, args=(kit,), daemon=True).start()
+        about = (kit, sharers)
+        threading.Thread(target=self._work, args=about, daemon=True).start()
 
     def about(self) -> About:
         """Where this is."""
@@ -106,9 +105,9 @@ class Worker:
             heard, self._news = self._news, Heard(self._news.is_started)
         return heard
 
-    def _work(self, kit: Kit) -> None:
+    def _work(self, kit: Kit, sharers: dict[str, int]) -> None:
         try:
-            trainer_of = _started(kit)
+            trainer_of = _started(kit, sharers)
             with self._lock:
                 self._news.is_started = True
             self._has_ended.set()
@@ -135,19 +134,25 @@ class Worker:
             return None
 
 
-def _node_here() -> str:
+def _threads(sharers: dict[str, int]) -> int:
+    """What TensorFlow may use of the cores of this machine, or of its container."""
     import ray
+    from ray._private.utils import get_num_cpus
 
-    return str(ray.get_runtime_context().get_node_id())
+    cores = min(len(os.sched_getaffinity(0)), int(get_num_cpus()))
+    node = ray.get_runtime_context().get_node_id()
+    return max(cores // sharers.get(node, cores), 1)
 
 
-def _started(kit: Kit) -> Callable[[Spec], Trainer]:
+def _started(kit: Kit, sharers: dict[str, int]) -> Callable[[Spec], Trainer]:
     """Start TensorFlow and open the data; what gives the trainer of a spec."""
     if not kit.folder.is_dir():
         raise ClusterError(
             f"{socket.gethostname()} does not see {kit.folder}: the run folder must be "
             "on a disk that all machines of the cluster share; give another --run."
         )
+    # Before TensorFlow is imported, which reads them once.
+    os.environ.update(dict.fromkeys(_THREADS, str(_threads(sharers))))
     import gc
 
     from kscale.engine.tensorflow.starting import start

@@ -76,9 +76,9 @@ def family_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
-def are_gone(processes: list[psutil.Process]) -> bool:
+def are_gone(processes: list[psutil.Process], seconds: float = 20.0) -> bool:
     """Whether processes ended, within some seconds."""
-    return not psutil.wait_procs(processes, timeout=20)[1]
+    return not psutil.wait_procs(processes, timeout=seconds)[1]
 
 
 @contextmanager

@@ -155,7 +155,7 @@ def test_a_local_ray_listens_on_this_machine_alone_and_ends(
     assert not answers(port)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_of_a_local_ray_outlives_its_command(
     tmp_path: Path, sent: signal.Signals
 ) -> None:

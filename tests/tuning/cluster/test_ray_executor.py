@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from socket import gethostname
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -14,9 +15,11 @@ from tuning.cluster.poisonous import build
 from tuning.made_data import digits
 
 from kscale import Listener, Run, tune
+from kscale.errors import ClusterError, ResultsError, SpecError
 from kscale.runs.folder import read_records
 from kscale.runs.records import Training
 from kscale.search.contract import Job
+from kscale.tuning.cluster.worker import Kit, Worker
 
 pytest.importorskip("ray")
 
@@ -82,6 +85,30 @@ def test_two_processes_train_what_this_one_does(tmp_path: Path) -> None:
     assert files[0] == files[1]
 
 
+def test_a_machine_that_does_not_see_the_run_folder_is_named(tmp_path: Path) -> None:
+    folder, unused = tmp_path / "elsewhere", (cast(Any, None),) * 2
+    worker = Worker(Kit(folder, *unused), {})
+    with pytest.raises(ClusterError, match=f"{gethostname()} does not see {folder}: "):
+        worker.poll(10.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"workers": 0}, "`workers >= 1` must hold"),
+        ({"cluster": "head"}, "`cluster` must be host:port"),
+        ({"workers": 2, "strategy": "mirrored"}, "leave out --strategy"),
+        ({"workers": 2, "max_latency_ms": 1.0}, "leave out --workers"),
+    ],
+)
+def test_what_processes_cannot_do_is_refused(
+    tmp_path: Path, options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(SpecError, match=text):
+        tune(digits(), run=tmp_path / "run", **{**RANDOM, **options})
+    assert not (tmp_path / "run").exists()
+
+
 class AtEpoch(Listener):
     """Sends the actors a signal in an epoch of the search, once.
 
@@ -137,11 +164,11 @@ def test_a_stopped_process_is_noticed_killed_and_replaced(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", [build, "tuning.cluster.poisonous:build"])
 def test_a_training_that_kills_its_processes_fails_and_the_search_goes_on(
-    tmp_path: Path, code: Any
+    tmp_path: Path,
 ) -> None:
-    options = {**RANDOM, "hypermodel": code, "finalist_seeds": 0, "max_params": 500}
+    """The models are those of a user's function, which goes to the processes."""
+    options = {**RANDOM, "hypermodel": build, "finalist_seeds": 0, "max_params": 500}
     del options["family"], options["settings"]
     run = tune(digits(), run=tmp_path / "run", workers=2, **options)
     status = {t.spec.width: (t.status, t.reason) for t in run.trainings if t.spec.width}
@@ -150,3 +177,18 @@ def test_a_training_that_kills_its_processes_fails_and_the_search_goes_on(
         5: ("ok", ""),
         6: ("failed", "the process died twice while training it"),
     }
+
+
+@pytest.mark.slow
+def test_a_disk_that_takes_no_checkpoint_ends_the_search(tmp_path: Path) -> None:
+    """With the sentence that it has in one process."""
+    models = tmp_path / "run" / "models"
+
+    class Breaking(Listener):
+        def epoch_done(self, job: Job, member: int, epochs: int, score: float) -> None:
+            if job.stage == "search" and models.is_dir():
+                models.rename(tmp_path / f"gone {epochs}")
+                models.touch()
+
+    with pytest.raises(ResultsError, match="models/.* cannot be written: File exists"):
+        tune(digits(), run=tmp_path / "run", listener=Breaking(), **LONG)

@@ -4,12 +4,14 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
+from kscale.data.stored import store_dataset
 from kscale.engine.recipe import Recipe
 from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
@@ -216,17 +218,31 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     with uncollected():
         from kscale.engine.engines import make_engine
 
-        plan = _suited(_on_devices(plan, listener.note), listener.note)
-    engine = make_engine(plan.request.strategy)
-    if engine.follow(plan.dataset, plan.request.class_weights, plan.number):
-        raise SearchFollowed
-    try:
-        run = _searched(plan, listener, policy)
-    except KscaleError:
+        plan = _on_devices(plan, listener.note)
+    with _machines(plan.request, listener.note):
+        with uncollected():
+            plan = _suited(plan, listener.note)
+        engine = make_engine(plan.request.strategy)
+        if engine.follow(plan.dataset, plan.request.class_weights, plan.number):
+            raise SearchFollowed
+        try:
+            run = _searched(plan, listener, policy)
+        except KscaleError:
+            engine.dismiss()
+            raise
         engine.dismiss()
-        raise
-    engine.dismiss()
     return run
+
+
+def _machines(
+    request: SearchRequest, note: Callable[[str], None]
+) -> AbstractContextManager[None]:
+    """Inside, all machines that are asked for have met."""
+    if request.cluster is None or request.machines == 1:
+        return nullcontext()
+    from kscale.tuning.cluster.group import group
+
+    return group(request.cluster, request.machines, request.class_weights, note)
 
 
 def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
@@ -244,6 +260,8 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     with RecordsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session(), plan.about)
         plan.candidates.keep(folder)
+        if request.machines > 1:
+            _share(plan, folder / "data")
         try:
             plan, gate = _narrowed(plan, folder, writer, listener, policy)
         except BudgetError:
@@ -260,6 +278,14 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
     return Run(folder, driver.recorded)
+
+
+def _share(plan: Plan, folder: Path) -> None:
+    """Lay the data where the machines that follow open them."""
+    from kscale.engine.engines import make_engine
+
+    store_dataset(plan.dataset, folder)
+    make_engine(plan.request.strategy).share(folder.absolute())
 
 
 def _with_present(plan: Plan) -> Plan:
@@ -302,6 +328,13 @@ def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
     if request.has_workers:
         return _with_workers(plan)
     workers = worker_count() if request.strategy in ("auto", "workers") else 0
+    if request.machines > 1:
+        if workers or request.strategy not in ("auto", "workers"):
+            raise SpecError(
+                "Machines of --cluster share each training: leave out --strategy, and "
+                "TF_CONFIG."
+            )
+        workers = request.machines
     if workers > 1 or request.strategy == "workers":
         if work == math.inf or request.retrain_baseline:
             raise SpecError(

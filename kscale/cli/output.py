@@ -72,7 +72,8 @@ def start_tensorflow(quiet: bool) -> None:
         click.echo("Starting TensorFlow.", err=True)
     from kscale.engine.tensorflow.starting import start
 
-    start()
+    asked = click.get_current_context().params
+    start(finds_devices=asked.get("machines", 1) == 1)
 
 
 @contextmanager

@@ -59,6 +59,7 @@ training_options = options.together(
     asked("strategy", metavar="NAME"),
     asked("workers"),
     asked("cluster", metavar="HOST:PORT"),
+    asked("machines"),
 )
 
 outcome_options = options.together(

@@ -220,21 +220,28 @@ class Engine(Protocol):
             recipe: Batches and schedule.
         """
 
-    def follow(self, dataset: Dataset, class_weights: str, number: int) -> bool:
+    def follow(
+        self, dataset: Dataset | None, class_weights: str, number: int | None
+    ) -> bool:
         """On workers other than the first, train what the first trains, until the end.
 
         Args:
-            dataset: The data set, the same on every worker.
+            dataset: The data set, the same on every worker; None to open the one that
+                the first worker shares.
             class_weights: As of `place`.
-            number: Of what is asked, below 2**40.
+            number: Of what is asked; None to train whatever the first worker trains.
 
         Returns:
             Whether this worker followed: nothing is left to do.
 
         Raises:
+            DataError: The data set that the first worker shares is not there.
             SpecError: Workers were asked different things.
             WorkerLostError: A worker is gone.
         """
+
+    def share(self, folder: Path) -> None:
+        """Tell the workers that follow in which folder the data set is stored."""
 
     def dismiss(self) -> None:
         """Let the workers that follow go."""

@@ -35,6 +35,7 @@ LEAST = {
     "most_finalists": 2,
     "epochs": 1,
     "batch_size": 1,
+    "machines": 1,
     "time_limit": 1e-3,
     "checkpoint_seconds": 0.0,
 }
@@ -51,6 +52,7 @@ MOST_TRIALS = 10_000
 OF_ONE_NETWORK = (
     *("data", "class_weights", "objective", "epochs", "batch_size", "seed", "seeds"),
     *("precision", "parametrization", "strategy", "workers", "cluster"),
+    "machines",
     *("baseline", "retrain_baseline", "run"),
 )
 """The options that training a single network has, too."""
@@ -134,8 +136,10 @@ class SearchRequest:
         strategy: Devices: `each` trains a network on every device, all at once,
             `mirrored` copies the network to every device, `one` takes a single device,
             `GPU:1` that one, `GPU:0,GPU:1` copies to those, `workers` copies to all
-            machines that TF_CONFIG names, `none` leaves the choice to TensorFlow, and
-            `auto` takes what suits the machines, the GPUs there are and the networks.
+            machines that TF_CONFIG names, `tpu` copies to the cores of this machine's
+            TPU and `tpu:NAME` to those of one in Google's cloud (no TPU has been
+            tried), `none` leaves the choice to TensorFlow, and `auto` takes what suits
+            the machines, the GPUs there are and the networks.
         workers: Trainings at once, each in a process that has a GPU or, where there is
             none, a share of the cores. The processes run on this machine, or on those
             of a cluster. They need the package ray.
@@ -143,6 +147,9 @@ class SearchRequest:
             machines train; without `workers`, in a process for each GPU or, where there
             is none, each core. All machines must see the run folder under the same path
             and have the same kscale.
+        machines: Machines that train each network together, this one and others of the
+            cluster that `cluster` names. What they tell each other is neither encrypted
+            nor asked for a password: their network must be private.
         precision: What the layers of kscale's networks compute in while they are
             trained: `float32`, `bfloat16`, or `auto` for bfloat16 on devices where
             networks were seen to train faster and to score the same, so far none.
@@ -203,6 +210,7 @@ class SearchRequest:
     strategy: str = "auto"
     workers: int | None = None
     cluster: str | None = None
+    machines: int = 1
     precision: str = "auto"
     parametrization: str = "standard"
     baseline: Any = None
@@ -232,11 +240,7 @@ class SearchRequest:
             raise SpecError("A search needs a family; give a name, or 'auto'.")
         self._check_names()
         check_strategy(self.strategy)
-        if self.cluster is not None and not _ADDRESS.fullmatch(str(self.cluster)):
-            raise SpecError(
-                "`cluster` must be host:port, as of 10.0.0.5:6379, but got "
-                f"{self.cluster!r}."
-            )
+        self._check_machines()
         if self.run is not None and not str(self.run).strip():
             raise ResultsError("The name of the run folder is empty; give another one.")
         is_path = isinstance(self.run, str | Path | None)
@@ -252,6 +256,25 @@ class SearchRequest:
             raise BudgetError(
                 "`max_flash`, `max_ram` and `board` are for families of kscale: what a "
                 "hypermodel needs on a device is not known."
+            )
+
+    def _check_machines(self) -> None:
+        if self.cluster is not None and not _ADDRESS.fullmatch(str(self.cluster)):
+            raise SpecError(
+                "`cluster` must be host:port, as of 10.0.0.5:6379, but got "
+                f"{self.cluster!r}."
+            )
+        if self.machines == 1:
+            return
+        if self.cluster is None:
+            raise SpecError(
+                "`machines` needs the `cluster` that has them; without Ray, TF_CONFIG "
+                "on each machine names all of them."
+            )
+        if self.workers is not None:
+            raise SpecError(
+                "`machines` share each training, and `workers` train one each: leave "
+                "out one of them."
             )
 
     def _check_names(self) -> None:
@@ -279,8 +302,9 @@ class SearchRequest:
 
     @property
     def has_workers(self) -> bool:
-        """Whether other processes train."""
-        return self.workers is not None or self.cluster is not None
+        """Whether other processes train, each on its own."""
+        is_asked = self.workers is not None or self.cluster is not None
+        return is_asked and self.machines == 1
 
     @property
     def chosen_effort(self) -> str | None:

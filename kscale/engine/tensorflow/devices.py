@@ -1,5 +1,6 @@
 """Devices by name: a `tf.distribute` strategy."""
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -10,9 +11,15 @@ from kscale.engine.strategies import (
     STRATEGIES,
     check_strategy,
     devices_in,
+    is_tpu,
+    leads_workers,
+    missing_workers,
     worker_count,
 )
+from kscale.engine.tensorflow.tpu import tpu_strategy
 from kscale.errors import SpecError, reason_of
+
+_LOOK_SECONDS = 0.3
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -21,8 +28,9 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     `auto` mirrors over several GPUs, takes a single GPU, or changes nothing; `one`
     is the first GPU or the CPU, and so is `each` for a single training; `mirrored`
     copies the network to every GPU, or to every logical CPU device where there is no
-    GPU; `workers` copies it to the devices of all machines of TF_CONFIG; `none`
-    changes nothing. A device is taken, and several are mirrored over.
+    GPU; `workers` copies it to the devices of all machines of TF_CONFIG, and `tpu` or
+    `tpu:NAME` to the cores of a TPU; `none` changes nothing. A device is taken, and
+    several are mirrored over.
 
     Raises:
         SpecError: The name is unknown, there is no such device, or workers are missing.
@@ -30,6 +38,8 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     check_strategy(name)
     if name == "workers":
         return _strategy_of_workers()
+    if is_tpu(name):
+        return tpu_strategy(name.removeprefix("tpu").removeprefix(":"))
     if name == "auto":
         gpus = len(tf.config.list_logical_devices("GPU"))
         name = "mirrored" if gpus > 1 else "one" if gpus else "none"
@@ -71,6 +81,9 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
     """Must be made before TensorFlow is asked for anything else."""
     if not worker_count():
         raise SpecError("The strategy `workers` needs TF_CONFIG, which is not set.")
+    # The one that leads waits here: TensorFlow hears neither Ctrl-C nor SIGTERM.
+    while leads_workers() and missing_workers():
+        time.sleep(_LOOK_SECONDS)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:

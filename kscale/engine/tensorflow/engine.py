@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,9 @@ class TensorFlowEngine:
         program.networks = networks
         return LeadingProgram(self._group, program) if self._group else program
 
-    def follow(self, dataset: Dataset, class_weights: str, number: int) -> bool:
+    def follow(
+        self, dataset: Dataset | None, class_weights: str, number: int | None
+    ) -> bool:
         group = self._group
         if group is None:
             return False
@@ -93,12 +96,13 @@ class TensorFlowEngine:
                 "the same data, on each of them."
             )
         if not group.is_chief:
-            placed = self.place(dataset, class_weights)
-            follow(
-                group,
-                lambda *about: EpochProgram(about[0], placed, about[1], self.strategy),
-            )
+            place = partial(self.place, class_weights=class_weights)
+            follow(group, place, dataset)
         return not group.is_chief
+
+    def share(self, folder: Path) -> None:
+        if self._group is not None:
+            self._group.tell("data", folder)
 
     def dismiss(self) -> None:
         if self._group is not None:

@@ -60,20 +60,23 @@ def settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def start() -> None:
+def start(finds_devices: bool = True) -> None:
     """Import TensorFlow and find its devices.
 
     The process ends without a last look for garbage, which takes a second.
 
+    Args:
+        finds_devices: Whether devices are looked for; workers must meet before.
+
     Raises:
         MissingPackageError: TensorFlow is not installed, or does not load.
     """
-    workers = worker_count()
+    finds_devices = finds_devices and not worker_count()
     try:
         with quiet_start(), uncollected():
             import tensorflow as tf
 
-            if not workers:  # workers must meet before devices are looked for
+            if finds_devices:
                 tf.config.list_logical_devices()
     except Exception as error:  # whatever a broken installation raises
         reason = sentence_of(error.__context__ or error)

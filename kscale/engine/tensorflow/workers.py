@@ -2,7 +2,7 @@
 
 Worker 0 runs the search and tells the others each call of a program before it makes the
 call; all of them make it, and the replicas of all bring their gradients together. The
-others read and write no run folder.
+others write no run folder.
 """
 
 import pickle
@@ -16,14 +16,26 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+from tensorflow.python.eager import context
 
+from kscale.data.dataset import Dataset
 from kscale.data.example_rows import Rows
+from kscale.data.stored import open_dataset
 from kscale.engine.base import Masks, Outputs
 from kscale.engine.progress import Progress
+from kscale.engine.strategies import worker_count
 from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.engine.tensorflow.placing import PlacedData
 from kscale.errors import WorkerLostError, reason_of
 
 _LEAST_WORDS = 1024
+_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+)
 _TASK = re.compile(r"/job:\w+/(?:replica:\d+/)?task:\d+")
 
 
@@ -36,20 +48,31 @@ def together() -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.UnavailableError as error:
-        found = _TASK.findall(str(error))
-        raise WorkerLostError(
-            _lost(f"gone: {found[-1] if found else 'any'}")
-        ) from error
     except tf.errors.OpError as error:
-        raise WorkerLostError(_lost(reason_of(error))) from error
+        found = _TASK.findall(str(error))
+        is_gone = found or isinstance(error, _GONE)
+        why = f"gone: {(found or ['any'])[-1]}" if is_gone else reason_of(error)
+        raise WorkerLostError(
+            f"A worker was lost ({why}); the same command on every worker goes on from "
+            "the last checkpoint."
+        ) from error
 
 
-def _lost(why: str) -> str:
-    return (
-        f"A worker was lost ({why}); the same command on every worker goes on from the "
-        "last checkpoint."
+def meet_within(seconds: float) -> None:
+    """Let workers of TF_CONFIG that are started at the same time give up waiting for
+    each other after a while, in place of an hour; before their strategy is made."""
+    jobs = [CoordinatedJob(name="worker", num_tasks=worker_count())]
+    context.context().configure_coordination_service(
+        "standalone",
+        "/job:worker/replica:0/task:0",
+        cluster_register_timeout_in_ms=int(seconds * 1000),
+        coordinated_jobs=jobs,
     )
+
+
+def give_up(why: str) -> None:
+    """End the step that this worker is in, from another thread: a worker is gone."""
+    context.context().abort_collective_ops(tf.errors.UNAVAILABLE, why)
 
 
 class WorkerGroup:
@@ -68,11 +91,17 @@ class WorkerGroup:
             reduce_retracing=False,
         )
 
-    def agree(self, number: int) -> bool:
-        """Whether every worker gives the same number, below 2**40."""
-        replicas = int(self.strategy.num_replicas_in_sync)
-        total = self._summed(lambda replica: np.array([number], np.int64))
-        return int(total[0]) == replicas * number
+    def agree(self, number: int | None) -> bool:
+        """Whether every worker gives the number of worker 0, or none."""
+        wanted = number
+        if self.is_chief:
+            self.tell(number)
+        else:
+            (wanted,) = self.hear()
+        differs = self._summed(
+            lambda replica: np.array([number not in (None, wanted)], np.int32)
+        )
+        return not differs.any()
 
     def tell(self, *message: Any) -> None:
         """Tell the other workers something, which they hear."""
@@ -163,24 +192,34 @@ class LeadingProgram:
             return getattr(self._program, name)(*arguments)
 
 
-def follow(group: WorkerGroup, made: Callable[..., EpochProgram]) -> None:
+def follow(
+    group: WorkerGroup,
+    placed: Callable[[Dataset], PlacedData],
+    dataset: Dataset | None,
+) -> None:
     """Do what worker 0 does, until it has no more to do.
 
     Args:
         group: The workers.
-        made: Makes the program of a network and a recipe.
+        placed: Places data.
+        dataset: The data set; None to open the one that worker 0 names.
 
     Raises:
+        DataError: There is no data set where worker 0 stored it.
         WorkerLostError: A worker is gone, or failed.
     """
+    data: Any = None if dataset is None else placed(dataset)
     program: Any = None
     while True:
         name, *arguments = group.hear()
         if name == "end":
             return
         with together():
-            if name == "program":
-                program = made(*arguments)
+            if name == "data":
+                data = data or placed(open_dataset(*arguments))
+            elif name == "program":
+                network, recipe = arguments
+                program = EpochProgram(network, data, recipe, group.strategy)
             elif name == "assign":
                 for variable, value in zip(_state(program), *arguments, strict=True):
                     variable.assign(value)

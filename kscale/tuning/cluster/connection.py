@@ -144,6 +144,9 @@ def _init(resources: ExitStack, address: str) -> str:
         context = ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (RuntimeError, OSError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"Ray cannot be used: {sentence_of(error)}.") from error
+    # Ray's words on lost processes stay off the terminal: kscale has its own.
+    worker: Any = import_module("ray._private.worker")
+    worker.print_to_stdstream = lambda *about, **more: None
     head: str = context.address_info["gcs_address"]
     return head
 

@@ -1,7 +1,8 @@
 """Ray's own command in a process below this one, which ends with this process."""
 
-import ctypes
+import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from kscale.errors import ClusterError, sentence_of
 
 _SECONDS_TO_START = 60
 _SECONDS_TO_END = 15
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _OPTIONS = {
     "disable-usage-stats": True,
     "log-style": "record",
@@ -26,9 +27,20 @@ _OPTIONS = {
 }
 
 
-def without_client(parameters: Any, is_head: bool) -> None:
-    """Leave out Ray Client, a further port that runs code; `ray start` calls this."""
+def prepare(parameters: Any, is_head: bool) -> None:
+    """What `ray start` calls first: no Ray Client, and an end with kscale's process.
+
+    Ray Client is a further port that runs code.
+    """
     parameters.ray_client_server_port = None
+    private = Path(parameters.temp_dir).parent
+    Thread(target=_end_with_input, args=[private], daemon=True).start()
+
+
+def _end_with_input(private: Path) -> None:
+    os.read(sys.stdin.fileno(), 1)  # until the other end is closed, by death also
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class RayCommand:
@@ -70,42 +82,46 @@ class RayCommand:
 def ray_command(options: Mapping[str, object], private: str) -> Iterator[RayCommand]:
     """Ray's command, ended with all its processes when the block ends.
 
-    Ray's command ends its processes on SIGTERM, and is sent one where this process is
-    killed. What Ray starts by itself is left for a minute then.
+    Ray's command ends its processes on SIGTERM, and sends itself one where this process
+    is killed. Processes that Ray starts without the command outlive a kill by a minute.
 
     Args:
         options: Options of `ray start`; those that are None or False are left out.
         private: A folder of this user alone.
     """
     folder, log = Path(private, "r"), Path(private, "start.log")
-    parent = os.getpid()
-    with open(log, "wb") as printed:
-        process = subprocess.Popen(
+    environment = {
+        **os.environ,
+        "RAY_START_HOOK": f"{__name__}.{prepare.__name__}",
+        # Trainings are lost at once, and go on from their checkpoints.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        # Metrics would be told to everybody, without a token.
+        "RAY_enable_metrics_collection": "0",
+    }
+    with (
+        open(log, "wb") as printed,
+        subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
             + _arguments({**options, **_OPTIONS, "temp-dir": folder}),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=printed,
             stderr=printed,
-            env={
-                **os.environ,
-                "RAY_START_HOOK": f"{__name__}.{without_client.__name__}",
-                # Trainings are lost at once, and go on from their checkpoints.
-                "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-                # Metrics would be told to everybody, without a token.
-                "RAY_enable_metrics_collection": "0",
-            },
+            env=environment,
             start_new_session=True,
-            preexec_fn=lambda: _die_with(parent),
-        )
-    try:
-        yield RayCommand(process, folder, log)
-    finally:
-        process.terminate()
+        ) as process,
+    ):
         try:
-            process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield RayCommand(process, folder, log)
+        finally:
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _arguments(options: Mapping[str, object]) -> list[str]:
@@ -114,11 +130,3 @@ def _arguments(options: Mapping[str, object]) -> list[str]:
         for name, value in options.items()
         if value is not None and value is not False
     ]
-
-
-def _die_with(parent: int) -> None:
-    """Let this process be terminated when its parent is killed; Linux alone can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -165,5 +165,9 @@ def test_nothing_of_a_local_ray_outlives_its_command(
         process.stdout.readline(), process.stdout.readline()
         started = family_of(process)
         assert len(started) > 3
+        commands = " ".join(word for each in started for word in each.cmdline())
+        folders = set(re.findall(r"[/\w]+/kscale-\w{8}(?=/)", commands))
+        assert [Path(each).is_dir() for each in folders] == [True]
         process.send_signal(sent)
         assert are_gone(started)
+    assert not any(Path(each).exists() for each in folders)

@@ -1,0 +1,264 @@
+"""Machines that train each network together: Ray places the workers that follow.
+
+This process is worker 0 of TensorFlow's TF_CONFIG, and has the run folder. The others
+follow in processes of Ray, each of which takes a whole machine of the cluster.
+"""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from threading import Event, Thread
+from typing import Any
+
+from kscale.engine.base import Engine
+from kscale.engine.engines import make_engine
+from kscale.engine.strategies import missing_workers
+from kscale.engine.tensorflow.starting import start
+from kscale.engine.tensorflow.workers import give_up, meet_within
+from kscale.errors import (
+    ClusterError,
+    KscaleError,
+    SpecError,
+    WorkerLostError,
+    sentence_of,
+)
+from kscale.text import counted
+from kscale.tuning.cluster.connection import Connection, Node, connect
+
+_PLACING_SECONDS = 60.0
+_MEETING_SECONDS = 60.0
+_WATCH_SECONDS = 0.5
+_FAULT_SECONDS = 3.0  # until Ray knows of a loss that TensorFlow knows of
+
+Note = Callable[[str], None]
+
+
+class Follower:
+    """A worker that follows worker 0, in a process of Ray."""
+
+    def __init__(self) -> None:
+        start(finds_devices=False)
+
+    def address(self) -> str:
+        """Where TensorFlow is to listen."""
+        return _free_address()
+
+    def follow(self, config: str, class_weights: str) -> None:
+        """Train what worker 0 trains, until the end.
+
+        Args:
+            config: TF_CONFIG of this worker.
+            class_weights: As of `Engine.follow`.
+        """
+        os.environ["TF_CONFIG"] = config
+        _met().follow(None, class_weights, None)
+
+
+@contextmanager
+def group(
+    cluster: str, machines: int, class_weights: str, note: Note
+) -> Iterator[None]:
+    """Inside, this process is worker 0 of several machines, which have met.
+
+    Args:
+        cluster: `host:port` of a cluster's head.
+        machines: How many, this one included.
+        class_weights: As of `Engine.follow`.
+        note: Is told what listens where.
+
+    Raises:
+        ClusterError: Too few machines have room, they do not meet, or one cannot train.
+        WorkerLostError: A machine is gone.
+    """
+    with connect(cluster, None, note) as connection, ExitStack() as ending:
+        start(finds_devices=False)
+        followers, others = _placed(connection, machines, note, ending)
+        hosts = [_free_address(), *others]
+        note(
+            f"TensorFlow listens on {', '.join(hosts)}; it asks for no password and "
+            "encrypts nothing: let nobody else into this network."
+        )
+        following = [
+            each.follow.remote(_config(hosts, index), class_weights)
+            for index, each in enumerate(followers, 1)
+        ]
+        os.environ["TF_CONFIG"] = _config(hosts, 0)
+        ending.callback(os.environ.pop, "TF_CONFIG")
+        try:
+            _wait(following)
+            _met()
+            with _watched(following):
+                yield
+        except (ClusterError, SpecError, WorkerLostError) as error:
+            raise _cause(following, others) or error from error
+
+
+def _placed(
+    connection: Connection, machines: int, note: Note, ending: ExitStack
+) -> tuple[list[Any], list[str]]:
+    """The followers, and where each is to listen. A machine that dies meanwhile, or
+    that is still to come, is waited for."""
+    until = time.monotonic() + _PLACING_SECONDS
+    while True:
+        try:
+            nodes = _nodes(connection, machines, note)
+            followers = list(map(_follower, nodes))
+            for each in followers:
+                ending.callback(_end, each)
+            return followers, _addresses(followers, until - time.monotonic())
+        except ClusterError:
+            if time.monotonic() >= until:
+                raise
+        ending.pop_all().close()
+        time.sleep(1)
+
+
+def _nodes(connection: Connection, machines: int, note: Note) -> list[Node]:
+    """The nodes of the followers, one each, or all on the only machine there is."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    nodes = connection.nodes()
+    own = next(node for node in nodes if node.id == here)
+    others = [node for node in nodes if node.gpus == own.gpus and node is not own]
+    if not others and not own.gpus:
+        note(f"The cluster has one machine, which all {machines} workers share.")
+        return [replace(own, cpus=0)] * (machines - 1)
+    if len(others) < machines - 1:
+        have = counted(own.gpus, "GPU")
+        raise ClusterError(
+            f"{machines} machines were asked for, and the cluster has "
+            f"{len(others) + 1} with {have}, as this one has."
+        )
+    return others[: machines - 1]
+
+
+def _follower(node: Node) -> Any:
+    """A follower that takes all cores and GPUs of a node."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+    return (
+        ray.remote(Follower)
+        .options(num_cpus=node.cpus, num_gpus=node.gpus, scheduling_strategy=there)
+        .remote()
+    )
+
+
+def _addresses(followers: list[Any], seconds: float) -> list[str]:
+    """Where the followers are to listen, as soon as they run."""
+    import ray
+
+    asked = [each.address.remote() for each in followers]
+    try:
+        found: list[str] = ray.get(asked, timeout=max(seconds, 0.0))
+    except ray.exceptions.GetTimeoutError as error:
+        raise ClusterError(
+            f"{len(followers) + 1} machines were asked for, and not all had room "
+            f"within {_PLACING_SECONDS:.0f} s: others use them."
+        ) from error
+    except ray.exceptions.RayError as error:
+        raise ClusterError(
+            f"A machine cannot train, too: {sentence_of(error)}."
+        ) from error
+    return found
+
+
+def _end(follower: Any) -> None:
+    import ray
+
+    ray.kill(follower)
+
+
+def _free_address() -> str:
+    """A port of this node where nobody listens."""
+    import ray
+
+    with socket.socket() as free:
+        free.bind(("", 0))
+        address = ray.util.get_node_ip_address()
+        return f"{address}:{free.getsockname()[1]}"
+
+
+def _config(hosts: Sequence[str], index: int) -> str:
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": hosts}, "task": task})
+
+
+def _met() -> Engine:
+    """The engine of all workers of TF_CONFIG, as soon as they are there."""
+    meet_within(_MEETING_SECONDS)
+    return make_engine("workers")
+
+
+def _wait(following: list[Any]) -> None:
+    """Wait until all followers listen; TensorFlow itself would wait for ever."""
+    until = time.monotonic() + _MEETING_SECONDS
+    while missing := missing_workers():
+        if _errors(following) or time.monotonic() >= until:
+            raise ClusterError(
+                f"A machine does not answer at {missing[0]}: is a firewall between?"
+            )
+        time.sleep(_WATCH_SECONDS)
+
+
+@contextmanager
+def _watched(following: list[Any]) -> Iterator[None]:
+    """Inside, what a follower fails of ends the step in which others wait for it."""
+    import ray
+
+    is_over = Event()
+
+    def watch() -> None:
+        while not is_over.wait(_WATCH_SECONDS):
+            done, _ = ray.wait(following, timeout=0)
+            if done and _errors(done):
+                give_up("a follower failed")
+                return
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _errors(following: list[Any]) -> dict[int, Exception]:
+    """What followers that are done failed of, by their places."""
+    import ray
+
+    errors: dict[int, Exception] = {}
+    for place, each in enumerate(following):
+        try:
+            ray.get(each, timeout=0)
+        except ray.exceptions.GetTimeoutError:
+            continue
+        except ray.exceptions.RayError as error:
+            errors[place] = error
+    return errors
+
+
+def _cause(following: list[Any], hosts: Sequence[str]) -> KscaleError | None:
+    """The error that explains a loss: a follower is gone, or cannot train."""
+    import ray
+
+    ray.wait(following, timeout=_FAULT_SECONDS)
+    for place, error in _errors(following).items():
+        where = f"the machine of {hosts[place]}"
+        if not isinstance(error, ray.exceptions.RayTaskError):
+            return WorkerLostError(
+                f"A worker was lost ({where}); the same command goes on from the last "
+                "checkpoint."
+            )
+        if not isinstance(error.cause, WorkerLostError):
+            return ClusterError(
+                f"Training fails on {where}: {sentence_of(error.cause)}."
+            )
+    return None

@@ -1,0 +1,70 @@
+"""`kscale node` where no node is started: what is refused, and what is not touched."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kscale.cli import main
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    return tmp_path
+
+
+def refused(*arguments: str) -> str:
+    """The one line with which a node is refused."""
+    done = CliRunner().invoke(main, ["node", *arguments])
+    assert (done.exit_code, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_node_for_this_machine_alone_is_no_node(home: Path) -> None:
+    assert "kscale tune --workers" in refused("--host", "127.0.0.1")
+    assert not list(home.iterdir())
+
+
+def test_ports_in_use_are_named_before_anything_is_written(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1] - 1
+        line = refused("10.0.0.5:6379", "--port", str(port))
+    assert f"Port {port + 1} of this machine is in use" in line
+    assert not list(home.iterdir())
+
+
+def test_a_node_that_joins_makes_no_token(home: Path) -> None:
+    assert "no token in" in refused("10.0.0.5:6379", "--port", "61000")
+    assert not list(home.iterdir())
+    loose = home / "loose"
+    loose.write_text("token")
+    loose.chmod(0o644)
+    assert f"chmod 600 {loose}" in refused("--token", str(loose), "--port", "61000")
+
+
+def test_the_dashboard_belongs_to_the_first_node() -> None:
+    line = refused("10.0.0.5:6379", "--dashboard", "--port", "61000")
+    assert "--dashboard" in line
+
+
+def test_help_imports_no_ray() -> None:
+    script = (
+        "import sys; from kscale.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: assert not {'ray', 'grpc', 'tensorflow'} & set(sys.modules)"
+    )
+    for arguments in (["--help"], ["node", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "node" in done.stdout

@@ -1,0 +1,124 @@
+"""One training on two nodes of a real Ray cluster."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuning.cluster.two_nodes import Cluster, two_nodes
+
+from kscale import train
+from kscale.errors import SpecError
+from kscale.runs.folder import RecordedRun
+from kscale.runs.records import Training
+from kscale.tuning.request import single_request
+
+SECONDS = 240.0
+SHAPE = ("--depth", "1", "--width", "8", "--set", "norm=batch")
+
+
+@contextmanager
+def training(
+    cluster: Cluster, folder: Path, epochs: int, machines: int = 2
+) -> Iterator["subprocess.Popen[str]"]:
+    """`kscale train` on machines of a cluster, in a process of its own."""
+    command = [sys.executable, "-m", "kscale", "train", "cnn", *SHAPE, "--epochs"]
+    command += [str(epochs), "--run", str(folder), "--cluster", cluster.address]
+    with subprocess.Popen(
+        [*command, "--machines", str(machines)],
+        env=cluster.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def searched(folder: Path) -> Training:
+    (found,) = (t for t in RecordedRun(folder).trainings if t.stage == "search")
+    return found
+
+
+def figures_of(folder: Path) -> dict[str, Any]:
+    return {"score": [searched(folder).score], **searched(folder).curve}
+
+
+@pytest.mark.slow
+def test_two_nodes_train_what_one_machine_trains(tmp_path: Path) -> None:
+    with (
+        two_nodes(tmp_path) as cluster,
+        training(cluster, tmp_path / "two", 2) as process,
+    ):
+        said = process.communicate(timeout=SECONDS)[1]
+        assert process.returncode == 0, said
+        assert not cluster.processes("ray::Follower")
+    assert "it asks for no password" in said and "shared" not in said
+    assert not (tmp_path / "two" / "data").exists()
+    train(
+        "cnn", {"depth": 1, "width": 8, "norm": "batch"}, epochs=2, run=tmp_path / "1"
+    )
+    one = figures_of(tmp_path / "1")
+    for name, figures in figures_of(tmp_path / "two").items():
+        assert figures == pytest.approx(one[name], abs=1e-2)
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_group_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with (
+        two_nodes(tmp_path) as cluster,
+        training(cluster, folder, 150) as process,
+    ):
+        end = time.monotonic() + SECONDS
+        while not list(folder.glob("models/search-*.npz")):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.2)
+        (follower,) = cluster.processes("ray::Follower")
+        follower.kill()
+        said = process.communicate(timeout=SECONDS)[1]
+        assert process.returncode == 0, said
+    assert said.count("A worker was lost (the machine of ") == 1, said
+    found = searched(folder)
+    assert found.epochs == len(found.curve["loss"]) == 150
+
+
+@pytest.mark.slow
+def test_more_machines_than_there_are_is_one_line(
+    tmp_path: Path,
+) -> None:
+    with (
+        two_nodes(tmp_path) as cluster,
+        training(cluster, tmp_path / "run", 2, machines=4) as process,
+    ):
+        said = process.communicate(timeout=SECONDS)[1]
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith(
+        "Error: 4 machines were asked for, and the cluster has 2"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_machines_need_a_cluster() -> None:
+    with pytest.raises(SpecError, match="`machines` needs the `cluster`"):
+        single_request("mlp", machines=2)
+
+
+def test_machines_and_workers_exclude_each_other() -> None:
+    with pytest.raises(SpecError, match="leave out one of them"):
+        single_request("mlp", machines=2, workers=2, cluster="localhost:1")
+
+
+def test_machines_are_not_placed_beside_tf_config(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(SpecError, match="leave out --strategy, and TF_CONFIG"):
+        train("mlp", machines=2, cluster="localhost:1")

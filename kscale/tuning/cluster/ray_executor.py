@@ -39,6 +39,9 @@ START_SECONDS = 180.0
 PLACING_SECONDS = 60.0
 """What is not placed after so long is told; nothing placed at all ends the search."""
 
+LAST_SECONDS = 10.0
+"""Most time for the last checkpoints where the time of a search is over."""
+
 _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
 _NODE_DIED = "its node has died"
@@ -124,16 +127,32 @@ class RayExecutor:
         if refused := self._refusing.finished():
             return refused
         began = self._ticked = time.monotonic()
-        while self._waiting or any(each.assignment for each in self._actors):
+        while self._waiting or self._are_busy:
             left = 1.0
             if timeout is not None:
                 left = min(left, began + timeout - time.monotonic())
             if left < 0:
                 break
             if outcomes := self._heard(left):
-                return outcomes
+                return [*outcomes, *self._others(outcomes)]
             self._check_head()
         return ()
+
+    @property
+    def _are_busy(self) -> bool:
+        return any(actor.assignment for actor in self._actors)
+
+    def _others(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Where time was up for one training, what becomes of the others: they write
+        their checkpoints within their epoch."""
+        found: list[Outcome] = []
+        if not any(each.training is None and not each.has_died for each in outcomes):
+            return found
+        self._waiting.clear()
+        end = time.monotonic() + LAST_SECONDS
+        while self._are_busy and time.monotonic() < end:
+            found += self._heard(1.0)
+        return found
 
     def close(self) -> None:
         """Kill the actors, and end or leave Ray; the last checkpoints stay."""
@@ -152,15 +171,16 @@ class RayExecutor:
         request = self._plan.request
         data = self._folder / "data"
         kit = Kit(data, self._plan.setup.stored_in(data), self._plan.trainers_of())
-        self._connection = connect(request.cluster, request.workers, self._note)
-        nodes = self._connection.nodes()
         try:
-            self._kit = ray.put(kit)
+            ray.cloudpickle.dumps(kit)
         except Exception as error:  # whatever pickling raises
             raise SpecError(
-                f"The hypermodel cannot be sent to other processes: "
-                f"{sentence_of(error)}. Give `module:name`."
+                "The hypermodel cannot be sent to other processes: "
+                f"{sentence_of(error.__cause__ or error)}. Give `module:name`."
             ) from error
+        self._connection = connect(request.cluster, request.workers, self._note)
+        self._kit = ray.put(kit)
+        nodes = self._connection.nodes()
         count, self._resources, self._sharers = _shared(nodes, request.workers)
         if request.workers and count < request.workers:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")

@@ -137,8 +137,10 @@ def worker(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", [0, 1])
-def test_a_lost_worker_comes_back_and_all_go_on(lost: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lost", "end_it"), [(0, signal.SIGKILL), (1, signal.SIGTERM)])
+def test_a_lost_worker_comes_back_and_all_go_on(
+    lost: int, end_it: signal.Signals, tmp_path: Path
+) -> None:
     hosts, folders = free_hosts(), [tmp_path / "0", tmp_path / "1"]
     kept = 1 - lost
     with worker(kept, hosts, folders[kept]) as survivor:
@@ -147,7 +149,8 @@ def test_a_lost_worker_comes_back_and_all_go_on(lost: int, tmp_path: Path) -> No
             while not list(tmp_path.glob("0/models/search-*.npz")):
                 assert time.monotonic() < end
                 time.sleep(0.2)
-            killed.send_signal(signal.SIGKILL)
+            killed.send_signal(end_it)
+            killed.wait(timeout=20)
         with worker(lost, hosts, folders[lost]) as again:
             said = survivor.communicate(timeout=200)[1]
             assert again.wait(timeout=60) == survivor.returncode == 0

@@ -8,7 +8,8 @@ so the command may be stopped and started again. A table that is complete is wri
 epochs, nothing kept (10 s).
 
 A table holds `val_right[depth, width, learning_rate, seed, epoch]`, the right answers
-on the validation part after each epoch, and `test_right` without the last axis; the
+on the validation part after each epoch, and `test_right` and `seconds`, what a training
+took on that busy machine, without the last axis; the
 `examples` of the three parts; `params` and `work` (`Size.training_work`) by `[depth,
 width]`; the axes by their names. `experiments/replay.py` replays searches on them.
 """

@@ -37,6 +37,8 @@ class TableTask:
             table has no curves.
         truth: What a pick is worth, `(specs,)`.
         higher_is_better: Direction of both.
+        seconds: What a training of full length took, `(seeds, specs)`; None where the
+            table does not say.
     """
 
     name: str
@@ -47,6 +49,7 @@ class TableTask:
     curves: Values
     truth: Values
     higher_is_better: bool = True
+    seconds: Values | None = None
 
     @property
     def epochs(self) -> int:
@@ -157,7 +160,14 @@ def _hpobench(arrays: dict[str, Any]) -> Iterator[TableTask]:
         seen = 100.0 * seen if seen.max() <= 1 else seen
         work = params.ravel().astype(float)
         yield TableTask(
-            str(name), specs, rates, work, work, seen[:, :, None], seen.mean(axis=0)
+            str(name),
+            specs,
+            rates,
+            work,
+            work,
+            seen[:, :, None],
+            seen.mean(axis=0),
+            seconds=arrays["train_time"][place].reshape(1, -1),
         )
 
 
@@ -187,6 +197,7 @@ def _fcnet(arrays: dict[str, Any]) -> Iterator[TableTask]:
             np.log10(errors)[:, :, None],
             np.log10(errors.mean(axis=0)),
             higher_is_better=False,
+            seconds=arrays["train_time"][place][..., 0, 0].reshape(1, -1),
         )
 
 
@@ -210,7 +221,15 @@ def _own(arrays: dict[str, Any]) -> Iterator[TableTask]:
         work,
         seen,
         seen[:, :, -1].mean(axis=0),
+        seconds=_seconds_of(arrays),
     )
+
+
+def _seconds_of(arrays: dict[str, Any]) -> Values | None:
+    if "seconds" not in arrays:
+        return None
+    seconds: Values = np.moveaxis(arrays["seconds"], 3, 0)
+    return seconds.reshape(len(seconds), -1).astype(float)
 
 
 _KINDS = {

@@ -103,6 +103,9 @@ class GridTraining:
             val_right=_counts(rows, "right").reshape(*grid.shape(), -1),
             test_right=_counts(rows, "test_right").reshape(grid.shape()),
             examples=np.array([len(part) for part in dataset.parts.values()]),
+            seconds=np.reshape([row["seconds"] for row in rows], grid.shape()).astype(
+                np.float32
+            ),
             params=np.reshape([size.params for size in networks], sizes),
             work=np.reshape([size.training_work for size in networks], sizes),
             depth=np.array(grid.depths),

@@ -86,9 +86,9 @@ def worker_addresses() -> list[str]:
 
 def leads_workers() -> bool:
     """Whether this process is the worker of TF_CONFIG that the others follow."""
-    task = json.loads(os.environ["TF_CONFIG"])["task"]
-    first = "chief" if "chief" in os.environ["TF_CONFIG"] else "worker"
-    return int(task["index"]) == 0 and task["type"] == first
+    config = json.loads(os.environ["TF_CONFIG"])
+    task = config["task"]
+    return (task["type"], int(task["index"])) == (min(config["cluster"]), 0)
 
 
 def missing_workers() -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from kscale.search.contract import Allowance, Job
 
@@ -37,8 +36,9 @@ def _fitting(
         return finals
     for seeds in range(max((len(job.seeds) for job in finals), default=0), 0, -1):
         jobs = [of_seeds(job, seeds) for job in finals]
-        costs = [seconds_left(job, allowance, keys) for job in jobs]
-        number = sum(each <= allowance.seconds for each in accumulate(costs))
+        firsts = (jobs[: number + 1] for number in range(len(jobs)))
+        times = (elapsed(each, allowance, keys) for each in firsts)
+        number = sum(each <= allowance.seconds for each in times)
         if number > 1:
             return jobs[:number]
     return ()
@@ -51,6 +51,23 @@ def of_seeds(job: Job, seeds: int) -> Job:
 
 
 def seconds_left(job: Job, allowance: Allowance, keys: set[str]) -> float:
-    """Seconds of the members of a job that are not among the keys."""
+    """Seconds of the members of a job that are not among the keys, one by one."""
     due = sum(key not in keys for key in job.keys)
     return allowance.cost(of_seeds(job, due)) if due else 0.0
+
+
+def elapsed(jobs: Sequence[Job], allowance: Allowance, keys: set[str]) -> float:
+    """The same of several jobs, on all devices."""
+    seconds = [seconds_left(job, allowance, keys) for job in jobs]
+    ones = [allowance.cost(of_seeds(job, 1)) for job in jobs]
+    longest = max(map(min, seconds, ones), default=0.0)
+    return max(sum(seconds) / allowance.devices, longest)
+
+
+def have_time_after(
+    out: Sequence[Job], due: Sequence[Job], allowance: Allowance, keys: set[str]
+) -> bool:
+    """Whether jobs that are due have time when those that are out have ended, should
+    these have begun just now; if nothing is due, too."""
+    seconds = max(map(allowance.cost, out), default=0.0)
+    return not due or seconds + elapsed(due, allowance, keys) <= allowance.seconds

@@ -60,7 +60,7 @@ class State:
     rows: Sequence[Row]
     interrupted: Sequence[Job]
 
-    @property
+    @cached_property
     def number(self) -> int:
         """The number of the next candidate that is begun."""
         return 1 + max((each.number for each in self.begun.values()), default=-1)

@@ -39,11 +39,13 @@ class Effort:
         """What the effort leaves of an allowance."""
         seconds = self.seconds(winner, allowance)
         left = seconds - _spent(history, pending, allowance)
+        is_short = allowance.seconds < left
         return replace(
             allowance,
             seconds=min(allowance.seconds, left),
             most=min(allowance.most, _MOST_OF_FINALISTS * seconds),
-            share=allowance.share if allowance.seconds < left else 1.0,
+            share=allowance.share if is_short else 1.0,
+            devices=allowance.devices if is_short else 1,
         )
 
 

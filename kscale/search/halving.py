@@ -6,6 +6,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from kscale.runs.records import Training
+from kscale.search.affording import elapsed
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -143,7 +144,7 @@ class HalvingSearcher:
         jobs, seconds = sorted(tried, key=allowance.cost, reverse=True), 0.0
         for epochs in self.rungs[1:]:
             jobs = [_going_on(j, epochs) for j in jobs[: max(1, len(jobs) // _THIRD)]]
-            seconds += allowance.total(jobs)
+            seconds += elapsed(jobs, allowance, set())
         return seconds
 
 

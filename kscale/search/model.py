@@ -1,22 +1,21 @@
 """The model of scores: what networks are expected to score at full length."""
 
 import math
-from collections.abc import Sequence
-from copy import copy
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.float64]
-Places = NDArray[np.int64]
+from kscale.search.process import Covariance, Places, Process, Values, is_same
 
 _SETS = 48  # sets of hyperparameters that are drawn for a fit
 _KEPT = 8  # of them, with the most likelihood
+_SLIGHT = 1e-6  # weight of a set, below which nothing is worked out by it
+_MOST_FITTED = 256  # rows that tell the likelihood
 _GROWTH = 1.2  # rows from one fit to the next
 _ERFC = np.vectorize(math.erfc, otypes=[np.float64])
-_JITTER = 1e-5  # of the variance, added to that of noise
 _LEAST = 1e-9  # variance of an expectation, a part of that of the scores
 
 
@@ -109,7 +108,8 @@ class ScoreModel:
         self._fitted = 0  # rows of the last fit
         self._sets: Values = np.zeros((0, 0))
         self._weights: Values = np.zeros(0)
-        self._processes: list[_Process] = []
+        self._processes: list[Process] = []
+        self._with_pending: list[Process] = []
         self._told: Sequence[Row] = ()
         self._expected: Expected | None = None  # by what it was told
 
@@ -133,15 +133,12 @@ class ScoreModel:
             if count >= _GROWTH * self._fitted:
                 self._fit(scores[:count])
             else:
-                self._processes = [
-                    p.extended(row.place, row.left) for p in self._processes
-                ]
+                self._add(self._processes, row.place, row.left)
         centre, scale, standard = _standardized(scores)
         found = [process.means(standard) for process in self._processes]
         processes = self._processes
-        for row in rows:
-            if row.score is None:
-                processes = [p.extended(row.place, row.left) for p in processes]
+        if len(known) < len(rows):
+            processes = self._of_all((row.place, row.left) for row in rows)
         means = np.array([mean for mean, _ in found])
         variances = [
             np.maximum(process.variances, _LEAST) * amplitude
@@ -149,6 +146,41 @@ class ScoreModel:
         ]
         deviations = np.sqrt(np.array(variances))
         return Expected(means * scale + centre, deviations * scale, self._weights)
+
+    def _of_all(self, rows: Iterable[tuple[int, float]]) -> list[Process]:
+        """Processes that pending rows are known to as well: their variances.
+
+        A row whose score came is in them already, so a proposal mostly adds one row,
+        however many are out.
+        """
+        wanted = Counter(rows)
+        had = Counter(self._with_pending[0].rows if self._with_pending else ())
+        if had and not had - wanted:
+            for row in (wanted - had).elements():
+                self._add(self._with_pending, *row)
+        else:
+            places, left = map(np.array, zip(*wanted.elements(), strict=True))
+            covariances = [process.covariance for process in self._processes]
+            self._with_pending = self._conditioned(covariances, places, left)
+        return self._with_pending
+
+    def _conditioned(
+        self, covariances: Sequence[Covariance], places: Places, left: Values
+    ) -> list[Process]:
+        distances = self.distances(places)
+        about = is_same(self.networks, places, places), left, left
+        near = distances[:, :, places]
+        made = []
+        for covariance in covariances:
+            factor = covariance.factor(near, *about)
+            whole = covariance.whole(distances)
+            made.append(Process(self.networks, covariance, places, left, factor, whole))
+        return made
+
+    def _add(self, processes: Sequence[Process], place: int, left: float) -> None:
+        distances = self.distances(np.array([place]))
+        for process in processes:
+            process.add(place, left, distances)
 
     def distances(self, places: Places) -> Values:
         """Squared distances by group, `(groups, places, candidates)`."""
@@ -168,27 +200,29 @@ class ScoreModel:
             sets = np.concatenate([self._sets, near, sets[: _SETS // 3]])
         places = np.array([row.place for row in self._rows], np.int64)
         left = np.array([row.left for row in self._rows])
-        distances = self.distances(places)[:, :, places]
-        same = self.networks[places][:, None] == self.networks[places]
-        standard = _standardized(scores)[2]
-        covariances = [_Covariance(each, self.longest) for each in sets]
-        likelihood, factors = self._prior.log(sets), []
+        fitted = np.linspace(0, len(places) - 1, min(len(places), _MOST_FITTED))
+        some = fitted.astype(np.int64)
+        among = places[some]
+        same = is_same(self.networks, among, among)
+        about = self.distances(among)[:, :, among], same, left[some], left[some]
+        standard = _standardized(scores)[2][some]
+        covariances = [Covariance(each, self.longest) for each in sets]
+        likelihood = self._prior.log(sets)
         for at, covariance in enumerate(covariances):
-            rows = covariance.rows(distances, same, left, left)
-            rows[np.diag_indices(len(rows))] += covariance.noise
-            factor: Values = np.asarray(np.linalg.cholesky(rows), np.float64)
-            squares = float((_solve(factor, standard) ** 2).sum())
+            factor = covariance.factor(*about)
+            squares = float((np.linalg.solve(factor, standard) ** 2).sum())
             # The variance of all scores is integrated out, with weight 2 near 1.
-            likelihood[at] -= (len(scores) + 2) / 2 * math.log(squares + 2)
+            likelihood[at] -= (len(some) + 2) / 2 * math.log(squares + 2)
             likelihood[at] -= np.log(factor.diagonal()).sum()
-            factors.append(factor)
         kept = np.argsort(-likelihood, kind="stable")[:_KEPT]
         weights = np.exp(likelihood[kept] - likelihood[kept[0]])
-        self._sets, self._weights = sets[kept], weights / weights.sum()
+        self._sets = sets[kept]
+        kept, weights = kept[weights >= _SLIGHT], weights[weights >= _SLIGHT]
+        self._weights = weights / weights.sum()
         self._fitted = len(scores)
-        self._processes = [
-            _Process(self, covariances[at], places, left, factors[at]) for at in kept
-        ]
+        self._with_pending = []
+        kept_ones = [covariances[at] for at in kept]
+        self._processes = self._conditioned(kept_ones, places, left)
 
 
 class _Prior:
@@ -215,120 +249,6 @@ class _Prior:
         """Logarithm of their density, but for a constant."""
         found: Values = -0.5 * (((sets - self.mean) / self.deviation) ** 2).sum(axis=1)
         return found
-
-
-class _Covariance:
-    """Covariances of scores for one set of hyperparameters.
-
-    Args:
-        logarithms: The set, as `_Prior` has it.
-        longest: As of `ScoreModel`.
-    """
-
-    def __init__(self, logarithms: Values, longest: float) -> None:
-        found = np.exp(logarithms)
-        self.noise = float(found[0]) + _JITTER
-        self.by_features, self.by_network, self.power, self.ratio = found[1:5]
-        self.additive = float(found[5] / (1 + found[5]))
-        self.precisions = found[6:] ** -2
-        self.longest = longest
-
-    def whole(self, distances: Values) -> Values:
-        """Of what networks come to at full length, by squared distances by group."""
-        scaled = np.tensordot(self.precisions, distances, 1)
-        found: Values = (1 - self.additive) * _matern(scaled)
-        for precision, each in zip(self.precisions, distances, strict=True):
-            weight = self.additive / len(distances)
-            found += weight * _matern(precision * each)
-        return found
-
-    def rows(
-        self, distances: Values, same: Values, left: Values, others: Values
-    ) -> Values:
-        """Of trainings that lack a length each, without noise."""
-        found = self.whole(distances)
-        shares, other_shares = self._share(left), self._share(others)
-        if not (shares.any() and other_shares.any()):
-            return found
-        scaled = np.tensordot(self.precisions, distances, 1)
-        smooth = _matern(scaled / self.ratio**2)
-        lacking = 1.0 + self.by_features * smooth + self.by_network * same
-        found += np.multiply.outer(shares, other_shares) * lacking
-        return found
-
-    def _share(self, left: Values) -> Values:
-        """How much of what the shortest length lacks is lacking at others, 0 to 1."""
-        if not left.any():
-            return left
-        found: Values = (left / self.longest) ** self.power
-        return found
-
-
-class _Process:
-    """Networks for one set of hyperparameters, conditioned on rows one after another.
-
-    Args:
-        model: What the features are of.
-        covariance: Covariances for the set.
-        places, left: The first rows.
-        factor: Cholesky factor of their covariance.
-    """
-
-    def __init__(
-        self,
-        model: ScoreModel,
-        covariance: _Covariance,
-        places: Places,
-        left: Values,
-        factor: Values,
-    ) -> None:
-        self.model = model
-        self.covariance = covariance
-        self.places = places
-        self.left = left
-        self.factor = factor
-        self.solved = _solve(factor, covariance.whole(model.distances(places)))
-        self.variances = 1 - (self.solved**2).sum(axis=0)
-
-    def extended(self, place: int, left: float) -> "_Process":
-        """The process when one more row is known."""
-        at, lefts = np.array([place]), np.array([left])
-        covariance = self.covariance
-        distances = self.model.distances(at)
-        same = self.model.networks[at][:, None] == self.model.networks[self.places]
-        near = distances[:, :, self.places]
-        row = covariance.rows(near, same, lefts, self.left)[0]
-        itself = np.zeros((len(distances), 1, 1))
-        own = covariance.rows(itself, np.ones((1, 1)), lefts, lefts)[0, 0]
-        side = _solve(self.factor, row)
-        corner = np.sqrt(max(own + covariance.noise - side @ side, _JITTER))
-        line = (covariance.whole(distances)[0] - side @ self.solved) / corner
-        grown = copy(self)
-        grown.factor = np.pad(self.factor, ((0, 1), (0, 1)))
-        grown.factor[-1] = [*side, corner]
-        grown.solved = np.concatenate([self.solved, line[None]])
-        grown.variances = self.variances - line**2
-        grown.places = np.append(self.places, place)
-        grown.left = np.append(self.left, left)
-        return grown
-
-    def means(self, standard: Values) -> tuple[Values, float]:
-        """Means of all candidates, and the variance of scores about them."""
-        weights = _solve(self.factor, standard)
-        amplitude = (weights @ weights + 2) / (len(standard) + 2)
-        return weights @ self.solved, float(amplitude)
-
-
-def _matern(squared: Values) -> Values:
-    """Matern 5/2 of squared scaled distances (Rasmussen & Williams 2006, 4.17)."""
-    root = np.sqrt(5.0 * squared)
-    found: Values = (1.0 + root + root * root / 3.0) * np.exp(-root)
-    return found
-
-
-def _solve(factor: Values, right: Values) -> Values:
-    found: Values = np.asarray(np.linalg.solve(factor, right), np.float64)
-    return found
 
 
 def _standardized(scores: Values) -> tuple[float, float, Values]:

@@ -22,7 +22,8 @@ from kscale.search.contract import (
 from kscale.search.draws import Settings
 from kscale.search.features import Features, unlike
 from kscale.search.halving import rungs_of
-from kscale.search.model import Expected, ScoreModel, Values
+from kscale.search.model import Expected, ScoreModel
+from kscale.search.process import Values
 from kscale.units import octave_of
 
 MOST_CANDIDATES = 2000
@@ -219,12 +220,14 @@ class _View:
         best, smaller = self._unfinished()
         # For what there is no time to finish, none need be left.
         best = [job for job in best if self.cost(job) <= self.allowance.seconds]
+        due = [job for job in smaller if self._is_within_share(job)]
         for job in self._exploring():
             costs = self.cost(job) + sum(map(self.cost, best))
             if best and costs > self.allowance.seconds:
                 break
-            yield from filter(self._is_within_share, smaller)
+            yield from due
             yield job
+            due = []
         yield from (*best, *smaller)
 
     def cost(self, job: Job) -> float:

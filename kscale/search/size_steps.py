@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kscale.search.model import Values
+from kscale.search.process import Values
 
 SIZES = 7
 """Sizes of a ladder, without those between."""

@@ -17,7 +17,7 @@ from kscale.runs.entries import (
     stored_entry,
 )
 from kscale.runs.records import Stage, Training
-from kscale.search.affording import affordable, of_seeds, seconds_left
+from kscale.search.affording import affordable, elapsed, have_time_after, of_seeds
 from kscale.search.contract import (
     DONE,
     WAIT,
@@ -51,8 +51,9 @@ class StagedSearcher:
     for the finalists that are due, before finalists as after them. As many are due as
     half of the limit is enough for; where that is fewer than two, each is given fewer
     seeds. Where not even two finalists of one seed fit, all of the time is for the
-    search. Time in which no job of the search and no finalist fits is for further seeds
-    of the finalists.
+    search. The last jobs of the search are waited for only where the finalists have
+    time after them. Time in which no job of the search and no finalist fits is for
+    further seeds of the finalists.
 
     An effort is a limit of the same kind on the seconds of all trainings, but keeps two
     finalists, and need not be used up. The winner that an effort is measured by is the
@@ -123,15 +124,16 @@ class StagedSearcher:
         if "finalist" not in stages and self.flat(history) is None:
             left = within.less(self._reserved(history, pending, allowance, within))
             proposed = self.searcher.propose(history, pending, left)
-            if proposed is not DONE:
+            if isinstance(proposed, Job):
                 return proposed
         finals = self.finals(history, pending, allowance)
-        if stages - {"finalist"}:
-            return WAIT
         due = [job for job in finals if not is_known(job, keys)]
+        others = [job for job in pending if job.stage != "finalist"]
+        if others and have_time_after(others, due, allowance, keys):
+            return WAIT
         if due:
-            is_affordable = seconds_left(due[0], allowance, keys) <= allowance.seconds
-            return due[0] if is_affordable else DONE
+            is_affordable = elapsed(due[:1], allowance, keys) <= allowance.seconds
+            return due[0] if is_affordable else WAIT if others else DONE
         if pending:
             return WAIT
         return self._further(history, within) or DONE
@@ -272,7 +274,7 @@ class StagedSearcher:
             return 0.0
         # Whatever is left: else a search would take the time of one seed after another.
         coming = affordable(finals, allowance.half(), within.half(), keys)
-        due = sum(seconds_left(job, within, keys) for job in coming)
+        due = elapsed(coming, within, keys)
         another = within.total(of_seeds(job, 1) for job in coming[:1])
         if self.effort is not None:
             retrained = {t.spec for t in history if t.stage == "finalist"}

@@ -240,7 +240,8 @@ class Driver:
     def _propose(self) -> Job | Signal:
         """The next job; the listener hears when finalists begin."""
         costs = self.costs
-        allowance = self.policy.allowance(costs.cost, costs.alone)
+        devices = self.executor.devices
+        allowance = self.policy.allowance(costs.cost, costs.alone, devices)
         job = self.searcher.propose(self.trainings, self.pending, allowance)
         if isinstance(job, Job) and job.stage == "finalist" and not self._announced:
             self._announced = True

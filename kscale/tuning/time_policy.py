@@ -55,11 +55,13 @@ class TimePolicy:
         self,
         cost: Callable[[Job], float],
         alone: Callable[[Job], float] = lambda job: 0.0,
+        devices: int = 1,
     ) -> Allowance:
         """What a searcher may propose now.
 
         Args:
             cost, alone: Seconds that a job will take, as in `Allowance`.
+            devices: Trainings that take no time from each other.
         """
         return Allowance(
             self.seconds_left(),
@@ -67,4 +69,5 @@ class TimePolicy:
             most=_MOST_OF_LIMIT * self.limit,
             share=_MOST_OF_TIME,
             alone=alone,
+            devices=devices,
         )

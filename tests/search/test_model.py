@@ -114,3 +114,19 @@ def test_other_results_than_before_are_learned_anew() -> None:
     assert np.array_equal(
         model.expect(others).mean, made_model(draws).expect(others).mean
     )
+
+
+def test_rows_that_are_out_come_and_go_as_if_told_at_once() -> None:
+    draws = made_draws()
+    grown, known, out = made_model(draws), [Row(0, 0.0, truth(draws[0]))], [1]
+    for place in range(2, 40):
+        out.append(place)
+        if place % 3 == 0:  # not in the order in which they went out
+            ended = out.pop(len(out) // 2)
+            known.append(Row(ended, 0.0, truth(draws[ended])))
+        if place == 30:  # one failed: it is gone for good
+            out.pop(0)
+        rows = [*known, *(Row(at, 0.0, None) for at in out)]
+        found, anew = grown.expect(rows), made_model(draws).expect(rows)
+        assert np.array_equal(found.mean, anew.mean)
+        assert np.allclose(found.deviation, anew.deviation, rtol=1e-6)

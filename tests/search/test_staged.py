@@ -19,6 +19,7 @@ from contracts.searcher import (
 from kscale.networks.budget import Budget
 from kscale.networks.families import find_family
 from kscale.search import SEARCHERS
+from kscale.search.affording import elapsed
 from kscale.search.contract import WAIT, Allowance, Job
 from kscale.search.random_search import RandomSearcher
 from kscale.search.staged import StagedSearcher
@@ -131,6 +132,35 @@ def test_finalists_wait_for_results_that_are_due() -> None:
     history = [training for job in pending for training in made_trainings(job, 0.5)]
     final = staged.propose(history, (), Allowance())
     assert isinstance(final, Job) and final.stage == "finalist"
+
+
+@pytest.mark.parametrize("seconds, is_late", [(31.0, False), (29.0, True)])
+def test_finalists_wait_only_while_they_have_time_afterwards(
+    seconds: float, is_late: bool
+) -> None:
+    staged = made_staged(trials=3)
+    jobs = Simulation(staged, log_size).run()
+    searched = [job for job in jobs if job.stage == "search"]
+    ended = [job for job in jobs if job.stage == "baseline"] + searched[:-1]
+    history = [t for job in ended for t in made_trainings(job, log_size(job))]
+    # Ten seconds a training: one that is out, and two finalists of three seeds.
+    cost = lambda job: 10.0 * len(job.seeds)  # noqa: E731
+    allowance = Allowance(seconds, cost, most=seconds / 2, devices=3)
+    proposed = staged.propose(history, searched[-1:], allowance)
+    assert isinstance(proposed, Job) == is_late
+    if isinstance(proposed, Job):
+        assert proposed.stage == "finalist"
+
+
+def test_finalists_on_several_devices_take_the_time_of_the_longest() -> None:
+    jobs = Simulation(made_staged(trials=3), log_size).run()
+    finals = [job for job in jobs if job.stage == "finalist"][:2]
+    cost = lambda job: 10.0 * len(job.seeds)  # noqa: E731
+    times = [
+        elapsed(finals, Allowance(cost=cost, devices=devices), set())
+        for devices in (1, 2, 100)
+    ]
+    assert times == [60.0, 30.0, 10.0]
 
 
 def test_retrained_scores_replace_the_lucky_one() -> None:

@@ -1,5 +1,7 @@
 """Devices by name: a `tf.distribute` strategy."""
 
+import signal
+import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -85,7 +87,9 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
     while leads_workers() and missing_workers():
         time.sleep(_LOOK_SECONDS)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        _hear_sigterm()
+        return strategy
     except RuntimeError as error:
         raise SpecError(
             "Workers must meet before TensorFlow is used for anything else."
@@ -94,6 +98,15 @@ def _strategy_of_workers() -> tf.distribute.Strategy:
         raise SpecError(
             f"The workers of TF_CONFIG do not meet: {reason_of(error)}."
         ) from error
+
+
+def _hear_sigterm() -> None:
+    """Let SIGTERM end the process, as before: TensorFlow takes the signal for the
+    notice of a preemption, which nobody reads here."""
+    handler = signal.getsignal(signal.SIGTERM)
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 @cache

@@ -21,6 +21,7 @@ def ray_environment(token: str, is_local: bool) -> Iterator[None]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # of a process in place of this one; else 15
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": str(int(not is_local)),
     }
     if is_local:  # certificates name machines, not 127.0.0.1

@@ -258,5 +258,7 @@ def _cause(following: list[Any], hosts: Sequence[str]) -> KscaleError | None:
                 "checkpoint."
             )
         if not isinstance(error.cause, WorkerLostError):
-            return ClusterError(f"{where} cannot train: {sentence_of(error.cause)}.")
+            return ClusterError(
+                f"Training fails on {where}: {sentence_of(error.cause)}."
+            )
     return None

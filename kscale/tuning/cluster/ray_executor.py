@@ -40,6 +40,9 @@ START_SECONDS = 180.0
 PLACING_SECONDS = 60.0
 """What is not placed after so long is told; nothing placed at all ends the search."""
 
+LAST_SECONDS = 10.0
+"""Most time for the last checkpoints where the time of a search is over."""
+
 _POLL_SECONDS = 0.5
 _POLLS_A_SECOND = 100  # answers to all polls: the driver has other work
 _NODE_DIED = "its node has died"
@@ -127,19 +130,35 @@ class RayExecutor:
             return refused
         began = self._ticked = time.monotonic()
         slots = self.slots
-        while self._waiting or any(each.assignment for each in self._actors):
+        while self._waiting or self._are_busy:
             left = 1.0
             if timeout is not None:
                 left = min(left, began + timeout - time.monotonic())
             if left < 0:
                 break
             if outcomes := self._heard(left):
-                return outcomes
+                return [*outcomes, *self._others(outcomes)]
             self._check_head()
             if self.slots > slots:
                 break
             slots = self.slots
         return ()
+
+    @property
+    def _are_busy(self) -> bool:
+        return any(actor.assignment for actor in self._actors)
+
+    def _others(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Where time was up for one training, what becomes of the others: they write
+        their checkpoints within their epoch."""
+        found: list[Outcome] = []
+        if not any(each.training is None and not each.has_died for each in outcomes):
+            return found
+        self._waiting.clear()
+        end = time.monotonic() + LAST_SECONDS
+        while self._are_busy and time.monotonic() < end:
+            found += self._heard(1.0)
+        return found
 
     def close(self) -> None:
         """Kill the actors, and end or leave Ray; the last checkpoints stay."""
@@ -160,18 +179,17 @@ class RayExecutor:
         mark, opened = data / f"{uuid4()}.mark", self._plan.setup.stored_in(data)
         mark.touch()
         kit = Kit(mark, opened, self._plan.trainers_of())
-        self._connection = connect(request.cluster, request.workers, self._note)
-        nodes = self._connection.nodes()
         try:
-            self._kit = ray.put(kit)
+            ray.cloudpickle.dumps(kit)
         except Exception as error:  # whatever pickling raises
             raise SpecError(
-                f"The hypermodel cannot be sent to other processes: "
-                f"{sentence_of(error)}. Give `module:name`."
+                "The hypermodel cannot be sent to other processes: "
+                f"{sentence_of(error.__cause__ or error)}. Give `module:name`."
             ) from error
-        count, self._resources, self._sharers = _shared(nodes, request.workers)
-        if not count:
-            raise ClusterError("The cluster has no cores and no GPUs to train on.")
+        self._connection = connect(request.cluster, request.workers, self._note)
+        self._kit = ray.put(kit)
+        nodes = self._connection.nodes()
+        count, self._resources, self._sharers = shared(nodes, request.workers)
         if request.workers and count < request.workers:
             self._note(f"There is room for {counted(count, 'process', 'processes')}.")
         self._actors = [self._made() for _ in range(count)]
@@ -336,20 +354,25 @@ class RayExecutor:
         """Ask for actors on machines that have joined the cluster meanwhile."""
         assert self._connection is not None
         about = self._connection.nodes(), self._plan.request.workers
-        count, resources, sharers = _shared(*about)
+        try:
+            count, resources, sharers = shared(*about)
+        except ClusterError:  # machines may come back
+            return
         if count > len(self._actors):
             self._resources, self._sharers = resources, sharers
             self._actors += [self._made() for _ in range(count - len(self._actors))]
 
 
-def _shared(
+def shared(
     nodes: Sequence[Node], workers: int | None
 ) -> tuple[int, dict[str, int], dict[str, int]]:
     """How many actors there are, what each takes, and how many share a node."""
     name = "num_gpus" if any(node.gpus for node in nodes) else "num_cpus"
     room = {node.id: node.gpus if name == "num_gpus" else node.cpus for node in nodes}
     count = min(workers or sum(room.values()), sum(room.values()))
-    spread = -(-count // max(sum(map(bool, room.values())), 1))
+    if not count:
+        raise ClusterError("The cluster has no cores and no GPUs to train on.")
+    spread = -(-count // sum(map(bool, room.values())))
     sharers = {node: min(spread, most) for node, most in room.items() if most}
     return count, {"num_cpus": 0, name: 1}, sharers
 

@@ -16,7 +16,7 @@ import pytest
 from warm_python import WarmPython
 
 from kscale import train
-from kscale.engine.strategies import worker_count
+from kscale.engine.strategies import leads_workers, missing_workers, worker_count
 from kscale.engine.tensorflow.devices import make_strategy
 from kscale.errors import SpecError
 from kscale.runs.folder import RecordedRun
@@ -36,6 +36,38 @@ try:
     assert index == 0
 except searches.SearchFollowed:
     print("followed", flush=True)
+    os._exit(0)
+os.waitpid(worker, 0)
+"""
+
+# Both workers make each call; each tells of the weights and statistics that it has.
+TWO_DIGESTS = """
+import hashlib, json, os, sys
+hosts, path = json.loads(sys.argv[1]), sys.argv[2]
+worker = os.fork()
+index = 0 if worker else 1
+task = {"type": "worker", "index": index}
+os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
+import numpy as np
+from kscale.data.loading import load_dataset
+from kscale.engine.engines import make_engine
+from kscale.engine.family_network import family_network
+from kscale.engine.recipe import Recipe
+from kscale.engine.tensorflow.epochs import EpochProgram
+from kscale.networks.families import find_family
+engine, data = make_engine("workers"), load_dataset("digits")
+recipe = Recipe.for_examples(len(data.train), 2, None, 2)
+spec = find_family("cnn").spec(depth=1, width=8, norm="batch")
+network = family_network(spec, data.task)
+program = EpochProgram(network, engine.place(data), recipe, engine.strategy)
+program.start([1], [0.003])
+program.run_epoch([recipe.order(len(data.train), 1, 0, None)])
+digest = hashlib.sha256()
+for variable in [*program.model.variables, *program.optimizer.variables]:
+    digest.update(np.asarray(variable).tobytes())
+with open(f"{path}/{index}", "w") as file:
+    file.write(digest.hexdigest())
+if index:
     os._exit(0)
 os.waitpid(worker, 0)
 """
@@ -70,12 +102,25 @@ def test_two_workers_train_what_one_trains_and_worker_0_has_the_run(
         assert figures == pytest.approx(one[name], abs=1e-2)
 
 
+@pytest.mark.slow
+def test_workers_have_equal_weights_and_moving_statistics(
+    warm_python: WarmPython, tmp_path: Path
+) -> None:
+    done = warm_python.run_here(TWO_DIGESTS, json.dumps(free_hosts()), tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = ((tmp_path / name).read_text() for name in "01")
+    assert first == second
+
+
 @contextmanager
-def worker(index: int, hosts: list[str], folder: Path) -> Iterator[Any]:
+def worker(
+    index: int, hosts: list[str], folder: Path, epochs: int = 150
+) -> Iterator[Any]:
     """A worker of `kscale train`, started by its command."""
     task = {"type": "worker", "index": index}
     config = json.dumps({"cluster": {"worker": hosts}, "task": task})
-    shape = ["--depth", "1", "--width", "8", "--set", "norm=batch", "--epochs", "150"]
+    shape = ["--depth", "1", "--width", "8", "--set", "norm=batch"]
+    shape += ["--epochs", str(epochs)]
     command = [sys.executable, "-m", "kscale", "train", "cnn", *shape, "--run", folder]
     path = os.pathsep.join(sys.path)
     with subprocess.Popen(
@@ -92,8 +137,10 @@ def worker(index: int, hosts: list[str], folder: Path) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", [0, 1])
-def test_a_lost_worker_comes_back_and_all_go_on(lost: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lost", "end_it"), [(0, signal.SIGKILL), (1, signal.SIGTERM)])
+def test_a_lost_worker_comes_back_and_all_go_on(
+    lost: int, end_it: signal.Signals, tmp_path: Path
+) -> None:
     hosts, folders = free_hosts(), [tmp_path / "0", tmp_path / "1"]
     kept = 1 - lost
     with worker(kept, hosts, folders[kept]) as survivor:
@@ -102,7 +149,8 @@ def test_a_lost_worker_comes_back_and_all_go_on(lost: int, tmp_path: Path) -> No
             while not list(tmp_path.glob("0/models/search-*.npz")):
                 assert time.monotonic() < end
                 time.sleep(0.2)
-            killed.send_signal(signal.SIGKILL)
+            killed.send_signal(end_it)
+            killed.wait(timeout=20)
         with worker(lost, hosts, folders[lost]) as again:
             said = survivor.communicate(timeout=200)[1]
             assert again.wait(timeout=60) == survivor.returncode == 0
@@ -110,6 +158,33 @@ def test_a_lost_worker_comes_back_and_all_go_on(lost: int, tmp_path: Path) -> No
     (found,) = (t for t in RecordedRun(folders[0]).trainings if t.stage == "search")
     assert found.epochs == len(found.curve["loss"]) == 150
     assert not folders[1].exists()
+
+
+@pytest.mark.slow
+def test_workers_that_are_asked_different_things_are_told(tmp_path: Path) -> None:
+    hosts = free_hosts()
+    with (
+        worker(0, hosts, tmp_path / "0", 2) as first,
+        worker(1, hosts, tmp_path / "1", 3) as second,
+    ):
+        for process in (first, second):
+            last = process.communicate(timeout=120)[1].splitlines()[-1]
+            assert last.startswith("Error: The workers were asked different things")
+            assert process.returncode == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_worker_waits_for_those_that_do_not_listen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing, first = free_hosts()
+    with socket.create_server(("localhost", 0)) as there:
+        here = f"localhost:{there.getsockname()[1]}"
+        cluster = {"worker": [first, here, missing]}
+        config = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        assert leads_workers()
+        assert missing_workers() == [missing]
 
 
 @pytest.mark.parametrize(
@@ -140,4 +215,4 @@ def test_workers_are_counted_as_tensorflow_names_them(
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
     config = {"cluster": cluster, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert worker_count() == 3
+    assert worker_count() == 3 and not leads_workers()

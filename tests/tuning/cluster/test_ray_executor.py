@@ -12,14 +12,18 @@ from typing import Any, cast
 import psutil
 import pytest
 from tuning.cluster.poisonous import build
-from tuning.made_data import digits
+from tuning.made_data import digits, small_spec
 
-from kscale import Listener, Run, tune
+from kscale import Listener, Run, plan_search, tune
+from kscale.engine.progress import epochs_in
 from kscale.errors import ClusterError, ResultsError, SpecError
 from kscale.runs.folder import read_records
 from kscale.runs.records import Training
 from kscale.search.contract import Job
+from kscale.tuning.attempts import MemberWeights
+from kscale.tuning.cluster.connection import Node
 from kscale.tuning.cluster.worker import Kit, Worker
+from kscale.tuning.device_executor import make_executor
 
 pytest.importorskip("ray")
 
@@ -92,6 +96,19 @@ def test_a_machine_that_does_not_see_the_run_folder_is_named(tmp_path: Path) -> 
     text = f"{gethostname()} does not see {tmp_path}: "
     with pytest.raises(ClusterError, match=text):
         worker.poll(10.0)
+
+
+def test_a_process_takes_a_gpu_or_else_a_core_and_nodes_share_the_processes() -> None:
+    from kscale.tuning.cluster.ray_executor import shared
+
+    gpus = [Node("a", "a", 16, 4, 0), Node("b", "b", 16, 0, 0)]
+    assert shared(gpus, None) == (4, {"num_cpus": 0, "num_gpus": 1}, {"a": 4})
+    assert shared(gpus, 9)[0] == 4
+    cores = [Node(name, name, 8, 0, 0) for name in "ab"]
+    assert shared(cores, None) == (16, {"num_cpus": 1}, {"a": 8, "b": 8})
+    assert shared(cores, 5) == (5, {"num_cpus": 1}, {"a": 3, "b": 3})
+    with pytest.raises(ClusterError, match="no cores and no GPUs"):
+        shared([Node("a", "a", 0, 0, 0)], None)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +196,23 @@ def test_a_training_that_kills_its_processes_fails_and_the_search_goes_on(
         5: ("ok", ""),
         6: ("failed", "the process died twice while training it"),
     }
+
+
+@pytest.mark.slow
+def test_when_time_is_up_all_processes_write_their_checkpoints(tmp_path: Path) -> None:
+    """So that the same command goes on from there."""
+    many = {"epochs": 100_000, "checkpoint_seconds": 600.0, "strategy": "one"}
+    plan = plan_search(digits(), **{**LONG, **many, "workers": 2})
+    executor = make_executor(plan, plan.trainers(), tmp_path, Listener())
+    for index in range(2):
+        job = Job("search", index, small_spec(), (1,), (1e-3,), epochs_to=100_000)
+        weights = MemberWeights(tmp_path, job, 0)
+        executor.submit(weights.begin(30.0, executor.trains_here))
+    outcomes = executor.finished()
+    executor.close()
+    assert [outcome.training for outcome in outcomes] == [None, None]
+    for outcome in outcomes:
+        assert epochs_in(outcome.assignment.target) > 0
 
 
 @pytest.mark.slow

@@ -1,36 +1,31 @@
 """The Python door: a search from data and a budget to a run with an answer."""
 
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kscale.data.class_weights import check_class_weights
 from kscale.data.loading import load_dataset
-from kscale.data.stored import store_dataset
 from kscale.engine.recipe import Recipe
-from kscale.engine.strategies import strategy_for, worker_count
 from kscale.engine.tensorflow.starting import settled, uncollected
 from kscale.errors import BudgetError, KscaleError, SpecError
 from kscale.guests.present_model.baseline_file import find_baseline
 from kscale.networks.backbones import Backbone
 from kscale.networks.blueprint import DepthwiseConv2D, flat_layers
 from kscale.networks.budget import Budget
-from kscale.networks.views import VIEW_KINDS
 from kscale.run import Run
 from kscale.runs.folder import RUN_FILE, RecordsWriter, read_records, read_run
 from kscale.runs.records import Record
-from kscale.ship.extras import check_extra
 from kscale.task.objectives import task_objective
 from kscale.task.tasks import Task
 from kscale.text import counted
 from kscale.tuning.auto_families import families_for
 from kscale.tuning.family_candidates import FamilyCandidates
 from kscale.tuning.listeners import Listener
+from kscale.tuning.places import all_machines, placed, share_data
 from kscale.tuning.plan import Plan, family_plan, in_time
 from kscale.tuning.references import ReferenceSource
 from kscale.tuning.request import (
@@ -218,8 +213,8 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
     with uncollected():
         from kscale.engine.engines import make_engine
 
-        plan = _on_devices(plan, listener.note)
-    with _machines(plan.request, listener.note):
+        plan = placed(plan, listener.note)
+    with all_machines(plan.request, listener.note):
         with uncollected():
             plan = _suited(plan, listener.note)
         engine = make_engine(plan.request.strategy)
@@ -232,17 +227,6 @@ def search(plan: Plan, listener: Listener | None = None) -> Run:
             raise
         engine.dismiss()
     return run
-
-
-def _machines(
-    request: SearchRequest, note: Callable[[str], None]
-) -> AbstractContextManager[None]:
-    """Inside, all machines that are asked for have met."""
-    if request.cluster is None or request.machines == 1:
-        return nullcontext()
-    from kscale.tuning.cluster.group import group
-
-    return group(request.cluster, request.machines, request.class_weights, note)
 
 
 def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
@@ -260,8 +244,7 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
     with RecordsWriter(folder, plan.description()) as writer:
         writer.add_session(plan.session(), plan.about)
         plan.candidates.keep(folder)
-        if request.machines > 1:
-            _share(plan, folder / "data")
+        share_data(plan, folder)
         try:
             plan, gate = _narrowed(plan, folder, writer, listener, policy)
         except BudgetError:
@@ -278,14 +261,6 @@ def _searched(plan: Plan, listener: Listener, policy: TimePolicy) -> Run:
         except KeyboardInterrupt as error:
             raise SearchInterrupted(Run(folder, driver.recorded)) from error
     return Run(folder, driver.recorded)
-
-
-def _share(plan: Plan, folder: Path) -> None:
-    """Lay the data where the machines that follow open them."""
-    from kscale.engine.engines import make_engine
-
-    store_dataset(plan.dataset, folder)
-    make_engine(plan.request.strategy).share(folder.absolute())
 
 
 def _with_present(plan: Plan) -> Plan:
@@ -314,82 +289,6 @@ def _with_present(plan: Plan) -> Plan:
     about = {**plan.about, "baseline": present.to_json()}
     references = [*plan.references, *references]
     return replace(plan, references=tuple(references), about=about)
-
-
-def _on_devices(plan: Plan, note: Callable[[str], None]) -> Plan:
-    """The plan with the strategy that `auto` takes where there are several devices.
-
-    Raises:
-        SpecError: Devices cannot train a network each.
-    """
-    from kscale.engine.engines import device_names
-
-    request, work = plan.request, plan.candidates.most_work
-    if request.has_workers:
-        return _with_workers(plan)
-    workers = worker_count() if request.strategy in ("auto", "workers") else 0
-    if request.machines > 1:
-        if workers or request.strategy not in ("auto", "workers"):
-            raise SpecError(
-                "Machines of --cluster share each training: leave out --strategy, and "
-                "TF_CONFIG."
-            )
-        workers = request.machines
-    if workers > 1 or request.strategy == "workers":
-        if work == math.inf or request.retrain_baseline:
-            raise SpecError(
-                "Workers train families only, neither a hypermodel nor a baseline anew."
-            )
-        views = VIEW_KINDS.keys() & {*request.search, *request.settings}
-        if views:
-            raise SpecError(
-                f"Workers hold the data as they are, so `{min(views)}` cannot be other."
-            )
-        if workers > 1:
-            note(
-                f"{workers} workers share each training; this one waits for the others."
-            )
-        return replace(plan, request=replace(request, strategy="workers"))
-    may_train_at_once = work < math.inf and request.max_latency_ms is None
-    if request.strategy == "each" and not may_train_at_once:
-        raise SpecError(
-            "With a hypermodel or a limit on latency, one network is trained at a "
-            "time: `each` is not possible, and `mirrored` is."
-        )
-    devices = device_names() if request.strategy == "auto" else ()
-    if len(devices) < 2 or not may_train_at_once:
-        return plan
-    found = strategy_for(work * plan.recipe.batch_size)
-    note(
-        f"Each of {len(devices)} devices trains networks of its own; "
-        "--strategy mirrored shares each training."
-        if found == "each"
-        else f"{len(devices)} devices share each training, as networks are large; "
-        "--strategy each trains one on each device."
-    )
-    return replace(plan, request=replace(request, strategy=found))
-
-
-def _with_workers(plan: Plan) -> Plan:
-    """The plan of a search whose trainings run in processes, on a device each.
-
-    Raises:
-        MissingPackageError: Ray is not installed.
-        SpecError: Devices are asked for, or latencies are limited.
-    """
-    request = plan.request
-    check_extra("--cluster" if request.cluster else "--workers", "ray")
-    if request.strategy not in ("auto", "one") or worker_count() > 1:
-        raise SpecError(
-            "Each process of --workers or --cluster trains on one device: leave out "
-            "--strategy, and TF_CONFIG."
-        )
-    if request.max_latency_ms is not None:
-        raise SpecError(
-            "With a limit on latency one network is trained at a time, on this "
-            "machine: leave out --workers and --cluster."
-        )
-    return replace(plan, request=replace(request, strategy="one"))
 
 
 def _suited(plan: Plan, note: Callable[[str], None]) -> Plan:

@@ -20,6 +20,8 @@ def quiet_start() -> Iterator[None]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # A GPU's memory is taken as it is needed, so that several processes share a GPU.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     # It warns of retracing whenever several networks are trained one after the other.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()

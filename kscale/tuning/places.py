@@ -1,0 +1,122 @@
+"""Where trainings run: on devices here, in processes, or on several machines."""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from kscale.data.stored import store_dataset
+from kscale.engine.strategies import strategy_for, worker_count
+from kscale.errors import SpecError
+from kscale.networks.views import VIEW_KINDS
+from kscale.ship.extras import check_extra
+from kscale.tuning.plan import Plan
+from kscale.tuning.request import SearchRequest
+
+Note = Callable[[str], None]
+"""Takes a sentence for the user."""
+
+# Imports inside functions: those modules start TensorFlow or Ray, which takes seconds.
+
+
+def placed(plan: Plan, note: Note) -> Plan:
+    """The plan with the strategy that trains where the request says.
+
+    Raises:
+        MissingPackageError: Processes are asked for, and Ray is not installed.
+        SpecError: What is asked for excludes each other.
+    """
+    request = plan.request
+    if request.has_workers:
+        return _in_processes(plan)
+    workers = worker_count() if request.strategy in ("auto", "workers") else 0
+    if request.machines > 1:
+        if workers or request.strategy not in ("auto", "workers"):
+            raise SpecError(
+                "Machines of --cluster share each training: leave out --strategy, and "
+                "TF_CONFIG."
+            )
+        workers = request.machines
+    if workers > 1 or request.strategy == "workers":
+        return _on_machines(plan, workers, note)
+    return _on_devices(plan, note)
+
+
+def _in_processes(plan: Plan) -> Plan:
+    """Each training has a process, with a device of that process alone."""
+    request = plan.request
+    check_extra("--cluster" if request.cluster else "--workers", "ray")
+    if request.strategy not in ("auto", "one") or worker_count() > 1:
+        raise SpecError(
+            "Each process of --workers or --cluster trains on one device: leave out "
+            "--strategy, and TF_CONFIG."
+        )
+    if request.max_latency_ms is not None:
+        raise SpecError(
+            "With a limit on latency one network is trained at a time, on this "
+            "machine: leave out --workers and --cluster."
+        )
+    return replace(plan, request=replace(request, strategy="one"))
+
+
+def _on_machines(plan: Plan, workers: int, note: Note) -> Plan:
+    """All machines share each training."""
+    request = plan.request
+    if plan.candidates.most_work == math.inf or request.retrain_baseline:
+        raise SpecError(
+            "Workers train families only, neither a hypermodel nor a baseline anew."
+        )
+    views = VIEW_KINDS.keys() & {*request.search, *request.settings}
+    if views:
+        raise SpecError(
+            f"Workers hold the data as they are, so `{min(views)}` cannot be other."
+        )
+    if workers > 1:
+        note(f"{workers} workers share each training; this one waits for the others.")
+    return replace(plan, request=replace(request, strategy="workers"))
+
+
+def _on_devices(plan: Plan, note: Note) -> Plan:
+    """Several devices of this machine train as suits the networks."""
+    from kscale.engine.engines import device_names
+
+    request, work = plan.request, plan.candidates.most_work
+    may_train_at_once = work < math.inf and request.max_latency_ms is None
+    if request.strategy == "each" and not may_train_at_once:
+        raise SpecError(
+            "With a hypermodel or a limit on latency, one network is trained at a "
+            "time: `each` is not possible, and `mirrored` is."
+        )
+    devices = device_names() if request.strategy == "auto" else ()
+    if len(devices) < 2 or not may_train_at_once:
+        return plan
+    found = strategy_for(work * plan.recipe.batch_size)
+    note(
+        f"Each of {len(devices)} devices trains networks of its own; "
+        "--strategy mirrored shares each training."
+        if found == "each"
+        else f"{len(devices)} devices share each training, as networks are large; "
+        "--strategy each trains one on each device."
+    )
+    return replace(plan, request=replace(request, strategy=found))
+
+
+def all_machines(request: SearchRequest, note: Note) -> AbstractContextManager[None]:
+    """Inside, all machines of a cluster that share each training have met."""
+    if request.cluster is None or request.machines == 1:
+        return nullcontext()
+    from kscale.tuning.cluster.group import group
+
+    return group(request.cluster, request.machines, request.class_weights, note)
+
+
+def share_data(plan: Plan, folder: Path) -> None:
+    """Lay the data in the run folder where other machines of a cluster open them."""
+    if plan.request.machines == 1:
+        return
+    from kscale.engine.engines import make_engine
+
+    data = (folder / "data").absolute()
+    store_dataset(plan.dataset, data)
+    make_engine(plan.request.strategy).share(data)

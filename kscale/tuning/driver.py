@@ -1,7 +1,6 @@
 """The driver: one start of a search, from free slots to recorded trainings."""
 
 import math
-import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -142,7 +141,6 @@ class Driver:
                 self.policy.is_over,
             ).run()
             self.write_page(self.folder, self.recorded)
-            shutil.rmtree(self.folder / "data", ignore_errors=True)
         except WorkerLostError:
             self._open.clear()  # as if the process died, so that deaths are counted
             raise

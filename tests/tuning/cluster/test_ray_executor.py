@@ -128,6 +128,14 @@ def test_what_processes_cannot_do_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_search_that_cannot_go_on_leaves_no_data_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ClusterError):
+        tune(digits(), run=tmp_path / "run", cluster="127.0.0.1:1", **RANDOM)
+    assert (tmp_path / "run").exists() and not (tmp_path / "run" / "data").exists()
+
+
 class AtEpoch(Listener):
     """Sends the actors a signal in an epoch of the search, once.
 

@@ -4,6 +4,7 @@ What becomes of a search when one process dies or stops that trains is in
 test_ray_executor.py.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from tuning import killed_search
 from tuning.cluster import eager_kscale
 from tuning.cluster.ray_nodes import KSCALE, environment, free_block, running
 from tuning.cluster.two_nodes import Cluster, marked, two_nodes
@@ -233,6 +236,37 @@ def own(tmp_path: Path) -> Iterator[dict[str, str]]:
     for process in alive:
         process.kill()
     assert not alive, [process.cmdline() for process in alive]
+
+
+def test_a_command_killed_in_a_line_does_nothing_twice(
+    tmp_path: Path, own: dict[str, str]
+) -> None:
+    """And proposes what one proposes that is not killed."""
+
+    def found(folder: str, kills: list[list[Any]], *workers: str) -> dict[str, Any]:
+        command = [sys.executable, killed_search.__file__]
+        asked = json.dumps({str(tmp_path / folder): kills})
+        said = subprocess.run(
+            [*command, asked, "4", "2", *workers],
+            env=own,
+            capture_output=True,
+            text=True,
+        )
+        assert said.returncode == 0, said.stderr
+        (ends,) = json.loads(said.stdout.splitlines()[-1]).values()
+        assert ends == [signal.SIGKILL] * len(kills) + [0]
+        records = read_records(tmp_path / folder)
+        trainings = [item for item in records if isinstance(item, Training)]
+        by_key = {training.key: training for training in trainings}
+        assert len(by_key) == len(trainings)
+        check_clean(tmp_path / folder)
+        return by_key
+
+    kills = [["epoch", 5], ["append", 2], ["written", 2]]
+    killed, whole = found("killed", kills, "2"), found("whole", [])
+    assert killed.keys() == whole.keys()
+    for key, training in killed.items():
+        assert training.score == pytest.approx(whole[key].score, abs=1e-6)
 
 
 def test_ctrl_c_ends_processes_too_and_shows_the_answer_so_far(

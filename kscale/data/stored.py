@@ -32,7 +32,7 @@ Place = dict[str, Any]
 
 
 @contextmanager
-def private_folder(folder: Path) -> Iterator[Path]:
+def data_folder(folder: Path) -> Iterator[Path]:
     """A folder for data that other processes of the user open, with a path that suits
     all of them. Nobody else may read it, and it is deleted at the end, however that
     comes; only after a SIGKILL it stays, until the next use ends.

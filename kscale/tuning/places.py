@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from kscale.data.stored import private_folder, store_dataset
+from kscale.data.stored import data_folder, store_dataset
 from kscale.engine.strategies import strategy_for, worker_count
 from kscale.errors import SpecError
 from kscale.networks.views import VIEW_KINDS
@@ -120,7 +120,7 @@ def shared_data(plan: Plan, folder: Path) -> Iterator[None]:
         return
     from kscale.engine.engines import make_engine
 
-    with private_folder(folder / "data") as data:
+    with data_folder(folder / "data") as data:
         store_dataset(plan.dataset, data)
         make_engine(plan.request.strategy).share(data)
         yield

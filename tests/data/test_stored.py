@@ -16,7 +16,7 @@ from data.made_tables import sentences, table
 from kscale.data.dataset import Dataset
 from kscale.data.example_rows import FileRows, Rows
 from kscale.data.loading import load_dataset
-from kscale.data.stored import open_dataset, data_folder, store_dataset
+from kscale.data.stored import data_folder, open_dataset, store_dataset
 from kscale.errors import DataError
 
 RNG = np.random.default_rng(0)
